@@ -1,0 +1,39 @@
+"""What can go wrong while pruning, sorted by what the caller should do about it.
+
+``python -m pruning`` turns each class into an exit code and an ``error`` event; the worker decides from the class alone
+whether a job is tried again. No class knows HTTP.
+
+    PruningError
+    ├── Permanent      the same input fails again: fix the field named by ``param``
+    ├── Temporary      the same input may succeed later: try again with back-off
+    └── Stopped        asked to stop; a checkpoint was written where one could be
+"""
+
+
+class PruningError(Exception):
+    """Pruning could not go on."""
+
+    def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        """Stable identifier, e.g. ``model_head_missing``; listed in the documentation."""
+        self.param = param
+        """Field of the spec that the user must change, e.g. ``label_words``; None where no field is to blame."""
+
+
+class Permanent(PruningError):
+    """The job as specified cannot succeed."""
+
+
+class Temporary(PruningError):
+    """The job failed for a reason outside its specification and may be tried again."""
+
+
+class Stopped(PruningError):
+    """The trainer was asked to stop and left in good order."""
+
+    def __init__(self, message: str = "stopped on request", *, step: int | None = None) -> None:
+        super().__init__(message, code="stopped")
+        self.step = step
+        """Optimizer steps completed and saved in the checkpoint; None when nothing was saved."""

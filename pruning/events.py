@@ -1,0 +1,145 @@
+"""The trainer's side of the conversation: one JSON object per line on its standard output, and its exit code.
+
+Written by ``python -m pruning``, read by the worker; both validate against the classes here, so this file is the
+contract. Torch-free. Nothing but these lines ever goes to standard output (libraries that print are sent to stderr).
+"""
+
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluating", "saving"]
+
+
+class ExitCode(IntEnum):
+    """How the trainer left; 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h."""
+
+    OK = 0
+    BUG = 1  # an exception nobody planned; the traceback is on stderr
+    PERMANENT = 65  # an ErrorEvent of kind "permanent" was the last line
+    TEMPORARY = 75  # an ErrorEvent of kind "temporary" was the last line
+    STOPPED = 80  # SIGTERM was honoured: checkpoint written where there was something to save
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    time: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class PhaseEvent(_Event):
+    """The run entered a phase."""
+
+    event: Literal["phase"] = "phase"
+    phase: Phase
+    message: str = ""
+
+
+class StartedEvent(_Event):
+    """Validation is over and training begins: what was found out on the way."""
+
+    event: Literal["started"] = "started"
+    total_steps: int
+    resumed_from: int = 0
+    """Steps taken from a checkpoint; 0 for a fresh run."""
+    model_revision: str | None
+    """Commit of a hub model; None for a local folder."""
+    base_digest: str
+    """sha-256 of the base weights, as in the mask file."""
+    matrices: int
+    masked_weights: int
+    train_rows: int
+    validation_rows: int
+    device: str
+    versions: dict[str, str]
+
+
+class StepEvent(_Event):
+    """Where training stands; sent about once a second and at the last step."""
+
+    event: Literal["step"] = "step"
+    step: int = Field(ge=1)
+    """Optimizer steps completed."""
+    total_steps: int
+    epoch: float
+    loss: float
+    """Task loss of this step, without the regulariser."""
+    regularizer: float
+    """R(S), without its weight λ."""
+    remaining: float = Field(ge=0, le=1)
+    """Share of masked weights kept in this step."""
+    learning_rate: float
+    grad_norm: float
+    rows_per_second: float
+    eta_seconds: float = Field(ge=0)
+
+
+class EvaluationEvent(_Event):
+    """Metrics on the validation rows."""
+
+    event: Literal["evaluation"] = "evaluation"
+    step: int
+    stage: Literal["before", "during", "final"]
+    """before: the dense model, untrained; final: the mask that is delivered."""
+    remaining: float
+    metrics: dict[str, float]
+
+
+class CheckpointEvent(_Event):
+    """A checkpoint is completely on disk; the run can resume from this step."""
+
+    event: Literal["checkpoint"] = "checkpoint"
+    step: int
+
+
+class ArtifactEvent(_Event):
+    """A file under the work folder is complete and may be stored."""
+
+    event: Literal["artifact"] = "artifact"
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """File name under ``<work>/artifacts/``."""
+    media_type: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class LogEvent(_Event):
+    """Something a user should read, in words."""
+
+    event: Literal["log"] = "log"
+    level: Literal["info", "warning"] = "info"
+    message: str
+
+
+class ErrorEvent(_Event):
+    """Why the run ends; always the last line."""
+
+    event: Literal["error"] = "error"
+    kind: Literal["permanent", "temporary"]
+    code: str
+    message: str
+    param: str | None = None
+
+
+class FinishedEvent(_Event):
+    """All artifacts are written; always the last line of a run that succeeded."""
+
+    event: Literal["finished"] = "finished"
+    metrics: dict[str, Any]
+    """``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``, ``seconds``, ``steps``,
+    ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``checkpoint_bytes`` (the base model's weight files)."""
+
+
+Event = Annotated[
+    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | ErrorEvent
+    | FinishedEvent,
+    Field(discriminator="event"),
+]  # fmt: skip
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def parse_line(line: str | bytes) -> Event:
+    """One line of the trainer's output. Raises ValueError (pydantic.ValidationError) for anything else."""
+    return _ADAPTER.validate_json(line)

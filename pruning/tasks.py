@@ -1,0 +1,118 @@
+"""The tasks by name, with the paper's settings for each, and custom tasks on named columns.
+
+Torch-free: the API lists this table, the spec takes its defaults from it, the trainer reads its columns.
+Sources: batch sizes, epochs and label words are those of the reference scripts (kongds/SMP ``run.sh``,
+``run_squad.sh``); where the paper differs (RTE: 60 epochs, scripts: 100) the presets say which one is meant.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Kind = Literal["classification", "regression", "span"]
+Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "exact_match"]
+DatasetName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
+]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+
+
+class CustomTask(BaseModel):
+    """A task on the user's own data: which columns to read and what to predict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: DatasetName = Field(description="Folder under the data sets directory, or a data set on the hub")
+    config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
+    text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
+    label: ColumnName = Field("label", description="Column with the class id (0, 1, ...), or the number to regress on")
+    kind: Literal["classification", "regression"] = "classification"
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
+        None, description="Metric that names the result; default accuracy, or pearson for a regression"
+    )
+    label_words: tuple[Word, ...] = Field(
+        min_length=1, max_length=1000, description="One word per class, in class-id order (regression: one word)"
+    )
+    train_split: str = Field("train", max_length=100)
+    validation_split: str = Field("validation", max_length=100)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the trainer needs to know of a task: where the rows are, what is predicted and how it is scored."""
+
+    name: str
+    dataset: str
+    """Hub data set; the local folder of the same task is ``<datasets dir>/<name>``."""
+    config: str | None
+    text: tuple[str, ...]
+    label: str
+    kind: Kind
+    label_words: tuple[str, ...]
+    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space)."""
+    metrics: tuple[Metric, ...]
+    """The first one names the result."""
+    epochs: float
+    batch_size: int
+    max_length: int = 128
+    train_split: str = "train"
+    validation_splits: tuple[str, ...] = ("validation",)
+
+
+def _glue(name: str, text: tuple[str, ...], words: tuple[str, ...], metrics: tuple[Metric, ...],
+          epochs: float, batch: int, kind: Kind = "classification",
+          splits: tuple[str, ...] = ("validation",)) -> Task:  # fmt: skip
+    return Task(
+        name, "nyu-mll/glue", name, text, "label", kind, words, metrics, epochs, batch, validation_splits=splits
+    )
+
+
+_PAIR = ("sentence1", "sentence2")
+_MNLI_SPLITS = ("validation_matched", "validation_mismatched")
+
+# fmt: off
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        #     name    text columns                 label words, by class id        metrics                  epochs batch
+        _glue("mnli", ("premise", "hypothesis"),   ("Yes", "Maybe", "No"),         ("accuracy",),               12, 64,
+              splits=_MNLI_SPLITS),
+        _glue("qnli", ("question", "sentence"),    ("Yes", "No"),                  ("accuracy",),               12, 64),
+        _glue("qqp",  ("question1", "question2"),  ("No", "Yes"),                  ("accuracy", "f1"),          12, 64),
+        _glue("sst2", ("sentence",),               ("terrible", "great"),          ("accuracy",),               12, 64),
+        _glue("mrpc", _PAIR,                       ("No", "Yes"),                  ("accuracy", "f1"),          60, 32),
+        _glue("cola", ("sentence",),               ("incorrect", "correct"),       ("matthews", "accuracy"),    60, 32),
+        _glue("stsb", _PAIR,                       ("Yes",),                       ("pearson", "spearman"),     60, 32,
+              kind="regression"),
+        _glue("rte",  _PAIR,                       ("Yes", "No"),                  ("accuracy",),               60, 32),
+        Task("squad", "rajpurkar/squad", None, ("question", "context"), "answers", "span",
+             ("Yes", "No"), ("f1", "exact_match"), 10, 32, max_length=384),
+    )
+}
+# fmt: on
+
+
+def task_of(given: str | CustomTask) -> Task:
+    """The task of a spec: a row of :data:`TASKS`, or one built from a custom task.
+
+    Raises KeyError for a name that is not in the table; the spec refuses such names first.
+    """
+    if isinstance(given, str):
+        return TASKS[given]
+    metric: Metric = given.metric or ("pearson" if given.kind == "regression" else "accuracy")
+    return Task(
+        name=given.dataset,
+        dataset=given.dataset,
+        config=given.config,
+        text=given.text,
+        label=given.label,
+        kind=given.kind,
+        label_words=given.label_words,
+        metrics=(metric,),
+        epochs=10,
+        batch_size=32,
+        train_split=given.train_split,
+        validation_splits=(given.validation_split,),
+    )
