@@ -1,0 +1,34 @@
+"""What a head's logits are trained on: task losses and distillation; pure functions of tensors."""
+
+import torch
+from torch.nn import functional
+
+
+def classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of logits [B, C] and class ids [B]; with C = 1, mean squared error of the raw logit."""
+    if logits.shape[1] == 1:
+        return functional.mse_loss(logits.squeeze(1), labels.to(logits.dtype))
+    return functional.cross_entropy(logits, labels)
+
+
+def span(logits: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Mean of the start and end cross-entropies of logits [B, S, 2] over all S positions, padding included.
+
+    Positions [B] are clamped to [0, S]; S itself (an answer outside the window) is ignored.
+    """
+    length = logits.shape[1]
+    losses = [
+        functional.cross_entropy(logits[:, :, i], positions.clamp(0, length), ignore_index=length)
+        for i, positions in enumerate((starts, ends))
+    ]
+    return (losses[0] + losses[1]) / 2
+
+
+def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: float = 2.0) -> torch.Tensor:
+    """τ² KL(softmax(teacher/τ) ‖ softmax(student/τ)), summed over classes (the last dimension), mean over rows.
+
+    As in the reference code; the paper writes D_KL(p_s ‖ p_t) (eq. 7).
+    """
+    log_student = functional.log_softmax(student / temperature, dim=-1)
+    log_teacher = functional.log_softmax(teacher / temperature, dim=-1)
+    return temperature**2 * functional.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")

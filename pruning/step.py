@@ -1,0 +1,75 @@
+"""One training step of score-only pruning, the same for every caller: the loop, the parity tests, the benchmarks."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+from pruning.attach import Matrices
+from pruning.methods import Method
+from pruning.optimizer import ScoreAdam, Update
+from pruning.schedule import Schedule
+
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What happened in step t; everything is measured in its forward and backward pass, before its update."""
+
+    step: int
+    remaining: float
+    """v_t, the share asked for; ``kept`` has what rounding made of it."""
+    regularization: float
+    """λ_t."""
+    learning_rate: float
+    loss: float
+    """Mean task loss of the micro-batches, without the regulariser."""
+    kept: list[int]
+    """Ones in the mask of each matrix."""
+    update: Update
+
+
+@dataclass
+class Pruner(Generic[Batch]):
+    """A model under pruning: its matrices, how they are masked, and how their scores move."""
+
+    matrices: Matrices
+    method: Method
+    optimizer: ScoreAdam
+    schedule: Schedule
+    loss_of: Callable[[Batch], torch.Tensor]
+    """Differentiable mean task loss of one micro-batch."""
+
+    def select(self, remaining: float) -> list[int]:
+        """Make every mask, and with it every masked weight, anew from the scores; returns the ones of each."""
+        counts = self.method.keep_counts(self.matrices, remaining)
+        for layer, k in zip(self.matrices.layers.values(), counts, strict=True):
+            layer.keep(k)
+        return counts
+
+    def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
+        """Select, run the micro-batches forward and backward, update the scores once.
+
+        Raises FloatingPointError when loss or gradients stop being finite.
+        """
+        schedule = self.schedule
+        remaining, regularization = schedule.remaining(t), schedule.regularization(t)
+        kept = self.select(remaining)
+        losses = []
+        batches = list(micro_batches)
+        for batch in batches:
+            loss = self.loss_of(batch)
+            (loss / len(batches)).backward()
+            losses.append(float(loss.detach()))
+        update = self.optimizer.step(schedule.learning_rate(t), regularization)
+        return StepResult(
+            step=t,
+            remaining=remaining,
+            regularization=regularization,
+            learning_rate=schedule.learning_rate(t),
+            loss=sum(losses) / len(losses),
+            kept=kept,
+            update=update,
+        )
