@@ -47,11 +47,10 @@ class LabelWordHead(nn.Module):
         super().__init__()
         self.model = model
         self.mask_token_id = mask_token_id
-        self._positions: torch.Tensor | None = None
+        self._positions = torch.zeros(0, dtype=torch.int64)
         _keep_rows(model, label_ids)
         if not every_position:
-            encoder = getattr(model, model.base_model_prefix)  # type: ignore[arg-type]
-            encoder.register_forward_hook(self._keep_position)
+            getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
 
     def forward(self, input_ids: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         self._positions = self._position_of_interest(input_ids)
@@ -66,7 +65,6 @@ class LabelWordHead(nn.Module):
 
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden = output[0]  # [B, S, H]
-        assert self._positions is not None
         rows = torch.arange(hidden.shape[0], device=hidden.device)
         output.last_hidden_state = hidden[rows, self._positions].unsqueeze(1)  # [B, 1, H]
         return output

@@ -47,7 +47,7 @@ class TopK:
             return None
         center, width = self._threshold, self._width
         for _ in range(_TRIES):
-            above = flat > center + width
+            above: npt.NDArray[np.bool_] = flat > center + width
             ones = int(np.count_nonzero(above))
             if ones < k:
                 inside = np.flatnonzero((flat >= center - width) & ~above)
@@ -64,7 +64,7 @@ class TopK:
         if np.isnan(flat.min()):
             raise ValueError("a score is NaN; no ranking exists")
         threshold = np.partition(flat, flat.size - k)[flat.size - k]
-        chosen = flat > threshold
+        chosen: npt.NDArray[np.bool_] = flat > threshold
         ties = np.flatnonzero(flat == threshold)
         chosen[ties[: k - int(np.count_nonzero(chosen))]] = True
         self._threshold = float(threshold)

@@ -61,7 +61,7 @@ class Pruner(Generic[Batch]):
         batches = list(micro_batches)
         for batch in batches:
             loss = self.loss_of(batch)
-            (loss / len(batches)).backward()
+            torch.autograd.backward(loss / len(batches))
             losses.append(float(loss.detach()))
         update = self.optimizer.step(schedule.learning_rate(t), regularization)
         return StepResult(

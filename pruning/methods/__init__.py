@@ -5,6 +5,8 @@ from pruning.methods.smp_l import SmpL
 from pruning.methods.smp_s import SmpS
 from pruning.spec import PruningSpec
 
+__all__ = ["Method", "method_of"]
+
 
 def method_of(spec: PruningSpec) -> Method:
     """The method that a spec asks for, with its options."""

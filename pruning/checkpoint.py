@@ -1,0 +1,112 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened, written whole or not at all.
+
+A checkpoint is one safetensors file (scores, both Adam moments, random state) named by its step, written to a temporary
+name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one before. The
+position in the data and in the schedule follows from the step number.
+"""
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pruning.attach import Matrices
+from pruning.optimizer import ScoreAdam
+from pruning.spec import PruningSpec
+
+KEPT = 2
+State = dict[str, torch.Tensor]
+
+
+def capture(matrices: Matrices, optimizer: ScoreAdam) -> State:
+    """A copy of the run's state, on the CPU."""
+    state: State = {"random.cpu": torch.get_rng_state().clone()}
+    if torch.cuda.is_available():
+        state["random.cuda"] = torch.cuda.get_rng_state().clone()
+    for i, (path, layer) in enumerate(matrices.layers.items()):
+        state[f"scores.{path}"] = layer.scores.detach().to("cpu", copy=True)
+        state[f"first.{path}"] = optimizer.first[i].detach().to("cpu", copy=True)
+        state[f"second.{path}"] = optimizer.second[i].detach().to("cpu", copy=True)
+    return state
+
+
+def restore(state: State, step: int, matrices: Matrices, optimizer: ScoreAdam) -> None:
+    """Put a captured state back."""
+    for i, (path, layer) in enumerate(matrices.layers.items()):
+        layer.scores.copy_(state[f"scores.{path}"])
+        optimizer.first[i].copy_(state[f"first.{path}"])
+        optimizer.second[i].copy_(state[f"second.{path}"])
+    optimizer.steps = step
+    torch.set_rng_state(state["random.cpu"])
+    if torch.cuda.is_available() and "random.cuda" in state:
+        torch.cuda.set_rng_state(state["random.cuda"])
+
+
+def identity(spec: PruningSpec, base_digest: str, rows: int) -> str:
+    """What a checkpoint belongs to: the same spec on the same weights and as many rows."""
+    return hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{rows}".encode()).hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder."""
+
+    def __init__(self, folder: Path, belongs_to: str, written: Callable[[int], None]) -> None:
+        """``written`` is called from the background thread with the step of each checkpoint once it is on disk."""
+        self.folder, self.belongs_to, self._written = folder, belongs_to, written
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def latest(self) -> tuple[int, State] | None:
+        """Step and state of the newest readable checkpoint of this run; None when there is none."""
+        for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
+            try:
+                with safe_open(file, framework="pt") as stored:
+                    if (stored.metadata() or {}).get("belongs_to") != self.belongs_to:
+                        continue
+                    return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+            except (SafetensorError, OSError, ValueError):
+                continue  # cut short by a crash or a full disk: the one before serves
+        return None
+
+    def save(self, step: int, state: State) -> None:
+        """Write in the background; waits only for the write before. Raises OSError if that one failed."""
+        self.wait()
+        self._thread = threading.Thread(target=self._write, args=(step, state), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until nothing is being written. Raises OSError if the last write failed."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _write(self, step: int, state: State) -> None:
+        target = self.folder / f"step-{step:010d}.safetensors"
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
+        os.close(handle)
+        try:
+            save_file(state, name, metadata={"belongs_to": self.belongs_to})
+            with open(name, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(name, target)
+        except OSError as failure:
+            self._failure = failure
+            os.unlink(name)
+            return
+        except SafetensorError as failure:  # the library's own wrapper of a failed write
+            self._failure = OSError(str(failure))
+            os.unlink(name)
+            return
+        for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
+            old.unlink()
+        self._written(step)

@@ -1,0 +1,138 @@
+"""``mask.safetensors``: packed bits that anyone with safetensors can read, and all that is needed to use them.
+
+Per masked matrix one uint8 tensor named by its module path: the row-major [out, in] mask, eight weights to a byte, most
+significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON).
+Torch-free. ``docs/mask-format.md`` is the specification; the reader refuses whatever deviates from it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pruning.errors import Permanent
+from pruning.spec import PruningSpec
+
+FORMAT = "espalier-mask"
+Masks = dict[str, npt.NDArray[np.bool_]]
+
+
+class MaskInfo(BaseModel):
+    """What a mask is for and what it does; the metadata of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["espalier-mask"] = "espalier-mask"
+    version: Literal[1] = 1
+    base_model: str
+    """Name the job was posted with."""
+    base_revision: str | None
+    """Commit on the hub; None for a local folder."""
+    base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """sha-256 of the base weights (:func:`pruning.models.digest`)."""
+    task: str
+    kind: Literal["classification", "regression", "span"]
+    head: str
+    label_words: tuple[str, ...]
+    label_ids: tuple[int, ...]
+    """Token ids of the label words in the base model's vocabulary, in class-id order."""
+    max_length: int
+    shapes: dict[str, tuple[int, int]]
+    """Module path → (out, in)."""
+    kept: dict[str, int]
+    """Module path → ones in its mask."""
+    metrics: dict[str, float]
+    """Final evaluation."""
+    spec: PruningSpec
+    versions: dict[str, str]
+
+    @property
+    def density(self) -> float:
+        """Share of the masked weights that are kept."""
+        return sum(self.kept.values()) / sum(rows * columns for rows, columns in self.shapes.values())
+
+
+def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo) -> None:
+    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent."""
+    packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
+        name = temporary.name
+    try:
+        save_file(packed, name, metadata=_to_metadata(info))
+        with open(name, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(name, 0o644)  # temporary files are private, a mask is not
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def read_info(path: Path) -> MaskInfo:
+    """The metadata alone, without the bits. Raises Permanent (``mask_invalid``)."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return _from_metadata(file.metadata())
+    except (SafetensorError, OSError) as fault:
+        raise _invalid(path, f"not a complete safetensors file ({fault})") from fault
+
+
+def read(path: Path) -> tuple[Masks, MaskInfo]:
+    """Masks by module path, and what they are for.
+
+    Raises Permanent (``mask_invalid``) for files that are truncated, of another format, or whose bits do not fit the
+    shapes and counts of their metadata.
+    """
+    info = read_info(path)
+    masks: Masks = {}
+    with safe_open(path, framework="np") as file:
+        names = set(file.keys())
+        if names != set(info.shapes) or names != set(info.kept):
+            raise _invalid(path, "its tensors are not those of its metadata")
+        for name, (rows, columns) in info.shapes.items():
+            size = rows * columns
+            about = file.get_slice(name)
+            if about.get_dtype() != "U8" or about.get_shape() != [-(-size // 8)]:
+                raise _invalid(path, f"tensor {name} does not hold {rows} x {columns} bits")
+            bits = np.unpackbits(file.get_tensor(name))
+            if bits[size:].any() or int(bits.sum()) != info.kept[name]:
+                raise _invalid(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
+            masks[name] = bits[:size].astype(bool).reshape(rows, columns)
+    return masks, info
+
+
+def _invalid(path: Path, fault: str) -> Permanent:
+    return Permanent(
+        f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"
+    )
+
+
+def _to_metadata(info: MaskInfo) -> dict[str, str]:
+    values: dict[str, Any] = info.model_dump(mode="json")
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
+    if not metadata or metadata.get("format") != FORMAT:
+        raise Permanent(
+            "the file has no metadata of a mask; give a mask.safetensors of a finished job",
+            code="mask_invalid", param="mask",
+        )  # fmt: skip
+    texts = {name for name, field in MaskInfo.model_fields.items() if field.annotation is str or name == "format"}
+    texts |= {"kind"}
+    try:
+        values = {
+            key: text if key in texts or (key == "base_revision" and text != "null") else json.loads(text)
+            for key, text in metadata.items()
+        }
+        return MaskInfo.model_validate(values)
+    except (ValueError, ValidationError) as fault:
+        raise Permanent(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

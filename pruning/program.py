@@ -1,0 +1,153 @@
+"""What ``python -m pruning`` does around a run: event lines out, signals in, failures turned into exit codes."""
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from pruning.errors import Permanent, Stopped, Temporary
+from pruning.events import ErrorEvent, Event, ExitCode
+from pruning.sources import Sources
+from pruning.spec import PruningSpec, explain
+
+
+class EventLines:
+    """Standard output for events alone: whatever else prints goes to standard error from now on."""
+
+    def __init__(self) -> None:
+        self._out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()  # checkpoints are reported from their own thread
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._out.write(event.model_dump_json() + "\n")
+            self._out.flush()
+
+
+class StopRequest:
+    """SIGTERM and SIGINT: at once before training, at the end of the step during it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._polled = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def __call__(self) -> bool:
+        self._polled = True
+        return self._asked
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        if not self._polled:  # loading or tokenizing: there is nothing to save and no step to wait for
+            raise Stopped
+
+
+def run_train(arguments: argparse.Namespace) -> ExitCode:
+    """The ``train`` command."""
+    report = EventLines()
+    should_stop = StopRequest()
+    if arguments.watch_stdin:
+        threading.Thread(target=_leave_with_parent, name="watch-stdin", daemon=True).start()
+
+    def work() -> None:
+        spec = _read_spec(arguments.spec)
+        from pruning.train import train  # torch takes two seconds, a wrong spec none
+
+        _quiet()
+        train(spec, arguments.work, _sources(arguments), report, should_stop)
+
+    return _exit_code(work, report)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
+    """The ``evaluate`` command: one JSON object, the metrics."""
+    report = EventLines()
+
+    def work() -> None:
+        from pruning.apply import evaluate_mask, load_pruned
+        from pruning.events import EvaluationEvent
+
+        _quiet()
+        sources = _sources(arguments)
+        pruned = load_pruned(arguments.mask, model=arguments.model, sources=sources)
+        metrics = evaluate_mask(pruned, sources)
+        report(EvaluationEvent(step=0, stage="final", remaining=pruned.info.density, metrics=metrics))
+
+    return _exit_code(work, report)
+
+
+def _exit_code(work: Callable[[], None], report: EventLines) -> ExitCode:
+    """Run ``work``; its failure becomes the last event line and the exit code."""
+    try:
+        work()
+    except Stopped:
+        return ExitCode.STOPPED
+    except Permanent as failure:
+        report(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
+        return ExitCode.PERMANENT
+    except Temporary as failure:
+        report(ErrorEvent(kind="temporary", code=failure.code, message=failure.message, param=failure.param))
+        return ExitCode.TEMPORARY
+    except OSError as failure:
+        if failure.errno != errno.ENOSPC:
+            traceback.print_exc()
+            return ExitCode.BUG
+        report(ErrorEvent(kind="temporary", code="insufficient_storage", message="the disk of the worker is full"))
+        return ExitCode.TEMPORARY
+    except MemoryError:
+        report(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
+        return ExitCode.TEMPORARY
+    except Exception as failure:  # noqa: BLE001 - the last frame of the program: told apart, never swallowed
+        traceback.print_exc()
+        if type(failure).__name__ != "OutOfMemoryError":  # torch's, which cannot be imported before it is needed
+            return ExitCode.BUG
+        report(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
+        return ExitCode.TEMPORARY
+    return ExitCode.OK
+
+
+_OUT_OF_MEMORY = "the device ran out of memory; lower batch_size or max_length, or raise gradient_accumulation instead"
+
+
+def _read_spec(path: Path) -> PruningSpec:
+    try:
+        return PruningSpec.model_validate_json(path.read_bytes())
+    except ValidationError as refusal:
+        fault = explain(refusal)[0]
+        raise Permanent(fault["message"], code=fault["code"], param=fault["param"]) from refusal
+    except OSError as fault:
+        raise Permanent(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
+
+
+def _sources(arguments: argparse.Namespace) -> Sources:
+    return Sources(arguments.models_dir, arguments.datasets_dir, hub=not arguments.no_hub)
+
+
+def _quiet() -> None:
+    """No progress bars on standard error, where a supervisor keeps the last lines for the user to read."""
+    from huggingface_hub.utils import disable_progress_bars
+    from transformers.utils import logging
+
+    disable_progress_bars()
+    logging.disable_progress_bar()
+
+
+def _leave_with_parent() -> None:
+    """The supervisor holds the other end of standard input: when it is gone, so are we, and the checkpoints remain.
+
+    At once and without cleaning up, because another worker may soon write to the same work folder.
+    """
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(ExitCode.STOPPED)

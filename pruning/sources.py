@@ -1,0 +1,13 @@
+"""Where the names of models and data sets are looked up; torch-free, because the program reads it from its arguments."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Local directories first, then the hub if it may be asked."""
+
+    models_dir: Path | None = None
+    datasets_dir: Path | None = None
+    hub: bool = True
