@@ -136,11 +136,11 @@ def _sources(arguments: argparse.Namespace) -> Sources:
 
 def _quiet() -> None:
     """No progress bars on standard error, where a supervisor keeps the last lines for the user to read."""
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging
 
     disable_progress_bars()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _leave_with_parent() -> None:
