@@ -24,19 +24,27 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 @dataclass(frozen=True)
 class Shape:
-    """Where a model type keeps its masked-language-model head in a checkpoint."""
+    """Where a model type keeps its language-model head in a checkpoint."""
 
     transform: str
-    """Prefix of the head's own tensors (dense layer and norm); without them the head would be random."""
+    """Prefix of the head's own tensors (dense layer and norm), without which the head would be random; "" for none."""
     decoder: str
     """Output embedding; usually tied to the input embedding and then not in the file."""
+    decoder_only: bool = False
 
 
 MODEL_TYPES: dict[str, Shape] = {
+    "albert": Shape("predictions.dense.", "predictions.decoder.weight"),
     "bert": Shape("cls.predictions.transform.", "cls.predictions.decoder.weight"),
-    "roberta": Shape("lm_head.dense.", "lm_head.decoder.weight"),
+    "deberta-v2": Shape("cls.predictions.transform.", "cls.predictions.decoder.weight"),  # v3 has the same type
     "distilbert": Shape("vocab_transform.", "vocab_projector.weight"),
     "electra": Shape("generator_predictions.", "generator_lm_head.weight"),
+    "modernbert": Shape("head.dense.", "decoder.weight"),
+    "mpnet": Shape("lm_head.dense.", "lm_head.decoder.weight"),
+    "roberta": Shape("lm_head.dense.", "lm_head.decoder.weight"),
+    "llama": Shape("", "lm_head.weight", decoder_only=True),
+    "qwen2": Shape("", "lm_head.weight", decoder_only=True),
+    "qwen3": Shape("", "lm_head.weight", decoder_only=True),
 }
 
 
@@ -84,11 +92,12 @@ def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
     config = _config(path)
     shape = _shape(config)
     tensors = _tensor_names(path)
-    if head == "label-words":
+    uses_words = head in ("label-words", "span")
+    if uses_words:
         _check_head(config, shape, tensors)
     if not (path / "tokenizer.json").is_file():
         _check_vocabulary(path)
-    elif head == "label-words":
+    elif uses_words:
         _check_words(path / "tokenizer.json", label_words)
 
 
@@ -171,7 +180,7 @@ def _weights_remedy(path: Path) -> str:
 
 def _check_head(config: dict[str, Any], shape: Shape, tensors: Iterable[str]) -> None:
     names = set(tensors)
-    if not any(name.startswith(shape.transform) for name in names):
+    if shape.transform and not any(name.startswith(shape.transform) for name in names):
         remedy = (
             "use the generator, not the discriminator"
             if config["model_type"] == "electra"

@@ -1,0 +1,54 @@
+"""The HTTP interface as an ASGI application: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
+
+One request's way: ``middleware`` (id, body limit) → ``routes`` → ``jobs`` (rows) → ``schemas``; errors leave by
+``errors``. The database must have been migrated; the API itself never changes the schema.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from api import errors, openapi
+from api.deps import Services
+from api.middleware import BodyLimit, RequestIds
+from api.routes import artifacts, catalog, events, health, jobs
+from jobs.db import Database
+from jobs.queue import celery_app
+from jobs.settings import Settings
+from pruning import __version__
+
+_DESCRIPTION = """
+Post a pretrained language model and a task; a worker trains which of its weights to keep; download the mask.
+
+The least to give is `{"model": "...", "task": "..."}`. Every error is an RFC 9457 problem (`application/problem+json`)
+with a stable `code`. Lists have `data`, `has_more` and `next_cursor`, and are asked with `limit` and `after`.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; ``settings`` default to the environment's (``ESPALIER_*``)."""
+    settings = settings or Settings()
+    services = Services(settings, Database(settings.database_url), celery_app(settings))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.database.dispose()
+
+    app = FastAPI(
+        title="Espalier",
+        summary="Pruning as a service",
+        description=_DESCRIPTION,
+        version=__version__,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    errors.install(app)
+    for routes in (jobs, events, artifacts, catalog, health):
+        app.include_router(routes.router)
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestIds)  # added last, so it is the outermost
+    return app

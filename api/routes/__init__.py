@@ -1,0 +1,1 @@
+"""One file of endpoints per noun of the interface."""

@@ -1,0 +1,101 @@
+"""What a job made: list and download, whole or in part, without ever holding a file in memory."""
+
+import base64
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api import schemas
+from api.deps import ArtifactName, JobId, Served
+from api.errors import answer
+from api.problems import declared
+from api.ranges import Slice, Unsatisfiable, asked_slice, is_match
+from jobs import artifacts, models, store
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"])
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_DOWNLOADED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": _BINARY},
+    206: {"description": "The part asked for by Range", "content": _BINARY},
+    304: {"description": "Unchanged since the ETag of If-None-Match"},
+}
+_HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The headers of a download"},
+    304: _DOWNLOADED[304],
+}
+
+
+@router.get("", operation_id="listArtifacts", responses=declared(404), summary="List what a job made")
+def list_artifacts(job_id: JobId, served: Served) -> schemas.ArtifactList:
+    """Complete files only."""
+    with served.database.read() as session:
+        store.get(session, job_id)
+        data = [schemas.Artifact.of(row) for row in artifacts.listing(session, job_id)]
+    return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
+
+
+@router.head(
+    "/{name}",
+    operation_id="headArtifact",
+    response_class=Response,
+    responses=declared(404, 412) | _HEADERS_ONLY,
+    summary="Size and digest of a file",
+)
+@router.get(
+    "/{name}",
+    operation_id="downloadArtifact",
+    response_class=Response,
+    responses=declared(404, 412, 416) | _DOWNLOADED,
+    summary="Download a file",
+)
+def download_artifact(job_id: JobId, name: ArtifactName, request: Request, served: Served) -> Response:
+    """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
+    with served.database.read() as session:
+        spec = store.get(session, job_id).spec
+        artifact = artifacts.get(session, job_id, name)
+    asked = request.headers
+    etag = f'"{artifact.sha256}"'
+    headers = _headers(artifact, etag, spec)
+    if "if-match" in asked and not is_match(asked["if-match"], etag, weak=False):
+        return answer(request, 412, "artifact_changed", "the file is not the one named by If-Match any more")
+    if is_match(asked.get("if-none-match"), etag, weak=True):
+        return Response(status_code=304, headers={"ETag": etag})
+    if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
+        headers["Content-Length"] = str(artifact.size)
+        return Response(headers=headers, media_type=artifact.media_type)
+    try:
+        part = asked_slice(asked.get("range"), asked.get("if-range"), etag, artifact.size)
+    except Unsatisfiable:
+        size = {"Content-Range": f"bytes */{artifact.size}"}
+        return answer(request, 416, "range_not_satisfiable", f"the file has {artifact.size} bytes", headers=size)
+    sent = part or Slice(0, artifact.size)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"
+    headers["Content-Length"] = str(sent.stop - sent.start)
+    body = artifacts.iterate(served.database, artifact.id, sent.start, sent.stop)
+    return StreamingResponse(body, 200 if part is None else 206, headers, media_type=artifact.media_type)
+
+
+def _headers(artifact: models.Artifact, etag: str, spec: dict[str, Any]) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+    return {
+        "ETag": etag,
+        "Repr-Digest": f"sha-256=:{digest}:",
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f'attachment; filename="{file_name(artifact, spec)}"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def file_name(artifact: models.Artifact, spec: dict[str, Any]) -> str:
+    """A name that still says what the file is once it lies in a downloads folder.
+
+    E.g. ``sst2_smp-s_0.9_job_01jd3x…_mask.safetensors``; only characters that every file system takes.
+    """
+    task = spec.get("task")
+    named = task.get("dataset") if isinstance(task, dict) else task
+    whole = f"{named}_{spec.get('method')}_{spec.get('sparsity')}_{artifact.job_id}_{artifact.name}"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", whole)

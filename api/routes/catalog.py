@@ -1,0 +1,63 @@
+"""What can be asked for: tasks with their defaults, methods, and the JSON Schema of a job."""
+
+from typing import get_args
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+
+from api import schemas
+from api.deps import Served
+from api.problems import declared
+from pruning.folder import find_folder
+from pruning.spec import Method, PruningSpec, explain
+from pruning.tasks import TASKS, CustomTask
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+
+@router.get("/tasks", operation_id="listTasks", responses=declared(), summary="The tasks known by name")
+def list_tasks(served: Served) -> schemas.TaskList:
+    """Every value is the default of the field of that name in a job's spec."""
+    data = [
+        schemas.Task(
+            name=task.name,
+            available=_is_available(task=task.name),
+            kind=task.kind,
+            dataset=task.dataset,
+            config=task.config,
+            text=list(task.text),
+            label=task.label,
+            label_words=list(task.label_words),
+            metrics=list(task.metrics),
+            epochs=task.epochs,
+            batch_size=task.batch_size,
+            max_length=task.max_length,
+            local=find_folder(served.settings.datasets_dir, task.name) is not None,
+        )
+        for task in TASKS.values()
+    ]
+    return schemas.TaskList(
+        data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema()
+    )  # fmt: skip
+
+
+@router.get("/methods", operation_id="listMethods", responses=declared(), summary="The pruning methods")
+def list_methods() -> schemas.MethodList:
+    """The schema describes the body of ``POST /v1/jobs``; a method that is not available is refused there."""
+    default = PruningSpec.model_fields["method"].default
+    data = [
+        schemas.Method(name=method, available=_is_available(method=method), default=method == default)
+        for method in get_args(Method)
+    ]
+    return schemas.MethodList(
+        data=data, has_more=False, next_cursor=None, spec_schema=schemas.JobRequest.model_json_schema()
+    )  # fmt: skip
+
+
+def _is_available(**asked: str) -> bool:
+    """The spec is the judge: tables also name what is only planned."""
+    try:
+        PruningSpec(**{"model": "any", "task": "sst2", **asked})
+    except ValidationError as refusal:
+        return all(fault["code"] != "not_available" for fault in explain(refusal))
+    return True

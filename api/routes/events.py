@@ -1,0 +1,130 @@
+"""What happened to a job, in three forms: events (pages or a live stream), metrics by step (JSON or CSV), a log to read."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api import history, schemas
+from api.deps import JobId, Served
+from api.problems import declared
+from api.streams import EventStream
+from jobs import models, store
+from jobs.db import Database
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"])
+_LARGEST = 2**53  # what every JSON reader holds exactly
+_TEXT = {"schema": {"type": "string"}}
+After = Annotated[int, Query(ge=0, le=_LARGEST, description="`next_cursor` of the page before")]
+Accept = Annotated[str, Header(include_in_schema=False)]
+
+
+@router.get(
+    "/events",
+    operation_id="listEvents",
+    response_model=schemas.EventList,
+    responses=declared(404, 422) | {200: {"content": {"text/event-stream": _TEXT}}},
+    summary="What happened to a job",
+)
+def list_events(
+    job_id: JobId,
+    served: Served,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    accept: Accept = "",
+    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=_LARGEST)] = None,
+) -> schemas.EventList | Response:
+    """A page of events numbered above ``after``; with ``Accept: text/event-stream`` all of them, then live until `end`.
+
+    In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
+    """
+    with served.database.read() as session:
+        store.get(session, job_id)
+        if "text/event-stream" in accept.lower():
+            start = last_event_id if last_event_id is not None else after
+            return EventStream(served.database, job_id, after=start, places=served.streams)
+        rows = store.events(session, job_id, after=after, limit=limit + 1)
+    data = [schemas.Event.of(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return schemas.EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
+
+
+@router.get(
+    "/metrics",
+    operation_id="listMetrics",
+    response_model=schemas.MetricList,
+    responses=declared(404, 422) | {200: {"content": {"text/csv": _TEXT}}},
+    summary="The numbers of a job, step by step",
+)
+def list_metrics(
+    job_id: JobId,
+    served: Served,
+    after: After = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="Overrides Accept")] = None,
+    accept: Accept = "",
+) -> schemas.MetricList | Response:
+    """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
+    with served.database.read() as session:
+        store.get(session, job_id)
+        if form == "csv" or (form is None and "text/csv" in accept.lower()):
+            headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
+            return StreamingResponse(_csv(served.database, job_id), headers=headers, media_type="text/csv")
+        data, onward = history.steps(session, job_id, after=after, limit=limit)
+    return schemas.MetricList(data=data, has_more=onward is not None, next_cursor=str(onward) if onward else None)
+
+
+@router.get(
+    "/log",
+    operation_id="getLog",
+    response_class=Response,
+    responses=declared(404) | {200: {"content": {"text/plain": _TEXT}}},
+    summary="A job's log, for people",
+)
+def get_log(job_id: JobId, served: Served) -> Response:
+    """One line per event; the same as ``/events``, to read."""
+    with served.database.read() as session:
+        store.get(session, job_id)
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(_log(served.database, job_id), headers=headers, media_type="text/plain")
+
+
+def _csv(database: Database, job_id: str) -> Iterator[str]:
+    names = dict.fromkeys(name for row in history.all_steps(database, job_id) for name in row.values)
+    line = io.StringIO()
+    writer = csv.writer(line)
+    writer.writerow(["step", "attempt", *names])
+    for row in history.all_steps(database, job_id):
+        writer.writerow([row.step, row.attempt, *(row.values.get(name, "") for name in names)])
+        if line.tell() > 16_384:
+            yield line.getvalue()
+            line.seek(0)
+            line.truncate()
+    yield line.getvalue()
+
+
+def _log(database: Database, job_id: str) -> Iterator[str]:
+    seq = 0
+    while True:
+        with database.read() as session:
+            rows = store.events(session, job_id, after=seq)
+        if not rows:
+            return
+        yield "".join(_line(row) for row in rows)
+        seq = rows[-1].seq
+
+
+def _line(event: models.Event) -> str:
+    """``2026-01-31T09:30:00Z  1  phase  training``; what would break the line is escaped."""
+    data: dict[str, Any] = dict(event.data)
+    for told in ("event", "time"):
+        data.pop(told, None)
+    message = str(data.pop("message", "") or "")
+    words = [message] if message else []
+    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in data.items()]
+    text = " ".join(words).replace("\r", "").replace("\n", "\n    ")
+    return f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}  {event.attempt}  {event.type:<11} {text}\n"

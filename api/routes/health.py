@@ -1,0 +1,51 @@
+"""Is the process alive, and would a job run? For orchestrators, load balancers and the impatient."""
+
+import logging
+import os
+from typing import Literal
+
+from celery import Celery
+from fastapi import APIRouter
+from kombu.exceptions import KombuError
+
+from api.deps import Served
+from api.errors import Unavailable
+from api.problems import declared
+from api.schemas import Checks, Liveness, Readiness
+from jobs import db, workers
+from jobs.errors import SchemaOutdated
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", operation_id="livez", responses=declared(), summary="Does the process answer?")
+async def livez() -> Liveness:  # async, without a thread: it answers while every thread waits for a database
+    """Asks nothing else, so that a database that is down does not get the API restarted."""
+    return Liveness()
+
+
+@router.get("/readyz", operation_id="readyz", responses=declared(), summary="Would a job run?")
+def readyz(served: Served) -> Readiness:
+    """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
+    if not db.is_current(served.database):
+        raise SchemaOutdated
+    with served.database.read() as session:
+        live = len(workers.live(session, within_seconds=served.settings.worker_seen_seconds))
+    if not live:
+        raise Unavailable("no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there")
+    return Readiness(checks=Checks(database="ok", broker=_broker(served.celery), workers=live))
+
+
+def _broker(celery: Celery) -> Literal["ok", "degraded"]:
+    """Whether the bell can be rung; asks for a second or two at most."""
+    folder = celery.conf.broker_transport_options.get("data_folder_out")
+    if folder is not None:
+        return "ok" if os.access(folder, os.W_OK) else "degraded"
+    with celery.connection_for_write() as connection:
+        try:
+            connection.default_channel  # noqa: B018  # opening it sends Redis a PING
+        except (KombuError, OSError, *connection.connection_errors) as error:
+            log.warning("broker unreachable: %s", error)
+            return "degraded"
+    return "ok"

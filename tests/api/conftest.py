@@ -1,0 +1,110 @@
+"""The application over a migrated database, and jobs in any state, made by the functions the worker uses."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from jobs import artifacts, claims, db, store, workers
+from jobs.db import Database
+from jobs.settings import Settings
+from pruning.spec import PruningSpec
+
+BODY = {"model": "bert-base-uncased", "task": "sst2"}
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Makes jobs and moves them along."""
+
+    database: Database
+    folder: Path
+
+    def queued(self, **spec: Any) -> str:
+        with self.database.write() as session:
+            return store.create(session, spec=PruningSpec(**{**BODY, **spec}).model_dump(mode="json")).id
+
+    def running(self, **spec: Any) -> str:
+        """Of the queued jobs this is the one claimed: it is the only one."""
+        job_id = self.queued(**spec)
+        with self.database.write() as session:
+            claimed = claims.claim(session, worker_id="w", lease_seconds=600)
+            assert claimed is not None
+            assert claimed.id == job_id
+        return job_id
+
+    def event(self, job_id: str, kind: str, **data: Any) -> int:
+        with self.database.write() as session:
+            return claims.record_event(session, job_id, 1, kind, data)
+
+    def metrics(self, job_id: str, step: int, attempt: int = 1, **values: float) -> None:
+        with self.database.write() as session:
+            claims.record_metrics(session, job_id, attempt, step=step, values=values)
+
+    def artifact(self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7) -> int:
+        path = self.folder / name
+        path.write_bytes(content)
+        return artifacts.put(
+            self.database, job_id=job_id, attempt=1, name=name, media_type="application/octet-stream", path=path,
+            size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes,
+        )  # fmt: skip
+
+    def finish(self, job_id: str) -> None:
+        mask = self.artifact(job_id, b"mask")
+        with self.database.write() as session:
+            claims.succeed(session, job_id, 1, result={"final": {"accuracy": 0.9}}, mask_artifact_id=mask)
+
+    def fail(self, job_id: str) -> None:
+        error: Any = {"code": "diverged", "message": "no", "param": "seed", "kind": "user", "retryable": False}
+        with self.database.write() as session:
+            claims.fail(session, job_id, 1, error=error)
+
+    def succeeded(self, **spec: Any) -> str:
+        job_id = self.running(**spec)
+        self.finish(job_id)
+        return job_id
+
+    def worker(self) -> None:
+        with self.database.write() as session:
+            workers.beat(session, worker_id="w", hostname="h", pid=1, slots=1)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def strict_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """For requests whose answer does not depend on what the database holds: one application for all of them."""
+    folder = tmp_path_factory.mktemp("strict")
+    url = f"sqlite:///{folder}/espalier.db"
+    db.upgrade(url)
+    with TestClient(create_app(Settings(data_dir=folder, database_url=url))) as client:
+        yield client
+
+
+@pytest.fixture
+def jobs(database: Database, tmp_path: Path) -> Jobs:
+    return Jobs(database, tmp_path)
+
+
+@pytest.fixture
+def client_with(settings: Settings) -> Iterator[Callable[..., TestClient]]:
+    """A client of an application with some settings changed."""
+    opened: list[TestClient] = []
+
+    def make(**changes: Any) -> TestClient:
+        client = TestClient(create_app(settings.model_copy(update=changes)))
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.close()

@@ -1,0 +1,46 @@
+"""What is offered is what is accepted."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from fastapi.testclient import TestClient
+
+from pruning.spec import Method, PruningSpec
+from pruning.tasks import TASKS
+
+
+def is_accepted(client: TestClient, **changes: str) -> bool:
+    return client.post("/v1/jobs", json={"model": "m", "task": "sst2", **changes}).status_code == 202
+
+
+def test_tasks_show_the_specs_defaults(strict_client: TestClient) -> None:
+    listing = strict_client.get("/v1/tasks").json()
+    tasks = {task["name"]: task for task in listing["data"]}
+    assert tasks.keys() == TASKS.keys()
+    for name, task in tasks.items():
+        assert task["available"] == is_accepted(strict_client, task=name)
+        if task["available"]:
+            spec = PruningSpec(model="m", task=name).model_dump(mode="json")
+            for field in ("label_words", "epochs", "batch_size", "max_length"):
+                assert task[field] == spec[field]
+    assert "label_words" in listing["custom_task_schema"]["properties"]
+
+
+def test_local_data_sets_are_told(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
+    (tmp_path / "cola").mkdir()
+    tasks = client_with(datasets_dir=tmp_path).get("/v1/tasks").json()["data"]
+    assert [task["name"] for task in tasks if task["local"]] == ["cola"]
+
+
+def test_methods(strict_client: TestClient) -> None:
+    listing = strict_client.get("/v1/methods").json()
+    methods = {method["name"]: method for method in listing["data"]}
+    assert methods.keys() == set(get_args(Method))
+    assert methods["smp-s"]["available"]
+    assert methods["smp-l"]["available"]
+    for name, method in methods.items():
+        assert method["available"] == is_accepted(strict_client, method=name)
+    assert [method["name"] for method in listing["data"] if method["default"]] == ["smp-s"]
+    assert listing["spec_schema"]["required"] == ["model", "task"]
+    assert {"sparsity", "metadata", "priority"} <= listing["spec_schema"]["properties"].keys()

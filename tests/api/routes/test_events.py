@@ -1,0 +1,225 @@
+"""What happened to a job as pages, as a live stream, as numbers, as text."""
+
+import csv
+import io
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api import history, streams
+from api.deps import MAX_STREAMS
+from jobs import claims, store
+from tests.api.conftest import Jobs
+from tests.api.test_errors import problem
+
+LIVE = {"Accept": "text/event-stream"}
+
+
+def messages(text: str) -> list[dict[str, Any]]:
+    """The messages of a stream that have data: name, id and data."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "data" in fields:
+            data = json.loads(fields["data"])
+            found.append({"name": fields.get("event", "message"), "id": fields.get("id"), "data": data})
+    return found
+
+
+def numbered(text: str) -> list[int]:
+    return [int(message["id"]) for message in messages(text) if message["id"] is not None]
+
+
+def test_pages(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    for number in range(5):
+        jobs.event(job_id, "log", message=str(number))
+    seen: list[int] = []
+    after: str | None = "0"
+    while after is not None:
+        page = client.get(f"/v1/jobs/{job_id}/events", params={"limit": 3, "after": after}).json()
+        seen += [event["seq"] for event in page["data"]]
+        assert page["has_more"] == (page["next_cursor"] is not None)
+        after = page["next_cursor"]
+    assert seen == list(range(1, 8))
+    first = client.get(f"/v1/jobs/{job_id}/events?limit=1").json()["data"][0]
+    assert (first["type"], first["attempt"], first["data"]) == ("created", 0, {"status": "queued"})
+
+
+def test_a_finished_jobs_stream_is_all_and_the_end(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.succeeded()
+    answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.text.startswith("retry: ")
+    *_, progress, end = messages(answer.text)
+    assert (progress["name"], progress["id"], progress["data"]["status"]) == ("progress", None, "succeeded")
+    assert (end["name"], end["id"], end["data"]) == ("end", None, {"status": "succeeded"})
+    events = client.get(f"/v1/jobs/{job_id}/events").json()["data"]
+    assert [message["data"] for message in messages(answer.text) if message["id"]] == events
+
+
+def test_reconnecting_anywhere_leaves_no_gap_and_repeats_nothing(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    for number in range(10):
+        jobs.event(job_id, "log", message=f"line\n{number}")
+    jobs.finish(job_id)
+    url = f"/v1/jobs/{job_id}/events"
+    everything = numbered(client.get(url, headers=LIVE).text)
+    assert everything == list(range(1, len(everything) + 1))
+    for cut in range(len(everything) + 1):
+        rest = client.get(url, headers=LIVE | {"Last-Event-ID": str(cut)})
+        assert numbered(rest.text) == everything[cut:]
+        assert messages(rest.text)[-1]["name"] == "end"
+    assert numbered(client.get(url, headers=LIVE, params={"after": 3}).text) == everything[3:]
+
+
+def test_a_long_history_is_sent_in_pieces(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_PAGE", 2)
+    job_id = jobs.succeeded()
+    seen = numbered(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
+    assert seen == list(range(1, len(seen) + 1))
+
+
+def test_a_live_stream_follows_until_the_end(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thing happens only once the stream has looked and found nothing new."""
+    job_id = jobs.running()
+    happenings: list[Callable[[], Any]] = [
+        lambda: jobs.event(job_id, "phase", phase="training"),
+        lambda: progress(jobs, job_id, 5),
+        lambda: jobs.event(job_id, "log", message="ä"),
+        lambda: jobs.finish(job_id),
+    ]
+
+    async def next_thing(_: float) -> None:
+        happenings.pop(0)()
+
+    monkeypatch.setattr(streams.anyio, "sleep", next_thing)
+    seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
+    types = [message["data"].get("type") for message in seen if message["id"]]
+    assert types == ["created", "status", "phase", "log", "status"]
+    steps = [message["data"]["step"] for message in seen if message["name"] == "progress"]
+    assert steps == [0, 5, 5]
+    assert seen[-1] == {"name": "end", "id": None, "data": {"status": "succeeded"}}
+
+
+def progress(jobs: Jobs, job_id: str, step: int) -> None:
+    with jobs.database.write() as session:
+        claims.set_progress(session, job_id, 1, step=step, total_steps=9)
+
+
+def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = jobs.running()
+    monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", -1.0)
+    looked = 0
+    look = streams._look
+
+    def third_time(*arguments: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        if looked == 3:
+            jobs.finish(job_id)
+        return look(*arguments)
+
+    monkeypatch.setattr(streams, "_look", third_time)
+    assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text.count("\n: keep-alive\n") == 1
+
+
+def test_a_job_deleted_meanwhile_ends_its_stream(
+    client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = jobs.queued()
+
+    async def vanish(_: float) -> None:
+        with jobs.database.write() as session:
+            store.request_cancel(session, job_id)
+            store.delete(session, job_id)
+
+    monkeypatch.setattr(streams.anyio, "sleep", vanish)
+    seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
+    assert seen[-1] == {"name": "end", "id": None, "data": {"status": "deleted"}}
+
+
+def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.succeeded()
+    places: threading.BoundedSemaphore = client.app.state.services.streams  # type: ignore[attr-defined]
+    for _ in range(MAX_STREAMS):
+        assert places.acquire(blocking=False)
+    answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
+    problem(answer, 503, "too_many_streams")
+    assert answer.headers["retry-after"]
+    places.release()
+    for _ in range(3):
+        assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).status_code == 200
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1e3", str(2**70)])
+def test_a_last_event_id_that_is_no_number(client: TestClient, jobs: Jobs, given: str) -> None:
+    answer = client.get(f"/v1/jobs/{jobs.queued()}/events", headers=LIVE | {"Last-Event-ID": given})
+    assert problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Last-Event-ID"
+
+
+def test_metrics(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    for step in range(1, 6):
+        jobs.metrics(job_id, step, loss=step / 4)
+    jobs.metrics(job_id, 5, accuracy=0.5)
+    url = f"/v1/jobs/{job_id}/metrics"
+    rows = client.get(url).json()["data"]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[-1] == {"step": 5, "attempt": 1, "values": {"loss": 1.25, "accuracy": 0.5}}
+    paged: list[Any] = []
+    after: str | None = "0"
+    while after is not None:
+        page = client.get(url, params={"limit": 2, "after": after}).json()
+        paged += page["data"]
+        after = page["next_cursor"]
+    assert [row["step"] for row in paged] == [1, 2, 3, 4, 5]
+
+
+def test_metrics_as_csv(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_PAGE", 2)
+    job_id = jobs.running()
+    jobs.metrics(job_id, 1, loss=0.5)
+    jobs.metrics(job_id, 2, loss=0.25, accuracy=0.5)
+    url = f"/v1/jobs/{job_id}/metrics"
+    asked = client.get(url, headers={"Accept": "text/csv"})
+    assert asked.headers["content-type"].startswith("text/csv")
+    assert list(csv.reader(io.StringIO(asked.text))) == [
+        ["step", "attempt", "loss", "accuracy"], ["1", "1", "0.5", ""], ["2", "1", "0.25", "0.5"],
+    ]  # fmt: skip
+    assert client.get(url, params={"format": "csv"}).text == asked.text
+    assert client.get(url, params={"format": "json"}, headers={"Accept": "text/csv"}).json()["data"]
+
+
+def test_steps_that_a_resumed_run_repeats_count_once(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    for step in (1, 2, 3, 4):
+        jobs.metrics(job_id, step, loss=1.0)
+    with jobs.database.write() as session:
+        claims.hand_back(session, job_id, 1, reason="shutdown")
+        claims.claim(session, worker_id="w", lease_seconds=60)
+    for step in (3, 4, 5):
+        jobs.metrics(job_id, step, attempt=2, loss=2.0)
+    rows = client.get(f"/v1/jobs/{job_id}/metrics").json()["data"]
+    assert [(row["step"], row["attempt"]) for row in rows] == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 2)]
+
+
+def test_log(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    jobs.event(job_id, "log", level="warning", message="two\nlines")
+    jobs.event(job_id, "evaluation", metrics={"accuracy": 0.5}, time="2026-01-01T00:00:00Z")
+    answer = client.get(f"/v1/jobs/{job_id}/log")
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = answer.text.splitlines()
+    assert [line.split("  ", 2)[2].strip() for line in lines if not line.startswith(" ")] == [
+        "created     status=queued",
+        "status      status=running worker=w",
+        "log         two",
+        'evaluation  metrics={"accuracy": 0.5}',
+    ]
+    assert lines[3] == "    lines level=warning"

@@ -1,0 +1,191 @@
+"""Submitting, listing, looking, cancelling, deleting: what a client is told, and what is then in the database."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import event
+
+from api.app import create_app
+from jobs import claims, store
+from jobs.db import Database
+from jobs.settings import Settings
+from pruning.spec import PruningSpec
+from tests.api.conftest import BODY, Jobs
+from tests.api.test_errors import problem
+
+
+def test_the_least_body_is_accepted_and_resolved(client: TestClient, database: Database) -> None:
+    answer = client.post("/v1/jobs", json=BODY)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert job["spec"] == PruningSpec(**BODY).model_dump(mode="json")
+    assert PruningSpec(**job["spec"]).epochs == 12
+    assert (job["status"], job["attempt"], job["artifacts"], job["error"]) == ("queued", 0, [], None)
+    assert job["progress"] == {"step": 0, "total_steps": None, "eta_seconds": None}
+    assert job["created_at"].endswith("Z")
+    assert client.get(answer.headers["location"]).json() == job
+    with database.read() as session:
+        assert store.get(session, job["id"]).spec == job["spec"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_steps": 100},
+        {"preset": "upstream", "task": "rte"},
+        {"preset": "upstream", "task": "rte", "max_steps": 50},
+        {"preset": "paper", "sparsity": 0},
+        {"task": {"dataset": "org/set", "text": ["a", "b"], "label": "y", "label_words": ["name", "custom"]}},
+    ],
+)
+def test_a_resolved_spec_can_be_sent_again(client: TestClient, change: dict[str, Any]) -> None:
+    first = client.post("/v1/jobs", json=BODY | change)
+    assert first.status_code == 202, first.text
+    spec = first.json()["spec"]
+    assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
+
+
+def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: Database) -> None:
+    own = {"metadata": {"team": "nlp", "name": "ä"}, "priority": -7, "max_duration": 60.5}
+    job = client.post("/v1/jobs", json=BODY | own).json()
+    assert {name: job[name] for name in own} == own
+    assert not own.keys() & job["spec"].keys()
+    with database.read() as session:
+        row = store.get(session, job["id"])
+    assert (row.labels, row.priority, row.max_duration) == tuple(own.values())
+
+
+def test_the_bell_is_rung_once_the_row_is_there(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def ring(_: object) -> bool:
+        with database.read() as session:
+            seen.append(len(store.page(session, limit=5)[0]))
+        return False  # and it makes no difference that nobody heard it
+
+    monkeypatch.setattr("api.routes.jobs.queue.ring", ring)
+    assert client.post("/v1/jobs", json=BODY).status_code == 202
+    assert seen == [1]
+
+
+def test_submitting_works_without_a_broker(client_with: Callable[..., TestClient]) -> None:
+    client = client_with(broker_url="redis://127.0.0.1:1/0")
+    assert client.post("/v1/jobs", json=BODY).status_code == 202
+
+
+def test_nothing_is_accepted_when_the_commit_fails(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[object] = []
+    monkeypatch.setattr("api.routes.jobs.queue.ring", rung.append)
+
+    def refused(_: object) -> None:
+        raise ZeroDivisionError
+
+    engine = client.app.state.services.database.engine  # type: ignore[attr-defined]
+    event.listen(engine, "commit", refused)
+    problem(client.post("/v1/jobs", json=BODY), 500, "internal_error")
+    assert rung == []
+    event.remove(engine, "commit", refused)
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+def test_pages_neither_repeat_nor_skip(client: TestClient, jobs: Jobs) -> None:
+    ids = [jobs.queued() for _ in range(7)]
+    seen: list[str] = []
+    after: str | None = None
+    for length in (3, 3, 1):
+        query = {"limit": "3"} | ({"after": after} if after else {})
+        page = client.get("/v1/jobs", params=query).json()
+        assert len(page["data"]) == length
+        seen += [job["id"] for job in page["data"]]
+        after = page["next_cursor"]
+        assert page["has_more"] == (after is not None)
+        if length == 3:
+            jobs.queued()  # newer than every page: it moves nothing
+    assert after is None
+    assert seen == ids[::-1]
+
+
+def test_filters(client: TestClient, jobs: Jobs) -> None:
+    running = jobs.running(task="mrpc", method="smp-l")
+    queued = jobs.queued(model="org/other")
+    custom = jobs.queued(task={"dataset": "d", "text": ["t"], "label_words": ["a"]})
+
+    def found(**query: str) -> set[str]:
+        return {job["id"] for job in client.get("/v1/jobs", params=query).json()["data"]}
+
+    assert found() == {running, queued, custom}
+    assert found(status="running") == found(task="mrpc") == found(method="smp-l") == {running}
+    assert found(model="org/other") == found(model="org/other", status="queued", task="sst2") == {queued}
+    assert found(model="org/other", status="failed") == set()
+
+
+def test_a_running_job(client: TestClient, jobs: Jobs, database: Database) -> None:
+    job_id = jobs.running()
+    with database.write() as session:
+        claims.set_phase(session, job_id, 1, "training")
+        claims.set_progress(session, job_id, 1, step=3, total_steps=10, eta_seconds=1.5, metrics={"loss": 0.5})
+    job = client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["status"], job["phase"], job["attempt"]) == ("running", "training", 1)
+    assert job["progress"] == {"step": 3, "total_steps": 10, "eta_seconds": 1.5}
+    assert job["metrics"] == {"loss": 0.5}
+    assert job["started_at"]
+    assert job["finished_at"] is None
+
+
+def test_finished_jobs(client: TestClient, jobs: Jobs) -> None:
+    done = client.get(f"/v1/jobs/{jobs.succeeded()}").json()
+    assert (done["status"], done["result"]) == ("succeeded", {"final": {"accuracy": 0.9}})
+    (artifact,) = done["artifacts"]
+    assert (artifact["name"], artifact["bytes"]) == ("mask.safetensors", 4)
+    assert client.get(artifact["url"]).content == b"mask"
+    failing = jobs.running()
+    jobs.fail(failing)
+    failed = client.get(f"/v1/jobs/{failing}").json()
+    assert failed["error"] == {
+        "code": "diverged", "message": "no", "param": "seed", "kind": "user", "retryable": False,
+    }  # fmt: skip
+    listed = {job["id"]: job for job in client.get("/v1/jobs").json()["data"]}
+    assert listed == {done["id"]: done, failing: failed}
+
+
+def test_cancel(client: TestClient, jobs: Jobs) -> None:
+    running = jobs.running()
+    for _ in range(2):
+        job = client.post(f"/v1/jobs/{running}/cancel").json()
+        assert job["status"] == "running"
+        assert job["cancel_requested_at"]
+    queued = jobs.queued()
+    for _ in range(2):
+        job = client.post(f"/v1/jobs/{queued}/cancel").json()
+        assert job["status"] == "cancelled"
+        assert job["finished_at"]
+    problem(client.post("/v1/jobs/job_0/cancel"), 404, "job_not_found")
+
+
+def test_a_job_that_succeeded_cannot_be_cancelled(client: TestClient, jobs: Jobs) -> None:
+    problem(client.post(f"/v1/jobs/{jobs.succeeded()}/cancel"), 409, "illegal_transition")
+
+
+def test_delete(client: TestClient, jobs: Jobs) -> None:
+    done = jobs.succeeded()
+    running = jobs.running()
+    problem(client.delete(f"/v1/jobs/{running}"), 409, "illegal_transition")
+    answer = client.delete(f"/v1/jobs/{done}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    problem(client.delete(f"/v1/jobs/{done}"), 404, "job_not_found")
+    problem(client.get(f"/v1/jobs/{done}/artifacts/mask.safetensors"), 404, "job_not_found")
+
+
+def test_settings_come_from_the_environment(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESPALIER_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
+    with TestClient(create_app()) as client:
+        assert client.get("/v1/jobs").json() == {"data": [], "has_more": False, "next_cursor": None}

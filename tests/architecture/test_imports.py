@@ -1,0 +1,28 @@
+"""The arrows between the packages, as a fact."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("module", ["api.app", "worker.app", "espalier.cli"])
+def test_a_fresh_interpreter_loads_no_torch(module: str, tmp_path: Path) -> None:
+    """Import-linter cannot see an import inside ``pruning/__init__.py``; this can."""
+    heavy = ("torch", "transformers", "datasets", "sklearn", "scipy")
+    script = f"import {module}, sys; print(*sorted(set({heavy!r}) & sys.modules.keys()))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ESPALIER_DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_import_contracts() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
