@@ -1,0 +1,143 @@
+"""Files that jobs made, kept in the database in chunks: written by the worker, read by the API, never whole in memory."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from jobs.db import Database
+from jobs.errors import ArtifactMismatch, ArtifactNotFound, JobsError, LeaseLost
+from jobs.models import Artifact, Chunk
+from jobs.moves import lock, running
+
+_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
+
+
+def put(
+    database: Database,
+    *,
+    job_id: str,
+    attempt: int,
+    name: str,
+    media_type: str,
+    path: Path,
+    size: int,
+    sha256: str,
+    chunk_bytes: int,
+) -> int:
+    """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it when all of it is there.
+
+    An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Opens its own
+    transactions, every one fenced. Raises LeaseLost; ArtifactMismatch when the file has not ``size`` bytes with that
+    ``sha256`` (hexadecimal); OSError.
+    """
+    with database.write() as session:
+        _hold(session, job_id, attempt)
+        unfinished = or_(Artifact.name == name, Artifact.attempt < attempt)
+        session.execute(delete(Artifact).where(Artifact.job_id == job_id, ~Artifact.complete, unfinished))
+        artifact = Artifact(
+            job_id=job_id, attempt=attempt, name=name, media_type=media_type,
+            size=size, sha256=sha256, chunk_bytes=chunk_bytes,
+        )  # fmt: skip
+        session.add(artifact)
+        session.flush()
+    try:
+        with path.open("rb") as file:
+            for batch in _batches(file, name, size, sha256, chunk_bytes):
+                with database.write() as session:
+                    _hold(session, job_id, attempt)
+                    rows = [{"artifact_id": artifact.id, "number": number, "data": data} for number, data in batch]
+                    session.execute(insert(Chunk), rows)
+        with database.write() as session:
+            _hold(session, job_id, attempt)
+            same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
+            session.execute(delete(Artifact).where(*same_name))
+            session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
+    except (JobsError, OSError):
+        with database.write() as session:
+            session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
+        raise
+    return artifact.id
+
+
+def get(session: Session, job_id: str, name: str) -> Artifact:
+    """Raises ArtifactNotFound."""
+    found = session.scalars(
+        select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
+    ).one_or_none()
+    if found is None:
+        raise ArtifactNotFound(f"Job {job_id} has no artifact {name}.")
+    return found
+
+
+def listing(session: Session, job_id: str) -> list[Artifact]:
+    """The complete artifacts of a job, by name."""
+    return of_jobs(session, [job_id]).get(job_id, [])
+
+
+def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact]]:
+    """The complete artifacts of each job that has any, in one query."""
+    statement = select(Artifact).where(Artifact.job_id.in_(job_ids), Artifact.complete)
+    found: dict[str, list[Artifact]] = {}
+    for artifact in session.scalars(statement.order_by(Artifact.name)):
+        found.setdefault(artifact.job_id, []).append(artifact)
+    return found
+
+
+def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a chunk at a time.
+
+    Reads only the chunks that hold them, each in a transaction of its own: a slow reader keeps no connection. Raises
+    ArtifactNotFound, possibly half-way when it is deleted meanwhile; ValueError for a range that is not inside.
+    """
+    with database.read() as session:
+        artifact = session.get(Artifact, artifact_id)
+    if artifact is None or not artifact.complete:
+        raise ArtifactNotFound
+    stop = artifact.size if stop is None else stop
+    if not 0 <= start <= stop <= artifact.size:
+        raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
+    return _read(database, artifact, start, stop)
+
+
+def _read(database: Database, artifact: Artifact, start: int, stop: int) -> Iterator[bytes]:
+    length = artifact.chunk_bytes
+    for number in range(start // length, -(-stop // length) if stop > start else 0):
+        with database.read() as session:
+            data = session.scalars(
+                select(Chunk.data).where(Chunk.artifact_id == artifact.id, Chunk.number == number)
+            ).one_or_none()
+        if data is None:
+            raise ArtifactNotFound(f"Artifact {artifact.name} of job {artifact.job_id} was deleted while it was read.")
+        offset = number * length
+        yield bytes(data[max(start - offset, 0) : stop - offset])
+
+
+def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered chunks in lists of a few megabytes. Raises ArtifactMismatch at the end, or as soon as there is too much."""
+    digest, read, batch = hashlib.sha256(), 0, list[tuple[int, bytes]]()
+    for number in count():
+        data = file.read(chunk_bytes)
+        digest.update(data)
+        read += len(data)
+        if read > size or (not data and read < size):
+            raise ArtifactMismatch(f"File {name} has {'more' if read > size else 'less'} than {size} bytes.")
+        if data:
+            batch.append((number, data))
+        if batch and (not data or len(batch) * chunk_bytes >= _BATCH_BYTES):
+            yield batch
+            batch = []
+        if not data:
+            break
+    if digest.hexdigest() != sha256:
+        raise ArtifactMismatch(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
+
+
+def _hold(session: Session, job_id: str, attempt: int) -> None:
+    """The fence of one transaction: the job stays this attempt's until it commits."""
+    if lock(session, *running(job_id, attempt)) is None:
+        raise LeaseLost(job_id, attempt)

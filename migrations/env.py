@@ -1,0 +1,31 @@
+"""Run by Alembic for every command. ``jobs.db`` brings its own locked connection; the command line gets one here."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from jobs.db import migrating
+from jobs.models import Base
+from jobs.settings import Settings
+
+
+def run(connection: Connection) -> None:
+    """Migrate inside the transaction that the connection's owner began and will commit."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",  # which can alter little of a table but by copying it
+        user_module_prefix="",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+elif given := context.config.attributes.get("connection"):
+    run(given)
+else:
+    with migrating(Settings().database_url) as own:
+        run(own)

@@ -1,0 +1,110 @@
+"""What every test may ask for: a migrated database of either kind, a Redis, settings under a temporary folder."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from sqlalchemy import text
+
+from jobs import db
+from jobs.db import Database
+from jobs.settings import Settings
+from tests import services
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """An empty PostgreSQL database for this session."""
+    yield from _or_skip(services.postgres)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """An empty Redis database for this session."""
+    yield from _or_skip(services.redis_url)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[services.RedisServer]:
+    """A private Redis, running, that the test may kill."""
+    try:
+        server = services.RedisServer()
+    except services.Unavailable as error:
+        _skip(error)
+    with server:
+        yield server
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database without rows; the test runs once per kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.db")
+        return f"sqlite:///{tmp_path}/test.db"
+    url: str = request.getfixturevalue("migrated_postgres")
+    _empty(url)
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Everything under a temporary folder, on either database, with the filesystem broker; no environment is read."""
+    return Settings(data_dir=tmp_path / "data", database_url=database_url, broker_url="filesystem://")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ESPALIER_") and "_TEST_" not in name]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file to copy: migrating takes a third of a second, copying does not."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    db.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url: str) -> str:
+    """The session's PostgreSQL database with its tables, in whatever state the last test left them."""
+    db.upgrade(postgres_url)
+    return postgres_url
+
+
+def _empty(url: str) -> None:
+    database = Database(url)
+    with database.write() as session:
+        for table in ("jobs", "workers"):  # the rest belongs to jobs; TRUNCATE would make new files for every table
+            session.execute(text(f"DELETE FROM {table}"))
+    database.dispose()
+
+
+def _or_skip(service: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    try:
+        with service() as url:
+            yield url
+    except services.Unavailable as error:
+        _skip(error)
+
+
+def _skip(reason: services.Unavailable) -> NoReturn:
+    """Where CI runs, a service that is missing is a broken CI and not a reason to test less."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI has no {reason}")
+    pytest.skip(str(reason))

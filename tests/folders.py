@@ -1,0 +1,72 @@
+"""Small model and data set folders, complete as far as can be told without torch."""
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+HEAD_TENSORS = {
+    "bert": "cls.predictions.transform.dense.weight",
+    "roberta": "lm_head.dense.weight",
+    "distilbert": "vocab_transform.weight",
+    "electra": "generator_predictions.dense.weight",
+}
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "terrible", "great", "un", "##related", "maybe")
+
+
+def make_model(
+    folder: Path,
+    *,
+    model_type: str = "bert",
+    head: bool = True,
+    tensors: Sequence[str] = (),
+    config: dict[str, Any] | None = None,
+) -> Path:
+    """A folder of ``model_type`` with a lower-casing WordPiece tokenizer of WORDS."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type, **(config or {})}))
+    names = ["encoder.weight", *tensors, *([HEAD_TENSORS[model_type]] if head else [])]
+    save_file({name: np.zeros(4, np.float32) for name in names}, folder / "model.safetensors")
+    word_pieces().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def word_pieces() -> Tokenizer:
+    """As BERT's uncased tokenizer, with padding set as sentence encoders have it."""
+    vocabulary = {word: number for number, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.enable_padding(length=16)
+    return tokenizer
+
+
+def byte_pairs(words: Iterable[str]) -> Tokenizer:
+    """As RoBERTa's tokenizer: ``words`` are tokens only with the blank before them."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(alphabet)}
+    merges: list[tuple[str, str]] = []
+    for word in words:
+        left = "Ġ"
+        for letter in word:
+            if (left, letter) not in merges:
+                merges.append((left, letter))
+                vocabulary[left + letter] = len(vocabulary)
+            left += letter
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def write_rows(file: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """A split: one JSON object per line, compressed where the name says so."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    file.write_bytes(gzip.compress(text) if file.suffix == ".gz" else text)
+    return file

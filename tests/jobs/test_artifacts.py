@@ -1,0 +1,209 @@
+"""Files in the database: whole or not at all, in bounded memory, by the owner of the job only."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
+
+from jobs import artifacts, claims, store
+from jobs.db import Database
+from jobs.errors import ArtifactMismatch, ArtifactNotFound, LeaseLost
+from jobs.models import Artifact, Chunk, Job
+from tests.jobs import making
+
+_CHUNK = 4096
+DATA = random.Random(1).randbytes(10 * _CHUNK + 123)
+
+
+def rows(database: Database) -> tuple[int, int]:
+    """How many artifacts and chunks there are, complete or not."""
+    with database.read() as session:
+        count = [session.execute(select(func.count()).select_from(table)).scalar_one() for table in (Artifact, Chunk)]
+    return count[0], count[1]
+
+
+def read(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> bytes:
+    return b"".join(artifacts.iterate(database, artifact_id, start, stop))
+
+
+def names(database: Database, job: Job) -> list[str]:
+    with database.read() as session:
+        return [artifact.name for artifact in artifacts.listing(session, job.id)]
+
+
+@pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
+def test_what_is_stored_comes_back(database: Database, tmp_path: Path, size: int) -> None:
+    job = making.running(database)
+    artifact_id = making.store_file(database, job, tmp_path / "file", DATA[:size], name="file.bin")
+    with database.read() as session:
+        artifact = artifacts.get(session, job.id, "file.bin")
+    assert (artifact.id, artifact.size, artifact.attempt) == (artifact_id, size, 1)
+    assert artifact.sha256 == hashlib.sha256(DATA[:size]).hexdigest()
+    assert rows(database) == (1, -(-size // _CHUNK))
+    assert read(database, artifact_id) == DATA[:size]
+
+
+def test_a_range_reads_only_the_chunks_it_touches(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    artifact_id = making.store_file(database, job, tmp_path / "file", DATA)
+    asked: list[int] = []
+
+    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append("FROM chunks" in statement)
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    whole = len(DATA)
+    for start, stop, chunks in (
+        (0, 1, 1), (0, _CHUNK, 1), (_CHUNK - 1, _CHUNK + 1, 2), (_CHUNK, 2 * _CHUNK, 1), (5, 5, 0),
+        (whole - 1, whole, 1), (whole, whole, 0), (100, whole - 100, 11),
+    ):  # fmt: skip
+        asked.clear()
+        assert read(database, artifact_id, start, stop) == DATA[start:stop]
+        assert sum(asked) == chunks, (start, stop)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 4), (0, len(DATA) + 1)])
+def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: int, stop: int) -> None:
+    artifact_id = making.store_file(database, making.running(database), tmp_path / "file", DATA)
+    with pytest.raises(ValueError, match="are not inside"):
+        artifacts.iterate(database, artifact_id, start, stop)
+
+
+@pytest.mark.parametrize(
+    ("size", "sha256", "message"),
+    [
+        (len(DATA) - 1, None, "has more than"),
+        (len(DATA) + 1, None, "has less than"),
+        (0, None, "has more than"),
+        (len(DATA), "0" * 64, "announced was 0000"),
+    ],
+)
+def test_a_file_that_is_not_as_announced_leaves_nothing(
+    database: Database, tmp_path: Path, size: int, sha256: str | None, message: str
+) -> None:
+    job = making.running(database)
+    (tmp_path / "file").write_bytes(DATA)
+    with pytest.raises(ArtifactMismatch, match=message):
+        artifacts.put(
+            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "file",
+            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK,
+        )  # fmt: skip
+    assert rows(database) == (0, 0)
+
+
+def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    with pytest.raises(FileNotFoundError):
+        artifacts.put(
+            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "no",
+            size=0, sha256=hashlib.sha256().hexdigest(), chunk_bytes=_CHUNK,
+        )  # fmt: skip
+    assert rows(database) == (0, 0)
+
+
+def test_it_is_seen_when_complete_and_replaces_the_earlier_one(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    first = making.store_file(database, job, tmp_path / "file", b"first")
+    seen: list[list[str]] = []
+    many = random.Random(2).randbytes(9 * 1024 * 1024)  # three transactions
+
+    def spy(_session: object) -> None:
+        seen.append(names(database, job))
+        assert read(database, first) == b"first"
+
+    event.listen(database.engine, "commit", spy)
+    second = making.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024)
+    event.remove(database.engine, "commit", spy)
+    assert seen == [[making.MASK]] * 5  # begin, three lots of chunks, complete
+    assert names(database, job) == [making.MASK]
+    assert read(database, second) == many
+    assert rows(database) == (1, 36)
+    with pytest.raises(ArtifactNotFound):
+        artifacts.iterate(database, first)
+
+
+def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    with database.write() as session:  # what a worker killed half-way leaves
+        session.add(Artifact(
+            job_id=job.id, attempt=1, name="report.html", media_type="text/html", size=9, sha256="0" * 64, chunk_bytes=4
+        ))  # fmt: skip
+        session.flush()
+        session.add(Chunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
+    assert names(database, job) == []
+    with database.read() as session:
+        with pytest.raises(ArtifactNotFound):
+            artifacts.get(session, job.id, "report.html")
+        half = session.scalars(select(Artifact.id)).one()
+    with pytest.raises(ArtifactNotFound):
+        artifacts.iterate(database, half)
+    with database.write() as session:
+        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+    again = making.claim(database)
+    assert again is not None
+    making.store_file(database, again, tmp_path / "file", b"mask")
+    assert rows(database) == (1, 1)
+
+
+def test_a_stale_run_stores_nothing(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    with database.write() as session:
+        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+    making.claim(database)
+    with pytest.raises(LeaseLost):
+        making.store_file(database, job, tmp_path / "file", DATA)
+    assert rows(database) == (0, 0)
+
+
+class Losing(Database):
+    """Another process takes the job away before the third transaction: begin and one lot of chunks are in by then."""
+
+    job_id = ""
+    _writes = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        self._writes += 1
+        if self._writes == 3:
+            with super().write() as session:
+                claims.hand_back(session, self.job_id, 1, reason="worker_shutdown")
+        with super().write() as session:
+            yield session
+
+
+def test_a_lease_lost_half_way_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    losing = Losing(database.url)
+    losing.job_id = job.id
+    with pytest.raises(LeaseLost):
+        making.store_file(losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024))
+    losing.dispose()
+    assert rows(database) == (0, 0)
+
+
+def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database, tmp_path: Path) -> None:
+    job = making.running(database)
+    first = making.store_file(database, job, tmp_path / "file", b"first")
+    second = making.store_file(database, job, tmp_path / "file", b"second")  # replaces the first
+    with database.write() as session:
+        claims.cancel(session, job.id, 1)
+        store.delete(session, job.id)
+    third = making.store_file(database, making.running(database), tmp_path / "file", b"third")
+    assert first < second < third
+
+
+def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, tmp_path: Path) -> None:
+    job = making.succeeded(database, tmp_path)
+    with database.read() as session:
+        made = artifacts.of_jobs(session, [job.id, "job_no"])
+    assert [artifact.name for artifact in made[job.id]] == [making.MASK]
+    reader = artifacts.iterate(database, made[job.id][0].id)
+    with database.write() as session:
+        store.delete(session, job.id)
+    with pytest.raises(ArtifactNotFound, match="deleted while it was read"):
+        next(reader)

@@ -1,0 +1,199 @@
+"""Claiming a job, and what the fence lets through."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from jobs import claims, store
+from jobs.clock import now_sql
+from jobs.db import Database, db_now
+from jobs.errors import ArtifactNotFound, LeaseLost
+from jobs.models import Job
+from jobs.rescue import rescue
+from jobs.states import Status
+from tests.jobs import making
+
+
+def test_a_claim_gives_a_lease_and_a_new_attempt(database: Database) -> None:
+    making.queued(database)
+    job = making.claim(database, worker_id="w7", lease_seconds=60)
+    assert job is not None
+    with database.read() as session:
+        now = db_now(session)
+    assert (job.status, job.attempt, job.attempts_spent, job.worker_id) == (Status.RUNNING, 1, 0, "w7")
+    assert job.lease_expires_at is not None
+    assert timedelta(seconds=55) < job.lease_expires_at - now <= timedelta(seconds=60)
+    assert job.started_at is not None
+    assert job.spec == making.SPEC
+    assert making.told(database, job.id)[-1] == ("status", {"status": "running", "worker": "w7"})
+    assert making.claim(database) is None
+
+
+def test_the_highest_priority_goes_first_then_the_oldest(database: Database) -> None:
+    low, old, young, high = (making.queued(database, priority=priority) for priority in (-1, 0, 0, 9))
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == old).values(created_at=now_sql(-60)))
+    order = [job.id for job in iter(lambda: making.claim(database), None)]
+    assert order == [high, old, young, low]
+
+
+def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
+    job_id = making.queued(database)
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(not_before=now_sql(60)))
+    assert making.claim(database) is None
+    making.make_due(database, job_id)
+    assert making.claim(database) is not None
+
+
+def test_a_run_tells_what_it_does(database: Database) -> None:
+    job = making.running(database)
+    with database.write() as session:
+        claims.set_phase(session, job.id, job.attempt, "training")
+        claims.set_progress(
+            session, job.id, job.attempt, step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1}
+        )
+        claims.set_progress(session, job.id, job.attempt, step=2, metrics={"loss": 0.25})
+        assert claims.record_event(session, job.id, job.attempt, "log", {"message": "half way"}) == 3
+    now = making.look(database, job.id)
+    assert (now.phase, now.step, now.total_steps, now.eta_seconds) == ("training", 2, 9, 4.5)
+    assert now.metrics == {"loss": 0.25, "lr": 0.1}
+    assert now.progress_at is not None
+    assert making.told(database, job.id)[-1] == ("log", {"message": "half way"})
+
+
+def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_path: Path) -> None:
+    other = making.succeeded(database, tmp_path)
+    job = making.running(database)
+    for mask in (other.mask_artifact_id, 999_999):
+        with pytest.raises(ArtifactNotFound), database.write() as session:
+            claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask or 0)
+    mask = making.store_file(database, job, tmp_path / "mask", b"1")
+    with database.write() as session:
+        done = claims.succeed(session, job.id, job.attempt, result={"accuracy": 1}, mask_artifact_id=mask)
+    assert (done.status, done.mask_artifact_id, done.result) == (Status.SUCCEEDED, mask, {"accuracy": 1})
+    assert (done.lease_expires_at, done.eta_seconds, done.phase) == (None, None, None)
+
+
+def test_a_failure_is_shown(database: Database) -> None:
+    job = making.failed(database)
+    assert (job.status, job.error) == (Status.FAILED, making.LOST)
+    assert making.told(database, job.id)[-1] == ("status", {"status": "failed", "error": making.LOST})
+
+
+def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
+    job = making.running(database)
+    with database.write() as session:
+        back = claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+    assert (back.status, back.attempts_spent) == (Status.QUEUED, 0)
+    again = making.claim(database)
+    assert again is not None
+    assert (again.attempt, again.attempts_spent, again.started_at) == (2, 0, job.started_at)
+    with pytest.raises(LeaseLost), database.write() as session:
+        claims.set_phase(session, job.id, job.attempt, "training")
+
+
+def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> None:
+    job_id = making.queued(database)
+    for spent, delay in ((1, 15), (2, 30)):
+        job = making.claim(database)
+        assert job is not None
+        with database.write() as session:
+            job = claims.retry_or_fail(
+                session, job_id, job.attempt, error=making.LOST, retry_delay_seconds=15, max_attempts=3
+            )
+            wait = (job.not_before - db_now(session)).total_seconds()
+        assert (job.status, job.attempts_spent, job.error) == (Status.QUEUED, spent, making.LOST)
+        assert delay - 5 < wait <= delay
+        assert making.claim(database) is None
+        making.make_due(database, job_id)
+    job = making.claim(database)
+    assert job is not None
+    assert job.error is None
+    with database.write() as session:
+        job = claims.retry_or_fail(
+            session, job_id, job.attempt, error=making.LOST, retry_delay_seconds=15, max_attempts=3
+        )  # fmt: skip
+    assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, making.LOST)
+
+
+@pytest.mark.parametrize("wish", ["cancel", "pause"])
+@pytest.mark.parametrize("way", ["hand_back", "retry", "rescue"])
+def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, wish: str, way: str) -> None:
+    job = making.running(database)
+    with database.write() as session:
+        (store.request_cancel if wish == "cancel" else store.request_pause)(session, job.id)
+    if way == "rescue":
+        making.lapse(database, job.id)
+    with database.write() as session:
+        if way == "hand_back":
+            claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+        elif way == "retry":
+            claims.retry_or_fail(
+                session, job.id, job.attempt, error=making.LOST, retry_delay_seconds=0, max_attempts=3
+            )  # fmt: skip
+        else:
+            rescue(session, max_attempts=3, retry_delay_seconds=0)
+    assert making.look(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
+
+
+def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) -> None:
+    one, two = making.running(database), making.running(database)
+    with database.write() as session:
+        for job in (one, two):
+            store.request_cancel(session, job.id)
+        assert claims.pause(session, one.id, 1).status is Status.CANCELLED
+        ended = claims.retry_or_fail(session, two.id, 1, error=making.LOST, retry_delay_seconds=0, max_attempts=1)
+    assert (ended.status, ended.error) == (Status.CANCELLED, None)
+
+
+FENCED: dict[str, Callable[[Session, str, int], object]] = {
+    "heartbeat": lambda s, j, a: claims.heartbeat(s, j, a, lease_seconds=60),
+    "record_event": lambda s, j, a: claims.record_event(s, j, a, "log", {}),
+    "record_metrics": lambda s, j, a: claims.record_metrics(s, j, a, step=1, values={}),
+    "set_phase": lambda s, j, a: claims.set_phase(s, j, a, "saving"),
+    "set_progress": lambda s, j, a: claims.set_progress(s, j, a, step=99),
+    "set_progress with metrics": lambda s, j, a: claims.set_progress(s, j, a, metrics={"loss": 1}),
+    "succeed": lambda s, j, a: claims.succeed(s, j, a, result={}, mask_artifact_id=1),
+    "fail": lambda s, j, a: claims.fail(s, j, a, error=making.LOST),
+    "cancel": lambda s, j, a: claims.cancel(s, j, a),
+    "pause": lambda s, j, a: claims.pause(s, j, a),
+    "hand_back": lambda s, j, a: claims.hand_back(s, j, a, reason="worker_shutdown"),
+    "retry_or_fail": lambda s, j, a: claims.retry_or_fail(
+        s, j, a, error=making.LOST, retry_delay_seconds=0, max_attempts=1
+    ),
+}
+
+
+@pytest.mark.parametrize("owner", ["another attempt", "the queue", "nobody any more"])
+def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
+    job = making.running(database)
+    making.lapse(database, job.id)
+    with database.write() as session:
+        rescue(session, max_attempts=2, retry_delay_seconds=0)
+    if owner != "the queue":
+        second = making.claim(database)
+        assert second is not None
+        if owner == "nobody any more":
+            with database.write() as session:
+                claims.fail(session, second.id, second.attempt, error=making.LOST)
+    before, told = making.look(database, job.id), making.told(database, job.id)
+    for write in FENCED.values():
+        with pytest.raises(LeaseLost, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
+            write(session, job.id, job.attempt)
+    now = making.look(database, job.id)
+    columns = [column.key for column in Job.__mapper__.column_attrs]
+    assert {name: getattr(now, name) for name in columns} == {name: getattr(before, name) for name in columns}
+    assert making.told(database, job.id) == told
+
+
+def test_every_write_of_a_run_is_in_the_fence_test() -> None:
+    public = {name for name, value in vars(claims).items() if callable(value) and value.__module__ == claims.__name__}
+    of_a_locked_job = {"spend", "leave"}
+    assert {name.split()[0] for name in FENCED} == {
+        name for name in public if not name.startswith("_")
+    } - of_a_locked_job - {"claim", "Wishes"}

@@ -1,0 +1,181 @@
+"""Many hands on the same rows, with real threads and real processes, on both databases."""
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import claims, store
+from jobs.db import Database
+from jobs.errors import IllegalTransition, LeaseLost
+from jobs.rescue import rescue
+from jobs.states import Status
+from tests.jobs import making
+
+_ROUNDS = 8
+
+
+def together(*acts: Callable[[], Any]) -> list[Any]:
+    """Start all at the same instant; what each returned, or the LeaseLost or IllegalTransition it raised."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        barrier.wait(20)
+        try:
+            return act()
+        except (LeaseLost, IllegalTransition) as error:
+            return error
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def test_eight_claimers_take_twenty_jobs_once_each(database: Database) -> None:
+    ids = [making.queued(database) for _ in range(20)]
+
+    def claim_all(name: str) -> list[str]:
+        return [job.id for job in iter(lambda: making.claim(database, worker_id=name), None)]
+
+    taken = together(*(lambda name=f"w{n}": claim_all(name) for n in range(8)))
+    assert sorted(job_id for of_one in taken for job_id in of_one) == sorted(ids)
+    assert all(making.look(database, job_id).attempt == 1 for job_id in ids)
+
+
+_CLAIMER = """
+import sys
+from jobs import claims
+from jobs.db import Database
+database = Database(sys.argv[1])
+input()
+while True:
+    with database.write() as session:
+        job = claims.claim(session, worker_id=sys.argv[2], lease_seconds=60)
+    if job is None:
+        break
+    print(job.id)
+"""
+
+
+def test_three_claimer_processes_take_twenty_jobs_once_each(database: Database, database_url: str) -> None:
+    ids = [making.queued(database) for _ in range(20)]
+    root = Path(__file__).parents[2]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _CLAIMER, database_url, f"w{n}"],
+            cwd=root, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    taken = [line for process in processes for line in process.communicate(timeout=60)[0].split()]
+    assert [process.returncode for process in processes] == [0] * 3
+    assert sorted(taken) == sorted(ids)
+
+
+def test_events_written_from_many_threads_have_no_gaps(database: Database) -> None:
+    job = making.running(database)
+
+    def write(thread: int) -> None:
+        for number in range(10):
+            with database.write() as session:
+                claims.record_event(session, job.id, 1, "log", {"thread": thread, "number": number})
+
+    def wish() -> None:
+        with database.write() as session:
+            store.request_cancel(session, job.id)
+
+    together(*(lambda thread=thread: write(thread) for thread in range(4)), wish)
+    told = making.told(database, job.id)  # checks the numbering
+    assert len(told) == 2 + 40 + 1
+    for thread in range(4):  # and each thread's own stay in order
+        assert [data["number"] for _, data in told if data.get("thread") == thread] == list(range(10))
+
+
+def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) -> None:
+    for _ in range(_ROUNDS):
+        job = making.running(database)
+        making.lapse(database, job.id)
+
+        def beat(job_id: str = job.id) -> claims.Wishes:
+            with database.write() as session:
+                return claims.heartbeat(session, job_id, 1, lease_seconds=60)
+
+        def sweep() -> list[str]:
+            with database.write() as session:
+                return rescue(session, max_attempts=3, retry_delay_seconds=60)
+
+        beaten, rescued = together(beat, sweep)
+        if rescued:
+            assert isinstance(beaten, LeaseLost)
+            assert making.look(database, job.id).status is Status.QUEUED
+        else:
+            assert beaten == claims.Wishes(cancel=False, pause=False)
+            assert making.look(database, job.id).status is Status.RUNNING
+            with database.write() as session:
+                claims.cancel(session, job.id, 1)
+
+
+def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Path) -> None:
+    for _ in range(_ROUNDS):
+        job = making.running(database)
+        mask = making.store_file(database, job, tmp_path / "mask", b"mask")
+
+        def cancel(job_id: str = job.id) -> Status:
+            with database.write() as session:
+                return store.request_cancel(session, job_id).status
+
+        def finish(job_id: str = job.id, mask: int = mask) -> Status:
+            with database.write() as session:
+                return claims.succeed(session, job_id, 1, result={}, mask_artifact_id=mask).status
+
+        asked, finished = together(cancel, finish)
+        assert finished is Status.SUCCEEDED  # a wish does not stop the worker; the first to change the row wins
+        assert asked is Status.RUNNING or isinstance(asked, IllegalTransition)
+        assert [data["status"] for event, data in making.told(database, job.id) if event == "status"] == [
+            "running", "succeeded",
+        ]  # fmt: skip
+
+
+def test_a_cancel_and_a_claim_end_in_one_state(database: Database) -> None:
+    for _ in range(_ROUNDS):
+        job_id = making.queued(database)
+
+        def cancel(job_id: str = job_id) -> Status:
+            with database.write() as session:
+                return store.request_cancel(session, job_id).status
+
+        asked, claimed = together(cancel, lambda: making.claim(database))
+        job = making.look(database, job_id)
+        if claimed is None:
+            assert asked is job.status is Status.CANCELLED
+        else:
+            assert asked is job.status is Status.RUNNING
+            assert job.cancel_requested_at is not None
+
+
+@pytest.mark.parametrize("max_attempts", [1, 3])
+def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None:
+    for _ in range(_ROUNDS):
+        ids = [making.queued(database) for _ in range(3)]
+        for _ in ids:
+            making.claim(database)
+        making.lapse(database, *ids)
+
+        def sweep() -> list[str]:
+            with database.write() as session:
+                return rescue(session, max_attempts=max_attempts, retry_delay_seconds=60)
+
+        rescued = Counter(job_id for of_one in together(sweep, sweep) for job_id in of_one)
+        assert rescued == Counter(ids)
+        for job_id in ids:
+            assert making.look(database, job_id).attempts_spent == 1
+            assert len(making.told(database, job_id)) == 3

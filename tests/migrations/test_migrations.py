@@ -1,0 +1,146 @@
+"""Up, down and up again; the models and the migrated tables are the same; two migrations at once do no harm."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import op
+from alembic.autogenerate import compare_metadata
+from alembic.config import main as alembic_main
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import CheckConstraint, inspect, text
+
+from jobs import artifacts
+from jobs.db import Database, downgrade, is_current, migrating, upgrade
+from jobs.models import Base
+from tests import services
+from tests.conftest import DATABASES
+from tests.jobs import making
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database that was never migrated."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    request.getfixturevalue("postgres_url")  # skips where there is none
+    with services.postgres() as url:
+        yield url
+
+
+def tables(database: Database) -> set[str]:
+    return set(inspect(database.engine).get_table_names())
+
+
+def test_up_down_up(empty_url: str) -> None:
+    database = Database(empty_url)
+    assert not is_current(database)
+    for _ in range(2):
+        upgrade(empty_url)
+        assert is_current(database)
+        assert tables(database) == {*Base.metadata.tables, "alembic_version"}
+        downgrade(empty_url, "base")
+        assert not is_current(database)
+        assert tables(database) == {"alembic_version"}
+    upgrade(empty_url)
+    upgrade(empty_url)
+    assert is_current(database)
+    database.dispose()
+
+
+def test_the_models_and_the_migrated_tables_are_the_same(database: Database) -> None:
+    with database.engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
+
+
+def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database) -> None:
+    """Alembic's comparison does not look at CHECK constraints, nor at what a deletion takes along."""
+    inspector = inspect(database.engine)
+    for table in Base.metadata.sorted_tables:
+        checks = {constraint.name for constraint in table.constraints if isinstance(constraint, CheckConstraint)}
+        assert {check["name"] for check in inspector.get_check_constraints(table.name)} == checks
+        assert {
+            (key["name"], key["referred_table"], key["options"].get("ondelete"))
+            for key in inspector.get_foreign_keys(table.name)
+        } == {(key.name, key.referred_table.name, key.ondelete) for key in table.foreign_key_constraints}
+
+
+_UPGRADE = "import sys; from jobs.db import upgrade; input(); upgrade(sys.argv[1])"
+
+
+def test_processes_that_migrate_at_once_wait_for_each_other(empty_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _UPGRADE, empty_url],
+            cwd=ROOT, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    database = Database(empty_url)
+    assert is_current(database)
+    database.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(op, "create_index", break_down)  # the first table is made by then
+    with pytest.raises(OSError, match="disk full"):
+        upgrade(empty_url)
+    database = Database(empty_url)
+    assert tables(database) == set()
+    monkeypatch.undo()
+    upgrade(empty_url)
+    assert is_current(database)
+    database.dispose()
+
+
+def test_the_alembic_command_works_and_finds_nothing_to_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESPALIER_DATABASE_URL", f"sqlite:///{tmp_path}/cli.db")
+    for command in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
+        alembic_main(["-c", str(ROOT / "migrations" / "alembic.ini"), *command])  # exits on an error
+    database = Database(f"sqlite:///{tmp_path}/cli.db")
+    with database.read() as session:
+        assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
+    database.dispose()
+
+
+def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    upgrade(url)
+    database = Database(url)
+    job = making.succeeded(database, tmp_path)
+    with (
+        migrating(url) as connection,
+        Operations(MigrationContext.configure(connection)).batch_alter_table("jobs") as table,
+    ):
+        table.alter_column("priority", nullable=True)
+    assert len(making.told(database, job.id)) == 3
+    with database.read() as session:
+        assert [artifact.name for artifact in artifacts.listing(session, job.id)] == [making.MASK]
+    database.dispose()
+
+
+def test_a_migration_that_breaks_a_reference_is_undone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    upgrade(url)
+    database = Database(url)
+    making.queued(database)
+    with pytest.raises(RuntimeError, match="refer to nothing"), migrating(url) as connection:
+        connection.execute(text("DELETE FROM jobs"))
+    assert making.claim(database) is not None
+    database.dispose()
