@@ -1,5 +1,6 @@
 """A mask on its base model: ready to predict, or to be evaluated exactly as in training."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,29 +9,36 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning import mask_file
+from pruning import changes, mask_file
 from pruning.attach import prunable
-from pruning.data import Encoded, Rows, encode, load_rows
+from pruning.data import encode
 from pruning.errors import Permanent
-from pruning.evaluate import logits_of
-from pruning.heads import LabelWordHead
+from pruning.evaluate import Split, evaluate_all, logits_of, merged, predict
 from pruning.hub import Located
-from pruning.metrics import predictions_of, score
 from pruning.models import Loaded, digest, load, locate
+from pruning.prepare import make_head
+from pruning.read import Rows, load_rows
 from pruning.sources import Sources
-from pruning.tasks import Task, task_of
+from pruning.tasks import Task
 
 
 class PrunedModel:
-    """A base model with a mask applied, its label-word head and tokenizer; weights outside the mask are zero."""
+    """A base model with a mask applied, its head and tokenizer; weights outside the mask are zero."""
 
-    def __init__(self, loaded: Loaded, masks: mask_file.Masks, info: mask_file.MaskInfo) -> None:
-        """Raises Permanent (``base_mismatch``) if the mask was not trained for exactly these weights."""
+    def __init__(
+        self, loaded: Loaded, masks: mask_file.Masks, info: mask_file.MaskInfo, weights: Path | None = None
+    ) -> None:
+        """``weights`` is the file of a method that trained weights.
+
+        Raises Permanent (``base_mismatch``) if the mask was not trained for exactly these weights.
+        """
         self.info = info
         self.tokenizer: Any = loaded.tokenizer
         _require_same_base(loaded, info)
         apply_masks(loaded.model, masks)
-        self.head = LabelWordHead(loaded.model, info.label_ids, loaded.tokenizer.mask_token_id).eval()
+        if info.weights_sha256 is not None:
+            _apply_changes(loaded.model, masks, info, weights)
+        self.head = make_head(loaded, list(info.label_ids), list(info.columns), info.head).eval()
 
     @property
     def device(self) -> torch.device:
@@ -39,43 +47,56 @@ class PrunedModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The label words, in class-id order."""
-        return self.info.label_words
+        """Class names, or where the task has none the label words, in class-id order."""
+        return self.info.spec.task_table.labels or self.info.label_words
 
     def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
-        """Logits [N, C] of N texts, or of N text pairs."""
-        columns = (list(texts),) if pairs is None else (list(texts), list(pairs))
-        rows = Rows(columns, [0] * len(texts), "given")
-        return self.logits_of(encode(rows, self._task, self.tokenizer, self.info.max_length))
+        """Logits [N, C] of N texts, or of N text pairs; for classification and regression."""
+        return np.stack(logits_of(self.head, self._split(texts, pairs).encoded, self.device))
 
-    def logits_of(self, rows: Encoded) -> npt.NDArray[np.float32]:
-        """Logits [N, C] of encoded rows, cut into batches as in training, so that equal weights give equal bits."""
-        return logits_of(self.head, rows, self.device)
-
-    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[int] | list[float]:
-        """Class id of each text (see ``labels``); for a regression the number itself."""
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
+        """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer."""
         if not texts:
             return []
-        predictions: list[int] | list[float] = predictions_of(self._task, self.logits(texts, pairs)).tolist()
-        return predictions
+        split = self._split(texts, pairs)
+        return predict(logits_of(self.head, split.encoded, self.device), split, self._task)
+
+    def _split(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Split:
+        wanted = len(self._task.text)
+        if (pairs is None) != (wanted == 1) or (pairs is not None and len(pairs) != len(texts)):
+            raise ValueError(f"task {self.info.task} reads {wanted} text(s) a row: {', '.join(self._task.text)}")
+        columns = (list(texts),) if pairs is None else (list(texts), list(pairs))
+        nothing: Any = {"text": [""], "answer_start": [0]} if self._task.kind == "span" else 0
+        rows = Rows(columns, [nothing] * len(texts), "given")
+        spec = self.info.spec
+        return Split(rows, encode(rows, self._task, self.tokenizer, self.info.max_length, spec.stride))
 
     @property
     def _task(self) -> Task:
-        return task_of(self.info.spec.task)
+        return self.info.spec.task_table
 
 
-def load_pruned(mask: str | Path, *, model: str | Path | None = None, sources: Sources | None = None) -> PrunedModel:
+def load_pruned(
+    mask: str | Path,
+    *,
+    model: str | Path | None = None,
+    sources: Sources | None = None,
+    weights: str | Path | None = None,
+) -> PrunedModel:
     """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
-    ``sources`` (default: the hub). Raises Permanent or Temporary.
+    ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
+    ``weights.safetensors`` beside the mask. Raises Permanent or Temporary.
     """
-    masks, info = mask_file.read(Path(mask))
+    path = Path(mask)
+    masks, info = mask_file.read(path)
     folder = None if model is None else Path(model)
     located = (
         locate(info.base_model, info.base_revision, sources or Sources()) if folder is None else Located(folder, None)
     )
-    return PrunedModel(load(located, info.label_words, info.head), masks, info)
+    beside = Path(weights) if weights is not None else path.parent / changes.WEIGHTS
+    return PrunedModel(load(located, info.label_words, info.head), masks, info, beside)
 
 
 @torch.no_grad()
@@ -95,14 +116,32 @@ def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
 def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
     """Metrics of a mask on its task's validation rows, as the final evaluation of its training computed them."""
     spec = pruned.info.spec
-    task = task_of(spec.task)
-    rows = load_rows(task, task.validation_splits[0], sources, spec.validation_rows)
-    encoded = encode(rows, task, pruned.tokenizer, pruned.info.max_length)
-    return score(task, pruned.logits_of(encoded), encoded.labels.numpy())
+    task = spec.task_table
+    splits = []
+    for name in task.validation_splits:
+        rows = load_rows(task, name, sources, spec.validation_rows)
+        splits.append(Split(rows, encode(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
+    return merged(evaluate_all(pruned.head, splits, task, pruned.device), splits)
+
+
+def _apply_changes(model: torch.nn.Module, masks: mask_file.Masks, info: mask_file.MaskInfo, path: Path | None) -> None:
+    if path is None or not path.is_file():
+        raise Permanent(
+            f"method {info.spec.method} trained more than the mask; download {changes.WEIGHTS} of the job "
+            "into the same folder, or name it by weights=",
+            code="weights_missing", param="mask",
+        )  # fmt: skip
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != info.weights_sha256:
+            raise Permanent(
+                f"{path.name} is not the one this mask belongs to; download both from the same job",
+                code="weights_invalid", param="mask",
+            )  # fmt: skip
+    changes.apply(path, model, {name: torch.from_numpy(mask) for name, mask in masks.items()})
 
 
 def _require_same_base(loaded: Loaded, info: mask_file.MaskInfo) -> None:
-    found = digest(loaded.model)
+    found = digest(loaded.model, loaded.new_parameters)
     if found != info.base_digest:
         raise Permanent(
             f"the weights of {loaded.located.path.name!r} are not those the mask was trained for "

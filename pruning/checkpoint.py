@@ -1,8 +1,8 @@
 """Checkpoints: everything a run needs to go on as if nothing had happened, written whole or not at all.
 
-A checkpoint is one safetensors file (scores, both Adam moments, random state) named by its step, written to a temporary
-name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one before. The
-position in the data and in the schedule follows from the step number.
+A checkpoint is one safetensors file (scores, moments, whatever else is trained, random state) named by its step, written
+to a temporary name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one
+before. The position in the data and in the schedule follows from the step number.
 """
 
 import hashlib
@@ -11,38 +11,44 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pruning.attach import Matrices
-from pruning.optimizer import ScoreAdam
+from pruning.errors import failed_write
 from pruning.spec import PruningSpec
+from pruning.step import Pruner
 
 KEPT = 2
 State = dict[str, torch.Tensor]
 
 
-def capture(matrices: Matrices, optimizer: ScoreAdam) -> State:
+def capture(pruner: Pruner[Any]) -> State:
     """A copy of the run's state, on the CPU."""
     state: State = {"random.cpu": torch.get_rng_state().clone()}
     if torch.cuda.is_available():
         state["random.cuda"] = torch.cuda.get_rng_state().clone()
-    for i, (path, layer) in enumerate(matrices.layers.items()):
-        state[f"scores.{path}"] = layer.scores.detach().to("cpu", copy=True)
-        state[f"first.{path}"] = optimizer.first[i].detach().to("cpu", copy=True)
-        state[f"second.{path}"] = optimizer.second[i].detach().to("cpu", copy=True)
+    optimizer = pruner.optimizer
+    for i, layer in enumerate(optimizer.layers):
+        moving = {"scores": layer.scores, "first": optimizer.first[i], "second": optimizer.second[i]}
+        state |= {f"{name}.{i}": tensor.detach().to("cpu", copy=True) for name, tensor in moving.items()}
+    if pruner.companions:
+        state |= {name: tensor.to("cpu", copy=True) for name, tensor in pruner.companions.state().items()}
     return state
 
 
-def restore(state: State, step: int, matrices: Matrices, optimizer: ScoreAdam) -> None:
+def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
     """Put a captured state back."""
-    for i, (path, layer) in enumerate(matrices.layers.items()):
-        layer.scores.copy_(state[f"scores.{path}"])
-        optimizer.first[i].copy_(state[f"first.{path}"])
-        optimizer.second[i].copy_(state[f"second.{path}"])
+    optimizer = pruner.optimizer
+    for i, layer in enumerate(optimizer.layers):
+        layer.scores.copy_(state[f"scores.{i}"])
+        optimizer.first[i].copy_(state[f"first.{i}"])
+        optimizer.second[i].copy_(state[f"second.{i}"])
     optimizer.steps = step
+    if pruner.companions:
+        pruner.companions.restore(state)
     torch.set_rng_state(state["random.cpu"])
     if torch.cuda.is_available() and "random.cuda" in state:
         torch.cuda.set_rng_state(state["random.cuda"])
@@ -91,22 +97,25 @@ class Checkpoints:
             raise failure
 
     def _write(self, step: int, state: State) -> None:
-        target = self.folder / f"step-{step:010d}.safetensors"
+        try:
+            self._put(step, state)
+        except OSError as failure:
+            self._failure = failure
+        except SafetensorError as failure:
+            self._failure = failed_write(failure)
+        else:
+            self._written(step)
+
+    def _put(self, step: int, state: State) -> None:
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
         os.close(handle)
         try:
             save_file(state, name, metadata={"belongs_to": self.belongs_to})
             with open(name, "rb") as file:
                 os.fsync(file.fileno())
-            os.replace(name, target)
-        except OSError as failure:
-            self._failure = failure
+            os.replace(name, self.folder / f"step-{step:010d}.safetensors")
+        except BaseException:
             os.unlink(name)
-            return
-        except SafetensorError as failure:  # the library's own wrapper of a failed write
-            self._failure = OSError(str(failure))
-            os.unlink(name)
-            return
+            raise
         for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
             old.unlink()
-        self._written(step)

@@ -3,49 +3,38 @@
 Nothing here has a cursor: batch i of a run is computed from ``(seed, i)``, so a resumed run needs only its step number.
 """
 
-import gzip
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.errors import Permanent
-from pruning.folder import find_folder, require_folder
-from pruning.hub_data import load_hub_split
-from pruning.rows import find_split
-from pruning.sources import Sources
+from pruning import squad
+from pruning.read import Rows
 from pruning.tasks import Task
 
 MULTIPLE = 8
 """Batches are padded to a multiple of this, which matrix kernels like."""
 POOL = 50
 """Batches sorted by length together: enough that padding is small, few enough that the order stays random."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Columns of a split, as read."""
-
-    texts: tuple[list[str], ...]
-    """One list per text column."""
-    labels: list[Any]
-    split: str
+NOTHING = -1e4
+"""Teacher logit of a padding position: no probability, and still finite."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Tokenized rows."""
+    """Tokenized rows; for a span task, windows."""
 
     input_ids: list[list[int]]
     token_type_ids: list[list[int]] | None
     labels: torch.Tensor
-    """int64 class ids, or float32 numbers, [rows]."""
+    """int64 class ids or float32 numbers [rows]; for spans int64 start and end tokens [windows, 2]."""
     pad_id: int
+    windows: squad.Windows | None = None
+    teacher: list[npt.NDArray[np.float32]] | None = None
+    """Teacher logits of each row, [C] or [tokens, 2]."""
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -56,7 +45,7 @@ class Encoded:
         return np.array([len(ids) for ids in self.input_ids], dtype=np.int64)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Inputs and labels of some rows, padded on the right to a multiple of eight: each [B, S], labels [B]."""
+        """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any."""
         longest = max(len(self.input_ids[row]) for row in rows)
         width = -(-longest // MULTIPLE) * MULTIPLE
         ids = torch.full((len(rows), width), self.pad_id, dtype=torch.int64)
@@ -71,85 +60,45 @@ class Encoded:
         batch = {"input_ids": ids, "attention_mask": attention, "labels": self.labels[torch.tensor(rows)]}
         if self.token_type_ids is not None:
             batch["token_type_ids"] = types
+        if self.teacher is not None:
+            batch["teacher"] = _stacked([self.teacher[row] for row in rows], width)
         return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
-def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
-    """The named columns of a split: from the data sets directory if the task has a folder there, else from the hub.
+def _stacked(logits: list[npt.NDArray[np.float32]], width: int) -> torch.Tensor:
+    """[B, C], or [B, S, 2] padded with :data:`NOTHING`."""
+    if logits[0].ndim == 1:
+        return torch.from_numpy(np.stack(logits))
+    padded = np.full((len(logits), width, logits[0].shape[1]), NOTHING, dtype=np.float32)
+    for i, rows in enumerate(logits):
+        padded[i, : len(rows)] = rows
+    return torch.from_numpy(padded)
 
-    Raises Permanent (missing split or column, unreadable row with its number) or Temporary (``hub_unreachable``).
-    """
-    folder = find_folder(sources.datasets_dir, task.name)
-    if folder is None and sources.hub:
-        columns = load_hub_split(task, split, limit)
+
+def encode(rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128) -> Encoded:
+    """Tokenize as usual for the model (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
+    windows of that length."""
+    windows = None
+    if task.kind == "span":
+        tokens, windows = squad.encode_windows(tokenizer, rows.texts[0], rows.texts[1], max_length, stride)
+        labels = squad.target_positions(windows, rows.labels)
     else:
-        if folder is None:
-            folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
-        columns = _read_jsonl(find_split(folder, split), (*task.text, task.label), limit)
-    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split)
-    _check(rows, task)
-    return rows
-
-
-def _read_jsonl(file: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    opener = gzip.open if file.suffix == ".gz" else open
-    number = 0
-    try:
-        with opener(file, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if limit is not None and number > limit:
-                    break
-                row = json.loads(line)
-                for name, column in columns.items():
-                    column.append(row[name])
-    except KeyError as missing:
-        raise _invalid(file, number, f"has no column {missing}", "column_missing") from missing
-    except (OSError, EOFError, ValueError, TypeError) as fault:
-        raise _invalid(file, number, f"cannot be read: {fault}", "rows_invalid") from fault
-    return columns
-
-
-def _invalid(file: Path, row: int, fault: str, code: str) -> Permanent:
-    return Permanent(f"row {row} of {file.name} of data set {file.parent.name!r} {fault}", code=code, param="task")
-
-
-def _check(rows: Rows, task: Task) -> None:
-    """Refuse what could not be trained on: no rows, texts that are not text, labels that are not of this task."""
-    where = f"split {rows.split!r} of task {task.name!r}"
-    if not rows.labels:
-        raise Permanent(f"{where} has no rows", code="rows_missing", param="task")
-    for column, texts in zip(task.text, rows.texts, strict=True):
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise Permanent(
-                    f"row {i + 1} of {where}: column {column!r} is not text", code="rows_invalid", param="task"
-                )
-    classes = len(task.label_words)
-    for i, label in enumerate(rows.labels):
-        number = isinstance(label, int | float) and not isinstance(label, bool)
-        if task.kind == "regression" and not (number and np.isfinite(label)):
-            raise Permanent(
-                f"row {i + 1} of {where}: label {label!r} is not a number", code="labels_mismatch", param="task"
-            )
-        if task.kind == "classification" and not (number and label in range(classes)):
-            raise Permanent(
-                f"row {i + 1} of {where}: label {label!r} is not a class id from 0 to {classes - 1}; "
-                f"label_words gives {classes} classes, use one word per class and labels that count from 0",
-                code="labels_mismatch", param="label_words",
-            )  # fmt: skip
-
-
-def encode(rows: Rows, task: Task, tokenizer: Any, max_length: int) -> Encoded:
-    """Tokenize as usual for the model (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens."""
-    tokens = tokenizer(*rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False)
-    dtype = torch.float32 if task.kind == "regression" else torch.int64
+        tokens = tokenizer(
+            *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
+        )
+        labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
     return Encoded(
         input_ids=tokens["input_ids"],
         token_type_ids=tokens.get("token_type_ids"),
-        labels=torch.tensor(rows.labels, dtype=dtype),
+        labels=labels,
         pad_id=tokenizer.pad_token_id,
+        windows=windows,
     )
+
+
+def with_teacher(rows: Encoded, teacher: list[npt.NDArray[np.float32]]) -> Encoded:
+    """The same rows with a teacher's logits beside them."""
+    return replace(rows, teacher=teacher)
 
 
 def training_batches(lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -3,61 +3,71 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from pruning import mask_file
-from pruning.evaluate import Evaluation, evaluate
+from pruning import changes, mask_file
+from pruning.evaluate import Evaluation, merged
 from pruning.events import ArtifactEvent, FinishedEvent, PhaseEvent
-from pruning.metrics import predictions_of
 from pruning.models import checkpoint_bytes
-from pruning.prepare import Report, Run, library_versions
+from pruning.run import Report, Run, library_versions
 
 MASK = "mask.safetensors"
 PREDICTIONS = "predictions.jsonl"
+BINARY = "application/octet-stream"
 
 
-def deliver(run: Run, before: Evaluation, work: Path, report: Report, *, seconds: float) -> None:
-    """Select the final masks from the final scores, evaluate them, write the artifacts, say that the run succeeded.
+def deliver(run: Run, before: list[Evaluation], work: Path, report: Report, *, seconds: float) -> None:
+    """Select the final masks, evaluate them, write the artifacts, say that the run succeeded.
 
     ``seconds`` is what the run took until here.
     """
     report(PhaseEvent(phase="evaluating", message="the final mask"))
-    run.pruner.select(run.spec.remaining)
-    final = evaluate(run, "final", run.total_steps, report)
+    run.pruner.select(run.pruner.schedule.remaining_final, final=True)
+    final = run.evaluate("final", run.total_steps, report)
     report(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
-    mask_file.write(folder / MASK, _masks(run), mask_info(run, final))
-    _write_predictions(folder / PREDICTIONS, run, final)
-    report(announce(folder / MASK, "application/octet-stream"))
-    report(announce(folder / PREDICTIONS, "application/jsonl"))
-    kept = sum(layer.kept for layer in run.matrices.layers.values())
-    report(
-        FinishedEvent(
-            metrics={
-                "primary_metric": run.task.metrics[0],
-                "before": before.metrics,
-                "final": final.metrics,
-                "remaining": kept / run.matrices.total,
-                "sparsity": 1 - kept / run.matrices.total,
-                "kept_weights": kept,
-                "masked_weights": run.matrices.total,
-                "steps": run.total_steps,
-                "seconds": round(seconds, 3),
-                "mask_bytes": (folder / MASK).stat().st_size,
-                "checkpoint_bytes": checkpoint_bytes(run.located.path),
-            }
-        )
-    )
+    weights = _write_changes(run, folder / changes.WEIGHTS)
+    masks = {path: mask.cpu().numpy() for path, mask in run.matrices.masks.items()}
+    mask_file.write(folder / MASK, masks, _mask_info(run, final, weights.sha256 if weights else None))
+    _write_predictions(folder / PREDICTIONS, run, final[0])
+    if weights:
+        report(weights)
+    report(_announce(folder / MASK, BINARY))
+    report(_announce(folder / PREDICTIONS, "application/jsonl"))
+    report(FinishedEvent(metrics=_summary(run, before, final, folder, seconds)))
 
 
-def _masks(run: Run) -> mask_file.Masks:
-    return {path: mask.cpu().numpy() for path, mask in run.matrices.masks.items()}
+def _summary(
+    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
+) -> dict[str, Any]:
+    return {
+        "primary_metric": run.task.metrics[0],
+        "before": merged(before, run.validation),
+        "final": merged(final, run.validation),
+        "remaining": run.kept / run.matrices.total,
+        "sparsity": 1 - run.kept / run.matrices.total,
+        "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
+        "kept_weights": run.kept,
+        "masked_weights": run.matrices.total,
+        "weights_changed": (folder / changes.WEIGHTS).is_file(),
+        "steps": run.total_steps,
+        "seconds": round(seconds, 3),
+        "mask_bytes": (folder / MASK).stat().st_size,
+        "checkpoint_bytes": checkpoint_bytes(run.located.path),
+    }
 
 
-def mask_info(run: Run, final: Evaluation) -> mask_file.MaskInfo:
-    """The metadata of a run's mask."""
+def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
+    """Store the weights that the method trained; None where it trained none, as static pruning never does."""
+    moved = run.spec.method_info.trains_weights and not run.spec.one_shot
+    if not moved and not run.changed:
+        return None
+    changes.write(path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.changed)
+    return _announce(path, BINARY)
+
+
+def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) -> mask_file.MaskInfo:
     layers = run.matrices.layers
     return mask_file.MaskInfo(
         base_model=run.spec.model,
@@ -68,27 +78,29 @@ def mask_info(run: Run, final: Evaluation) -> mask_file.MaskInfo:
         head=run.spec.head,
         label_words=run.spec.label_words,
         label_ids=tuple(run.label_ids),
+        columns=tuple(run.columns),
+        weights_sha256=weights_sha256,
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
         kept={path: layer.kept for path, layer in layers.items()},
-        metrics=final.metrics,
+        metrics=merged(final, run.validation),
         spec=run.spec,
         versions=library_versions(),
     )
 
 
 def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
-    """One JSON object per validation row, in their order: row, label, prediction, logits."""
-    labels = run.validation.labels.tolist()
-    predictions = predictions_of(run.task, final.logits).tolist()
+    """One JSON object per row of the first validation split, in its order: row, label, prediction, logits."""
+    rows = run.validation[0].rows
     with path.open("w", encoding="utf-8") as lines:
-        for i, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
-            logits = [float(np.float32(value)) for value in final.logits[i]]
-            row = {"row": i, "label": label, "prediction": prediction, "logits": logits}
-            lines.write(json.dumps(row) + "\n")
+        for i, (label, prediction) in enumerate(zip(rows.labels, final.predictions, strict=True)):
+            row = {"row": i, "label": label, "prediction": prediction}
+            if run.task.kind != "span":
+                row["logits"] = [float(value) for value in final.logits[i]]
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def announce(path: Path, media_type: str) -> ArtifactEvent:
+def _announce(path: Path, media_type: str) -> ArtifactEvent:
     """The event that says a file is complete, with its size and digest."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,10 @@ whether a job is tried again. No class knows HTTP.
     └── Stopped        asked to stop; a checkpoint was written where one could be
 """
 
+import errno
+
+from safetensors import SafetensorError
+
 
 class PruningError(Exception):
     """Pruning could not go on."""
@@ -37,3 +41,9 @@ class Stopped(PruningError):
         super().__init__(message, code="stopped")
         self.step = step
         """Optimizer steps completed and saved in the checkpoint; None when nothing was saved."""
+
+
+def failed_write(fault: SafetensorError) -> OSError:
+    """What a write through the safetensors library failed of, which it wraps so that the number is lost."""
+    full = "os error 28" in str(fault)
+    return OSError(errno.ENOSPC, str(fault)) if full else OSError(str(fault))

@@ -1,59 +1,101 @@
-"""Logits and metrics of a head over encoded rows: the same function before, during and after training, and on masks."""
+"""Logits and metrics of a head over encoded rows: the same functions before, during and after training, and on masks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from pruning import squad
 from pruning.data import Encoded, evaluation_batches
-from pruning.events import EvaluationEvent
-from pruning.metrics import score
-from pruning.prepare import Report, Run
+from pruning.metrics import predictions_of, score
+from pruning.read import Rows
+from pruning.tasks import Task
 
 BATCH_TOKENS = 8192
 """Rough size of an evaluation batch; part of what fixes the logits to the last bit."""
+Stage = Literal["before", "during", "final"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A validation split, as read and as tokenized."""
+
+    rows: Rows
+    encoded: Encoded
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the validation rows gave."""
+    """What the rows of a split gave."""
 
-    logits: npt.NDArray[np.float32]
-    """[rows, C], in the order of the rows."""
+    logits: list[npt.NDArray[np.float32]]
+    """[C] of each row; for spans [tokens, 2] of each window."""
+    predictions: list[Any]
+    """Class id, number or answer of each row."""
     metrics: dict[str, float]
 
 
-@torch.no_grad()
-def logits_of(head: nn.Module, rows: Encoded, device: torch.device) -> npt.NDArray[np.float32]:
-    """Logits [N, C] in the order of the rows; the head is in evaluation mode meanwhile and put back after.
+def logits_of(head: nn.Module, rows: Encoded, device: torch.device) -> list[npt.NDArray[np.float32]]:
+    """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
 
-    The cut into batches depends on the rows alone, so equal weights give equal bits.
+    The head is in evaluation mode meanwhile and put back after. The cut into batches depends on the rows alone, so equal
+    weights give equal bits.
     """
+    found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     was_training = head.training
     head.eval()
-    lengths = rows.lengths
-    batch_size = max(1, BATCH_TOKENS // int(lengths.max()))
-    found: npt.NDArray[np.float32] | None = None
-    for numbers in evaluation_batches(lengths, batch_size):
-        inputs = rows.batch(numbers, device)
-        inputs.pop("labels")
-        logits = head(**inputs).float().cpu().numpy()
-        if found is None:
-            found = np.empty((len(rows), logits.shape[1]), dtype=np.float32)
-        found[numbers] = logits
+    for numbers, logits in _batched(head, rows, device):
+        for row, values in zip(numbers, logits, strict=True):
+            found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
     head.train(was_training)
-    if found is None:
-        raise ValueError("there are no rows to evaluate")
     return found
 
 
-def evaluate(run: Run, stage: Literal["before", "during", "final"], step: int, report: Report) -> Evaluation:
-    """Evaluate the masks as they are on the validation rows, and report it."""
-    logits = logits_of(run.head, run.validation, run.device)
-    metrics = score(run.task, logits, run.validation.labels.numpy())
-    kept = sum(layer.kept for layer in run.matrices.layers.values())
-    report(EvaluationEvent(step=step, stage=stage, remaining=kept / run.matrices.total, metrics=metrics))
-    return Evaluation(logits, metrics)
+@torch.no_grad()
+def _batched(
+    head: nn.Module, rows: Encoded, device: torch.device
+) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+    lengths = rows.lengths
+    for numbers in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
+        inputs = rows.batch(numbers, device)
+        inputs.pop("labels")
+        inputs.pop("teacher", None)
+        yield numbers, head(**inputs).float().cpu().numpy()
+
+
+def evaluate(head: nn.Module, split: Split, task: Task, device: torch.device) -> Evaluation:
+    """Logits, predictions and every metric of the task on one split."""
+    logits = logits_of(head, split.encoded, device)
+    predictions = predict(logits, split, task)
+    if task.kind == "span":
+        metrics = squad.score(predictions, [answers["text"] for answers in split.rows.labels])
+    else:
+        metrics = score(task, np.stack(logits), split.encoded.labels.numpy())
+    return Evaluation(logits, predictions, metrics)
+
+
+def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> list[Any]:
+    """Class id, number or answer of each row."""
+    if split.encoded.windows is not None:
+        contexts = split.rows.texts[1]
+        return squad.answers_of(logits, split.encoded.windows, contexts, len(contexts))
+    predictions: list[Any] = predictions_of(task, np.stack(logits)).tolist()
+    return predictions
+
+
+def evaluate_all(head: nn.Module, splits: list[Split], task: Task, device: torch.device) -> list[Evaluation]:
+    """Every validation split of a task; MNLI has two."""
+    return [evaluate(head, split, task, device) for split in splits]
+
+
+def merged(evaluations: list[Evaluation], splits: list[Split]) -> dict[str, float]:
+    """Metrics of all splits: those of the first by their names, others with the split's (``accuracy_mismatched``)."""
+    metrics = dict(evaluations[0].metrics)
+    for evaluation, split in zip(evaluations[1:], splits[1:], strict=True):
+        suffix = split.rows.split.removeprefix("validation_")
+        metrics |= {f"{name}_{suffix}": value for name, value in evaluation.metrics.items()}
+    return metrics

@@ -1,17 +1,22 @@
-"""The frozen label-word head: class logits from the model's own masked-language-model head, no new parameters.
+"""Heads: how an encoder's states become the logits of a task, without new parameters wherever that is possible.
 
-The hidden state at the mask token (or at position 0, ``[CLS]`` or ``<s>``, where a row has none) goes through the whole
-MLM head; the logit of a class is the column of its label word. No architecture is named: the output embedding is cut down
+``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at
+position 0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole
+head, and the logit of a class is the column of its label word. No architecture is named: the output embedding is cut down
 to the rows of the label words, and the encoder's output to that one position, so the head's work is a few rows.
+``classifier`` is transformers' sequence classification head, the checkpoint's own or a new one.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from pruning.errors import Permanent
+
+Position = Literal["first", "last", "every"]
+"""first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
 
 
 def word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
@@ -34,34 +39,38 @@ def word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
 
 
 class LabelWordHead(nn.Module):
-    """A masked language model turned classifier, regressor (one label word) or span finder (two: start and end).
+    """A language model turned classifier, regressor (one label word) or span finder (two: start and end).
 
     ``forward`` takes ``input_ids`` and ``attention_mask`` [B, S] (and ``token_type_ids`` where the model has them) and
-    returns logits [B, C] in the order of ``label_ids``, or [B, S, C] with ``every_position``. The given model is changed in
+    returns logits [B, C] in the order of ``label_ids``, or [B, S, C] at every position. The given model is changed in
     place.
     """
 
     def __init__(
-        self, model: nn.Module, label_ids: Sequence[int], mask_token_id: int | None, *, every_position: bool = False
+        self, model: nn.Module, label_ids: Sequence[int], mask_token_id: int | None, position: Position = "first"
     ) -> None:
         super().__init__()
         self.model = model
         self.mask_token_id = mask_token_id
+        self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
         _keep_rows(model, label_ids)
-        if not every_position:
+        if position != "every":
             getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
 
-    def forward(self, input_ids: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
-        self._positions = self._position_of_interest(input_ids)
-        logits: torch.Tensor = self.model(input_ids=input_ids, **inputs).logits  # [B, 1, C] or [B, S, C]
-        return logits.squeeze(1)
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+        self._positions = self._position_of_interest(input_ids, attention_mask)
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask, **inputs)
+        logits: torch.Tensor = output.logits  # [B, 1, C] or [B, S, C]
+        return logits if self.position == "every" else logits.squeeze(1)
 
-    def _position_of_interest(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """[B]: of the mask token in each row, 0 where there is none."""
+    def _position_of_interest(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """[B]: the position whose state is read in each row."""
+        if self.position == "last":
+            return attention_mask.sum(dim=1) - 1
         if self.mask_token_id is None:
             return torch.zeros_like(input_ids[:, 0])
-        return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)
+        return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none
 
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden = output[0]  # [B, S, H]
@@ -79,3 +88,45 @@ def _keep_rows(model: Any, label_ids: Sequence[int]) -> None:
     if decoder.bias is not None:
         small.bias = nn.Parameter(decoder.bias.detach()[rows].clone(), requires_grad=False)
     model.set_output_embeddings(small)
+
+
+class ClassifierHead(nn.Module):
+    """transformers' sequence classifier; logits [B, C] with ``columns`` put into the task's class order."""
+
+    def __init__(self, model: nn.Module, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.model = model
+        self.columns = list(columns)
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits[:, self.columns]
+
+
+def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, whose: str, param: str) -> list[int]:
+    """Column of ``theirs`` for each of our ``count`` classes, by name.
+
+    Names are compared without case and punctuation. Raises Permanent (``labels_mismatch``) where the numbers differ, a
+    name has no counterpart, or names carry no meaning (``LABEL_0``).
+    """
+    if len(theirs) != count:
+        raise Permanent(
+            f"{whose} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
+            code="labels_mismatch", param=param,
+        )  # fmt: skip
+    if count == 1:
+        return [0]
+    plain = [_plain(name) for name in theirs]
+    wanted = [_plain(name) for name in ours or ()]
+    if not wanted or sorted(plain) != sorted(wanted):
+        hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
+        raise Permanent(
+            f"{whose} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
+            f"use one that has the task's classes, or a spec that {hint}",
+            code="labels_mismatch", param=param,
+        )  # fmt: skip
+    return [plain.index(name) for name in wanted]
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

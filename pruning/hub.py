@@ -50,13 +50,16 @@ def download_model(name: str, revision: str | None) -> Located:
                 "convert it or choose another model",
                 code="model_weights_missing", param="model",
             )  # fmt: skip
-        path = snapshot_download(name, revision=info.sha, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS)
+        # by its name, not by info.sha: it pins the commit itself, and notes which one the name means for _cached
+        path = Path(
+            snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS)
+        )
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         failure = explain_failure(fault, "model", name, revision)
         if isinstance(failure, Permanent):
             raise failure from fault
         return _cached(name, revision, failure)
-    return Located(Path(path), info.sha)
+    return Located(path, path.name)
 
 
 def explain_failure(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:

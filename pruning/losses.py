@@ -32,3 +32,13 @@ def distillation(student: torch.Tensor, teacher: torch.Tensor, temperature: floa
     log_student = functional.log_softmax(student / temperature, dim=-1)
     log_teacher = functional.log_softmax(teacher / temperature, dim=-1)
     return temperature**2 * functional.kl_div(log_student, log_teacher, log_target=True, reduction="batchmean")
+
+
+def distilled(student: torch.Tensor, teacher: torch.Tensor, temperature: float = 2.0) -> torch.Tensor:
+    """:func:`distillation` of logits [B, C]; for spans [B, S, 2] the mean of start and end, over all positions."""
+    if student.ndim == 2:
+        return distillation(student, teacher, temperature)
+    starts, ends = (
+        distillation(s, t, temperature) for s, t in zip(student.unbind(-1), teacher.unbind(-1), strict=True)
+    )
+    return (starts + ends) / 2

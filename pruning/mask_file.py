@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pruning.errors import Permanent
+from pruning.errors import Permanent, failed_write
 from pruning.spec import PruningSpec
 
 FORMAT = "espalier-mask"
@@ -34,7 +34,7 @@ class MaskInfo(BaseModel):
     version: Literal[1] = 1
     base_model: str
     """Name the job was posted with."""
-    base_revision: str | None
+    base_revision: str | None = None
     """Commit on the hub; None for a local folder."""
     base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """sha-256 of the base weights (:func:`pruning.models.digest`)."""
@@ -43,9 +43,13 @@ class MaskInfo(BaseModel):
     head: str
     label_words: tuple[str, ...]
     label_ids: tuple[int, ...]
-    """Token ids of the label words in the base model's vocabulary, in class-id order."""
+    """Token ids of the label words in the base model's vocabulary, in class-id order; empty for a classifier head."""
+    columns: tuple[int, ...] = ()
+    """Output of a classifier head for each class."""
+    weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
     max_length: int
-    shapes: dict[str, tuple[int, int]]
+    shapes: dict[str, tuple[PositiveInt, PositiveInt]]
     """Module path → (out, in)."""
     kept: dict[str, int]
     """Module path → ones in its mask."""
@@ -61,7 +65,7 @@ class MaskInfo(BaseModel):
 
 
 def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo) -> None:
-    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent."""
+    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent. Raises OSError."""
     packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
         name = temporary.name
@@ -71,6 +75,9 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
             os.fsync(written.fileno())
         os.chmod(name, 0o644)  # temporary files are private, a mask is not
         os.replace(name, path)
+    except SafetensorError as failure:
+        os.unlink(name)
+        raise failed_write(failure) from failure
     except BaseException:
         os.unlink(name)
         raise
@@ -115,9 +122,17 @@ def _invalid(path: Path, fault: str) -> Permanent:
     )
 
 
+_TEXTS = {
+    name for name, field in MaskInfo.model_fields.items() if field.annotation in (str, str | None) or name in ("format", "kind")
+}  # fmt: skip
+"""Fields written as they are; the others as JSON. A field that is None is left out."""
+
+
 def _to_metadata(info: MaskInfo) -> dict[str, str]:
     values: dict[str, Any] = info.model_dump(mode="json")
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    return {
+        key: value if key in _TEXTS else json.dumps(value) for key, value in values.items() if value is not None
+    }  # fmt: skip
 
 
 def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
@@ -126,13 +141,8 @@ def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
             "the file has no metadata of a mask; give a mask.safetensors of a finished job",
             code="mask_invalid", param="mask",
         )  # fmt: skip
-    texts = {name for name, field in MaskInfo.model_fields.items() if field.annotation is str or name == "format"}
-    texts |= {"kind"}
     try:
-        values = {
-            key: text if key in texts or (key == "base_revision" and text != "null") else json.loads(text)
-            for key, text in metadata.items()
-        }
+        values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
         return MaskInfo.model_validate(values)
-    except (ValueError, ValidationError) as fault:
+    except ValueError as fault:  # pydantic's and json's errors are of this kind
         raise Permanent(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

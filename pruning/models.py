@@ -5,18 +5,30 @@ table (:mod:`pruning.folder`) before transformers sees the folder.
 """
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from pruning.errors import Permanent
-from pruning.folder import check_folder, find_folder, require_folder
+from pruning.folder import MODEL_TYPES, check_folder, find_folder, require_folder
 from pruning.hub import Located, download_model
 from pruning.sources import Sources
+
+_PREPARED = re.compile(r"embeddings|\.\d+\.")
+"""Parameters that no head brings along: a checkpoint that lacks one of these is broken, not merely without a head."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,9 @@ class Loaded:
     located: Located
     longest: int
     """Tokens the model can read at once."""
+    decoder_only: bool
+    new_parameters: frozenset[str]
+    """Parameters that the checkpoint does not have and that a new head starts at random."""
 
 
 def locate(name: str, revision: str | None, sources: Sources) -> Located:
@@ -48,63 +63,105 @@ def locate(name: str, revision: str | None, sources: Sources) -> Located:
     return Located(folder, None)
 
 
-def load(located: Located, label_words: tuple[str, ...], head: str, *, dropout: float | None = None) -> Loaded:
-    """Check a folder and load its masked language model and tokenizer.
+def load(
+    located: Located, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
+) -> Loaded:
+    """Check a folder and load its model with the head asked for, and its tokenizer.
 
-    ``dropout`` replaces every dropout probability of the checkpoint's configuration. Raises Permanent naming the file or
-    field at fault.
+    ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
+    lacks is started at random, with one output per label word. Raises Permanent naming the file or field at fault.
     """
     path = located.path
     check_folder(path, label_words, head)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        if dropout is not None:
-            for key, value in config.to_dict().items():
-                if "dropout" in key and isinstance(value, float):
-                    setattr(config, key, dropout)
-        model, report = AutoModelForMaskedLM.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        _configure(config, tokenizer, dropout)
+        decoder_only = MODEL_TYPES[config.model_type].decoder_only
+        kind = _class_of(head, decoder_only=decoder_only)
+        if head == "classifier" and not _has_classifier(config):
+            config.num_labels = len(label_words)
+        model, report = kind.from_pretrained(
             path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False,
             output_loading_info=True,
         )  # fmt: skip
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except Exception as fault:  # transformers raises what its readers raise; each means: these files do not load
         raise Permanent(
-            f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param="model"
+            f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
-    _complete(report, path)
-    return Loaded(model.eval(), tokenizer, located, _longest(config, tokenizer))
+    new = _complete(report, path, head, param)
+    return Loaded(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
 
 
-def _complete(report: dict[str, Any], path: Path) -> None:
-    """Refuse a checkpoint whose missing tensors transformers filled with random numbers."""
-    missing = sorted(report["missing_keys"])
-    mismatched = sorted(str(entry) for entry in report.get("mismatched_keys") or ())
-    if missing or mismatched:
-        named = ", ".join([*missing, *mismatched][:3])
+def load_teacher(located: Located, *, span: bool) -> Loaded:
+    """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises Permanent."""
+    loaded = load(located, (), "teacher-span" if span else "classifier", param="teacher")
+    if loaded.new_parameters:
         raise Permanent(
-            f"the weights of model {path.name!r} are incomplete or of another shape: {named}; "
-            "use a checkpoint that has them, pruning random weights is of no use",
-            code="model_weights_incomplete", param="model",
+            f"teacher {located.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
+            "give a model that was fine-tuned for the task",
+            code="model_head_missing", param="teacher",
         )  # fmt: skip
+    return loaded
+
+
+def _class_of(head: str, *, decoder_only: bool) -> Any:
+    if head == "classifier":
+        return AutoModelForSequenceClassification
+    if head == "teacher-span":
+        return AutoModelForQuestionAnswering
+    return AutoModelForCausalLM if decoder_only else AutoModelForMaskedLM
+
+
+def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
+    if dropout is not None:
+        for key, value in config.to_dict().items():
+            if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+                setattr(config, key, dropout)
+    if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never looks at it
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+
+
+def _has_classifier(config: Any) -> bool:
+    """Whether the checkpoint says of itself that it classifies; its number of classes is then its own."""
+    return any("ForSequenceClassification" in name for name in config.architectures or ())
+
+
+def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> frozenset[str]:
+    """Names of the tensors that were missing and filled with random numbers; only a classifier head may be."""
+    missing = frozenset(report["missing_keys"])
+    broken = sorted(name for name in missing if head != "classifier" or _PREPARED.search(name))
+    broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
+    if broken:
+        raise Permanent(
+            f"the weights of model {path.name!r} are incomplete or of another shape: {', '.join(broken[:3])}; "
+            "use a checkpoint that has them, pruning random weights is of no use",
+            code="model_weights_incomplete", param=param,
+        )  # fmt: skip
+    return missing
 
 
 def _longest(config: Any, tokenizer: Any) -> int:
     positions = int(getattr(config, "max_position_embeddings", tokenizer.model_max_length))
-    if config.model_type == "roberta":  # its positions start behind the padding id
+    if config.model_type in ("roberta", "mpnet"):  # their positions start behind the padding id
         positions -= config.pad_token_id + 1
     return min(positions, int(tokenizer.model_max_length))
 
 
-def digest(model: nn.Module) -> str:
+def digest(model: nn.Module, without: frozenset[str] = frozenset()) -> str:
     """sha-256 of a dense model's weights: name, shape and float32 bytes of each parameter, by name.
 
     Masks carry it, so that a mask is never put on other weights than those it was trained for. Compute it before
-    anything is attached.
+    anything is attached; ``without`` leaves out a new head, which is no part of the base.
     """
     total = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
-        total.update(f"{name}{list(parameter.shape)}".encode())
-        total.update(parameter.detach().to(torch.float32).contiguous().cpu().numpy().data)
+        if name not in without:
+            total.update(f"{name}{list(parameter.shape)}".encode())
+            total.update(parameter.detach().to(torch.float32).contiguous().cpu().numpy().data)
     return total.hexdigest()
 
 

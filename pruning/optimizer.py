@@ -5,8 +5,9 @@ weights in a matrix:
 
     dL/dS = G ⊙ W + λ σ(S)(1 - σ(S)) / (n M)                (SMP eq. 3 and 6; R(S) is a mean of per-matrix means)
 
-for kept and removed weights alike. All gradients together are scaled to a norm of at most ``max_grad_norm``, then Adam
-(β 0.9, 0.999; ε 1e-8; no weight decay) moves the scores.
+for kept and removed weights alike (hard concrete gates put their slope behind G ⊙ W and a shift into σ). All gradients
+together are scaled to a norm of at most ``max_grad_norm``, then Adam (β 0.9, 0.999; ε 1e-8; no weight decay) moves the
+scores.
 """
 
 import math
@@ -16,6 +17,7 @@ from typing import Literal
 
 import torch
 
+from pruning.companions import Companions
 from pruning.layers import MaskedLinear
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -34,7 +36,10 @@ class Update:
 
 
 class ScoreAdam:
-    """Adam over the scores of ``layers``; holds the two moments of each, in the scores' dtype."""
+    """Adam over the scores of ``layers``; holds the two moments of each, in the scores' dtype.
+
+    ``penalty_shift`` is the method's: the regulariser is the mean of σ(S - shift).
+    """
 
     def __init__(
         self,
@@ -42,26 +47,32 @@ class ScoreAdam:
         *,
         max_grad_norm: float = 1.0,
         epsilon: Literal["uncorrected", "corrected"] = "uncorrected",
+        penalty_shift: float = 0.0,
     ) -> None:
         self.layers = list(layers)
         self.max_grad_norm = max_grad_norm
         self.epsilon = epsilon
+        self.penalty_shift = penalty_shift
         self.steps = 0
         self.first = [torch.zeros_like(layer.scores) for layer in self.layers]
         self.second = [torch.zeros_like(layer.scores) for layer in self.layers]
 
     @torch.no_grad()
-    def step(self, learning_rate: float, regularization: float) -> Update:
+    def step(self, learning_rate: float, regularization: float, companions: Companions | None = None) -> Update:
         """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them.
 
-        ``regularization`` is λ_t. Raises FloatingPointError if the gradients are not finite; the scores are then unchanged.
+        ``regularization`` is λ_t. ``companions`` are clipped together with the scores, and updated. Raises
+        FloatingPointError if the gradients are not finite; nothing has then changed.
         """
+        others = companions.gather() if companions else []
         masses, norms = self._score_gradients(regularization)
-        total = math.hypot(*norms)
+        total = math.hypot(*norms, *others)
         if not math.isfinite(total):
             raise FloatingPointError("the gradients of the scores are not finite")
         clip = min(1.0, self.max_grad_norm / (total + 1e-6))
         self.steps += 1
+        if companions:
+            companions.step(clip)
         for layer, first, second in zip(self.layers, self.first, self.second, strict=True):
             gradient = _gradient(layer)
             if clip < 1.0:
@@ -70,14 +81,16 @@ class ScoreAdam:
             second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
             self._move(layer.scores, first, second, learning_rate, scratch=gradient)
             layer.weight.grad = None
-        return Update(sum(masses) / len(masses), norms, total)
+        return Update(sum(masses) / max(len(masses), 1), norms, total)
 
     def _score_gradients(self, regularization: float) -> tuple[list[float], list[float]]:
         """Overwrite each ``weight.grad`` by dL/dS; returns mean σ(S) and the gradient's norm, matrix by matrix."""
         masses, norms = [], []
         for layer in self.layers:
             gradient = _gradient(layer).mul_(layer.base)
-            sigma = torch.sigmoid(layer.scores)
+            if layer.gate_slope is not None:
+                gradient.mul_(layer.gate_slope)
+            sigma = torch.sigmoid(layer.scores - self.penalty_shift if self.penalty_shift else layer.scores)
             masses.append(float(sigma.mean()))
             if regularization:
                 slope = sigma.sub_(sigma * sigma)

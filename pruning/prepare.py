@@ -1,60 +1,32 @@
 """From a spec to something that can be trained: everything that can fail before training fails here, within seconds."""
 
 import math
-import platform
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-import numpy as np
 import torch
+from torch import nn
 
-from pruning import __version__, losses
+from pruning import losses
 from pruning.attach import Matrices, attach
-from pruning.data import BatchStream, Encoded, encode, load_rows
+from pruning.companions import Companions
+from pruning.data import BatchStream, Encoded, encode, evaluation_batches, with_teacher
 from pruning.errors import Permanent
-from pruning.events import Event, LogEvent, Phase, PhaseEvent
+from pruning.evaluate import Split
+from pruning.events import LogEvent, Phase, PhaseEvent
 from pruning.folder import find_folder
-from pruning.heads import LabelWordHead, word_ids
-from pruning.hub import Located
-from pruning.methods import method_of
+from pruning.heads import ClassifierHead, LabelWordHead, match_labels, word_ids
+from pruning.methods import Calibration, method_of
 from pruning.models import Loaded, digest, load, locate
 from pruning.optimizer import ScoreAdam
+from pruning.read import Rows, load_rows
+from pruning.run import Batch, Report, Run, seed_everything
 from pruning.schedule import Schedule
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
 from pruning.step import Pruner
 from pruning.tasks import Task
-
-Report = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run, ready to go: model with scores in place, data in order, schedule in steps."""
-
-    spec: PruningSpec
-    task: Task
-    located: Located
-    base_digest: str
-    label_ids: list[int]
-    head: LabelWordHead
-    matrices: Matrices
-    pruner: "Pruner[dict[str, torch.Tensor]]"
-    train: Encoded
-    validation: Encoded
-    stream: BatchStream
-    total_steps: int
-    eval_every: int | None
-    max_length: int
-    """Tokens at which inputs are cut: the spec's, or what the model can read."""
-    device: torch.device
-
-    def batch(self, step: int, part: int) -> dict[str, torch.Tensor]:
-        """Micro-batch ``part`` of optimizer step ``step``."""
-        number = step * self.spec.gradient_accumulation + part
-        return self.train.batch(self.stream.rows(number), self.device)
+from pruning.teacher import teacher_logits
 
 
 def prepare(spec: PruningSpec, sources: Sources, report: Report) -> Run:
@@ -63,31 +35,72 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report) -> Run:
     Raises Permanent or Temporary, each with the field to change.
     """
     seed_everything(spec.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     task = replace(spec.task_table, label_words=spec.label_words)
-    say = _phases(report)
+    loaded = _load_model(spec, sources, report)
+    label_ids = [] if spec.head == "classifier" else word_ids(loaded.tokenizer, spec.label_words)
+    columns = _columns(loaded, task, spec)
+    train_rows, validation_rows = _load_rows(task, spec, sources, report)
+    max_length = _max_length(spec, loaded, report)
+    _say(report, "tokenizing", f"{len(train_rows.labels)} rows")
+    train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride)
+    validation = [
+        Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride)) for rows in validation_rows
+    ]
+    if spec.teacher is not None:
+        logits = teacher_logits(
+            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _say(report, "evaluating", what)
+        )
+        train = with_teacher(train, logits)
+    base_digest = digest(loaded.model, loaded.new_parameters)
+    matrices = attach(loaded.model)
+    head = make_head(loaded, label_ids, columns, spec.head).to(device)
+    changed = _unfreeze(loaded, spec)
+    stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
+    total_steps = steps_of(spec, stream.per_epoch)
+    pruner = _pruner(spec, matrices, head, task, total_steps, [head.model.get_parameter(name) for name in changed])
+    pruner.method.begin(matrices, _calibration(spec, head, train, device))
+    return Run(
+        spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,
+        head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,
+        total_steps=total_steps, eval_every=evaluation_cadence(spec, total_steps, len(validation[0].encoded)),
+        max_length=max_length, device=device,
+    )  # fmt: skip
+
+
+def _say(report: Report, phase: Phase, message: str) -> None:
+    report(PhaseEvent(phase=phase, message=message))
+
+
+def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
     local = find_folder(sources.models_dir, spec.model) is not None
-    say("validating" if local else "downloading", f"model {spec.model}")
+    _say(report, "validating" if local else "downloading", f"model {spec.model}")
     located = locate(spec.model, spec.revision, sources)
     if located.note:
         report(LogEvent(level="warning", message=located.note))
     if not local:
-        say("validating", f"commit {located.revision}")
-    loaded = load(located, spec.label_words, spec.head, dropout=spec.dropout)
-    label_ids = word_ids(loaded.tokenizer, spec.label_words)
+        _say(report, "validating", f"commit {located.revision}")
+    return load(located, spec.label_words, spec.head, dropout=spec.dropout)
+
+
+def _load_rows(task: Task, spec: PruningSpec, sources: Sources, report: Report) -> tuple[Rows, list[Rows]]:
     if find_folder(sources.datasets_dir, task.name) is None:
-        say("downloading", f"data set {task.dataset}")
-    splits = (
-        load_rows(task, task.train_split, sources, spec.train_rows),
-        load_rows(task, task.validation_splits[0], sources, spec.validation_rows),
-    )
-    say("tokenizing", f"{len(splits[0].labels)} rows")
-    max_length = _max_length(spec, loaded, report)
-    train, validation = (encode(rows, task, loaded.tokenizer, max_length) for rows in splits)
-    return _wire(spec, task, loaded, label_ids, train, validation, max_length)
+        _say(report, "downloading", f"data set {task.dataset}")
+    train = load_rows(task, task.train_split, sources, spec.train_rows)
+    return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
 
 
-def _phases(report: Report) -> Callable[[Phase, str], None]:
-    return lambda phase, message: report(PhaseEvent(phase=phase, message=message))
+def _columns(loaded: Loaded, task: Task, spec: PruningSpec) -> list[int]:
+    """Which output of a classifier head stands for which class: by name for a trained one, in order for a new one."""
+    if spec.head != "classifier":
+        return []
+    if loaded.new_parameters:
+        return list(range(len(task.label_words)))
+    config = loaded.model.config
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    return match_labels(
+        names, task.labels or task.label_words, len(task.label_words), whose="the model", param="model"
+    )  # fmt: skip
 
 
 def _max_length(spec: PruningSpec, loaded: Loaded, report: Report) -> int:
@@ -103,41 +116,77 @@ def _max_length(spec: PruningSpec, loaded: Loaded, report: Report) -> int:
     return length
 
 
-def _wire(
-    spec: PruningSpec,
-    task: Task,
-    loaded: Loaded,
-    label_ids: list[int],
-    train: Encoded,
-    validation: Encoded,
-    max_length: int,
-) -> Run:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    base_digest = digest(loaded.model)
-    matrices = attach(loaded.model)
-    head = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id).to(device)
-    optimizer = ScoreAdam(list(matrices.layers.values()), max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon)
-    stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
-    total_steps = steps_of(spec, stream.per_epoch)
-    pruner = Pruner(matrices, method_of(spec), optimizer, Schedule.of(spec, total_steps), _loss_of(head))
-    return Run(
-        spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, head=head,
-        matrices=matrices, pruner=pruner, train=train, validation=validation, stream=stream, total_steps=total_steps,
-        eval_every=evaluation_cadence(spec, total_steps, len(validation)),
-        max_length=max_length, device=device,
+def make_head(loaded: Loaded, label_ids: list[int], columns: list[int], head: str) -> LabelWordHead | ClassifierHead:
+    """The head of a run or of a mask, on a model whose linears may already be masked."""
+    if head == "classifier":
+        return ClassifierHead(loaded.model, columns)
+    position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
+    return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)  # type: ignore[arg-type]
+
+
+def _unfreeze(loaded: Loaded, spec: PruningSpec) -> list[str]:
+    """Let the parameters train that the spec trains beside scores and masked weights: biases and norms, a new head."""
+    prefix = f"{loaded.model.base_model_prefix}."
+    names = [
+        name
+        for name, parameter in loaded.model.named_parameters()
+        if name in loaded.new_parameters or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix))
+    ]
+    for name in names:
+        loaded.model.get_parameter(name).requires_grad_()
+    return names
+
+
+def _pruner(
+    spec: PruningSpec, matrices: Matrices, head: nn.Module, task: Task, total_steps: int, others: list[nn.Parameter]
+) -> Pruner[Batch]:
+    layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
+    trained = layers if info.trains_weights and not spec.one_shot else []
+    return Pruner(
+        matrices=matrices,
+        method=method,
+        optimizer=ScoreAdam(
+            layers if info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
+            penalty_shift=method.penalty_shift,
+        ),
+        schedule=Schedule.of(spec, total_steps),
+        loss_of=_loss_of(head, task, spec),
+        companions=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
     )  # fmt: skip
 
 
-def _loss_of(head: LabelWordHead) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
-    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-        return losses.classification(head(**inputs), batch["labels"])
+def _loss_of(head: nn.Module, task: Task, spec: PruningSpec) -> Callable[[Batch], torch.Tensor]:
+    def loss_of(batch: Batch) -> torch.Tensor:
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher")}
+        logits, labels = head(**inputs), batch["labels"]
+        span = task.kind == "span"
+        loss = losses.span(logits, labels[:, 0], labels[:, 1]) if span else losses.classification(logits, labels)
+        if "teacher" not in batch:
+            return loss
+        distilled = losses.distilled(logits, batch["teacher"], spec.distill_temperature)
+        return spec.distill_share * distilled + (1 - spec.distill_share) * loss
 
     return loss_of
 
 
+def _calibration(spec: PruningSpec, head: nn.Module, train: Encoded, device: torch.device) -> Calibration:
+    """The first rows of the training split, the head in evaluation mode."""
+    rows = min(spec.calibration_rows, len(train))
+
+    def batches() -> Iterator[Batch]:
+        head.eval()
+        for numbers in evaluation_batches(train.lengths[:rows], 32):
+            batch = train.batch(numbers, device)
+            batch.pop("teacher", None)
+            yield batch
+
+    return Calibration(forward=lambda inputs: head(**inputs), batches=batches())
+
+
 def steps_of(spec: PruningSpec, batches_per_epoch: int) -> int:
     """Optimizer steps of the whole run. Raises Permanent when the ramp would have no step."""
+    if spec.trains_nothing:
+        return 0
     if spec.max_steps is not None:
         return spec.max_steps
     steps = max(1, math.floor((spec.epochs or 0) * batches_per_epoch / spec.gradient_accumulation))
@@ -159,16 +208,3 @@ def evaluation_cadence(spec: PruningSpec, total_steps: int, validation_rows: int
     trained_rows = total_steps * spec.batch_size * spec.gradient_accumulation
     evaluations = min(20, math.floor(0.05 * 3 * trained_rows / validation_rows))
     return math.ceil(total_steps / (evaluations + 1)) if evaluations > 0 else None
-
-
-def seed_everything(seed: int) -> None:
-    """Every random generator in reach; batch order has its own (:mod:`pruning.data`)."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-def library_versions() -> dict[str, str]:
-    """What has to be the same for a run to be repeated bit by bit."""
-    names = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
-    return {"espalier": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}

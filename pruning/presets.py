@@ -36,7 +36,7 @@ def apply_preset(values: dict[str, Any]) -> dict[str, Any]:
     Raises PydanticCustomError where a field contradicts the preset that is to pin it.
     """
     name = values.get("preset", "espalier")
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         return values
     for field, pinned in PRESETS[name].items():
         if values.get(field) is not None and values[field] != pinned:

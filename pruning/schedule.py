@@ -47,9 +47,11 @@ class Schedule:
         begin = max(0.0, round(1.0 - spec.ramp - spec.hold, 9)) * total_steps
         sparsity = Ramp(begin, spec.ramp * total_steps, spec.ramp_shape)
         own = Ramp(0, total_steps, "cubic")
+        emerges = spec.method == "soft-movement"  # its ramp moves the threshold τ, from 0, in place of v
         return cls(
             total_steps=total_steps,
-            remaining_final=spec.remaining,
+            remaining_final=spec.threshold if emerges else spec.remaining,
+            remaining_initial=0.0 if emerges else 1.0,
             sparsity_ramp=sparsity,
             regularization_final=spec.regularization,
             regularization_ramp=own if spec.regularization_ramp == "run" else sparsity,
@@ -68,3 +70,7 @@ class Schedule:
     def learning_rate(self, step: int) -> float:
         """Linear from its initial value at step 0 to 0 at ``total_steps``."""
         return self.learning_rate_initial * (self.total_steps - step) / self.total_steps
+
+    def learning_rate_share(self, step: int) -> float:
+        """The same fall for whatever else is trained, from 1 to 0."""
+        return (self.total_steps - step) / self.total_steps

@@ -6,18 +6,23 @@ so the threshold of the last step, give or take a small width, already splits th
 lies in between, and only the few scores inside are sorted.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
+
+Floats = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
 
 _TRIES = 6
 """Widened brackets tried before the cold selection, which costs about as much as six counts."""
 
 
 class TopK:
-    """Selects the k largest scores of one matrix, again and again; remembers where the threshold was.
+    """Selects the k largest scores of one ranking, again and again; remembers where the threshold was.
 
-    The memory only saves time: the mask depends on the scores and k alone.
+    The memory only saves time: the masks depend on the scores and k alone.
     """
 
     def __init__(self) -> None:
@@ -25,67 +30,92 @@ class TopK:
         self._width = 0.0
 
     def mask(self, scores: torch.Tensor, k: int) -> torch.Tensor:
-        """A bool tensor of the shape of ``scores`` with exactly ``k`` ones (0 <= k <= numel).
+        """A bool tensor of the shape of ``scores`` with exactly ``k`` ones; see :meth:`masks`."""
+        return self.masks([scores], k)[0]
 
-        Raises ValueError if k is out of range or a score is NaN.
+    def masks(self, scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor]:
+        """One ranking over several tensors: bool tensors of their shapes with exactly ``k`` ones in all.
+
+        Of equal scores those of the earlier tensor come first. Raises ValueError if k is out of range or a score is NaN.
         """
-        if not 0 <= k <= scores.numel():
-            raise ValueError(f"k = {k} is not between 0 and the {scores.numel()} scores")
-        if k in (0, scores.numel()):
-            return torch.full(scores.shape, k > 0, dtype=torch.bool, device=scores.device)
-        if scores.device.type != "cpu":
+        total = sum(tensor.numel() for tensor in scores)
+        if not 0 <= k <= total:
+            raise ValueError(f"k = {k} is not between 0 and the {total} scores")
+        if k in (0, total):
+            return [torch.full(t.shape, k > 0, dtype=torch.bool, device=t.device) for t in scores]
+        if scores[0].device.type != "cpu":
             return top_k_on_device(scores, k)
-        flat = scores.detach().reshape(-1).numpy()
+        flat = [tensor.detach().reshape(-1).numpy() for tensor in scores]
+        if any(np.isnan(part.min(initial=np.inf)) for part in flat):  # no comparison below would notice
+            raise ValueError("a score is NaN; no ranking exists")
         chosen = self._warm(flat, k)
         if chosen is None:
             chosen = self._cold(flat, k)
-        return torch.from_numpy(chosen).view(scores.shape)
+        return [torch.from_numpy(ones).view(tensor.shape) for ones, tensor in zip(chosen, scores, strict=True)]
 
-    def _warm(self, flat: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.bool_] | None:
+    def _warm(self, flat: list[Floats], k: int) -> list[Bools] | None:
         """Selection by bracket around the last threshold; None where the k-th score is not inside any bracket tried."""
         if self._threshold is None:
             return None
         center, width = self._threshold, self._width
         for _ in range(_TRIES):
-            above: npt.NDArray[np.bool_] = flat > center + width
-            ones = int(np.count_nonzero(above))
-            if ones < k:
-                inside = np.flatnonzero((flat >= center - width) & ~above)
-                if ones + inside.size >= k:
-                    threshold = _add_largest(above, flat, inside, k - ones)
+            above: list[Bools] = [part > center + width for part in flat]
+            missing = k - sum(int(np.count_nonzero(ones)) for ones in above)
+            if missing > 0:
+                inside = [
+                    np.flatnonzero((part >= center - width) & ~ones) for part, ones in zip(flat, above, strict=True)
+                ]
+                if sum(part.size for part in inside) >= missing:
+                    threshold = _add_largest(above, flat, inside, missing)
                     self._threshold = threshold
                     self._width = max(2 * abs(threshold - center), 0.7 * width)
                     return above
             width = 4 * width if width > 0 else 1e-3 * max(abs(center), 1e-6)
         return None
 
-    def _cold(self, flat: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.bool_]:
+    def _cold(self, flat: list[Floats], k: int) -> list[Bools]:
         """Selection without memory, by partial sort."""
-        if np.isnan(flat.min()):
-            raise ValueError("a score is NaN; no ranking exists")
-        threshold = np.partition(flat, flat.size - k)[flat.size - k]
-        chosen: npt.NDArray[np.bool_] = flat > threshold
-        ties = np.flatnonzero(flat == threshold)
-        chosen[ties[: k - int(np.count_nonzero(chosen))]] = True
+        whole = flat[0] if len(flat) == 1 else np.concatenate(flat)
+        threshold = np.partition(whole, whole.size - k)[whole.size - k]
+        chosen: list[Bools] = [part > threshold for part in flat]
+        missing = k - sum(int(np.count_nonzero(ones)) for ones in chosen)
+        for part, ones in zip(flat, chosen, strict=True):
+            ties = np.flatnonzero(part == threshold)[:missing]
+            ones[ties] = True
+            missing -= ties.size
         self._threshold = float(threshold)
-        self._width = 0.02 * float(flat.std())
+        self._width = 0.02 * float(flat[0].std())
         return chosen
 
 
-def _add_largest(
-    chosen: npt.NDArray[np.bool_], flat: npt.NDArray[np.floating], candidates: npt.NDArray[np.intp], count: int
-) -> float:
+def _add_largest(chosen: list[Bools], flat: list[Floats], candidates: list[npt.NDArray[np.intp]], count: int) -> float:
     """Mark the ``count`` largest candidates (ascending indices) in place; returns the smallest value marked."""
-    order = np.argsort(-flat[candidates], kind="stable")[:count]
-    chosen[candidates[order]] = True
-    return float(flat[candidates[order[-1]]])
+    values = np.concatenate([part[places] for part, places in zip(flat, candidates, strict=True)])
+    order = np.argsort(-values, kind="stable")[:count]
+    taken = np.zeros(values.size, dtype=bool)
+    taken[order] = True
+    start = 0
+    for ones, places in zip(chosen, candidates, strict=True):
+        ones[places[taken[start : start + places.size]]] = True
+        start += places.size
+    return float(values[order[-1]])
 
 
-def top_k_on_device(scores: torch.Tensor, k: int) -> torch.Tensor:
-    """The same mask by torch operations alone: nothing is copied to the host, so a GPU is never waited for."""
-    flat = scores.detach().reshape(-1)
+def top_k_on_device(scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor]:
+    """The same masks by torch operations alone: nothing is copied to the host, so a GPU is never waited for."""
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in scores])
     threshold = torch.topk(flat, k, sorted=True).values[-1]
     above = flat > threshold
     ties = flat == threshold
     allowed = k - above.sum()
-    return (above | (ties & (ties.cumsum(0) <= allowed))).view(scores.shape)
+    chosen = above | (ties & (ties.cumsum(0) <= allowed))
+    parts = torch.split(chosen, [tensor.numel() for tensor in scores])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, scores, strict=True)]
+
+
+def top_of_rows(values: torch.Tensor, k: int, group: int | None = None) -> torch.Tensor:
+    """Bool mask of the shape of ``values`` [out, in] with the ``k`` largest of every row, or of every ``group``
+    neighbours in a row (in must be a multiple of it); ties as above."""
+    rows = values.reshape(-1, group or values.shape[1])
+    order = torch.sort(rows, dim=1, descending=True, stable=True).indices[:, :k]
+    return torch.zeros_like(rows, dtype=torch.bool).scatter_(1, order, value=True).view(values.shape)

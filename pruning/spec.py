@@ -16,40 +16,24 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
-    ValidationError,
     field_validator,
     model_validator,
-)  # fmt: skip
-from pydantic_core import PydanticCustomError
+)
 
+from pruning import spec_rules
+from pruning.catalog import METHODS, Method, MethodInfo
 from pruning.presets import apply_preset
+from pruning.refusals import explain, not_available, refused
 from pruning.tasks import TASKS, CustomTask, Task, Word, task_of
 
-Method = Literal[
-    "smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"
-]  # fmt: skip
-METHODS_AVAILABLE: tuple[Method, ...] = ("smp-s", "smp-l")
+__all__ = ["Method", "PruningSpec", "explain"]
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-
-
-def _refused(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
-    """An error of the whole spec that still names the field to change (``ctx["param"]``)."""
-    return PydanticCustomError(kind, message, {"param": param, **context})
-
-
-def _not_available(field: str, value: object, instead: str) -> PydanticCustomError:
-    return _refused(
-        field,
-        "{param} {value} is not available yet; {instead}",
-        kind="not_available",
-        value=repr(value),
-        instead=instead,
-    )
 
 
 def _model_name(name: str) -> str:
     if not _HUB_NAME.fullmatch(name) or ".." in name:
-        raise _refused(
+        raise refused(
             "model", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
             kind="model_name", name=repr(name),
         )  # fmt: skip
@@ -69,8 +53,13 @@ def _from_task(read: Callable[[Task], Any]) -> Callable[[dict[str, Any]], Any]:
     return lambda data: read(task_of(data["task"]))
 
 
+def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
+    return lambda data: read(METHODS[data["method"]])
+
+
 def _epochs(data: dict[str, Any]) -> float | None:
-    return None if data.get("max_steps") is not None else _from_task(lambda task: task.epochs)(data)
+    trains = METHODS[data["method"]].trains != "nothing" and not data["one_shot"]
+    return task_of(data["task"]).epochs if trains and data["max_steps"] is None else None
 
 
 class PruningSpec(BaseModel):
@@ -81,7 +70,7 @@ class PruningSpec(BaseModel):
     fields whose implementation is not there yet (error type ``not_available``).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = Field(1, description="Version of this schema")
     model: ModelName = Field(description="Folder under the models directory, or a model on the hub")
@@ -92,8 +81,12 @@ class PruningSpec(BaseModel):
     )
 
     method: Method = Field("smp-s", description="How scores and masks are made")
-    sparsity: float = Field(0.9, ge=0, lt=1, description="Share of the masked weights to remove")
     pattern: Literal["unstructured", "2:4"] = Field("unstructured", description="Where zeros may lie")
+    sparsity: float = Field(
+        default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9, ge=0, lt=1,
+        description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
+    )  # fmt: skip
+    one_shot: bool = Field(False, description="magnitude only: prune once, without training")
     head: Literal["label-words", "span", "classifier"] = Field(
         default_factory=_from_task(lambda task: "span" if task.kind == "span" else "label-words"),
         description="label-words: frozen MLM head, columns of the label words; default follows the task",
@@ -103,8 +96,15 @@ class PruningSpec(BaseModel):
         description="One word per class, in class-id order, each a single token; default follows the task",
     )
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
+    teacher_labels: tuple[Word, ...] | None = Field(
+        None, description="The teacher's class names in the order of its logits, where its configuration has none"
+    )
+    distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
+    distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
     train_biases: bool = Field(False, description="Train biases and norms as well; they are then stored with the mask")
     prior: Literal["wanda"] | None = Field(None, description="Start scores from this saliency instead of zero")
+    prior_strength: float = Field(0.1, gt=0, le=10, description="Of the prior, in units of scores")
+    calibration_rows: int = Field(128, ge=1, le=100_000, description="Training rows that wanda looks at")
 
     max_steps: int | None = Field(None, ge=1, le=100_000_000, description="Optimizer steps; replaces epochs")
     epochs: float | None = Field(
@@ -121,15 +121,30 @@ class PruningSpec(BaseModel):
         default_factory=_from_task(lambda task: task.max_length), ge=8, le=8192,
         description="Longest input in tokens; the rest is cut off",
     )  # fmt: skip
-    train_rows: int | None = Field(None, ge=1, description="Use only the first rows of the training split")
-    validation_rows: int | None = Field(None, ge=1, description="Use only the first rows of the validation split")
+    stride: int = Field(128, ge=1, le=8192, description="Spans only: tokens by which windows over a context overlap")
+    train_rows: int | None = Field(None, ge=1, le=2**40, description="Use only the first rows of the training split")
+    validation_rows: int | None = Field(
+        None, ge=1, le=2**40, description="Use only the first rows of the validation split"
+    )
 
-    learning_rate: float = Field(2e-2, gt=0, le=10, description="Of the scores; falls linearly to 0 over the run")
-    max_grad_norm: float = Field(1.0, gt=0, description="All score gradients together are scaled down to this norm")
+    learning_rate: float = Field(
+        default_factory=_from_method(lambda info: info.learning_rate), ge=0, le=10,
+        description="Of the scores; falls linearly to 0 over the run; default follows the method",
+    )  # fmt: skip
+    weight_learning_rate: float = Field(
+        3e-5, gt=0, le=1, description="Of weights, biases, norms or a new head, where these are trained; falls likewise"
+    )
+    max_grad_norm: float = Field(
+        1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm"
+    )
     adam_epsilon: Literal["uncorrected", "corrected"] = Field(
         "uncorrected", description="Added to sqrt(v) before (reference code) or after (torch) bias correction"
     )
-    regularization: float = Field(400.0, ge=0, le=1e6, description="Final weight λ of the mean-sigmoid regulariser")
+    regularization: float = Field(
+        default_factory=_from_method(lambda info: info.regularization), ge=0, le=1e6,
+        description="Final weight λ of the mean-sigmoid regulariser; default follows the method",
+    )  # fmt: skip
+    threshold: float = Field(0.1, gt=0, lt=0.5, description="τ of soft-movement: weights with σ(S) above it stay")
     regularization_ramp: Literal["run", "sparsity"] = Field(
         "run", description="λ rises over the whole run (reference code) or with the sparsity (paper)"
     )
@@ -165,62 +180,23 @@ class PruningSpec(BaseModel):
     @classmethod
     def _known_task(cls, task: str | CustomTask) -> str | CustomTask:
         if isinstance(task, str) and task not in TASKS:
-            raise _refused(
+            raise refused(
                 "task", "unknown task {task}; one of {known}, or an object with dataset, text and label_words",
                 kind="unknown_task", task=repr(task), known=", ".join(sorted(TASKS)),
             )  # fmt: skip
-        if task == "squad":
-            raise _not_available("task", task, "use a GLUE task or a custom task")
         return task
 
-    @field_validator("method")
-    @classmethod
-    def _method_available(cls, method: Method) -> Method:
-        if method not in METHODS_AVAILABLE:
-            raise _not_available("method", method, f"use one of {', '.join(METHODS_AVAILABLE)}")
-        return method
-
-    @field_validator("pattern", "head", "teacher", "train_biases", "prior", "precision", "devices")
+    @field_validator("precision", "devices")
     @classmethod
     def _value_available(cls, value: Any, info: Any) -> Any:
-        available = {"pattern": ("unstructured",), "head": ("label-words",), "teacher": (None,), "train_biases": (False,),
-                     "prior": (None,), "precision": ("fp32",), "devices": (1,)}[info.field_name]  # fmt: skip
+        available = {"precision": ("fp32",), "devices": (1,)}[info.field_name]
         if value not in available:
-            raise _not_available(info.field_name, value, f"use {available[0]!r}")
+            raise not_available(info.field_name, value, f"use {available[0]!r}")
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        """Refuse combinations that could only fail later."""
-        if self.epochs is not None and self.max_steps is not None:
-            raise _refused("epochs", "give epochs or max_steps, not both")
-        if self.epochs is None and self.max_steps is None:
-            raise _refused("epochs", "give epochs or max_steps; a run needs an end")
-        if self.ramp + self.hold > 1 + 1e-9:
-            raise _refused(
-                "hold", "ramp ({ramp}) and hold ({hold}) are shares of one run and must add up to at most 1; lower one of them",
-                ramp=self.ramp, hold=self.hold,
-            )  # fmt: skip
-        if self.max_steps is not None and self.max_steps * self.ramp < 1:
-            raise _refused(
-                "max_steps", "a ramp of {ramp} of {steps} steps has no step in which sparsity could rise; raise max_steps or ramp",
-                ramp=self.ramp, steps=self.max_steps,
-            )  # fmt: skip
-        if self.eval_every is not None and self.max_steps is not None and self.eval_every > self.max_steps:
-            raise _refused(
-                "eval_every", "eval_every ({every}) must not exceed max_steps ({steps})",
-                every=self.eval_every, steps=self.max_steps,
-            )  # fmt: skip
-        expected = len(self.task_table.label_words)
-        if len(self.label_words) != expected:
-            raise _refused(
-                "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
-                got=len(self.label_words), task=self.task_table.name, expected=expected,
-            )  # fmt: skip
-        if len(set(self.label_words)) != len(self.label_words):
-            raise _refused(
-                "label_words", "label_words must differ from each other, or two classes could not be told apart"
-            )
+        spec_rules.check(self)
         return self
 
     @property
@@ -229,21 +205,16 @@ class PruningSpec(BaseModel):
         return task_of(self.task)
 
     @property
+    def method_info(self) -> MethodInfo:
+        """The method's row of the catalogue."""
+        return METHODS[self.method]
+
+    @property
+    def trains_nothing(self) -> bool:
+        """Whether the mask is made at once, without a training loop."""
+        return self.one_shot or self.method_info.trains == "nothing"
+
+    @property
     def remaining(self) -> float:
         """Share of masked weights kept at the end; rounded so that 1 - 0.9 keeps exactly a tenth."""
         return round(1.0 - self.sparsity, 12)
-
-
-def explain(refusal: ValidationError) -> list[dict[str, str]]:
-    """What is wrong with a spec, one entry per fault: ``param`` (dotted field), ``code`` and ``message``.
-
-    Both ends that refuse specs use it: the API for its problem details, the trainer for its error event.
-    """
-    faults = []
-    for error in refusal.errors():
-        if error["type"] == "default_factory_not_called":
-            continue  # a consequence of another fault in the list
-        context = error.get("ctx", {})
-        path = [str(part) for part in error["loc"] if part not in ("name", "custom")]
-        faults.append({"param": context.get("param") or ".".join(path), "code": error["type"], "message": error["msg"]})
-    return faults

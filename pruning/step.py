@@ -1,5 +1,6 @@
 """One training step of score-only pruning, the same for every caller: the loop, the parity tests, the benchmarks."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -7,6 +8,7 @@ from typing import Generic, TypeVar
 import torch
 
 from pruning.attach import Matrices
+from pruning.companions import Companions
 from pruning.methods import Method
 from pruning.optimizer import ScoreAdam, Update
 from pruning.schedule import Schedule
@@ -41,13 +43,13 @@ class Pruner(Generic[Batch]):
     schedule: Schedule
     loss_of: Callable[[Batch], torch.Tensor]
     """Differentiable mean task loss of one micro-batch."""
+    companions: Companions | None = None
+    """What else is trained, if anything."""
 
-    def select(self, remaining: float) -> list[int]:
-        """Make every mask, and with it every masked weight, anew from the scores; returns the ones of each."""
-        counts = self.method.keep_counts(self.matrices, remaining)
-        for layer, k in zip(self.matrices.layers.values(), counts, strict=True):
-            layer.keep(k)
-        return counts
+    def select(self, remaining: float, *, final: bool = False) -> list[int]:
+        """Make every mask, and with it every masked weight, anew; returns the ones of each matrix."""
+        with torch.no_grad():
+            return self.method.select(self.matrices, remaining, final=final)
 
     def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
         """Select, run the micro-batches forward and backward, update the scores once.
@@ -63,7 +65,13 @@ class Pruner(Generic[Batch]):
             loss = self.loss_of(batch)
             torch.autograd.backward(loss / len(batches))
             losses.append(float(loss.detach()))
-        update = self.optimizer.step(schedule.learning_rate(t), regularization)
+            if not math.isfinite(losses[-1]):  # its gradients may well be
+                raise FloatingPointError("the loss is not finite")
+        if self.companions:
+            self.companions.learning_rate_share = schedule.learning_rate_share(t)
+        update = self.optimizer.step(schedule.learning_rate(t), regularization, self.companions)
+        for layer in self.matrices.layers.values():
+            layer.weight.grad = None
         return StepResult(
             step=t,
             remaining=remaining,

@@ -5,18 +5,33 @@ Sources: batch sizes, epochs and label words are those of the reference scripts 
 ``run_squad.sh``); where the paper differs (RTE: 60 epochs, scripts: 100) the presets say which one is meant.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pruning.refusals import refused
 
 Kind = Literal["classification", "regression", "span"]
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "exact_match"]
 DatasetName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
 ]
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+
+
+def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
+    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; () if neither."""
+    parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
+    for place in (-1, 0):
+        words = tuple(part[place] for part in parts)
+        if all(words) and len(set(words)) == len(words):
+            return words
+    return ()
 
 
 class CustomTask(BaseModel):
@@ -32,11 +47,49 @@ class CustomTask(BaseModel):
     metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
         None, description="Metric that names the result; default accuracy, or pearson for a regression"
     )
+    labels: tuple[Word, ...] | None = Field(
+        None, min_length=1, max_length=1000,
+        description="Class names in class-id order; needed where the label column holds names instead of ids",
+    )  # fmt: skip
     label_words: tuple[Word, ...] = Field(
-        min_length=1, max_length=1000, description="One word per class, in class-id order (regression: one word)"
-    )
-    train_split: str = Field("train", max_length=100)
-    validation_split: str = Field("validation", max_length=100)
+        (), max_length=1000,
+        description="One word per class, in class-id order (regression: one word); default: made from labels",
+    )  # fmt: skip
+    train_split: SplitName = "train"
+    validation_split: SplitName = "validation"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _propose(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
+            words = _proposed_words([str(label) for label in given["labels"]])
+            return {**given, "label_words": words}
+        return given
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        if not self.label_words:
+            raise refused(
+                "task.label_words",
+                "give label_words (one word per class, in class-id order), or labels with a word that tells each class apart",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
+        regression = self.kind == "regression"
+        if self.label_words and regression != (len(self.label_words) == 1):
+            raise refused(
+                "task.label_words", "a {what} needs {count} label_words, it has {got}",
+                what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
+            )  # fmt: skip
+        if self.metric is not None and regression != (self.metric in ("pearson", "spearman")):
+            raise refused(
+                "task.metric", "metric {metric} does not measure a {what}; use {remedy}",
+                metric=self.metric, what=self.kind, remedy="pearson or spearman" if regression else "accuracy, f1 or matthews",
+            )  # fmt: skip
+        return self
 
 
 @dataclass(frozen=True)
@@ -52,6 +105,8 @@ class Task:
     kind: Kind
     label_words: tuple[str, ...]
     """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space)."""
+    labels: tuple[str, ...] | None
+    """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
     metrics: tuple[Metric, ...]
     """The first one names the result."""
     epochs: float
@@ -61,34 +116,48 @@ class Task:
     validation_splits: tuple[str, ...] = ("validation",)
 
 
-def _glue(name: str, text: tuple[str, ...], words: tuple[str, ...], metrics: tuple[Metric, ...],
-          epochs: float, batch: int, kind: Kind = "classification",
-          splits: tuple[str, ...] = ("validation",)) -> Task:  # fmt: skip
+def _glue(
+    name: str,
+    text: tuple[str, ...],
+    words: tuple[str, ...],
+    metrics: tuple[Metric, ...],
+    epochs: float,
+    batch: int,
+    labels: tuple[str, ...] | None,
+    *,
+    kind: Kind = "classification",
+    splits: tuple[str, ...] = ("validation",),
+) -> Task:
     return Task(
-        name, "nyu-mll/glue", name, text, "label", kind, words, metrics, epochs, batch, validation_splits=splits
-    )
+        name, "nyu-mll/glue", name, text, "label", kind, words, labels, metrics, epochs, batch, validation_splits=splits
+    )  # fmt: skip
 
 
 _PAIR = ("sentence1", "sentence2")
+_ENTAILMENT = ("entailment", "not_entailment")
 _MNLI_SPLITS = ("validation_matched", "validation_mismatched")
 
 # fmt: off
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        #     name    text columns                 label words, by class id        metrics                  epochs batch
-        _glue("mnli", ("premise", "hypothesis"),   ("Yes", "Maybe", "No"),         ("accuracy",),               12, 64,
-              splits=_MNLI_SPLITS),
-        _glue("qnli", ("question", "sentence"),    ("Yes", "No"),                  ("accuracy",),               12, 64),
-        _glue("qqp",  ("question1", "question2"),  ("No", "Yes"),                  ("accuracy", "f1"),          12, 64),
-        _glue("sst2", ("sentence",),               ("terrible", "great"),          ("accuracy",),               12, 64),
-        _glue("mrpc", _PAIR,                       ("No", "Yes"),                  ("accuracy", "f1"),          60, 32),
-        _glue("cola", ("sentence",),               ("incorrect", "correct"),       ("matthews", "accuracy"),    60, 32),
-        _glue("stsb", _PAIR,                       ("Yes",),                       ("pearson", "spearman"),     60, 32,
+        #     name    text columns                 label words, by class id    metrics                epochs batch  class names
+        _glue("mnli", ("premise", "hypothesis"),   ("Yes", "Maybe", "No"),     ("accuracy",),             12, 64,
+              ("entailment", "neutral", "contradiction"), splits=_MNLI_SPLITS),
+        _glue("qnli", ("question", "sentence"),    ("Yes", "No"),              ("accuracy",),             12, 64, _ENTAILMENT),
+        _glue("qqp",  ("question1", "question2"),  ("No", "Yes"),              ("accuracy", "f1"),        12, 64,
+              ("not_duplicate", "duplicate")),
+        _glue("sst2", ("sentence",),               ("terrible", "great"),      ("accuracy",),             12, 64,
+              ("negative", "positive")),
+        _glue("mrpc", _PAIR,                       ("No", "Yes"),              ("accuracy", "f1"),        60, 32,
+              ("not_equivalent", "equivalent")),
+        _glue("cola", ("sentence",),               ("incorrect", "correct"),   ("matthews", "accuracy"),  60, 32,
+              ("unacceptable", "acceptable")),
+        _glue("stsb", _PAIR,                       ("Yes",),                   ("pearson", "spearman"),   60, 32, None,
               kind="regression"),
-        _glue("rte",  _PAIR,                       ("Yes", "No"),                  ("accuracy",),               60, 32),
+        _glue("rte",  _PAIR,                       ("Yes", "No"),              ("accuracy",),             60, 32, _ENTAILMENT),
         Task("squad", "rajpurkar/squad", None, ("question", "context"), "answers", "span",
-             ("Yes", "No"), ("f1", "exact_match"), 10, 32, max_length=384),
+             ("Yes", "No"), None, ("f1", "exact_match"), 10, 32, max_length=384),
     )
 }
 # fmt: on
@@ -110,6 +179,7 @@ def task_of(given: str | CustomTask) -> Task:
         label=given.label,
         kind=given.kind,
         label_words=given.label_words,
+        labels=given.labels,
         metrics=(metric,),
         epochs=10,
         batch_size=32,

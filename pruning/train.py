@@ -7,10 +7,10 @@ from pathlib import Path
 from pruning.checkpoint import Checkpoints, capture, identity, restore
 from pruning.deliver import deliver
 from pruning.errors import Permanent, Stopped
-from pruning.evaluate import evaluate
 from pruning.events import CheckpointEvent, LogEvent, PhaseEvent, StartedEvent, StepEvent
 from pruning.pace import Pace
-from pruning.prepare import Report, Run, library_versions, prepare
+from pruning.prepare import prepare
+from pruning.run import Report, Run, library_versions
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
 from pruning.step import StepResult
@@ -27,7 +27,7 @@ def train(
     began = time.monotonic()
     run = prepare(spec, sources, report)
     report(PhaseEvent(phase="evaluating", message="the dense model, before training"))
-    before = evaluate(run, "before", 0, report)
+    before = run.evaluate("before", 0, report)
     checkpoints = Checkpoints(
         work / "checkpoints",
         identity(spec, run.base_digest, len(run.train)),
@@ -45,7 +45,7 @@ def _resume(run: Run, checkpoints: Checkpoints, report: Report) -> int:
     if found is None:
         return 0
     step, state = found
-    restore(state, step, run.matrices, run.pruner.optimizer)
+    restore(state, step, run.pruner)
     report(LogEvent(message=f"resumed from the checkpoint of step {step}"))
     return step
 
@@ -60,7 +60,7 @@ def _announce(run: Run, first_step: int, report: Report) -> None:
             matrices=len(run.matrices.layers),
             masked_weights=run.matrices.total,
             train_rows=len(run.train),
-            validation_rows=len(run.validation),
+            validation_rows=sum(len(split.rows.labels) for split in run.validation),
             device=str(run.device),
             versions=library_versions(),
         )
@@ -86,10 +86,11 @@ def _loop(run: Run, first_step: int, checkpoints: Checkpoints, report: Report, s
         if pace.due(done):
             report(_step_event(run, result, pace))
         if run.eval_every is not None and done % run.eval_every == 0 and done < run.total_steps:
-            evaluate(run, "during", done, report)
+            run.pruner.select(run.pruner.schedule.remaining(t), final=True)  # by the scores as they are now
+            run.evaluate("during", done, report)
         stopping = should_stop()
         if (done % spec.checkpoint_every == 0 and done < run.total_steps) or stopping:
-            checkpoints.save(done, capture(run.matrices, run.pruner.optimizer))
+            checkpoints.save(done, capture(run.pruner))
         if stopping:
             checkpoints.wait()
             raise Stopped(step=done)

@@ -2,9 +2,10 @@
 
 from pruning import allocate
 from pruning.attach import Matrices
+from pruning.methods.base import ScoreMethod
 
 
-class SmpL:
+class SmpL(ScoreMethod):
     """Local top-v (SMP paper, section 3.2)."""
 
     def keep_counts(self, matrices: Matrices, remaining: float) -> list[int]:

@@ -4,9 +4,10 @@ import torch
 
 from pruning import allocate
 from pruning.attach import Matrices
+from pruning.methods.base import ScoreMethod
 
 
-class SmpS:
+class SmpS(ScoreMethod):
     """Top-v with shares by mean σ(S/p) (SMP paper, eq. 4; p is the reference code's)."""
 
     def __init__(self, *, temperature: float = 1.0, surplus: allocate.Surplus = "redistribute") -> None:

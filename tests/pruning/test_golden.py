@@ -73,7 +73,7 @@ class Case:
         model = BertForMaskedLM.from_pretrained(GOLDEN / "common", dtype=torch.float32).to(dtype)
         self.matrices = attach(model)
         self.head = LabelWordHead(
-            model, self.config["label_map"], tokens["mask_token_id"], every_position=self.qa
+            model, self.config["label_map"], tokens["mask_token_id"], "every" if self.qa else "first"
         ).train()
         self.teacher = self._teacher()
         method = (

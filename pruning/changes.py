@@ -1,0 +1,58 @@
+"""What a run changed besides masks: ``weights.safetensors``, for the methods and options that train more than scores.
+
+Static pruning changes nothing and has no such file. Values of a masked matrix are stored only where its mask has ones, in
+row-major order (``values.<module path>``); other parameters whole (``parameter.<name>``).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pruning.errors import Permanent
+
+WEIGHTS = "weights.safetensors"
+
+
+@torch.no_grad()
+def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], parameters: Iterable[str]) -> None:
+    """Store the kept values of the masked matrices ``masks`` (may be empty) and whole ``parameters`` of ``model``."""
+    stored = {f"values.{name}": _weight(model, name)[mask].contiguous().cpu() for name, mask in masks.items()}
+    stored |= {f"parameter.{name}": model.get_parameter(name).detach().contiguous().cpu() for name in parameters}
+    save_file(stored, path)
+
+
+@torch.no_grad()
+def apply(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
+    """Put stored values and parameters into ``model``; weights outside the masks become zero.
+
+    Raises Permanent (``weights_invalid``) if the file is missing, damaged or of another model.
+    """
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as fault:
+        raise Permanent(
+            f"this mask belongs to a method that trained weights, and {path.name} beside it cannot be read ({fault}); "
+            "download both artifacts of the job into one folder",
+            code="weights_invalid", param="mask",
+        ) from fault  # fmt: skip
+    try:
+        for key, value in stored.items():
+            kind, _, name = key.partition(".")
+            if kind == "values":
+                weight = _weight(model, name)
+                weight.zero_()
+                weight[masks[name]] = value.to(weight.device)
+            else:
+                model.get_parameter(name).copy_(value)
+    except (AttributeError, KeyError, RuntimeError, IndexError) as fault:
+        raise Permanent(
+            f"{path.name} does not belong to this mask and model: {fault}", code="weights_invalid", param="mask"
+        ) from fault
+
+
+def _weight(model: nn.Module, path: str) -> torch.Tensor:
+    return model.get_parameter(f"{path}.weight")

@@ -1,0 +1,27 @@
+"""SMP-G: one ranking over the scores of all matrices."""
+
+import math
+
+from pruning.attach import Matrices
+from pruning.methods.base import Calibration
+from pruning.select import TopK
+
+
+class SmpG:
+    """Global top-v (the "G" row of the SMP paper's ablation); matrices may end up nearly empty."""
+
+    penalty_shift = 0.0
+
+    def __init__(self) -> None:
+        self._top_k = TopK()
+
+    def begin(self, matrices: Matrices, calibration: Calibration) -> None:
+        """Scores start at zero, as they are."""
+
+    def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
+        """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay."""
+        layers = list(matrices.layers.values())
+        masks = self._top_k.masks([layer.scores for layer in layers], math.floor(remaining * matrices.total))
+        for layer, mask in zip(layers, masks, strict=True):
+            layer.set_mask(mask)
+        return [layer.kept for layer in layers]

@@ -1,0 +1,139 @@
+"""Questions on texts (SQuAD): windows over long contexts, answers from start and end logits, exact match and F1.
+
+Exact match and F1 are those of the official SQuAD v1.1 script: answers are compared without case, punctuation, articles
+and extra blanks, each prediction with the gold answer that suits it best, averaged over questions. Values lie in 0..1.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pruning.errors import Permanent
+
+BEST = 20
+"""Starts and ends considered in each window."""
+LONGEST_ANSWER = 30
+"""Tokens."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where the windows of tokenized questions lie."""
+
+    question: list[int]
+    """Row of each window's question."""
+    offsets: list[list[tuple[int, int] | None]]
+    """For each token of each window the characters of the context it covers; None outside the context."""
+
+
+def encode_windows(
+    tokenizer: Any, questions: Sequence[str], contexts: Sequence[str], max_length: int, stride: int
+) -> tuple[Any, Windows]:
+    """Tokenize question and context, the context cut into windows that overlap by ``stride`` tokens.
+
+    Returns the tokenizer's output and the windows. Raises Permanent where a question leaves no room for its context.
+    """
+    try:
+        tokens = tokenizer(
+            list(questions), list(contexts), truncation="only_second", max_length=max_length, stride=stride,
+            return_overflowing_tokens=True, return_offsets_mapping=True, padding=False, return_attention_mask=False,
+        )  # fmt: skip
+    except Exception as fault:  # the tokenizers library raises nothing more specific
+        raise Permanent(
+            f"a question does not fit into {max_length} tokens with a stride of {stride}; "
+            f"raise max_length or lower stride ({fault})",
+            code="window_too_short", param="max_length",
+        ) from fault  # fmt: skip
+    offsets = [
+        [span if part == 1 else None for span, part in zip(spans, tokens.sequence_ids(i), strict=True)]
+        for i, spans in enumerate(tokens["offset_mapping"])
+    ]
+    return tokens, Windows(list(tokens["overflow_to_sample_mapping"]), offsets)
+
+
+def target_positions(windows: Windows, answers: Sequence[dict[str, list[Any]]]) -> torch.Tensor:
+    """Start and end token of the first gold answer in each window, [windows, 2]; 0 (the first token) where it is not in it."""
+    targets = torch.zeros((len(windows.question), 2), dtype=torch.int64)
+    for i, (row, offsets) in enumerate(zip(windows.question, windows.offsets, strict=True)):
+        first = answers[row]["answer_start"][0]
+        last = first + len(answers[row]["text"][0])
+        inside = [token for token, span in enumerate(offsets) if span and span[0] < last and span[1] > first]
+        covered = inside and offsets[inside[0]][0] <= first and offsets[inside[-1]][1] >= last  # type: ignore[index]
+        if covered:
+            targets[i, 0], targets[i, 1] = inside[0], inside[-1]
+    return targets
+
+
+def answers_of(
+    logits: Sequence[npt.NDArray[np.float32]], windows: Windows, contexts: Sequence[str], questions: int
+) -> list[str]:
+    """The best answer to each question from the logits [tokens, 2] of its windows; "" where no span is possible."""
+    best = [-np.inf] * questions
+    found = [""] * questions
+    for scores, row, offsets in zip(logits, windows.question, windows.offsets, strict=True):
+        starts = np.argsort(-scores[:, 0], kind="stable")[:BEST]
+        ends = np.argsort(-scores[:, 1], kind="stable")[:BEST]
+        for start in starts:
+            for end in ends:
+                first, last = offsets[start], offsets[end]
+                if first is None or last is None or not start <= end < start + LONGEST_ANSWER:
+                    continue
+                score = float(scores[start, 0] + scores[end, 1])
+                if score > best[row]:
+                    best[row] = score
+                    found[row] = contexts[row][first[0] : last[1]]
+    return found
+
+
+def score(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Mean F1 and exact match of one prediction per question against its gold answers."""
+    pairs = list(zip(predictions, golds, strict=True))
+    return {
+        "f1": float(np.mean([max(_f1(prediction, gold) for gold in some) for prediction, some in pairs])),
+        "exact_match": float(np.mean([max(_exact(prediction, gold) for gold in some) for prediction, some in pairs])),
+    }
+
+
+def normalize(text: str) -> str:
+    """Lower case, without punctuation, articles and extra blanks, in the official script's order."""
+    plain = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
+
+
+def _exact(prediction: str, gold: str) -> float:
+    return float(normalize(prediction) == normalize(gold))
+
+
+def _f1(prediction: str, gold: str) -> float:
+    mine, theirs = normalize(prediction).split(), normalize(gold).split()
+    common = (Counter(mine) & Counter(theirs)).total()
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(mine), common / len(theirs)
+    return 2 * precision * recall / (precision + recall)
+
+
+def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -> None:
+    """Refuse rows without a gold answer, or with one that does not stand in its context. Raises Permanent."""
+    for i, answer in enumerate(answers):
+        if not _stands(answer, contexts[i]):
+            raise Permanent(
+                f"row {i + 1} of {where}: answers must be {{text: [...], answer_start: [...]}} with at least one answer "
+                "that stands in the context at its offset",
+                code="rows_invalid", param="task",
+            )  # fmt: skip
+
+
+def _stands(answer: Any, context: str) -> bool:
+    texts = answer.get("text") if isinstance(answer, dict) else None
+    starts = answer.get("answer_start") if isinstance(answer, dict) else None
+    if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts) > 0):
+        return False
+    return bool(context[starts[0] : starts[0] + len(texts[0])] == texts[0])

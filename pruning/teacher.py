@@ -1,0 +1,71 @@
+"""Distillation: a fine-tuned model's logits on the training rows, computed once before training and kept.
+
+Any Hugging Face sequence classifier or, for span tasks, question answering model serves; its classes are matched to the
+task's by name. Logits come in evaluation mode and in an order that depends on the rows alone, so a resumed run has the
+same ones.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pruning.data import encode
+from pruning.errors import Permanent
+from pruning.evaluate import logits_of
+from pruning.heads import ClassifierHead, match_labels
+from pruning.models import Loaded, load_teacher, locate
+from pruning.read import Rows
+from pruning.sources import Sources
+from pruning.spec import PruningSpec
+from pruning.tasks import Task
+
+
+class SpanTeacher(nn.Module):
+    """A question answering model as a head: start and end logits [B, S, 2]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        output = self.model(**inputs)
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+
+
+def teacher_logits(
+    spec: PruningSpec, task: Task, rows: Rows, student: Loaded, max_length: int, sources: Sources, device: torch.device,
+    say: Callable[[str], None],
+) -> list[npt.NDArray[np.float32]]:  # fmt: skip
+    """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
+
+    Raises Permanent where teacher and task do not fit, naming ``teacher``.
+    """
+    span = task.kind == "span"
+    loaded = load_teacher(locate(str(spec.teacher), None, sources), span=span)
+    if span:
+        _require_same_tokens(loaded, student, rows)
+        head: nn.Module = SpanTeacher(loaded.model)
+    else:
+        config = loaded.model.config
+        names = spec.teacher_labels or [str(config.id2label[i]) for i in range(config.num_labels)]
+        ours = task.labels or task.label_words
+        head = ClassifierHead(
+            loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
+        )
+    say(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
+    encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride)
+    return logits_of(head.to(device).eval(), encoded, device)
+
+
+def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
+    """A span teacher speaks of token positions, so both must cut text alike."""
+    sample = rows.texts[1][:100]
+    if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
+        raise Permanent(
+            "the teacher's tokenizer cuts text differently from the model's, so their positions mean different words; "
+            "choose a teacher with the same tokenizer",
+            code="teacher_tokenizer", param="teacher",
+        )  # fmt: skip
