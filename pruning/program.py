@@ -161,6 +161,6 @@ def _leave_with_parent() -> None:
 
     At once and without cleaning up, because another worker may soon write to the same work folder.
     """
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin: its lock, held by this thread, would abort the interpreter's own exit
         pass
     os._exit(ExitCode.STOPPED)

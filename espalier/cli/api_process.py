@@ -1,0 +1,30 @@
+"""The API child of ``espalier serve``: ``python -m espalier.cli.api_process DESCRIPTOR``.
+
+uvicorn on a socket that ``serve`` holds: the port stays ours while the API restarts, and callers wait instead of being
+refused. (uvicorn's own ``--fd`` takes every socket for a Unix one.)
+"""
+
+import socket
+import sys
+
+import uvicorn
+
+_LEAVE_SECONDS = 10
+"""How long open requests may take once the process was asked to leave."""
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config(
+        "api.app:create_app",
+        factory=True,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_LEAVE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

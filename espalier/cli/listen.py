@@ -1,0 +1,48 @@
+"""The address that ``espalier serve`` listens on: checked, bound once, and held for as long as the service runs."""
+
+import errno
+import ipaddress
+import os
+import socket
+import sys
+
+
+def refuse_beyond_loopback(host: str) -> str | None:
+    """Why the service must not listen there; None if it may."""
+    if host == "localhost":
+        return None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"--host must be an address such as 127.0.0.1, not {host!r}"
+    if address.is_loopback:
+        return None
+    return (
+        f"{host} can be reached from other machines, and the service does not ask for keys yet; "
+        "listen on 127.0.0.1 and let others in through a tunnel or a proxy that checks them"
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError that says in words what is in the way."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix" and sys.platform != "cygwin":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a former run may linger
+    try:
+        listening.bind(address)
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(
+                f"port {port} of {host} is taken; choose another with --port, or --port 0 for a free one"
+            ) from error
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listening
+
+
+def url_of(listening: socket.socket) -> str:
+    """How to reach it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,78 @@
+"""Options that several commands share, and what is read from them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from espalier.client import Client
+
+Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
+ApiKey = Annotated[
+    str | None, typer.Option("--api-key", envvar="ESPALIER_API_KEY", help="Key of a service that asks for one.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, e.g. from: espalier jobs")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+Model = Annotated[
+    str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")
+]
+Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2; a custom task is given as JSON.")]
+Sparsity = Annotated[float | None, typer.Option(help="Share of the masked weights to remove, e.g. 0.9.")]
+Method = Annotated[str | None, typer.Option(help="How scores and masks are made, e.g. smp-s.")]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the spec, e.g. --set max_steps=200."),
+]
+SpecFile = Annotated[
+    Path | None,
+    typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it."),
+]
+
+
+def client(url: str, api_key: str | None) -> "Client":
+    """The client of the service that the options name."""
+    from espalier.client import Client
+
+    return Client(url, api_key)
+
+
+def spec_from(
+    model: str | None,
+    task: str | None,
+    sparsity: float | None,
+    method: str | None,
+    fields: list[str] | None,
+    file: Path | None,
+) -> dict[str, Any]:
+    """The body to post. Raises typer.BadParameter (exit code 2) for what cannot be read."""
+    spec: dict[str, Any] = {}
+    if file is not None:
+        try:
+            spec = json.loads(file.read_text())
+        except ValueError as error:
+            raise typer.BadParameter(f"{file} is not JSON: {error}", param_hint="--spec") from error
+        if not isinstance(spec, dict):
+            raise typer.BadParameter(f"{file} must hold a JSON object", param_hint="--spec")
+    given = {"model": model, "task": _value(task) if task is not None else None, "sparsity": sparsity, "method": method}
+    spec |= {name: value for name, value in given.items() if value is not None}
+    for field in fields or []:
+        name, equals, value = field.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{field!r} is not FIELD=VALUE", param_hint="--set")
+        spec[name] = _value(value)
+    for name in ("model", "task"):
+        if name not in spec:
+            raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing")
+    return spec
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON (numbers, lists, null), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,63 @@
+"""The command line on its own: what it reads, how fast it starts, how it leaves."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from espalier.cli.options import spec_from
+from tests.processes import ROOT
+from tests.services import free_port
+
+HEAVY = ("torch", "transformers", "httpx", "sqlalchemy", "celery", "pydantic", "rich.progress")
+
+
+def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "espalier.cli", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = f"import sys, espalier.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["serve", "submit", "run", "watch", "jobs", "cancel", "download"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    done = espalier(command, "--help")
+    assert done.returncode == 0
+    assert f"espalier {command}" in done.stdout
+
+
+def test_a_spec_is_read_from_file_arguments_and_fields(tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps({"model": "a", "task": "rte", "seed": 7}))
+    spec = spec_from("b", '{"dataset": "tickets"}', 0.5, None, ["max_steps=20", "teacher=null", "preset=paper"], file)
+    assert spec == {
+        "model": "b", "task": {"dataset": "tickets"}, "seed": 7, "sparsity": 0.5, "max_steps": 20, "teacher": None,
+        "preset": "paper",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "fields", "words"),
+    [("a", None, [], "task is missing"), (None, None, [], "model is missing"), ("a", "b", ["seed"], "FIELD=VALUE")],
+)
+def test_a_spec_that_cannot_be_read(model: str | None, task: str | None, fields: list[str], words: str) -> None:
+    with pytest.raises(typer.BadParameter, match=words):
+        spec_from(model, task, None, None, fields, None)
+
+
+def test_exit_codes_without_a_service() -> None:
+    gone = f"http://127.0.0.1:{free_port()}"
+    unreachable = espalier("jobs", "--url", gone)
+    assert unreachable.returncode == 3
+    assert "is the service running" in unreachable.stderr
+    assert len(unreachable.stderr.splitlines()) == 1
+    assert espalier("submit", "--url", gone).returncode == 2
+    assert espalier("no-such-command").returncode == 2

@@ -1,0 +1,101 @@
+"""The command line against a running service, with the fake trainer in the place of the real one."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from espalier.client import Client
+from jobs import db
+from jobs.settings import Settings
+from tests.processes import ROOT, Program
+from tests.waiting import until
+
+MODEL = "some-organisation/some-model"
+TUNING = {"ESPALIER_RESCUE_SECONDS": "0.5", "ESPALIER_HEARTBEAT_SECONDS": "0.3", "ESPALIER_TERM_GRACE_SECONDS": "2"}
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/livez", timeout=1).is_success
+    except httpx.TransportError:
+        return False
+
+
+class Service:
+    """An API that is up, and workers on demand."""
+
+    def __init__(self, url: str, environment: dict[str, str], folder: Path) -> None:
+        self.url, self._environment, self._folder = url, environment, folder
+
+    def worker(self, behaviour: str) -> Program:
+        arguments = ["celery", "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads"]
+        return Program(
+            [*arguments, "--concurrency", "1"], self._environment | {"FAKE_TRAINER": behaviour}, self._folder, "worker"
+        )
+
+    def espalier(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "espalier.cli", *arguments, "--url", self.url],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING}
+    db.upgrade(Settings(data_dir=tmp_path / "data").database_url)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.set_inheritable(True)
+        descriptor = listening.fileno()
+        arguments = ["espalier.cli.api_process", str(descriptor)]
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Program(arguments, environment, tmp_path / "logs", "api", descriptors=(descriptor,)) as api:
+            until(lambda: answers(url) or api.process.poll() is not None, what="the API")
+            assert api.process.poll() is None, api.err
+            yield Service(url, environment, tmp_path / "logs")
+
+
+def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> None:
+    with service.worker("success"):
+        done = service.espalier("run", MODEL, "sst2", "--sparsity", "0.5", "-o", str(tmp_path / "mine"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine").read_bytes() == b"a mask"
+    told = json.loads(done.stdout)
+    assert (told["status"], told["spec"]["sparsity"]) == ("succeeded", 0.5)
+    listed = service.espalier("jobs", "--json")
+    assert [job["id"] for job in json.loads(listed.stdout)] == [told["id"]]
+    assert told["id"] in service.espalier("jobs").stdout
+    again = service.espalier("download", told["id"], "report.json", "-o", str(tmp_path / "report"))
+    assert again.returncode == 0
+    assert (tmp_path / "report").read_text() == "{}"
+
+
+def test_a_job_that_fails(service: Service) -> None:
+    with service.worker("permanent"):
+        done = service.espalier("run", MODEL, "sst2")
+    assert done.returncode == 1
+    assert "model: no head; take another (model_head_missing)" in done.stderr
+
+
+def test_cancel_while_it_runs(service: Service) -> None:
+    with service.worker("wait"), Client(service.url) as client:
+        job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
+        until(lambda: client.get(job_id).status == "running", what="the start")
+        assert service.espalier("cancel", job_id).returncode == 0
+        assert client.wait(job_id, timeout=20).status == "cancelled"
+        assert service.espalier("watch", job_id).returncode == 1
+        events = list(client.events(job_id))
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+
+def test_a_request_that_is_refused(service: Service) -> None:
+    done = service.espalier("submit", MODEL, "no-such-task")
+    assert done.returncode == 2
+    assert "no-such-task" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

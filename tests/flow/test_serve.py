@@ -1,0 +1,88 @@
+"""``espalier serve`` as its users start it: ready, healed, stopped, and gone without a trace."""
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.processes import Program, alive, children
+from tests.waiting import until
+
+READY = re.compile(r"Espalier listens on (http://127\.0\.0\.1:\d+) \(data in (.+)\)")
+
+
+def serve(folder: Path, *options: str) -> Program:
+    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"), *options]
+    return Program(arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve")
+
+
+def url_of(program: Program) -> str:
+    found = READY.fullmatch(program.says("Espalier listens on"))
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Program]:
+    with serve(tmp_path) as program:
+        yield program
+
+
+def test_ready_then_stopped_politely(service: Program, tmp_path: Path) -> None:
+    url = url_of(service)
+    assert service.out.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    assert (tmp_path / "data" / "espalier.db").exists()
+    processes = children(service.process.pid)
+    assert len(processes) == 2
+    service.signal(signal.SIGINT)
+    assert service.ended() == 0
+    assert not any(map(alive, processes))
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{url}/livez")
+
+
+def test_a_child_that_dies_is_started_again_on_the_same_port(service: Program) -> None:
+    url = url_of(service)
+    before = children(service.process.pid)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    service.says("the API process ended (signal 9)")
+    service.says("the worker process ended (signal 9)")
+    until(lambda: len(set(children(service.process.pid)) - set(before)) == 2, what="two new processes")
+    assert httpx.get(f"{url}/livez", timeout=20).status_code == 200
+    until(lambda: httpx.get(f"{url}/readyz", timeout=20).status_code == 200, what="readiness")
+
+
+def test_nothing_survives_its_sudden_death(service: Program) -> None:
+    url_of(service)
+    processes = children(service.process.pid)
+    service.signal(signal.SIGKILL)
+    until(lambda: not any(map(alive, processes)), seconds=5, what="the end of API and worker")
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serve(tmp_path, "--port", str(port)) as program:
+            assert program.ended() == 1
+            assert f"port {port} of 127.0.0.1 is taken" in program.err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_it_does_not_listen_to_others(tmp_path: Path, host: str) -> None:
+    with serve(tmp_path, "--host", host) as program:
+        assert program.ended() == 2
+        assert "--host" in program.err or "does not ask for keys" in program.err
+
+
+def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
+    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with Program(arguments, {"ESPALIER_LEASE_SECONDS": "1"}, tmp_path, "serve") as program:
+        assert program.ended() == 2
+        assert "heartbeat_seconds must be under a third" in program.err

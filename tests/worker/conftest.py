@@ -1,0 +1,96 @@
+"""A claimed job and a fake trainer for it."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from jobs import store
+from jobs.db import Database
+from jobs.models import Artifact, Event, Job, Metric
+from jobs.settings import Settings
+from worker.context import Context
+from worker.outcomes import Failed, Verdict
+from worker.supervise import Claimed, supervise, work_folder
+from worker.tasks import claim
+
+SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
+
+
+def fake(work: Path, behaviour: str) -> list[str]:
+    """The command line of a trainer that behaves so."""
+    return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
+
+
+def submit(database: Database, *, max_duration: float | None = None) -> str:
+    """A queued job's id."""
+    with database.write() as session:
+        return store.create(session, spec=SPEC, metadata={}, priority=0, max_duration=max_duration).id
+
+
+@dataclass
+class Bench:
+    """One worker without Celery, and a look into the database."""
+
+    context: Context
+
+    def submit(self, *, max_duration: float | None = None) -> str:
+        return submit(self.context.database, max_duration=max_duration)
+
+    def claim(self) -> Claimed:
+        claimed = claim(self.context)
+        assert claimed is not None
+        return claimed
+
+    def work(self, job_id: str) -> Path:
+        return work_folder(self.context.settings.data_dir, job_id)
+
+    def run(self, claimed: Claimed, behaviour: str) -> Verdict | Failed:
+        return supervise(claimed, self.context, fake(self.work(claimed.job_id), behaviour))
+
+    def start(self, claimed: Claimed, behaviour: str) -> "Running":
+        return Running(lambda: self.run(claimed, behaviour))
+
+    def job(self, job_id: str) -> Job:
+        with self.context.database.read() as session:
+            return store.get(session, job_id)
+
+    def events(self, job_id: str) -> list[Event]:
+        with self.context.database.read() as session:
+            return list(session.scalars(select(Event).where(Event.job_id == job_id).order_by(Event.seq)))
+
+    def metrics(self, job_id: str) -> list[Metric]:
+        with self.context.database.read() as session:
+            return list(session.scalars(select(Metric).where(Metric.job_id == job_id).order_by(Metric.id)))
+
+    def artifacts(self, job_id: str) -> dict[str, Artifact]:
+        with self.context.database.read() as session:
+            found = session.scalars(select(Artifact).where(Artifact.job_id == job_id, Artifact.complete))
+            return {artifact.name: artifact for artifact in found}
+
+
+class Running:
+    """A supervisor in a thread of its own, as Celery's pool runs it."""
+
+    def __init__(self, run: Callable[[], Verdict | Failed]) -> None:
+        self._result: list[Verdict | Failed] = []
+        self._thread = threading.Thread(target=lambda: self._result.append(run()), daemon=True)
+        self._thread.start()
+
+    def result(self, seconds: float = 20) -> Verdict | Failed:
+        self._thread.join(seconds)
+        assert self._result, "the supervisor did not return"
+        return self._result[0]
+
+
+@pytest.fixture
+def bench(settings: Settings, database: Database) -> Bench:
+    """A worker whose every limit is short."""
+    brisk = settings.model_copy(
+        update={"lease_seconds": 6.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}
+    )
+    return Bench(Context(brisk, database))

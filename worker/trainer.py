@@ -1,0 +1,98 @@
+"""One trainer process: started on a leash in a session of its own, told to stop, killed with all its children.
+
+Called by ``supervise.py``, which decides when. A trainer cannot outlive its worker, for two reasons: the kernel kills it
+with the thread that started it (``leash.py``), and its standard input, of which the worker holds the other end, closes.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from jobs.settings import Settings
+
+_LEASH = Path(__file__).with_name("leash.py")
+
+
+def trainer_command(settings: Settings, spec: Path, work: Path) -> list[str]:
+    """The arguments of the real trainer; tests put another program in its place."""
+    command = [sys.executable, "-m", "pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin"]
+    if settings.models_dir is not None:
+        command += ["--models-dir", str(settings.models_dir)]
+    if settings.datasets_dir is not None:
+        command += ["--datasets-dir", str(settings.datasets_dir)]
+    if not settings.hub_enabled:
+        command.append("--no-hub")
+    return command
+
+
+class Trainer:
+    """A running trainer. Leaving the ``with`` block kills whatever is left of it and closes its pipes.
+
+    Raises OSError when the process cannot be started. Must be used by the thread that made it, which must live as long.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the process, its session and its process group alike."""
+        return self._process.pid
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Its events, unbuffered."""
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker; PIPE was given
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """Its words, unbuffered."""
+        assert self._process.stderr is not None  # noqa: S101 - for the type checker; PIPE was given
+        return self._process.stderr
+
+    def gone(self) -> bool:
+        """Whether the process has ended. It is not reaped yet, so its group number cannot belong to others."""
+        if self._process.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def terminate(self) -> None:
+        """Ask the trainer, and not its helpers, to save its work and leave."""
+        if not self.gone():
+            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGCONT)  # a stopped process would not hear it
+
+    def kill_group(self) -> None:
+        """End the trainer and everything it started, now. Safe as long as the process was not reaped."""
+        if self._process.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def reap(self) -> int:
+        """Kill what is left of the group; the exit code as subprocess has it."""
+        self.kill_group()
+        return self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.reap()
+        for pipe in (self._process.stdin, self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
