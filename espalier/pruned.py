@@ -1,5 +1,6 @@
 """``load_pruned``: from a downloaded mask to a model that predicts. Needs the ``train`` extra (torch, transformers)."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ def load_pruned(
 ) -> "PrunedModel":
     """A ready model: ``load_pruned("mask.safetensors").predict(["a film to remember"])``.
 
-    The base model is found by the name and commit in the mask, under ``models_dir`` or on the hub, or given as a folder by
-    ``model``; a base with other weights is refused. ``weights`` is only for methods that train weights (default:
+    The base model is found by the name and commit in the mask, under ``models_dir`` (default: ``ESPALIER_MODELS_DIR``) or
+    on the hub, or given as a folder by ``model``; a base with other weights is refused. ``weights`` is only for methods that train weights (default:
     ``weights.safetensors`` beside the mask). Raises pruning.errors.Permanent or Temporary; ImportError without the extra.
     """
     try:
@@ -28,5 +29,6 @@ def load_pruned(
         ) from missing
     from pruning.sources import Sources
 
-    directory = None if models_dir is None else Path(models_dir)
+    given = models_dir if models_dir is not None else os.environ.get("ESPALIER_MODELS_DIR")
+    directory = Path(given) if given else None
     return apply.load_pruned(mask, model=model, sources=Sources(models_dir=directory), weights=weights)

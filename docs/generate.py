@@ -1,0 +1,94 @@
+"""Makes the pages of ``docs/`` that repeat what the code says; a test fails when they differ.
+
+python docs/generate.py
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from pydantic_core import PydanticUndefined  # noqa: E402
+
+from jobs.settings import Settings  # noqa: E402
+from pruning.catalog import METHODS  # noqa: E402
+from pruning.folder import MODEL_TYPES  # noqa: E402
+from pruning.spec import PruningSpec  # noqa: E402
+from pruning.tasks import TASKS  # noqa: E402
+
+NOTE = "<!-- made by docs/generate.py; change the code, not this page -->\n\n"
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)]) + "\n"
+
+
+def settings_page() -> str:
+    """Every environment variable of the service."""
+    rows: list[tuple[object, ...]] = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
+        rows.append((f"`ESPALIER_{name.upper()}`", default, field.description or ""))
+    return (
+        f"{NOTE}# Settings\n\nRead once, when a process starts. An empty default means: not set, or as described.\n\n"
+        + _table(("variable", "default", "what it is"), rows)
+    )
+
+
+def spec_page() -> str:
+    """Every field of a job's spec."""
+    rows: list[tuple[object, ...]] = []
+    for name, field in PruningSpec.model_fields.items():
+        default = (
+            "required" if field.is_required() else "" if field.default is PydanticUndefined else f"`{field.default}`"
+        )
+        rows.append((f"`{name}`", default, field.description or ""))
+    tasks = [
+        (
+            f"`{t.name}`",
+            t.kind,
+            ", ".join(t.text),
+            ", ".join(t.label_words),
+            ", ".join(t.metrics),
+            t.epochs,
+            t.batch_size,
+        )
+        for t in TASKS.values()
+    ]
+    methods = [
+        (
+            f"`{m.name}`",
+            m.summary,
+            m.trains,
+            m.sparsity,
+            "yes" if m.two_four else "no",
+            m.learning_rate,
+            m.regularization,
+        )
+        for m in METHODS.values()
+    ]
+    return (
+        f"{NOTE}# The spec of a job\n\nOnly `model` and `task` are required. An empty default follows the task or the method; "
+        "the resolved spec is shown back with every job.\n\n"
+        + _table(("field", "default", "what it is"), rows)
+        + "\n## Tasks by name\n\n"
+        + _table(("task", "kind", "text columns", "label words by class id", "metrics", "epochs", "batch"), tasks)
+        + "\n## Methods\n\n"
+        + _table(("method", "what it does", "trains", "sparsity", "2:4", "learning rate", "λ"), methods)
+        + "\n## Model types\n\n"
+        + ", ".join(f"`{name}`" for name in sorted(MODEL_TYPES))
+        + "\n"
+    )
+
+
+PAGES = {"settings.md": settings_page, "spec.md": spec_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""The main job, end to end: real service, real worker, real trainer, plain HTTP; a mask that predicts as it was trained."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from espalier import load_pruned
+from espalier.client import Client
+from pruning.mask_file import read
+from tests.processes import Program
+from tests.toys import make_model, make_opinions
+from tests.waiting import until
+
+SPEC = {
+    "model": "toy",
+    "task": "sst2",
+    "sparsity": 0.75,
+    "max_steps": 60,
+    "batch_size": 16,
+    "max_length": 32,
+    "learning_rate": 0.05,
+    "checkpoint_every": 20,
+    "metadata": {"experiment": "flow"},
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a models and a data sets directory, as an air-gapped site has them."""
+    folder = tmp_path_factory.mktemp("site")
+    make_model(folder / "models" / "toy")
+    make_opinions(folder / "datasets" / "sst2")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(site: Path) -> Iterator[str]:
+    """``espalier serve`` on a free port; stopped politely."""
+    environment = {
+        "ESPALIER_MODELS_DIR": str(site / "models"),
+        "ESPALIER_DATASETS_DIR": str(site / "datasets"),
+        "ESPALIER_HUB_ENABLED": "false",
+        "ESPALIER_TRAINER_THREADS": "1",
+    }
+    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
+    with Program(arguments, environment, site / "logs", "serve") as serve:
+        line = serve.says("Espalier listens on", seconds=60)
+        yield line.split("listens on ")[1].split()[0]
+        serve.process.terminate()
+        assert serve.ended(60) == 0
+
+
+def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: Path) -> None:
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    posted = httpx.post(f"{url}/v1/jobs", json=SPEC)
+    assert posted.status_code == 202
+    job_url = url + posted.headers["location"]
+    assert posted.json()["spec"]["label_words"] == ["terrible", "great"]
+    phases = set()
+
+    def ended() -> dict[str, object] | None:
+        job = httpx.get(job_url).json()
+        phases.add(job["phase"])
+        return job if job["status"] in ("succeeded", "failed", "cancelled") else None
+
+    job = until(ended, seconds=120, what="the job's end")
+    assert job["status"] == "succeeded", job["error"]
+    assert job["progress"]["step"] == job["progress"]["total_steps"] == 60
+    assert job["metadata"] == {"experiment": "flow"}
+    mask = tmp_path / "mask.safetensors"
+    mask.write_bytes(httpx.get(f"{job_url}/artifacts/mask.safetensors").raise_for_status().content)
+    masks, info = read(mask)
+    assert info.density == pytest.approx(0.25, abs=0.001)
+    assert sum(int(bits.sum()) for bits in masks.values()) == job["result"]["kept_weights"]
+    metrics = httpx.get(f"{job_url}/metrics").json()["data"]
+    assert max(row["step"] for row in metrics) == 60
+    events = httpx.get(f"{job_url}/events").json()["data"]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+
+    predictions = httpx.get(f"{job_url}/artifacts/predictions.jsonl").text.splitlines()
+    trained = np.array([json.loads(line)["logits"] for line in predictions], dtype=np.float32)
+    pruned = load_pruned(mask, models_dir=site / "models")
+    rows = [json.loads(line) for line in (site / "datasets/sst2/validation.jsonl").read_text().splitlines()]
+    again = pruned.logits([row["sentence"] for row in rows])
+    np.testing.assert_array_equal(again, trained)
+    accuracy = float(np.mean(again.argmax(axis=1) == np.array([row["label"] for row in rows])))
+    assert accuracy == info.metrics["accuracy"] == job["result"]["final"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "pointer"),
+    [
+        ({"task": "nope"}, "unknown_task", "/task"),
+        ({"sparsity": 1.0}, "less_than", "/sparsity"),
+        ({"model": "absent"}, "model_not_found", "/model"),
+        ({"label_words": ["incredible", "great"]}, "label_word_unknown", "/label_words/0"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(url: str, change: dict[str, object], code: str, pointer: str) -> None:
+    with Client(url) as client:
+        before = len(list(client.list()))
+        answer = httpx.post(f"{url}/v1/jobs", json=SPEC | change)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        fault = answer.json()["errors"][0]
+        assert (fault["code"], fault["pointer"]) == (code, pointer)
+        assert len(list(client.list())) == before
+
+
+def test_what_only_the_trainer_can_know_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
+    rows = [{"sentence": "fine", "label": 7, "idx": 0}]
+    folder = site / "datasets" / "odd"
+    folder.mkdir()
+    for split in ("train", "validation"):
+        (folder / f"{split}.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    task = {"dataset": "odd", "text": ["sentence"], "label_words": ["terrible", "great"]}
+    with Client(url) as client:
+        job = client.wait(client.submit(**(SPEC | {"task": task})), timeout=60)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert (job.error.code, job.error.param, job.error.kind) == ("labels_mismatch", "label_words", "user")
+    assert "row 1" in job.error.message
+    assert job.attempt == 1
