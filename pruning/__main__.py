@@ -1,6 +1,7 @@
 """``python -m pruning``: arguments, the event lines on standard output, exit codes; nothing else.
 
-    python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub] [--watch-stdin]
+    python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
+        [--token-file F] [--watch-stdin]
     python -m pruning evaluate --mask mask.safetensors [--model FOLDER] [...]
 
 See :mod:`pruning.events` for the lines and the codes.
@@ -26,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     for command in (train, evaluate):
         command.add_argument("--models-dir", type=Path, help="folder of model folders, looked at before the hub")
         command.add_argument("--datasets-dir", type=Path, help="folder of data set folders, looked at before the hub")
+        command.add_argument("--token-file", type=Path, help="file with the hub token, for private and gated models")
         command.add_argument("--no-hub", action="store_true", help="never ask the hub")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """Logits and metrics of a head over encoded rows: the same functions before, during and after training, and on masks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from pruning import squad
 from pruning.data import Encoded, evaluation_batches
+from pruning.errors import Stopped
 from pruning.metrics import predictions_of, score
 from pruning.read import Rows
 from pruning.tasks import Task
@@ -39,16 +40,20 @@ class Evaluation:
     metrics: dict[str, float]
 
 
-def logits_of(head: nn.Module, rows: Encoded, device: torch.device) -> list[npt.NDArray[np.float32]]:
+def logits_of(
+    head: nn.Module, rows: Encoded, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+) -> list[npt.NDArray[np.float32]]:
     """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
 
     The head is in evaluation mode meanwhile and put back after. The cut into batches depends on the rows alone, so equal
-    weights give equal bits.
+    weights give equal bits. Raises Stopped between two batches once ``should_stop`` says so.
     """
     found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     was_training = head.training
     head.eval()
     for numbers, logits in _batched(head, rows, device):
+        if should_stop():
+            raise Stopped
         for row, values in zip(numbers, logits, strict=True):
             found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
     head.train(was_training)
@@ -67,9 +72,11 @@ def _batched(
         yield numbers, head(**inputs).float().cpu().numpy()
 
 
-def evaluate(head: nn.Module, split: Split, task: Task, device: torch.device) -> Evaluation:
-    """Logits, predictions and every metric of the task on one split."""
-    logits = logits_of(head, split.encoded, device)
+def evaluate(
+    head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+) -> Evaluation:
+    """Logits, predictions and every metric of the task on one split. Raises Stopped as :func:`logits_of`."""
+    logits = logits_of(head, split.encoded, device, should_stop)
     predictions = predict(logits, split, task)
     if task.kind == "span":
         metrics = squad.score(predictions, [answers["text"] for answers in split.rows.labels])
@@ -87,9 +94,15 @@ def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> 
     return predictions
 
 
-def evaluate_all(head: nn.Module, splits: list[Split], task: Task, device: torch.device) -> list[Evaluation]:
+def evaluate_all(
+    head: nn.Module,
+    splits: list[Split],
+    task: Task,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Evaluation]:
     """Every validation split of a task; MNLI has two."""
-    return [evaluate(head, split, task, device) for split in splits]
+    return [evaluate(head, split, task, device, should_stop) for split in splits]
 
 
 def merged(evaluations: list[Evaluation], splits: list[Split]) -> dict[str, float]:

@@ -67,7 +67,8 @@ class LabelWordHead(nn.Module):
     def _position_of_interest(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """[B]: the position whose state is read in each row."""
         if self.position == "last":
-            return attention_mask.sum(dim=1) - 1
+            steps = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+            return (attention_mask * steps).argmax(dim=1)  # padding may be on either side
         if self.mask_token_id is None:
             return torch.zeros_like(input_ids[:, 0])
         return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none

@@ -5,6 +5,7 @@ branch that moves meanwhile cannot mix two states. Where the hub is out of reach
 one, and :class:`Located` says so.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
 
 from pruning.errors import Permanent, PruningError, Temporary
+from pruning.hub_progress import telling_bar
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
                "special_tokens_map.json", "added_tokens.json", "*.model"]  # fmt: skip
@@ -36,14 +38,16 @@ class Located:
     """What the user should know about where it came from; empty when nothing is remarkable."""
 
 
-def download_model(name: str, revision: str | None) -> Located:
-    """Bring one commit of a hub model to this machine, or find it in the cache.
+def download_model(
+    name: str, revision: str | None, token: str | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Located:
+    """Bring one commit of a hub model to this machine, or find it in the cache; ``tell`` hears how far it is.
 
     Raises Permanent (``model_not_found``, ``revision_not_found``, ``model_gated``, ``model_weights_missing``) or Temporary
     (``hub_unreachable``).
     """
     try:
-        info = HfApi().model_info(name, revision=revision, timeout=TIMEOUT_SECONDS)
+        info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS)
         if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
             raise Permanent(
                 f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
@@ -51,15 +55,16 @@ def download_model(name: str, revision: str | None) -> Located:
                 code="model_weights_missing", param="model",
             )  # fmt: skip
         # by its name, not by info.sha: it pins the commit itself, and notes which one the name means for _cached
-        path = Path(
-            snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS)
-        )
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
+            tqdm_class=telling_bar(tell),
+        )  # fmt: skip
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         failure = explain_failure(fault, "model", name, revision)
         if isinstance(failure, Permanent):
             raise failure from fault
         return _cached(name, revision, failure)
-    return Located(path, path.name)
+    return Located(Path(folder), Path(folder).name)
 
 
 def explain_failure(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:

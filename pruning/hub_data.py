@@ -11,14 +11,14 @@ from pruning.hub import TIMEOUT_SECONDS, explain_failure
 from pruning.tasks import Task
 
 
-def load_hub_split(task: Task, split: str, limit: int | None = None) -> dict[str, list[Any]]:
+def load_hub_split(task: Task, split: str, limit: int | None = None, token: str | None = None) -> dict[str, list[Any]]:
     """The task's columns of one split. Raises Permanent or Temporary as :func:`pruning.hub.explain_failure` says."""
     from datasets import load_dataset  # 0.7 s that local data sets do not need
 
     try:
         # asked first: the library itself would retry an unreachable hub for 23 s
-        commit = HfApi().dataset_info(task.dataset, timeout=TIMEOUT_SECONDS).sha
-        rows = load_dataset(task.dataset, task.config, split=split, revision=commit)
+        commit = HfApi(token=token).dataset_info(task.dataset, timeout=TIMEOUT_SECONDS).sha
+        rows = load_dataset(task.dataset, task.config, split=split, revision=commit, token=token)
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         raise explain_failure(fault, "dataset", task.dataset, None) from fault
     except ValueError as fault:  # what the library raises for unknown configurations and splits

@@ -1,6 +1,7 @@
 """The metrics of the tasks, by name, from scikit-learn and SciPy (imported when one is asked for)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,11 @@ def _accuracy(labels: Values, predictions: Values) -> float:
     return float((labels == predictions).mean())
 
 
-def _f1(labels: Values, predictions: Values) -> float:
+def _f1(labels: Values, predictions: Values, classes: int = 2) -> float:
+    """Of class 1 where there are two classes, else the mean over the classes."""
     from sklearn.metrics import f1_score
 
-    average = "binary" if set(np.unique(labels)) | set(np.unique(predictions)) <= {0, 1} else "macro"
+    average = "binary" if classes == 2 and max(labels.max(), predictions.max()) <= 1 else "macro"
     return float(f1_score(labels, predictions, average=average, zero_division=0.0))
 
 
@@ -55,4 +57,5 @@ def predictions_of(task: Task, logits: npt.NDArray[np.floating]) -> Values:
 def score(task: Task, logits: npt.NDArray[np.floating], labels: Values) -> dict[str, float]:
     """Every metric of a task from logits [N, C] and labels [N]; the first one names the result."""
     predictions = predictions_of(task, logits)
-    return {name: METRICS[name](labels, predictions) for name in task.metrics}
+    of_task = METRICS | {"f1": partial(_f1, classes=len(task.label_words))}
+    return {name: of_task[name](labels, predictions) for name in task.metrics}

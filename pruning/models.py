@@ -6,7 +6,7 @@ table (:mod:`pruning.folder`) before transformers sees the folder.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,14 @@ class Loaded:
     """Parameters that the checkpoint does not have and that a new head starts at random."""
 
 
-def locate(name: str, revision: str | None, sources: Sources) -> Located:
-    """The folder of a model: under the models directory if it is there, else from the hub.
+def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Located:
+    """The folder of a model: under the models directory if it is there, else from the hub; ``tell`` hears of downloads.
 
     Raises Permanent or Temporary; see :func:`pruning.hub.download_model`.
     """
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
-        return download_model(name, revision)
+        return download_model(name, revision, sources.token, tell)
     if folder is None:
         folder = require_folder(sources.models_dir, name)
     if revision is not None:
@@ -120,6 +120,8 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
                 setattr(config, key, dropout)
     if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never looks at it
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
     tokenizer.padding_side = "right"
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
@@ -131,9 +133,9 @@ def _has_classifier(config: Any) -> bool:
 
 
 def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> frozenset[str]:
-    """Names of the tensors that were missing and filled with random numbers; only a classifier head may be."""
+    """Names of the tensors that were missing and filled with random numbers; only a head may be."""
     missing = frozenset(report["missing_keys"])
-    broken = sorted(name for name in missing if head != "classifier" or _PREPARED.search(name))
+    broken = sorted(name for name in missing if head not in ("classifier", "teacher-span") or _PREPARED.search(name))
     broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
     if broken:
         raise Permanent(

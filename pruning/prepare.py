@@ -75,7 +75,9 @@ def _say(report: Report, phase: Phase, message: str) -> None:
 def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
     local = find_folder(sources.models_dir, spec.model) is not None
     _say(report, "validating" if local else "downloading", f"model {spec.model}")
-    located = locate(spec.model, spec.revision, sources)
+    located = locate(
+        spec.model, spec.revision, sources, lambda much: _say(report, "downloading", f"model {spec.model}: {much}")
+    )
     if located.note:
         report(LogEvent(level="warning", message=located.note))
     if not local:

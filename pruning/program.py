@@ -1,11 +1,13 @@
 """What ``python -m pruning`` does around a run: event lines out, signals in, failures turned into exit codes."""
 
 import argparse
+import contextlib
 import errno
 import os
+import select
 import signal
-import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from pruning import crash
 from pruning.errors import Permanent, Stopped, Temporary
-from pruning.events import ErrorEvent, Event, ExitCode
+from pruning.events import ArtifactEvent, ErrorEvent, Event, ExitCode, FinishedEvent
 from pruning.sources import Sources
 from pruning.spec import PruningSpec, explain
 
@@ -29,6 +32,10 @@ class EventLines:
         self._lock = threading.Lock()  # checkpoints are reported from their own thread
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, ArtifactEvent):
+            crash.here(crash.Point.ARTIFACT_FILED)
+        if isinstance(event, FinishedEvent):
+            crash.here(crash.Point.FINISHED)
         with self._lock:
             self._out.write(event.model_dump_json() + "\n")
             self._out.flush()
@@ -63,7 +70,7 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
     report = EventLines()
     should_stop = StopRequest()
     if arguments.watch_stdin:
-        threading.Thread(target=_leave_with_parent, name="watch-stdin", daemon=True).start()
+        threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
 
     def work() -> None:
         spec = _read_spec(arguments.spec)
@@ -71,6 +78,7 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
 
         _quiet()
         train(spec, arguments.work, _sources(arguments), report, should_stop)
+        crash.here(crash.Point.LEAVING)
 
     return _exit_code(work, report)
 
@@ -137,7 +145,13 @@ def _read_spec(path: Path) -> PruningSpec:
 
 
 def _sources(arguments: argparse.Namespace) -> Sources:
-    return Sources(arguments.models_dir, arguments.datasets_dir, hub=not arguments.no_hub)
+    token = None
+    if arguments.token_file is not None:
+        try:
+            token = arguments.token_file.read_text("utf-8").strip()
+        except OSError as fault:
+            raise Permanent(f"the hub token cannot be read: {fault.strerror}", code="token_unreadable") from fault
+    return Sources(arguments.models_dir, arguments.datasets_dir, hub=not arguments.no_hub, token=token)
 
 
 def _passive_threads() -> None:
@@ -156,11 +170,20 @@ def _quiet() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """The supervisor holds the other end of standard input: when it is gone, so are we, and the checkpoints remain.
 
-    At once and without cleaning up, because another worker may soon write to the same work folder.
+    A number that it writes is the seconds within which it will write again: a supervisor that is frozen loses the run to
+    another worker, which may need this device. At once and without cleaning up, for the same reason.
     """
-    while os.read(0, 4096):  # not sys.stdin: its lock, held by this thread, would abort the interpreter's own exit
-        pass
+    deadline: float | None = None
+    while True:
+        patience = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([0], [], [], patience)[0]:
+            break
+        told = os.read(0, 4096)  # not sys.stdin: its lock, held by this thread, would abort the interpreter's own exit
+        if not told:
+            break
+        with contextlib.suppress(ValueError, IndexError):
+            deadline = time.monotonic() + float(told.split()[-1])
     os._exit(ExitCode.STOPPED)

@@ -37,7 +37,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     """
     folder = find_folder(sources.datasets_dir, task.name)
     if folder is None and sources.hub:
-        columns = load_hub_split(task, split, limit)
+        columns = load_hub_split(task, split, limit, sources.token)
     else:
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")

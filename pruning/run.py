@@ -59,10 +59,15 @@ class Run:
         """Ones in all masks."""
         return sum(layer.kept for layer in self.matrices.layers.values())
 
-    def evaluate(self, stage: Stage, step: int, report: Report) -> list[Evaluation]:
-        """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only."""
+    def evaluate(
+        self, stage: Stage, step: int, report: Report, should_stop: Callable[[], bool] = lambda: False
+    ) -> list[Evaluation]:
+        """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only.
+
+        Raises Stopped between two batches once ``should_stop`` says so.
+        """
         splits = self.validation[:1] if stage == "during" else self.validation
-        evaluations = evaluate_all(self.head, splits, self.task, self.device)
+        evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
         metrics = merged(evaluations, splits)
         report(EvaluationEvent(step=step, stage=stage, remaining=self.kept / self.matrices.total, metrics=metrics))
         return evaluations

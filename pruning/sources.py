@@ -1,6 +1,6 @@
 """Where the names of models and data sets are looked up; torch-free, because the program reads it from its arguments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -11,3 +11,5 @@ class Sources:
     models_dir: Path | None = None
     datasets_dir: Path | None = None
     hub: bool = True
+    token: str | None = field(default=None, repr=False)
+    """Of the hub; read from a file, so that it stands in no argument, environment or log."""

@@ -136,4 +136,6 @@ def _stands(answer: Any, context: str) -> bool:
     starts = answer.get("answer_start") if isinstance(answer, dict) else None
     if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts) > 0):
         return False
+    if not all(isinstance(text, str) for text in texts) or type(starts[0]) is not int or starts[0] < 0:
+        return False
     return bool(context[starts[0] : starts[0] + len(texts[0])] == texts[0])

@@ -44,13 +44,19 @@ def teacher_logits(
     Raises Permanent where teacher and task do not fit, naming ``teacher``.
     """
     span = task.kind == "span"
-    loaded = load_teacher(locate(str(spec.teacher), None, sources), span=span)
+    loaded = _load(spec, sources, say, span=span)
     if span:
         _require_same_tokens(loaded, student, rows)
+        _require_same_windows(loaded, max_length)
         head: nn.Module = SpanTeacher(loaded.model)
     else:
         config = loaded.model.config
         names = spec.teacher_labels or [str(config.id2label[i]) for i in range(config.num_labels)]
+        if len(names) != config.num_labels:
+            raise Permanent(
+                f"teacher_labels has {len(names)} names, the teacher {config.num_labels} classes; name every one in order",
+                code="labels_mismatch", param="teacher_labels",
+            )  # fmt: skip
         ours = task.labels or task.label_words
         head = ClassifierHead(
             loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
@@ -58,6 +64,13 @@ def teacher_logits(
     say(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
     encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride)
     return logits_of(head.to(device).eval(), encoded, device)
+
+
+def _load(spec: PruningSpec, sources: Sources, say: Callable[[str], None], *, span: bool) -> Loaded:
+    try:
+        return load_teacher(locate(str(spec.teacher), None, sources, say), span=span)
+    except Permanent as fault:  # what is checked of every model calls it "model"
+        raise Permanent(fault.message, code=fault.code, param="teacher") from fault
 
 
 def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
@@ -68,4 +81,14 @@ def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
             "the teacher's tokenizer cuts text differently from the model's, so their positions mean different words; "
             "choose a teacher with the same tokenizer",
             code="teacher_tokenizer", param="teacher",
+        )  # fmt: skip
+
+
+def _require_same_windows(teacher: Loaded, max_length: int) -> None:
+    """A span teacher that reads less at once would cut contexts into other windows than the model's."""
+    if teacher.longest < max_length:
+        raise Permanent(
+            f"the teacher reads {teacher.longest} tokens at once, the windows have {max_length}; "
+            "lower max_length or choose a teacher that reads as many",
+            code="teacher_too_short", param="teacher",
         )  # fmt: skip

@@ -1,0 +1,130 @@
+"""A model hub on a loopback port: enough of the Hugging Face protocol for downloads, and for every way they fail.
+
+Point ``HF_ENDPOINT`` at ``Hub.url`` and ``HF_HOME`` at an empty folder, in a process of its own: the client reads both
+once, when it is imported.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Hub:
+    """Models by name: commit by branch, folder by commit."""
+
+    url: str = ""
+    branches: dict[str, dict[str, str]] = field(default_factory=dict)
+    folders: dict[tuple[str, str], Path] = field(default_factory=dict)
+    gated: set[str] = field(default_factory=set)
+    downloads: list[str] = field(default_factory=list)
+    """Paths that were sent, in order."""
+
+    def publish(self, name: str, folder: Path, branch: str = "main") -> str:
+        """Let ``branch`` of a model be the files of ``folder``; returns the commit."""
+        content = "".join(f"{file.name}{_sha1(file.read_bytes())}" for file in sorted(folder.iterdir()))
+        commit = _sha1(f"{name}{content}".encode())
+        self.branches.setdefault(name, {})[branch] = commit
+        self.folders[name, commit] = folder
+        return commit
+
+    def answer(self, path: str) -> Answer:
+        """What a GET of ``path`` returns."""
+        parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
+        if parts[:2] == ["api", "models"] and len(parts) >= 4:
+            return self._about("/".join(parts[2:4]), parts[4:])
+        if len(parts) >= 5 and parts[2] == "resolve":
+            return self._file("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+        return _error(404, "EntryNotFound", "no such page")
+
+    def _about(self, name: str, rest: list[str]) -> Answer:
+        if name not in self.branches:
+            return _error(401, "RepoNotFound", "Repository not found")
+        commit = self._commit(name, rest[1] if len(rest) > 1 else "main")
+        if commit is None:
+            return _error(404, "RevisionNotFound", "Invalid rev id")
+        files = sorted(self.folders[name, commit].iterdir())
+        if rest[:1] == ["tree"]:
+            return _json([
+                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
+                for file in files
+            ])  # fmt: skip
+        siblings = [{"rfilename": file.name} for file in files]
+        return _json({"_id": commit, "id": name, "modelId": name, "sha": commit, "siblings": siblings, "tags": []})
+
+    def _file(self, name: str, revision: str, file: str) -> Answer:
+        if name in self.gated:
+            return _error(403, "GatedRepo", f"Access to model {name} is restricted")
+        commit = self._commit(name, revision)
+        if commit is None:
+            return _error(404, "RevisionNotFound", "Invalid rev id")
+        path = self.folders[name, commit] / file
+        if not path.is_file():
+            return _error(404, "EntryNotFound", "Entry not found")
+        content = path.read_bytes()
+        return 200, {"ETag": f'"{_sha1(content)}"', "X-Repo-Commit": commit}, content
+
+    def _commit(self, name: str, revision: str) -> str | None:
+        known = self.branches.get(name, {})
+        return known.get(revision) or (revision if (name, revision) in self.folders else None)
+
+
+@contextmanager
+def running(hub: Hub) -> Iterator[Hub]:
+    """Serve ``hub`` until the end of the block; afterwards its port refuses connections."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self._send(body=False)
+
+        def do_GET(self) -> None:
+            self._send(body=True)
+
+        def _send(self, *, body: bool) -> None:
+            status, headers, content = hub.answer(self.path)
+            if body and status == 200:
+                hub.downloads.append(urlsplit(self.path).path)
+            self.send_response(status)
+            for key, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if body:
+                self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _sha1(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _json(value: Any) -> Answer:
+    return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    return status, {"X-Error-Code": code, "X-Error-Message": message}, json.dumps({"error": message}).encode()
