@@ -1,0 +1,1 @@
+"""Demonstration kit: a small pretrained language model and review set that the repository makes itself."""
