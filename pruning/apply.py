@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning import changes, mask_file
+from pruning import changes, compact_file, mask_file
 from pruning.attach import prunable
 from pruning.data import encode
 from pruning.errors import Permanent
@@ -83,14 +83,14 @@ def load_pruned(
     sources: Sources | None = None,
     weights: str | Path | None = None,
 ) -> PrunedModel:
-    """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
+    """Read a mask in either form, find its base model, check that the weights are the ones it was trained for, apply it.
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
     ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
     ``weights.safetensors`` beside the mask. Raises Permanent or Temporary.
     """
     path = Path(mask)
-    masks, info = mask_file.read(path)
+    masks, info = compact_file.read_either(path)
     folder = None if model is None else Path(model)
     located = (
         locate(info.base_model, info.base_revision, sources or Sources()) if folder is None else Located(folder, None)

@@ -2,38 +2,45 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pruning import changes, mask_file
+from pruning import changes, compact_file, mask_file
 from pruning.evaluate import Evaluation, merged
 from pruning.events import ArtifactEvent, FinishedEvent, PhaseEvent
 from pruning.models import checkpoint_bytes
 from pruning.run import Report, Run, library_versions
 
 MASK = "mask.safetensors"
+COMPACT = "mask.espalier"
 PREDICTIONS = "predictions.jsonl"
 BINARY = "application/octet-stream"
 
 
-def deliver(run: Run, before: list[Evaluation], work: Path, report: Report, *, seconds: float) -> None:
+def deliver(
+    run: Run, before: list[Evaluation], work: Path, report: Report, should_stop: Callable[[], bool], *, seconds: float
+) -> None:
     """Select the final masks, evaluate them, write the artifacts, say that the run succeeded.
 
     ``seconds`` is what the run took until here.
     """
     report(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
-    final = run.evaluate("final", run.total_steps, report)
+    final = run.evaluate("final", run.total_steps, report, should_stop)
     report(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     weights = _write_changes(run, folder / changes.WEIGHTS)
     masks = {path: mask.cpu().numpy() for path, mask in run.matrices.masks.items()}
-    mask_file.write(folder / MASK, masks, _mask_info(run, final, weights.sha256 if weights else None))
+    info = _mask_info(run, final, weights.sha256 if weights else None)
+    mask_file.write(folder / MASK, masks, info)
+    compact_file.write(folder / COMPACT, masks, info)
     _write_predictions(folder / PREDICTIONS, run, final[0])
     if weights:
         report(weights)
     report(_announce(folder / MASK, BINARY))
+    report(_announce(folder / COMPACT, compact_file.MEDIA_TYPE))
     report(_announce(folder / PREDICTIONS, "application/jsonl"))
     report(FinishedEvent(metrics=_summary(run, before, final, folder, seconds)))
 
@@ -54,6 +61,7 @@ def _summary(
         "steps": run.total_steps,
         "seconds": round(seconds, 3),
         "mask_bytes": (folder / MASK).stat().st_size,
+        "compact_mask_bytes": (folder / COMPACT).stat().st_size,
         "checkpoint_bytes": checkpoint_bytes(run.located.path),
     }
 

@@ -129,7 +129,8 @@ class FinishedEvent(_Event):
     event: Literal["finished"] = "finished"
     metrics: dict[str, Any]
     """``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``, ``seconds``, ``steps``,
-    ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``checkpoint_bytes`` (the base model's weight files)."""
+    ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``, ``checkpoint_bytes`` (the base model's
+    weight files)."""
 
 
 Event = Annotated[

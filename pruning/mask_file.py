@@ -6,8 +6,6 @@ Torch-free. ``docs/mask-format.md`` is the specification; the reader refuses wha
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from safetensors.numpy import save_file
 
 from pruning.errors import Permanent, failed_write
 from pruning.spec import PruningSpec
+from pruning.whole import whole
 
 FORMAT = "espalier-mask"
 Masks = dict[str, npt.NDArray[np.bool_]]
@@ -67,20 +66,11 @@ class MaskInfo(BaseModel):
 def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo) -> None:
     """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent. Raises OSError."""
     packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        name = temporary.name
-    try:
-        save_file(packed, name, metadata=_to_metadata(info))
-        with open(name, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(name, 0o644)  # temporary files are private, a mask is not
-        os.replace(name, path)
-    except SafetensorError as failure:
-        os.unlink(name)
-        raise failed_write(failure) from failure
-    except BaseException:
-        os.unlink(name)
-        raise
+    with whole(path) as unfinished:
+        try:
+            save_file(packed, unfinished, metadata=_to_metadata(info))
+        except SafetensorError as failure:
+            raise failed_write(failure) from failure
 
 
 def read_info(path: Path) -> MaskInfo:
@@ -89,7 +79,7 @@ def read_info(path: Path) -> MaskInfo:
         with safe_open(path, framework="np") as file:
             return _from_metadata(file.metadata())
     except (SafetensorError, OSError) as fault:
-        raise _invalid(path, f"not a complete safetensors file ({fault})") from fault
+        raise invalid(path, f"not a complete safetensors file ({fault})") from fault
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
@@ -103,20 +93,21 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
     with safe_open(path, framework="np") as file:
         names = set(file.keys())
         if names != set(info.shapes) or names != set(info.kept):
-            raise _invalid(path, "its tensors are not those of its metadata")
+            raise invalid(path, "its tensors are not those of its metadata")
         for name, (rows, columns) in info.shapes.items():
             size = rows * columns
             about = file.get_slice(name)
             if about.get_dtype() != "U8" or about.get_shape() != [-(-size // 8)]:
-                raise _invalid(path, f"tensor {name} does not hold {rows} x {columns} bits")
+                raise invalid(path, f"tensor {name} does not hold {rows} x {columns} bits")
             bits = np.unpackbits(file.get_tensor(name))
             if bits[size:].any() or int(bits.sum()) != info.kept[name]:
-                raise _invalid(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
+                raise invalid(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
             masks[name] = bits[:size].astype(bool).reshape(rows, columns)
     return masks, info
 
 
-def _invalid(path: Path, fault: str) -> Permanent:
+def invalid(path: Path, fault: str) -> Permanent:
+    """The refusal of a file."""
     return Permanent(
         f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"
     )
@@ -144,5 +135,5 @@ def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
     try:
         values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
         return MaskInfo.model_validate(values)
-    except ValueError as fault:  # pydantic's and json's errors are of this kind
+    except (ValueError, RecursionError) as fault:  # pydantic's and json's errors are ValueErrors
         raise Permanent(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

@@ -20,12 +20,14 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass
 class Hub:
-    """Models by name: commit by branch, folder by commit."""
+    """Models and data sets (``datasets/<name>``) by name: commit by branch, folder by commit."""
 
     url: str = ""
     branches: dict[str, dict[str, str]] = field(default_factory=dict)
     folders: dict[tuple[str, str], Path] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Private names, and the token that shows them."""
     downloads: list[str] = field(default_factory=list)
     """Paths that were sent, in order."""
 
@@ -37,13 +39,19 @@ class Hub:
         self.folders[name, commit] = folder
         return commit
 
-    def answer(self, path: str) -> Answer:
+    def answer(self, path: str, authorization: str | None = None) -> Answer:
         """What a GET of ``path`` returns."""
         parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
-        if parts[:2] == ["api", "models"] and len(parts) >= 4:
-            return self._about("/".join(parts[2:4]), parts[4:])
-        if len(parts) >= 5 and parts[2] == "resolve":
-            return self._file("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+        about = parts[:1] == ["api"] and len(parts) >= 4
+        kind = "datasets/" if "datasets" in parts[:2] else ""
+        rest = parts[2:] if about else parts[1:] if kind else parts
+        name = kind + "/".join(rest[:2])
+        if name in self.tokens and authorization != f"Bearer {self.tokens[name]}":
+            return _error(401, "RepoNotFound", "Repository not found")
+        if about:
+            return self._about(name, rest[2:])
+        if len(rest) >= 5 and rest[2] == "resolve":
+            return self._file(name, rest[3], "/".join(rest[4:]))
         return _error(404, "EntryNotFound", "no such page")
 
     def _about(self, name: str, rest: list[str]) -> Answer:
@@ -53,6 +61,8 @@ class Hub:
         if commit is None:
             return _error(404, "RevisionNotFound", "Invalid rev id")
         files = sorted(self.folders[name, commit].iterdir())
+        if rest[:1] == ["tree"] and len(rest) > 2:
+            return _error(404, "EntryNotFound", "there are no folders")
         if rest[:1] == ["tree"]:
             return _json([
                 {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
@@ -92,7 +102,7 @@ def running(hub: Hub) -> Iterator[Hub]:
             self._send(body=True)
 
         def _send(self, *, body: bool) -> None:
-            status, headers, content = hub.answer(self.path)
+            status, headers, content = hub.answer(self.path, self.headers["Authorization"])
             if body and status == 200:
                 hub.downloads.append(urlsplit(self.path).path)
             self.send_response(status)

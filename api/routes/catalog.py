@@ -1,15 +1,15 @@
 """What can be asked for: tasks with their defaults, methods, and the JSON Schema of a job."""
 
-from typing import get_args
+from dataclasses import asdict
 
 from fastapi import APIRouter
-from pydantic import ValidationError
 
 from api import schemas
 from api.deps import Served
 from api.problems import declared
+from pruning.catalog import METHODS
 from pruning.folder import find_folder
-from pruning.spec import Method, PruningSpec, explain
+from pruning.spec import PruningSpec
 from pruning.tasks import TASKS, CustomTask
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
@@ -21,13 +21,13 @@ def list_tasks(served: Served) -> schemas.TaskList:
     data = [
         schemas.Task(
             name=task.name,
-            available=_is_available(task=task.name),
             kind=task.kind,
             dataset=task.dataset,
             config=task.config,
             text=list(task.text),
             label=task.label,
             label_words=list(task.label_words),
+            labels=None if task.labels is None else list(task.labels),
             metrics=list(task.metrics),
             epochs=task.epochs,
             batch_size=task.batch_size,
@@ -43,21 +43,9 @@ def list_tasks(served: Served) -> schemas.TaskList:
 
 @router.get("/methods", operation_id="listMethods", responses=declared(), summary="The pruning methods")
 def list_methods() -> schemas.MethodList:
-    """The schema describes the body of ``POST /v1/jobs``; a method that is not available is refused there."""
+    """The schema describes the body of ``POST /v1/jobs``."""
     default = PruningSpec.model_fields["method"].default
-    data = [
-        schemas.Method(name=method, available=_is_available(method=method), default=method == default)
-        for method in get_args(Method)
-    ]
+    data = [schemas.Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
     return schemas.MethodList(
         data=data, has_more=False, next_cursor=None, spec_schema=schemas.JobRequest.model_json_schema()
     )  # fmt: skip
-
-
-def _is_available(**asked: str) -> bool:
-    """The spec is the judge: tables also name what is only planned."""
-    try:
-        PruningSpec(**{"model": "any", "task": "sst2", **asked})
-    except ValidationError as refusal:
-        return all(fault["code"] != "not_available" for fault in explain(refusal))
-    return True

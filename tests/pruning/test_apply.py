@@ -72,6 +72,15 @@ def test_logits_equal_those_of_the_final_evaluation_to_the_last_bit(
     assert pruned.predict(texts) == [row["prediction"] for row in rows]
 
 
+def test_the_compact_form_gives_the_same_model(sources: Sources, shape: str, artifacts: Path, tmp_path: Path) -> None:
+    misnamed = tmp_path / "mask.safetensors"  # what a file is shows in it, not in its name
+    misnamed.write_bytes((artifacts / "mask.espalier").read_bytes())
+    plain, compact = (load_pruned(path, model=base(sources, shape)) for path in (artifacts / misnamed.name, misnamed))
+    texts = [row["sentence"] for row in toys.opinions(8, 2)]
+    assert np.array_equal(plain.logits(texts), compact.logits(texts))
+    assert plain.info == compact.info
+
+
 def test_metrics_equal_those_of_the_final_evaluation(sources: Sources, shape: str, artifacts: Path) -> None:
     pruned = load_pruned(artifacts / "mask.safetensors", sources=sources)
     assert evaluate_mask(pruned, sources) == pruned.info.metrics

@@ -149,3 +149,76 @@ def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
         ask(hub, tmp_path / "home", ("org/toy", None))
     sent = {path.rpartition("/")[2] for path in hub.downloads if "/resolve/" in path}
     assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+
+
+def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
+    data = toys.make_opinions(tmp_path / "data", train=64, validation=16)
+    hub = Hub()
+    hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    hub.publish("datasets/org/opinions", data)
+    hub.tokens = {"org/private": "hf_secret", "datasets/org/opinions": "hf_secret"}
+    file = tmp_path / "token"
+    file.write_text("hf_secret\n")
+    task = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
+    spec = {"model": "org/private", "task": task, "max_steps": 4}
+    with running(hub):
+        env = environment(hub, tmp_path / "home")
+        refused = finish(start(arguments_of(tmp_path / "refused", spec, Sources()), env=env))
+        arguments = arguments_of(tmp_path / "opened", spec, Sources())
+        opened = finish(start([*arguments, "--token-file", str(file)], env=env))
+    assert (refused.code, refused.last.code, refused.last.param) == (65, "model_not_found", "model")
+    assert opened.code == 0, opened.stderr
+    assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
+    told = opened.stderr + "".join(event.model_dump_json() for event in opened.events)
+    assert "hf_secret" not in told
+    assert "hf_secret" not in json.dumps(
+        mask_file.read_info(tmp_path / "opened/artifacts/mask.safetensors").model_dump()
+    )
+
+
+def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "data", train=8, validation=4))
+    ask_rows = """
+import json, sys
+from pruning.errors import PruningError
+from pruning.hub_data import load_hub_split
+from pruning.tasks import CustomTask, task_of
+for name, column, split, limit in json.load(sys.stdin):
+    try:
+        task = task_of(CustomTask(dataset=name, text=[column], label_words=["bad", "good"]))
+        print(json.dumps({key: len(values) for key, values in load_hub_split(task, split, limit).items()}))
+    except PruningError as failure:
+        print(json.dumps([type(failure).__name__, failure.code, failure.param]))
+"""
+    wanted = [
+        ("org/opinions", "sentence", "train", 3),
+        ("org/opinions", "sentence", "validation", None),
+        ("org/opinions", "text", "train", None),
+        ("org/opinions", "sentence", "dev", None),
+        ("org/unheard", "sentence", "train", None),
+    ]
+    with running(hub):
+        process = subprocess.run(
+            [sys.executable, "-c", ask_rows], cwd=ROOT, env=environment(hub, tmp_path / "home"),
+            input=json.dumps(wanted).encode(), capture_output=True, timeout=120, check=True,
+        )  # fmt: skip
+    assert [json.loads(line) for line in process.stdout.splitlines()] == [
+        {"sentence": 3, "label": 3},
+        {"sentence": 4, "label": 4},
+        ["Permanent", "column_missing", "task"],
+        ["Permanent", "split_missing", "task"],
+        ["Permanent", "dataset_not_found", "task"],
+    ]
+
+
+def test_downloads_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruning import hub_progress
+
+    monkeypatch.setattr(hub_progress, "INTERVAL_SECONDS", 0.0)
+    told: list[str] = []
+    with hub_progress.telling_bar(told.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
+        for _ in range(4):
+            bar.update(1_000_000)
+    assert told[-1] == "4.0 of 4.0 MB"
+    assert "2.0 of 4.0 MB" in told

@@ -19,11 +19,10 @@ def test_tasks_show_the_specs_defaults(strict_client: TestClient) -> None:
     tasks = {task["name"]: task for task in listing["data"]}
     assert tasks.keys() == TASKS.keys()
     for name, task in tasks.items():
-        assert task["available"] == is_accepted(strict_client, task=name)
-        if task["available"]:
-            spec = PruningSpec(model="m", task=name).model_dump(mode="json")
-            for field in ("label_words", "epochs", "batch_size", "max_length"):
-                assert task[field] == spec[field]
+        assert is_accepted(strict_client, task=name)
+        spec = PruningSpec(model="m", task=name).model_dump(mode="json")
+        for field in ("label_words", "epochs", "batch_size", "max_length"):
+            assert task[field] == spec[field]
     assert "label_words" in listing["custom_task_schema"]["properties"]
 
 
@@ -37,10 +36,11 @@ def test_methods(strict_client: TestClient) -> None:
     listing = strict_client.get("/v1/methods").json()
     methods = {method["name"]: method for method in listing["data"]}
     assert methods.keys() == set(get_args(Method))
-    assert methods["smp-s"]["available"]
-    assert methods["smp-l"]["available"]
     for name, method in methods.items():
-        assert method["available"] == is_accepted(strict_client, method=name)
+        assert is_accepted(strict_client, method=name)
+        spec = PruningSpec(model="m", task="sst2", method=name)  # type: ignore[arg-type]
+        assert (method["learning_rate"], method["regularization"]) == (spec.learning_rate, spec.regularization)
+    assert [name for name, method in methods.items() if method["sparsity"] == "emerges"] == ["soft-movement", "l0"]
     assert [method["name"] for method in listing["data"] if method["default"]] == ["smp-s"]
     assert listing["spec_schema"]["required"] == ["model", "task"]
     assert {"sparsity", "metadata", "priority"} <= listing["spec_schema"]["properties"].keys()
