@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from pruning.errors import Permanent, failed_write
+from pruning.errors import Permanent
 from pruning.spec import PruningSpec
 from pruning.whole import whole
 
@@ -64,13 +63,22 @@ class MaskInfo(BaseModel):
 
 
 def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo) -> None:
-    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent. Raises OSError."""
+    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent. Raises OSError.
+
+    Equal masks and metadata give equal bytes; the library's own writer puts metadata in random order.
+    """
     packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
-    with whole(path) as unfinished:
-        try:
-            save_file(packed, unfinished, metadata=_to_metadata(info))
-        except SafetensorError as failure:
-            raise failed_write(failure) from failure
+    header: dict[str, Any] = {"__metadata__": dict(sorted(_to_metadata(info).items()))}
+    start = 0
+    for name, bits in packed.items():
+        header[name] = {"dtype": "U8", "shape": [bits.size], "data_offsets": [start, start + bits.size]}
+        start += bits.size
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned, as the library does
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for bits in packed.values():
+            file.write(bits.data)
 
 
 def read_info(path: Path) -> MaskInfo:
@@ -127,7 +135,7 @@ def _to_metadata(info: MaskInfo) -> dict[str, str]:
 
 
 def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
-    if not metadata or metadata.get("format") != FORMAT:
+    if not metadata or metadata.get("format") != FORMAT or "version" not in metadata:
         raise Permanent(
             "the file has no metadata of a mask; give a mask.safetensors of a finished job",
             code="mask_invalid", param="mask",
