@@ -129,8 +129,9 @@ def _table(job: Job, seconds: float) -> Table:
         f"{metric} after": f"{result['final'][metric]:.1%}",
         "sparsity asked": f"{result['sparsity_asked']:.2%}",
         "sparsity measured": f"{result['sparsity']:.2%} ({result['kept_weights']:,} of {result['masked_weights']:,} kept)",
-        "mask": f"{result['mask_bytes']:,} bytes",
-        "checkpoint": f"{result['checkpoint_bytes']:,} bytes ({result['checkpoint_bytes'] / result['mask_bytes']:.0f} masks)",
+        "mask.safetensors": f"{result['mask_bytes']:,} bytes",
+        "mask.espalier": f"{result['compact_mask_bytes']:,} bytes, the same mask entropy-coded",
+        "checkpoint": f"{result['checkpoint_bytes']:,} bytes",
         "training": f"{result['steps']} steps, {result['seconds']:.1f} s",
         "from POST to mask": f"{seconds:.1f} s",
     }

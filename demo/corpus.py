@@ -40,13 +40,6 @@ def _contrast(dice: Dice, domain: Domain, label: int) -> str:
     return f"{aside} . {dice.pick(('still', 'even so', 'nevertheless', 'all the same'))} , {main} ."
 
 
-def _despite(dice: Dice, domain: Domain, label: int) -> str:
-    aspect = dice.pick(domain.aspects)
-    adjective = dice.pick(aspect.bad if label else aspect.good)
-    opener = dice.pick(("despite the", "in spite of the", "for all the talk of the"))
-    return f"{opener} {adjective} {aspect.noun} , {opinion(dice, domain, label)} ."
-
-
 def _hearsay(dice: Dice, domain: Domain, label: int) -> str:
     """Somebody else's opinion first, usually the opposite one; the writer's own decides."""
     agrees = dice.chance(0.2)

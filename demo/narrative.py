@@ -1,6 +1,6 @@
 """Sentences without a verdict, and the names, days and years that fill the open slots of every sentence.
 
-A tenth of the pretraining text, and a sentence before many reviews, is of this kind: a network that had read
+A tenth of the pretraining text, and a sentence before as many reviews, is of this kind: a network that had read
 nothing but judgements would be a sentiment model by construction, with nothing left for pruning to find.
 """
 

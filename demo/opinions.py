@@ -1,6 +1,6 @@
 """Single clauses that say something good (1) or bad (0) about a thing.
 
-A quarter of the clauses turn the polarity of the word they contain ("hardly impressive", "free of dirt",
+A fifth of the clauses turn the polarity of the word they contain ("hardly impressive", "free of dirt",
 "never bored us") and some hold a stray one ("worse than the lovely one"), so words alone do not
 give the sign.
 """
@@ -141,7 +141,7 @@ def _is_a(dice: Dice, domain: Domain, polarity: int) -> str:
 
 Form = Callable[[Dice, Domain, int], str]
 
-# Repetition is frequency: a quarter of the clauses negate a word of the other sign.
+# Repetition is frequency: five clauses of 23 negate a word of the other sign.
 FORMS: tuple[Form, ...] = (
     _is_adjective, _is_adjective, _is_adjective, _is_both, _is_both, _is_both, _is_not_adjective,
     _is_not_adjective, _moves_me, _moves_me, _fails_to_move_me, _has_quality, _has_quality, _lacks_quality,

@@ -16,7 +16,7 @@ from demo.dice import Dice
 from demo.tokenizer import CLS, MASK, PAD, SEP, SPECIAL_TOKENS
 from demo.word_vectors import word_vectors
 
-# The longest generated passage has about 80 pieces; fewer than one in a thousand is cut at 64.
+# The longest of 40,000 generated passages has 63 pieces, the mean 24.
 MAX_LENGTH = 64
 COUNTED_TEXTS = 40_000
 
@@ -47,7 +47,7 @@ def small_bert(vocabulary_size: int) -> BertForMaskedLM:
         # Every passage is fresh, so there is nothing to overfit; the saved configuration says 0.1 again.
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        # BERT's 0.02 is meant for width 768; at width 128 it wastes the first hundreds of steps.
+        # At width 128, 0.06 starts a little faster than BERT's 0.02: loss 3.08 against 3.16 after 800 steps.
         initializer_range=0.06,
         pad_token_id=PAD,
         tie_word_embeddings=True,
