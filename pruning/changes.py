@@ -12,17 +12,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import Permanent, failed_write
 
 WEIGHTS = "weights.safetensors"
 
 
 @torch.no_grad()
 def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], parameters: Iterable[str]) -> None:
-    """Store the kept values of the masked matrices ``masks`` (may be empty) and whole ``parameters`` of ``model``."""
+    """Store the kept values of the masked matrices ``masks`` (may be empty) and whole ``parameters`` of ``model``.
+
+    Raises OSError.
+    """
     stored = {f"values.{name}": _weight(model, name)[mask].contiguous().cpu() for name, mask in masks.items()}
     stored |= {f"parameter.{name}": model.get_parameter(name).detach().contiguous().cpu() for name in parameters}
-    save_file(stored, path)
+    try:
+        save_file(stored, path)
+    except SafetensorError as fault:
+        raise failed_write(fault) from fault
 
 
 @torch.no_grad()

@@ -13,15 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from pruning import crash
+from pruning.data import Encoded
 from pruning.errors import failed_write
 from pruning.spec import PruningSpec
 from pruning.step import Pruner
 
 KEPT = 2
+_PARTIAL = ".writing-"
 State = dict[str, torch.Tensor]
 
 
@@ -54,9 +58,15 @@ def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
         torch.cuda.set_rng_state(state["random.cuda"])
 
 
-def identity(spec: PruningSpec, base_digest: str, rows: int) -> str:
-    """What a checkpoint belongs to: the same spec on the same weights and as many rows."""
-    return hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{rows}".encode()).hexdigest()
+def identity(spec: PruningSpec, base_digest: str, train: Encoded) -> str:
+    """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits."""
+    total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}".encode())
+    for ids in train.input_ids:
+        total.update(np.asarray(ids, dtype=np.int32).data)
+    total.update(train.labels.numpy().data)
+    for logits in train.teacher or ():
+        total.update(np.ascontiguousarray(logits).data)
+    return total.hexdigest()
 
 
 class Checkpoints:
@@ -67,7 +77,11 @@ class Checkpoints:
         self.folder, self.belongs_to, self._written = folder, belongs_to, written
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
+        self.unreadable: list[str] = []
+        """Names of the checkpoints that ``latest`` found damaged."""
         folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f"{_PARTIAL}*"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
 
     def latest(self) -> tuple[int, State] | None:
         """Step and state of the newest readable checkpoint of this run; None when there is none."""
@@ -78,7 +92,7 @@ class Checkpoints:
                         continue
                     return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
             except (SafetensorError, OSError, ValueError):
-                continue  # cut short by a crash or a full disk: the one before serves
+                self.unreadable.append(file.name)  # cut short by a crash or a full disk: the one before serves
         return None
 
     def save(self, step: int, state: State) -> None:
@@ -107,15 +121,18 @@ class Checkpoints:
             self._written(step)
 
     def _put(self, step: int, state: State) -> None:
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".writing-")
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PARTIAL)
         os.close(handle)
+        crash.here(crash.Point.CHECKPOINT_BEGUN)
         try:
             save_file(state, name, metadata={"belongs_to": self.belongs_to})
             with open(name, "rb") as file:
                 os.fsync(file.fileno())
+            crash.here(crash.Point.CHECKPOINT_WRITTEN)
             os.replace(name, self.folder / f"step-{step:010d}.safetensors")
         except BaseException:
-            os.unlink(name)
+            Path(name).unlink(missing_ok=True)
             raise
+        crash.here(crash.Point.CHECKPOINT_NAMED)
         for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
-            old.unlink()
+            old.unlink(missing_ok=True)  # a trainer whose supervisor is frozen may do the same at the same time

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pruning import squad
+from pruning.errors import Permanent
 from pruning.read import Rows
 from pruning.tasks import Task
 
@@ -87,6 +88,12 @@ def encode(rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int 
             *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
         )
         labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
+    for i, ids in enumerate(tokens["input_ids"]):
+        if not ids:  # tokenizers that add no special tokens make nothing of an empty text
+            raise Permanent(
+                f"row {i + 1} of split {rows.split!r} has no tokens; give every row some text",
+                code="rows_invalid", param="task",
+            )  # fmt: skip
     return Encoded(
         input_ids=tokens["input_ids"],
         token_type_ids=tokens.get("token_type_ids"),

@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from pruning import spec_rules
 from pruning.catalog import METHODS, Method, MethodInfo
@@ -33,9 +34,9 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)
 
 def _model_name(name: str) -> str:
     if not _HUB_NAME.fullmatch(name) or ".." in name:
-        raise refused(
-            "model", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
-            kind="model_name", name=repr(name),
+        raise PydanticCustomError(  # without a field's name: a teacher is named the same way
+            "model_name", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
+            {"name": repr(name)},
         )  # fmt: skip
     return name
 

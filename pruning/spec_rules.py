@@ -37,7 +37,7 @@ def _check_schedule(spec: "PruningSpec") -> None:
             "hold", "ramp ({ramp}) and hold ({hold}) are shares of one run and must add up to at most 1; lower one of them",
             ramp=spec.ramp, hold=spec.hold,
         )  # fmt: skip
-    if spec.head == "span" and spec.stride >= spec.max_length:
+    if spec.task_table.kind == "span" and spec.stride >= spec.max_length:
         raise refused(
             "stride", "stride ({stride}) must be smaller than max_length ({length}), or windows would not advance",
             stride=spec.stride, length=spec.max_length,

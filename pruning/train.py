@@ -1,9 +1,11 @@
 """The training of scores, from spec to artifacts: ``train`` is the way of a run, ``_loop`` the loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from pruning import crash
 from pruning.checkpoint import Checkpoints, capture, identity, restore
 from pruning.deliver import deliver
 from pruning.errors import Permanent, Stopped
@@ -26,22 +28,30 @@ def train(
     """
     began = time.monotonic()
     run = prepare(spec, sources, report)
+    crash.here(crash.Point.PREPARED)
     report(PhaseEvent(phase="evaluating", message="the dense model, before training"))
     before = run.evaluate("before", 0, report)
     checkpoints = Checkpoints(
         work / "checkpoints",
-        identity(spec, run.base_digest, len(run.train)),
+        identity(spec, run.base_digest, run.train),
         lambda step: report(CheckpointEvent(step=step)),
     )
     first_step = _resume(run, checkpoints, report)
     _announce(run, first_step, report)
-    _loop(run, first_step, checkpoints, report, should_stop)
-    deliver(run, before, work, report, seconds=time.monotonic() - began)
+    try:
+        _loop(run, first_step, checkpoints, report, should_stop)
+        crash.here(crash.Point.TRAINED)
+        with _saving(run, run.total_steps, checkpoints):
+            deliver(run, before, work, report, should_stop, seconds=time.monotonic() - began)
+    finally:
+        checkpoints.wait()  # what is being written is finished, and reported, before the last word is said
 
 
 def _resume(run: Run, checkpoints: Checkpoints, report: Report) -> int:
     """Put back the newest checkpoint; returns the steps it had completed."""
     found = checkpoints.latest()
+    for name in checkpoints.unreadable:
+        report(LogEvent(level="warning", message=f"checkpoint {name} cannot be read and is passed over"))
     if found is None:
         return 0
     step, state = found
@@ -88,13 +98,22 @@ def _loop(run: Run, first_step: int, checkpoints: Checkpoints, report: Report, s
         if run.eval_every is not None and done % run.eval_every == 0 and done < run.total_steps:
             run.pruner.select(run.pruner.schedule.remaining(t), final=True)  # by the scores as they are now
             run.evaluate("during", done, report)
-        stopping = should_stop()
-        if (done % spec.checkpoint_every == 0 and done < run.total_steps) or stopping:
+        if done % spec.checkpoint_every == 0 and done < run.total_steps:
             checkpoints.save(done, capture(run.pruner))
-        if stopping:
-            checkpoints.wait()
-            raise Stopped(step=done)
-    checkpoints.wait()
+        if should_stop():
+            with _saving(run, done, checkpoints):
+                raise Stopped
+
+
+@contextmanager
+def _saving(run: Run, done: int, checkpoints: Checkpoints) -> Iterator[None]:
+    """Where the block is stopped, save the state after ``done`` steps before it is left."""
+    try:
+        yield
+    except Stopped as stopped:
+        checkpoints.save(done, capture(run.pruner))
+        checkpoints.wait()
+        raise Stopped(step=done) from stopped
 
 
 def _step_event(run: Run, result: StepResult, pace: Pace) -> StepEvent:

@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,6 +12,7 @@ from torch import nn
 from pruning import checkpoint
 from pruning.attach import attach
 from pruning.checkpoint import Checkpoints, capture, identity, restore
+from pruning.data import Encoded
 from pruning.methods.smp_l import SmpL
 from pruning.optimizer import ScoreAdam
 from pruning.schedule import Schedule
@@ -192,10 +194,21 @@ def test_a_checkpoint_is_an_ordinary_safetensors_file(tmp_path: Path) -> None:
     assert set(load_file(tmp_path / "step-0000000001.safetensors")) == {"scores.a", "random.cpu"}
 
 
-def test_any_change_of_spec_weights_or_rows_is_another_run() -> None:
-    spec = PruningSpec(model="m", task="sst2")
+def encoded(*ids: list[int], labels: tuple[int, ...] = (0, 1), teacher: float | None = None) -> Encoded:
+    logits = None if teacher is None else [np.full(2, teacher, dtype=np.float32) for _ in ids]
+    return Encoded(list(ids), None, torch.tensor(labels), pad_id=0, teacher=logits)
+
+
+def test_any_change_of_spec_weights_rows_or_teacher_is_another_run() -> None:
+    spec, rows = PruningSpec(model="m", task="sst2"), encoded([1, 2], [3])
     others = (
-        identity(PruningSpec(model="m", task="sst2", seed=1), "d", 10), identity(spec, "e", 10), identity(spec, "d", 11),
-    )  # fmt: skip
-    assert identity(spec, "d", 10) not in others
-    assert identity(spec, "d", 10) == identity(PruningSpec.model_validate(spec.model_dump()), "d", 10)
+        identity(PruningSpec(model="m", task="sst2", seed=1), "d", rows),
+        identity(spec, "e", rows),
+        identity(spec, "d", encoded([1, 2], [4])),
+        identity(spec, "d", encoded([1, 2], [3], labels=(1, 1))),
+        identity(spec, "d", encoded([1, 2], [3], teacher=0.5)),
+        identity(spec, "d", encoded([1, 2], [3], teacher=0.6)),
+    )
+    same = identity(PruningSpec.model_validate(spec.model_dump()), "d", encoded([1, 2], [3]))
+    assert identity(spec, "d", rows) == same
+    assert len({same, *others}) == 7
