@@ -107,9 +107,12 @@ def _service(folder: Path, plan: Plan) -> Iterator[str]:
 def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     """Put the mask on the untouched base model and predict again: every prediction must be the trainer's."""
     from espalier import load_pruned
+    from transformers.utils import logging
+
     from pruning.apply import evaluate_mask
     from pruning.sources import Sources
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     pruned = load_pruned(mask, models_dir=plan.models_dir)
     datasets = plan.environment.get("ESPALIER_DATASETS_DIR")
     again = evaluate_mask(pruned, Sources(plan.models_dir, Path(datasets) if datasets else None))

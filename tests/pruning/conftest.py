@@ -1,6 +1,7 @@
 """One thread for torch: toys gain nothing from more, and bits then do not depend on the machine."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -12,3 +13,19 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every run that is prepared, to be looked at once it has ended."""
+    from pruning import train as module
+
+    runs: list[Any] = []
+    real = module.prepare
+
+    def noting(*given: Any) -> Any:
+        runs.append(real(*given))
+        return runs[-1]
+
+    monkeypatch.setattr(module, "prepare", noting)
+    return runs

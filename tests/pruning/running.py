@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from pruning import mask_file
 from pruning.events import Event, parse_line
+from pruning.mask_file import Masks
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
 from pruning.train import train
@@ -171,3 +174,25 @@ def _become_the_program(arguments: list[str], out: str, err: str, before: str) -
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(int(code or 0))
+
+
+def of_kind(events: list[Event], kind: str) -> list[Any]:
+    """The events of one kind, in order."""
+    return [event for event in events if event.event == kind]
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    """For ``should_stop``, which is asked once after every step."""
+    asked = iter(range(1, 10_000))
+    return lambda: next(asked) >= steps
+
+
+def masks_in(work: Path) -> Masks:
+    """The masks a run has written."""
+    return mask_file.read(work / "artifacts" / "mask.safetensors")[0]
+
+
+def same_masks(first: Path, second: Path) -> bool:
+    """Whether two runs ended with the same bits."""
+    ours, theirs = masks_in(first), masks_in(second)
+    return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
