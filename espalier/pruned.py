@@ -18,8 +18,9 @@ def load_pruned(
     """A ready model: ``load_pruned("mask.safetensors").predict(["a film to remember"])``.
 
     The base model is found by the name and commit in the mask, under ``models_dir`` (default: ``ESPALIER_MODELS_DIR``) or
-    on the hub, or given as a folder by ``model``; a base with other weights is refused. ``weights`` is only for methods that train weights (default:
-    ``weights.safetensors`` beside the mask). Raises pruning.errors.Permanent or Temporary; ImportError without the extra.
+    on the hub, or given as a folder by ``model``; a base with other weights is refused. ``weights`` is only for methods
+    that train weights (default: ``weights.safetensors`` beside the mask). Raises pruning.errors.Permanent or Temporary;
+    ImportError without the extra.
     """
     try:
         from pruning import apply

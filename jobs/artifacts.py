@@ -9,6 +9,7 @@ from typing import BinaryIO
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from jobs import crash
 from jobs.db import Database
 from jobs.errors import ArtifactMismatch, ArtifactNotFound, JobsError, LeaseLost
 from jobs.models import Artifact, Chunk
@@ -45,6 +46,7 @@ def put(
         )  # fmt: skip
         session.add(artifact)
         session.flush()
+    crash.here(crash.Point.ARTIFACT_REGISTERED)
     try:
         with path.open("rb") as file:
             for batch in _batches(file, name, size, sha256, chunk_bytes):
@@ -52,15 +54,18 @@ def put(
                     _hold(session, job_id, attempt)
                     rows = [{"artifact_id": artifact.id, "number": number, "data": data} for number, data in batch]
                     session.execute(insert(Chunk), rows)
+                crash.here(crash.Point.ARTIFACT_CHUNK)
         with database.write() as session:
             _hold(session, job_id, attempt)
             same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
             session.execute(delete(Artifact).where(*same_name))
             session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
+            crash.here(crash.Point.ARTIFACT_WRITTEN)
     except (JobsError, OSError):
         with database.write() as session:
             session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
         raise
+    crash.here(crash.Point.ARTIFACT_COMMITTED)
     return artifact.id
 
 

@@ -78,9 +78,10 @@ def set_progress(
     total_steps: int | None = None,
     eta_seconds: float | None = None,
     metrics: dict[str, Any] | None = None,
+    device: str | None = None,
 ) -> None:
     """Say how far the run is. What is None stays as it was; ``metrics`` are merged into the latest ones."""
-    given = {"step": step, "total_steps": total_steps, "eta_seconds": eta_seconds}
+    given = {"step": step, "total_steps": total_steps, "eta_seconds": eta_seconds, "device": device}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if metrics:
         job = _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
@@ -140,17 +141,19 @@ def retry_or_fail(
     return spend(session, job, error=error, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts)
 
 
-def spend(session: Session, job: Job, *, error: Failure, retry_delay_seconds: float, max_attempts: int) -> Job:
+def spend(
+    session: Session, job: Job, *, error: Failure, retry_delay_seconds: float, max_attempts: int, **values: Any
+) -> Job:
     """``retry_or_fail`` for a running job that the caller holds locked; the rescuer's way as well."""
     spent = job.attempts_spent + 1
     if spent >= max_attempts and job.cancel_requested_at is None:
         failed = move(
             session, Status.FAILED, job.id, *running(job.id, job.attempt),
-            about={"error": error}, error=error, attempts_spent=spent,
+            about={"error": error}, error=error, attempts_spent=spent, **values,
         )  # fmt: skip
         return _fenced(failed, job.id, job.attempt)
     delay = min(retry_delay_seconds * 2 ** (spent - 1), _LONGEST_DELAY_SECONDS)
-    return leave(session, job, reason=error["code"], delay_seconds=delay, error=error, attempts_spent=spent)
+    return leave(session, job, reason=error["code"], delay_seconds=delay, error=error, attempts_spent=spent, **values)
 
 
 def leave(

@@ -6,7 +6,7 @@ Times are UTC with microseconds in both databases and timezone-aware in Python.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, bindparam
+from sqlalchemy import ColumnElement, DateTime, Double, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -43,6 +43,29 @@ class _Now(FunctionElement[datetime]):
 def now_sql(seconds: float = 0) -> _Now:
     """SQL expression: the database's time when the statement began, ``seconds`` later (earlier if negative)."""
     return _Now(bindparam(None, float(seconds), type_=Float(), unique=True))
+
+
+class _Seconds(FunctionElement[float]):
+    type = Double()
+    inherit_cache = True
+    name = "espalier_seconds"
+
+
+def seconds_sql(since: ColumnElement[datetime]) -> _Seconds:
+    """SQL expression: seconds from ``since`` to the database's time."""
+    return _Seconds(since)
+
+
+@compiles(_Seconds, "postgresql")
+def _seconds_postgresql(element: _Seconds, compiler: SQLCompiler, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"extract(epoch FROM statement_timestamp() - {since})::double precision"
+
+
+@compiles(_Seconds, "sqlite")
+def _seconds_sqlite(element: _Seconds, compiler: SQLCompiler, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"((julianday('now') - julianday({since})) * 86400.0)"
 
 
 @compiles(_Now, "postgresql")

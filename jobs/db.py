@@ -27,6 +27,12 @@ from jobs.clock import now_sql
 from jobs.settings import with_driver
 
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
+_NO_DEAD_PEERS = {
+    # a worker frozen inside a transaction holds its job's row, which no rescuer could then take from it
+    "options": "-c idle_in_transaction_session_timeout=30s",
+    # a server that is gone without a word: the system's own limit is a quarter of an hour
+    "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000,
+}  # fmt: skip
 _MIGRATION_LOCK = 0x657370616C  # any number that no other user of the same PostgreSQL takes ("espal")
 
 
@@ -144,7 +150,7 @@ def _engine(url: str) -> Engine:
             pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
             pool_size=10,
             max_overflow=20,
-            connect_args={"connect_timeout": 5, "application_name": "espalier"},
+            connect_args={"connect_timeout": 5, "application_name": "espalier", **_NO_DEAD_PEERS},
         )
     Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, json_serializer=dumps, pool_size=10, max_overflow=20)

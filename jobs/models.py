@@ -83,6 +83,8 @@ class Job(Base):
     """Higher is sooner."""
     max_duration: Mapped[float | None]
     """Seconds that one run may take."""
+    retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    """The job that failed or was cancelled and that this one does again."""
 
     attempt: Mapped[int] = mapped_column(default=0)
     """Runs begun; also the fence: a write that carries an older number is refused."""
@@ -93,6 +95,14 @@ class Job(Base):
     lease_expires_at: Mapped[datetime | None]
     not_before: Mapped[datetime] = mapped_column(default=now_sql())
     """A queued job is not claimed earlier (back-off)."""
+    lease_expiries: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Runs that were lost with their worker."""
+    claimed_at: Mapped[datetime | None]
+    """Start of the last run."""
+    run_seconds: Mapped[float] = mapped_column(default=0, server_default="0")
+    """Time that all ended runs took together."""
+    device: Mapped[str | None] = mapped_column(String(40))
+    """What the last run trained on, e.g. ``cuda:0``."""
     cancel_requested_at: Mapped[datetime | None]
     """The wish of the user of a running job; honoured on every way out of ``running``."""
     pause_requested_at: Mapped[datetime | None]
@@ -131,6 +141,7 @@ class Job(Base):
         CheckConstraint("step >= 0 AND event_seq >= 0", "counters_positive"),
         Index(None, "status", "priority", "created_at", "id"),  # the claim
         Index(None, "created_at", "id"),  # the list
+        Index(None, "retried_from"),  # a deleted job looks for its successors
         Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
     )
 

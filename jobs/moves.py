@@ -8,11 +8,11 @@ appear in order.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from jobs.clock import now_sql
-from jobs.models import Event, Job
+from jobs.clock import now_sql, seconds_sql
+from jobs.models import Artifact, Event, Job
 from jobs.states import TERMINAL, Status, sources
 
 
@@ -52,14 +52,22 @@ def move(
 
     Writes an event of type ``status`` with ``about`` in its data. ``values`` are further columns. None: nothing changed.
     """
-    if to is not Status.RUNNING:
-        values |= {"lease_expires_at": None, "pause_requested_at": None, "eta_seconds": None}
+    if to is Status.RUNNING:
+        values |= {"claimed_at": now_sql()}
+    else:
+        ran = case((Job.status == Status.RUNNING, seconds_sql(Job.__table__.c.claimed_at)), else_=0.0)
+        values |= {
+            "lease_expires_at": None, "pause_requested_at": None, "eta_seconds": None, "run_seconds": Job.run_seconds + ran,
+        }  # fmt: skip
     if to in TERMINAL:
         values |= {"finished_at": now_sql()}
     if to in (Status.QUEUED, Status.PAUSED, Status.SUCCEEDED):
         values |= {"phase": None}  # a failed or cancelled job shows where it was
     where = [Job.id == job, Job.status.in_(sorted(sources(to))), *guards]
-    return note(session, where, "status", {"status": to, **(about or {})}, status=to, **values)
+    moved = note(session, where, "status", {"status": to, **(about or {})}, status=to, **values)
+    if moved is not None and to in TERMINAL:  # what a worker that died was writing; no later attempt will clear it away
+        session.execute(delete(Artifact).where(Artifact.job_id == moved.id, ~Artifact.complete))
+    return moved
 
 
 def lock(session: Session, *where: ColumnElement[bool]) -> Job | None:

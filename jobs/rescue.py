@@ -36,7 +36,8 @@ def rescue(session: Session, *, max_attempts: int, retry_delay_seconds: float) -
     jobs = session.scalars(lost, execution_options={"populate_existing": True}).all()
     for job in jobs:
         spend(
-            session, job, error=WORKER_LOST, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts
+            session, job, error=WORKER_LOST, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts,
+            lease_expiries=job.lease_expiries + 1,
         )  # fmt: skip
     return [job.id for job in jobs]
 

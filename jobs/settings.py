@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     datasets_dir: Path | None = Field(
         None, description="Folder of local data sets, <task>/{train,validation}.jsonl[.gz]"
     )
+    checkpoint_dir: Path | None = Field(
+        None,
+        description="Folder that all workers share, so that another host resumes a job; default in the data folder",
+    )
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
@@ -77,7 +81,7 @@ class Settings(BaseSettings):
         256 * _KIB, ge=4 * _KIB, le=16 * 1024 * _KIB, description="Size of the pieces artifacts are stored in, in bytes"
     )
 
-    @field_validator("data_dir", "models_dir", "datasets_dir")
+    @field_validator("data_dir", "models_dir", "datasets_dir", "checkpoint_dir")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Trainers and workers run in other folders than the one the path was written for."""

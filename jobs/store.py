@@ -25,14 +25,17 @@ def create(
     metadata: dict[str, Any] | None = None,
     priority: int = 0,
     max_duration: float | None = None,
+    retried_from: str | None = None,
 ) -> Job:
     """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
-    job = Job(spec=spec, labels=metadata or {}, priority=priority, max_duration=max_duration, event_seq=1)
+    job = Job(
+        spec=spec, labels=metadata or {}, priority=priority, max_duration=max_duration, retried_from=retried_from,
+        event_seq=1,
+    )  # fmt: skip
     session.add(job)
     session.flush()
-    session.execute(
-        insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data={"status": Status.QUEUED})
-    )
+    data = {"status": Status.QUEUED} | ({"retried_from": retried_from} if retried_from else {})
+    session.execute(insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data=data))
     return job
 
 
@@ -87,28 +90,37 @@ def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_00
 def request_cancel(session: Session, job_id: str) -> Job:
     """Cancel at once what no worker runs; ask the worker for the rest, which is gone within seconds.
 
-    Asking again changes nothing. Raises JobNotFound, or IllegalTransition for a job that succeeded or failed.
+    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
+    a job that succeeded or failed.
     """
     job = _locked(session, job_id)
-    if job.status is Status.CANCELLED or (job.status is Status.RUNNING and job.cancel_requested_at is not None):
+    if job.status is Status.CANCELLED:
         return job
-    if job.status is Status.RUNNING:
+    if job.status is Status.RUNNING and not _abandoned(session, job_id):
+        if job.cancel_requested_at is not None:
+            return job
         return _wish(session, job_id, "cancel_requested", cancel_requested_at=now_sql())
-    changed = move(session, Status.CANCELLED, job_id, about={"reason": "requested"}, cancel_requested_at=now_sql())
+    changed = move(session, Status.CANCELLED, job_id, about=_about(job), cancel_requested_at=now_sql())
     return _allowed(changed, job, "cancelled")
 
 
 def request_pause(session: Session, job_id: str) -> Job:
     """Pause at once a queued job; ask the worker of a running one, which leaves a checkpoint first.
 
-    Asking again changes nothing. Raises JobNotFound, or IllegalTransition for a finished job.
+    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
+    a job that is finished or about to be cancelled.
     """
     job = _locked(session, job_id)
-    if job.status is Status.PAUSED or (job.status is Status.RUNNING and job.pause_requested_at is not None):
+    if job.status is Status.PAUSED:
         return job
     if job.status is Status.RUNNING:
-        return _wish(session, job_id, "pause_requested", pause_requested_at=now_sql())
-    return _allowed(move(session, Status.PAUSED, job_id, about={"reason": "requested"}), job, "paused")
+        if job.cancel_requested_at is not None:
+            raise IllegalTransition(job_id, job.status, "paused: it is about to be cancelled")
+        if not _abandoned(session, job_id):
+            if job.pause_requested_at is not None:
+                return job
+            return _wish(session, job_id, "pause_requested", pause_requested_at=now_sql())
+    return _allowed(move(session, Status.PAUSED, job_id, about=_about(job)), job, "paused")
 
 
 def resume(session: Session, job_id: str) -> Job:
@@ -125,6 +137,21 @@ def resume(session: Session, job_id: str) -> Job:
     return _allowed(changed, job, "resumed")
 
 
+def retry(session: Session, job_id: str) -> Job:
+    """A new job that does a failed or cancelled one again, from the first step.
+
+    Asking again while that one has not ended returns it. Raises JobNotFound, or IllegalTransition for any other job.
+    """
+    job = _locked(session, job_id)
+    if job.status not in (Status.FAILED, Status.CANCELLED):
+        raise IllegalTransition(job_id, job.status, "retried: only what failed or was cancelled can be")
+    under_way = select(Job).where(Job.retried_from == job_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
+    return session.scalars(under_way).first() or create(
+        session, spec=job.spec, metadata=job.labels, priority=job.priority, max_duration=job.max_duration,
+        retried_from=job_id,
+    )  # fmt: skip
+
+
 def delete(session: Session, job_id: str) -> None:
     """Remove a finished job with everything of it. Raises JobNotFound, or IllegalTransition while it is not finished."""
     gone = session.execute(sql_delete(Job).where(Job.id == job_id, Job.status.in_(sorted(TERMINAL))).returning(Job.id))
@@ -137,6 +164,17 @@ def _locked(session: Session, job_id: str) -> Job:
     if job is None:
         raise JobNotFound(job_id)
     return job
+
+
+def _abandoned(session: Session, job_id: str) -> bool:
+    """Whether the worker of a running job lost its lease. The caller holds the row."""
+    late = select(Job.id).where(Job.id == job_id, Job.status == Status.RUNNING, Job.lease_expires_at < now_sql())
+    return session.scalars(late).first() is not None
+
+
+def _about(job: Job) -> dict[str, Any]:
+    """Why a user's wish is fulfilled here and not by a worker."""
+    return {"reason": "requested"} | ({"forced": "worker_lost"} if job.status is Status.RUNNING else {})
 
 
 def _wish(session: Session, job_id: str, event: str, **values: Any) -> Job:

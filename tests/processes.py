@@ -14,13 +14,17 @@ from tests.waiting import until
 ROOT = Path(__file__).parent.parent
 
 
+def state(pid: int) -> str:
+    """The letter that proc(5) explains, e.g. T for a stopped process; empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    return state(pid) not in ("", "Z")
 
 
 def members(group: int) -> list[int]:

@@ -6,6 +6,8 @@ Called by ``trainer.py``. A trainer reads files that strangers published; it mus
 import re
 from collections.abc import Mapping
 
+from jobs import crash
+
 _SECRET_NAME = re.compile(
     r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH|BROKER|DATABASE|DSN|^PG|^REDIS"
 )
@@ -19,6 +21,7 @@ def trainer_environment(environment: Mapping[str, str], threads: int | None = No
     ``threads`` limits the arithmetic threads of the trainer; None leaves that to the libraries.
     """
     clean = {name: value for name, value in environment.items() if not _private(name, value)}
+    clean |= {name: environment[name] for name in (crash.AT, crash.ONCE) if name in environment}  # tests only
     # Threads that spin while they wait take the core from other trainers: on shared cores a run takes several times longer.
     clean["OMP_WAIT_POLICY"] = "PASSIVE"
     if threads is not None:

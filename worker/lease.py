@@ -7,13 +7,14 @@ the renewal was asked for, on a clock that a stopped process cannot stop.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from jobs import claims
+from jobs import claims, crash
 from jobs.claims import Wishes
 from jobs.db import Database
 from jobs.errors import LeaseLost
@@ -44,12 +45,19 @@ class Lease:
         self.seconds = lease_seconds
         self.wishes = Wishes(cancel=False, pause=False)
         """What the user has asked for meanwhile."""
+        self.renewed: Callable[[float], None] = lambda until: None
+        """Told of each renewal, by the lease's own thread: until when it holds, by ``time.monotonic()``."""
         self._database = database
         self._heartbeat_seconds = heartbeat_seconds
         self._until = since + lease_seconds
         self._lost = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease {job_id}", daemon=True)
+
+    @property
+    def until(self) -> float:
+        """When it runs out unless it is renewed, by ``time.monotonic()``."""
+        return self._until
 
     @property
     def lost(self) -> bool:
@@ -67,7 +75,8 @@ class Lease:
             asked = time.monotonic()
             try:
                 with self._database.write() as session:
-                    self.wishes = claims.heartbeat(session, self.job_id, self.attempt, lease_seconds=self.seconds)
+                    wishes = claims.heartbeat(session, self.job_id, self.attempt, lease_seconds=self.seconds)
+                    crash.here(crash.Point.HEARTBEAT_WRITTEN)
             except LeaseLost:
                 if not self._over.is_set():
                     log.warning("job %s attempt %d: the lease is lost", self.job_id, self.attempt)
@@ -77,7 +86,10 @@ class Lease:
                 log.warning("job %s: no heartbeat, the database is away: %s", self.job_id, error)
                 pause = min(_RETRY_SECONDS, self._heartbeat_seconds)
             else:
+                crash.here(crash.Point.HEARTBEAT_COMMITTED)
+                self.wishes = wishes
                 self._until = asked + self.seconds
+                self.renewed(self._until)
                 pause = self._heartbeat_seconds
 
     def __enter__(self) -> Self:

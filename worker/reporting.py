@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from jobs import artifacts, claims
+from jobs import artifacts, claims, crash
 from jobs.errors import ArtifactMismatch
 from pruning.events import (
     ArtifactEvent,
@@ -33,6 +33,9 @@ _METRIC_SHARE = 1 / 500
 """Pause between metric rows as a share of the age of the run: an hour leaves about 1,500 rows, a day about 2,700."""
 _UNREADABLE_KEPT = 100
 _UNREADABLE_CHARACTERS = 500
+_STARTS_OVER = (
+    "an earlier attempt had reached step {step}; none of its checkpoints can be reached here, so the run starts over"
+)
 log = logging.getLogger(__name__)
 
 
@@ -43,10 +46,11 @@ class FalseReport(Exception):
 class Reporter:
     """Keeps the record of one attempt."""
 
-    def __init__(self, ledger: Ledger, work: Path, *, chunk_bytes: int, tail_bytes: int) -> None:
+    def __init__(self, ledger: Ledger, work: Path, *, chunk_bytes: int, tail_bytes: int, reached: int = 0) -> None:
+        """``reached``: steps that an earlier attempt had completed."""
         self.ledger = ledger
         self.work = work
-        """The job's folder, in which the trainer leaves its files."""
+        """The attempt's folder, in which the trainer leaves its files."""
         self.tail = Tail(tail_bytes)
         """The end of what it writes to standard error."""
         self.error: ErrorEvent | None = None
@@ -56,6 +60,7 @@ class Reporter:
         self.heard_at = time.monotonic()
         """When the trainer last said something that could be understood."""
         self._chunk_bytes = chunk_bytes
+        self._reached = reached
         self._began = self.heard_at
         self._metric_due = 0.0
         self._pending: StepEvent | None = None
@@ -113,6 +118,7 @@ class Reporter:
                 session, *self.ledger.fence, step=event.step, total_steps=event.total_steps,
                 eta_seconds=event.eta_seconds, metrics=values,
             )  # fmt: skip
+            crash.here(crash.Point.METRICS_WRITTEN)
 
         self.ledger.write(change)
 
@@ -129,8 +135,12 @@ class Reporter:
             _apply(session, *self.ledger.fence, event)
             data = event.model_dump(mode="json", exclude={"event"})
             claims.record_event(session, *self.ledger.fence, event.event, data)
+            crash.here(crash.Point.EVENT_WRITTEN)
 
         self.ledger.write(change)
+        crash.here(crash.Point.EVENT_COMMITTED)
+        if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:
+            self.note("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
 
     def _store(self, event: ArtifactEvent) -> None:
         """Copy an announced file into the database. Its name is a mere file name, as the event's pattern sees to."""
@@ -152,7 +162,9 @@ def _apply(session: Session, job_id: str, attempt: int, event: Event) -> None:
     if isinstance(event, PhaseEvent):
         claims.set_phase(session, job_id, attempt, event.phase)
     elif isinstance(event, StartedEvent):
-        claims.set_progress(session, job_id, attempt, step=event.resumed_from, total_steps=event.total_steps)
+        claims.set_progress(
+            session, job_id, attempt, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
+        )  # fmt: skip
     elif isinstance(event, EvaluationEvent):
         values = {f"validation_{name}": value for name, value in event.metrics.items()}
         claims.record_metrics(

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from jobs import workers
+from jobs import crash, workers
+from jobs.ids import is_job_id
 from jobs.models import Job
 from jobs.rescue import queued_due, rescue
 from jobs.states import TERMINAL
 from worker.context import Context
+from worker.folders import clear
 from worker.lease import UNREACHABLE
-from worker.supervise import remove, work_folder
 
 _JITTER = 0.2
 _SWEEP_EVERY = 30
@@ -79,6 +80,10 @@ class Rescuer:
             rescued = rescue(
                 session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
             )  # fmt: skip
+            if rescued:
+                crash.here(crash.Point.RESCUE_WRITTEN)
+        if rescued:
+            crash.here(crash.Point.RESCUE_COMMITTED)
         for job_id in rescued:
             log.warning("job %s was lost by its worker and taken from it", job_id)
         if context.stopping.is_set():
@@ -89,14 +94,17 @@ class Rescuer:
             self._ring()
 
     def sweep(self) -> None:
-        """Remove the work folders of jobs that have ended (cancelled while queued for a retry, say)."""
-        root = work_folder(self._context.settings.data_dir, "")
-        ids = [folder.name for folder in root.iterdir()] if root.is_dir() else []
+        """Remove the files of jobs that ended while no worker held them (cancelled while they waited, say) or are deleted."""
+        settings = self._context.settings
+        roots = [root for root in (settings.data_dir / "work", settings.checkpoint_dir) if root and root.is_dir()]
+        found = {folder.name for root in roots for folder in root.iterdir() if is_job_id(folder.name)}
         with self._context.database.read() as session:
-            ended = _ended(session, ids)
-        for job_id in ended:
-            remove(work_folder(self._context.settings.data_dir, job_id))
+            needed = _needed(session, found)
+        for job_id in found - needed:
+            clear(settings, job_id)
 
 
-def _ended(session: Session, ids: list[str]) -> list[str]:
-    return list(session.scalars(select(Job.id).where(Job.id.in_(ids), Job.status.in_(sorted(TERMINAL))))) if ids else []
+def _needed(session: Session, ids: set[str]) -> set[str]:
+    """Those that have not ended. A row is there before its folder is, so one that is not there was deleted."""
+    open_jobs = select(Job.id).where(Job.id.in_(ids), Job.status.not_in(sorted(TERMINAL)))
+    return set(session.scalars(open_jobs)) if ids else set()

@@ -4,19 +4,21 @@ Called by ``tasks.py`` in a thread that does nothing else until the trainer is g
 no trainer is left behind; and once the lease is lost, nothing more is written.
 """
 
-import json
+import errno
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from jobs import crash
 from jobs.errors import LeaseLost
 from jobs.models import Job
 from jobs.states import TERMINAL
 from pruning.events import ExitCode
+from worker import folders
 from worker.context import Context
 from worker.environment import trainer_environment
 from worker.follow import Limits, follow
@@ -40,18 +42,15 @@ class Claimed:
     attempt: int
     spec: dict[str, Any]
     max_duration: float | None
+    reached: int
+    """Steps that earlier attempts had completed."""
     since: float
     """``time.monotonic()`` before the claim."""
 
     @classmethod
     def of(cls, job: Job, since: float) -> "Claimed":
         """From the row."""
-        return cls(job.id, job.attempt, job.spec, job.max_duration, since)
-
-
-def work_folder(data_dir: Path, job_id: str) -> Path:
-    """Where a job's trainer reads its spec and leaves its checkpoints and artifacts."""
-    return data_dir / "work" / job_id
+        return cls(job.id, job.attempt, job.spec, job.max_duration, job.step, since)
 
 
 def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None = None) -> Verdict | Failed:
@@ -60,7 +59,7 @@ def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None 
     Raises the database's own error when it stays away for a whole lease; the rescuer then brings the job back.
     """
     settings = context.settings
-    work = work_folder(settings.data_dir, claimed.job_id)
+    work = folders.attempt_folder(settings.data_dir, claimed.job_id, claimed.attempt)
     with (
         about(job=claimed.job_id, attempt=claimed.attempt),
         Lease(
@@ -69,28 +68,31 @@ def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None 
         ) as lease,
     ):  # fmt: skip
         ledger = Ledger(context.database, lease)
-        reporter = Reporter(ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes)
+        reporter = Reporter(
+            ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes, reached=claimed.reached
+        )  # fmt: skip
+
+        def finish(session: Session) -> Job:
+            job = write_verdict(session, verdict, ledger.fence, reporter, settings)
+            crash.here(crash.Point.FINISH_WRITTEN)
+            return job
+
         try:
             verdict = _attempt(claimed, context, reporter, command)
             if verdict is Verdict.ABANDONED:
                 raise LeaseLost(claimed.job_id, claimed.attempt)
             reporter.close()
-            job = ledger.write(lambda session: write_verdict(session, verdict, ledger.fence, reporter, settings))
+            job = ledger.write(finish)
+            crash.here(crash.Point.FINISH_COMMITTED)
         except LeaseLost:
             log.warning("the job belongs to another worker by now; nothing more is written")
             return Verdict.ABANDONED
+        finally:
+            folders.remove(work)
         log.info("the run ended (%s), the job is %s", _name(verdict), job.status)
         if job.status in TERMINAL:
-            remove(work)
+            folders.clear(settings, claimed.job_id)
         return verdict
-
-
-def remove(work: Path) -> None:
-    """Remove a work folder that nobody needs any more."""
-    try:
-        shutil.rmtree(work)
-    except OSError as error:  # the job has ended all the same; the rescuer's sweep tries again
-        log.warning("the work folder could not be removed: %s", error)
 
 
 def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Sequence[str] | None) -> Verdict | Failed:
@@ -103,10 +105,17 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     )
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     try:
-        spec = _prepare(reporter.work, claimed.spec)
+        spec, failure = folders.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
+        crash.here(crash.Point.WORK_PREPARED)
+        if failure is not None:
+            reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
         command = command or trainer_command(settings, spec, reporter.work)
         with Trainer(command, trainer_environment(os.environ, threads)) as trainer:
             log.info("trainer %d started", trainer.pid)
+            crash.here(crash.Point.TRAINER_STARTED)
+            lease = reporter.ledger.lease
+            lease.renewed = trainer.may_run
+            trainer.may_run(lease.until)
             returncode, stop = follow(trainer, reporter, limits, context.stopping)
         reporter.flush()
         if reporter.finished is not None and returncode != ExitCode.OK:
@@ -116,22 +125,14 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     except FalseReport as error:
         return Failed("trainer_bug", str(error))
     except OSError as error:  # disk full, too many processes, no permission
-        return Failed("worker_environment", f"the worker could not run the trainer: {error}", retryable=True)
+        code = "insufficient_storage" if error.errno == errno.ENOSPC else "worker_environment"
+        return Failed(code, f"the worker could not run the trainer: {error}", retryable=True)
     return judge(
         Ending(
             returncode=returncode, stop=stop, limit_seconds=limits.of(stop), error=reporter.error,
             finished=reporter.finished, stored=reporter.stored, last_words=reporter.tail.last_lines(_LAST_LINES),
         )
     )  # fmt: skip
-
-
-def _prepare(work: Path, spec: dict[str, Any]) -> Path:
-    """The work folder with the spec in it; what an earlier attempt left there stays, to be resumed from."""
-    work.mkdir(parents=True, exist_ok=True)
-    path, partial = work / "spec.json", work / "spec.json.part"
-    partial.write_text(json.dumps(spec, indent=2) + "\n")
-    partial.replace(path)
-    return path
 
 
 def _cores() -> int:

@@ -6,7 +6,7 @@ Called by the Celery task in ``app.py``, in one of the worker's threads.
 import logging
 import time
 
-from jobs import claims
+from jobs import claims, crash
 from worker.context import Context
 from worker.supervise import Claimed, supervise
 
@@ -32,4 +32,9 @@ def claim(context: Context) -> Claimed | None:
     since = time.monotonic()
     with context.database.write() as session:
         job = claims.claim(session, worker_id=context.worker_id, lease_seconds=context.settings.lease_seconds)
-        return Claimed.of(job, since) if job is not None else None
+        claimed = Claimed.of(job, since) if job is not None else None
+        if claimed is not None:
+            crash.here(crash.Point.CLAIM_WRITTEN)
+    if claimed is not None:
+        crash.here(crash.Point.CLAIM_COMMITTED)
+    return claimed

@@ -1,13 +1,17 @@
 """One trainer process: started on a leash in a session of its own, told to stop, killed with all its children.
 
-Called by ``supervise.py``, which decides when. A trainer cannot outlive its worker, for two reasons: the kernel kills it
-with the thread that started it (``leash.py``), and its standard input, of which the worker holds the other end, closes.
+Called by ``supervise.py``, which decides when. A trainer cannot outlive its worker, for three reasons: the kernel kills it
+with the thread that started it (``leash.py``); its standard input, of which the worker holds the other end, closes; and
+when that worker is merely frozen, nothing renews the time that it was given there.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -46,11 +50,18 @@ class Trainer:
             start_new_session=True,
             bufsize=0,
         )
+        self._stdin_lock = threading.Lock()
+        os.set_blocking(self._stdin.fileno(), False)  # a trainer that does not read must not stop the heartbeat
 
     @property
     def pid(self) -> int:
         """Of the process, its session and its process group alike."""
         return self._process.pid
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker; PIPE was given
+        return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
@@ -69,6 +80,13 @@ class Trainer:
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def may_run(self, until: float) -> None:
+        """Say until when, by ``time.monotonic()``, the job is this attempt's: should this worker freeze, the trainer leaves by
+        itself before another worker may need its device. Any thread may call this."""
+        with self._stdin_lock, contextlib.suppress(BlockingIOError, BrokenPipeError):
+            if not self._stdin.closed:
+                os.write(self._stdin.fileno(), f"{max(0.0, until - time.monotonic()):.3f}\n".encode())
 
     def terminate(self) -> None:
         """Ask the trainer, and not its helpers, to save its work and leave."""
@@ -93,6 +111,7 @@ class Trainer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.reap()
-        for pipe in (self._process.stdin, self.stdout, self.stderr):
-            if pipe is not None:
-                pipe.close()
+        with self._stdin_lock:
+            self._stdin.close()
+        for pipe in (self.stdout, self.stderr):
+            pipe.close()

@@ -85,3 +85,9 @@ def test_a_folder_is_made_for_sqlite(tmp_path: Path) -> None:
     assert not is_current(database)
     assert (tmp_path / "some" / "where").is_dir()
     database.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_frozen_process_does_not_hold_its_locks_for_ever(database: Database) -> None:
+    with database.read() as session:
+        assert session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "30s"

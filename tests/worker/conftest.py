@@ -13,9 +13,11 @@ from jobs import store
 from jobs.db import Database
 from jobs.models import Artifact, Event, Job, Metric
 from jobs.settings import Settings
+from tests.waiting import until
 from worker.context import Context
+from worker.folders import attempt_folder, work_folder
 from worker.outcomes import Failed, Verdict
-from worker.supervise import Claimed, supervise, work_folder
+from worker.supervise import Claimed, supervise
 from worker.tasks import claim
 
 SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
@@ -50,7 +52,8 @@ class Bench:
         return work_folder(self.context.settings.data_dir, job_id)
 
     def run(self, claimed: Claimed, behaviour: str) -> Verdict | Failed:
-        return supervise(claimed, self.context, fake(self.work(claimed.job_id), behaviour))
+        work = attempt_folder(self.context.settings.data_dir, claimed.job_id, claimed.attempt)
+        return supervise(claimed, self.context, fake(work, behaviour))
 
     def start(self, claimed: Claimed, behaviour: str) -> "Running":
         return Running(lambda: self.run(claimed, behaviour))
@@ -62,6 +65,9 @@ class Bench:
     def events(self, job_id: str) -> list[Event]:
         with self.context.database.read() as session:
             return list(session.scalars(select(Event).where(Event.job_id == job_id).order_by(Event.seq)))
+
+    def until_event(self, job_id: str, kind: str) -> None:
+        until(lambda: any(event.type == kind for event in self.events(job_id)), what=f"an event {kind}")
 
     def metrics(self, job_id: str) -> list[Metric]:
         with self.context.database.read() as session:

@@ -1,9 +1,9 @@
 """A trainer of a few lines: speaks ``pruning/events.py``, trains nothing, and ends as it is told to.
 
-    python -m tests.worker.fake_trainer.py WORK BEHAVIOUR
+    python -m tests.worker.fake_trainer WORK BEHAVIOUR
 
-It writes ``started`` into the work folder once it is up, and leaves like the real one: 80 on SIGTERM, and when its
-standard input ends.
+It writes ``started`` into the job's folder, which is the one above WORK, once it is up, and leaves like the real one: 80 on
+SIGTERM, and when its standard input ends or falls silent.
 """
 
 import ctypes
@@ -13,9 +13,11 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
+from pruning import crash
 from pruning.events import (
     ArtifactEvent,
     CheckpointEvent,
@@ -29,9 +31,12 @@ from pruning.events import (
     StartedEvent,
     StepEvent,
 )  # fmt: skip
+from pruning.program import leave_with_parent
 
 STEPS = 4
-WORK = Path(sys.argv[1])
+WORK = Path(sys.argv[1] if __name__ == "__main__" else ".")
+JOB = WORK.parent
+"""Of all attempts: where it leaves marks for the test."""
 never = threading.Event()
 
 
@@ -45,27 +50,22 @@ def leave(code: int) -> None:
 
 
 def stop(*_: object) -> None:
-    (WORK / "stopped").write_text("")
+    (JOB / "stopped").write_text("")
     leave(ExitCode.STOPPED)
 
 
-def watch_stdin() -> None:
-    while os.read(0, 1):
-        pass
-    leave(ExitCode.STOPPED)
-
-
-def begin() -> None:
+def begin(resumed_from: int = 0) -> None:
     say(PhaseEvent(phase="training"))
     say(
         StartedEvent(
-            total_steps=STEPS, model_revision=None, base_digest="0" * 64, matrices=2, masked_weights=64, train_rows=8,
-            validation_rows=4, device="cpu", versions={"fake": "1"},
+            total_steps=STEPS, resumed_from=resumed_from, model_revision=None, base_digest="0" * 64, matrices=2,
+            masked_weights=64, train_rows=8, validation_rows=4, device="cpu", versions={"fake": "1"},
         )
     )  # fmt: skip
     say(EvaluationEvent(step=0, stage="before", remaining=1.0, metrics={"accuracy": 0.5}))
-    (WORK / "environment").write_text("\n".join(f"{name}={value}" for name, value in os.environ.items()))
-    (WORK / "started").write_text(str(os.getpid()))
+    (JOB / "environment").write_text("\n".join(f"{name}={value}" for name, value in os.environ.items()))
+    (JOB / "started.part").write_text(str(os.getpid()))
+    (JOB / "started.part").rename(JOB / "started")
 
 
 def step(number: int) -> None:
@@ -96,6 +96,63 @@ def success() -> None:
     store()
     store("report.json", b"{}")
     finish()
+
+
+def steady() -> None:
+    """As the real one: trains step by step, leaves checkpoints, resumes from them; its mask tells whether it did it right.
+
+    Dies at the real one's crash points.
+    """
+    folder = WORK / "checkpoints"
+    for partial in folder.glob(".writing-*"):
+        partial.unlink()
+    crash.here(crash.Point.PREPARED)
+    done, state = max(((int(file.name), file.read_text()) for file in folder.iterdir()), default=(0, ""))
+    begin(done)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    for number in range(done + 1, STEPS + 1):
+        never.wait(0.05)
+        state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
+        step(number)
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".writing-", delete=False) as partial:
+            crash.here(crash.Point.CHECKPOINT_BEGUN)
+            partial.write(state)
+        crash.here(crash.Point.CHECKPOINT_WRITTEN)
+        Path(partial.name).rename(folder / str(number))
+        crash.here(crash.Point.CHECKPOINT_NAMED)
+        say(CheckpointEvent(step=number))
+        if stopping.is_set():
+            leave(ExitCode.STOPPED)
+    crash.here(crash.Point.TRAINED)
+    (WORK / "artifacts").mkdir()
+    (WORK / "artifacts" / "mask.safetensors").write_text(state)
+    crash.here(crash.Point.ARTIFACT_FILED)
+    store(content=state.encode())
+    crash.here(crash.Point.FINISHED)
+    finish()
+    crash.here(crash.Point.LEAVING)
+
+
+def slow_steady() -> None:
+    """``steady`` with many more steps than a test waits for."""
+    global STEPS
+    STEPS = 1000
+    steady()
+
+
+def one_step() -> None:
+    """Takes a step, leaves no checkpoint and fails for now."""
+    step(1)
+    temporary()
+
+
+def steady_mask() -> bytes:
+    """What an uninterrupted ``steady`` delivers."""
+    state = ""
+    for number in range(1, STEPS + 1):
+        state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
+    return state.encode()
 
 
 def garbage() -> None:
@@ -137,7 +194,7 @@ def killed() -> None:
 
 def hang() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], stdin=subprocess.DEVNULL)
     never.wait()
 
 
@@ -146,10 +203,17 @@ def wait() -> None:
     never.wait()
 
 
+def first_waits() -> None:
+    """Waits for ever in its first attempt and succeeds in its second."""
+    if WORK.name == "attempt-1":
+        wait()
+    success()
+
+
 def deaf() -> None:
     """Neither hears signals nor notices the end of its input."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    (WORK / "deaf").write_text(str(os.getpid()))
+    (JOB / "deaf").write_text(str(os.getpid()))
     never.wait()
 
 
@@ -169,8 +233,8 @@ def lies() -> None:
 
 def first_fails() -> None:
     """Fails once, then finds its checkpoint in the work folder."""
-    if not (WORK / "checkpoint").exists():
-        (WORK / "checkpoint").write_text("")
+    if not (WORK / "checkpoints" / "checkpoint").exists():
+        (WORK / "checkpoints" / "checkpoint").write_text("")
         temporary()
     say(LogEvent(message="resumed"))
     success()
@@ -178,8 +242,8 @@ def first_fails() -> None:
 
 def leftover() -> None:
     """Leaves a child behind that holds the pipes."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    (WORK.parent / "leftover").write_text(str(child.pid))
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    (JOB.parent / "leftover").write_text(str(child.pid))
     success()
 
 
@@ -187,8 +251,9 @@ def main() -> None:
     behaviour = globals()[sys.argv[2]]
     signal.signal(signal.SIGTERM, stop)
     if behaviour is not deaf:
-        threading.Thread(target=watch_stdin, daemon=True).start()
-    begin()
+        threading.Thread(target=leave_with_parent, daemon=True).start()
+    if behaviour not in (steady, slow_steady):
+        begin()
     behaviour()
 
 

@@ -89,7 +89,7 @@ def test_temporary_error_is_tried_again_in_the_same_folder(bench: Bench) -> None
     job_id = bench.submit()
     assert failed(bench.run(bench.claim(), "first_fails")).retryable
     assert bench.job(job_id).status is Status.QUEUED
-    assert (bench.work(job_id) / "checkpoint").exists()
+    assert (bench.work(job_id) / "checkpoints" / "checkpoint").exists()
     assert bench.run(bench.claim(), "first_fails") is Verdict.SUCCEEDED
     assert (bench.job(job_id).attempt, bench.job(job_id).attempts_spent) == (2, 1)
 
@@ -138,7 +138,7 @@ def test_a_crash_after_the_work_is_done_costs_nothing(bench: Bench) -> None:
 
 @on_one_database
 def test_hang_is_noticed_and_ended_with_all_children(bench: Bench) -> None:
-    bench.context.settings = bench.context.settings.model_copy(update={"stall_seconds": 1.5})
+    bench.context.settings = bench.context.settings.model_copy(update={"stall_seconds": 3.0})
     job_id = bench.submit()
     running = bench.start(bench.claim(), "hang")
     trainer = started(bench, job_id)
@@ -228,7 +228,7 @@ def test_the_trainer_gets_no_secrets(bench: Bench, monkeypatch: pytest.MonkeyPat
 @on_one_database
 def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: Bench) -> None:
     patient = bench.context.settings
-    bench.context.settings = patient.model_copy(update={"stall_seconds": 1.5})
+    bench.context.settings = patient.model_copy(update={"stall_seconds": 3.0})
     job_id = bench.submit()
     running = bench.start(bench.claim(), "wait")
     trainer = started(bench, job_id)

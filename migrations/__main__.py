@@ -1,0 +1,10 @@
+"""``python -m migrations``: bring the database that the environment names to the schema of this version.
+
+A step of its own in production, before API and workers start; any number may run at once. ``espalier serve`` does the same.
+"""
+
+from jobs.db import upgrade
+from jobs.settings import Settings
+
+if __name__ == "__main__":
+    upgrade(Settings().database_url)

@@ -1,0 +1,28 @@
+"""One random fault schedule on each stack; ``python -m tests.faults`` does as many as one likes."""
+
+import json
+import random
+import subprocess
+import sys
+
+from tests.faults.chaos import Chaos
+from tests.faults.conftest import MakeSite
+from tests.processes import ROOT
+
+
+def test_a_schedule(make_site: MakeSite) -> None:
+    site = make_site(worker_slots=2, max_attempts=50)
+    chaos = Chaos(site, None, random.Random(3))
+    chaos.rage()
+    assert site.settle().all == []
+    assert chaos.done
+
+
+def test_the_program_ends_with_one_json_object() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--runs", "0", "--stack", "embedded"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert {"runs", "faults", "accepted", "lost", "duplicated", "stale_writes", "orphans"} <= told.keys()

@@ -1,0 +1,119 @@
+"""A process dies at every named point, is started again, and nothing is lost, doubled or left behind."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from jobs import artifacts, crash, store
+from jobs.states import Status
+from pruning import crash as trainer_crash
+from tests.faults.conftest import on_embedded
+from tests.faults.site import Point, Site
+from tests.processes import ROOT
+from tests.waiting import until
+from tests.worker.fake_trainer import steady_mask
+
+P = crash.Point
+IN_API = (P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_RUNG, P.WISH_COMMITTED)
+IN_RESCUER = (P.RESCUE_WRITTEN, P.RESCUE_COMMITTED)
+IN_WORKER = tuple(point for point in P if point not in (*IN_API, *IN_RESCUER))
+IN_TRAINER = tuple(trainer_crash.Point)
+ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK, P.FINISH_WRITTEN, P.FINISH_COMMITTED)
+"""Points inside and between transactions: what they leave differs by database."""
+
+
+def mask_of(site: Site, job_id: str) -> bytes:
+    with site.database.read() as session:
+        mask = artifacts.get(session, job_id, "mask.safetensors")
+    return b"".join(artifacts.iterate(site.database, mask.id))
+
+
+def survives(site: Site, point: Point) -> None:
+    """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
+    job_id = site.submit()
+    first = site.worker(point)
+    until(lambda: site.died_at(point), seconds=60, what=f"a death at {point}: {site.logs()}")
+    if isinstance(point, P):
+        assert first.ended() == -9
+        site.lapse()
+        site.worker()
+    job = site.becomes(job_id, Status.SUCCEEDED)
+    found = site.settle()
+    assert found.all == []
+    assert mask_of(site, job_id) == steady_mask()
+    died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_crash.Point.LEAVING)
+    assert job.attempts_spent == died_with_the_job
+
+
+@on_embedded
+@pytest.mark.parametrize("point", [*IN_WORKER, *IN_TRAINER])
+def test_death_of_a_worker_or_trainer(site: Site, point: Point) -> None:
+    survives(site, point)
+
+
+@pytest.mark.parametrize("stack", ["production"], indirect=True)
+@pytest.mark.parametrize("point", ON_BOTH)
+def test_death_of_a_worker_between_two_servers(site: Site, point: Point) -> None:
+    survives(site, point)
+
+
+@on_embedded
+@pytest.mark.parametrize("point", IN_RESCUER)
+def test_death_of_a_rescuer(site: Site, point: Point) -> None:
+    job_id = site.submit()
+    site.worker(P.CLAIM_COMMITTED).ended()
+    site.lapse()
+    assert site.worker(point).ended() == -9
+    assert site.job(job_id).status is (Status.RUNNING if point is P.RESCUE_WRITTEN else Status.QUEUED)
+    site.worker()
+    assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
+    assert site.settle().all == []
+
+
+@pytest.mark.parametrize("point", [P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_RUNG])
+def test_death_of_the_api_while_it_accepts(site: Site, point: Point) -> None:
+    """No answer: the job may be there or not, but then whole; and an accepted one never goes missing."""
+    api = site.api(point)
+    assert site.post() is None
+    assert api.ended() == -9
+    with site.database.read() as session:
+        stored = [job.id for job in store.page(session, limit=10)[0]]
+    assert len(stored) == (0 if point is P.SUBMIT_WRITTEN else 1)
+    site.accepted += stored
+    site.api()
+    assert site.post() is not None
+    site.worker()
+    assert site.settle().all == []
+
+
+@on_embedded
+def test_death_of_the_api_after_a_wish(site: Site) -> None:
+    job_id = site.submit()
+    api = site.api(P.WISH_COMMITTED)
+    assert site.ask("POST", f"/v1/jobs/{job_id}/cancel") is None
+    assert api.ended() == -9
+    assert site.job(job_id).status is Status.CANCELLED
+    site.api()
+    again = site.ask("POST", f"/v1/jobs/{job_id}/cancel")
+    assert again is not None
+    assert again.json()["status"] == "cancelled"
+    assert site.settle().all == []
+
+
+def test_every_point_is_somewhere_and_dies_here() -> None:
+    tested = {*IN_API, *IN_RESCUER, *IN_WORKER}
+    assert tested == set(P)
+    for package, points in ((("jobs", "api", "worker"), P), (("pruning",), trainer_crash.Point)):
+        named = [name for folder in package for file in (ROOT / folder).rglob("*.py") for name in _points(file)]
+        assert {point.name for point in points} == set(named)
+
+
+def _points(file: Path) -> list[str]:
+    """Names given to ``crash.here`` in a file."""
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return [
+        call.args[0].attr
+        for call in calls
+        if ast.unparse(call.func) == "crash.here" and isinstance(call.args[0], ast.Attribute)
+    ]

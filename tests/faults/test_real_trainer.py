@@ -1,0 +1,78 @@
+"""The real trainer dies at every one of its points and ends, resumed, with the very mask of an uninterrupted run."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs import artifacts, crash
+from jobs.states import Status
+from pruning import mask_file
+from pruning.crash import AT, ONCE, Point
+from pruning.sources import Sources
+from pruning.spec import PruningSpec
+from tests.faults.conftest import MakeSite, on_embedded
+from tests.pruning.running import FIELDS, arguments_of, fork, make_sources
+from tests.waiting import until
+
+SPEC = {"checkpoint_every": 4}
+ARTIFACT = Path("artifacts") / "mask.safetensors"
+
+
+def content(file: Path) -> tuple[dict[str, bytes], mask_file.MaskInfo]:
+    """Every bit of the masks, and what is said of them. The files differ in the order of their metadata."""
+    masks, info = mask_file.read(file)
+    return {name: mask.tobytes() for name, mask in masks.items()}, info
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    return make_sources(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """The mask of a run that nobody disturbed."""
+    work = tmp_path_factory.mktemp("undisturbed") / "work"
+    assert fork(arguments_of(work, SPEC, sources), work.parent).finish().code == 0
+    return content(work / ARTIFACT)
+
+
+@pytest.mark.parametrize("point", list(Point))
+def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: Path, point: Point) -> None:
+    work = tmp_path / "work"
+    told = {AT: str(point), ONCE: str(tmp_path / "died")}
+    before = f"import os; os.environ.update({told!r})"
+    dead = fork(arguments_of(work, SPEC, sources), tmp_path / "1", before=before).finish()
+    assert dead.code == -9
+    ended = fork(arguments_of(work, SPEC, sources), tmp_path / "2", before=before).finish()
+    assert ended.code == 0, ended.stderr
+    assert content(work / ARTIFACT) == undisturbed
+    assert not list((work / "checkpoints").glob(".writing-*"))
+    started = next(event for event in ended.events if event.event == "started")
+    kept = point not in (Point.PREPARED, Point.CHECKPOINT_BEGUN, Point.CHECKPOINT_WRITTEN)
+    assert started.resumed_from == (8 if kept and point is not Point.CHECKPOINT_NAMED else 4 if kept else 0)
+
+
+@on_embedded
+def test_a_worker_that_dies_with_a_real_trainer(
+    make_site: MakeSite, sources: Sources, undisturbed: object, tmp_path: Path
+) -> None:
+    """On another host, which shares nothing but the checkpoints, the job is resumed."""
+    site = make_site(
+        models_dir=sources.models_dir, datasets_dir=sources.datasets_dir, hub_enabled=False,
+        checkpoint_dir=tmp_path / "shared",
+    )  # fmt: skip
+    spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
+    job_id = site.submit(spec=spec)
+    site.worker(crash.Point.ARTIFACT_COMMITTED).ended(seconds=120)
+    site.lapse()
+    site.worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
+    job = site.becomes(job_id, Status.SUCCEEDED, seconds=120)
+    with site.database.read() as session:
+        mask = artifacts.get(session, job_id, "mask.safetensors")
+    (tmp_path / "mask").write_bytes(b"".join(artifacts.iterate(site.database, mask.id)))
+    assert content(tmp_path / "mask") == undisturbed
+    assert (job.attempt, job.attempts_spent) == (2, 1)
+    until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")
+    site.worker()  # the first host is back, and clears its own folder away
+    assert site.settle().all == []
