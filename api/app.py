@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from api import errors, openapi
 from api.deps import Services
 from api.middleware import BodyLimit, RequestIds
-from api.routes import artifacts, catalog, events, health, jobs
+from api.routes import artifacts, catalog, events, health, jobs, metrics
 from jobs.db import Database
 from jobs.queue import celery_app
 from jobs.settings import Settings
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     errors.install(app)
-    for routes in (jobs, events, artifacts, catalog, health):
+    for routes in (jobs, events, artifacts, catalog, health, metrics):
         app.include_router(routes.router)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

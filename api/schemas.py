@@ -110,6 +110,8 @@ class Job(BaseModel):
     priority: int
     max_duration: float | None
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
+    pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
+    retried_from: str | None = Field(description="The job that failed or was cancelled and that this one does again")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -131,6 +133,8 @@ class Job(BaseModel):
             priority=row.priority,
             max_duration=row.max_duration,
             cancel_requested_at=row.cancel_requested_at,
+            pause_requested_at=row.pause_requested_at,
+            retried_from=row.retried_from,
             created_at=row.created_at,
             started_at=row.started_at,
             finished_at=row.finished_at,
@@ -188,13 +192,13 @@ class Task(BaseModel):
     """A task known by name, with its defaults."""
 
     name: str
-    available: bool
     kind: str
     dataset: str
     config: str | None
     text: list[str] = Field(description="Columns that are read")
     label: str
     label_words: list[str] = Field(description="Word of each class, in class-id order")
+    labels: list[str] | None = Field(description="Name of each class; null where there are none")
     metrics: list[str] = Field(description="The first one names the result")
     epochs: float
     batch_size: int
@@ -212,7 +216,16 @@ class Method(BaseModel):
     """A way to make masks."""
 
     name: str
-    available: bool
+    summary: str
+    trains: Literal["scores", "weights", "scores and weights", "nothing"] = Field(
+        description="Weights that are trained are stored beside the mask"
+    )
+    sparsity: Literal["asked", "emerges"] = Field(
+        description="Whether the sparsity asked for is the one that is reached"
+    )
+    two_four: bool = Field(description="Whether pattern 2:4 is possible")
+    learning_rate: float = Field(description="Default, of the scores")
+    regularization: float = Field(description="Default λ")
     default: bool
 
 

@@ -69,6 +69,18 @@ class Client:
         """Ask for the end of a job; a running one ends within seconds."""
         return Job.model_validate(self._http.ask("POST", f"/v1/jobs/{_id(job)}/cancel"))
 
+    def pause(self, job: Job | str) -> Job:
+        """Lay a job aside; a running one leaves a checkpoint and is paused within seconds."""
+        return Job.model_validate(self._http.ask("POST", f"/v1/jobs/{_id(job)}/pause"))
+
+    def resume(self, job: Job | str) -> Job:
+        """Queue a paused job again; it goes on from its checkpoint."""
+        return Job.model_validate(self._http.ask("POST", f"/v1/jobs/{_id(job)}/resume"))
+
+    def retry(self, job: Job | str) -> Job:
+        """A new job that does a failed or cancelled one again."""
+        return Job.model_validate(self._http.ask("POST", f"/v1/jobs/{_id(job)}/retry"))
+
     def events(self, job: Job | str, after: int = 0) -> Iterator[Event]:
         """What has happened to the job so far, from the event after number ``after`` on."""
         more = True

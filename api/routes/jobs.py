@@ -1,4 +1,4 @@
-"""Jobs: submit, list, look, cancel, delete. A write commits at the end of its block; what follows is already true."""
+"""Jobs: submit, list, look, steer, delete. A write commits at the end of its block; what follows is already true."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from api import admission, schemas
 from api.deps import JobId, Served
 from api.problems import declared
-from jobs import artifacts, models, queue, store
+from jobs import artifacts, crash, models, queue, store
 from jobs.states import Status
 from pruning.spec import Method
 
@@ -38,9 +38,8 @@ def create_job(request: schemas.JobRequest, served: Served, response: Response) 
             max_duration=request.max_duration,
         )
         shown = schemas.Job.of(job, artifacts=[])
-    queue.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
-    response.headers["Location"] = f"/v1/jobs/{shown.id}"
-    return shown
+        crash.here(crash.Point.SUBMIT_WRITTEN)
+    return _accepted(shown, served, response)
 
 
 @router.get("", operation_id="listJobs", responses=declared(422), summary="List jobs, newest first")
@@ -74,7 +73,44 @@ def get_job(job_id: JobId, served: Served) -> schemas.Job:
 def cancel_job(job_id: JobId, served: Served) -> schemas.Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with served.database.write() as session:
-        return _shown(session, store.request_cancel(session, job_id))
+        shown = _shown(session, store.request_cancel(session, job_id))
+    crash.here(crash.Point.WISH_COMMITTED)
+    return shown
+
+
+@router.post("/{job_id}/pause", operation_id="pauseJob", responses=declared(404, 409), summary="Pause a job")
+def pause_job(job_id: JobId, served: Served) -> schemas.Job:
+    """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
+    with served.database.write() as session:
+        shown = _shown(session, store.request_pause(session, job_id))
+    crash.here(crash.Point.WISH_COMMITTED)
+    return shown
+
+
+@router.post("/{job_id}/resume", operation_id="resumeJob", responses=declared(404, 409), summary="Resume a paused job")
+def resume_job(job_id: JobId, served: Served) -> schemas.Job:
+    """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
+    with served.database.write() as session:
+        shown = _shown(session, store.resume(session, job_id))
+    crash.here(crash.Point.WISH_COMMITTED)
+    if shown.status is Status.QUEUED:
+        queue.ring(served.celery)
+    return shown
+
+
+@router.post(
+    "/{job_id}/retry",
+    operation_id="retryJob",
+    status_code=202,
+    responses=declared(404, 409) | _LOCATION,
+    summary="Do a failed or cancelled job again",
+)
+def retry_job(job_id: JobId, served: Served, response: Response) -> schemas.Job:
+    """Answers with a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
+    with served.database.write() as session:
+        shown = _shown(session, store.retry(session, job_id))
+        crash.here(crash.Point.SUBMIT_WRITTEN)
+    return _accepted(shown, served, response)
 
 
 @router.delete(
@@ -88,6 +124,15 @@ def delete_job(job_id: JobId, served: Served) -> None:
     """With its events, metrics and artifacts. 409 while it is not finished: cancel it first."""
     with served.database.write() as session:
         store.delete(session, job_id)
+
+
+def _accepted(shown: schemas.Job, served: Served, response: Response) -> schemas.Job:
+    """The answer for a job that is stored, once somebody was told of it."""
+    crash.here(crash.Point.SUBMIT_COMMITTED)
+    queue.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
+    crash.here(crash.Point.SUBMIT_RUNG)
+    response.headers["Location"] = f"/v1/jobs/{shown.id}"
+    return shown
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:

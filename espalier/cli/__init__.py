@@ -23,6 +23,9 @@ app.command()(run.run)
 app.command()(run.watch)
 app.command("jobs")(jobs.list_jobs)
 app.command()(jobs.cancel)
+app.command()(jobs.pause)
+app.command()(jobs.resume)
+app.command()(jobs.retry)
 app.command()(jobs.download)
 
 

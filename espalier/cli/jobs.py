@@ -1,4 +1,4 @@
-"""``espalier jobs``, ``cancel`` and ``download``: what exists, the end of it, the fruit of it."""
+"""``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``download``: what exists, its end, its fruit."""
 
 import sys
 from datetime import datetime
@@ -58,7 +58,52 @@ def cancel(
     """
     with options.client(url, api_key) as client:
         cancelled = client.cancel(job)
-    print(job_json(cancelled) if as_json else f"{cancelled.id} {_wish(cancelled)}")
+    print(job_json(cancelled) if as_json else f"{cancelled.id} {_wish(cancelled, 'cancelled')}")
+
+
+def pause(
+    job: options.JobId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Pause a job; one that is running leaves a checkpoint and its device within seconds.
+
+    Example: espalier pause job_01jd3
+    """
+    with options.client(url, api_key) as client:
+        paused = client.pause(job)
+    print(job_json(paused) if as_json else f"{paused.id} {_wish(paused, 'paused')}")
+
+
+def resume(
+    job: options.JobId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Queue a paused job again; it goes on from its checkpoint.
+
+    Example: espalier resume job_01jd3
+    """
+    with options.client(url, api_key) as client:
+        resumed = client.resume(job)
+    print(job_json(resumed) if as_json else f"{resumed.id} {resumed.status}")
+
+
+def retry(
+    job: options.JobId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Submit a failed or cancelled job again and print the new job's id.
+
+    Example: espalier retry job_01jd3
+    """
+    with options.client(url, api_key) as client:
+        again = client.retry(job)
+    print(job_json(again) if as_json else again.id)
 
 
 def download(
@@ -80,8 +125,8 @@ def download(
     print(path)
 
 
-def _wish(job: "Job") -> str:
-    return job.status if job.ended else f"is {job.status} and will be cancelled in a moment"
+def _wish(job: "Job", wanted: str) -> str:
+    return job.status if job.status != "running" else f"is running and will be {wanted} in a moment"
 
 
 def _row(job: "Job") -> list[str]:

@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 from api.schemas import JobRequest
 
 OPERATIONS = {
-    "createJob", "listJobs", "getJob", "cancelJob", "deleteJob", "listEvents", "listMetrics", "getLog", "listArtifacts",
-    "downloadArtifact", "headArtifact", "listTasks", "listMethods", "livez", "readyz",
+    "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob", "listEvents", "listMetrics",
+    "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listTasks", "listMethods", "livez", "readyz", "metrics",
 }  # fmt: skip
 
 

@@ -27,7 +27,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["serve", "submit", "run", "watch", "jobs", "cancel", "download"])
+@pytest.mark.parametrize(
+    "command", ["serve", "submit", "run", "watch", "jobs", "cancel", "pause", "resume", "retry", "download"]
+)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = espalier(command, "--help")
     assert done.returncode == 0

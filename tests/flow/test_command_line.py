@@ -99,3 +99,17 @@ def test_a_request_that_is_refused(service: Service) -> None:
     assert done.returncode == 2
     assert "no-such-task" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_pause_resume_and_retry(service: Service) -> None:
+    with service.worker("wait"), Client(service.url) as client:
+        job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
+        until(lambda: client.get(job_id).status == "running", what="the start")
+        assert "will be paused in a moment" in service.espalier("pause", job_id).stdout
+        until(lambda: client.get(job_id).status == "paused", what="the pause")
+        assert service.espalier("resume", job_id).stdout.split() == [job_id, "queued"]
+        until(lambda: client.get(job_id).attempt == 2, what="the second run")
+        client.cancel(job_id)
+        client.wait(job_id, timeout=20)
+        again = service.espalier("retry", job_id).stdout.strip()
+        assert client.get(again).model_extra == {**(client.get(again).model_extra or {}), "retried_from": job_id}

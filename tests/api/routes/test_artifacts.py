@@ -148,7 +148,7 @@ def test_an_incomplete_file_is_not_there(client: TestClient, url: str, database:
 
 
 def test_a_custom_tasks_name_is_made_fit_for_a_file(client: TestClient, jobs: Jobs) -> None:
-    task = {"dataset": "org/my.set", "text": ["t"], "label_words": ["a"]}
+    task = {"dataset": "org/my.set", "text": ["t"], "label_words": ["a", "b"]}
     job_id = jobs.running(task=task)
     jobs.artifact(job_id, b"x")
     answer = client.get(f"/v1/jobs/{job_id}/artifacts/mask.safetensors")

@@ -114,7 +114,7 @@ def test_pages_neither_repeat_nor_skip(client: TestClient, jobs: Jobs) -> None:
 def test_filters(client: TestClient, jobs: Jobs) -> None:
     running = jobs.running(task="mrpc", method="smp-l")
     queued = jobs.queued(model="org/other")
-    custom = jobs.queued(task={"dataset": "d", "text": ["t"], "label_words": ["a"]})
+    custom = jobs.queued(task={"dataset": "d", "text": ["t"], "label_words": ["a", "b"]})
 
     def found(**query: str) -> set[str]:
         return {job["id"] for job in client.get("/v1/jobs", params=query).json()["data"]}

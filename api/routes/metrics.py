@@ -1,0 +1,70 @@
+"""``/metrics`` for Prometheus, read from the database at each scrape: it does not matter which API process is asked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api.deps import Served
+from api.problems import declared
+from jobs import statistics
+from jobs.statistics import DURATION_BUCKETS, Statistics
+
+router = APIRouter(tags=["health"])
+_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    response_class=Response,
+    responses=declared() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="Numbers for Prometheus",
+)
+def metrics(served: Served) -> Response:
+    """Queue, runs, workers and durations of the whole service; no label names a job."""
+    with served.database.read() as session:
+        found = statistics.collect(session, worker_seen_seconds=served.settings.worker_seen_seconds)
+    registry = CollectorRegistry()
+    registry.register(_Collected(found))
+    return Response(generate_latest(registry), media_type=_MEDIA_TYPE)
+
+
+@dataclass(eq=False)
+class _Collected(Collector):
+    found: Statistics
+
+    def collect(self) -> Iterator[Metric]:
+        found = self.found
+        jobs = GaugeMetricFamily("espalier_jobs", "Jobs that are stored, by state", labels=["status"])
+        for status, count in found.jobs.items():
+            jobs.add_metric([status], count)
+        yield jobs
+        yield GaugeMetricFamily(
+            "espalier_oldest_queued_seconds",
+            "How long the longest waiting job could have run",
+            found.oldest_queued_seconds,
+        )
+        yield GaugeMetricFamily("espalier_workers", "Workers heard of lately", found.workers)
+        yield GaugeMetricFamily("espalier_worker_slots", "Jobs that these workers run at a time", found.slots)
+        yield CounterMetricFamily("espalier_runs", "Runs begun", found.runs)
+        yield CounterMetricFamily(
+            "espalier_runs_failed", "Runs lost, or failed for an outside reason", found.runs_failed
+        )
+        yield CounterMetricFamily("espalier_lease_expiries", "Runs lost with their worker", found.lease_expiries)
+        yield CounterMetricFamily("espalier_run_seconds", "Time that all runs took", found.run_seconds)
+        yield CounterMetricFamily("espalier_gpu_seconds", "The same on GPUs, times their number", found.gpu_seconds)
+        durations = HistogramMetricFamily(
+            "espalier_job_duration_seconds", "From submission to the end", labels=["status"]
+        )
+        for status, took in found.durations.items():
+            bounds = [
+                *zip(map(str, DURATION_BUCKETS), map(float, took.buckets), strict=True),
+                ("+Inf", float(took.count)),
+            ]
+            durations.add_metric([status], bounds, took.total)
+        yield durations

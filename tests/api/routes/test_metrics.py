@@ -1,0 +1,61 @@
+"""The numbers for Prometheus are those of the tables."""
+
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
+
+from jobs import claims
+from jobs.clock import now_sql
+from jobs.db import Database
+from jobs.models import Job
+from jobs.rescue import rescue
+from tests.api.conftest import Jobs
+
+
+def scrape(client: TestClient) -> dict[tuple[str, str], float]:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    found = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            assert set(sample.labels) <= {"status", "le"}
+            labels = ",".join(sample.labels[name] for name in ("status", "le") if name in sample.labels)
+            found[sample.name, labels] = sample.value
+    return found
+
+
+def test_an_empty_service(client: TestClient) -> None:
+    found = scrape(client)
+    assert found["espalier_jobs", "queued"] == found["espalier_workers", ""] == 0
+    assert found["espalier_oldest_queued_seconds", ""] == found["espalier_runs_total", ""] == 0
+
+
+def test_what_is_counted(client: TestClient, jobs: Jobs, database: Database) -> None:
+    jobs.worker()
+    jobs.succeeded()
+    lost = jobs.running()
+    with database.write() as session:
+        claims.set_progress(session, lost, 1, device="cuda:0")
+        session.execute(
+            update(Job).where(Job.id == lost).values(claimed_at=now_sql(-100), lease_expires_at=now_sql(-1))
+        )  # fmt: skip
+        rescue(session, max_attempts=3, retry_delay_seconds=0)
+        session.execute(update(Job).where(Job.id == lost).values(not_before=now_sql(-50)))
+    found = scrape(client)
+    assert (found["espalier_jobs", "queued"], found["espalier_jobs", "succeeded"]) == (1, 1)
+    assert (found["espalier_workers", ""], found["espalier_worker_slots", ""]) == (1, 1)
+    assert (found["espalier_runs_total", ""], found["espalier_runs_failed_total", ""]) == (2, 1)
+    assert found["espalier_lease_expiries_total", ""] == 1
+    assert 50 <= found["espalier_oldest_queued_seconds", ""] < 80
+    assert 100 <= found["espalier_gpu_seconds_total", ""] <= found["espalier_run_seconds_total", ""] < 130
+    ended = "espalier_job_duration_seconds"
+    assert found[f"{ended}_count", "succeeded"] == found[f"{ended}_bucket", "succeeded,30.0"] == 1
+    assert 0 <= found[f"{ended}_sum", "succeeded"] < 30
+
+
+def test_a_run_under_way_counts_so_far(client: TestClient, jobs: Jobs, database: Database) -> None:
+    job_id = jobs.running()
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(claimed_at=now_sql(-40)))
+    assert 40 <= scrape(client)["espalier_run_seconds_total", ""] < 70
