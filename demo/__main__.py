@@ -106,9 +106,9 @@ def _service(folder: Path, plan: Plan) -> Iterator[str]:
 
 def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     """Put the mask on the untouched base model and predict again: every prediction must be the trainer's."""
-    from espalier import load_pruned
     from transformers.utils import logging
 
+    from espalier import load_pruned
     from pruning.apply import evaluate_mask
     from pruning.sources import Sources
 

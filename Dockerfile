@@ -1,0 +1,49 @@
+# Two images from one file: docker build --target api, docker build --target worker.
+# The API has no torch; the worker has the CUDA build, which also runs where there is no GPU.
+
+FROM python:3.11-slim AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/venv/bin:$PATH
+WORKDIR /app
+# named volumes take over the owner of the folder they are mounted on
+RUN groupadd --gid 10001 espalier \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin espalier \
+    && install --directory --owner espalier --group espalier /data /checkpoints /cache
+
+FROM base AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /venv
+# the requirements first and the code last: a change of code does not download torch again
+COPY pyproject.toml requirements.lock ./
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+    > /tmp/api.txt \
+    && pip install --constraint requirements.lock --requirement /tmp/api.txt
+
+FROM build AS build-worker
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['train'], sep='\n')" \
+    > /tmp/train.txt \
+    && pip install --constraint requirements.lock --requirement /tmp/train.txt
+COPY . .
+RUN pip install --no-deps .
+
+FROM build AS build-api
+COPY . .
+RUN pip install --no-deps .
+
+FROM base AS api
+COPY --from=build-api /venv /venv
+USER 10001:10001
+EXPOSE 8000
+# beyond loopback only inside the container's own network; what is published is decided by whoever runs it
+CMD ["uvicorn", "--factory", "api.app:create_app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
+     "--timeout-graceful-shutdown", "10"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+
+FROM base AS worker
+COPY --from=build-worker /venv /venv
+ENV ESPALIER_DATA_DIR=/data ESPALIER_CHECKPOINT_DIR=/checkpoints HF_HOME=/cache HOME=/tmp
+USER 10001:10001
+STOPSIGNAL SIGTERM
+CMD ["celery", "--quiet", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "INFO", \
+     "--without-gossip", "--without-mingle", "--without-heartbeat"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "worker.health"]

@@ -1,0 +1,102 @@
+"""The compose file is valid and keeps its promises: nobody is root, nobody can write to the image, one port is published.
+
+``compose_spec.json`` is the Compose Specification's schema (Apache License 2.0) as docker-compose 1.29.2 ships it.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from jobs.settings import Settings
+from tests.processes import ROOT
+
+SCHEMA = json.loads(Path(__file__).with_name("compose_spec.json").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+WORKERS = ("worker", "worker-cpu")
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def seconds(text: str) -> float:
+    return float(text.removesuffix("s"))
+
+
+def test_it_follows_the_specification() -> None:
+    jsonschema_rs.validate(SCHEMA, COMPOSE)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert "inside" in service["networks"]
+    if name != "migrate":
+        assert service["healthcheck"]["test"]
+        assert service["stop_grace_period"]
+    image_user = "USER 10001:10001" in DOCKERFILE if "build" in service else service["user"].split(":")[0] != "0"
+    assert image_user
+
+
+def test_only_the_api_is_published_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert list(published) == ["api"]
+    assert all(port.startswith("127.0.0.1:") for port in published["api"])
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    for name in ("postgres", "redis"):
+        assert SERVICES[name]["networks"] == ["inside"]
+
+
+def test_migrations_come_first() -> None:
+    assert SERVICES["migrate"]["restart"] == "no"
+    for name in ("api", *WORKERS):
+        assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    assert "redis" not in SERVICES["api"]["depends_on"]
+
+
+def test_one_worker_has_a_gpu_and_one_needs_none() -> None:
+    (device,) = SERVICES["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert "deploy" not in SERVICES["worker-cpu"]
+    assert (SERVICES["worker"]["profiles"], SERVICES["worker-cpu"]["profiles"]) == (["gpu"], ["cpu"])
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_has_time_to_hand_its_jobs_back(name: str) -> None:
+    grace = float(SERVICES[name]["environment"]["ESPALIER_TERM_GRACE_SECONDS"])
+    assert seconds(SERVICES[name]["stop_grace_period"]) >= grace + 15
+
+
+def test_redis_keeps_its_queue() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+
+
+def test_no_password_has_a_default() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    uses = re.findall(r"\$\{(\w*PASSWORD\w*)([^}]*)\}", text)
+    assert {name for name, _ in uses} == {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+    assert all(rest.startswith(":?") for _, rest in uses)
+
+
+def test_every_setting_exists() -> None:
+    names = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    names |= set(re.findall(r"(ESPALIER_\w+)=", DOCKERFILE))
+    known = {f"ESPALIER_{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in names if name.startswith("ESPALIER_")} <= known
+
+
+def test_targets_and_copied_folders_exist() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
+    assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} == {"api", "worker"}
+    assert {"api", "worker"} <= targets
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert all((ROOT / name).exists() for name in kept)
