@@ -25,19 +25,10 @@ from pruning.tasks import Task
 class PrunedModel:
     """A base model with a mask applied, its head and tokenizer; weights outside the mask are zero."""
 
-    def __init__(
-        self, loaded: Loaded, masks: mask_file.Masks, info: mask_file.MaskInfo, weights: Path | None = None
-    ) -> None:
-        """``weights`` is the file of a method that trained weights.
-
-        Raises Permanent (``base_mismatch``) if the mask was not trained for exactly these weights.
-        """
+    def __init__(self, loaded: Loaded, info: mask_file.MaskInfo) -> None:
+        """``loaded`` is a base that carries the mask already; see :func:`load_pruned`."""
         self.info = info
         self.tokenizer: Any = loaded.tokenizer
-        _require_same_base(loaded, info)
-        apply_masks(loaded.model, masks)
-        if info.weights_sha256 is not None:
-            _apply_changes(loaded.model, masks, info, weights)
         self.head = make_head(loaded, list(info.label_ids), list(info.columns), info.head).eval()
 
     @property
@@ -83,11 +74,24 @@ def load_pruned(
     sources: Sources | None = None,
     weights: str | Path | None = None,
 ) -> PrunedModel:
-    """Read a mask in either form, find its base model, check that the weights are the ones it was trained for, apply it.
+    """A ready model from a mask in either form. The arguments and what is raised are those of :func:`masked_base`."""
+    loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
+    return PrunedModel(loaded, info)
+
+
+def masked_base(
+    mask: str | Path,
+    *,
+    model: str | Path | None = None,
+    sources: Sources | None = None,
+    weights: str | Path | None = None,
+) -> tuple[Loaded, mask_file.MaskInfo]:
+    """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
     ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
-    ``weights.safetensors`` beside the mask. Raises Permanent or Temporary.
+    ``weights.safetensors`` beside the mask. Raises Permanent (``mask_invalid``, ``base_mismatch``, ``weights_missing``, …)
+    or Temporary.
     """
     path = Path(mask)
     masks, info = compact_file.read_either(path)
@@ -95,8 +99,13 @@ def load_pruned(
     located = (
         locate(info.base_model, info.base_revision, sources or Sources()) if folder is None else Located(folder, None)
     )
-    beside = Path(weights) if weights is not None else path.parent / changes.WEIGHTS
-    return PrunedModel(load(located, info.label_words, info.head), masks, info, beside)
+    loaded = load(located, info.label_words, info.head)
+    _require_same_base(loaded, info)
+    apply_masks(loaded.model, masks)
+    if info.weights_sha256 is not None:
+        beside = Path(weights) if weights is not None else path.parent / changes.WEIGHTS
+        _apply_changes(loaded.model, masks, info, beside)
+    return loaded, info
 
 
 @torch.no_grad()
