@@ -1,7 +1,7 @@
 """``mask.espalier``: the same masks and metadata as ``mask.safetensors``, entropy-coded for storage and transfer.
 
 ``docs/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, looks at every
-length before it allocates, and at last compares a digest of what it decoded. Torch-free.
+length before it allocates, and at last compares a digest of what it read and decoded. Torch-free.
 """
 
 import hashlib
@@ -41,7 +41,8 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
     ordered = [np.ascontiguousarray(masks[name]) for name in sorted(masks)]
     metadata = json.dumps(info.model_dump(mode="json"), separators=(",", ":")).encode()
     coded = matrices.encode(ordered)
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as target:
+        file = _Sink(target)
         file.write(MAGIC + struct.pack("<II", 1, len(metadata)) + metadata)
         file.write(bytes(coded.codecs) + bytes(coded.bases))
         for frequencies in (coded.row_frequencies, coded.column_frequencies):
@@ -50,12 +51,12 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
             _write_stream(file, stream)
         for packed in coded.raw:
             file.write(packed.data)
-        file.write(_digest(metadata, ordered))
+        file.write(_with_bits(file.digest, ordered))
 
 
 def read_info(path: Path) -> MaskInfo:
     """The metadata alone, without the bits and so without their digest. Raises Permanent (``mask_invalid``)."""
-    return _read(path, lambda source: _metadata(source)[1])
+    return _read(path, _metadata)
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
@@ -77,11 +78,24 @@ def read_either(path: Path) -> tuple[Masks, MaskInfo]:
     return read(path) if is_compact(path) else mask_file.read(path)
 
 
-class _Source:
-    """A file that is read strictly: never past its end, never more than asked for."""
+class _Sink:
+    """A file, and the digest of what was written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes | memoryview) -> None:
+        self._file.write(content)
+        self.digest.update(content)
+
+
+class _Source:
+    """A file that is read strictly: never past its end, never more than asked for; and the digest of what was read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
         self.left = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
@@ -91,6 +105,7 @@ class _Source:
         taken = self._file.read(size)
         if len(taken) != size:
             raise Damaged("it got shorter while it was read")
+        self.digest.update(taken)
         return taken
 
     def numbers(self, layout: str) -> tuple[int, ...]:
@@ -105,7 +120,7 @@ def _read(path: Path, parse: Callable[[_Source], Result]) -> Result:
         raise invalid(path, str(fault)) from fault
 
 
-def _metadata(source: _Source) -> tuple[bytes, MaskInfo]:
+def _metadata(source: _Source) -> MaskInfo:
     if source.left < len(MAGIC) or source.take(len(MAGIC)) != MAGIC:
         raise Damaged("it does not begin as one")
     version, size = source.numbers("<II")
@@ -124,22 +139,23 @@ def _metadata(source: _Source) -> tuple[bytes, MaskInfo]:
     weights = sum(rows * columns for rows, columns in info.shapes.values())
     if len(info.shapes) > MAX_MATRICES or lines > MAX_LINES or weights > MAX_WEIGHTS:
         raise Damaged("it claims more matrices, rows and columns, or weights than this format allows")
-    return text, info
+    return info
 
 
 def _masks(source: _Source) -> tuple[Masks, MaskInfo]:
-    text, info = _metadata(source)
+    info = _metadata(source)
     names = sorted(info.shapes)
     shapes = [info.shapes[name] for name in names]
     coded = _coded(source, shapes)
-    digest = source.take(hashlib.sha256().digest_size)
+    before = source.digest.copy()
+    digest = source.take(before.digest_size)
     if source.left:
         raise Damaged(f"there are {source.left} bytes behind its end")
     masks = dict(zip(names, matrices.decode(coded, shapes), strict=True))
     for name, mask in masks.items():
         if np.count_nonzero(mask) != info.kept[name]:
             raise Damaged(f"the ones of {name} are not the {info.kept[name]} of its metadata")
-    if _digest(text, masks.values()) != digest:
+    if _with_bits(before, masks.values()) != digest:
         raise Damaged("its digest is not that of its content")
     return masks, info
 
@@ -181,7 +197,7 @@ def _read_table(source: _Source) -> npt.NDArray[np.uint32]:
     return frequencies
 
 
-def _write_stream(file: BinaryIO, stream: Stream) -> None:
+def _write_stream(file: _Sink, stream: Stream) -> None:
     file.write(struct.pack("<HI", len(stream.states), len(stream.words)))
     file.write(stream.states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :_STATE_BYTES].tobytes())
     file.write(stream.words.astype("<u2").tobytes())
@@ -195,8 +211,9 @@ def _read_stream(source: _Source) -> Stream:
     return Stream(states.view("<u8").reshape(-1).astype(np.uint64), coded)
 
 
-def _digest(metadata: bytes, masks: Iterable[npt.NDArray[np.bool_]]) -> bytes:
-    digest = hashlib.sha256(metadata)
+def _with_bits(before: "hashlib._Hash", masks: Iterable[npt.NDArray[np.bool_]]) -> bytes:
+    """The digest that ends a file: of every byte before it, which a flipped bit anywhere changes, and then of the bits
+    that come out, which a decoder that errs changes."""
     for mask in masks:
-        digest.update(np.packbits(mask.reshape(-1)).data)
-    return digest.digest()
+        before.update(np.packbits(mask.reshape(-1)).data)
+    return before.digest()

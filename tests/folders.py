@@ -11,10 +11,17 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 HEAD_TENSORS = {
+    "albert": "predictions.dense.weight",
     "bert": "cls.predictions.transform.dense.weight",
-    "roberta": "lm_head.dense.weight",
+    "deberta-v2": "cls.predictions.transform.dense.weight",
     "distilbert": "vocab_transform.weight",
     "electra": "generator_predictions.dense.weight",
+    "llama": "lm_head.weight",
+    "modernbert": "head.dense.weight",
+    "mpnet": "lm_head.dense.weight",
+    "qwen2": "lm_head.weight",
+    "qwen3": "lm_head.weight",
+    "roberta": "lm_head.dense.weight",
 }
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "terrible", "great", "un", "##related", "maybe")
 

@@ -39,8 +39,7 @@ def read(content: bytes) -> tuple[dict[str, list[list[int]]], dict[str, Any]]:
     cursor = Cursor(content)
     assert cursor.take(8) == bytes.fromhex("89 45 53 50 4D 0D 0A 1A")
     assert cursor.number(4) == 1
-    text = cursor.take(cursor.number(4))
-    about = json.loads(text)
+    about = json.loads(cursor.take(cursor.number(4)))
     names = sorted(about["shapes"])
     shapes = [about["shapes"][name] for name in names]
     codecs = [cursor.number(1) for _ in names]
@@ -66,7 +65,8 @@ def read(content: bytes) -> tuple[dict[str, list[list[int]]], dict[str, Any]]:
                 for i, column in enumerate(group):
                     mask[row][column] = byte >> (7 - i) & 1
         masks[name] = mask
-    assert cursor.take(32) == hashlib.sha256(text + b"".join(pack(mask) for mask in masks.values())).digest()
+    before = content[: cursor.at]
+    assert cursor.take(32) == hashlib.sha256(before + b"".join(pack(mask) for mask in masks.values())).digest()
     assert cursor.at == len(content)
     return masks, about
 

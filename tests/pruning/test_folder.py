@@ -25,11 +25,17 @@ def test_a_complete_folder_of_each_type_passes(tmp_path: Path, model_type: str) 
     check_folder(make_model(tmp_path / "m", model_type=model_type), GOOD, "label-words")
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("model_type", [name for name, shape in MODEL_TYPES.items() if not shape.decoder_only])
 def test_a_missing_head_is_found_in_the_header(tmp_path: Path, model_type: str) -> None:
     found = refusal(make_model(tmp_path / "m", model_type=model_type, head=False))
     assert (found.code, found.param) == ("model_head_missing", "model")
     assert MODEL_TYPES[model_type].transform in str(found)
+
+
+def test_an_untied_decoder_only_model_must_have_its_output_embedding(tmp_path: Path) -> None:
+    untied = {"tie_word_embeddings": False}
+    found = refusal(make_model(tmp_path / "m", model_type="llama", head=False, config=untied))
+    assert (found.code, found.param) == ("model_head_missing", "model")
 
 
 def test_a_head_is_not_needed_by_other_heads(tmp_path: Path) -> None:
