@@ -8,7 +8,6 @@ import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -18,12 +17,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 
-from jobs.clock import now_sql
 from jobs.settings import with_driver
 
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
@@ -70,11 +68,6 @@ class Database:
     def dispose(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
-
-
-def db_now(session: Session) -> datetime:
-    """The database's clock."""
-    return session.execute(select(now_sql())).scalar_one()
 
 
 def upgrade(url: str, revision: str = "head") -> None:

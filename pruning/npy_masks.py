@@ -26,19 +26,6 @@ _HEADER = re.compile(
 _MAX_HEADER = 1024
 
 
-def bert_shapes(layers: int, hidden: int, intermediate: int, prefix: str = "bert") -> dict[str, tuple[int, int]]:
-    """Module path → (out, in) of the matrices that the reference masks in a BERT of these sizes."""
-    within = {
-        "attention.self.query": (hidden, hidden),
-        "attention.self.key": (hidden, hidden),
-        "attention.self.value": (hidden, hidden),
-        "attention.output.dense": (hidden, hidden),
-        "intermediate.dense": (intermediate, hidden),
-        "output.dense": (hidden, intermediate),
-    }
-    return {f"{prefix}.encoder.layer.{i}.{name}": shape for i in range(layers) for name, shape in within.items()}
-
-
 def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
     """Masks by module path, from a file of the reference and the shapes of the model it was made for.
 

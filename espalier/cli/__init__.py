@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from espalier.cli import apply, jobs, run, serve, submit
+from espalier.cli import apply, convert, jobs, run, serve, submit
 from espalier.cli.output import fail
 from espalier.errors import ApiError, EspalierError, JobNotSucceeded, Unreachable
 
@@ -28,6 +28,7 @@ app.command()(jobs.resume)
 app.command()(jobs.retry)
 app.command()(jobs.download)
 app.command()(apply.apply)
+app.command()(convert.convert)
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "submit", "run", "watch", "jobs", "cancel", "pause", "resume", "retry", "download"]
+    "command",
+    ["serve", "submit", "run", "watch", "jobs", "cancel", "pause", "resume", "retry", "download", "apply", "convert"],
 )
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     done = espalier(command, "--help")

@@ -1,10 +1,12 @@
 """Jobs in the states that the tests of this folder start from."""
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from jobs import artifacts, claims, store
 from jobs.clock import now_sql
@@ -99,3 +101,8 @@ def told(database: Database, job_id: str) -> list[tuple[str, dict[str, Any]]]:
         events = store.events(session, job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     return [(event.type, event.data) for event in events]
+
+
+def db_now(session: Session) -> datetime:
+    """The database's clock."""
+    return session.execute(select(now_sql())).scalar_one()

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from jobs import claims, store
 from jobs.clock import now_sql
-from jobs.db import Database, db_now
+from jobs.db import Database
 from jobs.errors import ArtifactNotFound, LeaseLost
 from jobs.models import Job
 from jobs.rescue import rescue
 from jobs.states import Status
 from tests.jobs import making
+from tests.jobs.making import db_now
 
 
 def test_a_claim_gives_a_lease_and_a_new_attempt(database: Database) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy.exc import StatementError
 
 from jobs import store
 from jobs.clock import UtcDateTime, now_sql
-from jobs.db import Database, db_now, is_current
+from jobs.db import Database, is_current
 from tests.jobs import making
+from tests.jobs.making import db_now
 
 
 def test_write_commits_at_the_end_and_rolls_back_on_an_exception(database: Database) -> None:

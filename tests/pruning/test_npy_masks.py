@@ -20,6 +20,19 @@ golden = pytest.mark.skipif(
 SHAPES = {"l.2.a": (3, 5), "l.10.a": (7, 3), "l.10.b": (1, 1)}
 
 
+def bert_shapes(layers: int, hidden: int, intermediate: int, prefix: str = "bert") -> dict[str, tuple[int, int]]:
+    """Module path → (out, in) of the matrices that the reference masks in a BERT of these sizes."""
+    within = {
+        "attention.self.query": (hidden, hidden),
+        "attention.self.key": (hidden, hidden),
+        "attention.self.value": (hidden, hidden),
+        "attention.output.dense": (hidden, hidden),
+        "intermediate.dense": (intermediate, hidden),
+        "output.dense": (hidden, intermediate),
+    }
+    return {f"{prefix}.encoder.layer.{i}.{name}": shape for i in range(layers) for name, shape in within.items()}
+
+
 def masks_of() -> Masks:
     random = np.random.default_rng(0)
     return {name: random.random(shape) < 0.4 for name, shape in SHAPES.items()}
@@ -35,7 +48,7 @@ def refusal(path: Path) -> str:
 @golden
 @pytest.mark.parametrize("name", ["mnli_0.10", "mnli_0.10_mag"])
 def test_files_of_the_reference_have_the_counts_it_says_and_are_written_the_same(name: str, tmp_path: Path) -> None:
-    shapes = npy_masks.bert_shapes(layers=12, hidden=64, intermediate=128)
+    shapes = bert_shapes(layers=12, hidden=64, intermediate=128)
     masks = npy_masks.read(GOLDEN / f"{name}.npy", shapes)
     counts = json.loads((GOLDEN / "counts.json").read_text())[name]
     assert {f"{matrix}.weight": int(mask.sum()) for matrix, mask in masks.items()} == counts
@@ -50,13 +63,13 @@ def test_a_mask_of_the_reference_has_the_ones_of_its_scores() -> None:
     random = np.random.RandomState(99)
     offset = 0.5 * random.standard_normal()
     scores = (offset + 0.3 * random.standard_normal((64, 64))).astype(np.float32)
-    masks = npy_masks.read(GOLDEN / "mnli_0.10.npy", npy_masks.bert_shapes(12, 64, 128))
+    masks = npy_masks.read(GOLDEN / "mnli_0.10.npy", bert_shapes(12, 64, 128))
     kept = masks["bert.encoder.layer.0.attention.self.query"]
     assert scores[kept].min() > scores[~kept].max()
 
 
 def test_a_bert_base_mask_is_as_large_as_the_reference_says() -> None:
-    shapes = npy_masks.bert_shapes(12, 768, 3072)
+    shapes = bert_shapes(12, 768, 3072)
     assert sum(rows * columns for rows, columns in shapes.values()) == 84_934_656
     assert next(iter(shapes)) == "bert.encoder.layer.0.attention.self.query"
 
