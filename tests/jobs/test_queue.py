@@ -15,6 +15,7 @@ import pytest
 import redis
 from celery import Celery
 from celery.app.defaults import SETTING_KEYS
+from redis import Redis
 
 from jobs.queue import QUEUE, WORK_TASK, celery_app, ring
 from jobs.settings import Settings
@@ -138,6 +139,8 @@ def test_a_worker_hears_every_ring(broker: str, tmp_path: Path, request: pytest.
             assert ring(app) is True
             until(partial(hears, count), what=f"ring {count}")
         if server:  # a broker that comes back empty is heard again
+            with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it got ring 2
+                until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
             server.kill()
             server.start()
             assert ring(app) is True
