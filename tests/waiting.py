@@ -9,7 +9,7 @@ T = TypeVar("T")
 _PAUSE = 0.02
 
 
-def until(condition: Callable[[], T], *, seconds: float = 20, what: str = "the condition") -> T:
+def until(condition: Callable[[], T], *, seconds: float = 60, what: str = "the condition") -> T:
     """The first true value of ``condition``. Raises AssertionError, naming ``what``, when it stays false for ``seconds``."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
