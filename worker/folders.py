@@ -1,7 +1,9 @@
 """Where a job's files lie on a worker's disk, and how they get there and go away.
 
-    <data_dir>/work/<job>/attempt-2/               spec.json, artifacts/: of one attempt, gone when it is over
-    <data_dir>/work/<job>/attempt-2/checkpoints →  <data_dir>/work/<job>/checkpoints, or <checkpoint_dir>/<job>
+    <job>/attempt-2/               spec.json, artifacts/: of one attempt, gone when it is over
+    <job>/attempt-2/checkpoints →  <job>/checkpoints, or the same job's folder under the checkpoint directory
+
+where <job> lies in the folder ``work`` of the data directory.
 
 Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a while after another
 worker took the job. Checkpoints alone are shared; they are written under a temporary name and renamed, and those of the

@@ -17,8 +17,13 @@ SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    on_sqlite = op.get_context().dialect.name == "sqlite"
-    mask = op.f("fk_jobs_mask_artifact_id_artifacts")
+    _create_jobs()
+    _create_events_and_metrics()
+    _create_artifacts()
+    _create_workers()
+
+
+def _create_jobs() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(40), nullable=False),
@@ -75,12 +80,14 @@ def upgrade() -> None:
         sa.CheckConstraint("step >= 0 AND event_seq >= 0", name=op.f("ck_jobs_counters_positive")),
         # jobs and artifacts refer to each other. SQLite takes a reference to a table that comes later, but no
         # constraint later; PostgreSQL the other way round
-        *([sa.ForeignKeyConstraint(["mask_artifact_id"], ["artifacts.id"], name=mask)] if on_sqlite else []),
+        *([sa.ForeignKeyConstraint(["mask_artifact_id"], ["artifacts.id"], name=_mask_key())] if _on_sqlite() else []),
     )
     op.create_index(op.f("ix_jobs_status_priority_created_at_id"), "jobs", ["status", "priority", "created_at", "id"])
     op.create_index(op.f("ix_jobs_created_at_id"), "jobs", ["created_at", "id"])
     op.create_index(op.f("ix_jobs_mask_artifact_id"), "jobs", ["mask_artifact_id"])
 
+
+def _create_events_and_metrics() -> None:
     op.create_table(
         "events",
         sa.Column("job_id", sa.String(40), nullable=False),
@@ -108,6 +115,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_metrics_job_id_id"), "metrics", ["job_id", "id"])
 
+
+def _create_artifacts() -> None:
     op.create_table(
         "artifacts",
         sa.Column("id", SERIAL, nullable=False),
@@ -130,8 +139,8 @@ def upgrade() -> None:
         "uq_artifacts_complete_name", "artifacts", ["job_id", "name"], unique=True,
         postgresql_where=sa.text("complete"), sqlite_where=sa.text("complete"),
     )  # fmt: skip
-    if not on_sqlite:
-        op.create_foreign_key(mask, "jobs", "artifacts", ["mask_artifact_id"], ["id"])
+    if not _on_sqlite():
+        op.create_foreign_key(_mask_key(), "jobs", "artifacts", ["mask_artifact_id"], ["id"])
 
     op.create_table(
         "chunks",
@@ -144,6 +153,8 @@ def upgrade() -> None:
         ),
     )
 
+
+def _create_workers() -> None:
     op.create_table(
         "workers",
         sa.Column("id", sa.String(100), nullable=False),
@@ -157,11 +168,20 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if op.get_context().dialect.name != "sqlite":
-        op.drop_constraint(op.f("fk_jobs_mask_artifact_id_artifacts"), "jobs", type_="foreignkey")
+    if not _on_sqlite():
+        op.drop_constraint(_mask_key(), "jobs", type_="foreignkey")
     for table in ("workers", "chunks", "artifacts", "metrics", "events", "jobs"):
         op.drop_table(table)
 
 
 def _belongs_to_job(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f(f"fk_{table}_job_id_jobs"), ondelete="CASCADE")
+
+
+def _on_sqlite() -> bool:
+    return op.get_context().dialect.name == "sqlite"
+
+
+def _mask_key() -> str:
+    """Name of the foreign key from a job to its mask."""
+    return op.f("fk_jobs_mask_artifact_id_artifacts")
