@@ -1,44 +1,15 @@
-"""The tables. The database itself refuses what must never be: a finished job without an end, a success without a mask.
-
-Every change of this file needs a migration beside it; a test compares the two.
-"""
+"""The table of jobs. The database itself refuses what must never be: a finished job without an end, a success without a mask."""
 
 from datetime import datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Double,
-    Enum,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    text,
-)  # fmt: skip
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.clock import UtcDateTime, now_sql
+from jobs.clock import now_sql
 from jobs.ids import new_job_id
+from jobs.models.base import Base
 from jobs.states import TERMINAL, Status
-
-NAMING = {
-    "pk": "pk_%(table_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-}
-_Object = JSON(none_as_null=True)
-_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER primary keys
-
-# SQLite would give the number of the last row again once that is deleted: a reader half-way through the old artifact
-# would go on in the new one
-_NEVER_AGAIN = {"sqlite_autoincrement": True}
 
 
 def _listed(statuses: frozenset[Status] | type[Status]) -> str:
@@ -58,11 +29,6 @@ class Failure(TypedDict):
     """``user``: the request must change; ``system``: it need not."""
     retryable: bool
     """Whether the same job may succeed later."""
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime(), float: Double(), dict[str, Any]: _Object}  # noqa: RUF012
 
 
 class Job(Base):
@@ -144,88 +110,3 @@ class Job(Base):
         Index(None, "retried_from"),  # a deleted job looks for its successors
         Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
     )
-
-
-class Event(Base):
-    """What happened to a job, numbered 1, 2, 3, … without gaps; readers resume after a number."""
-
-    __tablename__ = "events"
-
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    attempt: Mapped[int]
-    """Run in which it happened; 0 before the first."""
-    type: Mapped[str] = mapped_column(String(40))
-    data: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=now_sql())
-
-    __table_args__ = (CheckConstraint("seq >= 1", "seq_counts_from_one"),)
-
-
-class Metric(Base):
-    """Numbers of one step. A resumed run repeats the steps after its checkpoint under a higher ``attempt``."""
-
-    __tablename__ = "metrics"
-
-    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    attempt: Mapped[int]
-    step: Mapped[int]
-    values: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=now_sql())
-
-    __table_args__ = (Index(None, "job_id", "id"), _NEVER_AGAIN)
-
-
-class Artifact(Base):
-    """A file that a job made. Readers see it once ``complete``; at most one of each name is."""
-
-    __tablename__ = "artifacts"
-
-    id: Mapped[int] = mapped_column(_Serial, primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    attempt: Mapped[int]
-    name: Mapped[str] = mapped_column(String(100))
-    media_type: Mapped[str] = mapped_column(String(100))
-    size: Mapped[int] = mapped_column(BigInteger)
-    """Bytes."""
-    sha256: Mapped[str] = mapped_column(String(64))
-    """Lower-case hexadecimal."""
-    chunk_bytes: Mapped[int]
-    """Size of every chunk but the last."""
-    complete: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(default=now_sql())
-
-    __table_args__ = (
-        CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"),
-        Index(None, "job_id"),  # a deleted job looks for what is its
-        Index(
-            "uq_artifacts_complete_name", "job_id", "name", unique=True,
-            postgresql_where=text("complete"), sqlite_where=text("complete"),
-        ),
-        _NEVER_AGAIN,
-    )  # fmt: skip
-
-
-class Chunk(Base):
-    """One piece of an artifact."""
-
-    __tablename__ = "chunks"
-
-    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Counts from 0."""
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class Worker(Base):
-    """A worker process that said it lives."""
-
-    __tablename__ = "workers"
-
-    id: Mapped[str] = mapped_column(String(100), primary_key=True)
-    hostname: Mapped[str] = mapped_column(String(255))
-    pid: Mapped[int]
-    slots: Mapped[int]
-    started_at: Mapped[datetime] = mapped_column(default=now_sql())
-    seen_at: Mapped[datetime] = mapped_column(default=now_sql())

@@ -1,0 +1,22 @@
+"""Which workers live."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobs.clock import now_sql
+from jobs.models.base import Base
+
+
+class Worker(Base):
+    """A worker process that said it lives."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    hostname: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    slots: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(default=now_sql())
+    seen_at: Mapped[datetime] = mapped_column(default=now_sql())
