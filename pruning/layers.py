@@ -5,10 +5,26 @@ optimizer step, so forward and backward are those of a dense layer and autograd 
 the straight-through gradient of the scores is then one product in closed form (:mod:`pruning.optimizer`).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
+from pruning import kernels
 from pruning.select import TopK
+
+_NO_MASK = torch.empty(0, dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class ScoreMass:
+    """Mean σ(S/p) of one matrix, and the state of the scores that it is of."""
+
+    value: float
+    temperature: float
+    state: tuple[int, int]
+    """Address of the scores, and torch's count of the writes to them."""
 
 
 class MaskedLinear(nn.Linear):
@@ -20,9 +36,10 @@ class MaskedLinear(nn.Linear):
 
     base: torch.Tensor
     scores: torch.Tensor
-    mask: torch.Tensor
-    gates: torch.Tensor
-    """What W is multiplied by: the mask, or for hard concrete numbers between 0 and 1."""
+    _mask: torch.Tensor
+    _packed: torch.Tensor | None
+    """The mask as the native selection writes it, in bits; then ``_mask`` is empty."""
+    _gates: torch.Tensor | None
     gate_slope: torch.Tensor | None
     """d gates / dS where a method's gates are differentiable; None means straight through, 1."""
 
@@ -32,18 +49,54 @@ class MaskedLinear(nn.Linear):
         base = linear.weight.detach()
         self.register_buffer("base", base, persistent=False)
         self.register_buffer("scores", torch.zeros_like(base), persistent=False)
-        self.register_buffer("mask", torch.ones_like(base, dtype=torch.bool), persistent=False)
+        self.register_buffer("_mask", torch.ones_like(base, dtype=torch.bool), persistent=False)
+        self._packed = self._gates = None
         self.weight = nn.Parameter(base.clone())
         self.bias = linear.bias
-        self.gates = self.mask
         self.gate_slope = None
         self.train(linear.training)
         self._top_k = TopK()
+        self._mass: ScoreMass | None = None
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """M; not to be written to."""
+        if self._packed is not None:
+            return kernels.unpacked(self._packed, self.base.shape)
+        return self._mask
+
+    @property
+    def gates(self) -> torch.Tensor:
+        """What W is multiplied by: the mask, or for hard concrete numbers between 0 and 1."""
+        return self.mask if self._gates is None else self._gates
 
     @property
     def kept(self) -> int:
         """Ones in the mask."""
         return int(self.mask.sum())
+
+    @property
+    def mass_temperature(self) -> float | None:
+        """The p for which :meth:`mass` was last asked: the update of the scores finds the next mass on its way."""
+        return self._mass.temperature if self._mass else None
+
+    def mass(self, temperature: float) -> float:
+        """Mean σ(S/p), float64 where native kernels are and else in the scores' dtype."""
+        if self._mass is None or (self._mass.temperature, self._mass.state) != (temperature, self._state()):
+            if native := kernels.native_for([self.scores]):
+                value = native.masses([self.scores], temperature)[0]
+            else:
+                value = float(torch.sigmoid(self.scores / temperature).mean())
+            self._mass = ScoreMass(value, temperature, self._state())
+        return self._mass.value
+
+    def scores_moved(self, mass: float, temperature: float | None) -> None:
+        """A native update wrote to the scores, unseen by torch; ``mass`` is what :meth:`mass` is now at ``temperature``."""
+        torch.autograd.graph.increment_version(self.scores)
+        self._mass = None if temperature is None else ScoreMass(mass, temperature, self._state())
+
+    def _state(self) -> tuple[int, int]:
+        return self.scores.data_ptr(), self.scores._version
 
     def keep(self, k: int, values: torch.Tensor | None = None) -> None:
         """Mask all but the k largest scores, or the k largest of other ``values`` [out, in]."""
@@ -51,10 +104,43 @@ class MaskedLinear(nn.Linear):
 
     def set_mask(self, mask: torch.Tensor) -> None:
         """Take ``mask`` (bool, [out, in]) and make the masked weight anew."""
-        self.mask = self.gates = mask
+        self._mask, self._packed, self._gates = mask, None, None
         torch.mul(self.base, mask, out=self.weight.data)
 
     def set_gates(self, gates: torch.Tensor, slope: torch.Tensor | None) -> None:
         """Take gates between 0 and 1 ([out, in]); the mask is where they are open at all."""
-        self.mask, self.gates, self.gate_slope = gates > 0, gates, slope
+        self._mask, self._packed, self._gates, self.gate_slope = gates > 0, None, gates, slope
         torch.mul(self.base, gates, out=self.weight.data)
+
+
+def keep_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:
+    """In every layer, mask all but so many of its largest scores; where native kernels are, in one pass."""
+    if native := _native_for(layers):
+        tops, scores = [layer._top_k for layer in layers], [[layer.scores] for layer in layers]
+        masks = native.select(
+            tops, scores, counts, [layer.base for layer in layers], [layer.weight for layer in layers]
+        )
+        _take(layers, masks)
+    else:
+        for layer, k in zip(layers, counts, strict=True):
+            layer.keep(k)
+
+
+def keep_together(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
+    """Mask all but the k largest scores of all layers; of equal scores those of the earlier layer stay."""
+    scores = [layer.scores for layer in layers]
+    if native := _native_for(layers):
+        base, weights = [layer.base for layer in layers], [layer.weight for layer in layers]
+        _take(layers, native.select([top_k], [scores], [k], base, weights))
+    else:
+        for layer, mask in zip(layers, top_k.masks(scores, k), strict=True):
+            layer.set_mask(mask)
+
+
+def _native_for(layers: Sequence[MaskedLinear]) -> kernels.Native | None:
+    return kernels.native_for(*((layer.scores, layer.base, layer.weight) for layer in layers))
+
+
+def _take(layers: Sequence[MaskedLinear], packed: Sequence[torch.Tensor]) -> None:
+    for layer, bits in zip(layers, packed, strict=True):
+        layer._mask, layer._packed, layer._gates = _NO_MASK, bits, None

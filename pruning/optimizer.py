@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 
+from pruning import kernels
 from pruning.companions import Companions
 from pruning.layers import MaskedLinear
 
@@ -73,51 +74,86 @@ class ScoreAdam:
         self.steps += 1
         if companions:
             companions.step(clip)
-        for layer, first, second in zip(self.layers, self.first, self.second, strict=True):
-            gradient = _gradient(layer)
-            if clip < 1.0:
-                gradient.mul_(clip)
-            first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
-            second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            self._move(layer.scores, first, second, learning_rate, scratch=gradient)
+        self._move(learning_rate, clip)
+        for layer in self.layers:
             layer.weight.grad = None
         return Update(sum(masses) / max(len(masses), 1), norms, total)
 
     def _score_gradients(self, regularization: float) -> tuple[list[float], list[float]]:
         """Overwrite each ``weight.grad`` by dL/dS; returns mean σ(S) and the gradient's norm, matrix by matrix."""
-        masses, norms = [], []
-        for layer in self.layers:
-            gradient = _gradient(layer).mul_(layer.base)
-            if layer.gate_slope is not None:
-                gradient.mul_(layer.gate_slope)
-            sigma = torch.sigmoid(layer.scores - self.penalty_shift if self.penalty_shift else layer.scores)
-            masses.append(float(sigma.mean()))
-            if regularization:
-                slope = sigma.sub_(sigma * sigma)
-                gradient.add_(slope, alpha=regularization / (slope.numel() * len(self.layers)))
-            norms.append(float(torch.linalg.vector_norm(gradient)))
-        return masses, norms
+        gradients = [_gradient(layer) for layer in self.layers]
+        base, scores = [layer.base for layer in self.layers], [layer.scores for layer in self.layers]
+        slopes = [layer.gate_slope for layer in self.layers]
+        pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
+        if native := kernels.native_for(gradients, base, scores, slopes):
+            return native.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
+        found = [
+            _plain_gradient(*given, self.penalty_shift)
+            for given in zip(gradients, base, scores, slopes, pulls, strict=True)
+        ]
+        return [mass for mass, _ in found], [norm for _, norm in found]
 
-    def _move(
-        self,
-        scores: torch.Tensor,
-        first: torch.Tensor,
-        second: torch.Tensor,
-        learning_rate: float,
-        scratch: torch.Tensor,
-    ) -> None:
+    def _move(self, learning_rate: float, clip: float) -> None:
         """S <- S - lr m̂ / (sqrt(v̂) + ε). With ``uncorrected`` ε is added to sqrt(v) instead, so that it weighs
         1/sqrt(1 - β2^u) times more (31.6 times at the first update), as in transformers 4.17's AdamW."""
-        correction1 = 1 - BETA1**self.steps
-        correction2 = math.sqrt(1 - BETA2**self.steps)
-        root = torch.sqrt(second, out=scratch)
+        correction1, correction2 = 1 - BETA1**self.steps, math.sqrt(1 - BETA2**self.steps)
+        step, divisor = -learning_rate / correction1, correction2
         if self.epsilon == "uncorrected":
-            scores.addcdiv_(first, root.add_(EPSILON), value=-learning_rate * correction2 / correction1)
-        else:
-            scores.addcdiv_(first, root.div_(correction2).add_(EPSILON), value=-learning_rate / correction1)
+            step, divisor = -learning_rate * correction2 / correction1, 1.0
+        scores, gradients = [layer.scores for layer in self.layers], [_gradient(layer) for layer in self.layers]
+        if native := kernels.native_for(scores, gradients, self.first, self.second):
+            temperatures = [layer.mass_temperature for layer in self.layers]
+            constants = (clip, BETA1, 1 - BETA1, BETA2, 1 - BETA2, step, divisor, EPSILON)
+            masses = native.adam(scores, gradients, self.first, self.second, constants, temperatures)
+            for layer, mass, temperature in zip(self.layers, masses, temperatures, strict=True):
+                layer.scores_moved(mass, temperature)
+            return
+        for given in zip(scores, gradients, self.first, self.second, strict=True):
+            _plain_adam(*given, clip, step, divisor)
+
+
+def _plain_gradient(
+    gradient: torch.Tensor,
+    base: torch.Tensor,
+    scores: torch.Tensor,
+    slope: torch.Tensor | None,
+    pull: float,
+    shift: float,
+) -> tuple[float, float]:
+    """Twin of the native gradient of one matrix; sums in the scores' dtype."""
+    gradient.mul_(base)
+    if slope is not None:
+        gradient.mul_(slope)
+    sigma = torch.sigmoid(scores - shift if shift else scores)
+    mass = float(sigma.mean())
+    if pull:
+        gradient.add_(sigma.sub_(sigma * sigma), alpha=pull)
+    return mass, float(torch.linalg.vector_norm(gradient))
+
+
+def _plain_adam(
+    scores: torch.Tensor,
+    gradient: torch.Tensor,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    clip: float,
+    step: float,
+    divisor: float,
+) -> None:
+    """Twin of the native Adam of one matrix; ``gradient`` is overwritten."""
+    if clip < 1.0:
+        gradient.mul_(clip)
+    first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
+    second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+    root = torch.sqrt(second, out=gradient)
+    if divisor != 1.0:
+        root.div_(divisor)
+    scores.addcdiv_(first, root.add_(EPSILON), value=step)
 
 
 def _gradient(layer: MaskedLinear) -> torch.Tensor:
     if layer.weight.grad is None:  # a matrix that the loss does not reach
         layer.weight.grad = torch.zeros_like(layer.base)
+    elif not layer.weight.grad.is_contiguous():
+        layer.weight.grad = layer.weight.grad.contiguous()
     return layer.weight.grad

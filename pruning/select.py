@@ -3,7 +3,8 @@
 A mask of k ones keeps the k largest scores; equal scores are ordered by index, lowest first (-0.0 equals 0.0), so the
 result is that of a full *stable* descending sort on any machine, without the sort. Scores move little between two steps,
 so the threshold of the last step, give or take a small width, already splits them: two counts prove that the k-th score
-lies in between, and only the few scores inside are sorted.
+lies in between, and only the few scores inside are sorted. What is here is the definition, in numpy; where native kernels
+are (:mod:`pruning.kernels`) they find the same masks in less time.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from pruning import kernels
 
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
@@ -26,8 +29,11 @@ class TopK:
     """
 
     def __init__(self) -> None:
-        self._threshold: float | None = None
-        self._width = 0.0
+        self.threshold: float | None = None
+        """The k-th largest score of the last selection."""
+        self.width = 0.0
+        self.cold_selections = 0
+        """How many found no use for the memory."""
 
     def mask(self, scores: torch.Tensor, k: int) -> torch.Tensor:
         """A bool tensor of the shape of ``scores`` with exactly ``k`` ones; see :meth:`masks`."""
@@ -45,6 +51,9 @@ class TopK:
             return [torch.full(t.shape, k > 0, dtype=torch.bool, device=t.device) for t in scores]
         if scores[0].device.type != "cpu":
             return top_k_on_device(scores, k)
+        if native := kernels.native_for(scores):
+            packed = native.select([self], [scores], [k])
+            return [kernels.unpacked(bits, tensor.shape) for bits, tensor in zip(packed, scores, strict=True)]
         flat = [tensor.detach().reshape(-1).numpy() for tensor in scores]
         if any(np.isnan(part.min(initial=np.inf)) for part in flat):  # no comparison below would notice
             raise ValueError("a score is NaN; no ranking exists")
@@ -55,9 +64,9 @@ class TopK:
 
     def _warm(self, flat: list[Floats], k: int) -> list[Bools] | None:
         """Selection by bracket around the last threshold; None where the k-th score is not inside any bracket tried."""
-        if self._threshold is None:
+        if self.threshold is None:
             return None
-        center, width = self._threshold, self._width
+        center, width = self.threshold, self.width
         for _ in range(_TRIES):
             above: list[Bools] = [part > center + width for part in flat]
             missing = k - sum(int(np.count_nonzero(ones)) for ones in above)
@@ -67,14 +76,15 @@ class TopK:
                 ]
                 if sum(part.size for part in inside) >= missing:
                     threshold = _add_largest(above, flat, inside, missing)
-                    self._threshold = threshold
-                    self._width = max(2 * abs(threshold - center), 0.7 * width)
+                    self.threshold = threshold
+                    self.width = max(2 * abs(threshold - center), 0.7 * width)
                     return above
             width = 4 * width if width > 0 else 1e-3 * max(abs(center), 1e-6)
         return None
 
     def _cold(self, flat: list[Floats], k: int) -> list[Bools]:
         """Selection without memory, by partial sort."""
+        self.cold_selections += 1
         whole = flat[0] if len(flat) == 1 else np.concatenate(flat)
         threshold = np.partition(whole, whole.size - k)[whole.size - k]
         chosen: list[Bools] = [part > threshold for part in flat]
@@ -83,8 +93,8 @@ class TopK:
             ties = np.flatnonzero(part == threshold)[:missing]
             ones[ties] = True
             missing -= ties.size
-        self._threshold = float(threshold)
-        self._width = 0.02 * float(flat[0].std())
+        self.threshold = float(threshold)
+        self.width = 0.02 * float(flat[0].std())
         return chosen
 
 

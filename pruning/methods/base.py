@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from pruning.attach import Matrices
+from pruning.layers import keep_each
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class ScoreMethod(ABC):
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """Exactly ``keep_counts`` ones in each matrix, at its largest scores."""
         counts = self.keep_counts(matrices, remaining)
-        for layer, k in zip(matrices.layers.values(), counts, strict=True):
-            layer.keep(k)
+        keep_each(list(matrices.layers.values()), counts)
         return counts
 
     @abstractmethod

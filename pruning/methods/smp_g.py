@@ -3,6 +3,7 @@
 import math
 
 from pruning.attach import Matrices
+from pruning.layers import keep_together
 from pruning.methods.base import Calibration
 from pruning.select import TopK
 
@@ -21,7 +22,5 @@ class SmpG:
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay."""
         layers = list(matrices.layers.values())
-        masks = self._top_k.masks([layer.scores for layer in layers], math.floor(remaining * matrices.total))
-        for layer, mask in zip(layers, masks, strict=True):
-            layer.set_mask(mask)
+        keep_together(layers, self._top_k, math.floor(remaining * matrices.total))
         return [layer.kept for layer in layers]

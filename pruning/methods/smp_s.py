@@ -1,7 +1,5 @@
 """SMP-S: within each group of matrices, those with more score mass keep more."""
 
-import torch
-
 from pruning import allocate
 from pruning.attach import Matrices
 from pruning.methods.base import ScoreMethod
@@ -19,7 +17,7 @@ class SmpS(ScoreMethod):
         counts: dict[str, int] = {}
         for paths in matrices.groups.values():
             layers = [matrices.layers[path] for path in paths]
-            masses = [float(torch.sigmoid(layer.scores / self.temperature).mean()) for layer in layers]
+            masses = [layer.mass(self.temperature) for layer in layers]
             sizes = [layer.base.numel() for layer in layers]
             counts |= zip(paths, allocate.by_mass(sizes, masses, remaining, self.surplus), strict=True)
         return [counts[path] for path in matrices.layers]

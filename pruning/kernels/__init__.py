@@ -1,0 +1,71 @@
+"""The passes over scores that every training step makes, native where they can be and plain PyTorch elsewhere.
+
+Called by :mod:`pruning.optimizer`, :mod:`pruning.layers` and :mod:`pruning.select`. The native kernels are a page of C++
+each, compiled at the first use (:mod:`pruning.kernels.build`); they serve float32 on the CPU. Everything else, and a machine
+without a compiler, takes the plain twins, which define what is computed. Masks are equal to the last bit. Sums and updates
+are equal up to rounding: the kernels add in float64 and have their own exponential, so a run is repeated bit by bit only
+with the same kernels, and a checkpoint belongs to them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from pruning.kernels import build
+from pruning.kernels.native import Native, unpacked
+
+__all__ = ["Native", "name_for", "native_for", "plain", "reason", "unpacked"]
+
+_native: Native | None = None
+_reason = ""
+_loaded = False
+_switched_off = False
+
+
+def native_for(*groups: Sequence[torch.Tensor | None]) -> Native | None:
+    """The native kernels if they can work on these tensors (None: not needed for this matrix); None means plain."""
+    if _switched_off or not all(_fits(tensor) for tensors in groups for tensor in tensors):
+        return None
+    _load()
+    return _native
+
+
+def name_for(device: torch.device) -> Literal["native", "plain"]:
+    """What float32 scores on a device are worked on with."""
+    _load()
+    return "native" if device.type == "cpu" and _native is not None and not _switched_off else "plain"
+
+
+def reason() -> str:
+    """Why there are no native kernels on this machine; empty where there are."""
+    _load()
+    return _reason
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """The plain twins only; for tests and benchmarks that compare the two."""
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+def _fits(tensor: torch.Tensor | None) -> bool:
+    return tensor is None or (tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous())
+
+
+def _load() -> None:
+    """Once per process: compiling takes seconds, failing too."""
+    global _native, _reason, _loaded
+    if _loaded:
+        return
+    try:
+        _native = Native(build.library())
+    except (build.NoKernels, OSError) as fault:
+        _reason = str(fault)
+    _loaded = True

@@ -1,0 +1,140 @@
+"""The compiled kernels as functions of tensors: contiguous, float32, on the CPU. See :mod:`pruning.kernels`.
+
+Each call covers all matrices at once and uses as many threads as torch does; the bits do not depend on how many.
+"""
+
+import ctypes
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from pruning.select import TopK
+
+_NOT_A_NUMBER, _NO_MEMORY = 1, 2
+Tensors = Sequence[torch.Tensor]
+
+
+class Native:
+    """The library in ``file``. Raises OSError if it cannot be loaded."""
+
+    def __init__(self, file: Path) -> None:
+        library = ctypes.CDLL(str(file))
+        self._gradients, self._adam = library.espalier_gradients, library.espalier_adam
+        self._masses, self._select = library.espalier_masses, library.espalier_select
+        self._gradients.argtypes = [
+            ctypes.c_int64,
+            *[ctypes.c_void_p] * 5,
+            ctypes.c_float,
+            *[ctypes.c_void_p] * 3,
+            ctypes.c_int,
+        ]
+        self._adam.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 8, ctypes.c_int]
+        self._masses.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 2, ctypes.c_float, ctypes.c_void_p, ctypes.c_int]
+        self._select.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 11, ctypes.c_int]
+        self._gradients.restype = self._adam.restype = self._masses.restype = None
+        self._select.restype = ctypes.c_int
+
+    def gradients(
+        self, gradients: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None], shift: float,
+        pulls: Sequence[float],
+    ) -> tuple[list[float], list[float]]:  # fmt: skip
+        """G <- G ⊙ W (⊙ slope) + pull σ(S - shift)(1 - σ(S - shift)), in place; mean σ and the L2 norm of each matrix."""
+        masses, squares = _doubles([0.0] * len(scores)), _doubles([0.0] * len(scores))
+        sizes = _sizes(scores)
+        self._gradients(
+            len(scores), _pointers(gradients), _pointers(base), _pointers(scores), _pointers(slopes), sizes, shift,
+            _floats(pulls), masses, squares, torch.get_num_threads(),
+        )  # fmt: skip
+        return _means(masses, sizes), [math.sqrt(square) for square in squares]
+
+    def adam(
+        self, scores: Tensors, gradients: Tensors, first: Tensors, second: Tensors, constants: Sequence[float],
+        temperatures: Sequence[float | None],
+    ) -> list[float]:  # fmt: skip
+        """One Adam update in place; mean σ(S/p) of the new scores of each matrix where its temperature p is given.
+
+        ``constants``: clip, β1, 1 - β1, β2, 1 - β2, step, divisor of sqrt(v), ε.
+        """
+        masses, sizes = _doubles([0.0] * len(scores)), _sizes(scores)
+        inverse = _floats([0.0 if p is None else 1 / p for p in temperatures])
+        self._adam(
+            len(scores), _pointers(scores), _pointers(gradients), _pointers(first), _pointers(second), sizes,
+            _floats(constants), inverse, masses, torch.get_num_threads(),
+        )  # fmt: skip
+        return _means(masses, sizes)
+
+    def masses(self, scores: Tensors, temperature: float) -> list[float]:
+        """Mean σ(S/p) of each matrix, to the last bit what ``adam`` finds."""
+        masses, sizes = _doubles([0.0] * len(scores)), _sizes(scores)
+        self._masses(len(scores), _pointers(scores), sizes, 1 / temperature, masses, torch.get_num_threads())
+        return _means(masses, sizes)
+
+    def select(
+        self, memories: "Sequence[TopK]", rankings: Sequence[Tensors], counts: Sequence[int],
+        base: Tensors | None = None, weights: Tensors | None = None,
+    ) -> list[torch.Tensor]:  # fmt: skip
+        """The masks of all tensors, ranking after ranking, packed (:func:`unpacked`); with ``base`` W also W ⊙ M into
+        ``weights``.
+
+        Raises ValueError if a count is out of range or a score is NaN, MemoryError.
+        """
+        scores = [tensor for ranking in rankings for tensor in ranking]
+        bounds = [0]
+        for ranking, k in zip(rankings, counts, strict=True):
+            bounds.append(bounds[-1] + len(ranking))
+            total = sum(tensor.numel() for tensor in ranking)
+            if not 0 <= k <= total:
+                raise ValueError(f"k = {k} is not between 0 and the {total} scores")
+        masks = [torch.empty(-(-tensor.numel() // 8), dtype=torch.uint8) for tensor in scores]
+        thresholds = _doubles([memory.threshold or 0.0 for memory in memories])
+        widths = _doubles([memory.width for memory in memories])
+        known = _integers([memory.threshold is not None for memory in memories])
+        cold = _integers([0] * len(memories))
+        status = self._select(
+            len(rankings), _integers(bounds), _pointers(scores), _pointers(base or [None] * len(scores)),
+            _sizes(scores), _integers(counts), thresholds, widths, known,
+            cold, _pointers(masks), _pointers(weights or [None] * len(scores)), torch.get_num_threads(),
+        )  # fmt: skip
+        for memory, threshold, width, knows, times in zip(memories, thresholds, widths, known, cold, strict=True):
+            memory.threshold, memory.width = (threshold if knows else None), width
+            memory.cold_selections += times
+        if status == _NO_MEMORY:
+            raise MemoryError
+        if status == _NOT_A_NUMBER:
+            raise ValueError("a score is NaN; no ranking exists")
+        return masks
+
+
+def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """A bool mask of a shape from bits, eight weights in a byte, lowest bit first."""
+    bits = np.unpackbits(packed.numpy(), count=shape.numel(), bitorder="little")
+    return torch.from_numpy(bits.view(np.bool_)).view(shape)
+
+
+def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
+    return (ctypes.c_void_p * len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
+
+
+def _sizes(tensors: Tensors) -> Any:
+    return _integers([tensor.numel() for tensor in tensors])
+
+
+def _integers(values: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def _floats(values: Sequence[float]) -> Any:
+    return (ctypes.c_float * len(values))(*values)
+
+
+def _doubles(values: Sequence[float]) -> Any:
+    return (ctypes.c_double * len(values))(*values)
+
+
+def _means(sums: Any, sizes: Any) -> list[float]:
+    return [total / size for total, size in zip(sums, sizes, strict=True)]
