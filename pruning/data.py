@@ -45,9 +45,14 @@ class Encoded:
         """Tokens of each row."""
         return np.array([len(ids) for ids in self.input_ids], dtype=np.int64)
 
-    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any."""
-        longest = max(len(self.input_ids[row]) for row in rows)
+    def batch(
+        self, rows: Sequence[int], device: torch.device, *, beside: Sequence[int] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any.
+
+        Padded as a batch of the rows ``beside`` would be, of which these are a part, where there are such.
+        """
+        longest = max(len(self.input_ids[row]) for row in beside or rows)
         width = -(-longest // MULTIPLE) * MULTIPLE
         ids = torch.full((len(rows), width), self.pad_id, dtype=torch.int64)
         attention = torch.zeros((len(rows), width), dtype=torch.int64)

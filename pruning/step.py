@@ -11,6 +11,7 @@ from pruning.attach import Matrices
 from pruning.companions import Companions
 from pruning.methods import Method
 from pruning.optimizer import ScoreAdam, Update
+from pruning.ranks import ALONE, Ranks
 from pruning.schedule import Schedule
 
 Batch = TypeVar("Batch")
@@ -45,6 +46,7 @@ class Pruner(Generic[Batch]):
     """Differentiable mean task loss of one micro-batch."""
     companions: Companions | None = None
     """What else is trained, if anything."""
+    ranks: Ranks = ALONE
 
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
         """Make every mask, and with it every masked weight, anew; returns the ones of each matrix."""
@@ -65,8 +67,9 @@ class Pruner(Generic[Batch]):
             loss = self.loss_of(batch)
             torch.autograd.backward(loss / len(batches))
             losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):  # its gradients may well be
-                raise FloatingPointError("the loss is not finite")
+        losses = self.ranks.add_up(losses, self._parameters())  # before anything is decided by them
+        if not all(map(math.isfinite, losses)):  # its gradients may well be
+            raise FloatingPointError("the loss is not finite")
         if self.companions:
             self.companions.learning_rate_share = schedule.learning_rate_share(t)
         update = self.optimizer.step(schedule.learning_rate(t), regularization, self.companions)
@@ -81,3 +84,8 @@ class Pruner(Generic[Batch]):
             kept=kept,
             update=update,
         )
+
+    def _parameters(self) -> list[torch.Tensor]:
+        """All that a backward pass leaves a gradient in."""
+        others = self.companions.others if self.companions else []
+        return [*(layer.weight for layer in self.matrices.layers.values()), *others]
