@@ -1,0 +1,99 @@
+"""The numbers of a report: what ``report.json`` holds. Called by :mod:`pruning.deliver` once everything else is written."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pruning.evaluate import Evaluation
+from pruning.report.heads import head_densities
+from pruning.report.history import COLUMNS, History
+from pruning.report.matrices import matrix_table
+from pruning.report.scores import split_scores
+from pruning.run import Run, library_versions
+
+FORMAT, VERSION = "espalier-report", 1
+EXPORTS = "exports.json"
+"""File of the artifacts folder with what the exports measured; absent where none was asked for."""
+
+
+def collect(
+    run: Run, history: History, final: Sequence[Evaluation], result: dict[str, Any],
+    masks: dict[str, npt.NDArray[np.bool_]], folder: Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything a report tells, ready for JSON: numbers that are not finite are null.
+
+    ``result`` is the job's result, ``masks`` the final masks (bool [out, in] by module path), ``folder`` the artifacts
+    written so far, whose sizes are told.
+    """
+    numbers: dict[str, Any] = _finite(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": {
+                "name": run.spec.model, "revision": run.located.revision, "digest": run.base_digest,
+                "checkpoint_bytes": result["checkpoint_bytes"],
+            },
+            "task": {
+                "name": run.task.name, "kind": run.task.kind, "metrics": list(run.task.metrics),
+                "labels": list(run.task.labels or run.task.label_words),
+            },
+            "method": run.spec.method,
+            "result": result,
+            "curves": _curves(history),
+            "evaluations": history.evaluations,
+            "matrices": matrix_table(masks),
+            "heads": _heads(run, masks),
+            "scores": [split_scores(*pair, run.task) for pair in zip(final, run.validation, strict=True)],
+            "sizes": _sizes(folder),
+            "exports": _exports(folder / EXPORTS),
+            "cost": {
+                "seconds": round(history.seconds, 3), "steps": run.total_steps, "device": str(run.device),
+                "train_rows": len(run.train), "rows_per_step": run.spec.batch_size * run.spec.gradient_accumulation,
+            },
+            "spec": run.spec.model_dump(mode="json"),
+            "versions": library_versions(),
+        }
+    )  # fmt: skip
+    return numbers
+
+
+def _curves(history: History) -> dict[str, Any]:
+    rows = history.rows()
+    columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)}
+    return {"stride": history.stride, "resumed": history.resumed, **columns}
+
+
+def _heads(run: Run, masks: dict[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
+    config: Any = run.head.get_submodule("model").config
+    heads = getattr(config, "num_attention_heads", None)
+    if not isinstance(heads, int):
+        return []
+    return [asdict(head) for head in head_densities(masks, heads, getattr(config, "num_key_value_heads", None))]
+
+
+def _sizes(folder: Path) -> list[dict[str, Any]]:
+    """Of the files of this run; reports lie there where an earlier attempt was ended after it had written them."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("report."))
+    return [{"artifact": file.name, "bytes": file.stat().st_size} for file in files]
+
+
+def _exports(file: Path) -> list[dict[str, Any]] | None:
+    if not file.is_file():
+        return None
+    exports: list[dict[str, Any]] = json.loads(file.read_text("utf-8"))["exports"]
+    return exports
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for every number that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,135 @@
+"""Line charts as SVG. Called by :mod:`pruning.report.parts`."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pruning.report import figures
+from pruning.report.markup import Html, join, tag
+
+WIDTH, HEIGHT = 400, 230
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
+MAX_POINTS = 300
+"""Of a line: one for each pixel it has."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line; a style of the page's sheet draws it (``line``, ``faint``, ``dashed``, ``dots``)."""
+
+    name: str
+    xs: Sequence[float]
+    ys: Sequence[float | None]
+    style: str = "line"
+
+
+def line_chart(
+    title: str, description: str, series: Sequence[Series], *, end: float, shown: Callable[[float], str] = figures.number,
+    floor: float | None = None, ceiling: float | None = None, marks: Sequence[int] = (), x_label: str = "step",
+) -> Html:  # fmt: skip
+    """Lines over steps from 0 to ``end``. ``floor`` and ``ceiling`` are included in the scale; ``marks`` are upright lines."""
+    values = [y for line in series for y in line.ys if y is not None]
+    values += [bound for bound in (floor, ceiling) if bound is not None]
+    scale = _scale(values)
+    place = _Place(end or 1, scale[0], scale[-1])
+    parts = [
+        _grid(place, scale, shown, x_label),
+        *(_mark(place, step) for step in marks),
+        *(_draw(place, s) for s in series),
+    ]
+    return drawing(title, description, WIDTH, HEIGHT, join(*parts, _legend(series)))
+
+
+def drawing(
+    title: str, description: str, width: float, height: float, content: Html, *, zoom: float | None = None
+) -> Html:
+    """An SVG that says what it shows; no two of a page may have one title.
+
+    It is as wide as its place on the page, or with ``zoom`` that many pixels for each unit.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", title.lower())
+    return tag(
+        "svg", tag("title", title, id=f"{name}-t"), tag("desc", description, id=f"{name}-d"), content,
+        viewBox=f"0 0 {width:g} {height:g}", role="img", width=zoom and zoom * width, aria_labelledby=f"{name}-t {name}-d",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Place:
+    end: float
+    low: float
+    high: float
+
+    def x(self, step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / self.end
+
+    def y(self, value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - self.low) / (self.high - self.low)
+
+
+def _scale(values: Sequence[float]) -> list[float]:
+    """Round numbers whose first and last enclose all values."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if low == high:
+        low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
+    steps = figures.ticks(low, high, 4)
+    step = steps[1] - steps[0] if len(steps) > 1 else high - low
+    before = [round(steps[0] - step, 12)] if low < steps[0] else []
+    return [*before, *steps, *([round(steps[-1] + step, 12)] if high > steps[-1] else [])]
+
+
+def _grid(place: _Place, scale: Sequence[float], shown: Callable[[float], str], x_label: str) -> Html:
+    parts = []
+    for value in scale:
+        y = place.y(value)
+        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(tag("text", shown(value), x=LEFT - 6, y=y + 4, class_="end"))
+    parts += [
+        tag("text", figures.number(step), x=place.x(step), y=HEIGHT - BOTTOM + 16, class_="middle")
+        for step in figures.ticks(0, place.end, 4)
+    ]
+    parts.append(tag("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 4, class_="end soft"))
+    return join(*parts)
+
+
+def _mark(place: _Place, step: int) -> Html:
+    x = place.x(step)
+    return tag(
+        "line", tag("title", f"resumed after step {step:,}"), x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark"
+    )
+
+
+def _draw(place: _Place, series: Series) -> Html:
+    points = [(x, y) for x, y in zip(series.xs, series.ys, strict=True) if y is not None]
+    line = [points[i] for i in figures.thinned(len(points), MAX_POINTS)]
+    path = " ".join(f"{place.x(x):.1f},{place.y(y):.1f}" for x, y in line)
+    parts = [tag("polyline", points=path, class_=series.style.split()[0])]
+    if "dots" in series.style:
+        parts += [
+            tag("circle", tag("title", f"step {figures.number(x)}: {figures.number(y)}"),
+                cx=place.x(x), cy=place.y(y), r=3, class_="dot")
+            for x, y in line
+        ]  # fmt: skip
+    return join(*parts)
+
+
+def _legend(series: Sequence[Series]) -> Html | None:
+    if len(series) < 2:
+        return None
+    parts, x = [], float(LEFT)
+    for line in series:
+        style = line.style.split()[0]
+        parts.append(tag("polyline", points=f"{x:.0f},{HEIGHT - 8} {x + 16:.0f},{HEIGHT - 8}", class_=style))
+        parts.append(tag("text", line.name, x=x + 20, y=HEIGHT - 4, class_="soft"))
+        x += 32 + 6.2 * len(line.name)
+    return join(*parts)
+
+
+def smoothed(values: Sequence[float | None], share: float = 0.04) -> list[float | None]:
+    """Moving mean over a window of a share of all points."""
+    half = max(1, round(len(values) * share / 2))
+    means: list[float | None] = []
+    for i in range(len(values)):
+        window = [value for value in values[max(0, i - half) : i + half + 1] if value is not None]
+        means.append(sum(window) / len(window) if window else None)
+    return means

@@ -1,0 +1,158 @@
+"""The parts of the page, each from the numbers it shows. Called by ``page``; the shapes are those of ``collect``."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pruning.report import figures
+from pruning.report.curves import Series, line_chart, smoothed
+from pruning.report.figures import NONE, duration, number, percent, size
+from pruning.report.markup import Html, tag
+from pruning.report.tables import figure, paragraph, section, table
+
+_TABLE_ROWS = 25
+Numbers = dict[str, Any]
+
+
+def head(numbers: Numbers) -> Html:
+    """What was pruned to what, and the four numbers that matter."""
+    result, model, task = numbers["result"], numbers["model"]["name"], numbers["task"]["name"]
+    lead = (
+        f"Method {numbers['method']} kept {number(result['kept_weights'])} of {number(result['masked_weights'])} masked "
+        f"weights in {number(result['steps'])} steps."
+    )
+    return tag("header", tag("h1", f"{model}, pruned to {task}"), paragraph(lead, class_="lead"), _tiles(numbers))
+
+
+def _tiles(numbers: Numbers) -> Html:
+    result, cost = numbers["result"], numbers["cost"]
+    metric, mask, base = result["primary_metric"], result["compact_mask_bytes"], result["checkpoint_bytes"]
+    before = result["before"].get(metric)
+    asked = result["sparsity_asked"]
+    tiles = [
+        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} before training"),
+        ("weights kept", percent(result["remaining"]),
+         f"{percent(1 - asked)} asked" if asked is not None else "as the method found"),
+        ("mask, compact", size(mask), f"{base / mask:,.0f} times smaller than the checkpoint" if mask else ""),
+        ("time", duration(cost["seconds"]), f"on {cost['device']}"),
+    ]  # fmt: skip
+    return tag(
+        "dl",
+        *(tag("div", tag("dt", name), tag("dd", value, tag("small", note))) for name, value, note in tiles),
+        class_="tiles",
+    )
+
+
+def training(numbers: Numbers) -> Html:
+    """Curves over the steps."""
+    curves, end = numbers["curves"], numbers["cost"]["steps"]
+    if not curves["step"]:
+        return section(
+            "Training", "training", paragraph("This method makes its mask at once: there are no steps to show.")
+        )
+    charts = tag(
+        "div", _loss(curves, end), _remaining(numbers, end), _metric(numbers, end),
+        _plain(curves, end, "Gradient norm of the scores", "grad_norm", number),
+        _plain(curves, end, "Mean of the regulariser", "regularizer", number),
+        _plain(curves, end, "Learning rate", "learning_rate", number),
+        class_="charts",
+    )  # fmt: skip
+    stride = curves["stride"]
+    points = (
+        "Each point is one step."
+        if stride == 1
+        else f"Each point stands for {stride} steps: the mean of loss and gradient norm."
+    )
+    resumed = curves["resumed"]
+    went_on = (
+        f" The run was interrupted and went on after step {', '.join(map(number, resumed))} (upright lines)."
+        if resumed
+        else ""
+    )
+    return section("Training", "training", paragraph(points + went_on), charts)
+
+
+def _loss(curves: Numbers, end: int) -> Html:
+    steps, loss = curves["step"], curves["loss"]
+    chart = line_chart(
+        "Loss", f"Task loss over {number(end)} steps, from {number(loss[0])} to {number(loss[-1])}.",
+        [Series("loss", steps, loss, "faint"), Series("smoothed", steps, smoothed(loss))], end=end, marks=curves["resumed"],
+    )  # fmt: skip
+    return figure("Task loss", chart, _thin(("step", "loss"), (steps, loss)))
+
+
+def _remaining(numbers: Numbers, end: int) -> Html:
+    curves, result = numbers["curves"], numbers["result"]
+    steps, remaining = [0, *curves["step"]], [1.0, *curves["remaining"]]
+    chart = line_chart(
+        "Remaining weights", f"Share of masked weights kept, from 100 % to {percent(result['remaining'])}.",
+        [Series("kept", steps, remaining)], end=end, shown=percent, floor=0.0, ceiling=1.0, marks=curves["resumed"],
+    )  # fmt: skip
+    return figure("Weights kept", chart, _thin(("step", "kept"), (steps, remaining), percent))
+
+
+def _metric(numbers: Numbers, end: int) -> Html:
+    metric = numbers["result"]["primary_metric"]
+    rows = [row for row in numbers["evaluations"] if row["metrics"].get(metric) is not None]
+    trained = sorted((row for row in rows if row["stage"] != "before"), key=lambda row: row["step"])
+    xs, ys = [row["step"] for row in trained], [row["metrics"][metric] for row in trained]
+    before = numbers["result"]["before"].get(metric)
+    dense = [Series("dense, before training", [0, end], [before, before], "dashed")] if before is not None else []
+    name = metric.replace("_", " ")
+    chart = line_chart(
+        f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.",
+        [Series("masked", xs, ys, "line dots"), *dense], end=end,
+    )  # fmt: skip
+    every = sorted({key for row in rows for key in row["metrics"]})
+    alternative = table(
+        ("step", "stage", "kept", *every),
+        [
+            (number(row["step"]), row["stage"], percent(row["remaining"]), *(number(row["metrics"].get(key)) for key in every))
+            for row in rows
+        ],
+        label="Evaluations",
+    )  # fmt: skip
+    return figure(f"Validation {name}", chart, alternative)
+
+
+def _plain(curves: Numbers, end: int, caption: str, key: str, shown: Callable[[float | None], str]) -> Html:
+    steps, values = curves["step"], curves[key]
+    described = f"{caption} over {number(end)} steps, from {shown(values[0])} to {shown(values[-1])}."
+    chart = line_chart(caption, described, [Series(key, steps, values)], end=end, shown=shown, floor=0.0)
+    return figure(caption, chart, _thin(("step", caption.lower()), (steps, values)))
+
+
+def _thin(
+    heading: Sequence[str], columns: Sequence[Sequence[Any]], shown: Callable[[Any], str] = number
+) -> Html:  # fmt: skip
+    """Some of the points; all are in report.json."""
+    chosen = figures.thinned(len(columns[0]), _TABLE_ROWS)
+    rows = [(number(columns[0][i]), *(shown(column[i]) for column in columns[1:])) for i in chosen]
+    return table(heading, rows, label=heading[1])
+
+
+def reproduce(numbers: Numbers) -> Html:
+    """All that has to be the same for the same mask."""
+    spec = json.dumps(numbers["spec"], indent=2, ensure_ascii=False)
+    model = numbers["model"]
+    facts = [
+        ("base model", model["name"]), ("revision", model["revision"] or "a local folder"),
+        ("sha-256 of its weights", model["digest"]), ("device", numbers["cost"]["device"]),
+        *numbers["versions"].items(),
+    ]  # fmt: skip
+    shown = [(name, tag("code", value)) for name, value in facts]
+    return section(
+        "How to repeat it", "repeat",
+        paragraph(
+            "With the same base weights, data, versions, kind of machine and number of threads the same spec gives the same "
+            "mask, bit by bit: ", tag("code", "python -m pruning train --spec spec.json --work run"),
+        ),
+        tag("div", table(("what", "value"), shown, label="Versions"), class_="words"),
+        tag("h3", "spec.json"), tag("pre", tag("code", spec), tabindex="0"),
+    )  # fmt: skip
+
+
+def foot(numbers: Numbers) -> Html:
+    """Where the numbers are."""
+    said = ("The same numbers, and all points of the curves, are in ", tag("code", "report.json"))
+    return tag("footer", paragraph(*said, f" (format version {numbers['version']})."), class_="soft")

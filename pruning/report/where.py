@@ -1,0 +1,103 @@
+"""The part of the page that shows where the kept weights are: heat maps by matrix and by head. Called by ``page``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pruning.report.figures import number, percent, round_up
+from pruning.report.heat import Cell, heat_map
+from pruning.report.markup import Html
+from pruning.report.tables import figure, paragraph, section, table
+
+Numbers = dict[str, Any]
+
+
+def where(numbers: Numbers) -> Html:
+    """Density per matrix and per attention head on one scale, and what became empty."""
+    matrices, heads = numbers["matrices"], numbers["heads"]
+    top = min(1.0, round_up(max([row["density"] for row in (*matrices, *heads)], default=1)))
+    return section(
+        "Where the kept weights are", "where",
+        paragraph("Both maps have one scale. A cell says how many percent of its weights are kept."),
+        _by_matrix(matrices, top), _by_head(heads, top), _empty(matrices),
+    )  # fmt: skip
+
+
+def _by_matrix(matrices: Sequence[Numbers], top: float) -> Html:
+    kinds, layers = _names(matrices, "kind"), _names(matrices, "layer")
+    cells = {
+        (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
+            row["density"] / top, _share(row["density"]),
+            f"{row['path']}: {number(row['kept'])} of {number(row['rows'] * row['columns'])} kept",
+        )
+        for row in matrices
+    }  # fmt: skip
+    chart = heat_map(
+        "Density by matrix", f"{len(matrices)} matrices; the table has their values.", kinds, layers, cells,
+        across="layer", scale=("0 %", percent(top)),
+    )  # fmt: skip
+    rows = [
+        (row["path"], f"{row['rows']} × {row['columns']}", number(row["kept"]), percent(row["density"])) for row in matrices
+    ]  # fmt: skip
+    return figure("By matrix", chart, table(("matrix", "shape", "kept", "density"), rows, label="Matrices"), wide=True)
+
+
+def _by_head(heads: Sequence[Numbers], top: float) -> Html:
+    if not heads:
+        return paragraph("This architecture's attention is not divided into heads that can be told apart by shape.")
+    numbers = list(range(1 + max(row["head"] for row in heads)))
+    layers = _names(heads, "layer")
+    cells = {
+        (row["head"], layers.index(row["layer"])): Cell(
+            row["density"] / top, _share(row["density"]),
+            f"layer {row['layer']}, head {row['head']}: "
+            + ", ".join(f"{part} {percent(density)}" for part, density in row["parts"].items()),
+        )
+        for row in heads
+    }  # fmt: skip
+    chart = heat_map(
+        "Density by attention head", f"{len(heads)} heads: query, key, value and output weights of each together.",
+        [str(i) for i in numbers], layers, cells, across="layer", down="head", scale=("0 %", percent(top)),
+    )  # fmt: skip
+    parts = list(heads[0]["parts"])
+    rows = [
+        (f"layer {row['layer']}, head {row['head']}", percent(row["density"]), *(percent(row["parts"][part]) for part in parts))
+        for row in heads
+    ]  # fmt: skip
+    alternative = table(("head", "density", *parts), rows, label="Attention heads")
+    return figure("By attention head: its query, key, value and output weights together", chart, alternative, wide=True)
+
+
+def _empty(matrices: Sequence[Numbers]) -> Html:
+    gone = [row for row in matrices if row["empty_rows"] or row["empty_columns"]]
+    if not gone:
+        return paragraph("No row and no column of any matrix became empty.")
+    kinds, layers = _names(matrices, "kind"), _names(matrices, "layer")
+    top = min(1.0, round_up(max(row["empty_rows"] / row["rows"] for row in matrices)))
+    cells = {
+        (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
+            row["empty_rows"] / row["rows"] / top, number(row["empty_rows"]),
+            f"{row['path']}: {row['empty_rows']} of {row['rows']} rows and {row['empty_columns']} of {row['columns']} "
+            "columns are empty",
+        )
+        for row in matrices
+    }  # fmt: skip
+    chart = heat_map(
+        "Empty rows", "Rows of each matrix without a kept weight; colours are shares of its rows.", kinds, layers, cells,
+        across="layer", scale=("0 %", f"{percent(top)} of the rows"),
+    )  # fmt: skip
+    rows = [
+        (row["path"], f"{number(row['empty_rows'])} of {number(row['rows'])}",
+         f"{number(row['empty_columns'])} of {number(row['columns'])}")
+        for row in gone
+    ]  # fmt: skip
+    alternative = table(("matrix", "empty rows", "empty columns"), rows, label="Empty rows and columns")
+    return figure("Rows that became empty: outputs that are a constant now", chart, alternative, wide=True)
+
+
+def _share(density: float) -> str:
+    value = 100 * density
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+
+
+def _names(rows: Sequence[Numbers], key: str) -> list[str]:
+    return list(dict.fromkeys(row[key] for row in rows))

@@ -1,0 +1,65 @@
+"""Density per attention head, against counting by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pruning.report.heads import head_densities, layer_of
+
+RANDOM = np.random.default_rng(1)
+Bits = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def bits(rows: int, columns: int) -> Bits:
+    return RANDOM.random((rows, columns)) < 0.3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
+        ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
+        ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o"),
+        ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
+    ],
+)
+def test_each_head_has_its_rows_of_query_key_value_and_its_columns_of_the_output(names: tuple[str, ...]) -> None:
+    masks = {f"model.layer.{i}.{name}": bits(6, 6) for i in range(2) for name in names}
+    masks["model.layer.0.output.dense"] = bits(6, 9)
+    found = head_densities(masks, 3)
+    assert [(head.layer, head.head) for head in found] == [(str(i), n) for i in range(2) for n in range(3)]
+    for head in found:
+        q, k, v, o = (masks[f"model.layer.{head.layer}.{name}"] for name in names)
+        rows = slice(2 * head.head, 2 * head.head + 2)
+        blocks = (q[rows], k[rows], v[rows], o[:, rows])
+        assert head.density == sum(int(block.sum()) for block in blocks) / 48
+        assert list(head.parts.values()) == [block.mean() for block in blocks]
+
+
+def test_grouped_heads_share_keys_and_values() -> None:
+    q, k, v, o = bits(8, 8), bits(4, 8), bits(4, 8), bits(8, 8)
+    paths = ("q_proj", "k_proj", "v_proj", "o_proj")
+    found = head_densities({f"layers.0.self_attn.{n}": m for n, m in zip(paths, (q, k, v, o), strict=True)}, 4, 2)
+    assert [head.parts["key"] for head in found] == [k[:2].mean(), k[:2].mean(), k[2:].mean(), k[2:].mean()]
+    assert found[3].parts["query"] == q[6:].mean()
+
+
+def test_stacked_query_key_value() -> None:
+    fused, o = bits(12, 4), bits(4, 4)
+    found = head_densities({"layers.5.attn.Wqkv": fused, "layers.5.attn.Wo": o, "layers.5.mlp.Wo": bits(4, 6)}, 2)
+    assert [head.parts["value"] for head in found] == [fused[8:10].mean(), fused[10:].mean()]
+    assert found[0].layer == "5"
+    assert found[0].parts["output"] == o[:, :2].mean()
+
+
+def test_what_cannot_be_divided_or_is_not_known_has_no_heads() -> None:
+    names = ("query", "key", "value", "dense")
+    assert head_densities({f"layer.0.attention.{name}": bits(6, 6) for name in names}, 4) == []
+    assert head_densities({f"layer.0.attention.{name}": bits(6, 6) for name in names[:3]}, 3) == []
+    assert head_densities({f"layer.0.mixer.{name}": bits(6, 6) for name in names}, 3) == []
+    assert head_densities({}, 0) == []
+
+
+def test_layers_are_told_by_their_numbers() -> None:
+    assert layer_of("albert.encoder.groups.0.layers.3.attention.query") == "0.3"
