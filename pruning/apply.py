@@ -1,7 +1,7 @@
 """A mask on its base model: ready to predict, or to be evaluated exactly as in training."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pruning.errors import Permanent
 from pruning.evaluate import Split, evaluate_all, logits_of, merged, predict
 from pruning.hub import Located
 from pruning.models import Loaded, digest, load, locate
+from pruning.predictions import Prediction, classified
 from pruning.prepare import make_head
 from pruning.read import Rows, load_rows
 from pruning.sources import Sources
@@ -25,16 +26,17 @@ from pruning.tasks import Task
 class PrunedModel:
     """A base model with a mask applied, its head and tokenizer; weights outside the mask are zero."""
 
-    def __init__(self, loaded: Loaded, info: mask_file.MaskInfo) -> None:
-        """``loaded`` is a base that carries the mask already; see :func:`load_pruned`."""
+    def __init__(self, head: torch.nn.Module, tokenizer: Any, info: mask_file.MaskInfo) -> None:
+        """``head`` is a base with its head that carries the mask already; see :func:`load_pruned`."""
         self.info = info
-        self.tokenizer: Any = loaded.tokenizer
-        self.head = make_head(loaded, list(info.label_ids), list(info.columns), info.head).eval()
+        self.tokenizer = tokenizer
+        self.head = head.eval()
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.head.parameters()).device
+        """Where the weights are, and where the inputs must be."""
+        weights = next(self.head.parameters(), None)
+        return torch.device("cpu") if weights is None else weights.device
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -51,6 +53,14 @@ class PrunedModel:
             return []
         split = self._split(texts, pairs)
         return predict(logits_of(self.head, split.encoded, self.device), split, self._task)
+
+    def predictions(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
+        """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
+        if not texts:
+            return []
+        if self._task.kind == "classification":
+            return classified(self.logits(texts, pairs), self.labels)
+        return [Prediction(value, None, None) for value in self.predict(texts, pairs)]
 
     def _split(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Split:
         wanted = len(self._task.text)
@@ -76,7 +86,12 @@ def load_pruned(
 ) -> PrunedModel:
     """A ready model from a mask in either form. The arguments and what is raised are those of :func:`masked_base`."""
     loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
-    return PrunedModel(loaded, info)
+    return PrunedModel(head_of(loaded, info), loaded.tokenizer, info)
+
+
+def head_of(loaded: Loaded, info: mask_file.MaskInfo) -> torch.nn.Module:
+    """The head that a mask was trained with, on its model, which is changed in place."""
+    return make_head(loaded, list(info.label_ids), list(info.columns), info.head)
 
 
 def masked_base(
@@ -100,11 +115,11 @@ def masked_base(
         locate(info.base_model, info.base_revision, sources or Sources()) if folder is None else Located(folder, None)
     )
     loaded = load(located, info.label_words, info.head)
-    _require_same_base(loaded, info)
+    require_same_base(digest(loaded.model, loaded.new_parameters), loaded.located.path.name, info)
     apply_masks(loaded.model, masks)
     if info.weights_sha256 is not None:
-        beside = Path(weights) if weights is not None else path.parent / changes.WEIGHTS
-        _apply_changes(loaded.model, masks, info, beside)
+        stored = weights_beside(path, info, weights)
+        changes.apply(stored, loaded.model, {name: torch.from_numpy(mask) for name, mask in masks.items()})
     return loaded, info
 
 
@@ -112,14 +127,18 @@ def masked_base(
 def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
     """Zero every weight outside its mask, in place. Raises Permanent if the matrices are not the model's."""
     linears = prunable(model)
-    shapes = {path: tuple(linear.weight.shape) for path, linear in linears.items()}
-    if shapes != {path: mask.shape for path, mask in masks.items()}:
+    require_same_matrices(linears, {path: mask.shape for path, mask in masks.items()})
+    for path, mask in masks.items():
+        linears[path].weight.mul_(torch.from_numpy(mask).to(linears[path].weight.device))
+
+
+def require_same_matrices(linears: Mapping[str, torch.nn.Linear], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse masks of other matrices than ``linears``. Raises Permanent (``base_mismatch``)."""
+    if {path: tuple(linear.weight.shape) for path, linear in linears.items()} != dict(shapes):
         raise Permanent(
             "the mask's matrices are not those of this model; give the base model the mask was trained for",
             code="base_mismatch", param="model",
         )  # fmt: skip
-    for path, mask in masks.items():
-        linears[path].weight.mul_(torch.from_numpy(mask).to(linears[path].weight.device))
 
 
 def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
@@ -133,8 +152,13 @@ def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
     return merged(evaluate_all(pruned.head, splits, task, pruned.device), splits)
 
 
-def _apply_changes(model: torch.nn.Module, masks: mask_file.Masks, info: mask_file.MaskInfo, path: Path | None) -> None:
-    if path is None or not path.is_file():
+def weights_beside(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:
+    """The file of what a method trained beside its mask, whose digest is the one in the mask.
+
+    Raises Permanent (``weights_missing``, ``weights_invalid``).
+    """
+    path = Path(given) if given is not None else mask.parent / changes.WEIGHTS
+    if not path.is_file():
         raise Permanent(
             f"method {info.spec.method} trained more than the mask; download {changes.WEIGHTS} of the job "
             "into the same folder, or name it by weights=",
@@ -146,14 +170,14 @@ def _apply_changes(model: torch.nn.Module, masks: mask_file.Masks, info: mask_fi
                 f"{path.name} is not the one this mask belongs to; download both from the same job",
                 code="weights_invalid", param="mask",
             )  # fmt: skip
-    changes.apply(path, model, {name: torch.from_numpy(mask) for name, mask in masks.items()})
+    return path
 
 
-def _require_same_base(loaded: Loaded, info: mask_file.MaskInfo) -> None:
-    found = digest(loaded.model, loaded.new_parameters)
+def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
+    """Refuse a mask for other weights than those of the base ``name``, whose digest is ``found``. Raises Permanent."""
     if found != info.base_digest:
         raise Permanent(
-            f"the weights of {loaded.located.path.name!r} are not those the mask was trained for "
+            f"the weights of {name!r} are not those the mask was trained for "
             f"({info.base_model}, sha-256 {info.base_digest[:12]}..., found {found[:12]}...); give the same base model",
             code="base_mismatch", param="model",
         )  # fmt: skip

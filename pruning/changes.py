@@ -31,20 +31,29 @@ def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], paramete
         raise failed_write(fault) from fault
 
 
-@torch.no_grad()
 def apply(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
     """Put stored values and parameters into ``model``; weights outside the masks become zero.
 
     Raises Permanent (``weights_invalid``) if the file is missing, damaged or of another model.
     """
+    put(read(path), model, masks, path.name)
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """What a file holds. Raises Permanent (``weights_invalid``) if it is missing or damaged."""
     try:
-        stored = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as fault:
         raise Permanent(
             f"this mask belongs to a method that trained weights, and {path.name} beside it cannot be read ({fault}); "
             "download both artifacts of the job into one folder",
             code="weights_invalid", param="mask",
         ) from fault  # fmt: skip
+
+
+@torch.no_grad()
+def put(stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str) -> None:
+    """Put what :func:`read` gave into ``model``. Raises Permanent (``weights_invalid``) if it is of another model."""
     try:
         for key, value in stored.items():
             kind, _, name = key.partition(".")
@@ -56,7 +65,7 @@ def apply(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
                 model.get_parameter(name).copy_(value)
     except (AttributeError, KeyError, RuntimeError, IndexError) as fault:
         raise Permanent(
-            f"{path.name} does not belong to this mask and model: {fault}", code="weights_invalid", param="mask"
+            f"{name_of_file} does not belong to this mask and model: {fault}", code="weights_invalid", param="mask"
         ) from fault
 
 

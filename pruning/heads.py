@@ -54,15 +54,22 @@ class LabelWordHead(nn.Module):
         self.mask_token_id = mask_token_id
         self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
-        _keep_rows(model, label_ids)
+        self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is no submodule
+        self._hook = None
         if position != "every":
-            getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
+            self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         self._positions = self._position_of_interest(input_ids, attention_mask)
         output = self.model(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         logits: torch.Tensor = output.logits  # [B, 1, C] or [B, S, C]
         return logits if self.position == "every" else logits.squeeze(1)
+
+    def release(self) -> None:
+        """Give the model back as it was, for another head; this one is of no use afterwards."""
+        if self._hook is not None:
+            self._hook.remove()
+        self.model.set_output_embeddings(self._whole_decoder[0])  # type: ignore[operator]
 
     def _position_of_interest(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """[B]: the position whose state is read in each row."""
@@ -80,8 +87,8 @@ class LabelWordHead(nn.Module):
         return output
 
 
-def _keep_rows(model: Any, label_ids: Sequence[int]) -> None:
-    """Cut the output embedding down to the label words' rows and biases, frozen."""
+def _keep_rows(model: Any, label_ids: Sequence[int]) -> nn.Module:
+    """Cut the output embedding down to the label words' rows and biases, frozen; returns the whole one."""
     decoder = model.get_output_embeddings()
     rows = torch.tensor(list(label_ids), device=decoder.weight.device)
     small = nn.Linear(decoder.in_features, len(rows), bias=decoder.bias is not None)
@@ -89,6 +96,8 @@ def _keep_rows(model: Any, label_ids: Sequence[int]) -> None:
     if decoder.bias is not None:
         small.bias = nn.Parameter(decoder.bias.detach()[rows].clone(), requires_grad=False)
     model.set_output_embeddings(small)
+    whole: nn.Module = decoder
+    return whole
 
 
 class ClassifierHead(nn.Module):
@@ -102,6 +111,9 @@ class ClassifierHead(nn.Module):
     def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, self.columns]
+
+    def release(self) -> None:
+        """The model was not changed: nothing to give back."""
 
 
 def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, whose: str, param: str) -> list[int]:
