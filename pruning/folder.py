@@ -101,6 +101,11 @@ def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
         _check_words(path / "tokenizer.json", label_words)
 
 
+def model_type(path: Path) -> str:
+    """The model type that a folder's configuration names. Raises Permanent as :func:`check_folder` does."""
+    return str(_config(path).get("model_type"))
+
+
 def _refused(code: str, message: str) -> Permanent:
     return Permanent(message, code=code, param="model")
 

@@ -78,7 +78,7 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         _configure(config, tokenizer, dropout)
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
-        kind = _class_of(head, decoder_only=decoder_only)
+        kind = class_of(head, decoder_only=decoder_only)
         if head == "classifier" and not _has_classifier(config):
             config.num_labels = len(label_words)
         model, report = kind.from_pretrained(
@@ -105,7 +105,8 @@ def load_teacher(located: Located, *, span: bool) -> Loaded:
     return loaded
 
 
-def _class_of(head: str, *, decoder_only: bool) -> Any:
+def class_of(head: str, *, decoder_only: bool) -> Any:
+    """The transformers class that has what a head needs."""
     if head == "classifier":
         return AutoModelForSequenceClassification
     if head == "teacher-span":

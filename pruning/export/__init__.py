@@ -1,0 +1,1 @@
+"""What a finished mask can be turned into besides itself: smaller, sparse, ONNX; each measured against the dense model."""

@@ -1,0 +1,86 @@
+"""An export's folder back into a model that predicts. ``espalier.load_export`` and the check after writing call this."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer
+
+from pruning.apply import PrunedModel, head_of
+from pruning.attach import prunable
+from pruning.errors import Permanent
+from pruning.export import semi_structured
+from pruning.export.compact import put
+from pruning.export.folder import WEIGHTS, Manifest, read_manifest
+from pruning.export.onnx import MODEL, OnnxHead
+from pruning.export.sparse import CsrLinear
+from pruning.folder import MODEL_TYPES, model_type
+from pruning.hub import Located
+from pruning.models import Loaded, class_of
+
+
+def load_export(folder: str | Path) -> PrunedModel:
+    """The model in an export's folder, of any format but ``stock``.
+
+    Raises Permanent: ``export_invalid`` for a damaged folder, ``export_packages_missing`` for ONNX without onnxruntime,
+    ``device_unsupported`` for semi-structured without a GPU.
+    """
+    path = Path(folder)
+    manifest = read_manifest(path)
+    if manifest.format not in ("onnx", "onnx-int8") and model_type(path) not in MODEL_TYPES:
+        raise Permanent(f"model type {model_type(path)!r} is not known here", code="export_invalid", param="folder")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        if manifest.format in ("onnx", "onnx-int8"):
+            head: nn.Module = OnnxHead(path / MODEL)
+        else:
+            head = _torch_head(path, manifest, tokenizer)
+    except Permanent:
+        raise
+    except Exception as fault:  # whatever the readers of three libraries raise; each means: these files do not load
+        raise Permanent(
+            f"export {path.name!r} does not load: {type(fault).__name__}: {fault}",
+            code="export_invalid",
+            param="folder",
+        ) from fault
+    return PrunedModel(head, tokenizer, manifest.mask)
+
+
+def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    kind = class_of(manifest.mask.head, decoder_only=manifest.decoder_only)
+    model = kind.from_config(config, trust_remote_code=False).eval()
+    head = head_of(Loaded(model, tokenizer, Located(path, None), 0, manifest.decoder_only, frozenset()), manifest.mask)
+    state = _state(path / WEIGHTS)
+    for name in prunable(model):
+        put(model, name, _shell(name, manifest, state))
+    for name, size in manifest.head_sizes.items():
+        attention: Any = model.get_submodule(name)
+        attention.attention_head_size = size
+    head.load_state_dict(state, assign=True)
+    for module in head.modules():
+        if isinstance(module, CsrLinear):
+            module.check()
+    if manifest.format == "semi-structured":
+        device = semi_structured.require_device()
+        head.to(device)
+        semi_structured.compress(model, device)
+    return head.eval().requires_grad_(requires_grad=False)
+
+
+def _shell(name: str, manifest: Manifest, state: dict[str, torch.Tensor]) -> nn.Module:
+    """A module of the right kind and size for the weights that will fill it."""
+    if name in manifest.sparse:
+        return CsrLinear(*manifest.sparse[name], kept=len(state[f"model.{name}.values"]))
+    rows, columns = state[f"model.{name}.weight"].shape
+    return nn.Linear(columns, rows, bias=f"model.{name}.bias" in state, device="meta")
+
+
+def _state(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as fault:
+        raise Permanent(f"{path.name} cannot be read: {fault}", code="export_invalid", param="folder") from fault

@@ -1,0 +1,108 @@
+"""A dense ONNX file of the whole classifier, with any batch size and length.
+
+Through torch's exporter that reads the program (``dynamo=True``). The older one, which traces an example, was tried and gave
+wrong logits on padded batches of every model: it drops the attention mask when the example has no padding.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pruning.errors import Permanent
+from pruning.export.formats import FORMATS
+
+MODEL = "model.onnx"
+_LARGEST = 2 * 10**9
+"""Bytes that one file can have, by its format."""
+
+
+class _Positional(nn.Module):
+    """The exporter names inputs by position."""
+
+    def __init__(self, head: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.head, self.names = head, tuple(names)
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(**dict(zip(self.names, tensors, strict=True)))
+        return logits
+
+
+def require_packages() -> None:
+    """Raises Permanent (``export_packages_missing``) without the ``onnx`` extra."""
+    missing = [name for name in FORMATS["onnx"].packages if find_spec(name) is None]
+    if missing:
+        raise Permanent(
+            f"ONNX exports need {', '.join(missing)} where the job runs: pip install 'espalier[onnx]'",
+            code="export_packages_missing", param="exports",
+        )  # fmt: skip
+
+
+def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[str, str]) -> None:
+    """Write ``head`` (float32, on the processor) to ``path``.
+
+    Inputs ``names``, int64 [batch, tokens]; output ``logits`` [batch, classes], for spans [batch, tokens, 2]; ``notes`` go
+    into the file's metadata. Raises Permanent without the packages or where a file would be too large.
+    """
+    require_packages()
+    size = sum(parameter.numel() * parameter.element_size() for parameter in head.parameters())
+    if size > _LARGEST:
+        raise Permanent(
+            f"the model has {size} bytes of weights, an ONNX file holds {_LARGEST}; leave the export out",
+            code="export_unsupported", param="exports",
+        )  # fmt: skip
+    ids = torch.full((2, 8), 3, dtype=torch.int64)
+    attention = torch.ones_like(ids)
+    attention[1, 5:] = 0
+    given = {"input_ids": ids, "attention_mask": attention, "token_type_ids": torch.zeros_like(ids)}
+    batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens")
+    with _quiet():
+        program: Any = torch.onnx.export(
+            _Positional(head, names).eval(), tuple(given[name] for name in names), dynamo=True, verbose=False,
+            input_names=list(names), output_names=["logits"],
+            dynamic_shapes={"tensors": tuple({0: batch, 1: tokens} for _ in names)},
+        )  # fmt: skip
+    program.model.metadata_props.update(notes)
+    program.save(str(path), external_data=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter tells of packages it does not need, on every way there is."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+class OnnxHead(nn.Module):
+    """An ONNX file under onnxruntime, in the place of a head: tensors in, logits out."""
+
+    def __init__(self, path: Path) -> None:
+        require_packages()
+        import onnxruntime
+
+        super().__init__()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not hold cores
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._names = [value.name for value in self._session.get_inputs()]
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        given = {name: inputs[name].numpy() for name in self._names}
+        return torch.from_numpy(self._session.run(None, given)[0])

@@ -1,0 +1,181 @@
+"""The exports of one mask, each written, loaded again, compared with the dense model and timed against it.
+
+Called by ``python -m pruning export`` and ``espalier export``. One export that fails is an entry that says why; the others
+are made all the same.
+"""
+
+import copy
+import shutil
+import tempfile
+import traceback
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pruning.announce import announce
+from pruning.apply import PrunedModel, head_of, masked_base
+from pruning.errors import Permanent, PruningError, Stopped
+from pruning.events import LogEvent, PhaseEvent
+from pruning.export import bench, card, entry
+from pruning.export.agreement import Rows, compare, random_rows, rows_of
+from pruning.export.entry import Entry, Latency
+from pruning.export.formats import Format
+from pruning.export.load import load_export
+from pruning.export.write import Subject, write
+from pruning.hub import Located
+from pruning.models import load
+from pruning.run import Report
+from pruning.sources import Sources
+from pruning.stock import write_folder
+from pruning.whole import whole
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in an archive, so that equal exports are equal files."""
+
+
+def perform(
+    mask: Path, formats: Sequence[Format], out: Path, *, model: Path | None = None, sources: Sources | None = None,
+    weights: Path | None = None, archive: bool = False, report: Report = lambda _: None,
+) -> list[Entry]:  # fmt: skip
+    """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
+
+    Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
+    weights are as for :func:`pruning.apply.load_pruned`, and what is wrong with those is raised as that does.
+    FileExistsError if a folder is there already.
+    """
+    work = _Work(mask, model, sources or Sources(), weights)
+    out.mkdir(parents=True, exist_ok=True)
+    taken = [out / name for name in formats if not archive and (out / name).exists()]
+    if taken:
+        raise FileExistsError(taken[0])
+    entries: list[Entry] = []
+    for name in dict.fromkeys(formats):
+        report(PhaseEvent(phase="saving", message=f"export {name}"))
+        entries.append(_one(work, name, out, archive, report))
+        figures = entry.write(out, torch.get_num_threads(), entries)
+    report(announce(figures, "application/json"))
+    return entries
+
+
+class _Work:
+    """What the exports of one mask share."""
+
+    def __init__(self, mask: Path, model: Path | None, sources: Sources, weights: Path | None) -> None:
+        self.mask, self.sources, self.weights = mask, sources, weights
+        loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
+        self.base = loaded.located.path
+        self.subject = Subject(PrunedModel(head_of(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+        self.longest = loaded.longest
+        self.rows: Rows = rows_of(self.subject.pruned, sources)
+
+
+def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) -> Entry:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as draft:
+        folder = Path(draft) / name
+        try:
+            made = _made(work, name, folder, report)
+        except Stopped:
+            raise
+        except Exception as fault:  # noqa: BLE001 - exporters raise what they like; the mask and the other exports stand
+            failed = _failed(name, fault)
+            report(LogEvent(level="warning", message=f"there is no export {name}: {failed.verdict}"))
+            return failed
+        if name != "stock":  # which has a model card of its own
+            (folder / "README.md").write_text(card.text(made, work.subject.pruned), encoding="utf-8")
+        target = out / (f"export-{name}.zip" if archive else name)
+        size = _archived(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        if not archive:
+            folder.rename(target)
+    if archive:
+        report(announce(target, "application/zip"))
+    report(LogEvent(message=f"export {name}: {made.verdict}"))
+    return made.model_copy(update={"artifact": target.name, "bytes": size})
+
+
+def _made(work: _Work, name: Format, folder: Path, report: Report) -> Entry:
+    """Write, load what was written, compare, measure."""
+    before = work.subject.pruned
+    compacted = False
+    if name == "stock":
+        write_folder(work.mask, folder, model=work.base, weights=work.weights)
+        after = _stock(folder, before)
+    else:
+        folder.mkdir()
+        compacted = write(work.subject, name, folder).compacted
+        after = load_export(folder)
+    before = _beside(before, after.device)
+    agreement = compare(before, after, work.rows)
+    if not agreement.exact and name not in ("onnx-int8", "semi-structured"):
+        raise Permanent(
+            f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
+            code="export_wrong", param="exports",
+        )  # fmt: skip
+    latency = _latency(before, after, work, report)
+    return Entry(
+        format=name, verdict=bench.verdict(latency), compacted=compacted, equal=agreement.equal,
+        max_difference=agreement.max_difference, rows=len(work.rows.encoded), checked_on=work.rows.source, latency=latency,
+        device=torch.cuda.get_device_name() if after.device.type == "cuda" else "cpu",
+    )  # fmt: skip
+
+
+def _beside(before: PrunedModel, device: torch.device) -> PrunedModel:
+    """The dense model where the export is: on a GPU in half precision, as the export there."""
+    if device.type == "cpu":
+        return before
+    head = copy.deepcopy(before.head).to(device=device, dtype=torch.float16)
+    return PrunedModel(head, before.tokenizer, before.info)
+
+
+def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
+    loaded = load(Located(folder, None), before.info.label_words, before.info.head)
+    return PrunedModel(head_of(loaded, before.info), loaded.tokenizer, before.info)
+
+
+@torch.no_grad()
+def _latency(before: PrunedModel, after: PrunedModel, work: _Work, report: Report) -> list[Latency]:
+    found = []
+    for batch, tokens in bench.SIZES:
+        if tokens > work.longest:
+            continue
+        report(PhaseEvent(phase="saving", message=f"measuring {batch} x {tokens} tokens"))
+        rows = random_rows(before, [tokens] * batch)
+        inputs = rows.batch(range(batch), after.device)
+        del inputs["labels"]
+        pair = bench.paired(_call(before.head, inputs), _call(after.head, inputs))
+        found.append(
+            Latency(
+                batch=batch, tokens=tokens, before_ms=round(pair.before_ms, 3), after_ms=round(pair.after_ms, 3),
+                factor=round(pair.factor, 3),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], object]:
+    def call() -> None:
+        head(**inputs)
+        if next(iter(inputs.values())).is_cuda:
+            torch.cuda.synchronize()
+
+    return call
+
+
+def _failed(name: Format, fault: Exception) -> Entry:
+    if isinstance(fault, PruningError):
+        return entry.failed(name, fault.code, fault.message)
+    traceback.print_exc()  # nobody planned it; standard error is kept with the job
+    return entry.failed(name, "export_failed", f"{type(fault).__name__}: {fault}"[:500])
+
+
+def _archived(folder: Path, target: Path) -> int:
+    """The folder as one ZIP file, complete or absent; its size."""
+    with whole(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder)}", _EPOCH)
+            name.compress_type, name.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            with file.open("rb") as source, archive.open(name, "w", force_zip64=True) as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    return target.stat().st_size

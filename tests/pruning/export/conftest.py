@@ -1,0 +1,35 @@
+"""Toys of every shape with a mask each, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import toys
+from tests.pruning.export.making import make_mask
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models directory: ``bert`` … (toys.SHAPES)."""
+    folder = tmp_path_factory.mktemp("models")
+    for shape in toys.SHAPES:
+        toys.make_model(folder / shape, shape)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def masks(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``bert.safetensors`` …, of a tenth of the weights."""
+    folder = tmp_path_factory.mktemp("masks")
+    for shape in toys.SHAPES:
+        make_mask(folder / f"{shape}.safetensors", models / shape)
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure no longer than it takes to have a number."""
+    from pruning.export import bench
+
+    monkeypatch.setattr(bench, "SECONDS", 0.0)
+    monkeypatch.setattr(bench, "SIZES", ((1, 32), (2, 64)))
