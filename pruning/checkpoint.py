@@ -58,9 +58,10 @@ def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
         torch.cuda.set_rng_state(state["random.cuda"])
 
 
-def identity(spec: PruningSpec, base_digest: str, train: Encoded) -> str:
-    """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits."""
-    total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}".encode())
+def identity(spec: PruningSpec, base_digest: str, train: Encoded, kernels: str = "plain") -> str:
+    """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits, and the same
+    ``kernels``, which round differently (:mod:`pruning.kernels`)."""
+    total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{kernels}".encode())
     for ids in train.input_ids:
         total.update(np.asarray(ids, dtype=np.int32).data)
     total.update(train.labels.numpy().data)
@@ -79,6 +80,8 @@ class Checkpoints:
         self._failure: OSError | None = None
         self.unreadable: list[str] = []
         """Names of the checkpoints that ``latest`` found damaged."""
+        self.foreign: list[str] = []
+        """Names of those that it found to belong to another run."""
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{_PARTIAL}*"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
@@ -89,6 +92,7 @@ class Checkpoints:
             try:
                 with safe_open(file, framework="pt") as stored:
                     if (stored.metadata() or {}).get("belongs_to") != self.belongs_to:
+                        self.foreign.append(file.name)
                         continue
                     return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
             except (SafetensorError, OSError, ValueError):

@@ -1,16 +1,22 @@
 """The end of a run: final masks, their evaluation, and the files a user downloads."""
 
-import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pruning import changes, compact_file, mask_file
+from pruning.announce import announce
 from pruning.evaluate import Evaluation, merged
 from pruning.events import ArtifactEvent, FinishedEvent, PhaseEvent
+from pruning.export.child import make_exports
+from pruning.export.formats import Format
 from pruning.models import checkpoint_bytes
+from pruning.report.collect import collect
+from pruning.report.history import History
+from pruning.report.write import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.run import Report, Run, library_versions
+from pruning.sources import Sources
 
 MASK = "mask.safetensors"
 COMPACT = "mask.espalier"
@@ -19,12 +25,10 @@ BINARY = "application/octet-stream"
 
 
 def deliver(
-    run: Run, before: list[Evaluation], work: Path, report: Report, should_stop: Callable[[], bool], *, seconds: float
-) -> None:
-    """Select the final masks, evaluate them, write the artifacts, say that the run succeeded.
-
-    ``seconds`` is what the run took until here.
-    """
+    run: Run, before: list[Evaluation], history: History, work: Path, report: Report, should_stop: Callable[[], bool],
+    sources: Sources, exports: Sequence[Format] = (),
+) -> None:  # fmt: skip
+    """Select the final masks, evaluate them, write the artifacts and the exports asked for, say that the run succeeded."""
     report(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
     final = run.evaluate("final", run.total_steps, report, should_stop)
@@ -39,10 +43,17 @@ def deliver(
     _write_predictions(folder / PREDICTIONS, run, final[0])
     if weights:
         report(weights)
-    report(_announce(folder / MASK, BINARY))
-    report(_announce(folder / COMPACT, compact_file.MEDIA_TYPE))
-    report(_announce(folder / PREDICTIONS, "application/jsonl"))
-    report(FinishedEvent(metrics=_summary(run, before, final, folder, seconds)))
+    report(announce(folder / MASK, BINARY))
+    report(announce(folder / COMPACT, compact_file.MEDIA_TYPE))
+    report(announce(folder / PREDICTIONS, "application/jsonl"))
+    if exports:
+        figures = make_exports(exports, folder / MASK, run.located.path, sources, report, should_stop)
+        report(announce(figures, "application/json"))
+    result = _summary(run, before, final, folder, history.seconds)
+    write_reports(folder, collect(run, history, final, result, masks, folder))
+    report(announce(folder / JSON_REPORT, "application/json"))
+    report(announce(folder / HTML_REPORT, "text/html; charset=utf-8"))
+    report(FinishedEvent(metrics=result))
 
 
 def _summary(
@@ -72,7 +83,7 @@ def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
     if not moved and not run.changed:
         return None
     changes.write(path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.changed)
-    return _announce(path, BINARY)
+    return announce(path, BINARY)
 
 
 def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) -> mask_file.MaskInfo:
@@ -106,10 +117,3 @@ def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
             if run.task.kind != "span":
                 row["logits"] = [float(value) for value in final.logits[i]]
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def _announce(path: Path, media_type: str) -> ArtifactEvent:
-    """The event that says a file is complete, with its size and digest."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return ArtifactEvent(name=path.name, media_type=media_type, bytes=path.stat().st_size, sha256=sha256)

@@ -6,7 +6,8 @@ whether a job is tried again. No class knows HTTP.
     PruningError
     ├── Permanent      the same input fails again: fix the field named by ``param``
     ├── Temporary      the same input may succeed later: try again with back-off
-    └── Stopped        asked to stop; a checkpoint was written where one could be
+    ├── Stopped        asked to stop; a checkpoint was written where one could be
+    └── PeerLost       another process of the same run is gone; that one's end is the run's
 """
 
 import errno
@@ -41,6 +42,13 @@ class Stopped(PruningError):
         super().__init__(message, code="stopped")
         self.step = step
         """Optimizer steps completed and saved in the checkpoint; None when nothing was saved."""
+
+
+class PeerLost(PruningError):
+    """A process of a run on several devices had to give up because another one did."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="peer_lost")
 
 
 def failed_write(fault: SafetensorError) -> OSError:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from pruning import losses
+from pruning import losses, precision
 from pruning.attach import Matrices, attach
 from pruning.companions import Companions
 from pruning.data import BatchStream, Encoded, encode, evaluation_batches, with_teacher
@@ -19,7 +19,9 @@ from pruning.heads import ClassifierHead, LabelWordHead, match_labels, word_ids
 from pruning.methods import Calibration, method_of
 from pruning.models import Loaded, digest, load, locate
 from pruning.optimizer import ScoreAdam
+from pruning.ranks import ALONE, Ranks
 from pruning.read import Rows, load_rows
+from pruning.rows import dataset_folder
 from pruning.run import Batch, Report, Run, seed_everything
 from pruning.schedule import Schedule
 from pruning.sources import Sources
@@ -29,13 +31,14 @@ from pruning.tasks import Task
 from pruning.teacher import teacher_logits
 
 
-def prepare(spec: PruningSpec, sources: Sources, report: Report) -> Run:
-    """Load, check and wire everything a spec names.
+def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = ALONE) -> Run:
+    """Load, check and wire everything a spec names; every one of several ranks does.
 
     Raises Permanent or Temporary, each with the field to change.
     """
     seed_everything(spec.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = ranks.device
+    precision.require(spec.precision, device)
     task = replace(spec.task_table, label_words=spec.label_words)
     loaded = _load_model(spec, sources, report)
     label_ids = [] if spec.head == "classifier" else word_ids(loaded.tokenizer, spec.label_words)
@@ -58,13 +61,14 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report) -> Run:
     changed = _unfreeze(loaded, spec)
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
     total_steps = steps_of(spec, stream.per_epoch)
-    pruner = _pruner(spec, matrices, head, task, total_steps, [head.model.get_parameter(name) for name in changed])
+    others = [head.model.get_parameter(name) for name in changed]
+    pruner = _pruner(spec, matrices, head, task, total_steps, others, ranks)
     pruner.method.begin(matrices, _calibration(spec, head, train, device))
     return Run(
         spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,
         head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,
         total_steps=total_steps, eval_every=evaluation_cadence(spec, total_steps, len(validation[0].encoded)),
-        max_length=max_length, device=device,
+        max_length=max_length, device=device, ranks=ranks,
     )  # fmt: skip
 
 
@@ -86,7 +90,7 @@ def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
 
 
 def _load_rows(task: Task, spec: PruningSpec, sources: Sources, report: Report) -> tuple[Rows, list[Rows]]:
-    if find_folder(sources.datasets_dir, task.name) is None:
+    if dataset_folder(sources, task.name) is None:
         _say(report, "downloading", f"data set {task.dataset}")
     train = load_rows(task, task.train_split, sources, spec.train_rows)
     return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
@@ -140,7 +144,13 @@ def _unfreeze(loaded: Loaded, spec: PruningSpec) -> list[str]:
 
 
 def _pruner(
-    spec: PruningSpec, matrices: Matrices, head: nn.Module, task: Task, total_steps: int, others: list[nn.Parameter]
+    spec: PruningSpec,
+    matrices: Matrices,
+    head: nn.Module,
+    task: Task,
+    total_steps: int,
+    others: list[nn.Parameter],
+    ranks: Ranks,
 ) -> Pruner[Batch]:
     layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
     trained = layers if info.trains_weights and not spec.one_shot else []
@@ -152,21 +162,25 @@ def _pruner(
             penalty_shift=method.penalty_shift,
         ),
         schedule=Schedule.of(spec, total_steps),
-        loss_of=_loss_of(head, task, spec),
+        loss_of=_loss_of(head, task, spec, ranks.device),
         companions=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
+        ranks=ranks,
     )  # fmt: skip
 
 
-def _loss_of(head: nn.Module, task: Task, spec: PruningSpec) -> Callable[[Batch], torch.Tensor]:
+def _loss_of(head: nn.Module, task: Task, spec: PruningSpec, device: torch.device) -> Callable[[Batch], torch.Tensor]:
     def loss_of(batch: Batch) -> torch.Tensor:
-        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher")}
-        logits, labels = head(**inputs), batch["labels"]
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher", "weight")}
+        with precision.forward_pass(spec.precision, device):
+            logits = head(**inputs)
+        logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
         span = task.kind == "span"
         loss = losses.span(logits, labels[:, 0], labels[:, 1]) if span else losses.classification(logits, labels)
-        if "teacher" not in batch:
-            return loss
-        distilled = losses.distilled(logits, batch["teacher"], spec.distill_temperature)
-        return spec.distill_share * distilled + (1 - spec.distill_share) * loss
+        if "teacher" in batch:
+            distilled = losses.distilled(logits, batch["teacher"], spec.distill_temperature)
+            loss = spec.distill_share * distilled + (1 - spec.distill_share) * loss
+        # every loss is a mean over rows (no span target lies outside its window), so those of the ranks add up by rows
+        return loss * batch["weight"] if "weight" in batch else loss
 
     return loss_of
 

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -16,8 +17,8 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
-from pruning import crash
-from pruning.errors import Permanent, Stopped, Temporary
+from pruning import crash, launch
+from pruning.errors import PeerLost, Permanent, Stopped, Temporary
 from pruning.events import ArtifactEvent, ErrorEvent, Event, ExitCode, FinishedEvent
 from pruning.sources import Sources
 from pruning.spec import PruningSpec, explain
@@ -30,8 +31,16 @@ class EventLines:
         self._out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         self._lock = threading.Lock()  # checkpoints are reported from their own thread
+        self.speaks: Callable[[Event], bool] = lambda event: True
+        """Whether an event is for this process to report, where there are others that know of it."""
+
+    def give_back(self) -> None:
+        """Make standard output what it was, for a program that takes the place of this one."""
+        os.dup2(self._out.fileno(), 1)
 
     def __call__(self, event: Event) -> None:
+        if not self.speaks(event):
+            return
         if isinstance(event, ArtifactEvent):
             crash.here(crash.Point.ARTIFACT_FILED)
         if isinstance(event, FinishedEvent):
@@ -66,18 +75,27 @@ class _LeaveNow(BaseException):
 
 def run_train(arguments: argparse.Namespace) -> ExitCode:
     """The ``train`` command."""
-    _passive_threads()
+    passive_threads()
     report = EventLines()
     should_stop = StopRequest()
-    if arguments.watch_stdin:
-        threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
+    if arguments.launcher is not None:
+        launch.end_with(arguments.launcher)
 
     def work() -> None:
         spec = _read_spec(arguments.spec)
+        if spec.devices > 1 and not launch.launched():
+            report.give_back()
+            launch.become(spec.devices, sys.argv[1:])
+        if arguments.watch_stdin:
+            threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
+        from pruning.ranks import join
         from pruning.train import train  # torch takes two seconds, a wrong spec none
 
-        _quiet()
-        train(spec, arguments.work, _sources(arguments), report, should_stop)
+        quiet()
+        ranks = join(spec.devices)
+        report.speaks = ranks.speaks
+        train(spec, arguments.work, sources_of(arguments), report, should_stop, ranks, arguments.exports or ())
+        ranks.leave()
         crash.here(crash.Point.LEAVING)
 
     return _exit_code(work, report)
@@ -85,18 +103,44 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
 
 def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
     """The ``evaluate`` command: one JSON object, the metrics."""
-    _passive_threads()
+    passive_threads()
     report = EventLines()
 
     def work() -> None:
         from pruning.apply import evaluate_mask, load_pruned
         from pruning.events import EvaluationEvent
 
-        _quiet()
-        sources = _sources(arguments)
+        quiet()
+        sources = sources_of(arguments)
         pruned = load_pruned(arguments.mask, model=arguments.model, sources=sources)
         metrics = evaluate_mask(pruned, sources)
         report(EvaluationEvent(step=0, stage="final", remaining=pruned.info.density, metrics=metrics))
+
+    return _exit_code(work, report)
+
+
+def run_export(arguments: argparse.Namespace) -> ExitCode:
+    """The ``export`` command: a folder or archive for each format, ``exports.json``, and its entries as the last line.
+
+    The first format that failed decides the exit code, once all were tried.
+    """
+    passive_threads()
+    report = EventLines()
+    if arguments.watch_stdin:
+        threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
+
+    def work() -> None:
+        from pruning.export.perform import perform
+
+        quiet()
+        entries = perform(
+            arguments.mask, arguments.to, arguments.out, model=arguments.model, sources=sources_of(arguments),
+            weights=arguments.weights, archive=arguments.archive, report=report,
+        )  # fmt: skip
+        for entry in entries:
+            if entry.error is not None:
+                raise Permanent(f"{entry.format}: {entry.error.message}", code=entry.error.code, param="exports")
+        report(FinishedEvent(metrics={"exports": [entry.model_dump(mode="json") for entry in entries]}))
 
     return _exit_code(work, report)
 
@@ -107,6 +151,9 @@ def _exit_code(work: Callable[[], None], report: EventLines) -> ExitCode:
         work()
     except (Stopped, _LeaveNow):
         return ExitCode.STOPPED
+    except PeerLost as failure:
+        sys.stderr.write(f"given up, for another process of this run is gone: {failure}\n")
+        return ExitCode.PEER_LOST
     except Permanent as failure:
         report(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
         return ExitCode.PERMANENT
@@ -144,23 +191,32 @@ def _read_spec(path: Path) -> PruningSpec:
         raise Permanent(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
 
 
-def _sources(arguments: argparse.Namespace) -> Sources:
+def sources_of(arguments: argparse.Namespace) -> Sources:
+    """Where a command's arguments say that models and data sets are. Raises Permanent."""
     token = None
     if arguments.token_file is not None:
         try:
             token = arguments.token_file.read_text("utf-8").strip()
         except OSError as fault:
             raise Permanent(f"the hub token cannot be read: {fault.strerror}", code="token_unreadable") from fault
-    return Sources(arguments.models_dir, arguments.datasets_dir, hub=not arguments.no_hub, token=token)
+    return Sources(
+        arguments.models_dir,
+        arguments.datasets_dir,
+        hub=not arguments.no_hub,
+        token=token,
+        uploads_dir=arguments.work / "uploads"
+        if arguments.command == "train"
+        else getattr(arguments, "uploads_dir", None),
+    )
 
 
-def _passive_threads() -> None:
+def passive_threads() -> None:
     """Let idle threads sleep. By default they spin, and where another process wants the core each small operation then
     stalls for milliseconds: six steps took 70 s instead of 9 s on two contended cores. Read when torch is first loaded."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """No progress bars on standard error, where a supervisor keeps the last lines for the user to read."""
     from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pruning import squad
 from pruning.errors import Permanent
-from pruning.folder import find_folder, require_folder
+from pruning.folder import require_folder
 from pruning.hub_data import load_hub_split
-from pruning.rows import find_split
+from pruning.rows import class_of, dataset_folder, find_split
 from pruning.sources import Sources
 from pruning.tasks import Task
 
@@ -35,7 +33,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     Class names become class ids. Raises Permanent (missing split or column, unreadable row with its number) or Temporary
     (``hub_unreachable``).
     """
-    folder = find_folder(sources.datasets_dir, task.name)
+    folder = dataset_folder(sources, task.name)
     if folder is None and sources.hub:
         columns = load_hub_split(task, split, limit, sources.token)
     else:
@@ -48,7 +46,9 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     if task.kind == "span":
         squad.check_answers(rows.labels, rows.texts[1], where)
         return rows
-    return replace(rows, labels=[_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)])
+    return replace(
+        rows, labels=[class_of(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
+    )
 
 
 def _read_jsonl(file: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Any]]:
@@ -83,23 +83,3 @@ def _check_texts(rows: Rows, task: Task, where: str) -> None:
                 raise Permanent(
                     f"row {i + 1} of {where}: column {column!r} is not text", code="rows_invalid", param="task"
                 )
-
-
-def _label(label: Any, task: Task, where: str) -> int | float:
-    """A class id or a number. Raises Permanent (``labels_mismatch``) for anything that is not of this task."""
-    number = isinstance(label, int | float) and not isinstance(label, bool)
-    if task.kind == "regression":
-        if not (number and np.isfinite(label)):
-            raise Permanent(f"{where}: label {label!r} is not a number", code="labels_mismatch", param="task")
-        return float(label)
-    classes = len(task.label_words)
-    if isinstance(label, str) and task.labels is not None and label in task.labels:
-        return task.labels.index(label)
-    if not (number and label in range(classes)):
-        named = f", or one of {', '.join(task.labels)}" if task.labels else ""
-        raise Permanent(
-            f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
-            "classes, use one word per class and labels that count from 0",
-            code="labels_mismatch", param="label_words",
-        )  # fmt: skip
-    return int(label)

@@ -9,14 +9,6 @@ def refused(param: str, message: str, *, kind: str = "spec_conflict", **context:
     return PydanticCustomError(kind, message, {"param": param, **context})
 
 
-def not_available(field: str, value: object, instead: str) -> PydanticCustomError:
-    """A value that is planned but not implemented."""
-    return refused(
-        field, "{param} {value} is not available yet; {instead}",
-        kind="not_available", value=repr(value), instead=instead,
-    )  # fmt: skip
-
-
 def explain(refusal: ValidationError) -> list[dict[str, str]]:
     """What is wrong with a spec, one entry per fault: ``param`` (dotted field), ``code`` and ``message``.
 

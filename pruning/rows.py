@@ -6,10 +6,14 @@ A data set is a folder of ``<split>.jsonl`` or ``<split>.jsonl.gz``, one JSON ob
 
 import gzip
 import json
+import math
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from pruning.errors import Permanent
+from pruning.folder import find_folder
+from pruning.sources import Sources
 from pruning.tasks import CustomTask, Task, task_of
 
 LONGEST_ROW = 16 * 1024 * 1024
@@ -19,6 +23,11 @@ LONGEST_ROW = 16 * 1024 * 1024
 def dataset_folder_name(given: str | CustomTask) -> str:
     """Name of the task's folder under the data sets directory."""
     return given if isinstance(given, str) else given.dataset
+
+
+def dataset_folder(sources: Sources, name: str) -> Path | None:
+    """Where the data set called ``name`` lies: among the uploaded ones, else in the data sets directory, else nowhere."""
+    return find_folder(sources.uploads_dir, name) or find_folder(sources.datasets_dir, name)
 
 
 def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
@@ -71,12 +80,38 @@ def _invalid(file: Path, fault: str) -> Permanent:
 
 
 def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:
+    missing = missing_column(task, row)
+    if missing is not None:
+        column, param = missing
+        raise Permanent(
+            f"{file.name} of data set {file.parent.name!r} has no column {column!r}; its columns are: "
+            f"{', '.join(map(str, row)) or 'none'}",
+            code="column_missing",
+            param=param if custom else "task",
+        )
+
+
+def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | None:
+    """The first column of the task that is not among ``columns``, with the field of a custom task that names it."""
     wanted = {column: f"task.text.{index}" for index, column in enumerate(task.text)} | {task.label: "task.label"}
-    for column, param in wanted.items():
-        if column not in row:
-            raise Permanent(
-                f"{file.name} of data set {file.parent.name!r} has no column {column!r}; its columns are: "
-                f"{', '.join(map(str, row)) or 'none'}",
-                code="column_missing",
-                param=param if custom else "task",
-            )
+    return next(((column, param) for column, param in wanted.items() if column not in columns), None)
+
+
+def class_of(label: Any, task: Task, where: str) -> int | float:
+    """A class id or a number. Raises Permanent (``labels_mismatch``) for anything that is not of this task."""
+    number = isinstance(label, int | float) and not isinstance(label, bool)
+    if task.kind == "regression":
+        if not (number and math.isfinite(label)):
+            raise Permanent(f"{where}: label {label!r} is not a number", code="labels_mismatch", param="task")
+        return float(label)
+    classes = len(task.label_words)
+    if isinstance(label, str) and task.labels is not None and label in task.labels:
+        return task.labels.index(label)
+    if not (number and label in range(classes)):
+        named = f", or one of {', '.join(task.labels)}" if task.labels else ""
+        raise Permanent(
+            f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
+            "classes, use one word per class and labels that count from 0",
+            code="labels_mismatch", param="label_words",
+        )  # fmt: skip
+    return int(label)

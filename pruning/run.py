@@ -16,6 +16,7 @@ from pruning.data import BatchStream, Encoded
 from pruning.evaluate import Evaluation, Split, Stage, evaluate_all, merged
 from pruning.events import EvaluationEvent, Event
 from pruning.hub import Located
+from pruning.ranks import Ranks
 from pruning.spec import PruningSpec
 from pruning.step import Pruner
 from pruning.tasks import Task
@@ -48,11 +49,24 @@ class Run:
     max_length: int
     """Tokens at which inputs are cut: the spec's, or what the model can read."""
     device: torch.device
+    ranks: Ranks
 
     def batch(self, step: int, part: int) -> Batch:
-        """Micro-batch ``part`` of optimizer step ``step``."""
-        number = step * self.spec.gradient_accumulation + part
-        return self.train.batch(self.stream.rows(number), self.device)
+        """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's share of it."""
+        rows = self._micro_batch(step, part)
+        return self.ranks.weigh(self.train.batch(self.ranks.share(rows), self.device, beside=rows), rows)
+
+    def rows(self, step: int) -> int:
+        """Rows that all ranks together train on in a step."""
+        return sum(len(self._micro_batch(step, part)) for part in range(self.spec.gradient_accumulation))
+
+    def _micro_batch(self, step: int, part: int) -> list[int]:
+        return self.stream.rows(step * self.spec.gradient_accumulation + part)
+
+    def require_agreement(self) -> None:
+        """Raise Permanent, on all ranks, unless all have the same scores and masked weights to the last bit."""
+        layers = self.matrices.layers.values()
+        self.ranks.require_same("the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight)))
 
     @property
     def kept(self) -> int:
@@ -64,8 +78,11 @@ class Run:
     ) -> list[Evaluation]:
         """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only.
 
-        Raises Stopped between two batches once ``should_stop`` says so.
+        Of several ranks the first one does; the others find nothing. Raises Stopped between two batches once ``should_stop``
+        says so.
         """
+        if not self.ranks.leads:
+            return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
         metrics = merged(evaluations, splits)

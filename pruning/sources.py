@@ -13,3 +13,5 @@ class Sources:
     hub: bool = True
     token: str | None = field(default=None, repr=False)
     """Of the hub; read from a file, so that it stands in no argument, environment or log."""
+    uploads_dir: Path | None = None
+    """Data sets that came with the run, as a service's uploaded ones do; looked at before ``datasets_dir``."""

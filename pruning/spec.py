@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 from pruning import spec_rules
 from pruning.catalog import METHODS, Method, MethodInfo
 from pruning.presets import apply_preset
-from pruning.refusals import explain, not_available, refused
+from pruning.refusals import explain, refused
 from pruning.tasks import TASKS, CustomTask, Task, Word, task_of
 
 __all__ = ["Method", "PruningSpec", "explain"]
@@ -67,8 +67,7 @@ class PruningSpec(BaseModel):
     """Everything that decides the result of a pruning run.
 
     Shares (``sparsity``, ``ramp``, ``hold``) lie between 0 and 1; lengths are in tokens; cadences in optimizer steps.
-    Raises pydantic.ValidationError naming the field: unknown names, values out of range, schedules that cannot fit, and
-    fields whose implementation is not there yet (error type ``not_available``).
+    Raises pydantic.ValidationError naming the field: unknown names, values out of range, and schedules that cannot fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -165,12 +164,19 @@ class PruningSpec(BaseModel):
     )
 
     seed: int = Field(42, ge=0, lt=2**32, description="Of batch order and dropout")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Of forward and backward; scores are always fp32")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="Of forward and backward in training; bf16 needs a device that has it; scores are always fp32",
+    )
     eval_every: int | None = Field(
         None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
     )
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints")
-    devices: int = Field(1, ge=1, le=64, description="GPUs of one host to train on")
+    devices: int = Field(
+        1, ge=1, le=64,
+        description="GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one "
+        "device up to rounding, but with dropout, which each device draws by itself",
+    )  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod
@@ -186,14 +192,6 @@ class PruningSpec(BaseModel):
                 kind="unknown_task", task=repr(task), known=", ".join(sorted(TASKS)),
             )  # fmt: skip
         return task
-
-    @field_validator("precision", "devices")
-    @classmethod
-    def _value_available(cls, value: Any, info: Any) -> Any:
-        available = {"precision": ("fp32",), "devices": (1,)}[info.field_name]
-        if value not in available:
-            raise not_available(info.field_name, value, f"use {available[0]!r}")
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

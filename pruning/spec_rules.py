@@ -19,6 +19,7 @@ def check(spec: "PruningSpec") -> None:
     _check_method(spec)
     _check_labels(spec)
     _check_head(spec)
+    _check_devices(spec)
 
 
 def _check_length(spec: "PruningSpec") -> None:
@@ -100,6 +101,24 @@ def _check_head(spec: "PruningSpec") -> None:
         raise refused(
             "head", "head {head} does not fit task {task}; use {right}",
             head=spec.head, task=spec.task_table.name, right="span" if span_task else "label-words or classifier",
+        )  # fmt: skip
+
+
+def _check_devices(spec: "PruningSpec") -> None:
+    if spec.devices == 1:
+        return
+    if spec.trains_nothing:
+        raise refused(
+            "devices", "{what} does not train, for which one device is enough; set devices to 1", what=_one_shot(spec)
+        )
+    if spec.method == "l0":
+        raise refused(
+            "devices", "method l0 draws its gates at random, which has to be done in one place; set devices to 1"
+        )
+    if spec.batch_size < spec.devices:
+        raise refused(
+            "devices", "a micro-batch of {rows} rows cannot be shared by {devices} devices; raise batch_size",
+            rows=spec.batch_size, devices=spec.devices,
         )  # fmt: skip
 
 

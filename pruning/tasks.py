@@ -39,7 +39,9 @@ class CustomTask(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: DatasetName = Field(description="Folder under the data sets directory, or a data set on the hub")
+    dataset: DatasetName = Field(
+        description="Id of an uploaded data set, folder under the data sets directory, or data set on the hub"
+    )
     config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
     text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
     label: ColumnName = Field("label", description="Column with the class id (0, 1, ...), or the number to regress on")

@@ -1,61 +1,87 @@
 """The training of scores, from spec to artifacts: ``train`` is the way of a run, ``_loop`` the loop."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pruning import crash
+import torch
+
+from pruning import crash, kernels
 from pruning.checkpoint import Checkpoints, capture, identity, restore
 from pruning.deliver import deliver
 from pruning.errors import Permanent, Stopped
 from pruning.events import CheckpointEvent, LogEvent, PhaseEvent, StartedEvent, StepEvent
+from pruning.export.formats import Format
 from pruning.pace import Pace
 from pruning.prepare import prepare
+from pruning.ranks import ALONE, Ranks
+from pruning.report.history import History
 from pruning.run import Report, Run, library_versions
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
 from pruning.step import StepResult
 
+HISTORY = "history"
+"""Name of the history among the tensors of a checkpoint."""
+
 
 def train(
-    spec: PruningSpec, work: Path, sources: Sources, report: Report, should_stop: Callable[[], bool] = lambda: False
+    spec: PruningSpec,
+    work: Path,
+    sources: Sources,
+    report: Report,
+    should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
+    exports: Sequence[Format] = (),
 ) -> None:
     """Run a spec to the end: artifacts in ``work/artifacts``, checkpoints in ``work/checkpoints``, events to ``report``.
 
-    Resumes from the newest checkpoint of the same run found in ``work``. Raises Permanent, Temporary, or, once
-    ``should_stop`` says so and a checkpoint is written, Stopped.
+    Resumes from the newest checkpoint of the same run found in ``work``. Of several ranks each calls this; the first one
+    writes. Raises Permanent, Temporary, or, once ``should_stop`` says so on any rank and a checkpoint is written, Stopped.
     """
-    began = time.monotonic()
-    run = prepare(spec, sources, report)
+    history = History()
+    report = history.listening(report)
+    run = prepare(spec, sources, report, ranks)
     crash.here(crash.Point.PREPARED)
     report(PhaseEvent(phase="evaluating", message="the dense model, before training"))
     before = run.evaluate("before", 0, report)
     checkpoints = Checkpoints(
         work / "checkpoints",
-        identity(spec, run.base_digest, run.train),
+        identity(spec, run.base_digest, run.train, kernels.name_for(run.device)),
         lambda step: report(CheckpointEvent(step=step)),
     )
-    first_step = _resume(run, checkpoints, report)
+    first_step = _resume(run, history, checkpoints, report)
     _announce(run, first_step, report)
     try:
-        _loop(run, first_step, checkpoints, report, should_stop)
+        _loop(run, first_step, history, checkpoints, report, should_stop)
         crash.here(crash.Point.TRAINED)
-        with _saving(run, run.total_steps, checkpoints):
-            deliver(run, before, work, report, should_stop, seconds=time.monotonic() - began)
+        run.require_agreement()
+        if ranks.leads:
+            with _saving(run, run.total_steps, history, checkpoints):
+                deliver(run, before, history, work, report, should_stop, sources, exports)
     finally:
         checkpoints.wait()  # what is being written is finished, and reported, before the last word is said
 
 
-def _resume(run: Run, checkpoints: Checkpoints, report: Report) -> int:
+def _resume(run: Run, history: History, checkpoints: Checkpoints, report: Report) -> int:
     """Put back the newest checkpoint; returns the steps it had completed."""
     found = checkpoints.latest()
     for name in checkpoints.unreadable:
         report(LogEvent(level="warning", message=f"checkpoint {name} cannot be read and is passed over"))
+    for name in checkpoints.foreign:
+        report(
+            LogEvent(
+                level="warning",
+                message=f"checkpoint {name} is of another spec, other rows or other kernels, and is passed over",
+            )
+        )
+    run.ranks.require_same("the checkpoint to resume from", torch.tensor([found[0] if found else 0]))
     if found is None:
         return 0
     step, state = found
     restore(state, step, run.pruner)
+    if HISTORY in state:  # a checkpoint of an earlier version has none; the curves then begin here
+        history.restore(state[HISTORY], step)
     report(LogEvent(message=f"resumed from the checkpoint of step {step}"))
     return step
 
@@ -72,18 +98,28 @@ def _announce(run: Run, first_step: int, report: Report) -> None:
             train_rows=len(run.train),
             validation_rows=sum(len(split.rows.labels) for split in run.validation),
             device=str(run.device),
-            versions=library_versions(),
+            versions={**library_versions(), "kernels": kernels.name_for(run.device)},
         )
     )
+    if run.device.type == "cpu" and (reason := kernels.reason()):
+        report(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     report(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))
 
 
-def _loop(run: Run, first_step: int, checkpoints: Checkpoints, report: Report, should_stop: Callable[[], bool]) -> None:
+def _loop(
+    run: Run,
+    first_step: int,
+    history: History,
+    checkpoints: Checkpoints,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> None:
     """Select, forward, backward, update; say where we are; save; stop when asked."""
     spec, pace = run.spec, Pace(first_step, run.total_steps)
     run.head.train()
     for t in range(first_step, run.total_steps):
         batches = [run.batch(t, part) for part in range(spec.gradient_accumulation)]
+        run.ranks.begin_step(spec.seed, t)
         try:
             result = run.pruner.step(t, batches)
         except FloatingPointError as fault:
@@ -92,28 +128,37 @@ def _loop(run: Run, first_step: int, checkpoints: Checkpoints, report: Report, s
                 code="diverged", param="learning_rate",
             ) from fault  # fmt: skip
         done = t + 1
-        pace.count(sum(len(batch["labels"]) for batch in batches))
+        history.add(result, run.matrices.total)
+        pace.count(run.rows(t))
         if pace.due(done):
             report(_step_event(run, result, pace))
         if run.eval_every is not None and done % run.eval_every == 0 and done < run.total_steps:
             run.pruner.select(run.pruner.schedule.remaining(t), final=True)  # by the scores as they are now
             run.evaluate("during", done, report)
         if done % spec.checkpoint_every == 0 and done < run.total_steps:
-            checkpoints.save(done, capture(run.pruner))
-        if should_stop():
-            with _saving(run, done, checkpoints):
+            _save(run, done, history, checkpoints)
+        if run.ranks.any(should_stop()):
+            with _saving(run, done, history, checkpoints):
                 raise Stopped
 
 
 @contextmanager
-def _saving(run: Run, done: int, checkpoints: Checkpoints) -> Iterator[None]:
+def _saving(run: Run, done: int, history: History, checkpoints: Checkpoints) -> Iterator[None]:
     """Where the block is stopped, save the state after ``done`` steps before it is left."""
     try:
         yield
     except Stopped as stopped:
-        checkpoints.save(done, capture(run.pruner))
+        _save(run, done, history, checkpoints)
         checkpoints.wait()
         raise Stopped(step=done) from stopped
+
+
+def _save(run: Run, done: int, history: History, checkpoints: Checkpoints) -> None:
+    """Write a checkpoint in the background; of several ranks the first one does, all being the same."""
+    if done < run.total_steps:  # after the last step the first rank is alone, and they have agreed
+        run.require_agreement()
+    if run.ranks.leads:
+        checkpoints.save(done, {**capture(run.pruner), HISTORY: history.packed()})
 
 
 def _step_event(run: Run, result: StepResult, pace: Pace) -> StepEvent:

@@ -115,7 +115,7 @@ def test_whatever_libraries_print_goes_to_standard_error(sources: Sources, tmp_p
         "    print('from python', flush=True)\n"
         "    os.system('echo from a child')\n"
         "    os.write(1, b'from below\\n')\n"
-        "program._quiet = loud\n"
+        "program.quiet = loud\n"
     )
     arguments = arguments_of(tmp_path / "work", {"model": "bort"}, sources)
     ended = fork(arguments, tmp_path, before=talkative).finish()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pruning.errors import Permanent
-from pruning.rows import check_rows, dataset_folder_name, find_split, first_row
+from pruning.rows import check_rows, dataset_folder, dataset_folder_name, find_split, first_row
+from pruning.sources import Sources
 from pruning.tasks import TASKS, CustomTask
 from tests.folders import write_rows
 
@@ -75,3 +76,13 @@ def test_a_first_line_that_is_no_row(tmp_path: Path, content: bytes) -> None:
 def test_folder_names() -> None:
     assert dataset_folder_name("sst2") == "sst2"
     assert dataset_folder_name(CUSTOM) == "tickets"
+
+
+def test_uploaded_data_sets_come_first(tmp_path: Path) -> None:
+    sources = Sources(datasets_dir=tmp_path / "datasets", uploads_dir=tmp_path / "uploads")
+    assert dataset_folder(sources, "tickets") is None
+    (tmp_path / "datasets" / "tickets").mkdir(parents=True)
+    assert dataset_folder(sources, "tickets") == tmp_path / "datasets" / "tickets"
+    (tmp_path / "uploads" / "tickets").mkdir(parents=True)
+    assert dataset_folder(sources, "tickets") == tmp_path / "uploads" / "tickets"
+    assert dataset_folder(Sources(), "tickets") is None

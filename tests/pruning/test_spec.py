@@ -113,13 +113,6 @@ def test_a_refusal_names_the_field_to_change(fields: dict[str, Any], param: str)
     assert all(fault["message"] and fault["code"] for fault in found)
 
 
-@pytest.mark.parametrize(("field", "value"), [("precision", "bf16"), ("devices", 2)])
-def test_what_is_not_there_yet_is_refused_and_never_ignored(field: str, value: object) -> None:
-    (found,) = faults(**{field: value})
-    assert (found["param"], found["code"]) == (field, "not_available")
-    assert "not available yet" in found["message"]
-
-
 def test_every_fault_is_listed_and_no_consequence_of_another() -> None:
     found = faults(task="nonsense", sparsity=2, seed="x")
     assert [fault["param"] for fault in found] == ["task", "sparsity", "seed"]

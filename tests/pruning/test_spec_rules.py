@@ -26,7 +26,7 @@ WANDA, RANDOM, ONE_SHOT = {"method": "wanda"}, {"method": "random"}, {"method": 
 @pytest.mark.parametrize("method", [WANDA, RANDOM, ONE_SHOT], ids=str)
 @pytest.mark.parametrize(("fields", "param"), [
     ({"epochs": 3}, "max_steps"), ({"max_steps": 3}, "max_steps"), ({"train_biases": True}, "train_biases"),
-    ({"teacher": "t"}, "teacher"),
+    ({"teacher": "t"}, "teacher"), ({"devices": 2}, "devices"),
 ])  # fmt: skip
 def test_what_does_not_train_has_no_length_and_nothing_to_train(
     method: dict[str, Any], fields: dict[str, Any], param: str
@@ -35,6 +35,12 @@ def test_what_does_not_train_has_no_length_and_nothing_to_train(
     assert found["param"] == param
     assert str(method["method"]) in found["message"]
     assert spec(**method).trains_nothing
+
+
+def test_devices_need_rows_to_share_and_nothing_drawn_at_random() -> None:
+    assert spec(devices=2).devices == 2
+    assert fault(devices=2, method="l0")["param"] == "devices"
+    assert fault(devices=9, batch_size=8)["param"] == "devices"
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

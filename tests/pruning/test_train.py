@@ -97,7 +97,7 @@ def test_the_events_tell_the_run_in_order(sources: Sources, tmp_path: Path) -> N
     assert (last.step, last.total_steps, last.eta_seconds) == (12, 12, 0)
     assert last.epoch == pytest.approx(12 * 8 / 256)
     assert [artifact.name for artifact in of_kind(events, "artifact")] == [
-        "mask.safetensors", "mask.espalier", "predictions.jsonl",
+        "mask.safetensors", "mask.espalier", "predictions.jsonl", "report.json", "report.html",
     ]  # fmt: skip
     assert events[-1].event == "finished"
 
