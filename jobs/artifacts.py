@@ -1,4 +1,7 @@
-"""Files that jobs made, kept in the database in chunks: written by the worker, read by the API, never whole in memory."""
+"""Files that jobs made: written by the worker, read by the API, never whole in memory.
+
+Their bytes lie in the database or in an object storage, see ``jobs.storage``; what exists is decided by rows alone.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -6,14 +9,16 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from jobs import crash
+from jobs import crash, quotas
 from jobs.db import Database
 from jobs.errors import ArtifactMismatch, ArtifactNotFound, JobsError, LeaseLost
-from jobs.models import Artifact, Chunk
+from jobs.models import Artifact
 from jobs.moves import lock, running
+from jobs.quotas import Quota
+from jobs.storage.places import new_place, place_of
 
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
 
@@ -29,12 +34,15 @@ def put(
     size: int,
     sha256: str,
     chunk_bytes: int,
+    storage_url: str | None = None,
+    quota: Quota = Quota(),  # noqa: B008 - frozen
 ) -> int:
     """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it when all of it is there.
 
-    An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Opens its own
-    transactions, every one fenced. Raises LeaseLost; ArtifactMismatch when the file has not ``size`` bytes with that
-    ``sha256`` (hexadecimal); OSError.
+    An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Its bytes go to
+    the object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
+    fenced. Raises LeaseLost; ArtifactMismatch when the file has not ``size`` bytes with that ``sha256`` (hexadecimal);
+    QuotaExceeded; StorageUnavailable; OSError.
     """
     with database.write() as session:
         _hold(session, job_id, attempt)
@@ -46,15 +54,13 @@ def put(
         )  # fmt: skip
         session.add(artifact)
         session.flush()
+        quotas.check_artifact(session, quota, artifact)
+        place = new_place(session, artifact, storage_url)
     crash.here(crash.Point.ARTIFACT_REGISTERED)
     try:
         with path.open("rb") as file:
-            for batch in _batches(file, name, size, sha256, chunk_bytes):
-                with database.write() as session:
-                    _hold(session, job_id, attempt)
-                    rows = [{"artifact_id": artifact.id, "number": number, "data": data} for number, data in batch]
-                    session.execute(insert(Chunk), rows)
-                crash.here(crash.Point.ARTIFACT_CHUNK)
+            batches = _batches(file, name, size, sha256, place.piece_bytes)
+            place.write(database, batches, lambda session: _hold(session, job_id, attempt))
         with database.write() as session:
             _hold(session, job_id, attempt)
             same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
@@ -94,32 +100,20 @@ def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact
 
 
 def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a chunk at a time.
+    """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a piece of at most a few megabytes at a time.
 
-    Reads only the chunks that hold them, each in a transaction of its own: a slow reader keeps no connection. Raises
-    ArtifactNotFound, possibly half-way when it is deleted meanwhile; ValueError for a range that is not inside.
+    Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFound,
+    possibly half-way when it is deleted meanwhile; StorageUnavailable; ValueError for a range that is not inside.
     """
     with database.read() as session:
         artifact = session.get(Artifact, artifact_id)
-    if artifact is None or not artifact.complete:
-        raise ArtifactNotFound
+        if artifact is None or not artifact.complete:
+            raise ArtifactNotFound
+        place = place_of(session, artifact)
     stop = artifact.size if stop is None else stop
     if not 0 <= start <= stop <= artifact.size:
         raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
-    return _read(database, artifact, start, stop)
-
-
-def _read(database: Database, artifact: Artifact, start: int, stop: int) -> Iterator[bytes]:
-    length = artifact.chunk_bytes
-    for number in range(start // length, -(-stop // length) if stop > start else 0):
-        with database.read() as session:
-            data = session.scalars(
-                select(Chunk.data).where(Chunk.artifact_id == artifact.id, Chunk.number == number)
-            ).one_or_none()
-        if data is None:
-            raise ArtifactNotFound(f"Artifact {artifact.name} of job {artifact.job_id} was deleted while it was read.")
-        offset = number * length
-        yield bytes(data[max(start - offset, 0) : stop - offset])
+    return place.read(database, start, stop)
 
 
 def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:

@@ -11,6 +11,7 @@ from sqlalchemy import exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from jobs.clock import now_sql
+from jobs.due import asked_devices, best_first, due_for
 from jobs.errors import ArtifactNotFound, LeaseLost
 from jobs.models import Artifact, Failure, Job, Metric
 from jobs.moves import change, lock, move, note, running
@@ -27,21 +28,26 @@ class Wishes:
     pause: bool
 
 
-def claim(session: Session, *, worker_id: str, lease_seconds: float) -> Job | None:
+def claim(
+    session: Session, *, worker_id: str, lease_seconds: float, devices: int = 1, free_devices: int = 1
+) -> Job | None:
     """Take the best job that is due, highest priority first and oldest among equals; None if there is none.
+
+    Only jobs for which the worker has ``devices`` enough count. When the best of these needs more than are free now, no
+    other is taken in its place: it gets its turn once the worker's other jobs have ended, however many small ones wait.
 
     One UPDATE: its attempt goes up by one and is the fence of all that follows. Two workers never get the same job.
     """
     due = (
         select(Job.id)
-        .where(Job.status == Status.QUEUED, Job.not_before <= now_sql())
-        .order_by(Job.priority.desc(), Job.created_at, Job.id)
+        .where(*due_for(devices))
+        .order_by(*best_first)
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL: two claimers take two jobs, none waits for the other
         .scalar_subquery()
     )
     return move(
-        session, Status.RUNNING, due, about={"worker": worker_id},
+        session, Status.RUNNING, due, asked_devices <= free_devices, about={"worker": worker_id},
         attempt=Job.attempt + 1, worker_id=worker_id, lease_expires_at=now_sql(lease_seconds), progress_at=now_sql(),
         started_at=func.coalesce(Job.started_at, now_sql()), error=None,
     )  # fmt: skip

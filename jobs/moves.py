@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from jobs import webhooks
 from jobs.clock import now_sql, seconds_sql
 from jobs.models import Artifact, Event, Job
 from jobs.states import TERMINAL, Status, sources
@@ -50,7 +51,8 @@ def move(
 ) -> Job | None:
     """Take ``job`` (an id, or a subquery that picks one) to state ``to`` if TRANSITIONS and ``guards`` allow it.
 
-    Writes an event of type ``status`` with ``about`` in its data. ``values`` are further columns. None: nothing changed.
+    Writes an event of type ``status`` with ``about`` in its data, and what webhooks are to be told of it. ``values`` are
+    further columns. None: nothing changed.
     """
     if to is Status.RUNNING:
         values |= {"claimed_at": now_sql()}
@@ -65,7 +67,10 @@ def move(
         values |= {"phase": None}  # a failed or cancelled job shows where it was
     where = [Job.id == job, Job.status.in_(sorted(sources(to))), *guards]
     moved = note(session, where, "status", {"status": to, **(about or {})}, status=to, **values)
-    if moved is not None and to in TERMINAL:  # what a worker that died was writing; no later attempt will clear it away
+    if moved is None:
+        return None
+    webhooks.announce(session, moved)
+    if to in TERMINAL:  # what a worker that died was writing; no later attempt will clear it away
         session.execute(delete(Artifact).where(Artifact.job_id == moved.id, ~Artifact.complete))
     return moved
 

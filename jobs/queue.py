@@ -27,9 +27,10 @@ def celery_app(settings: Settings) -> Celery:
 def ring(app: Celery) -> bool:
     """Wake one worker. False, and a line in the log, when the broker cannot be reached; never raises for that.
 
-    Takes a second or two at most: the caller's row is already committed, and a rescuer rings again.
+    Takes a second or two at most: the caller's row is already committed, and the workers look at the table now and then.
     """
     try:
+        make_folders(app)
         app.send_task(WORK_TASK, retry=False, ignore_result=True)
     except (KombuError, CeleryError, OSError) as error:
         _log.warning("broker unreachable, the job waits for the next sweep: %s", error)
@@ -49,7 +50,7 @@ _MESSAGES: dict[str, Any] = {
     "task_ignore_result": True,
     "task_store_errors_even_if_ignored": False,
     "task_track_started": False,
-    # No retry inside send_task: the API answers now, and a lost ring is rung again from the table
+    # No retry inside send_task: the API answers now, and workers look at the table now and then
     "task_publish_retry": False,
     # Nobody reads events; metrics come from the database
     "task_send_sent_event": False,
@@ -104,11 +105,17 @@ def _broker(settings: Settings) -> dict[str, Any]:
     }
 
 
+def make_folders(app: Celery) -> None:
+    """Make what the filesystem broker needs, before the first message is sent or asked for. Raises OSError."""
+    options = app.conf.broker_transport_options
+    for name in ("data_folder_in", "control_folder"):
+        if name in options:
+            Path(options[name]).mkdir(parents=True, exist_ok=True)
+
+
 def _folders(root: Path) -> dict[str, Any]:
     """Kombu's filesystem transport: one folder is both inbox and outbox, and none is created by it."""
     messages, control = root / "messages", root / "control"
-    for folder in (messages, control):
-        folder.mkdir(parents=True, exist_ok=True)
     return {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),

@@ -1,14 +1,18 @@
 """Jobs whose worker fell silent come back; every worker runs this every few seconds, and any number may at once."""
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from jobs import workers
 from jobs.claims import spend
 from jobs.clock import now_sql
-from jobs.models import Failure, Job
+from jobs.due import asked_devices, due_for
+from jobs.models import Event, Failure, Job
+from jobs.moves import note
 from jobs.states import Status
 
 _BATCH = 100  # rows locked by one sweep; the next comes in seconds
+_ANY = 1 << 30  # devices
 
 WORKER_LOST = Failure(
     code="worker_lost",
@@ -42,7 +46,20 @@ def rescue(session: Session, *, max_attempts: int, retry_delay_seconds: float) -
     return [job.id for job in jobs]
 
 
-def queued_due(session: Session) -> int:
-    """How many jobs could be claimed right now: more than none with idle workers means that a wake-up was lost."""
-    due = select(func.count()).select_from(Job).where(Job.status == Status.QUEUED, Job.not_before <= now_sql())
-    return session.execute(due).scalar_one()
+def tell_unrunnable(session: Session, *, worker_seen_seconds: float) -> list[str]:
+    """Say, once for each, which due jobs ask for more devices than any live worker has; their ids.
+
+    They wait for such a worker: it may be about to be started, so they were not refused when they were submitted.
+    """
+    most = max((worker.devices for worker in workers.live(session, within_seconds=worker_seen_seconds)), default=0)
+    if not most:
+        return []
+    told = exists().where(Event.job_id == Job.id, Event.type == "waiting")
+    waiting = select(Job.id, asked_devices).where(*due_for(_ANY), asked_devices > most, ~told).limit(_BATCH)
+    rows = session.execute(waiting).all()
+    for job_id, wanted in rows:
+        message = (
+            f"the job asks for {wanted} devices, and no live worker has more than {most}; it waits for one that has"
+        )
+        note(session, [Job.id == job_id, Job.status == Status.QUEUED, ~told], "waiting", {"message": message})
+    return [job_id for job_id, _ in rows]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from jobs import workers
+from jobs import outbox, workers
 from jobs.clock import now_sql, seconds_sql
 from jobs.models import Job
 from jobs.states import TERMINAL, Status
@@ -45,10 +45,14 @@ class Statistics:
     durations: dict[Status, Durations] = field(default_factory=dict)
     workers: int = 0
     slots: int = 0
+    messages_pending: int = 0
+    """Messages to webhooks that are still to be delivered, those that wait for a disabled one too."""
+    messages_failed: int = 0
+    """Messages of the last weeks that were given up."""
 
 
 def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
-    """Everything in three queries."""
+    """Everything in four queries."""
     found = Statistics()
     for row in session.execute(_by_status()):
         status = Status(row.status)
@@ -64,6 +68,7 @@ def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
     due = (Job.status == Status.QUEUED, Job.not_before <= now_sql())
     waited = session.execute(select(func.max(seconds_sql(_column("not_before")))).where(*due)).scalar_one()
     found.oldest_queued_seconds = waited or 0.0
+    found.messages_pending, found.messages_failed = outbox.backlog(session)
     live = workers.live(session, within_seconds=worker_seen_seconds)
     found.workers, found.slots = len(live), sum(worker.slots for worker in live)
     return found

@@ -1,19 +1,20 @@
-"""What a user may do to jobs, and what can be read of them. Called by the API, inside its transactions; never commits."""
+"""What a user may do to jobs, and what can be read of them. Called by the API, inside its transactions; never commits.
 
-import base64
-import binascii
-from collections.abc import Sequence
-from datetime import UTC, datetime
+``owner`` is who asks: a job of somebody else is not found. None may see all, as administrators and the service itself do.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, tuple_
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
+from jobs import cursors, webhooks
 from jobs.clock import now_sql
-from jobs.errors import CursorInvalid, IllegalTransition, JobNotFound
-from jobs.ids import is_job_id
-from jobs.models import Event, Job, Metric
+from jobs.errors import IllegalTransition, JobNotFound
+from jobs.labels import has_label
+from jobs.models import LOCAL, Event, Job, Metric
 from jobs.moves import lock, move, note
 from jobs.states import TERMINAL, Status
 
@@ -22,15 +23,18 @@ def create(
     session: Session,
     *,
     spec: dict[str, Any],
+    owner: str = LOCAL,
     metadata: dict[str, Any] | None = None,
     priority: int = 0,
     max_duration: float | None = None,
+    exports: Sequence[str] = (),
     retried_from: str | None = None,
+    sweep_id: str | None = None,
 ) -> Job:
     """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
     job = Job(
-        spec=spec, labels=metadata or {}, priority=priority, max_duration=max_duration, retried_from=retried_from,
-        event_seq=1,
+        spec=spec, owner=owner, labels=metadata or {}, priority=priority, max_duration=max_duration,
+        exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, event_seq=1,
     )  # fmt: skip
     session.add(job)
     session.flush()
@@ -39,10 +43,10 @@ def create(
     return job
 
 
-def get(session: Session, job_id: str) -> Job:
+def get(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Raises JobNotFound."""
     job = session.get(Job, job_id)
-    if job is None:
+    if job is None or owner not in (None, job.owner):
         raise JobNotFound(job_id)
     return job
 
@@ -51,11 +55,14 @@ def page(
     session: Session,
     *,
     limit: int,
+    owner: str | None = None,
     after: str | None = None,
     status: Status | None = None,
     task: str | None = None,
     model: str | None = None,
     method: str | None = None,
+    sweep: str | None = None,
+    labels: Iterable[tuple[str, str]] = (),
 ) -> tuple[list[Job], str | None]:
     """Newest first: at most ``limit`` jobs and the cursor of the next page, None on the last.
 
@@ -63,16 +70,27 @@ def page(
     CursorInvalid.
     """
     statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
+    statement = statement.options(selectinload(Job.webhook))
+    if owner is not None:
+        statement = statement.where(Job.owner == owner)
     if status is not None:
         statement = statement.where(Job.status == status)
     for field, value in (("task", task), ("model", model), ("method", method)):
         if value is not None:
             statement = statement.where(Job.spec[field].as_string() == value)
+    statement = statement.where(*(has_label(key, value) for key, value in labels))
+    if sweep is not None:
+        statement = statement.where(Job.sweep_id == sweep)
     if after is not None:
-        created_at, job_id = _place(after)
-        statement = statement.where(_before(created_at, job_id))
+        statement = statement.where(cursors.behind(after, "job_", Job.created_at, Job.id))
     rows = list(session.scalars(statement))
-    return rows[:limit], _cursor(rows[limit - 1]) if len(rows) > limit else None
+    return rows[:limit], cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+
+
+def queued(session: Session, *, owner: str) -> int:
+    """How many jobs of ``owner`` wait."""
+    waiting = select(func.count()).select_from(Job).where(Job.owner == owner, Job.status == Status.QUEUED)
+    return session.scalars(waiting).one()
 
 
 def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
@@ -87,13 +105,13 @@ def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_00
     return session.scalars(statement).all()
 
 
-def request_cancel(session: Session, job_id: str) -> Job:
+def request_cancel(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Cancel at once what no worker runs; ask the worker for the rest, which is gone within seconds.
 
     A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
     a job that succeeded or failed.
     """
-    job = _locked(session, job_id)
+    job = _locked(session, job_id, owner)
     if job.status is Status.CANCELLED:
         return job
     if job.status is Status.RUNNING and not _abandoned(session, job_id):
@@ -104,13 +122,13 @@ def request_cancel(session: Session, job_id: str) -> Job:
     return _allowed(changed, job, "cancelled")
 
 
-def request_pause(session: Session, job_id: str) -> Job:
+def request_pause(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Pause at once a queued job; ask the worker of a running one, which leaves a checkpoint first.
 
     A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
     a job that is finished or about to be cancelled.
     """
-    job = _locked(session, job_id)
+    job = _locked(session, job_id, owner)
     if job.status is Status.PAUSED:
         return job
     if job.status is Status.RUNNING:
@@ -123,12 +141,12 @@ def request_pause(session: Session, job_id: str) -> Job:
     return _allowed(move(session, Status.PAUSED, job_id, about=_about(job)), job, "paused")
 
 
-def resume(session: Session, job_id: str) -> Job:
+def resume(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Queue a paused job again, or take back the wish to pause a running one; nothing to do for a queued one.
 
     Raises JobNotFound, or IllegalTransition for a finished job.
     """
-    job = _locked(session, job_id)
+    job = _locked(session, job_id, owner)
     if job.status is Status.RUNNING and job.pause_requested_at is not None:
         return _wish(session, job_id, "pause_withdrawn", pause_requested_at=None)
     if job.status in (Status.RUNNING, Status.QUEUED):
@@ -137,33 +155,41 @@ def resume(session: Session, job_id: str) -> Job:
     return _allowed(changed, job, "resumed")
 
 
-def retry(session: Session, job_id: str) -> Job:
+def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """A new job that does a failed or cancelled one again, from the first step.
 
     Asking again while that one has not ended returns it. Raises JobNotFound, or IllegalTransition for any other job.
     """
-    job = _locked(session, job_id)
+    job = _locked(session, job_id, owner)
     if job.status not in (Status.FAILED, Status.CANCELLED):
         raise IllegalTransition(job_id, job.status, "retried: only what failed or was cancelled can be")
-    under_way = select(Job).where(Job.retried_from == job_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
-    return session.scalars(under_way).first() or create(
-        session, spec=job.spec, metadata=job.labels, priority=job.priority, max_duration=job.max_duration,
-        retried_from=job_id,
+    open_one = select(Job).where(Job.retried_from == job_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
+    if (under_way := session.scalars(open_one).first()) is not None:
+        return under_way
+    again = create(
+        session, spec=job.spec, owner=job.owner, metadata=job.labels, priority=job.priority,
+        max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
     )  # fmt: skip
+    webhooks.copy(session, job_id, again.id)
+    return again
 
 
-def delete(session: Session, job_id: str) -> None:
+def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
     """Remove a finished job with everything of it. Raises JobNotFound, or IllegalTransition while it is not finished."""
-    gone = session.execute(sql_delete(Job).where(Job.id == job_id, Job.status.in_(sorted(TERMINAL))).returning(Job.id))
-    if gone.scalar_one_or_none() is None:
-        raise IllegalTransition(job_id, get(session, job_id).status, "deleted before it is finished")
+    finished = [*_of(job_id, owner), Job.status.in_(sorted(TERMINAL))]
+    if session.execute(sql_delete(Job).where(*finished).returning(Job.id)).scalar_one_or_none() is None:
+        raise IllegalTransition(job_id, get(session, job_id, owner=owner).status, "deleted before it is finished")
 
 
-def _locked(session: Session, job_id: str) -> Job:
-    job = lock(session, Job.id == job_id)
+def _locked(session: Session, job_id: str, owner: str | None) -> Job:
+    job = lock(session, *_of(job_id, owner))
     if job is None:
         raise JobNotFound(job_id)
     return job
+
+
+def _of(job_id: str, owner: str | None) -> list[ColumnElement[bool]]:
+    return [Job.id == job_id, *([Job.owner == owner] if owner is not None else [])]
 
 
 def _abandoned(session: Session, job_id: str) -> bool:
@@ -188,22 +214,3 @@ def _allowed(changed: Job | None, job: Job, wanted: str) -> Job:
     if changed is None:
         raise IllegalTransition(job.id, job.status, wanted)
     return changed
-
-
-def _before(created_at: datetime, job_id: str) -> ColumnElement[bool]:
-    return tuple_(Job.created_at, Job.id) < tuple_(created_at, job_id)
-
-
-def _cursor(job: Job) -> str:
-    return base64.urlsafe_b64encode(f"{job.created_at.isoformat()} {job.id}".encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    try:
-        written, job_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ")
-        created_at = datetime.fromisoformat(written)
-    except (binascii.Error, ValueError) as error:
-        raise CursorInvalid from error
-    if created_at.tzinfo != UTC or not is_job_id(job_id):
-        raise CursorInvalid
-    return created_at, job_id

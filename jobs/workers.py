@@ -11,12 +11,13 @@ from jobs.models import Worker
 _FORGOTTEN_SECONDS = 24 * 3600.0
 
 
-def beat(session: Session, *, worker_id: str, hostname: str, pid: int, slots: int) -> None:
+def beat(session: Session, *, worker_id: str, hostname: str, pid: int, slots: int, devices: int = 1) -> None:
     """Say that the worker lives. The first beat also forgets workers unseen for a day."""
-    seen = update(Worker).where(Worker.id == worker_id).values(seen_at=now_sql(), slots=slots).returning(Worker.id)
+    values = {"seen_at": now_sql(), "slots": slots, "devices": devices}
+    seen = update(Worker).where(Worker.id == worker_id).values(values).returning(Worker.id)
     if session.execute(seen, execution_options={"synchronize_session": False}).scalar_one_or_none() is None:
         session.execute(delete(Worker).where(Worker.seen_at < now_sql(-_FORGOTTEN_SECONDS)))
-        session.add(Worker(id=worker_id, hostname=hostname, pid=pid, slots=slots))
+        session.add(Worker(id=worker_id, hostname=hostname, pid=pid, slots=slots, devices=devices))
         session.flush()
 
 

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from jobs.clock import now_sql
 from jobs.models.base import NEVER_AGAIN, SERIAL, Base
 
+URL_LENGTH = 2048
+
 
 class Artifact(Base):
     """A file that a job made. Readers see it once ``complete``; at most one of each name is."""
@@ -37,6 +39,22 @@ class Artifact(Base):
         ),
         NEVER_AGAIN,
     )  # fmt: skip
+
+
+class StoredObject(Base):
+    """The object that holds an artifact; an artifact without one is in chunks. See ``jobs.storage``."""
+
+    __tablename__ = "objects"
+
+    artifact_id: Mapped[int] = mapped_column(
+        ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    storage: Mapped[str] = mapped_column(String(URL_LENGTH))
+    """The setting ``storage_url`` when it was stored, so that it is found after the setting has changed."""
+    name: Mapped[str] = mapped_column(String(200))
+    """Of the object under that URL; never used twice."""
+
+    __table_args__ = (Index(None, "name", unique=True),)
 
 
 class Chunk(Base):

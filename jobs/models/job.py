@@ -1,15 +1,19 @@
 """The table of jobs. The database itself refuses what must never be: a finished job without an end, a success without a mask."""
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from jobs.clock import now_sql
 from jobs.ids import new_job_id
-from jobs.models.base import Base
+from jobs.models.access import LOCAL, OWNER_LENGTH
+from jobs.models.base import OBJECT, Base
 from jobs.states import TERMINAL, Status
+
+if TYPE_CHECKING:
+    from jobs.models.webhook import Webhook
 
 
 def _listed(statuses: frozenset[Status] | type[Status]) -> str:
@@ -41,6 +45,8 @@ class Job(Base):
         Enum(Status, native_enum=False, create_constraint=False, length=16, values_callable=lambda of: [*of]),
         default=Status.QUEUED,
     )
+    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL, server_default=LOCAL)
+    """Who submitted it; others are told that there is no such job."""
     spec: Mapped[dict[str, Any]]
     """The resolved PruningSpec."""
     labels: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
@@ -49,8 +55,12 @@ class Job(Base):
     """Higher is sooner."""
     max_duration: Mapped[float | None]
     """Seconds that one run may take."""
+    exports: Mapped[list[str] | None] = mapped_column(OBJECT)
+    """Formats that the mask is to be turned into at the end, by their names; None for none."""
     retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     """The job that failed or was cancelled and that this one does again."""
+    sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id", ondelete="SET NULL"))
+    """The sweep that it is one combination of."""
 
     attempt: Mapped[int] = mapped_column(default=0)
     """Runs begun; also the fence: a write that carries an older number is refused."""
@@ -89,6 +99,9 @@ class Job(Base):
     event_seq: Mapped[int] = mapped_column(default=0)
     """Sequence number of the job's last event."""
 
+    webhook: Mapped["Webhook | None"] = relationship(viewonly=True)
+    """The receiver that was submitted with it."""
+
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
     started_at: Mapped[datetime | None]
     """Start of the first run."""
@@ -106,7 +119,10 @@ class Job(Base):
         CheckConstraint("attempts_spent >= 0 AND attempts_spent <= attempt", "attempts_counted"),
         CheckConstraint("step >= 0 AND event_seq >= 0", "counters_positive"),
         Index(None, "status", "priority", "created_at", "id"),  # the claim
-        Index(None, "created_at", "id"),  # the list
+        Index(None, "created_at", "id"),  # the list, of all owners
+        Index(None, "owner", "created_at", "id"),  # and of one
+        Index(None, "finished_at"),  # retention
+        Index(None, "sweep_id"),  # a sweep looks for its jobs
         Index(None, "retried_from"),  # a deleted job looks for its successors
         Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
     )

@@ -18,5 +18,7 @@ class Worker(Base):
     hostname: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int]
     slots: Mapped[int]
+    devices: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The most that it can give to one job."""
     started_at: Mapped[datetime] = mapped_column(default=now_sql())
     seen_at: Mapped[datetime] = mapped_column(default=now_sql())

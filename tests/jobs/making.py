@@ -1,6 +1,7 @@
 """Jobs in the states that the tests of this folder start from."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,23 @@ def running(database: Database, **fields: Any) -> Job:
     return job
 
 
-def store_file(database: Database, job: Job, path: Path, data: bytes, name: str = MASK, chunk_bytes: int = 4096) -> int:
+def store_file(
+    database: Database, job: Job, path: Path, data: bytes, name: str = MASK, chunk_bytes: int = 4096, **options: Any
+) -> int:
     """``data`` as an artifact of the run of ``job``."""
     path.write_bytes(data)
     return artifacts.put(
         database, job_id=job.id, attempt=job.attempt, name=name, media_type="application/octet-stream", path=path,
-        size=len(data), sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=chunk_bytes,
+        size=len(data), sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=chunk_bytes, **options,
     )  # fmt: skip
 
 
-def succeeded(database: Database, folder: Path) -> Job:
-    """A job that ended well."""
+def succeeded(database: Database, folder: Path, *, reports: Sequence[str] = (), storage_url: str | None = None) -> Job:
+    """A job that ended well and also left ``reports``."""
     job = running(database)
-    mask = store_file(database, job, folder / MASK, b"mask")
+    for name in reports:
+        store_file(database, job, folder / name, b"report", name=name, storage_url=storage_url)
+    mask = store_file(database, job, folder / MASK, b"mask", storage_url=storage_url)
     with database.write() as session:
         return claims.succeed(session, job.id, job.attempt, result={"accuracy": 0.9}, mask_artifact_id=mask)
 

@@ -1,10 +1,11 @@
-"""Files in the database: whole or not at all, in bounded memory, by the owner of the job only."""
+"""Files in the database and in an object storage: whole or not at all, in bounded memory, by the owner of the job only."""
 
 import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
@@ -13,18 +14,32 @@ from sqlalchemy.orm import Session
 from jobs import artifacts, claims, store
 from jobs.db import Database
 from jobs.errors import ArtifactMismatch, ArtifactNotFound, LeaseLost
-from jobs.models import Artifact, Chunk, Job
+from jobs.models import Artifact, Chunk, Job, StoredObject
+from jobs.storage.bucket import READ_BYTES, open_bucket
+from tests import object_store
 from tests.jobs import making
 
 _CHUNK = 4096
 DATA = random.Random(1).randbytes(10 * _CHUNK + 123)
 
 
+@pytest.fixture(params=["database", "objects"])
+def place(request: pytest.FixtureRequest) -> str | None:
+    """The ``storage_url`` that files are stored with; the test runs once per place."""
+    return request.getfixturevalue("storage_url") if request.param == "objects" else None
+
+
 def rows(database: Database) -> tuple[int, int]:
-    """How many artifacts and chunks there are, complete or not."""
+    """How many artifacts and pieces of them there are, complete or not; an object is one piece."""
+    tables = (Artifact, Chunk, StoredObject)
     with database.read() as session:
-        count = [session.execute(select(func.count()).select_from(table)).scalar_one() for table in (Artifact, Chunk)]
-    return count[0], count[1]
+        count = [session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
+    return count[0], count[1] + count[2]
+
+
+def left(place: str | None) -> int:
+    """How many objects and begun uploads there are."""
+    return len(object_store.objects(place)) + len(open_bucket(place).uploads("")) if place else 0
 
 
 def read(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> bytes:
@@ -37,14 +52,14 @@ def names(database: Database, job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
-def test_what_is_stored_comes_back(database: Database, tmp_path: Path, size: int) -> None:
+def test_what_is_stored_comes_back(database: Database, place: str | None, tmp_path: Path, size: int) -> None:
     job = making.running(database)
-    artifact_id = making.store_file(database, job, tmp_path / "file", DATA[:size], name="file.bin")
+    artifact_id = making.store_file(database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=place)
     with database.read() as session:
         artifact = artifacts.get(session, job.id, "file.bin")
     assert (artifact.id, artifact.size, artifact.attempt) == (artifact_id, size, 1)
     assert artifact.sha256 == hashlib.sha256(DATA[:size]).hexdigest()
-    assert rows(database) == (1, -(-size // _CHUNK))
+    assert rows(database) == (1, 1 if place else -(-size // _CHUNK))
     assert read(database, artifact_id) == DATA[:size]
 
 
@@ -67,6 +82,27 @@ def test_a_range_reads_only_the_chunks_it_touches(database: Database, tmp_path: 
         assert sum(asked) == chunks, (start, stop)
 
 
+def test_a_range_of_an_object_asks_for_no_more(database: Database, storage_url: str, tmp_path: Path) -> None:
+    large = random.Random(4).randbytes(2 * READ_BYTES + 10)
+    job = making.running(database)
+    artifact_id = making.store_file(database, job, tmp_path / "file", large, storage_url=storage_url)
+    asked: list[str] = []
+
+    def count(request: Any, **_: object) -> None:
+        asked.append(request.headers["Range"].decode())
+
+    events = object_store.client(storage_url).meta.events
+    events.register("before-send.s3.GetObject", count)
+    for start, stop, ranges in (
+        (0, 1, ["bytes=0-0"]), (5, 5, []), (len(large), len(large), []),
+        (7, READ_BYTES + 9, [f"bytes=7-{READ_BYTES + 6}", f"bytes={READ_BYTES + 7}-{READ_BYTES + 8}"]),
+    ):  # fmt: skip
+        asked.clear()
+        assert read(database, artifact_id, start, stop) == large[start:stop]
+        assert asked == ranges
+    events.unregister("before-send.s3.GetObject", count)
+
+
 @pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 4), (0, len(DATA) + 1)])
 def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: int, stop: int) -> None:
     artifact_id = making.store_file(database, making.running(database), tmp_path / "file", DATA)
@@ -84,16 +120,17 @@ def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: i
     ],
 )
 def test_a_file_that_is_not_as_announced_leaves_nothing(
-    database: Database, tmp_path: Path, size: int, sha256: str | None, message: str
+    database: Database, place: str | None, tmp_path: Path, size: int, sha256: str | None, message: str
 ) -> None:
     job = making.running(database)
     (tmp_path / "file").write_bytes(DATA)
     with pytest.raises(ArtifactMismatch, match=message):
         artifacts.put(
             database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "file",
-            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK,
+            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=place,
         )  # fmt: skip
     assert rows(database) == (0, 0)
+    assert left(place) == 0
 
 
 def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: Path) -> None:
@@ -106,9 +143,11 @@ def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: P
     assert rows(database) == (0, 0)
 
 
-def test_it_is_seen_when_complete_and_replaces_the_earlier_one(database: Database, tmp_path: Path) -> None:
+def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
+    database: Database, place: str | None, tmp_path: Path
+) -> None:
     job = making.running(database)
-    first = making.store_file(database, job, tmp_path / "file", b"first")
+    first = making.store_file(database, job, tmp_path / "file", b"first", storage_url=place)
     seen: list[list[str]] = []
     many = random.Random(2).randbytes(9 * 1024 * 1024)  # three transactions
 
@@ -117,12 +156,12 @@ def test_it_is_seen_when_complete_and_replaces_the_earlier_one(database: Databas
         assert read(database, first) == b"first"
 
     event.listen(database.engine, "commit", spy)
-    second = making.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024)
+    second = making.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024, storage_url=place)
     event.remove(database.engine, "commit", spy)
-    assert seen == [[making.MASK]] * 5  # begin, three lots of chunks, complete
+    assert seen == [[making.MASK]] * (4 if place else 5)  # begin, three lots of chunks or two parts, complete
     assert names(database, job) == [making.MASK]
     assert read(database, second) == many
-    assert rows(database) == (1, 36)
+    assert rows(database) == (1, 1 if place else 36)
     with pytest.raises(ArtifactNotFound):
         artifacts.iterate(database, first)
 
@@ -150,14 +189,15 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
     assert rows(database) == (1, 1)
 
 
-def test_a_stale_run_stores_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
     job = making.running(database)
     with database.write() as session:
         claims.hand_back(session, job.id, 1, reason="worker_shutdown")
     making.claim(database)
     with pytest.raises(LeaseLost):
-        making.store_file(database, job, tmp_path / "file", DATA)
+        making.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
     assert rows(database) == (0, 0)
+    assert left(place) == 0
 
 
 class Losing(Database):
@@ -176,14 +216,17 @@ class Losing(Database):
             yield session
 
 
-def test_a_lease_lost_half_way_leaves_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_lease_lost_half_way_leaves_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
     job = making.running(database)
     losing = Losing(database.url)
     losing.job_id = job.id
     with pytest.raises(LeaseLost):
-        making.store_file(losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024))
+        making.store_file(
+            losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=place
+        )
     losing.dispose()
     assert rows(database) == (0, 0)
+    assert left(place) == 0
 
 
 def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database, tmp_path: Path) -> None:
@@ -197,8 +240,8 @@ def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database,
     assert first < second < third
 
 
-def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, tmp_path: Path) -> None:
-    job = making.succeeded(database, tmp_path)
+def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, place: str | None, tmp_path: Path) -> None:
+    job = making.succeeded(database, tmp_path, storage_url=place)
     with database.read() as session:
         made = artifacts.of_jobs(session, [job.id, "job_no"])
     assert [artifact.name for artifact in made[job.id]] == [making.MASK]

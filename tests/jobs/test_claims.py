@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from jobs import claims, store
+from jobs import claims, due, store
 from jobs.clock import now_sql
 from jobs.db import Database
 from jobs.errors import ArtifactNotFound, LeaseLost
@@ -40,6 +40,30 @@ def test_the_highest_priority_goes_first_then_the_oldest(database: Database) -> 
         session.execute(update(Job).where(Job.id == old).values(created_at=now_sql(-60)))
     order = [job.id for job in iter(lambda: making.claim(database), None)]
     assert order == [high, old, young, low]
+
+
+def asking(database: Database, devices: int) -> str:
+    return making.queued(database, spec={**making.SPEC, "devices": devices})
+
+
+def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Database) -> None:
+    def claimed(devices: int, free: int) -> str | None:
+        with database.write() as session:
+            could = due.startable(session, devices=devices, free_devices=free, slots=4)
+            job = claims.claim(session, worker_id="w", lease_seconds=60, devices=devices, free_devices=free)
+        assert (could > 0) is (job is not None)
+        return job.id if job else None
+
+    too_big, big, small = asking(database, 9), asking(database, 3), making.queued(database)
+    assert claimed(4, 2) is None  # although the small one would fit in
+    assert claimed(2, 2) == small  # a worker that could never run the big one does not wait for that
+    small = making.queued(database)
+    with database.read() as session:
+        assert [due.startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
+        assert due.startable(session, devices=4, free_devices=4, slots=1) == 1
+    assert (claimed(4, 3), claimed(4, 1)) == (big, small)
+    assert claimed(4, 4) is None
+    assert claimed(9, 9) == too_big
 
 
 def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:

@@ -53,6 +53,7 @@ def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -
 
 def test_the_filesystem_broker_needs_no_folders_made(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path / "not" / "there")
+    assert not (tmp_path / "not").exists()  # before it is needed: importing the worker leaves nothing behind
     assert ring(app) is True
     assert len(list((tmp_path / "not" / "there" / "broker" / "messages").iterdir())) == 1
 
@@ -103,7 +104,7 @@ def test_a_broker_that_refuses_is_a_false(redis_server: RedisServer, tmp_path: P
 
 def test_a_full_or_broken_broker_folder_is_a_false(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path)
-    (tmp_path / "broker" / "messages").rmdir()
+    (tmp_path / "broker").write_text("a file where the folder should be")
     assert ring(app) is False
 
 

@@ -1,8 +1,8 @@
 """Jobs whose worker fell silent."""
 
-from jobs import claims
+from jobs import claims, workers
 from jobs.db import Database
-from jobs.rescue import WORKER_LOST, queued_due, rescue
+from jobs.rescue import WORKER_LOST, rescue, tell_unrunnable
 from jobs.states import Status
 from tests.jobs import making
 
@@ -66,12 +66,18 @@ def test_many_lost_jobs_come_back_together(database: Database) -> None:
     assert sorted(sweep(database)) == sorted(ids)
 
 
-def test_jobs_that_could_run_now_are_counted(database: Database) -> None:
-    making.running(database)
-    making.paused(database)
-    making.queued(database)
-    waiting = making.running(database, priority=1)
+def test_who_asks_for_more_devices_than_any_worker_has_is_told_once(database: Database) -> None:
+    big = making.queued(database, spec={**making.SPEC, "devices": 4})
+    fitting = making.queued(database, spec={**making.SPEC, "devices": 2})
+
+    def tell() -> list[str]:
+        with database.write() as session:
+            return tell_unrunnable(session, worker_seen_seconds=60)
+
+    assert tell() == []  # without a worker every job waits, and /readyz says so
     with database.write() as session:
-        claims.retry_or_fail(session, waiting.id, 1, error=making.LOST, retry_delay_seconds=60, max_attempts=3)
-    with database.read() as session:
-        assert queued_due(session) == 1
+        for name, devices in (("a", 1), ("b", 2)):
+            workers.beat(session, worker_id=name, hostname="host", pid=1, slots=1, devices=devices)
+    assert (tell(), tell()) == ([big], [])
+    assert [kind for kind, _ in making.told(database, big)] == ["created", "waiting"]
+    assert [kind for kind, _ in making.told(database, fitting)] == ["created"]

@@ -184,3 +184,20 @@ def test_nothing_can_be_done_to_a_job_that_is_not_there(database: Database) -> N
     for act in (store.get, store.delete, store.request_cancel, store.request_pause, store.resume):
         with pytest.raises(JobNotFound, match="There is no job job_no"), database.write() as session:
             act(session, "job_no")
+
+
+def test_a_job_of_somebody_else_is_not_there_either(database: Database) -> None:
+    queued, ended = (making.queued(database, owner="a") for _ in range(2))
+    with database.write() as session:
+        store.request_cancel(session, ended, owner="a")
+    acts = (store.get, store.delete, store.request_cancel, store.request_pause, store.resume, store.retry)
+    for act in acts:
+        for job_id in (queued, ended):
+            with pytest.raises(JobNotFound, match=f"There is no job {job_id}"), database.write() as session:
+                act(session, job_id, owner="b")
+    with database.write() as session:
+        assert store.page(session, limit=5, owner="b") == ([], None)
+        assert {job.id for job in store.page(session, limit=5, owner="a")[0]} == {queued, ended}
+        assert (store.queued(session, owner="a"), store.queued(session, owner="b")) == (1, 0)
+        assert store.retry(session, ended).owner == "a"
+        store.delete(session, ended, owner="a")

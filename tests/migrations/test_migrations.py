@@ -15,7 +15,7 @@ from sqlalchemy import CheckConstraint, inspect, text
 
 from jobs import artifacts
 from jobs.db import Database, downgrade, is_current, migrating, upgrade
-from jobs.models import Base
+from jobs.models import Base, StoredObject
 from tests import services
 from tests.conftest import DATABASES
 from tests.jobs import making
@@ -132,6 +132,23 @@ def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> 
     assert len(making.told(database, job.id)) == 3
     with database.read() as session:
         assert [artifact.name for artifact in artifacts.listing(session, job.id)] == [making.MASK]
+    database.dispose()
+
+
+def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    upgrade(url)
+    database = Database(url)
+    job = making.succeeded(database, tmp_path)
+    with database.write() as session:
+        stored = StoredObject(artifact_id=job.mask_artifact_id, storage="s3://bucket", name="artifacts/x")
+        session.add(stored)
+    with pytest.raises(RuntimeError, match="1 artifacts lie in an object storage"):
+        downgrade(url, "0007")
+    with database.write() as session:
+        session.delete(stored)
+    downgrade(url, "0007")
+    assert "objects" not in tables(database)
     database.dispose()
 
 

@@ -1,0 +1,138 @@
+"""API keys: made, looked up, revoked. Called by ``api.auth`` and the command line, inside their transactions; never commits.
+
+A key is ``esp_``, 32 random letters and digits (190 bits) and 6 that check them, so that scanners for leaked keys know one
+when they see it and a typing error needs no database. Stored is its SHA-256 alone: what cannot be guessed needs no slow
+hash, and finding a digest in an index tells an attacker nothing about the key.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from jobs.clock import now_sql
+from jobs.errors import KeyInvalid, KeyNotFound
+from jobs.models import LOCAL, OWNER_LENGTH, ApiKey
+
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM, _CHECK = 32, 6
+_DAY_SECONDS = 86_400
+USED_SECONDS = 60
+"""``last_used_at`` is written no more often than this."""
+OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
+
+
+class Scope(StrEnum):
+    """What a key is good for."""
+
+    READ = "jobs:read"
+    WRITE = "jobs:write"
+    ADMIN = "admin"
+    """Everything, and of all owners."""
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+def create(
+    session: Session,
+    *,
+    name: str,
+    owner: str = LOCAL,
+    scopes: Iterable[Scope] = (Scope.READ, Scope.WRITE),
+    expires_days: float | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key: its row, and the key itself, which can never be read again. Raises ValueError for a name or owner that
+    cannot be stored."""
+    if not OWNER.fullmatch(owner):
+        raise ValueError(
+            f"owner {owner!r} must be 1 to {OWNER_LENGTH} letters, digits and . _ @ -, a letter or digit first"
+        )
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise ValueError("name must be 1 to 100 printable characters")
+    if not (wanted := sorted(set(scopes))):
+        raise ValueError(f"scopes must name at least one of {', '.join(Scope)}")
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    key = f"esp_{body}{_check(body)}"
+    row = ApiKey(
+        name=name,
+        owner=owner,
+        scopes=" ".join(wanted),
+        digest=_digest(key),
+        expires_at=None if expires_days is None else now_sql(expires_days * _DAY_SECONDS),
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row, key
+
+
+def find(session: Session, key: str) -> tuple[ApiKey, bool]:
+    """The row of a key that is good, and whether its last use was noted too long ago. Raises KeyInvalid."""
+    if not looks_right(key):
+        raise KeyInvalid
+    expired = func.coalesce(ApiKey.expires_at <= now_sql(), False)
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
+    found = session.execute(select(ApiKey, expired, stale).where(ApiKey.digest == _digest(key))).one_or_none()
+    if found is None:
+        raise KeyInvalid
+    row, is_expired, is_stale = found
+    if row.revoked_at is not None:
+        raise KeyInvalid("This API key was revoked.", code="key_revoked")
+    if is_expired:
+        raise KeyInvalid("This API key has expired.", code="key_expired")
+    return row, bool(is_stale)
+
+
+def note_use(session: Session, key_id: str) -> None:
+    """Write down that a key was used, unless another process just did."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now_sql()))
+
+
+def listing(session: Session) -> Sequence[ApiKey]:
+    """All keys, the newest first, those of no use any more too."""
+    return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
+
+
+def revoke(session: Session, key_id: str) -> ApiKey:
+    """Make a key useless from now on; doing it again changes nothing. Raises KeyNotFound."""
+    ends = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now_sql())
+    session.execute(ends, execution_options={"synchronize_session": False})
+    row = session.get(ApiKey, key_id, populate_existing=True)
+    if row is None:
+        raise KeyNotFound(f"There is no key {key_id}.")
+    return row
+
+
+def any_usable(session: Session) -> bool:
+    """Whether anybody can get in."""
+    usable = select(ApiKey.id).where(
+        ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_sql())
+    )
+    return session.scalars(usable.limit(1)).first() is not None
+
+
+def looks_right(key: str) -> bool:
+    """Whether ``key`` could have come from ``create``."""
+    shape = re.fullmatch(rf"esp_([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECK}}})", key)
+    return shape is not None and _check(shape[1]) == shape[2]
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _check(body: str) -> str:
+    """CRC-32 in base 62."""
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECK):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits
