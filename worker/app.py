@@ -10,17 +10,18 @@ from typing import Any
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from jobs.db import Database
-from jobs.queue import WORK_TASK, celery_app, ring
+from jobs.queue import WORK_TASK, celery_app, make_folders
 from jobs.settings import Settings
 from worker import logs, tasks
 from worker.context import Context
 from worker.rescue import Rescuer
+from worker.webhooks import Messenger
 
 settings = Settings()
 app = celery_app(settings)
 log = logging.getLogger(__name__)
 _process: dict[str, Any] = {}
-"""The ``context`` and the ``rescuer`` of this worker, from its start to its end."""
+"""The ``context``, ``rescuer`` and ``messenger`` of this worker, from its start to its end."""
 
 
 @app.task(name=WORK_TASK)  # type: ignore[untyped-decorator]  # celery has no types
@@ -37,14 +38,19 @@ def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: object) -> None:
+    make_folders(app)
     context = Context(settings, Database(settings.database_url))
-    _process.update(context=context, rescuer=Rescuer(context, lambda: ring(app)))
+    _process.update(context=context, rescuer=Rescuer(context), messenger=Messenger(context))
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _ready(**_: object) -> None:
     _process["rescuer"].start()
-    log.info("worker %s is ready: %d slots", _process["context"].worker_id, settings.worker_slots)
+    _process["messenger"].start()
+    context = _process["context"]
+    log.info(
+        "worker %s is ready: %d slots, %d devices", context.worker_id, settings.worker_slots, context.devices.total
+    )
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
@@ -56,5 +62,6 @@ def _leave(**_: object) -> None:
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _gone(**_: object) -> None:
+    _process["messenger"].end()
     _process["rescuer"].end()
     _process["context"].database.dispose()

@@ -1,4 +1,4 @@
-"""What the threads of one worker process share: settings, database, name, and whether it is about to leave.
+"""What the threads of one worker process share: settings, database, name, slots, devices, and whether it is about to leave.
 
 Made by ``app.py`` when the worker starts and handed down; nothing else here is global.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from jobs.db import Database
 from jobs.settings import Settings
+from worker.devices import Devices, find_gpus
 
 _ID_CHARACTERS = 100
 
@@ -31,19 +32,29 @@ class Context:
     worker_id: str = field(default_factory=_new_id)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once: claim nothing more, stop the trainers, hand their jobs back."""
+    devices: Devices = field(init=False)
+    """Only for the holder of ``devices_lock``."""
+    devices_lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held from the look at what is free until it is taken, so that two jobs never get the same."""
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        gpus = find_gpus(os.environ)
+        shares = self.settings.worker_devices or max(len(gpus), self.settings.worker_slots)
+        self.devices = Devices(gpus, shares)
+
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Count a job as running inside the block."""
+    def slot(self) -> Iterator[bool]:
+        """Hold a slot inside the block; whether there was a free one."""
         with self._lock:
-            self._busy += 1
+            got = self._busy < self.settings.worker_slots
+            self._busy += got
         try:
-            yield
+            yield got
         finally:
             with self._lock:
-                self._busy -= 1
+                self._busy -= got
 
     @property
     def free_slots(self) -> int:

@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from jobs import crash
 
 _SECRET_NAME = re.compile(
-    r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH|BROKER|DATABASE|DSN|^PG|^REDIS"
+    r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH|BROKER|DATABASE|DSN|^PG|^REDIS|^AWS_"
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 _TOKENIZER_SWITCHES = frozenset({"TOKENIZERS_PARALLELISM"})  # contains TOKEN, is none
 
 
-def trainer_environment(environment: Mapping[str, str], threads: int | None = None) -> dict[str, str]:
+def trainer_environment(
+    environment: Mapping[str, str], threads: int | None = None, gpus: str | None = None
+) -> dict[str, str]:
     """A copy without Espalier's settings and without anything that looks like a credential.
 
-    ``threads`` limits the arithmetic threads of the trainer; None leaves that to the libraries.
+    ``threads`` limits the arithmetic threads of the trainer; None leaves that to the libraries. ``gpus`` are the only ones
+    that it sees.
     """
     clean = {name: value for name, value in environment.items() if not _private(name, value)}
     clean |= {name: environment[name] for name in (crash.AT, crash.ONCE) if name in environment}  # tests only
@@ -26,6 +29,8 @@ def trainer_environment(environment: Mapping[str, str], threads: int | None = No
     clean["OMP_WAIT_POLICY"] = "PASSIVE"
     if threads is not None:
         clean["OMP_NUM_THREADS"] = str(threads)
+    if gpus is not None:
+        clean["CUDA_VISIBLE_DEVICES"] = gpus
     return clean
 
 

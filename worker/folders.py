@@ -3,7 +3,8 @@
     <job>/attempt-2/               spec.json, artifacts/: of one attempt, gone when it is over
     <job>/attempt-2/checkpoints →  <job>/checkpoints, or the same job's folder under the checkpoint directory
 
-where <job> lies in the folder ``work`` of the data directory.
+where <job> lies in the folder ``work`` of the data directory. With an object storage, ``mirror.py`` keeps copies of the
+checkpoints there.
 
 Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a while after another
 worker took the job. Checkpoints alone are shared; they are written under a temporary name and renamed, and those of the

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from jobs.db import Database
+from jobs.errors import StorageUnavailable
 from worker.lease import UNREACHABLE, Lease
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -40,10 +41,9 @@ class Ledger:
         return self.patiently(once)
 
     def patiently(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which opens its own transactions, again and again until the database is there.
+        """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
 
-        Gives up with the database's own error after the length of a lease: a full disk answers heartbeats and yet
-        takes nothing new.
+        Gives up with their own error after the length of a lease: a full disk answers heartbeats and yet takes nothing new.
         """
         deadline = time.monotonic() + self.lease.seconds
         pause = _FIRST_PAUSE
@@ -51,9 +51,9 @@ class Ledger:
             self.lease.check()
             try:
                 return work()
-            except UNREACHABLE as error:
+            except (*UNREACHABLE, StorageUnavailable) as error:
                 if time.monotonic() > deadline:
                     raise
-                log.warning("the database is away, trying again: %s", error)
+                log.warning("database or object storage is away, trying again: %s", error)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -3,6 +3,8 @@
 A trainer that floods its pipes costs the worker a fixed amount of memory and nothing else. Called by ``supervise.py``.
 """
 
+from worker.redact import Redactor
+
 MAX_LINE_BYTES = 1 << 20
 
 
@@ -32,8 +34,9 @@ class Lines:
 class Tail:
     """The last ``limit`` bytes of a stream."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, redact: Redactor | None = None) -> None:
         self._limit = limit
+        self._redact = redact or Redactor()
         self._bytes = bytearray()
         self.cut = False
         """Whether earlier bytes were thrown away."""
@@ -48,7 +51,7 @@ class Tail:
 
     def text(self) -> str:
         """Readable text; a first line that was cut is left out."""
-        text = readable(bytes(self._bytes))
+        text = readable(self._redact(bytes(self._bytes), cut=self.cut))
         return text.partition("\n")[2] if self.cut and "\n" in text else text
 
     def last_lines(self, count: int) -> str:

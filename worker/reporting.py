@@ -6,6 +6,7 @@ that a job leaves thousands of metric rows and not tens of thousands, and the la
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from jobs import artifacts, claims, crash
 from jobs.errors import ArtifactMismatch
+from jobs.quotas import Quota
 from pruning.events import (
     ArtifactEvent,
+    CheckpointEvent,
     ErrorEvent,
     EvaluationEvent,
     Event,
@@ -27,6 +30,7 @@ from pruning.events import (
 )
 from worker.ledger import Ledger
 from worker.output import Tail, readable
+from worker.redact import Redactor
 
 _METRIC_SECONDS = 0.5
 _METRIC_SHARE = 1 / 500
@@ -46,12 +50,24 @@ class FalseReport(Exception):
 class Reporter:
     """Keeps the record of one attempt."""
 
-    def __init__(self, ledger: Ledger, work: Path, *, chunk_bytes: int, tail_bytes: int, reached: int = 0) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        work: Path,
+        *,
+        chunk_bytes: int,
+        tail_bytes: int,
+        reached: int = 0,
+        storage_url: str | None = None,
+        quota: Quota = Quota(),  # noqa: B008 - frozen
+    ) -> None:
         """``reached``: steps that an earlier attempt had completed."""
         self.ledger = ledger
         self.work = work
         """The attempt's folder, in which the trainer leaves its files."""
-        self.tail = Tail(tail_bytes)
+        self.redact = Redactor()
+        """What it must not be seen to have said."""
+        self.tail = Tail(tail_bytes, self.redact)
         """The end of what it writes to standard error."""
         self.error: ErrorEvent | None = None
         self.finished: FinishedEvent | None = None
@@ -59,7 +75,10 @@ class Reporter:
         """Ids of the artifacts stored, by name."""
         self.heard_at = time.monotonic()
         """When the trainer last said something that could be understood."""
+        self.checkpointed: Callable[[], None] = lambda: None
+        """Told of every checkpoint."""
         self._chunk_bytes = chunk_bytes
+        self._storage_url, self._quota = storage_url, quota
         self._reached = reached
         self._began = self.heard_at
         self._metric_due = 0.0
@@ -67,7 +86,9 @@ class Reporter:
         self._unreadable = 0
 
     def hear(self, line: bytes) -> None:
-        """Write down one line. Raises LeaseLost, FalseReport, and the database's error when it stays away."""
+        """Write down one line. Raises LeaseLost, FalseReport, QuotaExceeded, and StorageUnavailable or the database's error
+        when one of them stays away."""
+        line = self.redact(line)
         try:
             event = parse_line(line)
         except ValidationError:
@@ -139,11 +160,13 @@ class Reporter:
 
         self.ledger.write(change)
         crash.here(crash.Point.EVENT_COMMITTED)
+        if isinstance(event, CheckpointEvent):
+            self.checkpointed()
         if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:
             self.note("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
 
     def _store(self, event: ArtifactEvent) -> None:
-        """Copy an announced file into the database. Its name is a mere file name, as the event's pattern sees to."""
+        """Store an announced file. Its name is a mere file name, as the event's pattern sees to."""
         path = self.work / "artifacts" / event.name
         job_id, attempt = self.ledger.fence
         try:
@@ -151,6 +174,7 @@ class Reporter:
                 lambda: artifacts.put(
                     self.ledger.database, job_id=job_id, attempt=attempt, name=event.name, media_type=event.media_type,
                     path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._chunk_bytes,
+                    storage_url=self._storage_url, quota=self._quota,
                 )
             )  # fmt: skip
         except (ArtifactMismatch, FileNotFoundError) as error:

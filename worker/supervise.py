@@ -9,22 +9,26 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from jobs import crash
-from jobs.errors import LeaseLost
+from jobs.errors import DatasetNotFound, LeaseLost, QuotaExceeded, SecretsUnavailable, StorageUnavailable
 from jobs.models import Job
+from jobs.quotas import Quota
 from jobs.states import TERMINAL
 from pruning.events import ExitCode
-from worker import folders
+from worker import folders, uploads
 from worker.context import Context
 from worker.environment import trainer_environment
 from worker.follow import Limits, follow
+from worker.hub_token import hub_token, kept_apart, write_token
 from worker.lease import Lease
 from worker.ledger import Ledger
 from worker.logs import about
+from worker.mirror import forget, mirrored
 from worker.outcomes import Ending, Failed, Verdict, judge
 from worker.reporting import FalseReport, Reporter
 from worker.trainer import Trainer, trainer_command
@@ -40,24 +44,40 @@ class Claimed:
 
     job_id: str
     attempt: int
+    owner: str
     spec: dict[str, Any]
     max_duration: float | None
+    exports: tuple[str, ...]
+    """Formats that the trainer makes of the mask at the end."""
     reached: int
     """Steps that earlier attempts had completed."""
     since: float
     """``time.monotonic()`` before the claim."""
+    devices: tuple[str, ...] = ()
+    """The worker's devices that are taken for it until its supervision ends."""
 
     @classmethod
     def of(cls, job: Job, since: float) -> "Claimed":
         """From the row."""
-        return cls(job.id, job.attempt, job.spec, job.max_duration, job.step, since)
+        return cls(
+            job.id, job.attempt, job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.step, since
+        )
 
 
 def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None = None) -> Verdict | Failed:
-    """Run the job to the end of this attempt. ``command`` takes the place of the trainer's command line.
+    """Run the job to the end of this attempt, and give its devices back. ``command`` takes the place of the trainer's
+    command line.
 
     Raises the database's own error when it stays away for a whole lease; the rescuer then brings the job back.
     """
+    try:
+        return _run(claimed, context, command)
+    finally:
+        with context.devices_lock:
+            context.devices.give_back(claimed.devices)
+
+
+def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> Verdict | Failed:
     settings = context.settings
     work = folders.attempt_folder(settings.data_dir, claimed.job_id, claimed.attempt)
     with (
@@ -69,7 +89,8 @@ def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None 
     ):  # fmt: skip
         ledger = Ledger(context.database, lease)
         reporter = Reporter(
-            ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes, reached=claimed.reached
+            ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes, reached=claimed.reached,
+            storage_url=settings.storage_url, quota=Quota.of(settings),
         )  # fmt: skip
 
         def finish(session: Session) -> Job:
@@ -90,9 +111,10 @@ def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None 
         finally:
             folders.remove(work)
         log.info("the run ended (%s), the job is %s", _name(verdict), job.status)
-        if job.status in TERMINAL:
-            folders.clear(settings, claimed.job_id)
-        return verdict
+    if job.status in TERMINAL:
+        folders.clear(settings, claimed.job_id)
+        forget(settings, claimed.job_id)
+    return verdict
 
 
 def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Sequence[str] | None) -> Verdict | Failed:
@@ -106,11 +128,15 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     try:
         spec, failure = folders.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
+        uploads.fetch(context.database, settings, claimed.spec, reporter.work)
         crash.here(crash.Point.WORK_PREPARED)
         if failure is not None:
             reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
-        command = command or trainer_command(settings, spec, reporter.work)
-        with Trainer(command, trainer_environment(os.environ, threads)) as trainer:
+        token_file = _token_file(claimed, context, reporter)
+        command = command or trainer_command(settings, spec, reporter.work, token_file, claimed.exports)
+        environment = trainer_environment(os.environ, threads, context.devices.visible(claimed.devices))
+        environment = kept_apart(environment, context, claimed.owner, has_token=token_file is not None)
+        with mirrored(settings, reporter, context.stopping), Trainer(command, environment) as trainer:
             log.info("trainer %d started", trainer.pid)
             crash.here(crash.Point.TRAINER_STARTED)
             lease = reporter.ledger.lease
@@ -122,8 +148,16 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
             reporter.note(
                 "log", {"level": "warning", "message": f"the trainer ended badly ({returncode}) after its work"}
             )
+    except DatasetNotFound as missing:
+        return Failed("dataset_not_found", str(missing), kind="user", param="task.dataset")
+    except QuotaExceeded as error:
+        return Failed("quota_exceeded", str(error), kind="user")
+    except StorageUnavailable as error:
+        return Failed("storage_unavailable", str(error), retryable=True)
     except FalseReport as error:
         return Failed("trainer_bug", str(error))
+    except SecretsUnavailable as error:
+        return Failed("secrets_unavailable", str(error), retryable=True)  # another worker may have the key
     except OSError as error:  # disk full, too many processes, no permission
         code = "insufficient_storage" if error.errno == errno.ENOSPC else "worker_environment"
         return Failed(code, f"the worker could not run the trainer: {error}", retryable=True)
@@ -133,6 +167,15 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
             finished=reporter.finished, stored=reporter.stored, last_words=reporter.tail.last_lines(_LAST_LINES),
         )
     )  # fmt: skip
+
+
+def _token_file(claimed: Claimed, context: Context, reporter: Reporter) -> Path | None:
+    """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailable, OSError."""
+    token = hub_token(context, claimed.owner)
+    if token is None:
+        return None
+    reporter.redact.hide(token)
+    return write_token(reporter.work, token)
 
 
 def _cores() -> int:

@@ -22,7 +22,9 @@ from jobs.settings import Settings
 _LEASH = Path(__file__).with_name("leash.py")
 
 
-def trainer_command(settings: Settings, spec: Path, work: Path) -> list[str]:
+def trainer_command(
+    settings: Settings, spec: Path, work: Path, token_file: Path | None = None, exports: Sequence[str] = ()
+) -> list[str]:
     """The arguments of the real trainer; tests put another program in its place."""
     command = [sys.executable, "-m", "pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin"]
     if settings.models_dir is not None:
@@ -31,6 +33,10 @@ def trainer_command(settings: Settings, spec: Path, work: Path) -> list[str]:
         command += ["--datasets-dir", str(settings.datasets_dir)]
     if not settings.hub_enabled:
         command.append("--no-hub")
+    if token_file is not None:
+        command += ["--token-file", str(token_file)]
+    for name in exports:
+        command += ["--export", name]
     return command
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -28,10 +29,10 @@ def fake(work: Path, behaviour: str) -> list[str]:
     return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
 
 
-def submit(database: Database, *, max_duration: float | None = None) -> str:
-    """A queued job's id."""
+def submit(database: Database, *, max_duration: float | None = None, **spec: Any) -> str:
+    """A queued job's id; ``spec`` are fields of its spec."""
     with database.write() as session:
-        return store.create(session, spec=SPEC, metadata={}, priority=0, max_duration=max_duration).id
+        return store.create(session, spec={**SPEC, **spec}, metadata={}, priority=0, max_duration=max_duration).id
 
 
 @dataclass
@@ -40,8 +41,8 @@ class Bench:
 
     context: Context
 
-    def submit(self, *, max_duration: float | None = None) -> str:
-        return submit(self.context.database, max_duration=max_duration)
+    def submit(self, *, max_duration: float | None = None, **spec: Any) -> str:
+        return submit(self.context.database, max_duration=max_duration, **spec)
 
     def claim(self) -> Claimed:
         claimed = claim(self.context)

@@ -147,10 +147,10 @@ def one_step() -> None:
     temporary()
 
 
-def steady_mask() -> bytes:
+def steady_mask(steps: int = STEPS) -> bytes:
     """What an uninterrupted ``steady`` delivers."""
     state = ""
-    for number in range(1, STEPS + 1):
+    for number in range(1, steps + 1):
         state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
     return state.encode()
 
@@ -175,6 +175,15 @@ def temporary() -> None:
 
 def bug() -> None:
     raise RuntimeError("a bug of the trainer")
+
+
+def repeats_token() -> None:
+    """Says in every way it has what it found in its token file, and dies of it."""
+    file = WORK / "hub-token"
+    token = file.read_text() if file.exists() else "no token"
+    say(LogEvent(message=f"using {token}"))
+    print(f"library: Authorization: Bearer {token}", flush=True)
+    raise RuntimeError(f"{token} was refused, mode {file.stat().st_mode & 0o777 if file.exists() else 0:o}")
 
 
 def segfault() -> None:
@@ -224,6 +233,12 @@ def no_mask() -> None:
 
 def no_finish() -> None:
     store()
+
+
+def large() -> None:
+    """Its mask is uploaded to an object storage in two parts."""
+    store(content=bytes(9 * 1024 * 1024))
+    finish()
 
 
 def lies() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from jobs.settings import Settings
 from worker import supervise
@@ -17,12 +18,12 @@ from worker.trainer import trainer_command as _real_command
 __all__ = ["app"]
 
 
-def fake_command(settings: Settings, spec: Path, work: Path) -> list[str]:
+def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list[str]:
     """In place of ``worker.trainer.trainer_command``; must look the same to whoever calls it."""
     model = json.loads(spec.read_text())["model"]
     behaviour = os.environ.get("FAKE_TRAINER") or model.partition("/")[2]
     if not behaviour:
-        return _real_command(settings, spec, work)
+        return _real_command(settings, spec, work, *more)
     return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
 
 

@@ -93,7 +93,7 @@ def test_a_bell_starts_jobs_until_none_is_left(site: Site) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_bell_that_was_lost_is_rung_again(site: Site) -> None:
+def test_a_job_that_nobody_rang_for_is_run_all_the_same(site: Site) -> None:
     with site.worker("success") as worker:
         worker.says("is ready")
         site.becomes(submit(site.database), Status.SUCCEEDED)

@@ -14,6 +14,7 @@ from worker.environment import trainer_environment
         ("HF_TOKEN", "hf_x"),
         ("GITHUB_TOKEN", "x"),
         ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_PROFILE", "x"),
         ("MY_API_KEY", "x"),
         ("DB_PASSWORD", "x"),
         ("PGPASSFILE", "x"),
@@ -41,6 +42,10 @@ def test_hidden(name: str, value: str) -> None:
 )
 def test_kept(name: str, value: str) -> None:
     assert trainer_environment({name: value})[name] == value
+
+
+def test_gpus() -> None:
+    assert trainer_environment({"CUDA_VISIBLE_DEVICES": "0,1,2,3"}, gpus="2,3")["CUDA_VISIBLE_DEVICES"] == "2,3"
 
 
 def test_threads() -> None:

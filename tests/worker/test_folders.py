@@ -90,6 +90,6 @@ def test_files_of_deleted_jobs_are_cleared_away(bench: Bench) -> None:
     with bench.context.database.write() as session:
         store.request_cancel(session, job_id)
         store.delete(session, job_id)
-    Rescuer(bench.context, lambda: None).sweep()
+    Rescuer(bench.context).sweep()
     assert not bench.work(job_id).exists()
     assert not checkpoint_folder(bench.context.settings, job_id).exists()

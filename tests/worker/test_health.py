@@ -11,6 +11,6 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 def test_heard_of_or_not(bench: Bench) -> None:
     assert not healthy(bench.context.settings)
-    Rescuer(bench.context, lambda: None).round()
+    Rescuer(bench.context).round()
     assert healthy(bench.context.settings)
     assert not healthy(bench.context.settings.model_copy(update={"worker_seen_seconds": -1.0}))

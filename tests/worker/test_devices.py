@@ -1,0 +1,70 @@
+"""Which devices a worker has, and that each job gets its own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.worker.conftest import Bench
+from worker import devices
+from worker.devices import Devices, find_gpus
+
+
+def tool(folder: Path, script: str) -> dict[str, str]:
+    """An environment in which ``nvidia-smi`` is this shell script."""
+    folder.joinpath("nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    folder.joinpath("nvidia-smi").chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("0,2", ["0", "2"]), (" GPU-a , GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", []), ("1,-1,0", ["1"])],
+)
+def test_the_variable_decides_where_it_is_set(tmp_path: Path, given: str, names: list[str]) -> None:
+    assert find_gpus({**tool(tmp_path, "echo GPU-x"), "CUDA_VISIBLE_DEVICES": given}) == names
+
+
+def test_else_the_driver_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path / "driver")
+    assert find_gpus(tool(tmp_path, "printf 'GPU-x\\nGPU-y\\n'")) == ["GPU-x", "GPU-y"]
+    assert find_gpus({"PATH": ""}) == []
+    for card in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "driver" / card).mkdir(parents=True)
+    assert find_gpus({"PATH": ""}) == find_gpus(tool(tmp_path, "exit 9")) == ["0", "1"]
+
+
+def test_every_job_gets_devices_of_its_own() -> None:
+    host = Devices(["GPU-a", "GPU-b", "GPU-c"], 3)
+    first = host.take(2)
+    assert (first, host.visible(first), host.free, host.total) == (("GPU-a", "GPU-b"), "GPU-a,GPU-b", 1, 3)
+    with pytest.raises(ValueError, match="1 are free"):
+        host.take(2)
+    assert host.take(1) == ("GPU-c",)
+    host.give_back(first)
+    assert host.free == 2
+
+
+def test_shares_of_one_gpu_go_to_different_jobs() -> None:
+    host = Devices(["GPU-a", "GPU-b"], 4)
+    assert (host.total, host.free) == (2, 2)
+    assert [host.take(1) for _ in range(3)] == [("GPU-a",), ("GPU-b",), ("GPU-a",)]
+    assert host.free == 1
+    assert host.take(1) == ("GPU-b",)
+    assert host.free == 0
+
+
+def test_without_a_gpu_slots_are_devices_and_nothing_is_hidden() -> None:
+    host = Devices([], 2)
+    assert (host.total, host.visible(host.take(2))) == (2, None)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(bench: Bench) -> None:
+    bench.context.devices = Devices(["GPU-a", "GPU-b"], 2)
+    bench.context.devices.take(1)
+    job_id = bench.submit(devices=1)
+    claimed = bench.claim()
+    assert (claimed.devices, bench.context.devices.free) == (("GPU-b",), 0)
+    bench.run(claimed, "first_fails")
+    assert "CUDA_VISIBLE_DEVICES=GPU-b" in (bench.work(job_id) / "environment").read_text().splitlines()
+    assert bench.context.devices.free == 1
