@@ -1,6 +1,7 @@
 """Methods against each other on real data: accuracy after a fixed number of steps, by sparsity and seed.
 
-    python -m benchmarks.methods --models-dir DIR --datasets-dir DIR --model NAME [--steps N] [--out FILE]
+    python -m benchmarks.methods --models-dir DIR --datasets-dir DIR --model NAME [--steps N]
+        [--tasks sst2 mrpc] [--seeds 1 2] [--out FILE]
 
 Every run is ``python -m pruning train`` with the method's own defaults; only steps, batch and lengths are set, the same for
 all. Rows are appended to ``--out`` as they come, so a run that is interrupted goes on where it stopped. The last line is
@@ -27,7 +28,7 @@ def main() -> None:
     """Run what is not in the file yet, then summarise the file."""
     arguments = _arguments()
     done = _read(arguments.out)
-    grid = itertools.product(range(1, arguments.seeds + 1), TASKS, SPARSITIES, METHODS)
+    grid = itertools.product(arguments.seeds, arguments.tasks, SPARSITIES, METHODS)
     for seed, task, sparsity, method in grid:
         spec = {
             "model": arguments.model, "task": task, "method": method, "sparsity": sparsity, "seed": seed,
@@ -50,7 +51,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/methods.jsonl"))
     return parser.parse_args()
 

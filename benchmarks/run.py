@@ -1,0 +1,103 @@
+"""Training throughput on a task, the run as it is against a loop in the style of the reference code.
+
+    python -m benchmarks.run [--json] [--models-dir DIR --datasets-dir DIR --model NAME --task NAME] [--steps N] [--batch N]
+        [--threads N] [--out FILE]
+
+Without folders the project's own small model and reviews. Both do SMP-S with the same schedule on the same rows: the project
+on batches of similar length, the other (``benchmarks/reference_style.py``) on rows padded to 128
+tokens, or the longest that the model reads. Steps take turns; rates are rows through the steps' wall-clock seconds, loading and
+tokenizing excluded. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import demo
+from benchmarks import records
+from benchmarks.reference_style import Reference
+from demo.settings import SHIPPED_MODEL, SHIPPED_SPEC
+from pruning.data import MULTIPLE
+from pruning.heads import LabelWordHead
+from pruning.models import load, locate
+from pruning.prepare import prepare
+from pruning.run import Batch, Run
+from pruning.sources import Sources
+from pruning.spec import PruningSpec
+
+_DEMO = Path(demo.__file__).parent
+PADDED = 128
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    sources = Sources(arguments.models_dir, arguments.datasets_dir, hub=False)
+    spec = PruningSpec.model_validate(
+        {"model": arguments.model, "task": arguments.task, "batch_size": arguments.batch, "max_steps": 1000, "sparsity": 0.9,
+         "max_length": PADDED, "validation_rows": 8}
+    )  # fmt: skip
+    began = time.perf_counter()
+    run = prepare(spec, sources, lambda event: None)
+    prepared = time.perf_counter() - began
+    loaded = load(locate(spec.model, None, sources), spec.label_words, "label-words")
+    head = LabelWordHead(loaded.model, run.label_ids, loaded.tokenizer.mask_token_id)
+    found = _measure(run, Reference(head, run.pruner.schedule), arguments.steps)
+    found |= {"prepare_s": round(prepared, 2), "train_rows": len(run.train), "threads": arguments.threads}
+    records.keep(arguments, "run", found)
+    print(json.dumps(found))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    parser.add_argument("--models-dir", type=Path, default=_DEMO / "models")
+    parser.add_argument("--datasets-dir", type=Path, default=_DEMO / "datasets")
+    parser.add_argument("--model", default=SHIPPED_MODEL)
+    parser.add_argument("--task", default=SHIPPED_SPEC["task"], help="a task by name")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    records.add_options(parser)
+    return parser.parse_args()
+
+
+def _measure(run: Run, reference: Reference, steps: int) -> dict[str, Any]:
+    seconds, rows = {"ours": 0.0, "theirs": 0.0}, {"ours": 0, "theirs": 0}
+    run.head.train()
+    for t in range(500, 500 + steps + 2):
+        batch = run.batch(t, 0)
+        padded = _padded(batch, min(PADDED, run.max_length), run.train.pad_id)
+        for name in ("ours", "theirs"):
+            began = time.perf_counter()
+            if name == "ours":
+                run.pruner.step(t, [run.batch(t, 0)])
+            else:
+                reference.step(t, padded)
+            if t >= 502:  # the first two find everything cold
+                seconds[name] += time.perf_counter() - began
+                rows[name] += len(batch["labels"])
+    ours, theirs = (rows[name] / seconds[name] for name in ("ours", "theirs"))
+    return {
+        "samples_per_s": round(ours, 2), "reference_style_samples_per_s": round(theirs, 2), "ratio": round(ours / theirs, 2),
+    }  # fmt: skip
+
+
+def _padded(batch: Batch, width: int, pad_id: int) -> Batch:
+    """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.MULTIPLE`."""
+    missing = width // MULTIPLE * MULTIPLE - batch["input_ids"].shape[1]
+    if missing <= 0:
+        return batch
+    fill = {"input_ids": pad_id, "attention_mask": 0, "token_type_ids": 0}
+    return {
+        name: torch.nn.functional.pad(tensor, (0, missing), value=fill[name]) if name in fill else tensor
+        for name, tensor in batch.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""One training step against the dense bound: forward and backward with gradients for the masked matrices, nothing else.
+
+    python -m benchmarks.step [--json] [--shape bert-base|minilm] [--rounds N] [--threads N] [--plain] [--out FILE]
+        [--machine TEXT]
+
+Weights are random, so nothing is downloaded; dropout is on, as in training. Steps of all kinds take turns in one process, on
+one model; before each timed step of a method comes one that is not timed, so that its selection is warm. ``*_s`` are medians
+of wall-clock seconds, ratios are medians over the rounds; ``*_cpu_s`` and ``*_cpu`` are the same of processor time, which other
+programs on the machine disturb less. The peak is that of a process of its own that makes three
+steps of smp-s. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertConfig, BertForMaskedLM
+
+from benchmarks import records
+from pruning import kernels, losses
+from pruning.attach import attach
+from pruning.heads import LabelWordHead
+from pruning.methods.base import Method
+from pruning.methods.smp_g import SmpG
+from pruning.methods.smp_l import SmpL
+from pruning.methods.smp_s import SmpS
+from pruning.optimizer import ScoreAdam
+from pruning.schedule import Schedule
+from pruning.spec import PruningSpec
+from pruning.step import Pruner
+
+MINILM: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
+SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {"bert-base": ({}, 8, 128), "minilm": (MINILM, 16, 16)}
+METHODS: dict[str, Callable[[], Method]] = {"smp_s": SmpS, "smp_l": SmpL, "smp_g": SmpG}
+STEPS = 1000
+Batch = dict[str, torch.Tensor]
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    pruner, batch = _prepare(arguments.shape)
+    if arguments.peak:
+        _steps(pruner, batch, 3)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        return
+    if arguments.plain:
+        with kernels.plain():
+            found = _measure(pruner, batch, arguments)
+    else:
+        found = _measure(pruner, batch, arguments)
+    found["peak_rss_gib"] = round(_peak(arguments), 3)
+    records.keep(arguments, "step", found)
+    print(json.dumps(found))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step")
+    parser.add_argument("--shape", choices=SHAPES, default="bert-base")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--plain", action="store_true", help="the plain twins in place of the native kernels")
+    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
+    records.add_options(parser)
+    return parser.parse_args()
+
+
+def _prepare(shape: str) -> tuple[Pruner[Batch], Batch]:
+    """A model with scores in the middle of a run at 90 % sparsity, and a batch."""
+    torch.manual_seed(0)
+    sizes, rows, tokens = SHAPES[shape]
+    model = BertForMaskedLM(BertConfig(**sizes)).train()
+    matrices = attach(model)
+    head = LabelWordHead(model, [6659, 2307], 103)
+    ids = torch.randint(1000, 30000, (rows, tokens))
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.randint(0, 2, (rows,))}
+
+    def loss_of(given: Batch) -> torch.Tensor:
+        return losses.classification(head(given["input_ids"], given["attention_mask"]), given["labels"])
+
+    schedule = Schedule.of(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
+    layers = list(matrices.layers.values())
+    return Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_of), batch
+
+
+def _steps(pruner: Pruner[Batch], batch: Batch, count: int) -> None:
+    for t in range(count):
+        pruner.step(STEPS // 2 + t, [batch])
+
+
+def _measure(pruner: Pruner[Batch], batch: Batch, arguments: argparse.Namespace) -> dict[str, Any]:
+    for layer in pruner.matrices.layers.values():
+        layer.scores.normal_(0, 0.1)  # spread, as after some hundred steps: they start equal
+    methods = {name: make() for name, make in METHODS.items()}
+    wall: dict[str, list[float]] = {name: [] for name in ("dense", *METHODS)}
+    cpu: dict[str, list[float]] = {name: [] for name in wall}
+    t = STEPS // 2
+    for i in range(arguments.rounds + 1):  # the first is not counted
+        for name in wall:
+            if name != "dense":
+                pruner.method = methods[name]
+                pruner.step(t, [batch])
+            began, used = time.perf_counter(), time.process_time()
+            if name == "dense":
+                dense_step(pruner, batch)
+            else:
+                pruner.step(t + 1, [batch])
+            seconds, processor = time.perf_counter() - began, time.process_time() - used
+            if i:
+                wall[name].append(seconds)
+                cpu[name].append(processor)
+            t += 2 if name != "dense" else 0
+        if not arguments.json:
+            print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
+    found: dict[str, Any] = {"shape": arguments.shape, "threads": arguments.threads, "rounds": arguments.rounds}
+    found["kernels"] = kernels.name_for(torch.device("cpu"))
+    for name in wall:
+        found[f"{name}_s"] = round(statistics.median(wall[name]), 4)
+        found[f"{name}_cpu_s"] = round(statistics.median(cpu[name]), 4)
+    for name in METHODS:
+        found[f"ratio_{name}_to_dense"] = _ratio(wall[name], wall["dense"])
+        found[f"ratio_{name}_to_dense_cpu"] = _ratio(cpu[name], cpu["dense"])
+    return found
+
+
+def dense_step(pruner: Pruner[Batch], batch: Batch) -> None:
+    """Forward and backward of the dense model; the gradients of the masked matrices are made and dropped."""
+    loss = pruner.loss_of(batch)
+    torch.autograd.backward(loss)
+    float(loss.detach())
+    for layer in pruner.matrices.layers.values():
+        layer.weight.grad = None
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 4)
+
+
+def _peak(arguments: argparse.Namespace) -> float:
+    command = [sys.executable, "-m", "benchmarks.step", "--peak", "--shape", arguments.shape]
+    command += ["--threads", str(arguments.threads)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
