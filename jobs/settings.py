@@ -155,6 +155,9 @@ class Settings(BaseSettings):
         "GPUs, or its slots where these are more",
     )  # fmt: skip
     trainer_threads: int | None = Field(None, ge=1, description="CPU threads of each trainer; default cores / slots")
+    trainer_nice: int = Field(
+        5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
+    )
     worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
 
     lease_seconds: float = Field(

@@ -136,7 +136,10 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
         command = command or trainer_command(settings, spec, reporter.work, token_file, claimed.exports)
         environment = trainer_environment(os.environ, threads, context.devices.visible(claimed.devices))
         environment = kept_apart(environment, context, claimed.owner, has_token=token_file is not None)
-        with mirrored(settings, reporter, context.stopping), Trainer(command, environment) as trainer:
+        with (
+            mirrored(settings, reporter, context.stopping),
+            Trainer(command, environment, settings.trainer_nice) as trainer,
+        ):
             log.info("trainer %d started", trainer.pid)
             crash.here(crash.Point.TRAINER_STARTED)
             lease = reporter.ledger.lease

@@ -46,9 +46,9 @@ class Trainer:
     Raises OSError when the process cannot be started. Must be used by the thread that made it, which must live as long.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], nice: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command],
+            [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), "--nice", str(nice), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
