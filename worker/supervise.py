@@ -128,7 +128,8 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     try:
         spec, failure = folders.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
-        uploads.fetch(context.database, settings, claimed.spec, reporter.work)
+        patiently = reporter.ledger.patiently
+        patiently(lambda: uploads.fetch(context.database, settings, claimed.spec, reporter.work))
         crash.here(crash.Point.WORK_PREPARED)
         if failure is not None:
             reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
@@ -174,7 +175,7 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
 
 def _token_file(claimed: Claimed, context: Context, reporter: Reporter) -> Path | None:
     """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailable, OSError."""
-    token = hub_token(context, claimed.owner)
+    token = reporter.ledger.patiently(lambda: hub_token(context, claimed.owner))
     if token is None:
         return None
     reporter.redact.hide(token)

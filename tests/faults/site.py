@@ -78,9 +78,10 @@ class Site:
         except httpx.TransportError:
             return None
 
-    def post(self, behaviour: str = "steady") -> str | None:
+    def post(self, behaviour: str = "steady", key: str | None = None) -> str | None:
         """Submit by HTTP: the id of an accepted job, None where no answer came."""
-        answer = self.ask("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"})
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        answer = self.ask("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
         if answer is None or answer.status_code != 202:
             return None
         self.accepted.append(answer.json()["id"])
@@ -221,6 +222,6 @@ def empty(stack: Stack, template: Path | None = None) -> None:
     db.upgrade(stack.database_url)
     database = Database(stack.database_url)
     with database.write() as session:
-        for table in ("jobs", "workers"):
+        for table in ("jobs", "workers", "answers"):
             session.execute(text(f"DELETE FROM {table}"))
     database.dispose()

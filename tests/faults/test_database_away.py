@@ -25,8 +25,8 @@ def away(site: Site) -> Iterator[None]:
     with psycopg.connect(outside, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS false")
         try:
-            server.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [str(url.database)]
+            server.execute(  # waits until they are gone: one that is slow to go might still take a COMMIT
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [str(url.database)]
             )  # fmt: skip
             yield
         finally:

@@ -6,6 +6,7 @@ import pytest
 
 from jobs import artifacts, crash
 from jobs.states import Status
+from jobs.storage.bucket import open_bucket
 from pruning import mask_file
 from pruning.crash import AT, ONCE, Point
 from pruning.sources import Sources
@@ -13,6 +14,8 @@ from pruning.spec import PruningSpec
 from tests.faults.conftest import MakeSite, on_embedded
 from tests.pruning.running import FIELDS, arguments_of, fork, make_sources
 from tests.waiting import until
+from worker import checkpoints
+from worker.checkpoints import Interruption
 
 SPEC = {"checkpoint_every": 4}
 ARTIFACT = Path("artifacts") / "mask.safetensors"
@@ -51,6 +54,22 @@ def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: P
     started = next(event for event in ended.events if event.event == "started")
     kept = point not in (Point.PREPARED, Point.CHECKPOINT_BEGUN, Point.CHECKPOINT_WRITTEN)
     assert started.resumed_from == (8 if kept and point is not Point.CHECKPOINT_NAMED else 4 if kept else 0)
+
+
+def test_resumption_from_the_object_storage(
+    sources: Sources, undisturbed: object, tmp_path: Path, storage_url: str
+) -> None:
+    """The host that the trainer died on is gone, with its disk; what was copied from it is enough."""
+    first, second, bucket = tmp_path / "first", tmp_path / "second", open_bucket(storage_url)
+    before = f"import os; os.environ.update({ {AT: str(Point.TRAINED)}!r})"
+    assert fork(arguments_of(first, SPEC, sources), tmp_path / "1", before=before).finish().code == -9
+    checkpoints.copy(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
+    (second / "checkpoints").mkdir(parents=True)
+    assert checkpoints.fetch(bucket, "job_x", second / "checkpoints", Interruption(lambda: False)) is not None
+    ended = fork(arguments_of(second, SPEC, sources), tmp_path / "2").finish()
+    assert ended.code == 0, ended.stderr
+    assert content(second / ARTIFACT) == undisturbed
+    assert next(event for event in ended.events if event.event == "started").resumed_from == 8
 
 
 @on_embedded
