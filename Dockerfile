@@ -19,18 +19,23 @@ RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))
     && pip install --constraint requirements.lock --requirement /tmp/api.txt
 
 FROM build AS build-worker
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['train'], sep='\n')" \
+RUN python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['train'], *e['onnx'], *e['s3'], sep='\n')" \
     > /tmp/train.txt \
     && pip install --constraint requirements.lock --requirement /tmp/train.txt
 COPY . .
 RUN pip install --no-deps .
 
 FROM build AS build-api
+RUN python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['parquet'], *e['s3'], sep='\n')" \
+    > /tmp/extras.txt \
+    && pip install --constraint requirements.lock --requirement /tmp/extras.txt
 COPY . .
 RUN pip install --no-deps .
 
 FROM base AS api
 COPY --from=build-api /venv /venv
+# whatever this listens on inside, requests come from other machines
+ENV ESPALIER_REQUIRE_KEYS=true
 USER 10001:10001
 EXPOSE 8000
 # beyond loopback only inside the container's own network; what is published is decided by whoever runs it

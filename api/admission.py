@@ -4,10 +4,19 @@ Called by ``api.routes.jobs.create_job``. Raises ``pruning.errors.Permanent`` wi
 which repeats these checks and knows the rest (whatever is on the hub).
 """
 
+from sqlalchemy.orm import Session
+
+from api import webhooks
 from api.schemas import JobRequest
+from api.uploads.normal import columns_of
+from jobs import datasets
+from jobs.errors import DatasetNotFound
+from jobs.ids import is_dataset_id
 from jobs.settings import Settings
+from pruning.columns import check_columns
 from pruning.errors import Permanent
-from pruning.folder import check_folder, find_folder, require_folder
+from pruning.export.formats import misfit_of_type
+from pruning.folder import check_folder, find_folder, model_type, require_folder
 from pruning.rows import check_rows, dataset_folder_name
 from pruning.spec import PruningSpec
 
@@ -17,6 +26,16 @@ def check(request: JobRequest, settings: Settings) -> None:
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
     _check_dataset(spec, settings)
+    _check_exports(request, settings)
+    if request.webhook is not None:
+        webhooks.check(request.webhook, settings, param="webhook.url")
+
+
+def _check_exports(request: JobRequest, settings: Settings) -> None:
+    folder = find_folder(settings.models_dir, request.model)
+    misfit = misfit_of_type(request.exports, model_type(folder)) if folder is not None else None
+    if misfit is not None:
+        raise Permanent(misfit.message, code="export_unsupported", param=f"exports.{misfit.place}")
 
 
 def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) -> None:
@@ -33,8 +52,25 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         raise
 
 
+def hold_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
+    """Refuse a task that an uploaded data set does not fit, and keep the data set until the job that needs it is stored.
+
+    To be called in the transaction that adds the job; does nothing for other tasks. Raises Permanent naming the field.
+    """
+    task = spec.task
+    if isinstance(task, str) or not is_dataset_id(task.dataset):
+        return
+    try:
+        row = datasets.hold(session, task.dataset, owner=owner)
+    except DatasetNotFound as missing:
+        raise Permanent(str(missing), code="dataset_not_found", param="task.dataset") from missing
+    check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
+
+
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
     name = dataset_folder_name(spec.task)
+    if is_dataset_id(name):  # it lies in the database: hold_dataset
+        return
     if settings.hub_enabled:
         folder = find_folder(settings.datasets_dir, name)
     else:

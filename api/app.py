@@ -11,9 +11,25 @@ from functools import partial
 from fastapi import FastAPI
 
 from api import errors, openapi
-from api.deps import Services
+from api.deps import MAX_STREAMS, MAX_STREAMS_PER_OWNER, Services
+from api.guard import LoopbackOnly
+from api.limits import Rates
 from api.middleware import BodyLimit, RequestIds
-from api.routes import artifacts, catalog, events, health, jobs, metrics
+from api.places import Places
+from api.predictor import Predictor
+from api.routes import (
+    artifacts,
+    catalog,
+    datasets,
+    events,
+    health,
+    jobs,
+    metrics,
+    predictions,
+    secrets,
+    sweeps,
+    webhooks,
+)
 from jobs.db import Database
 from jobs.queue import celery_app
 from jobs.settings import Settings
@@ -24,17 +40,28 @@ Post a pretrained language model and a task; a worker trains which of its weight
 
 The least to give is `{"model": "...", "task": "..."}`. Every error is an RFC 9457 problem (`application/problem+json`)
 with a stable `code`. Lists have `data`, `has_more` and `next_cursor`, and are asked with `limit` and `after`.
+
+Beyond loopback requests need an API key, `Authorization: Bearer esp_…`, and what belongs to others is not found.
 """
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; ``settings`` default to the environment's (``ESPALIER_*``)."""
     settings = settings or Settings()
-    services = Services(settings, Database(settings.database_url), celery_app(settings))
+    database = Database(settings.database_url)
+    services = Services(
+        settings,
+        database,
+        celery_app(settings),
+        Rates(settings.requests_per_minute),
+        Predictor(settings, database),
+        Places(MAX_STREAMS, MAX_STREAMS_PER_OWNER if settings.keys_required else MAX_STREAMS),
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        services.predictor.close()
         services.database.dispose()
 
     app = FastAPI(
@@ -46,9 +73,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     errors.install(app)
-    for routes in (jobs, events, artifacts, catalog, health, metrics):
+    for routes in (jobs, events, artifacts, sweeps, webhooks, datasets, catalog, health, metrics, predictions, secrets):
         app.include_router(routes.router)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger)
+    if not settings.keys_required:
+        app.add_middleware(LoopbackOnly)
     app.add_middleware(RequestIds)  # added last, so it is the outermost
     return app

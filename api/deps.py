@@ -7,11 +7,20 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Path, Request
 
+from api.limits import Rates
+from api.places import Places
+from api.predictor import Predictor
 from jobs.db import Database
 from jobs.settings import Settings
 
-MAX_STREAMS = 256
-"""Event streams that one process keeps open at a time; each asks the database twice a second."""
+MAX_STREAMS, MAX_STREAMS_PER_OWNER = 256, 64
+"""Event streams that one process keeps open at a time; each asks the database twice a second. Without API keys there is one
+owner, who may have all of them."""
+
+MAX_WAITS = 256
+"""Requests with ``Prefer: wait`` that one process keeps waiting at a time; they ask as often."""
+MAX_UPLOADS = 2
+"""Data sets that one process receives at a time; each may need as much temporary disk as a data set may have."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,11 @@ class Services:
     settings: Settings
     database: Database
     celery: Celery
-    streams: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_STREAMS))
+    rates: Rates
+    predictor: Predictor
+    streams: Places
+    waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_WAITS))
+    uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
 
 
 async def _services(request: Request) -> Services:  # async: a plain function would cost a change of thread
@@ -31,5 +44,24 @@ async def _services(request: Request) -> Services:  # async: a plain function wo
 
 Served = Annotated[Services, Depends(_services)]
 # a path that does not match names nothing: api.errors answers 404
-JobId = Annotated[str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job")]
-ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file")]
+JobId = Annotated[
+    str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
+]
+SweepId = Annotated[
+    str,
+    Path(pattern=r"^swp_[0-9a-z]{1,36}$", description="Id of the sweep", examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+]
+WebhookId = Annotated[
+    str,
+    Path(pattern=r"^whk_[0-9a-z]{1,36}$", description="Id of the webhook", examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+]
+DatasetId = Annotated[
+    str,
+    Path(
+        pattern=r"^ds_[0-9a-f]{32}$", description="Id of the data set", examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]
+    ),
+]
+ArtifactName = Annotated[
+    str,
+    Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file", examples=["mask.safetensors"]),
+]

@@ -15,13 +15,24 @@ from starlette.exceptions import HTTPException
 from api import openapi, validation
 from api.problems import Fault, problem
 from jobs.errors import (
+    AnswerElsewhere,
+    AnswerPending,
     ArtifactNotFound,
     CursorInvalid,
+    DatasetInUse,
+    DatasetNotFound,
     IllegalTransition,
     JobNotFound,
     JobsError,
     NotFound,
+    QuotaExceeded,
     SchemaOutdated,
+    SecretsUnavailable,
+    SplitNotFound,
+    StorageUnavailable,
+    SweepNotEnded,
+    SweepNotFound,
+    WebhookNotFound,
 )
 from pruning.errors import Permanent
 
@@ -31,10 +42,26 @@ DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
 _JOBS_ERRORS: dict[type, tuple[int, str]] = {
     JobNotFound: (404, "job_not_found"),
     ArtifactNotFound: (404, "artifact_not_found"),
+    DatasetNotFound: (404, "dataset_not_found"),
+    SplitNotFound: (404, "split_not_found"),
+    SweepNotFound: (404, "sweep_not_found"),
+    WebhookNotFound: (404, "webhook_not_found"),
     NotFound: (404, "not_found"),
+    DatasetInUse: (409, "dataset_in_use"),
+    AnswerPending: (409, "idempotency_in_progress"),
+    AnswerElsewhere: (422, "idempotency_key_reused"),
     IllegalTransition: (409, "illegal_transition"),
+    SweepNotEnded: (409, "sweep_not_ended"),
     CursorInvalid: (422, "cursor_invalid"),
+    QuotaExceeded: (507, "quota_exceeded"),  # RFC 4331, section 6, has 507 for quotas
+    StorageUnavailable: (503, "storage_unavailable"),
+    SecretsUnavailable: (503, "secrets_unavailable"),
     SchemaOutdated: (503, "database_outdated"),
+}
+_PARAMETERS: dict[type, str] = {
+    CursorInvalid: "after",
+    AnswerPending: "Idempotency-Key",
+    AnswerElsewhere: "Idempotency-Key",
 }
 _HTTP_CODES = {
     400: "malformed_body",
@@ -54,13 +81,56 @@ class Unavailable(Exception):
         """Seconds."""
 
 
+class NotSucceeded(Exception):
+    """This needs a job that has succeeded."""
+
+
+class NotPossible(Exception):
+    """This service cannot do this at all, as it is set up; the message says how it could."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unauthorized(Exception):
+    """Nobody that this service knows asks."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Forbidden(Exception):
+    """The caller is known and may not do this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope {scope}")
+        self.scope = scope
+
+
+class TooManyRequests(Exception):
+    """The caller has used up what they may ask for at present."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+        """Seconds."""
+
+
 def install(app: FastAPI) -> None:
     """Register every handler of this file with ``app``."""
     app.exception_handler(JobsError)(_jobs_error)
     app.exception_handler(Permanent)(_refused)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Unauthorized)(_unauthorized)
+    app.exception_handler(Forbidden)(_forbidden)
+    app.exception_handler(TooManyRequests)(_too_many)
     app.exception_handler(Unavailable)(_unavailable)
+    app.exception_handler(NotSucceeded)(_not_succeeded)
+    app.exception_handler(NotPossible)(_not_possible)
     app.exception_handler(PoolTimeout)(_database)
     app.exception_handler(DBAPIError)(_database)
 
@@ -83,8 +153,10 @@ def _jobs_error(request: Request, error: JobsError) -> Response:
     for base in type(error).__mro__:
         if base in _JOBS_ERRORS:
             status, code = _JOBS_ERRORS[base]
-            faults = [Fault(code=code, detail=str(error), parameter="after")] if base is CursorInvalid else None
-            return answer(request, status, code, str(error), faults)
+            blamed = _PARAMETERS.get(base)
+            faults = [Fault(code=code, detail=str(error), parameter=blamed)] if blamed else None
+            headers = {"Retry-After": "1"} if base is AnswerPending else None
+            return answer(request, status, code, str(error), faults, headers)
     raise error
 
 
@@ -99,8 +171,33 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
     return answer(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
 
 
+def _unauthorized(request: Request, error: Unauthorized) -> Response:
+    """RFC 6750: no ``error`` for who sent no key at all."""
+    failed = "" if error.code == "key_missing" else ', error="invalid_token"'
+    return answer(
+        request, 401, error.code, str(error), headers={"WWW-Authenticate": f'Bearer realm="espalier"{failed}'}
+    )
+
+
+def _forbidden(request: Request, error: Forbidden) -> Response:
+    needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
+    return answer(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
+
+
+def _too_many(request: Request, error: TooManyRequests) -> Response:
+    return answer(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
 def _unavailable(request: Request, error: Unavailable) -> Response:
     return answer(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
+def _not_succeeded(request: Request, error: NotSucceeded) -> Response:
+    return answer(request, 409, "job_not_succeeded", str(error))
+
+
+def _not_possible(request: Request, error: NotPossible) -> Response:
+    return answer(request, 501, error.code, str(error))
 
 
 def _database(request: Request, error: DBAPIError | PoolTimeout) -> Response:

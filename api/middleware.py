@@ -7,6 +7,7 @@ second time and knows no request id.
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -19,9 +20,9 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIds:
-    """Answers carry ``X-Request-Id`` (a proxy's, or a new one); an unforeseen exception is logged under it once.
+    """Answers carry ``X-Request-Id`` (a proxy's, or a new one) and what was put into ``request.state.headers``.
 
-    Such a request gets a 500 problem that says nothing but the id.
+    An unforeseen exception is logged under the id once; such a request gets a 500 problem that says nothing but the id.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,7 +41,9 @@ class RequestIds:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers.update(scope["state"].get("headers", {}))
+                headers["X-Request-Id"] = request_id
             await send(message)
 
         try:
@@ -57,31 +60,37 @@ class RequestIds:
 
 
 class BodyLimit:
-    """Refuses bodies above ``max_bytes`` with 413: at once where the length is announced, else while they arrive."""
+    """Refuses bodies above ``max_bytes`` with 413: at once where the length is announced, else while they arrive.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    ``larger`` has the limits of the paths that take more.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
+        max_bytes = self.larger.get(scope["path"], self.max_bytes)
         counted = 0
 
         async def receive_limited() -> Message:
             nonlocal counted
-            if announced.isdecimal() and (len(announced) > 18 or int(announced) > self.max_bytes):
-                raise self._too_large()
+            if announced.isdecimal() and (len(announced) > 18 or int(announced) > max_bytes):
+                raise _too_large(max_bytes)
             message = await receive()
             counted += len(message.get("body", b""))
-            if counted > self.max_bytes:
-                raise self._too_large()
+            if counted > max_bytes:
+                raise _too_large(max_bytes)
             return message
 
         await self.app(scope, receive_limited, send)
 
-    def _too_large(self) -> HTTPException:
-        # FastAPI lets an HTTPException raised while it reads a body through to the handlers unchanged
-        return HTTPException(413, f"the request body is larger than {self.max_bytes} bytes")
+
+def _too_large(max_bytes: int) -> HTTPException:
+    # FastAPI lets an HTTPException raised while it reads a body through to the handlers unchanged
+    return HTTPException(413, f"the request body is larger than {max_bytes} bytes")

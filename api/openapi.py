@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.problems import Problem
+from api import links
+from api.problems import Problem, declared
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
@@ -23,9 +24,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _forget_fastapi_errors(document)
+        _declare_refusals(document)
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components |= schema.pop("$defs") | {"Problem": schema}
+        _forget_nulls(document)
+        links.add(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -37,6 +41,26 @@ def methods(app: FastAPI, path: str) -> list[str]:
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             found |= {method.upper() for method in operations if method in _METHODS}
     return sorted(found)
+
+
+def _declare_refusals(document: dict[str, Any]) -> None:
+    """What ``api.auth`` may answer wherever a key is asked for: no route needs to say so."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "security" in operation:
+                for status, response in declared(401, 403, 429).items():
+                    operation["responses"].setdefault(str(status), response)
+
+
+def _forget_nulls(document: dict[str, Any]) -> None:
+    """FastAPI says of optional parameters that they may be null, which no URL and no header can be."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for schema in (parameter["schema"] for parameter in operation.get("parameters", ())):
+                some = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+                if len(some) == 1:
+                    del schema["anyOf"]
+                    schema |= some[0]
 
 
 def _forget_fastapi_errors(document: dict[str, Any]) -> None:

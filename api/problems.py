@@ -18,6 +18,7 @@ class Fault(BaseModel):
     detail: str = Field(description="What is wrong and what to do")
     pointer: str | None = Field(None, description="JSON pointer (RFC 6901) to the field of the body")
     parameter: str | None = Field(None, description="Name of the query parameter or header, where it is not the body")
+    row: int | None = Field(None, description="Number of the row of an uploaded file, counted from 1")
 
 
 class Problem(BaseModel):
@@ -70,7 +71,7 @@ def problem(
         status=status,
         code=code,
         detail=detail,
-        kind="system" if status >= 500 else "user",
+        kind="system" if status >= 500 or status == 429 else "user",
         instance=instance,
         errors=errors or [],
         request_id=request_id,

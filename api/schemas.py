@@ -7,15 +7,19 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from api.json_types import AsDeclared
+from api.webhook_schemas import JobWebhookRequest, Webhook
 from jobs import models
 from jobs.states import Status
+from pruning.export.formats import FORMATS, Format, misfit_of_pattern
+from pruning.refusals import refused
 from pruning.spec import PruningSpec
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
 
 
-class JobRequest(PruningSpec):
+class JobRequest(AsDeclared, PruningSpec):
     """A pruning spec, with what concerns the job and not its result beside it. Only model and task are required."""
 
     model_config = ConfigDict(
@@ -26,6 +30,9 @@ class JobRequest(PruningSpec):
                 {
                     "model": "bert-base-uncased", "task": "mrpc", "method": "smp-l", "sparsity": 0.97, "seed": 1,
                     "metadata": {"experiment": "table-2"}, "priority": 10, "max_duration": 7200,
+                    "webhook": {
+                        "url": "https://example.com/espalier", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                    },
                 },
                 {
                     "model": "roberta-base",
@@ -45,6 +52,13 @@ class JobRequest(PruningSpec):
         le=366 * 86400,
         description="Seconds that one run may take before it is ended; default the service's",
     )
+    exports: tuple[Format, ...] = Field(
+        (),
+        max_length=len(FORMATS),
+        description="What the mask is turned into at the end, each measured before and after",
+    )
+
+    webhook: JobWebhookRequest | None = Field(None, description="Who is told of this job, beside your other webhooks")
 
     @model_validator(mode="after")
     def _storable(self) -> Self:
@@ -52,10 +66,27 @@ class JobRequest(PruningSpec):
             raise PydanticCustomError("nul_character", "text must not contain NUL characters")
         return self
 
+    @model_validator(mode="after")
+    def _exportable(self) -> Self:
+        misfit = misfit_of_pattern(self.exports, self.pattern)
+        if misfit is not None:
+            raise refused(f"exports.{misfit.place}", "{reason}", reason=misfit.message)
+        if len(set(self.exports)) < len(self.exports):
+            raise refused("exports", "each export is made once; name none of them twice")
+        return self
+
     @property
     def spec(self) -> PruningSpec:
         """The resolved spec alone, as it is stored and given to the trainer."""
         return PruningSpec(**self.model_dump(include=set(PruningSpec.model_fields)))
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What is remembered of it: arguments of ``jobs.store.create``."""
+        return {
+            "spec": self.spec.model_dump(mode="json"), "metadata": self.metadata, "priority": self.priority,
+            "max_duration": self.max_duration, "exports": self.exports,
+        }  # fmt: skip
 
 
 class Progress(BaseModel):
@@ -109,9 +140,15 @@ class Job(BaseModel):
     metadata: dict[str, str]
     priority: int
     max_duration: float | None
+    exports: list[str] = Field(
+        description="What the mask is turned into at the end; figures in the artifact exports.json"
+    )
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
     pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
+    owner: str = Field(description="Who submitted it; `local` without API keys")
     retried_from: str | None = Field(description="The job that failed or was cancelled and that this one does again")
+    sweep_id: str | None = Field(description="The sweep that it is one combination of")
+    webhook: Webhook | None = Field(description="Who is told of this job alone")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -132,9 +169,13 @@ class Job(BaseModel):
             metadata=row.labels,
             priority=row.priority,
             max_duration=row.max_duration,
+            exports=row.exports or [],
             cancel_requested_at=row.cancel_requested_at,
             pause_requested_at=row.pause_requested_at,
+            owner=row.owner,
             retried_from=row.retried_from,
+            sweep_id=row.sweep_id,
+            webhook=Webhook.of(row.webhook) if row.webhook is not None else None,
             created_at=row.created_at,
             started_at=row.started_at,
             finished_at=row.finished_at,
@@ -166,25 +207,27 @@ class MetricRow(BaseModel):
 T = TypeVar("T")
 
 
-class _List(BaseModel, Generic[T]):
+class Page(BaseModel, Generic[T]):
+    """Part of a list."""
+
     data: list[T]
     has_more: bool
     next_cursor: str | None = Field(description="Pass as `after` to get the next page; null on the last one")
 
 
-class JobList(_List[Job]):
+class JobList(Page[Job]):
     """A page of jobs, newest first."""
 
 
-class EventList(_List[Event]):
+class EventList(Page[Event]):
     """A page of events, oldest first."""
 
 
-class ArtifactList(_List[Artifact]):
+class ArtifactList(Page[Artifact]):
     """All artifacts of a job."""
 
 
-class MetricList(_List[MetricRow]):
+class MetricList(Page[MetricRow]):
     """All steps of a job that reported numbers, in order."""
 
 
@@ -206,7 +249,7 @@ class Task(BaseModel):
     local: bool = Field(description="Whether the data lies in this service's data sets directory")
 
 
-class TaskList(_List[Task]):
+class TaskList(Page[Task]):
     """The tasks known by name."""
 
     custom_task_schema: dict[str, Any] = Field(description="JSON Schema of a task on your own data")
@@ -229,7 +272,7 @@ class Method(BaseModel):
     default: bool
 
 
-class MethodList(_List[Method]):
+class MethodList(Page[Method]):
     """The methods, and the schema of the spec that all of them share."""
 
     spec_schema: dict[str, Any] = Field(description="JSON Schema of the body of POST /v1/jobs")

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 from typing import Any
 
 import anyio
@@ -19,6 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors import DATABASE_DOWN, Unavailable
+from api.places import Places
 from api.schemas import Event, Progress
 from jobs import store
 from jobs.db import Database
@@ -34,12 +34,15 @@ log = logging.getLogger(__name__)
 
 
 class EventStream(StreamingResponse):
-    """The answer, holding one of ``places`` for as long as it lasts. Raises Unavailable when none is free."""
+    """The answer, holding one of ``places`` for as long as it lasts. Raises Unavailable when ``owner`` can have none."""
 
-    def __init__(self, database: Database, job_id: str, *, after: int, places: BoundedSemaphore) -> None:
-        if not places.acquire(blocking=False):
-            raise Unavailable("too_many_streams", "too many event streams are open; poll, or try again later")
+    def __init__(self, database: Database, job_id: str, *, after: int, places: Places, owner: str) -> None:
+        if not places.take(owner):
+            raise Unavailable(
+                "too_many_streams", "too many event streams are open; close some, poll, or try again later"
+            )
         self._places = places
+        self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(_follow(database, job_id, after), headers=headers, media_type="text/event-stream")
 
@@ -47,7 +50,7 @@ class EventStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:  # here and not in the generator, which never runs if the client is gone by now
-            self._places.release()
+            self._places.leave(self._owner)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The rules for a spec's faults are those of ``pruning.spec.explain``: ``ctx.param
 whose default could not be made only follows from another fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,13 @@ from fastapi.exceptions import RequestValidationError
 
 from api.problems import Fault
 
-_NAMED_BY_PATH = {"job_id": "job_not_found", "name": "artifact_not_found"}
+_NAMED_BY_PATH = {
+    "job_id": "job_not_found",
+    "dataset_id": "dataset_not_found",
+    "sweep_id": "sweep_not_found",
+    "webhook_id": "webhook_not_found",
+    "name": "artifact_not_found",
+}
 _TASK_TAGS = ("name", "custom")
 """Branches of the union type of ``task``; pydantic names them in error locations, users know nothing of them."""
 
@@ -71,9 +77,14 @@ def _fault(fault: dict[str, Any]) -> Fault:
     place, *path = fault["loc"]
     if place != "body":
         return Fault(code=fault["type"], detail=fault["msg"], parameter=".".join(map(str, path)))
+    return Fault(code=fault["type"], detail=fault["msg"], pointer=pointer(blamed_path(fault, path)))
+
+
+def blamed_path(fault: Mapping[str, Any], path: Sequence[str | int]) -> Sequence[str | int]:
+    """The field to change, of a fault that pydantic found at ``path`` of a spec."""
     blamed = fault.get("ctx", {}).get("param")
     if blamed:
-        path = str(blamed).split(".")
-    elif len(path) > 1 and path[0] == "task" and path[1] in _TASK_TAGS:
-        path = [path[0], *path[2:]]
-    return Fault(code=fault["type"], detail=fault["msg"], pointer=pointer(path))
+        return str(blamed).split(".")
+    if len(path) > 1 and path[0] == "task" and path[1] in _TASK_TAGS:
+        return [path[0], *path[2:]]
+    return path

@@ -11,6 +11,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from pydantic_core import PydanticUndefined  # noqa: E402
 
+from api import codes  # noqa: E402
 from jobs.settings import Settings  # noqa: E402
 from pruning.catalog import METHODS  # noqa: E402
 from pruning.folder import MODEL_TYPES  # noqa: E402
@@ -38,6 +39,31 @@ def settings_page() -> str:
     return (
         f"{NOTE}# Settings\n\nRead once, when a process starts. An empty default means: not set, or as described.\n\n"
         + _table(("variable", "default", "what it is"), rows)
+    )
+
+
+def errors_page() -> str:
+    """Every error code."""
+
+    def table(of: dict[str, codes.Code], status: str | None = None) -> str:
+        rows: list[tuple[object, ...]] = []
+        for name, code in sorted(of.items()):
+            rows.append((f"`{name}`", *([code.status or ""] if status else []), code.whose, code.remedy))
+        return _table(("code", *([status] if status else []), "who can mend it", "what to do"), rows)
+
+    return (
+        f"{NOTE}# Error codes\n\nEvery error answer is an RFC 9457 problem, `application/problem+json`. Branch on `code`, show "
+        "`detail` to people: it names the field and the remedy. Codes do not change; new ones may come. `kind` says whose turn "
+        "it is in general: `user` means that the request must change, `system` that the same one may work later. Who can mend "
+        "it below: *user*, who asks; *service*, who runs it; *outside*, nobody, it passes.\n\n## Problems\n\n"
+        + table(codes.PROBLEMS, "HTTP")
+        + "\nAny other status has the code `http_` and its number.\n\n## Faults\n\nA 422 has a list `errors`, where `pointer` (RFC "
+        "6901) or `parameter` names the place. Beside these their `code` may be any of "
+        "[pydantic's](https://docs.pydantic.dev/latest/errors/validation_errors/), such as `less_than` or `missing`.\n\n"
+        + table(codes.FAULTS)
+        + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "
+        "themselves. Those with a status are also found when a job is submitted, and then are the `code` of the problem.\n\n"
+        + table(codes.FAILURES, "at submission")
     )
 
 
@@ -87,7 +113,7 @@ def spec_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "spec.md": spec_page}
+PAGES = {"settings.md": settings_page, "spec.md": spec_page, "errors.md": errors_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

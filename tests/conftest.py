@@ -13,7 +13,7 @@ from sqlalchemy import text
 from jobs import db
 from jobs.db import Database
 from jobs.settings import Settings
-from tests import services
+from tests import object_store, services
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -39,6 +39,21 @@ def redis_server() -> Iterator[services.RedisServer]:
         _skip(error)
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[str]:
+    """URL of an S3-compatible server for this session."""
+    with object_store.server() as url:
+        yield url
+
+
+@pytest.fixture
+def storage_url(object_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket, as the setting of this name has it, with the credentials in the environment."""
+    for name, value in object_store.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return object_store.new_bucket(object_server)
 
 
 @pytest.fixture(params=DATABASES)
@@ -90,7 +105,16 @@ def migrated_postgres(postgres_url: str) -> str:
 def _empty(url: str) -> None:
     database = Database(url)
     with database.write() as session:
-        for table in ("jobs", "workers"):  # the rest belongs to jobs; TRUNCATE would make new files for every table
+        for table in (
+            "jobs",
+            "sweeps",
+            "webhooks",
+            "workers",
+            "api_keys",
+            "secrets",
+            "answers",
+            "datasets",
+        ):  # the rest belongs to jobs; TRUNCATE would make new files for every table
             session.execute(text(f"DELETE FROM {table}"))
     database.dispose()
 

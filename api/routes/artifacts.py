@@ -8,13 +8,19 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api import schemas
+from api.auth import KeyFirst, Reader
 from api.deps import ArtifactName, JobId, Served
 from api.errors import answer
 from api.problems import declared
 from api.ranges import Slice, Unsatisfiable, asked_slice, is_match
 from jobs import artifacts, models, store
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"])
+router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=KeyFirst)
+REPORT = "report.html"
+"""The one file that a browser may show instead of saving it."""
+_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+"""Jobs put names into files that others open here: whatever is shown runs no script, asks for nothing and has no origin, so
+that it can do nothing in the name of this service."""
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _BINARY},
@@ -28,10 +34,10 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", operation_id="listArtifacts", responses=declared(404), summary="List what a job made")
-def list_artifacts(job_id: JobId, served: Served) -> schemas.ArtifactList:
+def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.ArtifactList:
     """Complete files only."""
     with served.database.read() as session:
-        store.get(session, job_id)
+        store.get(session, job_id, owner=caller.sees)
         data = [schemas.Artifact.of(row) for row in artifacts.listing(session, job_id)]
     return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
 
@@ -50,10 +56,10 @@ def list_artifacts(job_id: JobId, served: Served) -> schemas.ArtifactList:
     responses=declared(404, 412, 416) | _DOWNLOADED,
     summary="Download a file",
 )
-def download_artifact(job_id: JobId, name: ArtifactName, request: Request, served: Served) -> Response:
+def download_artifact(job_id: JobId, name: ArtifactName, request: Request, served: Served, caller: Reader) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
     with served.database.read() as session:
-        spec = store.get(session, job_id).spec
+        spec = store.get(session, job_id, owner=caller.sees).spec
         artifact = artifacts.get(session, job_id, name)
     asked = request.headers
     etag = f'"{artifact.sha256}"'
@@ -80,11 +86,13 @@ def download_artifact(job_id: JobId, name: ArtifactName, request: Request, serve
 
 def _headers(artifact: models.Artifact, etag: str, spec: dict[str, Any]) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+    shown = "inline" if artifact.name == REPORT else "attachment"
     return {
         "ETag": etag,
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f'attachment; filename="{file_name(artifact, spec)}"',
+        "Content-Disposition": f'{shown}; filename="{file_name(artifact, spec)}"',
+        "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-cache",
     }

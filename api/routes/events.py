@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import history, schemas
+from api.auth import KeyFirst, Reader
 from api.deps import JobId, Served
 from api.problems import declared
 from api.streams import EventStream
 from jobs import models, store
 from jobs.db import Database
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"])
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=KeyFirst)
 _LARGEST = 2**53  # what every JSON reader holds exactly
 _TEXT = {"schema": {"type": "string"}}
 After = Annotated[int, Query(ge=0, le=_LARGEST, description="`next_cursor` of the page before")]
@@ -33,20 +34,23 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 def list_events(
     job_id: JobId,
     served: Served,
+    caller: Reader,
     after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of events returned")] = 100,
     accept: Accept = "",
-    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=_LARGEST)] = None,
+    last_event_id: Annotated[
+        int | None, Header(alias="Last-Event-ID", ge=0, le=_LARGEST, description="Of a stream: the last `id` seen")
+    ] = None,
 ) -> schemas.EventList | Response:
     """A page of events numbered above ``after``; with ``Accept: text/event-stream`` all of them, then live until `end`.
 
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
     with served.database.read() as session:
-        store.get(session, job_id)
+        store.get(session, job_id, owner=caller.sees)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
-            return EventStream(served.database, job_id, after=start, places=served.streams)
+            return EventStream(served.database, job_id, after=start, places=served.streams, owner=caller.owner)
         rows = store.events(session, job_id, after=after, limit=limit + 1)
     data = [schemas.Event.of(row) for row in rows[:limit]]
     more = len(rows) > limit
@@ -63,14 +67,15 @@ def list_events(
 def list_metrics(
     job_id: JobId,
     served: Served,
+    caller: Reader,
     after: After = 0,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Largest number of steps returned")] = 1000,
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="Overrides Accept")] = None,
     accept: Accept = "",
 ) -> schemas.MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with served.database.read() as session:
-        store.get(session, job_id)
+        store.get(session, job_id, owner=caller.sees)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(served.database, job_id), headers=headers, media_type="text/csv")
@@ -85,10 +90,10 @@ def list_metrics(
     responses=declared(404) | {200: {"content": {"text/plain": _TEXT}}},
     summary="A job's log, for people",
 )
-def get_log(job_id: JobId, served: Served) -> Response:
+def get_log(job_id: JobId, served: Served, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
     with served.database.read() as session:
-        store.get(session, job_id)
+        store.get(session, job_id, owner=caller.sees)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_log(served.database, job_id), headers=headers, media_type="text/plain")
 

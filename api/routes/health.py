@@ -1,5 +1,6 @@
 """Is the process alive, and would a job run? For orchestrators, load balancers and the impatient."""
 
+import contextlib
 import logging
 import os
 from typing import Literal
@@ -14,6 +15,7 @@ from api.problems import declared
 from api.schemas import Checks, Liveness, Readiness
 from jobs import db, workers
 from jobs.errors import SchemaOutdated
+from jobs.queue import make_folders
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
@@ -41,6 +43,8 @@ def _broker(celery: Celery) -> Literal["ok", "degraded"]:
     """Whether the bell can be rung; asks for a second or two at most."""
     folder = celery.conf.broker_transport_options.get("data_folder_out")
     if folder is not None:
+        with contextlib.suppress(OSError):
+            make_folders(celery)  # as ringing does
         return "ok" if os.access(folder, os.W_OK) else "degraded"
     with celery.connection_for_write() as connection:
         try:

@@ -5,16 +5,32 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api import admission, schemas
+from api import admission, limits, schemas, webhooks
+from api.auth import KeyFirst, Reader, Writer
 from api.deps import JobId, Served
+from api.filters import METADATA_PARAMETER, Labels
+from api.idempotency import REPLAYED, Once
 from api.problems import declared
-from jobs import artifacts, crash, models, queue, store
+from api.waits import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds
+from jobs import artifacts, crash, datasets, models, queue, quotas, store
+from jobs.quotas import Quota
 from jobs.states import Status
 from pruning.spec import Method
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=KeyFirst)
 _LOCATION: dict[int | str, dict[str, Any]] = {
-    202: {"headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}}},
+    202: {
+        "headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}, **REPLAYED, **TAGGED}
+    },
+    200: {
+        "description": "The job, which has ended while Prefer: wait kept the answer back",
+        "model": schemas.Job,
+        "headers": TAGGED,
+    },
+}
+_LOOKED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": TAGGED},
+    304: {"description": "Unchanged since the ETag of If-None-Match", "headers": TAGGED},
 }
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -23,75 +39,100 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     "",
     operation_id="createJob",
     status_code=202,
-    responses=declared(400, 413, 415, 422) | _LOCATION,
+    response_model=schemas.Job,
+    responses=declared(400, 409, 413, 415, 422, 507) | _LOCATION,
     summary="Submit a job",
 )
-def create_job(request: schemas.JobRequest, served: Served, response: Response) -> schemas.Job:
+def create_job(
+    request: schemas.JobRequest, served: Served, caller: Writer, once: Once, prefer: Prefer = None
+) -> Response:
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
+    if (before := once.before()) is not None:
+        return before
     admission.check(request, served.settings)
     with served.database.write() as session:
-        job = store.create(
-            session,
-            spec=request.spec.model_dump(mode="json"),
-            metadata=request.metadata,
-            priority=request.priority,
-            max_duration=request.max_duration,
-        )
+        limits.check_queue(session, served.settings, caller.owner)
+        quotas.check(session, Quota.of(served.settings), caller.owner)
+        admission.hold_dataset(session, request.spec, caller.owner)
+        job = store.create(session, owner=caller.owner, **request.stored)
+        if request.webhook is not None:
+            webhooks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
         shown = schemas.Job.of(job, artifacts=[])
+        once.keep(session, 202, shown.model_dump_json(), _path(shown))
         crash.here(crash.Point.SUBMIT_WRITTEN)
-    return _accepted(shown, served, response)
+    return _accepted(shown, served, prefer)
 
 
-@router.get("", operation_id="listJobs", responses=declared(422), summary="List jobs, newest first")
+@router.get(
+    "",
+    operation_id="listJobs",
+    responses=declared(422),
+    openapi_extra=METADATA_PARAMETER,
+    summary="List jobs, newest first",
+)
 def list_jobs(
     served: Served,
+    caller: Reader,
+    labels: Labels,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
     status: Annotated[Status | None, Query(description="Only jobs in this state")] = None,
     task: Annotated[Text, Query(description="Only jobs for this task, by name")] = None,
     model: Annotated[Text, Query(description="Only jobs of this model")] = None,
     method: Annotated[Method | None, Query(description="Only jobs by this method")] = None,
+    sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
 ) -> schemas.JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with served.database.read() as session:
         rows, cursor = store.page(
-            session, limit=limit, after=after, status=status, task=task, model=model, method=method
+            session, owner=caller.sees, limit=limit, after=after, status=status, task=task, model=model, method=method,
+            sweep=sweep, labels=labels,
         )  # fmt: skip
         made = artifacts.of_jobs(session, [row.id for row in rows])
         data = [schemas.Job.of(row, made.get(row.id, [])) for row in rows]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
-@router.get("/{job_id}", operation_id="getJob", responses=declared(404), summary="Look at a job")
-def get_job(job_id: JobId, served: Served) -> schemas.Job:
+@router.get(
+    "/{job_id}",
+    operation_id="getJob",
+    response_model=schemas.Job,
+    responses=declared(404) | _LOOKED,
+    summary="Look at a job",
+)
+def get_job(
+    job_id: JobId, served: Served, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
+) -> Response:
     """State, phase, progress, latest metrics, and links to what it made."""
     with served.database.read() as session:
-        return _shown(session, store.get(session, job_id))
+        shown = _shown(session, store.get(session, job_id, owner=caller.sees))
+    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
+    return JobAnswer(served, shown, none_match=if_none_match, seconds=seconds)
 
 
 @router.post("/{job_id}/cancel", operation_id="cancelJob", responses=declared(404, 409), summary="Cancel a job")
-def cancel_job(job_id: JobId, served: Served) -> schemas.Job:
+def cancel_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with served.database.write() as session:
-        shown = _shown(session, store.request_cancel(session, job_id))
+        shown = _shown(session, store.request_cancel(session, job_id, owner=caller.sees))
     crash.here(crash.Point.WISH_COMMITTED)
     return shown
 
 
 @router.post("/{job_id}/pause", operation_id="pauseJob", responses=declared(404, 409), summary="Pause a job")
-def pause_job(job_id: JobId, served: Served) -> schemas.Job:
+def pause_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with served.database.write() as session:
-        shown = _shown(session, store.request_pause(session, job_id))
+        shown = _shown(session, store.request_pause(session, job_id, owner=caller.sees))
     crash.here(crash.Point.WISH_COMMITTED)
     return shown
 
 
 @router.post("/{job_id}/resume", operation_id="resumeJob", responses=declared(404, 409), summary="Resume a paused job")
-def resume_job(job_id: JobId, served: Served) -> schemas.Job:
+def resume_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with served.database.write() as session:
-        shown = _shown(session, store.resume(session, job_id))
+        shown = _shown(session, store.resume(session, job_id, owner=caller.sees))
     crash.here(crash.Point.WISH_COMMITTED)
     if shown.status is Status.QUEUED:
         queue.ring(served.celery)
@@ -102,15 +143,24 @@ def resume_job(job_id: JobId, served: Served) -> schemas.Job:
     "/{job_id}/retry",
     operation_id="retryJob",
     status_code=202,
-    responses=declared(404, 409) | _LOCATION,
+    response_model=schemas.Job,
+    responses=declared(404, 409, 422, 507) | _LOCATION,
     summary="Do a failed or cancelled job again",
 )
-def retry_job(job_id: JobId, served: Served, response: Response) -> schemas.Job:
+def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer: Prefer = None) -> Response:
     """Answers with a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
+    if (before := once.before()) is not None:
+        return before
     with served.database.write() as session:
-        shown = _shown(session, store.retry(session, job_id))
+        former = store.get(session, job_id, owner=caller.sees)
+        limits.check_queue(session, served.settings, former.owner)
+        quotas.check(session, Quota.of(served.settings), former.owner)
+        if (dataset := datasets.named(former.spec)) is not None:
+            datasets.hold(session, dataset, owner=former.owner)
+        shown = _shown(session, store.retry(session, job_id, owner=caller.sees))
+        once.keep(session, 202, shown.model_dump_json(), _path(shown))
         crash.here(crash.Point.SUBMIT_WRITTEN)
-    return _accepted(shown, served, response)
+    return _accepted(shown, served, prefer)
 
 
 @router.delete(
@@ -120,19 +170,23 @@ def retry_job(job_id: JobId, served: Served, response: Response) -> schemas.Job:
     responses=declared(404, 409),
     summary="Delete a finished job",
 )
-def delete_job(job_id: JobId, served: Served) -> None:
+def delete_job(job_id: JobId, served: Served, caller: Writer) -> None:
     """With its events, metrics and artifacts. 409 while it is not finished: cancel it first."""
     with served.database.write() as session:
-        store.delete(session, job_id)
+        store.delete(session, job_id, owner=caller.sees)
 
 
-def _accepted(shown: schemas.Job, served: Served, response: Response) -> schemas.Job:
+def _accepted(shown: schemas.Job, served: Served, prefer: str | None) -> Response:
     """The answer for a job that is stored, once somebody was told of it."""
     crash.here(crash.Point.SUBMIT_COMMITTED)
     queue.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
     crash.here(crash.Point.SUBMIT_RUNG)
-    response.headers["Location"] = f"/v1/jobs/{shown.id}"
-    return shown
+    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
+    return JobAnswer(served, shown, status=202, location=_path(shown), seconds=seconds)
+
+
+def _path(shown: schemas.Job) -> str:
+    return f"/v1/jobs/{shown.id}"
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:

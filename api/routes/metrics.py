@@ -9,6 +9,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.auth import Scraper
 from api.deps import Served
 from api.problems import declared
 from jobs import statistics
@@ -25,7 +26,7 @@ _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
     responses=declared() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     summary="Numbers for Prometheus",
 )
-def metrics(served: Served) -> Response:
+def metrics(served: Served, _: Scraper) -> Response:
     """Queue, runs, workers and durations of the whole service; no label names a job."""
     with served.database.read() as session:
         found = statistics.collect(session, worker_seen_seconds=served.settings.worker_seen_seconds)
@@ -51,6 +52,12 @@ class _Collected(Collector):
         )
         yield GaugeMetricFamily("espalier_workers", "Workers heard of lately", found.workers)
         yield GaugeMetricFamily("espalier_worker_slots", "Jobs that these workers run at a time", found.slots)
+        yield GaugeMetricFamily(
+            "espalier_webhook_messages_pending", "Messages still to be delivered", found.messages_pending
+        )
+        yield GaugeMetricFamily(
+            "espalier_webhook_messages_failed", "Messages given up in the last 30 days", found.messages_failed
+        )
         yield CounterMetricFamily("espalier_runs", "Runs begun", found.runs)
         yield CounterMetricFamily(
             "espalier_runs_failed", "Runs lost, or failed for an outside reason", found.runs_failed

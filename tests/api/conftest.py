@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -16,6 +17,11 @@ from jobs.settings import Settings
 from pruning.spec import PruningSpec
 
 BODY = {"model": "bert-base-uncased", "task": "sst2"}
+
+
+def local(app: FastAPI) -> TestClient:
+    """A client on the service's own machine: others are not let in without a key."""
+    return TestClient(app, base_url="http://127.0.0.1:8000")
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,14 @@ class Jobs:
         with self.database.write() as session:
             claims.record_metrics(session, job_id, attempt, step=step, values=values)
 
-    def artifact(self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7) -> int:
+    def artifact(
+        self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7, **options: Any
+    ) -> int:
         path = self.folder / name
         path.write_bytes(content)
         return artifacts.put(
             self.database, job_id=job_id, attempt=1, name=name, media_type="application/octet-stream", path=path,
-            size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes,
+            size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes, **options,
         )  # fmt: skip
 
     def finish(self, job_id: str) -> None:
@@ -76,7 +84,7 @@ class Jobs:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings)) as client:
+    with local(create_app(settings)) as client:
         yield client
 
 
@@ -86,7 +94,7 @@ def strict_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClie
     folder = tmp_path_factory.mktemp("strict")
     url = f"sqlite:///{folder}/espalier.db"
     db.upgrade(url)
-    with TestClient(create_app(Settings(data_dir=folder, database_url=url))) as client:
+    with local(create_app(Settings(data_dir=folder, database_url=url))) as client:
         yield client
 
 
@@ -101,7 +109,7 @@ def client_with(settings: Settings) -> Iterator[Callable[..., TestClient]]:
     opened: list[TestClient] = []
 
     def make(**changes: Any) -> TestClient:
-        client = TestClient(create_app(settings.model_copy(update=changes)))
+        client = local(create_app(settings.model_copy(update=changes)))
         opened.append(client)
         return client
 

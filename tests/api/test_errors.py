@@ -15,7 +15,7 @@ from api.app import create_app
 from jobs.db import downgrade, upgrade
 from jobs.settings import Settings
 from pruning.spec import PruningSpec, explain
-from tests.api.conftest import BODY
+from tests.api.conftest import BODY, local
 
 
 def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
     assert (body["status"], body["code"]) == (status, code)
     assert body["request_id"] == answer.headers["x-request-id"]
-    assert body["kind"] == ("system" if status >= 500 else "user")
+    assert body["kind"] == ("system" if status >= 500 or status == 429 else "user")
     assert body["title"]
     assert body["detail"]
     return body
@@ -91,10 +91,12 @@ def test_streamed_body_too_large(client_with: Callable[..., TestClient]) -> None
     ("change", "pointer", "code"),
     [
         ({"sparsity": 1.0}, "/sparsity", "less_than"),
-        ({"sparsity": "much"}, "/sparsity", "float_parsing"),
+        ({"sparsity": "0.9"}, "/sparsity", "float_type"),
+        ({"seed": True}, "/seed", "int_type"),
+        ({"one_shot": "no"}, "/one_shot", "bool_type"),
         ({"task": "sst3"}, "/task", "unknown_task"),
         ({"method": "smp-x"}, "/method", "literal_error"),
-        ({"devices": 2}, "/devices", "not_available"),
+        ({"devices": 2, "method": "wanda"}, "/devices", "spec_conflict"),
         ({"model": "../etc"}, "/model", "model_name"),
         ({"sparcity": 0.9}, "/sparcity", "extra_forbidden"),
         ({"a/b~c": 0.9}, "/a~1b~0c", "extra_forbidden"),
@@ -185,7 +187,7 @@ def test_an_unreachable_database(client_with: Callable[..., TestClient], setting
 def test_a_database_without_tables(settings: Settings) -> None:
     downgrade(settings.database_url, "base")
     try:
-        with TestClient(create_app(settings)) as client:
+        with local(create_app(settings)) as client:
             problem(client.get("/readyz"), 503, "database_outdated")
             assert client.get("/v1/jobs").status_code >= 500
     finally:
@@ -199,7 +201,7 @@ def test_a_bug_is_logged_and_not_told(
         raise RuntimeError("the password is hunter2")
 
     monkeypatch.setattr("api.routes.jobs.store.get", broken)
-    with TestClient(create_app(settings)) as client, caplog.at_level(logging.ERROR):
+    with local(create_app(settings)) as client, caplog.at_level(logging.ERROR):
         answer = client.get("/v1/jobs/job_0", headers={"X-Request-Id": "from-proxy-1"})
     body = problem(answer, 500, "internal_error")
     assert "hunter2" not in answer.text

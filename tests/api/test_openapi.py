@@ -3,13 +3,23 @@
 from typing import Any
 
 import pytest
+import schemathesis
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
+from api.routes.predictions import PredictionRequest
+from api.routes.secrets import SecretValue
 from api.schemas import JobRequest
+from api.sweep_schemas import SweepRequest
+from api.webhook_schemas import WebhookRequest
 
 OPERATIONS = {
     "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob", "listEvents", "listMetrics",
     "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listTasks", "listMethods", "livez", "readyz", "metrics",
+    "predict", "createDataset", "listDatasets", "getDataset", "listDatasetRows", "deleteDataset",
+    "createSweep", "listSweeps", "getSweep", "getSweepResults", "getSweepPlotSvg", "getSweepPlotPng", "cancelSweep", "deleteSweep",
+    "createWebhook", "listWebhooks", "getWebhook", "listDeliveries", "enableWebhook", "disableWebhook", "rotateWebhookSecret",
+    "deleteWebhook", "putHubToken", "getHubToken", "deleteHubToken",
 }  # fmt: skip
 
 
@@ -21,6 +31,11 @@ def document(strict_client: TestClient) -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def test_the_document_is_one(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    schemathesis.openapi.from_dict(document).validate()  # by the schema of OpenAPI itself; raises
 
 
 def test_operation_ids(document: dict[str, Any]) -> None:
@@ -47,16 +62,58 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
             return own.union(*(references(value) for value in node.values()))
         return set().union(*(references(value) for value in node)) if isinstance(node, list) else set()
 
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind in ("schemas", "links") for name in document["components"][kind]}
     assert references(document) <= known
     assert not any("HTTPValidationError" in reference for reference in references(document))
 
 
-def test_examples_are_accepted(document: dict[str, Any]) -> None:
-    examples = document["components"]["schemas"]["JobRequest"]["examples"]
-    assert examples
-    for example in examples:
-        JobRequest(**example)
+REQUESTS: dict[str, type[BaseModel]] = {
+    "JobRequest": JobRequest, "SweepRequest": SweepRequest, "WebhookRequest": WebhookRequest,
+    "PredictionRequest": PredictionRequest, "SecretValue": SecretValue,
+}  # fmt: skip
+
+
+def test_every_operation_explains_itself(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"], operation["operationId"]
+        assert operation["tags"]
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (operation["operationId"], parameter["name"])
+            assert parameter["in"] != "path" or parameter["schema"]["examples"]
+            assert "null" not in str(parameter["schema"])  # no URL and no header can be that
+        for answer in operation["responses"].values():
+            assert answer["description"]
+
+
+def test_every_body_has_examples_that_are_accepted(document: dict[str, Any]) -> None:
+    seen = set()
+    for operation in operations(document):
+        for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+            assert {"413", "415", "422", "400"} <= operation["responses"].keys(), operation["operationId"]
+            if kind == "application/json":
+                name = body["schema"]["$ref"].rpartition("/")[2]
+                examples = document["components"]["schemas"][name]["examples"]
+                assert examples
+                for example in examples:
+                    REQUESTS[name](**example)
+                seen.add(name)
+            else:
+                assert body["schema"]["properties"]["train"]["examples"]
+    assert seen == REQUESTS.keys()
+
+
+def test_what_is_made_is_linked_to_what_can_be_done_with_it(document: dict[str, Any]) -> None:
+    def linked(name: str, status: str) -> set[str]:
+        (operation,) = [one for one in operations(document) if one["operationId"] == name]
+        return {*operation["responses"][status]["links"]}
+
+    assert linked("createJob", "202") == linked("retryJob", "202") >= {"getJob", "cancelJob", "listEvents", "predict"}
+    assert linked("createDataset", "200") == linked("createDataset", "201") >= {"getDataset", "listDatasetRows"}
+    assert linked("listArtifacts", "200") == {"downloadArtifact", "headArtifact"}
+    for operation in operations(document):
+        takes_an_id = any(parameter["in"] == "path" for parameter in operation.get("parameters", ()))
+        assert takes_an_id == (operation["operationId"] in document["components"]["links"])
 
 
 def test_documentation_page(strict_client: TestClient) -> None:

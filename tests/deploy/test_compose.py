@@ -54,6 +54,13 @@ def test_only_the_api_is_published_and_only_on_loopback() -> None:
         assert SERVICES[name]["networks"] == ["inside"]
 
 
+def test_nobody_gets_in_without_a_key() -> None:
+    api = DOCKERFILE[DOCKERFILE.index("FROM base AS api") : DOCKERFILE.index("FROM base AS worker")]
+    assert "ENV ESPALIER_REQUIRE_KEYS=true" in api
+    for name in ("api", *WORKERS):  # workers keep owners apart where keys are required
+        assert SERVICES[name]["environment"]["ESPALIER_REQUIRE_KEYS"] == "true"
+
+
 def test_migrations_come_first() -> None:
     assert SERVICES["migrate"]["restart"] == "no"
     for name in ("api", *WORKERS):

@@ -1,6 +1,10 @@
 """The main job, end to end: real service, real worker, real trainer, plain HTTP; a mask that predicts as it was trained."""
 
+import base64
+import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +14,10 @@ import pytest
 
 from espalier import load_pruned
 from espalier.client import Client
+from espalier.errors import ApiError
 from pruning.mask_file import read
-from tests.processes import Program
+from tests.processes import ROOT, Program
+from tests.receiver import receiver
 from tests.toys import make_model, make_opinions
 from tests.waiting import until
 
@@ -45,6 +51,9 @@ def url(site: Path) -> Iterator[str]:
         "ESPALIER_DATASETS_DIR": str(site / "datasets"),
         "ESPALIER_HUB_ENABLED": "false",
         "ESPALIER_TRAINER_THREADS": "1",
+        "ESPALIER_WEBHOOK_ALLOW_PRIVATE": "true",
+        "ESPALIER_WEBHOOK_ALLOW_HTTP": "true",
+        "ESPALIER_WEBHOOK_POLL_SECONDS": "0.1",
     }
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
     with Program(arguments, environment, site / "logs", "serve") as serve:
@@ -52,6 +61,11 @@ def url(site: Path) -> Iterator[str]:
         yield line.split("listens on ")[1].split()[0]
         serve.process.terminate()
         assert serve.ended(60) == 0
+
+
+def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "espalier.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: Path) -> None:
@@ -91,6 +105,33 @@ def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: 
     assert accuracy == info.metrics["accuracy"] == job["result"]["final"]["accuracy"]
 
 
+def test_upload_rows_and_get_a_mask_for_them(url: str, site: Path, tmp_path: Path) -> None:
+    """A custom task on an uploaded data set: CSV for one split, packed JSONL for the other, class names as labels."""
+    names = ("bad", "good")
+    rows = [json.loads(line) for line in (site / "datasets/sst2/train.jsonl").read_text().splitlines()[:64]]
+    lines = ["text,opinion", *(f'"{row["sentence"]}",{names[row["label"]]}' for row in rows)]
+    (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
+    held_out = [{"opinion": names[row["label"]], "text": row["sentence"]} for row in rows[:16]]
+    packed = gzip.compress("\n".join(json.dumps(row) for row in held_out).encode())
+    (tmp_path / "dev.jsonl.gz").write_bytes(packed)
+    with Client(url) as client:
+        dataset = client.upload_dataset(
+            train=tmp_path / "train.csv", validation=tmp_path / "dev.jsonl.gz", name="opinions"
+        )
+        task = {
+            "dataset": dataset.id, "text": ["text"], "label": "opinion", "labels": list(names),
+            "label_words": ["terrible", "great"],
+        }  # fmt: skip
+        job = client.wait(client.submit(**(SPEC | {"task": task, "max_steps": 8, "batch_size": 8})), timeout=120)
+        assert job.status == "succeeded", job.error
+        mask = client.download(job, path=tmp_path)
+        assert read(mask)[1].metrics["accuracy"] == job.result["final"]["accuracy"]  # type: ignore[index]
+        assert (site / "data" / "datasets" / dataset.id / "validation.jsonl.gz").is_file()
+        client.delete_dataset(dataset)
+        with pytest.raises(ApiError, match="upload it"):
+            client.submit(**(SPEC | {"task": task}))
+
+
 @pytest.mark.parametrize(
     ("change", "code", "pointer"),
     [
@@ -125,3 +166,35 @@ def test_what_only_the_trainer_can_know_fails_the_job_with_a_remedy(url: str, si
     assert (job.error.code, job.error.param, job.error.kind) == ("labels_mismatch", "label_words", "user")
     assert "row 1" in job.error.message
     assert job.attempt == 1
+
+
+def test_a_sweep_from_the_command_line_to_its_figure_with_a_message_for_each_job(url: str, tmp_path: Path) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    with receiver() as heard:
+        grid = {
+            "base": {name: value for name, value in SPEC.items() if name != "sparsity"}
+            | {"max_steps": 6, "webhook": {"url": heard.url, "secret": secret}},
+            "methods": ["smp-s", "random"],
+            "sparsities": [0.75],
+        }
+        (tmp_path / "grid.json").write_text(json.dumps(grid))
+        done = espalier("sweep", str(tmp_path / "grid.json"), "--watch", "--json", "--url", url)
+        assert done.returncode == 0, done.stderr
+        sweep = json.loads(done.stdout)
+        assert (sweep["status"], sweep["progress"], sweep["jobs"]["succeeded"]) == ("ended", 1.0, 2)
+        means = {mean["method"]: mean for mean in sweep["results"]["means"]}
+        assert {method: mean["remaining"] for method, mean in means.items()} == pytest.approx(
+            {"smp-s": 0.25, "random": 0.25}, abs=0.001
+        )
+        until(lambda: len(heard.requests) == 2, what="a message for each job")
+        told = {heard.verified(secret, number)["data"]["id"] for number in range(2)}
+        assert told == {row["job_id"] for row in sweep["results"]["rows"]}
+    drawn = espalier("sweep", "plot", sweep["id"], "-o", str(tmp_path / "plot.png"), "--url", url)
+    assert drawn.stdout.strip() == str(tmp_path / "plot.png"), drawn.stderr
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    with Client(url) as client:
+        assert b">smp-s</text>" in client.sweep_plot(sweep["id"], tmp_path / "plot.svg").read_bytes()
+        assert client.sweep_csv(sweep["id"]).count("succeeded") == 2
+        assert sweep["id"] in [each.id for each in client.sweeps()]
+        client.delete_sweep(sweep["id"])
+        assert list(client.sweeps()) == []

@@ -4,13 +4,15 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.processes import Program, alive, children
+from tests.processes import ROOT, Program, alive, children
 from tests.waiting import until
 
 READY = re.compile(r"Espalier listens on (http://127\.0\.0\.1:\d+) \(data in (.+)\)")
@@ -74,11 +76,24 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             assert f"port {port} of 127.0.0.1 is taken" in program.err
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_it_does_not_listen_to_others(tmp_path: Path, host: str) -> None:
-    with serve(tmp_path, "--host", host) as program:
+def test_beyond_loopback_it_asks_for_keys(tmp_path: Path) -> None:
+    with serve(tmp_path, "--host", "0.0.0.0") as program:
+        ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(program.says("Espalier listens on"))
+        assert ready is not None
+        url, data = f"http://127.0.0.1:{ready[1]}", str(tmp_path / "data")
+        assert f"make one with: espalier keys create NAME --data-dir {data}" in program.err
+        assert httpx.get(f"{url}/v1/jobs").status_code == 401
+        command = [sys.executable, "-m", "espalier.cli", "keys", "create", "first", "--data-dir", data]
+        key = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+        assert httpx.get(f"{url}/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        assert key not in program.err
+
+
+def test_it_lets_nobody_in_without_a_key_from_elsewhere(tmp_path: Path) -> None:
+    arguments = ["espalier.cli", "serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    with Program(arguments, {"ESPALIER_REQUIRE_KEYS": "false"}, tmp_path, "serve") as program:
         assert program.ended() == 2
-        assert "--host" in program.err or "does not ask for keys" in program.err
+        assert "ESPALIER_REQUIRE_KEYS=false lets anybody in" in program.err
 
 
 def test_settings_that_cannot_be_used(tmp_path: Path) -> None:

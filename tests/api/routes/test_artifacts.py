@@ -6,9 +6,11 @@ import random
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from jobs.db import Database
-from jobs.models import Artifact, Job
+from jobs.models import Artifact, Job, StoredObject
+from tests import services
 from tests.api.conftest import Jobs
 from tests.api.test_errors import problem
 
@@ -54,6 +56,22 @@ def test_every_range_at_and_around_the_chunks_edges(client: TestClient, url: str
             assert (answer.status_code, answer.content) == (206, part)
             assert answer.headers["content-range"] == f"bytes {start}-{start + len(part) - 1}/100"
             assert answer.headers["content-length"] == str(len(part))
+
+
+def test_a_file_in_an_object_storage(client: TestClient, jobs: Jobs, database: Database, storage_url: str) -> None:
+    job_id = jobs.running()
+    jobs.artifact(job_id, CONTENT, storage_url=storage_url)
+    url = f"/v1/jobs/{job_id}/artifacts/mask.safetensors"
+    whole = client.get(url)
+    assert (whole.status_code, whole.content, whole.headers["etag"]) == (200, CONTENT, ETAG)
+    for start, end in ((0, 0), (6, 8), (0, 99), (98, 200)):
+        answer = client.get(url, headers={"Range": f"bytes={start}-{end}"})
+        assert (answer.status_code, answer.content) == (206, CONTENT[start : end + 1])
+    away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
+    with database.write() as session:
+        session.execute(update(StoredObject).values(storage=away))
+    assert client.head(url).status_code == 200
+    problem(client.get(url), 503, "storage_unavailable")
 
 
 @pytest.mark.parametrize(
@@ -153,3 +171,14 @@ def test_a_custom_tasks_name_is_made_fit_for_a_file(client: TestClient, jobs: Jo
     jobs.artifact(job_id, b"x")
     answer = client.get(f"/v1/jobs/{job_id}/artifacts/mask.safetensors")
     assert f'filename="org-my.set_smp-s_0.9_{job_id}_mask.safetensors"' in answer.headers["content-disposition"]
+
+
+def test_a_report_is_shown_by_a_browser_and_everything_else_is_saved(client: TestClient, jobs: Jobs) -> None:
+    """Jobs put names of users into reports: shown in a sandbox, a page can do nothing in the name of this service."""
+    job_id = jobs.running()
+    for name, shown in (("report.html", "inline"), ("other.html", "attachment")):
+        jobs.artifact(job_id, b"<script>alert(1)</script>", name)
+        headers = client.get(f"/v1/jobs/{job_id}/artifacts/{name}").headers
+        assert headers["content-disposition"].partition(";")[0] == shown
+        assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        assert headers["x-content-type-options"] == "nosniff"

@@ -3,18 +3,23 @@
 import csv
 import io
 import json
-import threading
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from api import history, streams
+from api.app import create_app
 from api.deps import MAX_STREAMS
+from api.places import Places
 from jobs import claims, store
+from jobs.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.test_errors import problem
+from tests.serving import served
 
 LIVE = {"Accept": "text/event-stream"}
 
@@ -146,15 +151,49 @@ def test_a_job_deleted_meanwhile_ends_its_stream(
 
 def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.succeeded()
-    places: threading.BoundedSemaphore = client.app.state.services.streams  # type: ignore[attr-defined]
+    places: Places = client.app.state.services.streams  # type: ignore[attr-defined]
     for _ in range(MAX_STREAMS):
-        assert places.acquire(blocking=False)
+        assert places.take("local")
     answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
     problem(answer, 503, "too_many_streams")
     assert answer.headers["retry-after"]
-    places.release()
+    places.leave("local")
     for _ in range(3):
         assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).status_code == 200
+
+
+def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
+    settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While events are written, the client leaves after some random bytes, in the middle of a line too, and comes back."""
+    monkeypatch.setattr(streams, "POLL_SECONDS", 0.005)
+    random = Random(3)
+    job_id = jobs.running()
+    seen, breaks, ended = ["0"], 0, False
+    with served(create_app(settings)) as address, httpx.Client() as reader:
+        while not ended:
+            for _ in range(random.randrange(8) if breaks < 40 else 0):
+                jobs.event(job_id, "log", message="ä" * random.randrange(100))
+            if breaks == 40:
+                jobs.finish(job_id)
+            left, text = random.randrange(1, 600) if breaks < 40 else 10**6, b""
+            headers = LIVE | {"Last-Event-ID": seen[-1]}
+            with reader.stream("GET", f"{address}/v1/jobs/{job_id}/events", headers=headers) as answer:
+                for piece in answer.iter_raw():
+                    text += piece[:left]
+                    left -= len(piece)
+                    if left <= 0 or (b"event: progress" in text and breaks < 40):  # nothing more for now
+                        break
+            whole = text[: text.rfind(b"\n\n")].decode() if b"\n\n" in text else ""  # what a client may act on
+            seen += [message["id"] for message in messages(whole) if message["id"] is not None]
+            ended = messages(whole)[-1:] == [{"name": "end", "id": None, "data": {"status": "succeeded"}}]
+            breaks += 1
+    assert breaks > 40
+    with jobs.database.read() as session:
+        last = store.events(session, job_id, after=int(seen[-1]))
+    assert not last
+    assert seen == [str(number) for number in range(len(seen))]
+    assert len(seen) > 100
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "1e3", str(2**70)])

@@ -39,7 +39,8 @@ def test_a_broker_that_answers(client_with: Callable[..., TestClient], jobs: Job
     assert client_with(broker_url=redis_url).get("/readyz").json()["checks"]["broker"] == "ok"
 
 
-def test_a_broker_folder_that_is_gone(client: TestClient, jobs: Jobs, settings: Settings) -> None:
+def test_a_broker_folder_that_cannot_be_made(client: TestClient, jobs: Jobs, settings: Settings) -> None:
     jobs.worker()
-    (settings.data_dir / "broker" / "messages").rmdir()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    (settings.data_dir / "broker").write_bytes(b"a file in its place")
     assert client.get("/readyz").json()["checks"]["broker"] == "degraded"

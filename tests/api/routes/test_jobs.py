@@ -13,7 +13,7 @@ from jobs import claims, store
 from jobs.db import Database
 from jobs.settings import Settings
 from pruning.spec import PruningSpec
-from tests.api.conftest import BODY, Jobs
+from tests.api.conftest import BODY, Jobs, local
 from tests.api.test_errors import problem
 
 
@@ -172,6 +172,21 @@ def test_a_job_that_succeeded_cannot_be_cancelled(client: TestClient, jobs: Jobs
     problem(client.post(f"/v1/jobs/{jobs.succeeded()}/cancel"), 409, "illegal_transition")
 
 
+def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
+    client_with: Callable[..., TestClient], jobs: Jobs
+) -> None:
+    client = client_with(max_stored_bytes_per_owner=4)
+    done = jobs.succeeded()  # its mask has 4 bytes
+    jobs.fail(failed := jobs.running())
+    sweep = {"base": BODY, "sparsities": [0.5, 0.9]}
+    for path, body in (("/v1/jobs", BODY), (f"/v1/jobs/{failed}/retry", None), ("/v1/sweeps", sweep)):
+        refusal = problem(client.post(path, json=body), 507, "quota_exceeded")
+        assert refusal["detail"].startswith("Nothing more can be stored: local may store 4 bytes; delete")
+    assert [job["id"] for job in client.get("/v1/jobs").json()["data"]] == [failed, done]
+    assert client.delete(f"/v1/jobs/{done}").status_code == 204
+    assert client.post("/v1/jobs", json=BODY).status_code == 202
+
+
 def test_delete(client: TestClient, jobs: Jobs) -> None:
     done = jobs.succeeded()
     running = jobs.running()
@@ -187,5 +202,5 @@ def test_settings_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("ESPALIER_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
-    with TestClient(create_app()) as client:
+    with local(create_app()) as client:
         assert client.get("/v1/jobs").json() == {"data": [], "has_more": False, "next_cursor": None}

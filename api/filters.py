@@ -1,0 +1,53 @@
+"""The filter ``metadata[key]=value`` of lists, which FastAPI has no parameter for. Called by ``api.routes.jobs``."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+
+_NAME = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_MOST, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512  # as many and as long as a job's own
+
+METADATA_PARAMETER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "required": False,
+            "style": "deepObject",
+            "explode": True,
+            "description": "Only jobs whose metadata has these pairs: `metadata[team]=nlp&metadata[run]=7`",
+            "schema": {
+                "type": "object",
+                "maxProperties": _MOST,
+                "additionalProperties": {"type": "string", "maxLength": _LONGEST_VALUE},
+            },
+        }
+    ]
+}
+"""For ``openapi_extra`` of the route."""
+
+
+async def _asked(request: Request) -> list[tuple[str, str]]:
+    """Every pair asked for, in order. Raises RequestValidationError naming the parameter."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in request.query_params.multi_items():
+        if name != "metadata" and not name.startswith("metadata["):
+            continue
+        found = _NAME.fullmatch(name)
+        if found is None or not 1 <= len(found[1]) <= _LONGEST_KEY or "\0" in name:
+            raise _refused(name, f"write metadata[key]=value, with a key of 1 to {_LONGEST_KEY} characters")
+        if len(value) > _LONGEST_VALUE or "\0" in value:
+            raise _refused(name, f"a value has at most {_LONGEST_VALUE} characters, none of them NUL")
+        pairs.append((found[1], value))
+    if len(pairs) > _MOST:
+        raise _refused("metadata", f"at most {_MOST} pairs can be asked for")
+    return pairs
+
+
+def _refused(name: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "metadata_filter", "loc": ("query", name), "msg": message, "input": None}])
+
+
+Labels = Annotated[list[tuple[str, str]], Depends(_asked)]

@@ -1,0 +1,210 @@
+"""Data sets of users' own: upload, list, look, read some rows, delete. A custom task names one by its id."""
+
+import errno
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import HTTPException
+from starlette.datastructures import FormData, UploadFile
+
+from api.auth import KeyFirst, Reader, Writer
+from api.dataset_schemas import Dataset, DatasetList, RowList
+from api.deps import DatasetId, Served, Services
+from api.errors import Unavailable, answer
+from api.idempotency import REPLAYED, Keyed, OnceStreamed
+from api.problems import Fault, declared
+from api.uploads.forms import FormUnknown, TooLarge, form_of
+from api.uploads.normal import Faulty, Part, normalised
+from jobs import datasets
+from jobs.db import Database
+from jobs.errors import SplitNotFound
+from jobs.quotas import Quota
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=KeyFirst)
+WRAPPING_BYTES = 64 * 1024
+"""What a form may have beside its files."""
+_MOST_SPLITS = 8
+_SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
+_FILE = {"type": "string", "format": "binary", "description": ".jsonl, .csv (both also .gz) or .parquet"}
+_ROWS = _FILE | {"examples": ["text,label\na fine film,1\n"]}
+_KIND = {"contentType": "text/csv, application/x-ndjson, application/vnd.apache.parquet"}
+"""Of the file's part of the form, where its name says nothing."""
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "name": {"type": "string", "maxLength": 100, "description": "What you call it"},
+                        "train": _ROWS,
+                        "validation": _ROWS,
+                    },
+                    "additionalProperties": _FILE | {"description": "A further split, by its name"},
+                },
+                "encoding": {"train": _KIND, "validation": _KIND},
+            }
+        },
+    }
+}
+_LOCATION = {"Location": {"description": "Path of the data set", "schema": {"type": "string"}}}
+_UPLOADED: dict[int | str, dict[str, Any]] = {
+    201: {"description": "The data set", "headers": _LOCATION | REPLAYED},
+    200: {"description": "You had uploaded the same rows before", "model": Dataset, "headers": _LOCATION | REPLAYED},
+}
+
+
+@router.post(
+    "",
+    operation_id="createDataset",
+    status_code=201,
+    response_model=Dataset,
+    responses=declared(400, 409, 413, 415, 422, 507) | _UPLOADED,
+    openapi_extra=_FORM,
+    summary="Upload a data set",
+)
+async def create_dataset(request: Request, served: Served, caller: Writer, once: OnceStreamed) -> Response:
+    """One file per split, as a form. The same rows again are the same data set, in whatever form they come.
+
+    Every row is looked at: `errors` lists what is wrong with which, up to twenty of them.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
+        return answer(request, 415, "unsupported_media_type", detail)
+    if not served.uploads.acquire(blocking=False):
+        raise Unavailable("too_many_uploads", "other data sets are being uploaded; try again in a moment")
+    try:
+        async with request.form(max_files=_MOST_SPLITS, max_fields=1) as form:
+            return await run_in_threadpool(_create, request, served, caller.owner, once, form)
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        raise Unavailable("insufficient_storage", "the service has no room for the files at the moment") from fault
+    finally:
+        served.uploads.release()
+
+
+def _create(request: Request, served: Services, owner: str, once: Keyed, form: FormData) -> Response:
+    made: list[Response] = []
+    try:
+        name, parts = _parts(form)
+        with normalised(parts, served.settings.max_dataset_bytes) as found:
+            once = once.about(f"{found.sha256} {name}".encode())
+            if (before := once.before()) is not None:
+                return before
+
+            def told(session: Any, row: Any, new: bool) -> None:
+                body, status = Dataset.of(row).model_dump_json(), 201 if new else 200
+                path = f"{router.prefix}/{row.id}"
+                once.keep(session, status, body, path)
+                made.append(Response(body, status, {"Location": path}, "application/json"))
+
+            datasets.put(
+                served.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
+                chunk_bytes=served.settings.chunk_bytes, told=told, quota=Quota.of(served.settings),
+            )  # fmt: skip
+    except Faulty as fault:
+        more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
+        return answer(request, 422, "dataset_invalid", f"{fault}{more}", fault.faults)
+    except TooLarge as fault:
+        raise HTTPException(413, str(fault)) from fault
+    except FormUnknown as fault:
+        return answer(request, 415, "unsupported_media_type", str(fault))
+    return made[-1]
+
+
+def _parts(form: FormData) -> tuple[str | None, dict[str, Part]]:
+    """The form's name and files. Raises Faulty, FormUnknown."""
+    name: str | None = None
+    parts: dict[str, Part] = {}
+    for field, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if not _SPLIT.fullmatch(field) or field == "name":
+                raise _fault(field, "a file's field is the name of its split: letters, digits and _ . -")
+            if field in parts:
+                raise _fault(field, f"there are two files for the split {field}")
+            parts[field] = Part(form_of(value.filename or "", value.content_type), value.file)
+        elif field != "name":
+            raise _fault(field, "send a file: curl -F train=@train.csv")
+        elif not (1 <= len(value) <= 100 and value.isprintable()):
+            raise _fault(field, "a name has 1 to 100 printable characters")
+        else:
+            name = value
+    if not parts:
+        raise _fault("train", "send at least one file, and for a job those of its train and validation splits")
+    return name, parts
+
+
+def _fault(field: str, detail: str) -> Faulty:
+    return Faulty([Fault(code="form_invalid", detail=f"{field}: {detail}", parameter=field)])
+
+
+@router.get("", operation_id="listDatasets", responses=declared(422), summary="List data sets, newest first")
+def list_datasets(
+    served: Served,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of data sets returned")] = 20,
+    after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
+) -> DatasetList:
+    """Without their rows."""
+    with served.database.read() as session:
+        rows, cursor = datasets.page(session, limit=limit, owner=caller.sees, after=after)
+    onward = str(cursor) if cursor is not None else None
+    return DatasetList(data=[Dataset.of(row) for row in rows], has_more=cursor is not None, next_cursor=onward)
+
+
+@router.get("/{dataset_id}", operation_id="getDataset", responses=declared(404), summary="Look at a data set")
+def get_dataset(dataset_id: DatasetId, served: Served, caller: Reader) -> Dataset:
+    """Its splits, with the kinds of values in each column."""
+    with served.database.read() as session:
+        return Dataset.of(datasets.get(session, dataset_id, owner=caller.sees))
+
+
+@router.get(
+    "/{dataset_id}/rows", operation_id="listDatasetRows", responses=declared(404, 422), summary="Read some rows"
+)
+def list_rows(
+    dataset_id: DatasetId,
+    served: Served,
+    caller: Reader,
+    split: Annotated[str, Query(max_length=100, description="Which split")] = "train",
+    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of rows returned")] = 10,
+    after: Annotated[int, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = 0,
+) -> RowList:
+    """As the trainer will read them."""
+    with served.database.read() as session:
+        row = datasets.get(session, dataset_id, owner=caller.sees)
+    if split not in row.splits:
+        raise SplitNotFound(f"Data set {dataset_id} has no split {split!r}; it has {', '.join(row.splits)}.")
+    lines = islice(_lines(served.database, row.number, split), after, after + limit)
+    data = [json.loads(line) for line in lines]
+    more = after + len(data) < row.splits[split]["rows"] and bool(data)
+    return RowList(data=data, has_more=more, next_cursor=str(after + len(data)) if more else None)
+
+
+def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
+    """Unpacked as far as they are asked for."""
+    unpacker, rest = zlib.decompressobj(wbits=31), b""
+    for piece in datasets.iterate(database, number, split):
+        *whole, rest = (rest + unpacker.decompress(piece)).split(b"\n")
+        yield from whole
+
+
+@router.delete(
+    "/{dataset_id}",
+    operation_id="deleteDataset",
+    status_code=204,
+    responses=declared(404, 409),
+    summary="Delete a data set",
+)
+def delete_dataset(dataset_id: DatasetId, served: Served, caller: Writer) -> None:
+    """409 while a job that has not ended reads it. Masks that were trained on it stay."""
+    with served.database.write() as session:
+        datasets.remove(session, dataset_id, owner=caller.sees)

@@ -1,0 +1,109 @@
+"""Trying a finished job: texts in, labels out."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from api.auth import KeyFirst, Reader
+from api.deps import JobId, Served
+from api.errors import NotSucceeded
+from api.predictor import MASK, WEIGHTS
+from api.problems import declared
+from jobs import artifacts, store
+from jobs.settings import Settings
+from jobs.states import Status
+from pruning.errors import Permanent
+from pruning.spec import PruningSpec
+from pruning.tasks import Task
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=KeyFirst)
+_TEXT: dict[str, Any] = {"type": "string"}
+_PAIR: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
+Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _PAIR]})]
+"""Looked at once the task is known, which says whether texts or pairs are wanted."""
+
+
+class PredictionRequest(BaseModel):
+    """What to predict on."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"texts": ["a film to remember"]}]})
+
+    texts: list[Given] = Field(
+        min_length=1,
+        description="Texts, or for tasks on two columns pairs: `[premise, hypothesis]`, `[question, context]`, …",
+    )
+
+
+class Prediction(BaseModel):
+    """What the masked model says of one text or pair."""
+
+    value: int | float | str = Field(description="Class id; for a regression the number, for a question the answer")
+    label: str | None = Field(description="Name of the class; null where there are no classes")
+    probabilities: dict[str, float] | None = Field(description="Of each class by name; not calibrated")
+
+
+class PredictionList(BaseModel):
+    """Predictions in the order of the texts."""
+
+    job_id: str
+    task: str
+    data: list[Prediction]
+
+
+@router.post(
+    "/predictions",
+    operation_id="predict",
+    responses=declared(400, 404, 409, 413, 415, 422, 501),
+    summary="Try a finished job on texts",
+)
+def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: Reader) -> PredictionList:
+    """With the job's mask on its base model. The first request after a while waits until the model is loaded.
+
+    409 unless the job has succeeded; 501 where this service cannot predict, with what to do; 503 while too many wait.
+    """
+    with served.database.read() as session:
+        job = store.get(session, job_id, owner=caller.sees)
+        served.predictor.require()
+        if job.status is not Status.SUCCEEDED:
+            raise NotSucceeded(
+                f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
+            )
+        task = PruningSpec.model_validate(job.spec).task_table
+        mask = artifacts.get(session, job_id, MASK)
+        made = {artifact.name: artifact for artifact in artifacts.listing(session, job_id)}
+    texts, pairs = _columns(request.texts, task, served.settings)
+    found = served.predictor.predict(mask, made.get(WEIGHTS), texts, pairs)
+    return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in found])
+
+
+def _columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[str], list[str] | None]:
+    """The texts, and for tasks on two columns the second ones. Raises Permanent naming the text at fault."""
+    if len(given) > settings.predictions_max_texts:
+        raise _refused(
+            "texts", "too_many_texts", f"at most {settings.predictions_max_texts} texts at a time; send the rest after"
+        )
+    rows = [_row(text, task, i) for i, text in enumerate(given)]
+    if sum(len(text) for row in rows for text in row) > settings.predictions_max_characters:
+        most = settings.predictions_max_characters
+        raise _refused("texts", "texts_too_long", f"the texts have more than {most} characters together; send fewer")
+    firsts, *seconds = zip(*rows, strict=True)
+    return list(firsts), list(seconds[0]) if seconds else None
+
+
+def _row(text: Any, task: Task, number: int) -> tuple[str, ...]:
+    row = (text,) if isinstance(text, str) else tuple(text) if isinstance(text, list) else ()
+    if len(row) != len(task.text) or not all(isinstance(part, str) for part in row):
+        what = "a text" if len(task.text) == 1 else "a pair of texts"
+        raise _refused(
+            f"texts.{number}", "text_shape", f"task {task.name} reads {what} at a time: {', '.join(task.text)}"
+        )  # fmt: skip
+    if any("\ud800" <= letter <= "\udfff" for part in row for letter in part):
+        # JSON can write half a surrogate pair, which no tokenizer reads
+        raise _refused(f"texts.{number}", "text_not_unicode", "the text has half a surrogate pair in it; send Unicode")
+    return row
+
+
+def _refused(param: str, code: str, message: str) -> Permanent:
+    return Permanent(message, code=code, param=param)

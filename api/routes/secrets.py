@@ -1,0 +1,64 @@
+"""What the caller's jobs may use and nobody can read back: the token for private and gated models on the hub."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import KeyFirst, Reader, Writer
+from api.deps import Served
+from api.problems import declared
+from jobs import secrets
+from jobs.secrets import HUB_TOKEN
+
+router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=KeyFirst)
+
+
+class SecretValue(BaseModel):
+    """A secret on its way in."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"value": "hf_theTokenOfYourAccount"}]})
+
+    value: str = Field(
+        min_length=8,
+        max_length=512,
+        pattern=r"^[A-Za-z0-9._~+/=-]+$",  # of RFC 6750; what worker.redact relies on
+        repr=False,
+        description="The token; never shown again",
+        json_schema_extra={"writeOnly": True, "format": "password"},
+    )
+
+
+class SecretState(BaseModel):
+    """All that is shown of a secret."""
+
+    name: str
+    set: bool
+    set_at: datetime | None
+
+
+@router.put(
+    "/hub_token", operation_id="putHubToken", responses=declared(400, 413, 415, 422), summary="Set the hub token"
+)  # fmt: skip
+def put_hub_token(request: SecretValue, served: Served, caller: Writer) -> SecretState:
+    """Kept encrypted, given to the caller's own jobs, never shown again. 503 where the service has no secret key."""
+    with served.database.write() as session:
+        time = secrets.put(session, served.settings, caller.owner, HUB_TOKEN, request.value)
+    return SecretState(name=HUB_TOKEN, set=True, set_at=time)
+
+
+@router.get("/hub_token", operation_id="getHubToken", responses=declared(), summary="Whether a hub token is set")
+def get_hub_token(served: Served, caller: Reader) -> SecretState:
+    """That, and since when; not the token."""
+    with served.database.read() as session:
+        time = secrets.set_at(session, caller.owner, HUB_TOKEN)
+    return SecretState(name=HUB_TOKEN, set=time is not None, set_at=time)
+
+
+@router.delete(
+    "/hub_token", operation_id="deleteHubToken", status_code=204, responses=declared(), summary="Forget the hub token"
+)  # fmt: skip
+def delete_hub_token(served: Served, caller: Writer) -> None:
+    """A run that has begun keeps its copy until it ends."""
+    with served.database.write() as session:
+        secrets.delete(session, caller.owner, HUB_TOKEN)

@@ -1,0 +1,140 @@
+"""Webhooks: who is told of jobs, and whether the messages arrived. The messages are sent by ``worker.webhooks``."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy.orm import Session
+
+from api.auth import KeyFirst, Reader, Writer
+from api.deps import Served, WebhookId
+from api.idempotency import REPLAYED, Once
+from api.problems import declared
+from api.schemas import Page
+from api.webhook_schemas import Delivery, Webhook, WebhookRequest
+from api.webhooks import add, check
+from jobs import outbox, webhooks
+from pruning.errors import Permanent
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=KeyFirst)
+_LOCATION: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED}},
+}
+
+
+class WebhookList(Page[Webhook]):
+    """All webhooks, newest first."""
+
+
+class DeliveryList(Page[Delivery]):
+    """The latest messages of a webhook, newest first."""
+
+
+@router.post(
+    "",
+    operation_id="createWebhook",
+    status_code=201,
+    response_model=Webhook,
+    responses=declared(400, 409, 413, 415, 422) | _LOCATION,
+    summary="Be told of all your jobs",
+)
+def create_webhook(request: WebhookRequest, served: Served, caller: Writer, once: Once) -> Response:
+    """Messages follow [Standard Webhooks](https://www.standardwebhooks.com). The secret is shown this once: an answer that
+    is repeated by its `Idempotency-Key` has none, but `rotate` gives another."""
+    if (before := once.before()) is not None:
+        return before
+    check(request, served.settings, param="url")
+    with served.database.write() as session:
+        if len(webhooks.listing(session, owner=caller.owner)) >= served.settings.webhook_max_per_owner:
+            raise Permanent(
+                f"there are {served.settings.webhook_max_per_owner} webhooks already; delete one first",
+                code="too_many_webhooks",
+            )
+        row, secret = add(session, served.settings, request, owner=caller.owner)
+        once.keep(session, 201, Webhook.of(row).model_dump_json(), location := f"/v1/webhooks/{row.id}")
+        shown = Webhook.of(row, secret)
+    return Response(shown.model_dump_json(), 201, {"Location": location}, "application/json")
+
+
+@router.get("", operation_id="listWebhooks", responses=declared(), summary="List webhooks")
+def list_webhooks(served: Served, caller: Reader) -> WebhookList:
+    """Those for all jobs; one that was submitted with a job is shown with the job."""
+    with served.database.read() as session:
+        data = [Webhook.of(row) for row in webhooks.listing(session, owner=caller.sees)]
+    return WebhookList(data=data, has_more=False, next_cursor=None)
+
+
+@router.get("/{webhook_id}", operation_id="getWebhook", responses=declared(404), summary="Look at a webhook")
+def get_webhook(webhook_id: WebhookId, served: Served, caller: Reader) -> Webhook:
+    """Without its secret."""
+    with served.database.read() as session:
+        return Webhook.of(webhooks.get(session, webhook_id, owner=caller.sees))
+
+
+@router.get(
+    "/{webhook_id}/deliveries",
+    operation_id="listDeliveries",
+    responses=declared(404, 422),
+    summary="List what a webhook was told",
+)
+def list_deliveries(
+    webhook_id: WebhookId,
+    served: Served,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of messages returned")] = 20,
+) -> DeliveryList:
+    """The latest messages, and why those that did not arrive did not. Messages that ended are kept for 30 days."""
+    with served.database.read() as session:
+        webhooks.get(session, webhook_id, owner=caller.sees)
+        rows = outbox.listing(session, webhook_id, limit=limit)
+    return DeliveryList(data=[Delivery.of(row) for row in rows], has_more=False, next_cursor=None)
+
+
+@router.post(
+    "/{webhook_id}/enable", operation_id="enableWebhook", responses=declared(404), summary="Send messages again"
+)
+def enable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+    """Also those that waited."""
+    with served.database.write() as session:
+        webhooks.get(session, webhook_id, owner=caller.sees)
+        webhooks.enable(session, webhook_id)
+        return _now(session, webhook_id)
+
+
+@router.post(
+    "/{webhook_id}/disable", operation_id="disableWebhook", responses=declared(404), summary="Send no messages"
+)
+def disable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+    """Messages that are due wait until it is enabled; what happens meanwhile is not told."""
+    with served.database.write() as session:
+        webhooks.get(session, webhook_id, owner=caller.sees)
+        webhooks.disable(session, webhook_id, "requested")
+        return _now(session, webhook_id)
+
+
+@router.post(
+    "/{webhook_id}/rotate", operation_id="rotateWebhookSecret", responses=declared(404), summary="Change the secret"
+)
+def rotate_webhook_secret(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+    """Shows a new one, once. For a day messages carry the signature of the old one as well."""
+    with served.database.write() as session:
+        row = webhooks.get(session, webhook_id, owner=caller.sees)
+        secret = webhooks.rotate(session, served.settings, row)
+        return Webhook.of(row, secret=secret)
+
+
+@router.delete(
+    "/{webhook_id}",
+    operation_id="deleteWebhook",
+    status_code=204,
+    responses=declared(404),
+    summary="Delete a webhook",
+)
+def delete_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> None:
+    """With the messages that it was still to get."""
+    with served.database.write() as session:
+        webhooks.get(session, webhook_id, owner=caller.sees)
+        webhooks.delete(session, webhook_id)
+
+
+def _now(session: Session, webhook_id: str) -> Webhook:
+    return Webhook.of(webhooks.get(session, webhook_id))

@@ -1,0 +1,30 @@
+"""Webhooks on their way in: may they lead there, and who signs? Called by the routes of webhooks, jobs and sweeps."""
+
+from sqlalchemy.orm import Session
+
+from api.webhook_schemas import WebhookRequest
+from jobs import models, webhooks
+from jobs.destinations import Rules, look_up
+from jobs.errors import DestinationRefused
+from jobs.settings import Settings
+from pruning.errors import Permanent
+
+
+def check(request: WebhookRequest, settings: Settings, *, param: str) -> None:
+    """Refuse a receiver that no message could be sent to. Looks its host up. Raises Permanent naming ``param``."""
+    try:
+        look_up(request.url, Rules(private=settings.webhook_allow_private, http=settings.webhook_allow_http))
+    except DestinationRefused as refusal:
+        raise Permanent(str(refusal), code="webhook_refused", param=param) from refusal
+
+
+def add(
+    session: Session, settings: Settings, request: WebhookRequest, *, owner: str, job_id: str | None = None
+) -> tuple[models.Webhook, str | None]:
+    """Store a receiver that was checked; with it its secret, if that is new and must be shown now or never."""
+    made = None if request.secret else webhooks.new_secret()
+    row = webhooks.create(
+        session, settings, owner=owner, url=request.url, events=request.events, secret=request.secret or made or "",
+        job_id=job_id,
+    )  # fmt: skip
+    return row, made

@@ -1,0 +1,31 @@
+"""Stands in for ``python -m pruning serve-predictions``: what it does is told by the first text of a question."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+for number, line in enumerate(sys.stdin):
+    question = json.loads(line)
+    with open(question["mask"], "rb") as mask:
+        content = mask.read().decode()
+    first = question["texts"][0]
+    if first == "hang":
+        time.sleep(600)
+    if first == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if first == "babble":
+        print("x" * 100)
+        continue
+    if first.startswith("error "):
+        _, kind, code = first.split()
+        print(json.dumps({"error": {"kind": kind, "code": code, "message": "because", "param": None}}), flush=True)
+        continue
+    rows = [
+        {"value": number, "label": f"{os.getpid()} {content} {pair}", "probabilities": {"a": 1.0}}
+        for pair in question["pairs"] or question["texts"]
+    ]
+    print(json.dumps({"predictions": rows}), flush=True)
+    if first == "leave":
+        sys.exit(0)

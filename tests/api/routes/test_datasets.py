@@ -1,0 +1,190 @@
+"""Uploading, listing, reading and deleting data sets; jobs on them are accepted only where they fit."""
+
+import gzip
+import io
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+from pyarrow import parquet
+
+from api import deps
+from api.uploads import normal
+from jobs import keys
+from jobs.db import Database
+from tests.api.conftest import BODY, Jobs
+from tests.api.test_errors import problem
+
+TRAIN = b"body,queue\nhelp me,open\nthanks,shut\n"
+DEV = b'{"body": "hello", "queue": "open"}\n'
+TASK = {"text": ["body"], "label": "queue", "labels": ["open", "shut"]}
+Upload = Callable[..., Response]
+
+
+def send(client: TestClient, train: bytes = TRAIN, dev: bytes = DEV, **options: Any) -> Response:
+    files = {"train": ("train.csv", train), "validation": ("dev.jsonl", dev)}
+    return client.post("/v1/datasets", files=files, **options)
+
+
+def test_upload_look_and_read(client: TestClient) -> None:
+    answer = send(client, data={"name": "tickets"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["location"] == f"/v1/datasets/{made['id']}"
+    assert (made["name"], [(split["name"], split["rows"]) for split in made["splits"]]) == (
+        "tickets", [("train", 2), ("validation", 1)],
+    )  # fmt: skip
+    assert made["splits"][0]["columns"][1] == {"name": "queue", "kinds": {"text": 2}, "values": ["open", "shut"]}
+    assert client.get(answer.headers["location"]).json() == made
+    assert client.get("/v1/datasets").json() == {"data": [made], "has_more": False, "next_cursor": None}
+    url = f"{answer.headers['location']}/rows"
+    first = client.get(url, params={"limit": 1}).json()
+    assert first == {"data": [{"body": "help me", "queue": "open"}], "has_more": True, "next_cursor": "1"}
+    rest = client.get(url, params={"after": first["next_cursor"]}).json()
+    assert rest == {"data": [{"body": "thanks", "queue": "shut"}], "has_more": False, "next_cursor": None}
+    assert client.get(url, params={"split": "validation"}).json()["data"][0]["body"] == "hello"
+    problem(client.get(url, params={"split": "test"}), 404, "split_not_found")
+
+
+def test_the_same_rows_are_the_same_data_set(client: TestClient) -> None:
+    first = send(client)
+    jsonl = b"".join(
+        json.dumps(row).encode() + b"\n"
+        for row in ({"queue": "open", "body": "help me"}, {"queue": "shut", "body": "thanks"})
+    )
+    files = {"train": ("x", jsonl, "application/jsonl"), "validation": ("dev.ndjson", DEV)}
+    again = client.post("/v1/datasets", files=files, data={"name": "other"})
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert send(client, dev=DEV * 2).json()["id"] != first.json()["id"]
+    assert len(client.get("/v1/datasets").json()["data"]) == 2
+    page = client.get("/v1/datasets", params={"limit": 1}).json()
+    assert client.get("/v1/datasets", params={"after": page["next_cursor"]}).json()["data"] == [first.json()]
+
+
+def test_files_too_large_for_memory_are_read_from_disk(client: TestClient) -> None:
+    """The form's parser keeps a megabyte of each in memory."""
+    rows = [{"body": f"{n} " + "x" * 2000, "queue": "open"} for n in range(1000)]
+    table = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), table, compression="none", use_dictionary=False)
+    assert table.tell() > 2_000_000
+    jsonl = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    ids = set()
+    for name, content in (("a.parquet", table.getvalue()), ("a.jsonl", jsonl), ("a.jsonl.gz", gzip.compress(jsonl, 0))):
+        answer = client.post("/v1/datasets", files={"train": (name, content)})
+        assert answer.is_success, answer.text
+        ids.add(answer.json()["id"])
+    assert len(ids) == 1
+
+
+def test_uploads_at_the_same_time_are_one(client: TestClient, database: Database) -> None:
+    told: list[Response] = []
+    threads = [threading.Thread(target=lambda: told.append(send(client))) for _ in range(deps.MAX_UPLOADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len({answer.json()["id"] for answer in told}) == 1
+    assert sorted(answer.status_code for answer in told)[-1] == 201
+    assert len(client.get("/v1/datasets").json()["data"]) == 1
+
+
+def test_uploads_have_idempotency_keys(client: TestClient) -> None:
+    key = {"Idempotency-Key": "upload-1"}
+    first = send(client, headers=key)
+    again = send(client, headers=key)
+    assert (again.status_code, again.json(), again.headers["idempotency-replayed"]) == (201, first.json(), "true")
+    problem(send(client, dev=DEV * 2, headers=key), 422, "idempotency_key_reused")
+    assert len(client.get("/v1/datasets").json()["data"]) == 1
+
+
+def test_every_fault_is_told_with_its_row(client: TestClient) -> None:
+    answer = send(client, train=b"body,queue\na\nb,1\nc,2,3\n", dev=b"{")
+    errors = problem(answer, 422, "dataset_invalid")["errors"]
+    assert [(fault["parameter"], fault["row"]) for fault in errors] == [("train", 1), ("train", 3), ("validation", 1)]
+    assert client.get("/v1/datasets").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "code"),
+    [
+        ({"files": {"train": ("a.zip", b"x")}}, 415, "unsupported_media_type"),
+        ({"content": b"a,b\n", "headers": {"Content-Type": "text/csv"}}, 415, "unsupported_media_type"),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "malformed_body"),
+        ({"files": {"../x": ("a.csv", TRAIN)}}, 422, "dataset_invalid"),
+        ({"files": {"name": ("a.csv", TRAIN)}}, 422, "dataset_invalid"),
+        ({"files": [("train", ("a.csv", TRAIN)), ("train", ("b.csv", TRAIN))]}, 422, "dataset_invalid"),
+        ({"files": {"train": ("a.csv", TRAIN)}, "data": {"name": "x" * 101}}, 422, "dataset_invalid"),
+        ({"files": {"train": ("a.csv", TRAIN)}, "data": {"train": "text"}}, 422, "dataset_invalid"),
+        ({"files": [(f"s{i}", ("a.csv", TRAIN)) for i in range(9)]}, 400, "malformed_body"),
+    ],
+)
+def test_forms_that_cannot_be_used(strict_client: TestClient, form: dict[str, Any], status: int, code: str) -> None:
+    problem(strict_client.post("/v1/datasets", **form), status, code)
+
+
+def test_limits(client_with: Callable[..., TestClient]) -> None:
+    client = client_with(max_dataset_bytes=2000)
+    problem(send(client, train=b"body,queue\n" + b"x" * 3000 + b",1\n"), 413, "body_too_large")
+    problem(send(client, train=b"body,queue\n" + b"x" * 100_000 + b",1\n"), 413, "body_too_large")
+    places: threading.BoundedSemaphore = client.app.state.services.uploads  # type: ignore[attr-defined]
+    for _ in range(deps.MAX_UPLOADS):
+        assert places.acquire(blocking=False)  # every refusal above gave its place back
+    assert problem(send(client), 503, "too_many_uploads")
+    places.release()
+    assert send(client).status_code == 201
+
+
+def test_a_disk_that_is_full(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(normal.tempfile, "TemporaryFile", full)
+    problem(send(client), 503, "insufficient_storage")
+
+
+def test_jobs_on_a_data_set(client: TestClient, jobs: Jobs) -> None:
+    dataset = send(client).json()["id"]
+    task = TASK | {"dataset": dataset}
+    job = client.post("/v1/jobs", json=BODY | {"task": task})
+    assert job.status_code == 202, job.text
+    problem(client.delete(f"/v1/datasets/{dataset}"), 409, "dataset_in_use")
+    for change, code, pointer in (
+        ({"text": ["subject"]}, "column_missing", "/task/text/0"),
+        ({"labels": ["open", "done"]}, "labels_mismatch", "/label_words"),
+        ({"validation_split": "dev"}, "split_missing", "/task/validation_split"),
+        ({"dataset": "ds_" + "0" * 32}, "dataset_not_found", "/task/dataset"),
+    ):
+        fault = problem(client.post("/v1/jobs", json=BODY | {"task": task | change}), 422, code)["errors"][0]
+        assert fault["pointer"] == pointer
+    assert len(client.get("/v1/jobs").json()["data"]) == 1
+
+    client.post(f"/v1/jobs/{job.json()['id']}/cancel")
+    assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
+    problem(client.get(f"/v1/datasets/{dataset}"), 404, "dataset_not_found")
+    problem(client.get("/v1/datasets/ds_x"), 404, "dataset_not_found")
+    problem(client.post(f"/v1/jobs/{job.json()['id']}/retry"), 404, "dataset_not_found")
+
+
+def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient], database: Database) -> None:
+    client = client_with(require_keys=True)
+    with database.write() as session:
+        ann, ben = (
+            {"Authorization": f"Bearer {keys.create(session, name=owner, owner=owner)[1]}"} for owner in ("ann", "ben")
+        )
+    url = send(client, headers=ann).headers["location"]
+    for answer in (
+        client.get(url, headers=ben),
+        client.get(f"{url}/rows", headers=ben),
+        client.delete(url, headers=ben),
+    ):
+        problem(answer, 404, "dataset_not_found")
+    assert client.get("/v1/datasets", headers=ben).json()["data"] == []
+    task = TASK | {"dataset": url.rpartition("/")[2]}
+    problem(client.post("/v1/jobs", json=BODY | {"task": task}, headers=ben), 422, "dataset_not_found")
+    assert client.post("/v1/jobs", json=BODY | {"task": task}, headers=ann).status_code == 202
+    assert send(client, headers=ben).headers["location"] != url

@@ -1,0 +1,120 @@
+"""Every example of docs/using-masks.md, run as it stands; only the port and the folder are others, and the model is a toy.
+
+The service has a job that succeeded, with the mask of a real run, and predicts with the real program.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from api.app import create_app
+from jobs import claims, db
+from jobs.db import Database
+from jobs.settings import Settings
+from pruning.apply import load_pruned
+from pruning.sources import Sources
+from tests.api.conftest import Jobs
+from tests.pruning.running import make_sources, run_toy
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "using-masks.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
+FILM = "a film to remember"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    return make_sources(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.fixture(scope="module")
+def artifacts(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("run")
+    run_toy(sources, work)
+    return work / "artifacts"
+
+
+@pytest.fixture(scope="module")
+def served(sources: Sources, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address of a service and the id of its job."""
+    folder = tmp_path_factory.mktemp("service")
+    settings = Settings(data_dir=folder, models_dir=sources.models_dir, hub_enabled=False)
+    db.upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    jobs = Jobs(database, folder)
+    job_id = jobs.running(model="bert")
+    for name in ("report.html", "mask.safetensors"):
+        mask = jobs.artifact(job_id, (artifacts / name).read_bytes(), name, chunk_bytes=4096)
+    with database.write() as session:
+        claims.succeed(session, job_id, 1, result={}, mask_artifact_id=mask)
+    database.dispose()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning"))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}", job_id
+        server.should_exit = True
+        thread.join(30)
+
+
+def blocks(kind: str, *words: str) -> list[str]:
+    found = [text for language, text in BLOCKS if language == kind and any(word in text for word in words)]
+    assert len(found) == len(words), words
+    return found
+
+
+def run_here(program: str, **names: str) -> str:
+    """What a program prints, run in this process."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(program, dict(names))
+    return printed.getvalue()
+
+
+def test_every_block_is_run() -> None:
+    assert len(BLOCKS) == 5
+
+
+def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, tmp_path: Path) -> None:
+    address, job_id = served
+    label, probabilities = (
+        getattr(load_pruned(artifacts / "mask.safetensors", sources=sources).predictions([FILM])[0], name)
+        for name in ("label", "probabilities")
+    )
+    shell = f'espalier() {{ "{sys.executable}" -m espalier.cli "$@"; }}\n'
+    variables = {**os.environ, "ID": job_id, "ESPALIER_URL": f"http://{address}", "PYTHONPATH": str(ROOT)}
+    download, ask = blocks("sh", "download", "curl")
+    done = subprocess.run(
+        ["bash", "-ec", shell + download + ask.replace("localhost:8000", address)],
+        env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.html").read_bytes() == (artifacts / "report.html").read_bytes()
+    assert f'"label":"{label}"' in done.stdout
+    assert done.stdout.endswith(f"{label}\t{probabilities[label]:.4f}\n")
+    (program,) = blocks("python", "client.predict")
+    assert run_here(program.replace("127.0.0.1:8000", address), job_id=job_id) == f"{label} {probabilities}\n"
+
+
+def test_in_python(sources: Sources, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mask.safetensors", "mask.espalier"):
+        shutil.copy(artifacts / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ESPALIER_MODELS_DIR", str(sources.models_dir))
+    one, many = blocks("python", "load_pruned", "MaskBank")
+    labels, predicted, prediction = run_here(one).splitlines()
+    assert labels == "('negative', 'positive')"
+    assert predicted in ("[0]", "[1]")
+    assert prediction.startswith(f"Prediction(value={predicted[1]}, label=")
+    assert run_here(many, base="bert").splitlines() == [predicted, predicted]
