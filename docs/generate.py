@@ -12,6 +12,7 @@ sys.path.insert(0, str(HERE.parent))
 from pydantic_core import PydanticUndefined  # noqa: E402
 
 from api import codes  # noqa: E402
+from docs.cli_page import cli_page  # noqa: E402
 from jobs.settings import Settings  # noqa: E402
 from pruning.catalog import METHODS  # noqa: E402
 from pruning.folder import MODEL_TYPES  # noqa: E402
@@ -113,7 +114,12 @@ def spec_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "spec.md": spec_page, "errors.md": errors_page}
+PAGES = {
+    "settings.md": settings_page,
+    "spec.md": spec_page,
+    "errors.md": errors_page,
+    "cli.md": lambda: NOTE + cli_page(),
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

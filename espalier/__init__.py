@@ -1,24 +1,29 @@
-"""Pruning as a service, the user's side: ``Client`` for a running service, ``load_pruned`` for what comes out of it.
+"""Pruning as a service, the user's side: ``Client`` and ``AsyncClient`` for a running service, ``load_pruned``,
+``load_export`` and ``MaskBank`` for what comes out of it.
 
-Both are loaded on first use, so that the command line starts without httpx and the client without torch.
+They are loaded on first use, so that the command line starts without httpx and the client without torch.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from espalier.aio.client import AsyncClient
     from espalier.client import Client
+    from espalier.exported import load_export
     from espalier.pruned import load_pruned
 
-__all__ = ["Client", "load_pruned"]
+__all__ = ["AsyncClient", "Client", "load_export", "load_pruned"]
+_HOMES = {
+    "AsyncClient": "espalier.aio.client",
+    "Client": "espalier.client",
+    "MaskBank": "espalier.bank",
+    "load_export": "espalier.exported",
+    "load_pruned": "espalier.pruned",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Client":
-        from espalier.client import Client
-
-        return Client
-    if name == "load_pruned":
-        from espalier.pruned import load_pruned
-
-        return load_pruned
-    raise AttributeError(f"module 'espalier' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'espalier' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -37,16 +37,25 @@ class ApiError(EspalierError):
         """From a decoded body; anything that is no problem document still becomes a readable error."""
         if not isinstance(body, Mapping):
             return cls(status, code=f"http_{status}", detail=f"the service answered {status} without saying why")
-        faults = body.get("errors")
-        first = faults[0] if isinstance(faults, list) and faults and isinstance(faults[0], Mapping) else {}
-        detail = first.get("message") or first.get("detail") or body.get("detail") or body.get("title")
+        faults = [fault for fault in body.get("errors") or () if isinstance(fault, Mapping)]
+        fields = [_field(fault) for fault in faults]
+        told = body.get("detail") or body.get("title") or f"the service answered {status}"
+        if faults and all(fields):  # else the detail says it all, with the row of an uploaded file for instance
+            first, *rest = (str(fault.get("detail") or told) for fault in faults)
+            told = "; ".join([first, *(f"{field}: {detail}" for field, detail in zip(fields[1:], rest, strict=True))])
         return cls(
             status,
             code=str(body.get("code") or f"http_{status}"),
-            detail=str(detail or f"the service answered {status}"),
-            param=body.get("param") or first.get("param"),
+            detail=str(told),
+            param=body.get("param") or (fields[0] if fields else None),
             problem=body,
         )
+
+
+def _field(fault: Mapping[str, Any]) -> str | None:
+    """``task.labels`` of the pointer ``/task/labels``, or the name of a parameter."""
+    pointer = str(fault.get("pointer") or "").removeprefix("/").replace("/", ".")
+    return pointer.replace("~1", "/").replace("~0", "~") or (None if "row" in fault else fault.get("parameter"))
 
 
 class Unreachable(EspalierError):

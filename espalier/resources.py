@@ -44,8 +44,18 @@ class Event(_Resource):
 
     seq: int
     type: str
+    attempt: int = 0
+    """The run it happened in."""
     data: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
+
+
+class MetricRow(_Resource):
+    """The numbers of one step."""
+
+    step: int
+    attempt: int = 0
+    values: dict[str, Any] = Field(default_factory=dict)
 
 
 class Job(_Resource):
@@ -82,3 +92,165 @@ class JobPage(_Resource):
     data: list[Job]
     has_more: bool = False
     next_cursor: str | None = None
+
+
+class DatasetColumn(_Resource):
+    """A column of a split: how many rows hold which kind of value, and the values themselves where they are few."""
+
+    name: str
+    kinds: dict[str, int] = Field(default_factory=dict)
+    values: list[str | int | float] | None = None
+
+
+class DatasetSplit(_Resource):
+    """A split of a data set."""
+
+    name: str
+    rows: int
+    bytes: int = 0
+    columns: list[DatasetColumn] = Field(default_factory=list)
+
+
+class Dataset(_Resource):
+    """An uploaded data set; a custom task names it by ``id``."""
+
+    id: str
+    name: str | None = None
+    sha256: str | None = None
+    splits: list[DatasetSplit] = Field(default_factory=list)
+    created_at: datetime | None = None
+
+
+class Prediction(_Resource):
+    """What a job's masked model says of one text or pair."""
+
+    value: int | float | str
+    """Class id; for a regression the number, for a question the answer."""
+    label: str | None = None
+    """Name of the class."""
+    probabilities: dict[str, float] | None = None
+    """Of each class by name."""
+
+
+class SweepRow(_Resource):
+    """One combination of a sweep, and what its newest job came to."""
+
+    method: str
+    sparsity: float
+    seed: int
+    job_id: str | None = None
+    status: str | None = None
+    metric: float | None = None
+    remaining: float | None = None
+    mask_bytes: int | None = None
+    compact_mask_bytes: int | None = None
+    seconds: float | None = None
+
+
+class SweepMean(_Resource):
+    """One method at one sparsity, over the seeds whose jobs have succeeded."""
+
+    method: str
+    sparsity: float
+    runs: int
+    metric: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    remaining: float | None = None
+    compact_mask_bytes: float | None = None
+
+
+class SweepResults(_Resource):
+    """What has come out by now; ``metric`` is its name, ``dense`` that of the dense model before training."""
+
+    metric: str | None = None
+    dense: float | None = None
+    baseline: float | None = None
+    rows: list[SweepRow] = Field(default_factory=list)
+    means: list[SweepMean] = Field(default_factory=list)
+
+
+class Sweep(_Resource):
+    """A grid of jobs that were submitted as one; ``jobs`` counts them by state."""
+
+    id: str
+    status: str
+    progress: float = 0.0
+    jobs: dict[str, int] = Field(default_factory=dict)
+    base: dict[str, Any] = Field(default_factory=dict)
+    methods: list[str] = Field(default_factory=list)
+    sparsities: list[float] = Field(default_factory=list)
+    seeds: list[int] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    results: SweepResults | None = None
+    """None in a list."""
+    created_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether every job has."""
+        return self.status == "ended"
+
+
+class Webhook(_Resource):
+    """Who is told of jobs; ``secret`` only in the answer that made it."""
+
+    id: str
+    url: str
+    events: list[str] = Field(default_factory=list)
+    job_id: str | None = None
+    enabled: bool = True
+    disabled_reason: str | None = None
+    secret: str | None = Field(None, repr=False)
+    created_at: datetime | None = None
+
+
+class Delivery(_Resource):
+    """A message of a webhook, and how far it got: ``pending``, ``delivered`` or ``failed``."""
+
+    id: str
+    type: str
+    job_id: str
+    status: str
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_status: int | None = None
+    last_error: str | None = None
+    created_at: datetime | None = None
+
+
+class Task(_Resource):
+    """A task known by name, with its defaults."""
+
+    name: str
+    kind: str
+    dataset: str
+    label_words: list[str] = Field(default_factory=list)
+    metrics: list[str] = Field(default_factory=list)
+    epochs: float
+    batch_size: int
+    max_length: int
+    local: bool = False
+    """Whether the service has the data at hand."""
+
+
+class Method(_Resource):
+    """A way to make masks."""
+
+    name: str
+    summary: str
+    trains: str
+    sparsity: str
+    """``asked``, or ``emerges`` where another one may be reached."""
+    two_four: bool = False
+    learning_rate: float
+    regularization: float
+    default: bool = False
+
+
+class SecretState(_Resource):
+    """All that is shown of a secret."""
+
+    name: str
+    set: bool
+    set_at: datetime | None = None

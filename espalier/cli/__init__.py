@@ -1,34 +1,74 @@
-"""The command line ``espalier``: one file per group of commands, each talking to a service over HTTP.
+"""The command line ``espalier``: one file per group of commands, most of them talking to a service over HTTP.
 
-Exit codes: 0 done, 1 the job failed or was cancelled, 2 the request was refused, 3 the service cannot be reached, 130
-interrupted. Everything heavy is imported by the command that needs it, so that ``--help`` is instant.
+Everything heavy is imported by the command that needs it, so that ``--help`` is instant.
 """
 
 import sys
 
 import typer
 
-from espalier.cli import apply, convert, jobs, run, serve, submit
+from espalier.cli import (
+    apply,
+    catalog,
+    convert,
+    datasets,
+    db,
+    doctor,
+    export,
+    jobs,
+    keys,
+    logs,
+    predict,
+    run,
+    serve,
+    submit,
+    sweep,
+    webhooks,
+    worker,
+)
 from espalier.cli.output import fail
 from espalier.errors import ApiError, EspalierError, JobNotSucceeded, Unreachable
 
+EXIT_CODES = {
+    0: "done",
+    1: "the job failed or was cancelled, or something else went wrong",
+    2: "the request was refused, or the command line cannot be understood",
+    3: "the service cannot be reached, or cannot answer at the moment",
+    130: "interrupted",
+}
+_JOBS, _MASKS, _DATA, _SERVICE = "Jobs", "Masks", "Data", "Service"
+
 app = typer.Typer(
     help="Prune a pretrained language model to a task, as a service.",
+    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(serve.serve)
-app.command()(submit.submit)
-app.command()(run.run)
-app.command()(run.watch)
-app.command("jobs")(jobs.list_jobs)
-app.command()(jobs.cancel)
-app.command()(jobs.pause)
-app.command()(jobs.resume)
-app.command()(jobs.retry)
-app.command()(jobs.download)
-app.command()(apply.apply)
-app.command()(convert.convert)
+app.command(rich_help_panel=_JOBS)(run.run)
+app.command(rich_help_panel=_JOBS)(submit.submit)
+app.command("jobs", rich_help_panel=_JOBS)(jobs.list_jobs)
+app.command(rich_help_panel=_JOBS)(run.watch)
+app.command(rich_help_panel=_JOBS)(logs.logs)
+app.command(rich_help_panel=_JOBS)(jobs.cancel)
+app.command(rich_help_panel=_JOBS)(jobs.pause)
+app.command(rich_help_panel=_JOBS)(jobs.resume)
+app.command(rich_help_panel=_JOBS)(jobs.retry)
+app.command(rich_help_panel=_JOBS)(jobs.delete)
+app.add_typer(sweep.app, name="sweep", rich_help_panel=_JOBS)
+app.command(rich_help_panel=_MASKS)(jobs.download)
+app.command(rich_help_panel=_MASKS)(predict.predict)
+app.command(rich_help_panel=_MASKS)(apply.apply)
+app.command(rich_help_panel=_MASKS)(export.export)
+app.command(rich_help_panel=_MASKS)(convert.convert)
+app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
+app.command(rich_help_panel=_DATA)(catalog.tasks)
+app.command(rich_help_panel=_DATA)(catalog.methods)
+app.command(rich_help_panel=_SERVICE)(serve.serve)
+app.command(rich_help_panel=_SERVICE)(worker.worker)
+app.command(rich_help_panel=_SERVICE)(doctor.doctor)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
+app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
+app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typer
 from espalier.cli import options
 from espalier.cli.output import fail, say
 
-_ModelsDir = Annotated[
+ModelsDir = Annotated[
     Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="Folder of local models, looked at before the hub.")
 ]
 
@@ -20,7 +20,7 @@ def apply(
     model: Annotated[
         Path | None, typer.Option(help="Folder of the base model; default: by the mask's own word.")
     ] = None,
-    models_dir: _ModelsDir = None,
+    models_dir: ModelsDir = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write the masked model as a folder that plain transformers loads, with a model card. Needs the train extra.

@@ -1,6 +1,5 @@
-"""``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``download``: what exists, its end, its fruit."""
+"""``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``: what exists, its end, its fruit."""
 
-import sys
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -9,18 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import job_json, say
+from espalier.cli.output import job_json, list_json, said_or_json, say, show
+from espalier.cli.progress import fetching
 
 if TYPE_CHECKING:
     from espalier.resources import Job
 
 
-_PIPED_WIDTH = 200
-"""Characters per line where no terminal says how many it has; wide enough for every row to stay on one."""
+_PAGE = 100
 
 
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs in this state, e.g. running.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only jobs for this task, by name.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only jobs by this method.")] = None,
+    sweep: Annotated[str | None, typer.Option(help="Only jobs of this sweep.")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
     url: options.Url = options.DEFAULT_URL,
     api_key: options.ApiKey = None,
@@ -28,14 +35,17 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first.
 
-    Example: espalier jobs --status running
+    Example: espalier jobs --status running --metadata team=nlp
     """
+    pairs = options.pairs(metadata, "--metadata")
     with options.client(url, api_key) as client:
-        found = list(islice(client.list(status=status), limit))
+        matching = client.list(
+            limit=min(limit, _PAGE), status=status, task=task, model=model, method=method, sweep=sweep, metadata=pairs
+        )
+        found = list(islice(matching, limit))
     if as_json:
-        print("[" + ",\n".join(job_json(job) for job in found) + "]")
+        print(list_json(found))
         return
-    from rich.console import Console
     from rich.table import Column, Table
 
     table = Table(
@@ -43,7 +53,7 @@ def list_jobs(
     )
     for job in found:
         table.add_row(*_row(job))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    show(table)
 
 
 def cancel(
@@ -106,6 +116,21 @@ def retry(
     print(job_json(again) if as_json else again.id)
 
 
+def delete(
+    job: options.JobId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Delete a job that has ended, with everything it made.
+
+    Example: espalier delete job_01jd3
+    """
+    with options.client(url, api_key) as client:
+        client.delete(job)
+    said_or_json(f"{job} deleted", {"id": job, "deleted": True}, as_json)
+
+
 def download(
     job: options.JobId,
     name: Annotated[str, typer.Argument(help="Which artifact.")] = "mask.safetensors",
@@ -114,15 +139,17 @@ def download(
     ] = None,
     url: options.Url = options.DEFAULT_URL,
     api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Download what a job has made; goes on where an interrupted download stopped.
 
     Example: espalier download job_01jd3 mask.safetensors -o sst2.safetensors
     """
-    with options.client(url, api_key) as client:
-        path = client.download(job, name, output)
-    say(f"{path.stat().st_size} bytes, sha-256 verified")
-    print(path)
+    with options.client(url, api_key) as client, fetching(name) as report:
+        path = client.download(job, name, output, report=report)
+    size = path.stat().st_size
+    say(f"{size} bytes, sha-256 verified")
+    said_or_json(str(path), {"path": str(path), "bytes": size}, as_json)
 
 
 def _wish(job: "Job", wanted: str) -> str:

@@ -7,7 +7,7 @@ import socket
 import sys
 
 
-def refuse_beyond_loopback(host: str) -> str | None:
+def refusal(host: str, *, keys_required: bool) -> str | None:
     """Why the service must not listen there; None if it may."""
     if host == "localhost":
         return None
@@ -15,11 +15,11 @@ def refuse_beyond_loopback(host: str) -> str | None:
         address = ipaddress.ip_address(host)
     except ValueError:
         return f"--host must be an address such as 127.0.0.1, not {host!r}"
-    if address.is_loopback:
+    if address.is_loopback or keys_required:
         return None
     return (
-        f"{host} can be reached from other machines, and the service does not ask for keys yet; "
-        "listen on 127.0.0.1 and let others in through a tunnel or a proxy that checks them"
+        f"{host} can be reached from other machines, and ESPALIER_REQUIRE_KEYS=false lets anybody in; "
+        "leave that setting out, or listen on 127.0.0.1"
     )
 
 
@@ -43,6 +43,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """How to reach it."""
+    """Where it listens."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def url_from_here(listening: socket.socket) -> str:
+    """How to reach it from this machine, which differs where it listens on every address."""
+    return url_of(listening).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
 ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="ESPALIER_API_KEY", help="Key of a service that asks for one.")
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="ESPALIER_API_KEY",
+        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, e.g. from: espalier jobs")]
@@ -34,10 +39,25 @@ SpecFile = Annotated[
 
 
 def client(url: str, api_key: str | None) -> "Client":
-    """The client of the service that the options name."""
+    """The client of the service that the options name. Raises typer.BadParameter for a key that cannot be read."""
     from espalier.client import Client
 
-    return Client(url, api_key)
+    return Client(url, key(api_key))
+
+
+def key(given: str | None) -> str | None:
+    """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
+    if given is None or not given.startswith("@"):
+        return given
+    file = Path(given[1:]).expanduser()
+    try:
+        held = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
+        raise typer.BadParameter(f"no key can be read from {file}: {reason}", param_hint="--api-key") from error
+    if len(held.split()) != 1:
+        raise typer.BadParameter(f"{file} must hold one key and nothing else", param_hint="--api-key")
+    return held
 
 
 def spec_from(
@@ -57,20 +77,32 @@ def spec_from(
             raise typer.BadParameter(f"{file} is not JSON: {error}", param_hint="--spec") from error
         if not isinstance(spec, dict):
             raise typer.BadParameter(f"{file} must hold a JSON object", param_hint="--spec")
-    given = {"model": model, "task": _value(task) if task is not None else None, "sparsity": sparsity, "method": method}
+    given = {"model": model, "task": value(task) if task is not None else None, "sparsity": sparsity, "method": method}
     spec |= {name: value for name, value in given.items() if value is not None}
-    for field in fields or []:
-        name, equals, value = field.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{field!r} is not FIELD=VALUE", param_hint="--set")
-        spec[name] = _value(value)
+    spec |= fields_from(fields)
     for name in ("model", "task"):
         if name not in spec:
             raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing")
     return spec
 
 
-def _value(text: str) -> Any:
+def fields_from(fields: list[str] | None) -> dict[str, Any]:
+    """What ``--set`` gives. Raises typer.BadParameter."""
+    return {name: value(given) for name, given in pairs(fields, "--set", "FIELD=VALUE").items()}
+
+
+def pairs(given: list[str] | None, option: str, shape: str = "KEY=VALUE") -> dict[str, str]:
+    """What an option gives that takes pairs. Raises typer.BadParameter."""
+    found: dict[str, str] = {}
+    for pair in given or []:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r} is not {shape}", param_hint=option)
+        found[name] = text
+    return found
+
+
+def value(text: str) -> Any:
     """JSON where it is JSON (numbers, lists, null), else the text itself."""
     try:
         return json.loads(text)

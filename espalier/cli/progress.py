@@ -1,48 +1,119 @@
-"""A job drawn as a progress bar, for whoever waits for it: ``espalier run``, ``espalier watch``, ``make demo``."""
+"""A job drawn as a progress bar, for whoever waits for it: ``espalier run``, ``espalier watch``, ``make demo``.
 
+All of it goes to standard error: a live bar to a terminal, else a line when something has changed and every tenth of the way.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from espalier.cli.output import say
 
 if TYPE_CHECKING:
     from espalier.client import Client
     from espalier.resources import Job
 
+_PATIENCE_SECONDS = 300.0
+"""How long a service may be away once it has been there."""
+_LINES = 10
+"""Of progress where there is no terminal."""
+_NARROW = 100
+"""Columns of a terminal under which the numbers leave no room for a bar."""
+_LARGE_BYTES = 4_000_000
+"""Smaller downloads are over before a bar could be read."""
+_VALIDATION = "validation_"
+"""What the service puts before the name of a metric on the validation rows."""
+
 
 def follow(client: "Client", job: str) -> "Job":
-    """Draw the progress bar until the job has ended."""
+    """Show where the job is until it has ended. A service that never was there is not waited for."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    console = Console(stderr=True)
+    client.get(job)
+    changes = client.watch(job, patience=_PATIENCE_SECONDS)
+    return _bar(console, changes) if console.is_terminal else _plain(changes)
+
+
+def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    narrow = console.width < _NARROW
     columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[values]}"),
+        TextColumn("{task.description}", table_column=Column(width=11, no_wrap=True)),
+        *(() if narrow else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40)),)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[values]}", table_column=Column(no_wrap=True)),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=console, expand=False) as bar:
         line = bar.add_task("queued", total=None, values="")
-        for seen in client.watch(job):
-            progress = seen.progress
+        for seen in changes:
+            step, total = _steps(seen)
             bar.update(
                 line,
-                description=seen.phase if seen.status == "running" and seen.phase else seen.status,
-                total=progress.total_steps if progress is not None else None,
-                completed=(progress.step or 0) if progress is not None else 0,
-                values=_values(seen),
+                description=_phase(seen),
+                total=total,
+                completed=step,
+                values=values(seen, " " if narrow else "  "),
             )
     return seen
 
 
-def _values(job: "Job") -> str:
-    """Loss, remaining weights and time to go, as far as they are known."""
+def _plain(changes: Iterator["Job"]) -> "Job":
+    told: tuple[str, int] | None = None
+    for seen in changes:
+        step, total = _steps(seen)
+        now = (_phase(seen), _LINES * step // total if total else 0)
+        if now != told:
+            told = now
+            steps = f"{step}/{total}" if total else ""
+            say("  ".join(filter(None, (_phase(seen), steps, values(seen)))))
+    return seen
+
+
+def _phase(job: "Job") -> str:
+    return job.phase if job.status == "running" and job.phase else job.status
+
+
+def _steps(job: "Job") -> tuple[int, int | None]:
+    return (0, None) if job.progress is None else (job.progress.step or 0, job.progress.total_steps)
+
+
+def values(job: "Job", between: str = "  ") -> str:
+    """Loss, remaining weights, the task's metric and time to go, as far as they are known."""
     metrics: dict[str, Any] = job.metrics or {}
     parts = []
-    if (loss := metrics.get("loss")) is not None:
+    if (loss := metrics.get("loss")) is not None and not job.ended:
         parts.append(f"loss {loss:.3f}")
     if (remaining := metrics.get("remaining")) is not None:
         parts.append(f"remaining {remaining:.1%}")
+    if (name := _measured(job)) is not None:
+        parts.append(f"{name.removeprefix(_VALIDATION)} {metrics[name]:.3f}")
     eta = job.progress.eta_seconds if job.progress is not None else None
     if eta is not None and not job.ended:
         minutes, seconds = divmod(round(eta), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"ETA {hours}:{minutes:02}:{seconds:02}")
-    return "  ".join(parts)
+    return between.join(parts)
+
+
+def _measured(job: "Job") -> str | None:
+    """The task's metric among the numbers of a job: the one that names the result, or the first there is."""
+    metrics = job.metrics or {}
+    first = f"{_VALIDATION}{(job.result or {}).get('primary_metric')}"
+    names = [name for name in (first, *metrics) if name.startswith(_VALIDATION)]
+    return next((name for name in names if isinstance(metrics.get(name), float)), None)
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
+    """What ``download`` reports to: a bar for a large file on a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        line = bar.add_task(name, total=None, visible=False)
+        yield lambda have, total: bar.update(line, completed=have, total=total, visible=total >= _LARGE_BYTES)

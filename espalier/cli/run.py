@@ -7,7 +7,7 @@ import typer
 
 from espalier.cli import options
 from espalier.cli.output import job_json, say, verdict
-from espalier.cli.progress import follow
+from espalier.cli.progress import fetching, follow
 
 if TYPE_CHECKING:
     from espalier.resources import Job
@@ -39,7 +39,8 @@ def run(
         say(f"submitted {job.id}")
         job = follow(client, job.id)
         if job.status == "succeeded":
-            path = client.download(job, path=output)
+            with fetching("mask") as report:
+                path = client.download(job, path=output, report=report)
             say(f"mask: {path} ({path.stat().st_size} bytes, sha-256 verified)")
     _end(job, as_json)
 

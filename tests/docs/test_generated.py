@@ -20,7 +20,7 @@ def generate() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["settings.md", "spec.md", "errors.md"])
+@pytest.mark.parametrize("name", ["settings.md", "spec.md", "errors.md", "cli.md"])
 def test_the_page_says_what_the_code_says(generate: ModuleType, name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == generate.PAGES[name]()
 

@@ -1,6 +1,7 @@
 """The command line on its own: what it reads, how fast it starts, how it leaves."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from docs.cli_page import commands
 from espalier.cli.options import spec_from
 from tests.processes import ROOT
 from tests.services import free_port
@@ -27,14 +29,36 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["serve", "submit", "run", "watch", "jobs", "cancel", "pause", "resume", "retry", "download", "apply", "convert"],
-)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    done = espalier(command, "--help")
-    assert done.returncode == 0
-    assert f"espalier {command}" in done.stdout
+COMMANDS = dict(commands())
+SILENT = {"espalier serve", "espalier worker", "espalier db upgrade"}
+"""They print no data."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    command = COMMANDS[name]
+    told, _, example = command.help.partition("Example: ")
+    assert told.strip()
+    assert example.startswith((name, name.removesuffix(" submit")))
+    assert all(parameter.help for parameter in command.params), "an option without a word of help"
+    assert name in SILENT or any("--json" in parameter.opts for parameter in command.params)
+
+
+def test_the_help_is_in_panels_and_names_the_exit_codes() -> None:
+    told = espalier("--help").stdout
+    assert all(f"─ {panel} ─" in told for panel in ("Jobs", "Masks", "Data", "Service"))
+    assert not any(f"─ {panel} ─" in told for panel in ("Commands",))
+    assert "Exit codes" in told
+    assert "130" in told
+
+
+def test_completion() -> None:
+    words = {"_ESPALIER_COMPLETE": "complete_bash", "COMP_WORDS": "espalier wa", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv[0] = 'espalier'; from espalier.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | words, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["watch"]
 
 
 def test_a_spec_is_read_from_file_arguments_and_fields(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from espalier import client as client_module
+from espalier import http
+from espalier import jobs as jobs_module
 from espalier.client import Client
 from espalier.errors import ApiError, JobNotSucceeded, Unreachable
 
@@ -37,7 +38,8 @@ def script(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Re
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "POLL_SECONDS", (0.001, 0.001))
+    monkeypatch.setattr(jobs_module, "POLL_SECONDS", (0.001, 0.001))
+    monkeypatch.setattr(http, "PAUSE_SECONDS", (0.001, 0.001))
 
 
 def test_submit_posts_the_fields_and_keeps_unknown_ones() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from espalier import download as download_module
 from espalier.download import download
 from espalier.errors import ApiError, DownloadCorrupt, Unreachable
 from espalier.http import Http
@@ -15,6 +16,11 @@ from espalier.resources import Artifact
 
 CONTENT = bytes(range(256)) * 1000
 ARTIFACT = Artifact(name="m", bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), url="/v1/m")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_module, "PAUSE_SECONDS", 0.001)
 
 
 class Server:
@@ -108,3 +114,10 @@ def test_a_refusal_is_not_tried_again(tmp_path: Path) -> None:
     with pytest.raises(ApiError, match="gone"):
         download(Http("http://service.test", transport=httpx.MockTransport(refuse)), ARTIFACT, tmp_path / "mask")
     assert len(asked) == 1
+
+
+def test_a_service_that_restarts_is_waited_for(tmp_path: Path) -> None:
+    answers = [httpx.Response(503), httpx.Response(429, json={"code": "too_many_requests", "detail": "later"})]
+    server = Server()
+    transport = httpx.MockTransport(lambda request: answers.pop() if answers else server(request))
+    assert download(Http("http://service.test", transport=transport), ARTIFACT, tmp_path / "m").read_bytes() == CONTENT

@@ -1,0 +1,183 @@
+"""What ``espalier doctor`` looks at, one function per part of a service. Nothing here shows a password, key or token.
+
+The service's own packages are looked at as ``local`` does, and only where this machine has a service.
+"""
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+
+State = Literal["ok", "note", "broken"]
+_ANSWER_SECONDS = 5.0
+_PACKAGES = ("espalier", "torch", "transformers", "onnxruntime", "boto3")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look found; ``remedy`` says what to do where it is ``broken``."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str | None = None
+
+
+def versions() -> Finding:
+    """Of Python and of what decides what this machine can do."""
+    found = [f"Python {platform.python_version()}"]
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"no {package}")
+    return Finding("versions", "ok", ", ".join(found))
+
+
+def variables() -> Finding:
+    """Names of the settings that the environment gives; values may be secret."""
+    names = sorted(name for name in os.environ if name.startswith("ESPALIER_"))
+    return Finding("environment", "ok", ", ".join(names) or "no ESPALIER_… variable is set")
+
+
+def api(url: str, key: str | None) -> Finding:
+    """Whether the service answers, is ready, and lets this key in."""
+    from espalier.client import Client
+    from espalier.errors import ApiError, Unreachable
+
+    place = _without_password(url)
+    with Client(url, key, retries=0) as client:
+        try:
+            client.page(limit=1)
+        except Unreachable as away:
+            return Finding(
+                "API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url"
+            )
+        except ApiError as error:
+            remedy = "give --api-key, or ESPALIER_API_KEY" if error.status in (401, 403) else "look at the API's log"
+            return Finding("API", "broken", f"{place}: {error.detail} ({error.code})", remedy)
+        try:
+            checks = client.ready()
+        except ApiError as error:
+            return Finding(
+                "API", "broken", f"{place}: {error.detail} ({error.code})", "start one with: espalier worker"
+            )
+    broker = "" if checks.get("broker") == "ok" else ", its broker is away: jobs start some seconds later"
+    return Finding("API", "note" if broker else "ok", f"{place} is ready, workers: {checks.get('workers')}{broker}")
+
+
+def database(settings: "Settings") -> Finding:
+    """Whether it answers and has this version's tables."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from jobs.db import Database, is_current
+
+    place = make_url(settings.database_url).render_as_string(hide_password=True)
+    opened = Database(settings.database_url)
+    try:
+        current = is_current(opened)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        return Finding("database", "broken", f"{place}: {reason}", "start it, or correct ESPALIER_DATABASE_URL")
+    finally:
+        opened.dispose()
+    if not current:
+        return Finding("database", "broken", f"{place} has not this version's tables", "run: espalier db upgrade")
+    return Finding("database", "ok", place)
+
+
+def broker(settings: "Settings") -> Finding:
+    """Whether the bell can be rung; without it jobs are found all the same, only later."""
+    if settings.broker_url.startswith("filesystem"):
+        usable = os.access(settings.data_dir, os.W_OK)
+        detail = f"files in {settings.data_dir}"
+        remedy = None if usable else "make the folder writable for the service"
+        return Finding("broker", "ok" if usable else "broken", detail, remedy)
+    from kombu.exceptions import KombuError
+
+    from jobs.queue import celery_app
+
+    place = _without_password(settings.broker_url)
+    with celery_app(settings).connection_for_write() as connection:
+        try:
+            connection.ensure_connection(max_retries=1, timeout=_ANSWER_SECONDS)
+        except (KombuError, OSError, *connection.connection_errors) as error:
+            reason = str(error).splitlines()[0]
+            return Finding("broker", "broken", f"{place}: {reason}", "start Redis, or correct ESPALIER_BROKER_URL")
+    return Finding("broker", "ok", place)
+
+
+def storage(settings: "Settings") -> Finding:
+    """Where artifacts go, and whether that answers."""
+    if settings.storage_url is None:
+        return Finding("storage", "ok", "artifacts in the database")
+    from jobs.errors import StorageUnavailable
+    from jobs.storage.bucket import open_bucket
+
+    place = _without_password(settings.storage_url)
+    try:
+        next(open_bucket(settings.storage_url).pages(""), None)
+    except StorageUnavailable as error:
+        return Finding("storage", "broken", f"{place}: {error}", "correct ESPALIER_STORAGE_URL or the AWS_… variables")
+    return Finding("storage", "ok", place)
+
+
+def hub(enabled: bool) -> Finding:
+    """Whether models can be fetched; local ones work without."""
+    import httpx
+
+    place = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if not enabled or os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "True", "ON", "YES"):
+        return Finding("hub", "note", "switched off: only local models and data sets")
+    try:
+        httpx.head(place, timeout=_ANSWER_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        shown = _without_password(place)
+        return Finding("hub", "note", f"{shown} does not answer ({type(error).__name__}): only local and cached models")
+    return Finding("hub", "ok", f"{_without_password(place)} answers")
+
+
+def devices() -> Finding:
+    """What training on this machine would run on."""
+    try:
+        import torch
+    except ImportError:
+        return Finding(
+            "devices", "note", "no torch: this machine cannot train or use masks (pip install 'espalier[train]')"
+        )
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Finding("devices", "ok", ", ".join(names) or f"CPU, {os.cpu_count()} cores")
+
+
+def kernels() -> Finding:
+    """Whether the passes over scores are compiled or plain PyTorch."""
+    try:
+        from pruning import kernels as found
+    except ImportError:
+        return Finding("kernels", "note", "no torch")
+    why = found.reason()
+    return Finding("kernels", "note", f"plain, slower on the CPU: {why}") if why else Finding("kernels", "ok", "native")
+
+
+def service(settings: "Settings", explicit: bool) -> Iterator[Finding]:
+    """The service's own parts; only a note where this machine has none and ``explicit`` does not say that it should."""
+    if not explicit and settings.database_url.startswith("sqlite") and not settings.data_dir.exists():
+        yield Finding("service", "note", f"none on this machine: there is no folder {settings.data_dir}")
+        return
+    yield database(settings)
+    yield broker(settings)
+    yield storage(settings)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -1,0 +1,118 @@
+"""``espalier datasets``: upload rows of your own, see what is there, delete it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from espalier.cli import options
+from espalier.cli.output import list_json, said_or_json, say
+from espalier.cli.output import show as show_table
+
+if TYPE_CHECKING:
+    from espalier.resources import Dataset, DatasetColumn
+
+app = typer.Typer(help="Upload data sets for custom tasks, list and delete them.", no_args_is_help=True)
+DatasetId = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Id of a data set, e.g. from: espalier datasets list")
+]
+
+
+@app.command()
+def upload(
+    train: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".jsonl, .csv (also .gz) or .parquet.")],
+    validation: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The same, of the validation rows.")],
+    name: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Upload a data set and print its id, which a custom task names. The same rows again are the same data set.
+
+    Example: espalier datasets upload train.csv validation.csv --name tickets
+    """
+    with options.client(url, api_key) as client:
+        made = client.upload_dataset(name=name, train=train, validation=validation)
+    say(", ".join(f"{split.name}: {split.rows} rows" for split in made.splits))
+    print(made.model_dump_json(indent=2) if as_json else made.id)
+
+
+@app.command("list")
+def list_datasets(
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List data sets, newest first.
+
+    Example: espalier datasets list
+    """
+    with options.client(url, api_key) as client:
+        found = list(client.datasets())
+    if as_json:
+        print(list_json(found))
+        return
+    from rich.table import Column, Table
+
+    table = Table(Column("id", no_wrap=True), "name", "splits", "columns", "created", box=None)
+    for dataset in found:
+        table.add_row(*_row(dataset))
+    show_table(table)
+
+
+@app.command()
+def show(
+    dataset: DatasetId,
+    rows: Annotated[int, typer.Option(min=0, max=100, help="Print so many of the first rows too.")] = 3,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the splits and columns of a data set, and its first rows.
+
+    Example: espalier datasets show ds_5f0c1d --rows 5
+    """
+    with options.client(url, api_key) as client:
+        found = client.dataset(dataset)
+        first = {split.name: client.dataset_rows(found, split.name, rows) for split in found.splits} if rows else {}
+    if as_json:
+        print(found.model_dump_json(indent=2))
+        return
+    from rich.table import Table
+
+    table = Table("split", "rows", "column", "kinds", "values", box=None)
+    for split in found.splits:
+        for column in split.columns:
+            table.add_row(split.name, str(split.rows), column.name, ", ".join(column.kinds), _values(column))
+    show_table(table)
+    for name, examples in first.items():
+        for example in examples:
+            print(f"{name}: {json.dumps(example, ensure_ascii=False)}")
+
+
+@app.command()
+def delete(
+    dataset: DatasetId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Delete a data set; refused while a job that has not ended reads it.
+
+    Example: espalier datasets delete ds_5f0c1d
+    """
+    with options.client(url, api_key) as client:
+        client.delete_dataset(dataset)
+    said_or_json(f"{dataset} deleted", {"id": dataset, "deleted": True}, as_json)
+
+
+def _row(dataset: "Dataset") -> list[str]:
+    splits = ", ".join(f"{split.name} {split.rows}" for split in dataset.splits)
+    columns = ", ".join(dict.fromkeys(column.name for split in dataset.splits for column in split.columns))
+    created = dataset.created_at.astimezone().strftime("%Y-%m-%d %H:%M") if dataset.created_at is not None else ""
+    return [dataset.id, dataset.name or "", splits, columns, created]
+
+
+def _values(column: "DatasetColumn") -> str:
+    return ", ".join(map(str, column.values)) if column.values is not None else ""

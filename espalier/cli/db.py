@@ -1,0 +1,23 @@
+"""``espalier db``: the tables of the service's database."""
+
+import typer
+
+from espalier.cli.local import DataDir, migrate, read_settings
+from espalier.cli.output import say
+
+app = typer.Typer(help="Look after the database of a service on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps ``upgrade`` a command of its own: Typer would make a single command the group itself."""
+
+
+@app.command()
+def upgrade(data_dir: DataDir = None) -> None:
+    """Bring the database to the schema of this version. espalier serve does so by itself.
+
+    Settings come from ESPALIER_… variables. Example: espalier db upgrade
+    """
+    migrate(read_settings(data_dir=data_dir))
+    say("the database is at the schema of this version")

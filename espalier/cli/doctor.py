@@ -1,0 +1,71 @@
+"""``espalier doctor``: what is configured, what answers, what this machine can do."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from espalier.cli import options
+from espalier.cli.local import DataDir, settings_or_faults
+from espalier.cli.output import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from espalier.cli.checks import Finding
+
+_EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
+_MARKS = {"ok": "ok", "note": "note", "broken": "BROKEN"}
+
+
+def doctor(
+    local: Annotated[bool, typer.Option("--local", help="Leave the API out, e.g. before it is started.")] = False,
+    data_dir: DataDir = None,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Look at everything a job needs: API, database, broker, storage, hub, devices, versions. Never prints secrets.
+
+    Exits with 1 when something that is needed is broken. Example: espalier doctor --url https://espalier.example
+    """
+    from espalier.cli import checks
+
+    settings, faults = settings_or_faults(data_dir=data_dir)
+    explicit = data_dir is not None or any(name in os.environ for name in _EXPLICIT)
+
+    def looks() -> "Iterator[Finding]":
+        yield checks.versions()
+        yield checks.variables()
+        if settings is None:
+            yield checks.Finding("settings", "broken", faults, "correct the variables that it names; docs/settings.md")
+        if not local:
+            yield checks.api(url, options.key(api_key))
+        if settings is not None:
+            yield from checks.service(settings, explicit)
+            yield checks.hub(settings.hub_enabled)
+        yield checks.devices()
+        yield checks.kernels()
+
+    findings = list(looks())
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    if any(finding.state == "broken" for finding in findings):
+        sys.exit(1)
+
+
+def _print(findings: "list[Finding]") -> None:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    table = Table(Column("part", no_wrap=True), Column("state", no_wrap=True), "what was found", box=None)
+    for finding in findings:
+        style = {"broken": "bold red", "note": "yellow"}.get(finding.state, "green")
+        detail = finding.detail if finding.remedy is None else f"{finding.detail}\n→ {finding.remedy}"
+        table.add_row(finding.name, Text(_MARKS[finding.state], style), Text(detail))
+    show(table)

@@ -1,0 +1,119 @@
+"""``espalier keys``: who may use a service, written straight into its database, for the first key can come no other way."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from espalier.cli import options
+from espalier.cli.local import DataDir, opened, read_settings
+from espalier.cli.output import fail, say, show
+
+if TYPE_CHECKING:
+    from jobs.models import ApiKey
+
+app = typer.Typer(help="Make and revoke the API keys of a service on this machine.", no_args_is_help=True)
+_SCOPES = ("jobs:read", "jobs:write", "admin")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, or who holds it.")],
+    owner: Annotated[
+        str,
+        typer.Option(help="Whose jobs it makes and sees; keys of one owner share them. Default: the embedded user's."),
+    ] = "local",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="jobs:read, jobs:write or admin; may be repeated. Default: the first two."),
+    ] = None,
+    expires_days: Annotated[
+        float | None, typer.Option(min=0.0, help="Days until it is worthless; default: never.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make a key and print it, this once: only its digest is stored.
+
+    Example: espalier keys create ci --owner team-a --expires-days 90
+    """
+    if unknown := sorted(set(scope or ()) - set(_SCOPES)):
+        raise typer.BadParameter(f"{', '.join(unknown)} is none of {', '.join(_SCOPES)}", param_hint="--scope")
+    from jobs import keys
+
+    wanted = [keys.Scope(text) for text in scope or _SCOPES[:2]]
+    with opened(read_settings(data_dir=data_dir)) as database:
+        try:
+            with database.write() as session:
+                row, key = keys.create(session, name=name, owner=owner, scopes=wanted, expires_days=expires_days)
+        except ValueError as error:
+            fail(str(error), code=2)
+    if as_json:
+        print(json.dumps({**_shown(row), "key": key}, indent=2))
+        return
+    say(f"key {row.id} of {row.owner}, good for {row.scopes}; keep it now, it cannot be shown again:")
+    print(key)
+
+
+@app.command("list")
+def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None:
+    """List keys, newest first; never the keys themselves.
+
+    Example: espalier keys list
+    """
+    from jobs import keys
+
+    with opened(read_settings(data_dir=data_dir)) as database, database.read() as session:
+        rows = [_shown(row) for row in keys.listing(session)]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.table import Column, Table
+
+    table = Table(
+        Column("id", no_wrap=True), "name", "owner", "scopes", "created", "expires", "last used", "revoked", box=None
+    )
+    for row in rows:
+        times = (row["created_at"], row["expires_at"], row["last_used_at"], row["revoked_at"])
+        table.add_row(row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_minute(time) for time in times))
+    show(table)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, from: espalier keys list")],
+    data_dir: DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make a key useless from now on.
+
+    Example: espalier keys revoke key_01jd3
+    """
+    from jobs import keys
+    from jobs.errors import KeyNotFound
+
+    with opened(read_settings(data_dir=data_dir)) as database:
+        try:
+            with database.write() as session:
+                row = keys.revoke(session, key)
+        except KeyNotFound as error:
+            fail(str(error), code=2)
+    if as_json:
+        print(json.dumps(_shown(row), indent=2))
+        return
+    say(f"key {row.id} ({row.name}) opens nothing any more")
+
+
+def _shown(row: "ApiKey") -> dict[str, Any]:
+    times = {name: getattr(row, name) for name in ("created_at", "expires_at", "last_used_at", "revoked_at")}
+    return {
+        "id": row.id,
+        "name": row.name,
+        "owner": row.owner,
+        "scopes": row.scopes.split(),
+        **{name: time.isoformat().replace("+00:00", "Z") if time is not None else None for name, time in times.items()},
+    }
+
+
+def _minute(time: str | None) -> str:
+    return "" if time is None else time[:16].replace("T", " ")

@@ -1,0 +1,80 @@
+"""``espalier predict``: try a finished job over HTTP, or a mask file here."""
+
+import json
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from espalier.cli import options
+from espalier.cli.output import fail
+
+_JOB = re.compile(r"job_[0-9a-z]{1,36}")
+
+
+def predict(
+    job_or_mask: Annotated[str, typer.Argument(metavar="JOB|MASK", help="Id of a job, or a mask file.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; default: the lines of standard input.")] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Option("--pair", help="Second text of each, for tasks on two columns; once per text.")
+    ] = None,
+    models_dir: Annotated[
+        Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="For a mask: folder of local models.")
+    ] = None,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what a pruned model says of texts: one line each, the label and its probability.
+
+    Example: espalier predict job_01jd3 "a film to remember"
+    """
+    firsts = texts or [line.rstrip("\n") for line in sys.stdin]
+    if pairs and len(pairs) != len(firsts):
+        raise typer.BadParameter(f"{len(firsts)} texts need as many second ones, not {len(pairs)}", param_hint="--pair")
+    if not firsts:
+        raise typer.BadParameter("give at least one text", param_hint="TEXTS")
+    if _JOB.fullmatch(job_or_mask) and not Path(job_or_mask).exists():
+        rows = _by_service(job_or_mask, firsts, pairs, url, api_key)
+    else:
+        rows = _here(Path(job_or_mask), firsts, pairs, models_dir)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(_line(row))
+
+
+def _by_service(
+    job: str, firsts: list[str], pairs: list[str] | None, url: str, api_key: str | None
+) -> list[dict[str, Any]]:
+    with options.client(url, api_key) as client:
+        texts: list[str | tuple[str, str]] = list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
+        return [prediction.model_dump() for prediction in client.predict(job, texts)]
+
+
+def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Path | None) -> list[dict[str, Any]]:
+    from espalier.pruned import load_pruned
+    from pruning.errors import PruningError
+    from pruning.program import quiet
+
+    try:
+        quiet()
+        pruned = load_pruned(mask, models_dir=models_dir)
+        return [asdict(prediction) for prediction in pruned.predictions(firsts, pairs or None)]
+    except ImportError as missing:
+        fail(str(missing), code=2)
+    except PruningError as error:
+        fail(f"{error.message} ({error.code})", code=1)
+    except ValueError as shape:
+        fail(f"{shape}; the second ones are given by --pair", code=2)
+
+
+def _line(row: dict[str, Any]) -> str:
+    """``positive 0.98``, or the number or answer alone."""
+    if row["label"] is None:
+        return f"{row['value']:.4f}" if isinstance(row["value"], float) else str(row["value"])
+    return f"{row['label']}\t{row['probabilities'][row['label']]:.4f}"
