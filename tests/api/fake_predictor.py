@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import time
 
 for number, line in enumerate(sys.stdin):
     question = json.loads(line)
@@ -12,7 +11,7 @@ for number, line in enumerate(sys.stdin):
         content = mask.read().decode()
     first = question["texts"][0]
     if first == "hang":
-        time.sleep(600)
+        signal.pause()
     if first == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if first == "babble":
