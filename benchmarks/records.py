@@ -25,13 +25,21 @@ def keep(arguments: argparse.Namespace, name: str, found: dict[str, Any]) -> Non
     if arguments.out is None:
         return
     about = {
-        "command": " ".join(["python -m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": " ".join(["python -m", f"benchmarks.{name}", *_shown(sys.argv[1:])]),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)},
         "torch": torch.__version__,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps({**about, "results": found}, indent=1) + "\n")
+
+
+def _shown(words: list[str]) -> list[str]:
+    """A command's arguments, without where folders lie on this one machine."""
+    return [
+        "DIR" if before in ("--models-dir", "--datasets-dir") else word
+        for before, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def _processor() -> str:

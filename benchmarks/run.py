@@ -5,8 +5,9 @@
 
 Without folders the project's own small model and reviews. Both do SMP-S with the same schedule on the same rows: the project
 on batches of similar length, the other (``benchmarks/reference_style.py``) on rows padded to 128
-tokens, or the longest that the model reads. Steps take turns; rates are rows through the steps' wall-clock seconds, loading and
-tokenizing excluded. The last line is one JSON object.
+tokens, or the longest that the model reads. Steps take turns; rates are rows through the steps' wall-clock seconds, those with
+``cpu`` in their name through seconds of processor time, which other programs disturb less; loading and tokenizing are
+excluded. The last line is one JSON object.
 """
 
 import argparse
@@ -67,24 +68,31 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(run: Run, reference: Reference, steps: int) -> dict[str, Any]:
-    seconds, rows = {"ours": 0.0, "theirs": 0.0}, {"ours": 0, "theirs": 0}
+    wall, cpu = {"ours": 0.0, "theirs": 0.0}, {"ours": 0.0, "theirs": 0.0}
+    rows = 0
     run.head.train()
     for t in range(500, 500 + steps + 2):
         batch = run.batch(t, 0)
         padded = _padded(batch, min(PADDED, run.max_length), run.train.pad_id)
-        for name in ("ours", "theirs"):
-            began = time.perf_counter()
+        counted = t >= 502  # the first two find everything cold
+        rows += counted * len(batch["labels"])
+        for name in wall:
+            began, used = time.perf_counter(), time.process_time()
             if name == "ours":
                 run.pruner.step(t, [run.batch(t, 0)])
             else:
                 reference.step(t, padded)
-            if t >= 502:  # the first two find everything cold
-                seconds[name] += time.perf_counter() - began
-                rows[name] += len(batch["labels"])
-    ours, theirs = (rows[name] / seconds[name] for name in ("ours", "theirs"))
+            wall[name] += counted * (time.perf_counter() - began)
+            cpu[name] += counted * (time.process_time() - used)
     return {
-        "samples_per_s": round(ours, 2), "reference_style_samples_per_s": round(theirs, 2), "ratio": round(ours / theirs, 2),
-    }  # fmt: skip
+        "rows": rows,
+        "samples_per_s": round(rows / wall["ours"], 2),
+        "reference_style_samples_per_s": round(rows / wall["theirs"], 2),
+        "ratio": round(wall["theirs"] / wall["ours"], 2),
+        "samples_per_cpu_s": round(rows / cpu["ours"], 2),
+        "reference_style_samples_per_cpu_s": round(rows / cpu["theirs"], 2),
+        "ratio_cpu": round(cpu["theirs"] / cpu["ours"], 2),
+    }
 
 
 def _padded(batch: Batch, width: int, pad_id: int) -> Batch:

@@ -73,7 +73,7 @@ class MaskedLinear(nn.Linear):
     @property
     def kept(self) -> int:
         """Ones in the mask."""
-        return int(self.mask.sum())
+        return int(self._mask.sum()) if self._packed is None else kernels.ones(self._packed)
 
     @property
     def mass_temperature(self) -> float | None:

@@ -14,9 +14,9 @@ from typing import Literal
 import torch
 
 from pruning.kernels import build
-from pruning.kernels.native import Native, unpacked
+from pruning.kernels.native import Native, ones, unpacked
 
-__all__ = ["Native", "name_for", "native_for", "plain", "reason", "unpacked"]
+__all__ = ["Native", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
 
 _native: Native | None = None
 _reason = ""

@@ -116,6 +116,11 @@ def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return torch.from_numpy(bits.view(np.bool_)).view(shape)
 
 
+def ones(packed: torch.Tensor) -> int:
+    """How many weights a packed mask keeps; the bits behind its last weight are zeros."""
+    return int(np.bitwise_count(packed.numpy()).sum())
+
+
 def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
     return (ctypes.c_void_p * len(tensors))(*(None if tensor is None else tensor.data_ptr() for tensor in tensors))
 
