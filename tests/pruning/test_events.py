@@ -76,5 +76,5 @@ def test_numbers_that_json_cannot_say_are_refused_when_the_event_is_made() -> No
 
 def test_exit_codes_are_those_of_the_contract() -> None:
     assert {code.name: code.value for code in ExitCode} == {
-        "OK": 0, "BUG": 1, "PERMANENT": 65, "TEMPORARY": 75, "STOPPED": 80,
+        "OK": 0, "BUG": 1, "PERMANENT": 65, "TEMPORARY": 75, "STOPPED": 80, "PEER_LOST": 81,
     }  # fmt: skip
