@@ -7,11 +7,12 @@ One request's way: ``middleware`` (id, body limit) → ``routes`` → ``jobs`` (
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
 from api import errors, openapi
-from api.deps import MAX_STREAMS, MAX_STREAMS_PER_OWNER, Services
+from api.deps import Services
 from api.guard import LoopbackOnly
 from api.limits import Rates
 from api.middleware import BodyLimit, RequestIds
@@ -55,7 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         celery_app(settings),
         Rates(settings.requests_per_minute),
         Predictor(settings, database),
-        Places(MAX_STREAMS, MAX_STREAMS_PER_OWNER if settings.keys_required else MAX_STREAMS),
+        Places(settings.max_streams, _share(settings)),
+        BoundedSemaphore(settings.max_waits),
     )
 
     @asynccontextmanager
@@ -82,3 +84,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(RequestIds)  # added last, so it is the outermost
     return app
+
+
+def _share(settings: Settings) -> int:
+    """Event streams of one owner: without API keys there is only one, who may have all of them."""
+    return settings.max_streams_per_owner if settings.keys_required else settings.max_streams

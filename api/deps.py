@@ -13,12 +13,6 @@ from api.predictor import Predictor
 from jobs.db import Database
 from jobs.settings import Settings
 
-MAX_STREAMS, MAX_STREAMS_PER_OWNER = 256, 64
-"""Event streams that one process keeps open at a time; each asks the database twice a second. Without API keys there is one
-owner, who may have all of them."""
-
-MAX_WAITS = 256
-"""Requests with ``Prefer: wait`` that one process keeps waiting at a time; they ask as often."""
 MAX_UPLOADS = 2
 """Data sets that one process receives at a time; each may need as much temporary disk as a data set may have."""
 
@@ -33,7 +27,7 @@ class Services:
     rates: Rates
     predictor: Predictor
     streams: Places
-    waits: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_WAITS))
+    waits: BoundedSemaphore
     uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
 
 

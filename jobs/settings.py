@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     max_wait_seconds: float = Field(
         60, ge=0, description="Longest that a request waits for its job with Prefer: wait; less than what proxies allow"
     )
+    max_waits: int = Field(
+        256, ge=1, description="Requests with Prefer: wait that one API process keeps waiting; further ones do not wait"
+    )
+    max_streams: int = Field(
+        256, ge=1, description="Event streams that one API process keeps open; each asks the database twice a second"
+    )
+    max_streams_per_owner: int = Field(64, ge=1, description="The same of one owner, where keys are required")
     idempotency_seconds: float = Field(
         86_400, gt=0, description="How long the answer to an Idempotency-Key is kept and given again"
     )

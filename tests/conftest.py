@@ -62,9 +62,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.db")
         return f"sqlite:///{tmp_path}/test.db"
-    url: str = request.getfixturevalue("migrated_postgres")
-    _empty(url)
+    url: str = request.getfixturevalue("empty_postgres")
     return url
+
+
+@pytest.fixture
+def empty_postgres(migrated_postgres: str) -> str:
+    """The session's PostgreSQL database with its tables and no rows."""
+    _empty(migrated_postgres)
+    return migrated_postgres
 
 
 @pytest.fixture

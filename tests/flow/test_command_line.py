@@ -47,9 +47,21 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING}
-    db.upgrade(Settings(data_dir=tmp_path / "data").database_url)
+def stack(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings that tell the embedded service from one in production."""
+    if getattr(request, "param", "embedded") == "embedded":
+        return {}
+    return {
+        "ESPALIER_DATABASE_URL": request.getfixturevalue("empty_postgres"),
+        "ESPALIER_BROKER_URL": request.getfixturevalue("redis_url"),
+    }
+
+
+@pytest.fixture
+def service(tmp_path: Path, stack: dict[str, str]) -> Iterator[Service]:
+    environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING, **stack}
+    if not stack:
+        db.upgrade(Settings(data_dir=tmp_path / "data").database_url)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)
         descriptor = listening.fileno()
@@ -61,6 +73,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
             yield Service(url, environment, tmp_path / "logs")
 
 
+@pytest.mark.parametrize("stack", ["embedded", "production"], indirect=True)
 def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> None:
     with service.worker("success"):
         done = service.espalier("run", MODEL, "sst2", "--sparsity", "0.5", "-o", str(tmp_path / "mine"), "--json")

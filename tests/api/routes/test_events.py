@@ -13,7 +13,6 @@ from fastapi.testclient import TestClient
 
 from api import history, streams
 from api.app import create_app
-from api.deps import MAX_STREAMS
 from api.places import Places
 from jobs import claims, store
 from jobs.settings import Settings
@@ -149,10 +148,10 @@ def test_a_job_deleted_meanwhile_ends_its_stream(
     assert seen[-1] == {"name": "end", "id": None, "data": {"status": "deleted"}}
 
 
-def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs) -> None:
+def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs, settings: Settings) -> None:
     job_id = jobs.succeeded()
     places: Places = client.app.state.services.streams  # type: ignore[attr-defined]
-    for _ in range(MAX_STREAMS):
+    for _ in range(settings.max_streams):
         assert places.take("local")
     answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
     problem(answer, 503, "too_many_streams")
