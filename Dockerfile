@@ -35,7 +35,7 @@ RUN pip install --no-deps .
 FROM base AS api
 COPY --from=build-api /venv /venv
 # whatever this listens on inside, requests come from other machines
-ENV ESPALIER_REQUIRE_KEYS=true
+ENV ESPALIER_REQUIRE_KEYS=true MALLOC_ARENA_MAX=2
 USER 10001:10001
 EXPOSE 8000
 # beyond loopback only inside the container's own network; what is published is decided by whoever runs it

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MARGIN_SECONDS = 15.0
 """What the worker needs beyond its trainers' grace to hand their jobs back and leave."""
 _PROBE_SECONDS = 2.0
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives each thread a heap of its own and keeps what was freed there: 16 downloads cost 27 MiB instead of 34."""
 _PROBE_PAUSE = 0.2
 
 
@@ -52,7 +54,10 @@ def serve(
         descriptor = listening.fileno()
         children = [
             Child(
-                "API", [sys.executable, "-m", "espalier.cli.api_process", str(descriptor)], environment, (descriptor,)
+                "API",
+                [sys.executable, "-m", "espalier.cli.api_process", str(descriptor)],
+                _FEW_ARENAS | environment,
+                (descriptor,),
             ),
             Child("worker", worker_command(settings.worker_slots), environment),
         ]  # fmt: skip
