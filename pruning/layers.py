@@ -1,17 +1,20 @@
 """The masked linear layer: a weight, its scores, its mask.
 
-Put in place of ``nn.Linear`` by :mod:`pruning.attach`. The masked weight W ⊙ M is an ordinary leaf tensor made once per
-optimizer step, so forward and backward are those of a dense layer and autograd leaves dL/d(W ⊙ M) in ``weight.grad``;
-the straight-through gradient of the scores is then one product in closed form (:mod:`pruning.optimizer`).
+Put in place of ``nn.Linear`` by :mod:`pruning.attach`. Masks are made once per optimizer step. Where native kernels are they
+are bits, and :mod:`pruning.product` multiplies by them; elsewhere the masked weight W ⊙ M is an ordinary leaf tensor made with
+the mask, and forward and backward are those of a dense layer. Either way autograd leaves dL/d(W ⊙ M) in ``weight.grad``; the
+straight-through gradient of the scores is then one product in closed form (:mod:`pruning.optimizer`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
 
 from pruning import kernels
+from pruning.product import MaskedProduct
 from pruning.select import TopK
 
 _NO_MASK = torch.empty(0, dtype=torch.bool)
@@ -31,7 +34,8 @@ class MaskedLinear(nn.Linear):
     """y = x (W ⊙ M)ᵀ + b.
 
     ``base`` is W (frozen, but for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
-    ``mask`` is M (bool, all ones at first), each of shape [out, in]; ``weight`` is W ⊙ M, the tensor with a gradient.
+    ``mask`` is M (bool, all ones at first), each of shape [out, in]. ``weight`` is the tensor with a gradient, that of W ⊙ M;
+    its values are W ⊙ M only where masks are not packed, and else W itself: read them in ``masked_weight``.
     """
 
     base: torch.Tensor
@@ -51,12 +55,18 @@ class MaskedLinear(nn.Linear):
         self.register_buffer("scores", torch.zeros_like(base), persistent=False)
         self.register_buffer("_mask", torch.ones_like(base, dtype=torch.bool), persistent=False)
         self._packed = self._gates = None
-        self.weight = nn.Parameter(base.clone())
+        self.weight = nn.Parameter(base)  # the same memory, until a mask that is not packed asks for its own
         self.bias = linear.bias
         self.gate_slope = None
         self.train(linear.training)
         self._top_k = TopK()
         self._mass: ScoreMass | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """y [..., out] for x [..., in]."""
+        if self._packed is None:
+            return super().forward(x)
+        return cast("torch.Tensor", MaskedProduct.apply(x, self.weight, self.bias, self._packed))
 
     @property
     def mask(self) -> torch.Tensor:
@@ -69,6 +79,11 @@ class MaskedLinear(nn.Linear):
     def gates(self) -> torch.Tensor:
         """What W is multiplied by: the mask, or for hard concrete numbers between 0 and 1."""
         return self.mask if self._gates is None else self._gates
+
+    @property
+    def masked_weight(self) -> torch.Tensor:
+        """W ⊙ M, [out, in]; not to be written to."""
+        return self.weight.detach() if self._packed is None else self.base * self.mask
 
     @property
     def kept(self) -> int:
@@ -105,21 +120,32 @@ class MaskedLinear(nn.Linear):
     def set_mask(self, mask: torch.Tensor) -> None:
         """Take ``mask`` (bool, [out, in]) and make the masked weight anew."""
         self._mask, self._packed, self._gates = mask, None, None
-        torch.mul(self.base, mask, out=self.weight.data)
+        self._multiply(mask)
 
     def set_gates(self, gates: torch.Tensor, slope: torch.Tensor | None) -> None:
         """Take gates between 0 and 1 ([out, in]); the mask is where they are open at all."""
         self._mask, self._packed, self._gates, self.gate_slope = gates > 0, None, gates, slope
+        self._multiply(gates)
+
+    def open(self) -> None:
+        """Keep every weight: the layer computes what the linear did that it replaced."""
+        self._mask, self._packed, self._gates = torch.ones_like(self.base, dtype=torch.bool), None, None
+        self.weight.data = self.base
+
+    def _multiply(self, gates: torch.Tensor) -> None:
+        if self.weight.data_ptr() == self.base.data_ptr():
+            self.weight.data = torch.empty_like(self.base)
         torch.mul(self.base, gates, out=self.weight.data)
+
+    def _take(self, packed: torch.Tensor) -> None:
+        self._mask, self._packed, self._gates = _NO_MASK, packed, None
+        self.weight.data = self.base
 
 
 def keep_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:
     """In every layer, mask all but so many of its largest scores; where native kernels are, in one pass."""
     if native := _native_for(layers):
-        tops, scores = [layer._top_k for layer in layers], [[layer.scores] for layer in layers]
-        masks = native.select(
-            tops, scores, counts, [layer.base for layer in layers], [layer.weight for layer in layers]
-        )
+        masks = native.select([layer._top_k for layer in layers], [[layer.scores] for layer in layers], counts)
         _take(layers, masks)
     else:
         for layer, k in zip(layers, counts, strict=True):
@@ -130,17 +156,16 @@ def keep_together(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
     """Mask all but the k largest scores of all layers; of equal scores those of the earlier layer stay."""
     scores = [layer.scores for layer in layers]
     if native := _native_for(layers):
-        base, weights = [layer.base for layer in layers], [layer.weight for layer in layers]
-        _take(layers, native.select([top_k], [scores], [k], base, weights))
+        _take(layers, native.select([top_k], [scores], [k]))
     else:
         for layer, mask in zip(layers, top_k.masks(scores, k), strict=True):
             layer.set_mask(mask)
 
 
 def _native_for(layers: Sequence[MaskedLinear]) -> kernels.Native | None:
-    return kernels.native_for(*((layer.scores, layer.base, layer.weight) for layer in layers))
+    return kernels.native_for(*((layer.scores, layer.base) for layer in layers))
 
 
 def _take(layers: Sequence[MaskedLinear], packed: Sequence[torch.Tensor]) -> None:
     for layer, bits in zip(layers, packed, strict=True):
-        layer._mask, layer._packed, layer._gates = _NO_MASK, bits, None
+        layer._take(bits)

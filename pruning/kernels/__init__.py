@@ -16,7 +16,7 @@ import torch
 from pruning.kernels import build
 from pruning.kernels.native import Native, ones, unpacked
 
-__all__ = ["Native", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
+__all__ = ["Native", "masked", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
 
 _native: Native | None = None
 _reason = ""
@@ -30,6 +30,14 @@ def native_for(*groups: Sequence[torch.Tensor | None]) -> Native | None:
         return None
     _load()
     return _native
+
+
+def masked(base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
+    """out <- W ⊙ M, for a mask that a native selection packed; ``out`` is contiguous, float32 or bfloat16."""
+    if native := native_for([base]):
+        native.masked(base, packed, out)
+    else:
+        out.copy_(base * unpacked(packed, base.shape))
 
 
 def name_for(device: torch.device) -> Literal["native", "plain"]:

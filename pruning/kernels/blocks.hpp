@@ -23,8 +23,8 @@ inline std::vector<Block> blocks_of(int64_t first, int64_t last, const int64_t* 
     return blocks;
 }
 
-// Calls work(job) for every job. Threads live as long as the call: a pool that spins while it waits would take the cores
-// from torch's own threads. Raises std::bad_alloc if one of them did.
+// Calls work(job) for every job, on torch's own threads where both use the same OpenMP, whose pool is then awake already; else
+// on threads that live as long as the call. Raises std::bad_alloc if one of them did.
 template <class Work>
 void in_parallel(int64_t jobs, int threads, const Work& work) {
     std::atomic<int64_t> next{0};
@@ -36,13 +36,23 @@ void in_parallel(int64_t jobs, int threads, const Work& work) {
             no_memory = true;
         }
     };
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads && i < jobs; ++i) try {
-            others.emplace_back(run);
-        } catch (const std::system_error&) {
-            break;  // the machine gives no more threads: those that are there do the work
-        }
-    run();
-    for (auto& thread : others) thread.join();
+    const int wanted = static_cast<int>(jobs < threads ? jobs : threads);
+    if (wanted <= 1) {
+        run();
+    } else {
+#ifdef _OPENMP
+#pragma omp parallel num_threads(wanted)
+        run();
+#else
+        std::vector<std::thread> others;
+        for (int i = 1; i < wanted; ++i) try {
+                others.emplace_back(run);
+            } catch (const std::system_error&) {
+                break;  // the machine gives no more threads: those that are there do the work
+            }
+        run();
+        for (auto& thread : others) thread.join();
+#endif
+    }
     if (no_memory) throw std::bad_alloc();
 }

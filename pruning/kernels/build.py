@@ -5,6 +5,7 @@ each compiles to a name of its own and renames.
 """
 
 import atexit
+import functools
 import hashlib
 import os
 import platform
@@ -16,9 +17,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _SOURCES, _HEADERS = ("scores.cpp", "select.cpp"), ("blocks.hpp", "lanes.hpp")
-_FLAGS = (
-    "-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread",
-)  # fmt: skip
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread")
 _SECONDS = 120
 _COMPILERS = ("c++", "g++", "clang++")
 
@@ -58,12 +57,25 @@ def _folder() -> Path:
 
 def _key(compiler: str) -> str:
     """Of everything the file depends on: sources, flags, compiler, and the processor it is for."""
-    total = hashlib.sha256(" ".join((compiler, _version(compiler), *_FLAGS, platform.machine(), _processor())).encode())
+    parts = (compiler, _version(compiler), *_flags(compiler), platform.machine(), _processor())
+    total = hashlib.sha256(" ".join(parts).encode())
     for file in (*_SOURCES, *_HEADERS):
         total.update((_HERE / file).read_bytes())
     return total.hexdigest()[:24]
 
 
+def _flags(compiler: str) -> list[str]:
+    flags = list(_FLAGS)
+    if "clang" not in _version(compiler):
+        flags.append("-fopenmp")  # GCC's is torch's too, so that both share one pool; clang's would be a second one
+    if platform.machine() in {"x86_64", "AMD64"}:
+        flags.append(
+            "-mprefer-vector-width=512"
+        )  # where there are such vectors: compilers take half of them by default
+    return flags
+
+
+@functools.cache
 def _version(compiler: str) -> str:
     try:
         return subprocess.run(
@@ -86,7 +98,7 @@ def _processor() -> str:
 def _compile(compiler: str, file: Path) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".building-", suffix=".so")
     os.close(handle)
-    command = [compiler, *_FLAGS, *(str(_HERE / source) for source in _SOURCES), "-o", name]
+    command = [compiler, *_flags(compiler), *(str(_HERE / source) for source in _SOURCES), "-o", name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         if done.returncode != 0:

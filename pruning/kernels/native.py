@@ -35,8 +35,10 @@ class Native:
         ]
         self._adam.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 8, ctypes.c_int]
         self._masses.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 2, ctypes.c_float, ctypes.c_void_p, ctypes.c_int]
-        self._select.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 11, ctypes.c_int]
-        self._gradients.restype = self._adam.restype = self._masses.restype = None
+        self._select.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 9, ctypes.c_int]
+        self._masked = library.espalier_masked
+        self._masked.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int, ctypes.c_int]
+        self._gradients.restype = self._adam.restype = self._masses.restype = self._masked.restype = None
         self._select.restype = ctypes.c_int
 
     def gradients(
@@ -74,12 +76,17 @@ class Native:
         self._masses(len(scores), _pointers(scores), sizes, 1 / temperature, masses, torch.get_num_threads())
         return _means(masses, sizes)
 
+    def masked(self, base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
+        """out <- W ⊙ M for W [out, in] and its packed mask; ``out``: as many numbers, in float32 or bfloat16."""
+        half = int(out.dtype == torch.bfloat16)
+        self._masked(
+            base.data_ptr(), packed.data_ptr(), out.data_ptr(), base.numel(), half, torch.get_num_threads()
+        )  # fmt: skip
+
     def select(
-        self, memories: "Sequence[TopK]", rankings: Sequence[Tensors], counts: Sequence[int],
-        base: Tensors | None = None, weights: Tensors | None = None,
-    ) -> list[torch.Tensor]:  # fmt: skip
-        """The masks of all tensors, ranking after ranking, packed (:func:`unpacked`); with ``base`` W also W ⊙ M into
-        ``weights``.
+        self, memories: "Sequence[TopK]", rankings: Sequence[Tensors], counts: Sequence[int]
+    ) -> list[torch.Tensor]:
+        """The masks of all tensors, ranking after ranking, packed (:func:`unpacked`).
 
         Raises ValueError if a count is out of range or a score is NaN, MemoryError.
         """
@@ -96,9 +103,8 @@ class Native:
         known = _integers([memory.threshold is not None for memory in memories])
         cold = _integers([0] * len(memories))
         status = self._select(
-            len(rankings), _integers(bounds), _pointers(scores), _pointers(base or [None] * len(scores)),
-            _sizes(scores), _integers(counts), thresholds, widths, known,
-            cold, _pointers(masks), _pointers(weights or [None] * len(scores)), torch.get_num_threads(),
+            len(rankings), _integers(bounds), _pointers(scores), _sizes(scores), _integers(counts), thresholds, widths, known,
+            cold, _pointers(masks), torch.get_num_threads(),
         )  # fmt: skip
         for memory, threshold, width, knows, times in zip(memories, thresholds, widths, known, cold, strict=True):
             memory.threshold, memory.width = (threshold if knows else None), width

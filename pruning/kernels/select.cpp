@@ -1,4 +1,4 @@
-// Exactly k ones at the largest scores, lowest index first among equals, and the masked weights with them. The twin of
+// Exactly k ones at the largest scores, lowest index first among equals; and masked weights from such masks. The twin of
 // pruning/select.py, for float32: the masks are the same to the last bit, whichever way they were found.
 #include <algorithm>
 #include <cmath>
@@ -57,10 +57,10 @@ inline float score_of(uint32_t key) {
     return score;
 }
 
-// Masks are bits, the first score in the lowest bit of the first byte. Of at most CHUNK weights; where not all scores at
+// Masks are bits, the first score in the lowest bit of the first byte. Where not all scores at
 // the threshold are kept, those with the lowest indices are. Returns how many of them are left to keep.
-int64_t write(const float* __restrict s, const float* __restrict w, uint8_t* __restrict mask, float* __restrict out,
-              int64_t n, float threshold, int64_t left, bool all_ties) {
+int64_t write(const float* __restrict s, uint8_t* __restrict mask, int64_t n, float threshold, int64_t left,
+              bool all_ties) {
     for (int64_t i = 0; i < n; i += LANES) {
         const int64_t here = n - i < LANES ? n - i : LANES;
         uint32_t bits = 0;
@@ -76,12 +76,21 @@ int64_t write(const float* __restrict s, const float* __restrict w, uint8_t* __r
         }
         mask[i / 8] = bits & 0xff;
         if (here > 8) mask[i / 8 + 1] = bits >> 8;
-        if (!w) continue;
-        if (here == LANES) scale(w + i, bits, out + i);
-        else
-            for (int64_t j = 0; j < here; ++j) out[i + j] = w[i + j] * (bits >> j & 1 ? 1.0f : 0.0f);
     }
     return left;
+}
+
+template <class Number>
+void expand(const float* w, const uint8_t* mask, Number* out, int64_t begin, int64_t end) {
+    int64_t i = begin;
+    for (; i + LANES <= end; i += LANES)
+        scale(w + i, mask[i / 8] | static_cast<uint32_t>(mask[i / 8 + 1]) << 8, out + i);
+    if (i == end) return;
+    float last[LANES] = {};
+    Number scaled[LANES];
+    std::copy(w + i, w + end, last);
+    scale(last, mask[i / 8] | (end - i > 8 ? static_cast<uint32_t>(mask[i / 8 + 1]) << 8 : 0), scaled);
+    std::copy(scaled, scaled + (end - i), out + i);
 }
 
 struct Ranking {
@@ -203,10 +212,10 @@ struct Ranking {
 extern "C" {
 
 // Ranking r is over the tensors bounds[r] to bounds[r + 1]. threshold, width and known are its memory, which only saves
-// time; cold counts the selections without it. base and weight may hold null: then only masks are written.
-int espalier_select(int64_t rankings, const int64_t* bounds, const float* const* scores, const float* const* base,
-                    const int64_t* sizes, const int64_t* k, double* threshold, double* width, int64_t* known,
-                    int64_t* cold, uint8_t* const* mask, float* const* weight, int threads) {
+// time; cold counts the selections without it.
+int espalier_select(int64_t rankings, const int64_t* bounds, const float* const* scores, const int64_t* sizes,
+                    const int64_t* k, double* threshold, double* width, int64_t* known, int64_t* cold,
+                    uint8_t* const* mask, int threads) {
     std::atomic<int> status{DONE};
     in_parallel(rankings, threads, [&](int64_t r) {
         try {
@@ -237,19 +246,22 @@ int espalier_select(int64_t rankings, const int64_t* bounds, const float* const*
             }
             in_parallel(own.blocks.size(), own.threads, [&](int64_t job) {
                 const auto [matrix, begin, end] = own.blocks[job];
-                int64_t left = own.ties_kept[job];
-                for (int64_t at = begin; at < end; at += CHUNK) {
-                    const int64_t n = end - at < CHUNK ? end - at : CHUNK;
-                    const float *s = scores[matrix] + at, *w = base[matrix] ? base[matrix] + at : nullptr;
-                    float* out = weight[matrix] ? weight[matrix] + at : nullptr;
-                    left = write(s, w, mask[matrix] + at / 8, out, n, own.threshold, left,
-                                 own.ties_kept[job] == own.ties[job]);
-                }
+                write(scores[matrix] + begin, mask[matrix] + begin / 8, end - begin, own.threshold, own.ties_kept[job],
+                      own.ties_kept[job] == own.ties[job]);
             });
         } catch (const std::bad_alloc&) {
             status = NO_MEMORY;
         }
     });
     return status;
+}
+
+// out = w where the bit is set, else w * 0; out is bfloat16 if `half` is not 0.
+void espalier_masked(const float* w, const uint8_t* mask, void* out, int64_t n, int half, int threads) {
+    in_parallel((n + BLOCK - 1) / BLOCK, threads, [&](int64_t job) {
+        const int64_t begin = job * BLOCK, end = std::min(n, begin + BLOCK);
+        if (half) expand(w, mask, static_cast<uint16_t*>(out), begin, end);
+        else expand(w, mask, static_cast<float*>(out), begin, end);
+    });
 }
 }

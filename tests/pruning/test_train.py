@@ -80,7 +80,7 @@ def test_the_weights_of_the_model_are_never_touched(sources: Sources, tmp_path: 
     parameters = dict(stock.named_parameters())
     for path, layer in run.matrices.layers.items():
         assert torch.equal(layer.base, parameters[f"{path}.weight"])
-        assert torch.equal(layer.weight, parameters[f"{path}.weight"] * layer.mask)
+        assert torch.equal(layer.masked_weight, parameters[f"{path}.weight"] * layer.mask)
     for name, parameter in run.head.model.named_parameters():
         if name in parameters and parameter.shape == parameters[name].shape and not parameter.requires_grad:
             assert torch.equal(parameter, parameters[name]), name

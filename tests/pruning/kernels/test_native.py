@@ -117,9 +117,12 @@ def test_masks_and_masked_weights_are_those_of_the_plain_twin(share: float, kind
                     keep_each(plain, counts)
             for layer, twin in zip(native, plain, strict=True):
                 assert torch.equal(layer.mask, twin.mask)
-                assert torch.equal(layer.weight.view(torch.int32), twin.weight.view(torch.int32)), (
-                    "bits, signs of zero too"
-                )
+                assert layer._packed is not None
+                for dtype, whole in ((torch.float32, torch.int32), (torch.bfloat16, torch.int16)):
+                    masked = torch.empty_like(layer.base, dtype=dtype)
+                    kernels.masked(layer.base, layer._packed, masked)
+                    expected = twin.weight.detach().to(dtype)
+                    assert torch.equal(masked.view(whole), expected.view(whole)), "bits, signs of zero too"
             assert sum(layer.kept for layer in native) == sum(counts)
 
 
