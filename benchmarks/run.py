@@ -1,7 +1,7 @@
 """Training throughput on a task, the run as it is against a loop in the style of the reference code.
 
     python -m benchmarks.run [--json] [--models-dir DIR --datasets-dir DIR --model NAME --task NAME] [--steps N] [--batch N]
-        [--threads N] [--out FILE]
+        [--threads N] [--precision fp32|bf16] [--out FILE]
 
 Without folders the project's own small model and reviews. Both do SMP-S with the same schedule on the same rows: the project
 on batches of similar length, the other (``benchmarks/reference_style.py``) on rows padded to 128
@@ -41,7 +41,7 @@ def main() -> None:
     sources = Sources(arguments.models_dir, arguments.datasets_dir, hub=False)
     spec = PruningSpec.model_validate(
         {"model": arguments.model, "task": arguments.task, "batch_size": arguments.batch, "max_steps": 1000, "sparsity": 0.9,
-         "max_length": PADDED, "validation_rows": 8}
+         "max_length": PADDED, "validation_rows": 8, "precision": arguments.precision}
     )  # fmt: skip
     began = time.perf_counter()
     run = prepare(spec, sources, lambda event: None)
@@ -50,6 +50,7 @@ def main() -> None:
     head = LabelWordHead(loaded.model, run.label_ids, loaded.tokenizer.mask_token_id)
     found = _measure(run, Reference(head, run.pruner.schedule), arguments.steps)
     found |= {"prepare_s": round(prepared, 2), "train_rows": len(run.train), "threads": arguments.threads}
+    found["precision"] = arguments.precision
     records.keep(arguments, "run", found)
     print(json.dumps(found))
 
@@ -63,6 +64,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32", help="of the project's run; the other is fp32"
+    )
     records.add_options(parser)
     return parser.parse_args()
 

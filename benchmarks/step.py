@@ -1,5 +1,8 @@
 """One training step against the dense bound: forward and backward with gradients for the masked matrices, nothing else.
 
+``dense`` is the model as it comes, every position in every layer; ``dense_short`` leaves out the positions that nothing reads
+behind the last attention (:mod:`pruning.shortcut`), as the steps of all methods do.
+
     python -m benchmarks.step [--json] [--shape bert-base|minilm] [--rounds N] [--threads N] [--plain] [--out FILE]
         [--machine TEXT]
 
@@ -40,6 +43,7 @@ from pruning.step import Pruner
 MINILM: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {"bert-base": ({}, 8, 128), "minilm": (MINILM, 16, 16)}
 METHODS: dict[str, Callable[[], Method]] = {"smp_s": SmpS, "smp_l": SmpL, "smp_g": SmpG}
+DENSE = ("dense", "dense_short")
 STEPS = 1000
 Batch = dict[str, torch.Tensor]
 
@@ -48,16 +52,16 @@ def main() -> None:
     """Measure, print, keep."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    pruner, batch = _prepare(arguments.shape)
+    pruner, head, batch = _prepare(arguments.shape)
     if arguments.peak:
         _steps(pruner, batch, 3)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
         return
     if arguments.plain:
         with kernels.plain():
-            found = _measure(pruner, batch, arguments)
+            found = _measure(pruner, head, batch, arguments)
     else:
-        found = _measure(pruner, batch, arguments)
+        found = _measure(pruner, head, batch, arguments)
     found["peak_rss_gib"] = round(_peak(arguments), 3)
     records.keep(arguments, "step", found)
     print(json.dumps(found))
@@ -74,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepare(shape: str) -> tuple[Pruner[Batch], Batch]:
+def _prepare(shape: str) -> tuple[Pruner[Batch], LabelWordHead, Batch]:
     """A model with scores in the middle of a run at 90 % sparsity, and a batch."""
     torch.manual_seed(0)
     sizes, rows, tokens = SHAPES[shape]
@@ -89,7 +93,7 @@ def _prepare(shape: str) -> tuple[Pruner[Batch], Batch]:
 
     schedule = Schedule.of(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
     layers = list(matrices.layers.values())
-    return Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_of), batch
+    return Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_of), head, batch
 
 
 def _steps(pruner: Pruner[Batch], batch: Batch, count: int) -> None:
@@ -97,20 +101,23 @@ def _steps(pruner: Pruner[Batch], batch: Batch, count: int) -> None:
         pruner.step(STEPS // 2 + t, [batch])
 
 
-def _measure(pruner: Pruner[Batch], batch: Batch, arguments: argparse.Namespace) -> dict[str, Any]:
+def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments: argparse.Namespace) -> dict[str, Any]:
     for layer in pruner.matrices.layers.values():
         layer.scores.normal_(0, 0.1)  # spread, as after some hundred steps: they start equal
     methods = {name: make() for name, make in METHODS.items()}
-    wall: dict[str, list[float]] = {name: [] for name in ("dense", *METHODS)}
+    wall: dict[str, list[float]] = {name: [] for name in (*DENSE, *METHODS)}
     cpu: dict[str, list[float]] = {name: [] for name in wall}
     t = STEPS // 2
     for i in range(arguments.rounds + 1):  # the first is not counted
         for name in wall:
-            if name != "dense":
+            if name in METHODS:
                 pruner.method = methods[name]
                 pruner.step(t, [batch])
             began, used = time.perf_counter(), time.process_time()
             if name == "dense":
+                with head.every_state():
+                    dense_step(pruner, batch)
+            elif name == "dense_short":
                 dense_step(pruner, batch)
             else:
                 pruner.step(t + 1, [batch])
@@ -118,7 +125,7 @@ def _measure(pruner: Pruner[Batch], batch: Batch, arguments: argparse.Namespace)
             if i:
                 wall[name].append(seconds)
                 cpu[name].append(processor)
-            t += 2 if name != "dense" else 0
+            t += 2 if name in METHODS else 0
         if not arguments.json:
             print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
     found: dict[str, Any] = {"shape": arguments.shape, "threads": arguments.threads, "rounds": arguments.rounds}
@@ -127,13 +134,16 @@ def _measure(pruner: Pruner[Batch], batch: Batch, arguments: argparse.Namespace)
         found[f"{name}_s"] = round(statistics.median(wall[name]), 4)
         found[f"{name}_cpu_s"] = round(statistics.median(cpu[name]), 4)
     for name in METHODS:
-        found[f"ratio_{name}_to_dense"] = _ratio(wall[name], wall["dense"])
-        found[f"ratio_{name}_to_dense_cpu"] = _ratio(cpu[name], cpu["dense"])
+        for bound in DENSE:
+            found[f"ratio_{name}_to_{bound}"] = _ratio(wall[name], wall[bound])
+            found[f"ratio_{name}_to_{bound}_cpu"] = _ratio(cpu[name], cpu[bound])
     return found
 
 
 def dense_step(pruner: Pruner[Batch], batch: Batch) -> None:
     """Forward and backward of the dense model; the gradients of the masked matrices are made and dropped."""
+    for layer in pruner.matrices.layers.values():
+        layer.open()
     loss = pruner.loss_of(batch)
     torch.autograd.backward(loss)
     float(loss.detach())

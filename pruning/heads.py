@@ -3,17 +3,21 @@
 ``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at
 position 0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole
 head, and the logit of a class is the column of its label word. No architecture is named: the output embedding is cut down
-to the rows of the label words, and the encoder's output to that one position, so the head's work is a few rows.
+to the rows of the label words, and the encoder's output to that one position, so the head's work is a few rows; where the model
+allows it (:mod:`pruning.shortcut`), so is the encoder's work behind its last attention.
 ``classifier`` is transformers' sequence classification head, the checkpoint's own or a new one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from pruning import shortcut
 from pruning.errors import Permanent
+from pruning.shortcut import at_positions
 
 Position = Literal["first", "last", "every"]
 """first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
@@ -55,9 +59,10 @@ class LabelWordHead(nn.Module):
         self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
         self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is no submodule
-        self._hook = None
+        self._hook = self._shortcut = None
         if position != "every":
             self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
+            self._shortcut = shortcut.find(model, lambda: self._positions, self._trial)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         self._positions = self._position_of_interest(input_ids, attention_mask)
@@ -65,10 +70,23 @@ class LabelWordHead(nn.Module):
         logits: torch.Tensor = output.logits  # [B, 1, C] or [B, S, C]
         return logits if self.position == "every" else logits.squeeze(1)
 
+    @contextmanager
+    def every_state(self) -> Iterator[None]:
+        """Within it every layer sees every position, also where only one is read."""
+        if self._shortcut is None:
+            yield
+            return
+        self._shortcut.on = False
+        try:
+            yield
+        finally:
+            self._shortcut.on = True
+
     def release(self) -> None:
         """Give the model back as it was, for another head; this one is of no use afterwards."""
-        if self._hook is not None:
-            self._hook.remove()
+        for hook in (self._hook, self._shortcut):
+            if hook is not None:
+                hook.remove()
         self.model.set_output_embeddings(self._whole_decoder[0])  # type: ignore[operator]
 
     def _position_of_interest(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -81,10 +99,18 @@ class LabelWordHead(nn.Module):
         return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none
 
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-        hidden = output[0]  # [B, S, H]
-        rows = torch.arange(hidden.shape[0], device=hidden.device)
-        output.last_hidden_state = hidden[rows, self._positions].unsqueeze(1)  # [B, 1, H]
+        hidden = output[0]  # [B, S, H], or [B, 1, H] behind the shortcut
+        if hidden.shape[1] > 1:
+            output.last_hidden_state = at_positions(hidden, self._positions)
         return output
+
+    def _trial(self) -> torch.Tensor:
+        """Logits of two rows whose positions of interest differ where the model has a mask token."""
+        ids = torch.arange(16, device=next(self.model.parameters()).device).view(2, 8) + 5
+        if self.mask_token_id is not None:
+            ids[0, 3] = ids[1, 6] = self.mask_token_id
+        logits: torch.Tensor = self(ids, torch.ones_like(ids))
+        return logits
 
 
 def _keep_rows(model: Any, label_ids: Sequence[int]) -> nn.Module:
@@ -111,6 +137,10 @@ class ClassifierHead(nn.Module):
     def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, self.columns]
+
+    def every_state(self) -> AbstractContextManager[None]:
+        """Every layer always sees every position."""
+        return nullcontext()
 
     def release(self) -> None:
         """The model was not changed: nothing to give back."""

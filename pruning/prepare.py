@@ -16,6 +16,7 @@ from pruning.evaluate import Split
 from pruning.events import LogEvent, Phase, PhaseEvent
 from pruning.folder import find_folder
 from pruning.heads import ClassifierHead, LabelWordHead, match_labels, word_ids
+from pruning.hub import Located
 from pruning.methods import Calibration, method_of
 from pruning.models import Loaded, digest, load, locate
 from pruning.optimizer import ScoreAdam
@@ -76,16 +77,20 @@ def _say(report: Report, phase: Phase, message: str) -> None:
     report(PhaseEvent(phase=phase, message=message))
 
 
-def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
-    local = find_folder(sources.models_dir, spec.model) is not None
-    _say(report, "validating" if local else "downloading", f"model {spec.model}")
-    located = locate(
-        spec.model, spec.revision, sources, lambda much: _say(report, "downloading", f"model {spec.model}: {much}")
-    )
+def find_model(name: str, revision: str | None, sources: Sources, report: Report) -> Located:
+    """The folder of a model, reporting where it comes from. Raises Permanent, Temporary."""
+    local = find_folder(sources.models_dir, name) is not None
+    _say(report, "validating" if local else "downloading", f"model {name}")
+    located = locate(name, revision, sources, lambda much: _say(report, "downloading", f"model {name}: {much}"))
     if located.note:
         report(LogEvent(level="warning", message=located.note))
     if not local:
         _say(report, "validating", f"commit {located.revision}")
+    return located
+
+
+def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
+    located = find_model(spec.model, spec.revision, sources, report)
     return load(located, spec.label_words, spec.head, dropout=spec.dropout)
 
 
@@ -185,7 +190,9 @@ def _loss_of(head: nn.Module, task: Task, spec: PruningSpec, device: torch.devic
     return loss_of
 
 
-def _calibration(spec: PruningSpec, head: nn.Module, train: Encoded, device: torch.device) -> Calibration:
+def _calibration(
+    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: Encoded, device: torch.device
+) -> Calibration:
     """The first rows of the training split, the head in evaluation mode."""
     rows = min(spec.calibration_rows, len(train))
 
@@ -196,7 +203,12 @@ def _calibration(spec: PruningSpec, head: nn.Module, train: Encoded, device: tor
             batch.pop("teacher", None)
             yield batch
 
-    return Calibration(forward=lambda inputs: head(**inputs), batches=batches())
+    def forward(inputs: Batch) -> torch.Tensor:
+        with head.every_state():
+            logits: torch.Tensor = head(**inputs)
+        return logits
+
+    return Calibration(forward, batches())
 
 
 def steps_of(spec: PruningSpec, batches_per_epoch: int) -> int:

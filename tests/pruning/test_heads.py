@@ -90,3 +90,19 @@ def test_words_that_are_not_one_known_token_are_refused(folder: Path, words: tup
         word_ids(AutoTokenizer.from_pretrained(folder), words)
     assert caught.value.code == "label_word_unknown"
     assert str(caught.value.param).startswith("label_words")
+
+
+def test_only_the_position_of_interest_goes_through_what_follows_the_last_attention(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    head = LabelWordHead(load(folder), word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
+    last = [
+        module for path, module in head.model.named_modules() if isinstance(module, torch.nn.Linear) and "1" in path
+    ]
+    seen: list[int] = []
+    last[-1].register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[1]))
+    inputs = inputs_of(tokenizer, masked=(None, 4, None))
+    short = head(**inputs)
+    with head.every_state():
+        torch.testing.assert_close(short, head(**inputs), rtol=1e-5, atol=1e-6)
+    width = inputs["input_ids"].shape[1]
+    assert seen == ([width, width] if "distilbert" in str(type(head.model)).lower() else [1, width])
