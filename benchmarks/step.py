@@ -1,7 +1,8 @@
 """One training step against the dense bound: forward and backward with gradients for the masked matrices, nothing else.
 
-``dense`` is the model as it comes, every position in every layer; ``dense_short`` leaves out the positions that nothing reads
-behind the last attention (:mod:`pruning.shortcut`), as the steps of all methods do.
+``dense`` is the model as transformers makes it. ``bare`` is the forward and backward pass as the steps of all methods do it,
+without the positions that nothing reads behind the last attention (:mod:`pruning.shortcut`) and with faster dropout
+(:mod:`pruning.dropout`): what lies between the two has nothing to do with masks, what lies behind ``bare`` has.
 
     python -m benchmarks.step [--json] [--shape bert-base|minilm] [--rounds N] [--threads N] [--plain] [--out FILE]
         [--machine TEXT]
@@ -28,7 +29,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import records
-from pruning import kernels, losses
+from pruning import dropout, kernels, losses
 from pruning.attach import attach
 from pruning.heads import LabelWordHead
 from pruning.methods.base import Method
@@ -43,7 +44,7 @@ from pruning.step import Pruner
 MINILM: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {"bert-base": ({}, 8, 128), "minilm": (MINILM, 16, 16)}
 METHODS: dict[str, Callable[[], Method]] = {"smp_s": SmpS, "smp_l": SmpL, "smp_g": SmpG}
-DENSE = ("dense", "dense_short")
+DENSE = ("dense", "bare")
 STEPS = 1000
 Batch = dict[str, torch.Tensor]
 
@@ -84,6 +85,7 @@ def _prepare(shape: str) -> tuple[Pruner[Batch], LabelWordHead, Batch]:
     sizes, rows, tokens = SHAPES[shape]
     model = BertForMaskedLM(BertConfig(**sizes)).train()
     matrices = attach(model)
+    dropout.attach(model)
     head = LabelWordHead(model, [6659, 2307], 103)
     ids = torch.randint(1000, 30000, (rows, tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.randint(0, 2, (rows,))}
@@ -114,17 +116,10 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
                 pruner.method = methods[name]
                 pruner.step(t, [batch])
             began, used = time.perf_counter(), time.process_time()
-            if name == "dense":
-                with head.every_state():
-                    dense_step(pruner, batch)
-            elif name == "dense_short":
-                dense_step(pruner, batch)
-            else:
-                pruner.step(t + 1, [batch])
-            seconds, processor = time.perf_counter() - began, time.process_time() - used
+            _work(name, t + 1, pruner, head, batch)
             if i:
-                wall[name].append(seconds)
-                cpu[name].append(processor)
+                wall[name].append(time.perf_counter() - began)
+                cpu[name].append(time.process_time() - used)
             t += 2 if name in METHODS else 0
         if not arguments.json:
             print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
@@ -138,6 +133,16 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
             found[f"ratio_{name}_to_{bound}"] = _ratio(wall[name], wall[bound])
             found[f"ratio_{name}_to_{bound}_cpu"] = _ratio(cpu[name], cpu[bound])
     return found
+
+
+def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: Batch) -> None:
+    if name == "dense":
+        with kernels.plain(), head.every_state():
+            dense_step(pruner, batch)
+    elif name == "bare":
+        dense_step(pruner, batch)
+    else:
+        pruner.step(t, [batch])
 
 
 def dense_step(pruner: Pruner[Batch], batch: Batch) -> None:

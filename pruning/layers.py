@@ -8,13 +8,12 @@ straight-through gradient of the scores is then one product in closed form (:mod
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import nn
 
 from pruning import kernels
-from pruning.product import MaskedProduct
+from pruning.product import masked_product
 from pruning.select import TopK
 
 _NO_MASK = torch.empty(0, dtype=torch.bool)
@@ -66,7 +65,7 @@ class MaskedLinear(nn.Linear):
         """y [..., out] for x [..., in]."""
         if self._packed is None:
             return super().forward(x)
-        return cast("torch.Tensor", MaskedProduct.apply(x, self.weight, self.bias, self._packed))
+        return masked_product(x, self.weight, self.bias, self._packed)
 
     @property
     def mask(self) -> torch.Tensor:

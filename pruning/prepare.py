@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from pruning import losses, precision
+from pruning import dropout, kernels, losses, precision
 from pruning.attach import Matrices, attach
 from pruning.companions import Companions
 from pruning.data import BatchStream, Encoded, encode, evaluation_batches, with_teacher
@@ -58,6 +58,8 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = 
         train = with_teacher(train, logits)
     base_digest = digest(loaded.model, loaded.new_parameters)
     matrices = attach(loaded.model)
+    if kernels.name_for(device) == "native":
+        dropout.attach(loaded.model)
     head = make_head(loaded, label_ids, columns, spec.head).to(device)
     changed = _unfreeze(loaded, spec)
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)

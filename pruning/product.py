@@ -16,13 +16,19 @@ from pruning import kernels
 _buffers = threading.local()
 
 
-class MaskedProduct(torch.autograd.Function):
-    """``apply(x, weight, bias, packed)`` with x [..., in], W [out, in] and its mask in bits; y [..., out].
+def masked_product(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor
+) -> torch.Tensor:
+    """y [..., out] for x [..., in], W [out, in] and its mask in bits.
 
     The gradient of ``weight`` is dL/d(W ⊙ M), kept and removed weights alike. Under autocast x, W ⊙ M and b are rounded to its
     dtype, as torch's linear does; gradients have the dtypes of their tensors.
     """
+    y: torch.Tensor = _Product.apply(x, weight, bias, packed)  # type: ignore[no-untyped-call]
+    return y
 
+
+class _Product(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor

@@ -24,9 +24,11 @@ _loaded = False
 _switched_off = False
 
 
-def native_for(*groups: Sequence[torch.Tensor | None]) -> Native | None:
+def native_for(
+    *groups: Sequence[torch.Tensor | None], dtypes: Sequence[torch.dtype] = (torch.float32,)
+) -> Native | None:
     """The native kernels if they can work on these tensors (None: not needed for this matrix); None means plain."""
-    if _switched_off or not all(_fits(tensor) for tensors in groups for tensor in tensors):
+    if _switched_off or not all(_fits(tensor, dtypes) for tensors in groups for tensor in tensors):
         return None
     _load()
     return _native
@@ -63,8 +65,8 @@ def plain() -> Iterator[None]:
         _switched_off = before
 
 
-def _fits(tensor: torch.Tensor | None) -> bool:
-    return tensor is None or (tensor.device.type == "cpu" and tensor.dtype == torch.float32 and tensor.is_contiguous())
+def _fits(tensor: torch.Tensor | None, dtypes: Sequence[torch.dtype]) -> bool:
+    return tensor is None or (tensor.device.type == "cpu" and tensor.dtype in dtypes and tensor.is_contiguous())
 
 
 def _load() -> None:

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_SOURCES, _HEADERS = ("scores.cpp", "select.cpp"), ("blocks.hpp", "lanes.hpp")
+_SOURCES, _HEADERS = ("dropout.cpp", "scores.cpp", "select.cpp"), ("blocks.hpp", "lanes.hpp")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread")
 _SECONDS = 120
 _COMPILERS = ("c++", "g++", "clang++")

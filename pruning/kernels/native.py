@@ -38,6 +38,12 @@ class Native:
         self._select.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 9, ctypes.c_int]
         self._masked = library.espalier_masked
         self._masked.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int, ctypes.c_int]
+        self._dropout = library.espalier_dropout
+        self._dropout.argtypes = [
+            *[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_int, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_float,
+            ctypes.c_int,
+        ]  # fmt: skip
+        self._dropout.restype = None
         self._gradients.restype = self._adam.restype = self._masses.restype = self._masked.restype = None
         self._select.restype = ctypes.c_int
 
@@ -82,6 +88,19 @@ class Native:
         self._masked(
             base.data_ptr(), packed.data_ptr(), out.data_ptr(), base.numel(), half, torch.get_num_threads()
         )  # fmt: skip
+
+    def dropout(self, x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
+        """x / (1 - p) with every element 0 with probability ``p``; which ones, is a function of ``seed`` (64 bits) alone.
+
+        ``x``: contiguous, float32 or bfloat16.
+        """
+        y = torch.empty_like(x)
+        half = int(x.dtype == torch.bfloat16)
+        threshold = min(round(p * 2**32), 2**32 - 1)
+        self._dropout(
+            x.data_ptr(), y.data_ptr(), x.numel(), half, seed, threshold, 1 / (1 - p), torch.get_num_threads()
+        )  # fmt: skip
+        return y
 
     def select(
         self, memories: "Sequence[TopK]", rankings: Sequence[Tensors], counts: Sequence[int]
