@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pruning.select import TopK
 
 _NOT_A_NUMBER, _NO_MEMORY = 1, 2
+_WORTH_A_THREAD = 2**19
+"""Weights that one thread multiplies in about the time in which a sleeping one wakes up."""
 Tensors = Sequence[torch.Tensor]
 
 
@@ -85,9 +87,8 @@ class Native:
     def masked(self, base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
         """out <- W ⊙ M for W [out, in] and its packed mask; ``out``: as many numbers, in float32 or bfloat16."""
         half = int(out.dtype == torch.bfloat16)
-        self._masked(
-            base.data_ptr(), packed.data_ptr(), out.data_ptr(), base.numel(), half, torch.get_num_threads()
-        )  # fmt: skip
+        threads = torch.get_num_threads() if base.numel() >= _WORTH_A_THREAD else 1
+        self._masked(base.data_ptr(), packed.data_ptr(), out.data_ptr(), base.numel(), half, threads)
 
     def dropout(self, x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
         """x / (1 - p) with every element 0 with probability ``p``; which ones, is a function of ``seed`` (64 bits) alone.
