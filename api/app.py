@@ -23,6 +23,7 @@ from api.routes import (
     catalog,
     datasets,
     events,
+    exports,
     health,
     jobs,
     metrics,
@@ -75,7 +76,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     errors.install(app)
-    for routes in (jobs, events, artifacts, sweeps, webhooks, datasets, catalog, health, metrics, predictions, secrets):
+    for routes in (
+        jobs,
+        events,
+        artifacts,
+        exports,
+        sweeps,
+        webhooks,
+        datasets,
+        catalog,
+        health,
+        metrics,
+        predictions,
+        secrets,
+    ):
         app.include_router(routes.router)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}

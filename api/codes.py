@@ -103,6 +103,7 @@ FAULTS: dict[str, Code] = {
 """``code`` in the ``errors`` of an ``invalid_request`` or ``dataset_invalid``, beside those of pydantic."""
 
 FAILURES: dict[str, Code] = {
+    "artifact_not_found": Code(None, "user", "Prune again: the mask that was to be exported is gone."),
     "base_mismatch": Code(None, "user", "Give the very base model that the mask was trained for."),
     "column_missing": Code(422, "user", "Name columns that the data set has."),
     "dataset_gated": Code(None, "user", "Accept the data set's terms on the hub and set a hub token."),

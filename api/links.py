@@ -7,7 +7,7 @@ other paths.
 from typing import Any
 
 _NAMED: dict[str, tuple[str, ...]] = {
-    "job_id": ("createJob", "retryJob"),
+    "job_id": ("createJob", "retryJob", "createExports"),
     "sweep_id": ("createSweep",),
     "dataset_id": ("createDataset",),
     "webhook_id": ("createWebhook",),

@@ -140,9 +140,8 @@ class Job(BaseModel):
     metadata: dict[str, str]
     priority: int
     max_duration: float | None
-    exports: list[str] = Field(
-        description="What the mask is turned into at the end; figures in the artifact exports.json"
-    )
+    exports: list[str] = Field(description="What the mask is turned into; figures in the artifact exports.json")
+    export_of: str | None = Field(description="The job whose mask this one exports; null for a job that prunes")
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
     pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
     owner: str = Field(description="Who submitted it; `local` without API keys")
@@ -170,6 +169,7 @@ class Job(BaseModel):
             priority=row.priority,
             max_duration=row.max_duration,
             exports=row.exports or [],
+            export_of=row.export_of,
             cancel_requested_at=row.cancel_requested_at,
             pause_requested_at=row.pause_requested_at,
             owner=row.owner,

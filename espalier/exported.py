@@ -1,4 +1,4 @@
-"""``load_export``: from the folder of an export to a model that predicts. Needs the ``train`` extra, ONNX the ``onnx`` extra."""
+"""``load_export``: from an export to a model that predicts. Needs the ``train`` extra, ONNX the ``onnx`` extra."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
 
 def load_export(folder: str | Path) -> "PrunedModel":
-    """A ready model: ``load_export("compact").predict(["a film to remember"])``.
+    """A ready model: ``load_export("export-compact.zip").predict(["a film to remember"])``.
 
-    ``folder`` is what ``espalier export`` wrote, or an unpacked ``export-<format>.zip`` of a job; not of format ``stock``,
-    which transformers loads itself. Needs neither the mask nor its base model. Raises pruning.errors.Permanent; ImportError
+    ``folder`` is what ``espalier export`` wrote, or an ``export-<format>.zip`` of a job; not of format ``stock``, which
+    transformers loads itself. Needs neither the mask nor its base model. Raises pruning.errors.Permanent; ImportError
     without the extra.
     """
     try:

@@ -71,6 +71,10 @@ class Job(_Resource):
     spec: dict[str, Any] = Field(default_factory=dict)
     error: Problem | None = None
     artifacts: list[Artifact] = Field(default_factory=list)
+    exports: list[str] = Field(default_factory=list)
+    """Formats that the mask is turned into."""
+    export_of: str | None = None
+    """The job whose mask this one exports; None for a job that prunes."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
     started_at: datetime | None = None

@@ -7,7 +7,7 @@ otherwise. Whoever catches LeaseLost stops its trainer and writes nothing more.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import ColumnElement, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from jobs.clock import now_sql
@@ -95,9 +95,17 @@ def set_progress(
     _fenced(change(session, running(job_id, attempt), progress_at=now_sql(), **values), job_id, attempt)
 
 
-def succeed(session: Session, job_id: str, attempt: int, *, result: dict[str, Any], mask_artifact_id: int) -> Job:
-    """End the job well. Raises ArtifactNotFound unless the mask is a complete artifact of this job."""
-    stored = exists().where(Artifact.id == mask_artifact_id, Artifact.job_id == job_id, Artifact.complete)
+def succeed(
+    session: Session, job_id: str, attempt: int, *, result: dict[str, Any], mask_artifact_id: int | None
+) -> Job:
+    """End the job well. Raises ArtifactNotFound unless the mask is a complete artifact of this job.
+
+    None for a job that exports, and only for that.
+    """
+    if mask_artifact_id is None:
+        stored: ColumnElement[bool] = Job.export_of.is_not(None)
+    else:
+        stored = exists().where(Artifact.id == mask_artifact_id, Artifact.job_id == job_id, Artifact.complete)
     fence = running(job_id, attempt)
     job = move(
         session, Status.SUCCEEDED, job_id, *fence, stored, result=result, mask_artifact_id=mask_artifact_id

@@ -8,7 +8,7 @@ appear in order.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from jobs import webhooks
@@ -80,3 +80,14 @@ def lock(session: Session, *where: ColumnElement[bool]) -> Job | None:
     # NO KEY: rows that refer to the job can still be added. SQLite has no row locks and needs none inside write()
     statement = select(Job).where(*where).with_for_update(key_share=True)
     return session.execute(statement, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def lock_dependents(session: Session, job_ids: Sequence[str]) -> None:
+    """Hold whatever refers to jobs that are about to be deleted: their exports, and jobs that do them again.
+
+    Who runs one of these holds its row and, at the second write of a transaction, has PostgreSQL look at the row that it
+    refers to. A deletion that took that row first and these by its cascade would wait for the run, and the run for it. The
+    caller holds the jobs themselves by ``lock``, which such a look does not mind, so that no further ones are added.
+    """
+    refer = or_(Job.export_of.in_(job_ids), Job.retried_from.in_(job_ids))
+    session.execute(select(Job.id).where(refer).order_by(Job.id).with_for_update())

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from jobs.clock import now_sql
 from jobs.db import Database
 from jobs.models import Artifact, Job
+from jobs.moves import lock_dependents
 from jobs.settings import Settings
 
 _DAY = 86_400.0
@@ -44,9 +45,10 @@ def _jobs(session: Session, days: float) -> int:
         .where(Job.finished_at < now_sql(-days * _DAY))
         .order_by(Job.finished_at)
         .limit(_BATCH)
-        .with_for_update(skip_locked=True)  # another worker is deleting these
+        .with_for_update(skip_locked=True, key_share=True)  # another worker is deleting these
     )
     ids = session.scalars(old).all()
+    lock_dependents(session, ids)
     session.execute(delete(Job).where(Job.id.in_(ids)))
     return len(ids)
 

@@ -21,7 +21,7 @@ DURATION_BUCKETS = (30.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 2
 
 @dataclass(frozen=True)
 class Durations:
-    """Seconds from submission to the end of the jobs that ended in one way."""
+    """Seconds from submission to the end of the jobs that prune and ended in one way."""
 
     buckets: list[int]
     """How many took no longer than each of DURATION_BUCKETS."""
@@ -34,6 +34,8 @@ class Statistics:
     """One moment."""
 
     jobs: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    exporting: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    """Those of ``jobs`` that export the mask of another."""
     oldest_queued_seconds: float = 0.0
     """How long the job that waits longest could have been claimed for."""
     runs: int = 0
@@ -57,6 +59,7 @@ def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
     for row in session.execute(_by_status()):
         status = Status(row.status)
         found.jobs[status] = row.jobs
+        found.exporting[status] = row.exporting
         found.runs += row.runs
         found.runs_failed += row.runs_failed
         found.lease_expiries += row.lease_expiries
@@ -64,7 +67,7 @@ def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
         found.gpu_seconds += row.gpu_seconds
         if status in TERMINAL:
             buckets = [row._mapping[f"bucket_{i}"] for i in range(len(DURATION_BUCKETS))]
-            found.durations[status] = Durations(buckets, row.jobs, row.seconds)
+            found.durations[status] = Durations(buckets, row.jobs - row.exporting, row.seconds)
     due = (Job.status == Status.QUEUED, Job.not_before <= now_sql())
     waited = session.execute(select(func.max(seconds_sql(_column("not_before")))).where(*due)).scalar_one()
     found.oldest_queued_seconds = waited or 0.0
@@ -78,13 +81,16 @@ def _by_status() -> Select[*tuple[Any, ...]]:
     ran = Job.run_seconds + case((Job.status == Status.RUNNING, seconds_sql(_column("claimed_at"))), else_=0.0)
     devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
     on_gpu = case((Job.device.like("cuda%"), ran * devices), else_=0.0)
-    took = seconds_sql(_column("created_at")) - seconds_sql(_column("finished_at"))
+    prunes = Job.export_of.is_(None)
+    # NULL, which no sum counts, for exports: they take minutes where pruning takes hours
+    took = case((prunes, seconds_sql(_column("created_at")) - seconds_sql(_column("finished_at"))))
     buckets = [
         func.sum(case((took <= bound, 1), else_=0)).label(f"bucket_{i}") for i, bound in enumerate(DURATION_BUCKETS)
     ]
     return select(
         Job.status.label("status"),
         func.count().label("jobs"),
+        func.sum(case((prunes, 0), else_=1)).label("exporting"),
         func.sum(Job.attempt).label("runs"),
         func.sum(Job.attempts_spent).label("runs_failed"),
         func.sum(Job.lease_expiries).label("lease_expiries"),

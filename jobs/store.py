@@ -15,7 +15,7 @@ from jobs.clock import now_sql
 from jobs.errors import IllegalTransition, JobNotFound
 from jobs.labels import has_label
 from jobs.models import LOCAL, Event, Job, Metric
-from jobs.moves import lock, move, note
+from jobs.moves import lock, lock_dependents, move, note
 from jobs.states import TERMINAL, Status
 
 
@@ -30,15 +30,17 @@ def create(
     exports: Sequence[str] = (),
     retried_from: str | None = None,
     sweep_id: str | None = None,
+    export_of: str | None = None,
 ) -> Job:
     """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
     job = Job(
         spec=spec, owner=owner, labels=metadata or {}, priority=priority, max_duration=max_duration,
-        exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, event_seq=1,
+        exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, export_of=export_of, event_seq=1,
     )  # fmt: skip
     session.add(job)
     session.flush()
-    data = {"status": Status.QUEUED} | ({"retried_from": retried_from} if retried_from else {})
+    origin = {"retried_from": retried_from, "export_of": export_of}
+    data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     session.execute(insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data=data))
     return job
 
@@ -63,14 +65,22 @@ def page(
     method: str | None = None,
     sweep: str | None = None,
     labels: Iterable[tuple[str, str]] = (),
+    exporting: bool = False,
+    export_of: str | None = None,
 ) -> tuple[list[Job], str | None]:
     """Newest first: at most ``limit`` jobs and the cursor of the next page, None on the last.
+
+    Jobs that prune; with ``exporting`` those that export, or with ``export_of`` those that export that job's mask.
 
     The cursor names the place after the last row, so pages neither repeat nor skip while jobs come and go. Raises
     CursorInvalid.
     """
     statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
     statement = statement.options(selectinload(Job.webhook))
+    if export_of is not None:
+        statement = statement.where(Job.export_of == export_of)
+    else:
+        statement = statement.where(Job.export_of.is_not(None) if exporting else Job.export_of.is_(None))
     if owner is not None:
         statement = statement.where(Job.owner == owner)
     if status is not None:
@@ -169,16 +179,22 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     again = create(
         session, spec=job.spec, owner=job.owner, metadata=job.labels, priority=job.priority,
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
+        export_of=job.export_of,
     )  # fmt: skip
     webhooks.copy(session, job_id, again.id)
     return again
 
 
 def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
-    """Remove a finished job with everything of it. Raises JobNotFound, or IllegalTransition while it is not finished."""
-    finished = [*_of(job_id, owner), Job.status.in_(sorted(TERMINAL))]
-    if session.execute(sql_delete(Job).where(*finished).returning(Job.id)).scalar_one_or_none() is None:
-        raise IllegalTransition(job_id, get(session, job_id, owner=owner).status, "deleted before it is finished")
+    """Remove a finished job with everything of it, its exports too, whose runs end then.
+
+    Raises JobNotFound, or IllegalTransition while it is not finished.
+    """
+    job = _locked(session, job_id, owner)
+    if job.status not in TERMINAL:
+        raise IllegalTransition(job_id, job.status, "deleted before it is finished")
+    lock_dependents(session, [job_id])
+    session.execute(sql_delete(Job).where(Job.id == job_id))
 
 
 def _locked(session: Session, job_id: str, owner: str | None) -> Job:

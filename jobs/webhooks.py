@@ -168,6 +168,8 @@ def _body(event: EventType, job: Job) -> str:
     data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.labels}
     if job.sweep_id is not None:
         data["sweep_id"] = job.sweep_id
+    if job.export_of is not None:
+        data["export_of"] = job.export_of
     if job.status is Status.FAILED and job.error is not None:
         data["error"] = {name: job.error.get(name) for name in ("code", "message", "param", "kind", "retryable")}
     moment = job.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")

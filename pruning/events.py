@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluating", "saving"]
+Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluating", "saving", "exporting"]
 
 
 class ExitCode(IntEnum):
@@ -129,9 +129,9 @@ class FinishedEvent(_Event):
 
     event: Literal["finished"] = "finished"
     metrics: dict[str, Any]
-    """``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``, ``seconds``, ``steps``,
-    ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``, ``checkpoint_bytes`` (the base model's
-    weight files)."""
+    """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
+    ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
+    ``checkpoint_bytes`` (the base model's weight files). Of exports: what ``exports.json`` holds."""
 
 
 Event = Annotated[

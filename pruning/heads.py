@@ -62,7 +62,7 @@ class LabelWordHead(nn.Module):
         self._hook = self._shortcut = None
         if position != "every":
             self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
-            self._shortcut = shortcut.find(model, lambda: self._positions, self._trial)
+            self._shortcut = shortcut.find(model, self._read_positions, self._trial)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         self._positions = self._position_of_interest(input_ids, attention_mask)
@@ -97,6 +97,10 @@ class LabelWordHead(nn.Module):
         if self.mask_token_id is None:
             return torch.zeros_like(input_ids[:, 0])
         return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none
+
+    def _read_positions(self) -> torch.Tensor:
+        """[B] of the present batch. A method, no lambda: a deep copy of this head must ask itself and not the original."""
+        return self._positions
 
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden = output[0]  # [B, S, H], or [B, 1, H] behind the shortcut

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from pruning import crash, launch
 from pruning.errors import PeerLost, Permanent, Stopped, Temporary
 from pruning.events import ArtifactEvent, ErrorEvent, Event, ExitCode, FinishedEvent
+from pruning.export import entry
 from pruning.sources import Sources
 from pruning.spec import PruningSpec, explain
 
@@ -120,9 +121,10 @@ def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
 
 
 def run_export(arguments: argparse.Namespace) -> ExitCode:
-    """The ``export`` command: a folder or archive for each format, ``exports.json``, and its entries as the last line.
+    """The ``export`` command: a folder or archive for each format, ``exports.json``, and what that holds as the last line.
 
-    The first format that failed decides the exit code, once all were tried.
+    Formats that failed decide the exit code, once all were tried: the first for which another attempt is pointless, else
+    the first.
     """
     passive_threads()
     report = EventLines()
@@ -137,10 +139,13 @@ def run_export(arguments: argparse.Namespace) -> ExitCode:
             arguments.mask, arguments.to, arguments.out, model=arguments.model, sources=sources_of(arguments),
             weights=arguments.weights, archive=arguments.archive, report=report,
         )  # fmt: skip
-        for entry in entries:
-            if entry.error is not None:
-                raise Permanent(f"{entry.format}: {entry.error.message}", code=entry.error.code, param="exports")
-        report(FinishedEvent(metrics={"exports": [entry.model_dump(mode="json") for entry in entries]}))
+        failed = [(one.format, one.error) for one in entries if one.error is not None]
+        for name, error in sorted(failed, key=lambda each: each[1].retryable):
+            kind = Temporary if error.retryable else Permanent
+            raise kind(f"{name}: {error.message}", code=error.code, param="exports")
+        figures = entry.read(arguments.out)
+        assert figures is not None  # noqa: S101 - written by perform
+        report(FinishedEvent(metrics=figures.model_dump(mode="json")))
 
     return _exit_code(work, report)
 

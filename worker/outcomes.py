@@ -13,7 +13,9 @@ from jobs.models import Failure
 from pruning.events import ErrorEvent, ExitCode, FinishedEvent
 
 MASK = "mask.safetensors"
-"""The artifact without which no job has succeeded."""
+"""The artifact without which no job that prunes has succeeded."""
+EXPORTS = "exports.json"
+"""The same of a job that exports."""
 
 
 class Stop(StrEnum):
@@ -50,6 +52,17 @@ class Ending:
     """The last lines of its standard error."""
     limit_seconds: float | None = None
     """The time limit that was passed, for ``Stop.STALL`` and ``Stop.TOO_LONG``."""
+    exporting: bool = False
+    """Whether the job exports a mask that was there."""
+
+    @property
+    def proof(self) -> str:
+        """The artifact without which it has not succeeded."""
+        return EXPORTS if self.exporting else MASK
+
+    def less(self, what: str) -> str:
+        """What a user may do so that it needs less of something; ``what`` is the advice for a training."""
+        return "ask for fewer exports at a time" if self.exporting else what
 
 
 @dataclass(frozen=True)
@@ -91,11 +104,12 @@ def judge(ending: Ending) -> Verdict | Failed:
     """The one place that decides what an ending means.
 
     Work that is complete counts, even if we had just asked to stop, and even if the process then fell over its own
-    feet while it left (accelerator libraries do): the mask is stored and verified. A permanent error outlives a shutdown.
+    feet while it left (accelerator libraries do): what it was to make is stored and verified. A permanent error outlives
+    a shutdown.
     """
     if ending.stop is Stop.LEASE_LOST:
         return Verdict.ABANDONED
-    if ending.finished is not None and MASK in ending.stored:
+    if ending.finished is not None and ending.proof in ending.stored:
         return Verdict.SUCCEEDED
     if ending.stop is Stop.CANCEL:
         return Verdict.CANCELLED
@@ -111,7 +125,8 @@ def judge(ending: Ending) -> Verdict | Failed:
     if ending.stop is Stop.TOO_LONG:
         return Failed(
             "max_duration_exceeded",
-            f"the job ran longer than its limit of {ending.limit_seconds:g} seconds; raise max_duration or ask for fewer steps",
+            f"the job ran longer than its limit of {ending.limit_seconds:g} seconds; raise max_duration or "
+            f"{ending.less('ask for fewer steps')}",
             kind="user", param="max_duration",
         )  # fmt: skip
     return _killed(ending) if ending.returncode < 0 else _exited(ending)
@@ -124,7 +139,7 @@ def _exited(ending: Ending) -> Failed:
     if ending.returncode == ExitCode.STOPPED:
         return Failed("trainer_stopped", "the trainer was stopped by someone other than its worker", retryable=True)
     if ending.returncode == ExitCode.OK:
-        missing = "its last line, finished" if ending.finished is None else f"the artifact {MASK}"
+        missing = "its last line, finished" if ending.finished is None else f"the artifact {ending.proof}"
         return Failed("trainer_bug", f"the trainer left as if it had succeeded, but without {missing}")
     words = ending.last_words or "it said nothing on standard error"
     return Failed("trainer_bug", f"the trainer left with exit code {ending.returncode}; its last words: {words}")
@@ -145,7 +160,6 @@ def _killed(ending: Ending) -> Failed:
         return Failed("trainer_crashed", f"the trainer crashed ({name}){words}", retryable=True)
     hint = ""
     if number == signal.SIGKILL:
-        hint = (
-            "; most often the machine ran out of memory: lower batch_size or max_length, or give the worker more memory"
-        )
+        less = ending.less("lower batch_size or max_length")
+        hint = f"; most often the machine ran out of memory: {less}, or give the worker more memory"
     return Failed("trainer_killed", f"the trainer was killed from outside ({name}){hint}", retryable=True)

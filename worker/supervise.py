@@ -8,19 +8,28 @@ import errno
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from jobs import crash
-from jobs.errors import DatasetNotFound, LeaseLost, QuotaExceeded, SecretsUnavailable, StorageUnavailable
+from jobs.errors import (
+    ArtifactNotFound,
+    DatasetNotFound,
+    LeaseLost,
+    QuotaExceeded,
+    SecretsUnavailable,
+    StorageUnavailable,
+)
 from jobs.models import Job
 from jobs.quotas import Quota
 from jobs.states import TERMINAL
 from pruning.events import ExitCode
-from worker import folders, uploads
+from worker import folders, masks, uploads
 from worker.context import Context
 from worker.environment import trainer_environment
 from worker.follow import Limits, follow
@@ -31,7 +40,7 @@ from worker.logs import about
 from worker.mirror import forget, mirrored
 from worker.outcomes import Ending, Failed, Verdict, judge
 from worker.reporting import FalseReport, Reporter
-from worker.trainer import Trainer, trainer_command
+from worker.trainer import Trainer, export_command, trainer_command
 from worker.verdict import write_verdict
 
 _LAST_LINES = 5
@@ -48,7 +57,9 @@ class Claimed:
     spec: dict[str, Any]
     max_duration: float | None
     exports: tuple[str, ...]
-    """Formats that the trainer makes of the mask at the end."""
+    """Formats that the trainer makes of the mask at the end, or an exporting job of one that is there."""
+    export_of: str | None
+    """The job whose mask it exports; None where it prunes."""
     reached: int
     """Steps that earlier attempts had completed."""
     since: float
@@ -60,8 +71,9 @@ class Claimed:
     def of(cls, job: Job, since: float) -> "Claimed":
         """From the row."""
         return cls(
-            job.id, job.attempt, job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.step, since
-        )
+            job.id, job.attempt, job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.export_of, job.step,
+            since,
+        )  # fmt: skip
 
 
 def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None = None) -> Verdict | Failed:
@@ -127,18 +139,12 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     )
     threads = settings.trainer_threads or max(1, _cores() // settings.worker_slots)
     try:
-        spec, failure = folders.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
-        patiently = reporter.ledger.patiently
-        patiently(lambda: uploads.fetch(context.database, settings, claimed.spec, reporter.work))
-        crash.here(crash.Point.WORK_PREPARED)
-        if failure is not None:
-            reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
-        token_file = _token_file(claimed, context, reporter)
-        command = command or trainer_command(settings, spec, reporter.work, token_file, claimed.exports)
+        ready = _prepare(claimed, context, reporter)
+        command = command or ready.command
         environment = trainer_environment(os.environ, threads, context.devices.visible(claimed.devices))
-        environment = kept_apart(environment, context, claimed.owner, has_token=token_file is not None)
+        environment = kept_apart(environment, context, claimed.owner, has_token=ready.has_token)
         with (
-            mirrored(settings, reporter, context.stopping),
+            nullcontext() if claimed.export_of else mirrored(settings, reporter, context.stopping),
             Trainer(command, environment, settings.trainer_nice) as trainer,
         ):
             log.info("trainer %d started", trainer.pid)
@@ -154,6 +160,8 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
             )
     except DatasetNotFound as missing:
         return Failed("dataset_not_found", str(missing), kind="user", param="task.dataset")
+    except ArtifactNotFound as missing:
+        return Failed("artifact_not_found", str(missing), kind="user", param="export_of")
     except QuotaExceeded as error:
         return Failed("quota_exceeded", str(error), kind="user")
     except StorageUnavailable as error:
@@ -169,8 +177,41 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
         Ending(
             returncode=returncode, stop=stop, limit_seconds=limits.of(stop), error=reporter.error,
             finished=reporter.finished, stored=reporter.stored, last_words=reporter.tail.last_lines(_LAST_LINES),
+            exporting=claimed.export_of is not None,
         )
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a work folder holds that a trainer can start in."""
+
+    command: list[str]
+    has_token: bool
+
+
+def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
+    """Put everything the trainer reads into the attempt's folder.
+
+    Raises DatasetNotFound, ArtifactNotFound, StorageUnavailable, SecretsUnavailable, OSError.
+    """
+    settings, patiently = context.settings, reporter.ledger.patiently
+    spec, failure = folders.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
+    if claimed.export_of is None:
+        patiently(lambda: uploads.fetch(context.database, settings, claimed.spec, reporter.work))
+        command = partial(trainer_command, settings, spec)
+    else:
+        export_of = claimed.export_of
+        mask = patiently(lambda: masks.fetch(context.database, export_of, reporter.work))
+        with suppress(DatasetNotFound):  # deleted since the mask was trained: random rows serve to compare
+            patiently(lambda: uploads.fetch(context.database, settings, claimed.spec, reporter.work))
+        command = partial(export_command, settings, mask)
+        failure = None  # it leaves no checkpoints
+    crash.here(crash.Point.WORK_PREPARED)
+    if failure is not None:
+        reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
+    token_file = _token_file(claimed, context, reporter)
+    return _Ready(command(reporter.work, token_file, claimed.exports), token_file is not None)
 
 
 def _token_file(claimed: Claimed, context: Context, reporter: Reporter) -> Path | None:

@@ -27,17 +27,35 @@ def trainer_command(
 ) -> list[str]:
     """The arguments of the real trainer; tests put another program in its place."""
     command = [sys.executable, "-m", "pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin"]
-    if settings.models_dir is not None:
-        command += ["--models-dir", str(settings.models_dir)]
-    if settings.datasets_dir is not None:
-        command += ["--datasets-dir", str(settings.datasets_dir)]
-    if not settings.hub_enabled:
-        command.append("--no-hub")
-    if token_file is not None:
-        command += ["--token-file", str(token_file)]
+    command += _sources(settings, token_file)
     for name in exports:
         command += ["--export", name]
     return command
+
+
+def export_command(
+    settings: Settings, mask: Path, work: Path, token_file: Path | None = None, exports: Sequence[str] = ()
+) -> list[str]:
+    """The same of the program that takes the trainer's place where ``mask`` is there already and is to be exported."""
+    command = [sys.executable, "-m", "pruning", "export", "--mask", str(mask), "--out", str(work / "artifacts")]
+    command += ["--archive", "--uploads-dir", str(work / "uploads"), "--watch-stdin", *_sources(settings, token_file)]
+    for name in exports:
+        command += ["--to", name]
+    return command
+
+
+def _sources(settings: Settings, token_file: Path | None) -> list[str]:
+    """Where models and data sets are looked up."""
+    options: list[str] = []
+    if settings.models_dir is not None:
+        options += ["--models-dir", str(settings.models_dir)]
+    if settings.datasets_dir is not None:
+        options += ["--datasets-dir", str(settings.datasets_dir)]
+    if not settings.hub_enabled:
+        options.append("--no-hub")
+    if token_file is not None:
+        options += ["--token-file", str(token_file)]
+    return options
 
 
 class Trainer:

@@ -22,7 +22,7 @@ def write_verdict(
         )  # fmt: skip
     if verdict is Verdict.SUCCEEDED:
         assert reporter.finished is not None  # noqa: S101 - judge() grants success only with it
-        mask = reporter.stored[MASK]
+        mask = reporter.stored.get(MASK)  # a job that exports has none of its own
         return claims.succeed(session, *fence, result=reporter.finished.metrics, mask_artifact_id=mask)
     if verdict is Verdict.CANCELLED:
         return claims.cancel(session, *fence)

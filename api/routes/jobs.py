@@ -1,6 +1,6 @@
 """Jobs: submit, list, look, steer, delete. A write commits at the end of its block; what follows is already true."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
@@ -32,6 +32,7 @@ _LOOKED: dict[int | str, dict[str, Any]] = {
     200: {"headers": TAGGED},
     304: {"description": "Unchanged since the ETag of If-None-Match", "headers": TAGGED},
 }
+Kind = Literal["pruning", "export"]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -81,12 +82,13 @@ def list_jobs(
     model: Annotated[Text, Query(description="Only jobs of this model")] = None,
     method: Annotated[Method | None, Query(description="Only jobs by this method")] = None,
     sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
+    kind: Annotated[Kind, Query(description="Jobs that prune, or those that export the mask of another")] = "pruning",
 ) -> schemas.JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with served.database.read() as session:
         rows, cursor = store.page(
             session, owner=caller.sees, limit=limit, after=after, status=status, task=task, model=model, method=method,
-            sweep=sweep, labels=labels,
+            sweep=sweep, labels=labels, exporting=kind == "export",
         )  # fmt: skip
         made = artifacts.of_jobs(session, [row.id for row in rows])
         data = [schemas.Job.of(row, made.get(row.id, [])) for row in rows]
@@ -171,7 +173,7 @@ def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer:
     summary="Delete a finished job",
 )
 def delete_job(job_id: JobId, served: Served, caller: Writer) -> None:
-    """With its events, metrics and artifacts. 409 while it is not finished: cancel it first."""
+    """With its events, metrics, artifacts and exports. 409 while it is not finished: cancel it first."""
     with served.database.write() as session:
         store.delete(session, job_id, owner=caller.sees)
 

@@ -41,10 +41,14 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = self.found
-        jobs = GaugeMetricFamily("espalier_jobs", "Jobs that are stored, by state", labels=["status"])
-        for status, count in found.jobs.items():
-            jobs.add_metric([status], count)
-        yield jobs
+        for name, what, counted in (
+            ("espalier_jobs", "Jobs that are stored, by state", found.jobs),
+            ("espalier_export_jobs", "Those of them that export the mask of another", found.exporting),
+        ):
+            jobs = GaugeMetricFamily(name, what, labels=["status"])
+            for status, count in counted.items():
+                jobs.add_metric([status], count)
+            yield jobs
         yield GaugeMetricFamily(
             "espalier_oldest_queued_seconds",
             "How long the longest waiting job could have run",
@@ -66,7 +70,7 @@ class _Collected(Collector):
         yield CounterMetricFamily("espalier_run_seconds", "Time that all runs took", found.run_seconds)
         yield CounterMetricFamily("espalier_gpu_seconds", "The same on GPUs, times their number", found.gpu_seconds)
         durations = HistogramMetricFamily(
-            "espalier_job_duration_seconds", "From submission to the end", labels=["status"]
+            "espalier_job_duration_seconds", "From submission to the end, of jobs that prune", labels=["status"]
         )
         for status, took in found.durations.items():
             bounds = [

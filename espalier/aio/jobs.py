@@ -35,7 +35,7 @@ class JobCalls:
 
     async def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
         """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
-        ``sweep``, and ``metadata``, a mapping all of whose pairs the jobs have."""
+        ``sweep``, ``kind`` and ``metadata``, a mapping all of whose pairs the jobs have."""
         pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
         asked = {"limit": limit, "after": after, **filters, **pairs}
         parameters = {name: value for name, value in asked.items() if value is not None}
@@ -136,6 +136,20 @@ class JobCalls:
         async for seen in self.watch(job, timeout=timeout):  # noqa: B007 - the last one is the answer
             pass
         return seen
+
+    async def export(self, job: Job | str, formats: Sequence[str], **fields: Any) -> Job:
+        """Ask for other forms of the mask of a job that has succeeded: ``compact``, ``onnx``, …
+
+        The answer is the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
+        ``export-<format>.zip``. ``fields``: ``priority``, ``max_duration``.
+        """
+        body = {"formats": [*formats], **fields}
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/exports", json=body))
+
+    async def exports(self, job: Job | str) -> AsyncIterator[Job]:
+        """The jobs that export this one's mask, newest first."""
+        async for row in self._http.rows(f"{_path(job)}/exports"):
+            yield Job.model_validate(row)
 
     async def predict(self, job: Job | str, texts: Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
         """Try a job that has succeeded: on texts, or for a task on two columns on pairs of them."""

@@ -15,6 +15,7 @@ from espalier.cli import (
     db,
     doctor,
     export,
+    exports,
     jobs,
     keys,
     logs,
@@ -59,6 +60,7 @@ app.command(rich_help_panel=_MASKS)(jobs.download)
 app.command(rich_help_panel=_MASKS)(predict.predict)
 app.command(rich_help_panel=_MASKS)(apply.apply)
 app.command(rich_help_panel=_MASKS)(export.export)
+app.command(rich_help_panel=_MASKS)(exports.exports)
 app.command(rich_help_panel=_MASKS)(convert.convert)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)

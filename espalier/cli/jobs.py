@@ -24,6 +24,7 @@ def list_jobs(
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
     method: Annotated[str | None, typer.Option(help="Only jobs by this method.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only jobs of this sweep.")] = None,
+    kind: Annotated[str | None, typer.Option(help="export: those that export the mask of another job.")] = None,
     metadata: Annotated[
         list[str] | None,
         typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated."),
@@ -40,8 +41,9 @@ def list_jobs(
     pairs = options.pairs(metadata, "--metadata")
     with options.client(url, api_key) as client:
         matching = client.list(
-            limit=min(limit, _PAGE), status=status, task=task, model=model, method=method, sweep=sweep, metadata=pairs
-        )
+            limit=min(limit, _PAGE), status=status, task=task, model=model, method=method, sweep=sweep, kind=kind,
+            metadata=pairs,
+        )  # fmt: skip
         found = list(islice(matching, limit))
     if as_json:
         print(list_json(found))

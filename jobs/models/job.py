@@ -1,4 +1,8 @@
-"""The table of jobs. The database itself refuses what must never be: a finished job without an end, a success without a mask."""
+"""The table of jobs. The database itself refuses what must never be: a finished job without an end, a success without a mask.
+
+A job prunes, or it exports: it turns the mask of a job that has succeeded into other forms. Both are claimed, run, lost and
+brought back alike.
+"""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -56,7 +60,9 @@ class Job(Base):
     max_duration: Mapped[float | None]
     """Seconds that one run may take."""
     exports: Mapped[list[str] | None] = mapped_column(OBJECT)
-    """Formats that the mask is to be turned into at the end, by their names; None for none."""
+    """Formats that the mask is to be turned into, by their names; None for none."""
+    export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    """The job whose mask this one exports; None for a job that prunes."""
     retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     """The job that failed or was cancelled and that this one does again."""
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id", ondelete="SET NULL"))
@@ -111,7 +117,10 @@ class Job(Base):
     __table_args__ = (
         CheckConstraint(f"status IN ({_listed(Status)})", "status_known"),
         CheckConstraint(f"(finished_at IS NOT NULL) = (status IN ({_listed(TERMINAL)}))", "finished_when_terminal"),
-        CheckConstraint("(mask_artifact_id IS NOT NULL) = (status = 'succeeded')", "mask_when_succeeded"),
+        CheckConstraint(
+            "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)", "mask_when_succeeded"
+        ),
+        CheckConstraint("export_of IS NULL OR exports IS NOT NULL", "exports_named"),
         CheckConstraint("(lease_expires_at IS NOT NULL) = (status = 'running')", "lease_when_running"),
         CheckConstraint("status <> 'failed' OR error IS NOT NULL", "error_when_failed"),
         CheckConstraint("status NOT IN ('queued', 'paused') OR cancel_requested_at IS NULL", "cancel_wish_honoured"),
@@ -124,5 +133,6 @@ class Job(Base):
         Index(None, "finished_at"),  # retention
         Index(None, "sweep_id"),  # a sweep looks for its jobs
         Index(None, "retried_from"),  # a deleted job looks for its successors
+        Index(None, "export_of"),  # and for its exports, as does who lists them
         Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
     )

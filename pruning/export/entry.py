@@ -33,6 +33,8 @@ class Failure(BaseModel):
 
     code: str
     message: str
+    retryable: bool = False
+    """Whether another attempt may succeed: memory or disk ran out, or a server was away."""
 
 
 class Entry(BaseModel):
@@ -73,9 +75,9 @@ class Exports(BaseModel):
     exports: list[Entry]
 
 
-def failed(format_: Format, code: str, message: str) -> Entry:
+def failed(format_: Format, code: str, message: str, *, retryable: bool = False) -> Entry:
     """The entry of an export that could not be made."""
-    return Entry(format=format_, verdict=message, error=Failure(code=code, message=message))
+    return Entry(format=format_, verdict=message, error=Failure(code=code, message=message, retryable=retryable))
 
 
 def write(folder: Path, threads: int, entries: Sequence[Entry]) -> Path:

@@ -55,7 +55,7 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except OSError as fault:
         raise Permanent(
-            f"{folder} is no export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
+            f"{folder.name!r} is no export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
             "a stock folder is loaded by transformers itself",
             code="export_invalid", param="folder",
         ) from fault  # fmt: skip

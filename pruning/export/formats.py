@@ -34,6 +34,11 @@ FORMATS: dict[str, FormatInfo] = {
 }
 
 
+def archive_of(name: str) -> str:
+    """The file that an export of this format becomes when it is stored."""
+    return f"export-{name}.zip"
+
+
 def named(names: Sequence[str]) -> tuple[Format, ...]:
     """The names as formats. Raises ValueError for any other."""
     formats: list[Format] = []

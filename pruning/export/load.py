@@ -1,5 +1,10 @@
 """An export's folder back into a model that predicts. ``espalier.load_export`` and the check after writing call this."""
 
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +28,15 @@ from pruning.models import Loaded, class_of
 
 
 def load_export(folder: str | Path) -> PrunedModel:
-    """The model in an export's folder, of any format but ``stock``.
+    """The model in an export's folder or archive, of any format but ``stock``.
 
-    Raises Permanent: ``export_invalid`` for a damaged folder, ``export_packages_missing`` for ONNX without onnxruntime,
+    Raises Permanent: ``export_invalid`` for what is damaged, ``export_packages_missing`` for ONNX without onnxruntime,
     ``device_unsupported`` for semi-structured without a GPU.
     """
     path = Path(folder)
+    if path.is_file():
+        with _unpacked(path) as unpacked:
+            return load_export(unpacked)
     manifest = read_manifest(path)
     if manifest.format not in ("onnx", "onnx-int8") and model_type(path) not in MODEL_TYPES:
         raise Permanent(f"model type {model_type(path)!r} is not known here", code="export_invalid", param="folder")
@@ -47,6 +55,21 @@ def load_export(folder: str | Path) -> PrunedModel:
             param="folder",
         ) from fault
     return PrunedModel(head, tokenizer, manifest.mask)
+
+
+@contextmanager
+def _unpacked(archive: Path) -> Iterator[Path]:
+    """The one folder in an ``export-<format>.zip``; what was read of it may stay mapped when it is gone."""
+    with tempfile.TemporaryDirectory(prefix="espalier-export-") as target:
+        try:
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(target)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
+            raise Permanent(
+                f"{archive.name} is no export: {fault}; download it again", code="export_invalid", param="folder"
+            ) from fault
+        folders = [folder for folder in Path(target).iterdir() if folder.is_dir()]
+        yield folders[0] if len(folders) == 1 else Path(target)
 
 
 def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:

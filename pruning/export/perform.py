@@ -5,6 +5,7 @@ are made all the same.
 """
 
 import copy
+import errno
 import shutil
 import tempfile
 import traceback
@@ -13,20 +14,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
+from pruning import compact_file
 from pruning.announce import announce
 from pruning.apply import PrunedModel, head_of, masked_base
-from pruning.errors import Permanent, PruningError, Stopped
+from pruning.errors import Permanent, PruningError, Stopped, Temporary, failed_write
 from pruning.events import LogEvent, PhaseEvent
 from pruning.export import bench, card, entry
 from pruning.export.agreement import Rows, compare, random_rows, rows_of
 from pruning.export.entry import Entry, Latency
-from pruning.export.formats import Format
+from pruning.export.formats import Format, archive_of
 from pruning.export.load import load_export
 from pruning.export.write import Subject, write
 from pruning.hub import Located
 from pruning.models import load
+from pruning.prepare import find_model
 from pruning.run import Report
 from pruning.sources import Sources
 from pruning.stock import write_folder
@@ -46,14 +50,18 @@ def perform(
     weights are as for :func:`pruning.apply.load_pruned`, and what is wrong with those is raised as that does.
     FileExistsError if a folder is there already.
     """
-    work = _Work(mask, model, sources or Sources(), weights)
+    sources = sources or Sources()
+    if model is None:
+        _, info = compact_file.read_either(mask)
+        model = find_model(info.base_model, info.base_revision, sources, report).path
+    work = _Work(mask, model, sources, weights)
     out.mkdir(parents=True, exist_ok=True)
     taken = [out / name for name in formats if not archive and (out / name).exists()]
     if taken:
         raise FileExistsError(taken[0])
     entries: list[Entry] = []
     for name in dict.fromkeys(formats):
-        report(PhaseEvent(phase="saving", message=f"export {name}"))
+        report(PhaseEvent(phase="exporting", message=name))
         entries.append(_one(work, name, out, archive, report))
         figures = entry.write(out, torch.get_num_threads(), entries)
     report(announce(figures, "application/json"))
@@ -63,7 +71,7 @@ def perform(
 class _Work:
     """What the exports of one mask share."""
 
-    def __init__(self, mask: Path, model: Path | None, sources: Sources, weights: Path | None) -> None:
+    def __init__(self, mask: Path, model: Path, sources: Sources, weights: Path | None) -> None:
         self.mask, self.sources, self.weights = mask, sources, weights
         loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
         self.base = loaded.located.path
@@ -85,7 +93,7 @@ def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) ->
             return failed
         if name != "stock":  # which has a model card of its own
             (folder / "README.md").write_text(card.text(made, work.subject.pruned), encoding="utf-8")
-        target = out / (f"export-{name}.zip" if archive else name)
+        target = out / (archive_of(name) if archive else name)
         size = _archived(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         if not archive:
             folder.rename(target)
@@ -140,7 +148,7 @@ def _latency(before: PrunedModel, after: PrunedModel, work: _Work, report: Repor
     for batch, tokens in bench.SIZES:
         if tokens > work.longest:
             continue
-        report(PhaseEvent(phase="saving", message=f"measuring {batch} x {tokens} tokens"))
+        report(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
         rows = random_rows(before, [tokens] * batch)
         inputs = rows.batch(range(batch), after.device)
         del inputs["labels"]
@@ -165,7 +173,13 @@ def _call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], obje
 
 def _failed(name: Format, fault: Exception) -> Entry:
     if isinstance(fault, PruningError):
-        return entry.failed(name, fault.code, fault.message)
+        return entry.failed(name, fault.code, fault.message, retryable=isinstance(fault, Temporary))
+    if isinstance(fault, SafetensorError):
+        fault = failed_write(fault)
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
+        return entry.failed(name, "insufficient_storage", "the disk of the worker is full", retryable=True)
+    if isinstance(fault, MemoryError | torch.OutOfMemoryError):
+        return entry.failed(name, "out_of_memory", "memory ran out; give the worker more", retryable=True)
     traceback.print_exc()  # nobody planned it; standard error is kept with the job
     return entry.failed(name, "export_failed", f"{type(fault).__name__}: {fault}"[:500])
 

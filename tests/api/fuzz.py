@@ -35,9 +35,10 @@ from tests.api.conftest import Jobs
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _NOT_ALL_IS_IN_THE_SCHEMA = [
-    "createJob", "createSweep", "createDataset", "createWebhook", "predict", "retryJob", "listJobs", "listSweeps",
+    "createJob", "createSweep", "createDataset", "createWebhook", "predict", "retryJob", "createExports", "listJobs",
+    "listSweeps", "listExports",
 ]  # fmt: skip
-"""Requests that fit the schema may be refused here: for rules between fields, files, addresses, used keys, cursors."""
+"""Requests that fit the schema may be refused here: for rules between fields, files, addresses, used keys, cursors, states."""
 _KNOWN = {
     "body.model": ["bert-base-uncased"], "body.task": ["sst2", "squad"], "body.url": ["https://example.com/espalier"],
 }  # fmt: skip

@@ -7,6 +7,7 @@ import schemathesis
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from api.routes.exports import ExportRequest
 from api.routes.predictions import PredictionRequest
 from api.routes.secrets import SecretValue
 from api.schemas import JobRequest
@@ -14,7 +15,8 @@ from api.sweep_schemas import SweepRequest
 from api.webhook_schemas import WebhookRequest
 
 OPERATIONS = {
-    "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob", "listEvents", "listMetrics",
+    "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob",
+    "createExports", "listExports", "listEvents", "listMetrics",
     "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listTasks", "listMethods", "livez", "readyz", "metrics",
     "predict", "createDataset", "listDatasets", "getDataset", "listDatasetRows", "deleteDataset",
     "createSweep", "listSweeps", "getSweep", "getSweepResults", "getSweepPlotSvg", "getSweepPlotPng", "cancelSweep", "deleteSweep",
@@ -69,7 +71,7 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 
 REQUESTS: dict[str, type[BaseModel]] = {
     "JobRequest": JobRequest, "SweepRequest": SweepRequest, "WebhookRequest": WebhookRequest,
-    "PredictionRequest": PredictionRequest, "SecretValue": SecretValue,
+    "PredictionRequest": PredictionRequest, "SecretValue": SecretValue, "ExportRequest": ExportRequest,
 }  # fmt: skip
 
 
@@ -108,7 +110,9 @@ def test_what_is_made_is_linked_to_what_can_be_done_with_it(document: dict[str, 
         (operation,) = [one for one in operations(document) if one["operationId"] == name]
         return {*operation["responses"][status]["links"]}
 
-    assert linked("createJob", "202") == linked("retryJob", "202") >= {"getJob", "cancelJob", "listEvents", "predict"}
+    made = linked("createJob", "202")
+    assert made == linked("retryJob", "202") == linked("createExports", "202")
+    assert made >= {"getJob", "cancelJob", "listEvents", "predict", "createExports"}
     assert linked("createDataset", "200") == linked("createDataset", "201") >= {"getDataset", "listDatasetRows"}
     assert linked("listArtifacts", "200") == {"downloadArtifact", "headArtifact"}
     for operation in operations(document):

@@ -112,4 +112,7 @@ def test_the_examples(address: str, guarded_address: str, jobs: Jobs, tmp_path: 
     headers = run("-C -")
     assert "repr-digest: sha-256=:" in headers
     assert (tmp_path / "mask.safetensors").read_bytes() == b"mask"
-    assert len(BLOCKS) == 14
+    exported = run("$ID/exports")
+    assert "202 Accepted" in exported
+    assert exported.count(f'"export_of":"{variables["ID"]}"') == 2
+    assert len(BLOCKS) == 15

@@ -82,6 +82,20 @@ def test_a_job_from_its_beginning_to_its_end(client: Any, jobs: Jobs) -> None:
 
 
 @both
+def test_exports_of_a_finished_job(client: Any, jobs: Jobs) -> None:
+    done = jobs.succeeded()
+    export = client.export(done, ["csr", "onnx"], priority=4)
+    assert (export.export_of, export.exports, export.status) == (done, ["csr", "onnx"], "queued")
+    assert client.export(done, ["onnx"]).id == export.id
+    assert list(client.exports(done)) == [export]
+    assert export.id not in [job.id for job in client.list()]
+    assert [job.id for job in client.list(kind="export")] == [export.id]
+    client.delete(done)
+    with pytest.raises(ApiError, match=export.id):
+        client.get(export)
+
+
+@both
 def test_what_can_be_asked_for(client: Any) -> None:
     assert "sst2" in {task.name for task in client.tasks()}
     assert [method.name for method in client.methods() if method.default] == ["smp-s"]

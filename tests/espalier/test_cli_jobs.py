@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from api.app import create_app
 from espalier import jobs as jobs_module
 from espalier.cli import app, progress
+from jobs import claims
 from jobs.db import Database
 from jobs.settings import Settings
 from tests.api.conftest import Jobs
@@ -61,6 +62,25 @@ def test_jobs(espalier: Run, url: str, jobs: Jobs, tmp_path: Path) -> None:
     assert json.loads(espalier("delete", done, "--json")) == {"id": done, "deleted": True}
     espalier("cancel", job)
     assert espalier("delete", job) == f"{job} deleted\n"
+
+
+def test_exports_asked_for_waited_for_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:
+    done = jobs.succeeded()
+    assert json.loads(espalier("exports", done, "--json")) == []
+    export = espalier("exports", done, "--to", "csr", "--to", "onnx").strip()
+    with jobs.database.write() as session:
+        claims.claim(session, worker_id="w", lease_seconds=600)
+    for name in ("export-csr.zip", "export-onnx.zip", "exports.json"):
+        jobs.artifact(export, name.encode(), name)
+    figures = {"exports": [{"format": "csr", "bytes": 14, "verdict": "no gain: 0.5 times"}]}
+    with jobs.database.write() as session:
+        claims.succeed(session, export, 1, result=figures, mask_artifact_id=None)
+    assert espalier("exports", done, "--to", "csr", "-o", str(tmp_path / "out")) == f"{export}\n"
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"export-csr.zip", "exports.json"}
+    assert (tmp_path / "out" / "export-csr.zip").read_bytes() == b"export-csr.zip"
+    assert json.loads(espalier("exports", done, "--json"))[0]["id"] == export
+    assert "export-csr.zip export-onnx.zip" in espalier("exports", done)
+    assert espalier("jobs", "--kind", "export", "--json") == espalier("exports", done, "--json")
 
 
 def test_webhooks_and_the_catalogue(espalier: Run) -> None:

@@ -12,9 +12,10 @@ import httpx
 import numpy as np
 import pytest
 
-from espalier import load_pruned
+from espalier import load_export, load_pruned
 from espalier.client import Client
 from espalier.errors import ApiError
+from pruning.apply import PrunedModel
 from pruning.mask_file import read
 from tests.processes import ROOT, Program
 from tests.receiver import receiver
@@ -68,6 +69,20 @@ def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
+def is_exported_later(url: str, job_id: object, pruned: PrunedModel, texts: list[str], folder: Path) -> None:
+    """The real program, in the place of the trainer, from the stored mask and the base model to something that predicts."""
+    with Client(url) as client:
+        export = client.wait(client.export(str(job_id), ["compact"]), timeout=120)
+        assert export.status == "succeeded", export.error
+        assert export.result is not None
+        (figures,) = export.result["exports"]
+        assert (figures["format"], figures["checked_on"], figures["equal"]) == ("compact", "validation", 1.0)
+        assert figures["latency"][0]["factor"] > 0
+        assert json.loads(client.download(export, "exports.json", folder).read_text()) == export.result
+        exported = load_export(client.download(export, "export-compact.zip", folder))
+    np.testing.assert_allclose(exported.logits(texts), pruned.logits(texts), rtol=0, atol=1e-4)
+
+
 def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: Path) -> None:
     assert httpx.get(f"{url}/readyz").status_code == 200
     posted = httpx.post(f"{url}/v1/jobs", json=SPEC)
@@ -103,6 +118,7 @@ def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: 
     np.testing.assert_array_equal(again, trained)
     accuracy = float(np.mean(again.argmax(axis=1) == np.array([row["label"] for row in rows])))
     assert accuracy == info.metrics["accuracy"] == job["result"]["final"]["accuracy"]
+    is_exported_later(url, job["id"], pruned, [row["sentence"] for row in rows[:8]], tmp_path)
 
 
 def test_upload_rows_and_get_a_mask_for_them(url: str, site: Path, tmp_path: Path) -> None:

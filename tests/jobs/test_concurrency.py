@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from jobs import claims, store
 from jobs.db import Database
-from jobs.errors import IllegalTransition, LeaseLost
+from jobs.errors import IllegalTransition, JobNotFound, LeaseLost
 from jobs.rescue import rescue
 from jobs.states import Status
 from tests.jobs import making
+from tests.waiting import until
 
 _ROUNDS = 8
 
@@ -179,3 +181,31 @@ def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None
         for job_id in ids:
             assert making.look(database, job_id).attempts_spent == 1
             assert len(making.told(database, job_id)) == 3
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # where rows are locked one by one
+@pytest.mark.parametrize("reference", ["export_of", "retried_from"])
+def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
+    database: Database, tmp_path: Path, reference: str
+) -> None:
+    ended = making.succeeded(database, tmp_path)
+    run = making.running(database, exports=["csr"], **{reference: ended.id})
+
+    def delete() -> None:
+        with database.write() as session:
+            store.delete(session, ended.id)
+
+    def waits() -> bool:
+        with database.read() as session:
+            waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            return bool(session.execute(text(f"SELECT count(*) {waiting}")).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            claims.record_event(session, run.id, run.attempt, "log", {})
+            deletion = pool.submit(delete)
+            until(waits, what="the deletion to wait for the run")
+            claims.record_event(session, run.id, run.attempt, "log", {})
+        deletion.result(20)
+    with database.read() as session, pytest.raises(JobNotFound):
+        store.get(session, ended.id)

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import CheckConstraint, inspect, text
 
-from jobs import artifacts
+from jobs import artifacts, exports
 from jobs.db import Database, downgrade, is_current, migrating, upgrade
 from jobs.models import Base, StoredObject
 from tests import services
@@ -149,6 +149,24 @@ def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: 
         session.delete(stored)
     downgrade(url, "0007")
     assert "objects" not in tables(database)
+    database.dispose()
+
+
+def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str, tmp_path: Path) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    job = making.succeeded(database, tmp_path)
+    with database.write() as session:
+        exports.ask(session, job.id, {"csr": "export-csr.zip"})
+    with pytest.raises(RuntimeError, match="1 jobs export a mask"):
+        downgrade(empty_url, "0010")
+    with database.write() as session:
+        session.execute(text("DELETE FROM jobs WHERE export_of IS NOT NULL"))
+    downgrade(empty_url, "0010")
+    with database.read() as session:
+        assert session.execute(text("SELECT status, mask_artifact_id IS NULL FROM jobs")).one() == ("succeeded", False)
+    upgrade(empty_url)
+    assert making.look(database, job.id).mask_artifact_id == job.mask_artifact_id
     database.dispose()
 
 

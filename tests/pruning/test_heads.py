@@ -1,5 +1,6 @@
 """The label-word head against the logits of the whole masked language model, for every model shape."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,17 @@ def test_the_rows_of_a_batch_do_not_depend_on_the_batch_before(folder: Path) -> 
     first = head(**inputs)
     head(**{name: tensor[:1] for name, tensor in inputs.items()})
     assert torch.equal(head(**inputs), first)
+
+
+@torch.no_grad()
+def test_a_deep_copy_reads_its_own_rows(folder: Path) -> None:
+    """Exports change copies; a copy that asked the original for its positions would have those of another batch."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    head = LabelWordHead(load(folder), word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
+    inputs = inputs_of(tokenizer, masked=(1, 4, None))
+    first, copied = head(**inputs), copy.deepcopy(head)
+    head(**{name: tensor[:2].flip(0) for name, tensor in inputs.items()})
+    assert torch.equal(copied(**inputs), first)
 
 
 def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pruning.events import ExitCode
 from pruning.sources import Sources
+from tests.pruning.export.making import make_mask
 from tests.pruning.running import arguments_of, finish, fork, make_sources, next_event, start
 
 Change = Callable[[Path], object]
@@ -105,6 +106,21 @@ def test_a_run_that_succeeds_ends_with_0_and_a_finished_line(sources: Sources, t
     ).finish()  # fmt: skip
     assert evaluated.code == 0, evaluated.stderr
     assert evaluated.last.metrics == ended.last.metrics["final"]
+
+
+def test_an_export_that_cannot_be_made_ends_with_65_and_figures_that_say_why(sources: Sources, tmp_path: Path) -> None:
+    assert sources.models_dir is not None
+    mask = make_mask(tmp_path / "mask.safetensors", sources.models_dir / "bert")
+    ended = fork(
+        [
+            "export", "--mask", str(mask), "--to", "semi-structured", "--out", str(tmp_path / "out"), "--archive",
+            "--no-hub", "--models-dir", str(sources.models_dir),
+        ],
+        tmp_path,
+    ).finish()  # fmt: skip
+    assert (ended.code, ended.last.code, ended.last.param) == (65, "device_unsupported", "exports"), ended.stderr
+    assert ended.last.message.startswith("semi-structured: ")
+    assert [event.name for event in ended.events if event.event == "artifact"] == ["exports.json"]
 
 
 def test_whatever_libraries_print_goes_to_standard_error(sources: Sources, tmp_path: Path) -> None:

@@ -246,6 +246,20 @@ def lies() -> None:
     finish()
 
 
+def exports() -> None:
+    """As the real one where it exports a mask that is there: delivers what it found, and which of its data."""
+    say(PhaseEvent(phase="exporting", message="csr"))
+    found = sorted(path.name for path in [*WORK.glob("*.safetensors"), *WORK.glob("uploads/*")])
+    store("export-csr.zip", (WORK / "mask.safetensors").read_bytes())
+    store("exports.json", "\n".join(found).encode())
+    say(FinishedEvent(metrics={"threads": 1, "exports": []}))
+
+
+def no_figures() -> None:
+    store("export-csr.zip")
+    finish()
+
+
 def first_fails() -> None:
     """Fails once, then finds its checkpoint in the work folder."""
     if not (WORK / "checkpoints" / "checkpoint").exists():
@@ -267,7 +281,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     if behaviour is not deaf:
         threading.Thread(target=leave_with_parent, daemon=True).start()
-    if behaviour not in (steady, slow_steady):
+    if behaviour not in (steady, slow_steady, exports):
         begin()
     behaviour()
 

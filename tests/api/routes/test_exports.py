@@ -1,4 +1,4 @@
-"""Exports asked for with a job: kept beside the spec, shown, repeated by a retry, and refused where they cannot be."""
+"""Exports asked for with a job, kept beside the spec and repeated by a retry; and later, made by a job of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import store
+from jobs import claims, store
 from jobs.db import Database
+from jobs.models import Job
 from tests import architectures
 from tests.api.conftest import BODY, Jobs
 from tests.api.test_errors import problem
@@ -59,3 +60,98 @@ def test_a_local_model_of_another_type_cannot_be_compacted(
     ]
     assert fault["pointer"] == "/exports/0"
     assert client.post("/v1/jobs", json={**body, "exports": ["onnx", "csr"]}).status_code == 202
+
+
+CSR = {"formats": ["csr"]}
+
+
+def test_a_finished_job_gets_a_job_that_exports_it(
+    client: TestClient, jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[object] = []
+    monkeypatch.setattr("api.routes.exports.queue.ring", rung.append)
+    pruned = jobs.succeeded()
+    with database.write() as session:
+        job = session.get_one(Job, pruned)
+        job.spec = job.spec | {"devices": 2}
+    answer = client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["csr", "onnx"], "priority": 3})
+    assert answer.status_code == 202
+    export = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{export['id']}"
+    assert (export["export_of"], export["exports"], export["priority"]) == (pruned, ["csr", "onnx"], 3)
+    assert export["spec"] == client.get(f"/v1/jobs/{pruned}").json()["spec"] | {"devices": 1}
+    assert client.get(f"/v1/jobs/{export['id']}").json() == export
+    assert len(rung) == 1
+    again = client.post(f"/v1/jobs/{pruned}/exports", json=CSR, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.json()["id"]) == (202, export["id"])
+    with database.write() as session:
+        assert claims.claim(session, worker_id="w", lease_seconds=600)
+    for name in ("export-csr.zip", "export-onnx.zip", "exports.json"):
+        jobs.artifact(export["id"], b"made", name)
+    with database.write() as session:
+        claims.succeed(session, export["id"], 1, result={"exports": []}, mask_artifact_id=None)
+    there = client.post(f"/v1/jobs/{pruned}/exports", json=CSR)
+    assert (there.status_code, there.json()["id"], there.json()["result"]) == (200, export["id"], {"exports": []})
+    assert there.headers["location"] == f"/v1/jobs/{export['id']}"
+    replayed = client.post(f"/v1/jobs/{pruned}/exports", json=CSR, headers={"Idempotency-Key": "k"})
+    assert (replayed.status_code, replayed.headers["idempotency-replayed"]) == (202, "true")
+    assert len(rung) == 2
+
+
+def test_they_are_listed_below_their_job_and_apart_from_the_others(client: TestClient, jobs: Jobs) -> None:
+    pruned = jobs.succeeded()
+    ids = [client.post(f"/v1/jobs/{pruned}/exports", json={"formats": [name]}).json()["id"] for name in ("csr", "onnx")]
+
+    def listed(path: str, **query: str) -> list[str]:
+        return [job["id"] for job in client.get(path, params=query).json()["data"]]
+
+    assert listed(f"/v1/jobs/{pruned}/exports") == ids[::-1]
+    first = client.get(f"/v1/jobs/{pruned}/exports", params={"limit": "1"}).json()
+    assert first["has_more"]
+    assert listed(f"/v1/jobs/{pruned}/exports", after=first["next_cursor"]) == ids[:1]
+    assert listed("/v1/jobs") == [pruned]
+    assert listed("/v1/jobs", kind="export") == ids[::-1]
+    metrics = client.get("/metrics").text
+    assert 'espalier_export_jobs{status="queued"} 2.0' in metrics
+    assert 'espalier_job_duration_seconds_count{status="succeeded"} 1.0' in metrics
+    assert client.delete(f"/v1/jobs/{pruned}").status_code == 204
+    problem(client.get(f"/v1/jobs/{ids[0]}"), 404, "job_not_found")
+    problem(client.get(f"/v1/jobs/{pruned}/exports"), 404, "job_not_found")
+
+
+def test_what_has_no_mask_cannot_be_exported(client: TestClient, jobs: Jobs, database: Database) -> None:
+    problem(client.post("/v1/jobs/job_0/exports", json=CSR), 404, "job_not_found")
+    pruned = jobs.succeeded()
+    export = client.post(f"/v1/jobs/{pruned}/exports", json=CSR).json()["id"]
+    problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_not_succeeded")
+    with database.write() as session:
+        claims.claim(session, worker_id="w", lease_seconds=600)
+        claims.succeed(session, export, 1, result={}, mask_artifact_id=None)
+    problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 404, "artifact_not_found")
+    with database.write() as session:  # its weights are past their retention
+        session.get_one(Job, pruned).result = {"weights_changed": True}
+    problem(client.post(f"/v1/jobs/{pruned}/exports", json=CSR), 404, "artifact_not_found")
+
+
+@pytest.mark.parametrize(
+    ("formats", "code", "pointer"),
+    [
+        (["pickle"], "invalid_request", "/formats/0"),
+        ([], "invalid_request", "/formats"),
+        (["csr", "csr"], "invalid_request", "/formats"),
+        (["onnx", "semi-structured"], "export_unsupported", "/formats/1"),
+    ],
+    ids=["unknown", "none", "twice", "pattern"],
+)
+def test_formats_that_cannot_be_are_refused_by_their_place(
+    client: TestClient, jobs: Jobs, formats: list[str], code: str, pointer: str
+) -> None:
+    answer = client.post(f"/v1/jobs/{jobs.succeeded()}/exports", json={"formats": formats})
+    (fault,) = problem(answer, 422, code)["errors"]
+    assert fault["pointer"] == pointer
+
+
+def test_they_count_among_what_an_owner_may_have(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
+    pruned = jobs.succeeded()
+    full = client_with(max_stored_bytes=4)
+    problem(full.post(f"/v1/jobs/{pruned}/exports", json=CSR), 507, "quota_exceeded")

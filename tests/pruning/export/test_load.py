@@ -74,3 +74,11 @@ def test_a_damaged_folder_is_refused(models: Path, masks: Path, tmp_path: Path, 
     with pytest.raises(Permanent, match=message) as refused:
         load_export(tmp_path)
     assert refused.value.code == "export_invalid"
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_archive_of_an_export_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "export-csr.zip").write_bytes(content)
+    with pytest.raises(Permanent) as refused:
+        espalier.load_export(tmp_path / "export-csr.zip")
+    assert refused.value.code == "export_invalid"

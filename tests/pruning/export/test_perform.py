@@ -1,17 +1,21 @@
 """Exports of one mask, from the mask's file to folders, archives and figures; one that fails costs nothing but itself."""
 
+import errno
 import hashlib
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors import SafetensorError
 from transformers import AutoModelForMaskedLM
 
 import espalier
-from pruning.errors import Permanent
+from pruning.errors import Permanent, Temporary
 from pruning.export import entry, write
 from pruning.export.perform import perform
+from pruning.sources import Sources
 from tests.pruning.running import of_kind
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -67,6 +71,10 @@ def test_an_archive_is_announced_and_the_same_twice(models: Path, masks: Path, t
         assert all(one.read(name) == other.read(name) for name in same)
         one.extractall(tmp_path)
     assert espalier.load_export(tmp_path / "csr").predict(["a film"])
+    texts = ["a film", "another one"]
+    np.testing.assert_array_equal(
+        espalier.load_export(path).logits(texts), espalier.load_export(tmp_path / "csr").logits(texts)
+    )
 
 
 def test_an_export_with_other_logits_is_none(
@@ -93,6 +101,35 @@ def test_a_fault_that_nobody_planned_is_an_entry_too(
     (made,) = perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
     assert made.error == entry.Failure(code="export_failed", message="ZeroDivisionError: by the exporter")
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (OSError(errno.ENOSPC, "full"), "insufficient_storage"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "insufficient_storage"),
+        (MemoryError(), "out_of_memory"),
+        (Temporary("away", code="hub_unreachable"), "hub_unreachable"),
+    ],
+)
+def test_what_may_pass_can_be_tried_again(
+    models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, code: str
+) -> None:
+    def failing(_model: Any) -> dict[str, int]:
+        raise fault
+
+    monkeypatch.setattr(write, "compact", failing)
+    (made,) = perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
+    assert made.error is not None
+    assert (made.error.code, made.error.retryable) == (code, True)
+
+
+def test_the_base_is_found_by_the_masks_own_word(models: Path, masks: Path, tmp_path: Path) -> None:
+    events: list[Any] = []
+    sources = Sources(models, hub=False)
+    perform(masks / "bert.safetensors", ["stock"], tmp_path, sources=sources, report=events.append)
+    told = [(event.phase, event.message) for event in of_kind(events, "phase")]
+    assert told[:2] == [("validating", "model bert"), ("exporting", "stock")]
 
 
 def test_a_wrong_base_or_a_folder_in_the_way_stops_at_once(models: Path, masks: Path, tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Exports of a job that has succeeded: asked for later, made by a job of their own that the ``jobs`` routes look at and steer."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
+
+from api import limits, schemas
+from api.auth import KeyFirst, Reader, Writer
+from api.deps import JobId, Served
+from api.errors import NotSucceeded
+from api.idempotency import REPLAYED, Once
+from api.json_types import AsDeclared
+from api.predictor import MASK, WEIGHTS
+from api.problems import declared
+from api.waits import TAGGED, JobAnswer, Prefer, asked_seconds
+from jobs import artifacts, crash, exports, models, queue, quotas, store
+from jobs.quotas import Quota
+from jobs.settings import Settings
+from jobs.states import TERMINAL, Status
+from pruning.errors import Permanent
+from pruning.export.formats import FORMATS, Format, archive_of, misfit_of_pattern, misfit_of_type
+from pruning.folder import find_folder, model_type
+from pruning.refusals import refused
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=KeyFirst)
+_LOCATED = {
+    "headers": {"Location": {"description": "Path of that job", "schema": {"type": "string"}}, **REPLAYED, **TAGGED}
+}
+_LOCATION: dict[int | str, dict[str, Any]] = {
+    202: _LOCATED,
+    200: _LOCATED | {"description": "The job that has made them, now or before", "model": schemas.Job},
+}
+
+
+class ExportRequest(AsDeclared):
+    """What the mask of a job is to be turned into."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"formats": ["compact", "onnx-int8"]}]}
+    )
+
+    formats: list[Format] = Field(
+        min_length=1,
+        max_length=len(FORMATS),
+        description="Each is measured before and after",
+        json_schema_extra={"uniqueItems": True},
+    )
+    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
+    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
+
+    @model_validator(mode="after")
+    def _once_each(self) -> "ExportRequest":
+        if len(set(self.formats)) < len(self.formats):
+            raise refused("formats", "each export is made once; name none of them twice")
+        return self
+
+
+@router.post(
+    "",
+    operation_id="createExports",
+    status_code=202,
+    response_model=schemas.Job,
+    responses=declared(400, 404, 409, 413, 415, 422, 507) | _LOCATION,
+    summary="Export the mask of a job that has succeeded",
+)
+def create_exports(
+    job_id: JobId, request: ExportRequest, served: Served, caller: Writer, once: Once, prefer: Prefer = None
+) -> Response:
+    """Answers with the job that makes them: its `export_of` is this one, the files and figures are its artifacts.
+
+    Asking again for what is being made, or is there, changes nothing: the answer is the job that has it.
+    """
+    if (before := once.before()) is not None:
+        return before
+    with served.database.write() as session:
+        job = store.get(session, job_id, owner=caller.sees)
+        _check(session, job, request, served.settings)
+        limits.check_queue(session, served.settings, job.owner)
+        quotas.check(session, Quota.of(served.settings), job.owner)
+        files: dict[str, str] = {name: archive_of(name) for name in request.formats}
+        export = exports.ask(session, job.id, files, priority=request.priority, max_duration=request.max_duration)
+        shown = schemas.Job.of(export, artifacts.listing(session, export.id))
+        status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
+        once.keep(session, status, shown.model_dump_json(), location)
+        crash.here(crash.Point.SUBMIT_WRITTEN)
+    crash.here(crash.Point.SUBMIT_COMMITTED)
+    if export.status is Status.QUEUED:
+        queue.ring(served.celery)
+    crash.here(crash.Point.SUBMIT_RUNG)
+    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
+    return JobAnswer(served, shown, status=status, location=location, seconds=seconds)
+
+
+@router.get("", operation_id="listExports", responses=declared(404, 422), summary="List the exports of a job")
+def list_exports(
+    job_id: JobId,
+    served: Served,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
+    after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
+) -> schemas.JobList:
+    """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
+    with served.database.read() as session:
+        store.get(session, job_id, owner=caller.sees)
+        rows, cursor = store.page(session, limit=limit, after=after, export_of=job_id)
+        made = artifacts.of_jobs(session, [row.id for row in rows])
+        data = [schemas.Job.of(row, made.get(row.id, [])) for row in rows]
+    return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
+
+
+def _check(session: Session, job: models.Job, request: ExportRequest, settings: Settings) -> None:
+    """Refuse what is sure to fail. Raises NotSucceeded, ArtifactNotFound, Permanent naming the field."""
+    if job.status is not Status.SUCCEEDED:
+        raise NotSucceeded(f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has")
+    artifacts.get(session, job.id, MASK)
+    if (job.result or {}).get("weights_changed"):
+        artifacts.get(session, job.id, WEIGHTS)
+    folder = find_folder(settings.models_dir, job.spec["model"])
+    of_type = misfit_of_type(request.formats, model_type(folder)) if folder is not None else None
+    misfit = misfit_of_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type
+    if misfit is not None:
+        raise Permanent(misfit.message, code="export_unsupported", param=f"formats.{misfit.place}")

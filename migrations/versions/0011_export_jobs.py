@@ -1,0 +1,39 @@
+"""Jobs that export the mask of another job.
+
+Revision 0011.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+_MASK_CHECK, _NAMED_CHECK = "ck_jobs_mask_when_succeeded", "ck_jobs_exports_named"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(sa.Column("export_of", sa.String(40)))
+        jobs.create_foreign_key(op.f("fk_jobs_export_of_jobs"), "jobs", ["export_of"], ["id"], ondelete="CASCADE")
+        jobs.create_index(op.f("ix_jobs_export_of"), ["export_of"])
+        jobs.drop_constraint(op.f(_MASK_CHECK), type_="check")
+        jobs.create_check_constraint(
+            op.f(_MASK_CHECK), "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)"
+        )
+        jobs.create_check_constraint(op.f(_NAMED_CHECK), "export_of IS NULL OR exports IS NOT NULL")
+
+
+def downgrade() -> None:
+    kept = op.get_bind().scalar(sa.text("SELECT count(*) FROM jobs WHERE export_of IS NOT NULL"))
+    if kept:
+        raise RuntimeError(f"{kept} jobs export a mask, which the older version would take for pruning; delete them")
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.drop_constraint(op.f(_NAMED_CHECK), type_="check")
+        jobs.drop_constraint(op.f(_MASK_CHECK), type_="check")
+        jobs.create_check_constraint(op.f(_MASK_CHECK), "(mask_artifact_id IS NOT NULL) = (status = 'succeeded')")
+        jobs.drop_index(op.f("ix_jobs_export_of"))
+        jobs.drop_constraint(op.f("fk_jobs_export_of_jobs"), type_="foreignkey")
+        jobs.drop_column("export_of")
