@@ -20,7 +20,7 @@ class _Mask(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: torch.Tensor, share: float) -> torch.Tensor:
         order = scores.flatten().sort(descending=True).indices
-        mask = torch.zeros(scores.numel())
+        mask = torch.zeros(scores.numel(), device=scores.device)
         mask[order[: int(share * scores.numel())]] = 1
         return mask.view(scores.shape)
 

@@ -88,6 +88,22 @@ def test_a_batch_is_padded_on_the_right_to_a_multiple_of_eight() -> None:
     assert encoded([8]).batch([0], CPU)["input_ids"].shape == (1, 8)
 
 
+def test_each_row_of_a_batch_has_its_own_tokens_in_their_order() -> None:
+    random = np.random.default_rng(1)
+    lengths = lengths_of(30).tolist()
+    ids, types = ([random.integers(1, 30000, n).tolist() for n in lengths] for _ in range(2))
+    rows = [17, 3, 29, 0, 3]
+    batch = Encoded(ids, types, torch.arange(30), pad_id=0).batch(rows, CPU, beside=range(30))
+    assert batch["input_ids"].shape[1] == -(-max(lengths) // 8) * 8
+    for i, row in enumerate(rows):
+        assert batch["input_ids"][i, : lengths[row]].tolist() == ids[row]
+        assert batch["token_type_ids"][i, : lengths[row]].tolist() == types[row]
+        assert int(batch["attention_mask"][i].sum()) == lengths[row]
+        assert not batch["input_ids"][i, lengths[row] :].any()
+    assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
+    assert not any(tensor.is_pinned() for tensor in batch.values()), "memory is pinned for a GPU alone"
+
+
 def test_a_model_without_token_types_gets_none() -> None:
     assert "token_type_ids" not in encoded([4], types=False).batch([0], CPU)
 

@@ -1,0 +1,75 @@
+"""A program: compile everything that a step on a GPU launches, for a GPU that need not be here.
+
+The interpreter takes more than the compiler does. Launches are caught on their way and what they ask for is compiled, down to
+machine code, with the argument types they would have had.
+"""
+
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction, mangle_type
+
+from pruning.kernels.gpu.select import Selection
+from pruning.kernels.gpu.shares import Shares
+from pruning.kernels.gpu.table import Table
+from pruning.kernels.gpu.update import Numbers, Update
+
+TARGET = GPUTarget("cuda", 90, 32)
+CPU = torch.device("cpu")
+compiled: dict[str, Any] = {}
+
+
+def compile_in_place_of_launching(program: Any, *given: Any, grid: Any, warmup: bool, **options: Any) -> None:
+    names = program.arg_names
+    values = dict(zip(names, given, strict=False)) | {name: options[name] for name in names if name in options}
+    fixed = {parameter.name for parameter in program.params if parameter.is_constexpr} | {
+        name
+        for name, value in values.items()
+        if isinstance(value, int) and value == 1 and not _unspecialized(program, name)
+    }
+    signature = {name: "constexpr" if name in fixed else mangle_type(values[name]) for name in names}
+    aligned = [i for i, name in enumerate(names) if signature[name].startswith("*")]
+    source = ASTSource(
+        fn=program, signature=signature, constexprs={name: values[name] for name in fixed},
+        attrs={(i,): [["tt.divisibility", 16]] for i in aligned},
+    )  # fmt: skip
+    how = {name: value for name, value in options.items() if name not in names}
+    key = f"{program.__name__} {signature} {[values[name] for name in sorted(fixed)]} {how}"
+    if key not in compiled:
+        compiled[key] = triton.compile(source, target=TARGET, options=how)
+
+
+def _unspecialized(program: Any, name: str) -> bool:
+    return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
+
+
+def main() -> None:
+    JITFunction.run = compile_in_place_of_launching
+    for sizes in ([32768, 16], [32769, 7]):
+        table = Table(sizes, CPU)
+        tensors = [torch.zeros(size) for size in sizes]
+        halves = [torch.zeros(size, dtype=torch.bfloat16) for size in sizes]
+        numbers = torch.zeros(len(Numbers._fields), dtype=torch.float64)
+        update = Update(table)
+        update.gradients(tensors, tensors, tensors, tensors, [None, None], numbers)
+        update.gradients(halves, tensors, tensors, tensors, tensors, numbers)
+        update.judge(numbers, others=numbers, losses=numbers[:1])
+        update.adam(tensors, tensors, tensors, tensors, numbers, [1.0, None])
+        update.measure(tensors, [1.0, 1.0])
+        for together in (False, True):
+            selection = Selection(table, together=together)
+            counts = torch.zeros(1 if together else 2, dtype=torch.int64)
+            selection.select(tensors, counts)
+            selection.select(tensors, counts, tensors, tensors, halves)
+        for surplus in ("redistribute", "drop"):
+            Shares(table, [[0, 1]], surplus).allocate(update.masses, numbers[:1])
+    reading = [made.asm["ptx"] for key, made in compiled.items() if key.startswith("adam ") and "True" in key]
+    assert all("ld.global.v4" in text for text in reading), "sixteen bytes are to be read at once"
+    assert not any("fma.rn.f32" in text for text in reading), "a product and a sum are two roundings"
+
+
+if __name__ == "__main__":
+    main()
