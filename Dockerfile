@@ -45,8 +45,12 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 
 FROM base AS worker
+# kernels are compiled where they run, for the processor or GPU that is there: C++ for the one, Triton's launchers for the other
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 COPY --from=build-worker /venv /venv
-ENV ESPALIER_DATA_DIR=/data ESPALIER_CHECKPOINT_DIR=/checkpoints HF_HOME=/cache HOME=/tmp
+# what is compiled lies beside the models: a tmpfs on /tmp does not let code be loaded from it
+ENV ESPALIER_DATA_DIR=/data ESPALIER_CHECKPOINT_DIR=/checkpoints HF_HOME=/cache HOME=/tmp \
+    XDG_CACHE_HOME=/cache TRITON_CACHE_DIR=/cache/triton
 USER 10001:10001
 STOPSIGNAL SIGTERM
 CMD ["celery", "--quiet", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "INFO", \

@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TRITON := $(VENV)/triton
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format serve clean
+.PHONY: help setup demo test triton check format serve clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,7 +25,11 @@ demo: $(READY) ## Prune a small model end to end: service, job, mask, result tab
 	$(BIN)/python -m demo
 
 test: $(READY) ## Run all tests
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest
+
+# in a folder of its own: torch and transformers import it wherever they find it, and all other tests do without
+triton: $(READY) ## Fetch Triton (286 MB) for the tests of the GPU programs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TRITON) --requirement requirements-triton.lock
 
 check: $(READY) ## Lint, types, import contracts
 	$(BIN)/ruff check .

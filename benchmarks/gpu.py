@@ -6,7 +6,7 @@ BERT-base with random weights and dropout, 64 rows of 128 tokens unless asked ot
 
 ``dense``        forward and backward with gradients for the masked matrices, by ``torch.compile``: the least that a step can be
 ``dense_eager``  the same without the compiler
-``smp_s``        a step of the project: select, forward, backward, update
+``smp_s``        a step of the project: select, forward, backward, update; by the GPU's own programs where they work
 ``reference``    a step of ``benchmarks/reference_style.py`` under autocast
 
 They take turns in rounds of ``--steps`` steps each, in one process, the GPU waited for at the ends alone. Seconds are medians of a
@@ -29,7 +29,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import records
 from benchmarks.reference_style import Reference
-from pruning import kernels, losses, precision
+from pruning import fused, losses, precision
 from pruning.attach import attach
 from pruning.heads import LabelWordHead
 from pruning.methods.smp_s import SmpS
@@ -55,10 +55,10 @@ def main() -> None:
     device = torch.device("cuda")
     precision.require("bf16", device)
     name = torch.cuda.get_device_name(device)
-    steps, flops = prepare(BertConfig(), arguments.rows, arguments.tokens, device)
+    steps, flops, used = prepare(BertConfig(), arguments.rows, arguments.tokens, device)
     found = measure(steps, arguments.rounds, arguments.steps, device, say=None if arguments.json else print)
     found |= {"gpu": name, "rows": arguments.rows, "tokens": arguments.tokens, "precision": "bf16"}
-    found["kernels"] = kernels.name_for(device)
+    found["kernels"] = used
     found["peak_memory_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
     found |= rates(found, list(steps), arguments.rows * arguments.tokens, flops, peak_of(name))
     if found["peak_tflops"] is None and not arguments.json:
@@ -77,8 +77,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) -> tuple[Steps, int]:
-    """A step of each kind, given its number, and the floating point operations of a dense one."""
+def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) -> tuple[Steps, int, str]:
+    """A step of each kind, given its number, the floating point operations of a dense one, and the kernels in use."""
     torch.manual_seed(0)
     model = BertForMaskedLM(config).train()
     theirs = copy.deepcopy(model)
@@ -108,11 +108,14 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
         return dense
 
-    pruner = Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head))
+    pruner = fused.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)))
+    before: list[Callable[[], object]] = []
     reference = Reference(LabelWordHead(theirs, WORDS, MASK).to(device), schedule)
 
     def step_of_ours(t: int) -> None:
-        pruner.step(t, [batch])
+        before.append(pruner.launch(t, [batch]))
+        while len(before) > pruner.lag:  # as the loop of a run does
+            before.pop(0)()
 
     def step_of_theirs(t: int) -> None:
         with precision.forward_pass("bf16", device):
@@ -125,7 +128,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
         "dense": dense_by(loss_by(torch.compile(head, dynamic=False))), "dense_eager": eager,
         "smp_s": step_of_ours, "reference": step_of_theirs,
     }  # fmt: skip
-    return kinds, counter.get_total_flops()
+    return kinds, counter.get_total_flops(), pruner.kernels
 
 
 def measure(

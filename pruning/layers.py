@@ -2,8 +2,9 @@
 
 Put in place of ``nn.Linear`` by :mod:`pruning.attach`. Masks are made once per optimizer step. Where native kernels are they
 are bits, and :mod:`pruning.product` multiplies by them; elsewhere the masked weight W ⊙ M is an ordinary leaf tensor made with
-the mask, and forward and backward are those of a dense layer. Either way autograd leaves dL/d(W ⊙ M) in ``weight.grad``; the
-straight-through gradient of the scores is then one product in closed form (:mod:`pruning.optimizer`).
+the mask (by a GPU's selection too, whose masks are bits), and forward and backward are those of a dense layer. Either way
+autograd leaves dL/d(W ⊙ M) in ``weight.grad``; the straight-through gradient of the scores is then one product in closed form
+(:mod:`pruning.optimizer`).
 """
 
 from collections.abc import Sequence
@@ -34,14 +35,16 @@ class MaskedLinear(nn.Linear):
 
     ``base`` is W (frozen, but for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
     ``mask`` is M (bool, all ones at first), each of shape [out, in]. ``weight`` is the tensor with a gradient, that of W ⊙ M;
-    its values are W ⊙ M only where masks are not packed, and else W itself: read them in ``masked_weight``.
+    where native kernels are its values are W itself, and else W ⊙ M: read them in ``masked_weight``.
     """
 
     base: torch.Tensor
     scores: torch.Tensor
     _mask: torch.Tensor
     _packed: torch.Tensor | None
-    """The mask as the native selection writes it, in bits; then ``_mask`` is empty."""
+    """The mask as native selections and those of a GPU write it, in bits; then ``_mask`` is empty."""
+    _multiplied: bool
+    """Whether the values of ``weight`` are W ⊙ M."""
     _gates: torch.Tensor | None
     gate_slope: torch.Tensor | None
     """d gates / dS where a method's gates are differentiable; None means straight through, 1."""
@@ -54,6 +57,7 @@ class MaskedLinear(nn.Linear):
         self.register_buffer("scores", torch.zeros_like(base), persistent=False)
         self.register_buffer("_mask", torch.ones_like(base, dtype=torch.bool), persistent=False)
         self._packed = self._gates = None
+        self._multiplied = True
         self.weight = nn.Parameter(base)  # the same memory, until a mask that is not packed asks for its own
         self.bias = linear.bias
         self.gate_slope = None
@@ -63,7 +67,7 @@ class MaskedLinear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """y [..., out] for x [..., in]."""
-        if self._packed is None:
+        if self._packed is None or self._multiplied:
             return super().forward(x)
         return masked_product(x, self.weight, self.bias, self._packed)
 
@@ -82,7 +86,7 @@ class MaskedLinear(nn.Linear):
     @property
     def masked_weight(self) -> torch.Tensor:
         """W ⊙ M, [out, in]; not to be written to."""
-        return self.weight.detach() if self._packed is None else self.base * self.mask
+        return self.weight.detach() if self._multiplied else self.base * self.mask
 
     @property
     def kept(self) -> int:
@@ -126,19 +130,28 @@ class MaskedLinear(nn.Linear):
         self._mask, self._packed, self._gates, self.gate_slope = gates > 0, None, gates, slope
         self._multiply(gates)
 
+    def room(self) -> torch.Tensor:
+        """Where a selection on a GPU is to write W ⊙ M, [out, in]: the values of ``weight``, apart from those of W."""
+        if self.weight.data_ptr() == self.base.data_ptr():
+            self.weight.data = torch.empty_like(self.base)
+        return self.weight.data
+
+    def set_multiplied(self, packed: torch.Tensor) -> None:
+        """W ⊙ M has been written to :meth:`room`, and M in bits to ``packed``, which stays the selection's to write to."""
+        self._mask, self._packed, self._gates, self._multiplied = _NO_MASK, packed, None, True
+
     def open(self) -> None:
         """Keep every weight: the layer computes what the linear did that it replaced."""
         self._mask, self._packed, self._gates = torch.ones_like(self.base, dtype=torch.bool), None, None
-        self.weight.data = self.base
+        self.weight.data, self._multiplied = self.base, True
 
     def _multiply(self, gates: torch.Tensor) -> None:
-        if self.weight.data_ptr() == self.base.data_ptr():
-            self.weight.data = torch.empty_like(self.base)
-        torch.mul(self.base, gates, out=self.weight.data)
+        torch.mul(self.base, gates, out=self.room())
+        self._multiplied = True
 
     def _take(self, packed: torch.Tensor) -> None:
         self._mask, self._packed, self._gates = _NO_MASK, packed, None
-        self.weight.data = self.base
+        self.weight.data, self._multiplied = self.base, False
 
 
 def keep_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:

@@ -79,9 +79,18 @@ class ScoreAdam:
             layer.weight.grad = None
         return Update(sum(masses) / max(len(masses), 1), norms, total)
 
+    def stride(self, learning_rate: float) -> tuple[float, float]:
+        """(a, b) such that update number ``steps`` moves S by a m / (sqrt(v) / b + ε). With ``uncorrected`` ε is added to
+        sqrt(v) and not to sqrt(v̂), so that it weighs 1/sqrt(1 - β2^u) times more (31.6 times at the first update), as in
+        transformers 4.17's AdamW."""
+        correction1, correction2 = 1 - BETA1**self.steps, math.sqrt(1 - BETA2**self.steps)
+        if self.epsilon == "uncorrected":
+            return -learning_rate * correction2 / correction1, 1.0
+        return -learning_rate / correction1, correction2
+
     def _score_gradients(self, regularization: float) -> tuple[list[float], list[float]]:
         """Overwrite each ``weight.grad`` by dL/dS; returns mean σ(S) and the gradient's norm, matrix by matrix."""
-        gradients = [_gradient(layer) for layer in self.layers]
+        gradients = [gradient_of(layer) for layer in self.layers]
         base, scores = [layer.base for layer in self.layers], [layer.scores for layer in self.layers]
         slopes = [layer.gate_slope for layer in self.layers]
         pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
@@ -94,13 +103,9 @@ class ScoreAdam:
         return [mass for mass, _ in found], [norm for _, norm in found]
 
     def _move(self, learning_rate: float, clip: float) -> None:
-        """S <- S - lr m̂ / (sqrt(v̂) + ε). With ``uncorrected`` ε is added to sqrt(v) instead, so that it weighs
-        1/sqrt(1 - β2^u) times more (31.6 times at the first update), as in transformers 4.17's AdamW."""
-        correction1, correction2 = 1 - BETA1**self.steps, math.sqrt(1 - BETA2**self.steps)
-        step, divisor = -learning_rate / correction1, correction2
-        if self.epsilon == "uncorrected":
-            step, divisor = -learning_rate * correction2 / correction1, 1.0
-        scores, gradients = [layer.scores for layer in self.layers], [_gradient(layer) for layer in self.layers]
+        """S <- S - lr m̂ / (sqrt(v̂) + ε)."""
+        step, divisor = self.stride(learning_rate)
+        scores, gradients = [layer.scores for layer in self.layers], [gradient_of(layer) for layer in self.layers]
         if native := kernels.native_for(scores, gradients, self.first, self.second):
             temperatures = [layer.mass_temperature for layer in self.layers]
             constants = (clip, BETA1, 1 - BETA1, BETA2, 1 - BETA2, step, divisor, EPSILON)
@@ -151,7 +156,8 @@ def _plain_adam(
     scores.addcdiv_(first, root.add_(EPSILON), value=step)
 
 
-def _gradient(layer: MaskedLinear) -> torch.Tensor:
+def gradient_of(layer: MaskedLinear) -> torch.Tensor:
+    """What a backward pass left in ``weight.grad``, contiguous; zeros where it left nothing."""
     if layer.weight.grad is None:  # a matrix that the loss does not reach
         layer.weight.grad = torch.zeros_like(layer.base)
     elif not layer.weight.grad.is_contiguous():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from pruning import dropout, kernels, losses, precision
+from pruning import dropout, fused, kernels, losses, precision
 from pruning.attach import Matrices, attach
 from pruning.companions import Companions
 from pruning.data import BatchStream, Encoded, encode, evaluation_batches, with_teacher
@@ -65,7 +65,7 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = 
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
     total_steps = steps_of(spec, stream.per_epoch)
     others = [head.model.get_parameter(name) for name in changed]
-    pruner = _pruner(spec, matrices, head, task, total_steps, others, ranks)
+    pruner = fused.fastest(_pruner(spec, matrices, head, task, total_steps, others, ranks))
     pruner.method.begin(matrices, _calibration(spec, head, train, device))
     return Run(
         spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 
+from pruning import kernels
 from pruning.attach import Matrices
 from pruning.companions import Companions
 from pruning.methods import Method
@@ -47,11 +48,29 @@ class Pruner(Generic[Batch]):
     companions: Companions | None = None
     """What else is trained, if anything."""
     ranks: Ranks = ALONE
+    lag: ClassVar[int] = 0
+    """Steps that may have been launched after one whose result is asked for, if nobody is to wait."""
+
+    @property
+    def kernels(self) -> kernels.Name:
+        """What the scores are selected and updated with."""
+        return kernels.name_for(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the scores are."""
+        return next(iter(self.matrices.layers.values())).scores.device
 
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
         """Make every mask, and with it every masked weight, anew; returns the ones of each matrix."""
         with torch.no_grad():
             return self.method.select(self.matrices, remaining, final=final)
+
+    def launch(self, t: int, micro_batches: Iterable[Batch]) -> Callable[[], StepResult]:
+        """Take step t, or where the device works by itself begin it; what is returned waits for the end, and raises what
+        :meth:`step` does."""
+        result = self.step(t, micro_batches)
+        return lambda: result
 
     def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
         """Select, run the micro-batches forward and backward, update the scores once.

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import torch
 
-from pruning import crash, kernels
+from pruning import crash, fused, kernels
 from pruning.checkpoint import Checkpoints, capture, identity, restore
 from pruning.deliver import deliver
-from pruning.errors import Permanent, Stopped
-from pruning.events import CheckpointEvent, LogEvent, PhaseEvent, StartedEvent, StepEvent
+from pruning.errors import Stopped
+from pruning.events import CheckpointEvent, LogEvent, PhaseEvent, StartedEvent
 from pruning.export.formats import Format
-from pruning.pace import Pace
 from pruning.prepare import prepare
+from pruning.progress import Progress
 from pruning.ranks import ALONE, Ranks
 from pruning.report.history import History
 from pruning.run import Report, Run, library_versions
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
-from pruning.step import StepResult
 
 HISTORY = "history"
 """Name of the history among the tensors of a checkpoint."""
@@ -47,7 +46,7 @@ def train(
     before = run.evaluate("before", 0, report)
     checkpoints = Checkpoints(
         work / "checkpoints",
-        identity(spec, run.base_digest, run.train, kernels.name_for(run.device)),
+        identity(spec, run.base_digest, run.train, run.pruner.kernels),
         lambda step: report(CheckpointEvent(step=step)),
     )
     first_step = _resume(run, history, checkpoints, report)
@@ -98,12 +97,18 @@ def _announce(run: Run, first_step: int, report: Report) -> None:
             train_rows=len(run.train),
             validation_rows=sum(len(split.rows.labels) for split in run.validation),
             device=str(run.device),
-            versions={**library_versions(), "kernels": kernels.name_for(run.device)},
+            versions={**library_versions(), "kernels": run.pruner.kernels},
         )
     )
-    if run.device.type == "cpu" and (reason := kernels.reason()):
+    if run.pruner.kernels == "plain" and (reason := _why_plain(run)):
         report(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     report(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))
+
+
+def _why_plain(run: Run) -> str:
+    if run.device.type != "cuda":
+        return kernels.reason()
+    return fused.unfit(run.pruner) if run.total_steps else ""
 
 
 def _loop(
@@ -115,31 +120,23 @@ def _loop(
     should_stop: Callable[[], bool],
 ) -> None:
     """Select, forward, backward, update; say where we are; save; stop when asked."""
-    spec, pace = run.spec, Pace(first_step, run.total_steps)
+    spec, progress = run.spec, Progress(run, first_step, history, report)
     run.head.train()
     for t in range(first_step, run.total_steps):
-        batches = [run.batch(t, part) for part in range(spec.gradient_accumulation)]
-        run.ranks.begin_step(spec.seed, t)
-        try:
-            result = run.pruner.step(t, batches)
-        except FloatingPointError as fault:
-            raise Permanent(
-                f"training diverged at step {t}: {fault}; lower learning_rate or regularization",
-                code="diverged", param="learning_rate",
-            ) from fault  # fmt: skip
+        progress.step(t)
         done = t + 1
-        history.add(result, run.matrices.total)
-        pace.count(run.rows(t))
-        if pace.due(done):
-            report(_step_event(run, result, pace))
         if run.eval_every is not None and done % run.eval_every == 0 and done < run.total_steps:
+            progress.settle()
             run.pruner.select(run.pruner.schedule.remaining(t), final=True)  # by the scores as they are now
             run.evaluate("during", done, report)
         if done % spec.checkpoint_every == 0 and done < run.total_steps:
+            progress.settle()
             _save(run, done, history, checkpoints)
         if run.ranks.any(should_stop()):
+            progress.settle()
             with _saving(run, done, history, checkpoints):
                 raise Stopped
+    progress.settle()
 
 
 @contextmanager
@@ -159,20 +156,3 @@ def _save(run: Run, done: int, history: History, checkpoints: Checkpoints) -> No
         run.require_agreement()
     if run.ranks.leads:
         checkpoints.save(done, {**capture(run.pruner), HISTORY: history.packed()})
-
-
-def _step_event(run: Run, result: StepResult, pace: Pace) -> StepEvent:
-    done = result.step + 1
-    rows_per_second, eta_seconds = pace.mark(done)
-    return StepEvent(
-        step=done,
-        total_steps=run.total_steps,
-        epoch=done * run.spec.gradient_accumulation / run.stream.per_epoch,
-        loss=result.loss,
-        regularizer=result.update.regularizer,
-        remaining=sum(result.kept) / run.matrices.total,
-        learning_rate=result.learning_rate,
-        grad_norm=result.update.grad_norm,
-        rows_per_second=rows_per_second,
-        eta_seconds=eta_seconds,
-    )

@@ -2,9 +2,10 @@
 
 Called by :mod:`pruning.optimizer`, :mod:`pruning.layers` and :mod:`pruning.select`. The native kernels are a page of C++
 each, compiled at the first use (:mod:`pruning.kernels.build`); they serve float32 on the CPU. Everything else, and a machine
-without a compiler, takes the plain twins, which define what is computed. Masks are equal to the last bit. Sums and updates
-are equal up to rounding: the kernels add in float64 and have their own exponential, so a run is repeated bit by bit only
-with the same kernels, and a checkpoint belongs to them.
+without a compiler, takes the plain twins, which define what is computed; but for whole steps on a GPU
+(:mod:`pruning.device_step`), which have programs of their own (:mod:`pruning.kernels.gpu`). Masks are equal to the last bit.
+Sums and updates are equal up to rounding: the kernels add in float64 and have their own exponential, so a run is repeated
+bit by bit only with the same kernels, and a checkpoint belongs to them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,14 @@ from typing import Literal
 
 import torch
 
-from pruning.kernels import build
-from pruning.kernels.native import Native, ones, unpacked
+from pruning.kernels import build, native
+from pruning.kernels.gpu import bits
+from pruning.kernels.native import Native
 
-__all__ = ["Native", "masked", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
+__all__ = ["Name", "Native", "masked", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
+
+Name = Literal["native", "plain", "triton"]
+"""What scores are worked on with; a checkpoint belongs to one of them."""
 
 _native: Native | None = None
 _reason = ""
@@ -42,8 +47,18 @@ def masked(base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
         out.copy_(base * unpacked(packed, base.shape))
 
 
-def name_for(device: torch.device) -> Literal["native", "plain"]:
-    """What float32 scores on a device are worked on with."""
+def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """A bool mask of a shape from bits, eight weights in a byte, lowest bit first; on their device."""
+    return native.unpacked(packed, shape) if packed.device.type == "cpu" else bits.unpacked(packed, shape)
+
+
+def ones(packed: torch.Tensor) -> int:
+    """How many weights a packed mask keeps."""
+    return native.ones(packed) if packed.device.type == "cpu" else bits.ones(packed)
+
+
+def name_for(device: torch.device) -> Name:
+    """What the passes called here work on float32 scores of a device with; never the programs of a GPU's whole step."""
     _load()
     return "native" if device.type == "cpu" and _native is not None and not _switched_off else "plain"
 

@@ -17,7 +17,7 @@ class Arrival:
             # pinned, or the copy would wait; torch keeps such memory for the next step
             self._host = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
             self._host.copy_(found, non_blocking=True)
-            self._event = torch.cuda.Event(blocking=True)
+            self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             self._event.record()
         else:
             self._host = found
@@ -26,4 +26,4 @@ class Arrival:
         """The numbers of each part, once the device has come so far."""
         if self._event is not None:
             self._event.synchronize()
-        return [part.tolist() for part in self._host.split(self._lengths)]
+        return [part.tolist() for part in torch.split(self._host, self._lengths)]

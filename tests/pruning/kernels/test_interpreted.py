@@ -1,13 +1,15 @@
 """The programs of a GPU without one: run by Triton's interpreter, and compiled for GPUs that are not here.
 
-Both in processes of their own: whether Triton interprets is settled when it is imported, and transformers imports it.
+Both in processes of their own: whether Triton interprets is settled when it is imported, and transformers imports it. Only
+those need Triton, so it may lie in a folder of its own, named by ``TRITON_FOLDER`` (``make triton`` fills one).
 """
 
 import importlib.util
 import os
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.machinery import PathFinder
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -18,20 +20,26 @@ from pruning.kernels import gpu
 ROOT = Path(__file__).parents[3]
 FOLDER = Path(__file__).parent / "gpu"
 
-needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+PLACES = [folder for folder in (os.environ.get("TRITON_FOLDER"),) if folder]
+
+needs_triton = pytest.mark.skipif(
+    not (PathFinder.find_spec("triton", PLACES) or importlib.util.find_spec("triton")),
+    reason="Triton is not installed; `make triton` puts it into a folder for TRITON_FOLDER to name",
+)
 
 
 def run(arguments: list[str], **environment: str) -> None:
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True, text=True, check=False,
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([*PLACES, *sys.path]), **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_triton
 def test_the_programs_compute_what_their_twins_compute() -> None:
-    if tuple(map(int, version("triton").split(".")[:2])) < (3, 9):
+    triton = next(iter(distributions(name="triton", path=[*PLACES, *sys.path])))
+    if tuple(map(int, triton.version.split(".")[:2])) < (3, 9):
         pytest.skip("the interpreter of this Triton does not know this NumPy")
     run(["-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER)], TRITON_INTERPRET="1")
 

@@ -1,10 +1,11 @@
-"""A program: compile everything that a step on a GPU launches, for a GPU that need not be here.
+"""A program: compile everything that a step on a GPU launches, for a GPU that need not be here, and see it ask for nothing.
 
 The interpreter takes more than the compiler does. Launches are caught on their way and what they ask for is compiled, down to
 machine code, with the argument types they would have had.
 """
 
 from typing import Any
+from unittest import mock
 
 import torch
 import triton
@@ -12,13 +13,25 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
+from pruning.attach import attach
+from pruning.device_step import DevicePruner
 from pruning.kernels.gpu.select import Selection
 from pruning.kernels.gpu.shares import Shares
 from pruning.kernels.gpu.table import Table
 from pruning.kernels.gpu.update import Numbers, Update
+from pruning.methods import Method
+from pruning.methods.smp_g import SmpG
+from pruning.methods.smp_l import SmpL
+from pruning.methods.smp_s import SmpS
+from pruning.optimizer import ScoreAdam
+from pruning.schedule import Schedule
+from pruning.spec import PruningSpec
+from pruning.step import Pruner
 
 TARGET = GPUTarget("cuda", 90, 32)
 CPU = torch.device("cpu")
+ANSWERS = ("item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__float__", "__index__")
+"""What a host would have to wait for a GPU's numbers for."""
 compiled: dict[str, Any] = {}
 
 
@@ -46,8 +59,30 @@ def _unspecialized(program: Any, name: str) -> bool:
     return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
 
 
+def launch(method: Method) -> None:
+    """Two steps, of which nothing is to be asked."""
+    model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
+    matrices = attach(model)
+
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(model[1](torch.tanh(model[0](rows)))).square().mean()
+
+    spec = PruningSpec(model="m", task="sst2", max_steps=2)
+    adam = ScoreAdam(list(matrices.layers.values()))
+    pruner = DevicePruner.of(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of))
+    with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
+        for t in range(2):
+            pruner.launch(t, [torch.ones(2, 128)])
+
+
+def asked(*_: Any) -> None:
+    raise AssertionError("a step asks for a number, so its host would wait for the GPU")
+
+
 def main() -> None:
     JITFunction.run = compile_in_place_of_launching
+    for method in (SmpS(), SmpL(), SmpG()):
+        launch(method)
     for sizes in ([32768, 16], [32769, 7]):
         table = Table(sizes, CPU)
         tensors = [torch.zeros(size) for size in sizes]

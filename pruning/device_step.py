@@ -1,0 +1,184 @@
+"""Training steps that a GPU takes by itself: launched one behind the other, their results read a step later.
+
+The same steps as :class:`pruning.step.Pruner` takes, by the programs in :mod:`pruning.kernels.gpu`: equal masks for equal
+scores, sums and updates equal up to rounding. Nothing that happens in :meth:`DevicePruner.launch` depends on a number from the
+device, so the host is a step ahead of it: while the device computes, the host launches what comes next and makes the next
+batch.
+
+A loss or gradient that is not finite is found on the device, which from then on changes neither scores nor moments; the
+host learns of it when it reads the result. Imported only where Triton is: by :mod:`pruning.fused`.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+
+from pruning import kernels
+from pruning.fused import ranking_of
+from pruning.kernels.gpu.arrival import Arrival
+from pruning.kernels.gpu.select import Selection, State
+from pruning.kernels.gpu.shares import Shares
+from pruning.kernels.gpu.table import CHUNK, TILE, Table, upload
+from pruning.kernels.gpu.update import Numbers
+from pruning.kernels.gpu.update import Update as Programs
+from pruning.methods.smp_g import SmpG
+from pruning.methods.smp_s import SmpS
+from pruning.optimizer import BETA1, BETA2, EPSILON, Update, gradient_of
+from pruning.step import Batch, Pruner, StepResult
+
+
+@dataclass
+class DevicePruner(Pruner[Batch]):
+    """A pruner that :func:`pruning.fused.unfit` has nothing against; ``optimizer`` holds the moments and counts the updates."""
+
+    chunk: int = CHUNK
+    tile: int = TILE
+    """How the work is cut, for tests."""
+    lag: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        self._layers = list(self.matrices.layers.values())
+        table = Table(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
+        ranking = ranking_of(self.method)
+        if ranking is None:
+            raise ValueError(f"{type(self.method).__name__} selects in another way; ask pruning.fused.unfit before")
+        self._ranking = ranking
+        self._programs = Programs(table)
+        self._selection = Selection(table, together=isinstance(ranking, SmpG))
+        self._temperatures: list[float | None] = [None] * len(self._layers)
+        self._shares: Shares | None = None
+        if isinstance(ranking, SmpS):
+            self._temperatures = [ranking.temperature] * len(self._layers)
+            self._shares = Shares(table, self._groups(), ranking.surplus)
+        self._measured: list[tuple[int, int]] = []
+        """What :meth:`_state` was when the masses were last found."""
+
+    @classmethod
+    def of(cls, pruner: Pruner[Batch], *, chunk: int = CHUNK, tile: int = TILE) -> Self:
+        """One that takes the steps of ``pruner`` in its place. Raises Unfit."""
+        return cls(
+            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, chunk=chunk, tile=tile
+        )
+
+    @property
+    def kernels(self) -> kernels.Name:
+        return "triton"
+
+    def select(self, remaining: float, *, final: bool = False) -> list[int]:
+        self._select(remaining)
+        kept, faults = Arrival(self._selection.kept, self._selection.state[State.FAULT]).read()
+        _require_ranked(faults)
+        return [int(count) for count in kept]
+
+    def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
+        return self.launch(t, micro_batches)()
+
+    def launch(self, t: int, micro_batches: Iterable[Batch]) -> Callable[[], StepResult]:
+        """Begin step t, without waiting for anything; what is returned waits for its end.
+
+        That raises FloatingPointError where loss or gradients stopped being finite, then or before; scores and moments are
+        those before it.
+        """
+        schedule = self.schedule
+        remaining, regularization = schedule.remaining(t), schedule.regularization(t)
+        learning_rate = schedule.learning_rate(t)
+        self._select(remaining)
+        losses = []
+        batches = list(micro_batches)
+        for batch in batches:
+            loss = self.loss_of(batch)
+            torch.autograd.backward(loss / len(batches))
+            losses.append(loss.detach())
+        told = torch.stack(losses).double()
+        self._update(learning_rate, regularization, told)
+        selection = self._selection
+        arrival = Arrival(told, self._programs.report, selection.kept, selection.state[State.FAULT])
+
+        def result() -> StepResult:
+            losses, report, kept, faults = arrival.read()
+            _require_ranked(faults)
+            return StepResult(
+                step=t,
+                remaining=remaining,
+                regularization=regularization,
+                learning_rate=learning_rate,
+                loss=sum(losses) / len(losses),
+                kept=[int(count) for count in kept],
+                update=_told(losses, report),
+            )
+
+        return result
+
+    @torch.no_grad()
+    def _select(self, remaining: float) -> None:
+        """Every mask and every masked weight anew."""
+        selection, rooms = self._selection, [layer.room() for layer in self._layers]
+        selection.select(self._scores(), self._counts(remaining), self._base(), rooms)
+        for layer, packed in zip(self._layers, selection.masks, strict=True):
+            layer.set_multiplied(packed)
+
+    def _counts(self, remaining: float) -> torch.Tensor:
+        """Ones of every ranking, int64 on the device."""
+        if self._shares is not None:
+            if self._state() != self._measured:  # from outside: a prior, a checkpoint
+                self._programs.measure(self._scores(), self._temperatures)
+                self._measured = self._state()
+            return self._shares.allocate(self._programs.masses, upload([remaining], torch.float64, self.device))
+        if isinstance(self._ranking, SmpG):
+            counts = [math.floor(remaining * self.matrices.total)]
+        else:
+            counts = self._ranking.keep_counts(self.matrices, remaining)
+        return upload(counts, torch.int64, self.device)
+
+    @torch.no_grad()
+    def _update(self, learning_rate: float, regularization: float, losses: torch.Tensor) -> None:
+        """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them."""
+        adam, programs = self.optimizer, self._programs
+        adam.steps += 1
+        step, divisor = adam.stride(learning_rate)
+        numbers = Numbers(
+            regularization=regularization, shift=adam.penalty_shift, max_grad_norm=adam.max_grad_norm, keep1=BETA1,
+            take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
+        )  # fmt: skip
+        sent = upload(numbers, torch.float64, self.device)
+        gradients = [gradient_of(layer) for layer in self._layers]
+        programs.gradients(gradients, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
+        programs.judge(sent, losses=losses)
+        programs.adam(self._scores(), gradients, adam.first, adam.second, sent, self._temperatures)
+        torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
+        self._measured = self._state()
+        for layer in self._layers:
+            layer.weight.grad = None
+
+    def _scores(self) -> list[torch.Tensor]:
+        return [layer.scores for layer in self._layers]
+
+    def _base(self) -> list[torch.Tensor]:
+        return [layer.base for layer in self._layers]
+
+    def _state(self) -> list[tuple[int, int]]:
+        """Address of each matrix's scores, and torch's count of the writes to them."""
+        return [(scores.data_ptr(), scores._version) for scores in self._scores()]
+
+    def _groups(self) -> list[list[int]]:
+        numbers = {path: i for i, path in enumerate(self.matrices.layers)}
+        return [[numbers[path] for path in paths] for paths in self.matrices.groups.values()]
+
+
+def _told(losses: list[float], report: list[float]) -> Update:
+    """A report of the programs for the host. Raises FloatingPointError."""
+    *found, norm, _, alive = report
+    means, squares = found[: len(found) // 2], found[len(found) // 2 :]
+    if not all(map(math.isfinite, losses)):
+        raise FloatingPointError("the loss is not finite")
+    if not alive:
+        raise FloatingPointError("the gradients of the scores are not finite")
+    return Update(sum(means) / len(means), [math.sqrt(square) for square in squares], norm)
+
+
+def _require_ranked(faults: list[float]) -> None:
+    if any(faults):
+        raise ValueError("a score is NaN, or a count no mask has; no ranking exists")

@@ -1,0 +1,170 @@
+"""Steps that a GPU takes by itself, run by the interpreter: those of the plain pruner, told later."""
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pruning import kernels
+from pruning.attach import attach
+from pruning.checkpoint import capture, restore
+from pruning.device_step import DevicePruner
+from pruning.errors import Permanent, Stopped
+from pruning.kernels import gpu
+from pruning.methods import Method
+from pruning.methods.smp_g import SmpG
+from pruning.methods.smp_l import SmpL
+from pruning.methods.smp_s import SmpS
+from pruning.optimizer import ScoreAdam
+from pruning.schedule import Schedule
+from pruning.sources import Sources
+from pruning.spec import PruningSpec
+from pruning.step import Pruner
+from tests import toys
+from tests.pruning.running import make_sources, of_kind, run_toy, same_masks, stop_after
+
+STEPS = 3
+METHODS: dict[str, Callable[[], Method]] = {"smp-s": lambda: SmpS(temperature=0.5), "smp-l": SmpL, "smp-g": SmpG}
+X = torch.randn(8, 7, generator=torch.Generator().manual_seed(1))
+
+
+def plain_of(method: Method) -> Pruner[torch.Tensor]:
+    """Two groups of two matrices, one of them out of reach of the loss; a row that is all NaN makes a loss that is."""
+    torch.manual_seed(0)
+    model = nn.ModuleList(nn.ModuleDict({"in": nn.Linear(7, 19), "out": nn.Linear(19, 7)}) for _ in range(2))
+    matrices = attach(model)
+    for layer in matrices.layers.values():
+        layer.scores.normal_(0, 0.1)
+    blocks: Any = model
+
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        for block in blocks[:1]:
+            rows = rows + block["out"](torch.tanh(block["in"](rows)))
+        return torch.tanh(blocks[1]["in"](rows)).square().mean()
+
+    spec = PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.7, regularization=40)
+    adam = ScoreAdam(list(matrices.layers.values()))
+    return Pruner(matrices, method, adam, Schedule.of(spec, STEPS), loss_of)
+
+
+def on_device(pruner: Pruner[torch.Tensor]) -> DevicePruner[torch.Tensor]:
+    return DevicePruner.of(pruner, chunk=128, tile=64)
+
+
+def state(pruner: Pruner[torch.Tensor]) -> list[torch.Tensor]:
+    adam = pruner.optimizer
+    return [tensor.clone() for tensor in (*(layer.scores for layer in adam.layers), *adam.first, *adam.second)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
+    plain, ours = plain_of(METHODS[name]()), on_device(plain_of(METHODS[name]()))
+    for t in range(STEPS):
+        with kernels.plain():
+            expected = plain.step(t, [X[:4], X[4:]])
+        found = ours.step(t, [X[:4], X[4:]])
+        assert found.kept == expected.kept
+        assert (found.step, found.remaining, found.learning_rate) == (t, expected.remaining, expected.learning_rate)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+        assert found.update.regularizer == pytest.approx(expected.update.regularizer, rel=1e-5)
+        assert found.update.grad_norms == pytest.approx(expected.update.grad_norms, rel=1e-4)
+        assert found.update.grad_norm == pytest.approx(expected.update.grad_norm, rel=1e-4)
+        for one, other in zip(state(ours), state(plain), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+        for layer, other in zip(ours.matrices.layers.values(), plain.matrices.layers.values(), strict=True):
+            assert torch.equal(layer.mask, other.mask)
+            assert torch.equal(layer.masked_weight, other.masked_weight)
+    assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
+    assert [layer.kept for layer in ours.matrices.layers.values()] == ours.select(0.3)
+    assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_what_is_not_finite_is_told_later_and_changes_nothing(where: str) -> None:
+    ours = on_device(plain_of(SmpS()))
+    ours.step(0, [X])
+    before = state(ours)
+    whole = ours.loss_of
+    if where == "loss":
+        ours.loss_of = lambda rows: whole(rows) + math.inf  # its gradients are finite
+    else:
+        ours.loss_of = lambda rows: torch.sqrt(whole(rows) - whole(rows))  # it is zero, its slope endless
+    bad = ours.launch(1, [X])
+    ours.loss_of = whole
+    later = ours.launch(2, [X])
+    with pytest.raises(FloatingPointError, match=where):
+        bad()
+    with pytest.raises(FloatingPointError):
+        later()
+    assert all(map(torch.equal, state(ours), before))
+
+
+def test_a_score_that_is_not_a_number_is_told() -> None:
+    ours = on_device(plain_of(SmpL()))
+    next(iter(ours.matrices.layers.values())).scores[0, 0] = math.nan
+    with pytest.raises(ValueError, match="NaN"):
+        ours.select(0.5)
+
+
+def test_a_restored_run_goes_on_to_the_same_bits() -> None:
+    whole, cut = (on_device(plain_of(SmpS(temperature=0.5))) for _ in range(2))
+    for t in range(2):
+        whole.step(t, [X])
+    restore(capture(whole), 2, cut)
+    one, other = whole.step(2, [X]), cut.step(2, [X])
+    assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
+    assert all(map(torch.equal, state(whole), state(cut)))
+
+
+@pytest.fixture
+def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "reason", lambda device, *, whole: "")
+    # what is read from a file lies anywhere in the host's memory, and every sixteen bytes once it is on a GPU
+    monkeypatch.setattr("pruning.kernels.gpu.table.ALIGNED", 4)
+    monkeypatch.setattr(DevicePruner, "of", partial(DevicePruner.of, chunk=2048, tile=2048))
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    return make_sources(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.mark.usefixtures("as_if_on_a_gpu")
+def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
+    sources: Sources, tmp_path: Path, captured: list[Any]
+) -> None:
+    settings: dict[str, Any] = {"max_steps": 3, "eval_every": 2, "checkpoint_every": 2, "dropout": 0.2}
+    whole = run_toy(sources, tmp_path / "whole", **settings)
+    assert isinstance(captured[0].pruner, DevicePruner)
+    assert of_kind(whole, "started")[0].versions["kernels"] == "triton"
+    assert [(e.stage, e.step) for e in of_kind(whole, "evaluation")] == [("before", 0), ("during", 2), ("final", 3)]
+    assert [e.step for e in of_kind(whole, "checkpoint")] == [2]
+    assert whole[-1].metrics["remaining"] == 0.5  # type: ignore[union-attr]
+    with pytest.raises(Stopped) as stopped:
+        run_toy(sources, tmp_path / "cut", should_stop=stop_after(1), **settings)
+    assert stopped.value.step == 1
+    resumed = run_toy(sources, tmp_path / "cut", **settings)
+    assert of_kind(resumed, "started")[0].resumed_from == 1
+    assert same_masks(tmp_path / "whole", tmp_path / "cut")
+    reports = [json.loads((tmp_path / name / "artifacts/report.json").read_text()) for name in ("whole", "cut")]
+    assert len(reports[0]["curves"]["loss"]) == 3
+    assert reports[0]["curves"]["loss"] == reports[1]["curves"]["loss"]
+
+
+@pytest.mark.usefixtures("as_if_on_a_gpu")
+def test_a_run_that_diverges_names_the_step_and_leaves_no_checkpoint_of_it(sources: Sources, tmp_path: Path) -> None:
+    toys.write_splits(
+        tmp_path / "data" / "stsb",
+        {"train": [{**row, "label": 1e30} for row in toys.ratings(32, 1)], "validation": toys.ratings(8, 1)},
+    )
+    huge, work = Sources(sources.models_dir, tmp_path / "data", hub=False), tmp_path / "work"
+    with pytest.raises(Permanent, match="step 0") as caught:
+        run_toy(huge, work, task="stsb", max_steps=3, checkpoint_every=1)
+    assert caught.value.code == "diverged"
+    assert not list((work / "checkpoints").iterdir())
