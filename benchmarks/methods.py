@@ -1,7 +1,7 @@
 """Methods against each other on real data: accuracy after a fixed number of steps, by sparsity and seed.
 
     python -m benchmarks.methods --models-dir DIR --datasets-dir DIR --model NAME [--steps N]
-        [--tasks sst2 mrpc] [--seeds 1 2] [--out FILE]
+        [--tasks sst2 mrpc] [--seeds 1 2] [--methods smp-s ...] [--sparsities 0.9 ...] [--precisions fp32 bf16] [--out FILE]
 
 Every run is ``python -m pruning train`` with the method's own defaults; only steps, batch and lengths are set, the same for
 all. Rows are appended to ``--out`` as they come, so a run that is interrupted goes on where it stopped. The last line is
@@ -28,16 +28,22 @@ def main() -> None:
     """Run what is not in the file yet, then summarise the file."""
     arguments = _arguments()
     done = _read(arguments.out)
-    grid = itertools.product(arguments.seeds, arguments.tasks, SPARSITIES, METHODS)
-    for seed, task, sparsity, method in grid:
+    grid = itertools.product(
+        arguments.seeds, arguments.tasks, arguments.sparsities, arguments.methods, arguments.precisions
+    )
+    for seed, task, sparsity, method, precision in grid:
         spec = {
             "model": arguments.model, "task": task, "method": method, "sparsity": sparsity, "seed": seed,
             "max_steps": arguments.steps, "batch_size": arguments.batch, "max_length": 64,
         }  # fmt: skip
-        if any(all(row["spec"][key] == value for key, value in spec.items()) for row in done):
+        if precision != "fp32":  # the default, so that it is in no spec
+            spec["precision"] = precision
+        if any(row["spec"] == spec for row in done):
             continue
         row = _run(spec, arguments)
-        print(f"{task} {sparsity} {method} seed {seed}: {row['final']} in {row['seconds']:.0f} s", flush=True)
+        print(
+            f"{task} {sparsity} {method} {precision} seed {seed}: {row['final']} in {row['seconds']:.0f} s", flush=True
+        )
         done.append(row)
         with arguments.out.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row) + "\n")
@@ -53,6 +59,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--sparsities", type=float, nargs="+", default=list(SPARSITIES))
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32"])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/methods.jsonl"))
     return parser.parse_args()
 
@@ -83,7 +92,8 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     groups: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         spec = row["spec"]
-        groups[f"{spec['task']} {spec['sparsity']} {spec['method']}"].append(row["final"][row["primary_metric"]])
+        name = f"{spec['task']} {spec['sparsity']} {spec['method']} {spec.get('precision', '')}".rstrip()
+        groups[name].append(row["final"][row["primary_metric"]])
     means = {
         name: {"mean": round(statistics.mean(values), 4), "runs": len(values)}
         for name, values in sorted(groups.items())
