@@ -1,7 +1,7 @@
 """Training throughput on a task, the run as it is against a loop in the style of the reference code.
 
     python -m benchmarks.run [--json] [--models-dir DIR --datasets-dir DIR --model NAME --task NAME] [--steps N] [--batch N]
-        [--threads N] [--precision fp32|bf16] [--out FILE]
+        [--threads N] [--precision fp32|bf16] [--token-cache DIR] [--out FILE]
 
 Without folders the project's own small model and reviews. Both do SMP-S with the same schedule on the same rows: the project
 on batches of similar length, the other (``benchmarks/reference_style.py``) on rows padded to 128
@@ -38,7 +38,7 @@ def main() -> None:
     """Measure, print, keep."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    sources = Sources(arguments.models_dir, arguments.datasets_dir, hub=False)
+    sources = Sources(arguments.models_dir, arguments.datasets_dir, hub=False, token_cache=arguments.token_cache)
     spec = PruningSpec.model_validate(
         {"model": arguments.model, "task": arguments.task, "batch_size": arguments.batch, "max_steps": 1000, "sparsity": 0.9,
          "max_length": PADDED, "validation_rows": 8, "precision": arguments.precision}
@@ -67,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32", help="of the project's run; the other is fp32"
     )
+    parser.add_argument("--token-cache", type=Path, help="folder of tokenized rows; without one they are tokenized")
     records.add_options(parser)
     return parser.parse_args()
 

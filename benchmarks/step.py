@@ -8,7 +8,7 @@ without the positions that nothing reads behind the last attention (:mod:`prunin
         [--machine TEXT]
 
 Weights are random, so nothing is downloaded; dropout is on, as in training. Steps of all kinds take turns in one process, on
-one model; before each timed step of a method comes one that is not timed, so that its selection is warm. ``*_s`` are medians
+one model; before each timed step of a method come some that are not timed, so that its selection is warm. ``*_s`` are medians
 of wall-clock seconds, ratios are medians over the rounds; ``*_cpu_s`` and ``*_cpu`` are the same of processor time, which other
 programs on the machine disturb less. The peak is that of a process of its own that makes three
 steps of smp-s. The last line is one JSON object.
@@ -16,7 +16,6 @@ steps of smp-s. The last line is one JSON object.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,12 +31,14 @@ from benchmarks import records
 from pruning import dropout, kernels, losses
 from pruning.attach import attach
 from pruning.heads import LabelWordHead
+from pruning.layers import MaskedLinear
 from pruning.methods.base import Method
 from pruning.methods.smp_g import SmpG
 from pruning.methods.smp_l import SmpL
 from pruning.methods.smp_s import SmpS
 from pruning.optimizer import ScoreAdam
 from pruning.schedule import Schedule
+from pruning.select import TopK
 from pruning.spec import PruningSpec
 from pruning.step import Pruner
 
@@ -46,6 +47,8 @@ SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {"bert-base": ({}, 8, 128),
 METHODS: dict[str, Callable[[], Method]] = {"smp_s": SmpS, "smp_l": SmpL, "smp_g": SmpG}
 DENSE = ("dense", "bare")
 STEPS = 1000
+WARM = 3
+"""Steps of a method before one that is timed: its thresholds have then moved as they do in a run."""
 Batch = dict[str, torch.Tensor]
 
 
@@ -56,7 +59,7 @@ def main() -> None:
     pruner, head, batch = _prepare(arguments.shape)
     if arguments.peak:
         _steps(pruner, batch, 3)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        print(_high_water())
         return
     if arguments.plain:
         with kernels.plain():
@@ -98,15 +101,19 @@ def _prepare(shape: str) -> tuple[Pruner[Batch], LabelWordHead, Batch]:
     return Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_of), head, batch
 
 
-def _steps(pruner: Pruner[Batch], batch: Batch, count: int) -> None:
-    for t in range(count):
-        pruner.step(STEPS // 2 + t, [batch])
+def _steps(pruner: Pruner[Batch], batch: Batch, count: int, first: int = STEPS // 2) -> None:
+    for t in range(first, first + count):
+        pruner.step(t, [batch])
 
 
 def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments: argparse.Namespace) -> dict[str, Any]:
-    for layer in pruner.matrices.layers.values():
+    layers = list(pruner.matrices.layers.values())
+    for layer in layers:
         layer.scores.normal_(0, 0.1)  # spread, as after some hundred steps: they start equal
     methods = {name: make() for name, make in METHODS.items()}
+    memories = {
+        name: [TopK() for _ in layers] for name in METHODS
+    }  # each knows the thresholds of its own masks, as in a run
     wall: dict[str, list[float]] = {name: [] for name in (*DENSE, *METHODS)}
     cpu: dict[str, list[float]] = {name: [] for name in wall}
     t = STEPS // 2
@@ -114,13 +121,15 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
         for name in wall:
             if name in METHODS:
                 pruner.method = methods[name]
-                pruner.step(t, [batch])
+                _remember(layers, memories[name])
+                _steps(pruner, batch, WARM, t)
+                t += WARM
             began, used = time.perf_counter(), time.process_time()
-            _work(name, t + 1, pruner, head, batch)
+            _work(name, t, pruner, head, batch)
             if i:
                 wall[name].append(time.perf_counter() - began)
                 cpu[name].append(time.process_time() - used)
-            t += 2 if name in METHODS else 0
+            t += name in METHODS
         if not arguments.json:
             print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
     found: dict[str, Any] = {"shape": arguments.shape, "threads": arguments.threads, "rounds": arguments.rounds}
@@ -133,6 +142,11 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
             found[f"ratio_{name}_to_{bound}"] = _ratio(wall[name], wall[bound])
             found[f"ratio_{name}_to_{bound}_cpu"] = _ratio(cpu[name], cpu[bound])
     return found
+
+
+def _remember(layers: list[MaskedLinear], memories: list[TopK]) -> None:
+    for layer, memory in zip(layers, memories, strict=True):
+        layer._top_k = memory
 
 
 def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: Batch) -> None:
@@ -158,6 +172,12 @@ def dense_step(pruner: Pruner[Batch], batch: Batch) -> None:
 
 def _ratio(ours: list[float], theirs: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)), 4)
+
+
+def _high_water() -> float:
+    """GiB. Of this program alone: getrusage would count what the process that started it had in memory."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 2**20
 
 
 def _peak(arguments: argparse.Namespace) -> float:

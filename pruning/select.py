@@ -2,9 +2,9 @@
 
 A mask of k ones keeps the k largest scores; equal scores are ordered by index, lowest first (-0.0 equals 0.0), so the
 result is that of a full *stable* descending sort on any machine, without the sort. Scores move little between two steps,
-so the threshold of the last step, give or take a small width, already splits them: two counts prove that the k-th score
-lies in between, and only the few scores inside are sorted. What is here is the definition, in numpy; where native kernels
-are (:mod:`pruning.kernels`) they find the same masks in less time.
+so the threshold of the last step, moved on as it moved before and give or take a small width, already splits them: two
+counts prove that the k-th score lies in between, and only the few scores inside are sorted. What is here is the definition,
+in numpy; where native kernels are (:mod:`pruning.kernels`) they find the same masks in less time.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,21 @@ class TopK:
     def __init__(self) -> None:
         self.threshold: float | None = None
         """The k-th largest score of the last selection."""
+        self.drift = 0.0
+        """How far it had moved since the one before: sparsity grows and scores fall steadily, so the next is likely as far."""
         self.width = 0.0
         self.cold_selections = 0
         """How many found no use for the memory."""
+
+    @property
+    def guess(self) -> float:
+        """Where the next threshold is looked for."""
+        return 0.0 if self.threshold is None else self.threshold + self.drift
+
+    def found(self, threshold: float, *, warm: bool) -> None:
+        """Remember the threshold of a selection; ``warm``: found near the guess."""
+        self.drift = threshold - self.threshold if warm and self.threshold is not None else 0.0
+        self.threshold = threshold
 
     def mask(self, scores: torch.Tensor, k: int) -> torch.Tensor:
         """A bool tensor of the shape of ``scores`` with exactly ``k`` ones; see :meth:`masks`."""
@@ -66,7 +78,7 @@ class TopK:
         """Selection by bracket around the last threshold; None where the k-th score is not inside any bracket tried."""
         if self.threshold is None:
             return None
-        center, width = self.threshold, self.width
+        center, width = self.guess, self.width
         for _ in range(_TRIES):
             above: list[Bools] = [part > center + width for part in flat]
             missing = k - sum(int(np.count_nonzero(ones)) for ones in above)
@@ -76,7 +88,7 @@ class TopK:
                 ]
                 if sum(part.size for part in inside) >= missing:
                     threshold = _add_largest(above, flat, inside, missing)
-                    self.threshold = threshold
+                    self.found(threshold, warm=True)
                     self.width = max(2 * abs(threshold - center), 0.7 * width)
                     return above
             width = 4 * width if width > 0 else 1e-3 * max(abs(center), 1e-6)
@@ -93,7 +105,7 @@ class TopK:
             ties = np.flatnonzero(part == threshold)[:missing]
             ones[ties] = True
             missing -= ties.size
-        self.threshold = float(threshold)
+        self.found(float(threshold), warm=False)
         self.width = 0.02 * float(flat[0].std())
         return chosen
 

@@ -118,7 +118,7 @@ class Native:
             if not 0 <= k <= total:
                 raise ValueError(f"k = {k} is not between 0 and the {total} scores")
         masks = [torch.empty(-(-tensor.numel() // 8), dtype=torch.uint8) for tensor in scores]
-        thresholds = _doubles([memory.threshold or 0.0 for memory in memories])
+        thresholds = _doubles([memory.guess for memory in memories])
         widths = _doubles([memory.width for memory in memories])
         known = _integers([memory.threshold is not None for memory in memories])
         cold = _integers([0] * len(memories))
@@ -127,8 +127,12 @@ class Native:
             cold, _pointers(masks), torch.get_num_threads(),
         )  # fmt: skip
         for memory, threshold, width, knows, times in zip(memories, thresholds, widths, known, cold, strict=True):
-            memory.threshold, memory.width = (threshold if knows else None), width
+            memory.width = width
             memory.cold_selections += times
+            if knows:
+                memory.found(threshold, warm=not times)
+            else:
+                memory.threshold = None
         if status == _NO_MEMORY:
             raise MemoryError
         if status == _NOT_A_NUMBER:

@@ -103,7 +103,7 @@ struct Ranking {
 
     const float* at(const Block& block) const { return scores[block.matrix] + block.begin; }
 
-    // By the bracket around the last threshold; false where the k-th score is in none of those tried.
+    // By the bracket around the guess; false where the k-th score is in none of those tried.
     bool warm(double center, double& width, bool& numbers) {
         std::vector<Found> found(blocks.size());
         for (int i = 0; i < TRIES; ++i) {
@@ -211,8 +211,8 @@ struct Ranking {
 
 extern "C" {
 
-// Ranking r is over the tensors bounds[r] to bounds[r + 1]. threshold, width and known are its memory, which only saves
-// time; cold counts the selections without it.
+// Ranking r is over the tensors bounds[r] to bounds[r + 1]. threshold (a guess, then what was found), width and known
+// are its memory, which only saves time; cold counts the selections without it.
 int espalier_select(int64_t rankings, const int64_t* bounds, const float* const* scores, const int64_t* sizes,
                     const int64_t* k, double* threshold, double* width, int64_t* known, int64_t* cold,
                     uint8_t* const* mask, int threads) {
