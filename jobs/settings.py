@@ -4,6 +4,7 @@
 """
 
 import ipaddress
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,7 @@ _KIB = 1024
 _POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
 
 
+@lru_cache(64)  # the API asks at every request
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``, an address or name without its port."""
     if host == "localhost":
@@ -164,6 +166,12 @@ class Settings(BaseSettings):
     trainer_threads: int | None = Field(None, ge=1, description="CPU threads of each trainer; default cores / slots")
     trainer_nice: int = Field(
         5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
+    )
+    token_cache_bytes: int = Field(
+        1024 * 1024 * _KIB,
+        ge=0,
+        description="Most that is kept of tokenized rows, in tokens/ of the data folder, for later jobs on the same data set; "
+        "0 keeps none",
     )
     worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
 

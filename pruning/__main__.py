@@ -2,6 +2,7 @@
 
     python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
         [--token-file F] [--watch-stdin] [--export FORMAT]...
+        [--token-cache D] [--token-cache-bytes N]
     python -m pruning evaluate --mask mask.safetensors [--model FOLDER] [...]
     python -m pruning serve-predictions [--masks N] [...]
     python -m pruning export --mask mask.safetensors --to FORMAT [--to FORMAT] --out DIR [--archive] [--model FOLDER] [...]
@@ -20,6 +21,13 @@ from pruning.serving_program import run_serving
 _COMMANDS = {"train": run_train, "evaluate": run_evaluate, "export": run_export, "serve-predictions": run_serving}
 
 
+def _bytes(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 (keep nothing) or more")
+    return number
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pruning", description="Train and use masks, without any service.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -33,6 +41,8 @@ def _arguments() -> argparse.Namespace:
     )
     train.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
     train.add_argument("--launcher", type=int, help=argparse.SUPPRESS)  # one of several ranks, and started by whom
+    train.add_argument("--token-cache", type=Path, help="folder where tokenized rows are kept for later runs")
+    train.add_argument("--token-cache-bytes", type=_bytes, default=1024**3, help="most that is kept there")
     evaluate = commands.add_parser("evaluate", help="evaluate a mask on its task's validation rows")
     evaluate.add_argument("--mask", type=Path, required=True)
     evaluate.add_argument("--model", type=Path, help="folder of the base model; default: by the name in the mask")

@@ -17,6 +17,7 @@ from pruning import squad
 from pruning.errors import Permanent
 from pruning.read import Rows
 from pruning.tasks import Task
+from pruning.token_cache import TokenCache
 
 MULTIPLE = 8
 """Batches are padded to a multiple of this, which matrix kernels like."""
@@ -111,17 +112,23 @@ def _stacked(logits: list[npt.NDArray[np.float32]], width: int) -> torch.Tensor:
     return torch.from_numpy(padded)
 
 
-def encode(rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128) -> Encoded:
+def encode(
+    rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
+) -> Encoded:
     """Tokenize as usual for the model (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
-    windows of that length."""
+    windows of that length. Rows that ``cache`` has are not tokenized again."""
     windows = None
     if task.kind == "span":
         tokens, windows = squad.encode_windows(tokenizer, rows.texts[0], rows.texts[1], max_length, stride)
         labels = squad.target_positions(windows, rows.labels)
     else:
-        tokens = tokenizer(
-            *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
-        )
+
+        def tokenize() -> Any:
+            return tokenizer(
+                *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
+            )
+
+        tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)
         labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
     for i, ids in enumerate(tokens["input_ids"]):
         if not ids:  # tokenizers that add no special tokens make nothing of an empty text

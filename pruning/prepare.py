@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from pruning import dropout, fused, kernels, losses, precision
+from pruning import dropout, fused, kernels, losses, precision, token_cache
 from pruning.attach import Matrices, attach
 from pruning.companions import Companions
 from pruning.data import BatchStream, Encoded, encode, evaluation_batches, with_teacher
@@ -47,14 +47,16 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = 
     train_rows, validation_rows = _load_rows(task, spec, sources, report)
     max_length = _max_length(spec, loaded, report)
     _say(report, "tokenizing", f"{len(train_rows.labels)} rows")
-    train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride)
+    cache = token_cache.of(sources, report)
+    train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
     validation = [
-        Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride)) for rows in validation_rows
+        Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
     ]
     if spec.teacher is not None:
         logits = teacher_logits(
-            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _say(report, "evaluating", what)
-        )
+            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _say(report, "evaluating", what),
+            cache,
+        )  # fmt: skip
         train = with_teacher(train, logits)
     base_digest = digest(loaded.model, loaded.new_parameters)
     matrices = attach(loaded.model)

@@ -212,6 +212,8 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
         uploads_dir=arguments.work / "uploads"
         if arguments.command == "train"
         else getattr(arguments, "uploads_dir", None),
+        token_cache=getattr(arguments, "token_cache", None),
+        token_cache_bytes=getattr(arguments, "token_cache_bytes", 0),
     )
 
 

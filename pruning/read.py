@@ -9,7 +9,7 @@ from typing import Any
 
 from pruning import squad
 from pruning.errors import Permanent
-from pruning.folder import require_folder
+from pruning.folder import find_folder, require_folder
 from pruning.hub_data import load_hub_split
 from pruning.rows import class_of, dataset_folder, find_split
 from pruning.sources import Sources
@@ -25,6 +25,8 @@ class Rows:
     labels: list[Any]
     """Class ids, numbers, or SQuAD's answers."""
     split: str
+    public: bool = False
+    """Whether all jobs may read them, and what is made of them may be kept: neither uploaded nor fetched with a token."""
 
 
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
@@ -34,13 +36,14 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     (``hub_unreachable``).
     """
     folder = dataset_folder(sources, task.name)
+    public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
     if folder is None and sources.hub:
         columns = load_hub_split(task, split, limit, sources.token)
     else:
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
         columns = _read_jsonl(find_split(folder, split), (*task.text, task.label), limit)
-    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split)
+    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public)
     where = f"split {split!r} of task {task.name!r}"
     _check_texts(rows, task, where)
     if task.kind == "span":

@@ -21,6 +21,7 @@ from pruning.read import Rows
 from pruning.sources import Sources
 from pruning.spec import PruningSpec
 from pruning.tasks import Task
+from pruning.token_cache import TokenCache
 
 
 class SpanTeacher(nn.Module):
@@ -37,7 +38,7 @@ class SpanTeacher(nn.Module):
 
 def teacher_logits(
     spec: PruningSpec, task: Task, rows: Rows, student: Loaded, max_length: int, sources: Sources, device: torch.device,
-    say: Callable[[str], None],
+    say: Callable[[str], None], cache: TokenCache | None = None,
 ) -> list[npt.NDArray[np.float32]]:  # fmt: skip
     """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
 
@@ -62,7 +63,7 @@ def teacher_logits(
             loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
         )
     say(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
-    encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride)
+    encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride, cache)
     return logits_of(head.to(device).eval(), encoded, device)
 
 

@@ -27,6 +27,9 @@ def trainer_command(
 ) -> list[str]:
     """The arguments of the real trainer; tests put another program in its place."""
     command = [sys.executable, "-m", "pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin"]
+    if settings.token_cache_bytes:
+        command += ["--token-cache", str(settings.data_dir / "tokens")]
+        command += ["--token-cache-bytes", str(settings.token_cache_bytes)]
     command += _sources(settings, token_file)
     for name in exports:
         command += ["--export", name]
