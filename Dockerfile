@@ -39,7 +39,7 @@ ENV ESPALIER_REQUIRE_KEYS=true MALLOC_ARENA_MAX=2
 USER 10001:10001
 EXPOSE 8000
 # beyond loopback only inside the container's own network; what is published is decided by whoever runs it
-CMD ["uvicorn", "--factory", "api.app:create_app", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
+CMD ["uvicorn", "--factory", "api.process:create", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
      "--timeout-graceful-shutdown", "10"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]

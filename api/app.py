@@ -1,4 +1,4 @@
-"""The HTTP interface as an ASGI application: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
+"""The HTTP interface as an ASGI application: ``uvicorn --factory api.process:create``, or ``espalier serve``.
 
 One request's way: ``middleware`` (id, body limit) → ``routes`` → ``jobs`` (rows) → ``schemas``; errors leave by
 ``errors``. The database must have been migrated; the API itself never changes the schema.
@@ -11,8 +11,9 @@ from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
-from api import errors, openapi
+from api import auth, errors, openapi, shown
 from api.deps import Services
+from api.desk import Desk
 from api.guard import LoopbackOnly
 from api.limits import Rates
 from api.middleware import BodyLimit, RequestIds
@@ -54,6 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings,
         database,
+        Desk("jobs", partial(shown.look, database)),
+        Desk("keys", partial(auth.find_all, database)),
         celery_app(settings),
         Rates(settings.requests_per_minute),
         Predictor(settings, database),
@@ -65,6 +68,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         services.predictor.close()
+        services.looks.close()
+        services.keys.close()
         services.database.dispose()
 
     app = FastAPI(

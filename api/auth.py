@@ -8,7 +8,7 @@ FastAPI reads a body before it asks any parameter. So routers have ``route_class
 before anything is read: strangers cannot make the service parse what they send.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,9 +19,11 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api import limits
+from api.answers import written
 from api.deps import Services
 from api.errors import Forbidden, Unauthorized
 from jobs import keys
+from jobs.db import Database
 from jobs.errors import KeyInvalid
 from jobs.keys import ALL_SCOPES, Scope
 from jobs.models import LOCAL
@@ -77,7 +79,7 @@ class Needs:
         credentials = await _BEARER(request)
         if credentials is None:
             raise Unauthorized("key_missing", "send an API key: Authorization: Bearer esp_…")
-        caller = await run_in_threadpool(_caller, served, credentials.credentials)
+        caller = await _caller(served, credentials.credentials)
         limits.count(request, served.rates, caller.key_id or LOCAL)
         if not caller.may(self.scope):
             raise Forbidden(self.scope)
@@ -86,6 +88,9 @@ class Needs:
 
 class KeyFirst(APIRoute):
     """A route that knows its caller before it reads anything of the request but its head."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, written(endpoint, options.get("status_code")), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the door."""
@@ -112,16 +117,28 @@ async def _scraper(request: Request, _: _Credentials) -> Caller:
     return NOBODY_IN_PARTICULAR if served.settings.metrics_open else await Needs(Scope.ADMIN).admit(request)
 
 
-def _caller(served: Services, key: str) -> Caller:
-    with served.database.read() as session:
+async def _caller(served: Services, key: str) -> Caller:
+    found = await served.keys.ask(key)
+    if isinstance(found, KeyInvalid):
+        raise Unauthorized(found.code, str(found)) from found
+    if found.stale and found.row.id not in served.noting:
+        served.noting.add(found.row.id)
         try:
-            row, stale = keys.find(session, key)
-        except KeyInvalid as refusal:
-            raise Unauthorized(refusal.code, str(refusal)) from refusal
-    if stale:
-        with served.database.write() as session:
-            keys.note_use(session, row.id)
-    return Caller(row.owner, frozenset(row.scopes.split()), row.id)
+            await run_in_threadpool(_note_use, served.database, found.row.id)
+        finally:
+            served.noting.discard(found.row.id)
+    return Caller(found.row.owner, frozenset(found.row.scopes.split()), found.row.id)
+
+
+def _note_use(database: Database, key_id: str) -> None:
+    with database.write() as session:
+        keys.note_use(session, key_id)
+
+
+def find_all(database: Database, given: Collection[str]) -> Mapping[str, keys.Found | KeyInvalid]:
+    """What ``jobs.keys.find_all`` says, in a transaction of its own."""
+    with database.look() as connection:
+        return keys.find_all(connection, given)
 
 
 Reader = Annotated[Caller, Depends(Needs(Scope.READ))]

@@ -7,10 +7,14 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Path, Request
 
+from api.desk import Desk
 from api.limits import Rates
 from api.places import Places
 from api.predictor import Predictor
+from api.shown import Shown
 from jobs.db import Database
+from jobs.errors import KeyInvalid
+from jobs.keys import Found
 from jobs.settings import Settings
 
 MAX_UPLOADS = 2
@@ -23,11 +27,17 @@ class Services:
 
     settings: Settings
     database: Database
+    looks: Desk[str, Shown | None]
+    """Jobs by their ids."""
+    keys: Desk[str, Found | KeyInvalid]
+    """API keys."""
     celery: Celery
     rates: Rates
     predictor: Predictor
     streams: Places
     waits: BoundedSemaphore
+    noting: set[str] = field(default_factory=set)
+    """Ids of API keys whose use is being written down: of many requests at once, one does it."""
     uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from api.schemas import MetricRow
@@ -12,6 +13,12 @@ from jobs.db import Database
 from jobs.models import Metric
 
 _PAGE = 2000
+_METRIC = Metric.__table__.c
+_RESUMED = (
+    select(_METRIC.attempt, func.min(_METRIC.step).label("step"))
+    .where(_METRIC.job_id == bindparam("job"))
+    .group_by(_METRIC.attempt)
+)
 
 
 def steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:
@@ -40,15 +47,10 @@ def all_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
 
 def _resumed_at(session: Session, job_id: str) -> dict[int, int]:
     """First step that each run reported."""
-    statement = (
-        select(Metric.attempt, func.min(Metric.step).label("step"))
-        .where(Metric.job_id == job_id)
-        .group_by(Metric.attempt)
-    )
-    return {row.attempt: row.step for row in session.execute(statement)}
+    return {row.attempt: row.step for row in session.connection().execute(_RESUMED, {"job": job_id})}
 
 
-def _merged(rows: Iterable[Metric], resumed_at: dict[int, int]) -> Iterator[MetricRow]:
+def _merged(rows: Iterable[Row[Any]], resumed_at: dict[int, int]) -> Iterator[MetricRow]:
     valid = (
         row
         for row in rows

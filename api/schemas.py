@@ -6,10 +6,12 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy import Row
 
 from api.json_types import AsDeclared
 from api.webhook_schemas import JobWebhookRequest, Webhook
 from jobs import models
+from jobs.looks import Made, Receiver
 from jobs.states import Status
 from pruning.export.formats import FORMATS, Format, misfit_of_pattern
 from pruning.refusals import refused
@@ -117,7 +119,7 @@ class Artifact(BaseModel):
     url: str = Field(description="Where to download it, relative to the service")
 
     @classmethod
-    def of(cls, row: models.Artifact) -> Self:
+    def of(cls, row: models.Artifact | Made) -> Self:
         return cls(
             name=row.name, media_type=row.media_type, bytes=row.size, sha256=row.sha256,
             url=f"/v1/jobs/{row.job_id}/artifacts/{row.name}",
@@ -153,7 +155,13 @@ class Job(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, row: models.Job, artifacts: Sequence[models.Artifact]) -> Self:
+    def of(
+        cls,
+        row: models.Job | Row[Any],
+        artifacts: Sequence[models.Artifact | Made],
+        webhook: models.Webhook | Receiver | None,
+    ) -> Self:
+        """Of an entity, or of the parts of a ``jobs.looks.Look``."""
         return cls(
             id=row.id,
             status=row.status,
@@ -175,7 +183,7 @@ class Job(BaseModel):
             owner=row.owner,
             retried_from=row.retried_from,
             sweep_id=row.sweep_id,
-            webhook=Webhook.of(row.webhook) if row.webhook is not None else None,
+            webhook=Webhook.of(webhook) if webhook is not None else None,
             created_at=row.created_at,
             started_at=row.started_at,
             finished_at=row.finished_at,
@@ -192,7 +200,7 @@ class Event(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Event) -> Self:
+    def of(cls, row: Row[Any]) -> Self:
         return cls(seq=row.seq, attempt=row.attempt, type=row.type, data=row.data, created_at=row.created_at)
 
 

@@ -5,7 +5,6 @@ changed. The wait is a coroutine that looks at the database now and then, like t
 a connection nor a thread. Called by ``api.routes.jobs``.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -13,13 +12,12 @@ from typing import Annotated, Any
 
 import anyio
 from fastapi import Header, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from api.deps import Services
 from api.ranges import is_match
-from api.schemas import Job
-from jobs import artifacts, store
+from api.shown import Shown
+from jobs.errors import JobNotFound
 from jobs.states import TERMINAL
 
 POLL_SECONDS = 0.5
@@ -42,11 +40,6 @@ def asked_seconds(prefer: str | None, longest: float) -> float:
     return min(float(found[1]), longest) if found else 0.0
 
 
-def etag_of(body: str) -> str:
-    """Strong: the same tag means the same bytes."""
-    return f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-
-
 class JobAnswer(Response):
     """The job as it is when the answer is sent.
 
@@ -60,7 +53,7 @@ class JobAnswer(Response):
     def __init__(
         self,
         served: Services,
-        job: Job,
+        job: Shown,
         *,
         status: int = 200,
         location: str | None = None,
@@ -76,14 +69,12 @@ class JobAnswer(Response):
             self._told["Location"] = location
         self._fill(job)
 
-    def _fill(self, job: Job) -> None:
-        body = job.model_dump_json()
-        tag = etag_of(body)
+    def _fill(self, job: Shown) -> None:
         self._job = job
-        self._same = is_match(self._none_match, tag, weak=True)
-        headers = {"ETag": tag, **self._told}
+        self._same = is_match(self._none_match, job.tag, weak=True)
+        headers = {"ETag": job.tag, **self._told}
         status = 200 if self._status == 202 and self._waited and job.status in TERMINAL else self._status
-        super().__init__(None if self._same else body, 304 if self._same else status, headers)
+        super().__init__(None if self._same else job.body, 304 if self._same else status, headers)
 
     @property
     def _waited(self) -> bool:
@@ -108,7 +99,7 @@ class JobAnswer(Response):
         until = time.monotonic() + self._seconds
         while self._awaited and (left := until - time.monotonic()) > 0:
             await anyio.sleep(min(POLL_SECONDS, left))
-            self._fill(await run_in_threadpool(_look, self._served, self._job.id))
+            self._fill(await look(self._served, self._job.id))
 
 
 async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
@@ -128,6 +119,9 @@ async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
         raise group.exceptions[0] from group
 
 
-def _look(served: Services, job_id: str) -> Job:
-    with served.database.read() as session:
-        return Job.of(store.get(session, job_id), artifacts.listing(session, job_id))
+async def look(served: Services, job_id: str, *, owner: str | None = None) -> Shown:
+    """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFound."""
+    shown = await served.looks.ask(job_id)
+    if shown is None or owner not in (None, shown.owner):
+        raise JobNotFound(job_id)
+    return shown

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 
 from jobs import models
+from jobs.looks import Receiver
 from jobs.models.webhook import URL_LENGTH
 from jobs.webhooks import ENDINGS, SECRET_PREFIX, EventType
 
@@ -86,7 +87,7 @@ class Webhook(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Webhook, secret: str | None = None) -> Self:
+    def of(cls, row: models.Webhook | Receiver, secret: str | None = None) -> Self:
         return cls(
             id=row.id,
             url=row.url,

@@ -1,13 +1,12 @@
 """What the service bears on this machine: submissions, status reads, downloads, long lists, and how soon it is there.
 
-    python -m benchmarks.service [--json] [--database-url URL --broker-url URL] [--out FILE --machine WORDS]
+    python -m benchmarks.service [--json] [--database-url URL --broker-url URL] [--keys] [--out FILE --machine WORDS]
 
 Everything runs at once on one machine: ``espalier serve``, a real training (the shipped model), and the load generator
 (``benchmarks/load.py``). The last line is one JSON object.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import statistics
@@ -17,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load import crowd, steady, timed
-from benchmarks.stock_rows import add_artifact, add_jobs
+from benchmarks.stock_rows import add_artifact, add_jobs, add_key
 from demo.settings import SHIPPED_SPEC
 from espalier.cli.listen import bind, url_of
 
@@ -36,7 +36,11 @@ _ENVIRONMENT = {
     "ESPALIER_HUB_ENABLED": "false",
     "ESPALIER_TRAINER_THREADS": "1",
 }
+_NO_LIMITS = {"ESPALIER_REQUESTS_PER_MINUTE": "100000000", "ESPALIER_MAX_QUEUED_JOBS_PER_OWNER": "100000000"}
+"""Keys have limits below what is measured here."""
 _STARTS = 5
+_READ = 50
+"""Jobs that are looked at in turn: the one that trains, and others that wait."""
 _DOWNLOAD_BYTES = 24 * 1024 * 1024
 
 
@@ -46,6 +50,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the last line only")
     parser.add_argument("--database-url", help="an empty PostgreSQL database; default the embedded SQLite")
     parser.add_argument("--broker-url", help="a Redis; default the embedded broker")
+    parser.add_argument("--keys", action="store_true", help="every request has an API key, as beyond loopback")
     parser.add_argument("--submissions", type=int, default=1000)
     parser.add_argument("--reads-per-second", type=float, default=500)
     parser.add_argument("--listed", type=int, default=100_000, help="jobs in the table when it is listed")
@@ -63,6 +68,7 @@ def main() -> None:
         about = {
             "command": "python -m benchmarks.service", "date": datetime.now(UTC).date().isoformat(),
             "machine": arguments.machine, "database": "postgresql" if arguments.database_url else "sqlite",
+            "keys": arguments.keys,
         }  # fmt: skip
         arguments.out.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     print(json.dumps(results))
@@ -73,6 +79,8 @@ def _measure(arguments: argparse.Namespace, data: Path) -> dict[str, Any]:
     for name in ("database_url", "broker_url"):
         if given := getattr(arguments, name):
             environment[f"ESPALIER_{name.upper()}"] = given
+    if arguments.keys:
+        environment |= _NO_LIMITS | {"ESPALIER_REQUIRE_KEYS": "true"}
     results: dict[str, Any] = {}
 
     def note(name: str, value: Any) -> None:
@@ -80,22 +88,24 @@ def _measure(arguments: argparse.Namespace, data: Path) -> dict[str, Any]:
         if not arguments.json:
             print(f"{name}: {json.dumps(value)}", flush=True)
 
-    with _service(environment) as (url, api, database_url):
+    with _service(environment, keys=arguments.keys) as service:
+        url, client = service.url, service.client
         note("api_start_seconds", _api_starts(os.environ | environment))
         note("trainer_start_seconds", _trainer_start(data))
-        job = httpx.post(f"{url}/v1/jobs", json=_SPEC | {"max_steps": 1_000_000}).raise_for_status().json()
+        job = client.post("/v1/jobs", json=_SPEC | {"max_steps": 1_000_000}).raise_for_status().json()
         path = f"/v1/jobs/{job['id']}"
-        _wait(lambda: httpx.get(url + path).json()["phase"] == "training")
-        reads = asyncio.run(steady(url, path, per_second=arguments.reads_per_second, seconds=20))
+        _wait(lambda: client.get(path).json()["phase"] == "training")
+        others = [client.post("/v1/jobs", json=_SPEC).raise_for_status().headers["location"] for _ in range(_READ - 1)]
+        reads = steady(url, [path, *others], per_second=arguments.reads_per_second, seconds=20, headers=service.headers)
         note("status_reads_while_training", reads.summary())
         body = json.dumps(_SPEC | {"max_steps": 10}).encode()
         posts = iter([("POST", "/v1/jobs", body)] * arguments.submissions)
-        note("submissions_by_32_clients", asyncio.run(crowd(url, posts, clients=32)).summary())
-        rss = _rss(api)
-        artifact = add_artifact(database_url, job["id"], _DOWNLOAD_BYTES)
-        peak = _Peak(api)
+        note("submissions_by_32_clients", crowd(url, posts, clients=32, headers=service.headers).summary())
+        rss = _rss(service.api)
+        artifact = add_artifact(service.database_url, job["id"], _DOWNLOAD_BYTES)
+        peak = _Peak(service.api)
         gets = iter([("GET", f"{path}/artifacts/{artifact}", b"")] * 64)
-        downloads = asyncio.run(crowd(url, gets, clients=16))
+        downloads = crowd(url, gets, clients=16, headers=service.headers)
         note(
             "downloads_by_16_clients",
             {
@@ -105,14 +115,35 @@ def _measure(arguments: argparse.Namespace, data: Path) -> dict[str, Any]:
                 "api_rss_growth_mib": round((peak.stop() - rss) / 1024, 1),
             },
         )
-        add_jobs(database_url, arguments.listed)
-        note("list_pages_ms", _pages(url))
+        add_jobs(service.database_url, arguments.listed)
+        note("list_pages_ms", _pages(client))
     return results
 
 
+@dataclass(frozen=True)
+class _Service:
+    """A service that runs."""
+
+    url: str
+    api: int
+    """Process number."""
+    database_url: str
+    key: str | None
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        given = {"Authorization": f"Bearer {self.key}"} if self.key else None
+        object.__setattr__(self, "client", httpx.Client(base_url=self.url, headers=given, timeout=30))
+
+    @property
+    def headers(self) -> str:
+        """For ``benchmarks.load``."""
+        return f"Authorization: Bearer {self.key}\r\n" if self.key else ""
+
+
 @contextmanager
-def _service(environment: dict[str, str]) -> Iterator[tuple[str, int, str]]:
-    """``espalier serve``; yields its address, the API's process number and the database's URL."""
+def _service(environment: dict[str, str], *, keys: bool) -> Iterator[_Service]:
+    """``espalier serve``."""
     serve = subprocess.Popen(
         [sys.executable, "-m", "espalier.cli", "serve", "--port", "0"],
         env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -123,7 +154,9 @@ def _service(environment: dict[str, str]) -> Iterator[tuple[str, int, str]]:
             raise SystemExit("the service did not start")
         default = f"sqlite:///{environment['ESPALIER_DATA_DIR']}/espalier.db"
         database_url = environment.get("ESPALIER_DATABASE_URL", default)
-        yield line.split("listens on ")[1].split()[0], _child(serve.pid, "espalier.cli.api_process"), database_url
+        api = _child(serve.pid, "espalier.cli.api_process")
+        key = add_key(database_url) if keys else None
+        yield _Service(line.split("listens on ")[1].split()[0], api, database_url, key)
     finally:
         serve.terminate()
         serve.wait()
@@ -196,30 +229,29 @@ def _trainer_start(data: Path) -> dict[str, float]:
     return {"median": round(statistics.median(seconds), 2), "best": round(min(seconds), 2)}
 
 
-def _pages(url: str) -> dict[str, float]:
+def _pages(client: httpx.Client) -> dict[str, float]:
     """The first page, one in the middle and one near the end; median milliseconds of eleven looks at each."""
     cursors: dict[str, str | None] = {"first": None}
-    with httpx.Client(base_url=url) as client:
-        cursor, pages = None, 0
-        while True:
-            page = client.get("/v1/jobs", params={"limit": 100} | ({"after": cursor} if cursor else {})).json()
-            pages += 1
-            if not page["has_more"]:
-                break
-            cursor = page["next_cursor"]
-            cursors |= {"middle": cursor} if pages == 500 else {}
-            cursors["last"] = cursor
-        return {
-            name: round(
-                1e3
-                * statistics.median(
-                    timed(lambda p=place: client.get("/v1/jobs", params={"after": p} if p else None))  # type: ignore[misc]
-                    for _ in range(11)
-                ),
-                2,
-            )
-            for name, place in cursors.items()
-        }
+    cursor, pages = None, 0
+    while True:
+        page = client.get("/v1/jobs", params={"limit": 100} | ({"after": cursor} if cursor else {})).json()
+        pages += 1
+        if not page["has_more"]:
+            break
+        cursor = page["next_cursor"]
+        cursors |= {"middle": cursor} if pages == 500 else {}
+        cursors["last"] = cursor
+    return {
+        name: round(
+            1e3
+            * statistics.median(
+                timed(lambda p=place: client.get("/v1/jobs", params={"after": p} if p else None))  # type: ignore[misc]
+                for _ in range(11)
+            ),
+            2,
+        )
+        for name, place in cursors.items()
+    }
 
 
 def _wait(condition: Any, seconds: float = 120) -> None:

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
-from jobs import artifacts
+from jobs import artifacts, keys
 from jobs.db import Database
 from jobs.ids import new_job_id
 from jobs.models import Job
@@ -28,7 +28,19 @@ def add_jobs(database_url: str, count: int) -> None:
         ]
         with database.write() as session:
             session.execute(insert(Job), rows)
+    if database.engine.dialect.name == "postgresql":
+        with database.write() as session:
+            session.execute(text("ANALYZE jobs"))  # as the server itself does within a minute
     database.dispose()
+
+
+def add_key(database_url: str) -> str:
+    """An API key that reads and writes."""
+    database = Database(database_url)
+    with database.write() as session:
+        _, key = keys.create(session, name="benchmark")
+    database.dispose()
+    return key
 
 
 def add_artifact(database_url: str, job_id: str, size: int) -> str:

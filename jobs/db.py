@@ -6,6 +6,7 @@ it ever does.
 
 import fcntl
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -20,6 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from jobs.settings import with_driver
@@ -45,9 +47,11 @@ class Database:
         self.url = with_driver(url)
         self.engine = _engine(self.url)
         self._writing = self.engine.execution_options(sqlite_begin="IMMEDIATE")
-        self._reading = self.engine
+        self._reading = self._looking = self.engine
+        self._turn = threading.Lock()
         if self.engine.dialect.name == "postgresql":
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._looking = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -56,14 +60,34 @@ class Database:
             yield session
 
     @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For one query of plain rows, which is a moment of its own: no session, and on PostgreSQL no transaction either, for
+        both would cost more than the query."""
+        with self._looking.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block and rolls back on an exception.
 
         SQLite takes its single write lock at the start: a read transaction that becomes a writer fails at once instead
         of waiting. Opening a second one inside the block therefore waits for itself, in vain.
         """
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self._in_turn(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """SQLite lets writers in by chance, and who has no luck waits for seconds; the threads of one process line up."""
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_MILLISECONDS / 1000):
+            raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("other threads of this process still write"))
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def dispose(self) -> None:
         """Close the pooled connections."""

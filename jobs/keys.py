@@ -10,10 +10,11 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from jobs.clock import now_sql
@@ -25,6 +26,13 @@ _RANDOM, _CHECK = 32, 6
 _DAY_SECONDS = 86_400
 USED_SECONDS = 60
 """``last_used_at`` is written no more often than this."""
+_KEYS = ApiKey.__table__.c
+_FIND: Select[Any] = select(
+    *_KEYS,
+    func.coalesce(_KEYS.expires_at <= now_sql(), False).label("is_expired"),
+    or_(_KEYS.last_used_at.is_(None), _KEYS.last_used_at < now_sql(-USED_SECONDS)).label("is_stale"),
+).where(_KEYS.digest.in_(bindparam("digests", expanding=True)))
+"""Built once: it is asked with every request."""
 OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
 
 
@@ -73,21 +81,41 @@ def create(
     return row, key
 
 
-def find(session: Session, key: str) -> tuple[ApiKey, bool]:
-    """The row of a key that is good, and whether its last use was noted too long ago. Raises KeyInvalid."""
-    if not looks_right(key):
-        raise KeyInvalid
-    expired = func.coalesce(ApiKey.expires_at <= now_sql(), False)
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
-    found = session.execute(select(ApiKey, expired, stale).where(ApiKey.digest == _digest(key))).one_or_none()
-    if found is None:
-        raise KeyInvalid
-    row, is_expired, is_stale = found
+class Found(NamedTuple):
+    """A key that is good."""
+
+    row: Row[Any]
+    """A plain row with the names of ``ApiKey``."""
+    stale: bool
+    """Whether its last use was noted too long ago."""
+
+
+def find(session: Session, key: str) -> Found:
+    """Raises KeyInvalid."""
+    found = find_all(session.connection(), [key])[key]
+    if isinstance(found, KeyInvalid):
+        raise found
+    return found
+
+
+def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found | KeyInvalid]:
+    """Every given key, found or refused."""
+    digests = {key: _digest(key) for key in given if looks_right(key)}
+    rows: dict[str, Row[Any]] = {}
+    if digests:
+        found = connection.execute(_FIND, {"digests": list(digests.values())})
+        rows = {row.digest: row for row in found}
+    return {key: _judged(rows.get(digests.get(key, ""))) for key in given}
+
+
+def _judged(row: Row[Any] | None) -> Found | KeyInvalid:
+    if row is None:
+        return KeyInvalid()
     if row.revoked_at is not None:
-        raise KeyInvalid("This API key was revoked.", code="key_revoked")
-    if is_expired:
-        raise KeyInvalid("This API key has expired.", code="key_expired")
-    return row, bool(is_stale)
+        return KeyInvalid("This API key was revoked.", code="key_revoked")
+    if row.is_expired:
+        return KeyInvalid("This API key has expired.", code="key_expired")
+    return Found(row, bool(row.is_stale))
 
 
 def note_use(session: Session, key_id: str) -> None:

@@ -6,9 +6,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, String, bindparam, func, insert, select
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from jobs import cursors, webhooks
 from jobs.clock import now_sql
@@ -17,6 +17,23 @@ from jobs.labels import has_label
 from jobs.models import LOCAL, Event, Job, Metric
 from jobs.moves import lock, lock_dependents, move, note
 from jobs.states import TERMINAL, Status
+
+# built once and of columns, not entities: either would cost more than the query
+_JOBS, _EVENT, _METRIC = Job.__table__.c, Event.__table__.c, Metric.__table__.c
+_ASKED, _AFTER = bindparam("job", type_=String()), bindparam("after", type_=BigInteger())
+_OWNER = select(_JOBS.owner).where(_JOBS.id == _ASKED)
+_EVENTS = (
+    select(*_EVENT)
+    .where(_EVENT.job_id == _ASKED, _EVENT.seq > _AFTER)
+    .order_by(_EVENT.seq)
+    .limit(bindparam("limit", type_=Integer()))
+)
+_METRICS = (
+    select(*_METRIC)
+    .where(_METRIC.job_id == _ASKED, _METRIC.id > _AFTER)
+    .order_by(_METRIC.id)
+    .limit(bindparam("limit", type_=Integer()))
+)
 
 
 def create(
@@ -53,6 +70,13 @@ def get(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     return job
 
 
+def check(session: Session, job_id: str, *, owner: str | None = None) -> None:
+    """That there is such a job, without reading it. Raises JobNotFound."""
+    found = session.connection().execute(_OWNER, {"job": job_id}).scalar_one_or_none()
+    if found is None or owner not in (None, found):
+        raise JobNotFound(job_id)
+
+
 def page(
     session: Session,
     *,
@@ -67,16 +91,15 @@ def page(
     labels: Iterable[tuple[str, str]] = (),
     exporting: bool = False,
     export_of: str | None = None,
-) -> tuple[list[Job], str | None]:
-    """Newest first: at most ``limit`` jobs and the cursor of the next page, None on the last.
+) -> tuple[list[str], str | None]:
+    """Newest first: the ids of at most ``limit`` jobs and the cursor of the next page, None on the last.
 
     Jobs that prune; with ``exporting`` those that export, or with ``export_of`` those that export that job's mask.
 
     The cursor names the place after the last row, so pages neither repeat nor skip while jobs come and go. Raises
     CursorInvalid.
     """
-    statement = select(Job).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
-    statement = statement.options(selectinload(Job.webhook))
+    statement = select(Job.id, Job.created_at).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
     if export_of is not None:
         statement = statement.where(Job.export_of == export_of)
     else:
@@ -93,8 +116,9 @@ def page(
         statement = statement.where(Job.sweep_id == sweep)
     if after is not None:
         statement = statement.where(cursors.behind(after, "job_", Job.created_at, Job.id))
-    rows = list(session.scalars(statement))
-    return rows[:limit], cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    rows = session.execute(statement).all()
+    onward = cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    return [row.id for row in rows[:limit]], onward
 
 
 def queued(session: Session, *, owner: str) -> int:
@@ -103,16 +127,16 @@ def queued(session: Session, *, owner: str) -> int:
     return session.scalars(waiting).one()
 
 
-def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-    """The events numbered above ``after``, in order; empty for a job that does not exist."""
-    statement = select(Event).where(Event.job_id == job_id, Event.seq > after).order_by(Event.seq).limit(limit)
-    return session.scalars(statement).all()
+def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Row[Any]]:
+    """The events numbered above ``after``, in order, as plain rows with the names of ``Event``; empty for a job that does
+    not exist."""
+    return session.connection().execute(_EVENTS, {"job": job_id, "after": after, "limit": limit}).all()
 
 
-def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Metric]:
-    """Metric rows with an ``id`` above ``after``, in the order they were written; empty for a job that does not exist."""
-    statement = select(Metric).where(Metric.job_id == job_id, Metric.id > after).order_by(Metric.id).limit(limit)
-    return session.scalars(statement).all()
+def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Row[Any]]:
+    """Rows with an ``id`` above ``after``, in the order they were written, plain and with the names of ``Metric``; empty
+    for a job that does not exist."""
+    return session.connection().execute(_METRICS, {"job": job_id, "after": after, "limit": limit}).all()
 
 
 def request_cancel(session: Session, job_id: str, *, owner: str | None = None) -> Job:

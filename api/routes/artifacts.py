@@ -37,7 +37,7 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.ArtifactList:
     """Complete files only."""
     with served.database.read() as session:
-        store.get(session, job_id, owner=caller.sees)
+        store.check(session, job_id, owner=caller.sees)
         data = [schemas.Artifact.of(row) for row in artifacts.listing(session, job_id)]
     return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Row
 
 from api import history, schemas
 from api.auth import KeyFirst, Reader
 from api.deps import JobId, Served
 from api.problems import declared
 from api.streams import EventStream
-from jobs import models, store
+from jobs import store
 from jobs.db import Database
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=KeyFirst)
@@ -47,7 +48,7 @@ def list_events(
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
     with served.database.read() as session:
-        store.get(session, job_id, owner=caller.sees)
+        store.check(session, job_id, owner=caller.sees)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
             return EventStream(served.database, job_id, after=start, places=served.streams, owner=caller.owner)
@@ -75,7 +76,7 @@ def list_metrics(
 ) -> schemas.MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with served.database.read() as session:
-        store.get(session, job_id, owner=caller.sees)
+        store.check(session, job_id, owner=caller.sees)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(served.database, job_id), headers=headers, media_type="text/csv")
@@ -93,7 +94,7 @@ def list_metrics(
 def get_log(job_id: JobId, served: Served, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
     with served.database.read() as session:
-        store.get(session, job_id, owner=caller.sees)
+        store.check(session, job_id, owner=caller.sees)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_log(served.database, job_id), headers=headers, media_type="text/plain")
 
@@ -123,7 +124,7 @@ def _log(database: Database, job_id: str) -> Iterator[str]:
         seq = rows[-1].seq
 
 
-def _line(event: models.Event) -> str:
+def _line(event: Row[Any]) -> str:
     """``2026-01-31T09:30:00Z  1  phase  training``; what would break the line is escaped."""
     data: dict[str, Any] = dict(event.data)
     for told in ("event", "time"):

@@ -14,8 +14,9 @@ from api.idempotency import REPLAYED, Once
 from api.json_types import AsDeclared
 from api.predictor import MASK, WEIGHTS
 from api.problems import declared
+from api.shown import Shown
 from api.waits import TAGGED, JobAnswer, Prefer, asked_seconds
-from jobs import artifacts, crash, exports, models, queue, quotas, store
+from jobs import artifacts, crash, exports, looks, models, queue, quotas, store
 from jobs.quotas import Quota
 from jobs.settings import Settings
 from jobs.states import TERMINAL, Status
@@ -81,7 +82,7 @@ def create_exports(
         quotas.check(session, Quota.of(served.settings), job.owner)
         files: dict[str, str] = {name: archive_of(name) for name in request.formats}
         export = exports.ask(session, job.id, files, priority=request.priority, max_duration=request.max_duration)
-        shown = schemas.Job.of(export, artifacts.listing(session, export.id))
+        shown = schemas.Job.of(export, artifacts.listing(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         once.keep(session, status, shown.model_dump_json(), location)
         crash.here(crash.Point.SUBMIT_WRITTEN)
@@ -90,7 +91,7 @@ def create_exports(
         queue.ring(served.celery)
     crash.here(crash.Point.SUBMIT_RUNG)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
-    return JobAnswer(served, shown, status=status, location=location, seconds=seconds)
+    return JobAnswer(served, Shown.of(shown), status=status, location=location, seconds=seconds)
 
 
 @router.get("", operation_id="listExports", responses=declared(404, 422), summary="List the exports of a job")
@@ -103,10 +104,10 @@ def list_exports(
 ) -> schemas.JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with served.database.read() as session:
-        store.get(session, job_id, owner=caller.sees)
-        rows, cursor = store.page(session, limit=limit, after=after, export_of=job_id)
-        made = artifacts.of_jobs(session, [row.id for row in rows])
-        data = [schemas.Job.of(row, made.get(row.id, [])) for row in rows]
+        store.check(session, job_id, owner=caller.sees)
+        ids, cursor = store.page(session, limit=limit, after=after, export_of=job_id)
+        seen = looks.at(session.connection(), ids).values()
+    data = [schemas.Job.of(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

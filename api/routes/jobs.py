@@ -11,8 +11,9 @@ from api.deps import JobId, Served
 from api.filters import METADATA_PARAMETER, Labels
 from api.idempotency import REPLAYED, Once
 from api.problems import declared
-from api.waits import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds
-from jobs import artifacts, crash, datasets, models, queue, quotas, store
+from api.shown import Shown
+from api.waits import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds, look
+from jobs import artifacts, crash, datasets, looks, models, queue, quotas, store
 from jobs.quotas import Quota
 from jobs.states import Status
 from pruning.spec import Method
@@ -58,7 +59,7 @@ def create_job(
         job = store.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
             webhooks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
-        shown = schemas.Job.of(job, artifacts=[])
+        shown = schemas.Job.of(job, artifacts=[], webhook=job.webhook)
         once.keep(session, 202, shown.model_dump_json(), _path(shown))
         crash.here(crash.Point.SUBMIT_WRITTEN)
     return _accepted(shown, served, prefer)
@@ -86,12 +87,12 @@ def list_jobs(
 ) -> schemas.JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with served.database.read() as session:
-        rows, cursor = store.page(
+        ids, cursor = store.page(
             session, owner=caller.sees, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, labels=labels, exporting=kind == "export",
         )  # fmt: skip
-        made = artifacts.of_jobs(session, [row.id for row in rows])
-        data = [schemas.Job.of(row, made.get(row.id, [])) for row in rows]
+        seen = looks.at(session.connection(), ids).values()
+    data = [schemas.Job.of(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
@@ -102,12 +103,11 @@ def list_jobs(
     responses=declared(404) | _LOOKED,
     summary="Look at a job",
 )
-def get_job(
+async def get_job(
     job_id: JobId, served: Served, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
 ) -> Response:
     """State, phase, progress, latest metrics, and links to what it made."""
-    with served.database.read() as session:
-        shown = _shown(session, store.get(session, job_id, owner=caller.sees))
+    shown = await look(served, job_id, owner=caller.sees)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
     return JobAnswer(served, shown, none_match=if_none_match, seconds=seconds)
 
@@ -184,7 +184,7 @@ def _accepted(shown: schemas.Job, served: Served, prefer: str | None) -> Respons
     queue.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
     crash.here(crash.Point.SUBMIT_RUNG)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
-    return JobAnswer(served, shown, status=202, location=_path(shown), seconds=seconds)
+    return JobAnswer(served, Shown.of(shown), status=202, location=_path(shown), seconds=seconds)
 
 
 def _path(shown: schemas.Job) -> str:
@@ -192,4 +192,4 @@ def _path(shown: schemas.Job) -> str:
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:
-    return schemas.Job.of(job, artifacts.listing(session, job.id))
+    return schemas.Job.of(job, artifacts.listing(session, job.id), job.webhook)

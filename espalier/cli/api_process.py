@@ -17,7 +17,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     listening = socket.socket(fileno=int(sys.argv[1]))
     config = uvicorn.Config(
-        "api.app:create_app",
+        "api.process:create",
         factory=True,
         log_level="warning",
         access_log=False,

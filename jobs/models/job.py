@@ -7,7 +7,7 @@ brought back alike.
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from jobs.clock import now_sql
@@ -133,6 +133,11 @@ class Job(Base):
         Index(None, "finished_at"),  # retention
         Index(None, "sweep_id"),  # a sweep looks for its jobs
         Index(None, "retried_from"),  # a deleted job looks for its successors
-        Index(None, "export_of"),  # and for its exports, as does who lists them
+        Index(  # and for its exports, as does who lists them
+            None,
+            "export_of",
+            postgresql_where=text("export_of IS NOT NULL"),
+            sqlite_where=text("export_of IS NOT NULL"),
+        ),
         Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
     )

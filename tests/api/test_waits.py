@@ -97,8 +97,8 @@ def test_what_can_change_no_more_is_not_waited_for(client: TestClient, jobs: Job
 def test_submitting_and_waiting(client: TestClient, jobs: Jobs, happen: Happen) -> None:
     def cancel() -> None:
         with jobs.database.write() as session:
-            ((job,), _) = store.page(session, limit=2)
-            store.request_cancel(session, job.id)
+            ((job_id,), _) = store.page(session, limit=2)
+            store.request_cancel(session, job_id)
 
     happen(cancel)
     key = {"Idempotency-Key": "1", "Prefer": "wait=50"}

@@ -65,7 +65,7 @@ class Chaos:
 
     def _events(self) -> int:
         with self.site.database.read() as session:
-            return sum(job.event_seq for job in store.page(session, limit=1000)[0])
+            return sum(store.get(session, job_id).event_seq for job_id in store.page(session, limit=1000)[0])
 
     def _submit(self) -> None:
         if self._api is None or self._api.code is not None:

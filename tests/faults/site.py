@@ -200,7 +200,8 @@ class Site:
 
     def _open(self) -> list[str]:
         with self.database.read() as session:
-            return [job.id for job in store.page(session, limit=1000)[0] if job.status not in TERMINAL]
+            listed, _ = store.page(session, limit=1000)
+            return [job_id for job_id in listed if store.get(session, job_id).status not in TERMINAL]
 
     def _ended(self) -> bool:
         return not self._open()

@@ -1,15 +1,17 @@
 """Transactions and clocks of both databases."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from sqlalchemy import literal, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, StatementError
 
-from jobs import store
+from jobs import db, store
 from jobs.clock import UtcDateTime, now_sql
 from jobs.db import Database, is_current
+from jobs.models import Job
 from tests.jobs import making
 from tests.jobs.making import db_now
 
@@ -92,3 +94,24 @@ def test_a_folder_is_made_for_sqlite(tmp_path: Path) -> None:
 def test_a_frozen_process_does_not_hold_its_locks_for_ever(database: Database) -> None:
     with database.read() as session:
         assert session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "30s"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_writer_waits_for_its_turn_but_not_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "_BUSY_MILLISECONDS", 1)
+    with database.write(), pytest.raises(OperationalError, match="other threads"), database.write():
+        pass
+    with database.write() as session:
+        session.execute(select(now_sql()))
+
+
+def test_a_look_leaves_no_trace_in_the_connection(database: Database) -> None:
+    """On PostgreSQL it is made without a transaction; what follows on the same connection has one again."""
+    kept = making.queued(database)
+    with database.look() as connection:
+        assert connection.execute(select(Job.id)).scalar_one() == kept
+    with contextlib.suppress(OSError), database.write() as session:
+        session.execute(text("DELETE FROM jobs"))
+        raise OSError
+    with database.look() as connection:
+        assert connection.execute(select(Job.id)).scalar_one() == kept

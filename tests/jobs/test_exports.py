@@ -76,9 +76,9 @@ def test_they_are_listed_apart(database: Database, tmp_path: Path) -> None:
     pruned, other = making.succeeded(database, tmp_path), making.succeeded(database, tmp_path)
     export, another = ask(database, pruned.id, "csr"), ask(database, other.id, "csr")
     with database.read() as session:
-        assert {job.id for job in store.page(session, limit=9)[0]} == {pruned.id, other.id}
-        assert {job.id for job in store.page(session, limit=9, exporting=True)[0]} == {export.id, another.id}
-        assert [job.id for job in store.page(session, limit=9, export_of=pruned.id)[0]] == [export.id]
+        assert set(store.page(session, limit=9)[0]) == {pruned.id, other.id}
+        assert set(store.page(session, limit=9, exporting=True)[0]) == {export.id, another.id}
+        assert store.page(session, limit=9, export_of=pruned.id)[0] == [export.id]
 
 
 def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: Path) -> None:

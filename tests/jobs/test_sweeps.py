@@ -64,7 +64,7 @@ def test_the_newest_job_of_a_combination_counts(database: Database) -> None:
     assert (counted[place].id, counted[place].status) == (again.id, Status.QUEUED)
     with database.read() as session:
         listed, _ = store.page(session, limit=100, sweep=sweep_id)
-        assert {job.sweep_id for job in listed} == {sweep_id}
+        assert {store.get(session, job_id).sweep_id for job_id in listed} == {sweep_id}
         assert len(listed) == 9
         assert store.page(session, limit=100, sweep="swp_other") == ([], None)
 
