@@ -163,10 +163,7 @@ class Job(BaseModel):
     ) -> Self:
         """Of an entity, or of the parts of a ``jobs.looks.Look``."""
         return cls(
-            id=row.id,
-            status=row.status,
-            phase=row.phase,
-            attempt=row.attempt,
+            id=row.id, status=row.status, phase=row.phase, attempt=row.attempt,
             progress=Progress(step=row.step, total_steps=row.total_steps, eta_seconds=row.eta_seconds),
             metrics=row.metrics,
             result=row.result,
@@ -177,17 +174,12 @@ class Job(BaseModel):
             priority=row.priority,
             max_duration=row.max_duration,
             exports=row.exports or [],
-            export_of=row.export_of,
-            cancel_requested_at=row.cancel_requested_at,
-            pause_requested_at=row.pause_requested_at,
+            export_of=row.export_of, retried_from=row.retried_from, sweep_id=row.sweep_id,
+            cancel_requested_at=row.cancel_requested_at, pause_requested_at=row.pause_requested_at,
             owner=row.owner,
-            retried_from=row.retried_from,
-            sweep_id=row.sweep_id,
             webhook=Webhook.of(webhook) if webhook is not None else None,
-            created_at=row.created_at,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-        )
+            created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
+        )  # fmt: skip
 
 
 class Event(BaseModel):
