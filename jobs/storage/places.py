@@ -20,6 +20,7 @@ Batches = Iterator[list[tuple[int, bytes]]]
 """Numbered pieces of ``piece_bytes`` each, the last one shorter, a few megabytes at a time; read as they are needed."""
 Hold = Callable[[Session], None]
 """The fence, for a transaction."""
+_SENT_BYTES = 256 * 1024
 ARTIFACTS = "artifacts/"
 """Folder of the objects."""
 
@@ -62,7 +63,10 @@ class Chunks:
             if data is None:
                 raise _deleted(self.artifact)
             offset = number * length
-            yield bytes(data[max(start - offset, 0) : stop - offset])
+            first, last = max(start - offset, 0), min(len(data), stop - offset)
+            for at in range(first, last, _SENT_BYTES):
+                yield bytes(data[at : min(last, at + _SENT_BYTES)])
+            del data  # whoever sends still holds what was last given; a whole chunk more would be held by each
 
 
 class Object:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pruning.events import ExitCode
 from pruning.launch import end_with
+from tests.waiting import until
 
 
 def main() -> None:
@@ -21,6 +22,8 @@ def main() -> None:
     if behaviour == "wait":
         while True:
             signal.pause()
+    others = [Path(folder, str(other)) for other in range(len(behaviours))]  # one that ends early takes the others with it
+    until(lambda: all(file.exists() for file in others), what="all ranks")
     if int(behaviour) < 0:
         os.kill(os.getpid(), -int(behaviour))
     os._exit(int(behaviour))
