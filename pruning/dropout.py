@@ -16,6 +16,8 @@ from transformers.masking_utils import sdpa_mask
 from pruning import kernels
 
 _ATTENTION = "espalier"
+_SPECIAL = ("position_bias", "cache", "softcap", "s_aux")
+"""Options of attention that change what is computed, and that transformers' own way knows about."""
 
 
 class FastDropout(nn.Dropout):
@@ -63,9 +65,9 @@ def attention(
     query, key and value: [B, heads, S, d]; the mask is bool or added, and can be broadcast to [B, heads, S, S]. Returns
     [B, S, heads, d].
     """
-    plain = attention_mask is not None or not (getattr(module, "is_causal", False) if is_causal is None else is_causal)
-    same_heads = query.shape[:2] == key.shape[:2]
-    if not (dropout > 0 and same_heads and plain and not options.get("position_bias") and _native(query.contiguous())):
+    causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
+    special = any(options.get(name) is not None for name in _SPECIAL) or query.shape[:2] != key.shape[:2]
+    if dropout == 0 or causal or special or not _native(query.new_empty(0)):
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, **options
         )

@@ -121,6 +121,21 @@ def test_attention_is_that_of_torch_where_next_to_nothing_is_dropped(mask: str) 
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("special", ["causal", "position_bias"])
+def test_attention_that_is_more_than_that_is_left_to_transformers(special: str) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 4) for _ in range(3))
+    module, options = nn.Module(), {}
+    if special == "position_bias":
+        module.is_causal = False  # type: ignore[assignment]
+        options["position_bias"] = torch.randn(1, 3, 5, 5)
+    found = []
+    for call in (dropout.attention, sdpa_attention_forward):
+        torch.manual_seed(1)
+        found.append(call(module, q, k, v, None, 0.5, **options)[0])  # type: ignore[arg-type]
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("shape", toys.SHAPES)
 def test_a_model_computes_what_it_did_before(shape: str, tmp_path: Path) -> None:
     folder = toys.make_model(tmp_path / shape, shape)
