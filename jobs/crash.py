@@ -8,6 +8,7 @@ places in ``pruning/crash.py``.
 
 import os
 import signal
+import threading
 from enum import StrEnum
 from pathlib import Path
 
@@ -59,4 +60,5 @@ def here(point: Point) -> None:
             Path(marker).touch(exist_ok=False)
         except FileExistsError:
             return
-    os.kill(os.getpid(), signal.Signals[os.environ.get(WITH, "SIGKILL")])
+    # to this thread: a signal to the process may stop another thread first, and this one would run on for a while
+    signal.pthread_kill(threading.get_ident(), signal.Signals[os.environ.get(WITH, "SIGKILL")])

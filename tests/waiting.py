@@ -9,12 +9,13 @@ T = TypeVar("T")
 _PAUSE = 0.02
 
 
-def until(condition: Callable[[], T], *, seconds: float = 60, what: str = "the condition") -> T:
-    """The first true value of ``condition``. Raises AssertionError, naming ``what``, when it stays false for ``seconds``."""
+def until(condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "the condition") -> T:
+    """The first true value of ``condition``. Raises AssertionError when it stays false for ``seconds``, naming ``what``, which
+    may be a function to tell what there is to see by then."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
+            raise AssertionError(f"waited {seconds} s in vain for {what if isinstance(what, str) else what()}")
         pause.wait(_PAUSE)
     return value

@@ -43,7 +43,8 @@ class Ledger:
     def patiently(self, work: Callable[[], T]) -> T:
         """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
 
-        Gives up with their own error after the length of a lease: a full disk answers heartbeats and yet takes nothing new.
+        Raises LeaseLost. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
+        answers heartbeats and yet takes nothing new.
         """
         deadline = time.monotonic() + self.lease.seconds
         pause = _FIRST_PAUSE
@@ -52,6 +53,7 @@ class Ledger:
             try:
                 return work()
             except (*UNREACHABLE, StorageUnavailable) as error:
+                self.lease.check()  # a worker that was frozen in here lost its connection, but above all the job
                 if time.monotonic() > deadline:
                     raise
                 log.warning("database or object storage is away, trying again: %s", error)

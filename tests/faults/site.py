@@ -67,7 +67,7 @@ class Site:
         port = self.url.rpartition(":")[2]
         arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
         api = self._start("uvicorn", arguments, at, {}, "api")
-        until(lambda: self._answers() or api.code is not None, what=f"the API: {api.said}")
+        until(lambda: self._answers() or api.code is not None, what=lambda: f"the API: {api.said}")
         assert api.code is None, api.said
         return api
 
@@ -113,7 +113,9 @@ class Site:
             return [event.type for event in store.events(session, job_id)]
 
     def becomes(self, job_id: str, *statuses: Status, seconds: float = 60) -> Job:
-        what = f"{job_id} {' or '.join(statuses)}: {self.logs()}"
+        def what() -> str:
+            return f"{job_id} {' or '.join(statuses)}: {self.logs()}"
+
         until(lambda: self.job(job_id).status in statuses, seconds=seconds, what=what)
         return self.job(job_id)
 
@@ -124,7 +126,7 @@ class Site:
         def found() -> list[int]:
             return [pid for pid in invariants.processes(where) if b"leash" not in command(pid)]
 
-        return until(found, seconds=30, what=f"the trainer of {job_id}: {self.logs()}")[0]
+        return until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
 
     def lapse(self, *job_ids: str) -> None:
         """Let the leases of the jobs (default: all that run) have run out, as if the time had passed."""
@@ -134,9 +136,12 @@ class Site:
 
     def settle(self, seconds: float = 90) -> invariants.Findings:
         """Wait until every job has ended and everything was cleared away; what is wrong then."""
-        until(self._ended, seconds=seconds, what=f"the end of all jobs: {self._open()} {self.logs()}")
+        until(self._ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open()} {self.logs()}")
         folders = (self.settings.data_dir / "work", *filter(None, [self.settings.checkpoint_dir]))
-        until(lambda: not invariants.leftovers(*folders), what=f"the clearing away of {invariants.leftovers(*folders)}")
+        until(
+            lambda: not invariants.leftovers(*folders),
+            what=lambda: f"the clearing away of {invariants.leftovers(*folders)}",
+        )
         found = invariants.check(self.database, self.accepted, max_attempts=self.settings.max_attempts)
         self.kill()  # leaving politely takes a worker of the filesystem broker three seconds, and hides orphans
         until(lambda: not invariants.processes(self.settings.data_dir / "work"), what="the end of all trainers")
@@ -185,7 +190,7 @@ class Site:
     def freeze(self, point: Point) -> Started:
         """A worker that stopped at ``point``."""
         worker = self.worker(point, **{crash.WITH: "SIGSTOP"})
-        until(lambda: worker.frozen, seconds=60, what=f"a stop at {point}: {self.logs()}")
+        until(lambda: worker.frozen, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
         return worker
 
     def died_at(self, point: Point) -> bool:

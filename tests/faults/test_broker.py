@@ -48,7 +48,7 @@ def test_submission_without_a_broker(production: type[Site], redis_server: Redis
 def test_killed_while_a_job_runs_and_back_again(production: type[Site], redis_server: RedisServer) -> None:
     site = production(**ONLY_BELLS)
     worker = site.worker()
-    until(lambda: "is ready" in worker.said, what=f"the worker: {worker.said}")
+    until(lambda: "is ready" in worker.said, what=lambda: f"the worker: {worker.said}")
     first = site.submit("wait")
     site.ring()
     site.trainer(first)
@@ -77,7 +77,7 @@ def test_connections_reset_while_a_job_runs(production: type[Site], redis_server
     """With late acknowledgement this would run the job again."""
     site = production(**ONLY_BELLS)
     worker = site.worker()
-    until(lambda: "is ready" in worker.said, what=f"the worker: {worker.said}")
+    until(lambda: "is ready" in worker.said, what=lambda: f"the worker: {worker.said}")
     job_id = site.submit("wait")
     site.ring()
     site.trainer(job_id)

@@ -36,7 +36,7 @@ def survives(site: Site, point: Point) -> None:
     """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
     job_id = site.submit()
     first = site.worker(point)
-    until(lambda: site.died_at(point), seconds=60, what=f"a death at {point}: {site.logs()}")
+    until(lambda: site.died_at(point), seconds=60, what=lambda: f"a death at {point}: {site.logs()}")
     if isinstance(point, P):
         assert first.ended() == -9
         site.lapse()

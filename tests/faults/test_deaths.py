@@ -64,7 +64,7 @@ def test_freeze_of_a_worker_past_its_lease(make_site: MakeSite) -> None:
     assert job.attempt == 2
     told = site.types(job_id)
     first.signal(signal.SIGCONT)
-    until(lambda: "belongs to another worker" in first.said, what=f"insight: {first.said}")
+    until(lambda: "belongs to another worker" in first.said, what=lambda: f"insight: {first.said}")
     assert site.types(job_id) == told
     site.becomes(site.submit(), Status.SUCCEEDED)
     site.stop()
@@ -84,7 +84,7 @@ def test_freeze_between_two_writes(make_site: MakeSite, point: crash.Point) -> N
     assert site.becomes(job_id, Status.SUCCEEDED).attempt == 2
     told = site.types(job_id)
     first.signal(signal.SIGCONT)
-    until(lambda: "belongs to another worker" in first.said, what=f"insight: {first.said}")
+    until(lambda: "belongs to another worker" in first.said, what=lambda: f"insight: {first.said}")
     assert site.types(job_id) == told
     assert site.settle().all == []
 

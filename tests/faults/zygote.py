@@ -58,7 +58,11 @@ class Started:
 
     def ended(self, seconds: float = 30) -> int:
         """Its exit code, once it has left."""
-        until(lambda: self.code is not None, seconds=seconds, what=f"the end of {self._out.name}: {self.said[-2000:]}")
+        until(
+            lambda: self.code is not None,
+            seconds=seconds,
+            what=lambda: f"the end of {self._out.name}: {self.said[-2000:]}",
+        )
         assert self.code is not None
         return self.code
 

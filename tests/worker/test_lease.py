@@ -76,3 +76,15 @@ def test_a_write_waits_no_longer_than_the_lease(bench: Bench) -> None:
     bench.submit()
     with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLost)):
         Ledger(Absent(bench.context.database.url), held).write(lambda _: None)
+
+
+def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(bench: Bench) -> None:
+    bench.submit()
+    held = lease(bench, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
+
+    def frozen(_session: object) -> None:
+        until(lambda: held.lost, seconds=5, what="the loss")
+        raise away()
+
+    with pytest.raises(LeaseLost):
+        Ledger(bench.context.database, held).write(frozen)
