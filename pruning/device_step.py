@@ -3,7 +3,7 @@
 The same steps as :class:`pruning.step.Pruner` takes, by the programs in :mod:`pruning.kernels.gpu`: equal masks for equal
 scores, sums and updates equal up to rounding. Nothing that happens in :meth:`DevicePruner.launch` depends on a number from the
 device, so the host is a step ahead of it: while the device computes, the host launches what comes next and makes the next
-batch.
+batch. Forward and backward of a batch whose shape has come before are repeated from a recording (:mod:`pruning.replay`).
 
 A loss or gradient that is not finite is found on the device, which from then on changes neither scores nor moments; the
 host learns of it when it reads the result. Imported only where Triton is: by :mod:`pruning.fused`.
@@ -12,7 +12,7 @@ host learns of it when it reads the result. Imported only where Triton is: by :m
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -27,6 +27,7 @@ from pruning.kernels.gpu.update import Update as Programs
 from pruning.methods.smp_g import SmpG
 from pruning.methods.smp_s import SmpS
 from pruning.optimizer import BETA1, BETA2, EPSILON, Update, gradient_of
+from pruning.replay import Record, Replays, by_cuda_graphs
 from pruning.step import Batch, Pruner, StepResult
 
 
@@ -37,10 +38,20 @@ class DevicePruner(Pruner[Batch]):
     chunk: int = CHUNK
     tile: int = TILE
     """How the work is cut, for tests."""
+    record: Record | None = None
+    """What passes are recorded by; on a GPU CUDA graphs, unless another way is given."""
     lag: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         self._layers = list(self.matrices.layers.values())
+        self._remarks: list[str] = []
+        self._replays: Replays | None = None
+        if self.record is None and self.device.type == "cuda":
+            self.record = by_cuda_graphs(self.device)
+        if self.record is not None:
+            weights = [layer.weight for layer in self._layers]
+            loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
+            self._replays = Replays(loss_of, weights, self.record, self._remarks.append)
         table = Table(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
         ranking = ranking_of(self.method)
         if ranking is None:
@@ -57,15 +68,21 @@ class DevicePruner(Pruner[Batch]):
         """What :meth:`_state` was when the masses were last found."""
 
     @classmethod
-    def of(cls, pruner: Pruner[Batch], *, chunk: int = CHUNK, tile: int = TILE) -> Self:
+    def of(cls, pruner: Pruner[Batch], *, chunk: int = CHUNK, tile: int = TILE, record: Record | None = None) -> Self:
         """One that takes the steps of ``pruner`` in its place. Raises Unfit."""
         return cls(
-            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, chunk=chunk, tile=tile
-        )
+            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, chunk=chunk, tile=tile,
+            record=record,
+        )  # fmt: skip
 
     @property
     def kernels(self) -> kernels.Name:
         return "triton"
+
+    def remarks(self) -> list[str]:
+        told = list(self._remarks)
+        self._remarks.clear()
+        return told
 
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
         self._select(remaining)
@@ -86,13 +103,10 @@ class DevicePruner(Pruner[Batch]):
         remaining, regularization = schedule.remaining(t), schedule.regularization(t)
         learning_rate = schedule.learning_rate(t)
         self._select(remaining)
-        losses = []
         batches = list(micro_batches)
-        for batch in batches:
-            loss = self.loss_of(batch)
-            torch.autograd.backward(loss / len(batches))
-            losses.append(loss.detach())
-        told = torch.stack(losses).double()
+        if self._replays is not None:
+            self._replays.begin()
+        told = torch.stack([self._pass(batch, len(batches)) for batch in batches]).double()
         self._update(learning_rate, regularization, told)
         selection = self._selection
         arrival = Arrival(told, self._programs.report, selection.kept, selection.state[State.FAULT])
@@ -119,6 +133,14 @@ class DevicePruner(Pruner[Batch]):
         selection.select(self._scores(), self._counts(remaining), self._base(), rooms)
         for layer, packed in zip(self._layers, selection.masks, strict=True):
             layer.set_multiplied(packed)
+
+    def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
+        """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
+        if self._replays is not None and isinstance(batch, dict):
+            return self._replays.add(batch, parts)
+        loss = self.loss_of(batch)
+        torch.autograd.backward(loss / parts)
+        return loss.detach()
 
     def _counts(self, remaining: float) -> torch.Tensor:
         """Ones of every ranking, int64 on the device."""
@@ -150,8 +172,9 @@ class DevicePruner(Pruner[Batch]):
         programs.adam(self._scores(), gradients, adam.first, adam.second, sent, self._temperatures)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
         self._measured = self._state()
-        for layer in self._layers:
-            layer.weight.grad = None
+        if self._replays is None:  # else they stay where recordings write to
+            for layer in self._layers:
+                layer.weight.grad = None
 
     def _scores(self) -> list[torch.Tensor]:
         return [layer.scores for layer in self._layers]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pruning.errors import Permanent
-from pruning.events import StepEvent
+from pruning.events import LogEvent, StepEvent
 from pruning.pace import Pace
 from pruning.report.history import History
 from pruning.run import Report, Run
@@ -42,6 +42,8 @@ class Progress:
             t, rows, result_of = self._open.popleft()
             with _diverging(t):
                 result = result_of()
+            for message in self._run.pruner.remarks():
+                self._report(LogEvent(level="warning", message=message))
             self._history.add(result, self._run.matrices.total)
             self._pace.count(rows)
             if self._pace.due(t + 1):

@@ -61,6 +61,10 @@ class Pruner(Generic[Batch]):
         """Where the scores are."""
         return next(iter(self.matrices.layers.values())).scores.device
 
+    def remarks(self) -> list[str]:
+        """What the run's log should say of the steps so far, each once."""
+        return []
+
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
         """Make every mask, and with it every masked weight, anew; returns the ones of each matrix."""
         with torch.no_grad():

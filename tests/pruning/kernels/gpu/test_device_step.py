@@ -28,6 +28,7 @@ from pruning.spec import PruningSpec
 from pruning.step import Pruner
 from tests import toys
 from tests.pruning.running import make_sources, of_kind, run_toy, same_masks, stop_after
+from tests.tape import Recorder
 
 STEPS = 3
 METHODS: dict[str, Callable[[], Method]] = {"smp-s": lambda: SmpS(temperature=0.5), "smp-l": SmpL, "smp-g": SmpG}
@@ -53,11 +54,11 @@ def plain_of(method: Method) -> Pruner[torch.Tensor]:
     return Pruner(matrices, method, adam, Schedule.of(spec, STEPS), loss_of)
 
 
-def on_device(pruner: Pruner[torch.Tensor]) -> DevicePruner[torch.Tensor]:
+def on_device(pruner: Pruner[Any]) -> DevicePruner[Any]:
     return DevicePruner.of(pruner, chunk=128, tile=64)
 
 
-def state(pruner: Pruner[torch.Tensor]) -> list[torch.Tensor]:
+def state(pruner: Pruner[Any]) -> list[torch.Tensor]:
     adam = pruner.optimizer
     return [tensor.clone() for tensor in (*(layer.scores for layer in adam.layers), *adam.first, *adam.second)]
 
@@ -83,6 +84,41 @@ def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
     assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
     assert [layer.kept for layer in ours.matrices.layers.values()] == ours.select(0.3)
     assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
+
+
+def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched, recorded = (
+        on_device(with_dicts(plain_of(SmpS(temperature=0.5)))),
+        with_dicts(plain_of(SmpS(temperature=0.5))),
+    )
+    record = Recorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
+    ours = DevicePruner.of(recorded, chunk=128, tile=64, record=record)
+    for t in range(STEPS):
+        halves = [{"x": X[:4] + t}, {"x": X[4:] - t}]
+        one, other = launched.step(t, halves), ours.step(t, halves)
+        assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
+        assert all(map(torch.equal, state(launched), state(ours)))
+    assert (record.made, ours.remarks()) == (1, [])
+
+
+def test_a_pass_that_cannot_be_recorded_is_remarked_on_once() -> None:
+    def refuse(work: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    ours = DevicePruner.of(with_dicts(plain_of(SmpL())), chunk=128, tile=64, record=refuse)
+    for t in range(STEPS):
+        ours.step(t, [{"x": X}])
+    (remark,) = ours.remarks()
+    assert "stream is capturing" in remark
+    assert ours.remarks() == []
+
+
+def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
+    """The same for batches as runs have them."""
+    whole: Any = pruner.loss_of
+    return Pruner(
+        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"])
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])

@@ -1,5 +1,7 @@
 """On a GPU, where there is one: the programs pass their check, and no step waits for the device."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from pruning.attach import attach
 from pruning.kernels import gpu
 from pruning.methods import method_of
 from pruning.optimizer import ScoreAdam
+from pruning.replay import Batch
 from pruning.schedule import Schedule
 from pruning.step import Pruner
 from tests.pruning.running import spec_of
@@ -23,26 +26,57 @@ def test_the_programs_compute_what_their_twins_compute(whole: bool) -> None:
 
 @pytest.mark.parametrize("method", ["smp-s", "smp-l", "smp-g"])
 def test_no_step_waits(method: str) -> None:
-    torch.manual_seed(0)
-    model = nn.ModuleList([nn.Linear(128, 256), nn.Linear(256, 128)])
-    matrices = attach(model)
-    model.cuda()
-    spec = spec_of(method=method)
-    plain = Pruner(
-        matrices, method_of(spec), ScoreAdam(list(matrices.layers.values())), Schedule.of(spec, 12),
-        lambda rows: torch.tanh(model[1](torch.tanh(model[0](rows)))).square().mean(),
-    )  # fmt: skip
-    pruner = fused.fastest(plain)
+    pruner = pruner_of(method)
     assert pruner.kernels == "triton"
-    rows = torch.randn(8, 128, device="cuda")
-    losses = [pruner.step(0, [rows]).loss]
+    rows = {"x": torch.randn(8, 128, device="cuda")}
+    losses = [pruner.step(t, [rows]).loss for t in range(3)]  # libraries are warm by then, and the pass is recorded
     torch.cuda.set_sync_debug_mode("error")
     try:
-        launched = [pruner.launch(t, [rows]) for t in range(1, 12)]
+        launched = [pruner.launch(t, [rows]) for t in range(3, 12)]
     finally:
         torch.cuda.set_sync_debug_mode("default")
     results = [result() for result in launched]
     losses += [result.loss for result in results]
     assert losses[-1] < losses[0]
-    assert sum(results[-1].kept) <= 0.5 * matrices.total
-    assert [layer.kept for layer in matrices.layers.values()] == results[-1].kept
+    assert sum(results[-1].kept) <= 0.5 * pruner.matrices.total
+    assert [layer.kept for layer in pruner.matrices.layers.values()] == results[-1].kept
+    assert pruner.remarks() == []
+
+
+def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> None:
+    from pruning.device_step import DevicePruner  # imports Triton
+
+    def refuse(work: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("not now")
+
+    recorded, launched = pruner_of("smp-s"), DevicePruner.of(plain_of("smp-s"), record=refuse)
+    for t in range(12):
+        torch.manual_seed(t)
+        rows = {"x": torch.randn(8 - t % 2, 128, device="cuda")}
+        found = []
+        for pruner in (recorded, launched):
+            torch.manual_seed(t)  # dropout
+            found.append(pruner.step(t, [rows]))
+        assert found[0].kept == found[1].kept
+        assert found[0].loss == pytest.approx(found[1].loss, rel=1e-6)
+        assert found[0].update.grad_norms == pytest.approx(found[1].update.grad_norms, rel=1e-5)
+    assert (recorded.remarks(), len(launched.remarks())) == ([], 1)
+
+
+def pruner_of(method: str) -> Pruner[Batch]:
+    return fused.fastest(plain_of(method))
+
+
+def plain_of(method: str) -> Pruner[Batch]:
+    torch.manual_seed(0)
+    model = nn.ModuleList([nn.Linear(128, 256), nn.Linear(256, 128)])
+    matrices = attach(model)
+    model.cuda()
+    spec = spec_of(method=method)
+
+    def loss_of(batch: Batch) -> torch.Tensor:
+        hidden = nn.functional.dropout(torch.tanh(model[0](batch["x"])), 0.1)
+        return torch.tanh(model[1](hidden)).square().mean()
+
+    layers = list(matrices.layers.values())
+    return Pruner(matrices, method_of(spec), ScoreAdam(layers), Schedule.of(spec, 12), loss_of)
