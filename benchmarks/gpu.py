@@ -108,7 +108,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
         return dense
 
-    pruner = fused.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)))
+    pruner = fused.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)), "bf16")
     before: list[Callable[[], object]] = []
     reference = Reference(LabelWordHead(theirs, WORDS, MASK).to(device), schedule)
 

@@ -38,6 +38,8 @@ class DevicePruner(Pruner[Batch]):
     chunk: int = CHUNK
     tile: int = TILE
     """How the work is cut, for tests."""
+    halves: bool = False
+    """Whether ``loss_of`` computes in bf16: W ⊙ M is then rounded once a step, and gradients stay as they come."""
     record: Record | None = None
     """What passes are recorded by; on a GPU CUDA graphs, unless another way is given."""
     lag: ClassVar[int] = 1
@@ -45,6 +47,7 @@ class DevicePruner(Pruner[Batch]):
     def __post_init__(self) -> None:
         self._layers = list(self.matrices.layers.values())
         self._remarks: list[str] = []
+        self._wide: list[torch.Tensor] = []
         self._replays: Replays | None = None
         if self.record is None and self.device.type == "cuda":
             self.record = by_cuda_graphs(self.device)
@@ -68,12 +71,9 @@ class DevicePruner(Pruner[Batch]):
         """What :meth:`_state` was when the masses were last found."""
 
     @classmethod
-    def of(cls, pruner: Pruner[Batch], *, chunk: int = CHUNK, tile: int = TILE, record: Record | None = None) -> Self:
-        """One that takes the steps of ``pruner`` in its place. Raises Unfit."""
-        return cls(
-            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, chunk=chunk, tile=tile,
-            record=record,
-        )  # fmt: skip
+    def of(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
+        """One that takes the steps of ``pruner`` in its place; ``fields`` are those that it has beside. Raises Unfit."""
+        return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, **fields)
 
     @property
     def kernels(self) -> kernels.Name:
@@ -103,11 +103,8 @@ class DevicePruner(Pruner[Batch]):
         remaining, regularization = schedule.remaining(t), schedule.regularization(t)
         learning_rate = schedule.learning_rate(t)
         self._select(remaining)
-        batches = list(micro_batches)
-        if self._replays is not None:
-            self._replays.begin()
-        told = torch.stack([self._pass(batch, len(batches)) for batch in batches]).double()
-        self._update(learning_rate, regularization, told)
+        told, gradients = self._passes(list(micro_batches))
+        self._update(learning_rate, regularization, told, gradients)
         selection = self._selection
         arrival = Arrival(told, self._programs.report, selection.kept, selection.state[State.FAULT])
 
@@ -129,10 +126,28 @@ class DevicePruner(Pruner[Batch]):
     @torch.no_grad()
     def _select(self, remaining: float) -> None:
         """Every mask and every masked weight anew."""
-        selection, rooms = self._selection, [layer.room() for layer in self._layers]
-        selection.select(self._scores(), self._counts(remaining), self._base(), rooms)
+        selection, counts = self._selection, self._counts(remaining)
+        if self.halves:
+            rooms = [layer.room(torch.bfloat16) for layer in self._layers]
+            selection.select(self._scores(), counts, self._base(), halves=rooms)
+        else:
+            selection.select(self._scores(), counts, self._base(), [layer.room() for layer in self._layers])
         for layer, packed in zip(self._layers, selection.masks, strict=True):
             layer.set_multiplied(packed)
+
+    def _passes(self, batches: list[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The loss of each batch, float64, and dL/d(W ⊙ M) of each matrix for their mean: float32, or bf16 of one batch."""
+        if self._replays is not None:
+            self._replays.begin()
+        losses, sums = [], list[torch.Tensor]()
+        for batch in batches:
+            losses.append(self._pass(batch, len(batches)))
+            if self.halves and len(batches) > 1:  # added up in bf16 they would lose what single batches say
+                found = [gradient_of(layer) for layer in self._layers]
+                sums = sums or [torch.zeros_like(layer.base) for layer in self._layers]
+                torch._foreach_add_(sums, [gradient.float() for gradient in found])
+                torch._foreach_zero_(found)
+        return torch.stack(losses).double(), sums or [gradient_of(layer) for layer in self._layers]
 
     def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
         """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
@@ -156,8 +171,10 @@ class DevicePruner(Pruner[Batch]):
         return upload(counts, torch.int64, self.device)
 
     @torch.no_grad()
-    def _update(self, learning_rate: float, regularization: float, losses: torch.Tensor) -> None:
-        """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them."""
+    def _update(
+        self, learning_rate: float, regularization: float, losses: torch.Tensor, found: list[torch.Tensor]
+    ) -> None:
+        """Turn the gradients of the masked weights into one update of all scores, and drop them."""
         adam, programs = self.optimizer, self._programs
         adam.steps += 1
         step, divisor = adam.stride(learning_rate)
@@ -166,8 +183,8 @@ class DevicePruner(Pruner[Batch]):
             take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
         )  # fmt: skip
         sent = upload(numbers, torch.float64, self.device)
-        gradients = [gradient_of(layer) for layer in self._layers]
-        programs.gradients(gradients, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
+        gradients = self._widened(found)
+        programs.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
         programs.judge(sent, losses=losses)
         programs.adam(self._scores(), gradients, adam.first, adam.second, sent, self._temperatures)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
@@ -175,6 +192,14 @@ class DevicePruner(Pruner[Batch]):
         if self._replays is None:  # else they stay where recordings write to
             for layer in self._layers:
                 layer.weight.grad = None
+
+    def _widened(self, found: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Where the gradients of the scores go: float32, the place of ``found`` where that will do."""
+        if found[0].dtype == torch.float32:
+            return found
+        if not self._wide:
+            self._wide = [torch.empty_like(layer.base) for layer in self._layers]
+        return self._wide
 
     def _scores(self) -> list[torch.Tensor]:
         return [layer.scores for layer in self._layers]

@@ -18,13 +18,16 @@ from pruning.step import Batch, Pruner
 Ranking = SmpS | SmpL | SmpG
 
 
-def fastest(pruner: Pruner[Batch]) -> Pruner[Batch]:
-    """The pruner that takes the same steps in the least time: this one, or one that leaves them to the GPU."""
+def fastest(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
+    """The pruner that takes the same steps in the least time: this one, or one that leaves them to the GPU.
+
+    ``precision`` is that of the forward passes in ``loss_of``.
+    """
     if unfit(pruner):
         return pruner
     from pruning.device_step import DevicePruner  # Triton is imported with it
 
-    return DevicePruner.of(pruner)
+    return DevicePruner.of(pruner, halves=precision == "bf16")
 
 
 def unfit(pruner: Pruner[Batch]) -> str:

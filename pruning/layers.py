@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
 from pruning import kernels
 from pruning.product import masked_product
@@ -35,7 +36,7 @@ class MaskedLinear(nn.Linear):
 
     ``base`` is W (frozen, but for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
     ``mask`` is M (bool, all ones at first), each of shape [out, in]. ``weight`` is the tensor with a gradient, that of W ⊙ M;
-    where native kernels are its values are W itself, and else W ⊙ M: read them in ``masked_weight``.
+    where native kernels are its values are W itself, and else W ⊙ M, possibly rounded to bf16: read them in ``masked_weight``.
     """
 
     base: torch.Tensor
@@ -68,6 +69,8 @@ class MaskedLinear(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """y [..., out] for x [..., in]."""
         if self._packed is None or self._multiplied:
+            if self._rounded and not torch.is_autocast_enabled(x.device.type):  # an evaluation in a run in bf16
+                return linear(x, self.masked_weight, self.bias)
             return super().forward(x)
         return masked_product(x, self.weight, self.bias, self._packed)
 
@@ -86,7 +89,7 @@ class MaskedLinear(nn.Linear):
     @property
     def masked_weight(self) -> torch.Tensor:
         """W ⊙ M, [out, in]; not to be written to."""
-        return self.weight.detach() if self._multiplied else self.base * self.mask
+        return self.weight.detach() if self._multiplied and not self._rounded else self.base * self.mask
 
     @property
     def kept(self) -> int:
@@ -130,10 +133,19 @@ class MaskedLinear(nn.Linear):
         self._mask, self._packed, self._gates, self.gate_slope = gates > 0, None, gates, slope
         self._multiply(gates)
 
-    def room(self) -> torch.Tensor:
-        """Where a selection on a GPU is to write W ⊙ M, [out, in]: the values of ``weight``, apart from those of W."""
-        if self.weight.data_ptr() == self.base.data_ptr():
-            self.weight.data = torch.empty_like(self.base)
+    @property
+    def _rounded(self) -> bool:
+        return self.weight.dtype != self.base.dtype
+
+    def room(self, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Where a selection on a GPU is to write W ⊙ M, [out, in]: the values of ``weight``, apart from those of W.
+
+        In ``dtype``, W's unless another is given; the gradient will have the same.
+        """
+        dtype = dtype or self.base.dtype
+        if self.weight.data_ptr() == self.base.data_ptr() or self.weight.dtype != dtype:
+            self.weight.grad = None
+            self.weight.data = torch.empty_like(self.base, dtype=dtype)
         return self.weight.data
 
     def set_multiplied(self, packed: torch.Tensor) -> None:

@@ -159,7 +159,7 @@ def _plain_adam(
 def gradient_of(layer: MaskedLinear) -> torch.Tensor:
     """What a backward pass left in ``weight.grad``, contiguous; zeros where it left nothing."""
     if layer.weight.grad is None:  # a matrix that the loss does not reach
-        layer.weight.grad = torch.zeros_like(layer.base)
+        layer.weight.grad = torch.zeros_like(layer.weight)
     elif not layer.weight.grad.is_contiguous():
         layer.weight.grad = layer.weight.grad.contiguous()
     return layer.weight.grad

@@ -67,7 +67,7 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = 
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
     total_steps = steps_of(spec, stream.per_epoch)
     others = [head.model.get_parameter(name) for name in changed]
-    pruner = fused.fastest(_pruner(spec, matrices, head, task, total_steps, others, ranks))
+    pruner = fused.fastest(_pruner(spec, matrices, head, task, total_steps, others, ranks), spec.precision)
     pruner.method.begin(matrices, _calibration(spec, head, train, device))
     return Run(
         spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,

@@ -86,6 +86,44 @@ def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
     assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
 
 
+@pytest.mark.parametrize(("parts", "recorded"), [(1, False), (2, True)])
+def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
+    parts: int, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W ⊙ M rounded once a step, by the selection, is what autocast makes of it in every forward pass."""
+    plain, pruner = (in_bf16(plain_of(SmpS(temperature=0.5))) for _ in range(2))
+    layers = list(pruner.matrices.layers.values())
+    record = Recorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
+    ours = DevicePruner.of(pruner, chunk=128, tile=64, halves=True, record=record if recorded else None)
+    for t in range(STEPS):
+        batches = [{"x": X[i::parts] + t} for i in range(parts)]
+        with kernels.plain():
+            expected = plain.step(t, batches)
+        found = ours.step(t, batches)
+        assert found.kept == expected.kept
+        assert found.loss == expected.loss
+        assert found.update.grad_norms == pytest.approx(expected.update.grad_norms, rel=1e-5)
+        for one, other in zip(state(ours), state(plain), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    assert record.made == recorded
+    assert layers[0].weight.dtype == torch.bfloat16
+    for layer, other in zip(layers, plain.matrices.layers.values(), strict=True):
+        assert torch.equal(layer.masked_weight, other.masked_weight)
+        rows = torch.randn(3, layer.in_features)
+        assert torch.equal(layer(rows), other(rows))  # an evaluation, in float32
+
+
+def in_bf16(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
+    whole: Any = pruner.loss_of
+
+    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss: torch.Tensor = whole(batch["x"])
+        return loss.float()
+
+    return Pruner(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, loss_of)
+
+
 def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     launched, recorded = (
         on_device(with_dicts(plain_of(SmpS(temperature=0.5)))),

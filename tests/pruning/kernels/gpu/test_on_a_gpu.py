@@ -11,6 +11,7 @@ from pruning.attach import attach
 from pruning.kernels import gpu
 from pruning.methods import method_of
 from pruning.optimizer import ScoreAdam
+from pruning.precision import forward_pass
 from pruning.replay import Batch
 from pruning.schedule import Schedule
 from pruning.step import Pruner
@@ -24,9 +25,11 @@ def test_the_programs_compute_what_their_twins_compute(whole: bool) -> None:
     assert gpu.reason(torch.device("cuda"), whole=whole) == ""
 
 
-@pytest.mark.parametrize("method", ["smp-s", "smp-l", "smp-g"])
-def test_no_step_waits(method: str) -> None:
-    pruner = pruner_of(method)
+@pytest.mark.parametrize(
+    ("method", "precision"), [("smp-s", "fp32"), ("smp-l", "fp32"), ("smp-g", "fp32"), ("smp-s", "bf16")]
+)
+def test_no_step_waits(method: str, precision: str) -> None:
+    pruner = pruner_of(method, precision)
     assert pruner.kernels == "triton"
     rows = {"x": torch.randn(8, 128, device="cuda")}
     losses = [pruner.step(t, [rows]).loss for t in range(3)]  # libraries are warm by then, and the pass is recorded
@@ -63,11 +66,11 @@ def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> N
     assert (recorded.remarks(), len(launched.remarks())) == ([], 1)
 
 
-def pruner_of(method: str) -> Pruner[Batch]:
-    return fused.fastest(plain_of(method))
+def pruner_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
+    return fused.fastest(plain_of(method, precision), precision)
 
 
-def plain_of(method: str) -> Pruner[Batch]:
+def plain_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
     torch.manual_seed(0)
     model = nn.ModuleList([nn.Linear(128, 256), nn.Linear(256, 128)])
     matrices = attach(model)
@@ -75,8 +78,9 @@ def plain_of(method: str) -> Pruner[Batch]:
     spec = spec_of(method=method)
 
     def loss_of(batch: Batch) -> torch.Tensor:
-        hidden = nn.functional.dropout(torch.tanh(model[0](batch["x"])), 0.1)
-        return torch.tanh(model[1](hidden)).square().mean()
+        with forward_pass(precision, torch.device("cuda")):
+            hidden = nn.functional.dropout(torch.tanh(model[0](batch["x"])), 0.1)
+            return torch.tanh(model[1](hidden)).float().square().mean()
 
     layers = list(matrices.layers.values())
     return Pruner(matrices, method_of(spec), ScoreAdam(layers), Schedule.of(spec, 12), loss_of)
