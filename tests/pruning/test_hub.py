@@ -21,9 +21,9 @@ ASK = """
 import json, sys
 from pruning.errors import PruningError
 from pruning.hub import download_model
-for name, revision in json.load(sys.stdin):
+for name, revision, *token in json.load(sys.stdin):
     try:
-        located = download_model(name, revision)
+        located = download_model(name, revision, *token)
         print(json.dumps([located.path.name, located.revision, located.note]))
     except PruningError as failure:
         print(json.dumps([type(failure).__name__, failure.code, failure.param]))
@@ -56,8 +56,9 @@ def environment(hub: Hub, home: Path) -> dict[str, str]:
     }
 
 
-def ask(hub: Hub, home: Path, *wanted: tuple[str, str | None]) -> list[list[Any]]:
-    """What :func:`download_model` gives or raises for names and revisions, one after the other in a process of its own."""
+def ask(hub: Hub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
+    """What :func:`download_model` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
+    its own."""
     process = subprocess.run(
         [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(wanted).encode(),
         capture_output=True, timeout=120, check=True,
@@ -125,6 +126,18 @@ def test_failures_of_the_hub_are_told_apart(published: Hub, tmp_path: Path) -> N
     ]
 
 
+def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
+    """What it once opened is in the cache, which must not stand in for it."""
+    hub = Hub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
+    commit = hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    with running(hub):
+        assert ask(hub, tmp_path, *[("org/private", None, token) for token in ("hf_good", "hf_former", "hf_other")]) == [
+            [commit, commit, ""],
+            ["Permanent", "hub_token_refused", "model"],
+            ["Permanent", "model_not_found", "model"],
+        ]
+
+
 def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline(
     published: Hub, tmp_path: Path, nobody: Hub
 ) -> None:
@@ -167,6 +180,7 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
         arguments = arguments_of(tmp_path / "opened", spec, Sources())
         opened = finish(start([*arguments, "--token-file", str(file)], env=env))
     assert (refused.code, refused.last.code, refused.last.param) == (65, "model_not_found", "model")
+    assert "set a hub token that may read it if it is private" in refused.last.message
     assert opened.code == 0, opened.stderr
     assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
     told = opened.stderr + "".join(event.model_dump_json() for event in opened.events)

@@ -75,6 +75,13 @@ def test_a_stop_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         os.kill(heard[0], signal.SIG_DFL)
 
 
+def test_it_reads_private_rows_with_the_token_of_the_run(tmp_path: Path) -> None:
+    sources = Sources(token="hf_secret", token_file=tmp_path / "token")
+    command = child._command(["csr"], tmp_path / "mask.safetensors", tmp_path, sources)
+    assert command[command.index("--token-file") + 1] == str(tmp_path / "token")
+    assert "hf_secret" not in command
+
+
 def test_a_run_delivers_its_exports(tmp_path: Path) -> None:
     """The whole way: ``python -m pruning train --export``, which starts ``python -m pruning export``."""
     sources = make_sources(tmp_path)

@@ -59,17 +59,18 @@ def _unspecialized(program: Any, name: str) -> bool:
     return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
 
 
-def launch(method: Method) -> None:
-    """Two steps, of which nothing is to be asked."""
+def launch(method: Method, *, halves: bool = False) -> None:
+    """Two steps, of which nothing is to be asked; with ``halves`` under bf16."""
     model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
     matrices = attach(model)
 
     def loss_of(rows: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(model[1](torch.tanh(model[0](rows)))).square().mean()
+        with torch.autocast("cpu", torch.bfloat16, enabled=halves):
+            return torch.tanh(model[1](torch.tanh(model[0](rows)))).float().square().mean()
 
     spec = PruningSpec(model="m", task="sst2", max_steps=2)
     adam = ScoreAdam(list(matrices.layers.values()))
-    pruner = DevicePruner.of(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of))
+    pruner = DevicePruner.of(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of), halves=halves)
     with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])
@@ -83,6 +84,7 @@ def main() -> None:
     JITFunction.run = compile_in_place_of_launching
     for method in (SmpS(), SmpL(), SmpG()):
         launch(method)
+    launch(SmpS(), halves=True)
     for sizes in ([32768, 16], [32769, 7]):
         table = Table(sizes, CPU)
         tensors = [torch.zeros(size) for size in sizes]
