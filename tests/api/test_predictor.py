@@ -114,7 +114,7 @@ def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) ->
 
     thread = threading.Thread(target=hang)
     thread.start()
-    until(lambda: predictor._lock.locked(), seconds=10, what="the first one's turn")
+    until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
     with pytest.raises(Unavailable) as caught:
         predictor.predict(mask, None, ["a"], None)
     assert (caught.value.code, caught.value.retry_after) == ("predictions_busy", 5)

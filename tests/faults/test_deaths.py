@@ -58,7 +58,7 @@ def test_freeze_of_a_worker_past_its_lease(make_site: MakeSite) -> None:
     first = site.worker()
     trainer = site.trainer(job_id)
     first.signal(signal.SIGSTOP)
-    until(lambda: not alive(trainer), seconds=10, what="the end of a trainer whose worker is frozen")
+    until(lambda: not alive(trainer), seconds=30, what="the end of a trainer whose worker is frozen")
     site.worker()
     job = site.becomes(job_id, Status.SUCCEEDED)
     assert job.attempt == 2

@@ -65,7 +65,7 @@ def test_nothing_survives_its_sudden_death(service: Program) -> None:
     url_of(service)
     processes = children(service.process.pid)
     service.signal(signal.SIGKILL)
-    until(lambda: not any(map(alive, processes)), seconds=5, what="the end of API and worker")
+    until(lambda: not any(map(alive, processes)), seconds=30, what="the end of API and worker")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

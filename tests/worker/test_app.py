@@ -105,7 +105,7 @@ def test_term_hands_the_job_back_and_leaves(site: Site) -> None:
         trainer = site.trainer(job_id)
         assert site.live_workers() == 1
         worker.signal(signal.SIGTERM)
-        assert worker.ended(seconds=10) == 0
+        assert worker.ended(seconds=30) == 0
         job = site.job(job_id)
         assert (job.status, job.attempts_spent) == (Status.QUEUED, 0)
         assert not alive(trainer)
@@ -118,7 +118,7 @@ def test_sudden_death_leaves_no_orphan_and_loses_no_job(site: Site) -> None:
     with site.worker("deaf") as worker:
         trainer = site.trainer(job_id, "deaf")
         worker.signal(signal.SIGKILL)
-        until(lambda: not alive(trainer), seconds=5, what="the end of the orphan")
+        until(lambda: not alive(trainer), seconds=30, what="the end of the orphan")
     with site.worker("success"):
         job = site.becomes(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (2, 1)
