@@ -107,7 +107,9 @@ FAILURES: dict[str, Code] = {
     "base_mismatch": Code(None, "user", "Give the very base model that the mask was trained for."),
     "column_missing": Code(422, "user", "Name columns that the data set has."),
     "dataset_gated": Code(None, "user", "Accept the data set's terms on the hub and set a hub token."),
-    "dataset_not_found": Code(422, "user", "Check the spelling, or upload the data set."),
+    "dataset_not_found": Code(
+        422, "user", "Check the spelling, upload the data set, or set a hub token if it is private."
+    ),
     "device_unsupported": Code(None, "user", "Leave the export out, or run the job on a GPU that can."),
     "devices_missing": Code(None, "user", "Lower `devices`, or give the worker as many."),
     "diverged": Code(None, "user", "Lower `learning_rate` or `regularization`."),
@@ -117,6 +119,9 @@ FAILURES: dict[str, Code] = {
     "export_pointless": Code(None, "user", "Prune further, or take another export: this one would be slower."),
     "export_unsupported": Code(422, "user", "Leave the export out: the model or pattern does not allow it."),
     "export_wrong": Code(None, "service", "Report it: the export does not compute what the masked model does."),
+    "hub_token_refused": Code(
+        None, "user", "Set a new one with `PUT /v1/secrets/hub_token`, or delete it if what you name is public."
+    ),
     "hub_unreachable": Code(None, "outside", "It is tried again; or put the files under the local folders."),
     "insufficient_storage": Code(None, "service", "Give the worker a larger disk."),
     "label_word_unknown": Code(422, "user", "Take label words that are one token of the model."),
@@ -130,7 +135,9 @@ FAILURES: dict[str, Code] = {
     "model_gated": Code(None, "user", "Accept the model's terms on the hub and set a hub token."),
     "model_head_missing": Code(422, "user", "Take a checkpoint with the head that `head` names."),
     "model_invalid": Code(422, "user", "Take a checkpoint that transformers can load."),
-    "model_not_found": Code(422, "user", "Check the spelling, or put the model under the local folder."),
+    "model_not_found": Code(
+        422, "user", "Check the spelling, put the model under the local folder, or set a hub token if it is private."
+    ),
     "model_nothing_to_prune": Code(None, "user", "Take an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA."),
     "model_type_unsupported": Code(422, "user", "Take a model type of docs/spec.md."),
     "model_weights_corrupt": Code(422, "user", "Download the model again: its weights are damaged."),

@@ -7,6 +7,7 @@ one, and :class:`Located` says so.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
@@ -43,8 +44,8 @@ def download_model(
 ) -> Located:
     """Bring one commit of a hub model to this machine, or find it in the cache; ``tell`` hears how far it is.
 
-    Raises Permanent (``model_not_found``, ``revision_not_found``, ``model_gated``, ``model_weights_missing``) or Temporary
-    (``hub_unreachable``).
+    Raises Permanent (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
+    ``model_weights_missing``) or Temporary (``hub_unreachable``).
     """
     try:
         info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS)
@@ -72,7 +73,8 @@ def explain_failure(fault: Exception, kind: str, name: str, revision: str | None
     param = "model" if kind == "model" else "task"
     if isinstance(fault, GatedRepoError):
         return Permanent(
-            f"hub {kind} {name!r} is gated and this service has no access to it; accept its terms or choose another",
+            f"hub {kind} {name!r} is gated and this service has no access to it; accept its terms and set a hub token that "
+            "may read it, or choose another",
             code=f"{kind}_gated", param=param,
         )  # fmt: skip
     if isinstance(fault, RevisionNotFoundError):
@@ -82,8 +84,15 @@ def explain_failure(fault: Exception, kind: str, name: str, revision: str | None
         )  # fmt: skip
     if isinstance(fault, RepositoryNotFoundError):
         return Permanent(
-            f"there is no {kind} {name!r} on the hub or under the local directory; check the spelling",
+            f"there is no {kind} {name!r} on the hub or under the local directory; check the spelling, or set a hub token that "
+            "may read it if it is private",
             code=f"{kind}_not_found", param=param,
+        )  # fmt: skip
+    if isinstance(fault, HfHubHTTPError) and fault.response.status_code == HTTPStatus.UNAUTHORIZED:
+        return Permanent(
+            f"the hub refuses the hub token for {kind} {name!r}: it was revoked or has expired; set a new one, or delete it if "
+            f"the {kind} is public",
+            code="hub_token_refused", param=param,
         )  # fmt: skip
     return Temporary(
         f"the hub cannot be reached for {kind} {name!r} ({type(fault).__name__}); try again, or put the {kind} "

@@ -209,6 +209,7 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
         arguments.datasets_dir,
         hub=not arguments.no_hub,
         token=token,
+        token_file=arguments.token_file,
         uploads_dir=arguments.work / "uploads"
         if arguments.command == "train"
         else getattr(arguments, "uploads_dir", None),

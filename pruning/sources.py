@@ -13,6 +13,8 @@ class Sources:
     hub: bool = True
     token: str | None = field(default=None, repr=False)
     """Of the hub; read from a file, so that it stands in no argument, environment or log."""
+    token_file: Path | None = None
+    """That file, for a program that is started in turn."""
     uploads_dir: Path | None = None
     """Data sets that came with the run, as a service's uploaded ones do; looked at before ``datasets_dir``."""
     token_cache: Path | None = None

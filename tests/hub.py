@@ -28,6 +28,8 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     tokens: dict[str, str] = field(default_factory=dict)
     """Private names, and the token that shows them."""
+    revoked: set[str] = field(default_factory=set)
+    """Tokens with which nothing is shown any more, not even what is public."""
     downloads: list[str] = field(default_factory=list)
     """Paths that were sent, in order."""
 
@@ -46,6 +48,8 @@ class Hub:
         kind = "datasets/" if "datasets" in parts[:2] else ""
         rest = parts[2:] if about else parts[1:] if kind else parts
         name = kind + "/".join(rest[:2])
+        if (authorization or "").removeprefix("Bearer ") in self.revoked:
+            return _error(401, "", "Invalid credentials in Authorization header")
         if name in self.tokens and authorization != f"Bearer {self.tokens[name]}":
             return _error(401, "RepoNotFound", "Repository not found")
         if about:

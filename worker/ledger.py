@@ -44,7 +44,7 @@ class Ledger:
         """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
 
         Raises LeaseLost. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
-        answers heartbeats and yet takes nothing new.
+        answers heartbeats and yet takes nothing new; and with that of the storage as soon as the job is to be cancelled.
         """
         deadline = time.monotonic() + self.lease.seconds
         pause = _FIRST_PAUSE
@@ -54,7 +54,8 @@ class Ledger:
                 return work()
             except (*UNREACHABLE, StorageUnavailable) as error:
                 self.lease.check()  # a worker that was frozen in here lost its connection, but above all the job
-                if time.monotonic() > deadline:
+                cancelled = isinstance(error, StorageUnavailable) and self.lease.wishes.cancel
+                if cancelled or time.monotonic() > deadline:
                     raise
                 log.warning("database or object storage is away, trying again: %s", error)
             time.sleep(pause)

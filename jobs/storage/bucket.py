@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def open_bucket(url: str) -> "Bucket":
-    """The store at ``url``; nothing is asked yet. Raises StorageUnavailable without ``boto3``."""
+    """The store at ``url``; nothing is asked yet. Raises StorageUnavailable without ``boto3``, or where that finds no profile."""
     address = parse(url)
     with _making:  # clients may be shared by threads, but not made by several at a time
         return Bucket(address, _client(address.endpoint, address.region))
@@ -163,6 +163,7 @@ def _client(endpoint: str | None, region: str | None) -> Any:
     try:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
     except ImportError as error:
         raise StorageUnavailable("Objects need boto3; install it with: pip install 'espalier[s3]'") from error
     config = Config(
@@ -176,4 +177,8 @@ def _client(endpoint: str | None, region: str | None) -> Any:
         s3={"payload_signing_enabled": True, "addressing_style": "path" if endpoint else "auto"},
     )
     region = region or ("us-east-1" if endpoint else None)  # stores of one region ask for some name all the same
-    return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    try:
+        return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    except BotoCoreError as error:  # e.g. AWS_PROFILE names none that is there
+        log.warning("the object storage cannot be used: %s", error)
+        raise StorageUnavailable(f"The object storage cannot be used: {type(error).__name__}.") from error

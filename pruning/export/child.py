@@ -56,8 +56,12 @@ def _command(formats: Sequence[Format], mask: Path, model: Path, sources: Source
     command += ["--out", str(mask.parent), "--archive", "--watch-stdin"]
     for format_ in formats:
         command += ["--to", format_]
-    for option, folder in (("--datasets-dir", sources.datasets_dir), ("--uploads-dir", sources.uploads_dir)):
-        command += [option, str(folder)] if folder is not None else []
+    for option, path in (
+        ("--datasets-dir", sources.datasets_dir),
+        ("--uploads-dir", sources.uploads_dir),
+        ("--token-file", sources.token_file),
+    ):
+        command += [option, str(path)] if path is not None else []
     return command if sources.hub else [*command, "--no-hub"]
 
 

@@ -130,8 +130,9 @@ def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
     """What it once opened is in the cache, which must not stand in for it."""
     hub = Hub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
     commit = hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    wanted = [("org/private", None, token) for token in ("hf_good", "hf_former", "hf_other")]
     with running(hub):
-        assert ask(hub, tmp_path, *[("org/private", None, token) for token in ("hf_good", "hf_former", "hf_other")]) == [
+        assert ask(hub, tmp_path, *wanted) == [
             [commit, commit, ""],
             ["Permanent", "hub_token_refused", "model"],
             ["Permanent", "model_not_found", "model"],

@@ -1,21 +1,39 @@
-"""A private model, from a hub that asks for its token: set over HTTP, used by the real trainer, seen nowhere."""
+"""A private model, from a hub that asks for its token: set over HTTP, used by the real programs that train and export, seen
+nowhere; what they make lies in an object storage."""
 
+import io
+import json
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from api.app import create_app
+from espalier import load_export
+from jobs import artifacts, claims
+from jobs.db import Database
+from jobs.models import Job
 from jobs.states import Status
-from tests import toys
+from jobs.storage.bucket import open_bucket
+from pruning import mask_file
+from tests import object_store, toys
 from tests.api.conftest import local
 from tests.hub import Answer, Hub, running
+from tests.jobs import making
+from tests.pruning.export.making import make_mask
 from tests.worker.conftest import Bench
 from tests.worker.test_hub_token import everything_stored
 from worker.supervise import supervise
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
-SPEC = {"model": "org/private", "task": "sst2", "max_steps": 2, "batch_size": 8, "seed": 1}
+TASK = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
+SPEC = {"model": "org/private", "task": TASK, "max_steps": 2, "batch_size": 8, "seed": 1}
 
 
 @dataclass
@@ -35,25 +53,100 @@ class Watchful(Hub):
         return super().answer(path, authorization)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_from_the_api_to_the_hub(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toys.make_opinions(tmp_path / "datasets" / "sst2", train=16, validation=8)
-    settings = bench.context.settings.model_copy(update={"datasets_dir": tmp_path / "datasets"})
+@dataclass
+class Site:
+    """A service with an object storage, whose user has left a token for that hub."""
+
+    bench: Bench
+    client: TestClient
+    hub: Watchful
+    storage_url: str
+    folder: Path
+    """Of everything that is on disk."""
+
+    def run(self, path: str, body: dict[str, Any]) -> Job:
+        """What becomes of the job that is posted."""
+        job_id = self.client.post(path, json=body).json()["id"]
+        supervise(self.bench.claim(), self.bench.context)
+        return self.bench.job(job_id)
+
+    def told(self, job: Job) -> str:
+        """What the user is told of it."""
+        return self.client.get(f"/v1/jobs/{job.id}/log").text + self.client.get(f"/v1/jobs/{job.id}").text
+
+    def download(self, job: Job, name: str) -> bytes:
+        return self.client.get(f"/v1/jobs/{job.id}/artifacts/{name}").raise_for_status().content
+
+    def places_of(self, secret: str) -> list[str]:
+        """Where ``secret`` lies open: tables, files, objects."""
+        found = ["database"] if secret in everything_stored(self.bench.context.database) else []
+        files = {str(file): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
+        bucket, sizes = open_bucket(self.storage_url), object_store.objects(self.storage_url)
+        files |= {name: bucket.get(name, 0, size) for name, size in sizes.items()}
+        return found + [name for name, content in files.items() if secret.encode() in unpacked(content)]
+
+
+def unpacked(content: bytes) -> bytes:
+    """With the files of an archive as they were before."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return content + b"".join(map(archive.read, archive.namelist()))
+
+
+@pytest.fixture
+def site(bench: Bench, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    settings = bench.context.settings.model_copy(update={"storage_url": storage_url})
     bench.context.settings = settings
-    hub = Watchful()
-    hub.publish("org/private", toys.make_model(tmp_path / "toy"))
-    hub.tokens = {"org/private": TOKEN}
+    model, hub = toys.make_model(tmp_path / "toy"), Watchful()
+    tokenizer = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 16}))  # nothing to measure
+    hub.publish("org/private", model)
+    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "rows", train=16, validation=8))
+    hub.tokens = {"org/private": TOKEN, "datasets/org/opinions": TOKEN}
     with running(hub), local(create_app(settings)) as client:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
         assert client.put("/v1/secrets/hub_token", json={"value": TOKEN}).status_code == 200
-        opened = client.post("/v1/jobs", json=SPEC).json()["id"]
-        supervise(bench.claim(), bench.context)
-        told = client.get(f"/v1/jobs/{opened}/log").text + client.get(f"/v1/jobs/{opened}").text
-    assert bench.job(opened).status is Status.SUCCEEDED, told
-    assert hub.looked > 0
-    assert hub.shown == []
+        yield Site(bench, client, hub, storage_url, tmp_path)
+
+
+def pruned(database: Database, hub: Hub, folder: Path, storage_url: str) -> str:
+    """A job of that model that has succeeded; nothing of its base is on this host any more."""
+    path = make_mask(folder / "mask", folder / "toy")
+    masks, info = mask_file.read(path)
+    commit = hub.branches["org/private"]["main"]
+    mask_file.write(path, masks, info.model_copy(update={"base_model": "org/private", "base_revision": commit}))
+    job = making.running(database, spec=info.spec.model_copy(update={"model": "org/private"}).model_dump(mode="json"))
+    mask = making.store_file(database, job, path, path.read_bytes(), storage_url=storage_url)
+    with database.write() as session:
+        claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask)
+    return job.id
+
+
+def test_from_the_api_to_the_hub(site: Site) -> None:
+    job = site.run("/v1/jobs", SPEC | {"exports": ["stock"]})
+    told = site.told(job)
+    assert job.status is Status.SUCCEEDED, told
+    (figures,) = json.loads(site.download(job, "exports.json"))["exports"]
+    assert (figures["error"], figures["checked_on"]) == (None, "validation")  # whose rows are private as well
+    with site.bench.context.database.read() as session:
+        stored = artifacts.listing(session, job.id)
+    assert "export-stock.zip" in {artifact.name for artifact in stored}
+    assert len(object_store.objects(site.storage_url)) == len(stored)
+    assert site.hub.looked > 0
+    assert site.hub.shown == []
     assert TOKEN not in told
-    assert TOKEN not in everything_stored(bench.context.database)
-    kept = [file for file in tmp_path.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
-    assert kept == []
+    assert site.places_of(TOKEN) == []
+
+
+def test_a_finished_job_is_exported(site: Site, tmp_path: Path) -> None:
+    finished = pruned(site.bench.context.database, site.hub, tmp_path, site.storage_url)
+    export = site.run(f"/v1/jobs/{finished}/exports", {"formats": ["compact"]})
+    told = site.told(export)
+    assert export.status is Status.SUCCEEDED, told
+    (tmp_path / "compact.zip").write_bytes(site.download(export, "export-compact.zip"))
+    assert load_export(tmp_path / "compact.zip").predict(["a lovely film"])
+    assert site.hub.shown == []
+    assert TOKEN not in told
+    assert site.places_of(TOKEN) == []
