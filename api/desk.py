@@ -28,7 +28,8 @@ class _Asked(NamedTuple):
 class Desk(Generic[Q, A]):
     """Answers by ``look``, which is called in the desk's own thread with different questions and must answer each.
 
-    What ``look`` raises is raised to everybody who waits for that look. Any event loop may ask.
+    Everybody waits for it, so it must end within seconds: ``Database.look`` does, whatever becomes of the database. What
+    ``look`` raises is raised to everybody who waits for that look. Any event loop may ask.
     """
 
     def __init__(self, name: str, look: Callable[[Collection[Q]], Mapping[Q, A]]) -> None:

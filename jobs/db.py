@@ -33,6 +33,7 @@ _NO_DEAD_PEERS = {
     # a server that is gone without a word: the system's own limit is a quarter of an hour
     "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000,
 }  # fmt: skip
+_dumps: Callable[[Any], str] = partial(json.dumps, allow_nan=False)  # NaN is not JSON; PostgreSQL would refuse it
 _MIGRATION_LOCK = 0x657370616C  # any number that no other user of the same PostgreSQL takes ("espal")
 
 
@@ -51,7 +52,7 @@ class Database:
         self._turn = threading.Lock()
         if self.engine.dialect.name == "postgresql":
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            self._looking = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._looking = _prompt_engine(self.url)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -62,7 +63,8 @@ class Database:
     @contextmanager
     def look(self) -> Iterator[Connection]:
         """For one query of plain rows, which is a moment of its own: no session, and on PostgreSQL no transaction either, for
-        both would cost more than the query."""
+        both would cost more than the query. There it has connections of its own, and ends in an OperationalError after
+        some seconds if the server says nothing: many requests wait for one look."""
         with self._looking.connect() as connection:
             yield connection
 
@@ -92,6 +94,7 @@ class Database:
     def dispose(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+        self._looking.dispose()
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -159,21 +162,38 @@ def _alone_on_sqlite(connection: Connection) -> Iterator[None]:
 
 
 def _engine(url: str) -> Engine:
-    dumps: Callable[[Any], str] = partial(json.dumps, allow_nan=False)  # NaN is not JSON; PostgreSQL would refuse it
     if not url.startswith("sqlite"):
-        return create_engine(
-            url,
-            json_serializer=dumps,
-            pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
-            pool_size=10,
-            max_overflow=20,
-            connect_args={"connect_timeout": 5, "application_name": "espalier", **_NO_DEAD_PEERS},
-        )
+        return _postgres_engine(url)
     Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=dumps, pool_size=10, max_overflow=20)
+    engine = create_engine(url, json_serializer=_dumps, pool_size=10, max_overflow=20)
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _postgres_engine(url: str, pool_size: int = 10, **connect: Any) -> Engine:
+    return create_engine(
+        url,
+        json_serializer=_dumps,
+        pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
+        pool_size=pool_size,
+        max_overflow=20,
+        connect_args={"connect_timeout": 5, "application_name": "espalier", **_NO_DEAD_PEERS, **connect},
+    )
+
+
+def _prompt_engine(url: str) -> Engine:
+    """For looks: a connection that is dead or a server that is stuck is found out soon, by either side."""
+    from jobs.deadline import SECONDS, PromptConnection
+
+    options = f"-c statement_timeout={int(SECONDS * 1000)}"
+    engine = _postgres_engine(url, pool_size=2, options=options, connect_timeout=2)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
+        return PromptConnection.connect(*arguments, **options)
+
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _sqlite_connected(connection: DBAPIConnection, _record: object) -> None:
@@ -187,5 +207,8 @@ def _sqlite_connected(connection: DBAPIConnection, _record: object) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"PRAGMA query_only = {kind == 'DEFERRED':d}")
+    reads = kind == "DEFERRED"
+    if connection.info.get("query_only") is not reads:  # not each time: SQLite then plans every statement anew
+        connection.exec_driver_sql(f"PRAGMA query_only = {reads:d}")
+        connection.info["query_only"] = reads
     connection.exec_driver_sql(f"BEGIN {kind}")

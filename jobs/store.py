@@ -104,16 +104,14 @@ def page(
         statement = statement.where(Job.export_of == export_of)
     else:
         statement = statement.where(Job.export_of.is_not(None) if exporting else Job.export_of.is_(None))
-    if owner is not None:
-        statement = statement.where(Job.owner == owner)
-    if status is not None:
-        statement = statement.where(Job.status == status)
-    for field, value in (("task", task), ("model", model), ("method", method)):
-        if value is not None:
-            statement = statement.where(Job.spec[field].as_string() == value)
-    statement = statement.where(*(has_label(key, value) for key, value in labels))
     if sweep is not None:
         statement = statement.where(Job.sweep_id == sweep)
+    wanted = {Job.owner: owner, Job.status: status, Job.task: task, Job.model: model, Job.method: method}
+    for column, value in wanted.items():
+        if value is not None:
+            # few jobs are of a sweep, so that its index is the one to take: SQLite cannot know, but no expression has one
+            statement = statement.where((column if sweep is None else func.coalesce(column, column)) == value)
+    statement = statement.where(*(has_label(key, value) for key, value in labels))
     if after is not None:
         statement = statement.where(cursors.behind(after, "job_", Job.created_at, Job.id))
     rows = session.execute(statement).all()

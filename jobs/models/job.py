@@ -14,6 +14,7 @@ from jobs.clock import now_sql
 from jobs.ids import new_job_id
 from jobs.models.access import LOCAL, OWNER_LENGTH
 from jobs.models.base import OBJECT, Base
+from jobs.models.lists import LISTED_LENGTH, from_spec, list_indexes
 from jobs.states import TERMINAL, Status
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Job(Base):
     """Who submitted it; others are told that there is no such job."""
     spec: Mapped[dict[str, Any]]
     """The resolved PruningSpec."""
+    model: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("model"))
+    """The same as in ``spec``, and so the next two: JSON would have to be read of every job of a list."""
+    task: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("task"))
+    """By name; None for a custom task."""
+    method: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("method"))
     labels: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     """The user's own key-value pairs; ``metadata`` outside, a name that SQLAlchemy keeps to itself."""
     priority: Mapped[int] = mapped_column(default=0)
@@ -128,8 +134,8 @@ class Job(Base):
         CheckConstraint("attempts_spent >= 0 AND attempts_spent <= attempt", "attempts_counted"),
         CheckConstraint("step >= 0 AND event_seq >= 0", "counters_positive"),
         Index(None, "status", "priority", "created_at", "id"),  # the claim
-        Index(None, "created_at", "id"),  # the list, of all owners
-        Index(None, "owner", "created_at", "id"),  # and of one
+        *list_indexes(),
+        Index(None, "owner", "status", "id"),  # how many jobs of an owner wait, and what belongs to all of theirs
         Index(None, "finished_at"),  # retention
         Index(None, "sweep_id"),  # a sweep looks for its jobs
         Index(None, "retried_from"),  # a deleted job looks for its successors

@@ -1,12 +1,13 @@
 """Jobs in the states that the tests of this folder start from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from jobs import artifacts, claims, store
@@ -111,3 +112,18 @@ def told(database: Database, job_id: str) -> list[tuple[str, dict[str, Any]]]:
 def db_now(session: Session) -> datetime:
     """The database's clock."""
     return session.execute(select(now_sql())).scalar_one()
+
+
+@contextmanager
+def held(database: Database) -> Iterator[None]:
+    """Nobody else can read jobs inside the block. PostgreSQL only."""
+    with database.write() as session:
+        session.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def waiting(database: Database) -> bool:
+    """Whether a statement waits for a table that somebody holds. PostgreSQL only."""
+    mine = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    with database.read() as session:
+        return session.execute(text(f"SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND {mine}")).scalar_one()

@@ -170,6 +170,21 @@ def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str,
     database.dispose()
 
 
+def test_what_lists_are_filtered_by_is_filled_in(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    specs = {
+        making.queued(database): ("acme/tiny", "sst2", "smp-s"),
+        making.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}, "method": None}): ("acme/big", None, None),
+    }  # fmt: skip
+    downgrade(empty_url, "0011")
+    upgrade(empty_url)
+    for job_id, expected in specs.items():
+        job = making.look(database, job_id)
+        assert (job.model, job.task, job.method) == expected
+    database.dispose()
+
+
 def test_a_migration_that_breaks_a_reference_is_undone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)

@@ -1,0 +1,60 @@
+"""A network between a client and a server that a test can cut without either being told."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from sqlalchemy.engine import make_url
+
+
+class Network:
+    """Forwards TCP connections to the server of the database ``url``, as long as its block lasts."""
+
+    def __init__(self, url: str) -> None:
+        near = make_url(url)
+        self._server = (near.host or "127.0.0.1", near.port or 5432)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        far = near.set(host="127.0.0.1", port=self._listening.getsockname()[1])
+        self.url = far.render_as_string(hide_password=False)
+        """Of the same database, through here."""
+        self._ends: list[socket.socket] = []
+        self._cut: set[socket.socket] = set()
+        self.swallowed = threading.Event()
+        """Something was sent into a connection after it was cut."""
+
+    def cut(self) -> None:
+        """From now on nothing comes through the connections there are, and nothing tells of it; new ones work."""
+        self._cut.update(self._ends)
+
+    def __enter__(self) -> "Network":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for end in (self._listening, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # to close it would not wake the thread that waits for it
+            end.close()
+
+    def _accept(self) -> None:
+        for client in self._clients():
+            server = socket.create_connection(self._server)
+            self._ends += (client, server)
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._forward, args=(one, other), daemon=True).start()
+
+    def _clients(self) -> Iterator[socket.socket]:
+        with contextlib.suppress(OSError):  # the block is over
+            while True:
+                yield self._listening.accept()[0]
+
+    def _forward(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if one in self._cut:
+                    self.swallowed.set()
+                else:
+                    other.sendall(data)
+            if one not in self._cut:
+                other.shutdown(socket.SHUT_WR)
