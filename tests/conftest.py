@@ -14,6 +14,7 @@ from jobs import db
 from jobs.db import Database
 from jobs.settings import Settings
 from tests import object_store, services
+from tests.partition import Network
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -138,3 +139,10 @@ def _skip(reason: services.Unavailable) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI has no {reason}")
     pytest.skip(str(reason))
+
+
+@pytest.fixture
+def network(database_url: str) -> Iterator[Network]:
+    """Between the test and the test's PostgreSQL."""
+    with Network(database_url) as network:
+        yield network

@@ -20,12 +20,6 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 @pytest.fixture
-def network(database_url: str) -> Iterator[Network]:
-    with Network(database_url) as network:
-        yield network
-
-
-@pytest.fixture
 def client(
     database: Database, network: Network, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:

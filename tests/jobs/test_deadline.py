@@ -18,12 +18,6 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 @pytest.fixture
-def network(database_url: str) -> Iterator[Network]:
-    with Network(database_url) as network:
-        yield network
-
-
-@pytest.fixture
 def far(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database at the other end of the network."""
     monkeypatch.setattr(deadline, "SECONDS", 0.5)
