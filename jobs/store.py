@@ -109,7 +109,7 @@ def page(
     wanted = {Job.owner: owner, Job.status: status, Job.task: task, Job.model: model, Job.method: method}
     for column, value in wanted.items():
         if value is not None:
-            # few jobs are of a sweep, so that its index is the one to take: SQLite cannot know, but no expression has one
+            # few jobs are of a sweep, so its index is the one to take; SQLite cannot know, and takes no index for an expression
             statement = statement.where((column if sweep is None else func.coalesce(column, column)) == value)
     statement = statement.where(*(has_label(key, value) for key, value in labels))
     if after is not None:

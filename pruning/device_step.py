@@ -27,7 +27,7 @@ from pruning.kernels.gpu.update import Update as Programs
 from pruning.methods.smp_g import SmpG
 from pruning.methods.smp_s import SmpS
 from pruning.optimizer import BETA1, BETA2, EPSILON, Update, gradient_of
-from pruning.replay import Record, Replays, by_cuda_graphs
+from pruning.replay import Record, Replays, by_cuda_graphs, run_pass
 from pruning.step import Batch, Pruner, StepResult
 
 
@@ -153,9 +153,7 @@ class DevicePruner(Pruner[Batch]):
         """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
         if self._replays is not None and isinstance(batch, dict):
             return self._replays.add(batch, parts)
-        loss = self.loss_of(batch)
-        torch.autograd.backward(loss / parts)
-        return loss.detach()
+        return run_pass(self.loss_of, batch, parts)
 
     def _counts(self, remaining: float) -> torch.Tensor:
         """Ones of every ranking, int64 on the device."""

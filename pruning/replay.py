@@ -1,4 +1,4 @@
-"""Forward and backward passes that a GPU repeats from a recording: one launch in the place of some three thousand.
+"""Forward and backward passes that a GPU repeats from a recording: one launch in the place of more than a thousand.
 
 A recording (a CUDA graph) is made for each shape of a batch, so for each length that batches are padded to, when that shape
 comes for the second time; the first time warms libraries up. It reads its batch from memory of its own, adds gradients to
@@ -11,12 +11,12 @@ Called by :mod:`pruning.device_step`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 MOST = 256
-"""Recordings kept; each holds the launches of a pass, some megabytes. More shapes than lengths up to 512 tokens have, four times
-over, come from batches that are not worth it."""
+"""Recordings kept. Inputs of up to 512 tokens have 64 lengths; a run in which many more shapes return gains little by each."""
 Batch = dict[str, torch.Tensor]
 Key = tuple[object, ...]
 Record = Callable[[Callable[[], None]], Callable[[], None]]
@@ -75,16 +75,11 @@ class Replays:
             recording = self._recorded(key, batch, parts)
         self._seen.add(key)
         if recording is None:
-            return self._pass(batch, parts)
+            return run_pass(self._loss_of, batch, parts)
         for name, tensor in batch.items():
             recording.inputs[name].copy_(tensor)
         recording.again()
         return recording.loss.clone()  # the next pass of this shape writes there
-
-    def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
-        loss = self._loss_of(batch)
-        torch.autograd.backward(loss / parts)
-        return loss.detach()
 
     def _recorded(self, key: Key, batch: Batch, parts: int) -> _Recording | None:
         if self._record is None or len(self._recordings) >= MOST:
@@ -95,7 +90,7 @@ class Replays:
         )
 
         def work() -> None:
-            made.loss.copy_(self._pass(made.inputs, parts))
+            made.loss.copy_(run_pass(self._loss_of, made.inputs, parts))
 
         try:
             made.again = self._record(work)
@@ -105,6 +100,13 @@ class Replays:
             return None
         self._recordings[key] = made
         return made
+
+
+def run_pass(loss_of: Callable[[Any], torch.Tensor], batch: Any, parts: int) -> torch.Tensor:
+    """Forward and backward: what :meth:`Replays.add` does, launched piece by piece."""
+    loss = loss_of(batch)
+    torch.autograd.backward(loss / parts)
+    return loss.detach()
 
 
 def by_cuda_graphs(device: torch.device) -> Record:
