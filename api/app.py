@@ -11,14 +11,16 @@ from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
-from api import auth, errors, openapi, shown
-from api.deps import Services
-from api.desk import Desk
-from api.guard import LoopbackOnly
-from api.limits import Rates
-from api.middleware import BodyLimit, RequestIds
-from api.places import Places
-from api.predictor import Predictor
+from api.errors import catalog as errors
+from api.middleware.loopback import LoopbackOnly
+from api.middleware.middleware import BodyLimit, RequestIds
+from api.openapi import document
+from api.predictions.service import Predictor
+from api.request import auth
+from api.request.deps import Services
+from api.request.limiter import Places
+from api.request.query_batcher import Desk
+from api.request.rate_limit import Rates
 from api.routes import (
     artifacts,
     catalog,
@@ -33,10 +35,11 @@ from api.routes import (
     sweeps,
     webhooks,
 )
-from jobs.db import Database
-from jobs.queue import celery_app
-from jobs.settings import Settings
+from api.schemas import job_view
 from pruning import __version__
+from service.broker import celery_app
+from service.db.engine import Database
+from service.settings import Settings
 
 _DESCRIPTION = """
 Post a pretrained language model and a task; a worker trains which of its weights to keep; download the mask.
@@ -55,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings,
         database,
-        Desk("jobs", partial(shown.look, database)),
+        Desk("jobs", partial(job_view.look, database)),
         Desk("keys", partial(auth.find_all, database)),
         celery_app(settings),
         Rates(settings.requests_per_minute),
@@ -96,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         secrets,
     ):
         app.include_router(routes.router)
-    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(document.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger)
     if not settings.keys_required:

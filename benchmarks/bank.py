@@ -16,14 +16,14 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks.masks import even
-from pruning import mask_file
-from pruning.apply import load_pruned
-from pruning.attach import prunable
-from pruning.bank import MaskBank
-from pruning.heads import word_ids
-from pruning.hub import Located
-from pruning.models import digest, load
-from pruning.spec import PruningSpec
+from pruning.formats import mask_file
+from pruning.hub.models import Located
+from pruning.inference.mask_bank import MaskBank
+from pruning.inference.pruned_model import load_pruned
+from pruning.masking.wrap import prunable
+from pruning.models.heads import word_ids
+from pruning.models.loading import digest, load
+from pruning.spec.schema import PruningSpec
 
 _TOKENIZER = Path(__file__).parent.parent / "demo" / "models" / "espalier-demo-mlm"
 _WORDS = ("terrible", "great")

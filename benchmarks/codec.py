@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.masks import Made, even, uneven
-from pruning import compact_file
-from pruning.mask_file import MaskInfo, Masks
-from pruning.spec import PruningSpec
+from pruning.formats import compact_file
+from pruning.formats.mask_file import MaskInfo, Masks
+from pruning.spec.schema import PruningSpec
 
 CASES: dict[str, Callable[[], Made]] = {
     f"{kind.__name__} {share}": lambda kind=kind, share=share: kind(share)  # type: ignore[misc]

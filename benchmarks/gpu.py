@@ -29,14 +29,15 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import records
 from benchmarks.reference_style import Reference
-from pruning import fused, losses, precision
-from pruning.attach import attach
-from pruning.heads import LabelWordHead
-from pruning.methods.smp_s import SmpS
-from pruning.optimizer import ScoreAdam
-from pruning.schedule import Schedule
-from pruning.spec import PruningSpec
-from pruning.step import Pruner
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.wrap import attach
+from pruning.models import autocast
+from pruning.models.heads import LabelWordHead
+from pruning.spec.schema import PruningSpec
+from pruning.training import backends, losses
+from pruning.training.pruner import Pruner
 
 PEAKS = {"H200": 989.4, "H100 PCIe": 756.0, "H100 NVL": 835.0, "H100": 989.4, "A100": 312.0}
 """TFLOP/s of dense bf16 products as the vendor states them; the first name that is part of the device's counts."""
@@ -53,7 +54,7 @@ def main() -> None:
             "benchmarks.gpu measures on an NVIDIA GPU, and torch sees none here; benchmarks.step measures on the CPU"
         )
     device = torch.device("cuda")
-    precision.require("bf16", device)
+    autocast.require("bf16", device)
     name = torch.cuda.get_device_name(device)
     steps, flops, used = prepare(BertConfig(), arguments.rows, arguments.tokens, device)
     found = measure(steps, arguments.rounds, arguments.steps, device, say=None if arguments.json else print)
@@ -94,7 +95,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
     def loss_by(forward: Callable[..., torch.Tensor]) -> Callable[[Batch], torch.Tensor]:
         def loss_of(given: Batch) -> torch.Tensor:
-            with precision.forward_pass("bf16", device):
+            with autocast.forward_pass("bf16", device):
                 logits = forward(given["input_ids"], given["attention_mask"])
             return losses.classification(logits.float(), given["labels"])
 
@@ -108,7 +109,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
         return dense
 
-    pruner = fused.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)), "bf16")
+    pruner = backends.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)), "bf16")
     before: list[Callable[[], object]] = []
     reference = Reference(LabelWordHead(theirs, WORDS, MASK).to(device), schedule)
 
@@ -118,7 +119,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
             before.pop(0)()
 
     def step_of_theirs(t: int) -> None:
-        with precision.forward_pass("bf16", device):
+        with autocast.forward_pass("bf16", device):
             reference.step(t, batch)
 
     eager = dense_by(loss_by(head))

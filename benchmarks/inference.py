@@ -22,16 +22,16 @@ from transformers import BertConfig, BertForMaskedLM
 from transformers.utils import logging
 
 from benchmarks import masks as made
-from pruning import mask_file
-from pruning.attach import prunable
-from pruning.export.formats import FORMATS, named
-from pruning.export.perform import perform
-from pruning.heads import word_ids
-from pruning.hub import Located
-from pruning.models import digest, load
-from pruning.run import library_versions
+from pruning.export.run import perform
+from pruning.formats import mask_file
+from pruning.hub.models import Located
+from pruning.masking.wrap import prunable
+from pruning.models.heads import word_ids
+from pruning.models.loading import digest, load
 from pruning.sources import Sources
-from pruning.spec import PruningSpec
+from pruning.spec.export_formats import FORMATS, named
+from pruning.spec.schema import PruningSpec
+from pruning.training.run import library_versions
 
 DEMO = Path(__file__).parents[1] / "demo" / "models" / "espalier-demo-mlm"
 WORDS = ("terrible", "great")

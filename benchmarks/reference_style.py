@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.attach import pattern_of, prunable
-from pruning.heads import LabelWordHead
-from pruning.schedule import Schedule
+from pruning.masking.schedule import Schedule
+from pruning.masking.wrap import pattern_of, prunable
+from pruning.models.heads import LabelWordHead
 
 Batch = dict[str, torch.Tensor]
 

@@ -22,13 +22,13 @@ import demo
 from benchmarks import records
 from benchmarks.reference_style import Reference
 from demo.settings import SHIPPED_MODEL, SHIPPED_SPEC
-from pruning.data import MULTIPLE
-from pruning.heads import LabelWordHead
-from pruning.models import load, locate
-from pruning.prepare import prepare
-from pruning.run import Batch, Run
+from pruning.data.encoding import MULTIPLE
+from pruning.models.heads import LabelWordHead
+from pruning.models.loading import load, locate
 from pruning.sources import Sources
-from pruning.spec import PruningSpec
+from pruning.spec.schema import PruningSpec
+from pruning.training.run import Batch, Run
+from pruning.training.setup import prepare
 
 _DEMO = Path(demo.__file__).parent
 PADDED = 128
@@ -101,7 +101,7 @@ def _measure(run: Run, reference: Reference, steps: int) -> dict[str, Any]:
 
 
 def _padded(batch: Batch, width: int, pad_id: int) -> Batch:
-    """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.MULTIPLE`."""
+    """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.encoding.MULTIPLE`."""
     missing = width // MULTIPLE * MULTIPLE - batch["input_ids"].shape[1]
     if missing <= 0:
         return batch

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 from benchmarks import records
-from pruning import kernels
-from pruning.layers import MaskedLinear, keep_each, keep_together
-from pruning.select import TopK
+from pruning.masking.kernels import dispatch
+from pruning.masking.masked_linear import MaskedLinear, keep_each, keep_together
+from pruning.masking.topk import TopK
 
 SHAPES = ((768, 768),) * 4 + ((3072, 768), (768, 3072))
 
@@ -73,7 +73,7 @@ def _kinds(layers: list[MaskedLinear], counts: list[int]) -> dict[str, Callable[
     together, plain_top_k = TopK(), [TopK() for _ in layers]
 
     def plain() -> None:
-        with kernels.plain():
+        with dispatch.plain():
             for layer, top_k, k in zip(layers, plain_top_k, counts, strict=True):
                 layer.set_mask(top_k.mask(layer.scores, k))
 

@@ -1,8 +1,8 @@
 """One training step against the dense bound: forward and backward with gradients for the masked matrices, nothing else.
 
 ``dense`` is the model as transformers makes it. ``bare`` is the forward and backward pass as the steps of all methods do it,
-without the positions that nothing reads behind the last attention (:mod:`pruning.shortcut`) and with faster dropout
-(:mod:`pruning.dropout`): what lies between the two has nothing to do with masks, what lies behind ``bare`` has.
+without the positions that nothing reads behind the last attention (:mod:`pruning.models.position_slicing`) and with faster dropout
+(:mod:`pruning.models.dropout`): what lies between the two has nothing to do with masks, what lies behind ``bare`` has.
 
     python -m benchmarks.step [--json] [--shape bert-base|minilm] [--rounds N] [--threads N] [--plain] [--out FILE]
         [--machine TEXT]
@@ -28,19 +28,21 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import records
-from pruning import dropout, kernels, losses
-from pruning.attach import attach
-from pruning.heads import LabelWordHead
-from pruning.layers import MaskedLinear
-from pruning.methods.base import Method
-from pruning.methods.smp_g import SmpG
-from pruning.methods.smp_l import SmpL
-from pruning.methods.smp_s import SmpS
-from pruning.optimizer import ScoreAdam
-from pruning.schedule import Schedule
-from pruning.select import TopK
-from pruning.spec import PruningSpec
-from pruning.step import Pruner
+from pruning.masking.kernels import dispatch
+from pruning.masking.masked_linear import MaskedLinear
+from pruning.masking.methods.base import Method
+from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.topk import TopK
+from pruning.masking.wrap import attach
+from pruning.models import dropout
+from pruning.models.heads import LabelWordHead
+from pruning.spec.schema import PruningSpec
+from pruning.training import losses
+from pruning.training.pruner import Pruner
 
 MINILM: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 SHAPES: dict[str, tuple[dict[str, Any], int, int]] = {"bert-base": ({}, 8, 128), "minilm": (MINILM, 16, 16)}
@@ -62,7 +64,7 @@ def main() -> None:
         print(_high_water())
         return
     if arguments.plain:
-        with kernels.plain():
+        with dispatch.plain():
             found = _measure(pruner, head, batch, arguments)
     else:
         found = _measure(pruner, head, batch, arguments)
@@ -133,7 +135,7 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
         if not arguments.json:
             print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
     found: dict[str, Any] = {"shape": arguments.shape, "threads": arguments.threads, "rounds": arguments.rounds}
-    found["kernels"] = kernels.name_for(torch.device("cpu"))
+    found["kernels"] = dispatch.name_for(torch.device("cpu"))
     for name in wall:
         found[f"{name}_s"] = round(statistics.median(wall[name]), 4)
         found[f"{name}_cpu_s"] = round(statistics.median(cpu[name]), 4)
@@ -151,7 +153,7 @@ def _remember(layers: list[MaskedLinear], memories: list[TopK]) -> None:
 
 def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: Batch) -> None:
     if name == "dense":
-        with kernels.plain(), head.every_state():
+        with dispatch.plain(), head.every_state():
             dense_step(pruner, batch)
     elif name == "bare":
         dense_step(pruner, batch)

@@ -7,11 +7,12 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import insert, select, text
 
-from jobs import artifacts, keys
-from jobs.db import Database
-from jobs.ids import new_job_id
-from jobs.models import Job
-from jobs.states import Status
+from service.access import api_keys
+from service.artifacts import store
+from service.db.engine import Database
+from service.db.models import Job
+from service.ids import new_job_id
+from service.states import Status
 
 _BATCH = 5000
 
@@ -38,7 +39,7 @@ def add_key(database_url: str) -> str:
     """An API key that reads and writes."""
     database = Database(database_url)
     with database.write() as session:
-        _, key = keys.create(session, name="benchmark")
+        _, key = api_keys.create(session, name="benchmark")
     database.dispose()
     return key
 
@@ -52,7 +53,7 @@ def add_artifact(database_url: str, job_id: str, size: int) -> str:
         path.write_bytes(data)
         with database.read() as session:
             attempt = session.get_one(Job, job_id).attempt
-        artifacts.put(
+        store.put(
             database, job_id=job_id, attempt=attempt, name=path.name, media_type="application/octet-stream",
             path=path, size=size, sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=256 * 1024,
         )  # fmt: skip

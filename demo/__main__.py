@@ -22,8 +22,8 @@ from rich.table import Table
 
 from demo import settings
 from espalier.cli.progress import follow
-from espalier.client import Client
-from espalier.resources import Job
+from espalier.client._sync.client import Client
+from espalier.client.models import Job
 
 START_SECONDS = 60
 say = Console(highlight=False).print
@@ -109,7 +109,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     from transformers.utils import logging
 
     from espalier import load_pruned
-    from pruning.apply import evaluate_mask
+    from pruning.inference.pruned_model import evaluate_mask
     from pruning.sources import Sources
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -8,18 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from espalier.aio.client import AsyncClient
-    from espalier.client import Client
-    from espalier.exported import load_export
-    from espalier.pruned import load_pruned
+    from espalier.client._async.client import AsyncClient
+    from espalier.client._sync.client import Client
+    from espalier.inference.exported import load_export
+    from espalier.inference.pruned import load_pruned
 
 __all__ = ["AsyncClient", "Client", "load_export", "load_pruned"]
 _HOMES = {
-    "AsyncClient": "espalier.aio.client",
-    "Client": "espalier.client",
-    "MaskBank": "espalier.bank",
-    "load_export": "espalier.exported",
-    "load_pruned": "espalier.pruned",
+    "AsyncClient": "espalier.client._async.client",
+    "Client": "espalier.client._sync.client",
+    "MaskBank": "espalier.inference.bank",
+    "load_export": "espalier.inference.exported",
+    "load_pruned": "espalier.inference.pruned",
 }
 
 

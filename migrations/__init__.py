@@ -1,1 +1,1 @@
-"""The history of the tables; applied by ``jobs.db.upgrade`` or ``alembic -c migrations/alembic.ini upgrade head``."""
+"""The history of the tables; applied by ``service.db.engine.upgrade`` or ``alembic -c migrations/alembic.ini upgrade head``."""

@@ -3,8 +3,8 @@
 A step of its own in production, before API and workers start; any number may run at once. ``espalier serve`` does the same.
 """
 
-from jobs.db import upgrade
-from jobs.settings import Settings
+from service.db.engine import upgrade
+from service.settings import Settings
 
 if __name__ == "__main__":
     upgrade(Settings().database_url)

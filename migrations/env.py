@@ -1,11 +1,11 @@
-"""Run by Alembic for every command. ``jobs.db`` brings its own locked connection; the command line gets one here."""
+"""Run by Alembic for every command. ``service.db.engine`` brings its own locked connection; the command line gets one here."""
 
 from alembic import context
 from sqlalchemy import Connection
 
-from jobs.db import migrating
-from jobs.models import Base
-from jobs.settings import Settings
+from service.db.engine import migrating
+from service.db.models import Base
+from service.settings import Settings
 
 
 def run(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """The science of Espalier: a pure library and its own program, ``python -m pruning``.
 
-This file stays free of imports: ``api`` reads ``pruning.spec`` without loading torch.
+This file stays free of imports: ``api`` reads ``pruning.spec.schema`` without loading torch.
 """
 
 __version__ = "0.1.0"

@@ -1,77 +1,8 @@
-"""``python -m pruning``: arguments, the event lines on standard output, exit codes; nothing else.
+"""Entry point of ``python -m pruning``; the arguments are in :mod:`pruning.cli.main`."""
 
-    python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
-        [--token-file F] [--watch-stdin] [--export FORMAT]...
-        [--token-cache D] [--token-cache-bytes N]
-    python -m pruning evaluate --mask mask.safetensors [--model FOLDER] [...]
-    python -m pruning serve-predictions [--masks N] [...]
-    python -m pruning export --mask mask.safetensors --to FORMAT [--to FORMAT] --out DIR [--archive] [--model FOLDER] [...]
-
-See :mod:`pruning.events` for the lines and the codes.
-"""
-
-import argparse
 import sys
-from pathlib import Path
 
-from pruning.export.formats import FORMATS
-from pruning.program import run_evaluate, run_export, run_train
-from pruning.serving_program import run_serving
-
-_COMMANDS = {"train": run_train, "evaluate": run_evaluate, "export": run_export, "serve-predictions": run_serving}
-
-
-def _bytes(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 (keep nothing) or more")
-    return number
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pruning", description="Train and use masks, without any service.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train the scores of a spec; JSON lines on standard output")
-    train.add_argument("--spec", type=Path, required=True, help="JSON file with a PruningSpec")
-    train.add_argument(
-        "--work",
-        type=Path,
-        required=True,
-        help="folder for checkpoints and artifacts; data sets in its uploads/ come first",
-    )
-    train.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
-    train.add_argument("--launcher", type=int, help=argparse.SUPPRESS)  # one of several ranks, and started by whom
-    train.add_argument("--token-cache", type=Path, help="folder where tokenized rows are kept for later runs")
-    train.add_argument("--token-cache-bytes", type=_bytes, default=1024**3, help="most that is kept there")
-    evaluate = commands.add_parser("evaluate", help="evaluate a mask on its task's validation rows")
-    evaluate.add_argument("--mask", type=Path, required=True)
-    evaluate.add_argument("--model", type=Path, help="folder of the base model; default: by the name in the mask")
-    export = commands.add_parser(
-        "export", help="turn a mask and its base model into other forms, measured before and after"
-    )
-    export.add_argument("--mask", type=Path, required=True)
-    export.add_argument("--model", type=Path, help="folder of the base model; default: by the name in the mask")
-    export.add_argument("--weights", type=Path, help="weights.safetensors of the job; default: beside the mask")
-    export.add_argument("--to", action="append", choices=tuple(FORMATS), required=True, help="may be given again")
-    export.add_argument("--uploads-dir", type=Path, help="folder of uploaded data sets, looked at before the others")
-    export.add_argument("--out", type=Path, required=True, help="folder for the exports and exports.json")
-    export.add_argument("--archive", action="store_true", help="a file export-FORMAT.zip instead of a folder FORMAT")
-    export.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
-    serving = commands.add_parser("serve-predictions", help="answer questions about texts, a JSON line for each")
-    serving.add_argument("--masks", type=int, default=8, help="masks that are kept in memory")
-    serving.add_argument("--idle-seconds", type=float, default=600, help="end when nothing was asked for so long")
-    serving.add_argument("--memory-bytes", type=int, help="most private memory of the process")
-    for command in (train, evaluate, export, serving):
-        command.add_argument("--models-dir", type=Path, help="folder of model folders, looked at before the hub")
-        command.add_argument("--datasets-dir", type=Path, help="folder of data set folders, looked at before the hub")
-        command.add_argument("--token-file", type=Path, help="file with the hub token, for private and gated models")
-        command.add_argument("--no-hub", action="store_true", help="never ask the hub")
-    train.add_argument(
-        "--export", dest="exports", action="append", choices=tuple(FORMATS), help="made of the mask at the end"
-    )
-    return parser.parse_args()
-
+from pruning.cli.main import main
 
 if __name__ == "__main__":
-    arguments = _arguments()
-    sys.exit(_COMMANDS[arguments.command](arguments))
+    sys.exit(main())

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     PERMANENT = 65  # an ErrorEvent of kind "permanent" was the last line
     TEMPORARY = 75  # an ErrorEvent of kind "temporary" was the last line
     STOPPED = 80  # SIGTERM was honoured: checkpoint written where there was something to save
-    PEER_LOST = 81  # of one of several ranks: another one is gone. Never that of a whole run, see pruning.launch
+    PEER_LOST = 81  # of one of several ranks: another one is gone. Never that of a whole run, see pruning.cli.torchrun
 
 
 class _Event(BaseModel):

@@ -18,6 +18,6 @@ class Sources:
     uploads_dir: Path | None = None
     """Data sets that came with the run, as a service's uploaded ones do; looked at before ``datasets_dir``."""
     token_cache: Path | None = None
-    """Folder of tokens that earlier runs have left (:mod:`pruning.token_cache`); None: every run tokenizes."""
+    """Folder of tokens that earlier runs have left (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3
     """Most that is kept there."""

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from jobs.storage.bucket import open_bucket
+from service.artifacts.s3 import open_bucket
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "espalier-tests", "AWS_SECRET_ACCESS_KEY": "nobody-must-see-this"}
 

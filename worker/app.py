@@ -9,13 +9,14 @@ from typing import Any
 
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
-from jobs.db import Database
-from jobs.queue import WORK_TASK, celery_app, make_folders
-from jobs.settings import Settings
-from worker import logs, tasks
+from service.broker import WORK_TASK, celery_app, make_folders
+from service.db.engine import Database
+from service.settings import Settings
+from worker import json_logging
 from worker.context import Context
-from worker.rescue import Rescuer
-from worker.webhooks import Messenger
+from worker.maintenance.maintainer import Rescuer
+from worker.run import loop
+from worker.webhooks.dispatcher import Messenger
 
 settings = Settings()
 app = celery_app(settings)
@@ -27,13 +28,13 @@ _process: dict[str, Any] = {}
 @app.task(name=WORK_TASK)  # type: ignore[untyped-decorator]  # celery has no types
 def work() -> None:
     """Somebody rang: look at the table."""
-    tasks.work(_process["context"])
+    loop.work(_process["context"])
 
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # before Celery has its first words, which are warnings
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
-    logs.set_up(loglevel)
+    json_logging.set_up(loglevel)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from jobs.db import Database
-from jobs.settings import Settings
+from service.db.engine import Database
+from service.settings import Settings
 from worker.devices import Devices, find_gpus
 
 _ID_CHARACTERS = 100

@@ -6,9 +6,9 @@ A worker that waits for a database which is away is not healthy, but restarting 
 import socket
 import sys
 
-from jobs import workers
-from jobs.db import Database
-from jobs.settings import Settings
+from service.db.engine import Database
+from service.jobs import heartbeats
+from service.settings import Settings
 
 
 def healthy(settings: Settings) -> bool:
@@ -16,7 +16,7 @@ def healthy(settings: Settings) -> bool:
     database = Database(settings.database_url)
     try:
         with database.read() as session:
-            live = workers.live(session, within_seconds=settings.worker_seen_seconds)
+            live = heartbeats.live(session, within_seconds=settings.worker_seen_seconds)
     finally:
         database.dispose()
     return any(worker.hostname == socket.gethostname() for worker in live)

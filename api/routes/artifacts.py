@@ -7,13 +7,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api import schemas
-from api.auth import KeyFirst, Reader
-from api.deps import ArtifactName, JobId, Served
-from api.errors import answer
-from api.problems import declared
-from api.ranges import Slice, Unsatisfiable, asked_slice, is_match
-from jobs import artifacts, models, store
+from api.errors.catalog import answer
+from api.errors.problems import declared
+from api.request.auth import KeyFirst, Reader
+from api.request.conditional import Slice, Unsatisfiable, asked_slice, is_match
+from api.request.deps import ArtifactName, JobId, Served
+from api.schemas import jobs as schemas
+from service.artifacts import store
+from service.db import models
+from service.jobs import commands
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=KeyFirst)
 REPORT = "report.html"
@@ -37,8 +39,8 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.ArtifactList:
     """Complete files only."""
     with served.database.read() as session:
-        store.check(session, job_id, owner=caller.sees)
-        data = [schemas.Artifact.of(row) for row in artifacts.listing(session, job_id)]
+        commands.check(session, job_id, owner=caller.sees)
+        data = [schemas.Artifact.of(row) for row in store.listing(session, job_id)]
     return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
 
 
@@ -59,8 +61,8 @@ def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.Art
 def download_artifact(job_id: JobId, name: ArtifactName, request: Request, served: Served, caller: Reader) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
     with served.database.read() as session:
-        spec = store.get(session, job_id, owner=caller.sees).spec
-        artifact = artifacts.get(session, job_id, name)
+        spec = commands.get(session, job_id, owner=caller.sees).spec
+        artifact = store.get(session, job_id, name)
     asked = request.headers
     etag = f'"{artifact.sha256}"'
     headers = _headers(artifact, etag, spec)
@@ -80,7 +82,7 @@ def download_artifact(job_id: JobId, name: ArtifactName, request: Request, serve
     if part is not None:
         headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"
     headers["Content-Length"] = str(sent.stop - sent.start)
-    body = artifacts.iterate(served.database, artifact.id, sent.start, sent.stop)
+    body = store.iterate(served.database, artifact.id, sent.start, sent.stop)
     return StreamingResponse(body, 200 if part is None else 206, headers, media_type=artifact.media_type)
 
 

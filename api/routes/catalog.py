@@ -4,22 +4,22 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from api import schemas
-from api.deps import Served
-from api.problems import declared
-from pruning.catalog import METHODS
-from pruning.folder import find_folder
-from pruning.spec import PruningSpec
-from pruning.tasks import TASKS, CustomTask
+from api.errors.problems import declared
+from api.request.deps import Served
+from api.schemas import jobs
+from pruning.models.checks import find_folder
+from pruning.spec.methods import METHODS
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import TASKS, CustomTask
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
 
 @router.get("/tasks", operation_id="listTasks", responses=declared(), summary="The tasks known by name")
-def list_tasks(served: Served) -> schemas.TaskList:
+def list_tasks(served: Served) -> jobs.TaskList:
     """Every value is the default of the field of that name in a job's spec."""
     data = [
-        schemas.Task(
+        jobs.Task(
             name=task.name,
             kind=task.kind,
             dataset=task.dataset,
@@ -36,16 +36,16 @@ def list_tasks(served: Served) -> schemas.TaskList:
         )
         for task in TASKS.values()
     ]
-    return schemas.TaskList(
+    return jobs.TaskList(
         data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema()
     )  # fmt: skip
 
 
 @router.get("/methods", operation_id="listMethods", responses=declared(), summary="The pruning methods")
-def list_methods() -> schemas.MethodList:
+def list_methods() -> jobs.MethodList:
     """The schema describes the body of ``POST /v1/jobs``."""
     default = PruningSpec.model_fields["method"].default
-    data = [schemas.Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
-    return schemas.MethodList(
-        data=data, has_more=False, next_cursor=None, spec_schema=schemas.JobRequest.model_json_schema()
+    data = [jobs.Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
+    return jobs.MethodList(
+        data=data, has_more=False, next_cursor=None, spec_schema=jobs.JobRequest.model_json_schema()
     )  # fmt: skip

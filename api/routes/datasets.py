@@ -13,18 +13,18 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from starlette.datastructures import FormData, UploadFile
 
-from api.auth import KeyFirst, Reader, Writer
-from api.dataset_schemas import Dataset, DatasetList, RowList
-from api.deps import DatasetId, Served, Services
-from api.errors import Unavailable, answer
-from api.idempotency import REPLAYED, Keyed, OnceStreamed
-from api.problems import Fault, declared
-from api.uploads.forms import FormUnknown, TooLarge, form_of
-from api.uploads.normal import Faulty, Part, normalised
-from jobs import datasets
-from jobs.db import Database
-from jobs.errors import SplitNotFound
-from jobs.quotas import Quota
+from api.errors.catalog import Unavailable, answer
+from api.errors.problems import Fault, declared
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.deps import DatasetId, Served, Services
+from api.request.idempotency import REPLAYED, Keyed, OnceStreamed
+from api.schemas.datasets import Dataset, DatasetList, RowList
+from api.uploads.formats import FormUnknown, TooLarge, form_of
+from api.uploads.normalize import Faulty, Part, normalised
+from service import datasets
+from service.access.quotas import Quota
+from service.db.engine import Database
+from service.errors import SplitNotFound
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=KeyFirst)
 WRAPPING_BYTES = 64 * 1024

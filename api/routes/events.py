@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
-from api import history, schemas
-from api.auth import KeyFirst, Reader
-from api.deps import JobId, Served
-from api.problems import declared
-from api.streams import EventStream
-from jobs import store
-from jobs.db import Database
+from api.errors.problems import declared
+from api.request.auth import KeyFirst, Reader
+from api.request.deps import JobId, Served
+from api.responses.sse import EventStream
+from api.schemas import jobs as schemas
+from api.schemas import metric_history
+from service.db.engine import Database
+from service.jobs import commands
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=KeyFirst)
 _LARGEST = 2**53  # what every JSON reader holds exactly
@@ -48,11 +49,11 @@ def list_events(
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
     with served.database.read() as session:
-        store.check(session, job_id, owner=caller.sees)
+        commands.check(session, job_id, owner=caller.sees)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
             return EventStream(served.database, job_id, after=start, places=served.streams, owner=caller.owner)
-        rows = store.events(session, job_id, after=after, limit=limit + 1)
+        rows = commands.events(session, job_id, after=after, limit=limit + 1)
     data = [schemas.Event.of(row) for row in rows[:limit]]
     more = len(rows) > limit
     return schemas.EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
@@ -76,11 +77,11 @@ def list_metrics(
 ) -> schemas.MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with served.database.read() as session:
-        store.check(session, job_id, owner=caller.sees)
+        commands.check(session, job_id, owner=caller.sees)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(served.database, job_id), headers=headers, media_type="text/csv")
-        data, onward = history.steps(session, job_id, after=after, limit=limit)
+        data, onward = metric_history.steps(session, job_id, after=after, limit=limit)
     return schemas.MetricList(data=data, has_more=onward is not None, next_cursor=str(onward) if onward else None)
 
 
@@ -94,17 +95,17 @@ def list_metrics(
 def get_log(job_id: JobId, served: Served, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
     with served.database.read() as session:
-        store.check(session, job_id, owner=caller.sees)
+        commands.check(session, job_id, owner=caller.sees)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_log(served.database, job_id), headers=headers, media_type="text/plain")
 
 
 def _csv(database: Database, job_id: str) -> Iterator[str]:
-    names = dict.fromkeys(name for row in history.all_steps(database, job_id) for name in row.values)
+    names = dict.fromkeys(name for row in metric_history.all_steps(database, job_id) for name in row.values)
     line = io.StringIO()
     writer = csv.writer(line)
     writer.writerow(["step", "attempt", *names])
-    for row in history.all_steps(database, job_id):
+    for row in metric_history.all_steps(database, job_id):
         writer.writerow([row.step, row.attempt, *(row.values.get(name, "") for name in names)])
         if line.tell() > 16_384:
             yield line.getvalue()
@@ -117,7 +118,7 @@ def _log(database: Database, job_id: str) -> Iterator[str]:
     seq = 0
     while True:
         with database.read() as session:
-            rows = store.events(session, job_id, after=seq)
+            rows = commands.events(session, job_id, after=seq)
         if not rows:
             return
         yield "".join(_line(row) for row in rows)

@@ -6,24 +6,29 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from api import limits, schemas
-from api.auth import KeyFirst, Reader, Writer
-from api.deps import JobId, Served
-from api.errors import NotSucceeded
-from api.idempotency import REPLAYED, Once
-from api.json_types import AsDeclared
-from api.predictor import MASK, WEIGHTS
-from api.problems import declared
-from api.shown import Shown
-from api.waits import TAGGED, JobAnswer, Prefer, asked_seconds
-from jobs import artifacts, crash, exports, looks, models, queue, quotas, store
-from jobs.quotas import Quota
-from jobs.settings import Settings
-from jobs.states import TERMINAL, Status
+from api.errors.catalog import NotSucceeded
+from api.errors.problems import declared
+from api.predictions.service import MASK, WEIGHTS
+from api.request import rate_limit
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.deps import JobId, Served
+from api.request.idempotency import REPLAYED, Once
+from api.responses.long_poll import TAGGED, JobAnswer, Prefer, asked_seconds
+from api.schemas import jobs as schemas
+from api.schemas.job_view import Shown
+from api.schemas.strict import AsDeclared
 from pruning.errors import Permanent
-from pruning.export.formats import FORMATS, Format, archive_of, misfit_of_pattern, misfit_of_type
-from pruning.folder import find_folder, model_type
-from pruning.refusals import refused
+from pruning.models.checks import find_folder, model_type
+from pruning.spec.errors import refused
+from pruning.spec.export_formats import FORMATS, Format, archive_of, misfit_of_pattern, misfit_of_type
+from service import broker, failpoints
+from service.access import quotas
+from service.access.quotas import Quota
+from service.artifacts import store
+from service.db import models
+from service.jobs import commands, exports, views
+from service.settings import Settings
+from service.states import TERMINAL, Status
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=KeyFirst)
 _LOCATED = {
@@ -76,20 +81,20 @@ def create_exports(
     if (before := once.before()) is not None:
         return before
     with served.database.write() as session:
-        job = store.get(session, job_id, owner=caller.sees)
+        job = commands.get(session, job_id, owner=caller.sees)
         _check(session, job, request, served.settings)
-        limits.check_queue(session, served.settings, job.owner)
+        rate_limit.check_queue(session, served.settings, job.owner)
         quotas.check(session, Quota.of(served.settings), job.owner)
         files: dict[str, str] = {name: archive_of(name) for name in request.formats}
         export = exports.ask(session, job.id, files, priority=request.priority, max_duration=request.max_duration)
-        shown = schemas.Job.of(export, artifacts.listing(session, export.id), export.webhook)
+        shown = schemas.Job.of(export, store.listing(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         once.keep(session, status, shown.model_dump_json(), location)
-        crash.here(crash.Point.SUBMIT_WRITTEN)
-    crash.here(crash.Point.SUBMIT_COMMITTED)
+        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
+    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
     if export.status is Status.QUEUED:
-        queue.ring(served.celery)
-    crash.here(crash.Point.SUBMIT_RUNG)
+        broker.ring(served.celery)
+    failpoints.here(failpoints.Point.SUBMIT_RUNG)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
     return JobAnswer(served, Shown.of(shown), status=status, location=location, seconds=seconds)
 
@@ -104,9 +109,9 @@ def list_exports(
 ) -> schemas.JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with served.database.read() as session:
-        store.check(session, job_id, owner=caller.sees)
-        ids, cursor = store.page(session, limit=limit, after=after, export_of=job_id)
-        seen = looks.at(session.connection(), ids).values()
+        commands.check(session, job_id, owner=caller.sees)
+        ids, cursor = commands.page(session, limit=limit, after=after, export_of=job_id)
+        seen = views.at(session.connection(), ids).values()
     data = [schemas.Job.of(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
@@ -115,9 +120,9 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
     """Refuse what is sure to fail. Raises NotSucceeded, ArtifactNotFound, Permanent naming the field."""
     if job.status is not Status.SUCCEEDED:
         raise NotSucceeded(f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has")
-    artifacts.get(session, job.id, MASK)
+    store.get(session, job.id, MASK)
     if (job.result or {}).get("weights_changed"):
-        artifacts.get(session, job.id, WEIGHTS)
+        store.get(session, job.id, WEIGHTS)
     folder = find_folder(settings.models_dir, job.spec["model"])
     of_type = misfit_of_type(request.formats, model_type(folder)) if folder is not None else None
     misfit = misfit_of_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type

@@ -9,13 +9,14 @@ from celery import Celery
 from fastapi import APIRouter
 from kombu.exceptions import KombuError
 
-from api.deps import Served
-from api.errors import Unavailable
-from api.problems import declared
-from api.schemas import Checks, Liveness, Readiness
-from jobs import db, workers
-from jobs.errors import SchemaOutdated
-from jobs.queue import make_folders
+from api.errors.catalog import Unavailable
+from api.errors.problems import declared
+from api.request.deps import Served
+from api.schemas.jobs import Checks, Liveness, Readiness
+from service.broker import make_folders
+from service.db import engine
+from service.errors import SchemaOutdated
+from service.jobs import heartbeats
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
@@ -30,10 +31,10 @@ async def livez() -> Liveness:  # async, without a thread: it answers while ever
 @router.get("/readyz", operation_id="readyz", responses=declared(), summary="Would a job run?")
 def readyz(served: Served) -> Readiness:
     """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
-    if not db.is_current(served.database):
+    if not engine.is_current(served.database):
         raise SchemaOutdated
     with served.database.read() as session:
-        live = len(workers.live(session, within_seconds=served.settings.worker_seen_seconds))
+        live = len(heartbeats.live(session, within_seconds=served.settings.worker_seen_seconds))
     if not live:
         raise Unavailable("no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there")
     return Readiness(checks=Checks(database="ok", broker=_broker(served.celery), workers=live))

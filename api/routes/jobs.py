@@ -5,18 +5,24 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api import admission, limits, schemas, webhooks
-from api.auth import KeyFirst, Reader, Writer
-from api.deps import JobId, Served
-from api.filters import METADATA_PARAMETER, Labels
-from api.idempotency import REPLAYED, Once
-from api.problems import declared
-from api.shown import Shown
-from api.waits import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds, look
-from jobs import artifacts, crash, datasets, looks, models, queue, quotas, store
-from jobs.quotas import Quota
-from jobs.states import Status
-from pruning.spec import Method
+from api.errors.problems import declared
+from api.request import rate_limit
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.deps import JobId, Served
+from api.request.filters import METADATA_PARAMETER, Labels
+from api.request.idempotency import REPLAYED, Once
+from api.responses.long_poll import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds, look
+from api.schemas import jobs as schemas
+from api.schemas.job_view import Shown
+from api.submission import admission, webhook_checks
+from pruning.spec.schema import Method
+from service import broker, datasets, failpoints
+from service.access import quotas
+from service.access.quotas import Quota
+from service.artifacts import store
+from service.db import models
+from service.jobs import commands, views
+from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=KeyFirst)
 _LOCATION: dict[int | str, dict[str, Any]] = {
@@ -53,15 +59,15 @@ def create_job(
         return before
     admission.check(request, served.settings)
     with served.database.write() as session:
-        limits.check_queue(session, served.settings, caller.owner)
+        rate_limit.check_queue(session, served.settings, caller.owner)
         quotas.check(session, Quota.of(served.settings), caller.owner)
         admission.hold_dataset(session, request.spec, caller.owner)
-        job = store.create(session, owner=caller.owner, **request.stored)
+        job = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
-            webhooks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
+            webhook_checks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
         shown = schemas.Job.of(job, artifacts=[], webhook=job.webhook)
         once.keep(session, 202, shown.model_dump_json(), _path(shown))
-        crash.here(crash.Point.SUBMIT_WRITTEN)
+        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
     return _accepted(shown, served, prefer)
 
 
@@ -87,11 +93,11 @@ def list_jobs(
 ) -> schemas.JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with served.database.read() as session:
-        ids, cursor = store.page(
+        ids, cursor = commands.page(
             session, owner=caller.sees, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, labels=labels, exporting=kind == "export",
         )  # fmt: skip
-        seen = looks.at(session.connection(), ids).values()
+        seen = views.at(session.connection(), ids).values()
     data = [schemas.Job.of(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
@@ -116,8 +122,8 @@ async def get_job(
 def cancel_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with served.database.write() as session:
-        shown = _shown(session, store.request_cancel(session, job_id, owner=caller.sees))
-    crash.here(crash.Point.WISH_COMMITTED)
+        shown = _shown(session, commands.request_cancel(session, job_id, owner=caller.sees))
+    failpoints.here(failpoints.Point.WISH_COMMITTED)
     return shown
 
 
@@ -125,8 +131,8 @@ def cancel_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
 def pause_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with served.database.write() as session:
-        shown = _shown(session, store.request_pause(session, job_id, owner=caller.sees))
-    crash.here(crash.Point.WISH_COMMITTED)
+        shown = _shown(session, commands.request_pause(session, job_id, owner=caller.sees))
+    failpoints.here(failpoints.Point.WISH_COMMITTED)
     return shown
 
 
@@ -134,10 +140,10 @@ def pause_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
 def resume_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with served.database.write() as session:
-        shown = _shown(session, store.resume(session, job_id, owner=caller.sees))
-    crash.here(crash.Point.WISH_COMMITTED)
+        shown = _shown(session, commands.resume(session, job_id, owner=caller.sees))
+    failpoints.here(failpoints.Point.WISH_COMMITTED)
     if shown.status is Status.QUEUED:
-        queue.ring(served.celery)
+        broker.ring(served.celery)
     return shown
 
 
@@ -154,14 +160,14 @@ def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer:
     if (before := once.before()) is not None:
         return before
     with served.database.write() as session:
-        former = store.get(session, job_id, owner=caller.sees)
-        limits.check_queue(session, served.settings, former.owner)
+        former = commands.get(session, job_id, owner=caller.sees)
+        rate_limit.check_queue(session, served.settings, former.owner)
         quotas.check(session, Quota.of(served.settings), former.owner)
         if (dataset := datasets.named(former.spec)) is not None:
             datasets.hold(session, dataset, owner=former.owner)
-        shown = _shown(session, store.retry(session, job_id, owner=caller.sees))
+        shown = _shown(session, commands.retry(session, job_id, owner=caller.sees))
         once.keep(session, 202, shown.model_dump_json(), _path(shown))
-        crash.here(crash.Point.SUBMIT_WRITTEN)
+        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
     return _accepted(shown, served, prefer)
 
 
@@ -175,14 +181,14 @@ def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer:
 def delete_job(job_id: JobId, served: Served, caller: Writer) -> None:
     """With its events, metrics, artifacts and exports. 409 while it is not finished: cancel it first."""
     with served.database.write() as session:
-        store.delete(session, job_id, owner=caller.sees)
+        commands.delete(session, job_id, owner=caller.sees)
 
 
 def _accepted(shown: schemas.Job, served: Served, prefer: str | None) -> Response:
     """The answer for a job that is stored, once somebody was told of it."""
-    crash.here(crash.Point.SUBMIT_COMMITTED)
-    queue.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
-    crash.here(crash.Point.SUBMIT_RUNG)
+    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
+    broker.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
+    failpoints.here(failpoints.Point.SUBMIT_RUNG)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
     return JobAnswer(served, Shown.of(shown), status=202, location=_path(shown), seconds=seconds)
 
@@ -192,4 +198,4 @@ def _path(shown: schemas.Job) -> str:
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:
-    return schemas.Job.of(job, artifacts.listing(session, job.id), job.webhook)
+    return schemas.Job.of(job, store.listing(session, job.id), job.webhook)

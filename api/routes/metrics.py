@@ -9,11 +9,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.auth import Scraper
-from api.deps import Served
-from api.problems import declared
-from jobs import statistics
-from jobs.statistics import DURATION_BUCKETS, Statistics
+from api.errors.problems import declared
+from api.request.auth import Scraper
+from api.request.deps import Served
+from service.operations import statistics
+from service.operations.statistics import DURATION_BUCKETS, Statistics
 
 router = APIRouter(tags=["health"])
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -6,17 +6,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.auth import KeyFirst, Reader
-from api.deps import JobId, Served
-from api.errors import NotSucceeded
-from api.predictor import MASK, WEIGHTS
-from api.problems import declared
-from jobs import artifacts, store
-from jobs.settings import Settings
-from jobs.states import Status
+from api.errors.catalog import NotSucceeded
+from api.errors.problems import declared
+from api.predictions.service import MASK, WEIGHTS
+from api.request.auth import KeyFirst, Reader
+from api.request.deps import JobId, Served
 from pruning.errors import Permanent
-from pruning.spec import PruningSpec
-from pruning.tasks import Task
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import Task
+from service.artifacts import store
+from service.jobs import commands
+from service.settings import Settings
+from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=KeyFirst)
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -64,15 +65,15 @@ def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: R
     409 unless the job has succeeded; 501 where this service cannot predict, with what to do; 503 while too many wait.
     """
     with served.database.read() as session:
-        job = store.get(session, job_id, owner=caller.sees)
+        job = commands.get(session, job_id, owner=caller.sees)
         served.predictor.require()
         if job.status is not Status.SUCCEEDED:
             raise NotSucceeded(
                 f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
             )
         task = PruningSpec.model_validate(job.spec).task_table
-        mask = artifacts.get(session, job_id, MASK)
-        made = {artifact.name: artifact for artifact in artifacts.listing(session, job_id)}
+        mask = store.get(session, job_id, MASK)
+        made = {artifact.name: artifact for artifact in store.listing(session, job_id)}
     texts, pairs = _columns(request.texts, task, served.settings)
     found = served.predictor.predict(mask, made.get(WEIGHTS), texts, pairs)
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in found])

@@ -5,11 +5,11 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import KeyFirst, Reader, Writer
-from api.deps import Served
-from api.problems import declared
-from jobs import secrets
-from jobs.secrets import HUB_TOKEN
+from api.errors.problems import declared
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.deps import Served
+from service.access import secrets
+from service.access.secrets import HUB_TOKEN
 
 router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=KeyFirst)
 
@@ -22,7 +22,7 @@ class SecretValue(BaseModel):
     value: str = Field(
         min_length=8,
         max_length=512,
-        pattern=r"^[A-Za-z0-9._~+/=-]+$",  # of RFC 6750; what worker.redact relies on
+        pattern=r"^[A-Za-z0-9._~+/=-]+$",  # of RFC 6750; what worker.run.redaction relies on
         repr=False,
         description="The token; never shown again",
         json_schema_extra={"writeOnly": True, "format": "password"},

@@ -10,20 +10,25 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import admission, grid, limits, plot, webhooks
-from api.auth import KeyFirst, Reader, Writer
-from api.deps import Served, Services, SweepId
-from api.idempotency import REPLAYED, Once
-from api.problems import declared
-from api.ranges import is_match
-from api.schemas import JobRequest
-from api.sweep_schemas import Sweep, SweepList, SweepRequest, SweepResults, SweepSummary
-from jobs import crash, models, queue, quotas, sweep_table, sweeps, workers
-from jobs.quotas import Quota
-from jobs.states import TERMINAL
-from jobs.sweep_table import Row, Table
-from jobs.sweeps import Combination, Grid
+from api.errors.problems import declared
+from api.request import rate_limit
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.conditional import is_match
+from api.request.deps import Served, Services, SweepId
+from api.request.idempotency import REPLAYED, Once
+from api.schemas.jobs import JobRequest
+from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepResults, SweepSummary
+from api.submission import admission, sweep_grid, sweep_plot, webhook_checks
 from pruning.errors import Permanent
+from service import broker, failpoints
+from service.access import quotas
+from service.access.quotas import Quota
+from service.db import models
+from service.jobs import heartbeats
+from service.states import TERMINAL
+from service.sweeps import results, sweeps
+from service.sweeps.results import Row, Table
+from service.sweeps.sweeps import Combination, Grid
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=KeyFirst)
 _LOCATION: dict[int | str, dict[str, Any]] = {
@@ -45,12 +50,12 @@ def create_sweep(request: SweepRequest, served: Served, caller: Writer, once: On
     """All jobs are checked before any is created, and are created together or not at all."""
     if (before := once.before()) is not None:
         return before
-    jobs = grid.expand(request, max_jobs=served.settings.max_sweep_jobs)
+    jobs = sweep_grid.expand(request, max_jobs=served.settings.max_sweep_jobs)
     base = {name: value for name, value in request.base.items() if name in _SHOWN}
     with _blaming_base():  # model, data and webhook, which all of them share
         admission.check(jobs[0], served.settings)
     with served.database.write() as session:
-        limits.check_queue(session, served.settings, caller.owner, adding=len(jobs))
+        rate_limit.check_queue(session, served.settings, caller.owner, adding=len(jobs))
         quotas.check(session, Quota.of(served.settings), caller.owner)
         with _blaming_base():
             admission.hold_dataset(session, jobs[0].spec, caller.owner)
@@ -60,15 +65,15 @@ def create_sweep(request: SweepRequest, served: Served, caller: Writer, once: On
         )  # fmt: skip
         if (webhook := jobs[0].webhook) is not None:
             for job in made:
-                webhooks.add(session, served.settings, webhook, owner=job.owner, job_id=job.id)
+                webhook_checks.add(session, served.settings, webhook, owner=job.owner, job_id=job.id)
         body = Sweep.whole(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
         once.keep(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
-        live = workers.live(session, within_seconds=served.settings.worker_seen_seconds)
-        crash.here(crash.Point.SUBMIT_WRITTEN)
-    crash.here(crash.Point.SUBMIT_COMMITTED)
+        live = heartbeats.live(session, within_seconds=served.settings.worker_seen_seconds)
+        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
+    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
     # once for each job that could start now: who finishes one looks for the next by itself
     for _ in range(max(1, min(len(jobs), sum(worker.slots for worker in live)))):
-        queue.ring(served.celery)
+        broker.ring(served.celery)
     return Response(body, 202, {"Location": location}, "application/json")
 
 
@@ -108,7 +113,7 @@ def get_sweep_results(
 ) -> Response | SweepResults:
     """A row per combination; with `json` also the means over the seeds."""
     sweep, jobs = _read(served, sweep_id, caller.sees)
-    table = sweep_table.table(Grid.of(sweep), jobs)
+    table = results.table(Grid.of(sweep), jobs)
     if format == "json":
         return SweepResults.of(table, sweep.baseline)
     headers = {"Content-Disposition": f'attachment; filename="{sweep_id}.csv"', "X-Content-Type-Options": "nosniff"}
@@ -150,7 +155,7 @@ def cancel_sweep(sweep_id: SweepId, served: Served, caller: Writer) -> Sweep:
     with served.database.write() as session:
         sweep = sweeps.cancel(session, sweep_id, owner=caller.sees)
         shown = Sweep.whole(sweep, sweeps.newest_jobs(session, [sweep])[sweep_id])
-    crash.here(crash.Point.WISH_COMMITTED)
+    failpoints.here(failpoints.Point.WISH_COMMITTED)
     return shown
 
 
@@ -194,10 +199,12 @@ def _csv(table: Table) -> str:
     return written.getvalue()
 
 
-def _figure(request: Request, read: tuple[models.Sweep, dict[Combination, models.Job]], kind: plot.Kind) -> Response:
+def _figure(
+    request: Request, read: tuple[models.Sweep, dict[Combination, models.Job]], kind: sweep_plot.Kind
+) -> Response:
     sweep, jobs = read
-    table = sweep_table.table(Grid.of(sweep), jobs)
-    body = plot.draw(table, _caption(sweep, jobs), kind)
+    table = results.table(Grid.of(sweep), jobs)
+    body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
     headers = {
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
         "Cache-Control": "private, no-cache",
@@ -209,10 +216,10 @@ def _figure(request: Request, read: tuple[models.Sweep, dict[Combination, models
     return Response(body, headers=headers, media_type="image/svg+xml" if kind == "svg" else "image/png")
 
 
-def _caption(sweep: models.Sweep, jobs: dict[Combination, models.Job]) -> plot.Caption:
+def _caption(sweep: models.Sweep, jobs: dict[Combination, models.Job]) -> sweep_plot.Caption:
     task = sweep.base.get("task", "")
     task = task.get("dataset", "custom task") if isinstance(task, dict) else task
     ended, seeds = sum(job.status in TERMINAL for job in jobs.values()), len(sweep.grid["seeds"])
     band = f" · mean over {seeds} seeds, band from worst to best" if seeds > 1 else ""
     note = f"{ended} of {len(jobs)} jobs ended{band}"
-    return plot.Caption(f"{sweep.base.get('model', '')} · {task}", note, sweep.baseline)
+    return sweep_plot.Caption(f"{sweep.base.get('model', '')} · {task}", note, sweep.baseline)

@@ -1,19 +1,19 @@
-"""Webhooks: who is told of jobs, and whether the messages arrived. The messages are sent by ``worker.webhooks``."""
+"""Webhooks: who is told of jobs, and whether the messages arrived. The messages are sent by ``worker.webhooks.dispatcher``."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api.auth import KeyFirst, Reader, Writer
-from api.deps import Served, WebhookId
-from api.idempotency import REPLAYED, Once
-from api.problems import declared
-from api.schemas import Page
-from api.webhook_schemas import Delivery, Webhook, WebhookRequest
-from api.webhooks import add, check
-from jobs import outbox, webhooks
+from api.errors.problems import declared
+from api.request.auth import KeyFirst, Reader, Writer
+from api.request.deps import Served, WebhookId
+from api.request.idempotency import REPLAYED, Once
+from api.schemas.jobs import Page
+from api.schemas.webhooks import Delivery, Webhook, WebhookRequest
+from api.submission.webhook_checks import add, check
 from pruning.errors import Permanent
+from service.webhooks import outbox, subscriptions
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=KeyFirst)
 _LOCATION: dict[int | str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ def create_webhook(request: WebhookRequest, served: Served, caller: Writer, once
         return before
     check(request, served.settings, param="url")
     with served.database.write() as session:
-        if len(webhooks.listing(session, owner=caller.owner)) >= served.settings.webhook_max_per_owner:
+        if len(subscriptions.listing(session, owner=caller.owner)) >= served.settings.webhook_max_per_owner:
             raise Permanent(
                 f"there are {served.settings.webhook_max_per_owner} webhooks already; delete one first",
                 code="too_many_webhooks",
@@ -59,7 +59,7 @@ def create_webhook(request: WebhookRequest, served: Served, caller: Writer, once
 def list_webhooks(served: Served, caller: Reader) -> WebhookList:
     """Those for all jobs; one that was submitted with a job is shown with the job."""
     with served.database.read() as session:
-        data = [Webhook.of(row) for row in webhooks.listing(session, owner=caller.sees)]
+        data = [Webhook.of(row) for row in subscriptions.listing(session, owner=caller.sees)]
     return WebhookList(data=data, has_more=False, next_cursor=None)
 
 
@@ -67,7 +67,7 @@ def list_webhooks(served: Served, caller: Reader) -> WebhookList:
 def get_webhook(webhook_id: WebhookId, served: Served, caller: Reader) -> Webhook:
     """Without its secret."""
     with served.database.read() as session:
-        return Webhook.of(webhooks.get(session, webhook_id, owner=caller.sees))
+        return Webhook.of(subscriptions.get(session, webhook_id, owner=caller.sees))
 
 
 @router.get(
@@ -84,7 +84,7 @@ def list_deliveries(
 ) -> DeliveryList:
     """The latest messages, and why those that did not arrive did not. Messages that ended are kept for 30 days."""
     with served.database.read() as session:
-        webhooks.get(session, webhook_id, owner=caller.sees)
+        subscriptions.get(session, webhook_id, owner=caller.sees)
         rows = outbox.listing(session, webhook_id, limit=limit)
     return DeliveryList(data=[Delivery.of(row) for row in rows], has_more=False, next_cursor=None)
 
@@ -95,8 +95,8 @@ def list_deliveries(
 def enable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
     """Also those that waited."""
     with served.database.write() as session:
-        webhooks.get(session, webhook_id, owner=caller.sees)
-        webhooks.enable(session, webhook_id)
+        subscriptions.get(session, webhook_id, owner=caller.sees)
+        subscriptions.enable(session, webhook_id)
         return _now(session, webhook_id)
 
 
@@ -106,8 +106,8 @@ def enable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Web
 def disable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
     """Messages that are due wait until it is enabled; what happens meanwhile is not told."""
     with served.database.write() as session:
-        webhooks.get(session, webhook_id, owner=caller.sees)
-        webhooks.disable(session, webhook_id, "requested")
+        subscriptions.get(session, webhook_id, owner=caller.sees)
+        subscriptions.disable(session, webhook_id, "requested")
         return _now(session, webhook_id)
 
 
@@ -117,8 +117,8 @@ def disable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> We
 def rotate_webhook_secret(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
     """Shows a new one, once. For a day messages carry the signature of the old one as well."""
     with served.database.write() as session:
-        row = webhooks.get(session, webhook_id, owner=caller.sees)
-        secret = webhooks.rotate(session, served.settings, row)
+        row = subscriptions.get(session, webhook_id, owner=caller.sees)
+        secret = subscriptions.rotate(session, served.settings, row)
         return Webhook.of(row, secret=secret)
 
 
@@ -132,9 +132,9 @@ def rotate_webhook_secret(webhook_id: WebhookId, served: Served, caller: Writer)
 def delete_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> None:
     """With the messages that it was still to get."""
     with served.database.write() as session:
-        webhooks.get(session, webhook_id, owner=caller.sees)
-        webhooks.delete(session, webhook_id)
+        subscriptions.get(session, webhook_id, owner=caller.sees)
+        subscriptions.delete(session, webhook_id)
 
 
 def _now(session: Session, webhook_id: str) -> Webhook:
-    return Webhook.of(webhooks.get(session, webhook_id))
+    return Webhook.of(subscriptions.get(session, webhook_id))

@@ -1,5 +1,5 @@
 """``python -m espalier.cli``: the same program where the ``espalier`` script is not on the path."""
 
-from espalier.cli import main
+from espalier.cli.main import main
 
 main()

@@ -28,7 +28,7 @@ def apply(
     Example: espalier apply mask.safetensors -o sst2-pruned
     """
     try:
-        from pruning.stock import write_folder
+        from pruning.export.huggingface import write_folder
     except ImportError as missing:
         fail(f"apply needs {missing.name}: pip install 'espalier[train]'", code=2)
     from pruning.errors import PruningError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from jobs.settings import Settings
+    from service.settings import Settings
 
 State = Literal["ok", "note", "broken"]
 _ANSWER_SECONDS = 5.0
@@ -48,7 +48,7 @@ def variables() -> Finding:
 
 def api(url: str, key: str | None) -> Finding:
     """Whether the service answers, is ready, and lets this key in."""
-    from espalier.client import Client
+    from espalier.client._sync.client import Client
     from espalier.errors import ApiError, Unreachable
 
     place = _without_password(url)
@@ -77,7 +77,7 @@ def database(settings: "Settings") -> Finding:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from jobs.db import Database, is_current
+    from service.db.engine import Database, is_current
 
     place = make_url(settings.database_url).render_as_string(hide_password=True)
     opened = Database(settings.database_url)
@@ -102,7 +102,7 @@ def broker(settings: "Settings") -> Finding:
         return Finding("broker", "ok" if usable else "broken", detail, remedy)
     from kombu.exceptions import KombuError
 
-    from jobs.queue import celery_app
+    from service.broker import celery_app
 
     place = _without_password(settings.broker_url)
     with celery_app(settings).connection_for_write() as connection:
@@ -118,8 +118,8 @@ def storage(settings: "Settings") -> Finding:
     """Where artifacts go, and whether that answers."""
     if settings.storage_url is None:
         return Finding("storage", "ok", "artifacts in the database")
-    from jobs.errors import StorageUnavailable
-    from jobs.storage.bucket import open_bucket
+    from service.artifacts.s3 import open_bucket
+    from service.errors import StorageUnavailable
 
     place = _without_password(settings.storage_url)
     try:
@@ -159,7 +159,7 @@ def devices() -> Finding:
 def kernels() -> Finding:
     """Whether the passes over scores are compiled or plain PyTorch."""
     try:
-        from pruning import kernels as found
+        from pruning.masking.kernels import dispatch as found
     except ImportError:
         return Finding("kernels", "note", "no torch")
     why = found.reason()

@@ -22,8 +22,8 @@ def convert(
 
     Example: espalier convert mask.safetensors -o mask.espalier
     """
-    from pruning.convert import convert as write
     from pruning.errors import PruningError
+    from pruning.formats.convert import convert as write
 
     try:
         path = write(mask, output, like=like)

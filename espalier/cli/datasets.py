@@ -11,7 +11,7 @@ from espalier.cli.output import list_json, said_or_json, say
 from espalier.cli.output import show as show_table
 
 if TYPE_CHECKING:
-    from espalier.resources import Dataset, DatasetColumn
+    from espalier.client.models import Dataset, DatasetColumn
 
 app = typer.Typer(help="Upload data sets for custom tasks, list and delete them.", no_args_is_help=True)
 DatasetId = Annotated[

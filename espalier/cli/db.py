@@ -2,8 +2,8 @@
 
 import typer
 
-from espalier.cli.local import DataDir, migrate, read_settings
 from espalier.cli.output import say
+from espalier.cli.service_access import DataDir, migrate, read_settings
 
 app = typer.Typer(help="Look after the database of a service on this machine.", no_args_is_help=True)
 

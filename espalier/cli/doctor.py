@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.local import DataDir, settings_or_faults
 from espalier.cli.output import show
+from espalier.cli.service_access import DataDir, settings_or_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,12 +33,12 @@ def export(
     Example: espalier export mask.safetensors --to compact --to onnx-int8 -o exports
     """
     try:
-        from pruning.export.perform import perform
+        from pruning.export.run import perform
     except ImportError as missing:
         fail(f"export needs {missing.name}: pip install 'espalier[train]'", code=2)
     from pruning.errors import PruningError
-    from pruning.export.formats import FORMATS, named
     from pruning.sources import Sources
+    from pruning.spec.export_formats import FORMATS, named
 
     unknown = [name for name in to if name not in FORMATS]
     if unknown:

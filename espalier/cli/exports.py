@@ -10,8 +10,8 @@ from espalier.cli.output import job_json, list_json, say, show, verdict
 from espalier.cli.progress import fetching, follow
 
 if TYPE_CHECKING:
-    from espalier.client import Client
-    from espalier.resources import Job
+    from espalier.client._sync.client import Client
+    from espalier.client.models import Job
 
 _FIGURES = "exports.json"
 

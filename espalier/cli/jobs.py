@@ -12,7 +12,7 @@ from espalier.cli.output import job_json, list_json, said_or_json, say, show
 from espalier.cli.progress import fetching
 
 if TYPE_CHECKING:
-    from espalier.resources import Job
+    from espalier.client.models import Job
 
 
 _PAGE = 100

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from espalier.cli import options
-from espalier.cli.local import DataDir, opened, read_settings
 from espalier.cli.output import fail, say, show
+from espalier.cli.service_access import DataDir, opened, read_settings
 
 if TYPE_CHECKING:
-    from jobs.models import ApiKey
+    from service.db.models import ApiKey
 
 app = typer.Typer(help="Make and revoke the API keys of a service on this machine.", no_args_is_help=True)
 _SCOPES = ("jobs:read", "jobs:write", "admin")
@@ -39,13 +39,13 @@ def create(
     """
     if unknown := sorted(set(scope or ()) - set(_SCOPES)):
         raise typer.BadParameter(f"{', '.join(unknown)} is none of {', '.join(_SCOPES)}", param_hint="--scope")
-    from jobs import keys
+    from service.access import api_keys
 
-    wanted = [keys.Scope(text) for text in scope or _SCOPES[:2]]
+    wanted = [api_keys.Scope(text) for text in scope or _SCOPES[:2]]
     with opened(read_settings(data_dir=data_dir)) as database:
         try:
             with database.write() as session:
-                row, key = keys.create(session, name=name, owner=owner, scopes=wanted, expires_days=expires_days)
+                row, key = api_keys.create(session, name=name, owner=owner, scopes=wanted, expires_days=expires_days)
         except ValueError as error:
             fail(str(error), code=2)
     if as_json:
@@ -61,10 +61,10 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
 
     Example: espalier keys list
     """
-    from jobs import keys
+    from service.access import api_keys
 
     with opened(read_settings(data_dir=data_dir)) as database, database.read() as session:
-        rows = [_shown(row) for row in keys.listing(session)]
+        rows = [_shown(row) for row in api_keys.listing(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -89,13 +89,13 @@ def revoke(
 
     Example: espalier keys revoke key_01jd3
     """
-    from jobs import keys
-    from jobs.errors import KeyNotFound
+    from service.access import api_keys
+    from service.errors import KeyNotFound
 
     with opened(read_settings(data_dir=data_dir)) as database:
         try:
             with database.write() as session:
-                row = keys.revoke(session, key)
+                row = api_keys.revoke(session, key)
         except KeyNotFound as error:
             fail(str(error), code=2)
     if as_json:

@@ -8,7 +8,7 @@ import typer
 from espalier.cli import options
 
 if TYPE_CHECKING:
-    from espalier.resources import Event
+    from espalier.client.models import Event
 
 _PATIENCE_SECONDS = 300.0
 

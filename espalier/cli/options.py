@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from espalier.client import Client
+    from espalier.client._sync.client import Client
 
 Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
 ApiKey = Annotated[
@@ -40,7 +40,7 @@ SpecFile = Annotated[
 
 def client(url: str, api_key: str | None) -> "Client":
     """The client of the service that the options name. Raises typer.BadParameter for a key that cannot be read."""
-    from espalier.client import Client
+    from espalier.client._sync.client import Client
 
     return Client(url, key(api_key))
 

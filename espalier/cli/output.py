@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
-    from espalier.resources import Job
+    from espalier.client.models import Job
 
 _PIPED_WIDTH = 200
 """Characters per line where no terminal says how many it has; wide enough for every row to stay on one."""

@@ -57,9 +57,9 @@ def _by_service(
 
 
 def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Path | None) -> list[dict[str, Any]]:
-    from espalier.pruned import load_pruned
+    from espalier.inference.pruned import load_pruned
+    from pruning.cli.commands import quiet
     from pruning.errors import PruningError
-    from pruning.program import quiet
 
     try:
         quiet()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from espalier.cli.output import say
 
 if TYPE_CHECKING:
-    from espalier.client import Client
-    from espalier.resources import Job
+    from espalier.client._sync.client import Client
+    from espalier.client.models import Job
 
 _PATIENCE_SECONDS = 300.0
 """How long a service may be away once it has been there."""

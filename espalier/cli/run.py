@@ -10,7 +10,7 @@ from espalier.cli.output import job_json, say, verdict
 from espalier.cli.progress import fetching, follow
 
 if TYPE_CHECKING:
-    from espalier.resources import Job
+    from espalier.client.models import Job
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors, here.")

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from espalier.cli.children import Child, Children
 from espalier.cli.listen import bind, refusal, url_from_here, url_of
-from espalier.cli.local import migrate, opened, overrides, read_settings
 from espalier.cli.output import fail, say
+from espalier.cli.process_manager import Child, Children
+from espalier.cli.service_access import migrate, opened, overrides, read_settings
 from espalier.cli.worker import worker_command
 
 if TYPE_CHECKING:
-    from jobs.settings import Settings
+    from service.settings import Settings
 
 _MARGIN_SECONDS = 15.0
 """What the worker needs beyond its trainers' grace to hand their jobs back and leave."""
@@ -84,12 +84,12 @@ def _run(children: Children, listening: socket.socket, settings: "Settings") -> 
 
 def _say_who_gets_in(settings: "Settings", data_dir: Path | None) -> None:
     """Where keys are required and nobody has one, say how to make the first."""
-    from jobs import keys
+    from service.access import api_keys
 
     if not settings.keys_required:
         return
     with opened(settings) as database, database.read() as session:
-        usable = keys.any_usable(session)
+        usable = api_keys.any_usable(session)
     if not usable:
         where = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir is not None else ""
         say(f"requests need an API key and there is none yet; make one with: espalier keys create NAME{where}")

@@ -9,8 +9,8 @@ from espalier.cli import options
 from espalier.cli.output import list_json, said_or_json, say, show
 
 if TYPE_CHECKING:
-    from espalier.client import Client
-    from espalier.resources import Webhook
+    from espalier.client._sync.client import Client
+    from espalier.client.models import Webhook
 
 app = typer.Typer(help="Have a URL told of your jobs, and see whether messages arrive.", no_args_is_help=True)
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a webhook, e.g. from: espalier webhooks list")]

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from espalier.cli.local import DataDir, opened, overrides, read_settings
 from espalier.cli.output import say
+from espalier.cli.service_access import DataDir, opened, overrides, read_settings
 
 
 def worker(

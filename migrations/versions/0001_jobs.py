@@ -6,7 +6,7 @@ Revision 0001, the first.
 import sqlalchemy as sa
 from alembic import op
 
-from jobs.clock import UtcDateTime
+from service.db.clock import UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -6,7 +6,7 @@ Revision 0005.
 import sqlalchemy as sa
 from alembic import op
 
-from jobs.clock import UtcDateTime
+from service.db.clock import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

@@ -6,7 +6,7 @@ Revision 0007.
 import sqlalchemy as sa
 from alembic import op
 
-from jobs.clock import UtcDateTime
+from service.db.clock import UtcDateTime
 
 revision = "0007"
 down_revision = "0006"

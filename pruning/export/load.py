@@ -14,17 +14,17 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer
 
-from pruning.apply import PrunedModel, head_of
-from pruning.attach import prunable
 from pruning.errors import Permanent
-from pruning.export import semi_structured
-from pruning.export.compact import put
-from pruning.export.folder import WEIGHTS, Manifest, read_manifest
+from pruning.export import sparse24
+from pruning.export.bundle import WEIGHTS, Manifest, read_manifest
+from pruning.export.compaction import put
+from pruning.export.csr import CsrLinear
 from pruning.export.onnx import MODEL, OnnxHead
-from pruning.export.sparse import CsrLinear
-from pruning.folder import MODEL_TYPES, model_type
-from pruning.hub import Located
-from pruning.models import Loaded, class_of
+from pruning.hub.models import Located
+from pruning.inference.pruned_model import PrunedModel, head_of
+from pruning.masking.wrap import prunable
+from pruning.models.checks import MODEL_TYPES, model_type
+from pruning.models.loading import Loaded, class_of
 
 
 def load_export(folder: str | Path) -> PrunedModel:
@@ -88,9 +88,9 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
         if isinstance(module, CsrLinear):
             module.check()
     if manifest.format == "semi-structured":
-        device = semi_structured.require_device()
+        device = sparse24.require_device()
         head.to(device)
-        semi_structured.compress(model, device)
+        sparse24.compress(model, device)
     return head.eval().requires_grad_(requires_grad=False)
 
 

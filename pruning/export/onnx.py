@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from pruning.errors import Permanent
-from pruning.export.formats import FORMATS
+from pruning.spec.export_formats import FORMATS
 
 MODEL = "model.onnx"
 _LARGEST = 2 * 10**9

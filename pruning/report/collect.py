@@ -1,4 +1,7 @@
-"""The numbers of a report: what ``report.json`` holds. Called by :mod:`pruning.deliver` once everything else is written."""
+"""The numbers of a report: what ``report.json`` holds.
+
+Called by :mod:`pruning.training.finalize` once everything else is written.
+"""
 
 import json
 import math
@@ -10,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pruning.evaluate import Evaluation
+from pruning.evaluation.evaluate import Evaluation
 from pruning.report.heads import head_densities
-from pruning.report.history import COLUMNS, History
 from pruning.report.matrices import matrix_table
 from pruning.report.scores import split_scores
-from pruning.run import Run, library_versions
+from pruning.training.history import COLUMNS, History
+from pruning.training.run import Run, library_versions
 
 FORMAT, VERSION = "espalier-report", 1
 EXPORTS = "exports.json"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pruning import squad
-from pruning.evaluate import Evaluation, Split
-from pruning.tasks import Task
+from pruning.data import squad
+from pruning.evaluation.evaluate import Evaluation, Split
+from pruning.spec.tasks import Task
 
 MAX_CLASSES = 100
 """Beyond, a confusion matrix is neither legible nor small."""

@@ -1,11 +1,11 @@
-"""The two files of a report. Called by :mod:`pruning.deliver`."""
+"""The two files of a report. Called by :mod:`pruning.training.finalize`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from pruning.files import whole
 from pruning.report.page import page
-from pruning.whole import whole
 
 JSON_REPORT, HTML_REPORT = "report.json", "report.html"
 

@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import update
 
-from jobs import keys
-from jobs.db import Database
-from jobs.keys import Scope
-from jobs.models import Job
+from service.access import api_keys
+from service.access.api_keys import Scope
+from service.db.engine import Database
+from service.db.models import Job
 from tests.api.conftest import BODY, Jobs
 
 _ROW = json.dumps({"text": "a fine film", "label": 1})
@@ -37,7 +37,7 @@ class Keyring:
         """The header that its holder sends; without ``scopes`` that of a key that reads and writes."""
         if (owner, scopes) not in self._made:
             with self.database.write() as session:
-                _, key = keys.create(session, name="test", owner=owner, scopes=scopes or (Scope.READ, Scope.WRITE))
+                _, key = api_keys.create(session, name="test", owner=owner, scopes=scopes or (Scope.READ, Scope.WRITE))
             self._made[owner, scopes] = {"Authorization": f"Bearer {key}"}
         return self._made[owner, scopes]
 

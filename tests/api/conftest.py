@@ -11,10 +11,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from jobs import artifacts, claims, db, store, workers
-from jobs.db import Database
-from jobs.settings import Settings
-from pruning.spec import PruningSpec
+from pruning.spec.schema import PruningSpec
+from service.artifacts import store
+from service.db import engine
+from service.db.engine import Database
+from service.jobs import claims, commands, heartbeats
+from service.settings import Settings
 
 BODY = {"model": "bert-base-uncased", "task": "sst2"}
 
@@ -33,7 +35,7 @@ class Jobs:
 
     def queued(self, **spec: Any) -> str:
         with self.database.write() as session:
-            return store.create(session, spec=PruningSpec(**{**BODY, **spec}).model_dump(mode="json")).id
+            return commands.create(session, spec=PruningSpec(**{**BODY, **spec}).model_dump(mode="json")).id
 
     def running(self, **spec: Any) -> str:
         """Of the queued jobs this is the one claimed: it is the only one."""
@@ -57,7 +59,7 @@ class Jobs:
     ) -> int:
         path = self.folder / name
         path.write_bytes(content)
-        return artifacts.put(
+        return store.put(
             self.database, job_id=job_id, attempt=1, name=name, media_type="application/octet-stream", path=path,
             size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes, **options,
         )  # fmt: skip
@@ -79,7 +81,7 @@ class Jobs:
 
     def worker(self) -> None:
         with self.database.write() as session:
-            workers.beat(session, worker_id="w", hostname="h", pid=1, slots=1)
+            heartbeats.beat(session, worker_id="w", hostname="h", pid=1, slots=1)
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def strict_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClie
     """For requests whose answer does not depend on what the database holds: one application for all of them."""
     folder = tmp_path_factory.mktemp("strict")
     url = f"sqlite:///{folder}/espalier.db"
-    db.upgrade(url)
+    engine.upgrade(url)
     with local(create_app(Settings(data_dir=folder, database_url=url))) as client:
         yield client
 

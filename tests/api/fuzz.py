@@ -26,10 +26,10 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from api.app import create_app
-from jobs import db
-from jobs.db import Database
-from jobs.keys import Scope
-from jobs.settings import Settings
+from service.access.api_keys import Scope
+from service.db import engine
+from service.db.engine import Database
+from service.settings import Settings
 from tests.api.callers import Guarded, Keyring
 from tests.api.conftest import Jobs
 
@@ -64,11 +64,11 @@ def run(folder: Path, phases: Iterable[str], *, examples: int, seed: int) -> Out
         data_dir=folder, require_keys=True, requests_per_minute=None, max_queued_jobs_per_owner=None,
         webhook_max_per_owner=1_000_000, max_wait_seconds=0.01, predictions_enabled=False,
     )  # fmt: skip
-    db.upgrade(settings.database_url)
+    engine.upgrade(settings.database_url)
     database = Database(settings.database_url)
     app = create_app(settings)
     outcome = Outcome()
-    with TestClient(app) as client, patch("jobs.destinations.socket.getaddrinfo", _everything_is_public):
+    with TestClient(app) as client, patch("service.webhooks.ssrf.socket.getaddrinfo", _everything_is_public):
         keyring = Keyring(database)
         named = _things(Guarded(client, keyring, Jobs(database, folder)))
         header = keyring.of("a", Scope.ADMIN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from jobs.settings import Settings
+from service.settings import Settings
 from tests.serving import served
 
 GENERATOR = shutil.which("openapi-python-client")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.fuzz import Outcome, run
-from tests.api.test_openapi import OPERATIONS
+from tests.api.openapi.test_document import OPERATIONS
 
 PROMISES = {
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",

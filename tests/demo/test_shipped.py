@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import demo
-from demo.build import build_data, build_tokenizer
+from demo.make.build import build_data, build_tokenizer
 from demo.settings import HUB_SPEC, SHIPPED_MODEL, SHIPPED_SPEC
-from pruning.folder import check_folder
-from pruning.rows import check_rows
-from pruning.spec import PruningSpec
+from pruning.data.jsonl import check_rows
+from pruning.models.checks import check_folder
+from pruning.spec.schema import PruningSpec
 
 HERE = Path(demo.__file__).parent
 MODEL = HERE / "models" / SHIPPED_MODEL

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from jobs.settings import Settings
+from service.settings import Settings
 from tests.processes import ROOT
 
 SCHEMA = json.loads(Path(__file__).with_name("compose_spec.json").read_text())

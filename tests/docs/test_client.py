@@ -12,9 +12,10 @@ import pytest
 
 from api.app import create_app
 from espalier import AsyncClient
-from jobs import artifacts, claims
-from jobs.db import Database
-from jobs.settings import Settings
+from service.artifacts import store
+from service.db.engine import Database
+from service.jobs import claims
+from service.settings import Settings
 from tests.processes import ROOT
 from tests.serving import served
 
@@ -31,7 +32,7 @@ def work(database: Database, folder: Path, stopping: threading.Event) -> None:
             job = claims.claim(session, worker_id="w", lease_seconds=600)
         if job is None:
             continue
-        mask = artifacts.put(
+        mask = store.put(
             database, job_id=job.id, attempt=1, name="mask.safetensors", media_type="application/octet-stream",
             path=folder / "mask", size=len(MASK), sha256=hashlib.sha256(MASK).hexdigest(), chunk_bytes=4096,
         )  # fmt: skip

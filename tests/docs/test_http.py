@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import update
 
 from api.app import create_app
-from jobs import keys
-from jobs.clock import now_sql
-from jobs.db import Database
-from jobs.models import Job
-from jobs.settings import Settings
+from service.access import api_keys
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Job
+from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.serving import served
 
@@ -94,7 +94,7 @@ def test_the_examples(address: str, guarded_address: str, jobs: Jobs, tmp_path: 
     assert ",wanda,0.97,3,job_" in looked
     assert (tmp_path / "sweep.svg").read_text().startswith("<?xml")
     with jobs.database.write() as session:
-        variables["KEY"] = keys.create(session, name="docs")[1]
+        variables["KEY"] = api_keys.create(session, name="docs")[1]
     assert '"status":"queued"' in run("$KEY", at=guarded_address)
     variables["KEY"] = "esp_0"
     assert '"code":"key_unknown"' in run("$KEY", at=guarded_address)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from espalier.client import Client
+from espalier.client._sync.client import Client
 from tests.processes import Program
 from tests.toys import make_model, make_opinions
 

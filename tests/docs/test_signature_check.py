@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from jobs.webhooks import new_secret
-from worker.webhook_call import signed_headers
+from service.webhooks.subscriptions import new_secret
+from worker.webhooks.delivery import signed_headers
 
 PAGE = Path(__file__).parents[2] / "docs" / "http.md"
 BODY = '{"type":"job.succeeded"}'

@@ -19,13 +19,14 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from jobs import claims, db
-from jobs.db import Database
-from jobs.settings import Settings
-from pruning.apply import load_pruned
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
+from service.db import engine
+from service.db.engine import Database
+from service.jobs import claims
+from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.pruning.running import make_sources, run_toy
+from tests.pruning.runs import make_sources, run_toy
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "using-masks.md").read_text(encoding="utf-8")
@@ -50,7 +51,7 @@ def served(sources: Sources, artifacts: Path, tmp_path_factory: pytest.TempPathF
     """Address of a service and the id of its job."""
     folder = tmp_path_factory.mktemp("service")
     settings = Settings(data_dir=folder, models_dir=sources.models_dir, hub_enabled=False)
-    db.upgrade(settings.database_url)
+    engine.upgrade(settings.database_url)
     database = Database(settings.database_url)
     jobs = Jobs(database, folder)
     job_id = jobs.running(model="bert")

@@ -14,11 +14,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from jobs import db
+from service.db import engine
 from tests import services
 from tests.faults.chaos import Chaos
-from tests.faults.site import Site, Stack, empty
-from tests.faults.zygote import Zygote
+from tests.faults.cluster import Site, Stack, empty
+from tests.faults.prefork_server import Zygote
 
 KINDS = ("lost", "duplicated", "stale", "disorder", "orphans")
 
@@ -51,7 +51,7 @@ def _servers(held: contextlib.ExitStack) -> tuple[str, services.RedisServer] | N
     except services.Unavailable as missing:
         print(f"only the embedded stack: {missing}", file=sys.stderr)
         return None
-    db.upgrade(url)
+    engine.upgrade(url)
     return url, server
 
 
@@ -66,7 +66,7 @@ def _run(
     folder.mkdir()
     if servers is None or (wanted is None and number % 2 == 0):
         stack, redis = Stack("embedded", f"sqlite:///{folder}/espalier.db"), None
-        db.upgrade(stack.database_url)
+        engine.upgrade(stack.database_url)
     else:
         stack, redis = Stack("production", servers[0], servers[1].url), servers[1]
         empty(stack)

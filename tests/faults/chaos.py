@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 import redis
 
-from jobs import crash, store
-from jobs.errors import IllegalTransition
-from jobs.states import TERMINAL, Status
-from pruning import crash as trainer_crash
+from pruning import failpoints as trainer_crash
+from service import failpoints
+from service.errors import IllegalTransition
+from service.jobs import commands
+from service.states import TERMINAL, Status
 from tests.faults import invariants
-from tests.faults.site import Site
-from tests.faults.zygote import Started
+from tests.faults.cluster import Site
+from tests.faults.prefork_server import Started
 from tests.services import RedisServer
 from tests.waiting import until
 
 JOBS, FAULTS = 6, 8
 BEHAVIOURS = ("steady", "steady", "steady", "success", "first_fails", "permanent", "garbage")
-IN_API = frozenset(point for point in crash.Point if point.startswith(("submit", "wish")))
-IN_WORKER = tuple(point for point in crash.Point if point not in IN_API)
+IN_API = frozenset(point for point in failpoints.Point if point.startswith(("submit", "wish")))
+IN_WORKER = tuple(point for point in failpoints.Point if point not in IN_API)
 
 
 class Chaos:
@@ -65,7 +66,7 @@ class Chaos:
 
     def _events(self) -> int:
         with self.site.database.read() as session:
-            return sum(store.get(session, job_id).event_seq for job_id in store.page(session, limit=1000)[0])
+            return sum(commands.get(session, job_id).event_seq for job_id in commands.page(session, limit=1000)[0])
 
     def _submit(self) -> None:
         if self._api is None or self._api.code is not None:
@@ -73,7 +74,7 @@ class Chaos:
         if self.site.post(self.dice.choice(BEHAVIOURS)) is None:
             self.done.append("submission-cut")
 
-    def _hire(self, at: crash.Point | trainer_crash.Point | None) -> None:
+    def _hire(self, at: failpoints.Point | trainer_crash.Point | None) -> None:
         self._workers.append(self.site.worker(at))
         if at is not None:
             self.done.append(f"crash-at-{at}")
@@ -142,13 +143,13 @@ class Chaos:
         self.done.append(name)
 
     def _cancel(self) -> None:
-        self._wish(store.request_cancel, "cancel")
+        self._wish(commands.request_cancel, "cancel")
 
     def _pause(self) -> None:
-        self._wish(store.request_pause, "pause")
+        self._wish(commands.request_pause, "pause")
 
     def _resume(self) -> None:
-        self._wish(store.resume, "resume")
+        self._wish(commands.resume, "resume")
 
     def _kill_broker(self) -> None:
         assert self._broker is not None
@@ -182,5 +183,5 @@ class Chaos:
     def _goes_on(self, job_id: str) -> bool:
         """Whether a job has ended; resumes one that was paused."""
         if self.site.job(job_id).status is Status.PAUSED:
-            self.site.change(store.resume, job_id)
+            self.site.change(commands.resume, job_id)
         return self.site.job(job_id).status in TERMINAL

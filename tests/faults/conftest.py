@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.site import Site, Stack, empty
-from tests.faults.zygote import Zygote
+from tests.faults.cluster import Site, Stack, empty
+from tests.faults.prefork_server import Zygote
 
 MakeSite = Callable[..., Site]
 

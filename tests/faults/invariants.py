@@ -11,10 +11,10 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jobs.db import Database
-from jobs.models import Artifact, Chunk, Event, Job, Metric, StoredObject
-from jobs.states import TERMINAL, TRANSITIONS, Status
-from jobs.storage.bucket import open_bucket
+from service.artifacts.s3 import open_bucket
+from service.db.engine import Database
+from service.db.models import Artifact, Chunk, Event, Job, Metric, StoredObject
+from service.states import TERMINAL, TRANSITIONS, Status
 
 
 @dataclass

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from jobs import store
-from jobs.states import Status
-from tests.faults.site import Site, Stack, empty
-from tests.faults.zygote import Zygote
+from service.jobs import commands
+from service.states import Status
+from tests.faults.cluster import Site, Stack, empty
+from tests.faults.prefork_server import Zygote
 from tests.services import RedisServer
 from tests.waiting import until
 
@@ -56,7 +56,7 @@ def test_killed_while_a_job_runs_and_back_again(production: type[Site], redis_se
     redis_server.start()
     second = site.submit()
     site.ring()  # is heard by a worker that came back to the new server, once its slot is free
-    site.change(store.request_cancel, first)
+    site.change(commands.request_cancel, first)
     site.becomes(first, Status.CANCELLED)
     assert site.becomes(second, Status.SUCCEEDED).attempt == 1
     assert site.settle().all == []
@@ -83,7 +83,7 @@ def test_connections_reset_while_a_job_runs(production: type[Site], redis_server
     site.trainer(job_id)
     with redis.Redis.from_url(redis_server.url) as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    site.change(store.request_cancel, job_id)
+    site.change(commands.request_cancel, job_id)
     assert site.becomes(job_id, Status.CANCELLED).attempt == 1
     after = site.submit()
     site.ring()

@@ -5,19 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from jobs import artifacts, crash, store
-from jobs.states import Status
-from jobs.storage import orphans
-from jobs.storage.bucket import open_bucket
-from pruning import crash as trainer_crash
+from pruning import failpoints as trainer_crash
+from service import failpoints
+from service.artifacts import garbage, store
+from service.artifacts.s3 import open_bucket
+from service.jobs import commands
+from service.states import Status
 from tests import object_store
+from tests.faults.cluster import Point, Site
 from tests.faults.conftest import MakeSite, on_embedded
-from tests.faults.site import Point, Site
 from tests.processes import ROOT
 from tests.waiting import until
 from tests.worker.fake_trainer import steady_mask
 
-P = crash.Point
+P = failpoints.Point
 IN_API = (P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_RUNG, P.WISH_COMMITTED)
 IN_RESCUER = (P.RESCUE_WRITTEN, P.RESCUE_COMMITTED)
 IN_WORKER = tuple(point for point in P if point not in (*IN_API, *IN_RESCUER))
@@ -28,8 +29,8 @@ ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK
 
 def mask_of(site: Site, job_id: str) -> bytes:
     with site.database.read() as session:
-        mask = artifacts.get(session, job_id, "mask.safetensors")
-    return b"".join(artifacts.iterate(site.database, mask.id))
+        mask = store.get(session, job_id, "mask.safetensors")
+    return b"".join(store.iterate(site.database, mask.id))
 
 
 def survives(site: Site, point: Point) -> None:
@@ -69,7 +70,7 @@ def test_death_in_the_middle_of_an_upload(make_site: MakeSite, storage_url: str)
     assert site.worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).ended() == -9
     bucket = open_bucket(storage_url)
     with site.database.read() as session:
-        assert artifacts.listing(session, job_id) == []
+        assert store.listing(session, job_id) == []
     assert object_store.objects(storage_url) == {}
     assert len(bucket.uploads("")) == 1
     site.lapse()
@@ -77,7 +78,7 @@ def test_death_in_the_middle_of_an_upload(make_site: MakeSite, storage_url: str)
     assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
     assert site.settle().all == []
     assert mask_of(site, job_id) == bytes(9 * 1024 * 1024)
-    orphans.sweep(site.database, storage_url, lambda: False)
+    garbage.sweep(site.database, storage_url, lambda: False)
     assert len(object_store.objects(storage_url)) == 1
     assert bucket.uploads("") == []
 
@@ -102,7 +103,7 @@ def test_death_of_the_api_while_it_accepts(site: Site, point: Point) -> None:
     assert site.post(key="once") is None
     assert api.ended() == -9
     with site.database.read() as session:
-        stored, _ = store.page(session, limit=10)
+        stored, _ = commands.page(session, limit=10)
     assert len(stored) == (0 if point is P.SUBMIT_WRITTEN else 1)
     site.api()
     assert site.post(key="once") in (stored or site.accepted)

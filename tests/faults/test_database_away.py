@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from jobs import crash
-from jobs.states import Status
-from tests.faults.site import Site
+from service import failpoints
+from service.states import Status
+from tests.faults.cluster import Site
 from tests.waiting import until
 
-P = crash.Point
+P = failpoints.Point
 pytestmark = pytest.mark.parametrize("stack", ["production"], indirect=True)
 
 
@@ -34,7 +34,7 @@ def away(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.HEARTBEAT_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_during_a_transaction(site: Site, point: crash.Point) -> None:
+def test_during_a_transaction(site: Site, point: failpoints.Point) -> None:
     job_id = site.submit()
     worker = site.freeze(point)
     site.database.dispose()

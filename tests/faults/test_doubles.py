@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from jobs import crash
-from jobs.states import Status
+from service import failpoints
+from service.states import Status
+from tests.faults.cluster import Site
 from tests.faults.conftest import MakeSite, on_embedded
-from tests.faults.site import Site
 
 
 def test_ten_rings_for_one_job(make_site: MakeSite) -> None:
@@ -41,7 +41,7 @@ def test_cancel_twice_at_once(site: Site, behaviour: str) -> None:
 
 def test_two_rescuers_bring_a_job_back_once(site: Site) -> None:
     job_id = site.submit()
-    site.worker(crash.Point.CLAIM_COMMITTED).ended()
+    site.worker(failpoints.Point.CLAIM_COMMITTED).ended()
     site.lapse()
     for _ in range(2):
         site.worker()

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from jobs.clock import now_sql
-from jobs.db import Database
-from jobs.models import Artifact, Chunk, Event, Job, Metric
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Artifact, Chunk, Event, Job, Metric
 from tests.faults.invariants import check
-from tests.jobs import making
+from tests.service import factories
 
 Harm = Callable[[Session, Job], object]
 
@@ -48,7 +48,7 @@ HARMS: dict[str, tuple[str, Harm]] = {
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_harm_is_found(database: Database, tmp_path: Path, harm: str) -> None:
-    job = making.succeeded(database, tmp_path)
+    job = factories.succeeded(database, tmp_path)
     assert check(database, [job.id], max_attempts=3).all == []
     kind, do = HARMS[harm]
     with database.write() as session:
@@ -58,6 +58,6 @@ def test_harm_is_found(database: Database, tmp_path: Path, harm: str) -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_job_that_has_not_ended_is_lost_only_if_it_should_have(database: Database) -> None:
-    job_id = making.queued(database)
+    job_id = factories.queued(database)
     assert check(database, [job_id], max_attempts=3).lost
     assert check(database, [job_id], max_attempts=3, ended=False).all == []

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from jobs import artifacts, crash
-from jobs.states import Status
-from jobs.storage.bucket import open_bucket
-from pruning import mask_file
-from pruning.crash import AT, ONCE, Point
+from pruning.failpoints import AT, ONCE, Point
+from pruning.formats import mask_file
 from pruning.sources import Sources
-from pruning.spec import PruningSpec
+from pruning.spec.schema import PruningSpec
+from service import failpoints
+from service.artifacts import store
+from service.artifacts.s3 import open_bucket
+from service.states import Status
 from tests.faults.conftest import MakeSite, on_embedded
-from tests.pruning.running import FIELDS, arguments_of, fork, make_sources
+from tests.pruning.runs import FIELDS, arguments_of, fork, make_sources
 from tests.waiting import until
-from worker import checkpoints
-from worker.checkpoints import Interruption
+from worker.files import checkpoint_store
+from worker.files.checkpoint_store import Interruption
 
 SPEC = {"checkpoint_every": 4}
 ARTIFACT = Path("artifacts") / "mask.safetensors"
@@ -63,9 +64,9 @@ def test_resumption_from_the_object_storage(
     first, second, bucket = tmp_path / "first", tmp_path / "second", open_bucket(storage_url)
     before = f"import os; os.environ.update({ {AT: str(Point.TRAINED)}!r})"
     assert fork(arguments_of(first, SPEC, sources), tmp_path / "1", before=before).finish().code == -9
-    checkpoints.copy(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
+    checkpoint_store.copy(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
     (second / "checkpoints").mkdir(parents=True)
-    assert checkpoints.fetch(bucket, "job_x", second / "checkpoints", Interruption(lambda: False)) is not None
+    assert checkpoint_store.fetch(bucket, "job_x", second / "checkpoints", Interruption(lambda: False)) is not None
     ended = fork(arguments_of(second, SPEC, sources), tmp_path / "2").finish()
     assert ended.code == 0, ended.stderr
     assert content(second / ARTIFACT) == undisturbed
@@ -83,13 +84,13 @@ def test_a_worker_that_dies_with_a_real_trainer(
     )  # fmt: skip
     spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
     job_id = site.submit(spec=spec)
-    site.worker(crash.Point.ARTIFACT_COMMITTED).ended(seconds=120)
+    site.worker(failpoints.Point.ARTIFACT_COMMITTED).ended(seconds=120)
     site.lapse()
     site.worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
     job = site.becomes(job_id, Status.SUCCEEDED, seconds=120)
     with site.database.read() as session:
-        mask = artifacts.get(session, job_id, "mask.safetensors")
-    (tmp_path / "mask").write_bytes(b"".join(artifacts.iterate(site.database, mask.id)))
+        mask = store.get(session, job_id, "mask.safetensors")
+    (tmp_path / "mask").write_bytes(b"".join(store.iterate(site.database, mask.id)))
     assert content(tmp_path / "mask") == undisturbed
     assert (job.attempt, job.attempts_spent) == (2, 1)
     until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from espalier.client import Client
-from jobs import db
-from jobs.settings import Settings
+from espalier.client._sync.client import Client
+from service.db import engine
+from service.settings import Settings
 from tests.processes import ROOT, Program
 from tests.waiting import until
 
@@ -61,7 +61,7 @@ def stack(request: pytest.FixtureRequest) -> dict[str, str]:
 def service(tmp_path: Path, stack: dict[str, str]) -> Iterator[Service]:
     environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING, **stack}
     if not stack:
-        db.upgrade(Settings(data_dir=tmp_path / "data").database_url)
+        engine.upgrade(Settings(data_dir=tmp_path / "data").database_url)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)
         descriptor = listening.fileno()

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from espalier import load_export, load_pruned
-from espalier.client import Client
+from espalier.client._sync.client import Client
 from espalier.errors import ApiError
-from pruning.apply import PrunedModel
-from pruning.mask_file import read
+from pruning.formats.mask_file import read
+from pruning.inference.pruned_model import PrunedModel
 from tests.processes import ROOT, Program
 from tests.receiver import receiver
 from tests.toys import make_model, make_opinions

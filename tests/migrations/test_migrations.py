@@ -13,12 +13,13 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import CheckConstraint, inspect, text
 
-from jobs import artifacts, exports
-from jobs.db import Database, downgrade, is_current, migrating, upgrade
-from jobs.models import Base, StoredObject
+from service.artifacts import store
+from service.db.engine import Database, downgrade, is_current, migrating, upgrade
+from service.db.models import Base, StoredObject
+from service.jobs import exports
 from tests import services
 from tests.conftest import DATABASES
-from tests.jobs import making
+from tests.service import factories
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database
         } == {(key.name, key.referred_table.name, key.ondelete) for key in table.foreign_key_constraints}
 
 
-_UPGRADE = "import sys; from jobs.db import upgrade; input(); upgrade(sys.argv[1])"
+_UPGRADE = "import sys; from service.db.engine import upgrade; input(); upgrade(sys.argv[1])"
 
 
 def test_processes_that_migrate_at_once_wait_for_each_other(empty_url: str) -> None:
@@ -123,15 +124,15 @@ def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> 
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)
-    job = making.succeeded(database, tmp_path)
+    job = factories.succeeded(database, tmp_path)
     with (
         migrating(url) as connection,
         Operations(MigrationContext.configure(connection)).batch_alter_table("jobs") as table,
     ):
         table.alter_column("priority", nullable=True)
-    assert len(making.told(database, job.id)) == 3
+    assert len(factories.told(database, job.id)) == 3
     with database.read() as session:
-        assert [artifact.name for artifact in artifacts.listing(session, job.id)] == [making.MASK]
+        assert [artifact.name for artifact in store.listing(session, job.id)] == [factories.MASK]
     database.dispose()
 
 
@@ -139,7 +140,7 @@ def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: 
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)
-    job = making.succeeded(database, tmp_path)
+    job = factories.succeeded(database, tmp_path)
     with database.write() as session:
         stored = StoredObject(artifact_id=job.mask_artifact_id, storage="s3://bucket", name="artifacts/x")
         session.add(stored)
@@ -155,7 +156,7 @@ def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: 
 def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str, tmp_path: Path) -> None:
     upgrade(empty_url)
     database = Database(empty_url)
-    job = making.succeeded(database, tmp_path)
+    job = factories.succeeded(database, tmp_path)
     with database.write() as session:
         exports.ask(session, job.id, {"csr": "export-csr.zip"})
     with pytest.raises(RuntimeError, match="1 jobs export a mask"):
@@ -166,7 +167,7 @@ def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str,
     with database.read() as session:
         assert session.execute(text("SELECT status, mask_artifact_id IS NULL FROM jobs")).one() == ("succeeded", False)
     upgrade(empty_url)
-    assert making.look(database, job.id).mask_artifact_id == job.mask_artifact_id
+    assert factories.look(database, job.id).mask_artifact_id == job.mask_artifact_id
     database.dispose()
 
 
@@ -174,13 +175,13 @@ def test_what_lists_are_filtered_by_is_filled_in(empty_url: str) -> None:
     upgrade(empty_url)
     database = Database(empty_url)
     specs = {
-        making.queued(database): ("acme/tiny", "sst2", "smp-s"),
-        making.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}, "method": None}): ("acme/big", None, None),
+        factories.queued(database): ("acme/tiny", "sst2", "smp-s"),
+        factories.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}, "method": None}): ("acme/big", None, None),
     }  # fmt: skip
     downgrade(empty_url, "0011")
     upgrade(empty_url)
     for job_id, expected in specs.items():
-        job = making.look(database, job_id)
+        job = factories.look(database, job_id)
         assert (job.model, job.task, job.method) == expected
     database.dispose()
 
@@ -189,8 +190,8 @@ def test_a_migration_that_breaks_a_reference_is_undone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)
-    making.queued(database)
+    factories.queued(database)
     with pytest.raises(RuntimeError, match="refer to nothing"), migrating(url) as connection:
         connection.execute(text("DELETE FROM jobs"))
-    assert making.claim(database) is not None
+    assert factories.claim(database) is not None
     database.dispose()

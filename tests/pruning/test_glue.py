@@ -15,13 +15,13 @@ from scipy import stats
 from sklearn import metrics
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-from pruning.apply import evaluate_mask, load_pruned
 from pruning.events import Event
+from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
-from pruning.spec import PruningSpec
-from pruning.tasks import TASKS
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import TASKS
 from tests import toys
-from tests.pruning.running import make_sources, run_toy
+from tests.pruning.runs import make_sources, run_toy
 from tests.questions import read_lines
 from tests.real_data import ROOT, real_data
 

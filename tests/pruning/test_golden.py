@@ -14,14 +14,14 @@ import pytest
 import torch
 from transformers import BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification
 
-from pruning import losses
-from pruning.attach import Matrices, attach
-from pruning.heads import LabelWordHead
-from pruning.methods.smp_l import SmpL
-from pruning.methods.smp_s import SmpS
-from pruning.optimizer import ScoreAdam
-from pruning.schedule import Ramp, Schedule
-from pruning.step import Pruner, StepResult
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.schedule import Ramp, Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.wrap import Matrices, attach
+from pruning.models.heads import LabelWordHead
+from pruning.training import losses
+from pruning.training.pruner import Pruner, StepResult
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", Path(__file__).parents[2].parent / "shared" / "golden"))
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/trace.json"))

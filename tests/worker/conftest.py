@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs import store
-from jobs.db import Database
-from jobs.models import Artifact, Event, Job, Metric
-from jobs.settings import Settings
+from service.db.engine import Database
+from service.db.models import Artifact, Event, Job, Metric
+from service.jobs import commands
+from service.settings import Settings
 from tests.waiting import until
 from worker.context import Context
-from worker.folders import attempt_folder, work_folder
-from worker.outcomes import Failed, Verdict
-from worker.supervise import Claimed, supervise
-from worker.tasks import claim
+from worker.files.work_dirs import attempt_folder, work_folder
+from worker.run.loop import claim
+from worker.run.outcome import Failed, Verdict
+from worker.run.supervisor import Claimed, supervise
 
 SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
 
@@ -32,7 +32,7 @@ def fake(work: Path, behaviour: str) -> list[str]:
 def submit(database: Database, *, max_duration: float | None = None, **spec: Any) -> str:
     """A queued job's id; ``spec`` are fields of its spec."""
     with database.write() as session:
-        return store.create(session, spec={**SPEC, **spec}, metadata={}, priority=0, max_duration=max_duration).id
+        return commands.create(session, spec={**SPEC, **spec}, metadata={}, priority=0, max_duration=max_duration).id
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Bench:
 
     def job(self, job_id: str) -> Job:
         with self.context.database.read() as session:
-            return store.get(session, job_id)
+            return commands.get(session, job_id)
 
     def events(self, job_id: str) -> list[Event]:
         with self.context.database.read() as session:

@@ -17,7 +17,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from pruning import crash
+from pruning import failpoints
+from pruning.cli.commands import leave_with_parent
 from pruning.events import (
     ArtifactEvent,
     CheckpointEvent,
@@ -31,7 +32,6 @@ from pruning.events import (
     StartedEvent,
     StepEvent,
 )  # fmt: skip
-from pruning.program import leave_with_parent
 
 STEPS = 4
 WORK = Path(sys.argv[1] if __name__ == "__main__" else ".")
@@ -106,7 +106,7 @@ def steady() -> None:
     folder = WORK / "checkpoints"
     for partial in folder.glob(".writing-*"):
         partial.unlink()
-    crash.here(crash.Point.PREPARED)
+    failpoints.here(failpoints.Point.PREPARED)
     done, state = max(((int(file.name), file.read_text()) for file in folder.iterdir()), default=(0, ""))
     begin(done)
     stopping = threading.Event()
@@ -116,22 +116,22 @@ def steady() -> None:
         state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
         step(number)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".writing-", delete=False) as partial:
-            crash.here(crash.Point.CHECKPOINT_BEGUN)
+            failpoints.here(failpoints.Point.CHECKPOINT_BEGUN)
             partial.write(state)
-        crash.here(crash.Point.CHECKPOINT_WRITTEN)
+        failpoints.here(failpoints.Point.CHECKPOINT_WRITTEN)
         Path(partial.name).rename(folder / str(number))
-        crash.here(crash.Point.CHECKPOINT_NAMED)
+        failpoints.here(failpoints.Point.CHECKPOINT_NAMED)
         say(CheckpointEvent(step=number))
         if stopping.is_set():
             leave(ExitCode.STOPPED)
-    crash.here(crash.Point.TRAINED)
+    failpoints.here(failpoints.Point.TRAINED)
     (WORK / "artifacts").mkdir()
     (WORK / "artifacts" / "mask.safetensors").write_text(state)
-    crash.here(crash.Point.ARTIFACT_FILED)
+    failpoints.here(failpoints.Point.ARTIFACT_FILED)
     store(content=state.encode())
-    crash.here(crash.Point.FINISHED)
+    failpoints.here(failpoints.Point.FINISHED)
     finish()
-    crash.here(crash.Point.LEAVING)
+    failpoints.here(failpoints.Point.LEAVING)
 
 
 def slow_steady() -> None:

@@ -10,16 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jobs.settings import Settings
-from worker import supervise
+from service.settings import Settings
 from worker.app import app
-from worker.trainer import trainer_command as _real_command
+from worker.run import supervisor
+from worker.run.process import trainer_command as _real_command
 
 __all__ = ["app"]
 
 
 def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list[str]:
-    """In place of ``worker.trainer.trainer_command``; must look the same to whoever calls it."""
+    """In place of ``worker.run.process.trainer_command``; must look the same to whoever calls it."""
     model = json.loads(spec.read_text())["model"]
     behaviour = os.environ.get("FAKE_TRAINER") or model.partition("/")[2]
     if not behaviour:
@@ -27,4 +27,4 @@ def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list
     return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
 
 
-vars(supervise)["trainer_command"] = fake_command
+vars(supervisor)["trainer_command"] = fake_command

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from jobs import queue, store, workers
-from jobs.db import Database
-from jobs.models import Job
-from jobs.settings import Settings
-from jobs.states import Status
+from service import broker
+from service.db.engine import Database
+from service.db.models import Job
+from service.jobs import commands, heartbeats
+from service.settings import Settings
+from service.states import Status
 from tests.processes import Program, alive
 from tests.waiting import until
 from tests.worker.conftest import submit
@@ -31,7 +32,7 @@ class Site:
 
     def __init__(self, settings: Settings, database: Database, folder: Path) -> None:
         self.settings, self.database, self._folder = settings, database, folder
-        self.bell: Celery = queue.celery_app(settings)
+        self.bell: Celery = broker.celery_app(settings)
         self._started = 0
 
     def worker(self, behaviour: str, tuning: dict[str, float] = BRISK) -> Program:
@@ -57,7 +58,7 @@ class Site:
 
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:
-            return store.get(session, job_id)
+            return commands.get(session, job_id)
 
     def becomes(self, job_id: str, status: Status) -> Job:
         until(lambda: self.job(job_id).status is status, seconds=30, what=f"{job_id} {status}")
@@ -69,7 +70,7 @@ class Site:
 
     def live_workers(self) -> int:
         with self.database.read() as session:
-            return len(workers.live(session, within_seconds=60))
+            return len(heartbeats.live(session, within_seconds=60))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_bell_starts_jobs_until_none_is_left(site: Site) -> None:
     first, second = submit(site.database), submit(site.database)
     with site.worker("success", SLOW_RESCUE) as worker:
         worker.says("is ready")
-        queue.ring(site.bell)
+        broker.ring(site.bell)
         site.becomes(first, Status.SUCCEEDED)
         site.becomes(second, Status.SUCCEEDED)
         lines = [json.loads(line) for line in worker.err.splitlines() if line.startswith("{")]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.worker.conftest import Bench
 from worker.health import healthy
-from worker.rescue import Rescuer
+from worker.maintenance.maintainer import Rescuer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

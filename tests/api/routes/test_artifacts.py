@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from jobs.db import Database
-from jobs.models import Artifact, Job, StoredObject
+from service.db.engine import Database
+from service.db.models import Artifact, Job, StoredObject
 from tests import services
 from tests.api.conftest import Jobs
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 CONTENT = bytes(random.Random(0).randbytes(100))
 ETAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'

@@ -6,8 +6,8 @@ from typing import get_args
 
 from fastapi.testclient import TestClient
 
-from pruning.spec import Method, PruningSpec
-from pruning.tasks import TASKS
+from pruning.spec.schema import Method, PruningSpec
+from pruning.spec.tasks import TASKS
 
 
 def is_accepted(client: TestClient, **changes: str) -> bool:

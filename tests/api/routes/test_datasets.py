@@ -13,12 +13,12 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from pyarrow import parquet
 
-from api import deps
-from api.uploads import normal
-from jobs import keys
-from jobs.db import Database
+from api.request import deps
+from api.uploads import normalize
+from service.access import api_keys
+from service.db.engine import Database
 from tests.api.conftest import BODY, Jobs
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 TRAIN = b"body,queue\nhelp me,open\nthanks,shut\n"
 DEV = b'{"body": "hello", "queue": "open"}\n'
@@ -143,7 +143,7 @@ def test_a_disk_that_is_full(client: TestClient, monkeypatch: pytest.MonkeyPatch
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(normal.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(normalize.tempfile, "TemporaryFile", full)
     problem(send(client), 503, "insufficient_storage")
 
 
@@ -174,7 +174,8 @@ def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient],
     client = client_with(require_keys=True)
     with database.write() as session:
         ann, ben = (
-            {"Authorization": f"Bearer {keys.create(session, name=owner, owner=owner)[1]}"} for owner in ("ann", "ben")
+            {"Authorization": f"Bearer {api_keys.create(session, name=owner, owner=owner)[1]}"}
+            for owner in ("ann", "ben")
         )
     url = send(client, headers=ann).headers["location"]
     for answer in (

@@ -11,13 +11,14 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api import history, streams
 from api.app import create_app
-from api.places import Places
-from jobs import claims, store
-from jobs.settings import Settings
+from api.request.limiter import Places
+from api.responses import sse
+from api.schemas import metric_history
+from service.jobs import claims, commands
+from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 from tests.serving import served
 
 LIVE = {"Accept": "text/event-stream"}
@@ -83,7 +84,7 @@ def test_reconnecting_anywhere_leaves_no_gap_and_repeats_nothing(client: TestCli
 
 
 def test_a_long_history_is_sent_in_pieces(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_PAGE", 2)
+    monkeypatch.setattr(sse, "_PAGE", 2)
     job_id = jobs.succeeded()
     seen = numbered(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
     assert seen == list(range(1, len(seen) + 1))
@@ -102,7 +103,7 @@ def test_a_live_stream_follows_until_the_end(client: TestClient, jobs: Jobs, mon
     async def next_thing(_: float) -> None:
         happenings.pop(0)()
 
-    monkeypatch.setattr(streams.anyio, "sleep", next_thing)
+    monkeypatch.setattr(sse.anyio, "sleep", next_thing)
     seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
     types = [message["data"].get("type") for message in seen if message["id"]]
     assert types == ["created", "status", "phase", "log", "status"]
@@ -118,9 +119,9 @@ def progress(jobs: Jobs, job_id: str, step: int) -> None:
 
 def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = jobs.running()
-    monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", -1.0)
+    monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", -1.0)
     looked = 0
-    look = streams._look
+    look = sse._look
 
     def third_time(*arguments: Any) -> Any:
         nonlocal looked
@@ -129,7 +130,7 @@ def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypat
             jobs.finish(job_id)
         return look(*arguments)
 
-    monkeypatch.setattr(streams, "_look", third_time)
+    monkeypatch.setattr(sse, "_look", third_time)
     assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text.count("\n: keep-alive\n") == 1
 
 
@@ -140,10 +141,10 @@ def test_a_job_deleted_meanwhile_ends_its_stream(
 
     async def vanish(_: float) -> None:
         with jobs.database.write() as session:
-            store.request_cancel(session, job_id)
-            store.delete(session, job_id)
+            commands.request_cancel(session, job_id)
+            commands.delete(session, job_id)
 
-    monkeypatch.setattr(streams.anyio, "sleep", vanish)
+    monkeypatch.setattr(sse.anyio, "sleep", vanish)
     seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
     assert seen[-1] == {"name": "end", "id": None, "data": {"status": "deleted"}}
 
@@ -165,7 +166,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
     settings: Settings, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While events are written, the client leaves after some random bytes, in the middle of a line too, and comes back."""
-    monkeypatch.setattr(streams, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(sse, "POLL_SECONDS", 0.005)
     random = Random(3)
     job_id = jobs.running()
     seen, breaks, ended = ["0"], 0, False
@@ -189,7 +190,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
             breaks += 1
     assert breaks > 40
     with jobs.database.read() as session:
-        last = store.events(session, job_id, after=int(seen[-1]))
+        last = commands.events(session, job_id, after=int(seen[-1]))
     assert not last
     assert seen == [str(number) for number in range(len(seen))]
     assert len(seen) > 100
@@ -220,7 +221,7 @@ def test_metrics(client: TestClient, jobs: Jobs) -> None:
 
 
 def test_metrics_as_csv(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "_PAGE", 2)
+    monkeypatch.setattr(metric_history, "_PAGE", 2)
     job_id = jobs.running()
     jobs.metrics(job_id, 1, loss=0.5)
     jobs.metrics(job_id, 2, loss=0.25, accuracy=0.5)

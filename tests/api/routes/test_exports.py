@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims, store
-from jobs.db import Database
-from jobs.models import Job
+from service.db.engine import Database
+from service.db.models import Job
+from service.jobs import claims, commands
 from tests import architectures
 from tests.api.conftest import BODY, Jobs
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 
 def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
@@ -27,7 +27,7 @@ def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
     again = client.post(f"/v1/jobs/{job['id']}/retry").json()
     assert again["exports"] == ["compact", "onnx-int8"]
     with database.read() as session:
-        assert store.get(session, again["id"]).exports == ["compact", "onnx-int8"]
+        assert commands.get(session, again["id"]).exports == ["compact", "onnx-int8"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_finished_job_gets_a_job_that_exports_it(
     client: TestClient, jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[object] = []
-    monkeypatch.setattr("api.routes.exports.queue.ring", rung.append)
+    monkeypatch.setattr("api.routes.exports.broker.ring", rung.append)
     pruned = jobs.succeeded()
     with database.write() as session:
         job = session.get_one(Job, pruned)

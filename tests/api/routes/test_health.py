@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from fastapi.testclient import TestClient
 
-from jobs.settings import Settings
+from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 
 def test_alive(client: TestClient) -> None:

@@ -9,12 +9,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from api.app import create_app
-from jobs import claims, store
-from jobs.db import Database
-from jobs.settings import Settings
-from pruning.spec import PruningSpec
+from pruning.spec.schema import PruningSpec
+from service.db.engine import Database
+from service.jobs import claims, commands
+from service.settings import Settings
 from tests.api.conftest import BODY, Jobs, local
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 
 def test_the_least_body_is_accepted_and_resolved(client: TestClient, database: Database) -> None:
@@ -29,7 +29,7 @@ def test_the_least_body_is_accepted_and_resolved(client: TestClient, database: D
     assert job["created_at"].endswith("Z")
     assert client.get(answer.headers["location"]).json() == job
     with database.read() as session:
-        assert store.get(session, job["id"]).spec == job["spec"]
+        assert commands.get(session, job["id"]).spec == job["spec"]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: 
     assert {name: job[name] for name in own} == own
     assert not own.keys() & job["spec"].keys()
     with database.read() as session:
-        row = store.get(session, job["id"])
+        row = commands.get(session, job["id"])
     assert (row.labels, row.priority, row.max_duration) == tuple(own.values())
 
 
@@ -66,10 +66,10 @@ def test_the_bell_is_rung_once_the_row_is_there(
 
     def ring(_: object) -> bool:
         with database.read() as session:
-            seen.append(len(store.page(session, limit=5)[0]))
+            seen.append(len(commands.page(session, limit=5)[0]))
         return False  # and it makes no difference that nobody heard it
 
-    monkeypatch.setattr("api.routes.jobs.queue.ring", ring)
+    monkeypatch.setattr("api.routes.jobs.broker.ring", ring)
     assert client.post("/v1/jobs", json=BODY).status_code == 202
     assert seen == [1]
 
@@ -81,7 +81,7 @@ def test_submitting_works_without_a_broker(client_with: Callable[..., TestClient
 
 def test_nothing_is_accepted_when_the_commit_fails(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[object] = []
-    monkeypatch.setattr("api.routes.jobs.queue.ring", rung.append)
+    monkeypatch.setattr("api.routes.jobs.broker.ring", rung.append)
 
     def refused(_: object) -> None:
         raise ZeroDivisionError

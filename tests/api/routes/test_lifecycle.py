@@ -2,11 +2,11 @@
 
 from fastapi.testclient import TestClient
 
-from jobs import claims
-from jobs.db import Database
+from service.db.engine import Database
+from service.jobs import claims
 from tests.api.conftest import Jobs
-from tests.api.test_errors import problem
-from tests.jobs import making
+from tests.api.errors.test_catalog import problem
+from tests.service import factories
 
 
 def test_pause_and_resume_a_queued_job(client: TestClient, jobs: Jobs) -> None:
@@ -54,11 +54,11 @@ def test_wishes_are_forced_when_the_worker_is_gone(client: TestClient, jobs: Job
     cancelled = jobs.running()
     client.post(f"/v1/jobs/{cancelled}/cancel")
     paused = jobs.running()
-    making.lapse(database, cancelled, paused)
+    factories.lapse(database, cancelled, paused)
     job = client.post(f"/v1/jobs/{cancelled}/cancel").json()
     assert job["status"] == "cancelled"
     assert client.post(f"/v1/jobs/{paused}/pause").json()["status"] == "paused"
-    assert making.told(database, paused)[-1][1] == {
+    assert factories.told(database, paused)[-1][1] == {
         "status": "paused", "reason": "requested", "forced": "worker_lost"
     }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_retry_is_a_new_job_of_the_same_spec(client: TestClient, jobs: Jobs, dat
     assert (again["status"], again["retried_from"], again["attempt"]) == ("queued", first["id"], 0)
     for field in ("spec", "metadata", "priority", "max_duration"):
         assert again[field] == first[field]
-    assert making.told(database, again["id"]) == [("created", {"status": "queued", "retried_from": first["id"]})]
+    assert factories.told(database, again["id"]) == [("created", {"status": "queued", "retried_from": first["id"]})]
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] == again["id"]
     client.post(f"/v1/jobs/{again['id']}/cancel")
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] not in (first["id"], again["id"])
@@ -92,7 +92,7 @@ def test_retry_of_a_failed_job(client: TestClient, jobs: Jobs) -> None:
 def test_what_a_dead_worker_was_storing_goes_with_the_end_of_the_job(
     client: TestClient, jobs: Jobs, database: Database
 ) -> None:
-    from jobs.models import Artifact
+    from service.db.models import Artifact
 
     job_id = jobs.running()
     with database.write() as session:

@@ -4,11 +4,11 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 
-from jobs import claims
-from jobs.clock import now_sql
-from jobs.db import Database
-from jobs.models import Job
-from jobs.rescue import rescue
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Job
+from service.jobs import claims
+from service.jobs.reaper import rescue
 from tests.api.conftest import Jobs
 
 

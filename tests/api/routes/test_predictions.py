@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.predictor import Predictor
-from jobs.settings import Settings
+from api.predictions.service import Predictor
+from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.test_errors import problem
-from tests.api.test_predictor import FAKE
+from tests.api.errors.test_catalog import problem
+from tests.api.predictions.test_service import FAKE
 
 
 @pytest.fixture

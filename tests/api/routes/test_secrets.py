@@ -7,11 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from jobs import secrets
-from jobs.db import Database
-from jobs.settings import Settings
+from service.access import secrets
+from service.db.engine import Database
+from service.settings import Settings
 from tests.api.callers import Keyring
-from tests.api.test_errors import problem
+from tests.api.errors.test_catalog import problem
 
 PATH = "/v1/secrets/hub_token"
 TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from jobs import claims, store
+from service.jobs import claims, commands
 from tests.api.conftest import BODY, Jobs
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -134,7 +134,7 @@ def test_cancel_retry_and_delete(client: TestClient, jobs: Jobs) -> None:
     now = client.get(path).json()
     assert (now["status"], now["jobs"]["queued"], now["results"]["rows"][0]["job_id"]) == ("active", 1, again["id"])
     with jobs.database.write() as session:
-        store.request_cancel(session, again["id"])
+        commands.request_cancel(session, again["id"])
     assert client.delete(path).status_code == 204
     assert client.get(path).json()["code"] == "sweep_not_found"
     assert client.get("/v1/jobs").json()["data"] == []

@@ -9,8 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from jobs import outbox, store
-from jobs.outbox import Outcome
+from service.jobs import commands
+from service.webhooks import outbox
+from service.webhooks.outbox import Outcome
 from tests.api.conftest import BODY, Jobs
 
 URL = "https://receiver.example/hook"
@@ -28,7 +29,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             raise socket.gaierror(-2, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (known[host], port))]
 
-    monkeypatch.setattr("jobs.destinations.socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("service.webhooks.ssrf.socket.getaddrinfo", getaddrinfo)
     return known
 
 
@@ -118,7 +119,7 @@ def test_what_was_told(client: TestClient, jobs: Jobs) -> None:
     path = client.post("/v1/webhooks", json={"url": URL}).headers["location"]
     job_id = jobs.queued()
     with jobs.database.write() as session:
-        store.request_cancel(session, job_id)
+        commands.request_cancel(session, job_id)
     (pending,) = client.get(f"{path}/deliveries").json()["data"]
     assert (pending["status"], pending["type"], pending["job_id"]) == ("pending", "job.cancelled", job_id)
     for attempts, (outcome, status) in enumerate([(Outcome(500, "no"), "pending"), (Outcome(500, "no"), "failed")], 1):

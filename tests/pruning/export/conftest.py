@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import toys
-from tests.pruning.export.making import make_mask
+from tests.pruning.export.factories import make_mask
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def masks(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure no longer than it takes to have a number."""
-    from pruning.export import bench
+    from pruning.export import benchmark
 
-    monkeypatch.setattr(bench, "SECONDS", 0.0)
-    monkeypatch.setattr(bench, "SIZES", ((1, 32), (2, 64)))
+    monkeypatch.setattr(benchmark, "SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "SIZES", ((1, 32), (2, 64)))

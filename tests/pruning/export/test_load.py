@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 
 import espalier
 from pruning.errors import Permanent
-from pruning.export.folder import read_manifest
+from pruning.export.build import write
+from pruning.export.bundle import read_manifest
+from pruning.export.csr import CsrLinear
 from pruning.export.load import load_export
-from pruning.export.sparse import CsrLinear
-from pruning.export.write import write
 from tests import toys
-from tests.pruning.export.making import padded_batch, subject_of
+from tests.pruning.export.factories import padded_batch, subject_of
 
 
 @pytest.mark.parametrize("shape", toys.SHAPES)

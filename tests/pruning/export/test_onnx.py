@@ -9,9 +9,9 @@ import torch
 
 from pruning.errors import Permanent
 from pruning.export import onnx as exporter
+from pruning.export.build import write
 from pruning.export.load import load_export
-from pruning.export.write import write
-from tests.pruning.export.making import make_mask, padded_batch, subject_of
+from tests.pruning.export.factories import make_mask, padded_batch, subject_of
 
 onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
 

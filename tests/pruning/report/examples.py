@@ -9,7 +9,7 @@ import numpy as np
 
 from pruning.report.heads import head_densities
 from pruning.report.matrices import matrix_table
-from pruning.spec import PruningSpec
+from pruning.spec.schema import PruningSpec
 
 KINDS = {
     "attention.self.query": (768, 768), "attention.self.key": (768, 768), "attention.self.value": (768, 768),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pruning import mask_file
 from pruning.errors import Stopped
 from pruning.events import Event
+from pruning.formats import mask_file
 from pruning.sources import Sources
-from tests.pruning.running import make_sources, of_kind, run_toy, stop_after
+from tests.pruning.runs import make_sources, of_kind, run_toy, stop_after
 from tests.questions import make_questions
 
 

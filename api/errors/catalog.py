@@ -1,0 +1,221 @@
+"""Which problem each error becomes: the only place where an error of ``jobs`` or ``pruning`` meets an HTTP status.
+
+Handlers are found by walking the exception's classes, so one row per base class is enough. Registered by ``api.app``;
+what nobody foresaw is answered by ``api.middleware.middleware.RequestIds``.
+"""
+
+import logging
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from api.errors import validation
+from api.errors.problems import Fault, problem
+from api.openapi import document
+from pruning.errors import Permanent
+from service.errors import (
+    AnswerElsewhere,
+    AnswerPending,
+    ArtifactNotFound,
+    CursorInvalid,
+    DatasetInUse,
+    DatasetNotFound,
+    IllegalTransition,
+    JobNotFound,
+    JobsError,
+    NotFound,
+    QuotaExceeded,
+    SchemaOutdated,
+    SecretsUnavailable,
+    SplitNotFound,
+    StorageUnavailable,
+    SweepNotEnded,
+    SweepNotFound,
+    WebhookNotFound,
+)
+
+log = logging.getLogger(__name__)
+
+DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
+_JOBS_ERRORS: dict[type, tuple[int, str]] = {
+    JobNotFound: (404, "job_not_found"),
+    ArtifactNotFound: (404, "artifact_not_found"),
+    DatasetNotFound: (404, "dataset_not_found"),
+    SplitNotFound: (404, "split_not_found"),
+    SweepNotFound: (404, "sweep_not_found"),
+    WebhookNotFound: (404, "webhook_not_found"),
+    NotFound: (404, "not_found"),
+    DatasetInUse: (409, "dataset_in_use"),
+    AnswerPending: (409, "idempotency_in_progress"),
+    AnswerElsewhere: (422, "idempotency_key_reused"),
+    IllegalTransition: (409, "illegal_transition"),
+    SweepNotEnded: (409, "sweep_not_ended"),
+    CursorInvalid: (422, "cursor_invalid"),
+    QuotaExceeded: (507, "quota_exceeded"),  # RFC 4331, section 6, has 507 for quotas
+    StorageUnavailable: (503, "storage_unavailable"),
+    SecretsUnavailable: (503, "secrets_unavailable"),
+    SchemaOutdated: (503, "database_outdated"),
+}
+_PARAMETERS: dict[type, str] = {
+    CursorInvalid: "after",
+    AnswerPending: "Idempotency-Key",
+    AnswerElsewhere: "Idempotency-Key",
+}
+_HTTP_CODES = {
+    400: "malformed_body",
+    404: "route_not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
+
+
+class Unavailable(Exception):
+    """The service cannot do this now; the same request may work later."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class NotSucceeded(Exception):
+    """This needs a job that has succeeded."""
+
+
+class NotPossible(Exception):
+    """This service cannot do this at all, as it is set up; the message says how it could."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unauthorized(Exception):
+    """Nobody that this service knows asks."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Forbidden(Exception):
+    """The caller is known and may not do this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope {scope}")
+        self.scope = scope
+
+
+class TooManyRequests(Exception):
+    """The caller has used up what they may ask for at present."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+def install(app: FastAPI) -> None:
+    """Register every handler of this file with ``app``."""
+    app.exception_handler(JobsError)(_jobs_error)
+    app.exception_handler(Permanent)(_refused)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Unauthorized)(_unauthorized)
+    app.exception_handler(Forbidden)(_forbidden)
+    app.exception_handler(TooManyRequests)(_too_many)
+    app.exception_handler(Unavailable)(_unavailable)
+    app.exception_handler(NotSucceeded)(_not_succeeded)
+    app.exception_handler(NotPossible)(_not_possible)
+    app.exception_handler(PoolTimeout)(_database)
+    app.exception_handler(DBAPIError)(_database)
+
+
+def answer(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[Fault] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A problem about this request."""
+    return problem(
+        status, code, detail, request.url.path, errors=errors, request_id=request.state.request_id, headers=headers
+    )  # fmt: skip
+
+
+def _jobs_error(request: Request, error: JobsError) -> Response:
+    for base in type(error).__mro__:
+        if base in _JOBS_ERRORS:
+            status, code = _JOBS_ERRORS[base]
+            blamed = _PARAMETERS.get(base)
+            faults = [Fault(code=code, detail=str(error), parameter=blamed)] if blamed else None
+            headers = {"Retry-After": "1"} if base is AnswerPending else None
+            return answer(request, status, code, str(error), faults, headers)
+    raise error
+
+
+def _refused(request: Request, error: Permanent) -> Response:
+    """A spec that could be read but not be run: the codes are those of the trainer's own refusals."""
+    pointer = validation.pointer(error.param.split(".")) if error.param else None
+    return answer(request, 422, error.code, str(error), [Fault(code=error.code, detail=str(error), pointer=pointer)])
+
+
+def _invalid(request: Request, error: RequestValidationError) -> Response:
+    refusal = validation.refusal(request, error)
+    return answer(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
+
+
+def _unauthorized(request: Request, error: Unauthorized) -> Response:
+    """RFC 6750: no ``error`` for who sent no key at all."""
+    failed = "" if error.code == "key_missing" else ', error="invalid_token"'
+    return answer(
+        request, 401, error.code, str(error), headers={"WWW-Authenticate": f'Bearer realm="espalier"{failed}'}
+    )
+
+
+def _forbidden(request: Request, error: Forbidden) -> Response:
+    needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
+    return answer(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
+
+
+def _too_many(request: Request, error: TooManyRequests) -> Response:
+    return answer(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
+def _unavailable(request: Request, error: Unavailable) -> Response:
+    return answer(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+
+
+def _not_succeeded(request: Request, error: NotSucceeded) -> Response:
+    return answer(request, 409, "job_not_succeeded", str(error))
+
+
+def _not_possible(request: Request, error: NotPossible) -> Response:
+    return answer(request, 501, error.code, str(error))
+
+
+def _database(request: Request, error: DBAPIError | PoolTimeout) -> Response:
+    if not isinstance(error, DATABASE_DOWN) and not error.connection_invalidated:
+        raise error  # a fault of the statement, not of the connection: ours
+    log.error("request %s: the database is not available: %s", request.state.request_id, error)
+    detail = "the database cannot be reached at the moment; try again"
+    return answer(request, 503, "database_unavailable", detail, headers={"Retry-After": "5"})
+
+
+def _http(request: Request, error: HTTPException) -> Response:
+    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if code == "route_not_found":
+        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+    elif code == "method_not_allowed":
+        # Starlette names the methods of the first route that has the path, not of all
+        headers["Allow"] = ", ".join(document.methods(request.app, request.url.path)) or headers.get("Allow", "GET")
+        detail = f"{request.method} is not possible at {request.url.path}; possible: {headers['Allow']}"
+    return answer(request, error.status_code, code, detail, headers=headers)

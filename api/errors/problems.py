@@ -1,0 +1,95 @@
+"""RFC 9457 problem details: the one shape of every error answer, and how OpenAPI says so."""
+
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""RFC 9110's names, which Python has since 3.13."""
+
+
+class Fault(BaseModel):
+    """One thing to change in the request."""
+
+    code: str = Field(description="Stable identifier of this kind of fault")
+    detail: str = Field(description="What is wrong and what to do")
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) to the field of the body")
+    parameter: str | None = Field(None, description="Name of the query parameter or header, where it is not the body")
+    row: int | None = Field(None, description="Number of the row of an uploaded file, counted from 1")
+
+
+class Problem(BaseModel):
+    """Why a request was not done (RFC 9457, ``application/problem+json``)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "code": "invalid_request",
+                    "detail": "/sparsity: Input should be less than 1",
+                    "kind": "user",
+                    "instance": "/v1/jobs",
+                    "errors": [{"code": "less_than", "detail": "Input should be less than 1", "pointer": "/sparsity"}],
+                    "request_id": "req_8e1f6f0c0f8b4d6f9f4d1c7d5f3a2b1c",
+                }
+            ]
+        }
+    )
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str = Field(description="The status in words")
+    status: int
+    code: str = Field(description="Stable identifier; programs should branch on this")
+    detail: str = Field(description="What happened, for a person")
+    kind: Literal["user", "system"] = Field(
+        description="user: change the request; system: the same request may work later"
+    )
+    instance: str = Field(description="Path of the request")
+    errors: list[Fault] = Field(default_factory=list)
+    request_id: str | None = Field(None, description="Names this request in the service's log")
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    instance: str,
+    *,
+    errors: list[Fault] | None = None,
+    request_id: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An error answer. ``kind`` follows from the status."""
+    body = Problem(
+        title=_title(status),
+        status=status,
+        code=code,
+        detail=detail,
+        kind="system" if status >= 500 or status == 429 else "user",
+        instance=instance,
+        errors=errors or [],
+        request_id=request_id,
+    )
+    return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an endpoint that may answer with these problems, and, as all may, with 500 and 503.
+
+    The schema is put among the components by ``api.openapi.document``: FastAPI would declare it as ``application/json`` too.
+    """
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": _title(status), "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in sorted({*statuses, 500, 503})
+    }
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase

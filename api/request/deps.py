@@ -1,0 +1,71 @@
+"""What the routes share: settings, database, doorbell. Built once by ``api.app`` and kept on the application."""
+
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import Annotated
+
+from celery import Celery
+from fastapi import Depends, Path, Request
+
+from api.predictions.service import Predictor
+from api.request.limiter import Places
+from api.request.query_batcher import Desk
+from api.request.rate_limit import Rates
+from api.schemas.job_view import Shown
+from service.access.api_keys import Found
+from service.db.engine import Database
+from service.errors import KeyInvalid
+from service.settings import Settings
+
+MAX_UPLOADS = 2
+"""Data sets that one process receives at a time; each may need as much temporary disk as a data set may have."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """One process's connections."""
+
+    settings: Settings
+    database: Database
+    looks: Desk[str, Shown | None]
+    """Jobs by their ids."""
+    keys: Desk[str, Found | KeyInvalid]
+    """API keys."""
+    celery: Celery
+    rates: Rates
+    predictor: Predictor
+    streams: Places
+    waits: BoundedSemaphore
+    noting: set[str] = field(default_factory=set)
+    """Ids of API keys whose use is being written down: of many requests at once, one does it."""
+    uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
+
+
+async def _services(request: Request) -> Services:  # async: a plain function would cost a change of thread
+    services: Services = request.app.state.services
+    return services
+
+
+Served = Annotated[Services, Depends(_services)]
+# a path that does not match names nothing: api.errors.catalog answers 404
+JobId = Annotated[
+    str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
+]
+SweepId = Annotated[
+    str,
+    Path(pattern=r"^swp_[0-9a-z]{1,36}$", description="Id of the sweep", examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+]
+WebhookId = Annotated[
+    str,
+    Path(pattern=r"^whk_[0-9a-z]{1,36}$", description="Id of the webhook", examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+]
+DatasetId = Annotated[
+    str,
+    Path(
+        pattern=r"^ds_[0-9a-f]{32}$", description="Id of the data set", examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]
+    ),
+]
+ArtifactName = Annotated[
+    str,
+    Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file", examples=["mask.safetensors"]),
+]

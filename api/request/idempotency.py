@@ -1,0 +1,96 @@
+"""The header ``Idempotency-Key``: a POST that is sent again is answered again and done once.
+
+Semantics of draft-ietf-httpapi-idempotency-key-header: keys belong to their owner and to a route; the same key with another
+request is refused, and so is one whose first request has not been answered yet. Only successes are kept, so a request that
+was refused can be mended and sent again with its key. A route takes ``once: Once``, asks ``once.before()`` first, and calls
+``once.keep(...)`` as the last thing of the transaction that does the work.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from sqlalchemy.orm import Session
+
+from api.request.auth import Writer
+from api.request.deps import Served, Services
+from service.access import idempotency
+
+_KEY = r'^(?:"[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'  # the draft has a quoted string, most clients send it bare
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=_KEY,
+        max_length=257,
+        description="Any text that is new for each request, e.g. a UUID: the request can then be repeated safely",
+    ),
+]
+REPLAYED: dict[str, Any] = {
+    "Idempotency-Replayed": {"description": "true: this was answered before", "schema": {"type": "string"}}
+}
+"""For the ``headers`` of a response in OpenAPI."""
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A request that may be a repetition; without a key it never is."""
+
+    served: Services
+    owner: str
+    route: str
+    key: str | None
+    fingerprint: str
+
+    def about(self, content: bytes) -> "Keyed":
+        """The same, when ``content`` is part of what is asked for."""
+        return replace(self, fingerprint=hashlib.sha256(self.fingerprint.encode() + content).hexdigest())
+
+    def before(self) -> Response | None:
+        """The answer this request got before. Raises AnswerElsewhere where another request has its key."""
+        if self.key is None:
+            return None
+        with self.served.database.read() as session:
+            kept = idempotency.find(session, **self._named(self.key))
+        if kept is None:
+            return None
+        headers = {"Idempotency-Replayed": "true"} | ({"Location": kept.location} if kept.location else {})
+        return Response(kept.body, kept.status, headers, "application/json")
+
+    def keep(self, session: Session, status: int, body: str, location: str | None = None) -> None:
+        """Keep the answer together with what the transaction did. Raises AnswerPending, so that all of it is undone, when a
+        request with this key was faster."""
+        if self.key is not None:
+            idempotency.keep(session, **self._named(self.key), status=status, body=body, location=location)
+
+    def _named(self, key: str) -> dict[str, Any]:
+        return {
+            "owner": self.owner, "route": self.route, "key": key, "fingerprint": self.fingerprint,
+            "keep_seconds": self.served.settings.idempotency_seconds,
+        }  # fmt: skip
+
+
+async def _keyed(request: Request, served: Served, caller: Writer, key: _Key = None) -> Keyed:
+    """Without the body, which a route that reads a stream adds with ``about``."""
+    route = f"{request.method} {request.scope['route'].path}"
+    asked = f"{request.url.path}?{request.url.query}"
+    key = key.strip('"') if key is not None else None
+    return Keyed(served, caller.owner, route, key, hashlib.sha256(asked.encode()).hexdigest())
+
+
+async def _once(request: Request, keyed: Annotated[Keyed, Depends(_keyed)]) -> Keyed:
+    return keyed.about(_canonical(await request.body())) if keyed.key is not None else keyed
+
+
+def _canonical(body: bytes) -> bytes:
+    """The same for JSON that differs in nothing but blanks and the order of names."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):  # a route without a body, or one that will be refused
+        return body
+
+
+Once = Annotated[Keyed, Depends(_once)]
+OnceStreamed = Annotated[Keyed, Depends(_keyed)]

@@ -1,0 +1,88 @@
+"""How much one caller may ask for: requests per minute and waiting jobs. Called by ``api.request.auth`` and by routes that submit.
+
+Both hold only where keys are required. Requests are counted by each process for itself, in memory: N processes let N times
+as many through. Waiting jobs are counted in the database; submissions at the very same moment may overshoot by as many.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from api.errors.catalog import TooManyRequests
+from service.jobs import commands
+from service.settings import Settings
+
+WINDOW_SECONDS = 60
+QUEUE_RETRY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What is left of an allowance after one request asked for its part."""
+
+    granted: bool
+    left: int
+    """Requests that would be granted now."""
+    wait: int
+    """Seconds until the next is granted; 0 if one would be now."""
+    full: int
+    """Seconds until the whole allowance is back."""
+
+
+@dataclass
+class Rates:
+    """Token buckets, one per key: full at first, refilled evenly. Any thread may use it."""
+
+    per_minute: int | None
+    clock: Callable[[], float] = time.monotonic
+    _filled: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Tokens, and when they were counted; grows with the keys that exist, for strangers get no bucket."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, name: str) -> Taken | None:
+        """One request of ``name``; None where nothing is limited."""
+        if self.per_minute is None:
+            return None
+        pace = self.per_minute / WINDOW_SECONDS
+        with self._lock:
+            now = self.clock()
+            tokens, since = self._filled.get(name, (float(self.per_minute), now))
+            tokens = min(float(self.per_minute), tokens + (now - since) * pace)
+            granted = tokens >= 1
+            tokens -= granted
+            self._filled[name] = tokens, now
+        wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / pace)
+        return Taken(granted, int(tokens), wait, math.ceil((self.per_minute - tokens) / pace))
+
+
+def count(request: Request, rates: Rates, name: str) -> None:
+    """Count a request and put what is left into the headers of its answer. Raises TooManyRequests."""
+    taken = rates.take(name)
+    if taken is None:
+        return
+    request.state.headers = {
+        "RateLimit-Policy": f'"requests";q={rates.per_minute};w={WINDOW_SECONDS}',
+        "RateLimit": f'"requests";r={taken.left};t={taken.full}',
+    }
+    if not taken.granted:
+        detail = f"this API key may make {rates.per_minute} requests per minute; wait {taken.wait} s"
+        raise TooManyRequests("too_many_requests", detail, retry_after=taken.wait)
+
+
+def check_queue(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
+    """Whether ``owner`` may have ``adding`` more jobs wait. Raises TooManyRequests."""
+    largest = settings.max_queued_jobs_per_owner
+    if largest is None or not settings.keys_required:
+        return
+    waiting = commands.queued(session, owner=owner)
+    if waiting + adding > largest:
+        raise TooManyRequests(
+            "too_many_queued_jobs",
+            f"{waiting} jobs of {owner} wait, and at most {largest} may; wait for some to start or cancel some",
+            retry_after=QUEUE_RETRY_SECONDS,
+        )

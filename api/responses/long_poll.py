@@ -1,0 +1,127 @@
+"""A job as an answer: with its entity tag, and after a wait if its client would rather wait than ask again.
+
+``Prefer: wait=10`` (RFC 7240) keeps the answer back until the job has ended, or, with ``If-None-Match``, until it has
+changed. The wait is a coroutine that looks at the database now and then, like the event streams: meanwhile it holds neither
+a connection nor a thread. Called by ``api.routes.jobs``.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio
+from fastapi import Header, Response
+from starlette.types import Receive, Scope, Send
+
+from api.request.conditional import is_match
+from api.request.deps import Services
+from api.schemas.job_view import Shown
+from service.errors import JobNotFound
+from service.states import TERMINAL
+
+POLL_SECONDS = 0.5
+_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE | re.ASCII)
+Prefer = Annotated[
+    str | None,
+    Header(description="`wait=10`: answer once the job has ended (with If-None-Match: changed), or after 10 seconds"),
+]
+IfNoneMatch = Annotated[str | None, Header(description="An ETag: 304 while the job is still as it was then")]
+TAGGED: dict[str, Any] = {
+    "ETag": {"description": "Names this very state of the job", "schema": {"type": "string"}},
+    "Preference-Applied": {"description": "`wait=N`, where Prefer was honoured", "schema": {"type": "string"}},
+}
+"""For the ``headers`` of a response in OpenAPI."""
+
+
+def asked_seconds(prefer: str | None, longest: float) -> float:
+    """How long a request wants to wait, ``longest`` at most; 0 where it does not say so in a way that can be read."""
+    found = _WAIT.search(prefer or "")
+    return min(float(found[1]), longest) if found else 0.0
+
+
+class JobAnswer(Response):
+    """The job as it is when the answer is sent.
+
+    ``none_match`` is what the client has (304 while that is true), ``seconds`` how long it will wait: for the job's end, or,
+    given ``none_match``, for any change. Where no place to wait is free the answer is immediate, as RFC 7240 allows.
+    A job that ends while it is waited for turns a 202 into a 200.
+    """
+
+    media_type = "application/json"
+
+    def __init__(
+        self,
+        served: Services,
+        job: Shown,
+        *,
+        status: int = 200,
+        location: str | None = None,
+        none_match: str | None = None,
+        seconds: float = 0,
+    ) -> None:
+        self._served = served
+        self._none_match = none_match
+        self._seconds = seconds
+        self._status = status
+        self._told = {"Cache-Control": "private, no-cache", "Vary": "Prefer"}
+        if location is not None:
+            self._told["Location"] = location
+        self._fill(job)
+
+    def _fill(self, job: Shown) -> None:
+        self._job = job
+        self._same = is_match(self._none_match, job.tag, weak=True)
+        headers = {"ETag": job.tag, **self._told}
+        status = 200 if self._status == 202 and self._waited and job.status in TERMINAL else self._status
+        super().__init__(None if self._same else job.body, 304 if self._same else status, headers)
+
+    @property
+    def _waited(self) -> bool:
+        return "Preference-Applied" in self._told
+
+    @property
+    def _awaited(self) -> bool:
+        """Whether what the client waits for has not happened yet and still may."""
+        return self._job.status not in TERMINAL and (self._none_match is None or self._same)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._seconds > 0 and self._served.waits.acquire(blocking=False):
+            self._told["Preference-Applied"] = f"wait={self._seconds:g}"
+            try:
+                await _or_gone(receive, self._wait)
+            finally:
+                self._served.waits.release()
+            self._fill(self._job)
+        await super().__call__(scope, receive, send)
+
+    async def _wait(self) -> None:
+        until = time.monotonic() + self._seconds
+        while self._awaited and (left := until - time.monotonic()) > 0:
+            await anyio.sleep(min(POLL_SECONDS, left))
+            self._fill(await look(self._served, self._job.id))
+
+
+async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
+    """Until ``wait`` is over or the client has left."""
+    try:
+        async with anyio.create_task_group() as tasks:
+
+            async def notice() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(notice)
+            await wait()
+            tasks.cancel_scope.cancel()
+    except ExceptionGroup as group:  # of one: the job was deleted, or the database is away
+        raise group.exceptions[0] from group
+
+
+async def look(served: Services, job_id: str, *, owner: str | None = None) -> Shown:
+    """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFound."""
+    shown = await served.looks.ask(job_id)
+    if shown is None or owner not in (None, shown.owner):
+        raise JobNotFound(job_id)
+    return shown

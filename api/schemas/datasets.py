@@ -1,0 +1,74 @@
+"""The bodies of ``/v1/datasets``; rows become answers by the ``of`` of each class."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from api.schemas.jobs import Page
+from api.uploads.normalize import columns_of
+from pruning.data.profile import Column
+from service.db import models
+
+_MOST_SHOWN = 20
+
+
+class DatasetColumn(BaseModel):
+    """A column of a split."""
+
+    name: str
+    kinds: dict[str, int] = Field(
+        description="Rows by kind of value: text, integer, number, boolean, null, other", examples=[{"text": 800}]
+    )
+    values: list[str | int | float] | None = Field(
+        description=f"The values that occur, in order of appearance; null where there are more than {_MOST_SHOWN}"
+    )
+
+    @classmethod
+    def of(cls, column: Column) -> Self:
+        few = column.values is not None and len(column.values) <= _MOST_SHOWN
+        return cls(
+            name=column.name,
+            kinds={kind: seen.rows for kind, seen in column.kinds.items()},
+            values=[found.value for found in column.values or ()] if few else None,
+        )
+
+
+class DatasetSplit(BaseModel):
+    """A split of a data set."""
+
+    name: str
+    rows: int
+    bytes: int = Field(description="Size as it is stored, compressed")
+    columns: list[DatasetColumn]
+
+
+class Dataset(BaseModel):
+    """An uploaded data set. It never changes."""
+
+    id: str = Field(examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"], description="What a custom task names it by")
+    name: str | None
+    sha256: str = Field(description="Hexadecimal digest of split names and rows, whatever form they were sent in")
+    splits: list[DatasetSplit]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: models.Dataset) -> Self:
+        splits = [
+            DatasetSplit(
+                name=name,
+                rows=split["rows"],
+                bytes=split["bytes"],
+                columns=[DatasetColumn.of(column) for column in columns_of(split)],
+            )
+            for name, split in sorted(row.splits.items())
+        ]
+        return cls(id=row.id, name=row.name, sha256=row.sha256, splits=splits, created_at=row.created_at)
+
+
+class DatasetList(Page[Dataset]):
+    """A page of data sets, newest first."""
+
+
+class RowList(Page[dict[str, Any]]):
+    """Some rows of a split, in order."""

@@ -1,0 +1,167 @@
+"""The bodies of sweeps that go in and out; as in ``api.schemas.jobs``, rows become answers by the ``of`` of each class."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.schemas.jobs import Page
+from api.schemas.strict import AsDeclared
+from pruning.spec.methods import Method
+from service.db import models
+from service.states import TERMINAL, Status
+from service.sweeps import results as sweep_table
+from service.sweeps import sweeps
+from service.sweeps.results import Table
+from service.sweeps.sweeps import Combination, Grid
+
+AXES = {"method": "methods", "sparsity": "sparsities", "seed": "seeds"}
+"""Field of the spec → list of the sweep, in the order of ``service.sweeps.sweeps.Combination``."""
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise PydanticCustomError("not_distinct", "each value may be named once")
+    return values
+
+
+class SweepRequest(AsDeclared, BaseModel):
+    """A grid of jobs. Every combination of method, sparsity and seed becomes one."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "base": {"model": "bert-base-uncased", "task": "sst2", "max_steps": 2000},
+                    "methods": ["smp-s", "movement", "magnitude"], "sparsities": [0.5, 0.8, 0.9, 0.97], "seeds": [1, 2, 3],
+                }
+            ]
+        },
+    )  # fmt: skip
+
+    base: dict[str, Any] = Field(
+        description="What all jobs share: the body of POST /v1/jobs without method, sparsity and seed"
+    )
+    methods: Annotated[list[Method], Field(min_length=1), AfterValidator(_distinct)] = ["smp-s"]
+    sparsities: Annotated[
+        list[Annotated[float, Field(strict=True, ge=0, lt=1)]],
+        Field(min_length=1, max_length=1000),
+        AfterValidator(_distinct),
+    ]
+    seeds: Annotated[
+        list[Annotated[int, Field(strict=True, ge=0, lt=2**32)]],
+        Field(min_length=1, max_length=1000),
+        AfterValidator(_distinct),
+    ] = [42]
+    baseline: float | None = Field(
+        None, description="The metric of the dense, fine-tuned model, if you know it: the dashed line of the plot"
+    )
+
+    @model_validator(mode="after")
+    def _axes_beside_base(self) -> Self:
+        for name, axis in AXES.items():
+            if name in self.base:
+                raise PydanticCustomError(
+                    "sweep_axis", "leave {name} out of base and give {axis}, a list, beside it",
+                    {"param": f"base.{name}", "name": name, "axis": axis},
+                )  # fmt: skip
+        return self
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(tuple(self.methods), tuple(self.sparsities), tuple(self.seeds))
+
+
+class SweepRow(BaseModel):
+    """One combination, and what its newest job came to."""
+
+    method: str
+    sparsity: float = Field(description="As it was asked for")
+    seed: int
+    job_id: str | None = Field(description="null: the job was deleted")
+    status: Status | None
+    metric: float | None = Field(description="Of the final mask; null before the job has succeeded")
+    remaining: float | None = Field(description="Share of the masked weights that is kept, as it was reached")
+    mask_bytes: int | None
+    compact_mask_bytes: int | None
+    seconds: float | None = Field(description="Length of the run that made the mask")
+
+
+class SweepMean(BaseModel):
+    """One method at one sparsity, over the seeds whose jobs have succeeded."""
+
+    method: str
+    sparsity: float
+    runs: int = Field(description="How many have")
+    metric: float | None
+    lowest: float | None = Field(description="Metric of the worst seed")
+    highest: float | None = Field(description="Metric of the best seed")
+    remaining: float | None
+    compact_mask_bytes: float | None
+
+
+class SweepResults(BaseModel):
+    """The results by now."""
+
+    metric: str | None = Field(description="Name of the metric; null before a job has succeeded")
+    dense: float | None = Field(description="The same metric of the dense model before training")
+    baseline: float | None = Field(description="Of the dense model as it was submitted with the sweep")
+    rows: list[SweepRow]
+    means: list[SweepMean]
+
+    @classmethod
+    def of(cls, table: Table, baseline: float | None) -> Self:
+        return cls(baseline=baseline, **asdict(table))
+
+
+class SweepSummary(BaseModel):
+    """A sweep in a list."""
+
+    id: str = Field(examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"])
+    status: Literal["active", "ended"] = Field(description="ended: so have all its jobs")
+    progress: float = Field(description="Share of the work that is done, 0 to 1")
+    jobs: dict[Status, int] = Field(description="How many combinations are in each state, by their newest job")
+    base: dict[str, Any] = Field(description="What all jobs share, as it was given")
+    methods: list[str]
+    sparsities: list[float]
+    seeds: list[int]
+    metadata: dict[str, str]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job], **more: Any) -> Self:
+        """``jobs`` are those that count (``service.sweeps.sweeps.newest_jobs``)."""
+        ended = all(job.status in TERMINAL for job in jobs.values())
+        return cls(
+            id=row.id,
+            status="ended" if ended else "active",
+            progress=round(sweep_table.progress(Grid.of(row), jobs), 4),
+            jobs=sweeps.counts([*jobs.values()]),
+            base=row.base,
+            methods=row.grid["methods"],
+            sparsities=row.grid["sparsities"],
+            seeds=row.grid["seeds"],
+            metadata=row.labels,
+            created_at=row.created_at,
+            **more,
+        )
+
+
+class Sweep(SweepSummary):
+    """A sweep with its results."""
+
+    results: SweepResults
+
+    @classmethod
+    def whole(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
+        """The answer to whoever looks at one sweep."""
+        return cls.of(row, jobs, results=SweepResults.of(sweep_table.table(Grid.of(row), jobs), row.baseline))
+
+
+class SweepList(Page[SweepSummary]):
+    """A page of sweeps, newest first."""

@@ -1,0 +1,133 @@
+"""The bodies of webhooks that go in and out; as in ``api.schemas.jobs``, rows become answers by the ``of`` of each class."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from service.db import models
+from service.db.models.webhook import URL_LENGTH
+from service.jobs.views import Receiver
+from service.webhooks.subscriptions import ENDINGS, SECRET_PREFIX, EventType
+
+_SHORTEST, _LONGEST = 24, 64
+"""Bytes of a secret, by Standard Webhooks."""
+
+
+def _secret(text: str) -> str:
+    try:
+        size = len(base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True))
+    except binascii.Error:
+        size = 0
+    if not text.startswith(SECRET_PREFIX) or not _SHORTEST <= size <= _LONGEST:
+        raise PydanticCustomError(
+            "webhook_secret", "a secret is whsec_ and {least} to {most} random bytes in base64",
+            {"least": _SHORTEST, "most": _LONGEST},
+        )  # fmt: skip
+    return text
+
+
+def _distinct(events: list[EventType]) -> list[EventType]:
+    return [*dict.fromkeys(events)]
+
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=URL_LENGTH)]
+Secret = Annotated[str, StringConstraints(max_length=120), AfterValidator(_secret)]
+
+
+class WebhookRequest(BaseModel):
+    """Where to be told, and of what."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://example.com/espalier", "events": ["job.succeeded", "job.failed"]}]
+        },
+    )
+
+    url: Url = Field(description="https, and no private address; checked now and at every call")
+    events: Annotated[list[EventType], Field(min_length=1, max_length=20), AfterValidator(_distinct)] = Field(
+        default_factory=lambda: [*ENDINGS], description="Default: the ends of jobs"
+    )
+    secret: Secret | None = Field(
+        None,
+        repr=False,
+        description="What messages are signed with; default a new one, which is shown once, in the answer",
+        json_schema_extra={"writeOnly": True},
+    )
+
+
+class JobWebhookRequest(WebhookRequest):
+    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than once."""
+
+    secret: Secret = Field(
+        repr=False,
+        description="What messages are signed with: `whsec_` and 24 to 64 random bytes in base64",
+        json_schema_extra={"writeOnly": True},
+    )
+
+
+class Webhook(BaseModel):
+    """A receiver of messages."""
+
+    id: str = Field(examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"])
+    url: str
+    events: list[EventType]
+    job_id: str | None = Field(description="The only job it is told of; null: every one of its owner")
+    enabled: bool
+    disabled_reason: Literal["requested", "gone"] | None = Field(
+        description="gone: the receiver answered 410. What is due waits until it is enabled"
+    )
+    secret: str | None = Field(
+        None, description="`whsec_…`: shown once, in the answer that made it, unless you gave it yourself"
+    )
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: models.Webhook | Receiver, secret: str | None = None) -> Self:
+        return cls(
+            id=row.id,
+            url=row.url,
+            events=row.events,
+            job_id=row.job_id,
+            enabled=row.disabled_at is None,
+            disabled_reason=row.disabled_reason,
+            secret=secret,
+            created_at=row.created_at,
+        )
+
+
+class Delivery(BaseModel):
+    """A message, and how far it got."""
+
+    id: str = Field(description="The `webhook-id` of every attempt", examples=["msg_01jd3xk5m8v6q2zr9w4t7y1n0b"])
+    type: EventType
+    job_id: str
+    status: Literal["pending", "delivered", "failed"] = Field(description="failed: given up")
+    attempts: int = Field(description="Attempts begun")
+    next_attempt_at: datetime | None
+    last_attempt_at: datetime | None
+    last_status: int | None = Field(description="HTTP status of the last answer; null: there was none")
+    last_error: str | None
+    delivered_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: models.Delivery) -> Self:
+        ended: Literal["delivered", "failed"] = "delivered" if row.delivered_at is not None else "failed"
+        return cls(
+            id=row.id,
+            type=EventType(row.type),
+            job_id=row.job_id,
+            status="pending" if row.due_at is not None else ended,
+            attempts=row.attempts,
+            next_attempt_at=row.due_at,
+            last_attempt_at=row.last_attempt_at,
+            last_status=row.last_status,
+            last_error=row.last_error,
+            delivered_at=row.delivered_at,
+            created_at=row.created_at,
+        )

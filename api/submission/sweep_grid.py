@@ -1,0 +1,70 @@
+"""A sweep's grid becomes the jobs it stands for, each resolved and checked before any is created.
+
+Called by ``api.routes.sweeps``. What is wrong is reported once, with the first combination that it is wrong for.
+"""
+
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from api.errors.validation import blamed_path
+from api.schemas.jobs import JobRequest
+from api.schemas.sweeps import AXES, SweepRequest
+from pruning.errors import Permanent
+from pruning.spec.methods import METHODS
+from service.sweeps.sweeps import Combination
+
+_RUN_LENGTH = ("epochs", "max_steps")
+
+
+def expand(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
+    """The jobs of every combination, in the grid's order.
+
+    Methods that do not train get no run length from ``base`` as long as other methods of the grid do. Raises
+    RequestValidationError naming the field and the combination, Permanent for a grid of more than ``max_jobs``.
+    """
+    grid = request.grid
+    if len(grid) > max_jobs:
+        raise Permanent(
+            f"the grid has {len(grid)} combinations and a sweep at most {max_jobs}; leave some out or submit several sweeps",
+            code="sweep_too_large",
+        )
+    made: list[JobRequest] = []
+    faults: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for combination in grid.combinations():
+        try:
+            made.append(JobRequest.model_validate(_body(request, combination)))
+        except ValidationError as error:
+            for fault in error.errors():
+                if fault["type"] != "default_factory_not_called":
+                    located = _located(request, combination, dict(fault))
+                    faults.setdefault((located["loc"], fault["msg"]), located)
+    if faults:
+        raise RequestValidationError([*faults.values()])
+    return made
+
+
+def _body(request: SweepRequest, combination: Combination) -> dict[str, Any]:
+    base = dict(request.base)
+    if not _trains(combination[0]) and any(_trains(method) for method in request.methods):
+        base = {name: value for name, value in base.items() if name not in _RUN_LENGTH}
+    return base | dict(zip(AXES, combination, strict=True))
+
+
+def _trains(method: str) -> bool:
+    return METHODS[method].trains != "nothing"
+
+
+def _located(request: SweepRequest, combination: Combination, fault: dict[str, Any]) -> dict[str, Any]:
+    """A fault of one job as a fault of the sweep's body."""
+    first, *rest = [*blamed_path(fault, fault["loc"])] or ["base"]
+    if first in AXES:
+        axis = AXES[str(first)]
+        values: list[Any] = list(getattr(request, axis))
+        path = [axis, values.index(combination[list(AXES).index(str(first))])]
+    else:
+        path = ["base", first, *rest]
+    method, sparsity, seed = combination
+    where = f"method {method}, sparsity {sparsity:g}, seed {seed}"
+    return {"type": fault["type"], "loc": ("body", *path), "msg": f"{fault['msg']} ({where})", "input": None}

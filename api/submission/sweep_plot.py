@@ -1,0 +1,127 @@
+"""The figure of a sweep, drawn like those of the pruning papers: remaining weights across, metric up, a line per method.
+
+Called by ``api.routes.sweeps``. Matplotlib is loaded with the first figure: it costs memory, and most processes draw none.
+Figures are built without ``pyplot``, whose figures are global, and one at a time: its text layout is not thread-safe. The
+same table always gives the same bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from itertools import groupby
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+from pruning.spec.methods import METHODS
+from service.sweeps.results import Mean, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Kind = Literal["svg", "png"]
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "espalier",  # names of SVG elements are random otherwise
+    "svg.fonttype": "none",  # text stays text: it can be searched, and is escaped
+    "text.parse_math": False,  # a $ in a model's name is a $
+    "font.size": 10,
+    "axes.titlesize": 11,
+}
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4FC9", "#8C6D1F", "#666666")
+"""Okabe and Ito's palette, which colour-blind people can tell apart, and two more; each method always has the same one."""
+_MARKERS = "osD^vP*Xd"
+_STYLES = {name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(METHODS)}
+_LOG_RATIO = 3.0
+"""From this ratio of the largest to the smallest share on, the axis is logarithmic."""
+_NEAR = 1.2
+"""Ticks whose shares are nearer than this factor would cover each other."""
+_drawing = Lock()
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is written around the lines."""
+
+    title: str
+    note: str
+    """How much of the sweep the figure shows."""
+    baseline: float | None
+    """The dense model as its user measured it; drawn instead of the dense model before training."""
+
+
+@lru_cache(maxsize=16)  # whoever watches a sweep asks again and again
+def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
+    """The figure of what has succeeded by now, as an SVG document or a PNG file of 1400 × 900 pixels."""
+    with _drawing:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        style: Any = matplotlib.rcParams  # typed by name of each key
+        style.update(_STYLE)
+        figure = Figure(figsize=(7.0, 4.5), dpi=200, layout="constrained")
+        canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
+        _compose(figure, table, caption)
+        written = BytesIO()
+        metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        canvas.print_figure(written, format=kind, metadata=metadata)
+        return written.getvalue()
+
+
+def share(mean: Mean) -> float:
+    """Where a mean stands on the axis: what remained, which is what was asked for unless the method's sparsity emerges."""
+    return mean.remaining if mean.remaining is not None else 1.0 - mean.sparsity
+
+
+def _compose(figure: "Figure", table: Table, caption: Caption) -> None:
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.set_title(caption.title, loc="left", fontweight="bold", pad=18)
+    axes.text(0, 1.02, caption.note, transform=axes.transAxes, color="#555555", fontsize=8.5)
+    axes.set_xlabel("remaining weights")
+    axes.set_ylabel((table.metric or "metric").replace("_", " "))
+    points = [mean for mean in table.means if mean.metric is not None]
+    if not points:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "no job has succeeded yet", transform=axes.transAxes, ha="center", color="#555555")
+        return
+    for method, means in groupby(points, lambda mean: mean.method):
+        _line(axes, method, sorted(means, key=share))
+    _dense(axes, table, caption.baseline)
+    _shares(axes, sorted({round(share(mean), 4) for mean in points}))
+    axes.margins(y=0.08)
+    axes.legend(frameon=False, fontsize=9, loc="best")
+
+
+def _line(axes: "Axes", method: str, means: Sequence[Mean]) -> None:
+    """Means over the seeds; the band and the bars reach from the worst seed to the best."""
+    colour, marker = _STYLES.get(method, _STYLES["random"])
+    x, y = [share(mean) for mean in means], [mean.metric or 0.0 for mean in means]
+    low, high = [mean.lowest or 0.0 for mean in means], [mean.highest or 0.0 for mean in means]
+    axes.plot(x, y, color=colour, marker=marker, markersize=5.5, linewidth=1.8, label=method, clip_on=False, zorder=3)
+    if any(mean.runs > 1 for mean in means):
+        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
+        axes.vlines(x, low, high, color=colour, linewidth=1.0, alpha=0.6)
+
+
+def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
+    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, before training")
+    if value is not None:
+        axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
+
+
+def _shares(axes: "Axes", shares: list[float]) -> None:
+    """Ticks where there are points, thinned so that their labels do not touch."""
+    logarithmic = shares[0] > 0 and shares[-1] / shares[0] >= _LOG_RATIO
+    if logarithmic:
+        axes.set_xscale("log")
+    ticks: list[float] = []
+    for each in shares:
+        if not ticks or (each >= ticks[-1] * _NEAR if logarithmic else each - ticks[-1] >= 0.02):
+            ticks.append(each)
+    axes.set_xticks(ticks, [f"{tick:.3g} %" for tick in (100 * tick for tick in ticks)])
+    axes.set_xticks([], minor=True)

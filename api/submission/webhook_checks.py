@@ -1,0 +1,31 @@
+"""Webhooks on their way in: may they lead there, and who signs? Called by the routes of webhooks, jobs and sweeps."""
+
+from sqlalchemy.orm import Session
+
+from api.schemas.webhooks import WebhookRequest
+from pruning.errors import Permanent
+from service.db import models
+from service.errors import DestinationRefused
+from service.settings import Settings
+from service.webhooks import subscriptions
+from service.webhooks.ssrf import Rules, look_up
+
+
+def check(request: WebhookRequest, settings: Settings, *, param: str) -> None:
+    """Refuse a receiver that no message could be sent to. Looks its host up. Raises Permanent naming ``param``."""
+    try:
+        look_up(request.url, Rules(private=settings.webhook_allow_private, http=settings.webhook_allow_http))
+    except DestinationRefused as refusal:
+        raise Permanent(str(refusal), code="webhook_refused", param=param) from refusal
+
+
+def add(
+    session: Session, settings: Settings, request: WebhookRequest, *, owner: str, job_id: str | None = None
+) -> tuple[models.Webhook, str | None]:
+    """Store a receiver that was checked; with it its secret, if that is new and must be shown now or never."""
+    made = None if request.secret else subscriptions.new_secret()
+    row = subscriptions.create(
+        session, settings, owner=owner, url=request.url, events=request.events, secret=request.secret or made or "",
+        job_id=job_id,
+    )  # fmt: skip
+    return row, made

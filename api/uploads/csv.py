@@ -1,0 +1,68 @@
+"""CSV as rows: the first line names the columns, and a column whose cells are all numbers becomes numbers."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from api.uploads.formats import Row, Unreadable
+from api.uploads.jsonl import texts
+
+Kind = type[int] | type[float] | type[str]
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)  # 007 is a name, not a number
+
+
+def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
+    """Read twice, for only the last cell tells what its column is. An empty cell among numbers is null.
+
+    Raises Unreadable, TooLarge.
+    """
+    lines = _cells(file, most_bytes)
+    names = next(lines, None)
+    if names is None or isinstance(names, str) or len(set(names)) < len(names):
+        raise Unreadable("the first line must name every column, each differently")
+    kinds = _kinds(lines, len(names))
+    lines = _cells(file, most_bytes)
+    next(lines)
+    for cells in lines:
+        if isinstance(cells, str):
+            yield cells
+        elif len(cells) != len(names):
+            yield f"has {len(cells)} cells, the first line names {len(names)} columns"
+        else:
+            yield {name: _value(cell, kind) for name, cell, kind in zip(names, cells, kinds, strict=True)}
+
+
+def _kinds(lines: Iterator[list[str] | str], columns: int) -> Sequence[Kind]:
+    """The narrowest kind that all cells of each column have; a column of empty cells is of texts."""
+    kinds: list[Kind | None] = [None] * columns
+    for cells in lines:
+        if isinstance(cells, str):
+            continue
+        for i, cell in enumerate(cells[:columns]):
+            if not cell or kinds[i] is str:
+                continue
+            if not _INTEGER.fullmatch(cell):
+                kinds[i] = float if _NUMBER.fullmatch(cell) else str
+            elif kinds[i] is None:
+                kinds[i] = int
+    return [kind or str for kind in kinds]
+
+
+def _value(cell: str, kind: Kind) -> int | float | str | None:
+    return cell if kind is str else kind(cell) if cell else None
+
+
+def _cells(file: BinaryIO, most_bytes: int) -> Iterator[list[str] | str]:
+    rows = csv.reader(texts(file, most_bytes), strict=True)
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as fault:  # the reader goes on with the next line
+            yield f"is not CSV: {fault}"
+            continue
+        if cells:
+            yield cells

@@ -1,0 +1,49 @@
+"""Files of lines, packed or not: JSONL as rows, and the lines that ``csv_rows.py`` makes cells of."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from api.uploads.formats import Budget, Row, Unreadable
+from pruning.data.jsonl import LONGEST_ROW
+
+
+def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
+    """Blank lines are no rows. Raises Unreadable, TooLarge."""
+    for line in _lines(file, most_bytes):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as fault:
+            yield f"is not JSON: {fault}"
+            continue
+        yield row if isinstance(row, dict) else "is not a JSON object"
+
+
+def texts(file: BinaryIO, most_bytes: int) -> Iterator[str]:
+    """The lines of ``file`` with their ends, from its start. Raises Unreadable, TooLarge."""
+    for number, line in enumerate(_lines(file, most_bytes), 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as fault:
+            raise Unreadable(f"line {number} is not UTF-8: {fault}") from fault
+
+
+def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
+    """Unpacked where it is gzip, whatever its name says."""
+    budget = Budget(most_bytes)
+    file.seek(0)
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    source: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
+    try:
+        while line := source.readline(LONGEST_ROW + 1):
+            budget.take(len(line))
+            if len(line) > LONGEST_ROW:
+                raise Unreadable(f"a line is longer than {LONGEST_ROW} bytes")
+            yield line
+    except (gzip.BadGzipFile, EOFError, zlib.error) as fault:
+        raise Unreadable(f"it cannot be unpacked: {fault}") from fault

@@ -1,0 +1,89 @@
+"""The command line ``espalier``: one file per group of commands, most of them talking to a service over HTTP.
+
+Everything heavy is imported by the command that needs it, so that ``--help`` is instant.
+"""
+
+import sys
+
+import typer
+
+from espalier.cli import (
+    apply,
+    catalog,
+    convert,
+    datasets,
+    db,
+    doctor,
+    export,
+    exports,
+    jobs,
+    keys,
+    logs,
+    predict,
+    run,
+    serve,
+    submit,
+    sweeps,
+    webhooks,
+    worker,
+)
+from espalier.cli.output import fail
+from espalier.errors import ApiError, EspalierError, JobNotSucceeded, Unreachable
+
+EXIT_CODES = {
+    0: "done",
+    1: "the job failed or was cancelled, or something else went wrong",
+    2: "the request was refused, or the command line cannot be understood",
+    3: "the service cannot be reached, or cannot answer at the moment",
+    130: "interrupted",
+}
+_JOBS, _MASKS, _DATA, _SERVICE = "Jobs", "Masks", "Data", "Service"
+
+app = typer.Typer(
+    help="Prune a pretrained language model to a task, as a service.",
+    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command(rich_help_panel=_JOBS)(run.run)
+app.command(rich_help_panel=_JOBS)(submit.submit)
+app.command("jobs", rich_help_panel=_JOBS)(jobs.list_jobs)
+app.command(rich_help_panel=_JOBS)(run.watch)
+app.command(rich_help_panel=_JOBS)(logs.logs)
+app.command(rich_help_panel=_JOBS)(jobs.cancel)
+app.command(rich_help_panel=_JOBS)(jobs.pause)
+app.command(rich_help_panel=_JOBS)(jobs.resume)
+app.command(rich_help_panel=_JOBS)(jobs.retry)
+app.command(rich_help_panel=_JOBS)(jobs.delete)
+app.add_typer(sweeps.app, name="sweep", rich_help_panel=_JOBS)
+app.command(rich_help_panel=_MASKS)(jobs.download)
+app.command(rich_help_panel=_MASKS)(predict.predict)
+app.command(rich_help_panel=_MASKS)(apply.apply)
+app.command(rich_help_panel=_MASKS)(export.export)
+app.command(rich_help_panel=_MASKS)(exports.exports)
+app.command(rich_help_panel=_MASKS)(convert.convert)
+app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
+app.command(rich_help_panel=_DATA)(catalog.tasks)
+app.command(rich_help_panel=_DATA)(catalog.methods)
+app.command(rich_help_panel=_SERVICE)(serve.serve)
+app.command(rich_help_panel=_SERVICE)(worker.worker)
+app.command(rich_help_panel=_SERVICE)(doctor.doctor)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
+app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
+app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
+
+
+def main() -> None:
+    """The program. Turns every planned error into one line on standard error and an exit code."""
+    try:
+        app()
+    except JobNotSucceeded as error:
+        fail(str(error), code=1)
+    except Unreachable as error:
+        fail(f"{error}; is the service running (espalier serve), and is --url right?", code=3)
+    except ApiError as error:
+        fail(f"{error} ({error.code})", code=3 if error.status >= 500 else 2)
+    except (EspalierError, OSError) as error:
+        fail(str(error), code=1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,76 @@
+"""For the commands that run beside the service and use its own database by the settings, not its HTTP interface.
+
+With ``serve``, ``keys`` and ``checks`` the only files of this package that know the service's own packages; they import them
+when they are called.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from espalier.cli.output import fail
+from espalier.errors import EspalierError
+
+if TYPE_CHECKING:
+    from service.db.engine import Database
+    from service.settings import Settings
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded service, as given to: espalier serve")]
+
+
+def read_settings(**given: object) -> "Settings":
+    """The environment's settings with the options over them; what is wrong with them ends the program."""
+    settings, faults = settings_or_faults(**given)
+    if settings is None:
+        fail(f"settings cannot be used: {faults}", code=2)
+    return settings
+
+
+def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
+    """The same, or what is wrong, naming fields and never values."""
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None}), ""  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors())
+        return None, "; ".join(faults)
+
+
+def overrides(settings: "Settings") -> dict[str, str]:
+    """What child processes must see as this one does, whatever their environment says."""
+    names = ("host", "port", "data_dir", "worker_slots", "database_url", "broker_url")
+    return {f"ESPALIER_{name.upper()}": str(getattr(settings, name)) for name in names} | {"PYTHONUNBUFFERED": "1"}
+
+
+def migrate(settings: "Settings") -> None:
+    """Raises EspalierError; the database's errors have many classes, and all of them end the program."""
+    from service.db.engine import upgrade
+
+    try:
+        upgrade(settings.database_url)
+    except Exception as error:
+        raise EspalierError(f"the database cannot be prepared: {error}") from error
+
+
+@contextmanager
+def opened(settings: "Settings") -> Iterator["Database"]:
+    """The service's database, at the schema of this version. Raises EspalierError when it is away or is not."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from service.db.engine import Database, is_current
+
+    database = Database(settings.database_url)
+    try:
+        if not is_current(database):
+            raise EspalierError("the database is not at the schema of this version; run: espalier db upgrade")
+        yield database
+    except SQLAlchemyError as error:
+        raise EspalierError(f"the database cannot be used: {error}") from error
+    finally:
+        database.dispose()

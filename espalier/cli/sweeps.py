@@ -1,0 +1,237 @@
+"""``espalier sweep``: a grid of jobs submitted as one, its table while it runs, its figure.
+
+``espalier sweep FILE`` is short for ``espalier sweep submit FILE``.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from espalier.cli import options
+from espalier.cli.output import list_json, said_or_json, say
+from espalier.cli.output import show as show_table
+from espalier.errors import JobNotSucceeded
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from espalier.client._sync.client import Client
+    from espalier.client.models import Sweep
+
+
+class _Submitting(TyperGroup):
+    """Takes what is no command of the group for the arguments of ``submit``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["submit", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; see its table and figure."
+)
+SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Id of a sweep, e.g. from: espalier sweep list")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the table until every job has ended.")]
+
+
+@app.command()
+def submit(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            exists=True, dir_okay=False, help="JSON file with base, methods, sparsities, seeds; options win."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model of all jobs.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of all jobs, e.g. sst2.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Separated by commas, e.g. smp-s,magnitude.")] = None,
+    sparsities: Annotated[str | None, typer.Option(help="Separated by commas, e.g. 0.5,0.9,0.97.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Separated by commas, e.g. 1,2,3.")] = None,
+    baseline: Annotated[float | None, typer.Option(help="Metric of the dense model, for the plot.")] = None,
+    fields: options.Fields = None,
+    watch: Watch = False,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Submit a sweep and print its id.
+
+    Example: espalier sweep submit --model bert-base-uncased --task sst2 --methods smp-s,magnitude --sparsities 0.5,0.9 --watch
+    """
+    body = _read(file)
+    base: dict[str, Any] = body.pop("base", {})
+    axes = {"methods": _listed(methods, str), "sparsities": _listed(sparsities, float), "seeds": _listed(seeds, int)}
+    body |= {axis: values for axis, values in axes.items() if values is not None}
+    body |= {"baseline": baseline} if baseline is not None else {}
+    given = {"model": model, "task": options.value(task) if task is not None else None}
+    base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
+    if "sparsities" not in body:
+        raise typer.BadParameter("the least a sweep needs beside a model and a task is --sparsities")
+    with options.client(url, api_key) as client:
+        sweep = client.sweep(**(base | body))
+        if watch:
+            say(sweep.id)
+            sweep = _follow(client, sweep.id)
+    print(sweep.model_dump_json(indent=2) if as_json else sweep.id)
+    if watch:
+        _require_success(sweep)
+
+
+@app.command("list")
+def list_sweeps(
+    url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
+) -> None:
+    """List sweeps, newest first.
+
+    Example: espalier sweep list
+    """
+    with options.client(url, api_key) as client:
+        found = list(client.sweeps())
+    if as_json:
+        print(list_json(found))
+    for sweep in found if not as_json else []:
+        print(sweep.id, sweep.status, f"{sweep.progress:.0%}", sweep.base.get("model", ""), _counts(sweep), sep="  ")
+
+
+@app.command()
+def show(
+    sweep: SweepId,
+    watch: Watch = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a line per job, as CSV.")] = False,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the results by now: means over the seeds.
+
+    Example: espalier sweep show swp_01jd3 --watch
+    """
+    with options.client(url, api_key) as client:
+        if as_csv:
+            print(client.sweep_csv(sweep), end="")
+            return
+        found = _follow(client, sweep) if watch else client.get_sweep(sweep)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    elif not watch:
+        show_table(_drawn(found))
+    if watch:
+        _require_success(found)
+
+
+@app.command()
+def plot(
+    sweep: SweepId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .svg or .png.")] = Path("sweep.png"),
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Draw remaining weights against the metric, a line per method.
+
+    Example: espalier sweep plot swp_01jd3 -o sst2.svg
+    """
+    if output.suffix.lower() not in (".svg", ".png"):
+        raise typer.BadParameter(f"{output} must end in .svg or .png", param_hint="--output")
+    with options.client(url, api_key) as client:
+        path = client.sweep_plot(sweep, output)
+    said_or_json(str(path), {"path": str(path), "bytes": path.stat().st_size}, as_json)
+
+
+@app.command()
+def cancel(
+    sweep: SweepId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Cancel every job of a sweep that has not ended.
+
+    Example: espalier sweep cancel swp_01jd3
+    """
+    with options.client(url, api_key) as client:
+        found = client.cancel_sweep(sweep)
+    print(found.model_dump_json(indent=2) if as_json else f"{found.id}  {_counts(found)}")
+
+
+@app.command()
+def delete(
+    sweep: SweepId,
+    url: options.Url = options.DEFAULT_URL,
+    api_key: options.ApiKey = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Delete a sweep that has ended, with its jobs and everything they made.
+
+    Example: espalier sweep delete swp_01jd3
+    """
+    with options.client(url, api_key) as client:
+        client.delete_sweep(sweep)
+    said_or_json(f"{sweep} deleted", {"id": sweep, "deleted": True}, as_json)
+
+
+def _follow(client: "Client", sweep_id: str) -> "Sweep":
+    """Draw the table until every job has ended."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False) as live:
+        for seen in client.watch_sweep(sweep_id):
+            live.update(_drawn(seen), refresh=True)
+    return seen
+
+
+def _drawn(sweep: "Sweep") -> "Group":
+    """The means as a table, with where the sweep stands below it."""
+    from rich.console import Group
+    from rich.table import Column, Table
+
+    results = sweep.results
+    name = results.metric if results is not None and results.metric else "metric"
+    right = [
+        Column(header, justify="right") for header in ("sparsity", "seeds", name, "worst", "best", "remaining", "mask")
+    ]
+    table = Table(Column("method", no_wrap=True), *right, box=None)
+    for mean in results.means if results is not None else []:
+        table.add_row(
+            mean.method, f"{mean.sparsity:g}", f"{mean.runs}/{len(sweep.seeds)}",
+            *("" if value is None else f"{value:.4f}" for value in (mean.metric, mean.lowest, mean.highest)),
+            "" if mean.remaining is None else f"{mean.remaining:.1%}",
+            "" if mean.compact_mask_bytes is None else f"{mean.compact_mask_bytes / 1e6:.2f} MB",
+        )  # fmt: skip
+    return Group(table, f"{sweep.progress:.0%} done: {_counts(sweep)}")
+
+
+def _counts(sweep: "Sweep") -> str:
+    return ", ".join(f"{count} {status}" for status, count in sweep.jobs.items() if count)
+
+
+def _require_success(sweep: "Sweep") -> None:
+    lost = sum(count for status, count in sweep.jobs.items() if status != "succeeded")
+    if lost:
+        raise JobNotSucceeded(f"{lost} jobs of {sweep.id} have not succeeded: {_counts(sweep)}")
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        body = json.loads(file.read_text())
+    except ValueError as error:
+        raise typer.BadParameter(f"{file} is not JSON: {error}") from error
+    if not isinstance(body, dict) or not isinstance(body.get("base", {}), dict):
+        raise typer.BadParameter(f"{file} must hold a JSON object, and base in it another")
+    return body
+
+
+def _listed(text: str | None, kind: type) -> list[Any] | None:
+    if text is None:
+        return None
+    try:
+        return [kind(part.strip()) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} must be values separated by commas") from error

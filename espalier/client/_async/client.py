@@ -1,0 +1,78 @@
+"""The Python client of a running service: submit, watch, download.
+
+    async with AsyncClient("http://127.0.0.1:8000") as client:
+        job = await client.wait(await client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
+        await client.download(job, "mask.safetensors", "sst2.safetensors")
+
+Every method raises ApiError or Unreachable (``errors.py``). What can be done with each noun is in a file of its own.
+"""
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from espalier.client._async.datasets import DatasetCalls
+from espalier.client._async.http import RETRIES, Http
+from espalier.client._async.jobs import JobCalls
+from espalier.client._async.sweeps import SweepCalls
+from espalier.client._async.webhooks import WebhookCalls
+from espalier.client.models import Method, SecretState, Task
+
+_HUB = "/v1/secrets/hub_token"
+
+
+class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
+    """Talks to one service."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        api_key: str | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        retries: int = RETRIES,
+    ) -> None:
+        """``retries`` is how often what can be sent again is, with growing pauses, when no answer comes or a busy one."""
+        self._http = Http(base_url, api_key, transport, retries)
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a slash at the end."""
+        return self._http.base_url
+
+    async def tasks(self) -> list[Task]:
+        """The tasks known by name, with their defaults."""
+        return [Task.model_validate(row) async for row in self._http.rows("/v1/tasks")]
+
+    async def methods(self) -> list[Method]:
+        """The pruning methods, with their defaults."""
+        return [Method.model_validate(row) async for row in self._http.rows("/v1/methods")]
+
+    async def hub_token(self) -> SecretState:
+        """Whether your jobs have a token for private and gated models on the hub, and since when; never the token."""
+        return SecretState.model_validate(await self._http.ask("GET", _HUB))
+
+    async def set_hub_token(self, value: str) -> SecretState:
+        """Leave a token for your own jobs; kept encrypted, never shown again."""
+        return SecretState.model_validate(await self._http.ask("PUT", _HUB, json={"value": value}))
+
+    async def delete_hub_token(self) -> None:
+        """Have the token forgotten; a run that has begun keeps its copy until it ends."""
+        await self._http.ask("DELETE", _HUB)
+
+    async def ready(self) -> dict[str, Any]:
+        """What a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
+        return dict((await self._http.ask("GET", "/readyz"))["checks"])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

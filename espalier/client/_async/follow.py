@@ -1,0 +1,70 @@
+"""A job's events as they happen, over a connection that may break. Called by ``AsyncClient.events``.
+
+The service sends them as server-sent events whose ``id`` is the event's number; whoever comes back with that number as
+``Last-Event-ID`` misses nothing and sees nothing twice.
+"""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from espalier.client._async.http import BUSY, Http
+from espalier.client._async.waiting import sleep
+from espalier.client.models import Event
+from espalier.errors import ApiError, Unreachable
+
+PAUSE_SECONDS = (0.25, 4.0)
+"""First and longest pause before a broken stream is taken up again; each is twice as long as the one before."""
+
+
+async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIterator[Event]:
+    """Events numbered above ``after`` until the job's end. Raises ApiError, and Unreachable after ``patience`` seconds."""
+    heard = time.monotonic()
+    pause, longest = PAUSE_SECONDS
+    while True:
+        cut: Unreachable | ApiError = Unreachable(f"the stream of {path} ends before the job has")
+        try:
+            async for name, data in _messages(http, path, after):
+                heard, pause = time.monotonic(), PAUSE_SECONDS[0]
+                if name == "end":
+                    return
+                if name == "":
+                    event = Event.model_validate_json(data)
+                    after = event.seq
+                    yield event
+        except (Unreachable, ApiError) as error:
+            if isinstance(error, ApiError) and error.status not in BUSY:
+                raise
+            cut = error
+        if time.monotonic() - heard > patience:
+            raise cut
+        await sleep(pause)
+        pause = min(2 * pause, longest)
+
+
+async def _messages(http: Http, path: str, after: int) -> AsyncIterator[tuple[str, bytes]]:
+    """Name and data of each message that one connection brings; the name of an event is empty."""
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+    name, data = "", b""
+    async with http.stream(path, headers) as answer:
+        async for line in _lines(answer):
+            field, _, value = line.partition(b":")
+            value = value.strip()
+            if field == b"event":
+                name = value.decode()
+            elif field == b"data":  # the service has one of these in a message
+                data = value
+            elif not line:
+                if data:
+                    yield name, data
+                name, data = "", b""
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Complete lines; httpx's own also end at U+2028 and other characters that a message may hold."""
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line

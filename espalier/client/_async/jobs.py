@@ -1,0 +1,192 @@
+"""Jobs in the client: submit, look, steer, wait, fetch. The part of ``AsyncClient`` that speaks of them."""
+
+import builtins
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from espalier.client._async.download import Report, download
+from espalier.client._async.follow import follow
+from espalier.client._async.http import BUSY, Http
+from espalier.client._async.waiting import sleep
+from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction
+from espalier.errors import ApiError, JobNotSucceeded, Unreachable
+
+POLL_SECONDS = (0.2, 2.0)
+"""First and longest pause between two looks at a job; each pause is half as long again as the one before."""
+
+
+class JobCalls:
+    """What ``AsyncClient`` can do with jobs. Every method raises ApiError or Unreachable."""
+
+    _http: Http
+
+    async def submit(self, **spec: Any) -> Job:
+        """Post a job: ``model`` and ``task``, and any other field of the spec or of the job (``metadata``, …).
+
+        Should the answer get lost on the way, the job is there once all the same.
+        """
+        return Job.model_validate(await self._http.ask("POST", "/v1/jobs", json=spec))
+
+    async def get(self, job: Job | str) -> Job:
+        """The job as it is now."""
+        return Job.model_validate(await self._http.ask("GET", _path(job)))
+
+    async def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
+        """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
+        ``sweep``, ``kind`` and ``metadata``, a mapping all of whose pairs the jobs have."""
+        pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
+        asked = {"limit": limit, "after": after, **filters, **pairs}
+        parameters = {name: value for name, value in asked.items() if value is not None}
+        return JobPage.model_validate(await self._http.ask("GET", "/v1/jobs", params=parameters))
+
+    async def list(self, **filters: Any) -> AsyncIterator[Job]:
+        """All jobs that the filters let through, newest first, page after page."""
+        page = await self.page(**filters)
+        for job in page.data:
+            yield job
+        while page.has_more and page.next_cursor is not None:
+            page = await self.page(**{**filters, "after": page.next_cursor})
+            for job in page.data:
+                yield job
+
+    async def cancel(self, job: Job | str) -> Job:
+        """Ask for the end of a job; a running one ends within seconds."""
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/cancel"))
+
+    async def pause(self, job: Job | str) -> Job:
+        """Lay a job aside; a running one leaves a checkpoint and is paused within seconds."""
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/pause"))
+
+    async def resume(self, job: Job | str) -> Job:
+        """Queue a paused job again; it goes on from its checkpoint."""
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/resume"))
+
+    async def retry(self, job: Job | str) -> Job:
+        """A new job that does a failed or cancelled one again."""
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/retry"))
+
+    async def delete(self, job: Job | str) -> None:
+        """Delete a job that has ended, with everything it made."""
+        await self._http.ask("DELETE", _path(job))
+
+    async def events(
+        self, job: Job | str, after: int = 0, *, live: bool = False, patience: float = 60.0
+    ) -> AsyncIterator[Event]:
+        """What has happened to the job, from the event after number ``after`` on; ``live``: and what happens, to its end.
+
+        A live stream that breaks is taken up behind the last event, so that none is missing and none comes twice; a
+        service that is away is waited for up to ``patience`` seconds.
+        """
+        path = f"{_path(job)}/events"
+        if live:
+            async for event in follow(self._http, path, after, patience):
+                yield event
+            return
+        more = True
+        while more:
+            page = await self._http.ask("GET", path, params={"after": after})
+            for data in page["data"]:
+                event = Event.model_validate(data)
+                after = event.seq
+                yield event
+            more = bool(page.get("has_more")) and bool(page["data"])
+
+    async def metrics(self, job: Job | str) -> AsyncIterator[MetricRow]:
+        """The numbers of each step that reported some, in order."""
+        async for row in self._http.rows(f"{_path(job)}/metrics"):
+            yield MetricRow.model_validate(row)
+
+    async def log(self, job: Job | str) -> str:
+        """The job's log so far, a line per event."""
+        return (await self._http.exchange("GET", f"{_path(job)}/log")).text
+
+    async def watch(
+        self, job: Job | str, *, timeout: float | None = None, patience: float = 60.0
+    ) -> AsyncIterator[Job]:
+        """The job each time it has changed, until and including its end.
+
+        A service that is away (restarting, say) is waited for up to ``patience`` seconds. Raises TimeoutError when the
+        job has not ended after ``timeout`` seconds.
+        """
+        started = answered = time.monotonic()
+        seen: Job | None = None
+        pause, longest = POLL_SECONDS
+        while seen is None or not seen.ended:
+            now: Job | None = None
+            try:
+                now = await self.get(job)
+                answered = time.monotonic()
+            except (Unreachable, ApiError) as error:
+                passing = isinstance(error, Unreachable) or error.status in BUSY
+                if not passing or time.monotonic() - answered > patience:
+                    raise
+            if now is not None and now != seen:
+                seen, pause = now, POLL_SECONDS[0]
+                yield now
+                continue
+            if timeout is not None and time.monotonic() - started > timeout:
+                raise TimeoutError(f"{_id(job)} has not ended after {timeout:g} seconds")
+            await sleep(pause)
+            pause = min(pause * 1.5, longest)
+
+    async def wait(self, job: Job | str, timeout: float | None = None) -> Job:
+        """The job once it has ended, whatever its end. Raises TimeoutError after ``timeout`` seconds."""
+        async for seen in self.watch(job, timeout=timeout):  # noqa: B007 - the last one is the answer
+            pass
+        return seen
+
+    async def export(self, job: Job | str, formats: Sequence[str], **fields: Any) -> Job:
+        """Ask for other forms of the mask of a job that has succeeded: ``compact``, ``onnx``, …
+
+        The answer is the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
+        ``export-<format>.zip``. ``fields``: ``priority``, ``max_duration``.
+        """
+        body = {"formats": [*formats], **fields}
+        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/exports", json=body))
+
+    async def exports(self, job: Job | str) -> AsyncIterator[Job]:
+        """The jobs that export this one's mask, newest first."""
+        async for row in self._http.rows(f"{_path(job)}/exports"):
+            yield Job.model_validate(row)
+
+    async def predict(self, job: Job | str, texts: Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
+        """Try a job that has succeeded: on texts, or for a task on two columns on pairs of them."""
+        answer = await self._http.ask("POST", f"{_path(job)}/predictions", json={"texts": texts})
+        return [Prediction.model_validate(row) for row in answer["data"]]
+
+    async def download(
+        self,
+        job: Job | str,
+        name: str = "mask.safetensors",
+        path: str | Path | None = None,
+        *,
+        report: Report | None = None,
+    ) -> Path:
+        """Fetch an artifact to ``path`` (a file or an existing folder; default: its name, here).
+
+        Resumes what an earlier call left, verifies the digest and only then gives the file its name. ``report`` is called
+        with bytes fetched and bytes in all. Raises JobNotSucceeded when the job has made no such artifact, DownloadCorrupt
+        when the digest does not match.
+        """
+        artifact = _artifact(await self.get(job), name)
+        target = Path(path) if path is not None else Path(name)
+        return await download(self._http, artifact, target / name if target.is_dir() else target, report)
+
+
+def _artifact(job: Job, name: str) -> Artifact:
+    artifact = job.artifact(name)
+    if artifact is None:
+        made = ", ".join(sorted(artifact.name for artifact in job.artifacts)) or "none"
+        why = f": {job.error.message}" if job.error is not None else ""
+        raise JobNotSucceeded(f"{job.id} is {job.status} and has no artifact {name} (it has {made}){why}")
+    return artifact
+
+
+def _id(job: Job | str) -> str:
+    return job if isinstance(job, str) else job.id
+
+
+def _path(job: Job | str) -> str:
+    return f"/v1/jobs/{_id(job)}"

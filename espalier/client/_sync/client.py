@@ -1,0 +1,79 @@
+# made by `python -m scripts.unasync` from espalier/client/_async/client.py; change that file, not this one
+"""The Python client of a running service: submit, watch, download.
+
+    with Client("http://127.0.0.1:8000") as client:
+        job = client.wait(client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
+        client.download(job, "mask.safetensors", "sst2.safetensors")
+
+Every method raises ApiError or Unreachable (``errors.py``). What can be done with each noun is in a file of its own.
+"""
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from espalier.client._sync.datasets import DatasetCalls
+from espalier.client._sync.http import RETRIES, Http
+from espalier.client._sync.jobs import JobCalls
+from espalier.client._sync.sweeps import SweepCalls
+from espalier.client._sync.webhooks import WebhookCalls
+from espalier.client.models import Method, SecretState, Task
+
+_HUB = "/v1/secrets/hub_token"
+
+
+class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
+    """Talks to one service."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        api_key: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        retries: int = RETRIES,
+    ) -> None:
+        """``retries`` is how often what can be sent again is, with growing pauses, when no answer comes or a busy one."""
+        self._http = Http(base_url, api_key, transport, retries)
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a slash at the end."""
+        return self._http.base_url
+
+    def tasks(self) -> list[Task]:
+        """The tasks known by name, with their defaults."""
+        return [Task.model_validate(row) for row in self._http.rows("/v1/tasks")]
+
+    def methods(self) -> list[Method]:
+        """The pruning methods, with their defaults."""
+        return [Method.model_validate(row) for row in self._http.rows("/v1/methods")]
+
+    def hub_token(self) -> SecretState:
+        """Whether your jobs have a token for private and gated models on the hub, and since when; never the token."""
+        return SecretState.model_validate(self._http.ask("GET", _HUB))
+
+    def set_hub_token(self, value: str) -> SecretState:
+        """Leave a token for your own jobs; kept encrypted, never shown again."""
+        return SecretState.model_validate(self._http.ask("PUT", _HUB, json={"value": value}))
+
+    def delete_hub_token(self) -> None:
+        """Have the token forgotten; a run that has begun keeps its copy until it ends."""
+        self._http.ask("DELETE", _HUB)
+
+    def ready(self) -> dict[str, Any]:
+        """What a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
+        return dict((self._http.ask("GET", "/readyz"))["checks"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,48 @@
+# made by `python -m scripts.unasync` from espalier/client/_async/datasets.py; change that file, not this one
+"""Data sets of a user's own in the client. The part of ``Client`` that speaks of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from espalier.client._sync.http import Http
+from espalier.client.models import Dataset
+
+
+class DatasetCalls:
+    """What ``Client`` can do with data sets. Every method raises ApiError or Unreachable."""
+
+    _http: Http
+
+    def upload_dataset(self, *, name: str | None = None, **splits: str | Path) -> Dataset:
+        """Upload a file per split, ``train=…, validation=…``; a custom task names the data set by its ``id``.
+
+        Files are .jsonl, .csv (both also .gz) or .parquet. The same rows again are the same data set. Raises OSError for a
+        file that cannot be read.
+        """
+        files = {split: Path(file) for split, file in splits.items()}
+        fields = {"name": name} if name is not None else {}
+        return Dataset.model_validate(self._http.upload("/v1/datasets", files, fields))
+
+    def dataset(self, dataset: Dataset | str) -> Dataset:
+        """The data set of that id."""
+        return Dataset.model_validate(self._http.ask("GET", _path(dataset)))
+
+    def datasets(self) -> Iterator[Dataset]:
+        """All uploaded data sets, newest first, page after page."""
+        for row in self._http.rows("/v1/datasets"):
+            yield Dataset.model_validate(row)
+
+    def dataset_rows(self, dataset: Dataset | str, split: str = "train", limit: int = 10) -> list[dict[str, Any]]:
+        """The first rows of a split, at most 100."""
+        asked = {"split": split, "limit": limit}
+        page = self._http.ask("GET", f"{_path(dataset)}/rows", params=asked)
+        return list(page["data"])
+
+    def delete_dataset(self, dataset: Dataset | str) -> None:
+        """Delete an uploaded data set; refused while a job that has not ended reads it."""
+        self._http.ask("DELETE", _path(dataset))
+
+
+def _path(dataset: Dataset | str) -> str:
+    return f"/v1/datasets/{dataset if isinstance(dataset, str) else dataset.id}"

@@ -1,0 +1,101 @@
+# made by `python -m scripts.unasync` from espalier/client/_async/sweeps.py; change that file, not this one
+"""Sweeps in the client: a grid of jobs submitted, watched and drawn as one. The part of ``Client`` that speaks of them."""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from espalier.client._sync.http import BUSY, Http
+from espalier.client._sync.waiting import in_thread, sleep
+from espalier.client.models import Sweep
+from espalier.errors import ApiError, Unreachable
+
+WATCH_SECONDS = 2.0
+"""Pause between two looks at a sweep."""
+
+
+class SweepCalls:
+    """What ``Client`` can do with sweeps. Every method raises ApiError or Unreachable."""
+
+    _http: Http
+
+    def sweep(
+        self,
+        *,
+        sparsities: Sequence[float],
+        methods: Sequence[str] = ("smp-s",),
+        seeds: Sequence[int] = (42,),
+        baseline: float | None = None,
+        **base: Any,
+    ) -> Sweep:
+        """Post a job for every combination; ``base`` is what they share: ``model``, ``task`` and other fields of a job.
+
+        ``baseline``, the metric of the dense model as you measured it, is the dashed line of the plot.
+        """
+        axes = {"methods": [*methods], "sparsities": [*sparsities], "seeds": [*seeds]}
+        body = {"base": base, **axes} | ({"baseline": baseline} if baseline is not None else {})
+        return Sweep.model_validate(self._http.ask("POST", "/v1/sweeps", json=body))
+
+    def get_sweep(self, sweep: Sweep | str) -> Sweep:
+        """The sweep with its results by now."""
+        return Sweep.model_validate(self._http.ask("GET", _path(sweep)))
+
+    def sweeps(self) -> Iterator[Sweep]:
+        """All sweeps, newest first, page after page, without their results."""
+        for row in self._http.rows("/v1/sweeps"):
+            yield Sweep.model_validate(row)
+
+    def watch_sweep(
+        self, sweep: Sweep | str, *, timeout: float | None = None, patience: float = 60.0
+    ) -> Iterator[Sweep]:
+        """The sweep each time it has changed, until and including its end.
+
+        A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
+        ``timeout`` seconds.
+        """
+        started = answered = time.monotonic()
+        seen: Sweep | None = None
+        while seen is None or not seen.ended:
+            try:
+                now = self.get_sweep(sweep)
+                answered = time.monotonic()
+            except (Unreachable, ApiError) as error:
+                passing = isinstance(error, Unreachable) or error.status in BUSY
+                if not passing or time.monotonic() - answered > patience:
+                    raise
+                now = None
+            if now is not None and now != seen:
+                seen = now
+                yield now
+                continue
+            if timeout is not None and time.monotonic() - started > timeout:
+                raise TimeoutError(f"{_path(sweep)} has jobs that have not ended after {timeout:g} seconds")
+            sleep(WATCH_SECONDS)
+
+    def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
+        """Ask for the end of every job that has not ended."""
+        return Sweep.model_validate(self._http.ask("POST", f"{_path(sweep)}/cancel"))
+
+    def delete_sweep(self, sweep: Sweep | str) -> None:
+        """Delete a sweep that has ended, with its jobs and all that they made."""
+        self._http.ask("DELETE", _path(sweep))
+
+    def sweep_plot(self, sweep: Sweep | str, path: str | Path) -> Path:
+        """Draw what has succeeded by now: an SVG or a PNG, as the ending of ``path`` says. Raises ValueError for others."""
+        target = Path(path)
+        kind = target.suffix.lower()
+        if kind not in (".svg", ".png"):
+            raise ValueError(f"{target} must end in .svg or .png")
+        answer = self._http.exchange("GET", f"{_path(sweep)}/plot{kind}")
+        in_thread(partial(target.write_bytes, answer.content))
+        return target
+
+    def sweep_csv(self, sweep: Sweep | str) -> str:
+        """A line per combination."""
+        return (self._http.exchange("GET", f"{_path(sweep)}/results", params={"format": "csv"})).text
+
+
+def _path(sweep: Sweep | str) -> str:
+    return f"/v1/sweeps/{sweep if isinstance(sweep, str) else sweep.id}"

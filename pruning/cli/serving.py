@@ -1,0 +1,52 @@
+"""``python -m pruning serve-predictions``: one JSON line in, one out, until there are no more.
+
+Started by ``api.predictions.service``, which may not load torch itself. A line ``{"key", "mask", "weights", "texts", "pairs"}`` on
+standard input (``key`` names the content of the mask file) is answered by ``{"predictions": [...]}`` or
+``{"error": {"kind", "code", "message", "param"}}`` on standard output. The program ends when its standard input does, and
+when it was not asked anything for a while.
+"""
+
+import argparse
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+
+from pruning.cli.commands import passive_threads, quiet, sources_of
+from pruning.events import ExitCode
+
+
+def run_serving(arguments: argparse.Namespace) -> ExitCode:
+    """The ``serve-predictions`` command."""
+    passive_threads()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever else prints goes to standard error
+    lines = _lines()
+    from pruning.inference.model_cache import Shelf
+
+    quiet()
+    if arguments.memory_bytes is not None:  # allocations beyond it fail, and not the machine
+        resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory_bytes, arguments.memory_bytes))
+    shelf = Shelf(sources_of(arguments), arguments.masks)
+    while True:
+        try:
+            line = lines.get(timeout=arguments.idle_seconds)
+        except queue.Empty:
+            return ExitCode.OK
+        out.write(json.dumps(shelf.answer(json.loads(line))) + "\n")
+        out.flush()
+
+
+def _lines() -> "queue.Queue[bytes]":
+    """Standard input, read by a thread of its own: when it ends the program does, whatever it is doing."""
+    lines: queue.Queue[bytes] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            lines.put(line)
+        os._exit(ExitCode.OK)
+
+    threading.Thread(target=read, name="read-lines", daemon=True).start()
+    return lines

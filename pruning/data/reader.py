@@ -1,0 +1,88 @@
+"""A split's rows as plain columns, from the data sets directory or the hub, checked against the task."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pruning.data import squad
+from pruning.data.jsonl import class_of, dataset_folder, find_split
+from pruning.errors import Permanent
+from pruning.hub.datasets import load_hub_split
+from pruning.models.checks import find_folder, require_folder
+from pruning.sources import Sources
+from pruning.spec.tasks import Task
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns of a split, as read."""
+
+    texts: tuple[list[str], ...]
+    """One list per text column."""
+    labels: list[Any]
+    """Class ids, numbers, or SQuAD's answers."""
+    split: str
+    public: bool = False
+    """Whether all jobs may read them, and what is made of them may be kept: neither uploaded nor fetched with a token."""
+
+
+def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
+    """The named columns of a split: from the data sets directory if the task has a folder there, else from the hub.
+
+    Class names become class ids. Raises Permanent (missing split or column, unreadable row with its number) or Temporary
+    (``hub_unreachable``).
+    """
+    folder = dataset_folder(sources, task.name)
+    public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
+    if folder is None and sources.hub:
+        columns = load_hub_split(task, split, limit, sources.token)
+    else:
+        if folder is None:
+            folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
+        columns = _read_jsonl(find_split(folder, split), (*task.text, task.label), limit)
+    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public)
+    where = f"split {split!r} of task {task.name!r}"
+    _check_texts(rows, task, where)
+    if task.kind == "span":
+        squad.check_answers(rows.labels, rows.texts[1], where)
+        return rows
+    return replace(
+        rows, labels=[class_of(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
+    )
+
+
+def _read_jsonl(file: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    opener = gzip.open if file.suffix == ".gz" else open
+    number = 0
+    try:
+        with opener(file, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if limit is not None and number > limit:
+                    break
+                row = json.loads(line)
+                for name, column in columns.items():
+                    column.append(row[name])
+    except KeyError as missing:
+        raise _invalid(file, number, f"has no column {missing}", "column_missing") from missing
+    except (OSError, EOFError, ValueError, TypeError) as fault:
+        raise _invalid(file, number, f"cannot be read: {fault}", "rows_invalid") from fault
+    return columns
+
+
+def _invalid(file: Path, row: int, fault: str, code: str) -> Permanent:
+    return Permanent(f"row {row} of {file.name} of data set {file.parent.name!r} {fault}", code=code, param="task")
+
+
+def _check_texts(rows: Rows, task: Task, where: str) -> None:
+    if not rows.labels:
+        raise Permanent(f"{where} has no rows", code="rows_missing", param="task")
+    for column, texts in zip(task.text, rows.texts, strict=True):
+        for i, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise Permanent(
+                    f"row {i + 1} of {where}: column {column!r} is not text", code="rows_invalid", param="task"
+                )

@@ -1,0 +1,114 @@
+"""Logits and metrics of a head over encoded rows: the same functions before, during and after training, and on masks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pruning.data import squad
+from pruning.data.encoding import Encoded, evaluation_batches
+from pruning.data.reader import Rows
+from pruning.errors import Stopped
+from pruning.evaluation.metrics import predictions_of, score
+from pruning.spec.tasks import Task
+
+BATCH_TOKENS = 8192
+"""Rough size of an evaluation batch; part of what fixes the logits to the last bit."""
+Stage = Literal["before", "during", "final"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A validation split, as read and as tokenized."""
+
+    rows: Rows
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the rows of a split gave."""
+
+    logits: list[npt.NDArray[np.float32]]
+    """[C] of each row; for spans [tokens, 2] of each window."""
+    predictions: list[Any]
+    """Class id, number or answer of each row."""
+    metrics: dict[str, float]
+
+
+def logits_of(
+    head: nn.Module, rows: Encoded, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+) -> list[npt.NDArray[np.float32]]:
+    """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
+
+    The head is in evaluation mode meanwhile and put back after. The cut into batches depends on the rows alone, so equal
+    weights give equal bits. Raises Stopped between two batches once ``should_stop`` says so.
+    """
+    found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
+    was_training = head.training
+    head.eval()
+    for numbers, logits in _batched(head, rows, device):
+        if should_stop():
+            raise Stopped
+        for row, values in zip(numbers, logits, strict=True):
+            found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
+    head.train(was_training)
+    return found
+
+
+@torch.no_grad()
+def _batched(
+    head: nn.Module, rows: Encoded, device: torch.device
+) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+    lengths = rows.lengths
+    for numbers in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
+        inputs = rows.batch(numbers, device)
+        inputs.pop("labels")
+        inputs.pop("teacher", None)
+        yield numbers, head(**inputs).float().cpu().numpy()
+
+
+def evaluate(
+    head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+) -> Evaluation:
+    """Logits, predictions and every metric of the task on one split. Raises Stopped as :func:`logits_of`."""
+    logits = logits_of(head, split.encoded, device, should_stop)
+    predictions = predict(logits, split, task)
+    if task.kind == "span":
+        metrics = squad.score(predictions, [answers["text"] for answers in split.rows.labels])
+    else:
+        metrics = score(task, np.stack(logits), split.encoded.labels.numpy())
+    return Evaluation(logits, predictions, metrics)
+
+
+def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> list[Any]:
+    """Class id, number or answer of each row."""
+    if split.encoded.windows is not None:
+        contexts = split.rows.texts[1]
+        return squad.answers_of(logits, split.encoded.windows, contexts, len(contexts))
+    predictions: list[Any] = predictions_of(task, np.stack(logits)).tolist()
+    return predictions
+
+
+def evaluate_all(
+    head: nn.Module,
+    splits: list[Split],
+    task: Task,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Evaluation]:
+    """Every validation split of a task; MNLI has two."""
+    return [evaluate(head, split, task, device, should_stop) for split in splits]
+
+
+def merged(evaluations: list[Evaluation], splits: list[Split]) -> dict[str, float]:
+    """Metrics of all splits: those of the first by their names, others with the split's (``accuracy_mismatched``)."""
+    metrics = dict(evaluations[0].metrics)
+    for evaluation, split in zip(evaluations[1:], splits[1:], strict=True):
+        suffix = split.rows.split.removeprefix("validation_")
+        metrics |= {f"{name}_{suffix}": value for name, value in evaluation.metrics.items()}
+    return metrics

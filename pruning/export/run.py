@@ -1,0 +1,195 @@
+"""The exports of one mask, each written, loaded again, compared with the dense model and timed against it.
+
+Called by ``python -m pruning export`` and ``espalier export``. One export that fails is an entry that says why; the others
+are made all the same.
+"""
+
+import copy
+import errno
+import shutil
+import tempfile
+import traceback
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from pruning.announce import announce
+from pruning.errors import Permanent, PruningError, Stopped, Temporary, failed_write
+from pruning.events import LogEvent, PhaseEvent
+from pruning.export import benchmark, model_card, results
+from pruning.export.build import Subject, write
+from pruning.export.huggingface import write_folder
+from pruning.export.load import load_export
+from pruning.export.results import Entry, Latency
+from pruning.export.verify import Rows, compare, random_rows, rows_of
+from pruning.files import whole
+from pruning.formats import compact_file
+from pruning.hub.models import Located
+from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
+from pruning.models.loading import load
+from pruning.sources import Sources
+from pruning.spec.export_formats import Format, archive_of
+from pruning.training.run import Report
+from pruning.training.setup import find_model
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in an archive, so that equal exports are equal files."""
+
+
+def perform(
+    mask: Path, formats: Sequence[Format], out: Path, *, model: Path | None = None, sources: Sources | None = None,
+    weights: Path | None = None, archive: bool = False, report: Report = lambda _: None,
+) -> list[Entry]:  # fmt: skip
+    """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
+
+    Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
+    weights are as for :func:`pruning.inference.pruned_model.load_pruned`, and what is wrong with those is raised as that does.
+    FileExistsError if a folder is there already.
+    """
+    sources = sources or Sources()
+    if model is None:
+        _, info = compact_file.read_either(mask)
+        model = find_model(info.base_model, info.base_revision, sources, report).path
+    work = _Work(mask, model, sources, weights)
+    out.mkdir(parents=True, exist_ok=True)
+    taken = [out / name for name in formats if not archive and (out / name).exists()]
+    if taken:
+        raise FileExistsError(taken[0])
+    entries: list[Entry] = []
+    for name in dict.fromkeys(formats):
+        report(PhaseEvent(phase="exporting", message=name))
+        entries.append(_one(work, name, out, archive, report))
+        figures = results.write(out, torch.get_num_threads(), entries)
+    report(announce(figures, "application/json"))
+    return entries
+
+
+class _Work:
+    """What the exports of one mask share."""
+
+    def __init__(self, mask: Path, model: Path, sources: Sources, weights: Path | None) -> None:
+        self.mask, self.sources, self.weights = mask, sources, weights
+        loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
+        self.base = loaded.located.path
+        self.subject = Subject(PrunedModel(head_of(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+        self.longest = loaded.longest
+        self.rows: Rows = rows_of(self.subject.pruned, sources)
+
+
+def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) -> Entry:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as draft:
+        folder = Path(draft) / name
+        try:
+            made = _made(work, name, folder, report)
+        except Stopped:
+            raise
+        except Exception as fault:  # noqa: BLE001 - exporters raise what they like; the mask and the other exports stand
+            failed = _failed(name, fault)
+            report(LogEvent(level="warning", message=f"there is no export {name}: {failed.verdict}"))
+            return failed
+        if name != "stock":  # which has a model card of its own
+            (folder / "README.md").write_text(model_card.text(made, work.subject.pruned), encoding="utf-8")
+        target = out / (archive_of(name) if archive else name)
+        size = _archived(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        if not archive:
+            folder.rename(target)
+    if archive:
+        report(announce(target, "application/zip"))
+    report(LogEvent(message=f"export {name}: {made.verdict}"))
+    return made.model_copy(update={"artifact": target.name, "bytes": size})
+
+
+def _made(work: _Work, name: Format, folder: Path, report: Report) -> Entry:
+    """Write, load what was written, compare, measure."""
+    before = work.subject.pruned
+    compacted = False
+    if name == "stock":
+        write_folder(work.mask, folder, model=work.base, weights=work.weights)
+        after = _stock(folder, before)
+    else:
+        folder.mkdir()
+        compacted = write(work.subject, name, folder).compacted
+        after = load_export(folder)
+    before = _beside(before, after.device)
+    agreement = compare(before, after, work.rows)
+    if not agreement.exact and name not in ("onnx-int8", "semi-structured"):
+        raise Permanent(
+            f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
+            code="export_wrong", param="exports",
+        )  # fmt: skip
+    latency = _latency(before, after, work, report)
+    return Entry(
+        format=name, verdict=benchmark.verdict(latency), compacted=compacted, equal=agreement.equal,
+        max_difference=agreement.max_difference, rows=len(work.rows.encoded), checked_on=work.rows.source, latency=latency,
+        device=torch.cuda.get_device_name() if after.device.type == "cuda" else "cpu",
+    )  # fmt: skip
+
+
+def _beside(before: PrunedModel, device: torch.device) -> PrunedModel:
+    """The dense model where the export is: on a GPU in half precision, as the export there."""
+    if device.type == "cpu":
+        return before
+    head = copy.deepcopy(before.head).to(device=device, dtype=torch.float16)
+    return PrunedModel(head, before.tokenizer, before.info)
+
+
+def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
+    loaded = load(Located(folder, None), before.info.label_words, before.info.head)
+    return PrunedModel(head_of(loaded, before.info), loaded.tokenizer, before.info)
+
+
+@torch.no_grad()
+def _latency(before: PrunedModel, after: PrunedModel, work: _Work, report: Report) -> list[Latency]:
+    found = []
+    for batch, tokens in benchmark.SIZES:
+        if tokens > work.longest:
+            continue
+        report(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
+        rows = random_rows(before, [tokens] * batch)
+        inputs = rows.batch(range(batch), after.device)
+        del inputs["labels"]
+        pair = benchmark.paired(_call(before.head, inputs), _call(after.head, inputs))
+        found.append(
+            Latency(
+                batch=batch, tokens=tokens, before_ms=round(pair.before_ms, 3), after_ms=round(pair.after_ms, 3),
+                factor=round(pair.factor, 3),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], object]:
+    def call() -> None:
+        head(**inputs)
+        if next(iter(inputs.values())).is_cuda:
+            torch.cuda.synchronize()
+
+    return call
+
+
+def _failed(name: Format, fault: Exception) -> Entry:
+    if isinstance(fault, PruningError):
+        return results.failed(name, fault.code, fault.message, retryable=isinstance(fault, Temporary))
+    if isinstance(fault, SafetensorError):
+        fault = failed_write(fault)
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
+        return results.failed(name, "insufficient_storage", "the disk of the worker is full", retryable=True)
+    if isinstance(fault, MemoryError | torch.OutOfMemoryError):
+        return results.failed(name, "out_of_memory", "memory ran out; give the worker more", retryable=True)
+    traceback.print_exc()  # nobody planned it; standard error is kept with the job
+    return results.failed(name, "export_failed", f"{type(fault).__name__}: {fault}"[:500])
+
+
+def _archived(folder: Path, target: Path) -> int:
+    """The folder as one ZIP file, complete or absent; its size."""
+    with whole(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder)}", _EPOCH)
+            name.compress_type, name.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            with file.open("rb") as source, archive.open(name, "w", force_zip64=True) as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    return target.stat().st_size

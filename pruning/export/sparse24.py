@@ -1,0 +1,74 @@
+"""2:4 masks as semi-structured tensors: half the multiplications on GPUs that have the instruction, in half precision.
+
+Only torch's own ``to_sparse_semi_structured``. The file keeps the dense half-precision weights; they are compressed when
+they are loaded, because the compressed layout is the GPU's.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from pruning.errors import Permanent
+from pruning.masking.wrap import prunable
+
+_CAPABILITY = (8, 0)
+_ROWS, _COLUMNS = 32, 64
+"""Multiples that the kernels ask of a matrix in half precision."""
+
+
+def require_device() -> torch.device:
+    """A GPU with the instruction. Raises Permanent (``device_unsupported``) where there is none."""
+    if not torch.cuda.is_available():
+        raise Permanent(
+            "semi-structured needs an NVIDIA GPU, and this machine has none that torch can use; leave the export out",
+            code="device_unsupported", param="exports",
+        )  # fmt: skip
+    found = torch.cuda.get_device_capability()
+    if found < _CAPABILITY:
+        raise Permanent(
+            f"semi-structured needs compute capability 8.0, {torch.cuda.get_device_name()} has {found[0]}.{found[1]}; "
+            "leave the export out",
+            code="device_unsupported", param="exports",
+        )  # fmt: skip
+    return torch.device("cuda")
+
+
+def fitting(model: nn.Module) -> list[str]:
+    """Paths of the matrices that the kernels can take. Raises Permanent unless every matrix is 2:4, and one fits."""
+    linears = prunable(model)
+    for path, linear in linears.items():
+        if not is_two_four(linear.weight):
+            raise Permanent(
+                f"{path} has more than two weights in a group of four; semi-structured needs a mask of pattern '2:4'",
+                code="export_unsupported", param="exports",
+            )  # fmt: skip
+    paths = [
+        path
+        for path, linear in linears.items()
+        if linear.out_features % _ROWS == 0 and linear.in_features % _COLUMNS == 0
+    ]
+    if not paths:
+        raise Permanent(
+            f"no matrix has multiples of {_ROWS} rows and {_COLUMNS} columns, which the kernels need; leave the export out",
+            code="export_unsupported", param="exports",
+        )  # fmt: skip
+    return paths
+
+
+def is_two_four(weight: torch.Tensor) -> bool:
+    """Whether of any four neighbours in a row [out, in] at most two are not zero."""
+    if weight.shape[1] % 4:
+        return False
+    return bool(((weight != 0).view(len(weight), -1, 4).sum(dim=2) <= 2).all())
+
+
+def compress(model: nn.Module, device: torch.device) -> None:
+    """Half precision on ``device``, and the matrices that fit as semi-structured tensors."""
+    from torch.sparse import to_sparse_semi_structured
+
+    paths = fitting(model)
+    model.to(device=device, dtype=torch.float16)
+    for path in paths:
+        linear: Any = model.get_submodule(path)
+        linear.weight = nn.Parameter(to_sparse_semi_structured(linear.weight.detach()), requires_grad=False)

@@ -1,0 +1,95 @@
+"""Whether an export says what the dense model says: on rows of the task where they are at hand, else on random tokens."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pruning.data.encoding import Encoded, encode
+from pruning.data.reader import load_rows
+from pruning.errors import Permanent, PruningError
+from pruning.evaluation.evaluate import logits_of
+from pruning.inference.pruned_model import PrunedModel
+from pruning.sources import Sources
+
+ROWS = 64
+_CLOSE = 0.01
+"""Numbers (regression) that differ by less count as the same prediction."""
+_EXACT = 1e-4
+"""What rounding alone may do to a logit of size 1; measured on BERT-base: 1e-5."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is compared on."""
+
+    encoded: Encoded
+    source: Literal["validation", "random"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of two models on the same rows."""
+
+    equal: float
+    max_difference: float
+    largest: float
+    """Largest logit of the first model, to judge the difference by."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether rounding explains the difference."""
+        return self.max_difference <= _EXACT * max(1.0, self.largest)
+
+
+def rows_of(pruned: PrunedModel, sources: Sources) -> Rows:
+    """The first validation rows, or as many rows of random tokens where the data set cannot be had."""
+    spec = pruned.info.spec
+    task = spec.task_table
+    try:
+        rows = load_rows(task, task.validation_splits[0], sources, ROWS)
+    except PruningError:
+        return Rows(random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random")
+    return Rows(encode(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
+
+
+def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encoded:
+    """Rows of random ordinary tokens between the tokenizer's own marks, of the given lengths in tokens."""
+    tokenizer = pruned.tokenizer
+    source = np.random.default_rng(seed)
+    special = set(tokenizer.all_special_ids)
+    words = np.array([i for i in range(len(tokenizer)) if i not in special])
+    start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    rows = []
+    for length in lengths:
+        ids = source.choice(words, length).tolist()
+        ids[0] = ids[0] if start is None else start
+        ids[-1] = ids[-1] if end is None else end
+        rows.append(ids)
+    typed = "token_type_ids" in tokenizer.model_input_names
+    types = [[0] * len(ids) for ids in rows] if typed else None
+    return Encoded(rows, types, torch.zeros(len(rows), dtype=torch.int64), tokenizer.pad_token_id)
+
+
+def compare(before: PrunedModel, after: PrunedModel, rows: Rows) -> Agreement:
+    """Logits and predictions of both. Raises Permanent where the export computes no number."""
+    ours = logits_of(before.head, rows.encoded, before.device)
+    theirs = logits_of(after.head, rows.encoded, after.device)
+    if not all(np.isfinite(logits).all() for logits in theirs):
+        raise Permanent("the export gives logits that are no numbers", code="export_wrong", param="exports")
+    same = [_same(a, b, before.info.kind) for a, b in zip(ours, theirs, strict=True)]
+    return Agreement(
+        equal=sum(same) / len(same),
+        max_difference=max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True)),
+        largest=max(float(np.abs(a).max()) for a in ours),
+    )
+
+
+def _same(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], kind: str) -> bool:
+    if kind == "regression":
+        return bool(np.abs(ours - theirs).max() < _CLOSE)
+    return bool(
+        (ours.argmax(axis=0 if kind == "span" else -1) == theirs.argmax(axis=0 if kind == "span" else -1)).all()
+    )

@@ -1,0 +1,147 @@
+"""``mask.safetensors``: packed bits that anyone with safetensors can read, and all that is needed to use them.
+
+Per masked matrix one uint8 tensor named by its module path: the row-major [out, in] mask, eight weights to a byte, most
+significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON).
+Torch-free. ``docs/mask-format.md`` is the specification; the reader refuses whatever deviates from it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from safetensors import SafetensorError, safe_open
+
+from pruning.errors import Permanent
+from pruning.files import whole
+from pruning.spec.schema import PruningSpec
+
+FORMAT = "espalier-mask"
+Masks = dict[str, npt.NDArray[np.bool_]]
+
+
+class MaskInfo(BaseModel):
+    """What a mask is for and what it does; the metadata of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["espalier-mask"] = "espalier-mask"
+    version: Literal[1] = 1
+    base_model: str
+    """Name the job was posted with."""
+    base_revision: str | None = None
+    """Commit on the hub; None for a local folder."""
+    base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """sha-256 of the base weights (:func:`pruning.models.loading.digest`)."""
+    task: str
+    kind: Literal["classification", "regression", "span"]
+    head: str
+    label_words: tuple[str, ...]
+    label_ids: tuple[int, ...]
+    """Token ids of the label words in the base model's vocabulary, in class-id order; empty for a classifier head."""
+    columns: tuple[int, ...] = ()
+    """Output of a classifier head for each class."""
+    weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
+    max_length: int
+    shapes: dict[str, tuple[PositiveInt, PositiveInt]]
+    """Module path → (out, in)."""
+    kept: dict[str, int]
+    """Module path → ones in its mask."""
+    metrics: dict[str, float]
+    """Final evaluation."""
+    spec: PruningSpec
+    versions: dict[str, str]
+
+    @property
+    def density(self) -> float:
+        """Share of the masked weights that are kept."""
+        return sum(self.kept.values()) / sum(rows * columns for rows, columns in self.shapes.values())
+
+
+def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo) -> None:
+    """Write masks (bool [out, in], by module path) so that ``path`` is complete or absent. Raises OSError.
+
+    Equal masks and metadata give equal bytes; the library's own writer puts metadata in random order.
+    """
+    packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
+    header: dict[str, Any] = {"__metadata__": dict(sorted(_to_metadata(info).items()))}
+    start = 0
+    for name, bits in packed.items():
+        header[name] = {"dtype": "U8", "shape": [bits.size], "data_offsets": [start, start + bits.size]}
+        start += bits.size
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned, as the library does
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for bits in packed.values():
+            file.write(bits.data)
+
+
+def read_info(path: Path) -> MaskInfo:
+    """The metadata alone, without the bits. Raises Permanent (``mask_invalid``)."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return _from_metadata(file.metadata())
+    except (SafetensorError, OSError) as fault:
+        raise invalid(path, f"not a complete safetensors file ({fault})") from fault
+
+
+def read(path: Path) -> tuple[Masks, MaskInfo]:
+    """Masks by module path, and what they are for.
+
+    Raises Permanent (``mask_invalid``) for files that are truncated, of another format, or whose bits do not fit the
+    shapes and counts of their metadata.
+    """
+    info = read_info(path)
+    masks: Masks = {}
+    with safe_open(path, framework="np") as file:
+        names = set(file.keys())
+        if names != set(info.shapes) or names != set(info.kept):
+            raise invalid(path, "its tensors are not those of its metadata")
+        for name, (rows, columns) in info.shapes.items():
+            size = rows * columns
+            about = file.get_slice(name)
+            if about.get_dtype() != "U8" or about.get_shape() != [-(-size // 8)]:
+                raise invalid(path, f"tensor {name} does not hold {rows} x {columns} bits")
+            bits = np.unpackbits(file.get_tensor(name))
+            if bits[size:].any() or int(bits.sum()) != info.kept[name]:
+                raise invalid(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
+            masks[name] = bits[:size].astype(bool).reshape(rows, columns)
+    return masks, info
+
+
+def invalid(path: Path, fault: str) -> Permanent:
+    """The refusal of a file."""
+    return Permanent(
+        f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"
+    )
+
+
+_TEXTS = {
+    name for name, field in MaskInfo.model_fields.items() if field.annotation in (str, str | None) or name in ("format", "kind")
+}  # fmt: skip
+"""Fields written as they are; the others as JSON. A field that is None is left out."""
+
+
+def _to_metadata(info: MaskInfo) -> dict[str, str]:
+    values: dict[str, Any] = info.model_dump(mode="json")
+    return {
+        key: value if key in _TEXTS else json.dumps(value) for key, value in values.items() if value is not None
+    }  # fmt: skip
+
+
+def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
+    if not metadata or metadata.get("format") != FORMAT or "version" not in metadata:
+        raise Permanent(
+            "the file has no metadata of a mask; give a mask.safetensors of a finished job",
+            code="mask_invalid", param="mask",
+        )  # fmt: skip
+    try:
+        values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
+        return MaskInfo.model_validate(values)
+    except (ValueError, RecursionError) as fault:  # pydantic's and json's errors are ValueErrors
+        raise Permanent(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

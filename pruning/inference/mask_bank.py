@@ -1,0 +1,195 @@
+"""``MaskBank``: one frozen base in memory, a mask of bits for every task, and no reloading to switch between them.
+
+    bank = MaskBank("bert-base-uncased")
+    bank.add("sst2", "sst2/mask.safetensors")
+    bank.add("mnli", "mnli/mask.espalier")
+    bank.predict("sst2", ["a film to remember"])
+
+Memory: the base, a second copy of its masked matrices that carries the mask in use, and one bit per masked weight for each
+task. A switch multiplies the matrices with another mask and hangs in another head. Used by :mod:`pruning.inference.model_cache`.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pruning.errors import Permanent
+from pruning.formats import compact_file, trained_weights
+from pruning.formats.mask_file import MaskInfo, Masks
+from pruning.hub.models import Located
+from pruning.inference.predictions import Prediction
+from pruning.inference.pruned_model import (
+    PrunedModel,
+    head_of,
+    require_same_base,
+    require_same_matrices,
+    weights_beside,
+)
+from pruning.masking.wrap import prunable
+from pruning.models.loading import Loaded, digest, load, locate
+from pruning.sources import Sources
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A task in the bank."""
+
+    info: MaskInfo
+    bits: dict[str, npt.NDArray[np.uint8]]
+    """Module path → packed mask."""
+    stored: dict[str, torch.Tensor] | None
+    """What its method trained beside the mask."""
+
+    @property
+    def bytes(self) -> int:
+        more = (self.stored or {}).values()
+        return sum(bits.nbytes for bits in self.bits.values()) + sum(tensor.nbytes for tensor in more)
+
+    def mask(self, path: str) -> torch.Tensor:
+        rows, columns = self.info.shapes[path]
+        bits = np.unpackbits(self.bits[path], count=rows * columns)
+        return torch.from_numpy(bits.view(np.bool_).reshape(rows, columns))
+
+
+class _Base:
+    """A loaded base and the mask that it carries at the moment."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.digest = digest(loaded.model, loaded.new_parameters)
+        self.linears = prunable(loaded.model)
+        self.weights = {path: linear.weight.detach().clone() for path, linear in self.linears.items()}
+        self._before: dict[str, torch.Tensor] = {}
+        """Parameters that the entry in use replaced, as the base has them."""
+        self._head: Any = None
+
+    @torch.no_grad()
+    def carry(self, entry: _Entry) -> PrunedModel:
+        """The base under another mask, with the head of its task."""
+        self._release()
+        model = self.loaded.model
+        for path, linear in self.linears.items():
+            torch.mul(self.weights[path], entry.mask(path), out=linear.weight)
+        if entry.stored is not None:
+            names = [key.removeprefix("parameter.") for key in entry.stored if key.startswith("parameter.")]
+            self._before = {name: model.get_parameter(name).clone() for name in names}
+            trained_weights.put(
+                entry.stored, model, {path: entry.mask(path) for path in entry.bits}, trained_weights.WEIGHTS
+            )
+        self._head = head_of(self.loaded, entry.info)
+        return PrunedModel(self._head, self.loaded.tokenizer, entry.info)
+
+    @torch.no_grad()
+    def _release(self) -> None:
+        if self._head is not None:
+            self._head.release()
+            self._head = None
+        for name, parameter in self._before.items():
+            self.loaded.model.get_parameter(name).copy_(parameter)
+        self._before = {}
+
+
+class MaskBank:
+    """Masks of one base model by name. May be used by several threads; they take turns."""
+
+    def __init__(self, base: str | Path, *, revision: str | None = None, sources: Sources | None = None) -> None:
+        """``base`` is a folder, or a name that is looked up in ``sources`` (default: the hub).
+
+        It is loaded when the first mask is added, which says with what kind of head.
+        """
+        self._named = base
+        self._revision = revision
+        self._sources = sources or Sources()
+        self._entries: dict[str, _Entry] = {}
+        self._base: _Base | None = None
+        self._words: bool | None = None
+        """Whether its masks use the language-model head (label words, spans) or a classifier."""
+        self._used: tuple[_Entry, PrunedModel] | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the masks in the bank."""
+        return tuple(self._entries)
+
+    @property
+    def mask_bytes(self) -> int:
+        """Memory of all masks, and of what their methods trained, together."""
+        return sum(entry.bytes for entry in self._entries.values())
+
+    def add(self, name: str, mask: str | Path, *, weights: str | Path | None = None) -> MaskInfo:
+        """Take in a mask file of either form; one of the same name is replaced.
+
+        ``weights`` as in :func:`pruning.inference.pruned_model.masked_base`. Raises Permanent (``mask_invalid``, ``base_mismatch``,
+        ``weights_missing``, …) or, while the base is loaded, Temporary.
+        """
+        path = Path(mask)
+        masks, info = compact_file.read_either(path)
+        with self._lock:
+            base = self._base_for(info)
+            require_same_base(base.digest, base.loaded.located.path.name, info)
+            require_same_matrices(base.linears, {matrix: bits.shape for matrix, bits in masks.items()})
+            stored = None if info.weights_sha256 is None else trained_weights.read(weights_beside(path, info, weights))
+            self._entries[name] = _Entry(info, _packed(masks), stored)
+        return info
+
+    def remove(self, name: str) -> None:
+        """Forget a mask. Raises KeyError if there is none of this name."""
+        with self._lock:
+            del self._entries[name]
+
+    @contextmanager
+    def using(self, name: str) -> Iterator[PrunedModel]:
+        """The model of a task; other threads wait until the block is left, after which it must not be used any more.
+
+        Raises KeyError for a name that was not added.
+        """
+        with self._lock:
+            if name not in self._entries:
+                raise KeyError(f"there is no mask {name!r} in this bank; it has {', '.join(self._entries) or 'none'}")
+            entry = self._entries[name]
+            if self._used is None or self._used[0] is not entry:
+                self._used = None  # should the switch fail, the base carries nothing that can be used
+                assert self._base is not None  # noqa: S101 - for the type checker; there is an entry
+                self._used = entry, self._base.carry(entry)
+            yield self._used[1]
+
+    def predict(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
+        """As :meth:`pruning.inference.pruned_model.PrunedModel.predict` of the mask ``name``, to the last bit."""
+        with self.using(name) as pruned:
+            return pruned.predict(texts, pairs)
+
+    def predictions(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
+        """As :meth:`pruning.inference.pruned_model.PrunedModel.predictions` of the mask ``name``."""
+        with self.using(name) as pruned:
+            return pruned.predictions(texts, pairs)
+
+    def _base_for(self, info: MaskInfo) -> _Base:
+        words = info.head != "classifier"
+        if self._base is None:
+            folder = Path(self._named)
+            located = (
+                Located(folder, None) if folder.is_dir() else locate(str(self._named), self._revision, self._sources)
+            )
+            self._base, self._words = _Base(load(located, info.label_words, info.head)), words
+        classes = self._base.loaded.model.config.num_labels
+        if words != self._words or (
+            not words and self._base.loaded.new_parameters and classes != len(info.label_words)
+        ):
+            raise Permanent(
+                f"this bank holds masks with another head than {info.head!r} for {len(info.label_words)} classes, which needs "
+                "other parameters; make a second bank for it",
+                code="base_mismatch", param="mask",
+            )  # fmt: skip
+        return self._base
+
+
+def _packed(masks: Masks) -> dict[str, npt.NDArray[np.uint8]]:
+    return {path: np.packbits(mask.reshape(-1)) for path, mask in masks.items()}

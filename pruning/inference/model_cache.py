@@ -1,0 +1,88 @@
+"""Predictions with many masks: which of them are in memory, and what becomes of a question.
+
+Used by :mod:`pruning.cli.serving`.
+"""
+
+import traceback
+from collections import OrderedDict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pruning.errors import PruningError, Temporary
+from pruning.formats import compact_file, mask_file
+from pruning.formats.mask_file import MaskInfo
+from pruning.inference.mask_bank import MaskBank
+from pruning.sources import Sources
+
+BASES = 2
+"""Bases that are kept in memory; a third one takes the place of the one that was not used for longest."""
+_BankKey = tuple[str, str | None, str, int]
+
+
+class Shelf:
+    """The masks that were asked for last, in a bank for each base."""
+
+    def __init__(self, sources: Sources, masks: int) -> None:
+        """``masks``: how many are kept."""
+        self._sources = sources
+        self._most = masks
+        self._banks: OrderedDict[_BankKey, MaskBank] = OrderedDict()
+        self._masks: OrderedDict[str, _BankKey] = OrderedDict()
+        """Content of a mask → its bank; the one used last at the end, as are the banks."""
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """One exchange. Faults become answers, too."""
+        try:
+            bank = self._bank(question["key"], Path(question["mask"]), question.get("weights"))
+            found = bank.predictions(question["key"], question["texts"], question.get("pairs"))
+        except PruningError as refusal:
+            kind = "temporary" if isinstance(refusal, Temporary) else "permanent"
+            return _error(kind, refusal.code, refusal.message, refusal.param)
+        except Exception as fault:  # noqa: BLE001 - the next question may be about another mask; this one is told
+            traceback.print_exc()
+            if isinstance(fault, MemoryError) or "allocate memory" in str(fault):
+                self._forget()
+                return _error("temporary", "out_of_memory", "the predictions need more memory than they may have")
+            return _error(
+                "permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}"
+            )
+        return {"predictions": [asdict(prediction) for prediction in found]}
+
+    def _bank(self, key: str, mask: Path, weights: str | None) -> MaskBank:
+        if key in self._masks:
+            self._masks.move_to_end(key)
+            self._banks.move_to_end(self._masks[key])
+            return self._banks[self._masks[key]]
+        info = compact_file.read_info(mask) if compact_file.is_compact(mask) else mask_file.read_info(mask)
+        name = _bank_key(info)
+        if name not in self._banks and len(self._banks) >= BASES:
+            self._drop(next(iter(self._banks)))
+        bank = self._banks.setdefault(
+            name, MaskBank(info.base_model, revision=info.base_revision, sources=self._sources)
+        )
+        bank.add(key, mask, weights=weights)
+        self._banks.move_to_end(name)
+        self._masks[key] = name
+        if len(self._masks) > self._most:
+            oldest, of = self._masks.popitem(last=False)
+            self._banks[of].remove(oldest)
+        return bank
+
+    def _drop(self, name: _BankKey) -> None:
+        del self._banks[name]
+        self._masks = OrderedDict((key, of) for key, of in self._masks.items() if of != name)
+
+    def _forget(self) -> None:
+        self._banks.clear()
+        self._masks.clear()
+
+
+def _bank_key(info: MaskInfo) -> _BankKey:
+    """Masks with an equal key can share a loaded base."""
+    classes = len(info.label_words) if info.head == "classifier" else 0
+    return info.base_model, info.base_revision, info.base_digest, classes
+
+
+def _error(kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"kind": kind, "code": code, "message": message, "param": param}}

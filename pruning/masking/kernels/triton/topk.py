@@ -1,0 +1,133 @@
+"""The exact selection on a GPU: masks of exactly k ones and W ⊙ M, k read from the device, nothing waited for.
+
+A mask is that of a stable descending sort (:mod:`pruning.masking.topk`). What is launched is always the same; programs that have
+nothing to do return at once:
+
+    look        reads S                        where a bracket around the last threshold is known
+    decide      a few numbers a ranking        is the k-th score among the candidates in the bracket?
+    digits × 4  reads candidates, or S         8-bit radix: how many keys have which next digit
+    descend × 4 256 numbers a ranking          the digit of the k-th key; after the last one the next bracket
+    count_ties  reads S                        only of rankings that keep some of the equal scores at the threshold
+    write       reads S, W; writes W ⊙ M, bits
+
+The bracket lies where the threshold is heading. In a simulation of 300 steps from equal scores by Adam with a falling share, 8
+of 300 selections missed it (most at first, when the scores are as close as one step is long) and 1.2 % of the scores lay
+inside; around the last threshold, twice as wide as it had moved, 32 did and 4 %.
+
+So a warm selection reads S twice (8 bytes a weight) and a cold one six times, where a sort moves some 64 bytes a weight and a
+radix selection alone reads S four times before it can write. A bracket costs one pass and not two because what lies inside
+is written down while it is counted; a matrix that missed its bracket is searched from the start while the others are not.
+Counting needs no k: the pass over S that counts could be that of Adam.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import torch
+
+from pruning.masking.kernels.triton import adam_kernels
+from pruning.masking.kernels.triton import topk_kernels as programs
+from pruning.masking.kernels.triton.chunk_table import ALIGNED, Addresses, Table, upload
+
+_SHARE = 8
+"""A bracket may hold so much of a ranking: one weight in eight. More is searched from the start."""
+_LANES = 128
+Tensors = Sequence[torch.Tensor]
+
+
+class State(IntEnum):
+    """Rows of a selection's memory, int64 [rows, rankings] on the device."""
+
+    LOW = 0
+    HIGH = 1
+    """Keys of the ends of the bracket."""
+    ABOVE = 2
+    INSIDE = 3
+    """Scores above it; and inside."""
+    WARM = 4
+    """1 where the candidates are enough."""
+    LEFT = 5
+    """Of what is searched, so many are still to be kept; in the end, of the scores at the threshold."""
+    PREFIX = 6
+    """The digits of the k-th key that are known; in the end the key."""
+    TIES = 7
+    """Scores at the threshold."""
+    NAN = 8
+    FAULT = 9
+    """1: a score was NaN; 2: a count that no mask has. Stays, and nothing is written any more."""
+    COLD = 10
+    """How many selections found no use for the memory."""
+    KNOWN = 11
+
+
+class Selection:
+    """Selects the largest scores of every matrix of ``table``, or ``together`` those of all, again and again.
+
+    ``masks`` are uint8 [ceil(weights / 8)] for each matrix, in bits as the native kernels write them; ``kept`` int64
+    [matrices] are their ones; ``state`` is the memory, of which only ``FAULT`` means anything to others. The memory saves
+    time and has no say in the masks.
+    """
+
+    def __init__(self, table: Table, *, together: bool = False) -> None:
+        self.table, device = table, table.device
+        sizes = [sum(table.sizes)] if together else list(table.sizes)
+        capacities = [-(-size // (_SHARE * ALIGNED)) * ALIGNED for size in sizes]
+        self._rankings = len(sizes)
+        self._ranking_of = torch.zeros_like(table.matrix) if together else table.matrix
+        self._firsts = upload([0] if together else table.firsts[:-1], torch.int32, device)
+        self._totals = upload(sizes, torch.int64, device)
+        self._capacities = upload(capacities, torch.int64, device)
+        self._candidates = torch.zeros(sum(capacities), dtype=torch.int32, device=device)
+        ends = [sum(capacities[:i]) for i in range(len(sizes))]
+        self._areas = upload([self._candidates.data_ptr() + 4 * end for end in ends], torch.int64, device)
+        self._histogram = torch.zeros(len(sizes), 256, dtype=torch.int32, device=device)
+        self._places = torch.zeros(3, len(sizes), dtype=torch.float32, device=device)
+        self.state = torch.zeros(len(State), len(sizes), dtype=torch.int64, device=device)
+        self._ties, self._kept = (torch.zeros(table.chunks, dtype=torch.int32, device=device) for _ in range(2))
+        self.kept = torch.zeros(len(table.sizes), dtype=torch.int64, device=device)
+        self.masks, self._mask_addresses = _bits(table)
+        self._at = {role: Addresses(table) for role in ("scores", "base", "weights")}
+        self._halves = Addresses(table, torch.bfloat16)
+
+    def select(
+        self, scores: Tensors, counts: torch.Tensor, base: Tensors | None = None, weights: Tensors | None = None,
+        halves: Tensors | None = None,
+    ) -> None:  # fmt: skip
+        """The masks of ``scores`` with ``counts`` (int64 [rankings], on the device) ones.
+
+        With ``base`` W also W ⊙ M: into ``weights`` (float32), into ``halves`` (bf16, rounded to even), or both. Raises
+        Unfit.
+        """
+        table, n = self.table, self._rankings
+        s = self._at["scores"].of(scores)
+        chunked = (s, table.matrix, table.turn, table.weights, self._ranking_of)
+        grid = (table.chunks,)
+        programs.look[grid](*chunked, self.state, n, self._areas, self._capacities, **table.layout | table.wide)
+        programs.decide[(-(-n // _LANES),)](
+            self.state, n, counts, self._totals, self._capacities, block=_LANES, num_warps=4
+        )
+        for shift in (24, 16, 8, 0):
+            programs.digits[grid](
+                *chunked, self._firsts, self.state, n, self._areas, self._histogram, shift, **table.layout
+            )
+            programs.descend[(n,)](
+                self.state, n, counts, self._totals, self._histogram, self._places, shift, num_warps=1, enable_fp_fusion=False
+            )  # fmt: skip
+        programs.count_ties[grid](*chunked, self.state, n, self._ties, **table.layout)
+        w, whole, half = (
+            known.of(given) if given is not None else s
+            for known, given in ((self._at["base"], base), (self._at["weights"], weights), (self._halves, halves))
+        )
+        programs.write[grid](
+            s, w, whole, half, self._mask_addresses, *chunked[1:], self._firsts, self.state, n, self._ties, self._kept,
+            floats=weights is not None, half=halves is not None, block=_LANES, **table.layout,
+        )  # fmt: skip
+        adam_kernels.add_up[(len(table.sizes),)](
+            self._kept, table.first, table.weights, self.kept, mean=False, block=_LANES, num_warps=4
+        )
+
+
+def _bits(table: Table) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """A mask in bits for each matrix, and their addresses on the device."""
+    masks = [torch.zeros(-(-size // 8), dtype=torch.uint8, device=table.device) for size in table.sizes]
+    return masks, upload([mask.data_ptr() for mask in masks], torch.int64, table.device)

@@ -1,0 +1,195 @@
+"""The masked linear layer: a weight, its scores, its mask.
+
+Put in place of ``nn.Linear`` by :mod:`pruning.masking.wrap`. Masks are made once per optimizer step. Where native kernels
+are they are bits, and :mod:`pruning.masking.masked_matmul` multiplies by them; elsewhere the masked weight W ⊙ M is an
+ordinary leaf tensor made with the mask (by a GPU's selection too, whose masks are bits), and forward and backward are those
+of a dense layer. Either way autograd leaves dL/d(W ⊙ M) in ``weight.grad``; the straight-through gradient of the scores is
+then one product in closed form (:mod:`pruning.masking.score_adam`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import linear
+
+from pruning.masking.kernels import dispatch
+from pruning.masking.masked_matmul import masked_product
+from pruning.masking.topk import TopK
+
+_NO_MASK = torch.empty(0, dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class ScoreMass:
+    """Mean σ(S/p) of one matrix, and the state of the scores that it is of."""
+
+    value: float
+    temperature: float
+    state: tuple[int, int]
+    """Address of the scores, and torch's count of the writes to them."""
+
+
+class MaskedLinear(nn.Linear):
+    """y = x (W ⊙ M)ᵀ + b.
+
+    ``base`` is W (frozen, but for the methods that train weights), ``scores`` is S (zeros at first, in W's dtype),
+    ``mask`` is M (bool, all ones at first), each of shape [out, in]. ``weight`` is the tensor with a gradient, that of W ⊙ M;
+    where native kernels are its values are W itself, and else W ⊙ M, possibly rounded to bf16: read them in ``masked_weight``.
+    """
+
+    base: torch.Tensor
+    scores: torch.Tensor
+    _mask: torch.Tensor
+    _packed: torch.Tensor | None
+    """The mask as native selections and those of a GPU write it, in bits; then ``_mask`` is empty."""
+    _multiplied: bool
+    """Whether the values of ``weight`` are W ⊙ M."""
+    _gates: torch.Tensor | None
+    gate_slope: torch.Tensor | None
+    """d gates / dS where a method's gates are differentiable; None means straight through, 1."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        nn.Module.__init__(self)  # nn.Linear's would allocate and initialise a weight only to throw it away
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        base = linear.weight.detach()
+        self.register_buffer("base", base, persistent=False)
+        self.register_buffer("scores", torch.zeros_like(base), persistent=False)
+        self.register_buffer("_mask", torch.ones_like(base, dtype=torch.bool), persistent=False)
+        self._packed = self._gates = None
+        self._multiplied = True
+        self.weight = nn.Parameter(base)  # the same memory, until a mask that is not packed asks for its own
+        self.bias = linear.bias
+        self.gate_slope = None
+        self.train(linear.training)
+        self._top_k = TopK()
+        self._mass: ScoreMass | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """y [..., out] for x [..., in]."""
+        if self._packed is None or self._multiplied:
+            if self._rounded and not torch.is_autocast_enabled(x.device.type):  # an evaluation in a run in bf16
+                return linear(x, self.masked_weight, self.bias)
+            return super().forward(x)
+        return masked_product(x, self.weight, self.bias, self._packed)
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """M; not to be written to."""
+        if self._packed is not None:
+            return dispatch.unpacked(self._packed, self.base.shape)
+        return self._mask
+
+    @property
+    def gates(self) -> torch.Tensor:
+        """What W is multiplied by: the mask, or for hard concrete numbers between 0 and 1."""
+        return self.mask if self._gates is None else self._gates
+
+    @property
+    def masked_weight(self) -> torch.Tensor:
+        """W ⊙ M, [out, in]; not to be written to."""
+        return self.weight.detach() if self._multiplied and not self._rounded else self.base * self.mask
+
+    @property
+    def kept(self) -> int:
+        """Ones in the mask."""
+        return int(self._mask.sum()) if self._packed is None else dispatch.ones(self._packed)
+
+    @property
+    def mass_temperature(self) -> float | None:
+        """The p for which :meth:`mass` was last asked: the update of the scores finds the next mass on its way."""
+        return self._mass.temperature if self._mass else None
+
+    def mass(self, temperature: float) -> float:
+        """Mean σ(S/p), float64 where native kernels are and else in the scores' dtype."""
+        if self._mass is None or (self._mass.temperature, self._mass.state) != (temperature, self._state()):
+            if native := dispatch.native_for([self.scores]):
+                value = native.masses([self.scores], temperature)[0]
+            else:
+                value = float(torch.sigmoid(self.scores / temperature).mean())
+            self._mass = ScoreMass(value, temperature, self._state())
+        return self._mass.value
+
+    def scores_moved(self, mass: float, temperature: float | None) -> None:
+        """A native update wrote to the scores, unseen by torch; ``mass`` is what :meth:`mass` is now at ``temperature``."""
+        torch.autograd.graph.increment_version(self.scores)
+        self._mass = None if temperature is None else ScoreMass(mass, temperature, self._state())
+
+    def _state(self) -> tuple[int, int]:
+        return self.scores.data_ptr(), self.scores._version
+
+    def keep(self, k: int, values: torch.Tensor | None = None) -> None:
+        """Mask all but the k largest scores, or the k largest of other ``values`` [out, in]."""
+        self.set_mask(self._top_k.mask(self.scores if values is None else values, k))
+
+    def set_mask(self, mask: torch.Tensor) -> None:
+        """Take ``mask`` (bool, [out, in]) and make the masked weight anew."""
+        self._mask, self._packed, self._gates = mask, None, None
+        self._multiply(mask)
+
+    def set_gates(self, gates: torch.Tensor, slope: torch.Tensor | None) -> None:
+        """Take gates between 0 and 1 ([out, in]); the mask is where they are open at all."""
+        self._mask, self._packed, self._gates, self.gate_slope = gates > 0, None, gates, slope
+        self._multiply(gates)
+
+    @property
+    def _rounded(self) -> bool:
+        return self.weight.dtype != self.base.dtype
+
+    def room(self, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Where a selection on a GPU is to write W ⊙ M, [out, in]: the values of ``weight``, apart from those of W.
+
+        In ``dtype``, W's unless another is given; the gradient will have the same.
+        """
+        dtype = dtype or self.base.dtype
+        if self.weight.data_ptr() == self.base.data_ptr() or self.weight.dtype != dtype:
+            self.weight.grad = None
+            self.weight.data = torch.empty_like(self.base, dtype=dtype)
+        return self.weight.data
+
+    def set_multiplied(self, packed: torch.Tensor) -> None:
+        """W ⊙ M has been written to :meth:`room`, and M in bits to ``packed``, which stays the selection's to write to."""
+        self._mask, self._packed, self._gates, self._multiplied = _NO_MASK, packed, None, True
+
+    def open(self) -> None:
+        """Keep every weight: the layer computes what the linear did that it replaced."""
+        self._mask, self._packed, self._gates = torch.ones_like(self.base, dtype=torch.bool), None, None
+        self.weight.data, self._multiplied = self.base, True
+
+    def _multiply(self, gates: torch.Tensor) -> None:
+        torch.mul(self.base, gates, out=self.room())
+        self._multiplied = True
+
+    def _take(self, packed: torch.Tensor) -> None:
+        self._mask, self._packed, self._gates = _NO_MASK, packed, None
+        self.weight.data, self._multiplied = self.base, False
+
+
+def keep_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:
+    """In every layer, mask all but so many of its largest scores; where native kernels are, in one pass."""
+    if native := _native_for(layers):
+        masks = native.select([layer._top_k for layer in layers], [[layer.scores] for layer in layers], counts)
+        _take(layers, masks)
+    else:
+        for layer, k in zip(layers, counts, strict=True):
+            layer.keep(k)
+
+
+def keep_together(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
+    """Mask all but the k largest scores of all layers; of equal scores those of the earlier layer stay."""
+    scores = [layer.scores for layer in layers]
+    if native := _native_for(layers):
+        _take(layers, native.select([top_k], [scores], [k]))
+    else:
+        for layer, mask in zip(layers, top_k.masks(scores, k), strict=True):
+            layer.set_mask(mask)
+
+
+def _native_for(layers: Sequence[MaskedLinear]) -> dispatch.Native | None:
+    return dispatch.native_for(*((layer.scores, layer.base) for layer in layers))
+
+
+def _take(layers: Sequence[MaskedLinear], packed: Sequence[torch.Tensor]) -> None:
+    for layer, bits in zip(layers, packed, strict=True):
+        layer._take(bits)

@@ -1,0 +1,76 @@
+"""How sparsity, regularisation and learning rate move over a run; pure arithmetic on step numbers.
+
+A step number ``t`` counts optimizer steps from 0 and means "in the forward pass of step t, before its update".
+Equation numbers are those of the SMP paper (arXiv 2210.06210v2).
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pruning.spec.schema import PruningSpec
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A rise from 0 to 1 over ``length`` steps from ``begin``; flat before and after."""
+
+    begin: float
+    length: float
+    shape: Literal["cubic", "linear"] = "cubic"
+    every: int = 1
+    """The ramp moves only at multiples of this many steps."""
+
+    def left(self, step: int) -> float:
+        """1 - rise: (1 - x)^3 or 1 - x, with x the share of the ramp behind us (eq. 5)."""
+        x = min(max((step // self.every - self.begin) / self.length, 0.0), 1.0) if self.length > 0 else 1.0
+        return float((1.0 - x) ** (3 if self.shape == "cubic" else 1))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Everything that depends on the step number alone."""
+
+    total_steps: int
+    remaining_final: float
+    """v_F, share of masked weights kept at the end."""
+    sparsity_ramp: Ramp
+    regularization_final: float
+    """λ_F."""
+    regularization_ramp: Ramp
+    learning_rate_initial: float
+    remaining_initial: float = 1.0
+    """v_0."""
+
+    @classmethod
+    def of(cls, spec: PruningSpec, total_steps: int) -> Self:
+        """The schedule of a spec over ``total_steps`` optimizer steps: fractions become steps here."""
+        begin = max(0.0, round(1.0 - spec.ramp - spec.hold, 9)) * total_steps
+        sparsity = Ramp(begin, spec.ramp * total_steps, spec.ramp_shape)
+        own = Ramp(0, total_steps, "cubic")
+        emerges = spec.method == "soft-movement"  # its ramp moves the threshold τ, from 0, in place of v
+        return cls(
+            total_steps=total_steps,
+            remaining_final=spec.threshold if emerges else spec.remaining,
+            remaining_initial=0.0 if emerges else 1.0,
+            sparsity_ramp=sparsity,
+            regularization_final=spec.regularization,
+            regularization_ramp=own if spec.regularization_ramp == "run" else sparsity,
+            learning_rate_initial=spec.learning_rate,
+        )
+
+    def remaining(self, step: int) -> float:
+        """v_t = v_F + (v_0 - v_F)(1 - x)^3."""
+        gap = self.remaining_initial - self.remaining_final
+        return self.remaining_final + gap * self.sparsity_ramp.left(step)
+
+    def regularization(self, step: int) -> float:
+        """λ_t = λ_F (1 - (1 - x)^3)."""
+        return self.regularization_final * (1.0 - self.regularization_ramp.left(step))
+
+    def learning_rate(self, step: int) -> float:
+        """Linear from its initial value at step 0 to 0 at ``total_steps``."""
+        return self.learning_rate_initial * (self.total_steps - step) / self.total_steps
+
+    def learning_rate_share(self, step: int) -> float:
+        """The same fall for whatever else is trained, from 1 to 0."""
+        return (self.total_steps - step) / self.total_steps

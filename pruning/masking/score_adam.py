@@ -1,0 +1,165 @@
+"""The update of the scores: straight-through gradient, regulariser and Adam, in closed form.
+
+No autograd graph exists for what is known on paper. With G = dL/d(W ⊙ M) from the dense backward pass, M matrices and n
+weights in a matrix:
+
+    dL/dS = G ⊙ W + λ σ(S)(1 - σ(S)) / (n M)                (SMP eq. 3 and 6; R(S) is a mean of per-matrix means)
+
+for kept and removed weights alike (hard concrete gates put their slope behind G ⊙ W and a shift into σ). All gradients
+together are scaled to a norm of at most ``max_grad_norm``, then Adam (β 0.9, 0.999; ε 1e-8; no weight decay) moves the
+scores.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from pruning.masking.kernels import dispatch
+from pruning.masking.masked_linear import MaskedLinear
+from pruning.masking.weight_adam import Companions
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update saw, measured before it moved the scores."""
+
+    regularizer: float
+    """R(S) = mean over the matrices of mean σ(S)."""
+    grad_norms: list[float]
+    """L2 norm of dL/dS of each matrix, before clipping."""
+    grad_norm: float
+    """Of all of them together."""
+
+
+class ScoreAdam:
+    """Adam over the scores of ``layers``; holds the two moments of each, in the scores' dtype.
+
+    ``penalty_shift`` is the method's: the regulariser is the mean of σ(S - shift).
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[MaskedLinear],
+        *,
+        max_grad_norm: float = 1.0,
+        epsilon: Literal["uncorrected", "corrected"] = "uncorrected",
+        penalty_shift: float = 0.0,
+    ) -> None:
+        self.layers = list(layers)
+        self.max_grad_norm = max_grad_norm
+        self.epsilon = epsilon
+        self.penalty_shift = penalty_shift
+        self.steps = 0
+        self.first = [torch.zeros_like(layer.scores) for layer in self.layers]
+        self.second = [torch.zeros_like(layer.scores) for layer in self.layers]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float, regularization: float, companions: Companions | None = None) -> Update:
+        """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them.
+
+        ``regularization`` is λ_t. ``companions`` are clipped together with the scores, and updated. Raises
+        FloatingPointError if the gradients are not finite; nothing has then changed.
+        """
+        others = companions.gather() if companions else []
+        masses, norms = self._score_gradients(regularization)
+        total = math.hypot(*norms, *others)
+        if not math.isfinite(total):
+            raise FloatingPointError("the gradients of the scores are not finite")
+        clip = min(1.0, self.max_grad_norm / (total + 1e-6))
+        self.steps += 1
+        if companions:
+            companions.step(clip)
+        self._move(learning_rate, clip)
+        for layer in self.layers:
+            layer.weight.grad = None
+        return Update(sum(masses) / max(len(masses), 1), norms, total)
+
+    def stride(self, learning_rate: float) -> tuple[float, float]:
+        """(a, b) such that update number ``steps`` moves S by a m / (sqrt(v) / b + ε). With ``uncorrected`` ε is added to
+        sqrt(v) and not to sqrt(v̂), so that it weighs 1/sqrt(1 - β2^u) times more (31.6 times at the first update), as in
+        transformers 4.17's AdamW."""
+        correction1, correction2 = 1 - BETA1**self.steps, math.sqrt(1 - BETA2**self.steps)
+        if self.epsilon == "uncorrected":
+            return -learning_rate * correction2 / correction1, 1.0
+        return -learning_rate / correction1, correction2
+
+    def _score_gradients(self, regularization: float) -> tuple[list[float], list[float]]:
+        """Overwrite each ``weight.grad`` by dL/dS; returns mean σ(S) and the gradient's norm, matrix by matrix."""
+        gradients = [gradient_of(layer) for layer in self.layers]
+        base, scores = [layer.base for layer in self.layers], [layer.scores for layer in self.layers]
+        slopes = [layer.gate_slope for layer in self.layers]
+        pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
+        if native := dispatch.native_for(gradients, base, scores, slopes):
+            return native.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
+        found = [
+            _plain_gradient(*given, self.penalty_shift)
+            for given in zip(gradients, base, scores, slopes, pulls, strict=True)
+        ]
+        return [mass for mass, _ in found], [norm for _, norm in found]
+
+    def _move(self, learning_rate: float, clip: float) -> None:
+        """S <- S - lr m̂ / (sqrt(v̂) + ε)."""
+        step, divisor = self.stride(learning_rate)
+        scores, gradients = [layer.scores for layer in self.layers], [gradient_of(layer) for layer in self.layers]
+        if native := dispatch.native_for(scores, gradients, self.first, self.second):
+            temperatures = [layer.mass_temperature for layer in self.layers]
+            constants = (clip, BETA1, 1 - BETA1, BETA2, 1 - BETA2, step, divisor, EPSILON)
+            masses = native.adam(scores, gradients, self.first, self.second, constants, temperatures)
+            for layer, mass, temperature in zip(self.layers, masses, temperatures, strict=True):
+                layer.scores_moved(mass, temperature)
+            return
+        for given in zip(scores, gradients, self.first, self.second, strict=True):
+            _plain_adam(*given, clip, step, divisor)
+
+
+def _plain_gradient(
+    gradient: torch.Tensor,
+    base: torch.Tensor,
+    scores: torch.Tensor,
+    slope: torch.Tensor | None,
+    pull: float,
+    shift: float,
+) -> tuple[float, float]:
+    """Twin of the native gradient of one matrix; sums in the scores' dtype."""
+    gradient.mul_(base)
+    if slope is not None:
+        gradient.mul_(slope)
+    sigma = torch.sigmoid(scores - shift if shift else scores)
+    mass = float(sigma.mean())
+    if pull:
+        gradient.add_(sigma.sub_(sigma * sigma), alpha=pull)
+    return mass, float(torch.linalg.vector_norm(gradient))
+
+
+def _plain_adam(
+    scores: torch.Tensor,
+    gradient: torch.Tensor,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    clip: float,
+    step: float,
+    divisor: float,
+) -> None:
+    """Twin of the native Adam of one matrix; ``gradient`` is overwritten."""
+    if clip < 1.0:
+        gradient.mul_(clip)
+    first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
+    second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+    root = torch.sqrt(second, out=gradient)
+    if divisor != 1.0:
+        root.div_(divisor)
+    scores.addcdiv_(first, root.add_(EPSILON), value=step)
+
+
+def gradient_of(layer: MaskedLinear) -> torch.Tensor:
+    """What a backward pass left in ``weight.grad``, contiguous; zeros where it left nothing."""
+    if layer.weight.grad is None:  # a matrix that the loss does not reach
+        layer.weight.grad = torch.zeros_like(layer.weight)
+    elif not layer.weight.grad.is_contiguous():
+        layer.weight.grad = layer.weight.grad.contiguous()
+    return layer.weight.grad

@@ -1,0 +1,75 @@
+"""What a run trains besides scores: masked weights, biases and norms, a new head; by torch's AdamW.
+
+Only for methods and options that ask for it. Whatever is trained here has left the base model and is stored beside the
+mask (:mod:`pruning.formats.trained_weights`).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from pruning.masking.masked_linear import MaskedLinear
+
+
+class Companions:
+    """AdamW (no weight decay) over the weights of ``layers`` and over ``others``, with one learning rate."""
+
+    def __init__(self, layers: Sequence[MaskedLinear], others: Sequence[nn.Parameter], learning_rate: float) -> None:
+        self._layers = list(layers)
+        self._weights = [nn.Parameter(layer.base) for layer in self._layers]  # the same storage: W moves in place
+        self.others = list(others)
+        """Parameters outside the masked layers."""
+        self._learning_rate = learning_rate
+        self.learning_rate_share = 1.0
+        """Set before every step."""
+        parameters = [*self._weights, *self.others]
+        self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, foreach=False)
+
+    def gather(self) -> list[float]:
+        """Take dL/dW = G ⊙ gates from the layers, before the scores' update overwrites G; norms of all gradients."""
+        for layer, weight in zip(self._layers, self._weights, strict=True):
+            gradient = layer.weight.grad
+            weight.grad = torch.zeros_like(layer.base) if gradient is None else gradient * layer.gates
+        return [
+            float(torch.linalg.vector_norm(parameter.grad))
+            for parameter in (*self._weights, *self.others)
+            if parameter.grad is not None
+        ]
+
+    def step(self, clip: float) -> None:
+        """Scale the gathered gradients by ``clip`` and update."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate * self.learning_rate_share
+        for parameter in (*self._weights, *self.others):
+            if parameter.grad is not None:
+                parameter.grad.mul_(clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything that moved, by position: values and both moments; for checkpoints."""
+        found: dict[str, torch.Tensor] = {}
+        for i, parameter in enumerate((*self._weights, *self.others)):
+            found[f"companion.{i}.value"] = parameter.detach()
+            found |= {
+                f"companion.{i}.{name}": value
+                for name, value in self._optimizer.state.get(parameter, {}).items()
+                if isinstance(value, torch.Tensor)
+            }
+        return found
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Put a state back."""
+        for i, parameter in enumerate((*self._weights, *self.others)):
+            parameter.copy_(state[f"companion.{i}.value"])
+            prefix = f"companion.{i}."
+            moments = {
+                key.removeprefix(prefix): value.clone()
+                for key, value in state.items()
+                if key.startswith(prefix) and not key.endswith(".value")
+            }
+            if moments:
+                on_device = {k: v if k == "step" else v.to(parameter.device) for k, v in moments.items()}
+                self._optimizer.state[parameter] = on_device

@@ -1,0 +1,33 @@
+"""bf16 for forward and backward where the device computes in it; scores, masks and their updates are always float32.
+
+Called by :mod:`pruning.training.setup`: once to refuse a run early, and around every forward pass. A device that only emulates bf16
+would be slower and less exact at once, so it is refused and not tolerated.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from pruning.errors import Permanent
+
+
+def require(precision: str, device: torch.device) -> None:
+    """Raise Permanent, naming ``precision``, if the device has no instructions for it."""
+    if precision == "bf16" and not has_bf16(device):
+        what = "this GPU" if device.type == "cuda" else "this processor has neither AVX512_BF16 nor AMX and"
+        raise Permanent(
+            f"{what} cannot compute in bf16; set precision to fp32 or run the job on a device that can",
+            code="precision_unavailable", param="precision",
+        )  # fmt: skip
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16 by itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def forward_pass(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Around a forward pass: linear layers and attention in bf16, what needs range or sums in float32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

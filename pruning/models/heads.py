@@ -1,0 +1,179 @@
+"""Heads: how an encoder's states become the logits of a task, without new parameters wherever that is possible.
+
+``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at
+position 0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole
+head, and the logit of a class is the column of its label word. No architecture is named: the output embedding is cut down
+to the rows of the label words, and the encoder's output to that one position, so the head's work is a few rows; where the model
+allows it (:mod:`pruning.models.position_slicing`), so is the encoder's work behind its last attention.
+``classifier`` is transformers' sequence classification head, the checkpoint's own or a new one.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from pruning.errors import Permanent
+from pruning.models import position_slicing
+from pruning.models.position_slicing import at_positions
+
+Position = Literal["first", "last", "every"]
+"""first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
+
+
+def word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
+    """Token id of each label word, encoded with a leading space.
+
+    Raises Permanent if a word is not exactly one known token of this tokenizer.
+    """
+    ids = []
+    for word in words:
+        pieces = tokenizer.encode(f" {word}", add_special_tokens=False)
+        if len(pieces) != 1 or pieces[0] == tokenizer.unk_token_id:
+            shown = tokenizer.convert_ids_to_tokens(pieces)
+            raise Permanent(
+                f"label word {word!r} is {len(pieces)} tokens ({' '.join(shown)}) for this model's tokenizer, "
+                "it must be one known token; choose another word",
+                code="label_word_unknown", param="label_words",
+            )  # fmt: skip
+        ids.append(int(pieces[0]))
+    return ids
+
+
+class LabelWordHead(nn.Module):
+    """A language model turned classifier, regressor (one label word) or span finder (two: start and end).
+
+    ``forward`` takes ``input_ids`` and ``attention_mask`` [B, S] (and ``token_type_ids`` where the model has them) and
+    returns logits [B, C] in the order of ``label_ids``, or [B, S, C] at every position. The given model is changed in
+    place.
+    """
+
+    def __init__(
+        self, model: nn.Module, label_ids: Sequence[int], mask_token_id: int | None, position: Position = "first"
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.mask_token_id = mask_token_id
+        self.position = position
+        self._positions = torch.zeros(0, dtype=torch.int64)
+        self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is no submodule
+        self._hook = self._shortcut = None
+        if position != "every":
+            self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
+            self._shortcut = position_slicing.find(model, self._read_positions, self._trial)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+        self._positions = self._position_of_interest(input_ids, attention_mask)
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask, **inputs)
+        logits: torch.Tensor = output.logits  # [B, 1, C] or [B, S, C]
+        return logits if self.position == "every" else logits.squeeze(1)
+
+    @contextmanager
+    def every_state(self) -> Iterator[None]:
+        """Within it every layer sees every position, also where only one is read."""
+        if self._shortcut is None:
+            yield
+            return
+        self._shortcut.on = False
+        try:
+            yield
+        finally:
+            self._shortcut.on = True
+
+    def release(self) -> None:
+        """Give the model back as it was, for another head; this one is of no use afterwards."""
+        for hook in (self._hook, self._shortcut):
+            if hook is not None:
+                hook.remove()
+        self.model.set_output_embeddings(self._whole_decoder[0])  # type: ignore[operator]
+
+    def _position_of_interest(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """[B]: the position whose state is read in each row."""
+        if self.position == "last":
+            steps = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+            return (attention_mask * steps).argmax(dim=1)  # padding may be on either side
+        if self.mask_token_id is None:
+            return torch.zeros_like(input_ids[:, 0])
+        return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none
+
+    def _read_positions(self) -> torch.Tensor:
+        """[B] of the present batch. A method, no lambda: a deep copy of this head must ask itself and not the original."""
+        return self._positions
+
+    def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        hidden = output[0]  # [B, S, H], or [B, 1, H] behind the shortcut
+        if hidden.shape[1] > 1:
+            output.last_hidden_state = at_positions(hidden, self._positions)
+        return output
+
+    def _trial(self) -> torch.Tensor:
+        """Logits of two rows whose positions of interest differ where the model has a mask token."""
+        ids = torch.arange(16, device=next(self.model.parameters()).device).view(2, 8) + 5
+        if self.mask_token_id is not None:
+            ids[0, 3] = ids[1, 6] = self.mask_token_id
+        logits: torch.Tensor = self(ids, torch.ones_like(ids))
+        return logits
+
+
+def _keep_rows(model: Any, label_ids: Sequence[int]) -> nn.Module:
+    """Cut the output embedding down to the label words' rows and biases, frozen; returns the whole one."""
+    decoder = model.get_output_embeddings()
+    rows = torch.tensor(list(label_ids), device=decoder.weight.device)
+    small = nn.Linear(decoder.in_features, len(rows), bias=decoder.bias is not None)
+    small.weight = nn.Parameter(decoder.weight.detach()[rows].clone(), requires_grad=False)
+    if decoder.bias is not None:
+        small.bias = nn.Parameter(decoder.bias.detach()[rows].clone(), requires_grad=False)
+    model.set_output_embeddings(small)
+    whole: nn.Module = decoder
+    return whole
+
+
+class ClassifierHead(nn.Module):
+    """transformers' sequence classifier; logits [B, C] with ``columns`` put into the task's class order."""
+
+    def __init__(self, model: nn.Module, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.model = model
+        self.columns = list(columns)
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits[:, self.columns]
+
+    def every_state(self) -> AbstractContextManager[None]:
+        """Every layer always sees every position."""
+        return nullcontext()
+
+    def release(self) -> None:
+        """The model was not changed: nothing to give back."""
+
+
+def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, whose: str, param: str) -> list[int]:
+    """Column of ``theirs`` for each of our ``count`` classes, by name.
+
+    Names are compared without case and punctuation. Raises Permanent (``labels_mismatch``) where the numbers differ, a
+    name has no counterpart, or names carry no meaning (``LABEL_0``).
+    """
+    if len(theirs) != count:
+        raise Permanent(
+            f"{whose} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
+            code="labels_mismatch", param=param,
+        )  # fmt: skip
+    if count == 1:
+        return [0]
+    plain = [_plain(name) for name in theirs]
+    wanted = [_plain(name) for name in ours or ()]
+    if not wanted or sorted(plain) != sorted(wanted):
+        hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
+        raise Permanent(
+            f"{whose} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
+            f"use one that has the task's classes, or a spec that {hint}",
+            code="labels_mismatch", param=param,
+        )  # fmt: skip
+    return [plain.index(name) for name in wanted]
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,0 +1,173 @@
+"""A spec's model and tokenizer, loaded by name; the only place that builds transformers models.
+
+Local folders come first, then the hub. Safetensors only, never remote code: the model type is checked against a fixed
+table (:mod:`pruning.models.checks`) before transformers sees the folder.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+
+from pruning.errors import Permanent
+from pruning.hub.models import Located, download_model
+from pruning.models.checks import MODEL_TYPES, check_folder, find_folder, require_folder
+from pruning.sources import Sources
+
+_PREPARED = re.compile(r"embeddings|\.\d+\.")
+"""Parameters that no head brings along: a checkpoint that lacks one of these is broken, not merely without a head."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A base model, dense, in float32, in evaluation mode."""
+
+    model: Any
+    tokenizer: Any
+    located: Located
+    longest: int
+    """Tokens the model can read at once."""
+    decoder_only: bool
+    new_parameters: frozenset[str]
+    """Parameters that the checkpoint does not have and that a new head starts at random."""
+
+
+def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Located:
+    """The folder of a model: under the models directory if it is there, else from the hub; ``tell`` hears of downloads.
+
+    Raises Permanent or Temporary; see :func:`pruning.hub.models.download_model`.
+    """
+    folder = find_folder(sources.models_dir, name)
+    if folder is None and sources.hub:
+        return download_model(name, revision, sources.token, tell)
+    if folder is None:
+        folder = require_folder(sources.models_dir, name)
+    if revision is not None:
+        raise Permanent(
+            f"model {name!r} is a local folder, which has no revisions; leave revision out",
+            code="revision_not_found", param="revision",
+        )  # fmt: skip
+    return Located(folder, None)
+
+
+def load(
+    located: Located, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
+) -> Loaded:
+    """Check a folder and load its model with the head asked for, and its tokenizer.
+
+    ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
+    lacks is started at random, with one output per label word. Raises Permanent naming the file or field at fault.
+    """
+    path = located.path
+    check_folder(path, label_words, head)
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        _configure(config, tokenizer, dropout)
+        decoder_only = MODEL_TYPES[config.model_type].decoder_only
+        kind = class_of(head, decoder_only=decoder_only)
+        if head == "classifier" and not _has_classifier(config):
+            config.num_labels = len(label_words)
+        model, report = kind.from_pretrained(
+            path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+            output_loading_info=True,
+        )  # fmt: skip
+    except Exception as fault:  # transformers raises what its readers raise; each means: these files do not load
+        raise Permanent(
+            f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
+        ) from fault
+    new = _complete(report, path, head, param)
+    return Loaded(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
+
+
+def load_teacher(located: Located, *, span: bool) -> Loaded:
+    """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises Permanent."""
+    loaded = load(located, (), "teacher-span" if span else "classifier", param="teacher")
+    if loaded.new_parameters:
+        raise Permanent(
+            f"teacher {located.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
+            "give a model that was fine-tuned for the task",
+            code="model_head_missing", param="teacher",
+        )  # fmt: skip
+    return loaded
+
+
+def class_of(head: str, *, decoder_only: bool) -> Any:
+    """The transformers class that has what a head needs."""
+    if head == "classifier":
+        return AutoModelForSequenceClassification
+    if head == "teacher-span":
+        return AutoModelForQuestionAnswering
+    return AutoModelForCausalLM if decoder_only else AutoModelForMaskedLM
+
+
+def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
+    if dropout is not None:
+        for key, value in config.to_dict().items():
+            if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+                setattr(config, key, dropout)
+    if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never looks at it
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
+    tokenizer.padding_side = "right"
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+
+
+def _has_classifier(config: Any) -> bool:
+    """Whether the checkpoint says of itself that it classifies; its number of classes is then its own."""
+    return any("ForSequenceClassification" in name for name in config.architectures or ())
+
+
+def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> frozenset[str]:
+    """Names of the tensors that were missing and filled with random numbers; only a head may be."""
+    missing = frozenset(report["missing_keys"])
+    broken = sorted(name for name in missing if head not in ("classifier", "teacher-span") or _PREPARED.search(name))
+    broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
+    if broken:
+        raise Permanent(
+            f"the weights of model {path.name!r} are incomplete or of another shape: {', '.join(broken[:3])}; "
+            "use a checkpoint that has them, pruning random weights is of no use",
+            code="model_weights_incomplete", param=param,
+        )  # fmt: skip
+    return missing
+
+
+def _longest(config: Any, tokenizer: Any) -> int:
+    positions = int(getattr(config, "max_position_embeddings", tokenizer.model_max_length))
+    if config.model_type in ("roberta", "mpnet"):  # their positions start behind the padding id
+        positions -= config.pad_token_id + 1
+    return min(positions, int(tokenizer.model_max_length))
+
+
+def digest(model: nn.Module, without: frozenset[str] = frozenset()) -> str:
+    """sha-256 of a dense model's weights: name, shape and float32 bytes of each parameter, by name.
+
+    Masks carry it, so that a mask is never put on other weights than those it was trained for. Compute it before
+    anything is attached; ``without`` leaves out a new head, which is no part of the base.
+    """
+    total = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if name not in without:
+            total.update(f"{name}{list(parameter.shape)}".encode())
+            total.update(parameter.detach().to(torch.float32).contiguous().cpu().numpy().data)
+    return total.hexdigest()
+
+
+def checkpoint_bytes(path: Path) -> int:
+    """Size of a model folder's weight files."""
+    return sum(file.stat().st_size for file in path.glob("*.safetensors"))

@@ -1,0 +1,82 @@
+"""The export formats by name, and which of them a job can have. Torch-free: the API refuses from here at submission."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["compact", "csr", "onnx", "onnx-int8", "semi-structured", "stock"]
+
+
+@dataclass(frozen=True)
+class FormatInfo:
+    """One row of the table."""
+
+    name: Format
+    summary: str
+    packages: tuple[str, ...] = ()
+    """What the ``onnx`` extra brings and this format needs."""
+
+
+FORMATS: dict[str, FormatInfo] = {
+    info.name: info
+    for info in (
+        FormatInfo("compact", "Without the neurons, dimensions and heads that do nothing; the same logits"),
+        FormatInfo("csr", "Sparse matrices (CSR) for processors, where a matrix keeps few enough weights"),
+        FormatInfo(
+            "onnx", "A dense ONNX file, compacted where the model allows it", ("onnx", "onnxscript", "onnxruntime")
+        ),
+        FormatInfo("onnx-int8", "The same with 8-bit weights", ("onnx", "onnxscript", "onnxruntime")),
+        FormatInfo(
+            "semi-structured", "2:4 matrices in half precision, for NVIDIA GPUs of compute capability 8.0 and above"
+        ),
+        FormatInfo("stock", "A folder that plain transformers loads; the size and speed of the dense model"),
+    )
+}
+
+
+def archive_of(name: str) -> str:
+    """The file that an export of this format becomes when it is stored."""
+    return f"export-{name}.zip"
+
+
+def named(names: Sequence[str]) -> tuple[Format, ...]:
+    """The names as formats. Raises ValueError for any other."""
+    formats: list[Format] = []
+    for name in names:
+        if name not in FORMATS:
+            raise ValueError(f"{name!r} is none of {', '.join(FORMATS)}")
+        formats.append(FORMATS[name].name)
+    return tuple(formats)
+
+
+COMPACT_TYPES = ("bert", "distilbert", "electra", "roberta")
+"""Model types whose layers :mod:`pruning.export.layer_map` recognises; it looks at the modules, this is for refusals."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a job cannot have one of the exports it asks for."""
+
+    place: int
+    """Of the format in the list."""
+    message: str
+
+
+def misfit_of_pattern(formats: Sequence[str], pattern: str) -> Misfit | None:
+    """The export that the pattern of the masks rules out."""
+    if pattern != "2:4" and "semi-structured" in formats:
+        return Misfit(
+            formats.index("semi-structured"),
+            f"semi-structured needs pattern '2:4', this job has {pattern!r}; choose pattern '2:4' or leave the export out",
+        )
+    return None
+
+
+def misfit_of_type(formats: Sequence[str], model_type: str) -> Misfit | None:
+    """The export that is not for this model type."""
+    if model_type not in COMPACT_TYPES and "compact" in formats:
+        return Misfit(
+            formats.index("compact"),
+            f"compact is for {', '.join(COMPACT_TYPES)}, this model is {model_type!r}; leave the export out",
+        )
+    return None

@@ -1,0 +1,190 @@
+"""The tasks by name, with the paper's settings for each, and custom tasks on named columns.
+
+Torch-free: the API lists this table, the spec takes its defaults from it, the trainer reads its columns.
+Sources: batch sizes, epochs and label words are those of the reference scripts (kongds/SMP ``run.sh``,
+``run_squad.sh``); where the paper differs (RTE: 60 epochs, scripts: 100) the presets say which one is meant.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pruning.spec.errors import refused
+
+Kind = Literal["classification", "regression", "span"]
+Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "exact_match"]
+DatasetName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
+]
+SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+
+
+def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
+    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; () if neither."""
+    parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
+    for place in (-1, 0):
+        words = tuple(part[place] for part in parts)
+        if all(words) and len(set(words)) == len(words):
+            return words
+    return ()
+
+
+class CustomTask(BaseModel):
+    """A task on the user's own data: which columns to read and what to predict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: DatasetName = Field(
+        description="Id of an uploaded data set, folder under the data sets directory, or data set on the hub"
+    )
+    config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
+    text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
+    label: ColumnName = Field("label", description="Column with the class id (0, 1, ...), or the number to regress on")
+    kind: Literal["classification", "regression"] = "classification"
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
+        None, description="Metric that names the result; default accuracy, or pearson for a regression"
+    )
+    labels: tuple[Word, ...] | None = Field(
+        None, min_length=1, max_length=1000,
+        description="Class names in class-id order; needed where the label column holds names instead of ids",
+    )  # fmt: skip
+    label_words: tuple[Word, ...] = Field(
+        (), max_length=1000,
+        description="One word per class, in class-id order (regression: one word); default: made from labels",
+    )  # fmt: skip
+    train_split: SplitName = "train"
+    validation_split: SplitName = "validation"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _propose(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
+            words = _proposed_words([str(label) for label in given["labels"]])
+            return {**given, "label_words": words}
+        return given
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        if not self.label_words:
+            raise refused(
+                "task.label_words",
+                "give label_words (one word per class, in class-id order), or labels with a word that tells each class apart",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
+        regression = self.kind == "regression"
+        if self.label_words and regression != (len(self.label_words) == 1):
+            raise refused(
+                "task.label_words", "a {what} needs {count} label_words, it has {got}",
+                what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
+            )  # fmt: skip
+        if self.metric is not None and regression != (self.metric in ("pearson", "spearman")):
+            raise refused(
+                "task.metric", "metric {metric} does not measure a {what}; use {remedy}",
+                metric=self.metric, what=self.kind, remedy="pearson or spearman" if regression else "accuracy, f1 or matthews",
+            )  # fmt: skip
+        return self
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the trainer needs to know of a task: where the rows are, what is predicted and how it is scored."""
+
+    name: str
+    dataset: str
+    """Hub data set; the local folder of the same task is ``<datasets dir>/<name>``."""
+    config: str | None
+    text: tuple[str, ...]
+    label: str
+    kind: Kind
+    label_words: tuple[str, ...]
+    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space)."""
+    labels: tuple[str, ...] | None
+    """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
+    metrics: tuple[Metric, ...]
+    """The first one names the result."""
+    epochs: float
+    batch_size: int
+    max_length: int = 128
+    train_split: str = "train"
+    validation_splits: tuple[str, ...] = ("validation",)
+
+
+def _glue(
+    name: str,
+    text: tuple[str, ...],
+    words: tuple[str, ...],
+    metrics: tuple[Metric, ...],
+    epochs: float,
+    batch: int,
+    labels: tuple[str, ...] | None,
+    *,
+    kind: Kind = "classification",
+    splits: tuple[str, ...] = ("validation",),
+) -> Task:
+    return Task(
+        name, "nyu-mll/glue", name, text, "label", kind, words, labels, metrics, epochs, batch, validation_splits=splits
+    )  # fmt: skip
+
+
+_PAIR = ("sentence1", "sentence2")
+_ENTAILMENT = ("entailment", "not_entailment")
+_MNLI_SPLITS = ("validation_matched", "validation_mismatched")
+
+# fmt: off
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        #     name    text columns                 label words, by class id    metrics                epochs batch  class names
+        _glue("mnli", ("premise", "hypothesis"),   ("Yes", "Maybe", "No"),     ("accuracy",),             12, 64,
+              ("entailment", "neutral", "contradiction"), splits=_MNLI_SPLITS),
+        _glue("qnli", ("question", "sentence"),    ("Yes", "No"),              ("accuracy",),             12, 64, _ENTAILMENT),
+        _glue("qqp",  ("question1", "question2"),  ("No", "Yes"),              ("accuracy", "f1"),        12, 64,
+              ("not_duplicate", "duplicate")),
+        _glue("sst2", ("sentence",),               ("terrible", "great"),      ("accuracy",),             12, 64,
+              ("negative", "positive")),
+        _glue("mrpc", _PAIR,                       ("No", "Yes"),              ("accuracy", "f1"),        60, 32,
+              ("not_equivalent", "equivalent")),
+        _glue("cola", ("sentence",),               ("incorrect", "correct"),   ("matthews", "accuracy"),  60, 32,
+              ("unacceptable", "acceptable")),
+        _glue("stsb", _PAIR,                       ("Yes",),                   ("pearson", "spearman"),   60, 32, None,
+              kind="regression"),
+        _glue("rte",  _PAIR,                       ("Yes", "No"),              ("accuracy",),             60, 32, _ENTAILMENT),
+        Task("squad", "rajpurkar/squad", None, ("question", "context"), "answers", "span",
+             ("Yes", "No"), None, ("f1", "exact_match"), 10, 32, max_length=384),
+    )
+}
+# fmt: on
+
+
+def task_of(given: str | CustomTask) -> Task:
+    """The task of a spec: a row of :data:`TASKS`, or one built from a custom task.
+
+    Raises KeyError for a name that is not in the table; the spec refuses such names first.
+    """
+    if isinstance(given, str):
+        return TASKS[given]
+    metric: Metric = given.metric or ("pearson" if given.kind == "regression" else "accuracy")
+    return Task(
+        name=given.dataset,
+        dataset=given.dataset,
+        config=given.config,
+        text=given.text,
+        label=given.label,
+        kind=given.kind,
+        label_words=given.label_words,
+        labels=given.labels,
+        metrics=(metric,),
+        epochs=10,
+        batch_size=32,
+        train_split=given.train_split,
+        validation_splits=(given.validation_split,),
+    )

@@ -1,0 +1,54 @@
+"""Which runs a GPU steps through by its own programs, and why others are not among them.
+
+Called by :mod:`pruning.training.setup` for the choice, by :mod:`pruning.training.loop` for the reason.
+"""
+
+import torch
+
+from pruning.masking.kernels.triton import availability
+from pruning.masking.kernels.triton.chunk_table import Table, Unfit
+from pruning.masking.methods.prior import WandaPrior
+from pruning.masking.methods.registry import Method
+from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp_s import SmpS
+from pruning.training.distributed import ALONE
+from pruning.training.pruner import Batch, Pruner
+
+Ranking = SmpS | SmpL | SmpG
+
+
+def fastest(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
+    """The pruner that takes the same steps in the least time: this one, or one that leaves them to the GPU.
+
+    ``precision`` is that of the forward passes in ``loss_of``.
+    """
+    if unfit(pruner):
+        return pruner
+    from pruning.training.gpu_pruner import DevicePruner  # Triton is imported with it
+
+    return DevicePruner.of(pruner, halves=precision == "bf16")
+
+
+def unfit(pruner: Pruner[Batch]) -> str:
+    """Why the GPU's programs cannot take the steps of a pruner; empty where they can."""
+    if ranking_of(pruner.method) is None:
+        return "the fused kernels are for smp-s, smp-l and smp-g without a pattern"
+    if pruner.companions:
+        return "the fused kernels are for runs that train scores alone"
+    if pruner.ranks is not ALONE:
+        return "the fused kernels are for runs on one device"
+    layers = list(pruner.matrices.layers.values())
+    if any(layer.scores.dtype != torch.float32 for layer in layers):
+        return "the fused kernels are for scores in float32"
+    try:
+        table = Table(pruner.matrices.sizes, torch.device("cpu"))
+    except Unfit as fault:
+        return str(fault)
+    return availability.reason(pruner.device, whole=table.whole)
+
+
+def ranking_of(method: Method) -> Ranking | None:
+    """The method whose scores are ranked as they are, under its prior; None for one that selects in another way."""
+    under = method.method if isinstance(method, WandaPrior) else method
+    return under if isinstance(under, SmpS | SmpL | SmpG) else None

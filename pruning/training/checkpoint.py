@@ -1,0 +1,142 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened, written whole or not at all.
+
+A checkpoint is one safetensors file (scores, moments, whatever else is trained, random state) named by its step, written
+to a temporary name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one
+before. The position in the data and in the schedule follows from the step number.
+"""
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pruning import failpoints
+from pruning.data.encoding import Encoded
+from pruning.errors import failed_write
+from pruning.spec.schema import PruningSpec
+from pruning.training.pruner import Pruner
+
+KEPT = 2
+_PARTIAL = ".writing-"
+State = dict[str, torch.Tensor]
+
+
+def capture(pruner: Pruner[Any]) -> State:
+    """A copy of the run's state, on the CPU."""
+    state: State = {"random.cpu": torch.get_rng_state().clone()}
+    if torch.cuda.is_available():
+        state["random.cuda"] = torch.cuda.get_rng_state().clone()
+    optimizer = pruner.optimizer
+    for i, layer in enumerate(optimizer.layers):
+        moving = {"scores": layer.scores, "first": optimizer.first[i], "second": optimizer.second[i]}
+        state |= {f"{name}.{i}": tensor.detach().to("cpu", copy=True) for name, tensor in moving.items()}
+    if pruner.companions:
+        state |= {name: tensor.to("cpu", copy=True) for name, tensor in pruner.companions.state().items()}
+    return state
+
+
+def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
+    """Put a captured state back."""
+    optimizer = pruner.optimizer
+    for i, layer in enumerate(optimizer.layers):
+        layer.scores.copy_(state[f"scores.{i}"])
+        optimizer.first[i].copy_(state[f"first.{i}"])
+        optimizer.second[i].copy_(state[f"second.{i}"])
+    optimizer.steps = step
+    if pruner.companions:
+        pruner.companions.restore(state)
+    torch.set_rng_state(state["random.cpu"])
+    if torch.cuda.is_available() and "random.cuda" in state:
+        torch.cuda.set_rng_state(state["random.cuda"])
+
+
+def identity(spec: PruningSpec, base_digest: str, train: Encoded, kernels: str = "plain") -> str:
+    """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits, and the same
+    ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
+    total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{kernels}".encode())
+    for ids in train.input_ids:
+        total.update(np.asarray(ids, dtype=np.int32).data)
+    total.update(train.labels.numpy().data)
+    for logits in train.teacher or ():
+        total.update(np.ascontiguousarray(logits).data)
+    return total.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder."""
+
+    def __init__(self, folder: Path, belongs_to: str, written: Callable[[int], None]) -> None:
+        """``written`` is called from the background thread with the step of each checkpoint once it is on disk."""
+        self.folder, self.belongs_to, self._written = folder, belongs_to, written
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+        self.unreadable: list[str] = []
+        """Names of the checkpoints that ``latest`` found damaged."""
+        self.foreign: list[str] = []
+        """Names of those that it found to belong to another run."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f"{_PARTIAL}*"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+
+    def latest(self) -> tuple[int, State] | None:
+        """Step and state of the newest readable checkpoint of this run; None when there is none."""
+        for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
+            try:
+                with safe_open(file, framework="pt") as stored:
+                    if (stored.metadata() or {}).get("belongs_to") != self.belongs_to:
+                        self.foreign.append(file.name)
+                        continue
+                    return int(file.stem.removeprefix("step-")), {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+            except (SafetensorError, OSError, ValueError):
+                self.unreadable.append(file.name)  # cut short by a crash or a full disk: the one before serves
+        return None
+
+    def save(self, step: int, state: State) -> None:
+        """Write in the background; waits only for the write before. Raises OSError if that one failed."""
+        self.wait()
+        self._thread = threading.Thread(target=self._write, args=(step, state), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until nothing is being written. Raises OSError if the last write failed."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _write(self, step: int, state: State) -> None:
+        try:
+            self._put(step, state)
+        except OSError as failure:
+            self._failure = failure
+        except SafetensorError as failure:
+            self._failure = failed_write(failure)
+        else:
+            self._written(step)
+
+    def _put(self, step: int, state: State) -> None:
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PARTIAL)
+        os.close(handle)
+        failpoints.here(failpoints.Point.CHECKPOINT_BEGUN)
+        try:
+            save_file(state, name, metadata={"belongs_to": self.belongs_to})
+            with open(name, "rb") as file:
+                os.fsync(file.fileno())
+            failpoints.here(failpoints.Point.CHECKPOINT_WRITTEN)
+            os.replace(name, self.folder / f"step-{step:010d}.safetensors")
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        failpoints.here(failpoints.Point.CHECKPOINT_NAMED)
+        for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
+            old.unlink(missing_ok=True)  # a trainer whose supervisor is frozen may do the same at the same time

@@ -1,0 +1,95 @@
+"""Distillation: a fine-tuned model's logits on the training rows, computed once before training and kept.
+
+Any Hugging Face sequence classifier or, for span tasks, question answering model serves; its classes are matched to the
+task's by name. Logits come in evaluation mode and in an order that depends on the rows alone, so a resumed run has the
+same ones.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pruning.data.encoding import encode
+from pruning.data.reader import Rows
+from pruning.data.token_cache import TokenCache
+from pruning.errors import Permanent
+from pruning.evaluation.evaluate import logits_of
+from pruning.models.heads import ClassifierHead, match_labels
+from pruning.models.loading import Loaded, load_teacher, locate
+from pruning.sources import Sources
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import Task
+
+
+class SpanTeacher(nn.Module):
+    """A question answering model as a head: start and end logits [B, S, 2]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        output = self.model(**inputs)
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+
+
+def teacher_logits(
+    spec: PruningSpec, task: Task, rows: Rows, student: Loaded, max_length: int, sources: Sources, device: torch.device,
+    say: Callable[[str], None], cache: TokenCache | None = None,
+) -> list[npt.NDArray[np.float32]]:  # fmt: skip
+    """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
+
+    Raises Permanent where teacher and task do not fit, naming ``teacher``.
+    """
+    span = task.kind == "span"
+    loaded = _load(spec, sources, say, span=span)
+    if span:
+        _require_same_tokens(loaded, student, rows)
+        _require_same_windows(loaded, max_length)
+        head: nn.Module = SpanTeacher(loaded.model)
+    else:
+        config = loaded.model.config
+        names = spec.teacher_labels or [str(config.id2label[i]) for i in range(config.num_labels)]
+        if len(names) != config.num_labels:
+            raise Permanent(
+                f"teacher_labels has {len(names)} names, the teacher {config.num_labels} classes; name every one in order",
+                code="labels_mismatch", param="teacher_labels",
+            )  # fmt: skip
+        ours = task.labels or task.label_words
+        head = ClassifierHead(
+            loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
+        )
+    say(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
+    encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride, cache)
+    return logits_of(head.to(device).eval(), encoded, device)
+
+
+def _load(spec: PruningSpec, sources: Sources, say: Callable[[str], None], *, span: bool) -> Loaded:
+    try:
+        return load_teacher(locate(str(spec.teacher), None, sources, say), span=span)
+    except Permanent as fault:  # what is checked of every model calls it "model"
+        raise Permanent(fault.message, code=fault.code, param="teacher") from fault
+
+
+def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
+    """A span teacher speaks of token positions, so both must cut text alike."""
+    sample = rows.texts[1][:100]
+    if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
+        raise Permanent(
+            "the teacher's tokenizer cuts text differently from the model's, so their positions mean different words; "
+            "choose a teacher with the same tokenizer",
+            code="teacher_tokenizer", param="teacher",
+        )  # fmt: skip
+
+
+def _require_same_windows(teacher: Loaded, max_length: int) -> None:
+    """A span teacher that reads less at once would cut contexts into other windows than the model's."""
+    if teacher.longest < max_length:
+        raise Permanent(
+            f"the teacher reads {teacher.longest} tokens at once, the windows have {max_length}; "
+            "lower max_length or choose a teacher that reads as many",
+            code="teacher_too_short", param="teacher",
+        )  # fmt: skip

@@ -1,0 +1,119 @@
+"""The end of a run: final masks, their evaluation, and the files a user downloads."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pruning.announce import announce
+from pruning.evaluation.evaluate import Evaluation, merged
+from pruning.events import ArtifactEvent, FinishedEvent, PhaseEvent
+from pruning.export.child_process import make_exports
+from pruning.formats import compact_file, mask_file, trained_weights
+from pruning.models.loading import checkpoint_bytes
+from pruning.report.collect import collect
+from pruning.report.write import HTML_REPORT, JSON_REPORT, write_reports
+from pruning.sources import Sources
+from pruning.spec.export_formats import Format
+from pruning.training.history import History
+from pruning.training.run import Report, Run, library_versions
+
+MASK = "mask.safetensors"
+COMPACT = "mask.espalier"
+PREDICTIONS = "predictions.jsonl"
+BINARY = "application/octet-stream"
+
+
+def deliver(
+    run: Run, before: list[Evaluation], history: History, work: Path, report: Report, should_stop: Callable[[], bool],
+    sources: Sources, exports: Sequence[Format] = (),
+) -> None:  # fmt: skip
+    """Select the final masks, evaluate them, write the artifacts and the exports asked for, say that the run succeeded."""
+    report(PhaseEvent(phase="evaluating", message="the final mask"))
+    run.pruner.select(run.pruner.schedule.remaining_final, final=True)
+    final = run.evaluate("final", run.total_steps, report, should_stop)
+    report(PhaseEvent(phase="saving"))
+    folder = work / "artifacts"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = _write_changes(run, folder / trained_weights.WEIGHTS)
+    masks = {path: mask.cpu().numpy() for path, mask in run.matrices.masks.items()}
+    info = _mask_info(run, final, weights.sha256 if weights else None)
+    mask_file.write(folder / MASK, masks, info)
+    compact_file.write(folder / COMPACT, masks, info)
+    _write_predictions(folder / PREDICTIONS, run, final[0])
+    if weights:
+        report(weights)
+    report(announce(folder / MASK, BINARY))
+    report(announce(folder / COMPACT, compact_file.MEDIA_TYPE))
+    report(announce(folder / PREDICTIONS, "application/jsonl"))
+    if exports:
+        figures = make_exports(exports, folder / MASK, run.located.path, sources, report, should_stop)
+        report(announce(figures, "application/json"))
+    result = _summary(run, before, final, folder, history.seconds)
+    write_reports(folder, collect(run, history, final, result, masks, folder))
+    report(announce(folder / JSON_REPORT, "application/json"))
+    report(announce(folder / HTML_REPORT, "text/html; charset=utf-8"))
+    report(FinishedEvent(metrics=result))
+
+
+def _summary(
+    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
+) -> dict[str, Any]:
+    return {
+        "primary_metric": run.task.metrics[0],
+        "before": merged(before, run.validation),
+        "final": merged(final, run.validation),
+        "remaining": run.kept / run.matrices.total,
+        "sparsity": 1 - run.kept / run.matrices.total,
+        "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
+        "kept_weights": run.kept,
+        "masked_weights": run.matrices.total,
+        "weights_changed": (folder / trained_weights.WEIGHTS).is_file(),
+        "steps": run.total_steps,
+        "seconds": round(seconds, 3),
+        "mask_bytes": (folder / MASK).stat().st_size,
+        "compact_mask_bytes": (folder / COMPACT).stat().st_size,
+        "checkpoint_bytes": checkpoint_bytes(run.located.path),
+    }
+
+
+def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
+    """Store the weights that the method trained; None where it trained none, as static pruning never does."""
+    moved = run.spec.method_info.trains_weights and not run.spec.one_shot
+    if not moved and not run.changed:
+        return None
+    trained_weights.write(path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.changed)
+    return announce(path, BINARY)
+
+
+def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) -> mask_file.MaskInfo:
+    layers = run.matrices.layers
+    return mask_file.MaskInfo(
+        base_model=run.spec.model,
+        base_revision=run.located.revision,
+        base_digest=run.base_digest,
+        task=run.task.name,
+        kind=run.task.kind,
+        head=run.spec.head,
+        label_words=run.spec.label_words,
+        label_ids=tuple(run.label_ids),
+        columns=tuple(run.columns),
+        weights_sha256=weights_sha256,
+        max_length=run.max_length,
+        shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
+        kept={path: layer.kept for path, layer in layers.items()},
+        metrics=merged(final, run.validation),
+        spec=run.spec,
+        versions=library_versions(),
+    )
+
+
+def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
+    """One JSON object per row of the first validation split, in its order: row, label, prediction, logits."""
+    rows = run.validation[0].rows
+    with path.open("w", encoding="utf-8") as lines:
+        for i, (label, prediction) in enumerate(zip(rows.labels, final.predictions, strict=True)):
+            row = {"row": i, "label": label, "prediction": prediction}
+            if run.task.kind != "span":
+                row["logits"] = [float(value) for value in final.logits[i]]
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")

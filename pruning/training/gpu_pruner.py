@@ -1,0 +1,234 @@
+"""Training steps that a GPU takes by itself: launched one behind the other, their results read a step later.
+
+The same steps as :class:`pruning.training.pruner.Pruner` takes, by the programs in
+:mod:`pruning.masking.kernels.triton.availability`: equal masks for equal scores, sums and updates equal up to rounding.
+Nothing that happens in :meth:`DevicePruner.launch` depends on a number from the device, so the host is a step ahead of it:
+while the device computes, the host launches what comes next and makes the next batch. Forward and backward of a batch whose
+shape has come before are repeated from a recording (:mod:`pruning.training.cuda_graphs`).
+
+A loss or gradient that is not finite is found on the device, which from then on changes neither scores nor moments; the
+host learns of it when it reads the result. Imported only where Triton is: by :mod:`pruning.training.backends`.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+
+from pruning.masking.kernels import dispatch
+from pruning.masking.kernels.triton.adam import Numbers
+from pruning.masking.kernels.triton.adam import Update as Programs
+from pruning.masking.kernels.triton.allocation import Shares
+from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, Table, upload
+from pruning.masking.kernels.triton.readback import Arrival
+from pruning.masking.kernels.triton.topk import Selection, State
+from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.score_adam import BETA1, BETA2, EPSILON, Update, gradient_of
+from pruning.training.backends import ranking_of
+from pruning.training.cuda_graphs import Record, Replays, by_cuda_graphs, run_pass
+from pruning.training.pruner import Batch, Pruner, StepResult
+
+
+@dataclass
+class DevicePruner(Pruner[Batch]):
+    """A pruner that :func:`pruning.training.backends.unfit` has nothing against; ``optimizer`` holds the moments and counts
+    the updates."""
+
+    chunk: int = CHUNK
+    tile: int = TILE
+    """How the work is cut, for tests."""
+    halves: bool = False
+    """Whether ``loss_of`` computes in bf16: W ⊙ M is then rounded once a step, and gradients stay as they come."""
+    record: Record | None = None
+    """What passes are recorded by; on a GPU CUDA graphs, unless another way is given."""
+    lag: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        self._layers = list(self.matrices.layers.values())
+        self._remarks: list[str] = []
+        self._wide: list[torch.Tensor] = []
+        self._replays: Replays | None = None
+        if self.record is None and self.device.type == "cuda":
+            self.record = by_cuda_graphs(self.device)
+        if self.record is not None:
+            weights = [layer.weight for layer in self._layers]
+            loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
+            self._replays = Replays(loss_of, weights, self.record, self._remarks.append)
+        table = Table(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
+        ranking = ranking_of(self.method)
+        if ranking is None:
+            raise ValueError(
+                f"{type(self.method).__name__} selects in another way; ask pruning.training.backends.unfit before"
+            )
+        self._ranking = ranking
+        self._programs = Programs(table)
+        self._selection = Selection(table, together=isinstance(ranking, SmpG))
+        self._temperatures: list[float | None] = [None] * len(self._layers)
+        self._shares: Shares | None = None
+        if isinstance(ranking, SmpS):
+            self._temperatures = [ranking.temperature] * len(self._layers)
+            self._shares = Shares(table, self._groups(), ranking.surplus)
+        self._measured: list[tuple[int, int]] = []
+        """What :meth:`_state` was when the masses were last found."""
+
+    @classmethod
+    def of(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
+        """One that takes the steps of ``pruner`` in its place; ``fields`` are those that it has beside. Raises Unfit."""
+        return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, **fields)
+
+    @property
+    def kernels(self) -> dispatch.Name:
+        return "triton"
+
+    def remarks(self) -> list[str]:
+        told = list(self._remarks)
+        self._remarks.clear()
+        return told
+
+    def select(self, remaining: float, *, final: bool = False) -> list[int]:
+        self._select(remaining)
+        kept, faults = Arrival(self._selection.kept, self._selection.state[State.FAULT]).read()
+        _require_ranked(faults)
+        return [int(count) for count in kept]
+
+    def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
+        return self.launch(t, micro_batches)()
+
+    def launch(self, t: int, micro_batches: Iterable[Batch]) -> Callable[[], StepResult]:
+        """Begin step t, without waiting for anything; what is returned waits for its end.
+
+        That raises FloatingPointError where loss or gradients stopped being finite, then or before; scores and moments are
+        those before it.
+        """
+        schedule = self.schedule
+        remaining, regularization = schedule.remaining(t), schedule.regularization(t)
+        learning_rate = schedule.learning_rate(t)
+        self._select(remaining)
+        told, gradients = self._passes(list(micro_batches))
+        self._update(learning_rate, regularization, told, gradients)
+        selection = self._selection
+        arrival = Arrival(told, self._programs.report, selection.kept, selection.state[State.FAULT])
+
+        def result() -> StepResult:
+            losses, report, kept, faults = arrival.read()
+            _require_ranked(faults)
+            return StepResult(
+                step=t,
+                remaining=remaining,
+                regularization=regularization,
+                learning_rate=learning_rate,
+                loss=sum(losses) / len(losses),
+                kept=[int(count) for count in kept],
+                update=_told(losses, report),
+            )
+
+        return result
+
+    @torch.no_grad()
+    def _select(self, remaining: float) -> None:
+        """Every mask and every masked weight anew."""
+        selection, counts = self._selection, self._counts(remaining)
+        if self.halves:
+            rooms = [layer.room(torch.bfloat16) for layer in self._layers]
+            selection.select(self._scores(), counts, self._base(), halves=rooms)
+        else:
+            selection.select(self._scores(), counts, self._base(), [layer.room() for layer in self._layers])
+        for layer, packed in zip(self._layers, selection.masks, strict=True):
+            layer.set_multiplied(packed)
+
+    def _passes(self, batches: list[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The loss of each batch, float64, and dL/d(W ⊙ M) of each matrix for their mean: float32, or bf16 of one batch."""
+        if self._replays is not None:
+            self._replays.begin()
+        losses, sums = [], list[torch.Tensor]()
+        for batch in batches:
+            losses.append(self._pass(batch, len(batches)))
+            if self.halves and len(batches) > 1:  # added up in bf16 they would lose what single batches say
+                found = [gradient_of(layer) for layer in self._layers]
+                sums = sums or [torch.zeros_like(layer.base) for layer in self._layers]
+                torch._foreach_add_(sums, [gradient.float() for gradient in found])
+                torch._foreach_zero_(found)
+        return torch.stack(losses).double(), sums or [gradient_of(layer) for layer in self._layers]
+
+    def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
+        """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
+        if self._replays is not None and isinstance(batch, dict):
+            return self._replays.add(batch, parts)
+        return run_pass(self.loss_of, batch, parts)
+
+    def _counts(self, remaining: float) -> torch.Tensor:
+        """Ones of every ranking, int64 on the device."""
+        if self._shares is not None:
+            if self._state() != self._measured:  # from outside: a prior, a checkpoint
+                self._programs.measure(self._scores(), self._temperatures)
+                self._measured = self._state()
+            return self._shares.allocate(self._programs.masses, upload([remaining], torch.float64, self.device))
+        if isinstance(self._ranking, SmpG):
+            counts = [math.floor(remaining * self.matrices.total)]
+        else:
+            counts = self._ranking.keep_counts(self.matrices, remaining)
+        return upload(counts, torch.int64, self.device)
+
+    @torch.no_grad()
+    def _update(
+        self, learning_rate: float, regularization: float, losses: torch.Tensor, found: list[torch.Tensor]
+    ) -> None:
+        """Turn the gradients of the masked weights into one update of all scores, and drop them."""
+        adam, programs = self.optimizer, self._programs
+        adam.steps += 1
+        step, divisor = adam.stride(learning_rate)
+        numbers = Numbers(
+            regularization=regularization, shift=adam.penalty_shift, max_grad_norm=adam.max_grad_norm, keep1=BETA1,
+            take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
+        )  # fmt: skip
+        sent = upload(numbers, torch.float64, self.device)
+        gradients = self._widened(found)
+        programs.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
+        programs.judge(sent, losses=losses)
+        programs.adam(self._scores(), gradients, adam.first, adam.second, sent, self._temperatures)
+        torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
+        self._measured = self._state()
+        if self._replays is None:  # else they stay where recordings write to
+            for layer in self._layers:
+                layer.weight.grad = None
+
+    def _widened(self, found: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Where the gradients of the scores go: float32, the place of ``found`` where that will do."""
+        if found[0].dtype == torch.float32:
+            return found
+        if not self._wide:
+            self._wide = [torch.empty_like(layer.base) for layer in self._layers]
+        return self._wide
+
+    def _scores(self) -> list[torch.Tensor]:
+        return [layer.scores for layer in self._layers]
+
+    def _base(self) -> list[torch.Tensor]:
+        return [layer.base for layer in self._layers]
+
+    def _state(self) -> list[tuple[int, int]]:
+        """Address of each matrix's scores, and torch's count of the writes to them."""
+        return [(scores.data_ptr(), scores._version) for scores in self._scores()]
+
+    def _groups(self) -> list[list[int]]:
+        numbers = {path: i for i, path in enumerate(self.matrices.layers)}
+        return [[numbers[path] for path in paths] for paths in self.matrices.groups.values()]
+
+
+def _told(losses: list[float], report: list[float]) -> Update:
+    """A report of the programs for the host. Raises FloatingPointError."""
+    *found, norm, _, alive = report
+    means, squares = found[: len(found) // 2], found[len(found) // 2 :]
+    if not all(map(math.isfinite, losses)):
+        raise FloatingPointError("the loss is not finite")
+    if not alive:
+        raise FloatingPointError("the gradients of the scores are not finite")
+    return Update(sum(means) / len(means), [math.sqrt(square) for square in squares], norm)
+
+
+def _require_ranked(faults: list[float]) -> None:
+    if any(faults):
+        raise ValueError("a score is NaN, or a count no mask has; no ranking exists")

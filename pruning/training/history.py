@@ -1,0 +1,105 @@
+"""What a run did step by step, small enough to travel in every checkpoint, so that a resumed run has its whole curves.
+
+Filled by :mod:`pruning.training.loop`, read by :mod:`pruning.report.collect`.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from pruning.events import EvaluationEvent, Event
+from pruning.training.pruner import StepResult
+
+POINTS = 1000
+"""Most points that are kept: more than a chart has pixels. Once there are as many, two each become one."""
+EVALUATIONS = 400
+"""Most evaluations that are kept during training; beyond, every second one is forgotten."""
+COLUMNS = ("step", "loss", "grad_norm", "regularizer", "remaining", "learning_rate")
+_MEANS = (1, 2)
+"""Columns that are means over the steps of a point; the others are those of its last step."""
+
+
+class History:
+    """Points of equal numbers of steps, and evaluations.
+
+    Which steps make a point depends on their numbers alone: a run that was interrupted has the points of one that was not.
+    """
+
+    def __init__(self) -> None:
+        self.stride = 1
+        """Steps of a point."""
+        self.points: list[list[float]] = []
+        """One row of COLUMNS each."""
+        self.evaluations: list[dict[str, Any]] = []
+        """``step``, ``stage``, ``remaining``, ``metrics`` of each."""
+        self.resumed: list[int] = []
+        """Steps after which the run was interrupted and went on."""
+        self._open: list[list[float]] = []
+        self._earlier_seconds = 0.0
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """What the run took until now, all its attempts together as far as their checkpoints know."""
+        return self._earlier_seconds + time.monotonic() - self._began
+
+    def listening(self, report: Callable[[Event], None]) -> Callable[[Event], None]:
+        """``report``, which notes evaluations in passing."""
+
+        def hear(event: Event) -> None:
+            if isinstance(event, EvaluationEvent):
+                self._evaluated(event)
+            report(event)
+
+        return hear
+
+    def add(self, result: StepResult, total_weights: int) -> None:
+        """Note a step."""
+        update = result.update
+        remaining = sum(result.kept) / total_weights
+        row = [result.step + 1, result.loss, update.grad_norm, update.regularizer, remaining, result.learning_rate]
+        self._open.append(row)
+        if len(self._open) == self.stride:
+            self.points.append(_joined(self._open))
+            self._open = []
+        if len(self.points) >= POINTS:
+            self.points = [_joined(self.points[i : i + 2]) for i in range(0, len(self.points), 2)]
+            self.stride *= 2
+
+    def rows(self) -> list[list[float]]:
+        """All points, the last of fewer steps where the run ended within it."""
+        return [*self.points, *([_joined(self._open)] if self._open else [])]
+
+    def packed(self) -> torch.Tensor:
+        """Everything as bytes (uint8), for a checkpoint."""
+        state = {
+            "stride": self.stride, "points": self.points, "open": self._open, "evaluations": self.evaluations,
+            "resumed": self.resumed, "seconds": self.seconds,
+        }  # fmt: skip
+        return torch.from_numpy(np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy())
+
+    def restore(self, packed: torch.Tensor, step: int) -> None:
+        """Go on from what :meth:`packed` gave after ``step`` steps; the seconds of this attempt are added to its."""
+        state = json.loads(packed.numpy().tobytes())
+        self.stride, self.points, self._open = state["stride"], state["points"], state["open"]
+        self.evaluations, self._earlier_seconds = state["evaluations"], state["seconds"]
+        self.resumed = [*state["resumed"], step]
+
+    def _evaluated(self, event: EvaluationEvent) -> None:
+        row = event.model_dump(include={"step", "stage", "remaining", "metrics"})
+        kept = [old for old in self.evaluations if (old["stage"], old["step"]) != (event.stage, event.step)]
+        if len(kept) >= EVALUATIONS:
+            kept = [old for i, old in enumerate(kept) if i % 2 == 0 or old["stage"] != "during"]
+        self.evaluations = [*kept, row]
+
+
+def _joined(rows: list[list[float]]) -> list[float]:
+    """One point of several: means, and what the last one has."""
+    joined = list(rows[-1])
+    for column in _MEANS:
+        joined[column] = sum(row[column] for row in rows) / len(rows)
+    return joined

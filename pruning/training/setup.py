@@ -1,0 +1,245 @@
+"""From a spec to something that can be trained: everything that can fail before training fails here, within seconds."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from pruning.data import token_cache
+from pruning.data.encoding import BatchStream, Encoded, encode, evaluation_batches, with_teacher
+from pruning.data.jsonl import dataset_folder
+from pruning.data.reader import Rows, load_rows
+from pruning.errors import Permanent
+from pruning.evaluation.evaluate import Split
+from pruning.events import LogEvent, Phase, PhaseEvent
+from pruning.hub.models import Located
+from pruning.masking.kernels import dispatch
+from pruning.masking.methods.registry import Calibration, method_of
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.weight_adam import Companions
+from pruning.masking.wrap import Matrices, attach
+from pruning.models import autocast, dropout
+from pruning.models.checks import find_folder
+from pruning.models.heads import ClassifierHead, LabelWordHead, match_labels, word_ids
+from pruning.models.loading import Loaded, digest, load, locate
+from pruning.sources import Sources
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import Task
+from pruning.training import backends, losses
+from pruning.training.distillation import teacher_logits
+from pruning.training.distributed import ALONE, Ranks
+from pruning.training.pruner import Pruner
+from pruning.training.run import Batch, Report, Run, seed_everything
+
+
+def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = ALONE) -> Run:
+    """Load, check and wire everything a spec names; every one of several ranks does.
+
+    Raises Permanent or Temporary, each with the field to change.
+    """
+    seed_everything(spec.seed)
+    device = ranks.device
+    autocast.require(spec.precision, device)
+    task = replace(spec.task_table, label_words=spec.label_words)
+    loaded = _load_model(spec, sources, report)
+    label_ids = [] if spec.head == "classifier" else word_ids(loaded.tokenizer, spec.label_words)
+    columns = _columns(loaded, task, spec)
+    train_rows, validation_rows = _load_rows(task, spec, sources, report)
+    max_length = _max_length(spec, loaded, report)
+    _say(report, "tokenizing", f"{len(train_rows.labels)} rows")
+    cache = token_cache.of(sources, report)
+    train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
+    validation = [
+        Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
+    ]
+    if spec.teacher is not None:
+        logits = teacher_logits(
+            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _say(report, "evaluating", what),
+            cache,
+        )  # fmt: skip
+        train = with_teacher(train, logits)
+    base_digest = digest(loaded.model, loaded.new_parameters)
+    matrices = attach(loaded.model)
+    if dispatch.name_for(device) == "native":
+        dropout.attach(loaded.model)
+    head = make_head(loaded, label_ids, columns, spec.head).to(device)
+    changed = _unfreeze(loaded, spec)
+    stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
+    total_steps = steps_of(spec, stream.per_epoch)
+    others = [head.model.get_parameter(name) for name in changed]
+    pruner = backends.fastest(_pruner(spec, matrices, head, task, total_steps, others, ranks), spec.precision)
+    pruner.method.begin(matrices, _calibration(spec, head, train, device))
+    return Run(
+        spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,
+        head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,
+        total_steps=total_steps, eval_every=evaluation_cadence(spec, total_steps, len(validation[0].encoded)),
+        max_length=max_length, device=device, ranks=ranks,
+    )  # fmt: skip
+
+
+def _say(report: Report, phase: Phase, message: str) -> None:
+    report(PhaseEvent(phase=phase, message=message))
+
+
+def find_model(name: str, revision: str | None, sources: Sources, report: Report) -> Located:
+    """The folder of a model, reporting where it comes from. Raises Permanent, Temporary."""
+    local = find_folder(sources.models_dir, name) is not None
+    _say(report, "validating" if local else "downloading", f"model {name}")
+    located = locate(name, revision, sources, lambda much: _say(report, "downloading", f"model {name}: {much}"))
+    if located.note:
+        report(LogEvent(level="warning", message=located.note))
+    if not local:
+        _say(report, "validating", f"commit {located.revision}")
+    return located
+
+
+def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
+    located = find_model(spec.model, spec.revision, sources, report)
+    return load(located, spec.label_words, spec.head, dropout=spec.dropout)
+
+
+def _load_rows(task: Task, spec: PruningSpec, sources: Sources, report: Report) -> tuple[Rows, list[Rows]]:
+    if dataset_folder(sources, task.name) is None:
+        _say(report, "downloading", f"data set {task.dataset}")
+    train = load_rows(task, task.train_split, sources, spec.train_rows)
+    return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+
+
+def _columns(loaded: Loaded, task: Task, spec: PruningSpec) -> list[int]:
+    """Which output of a classifier head stands for which class: by name for a trained one, in order for a new one."""
+    if spec.head != "classifier":
+        return []
+    if loaded.new_parameters:
+        return list(range(len(task.label_words)))
+    config = loaded.model.config
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    return match_labels(
+        names, task.labels or task.label_words, len(task.label_words), whose="the model", param="model"
+    )  # fmt: skip
+
+
+def _max_length(spec: PruningSpec, loaded: Loaded, report: Report) -> int:
+    length = min(spec.max_length, loaded.longest)
+    if length < spec.max_length:
+        report(
+            LogEvent(
+                level="warning",
+                message=f"max_length {spec.max_length} exceeds the {loaded.longest} positions of the model; "
+                f"inputs are cut at {length} tokens",
+            )
+        )
+    return length
+
+
+def make_head(loaded: Loaded, label_ids: list[int], columns: list[int], head: str) -> LabelWordHead | ClassifierHead:
+    """The head of a run or of a mask, on a model whose linears may already be masked."""
+    if head == "classifier":
+        return ClassifierHead(loaded.model, columns)
+    position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
+    return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)  # type: ignore[arg-type]
+
+
+def _unfreeze(loaded: Loaded, spec: PruningSpec) -> list[str]:
+    """Let the parameters train that the spec trains beside scores and masked weights: biases and norms, a new head."""
+    prefix = f"{loaded.model.base_model_prefix}."
+    names = [
+        name
+        for name, parameter in loaded.model.named_parameters()
+        if name in loaded.new_parameters or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix))
+    ]
+    for name in names:
+        loaded.model.get_parameter(name).requires_grad_()
+    return names
+
+
+def _pruner(
+    spec: PruningSpec,
+    matrices: Matrices,
+    head: nn.Module,
+    task: Task,
+    total_steps: int,
+    others: list[nn.Parameter],
+    ranks: Ranks,
+) -> Pruner[Batch]:
+    layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
+    trained = layers if info.trains_weights and not spec.one_shot else []
+    return Pruner(
+        matrices=matrices,
+        method=method,
+        optimizer=ScoreAdam(
+            layers if info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
+            penalty_shift=method.penalty_shift,
+        ),
+        schedule=Schedule.of(spec, total_steps),
+        loss_of=_loss_of(head, task, spec, ranks.device),
+        companions=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
+        ranks=ranks,
+    )  # fmt: skip
+
+
+def _loss_of(head: nn.Module, task: Task, spec: PruningSpec, device: torch.device) -> Callable[[Batch], torch.Tensor]:
+    def loss_of(batch: Batch) -> torch.Tensor:
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher", "weight")}
+        with autocast.forward_pass(spec.precision, device):
+            logits = head(**inputs)
+        logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
+        span = task.kind == "span"
+        loss = losses.span(logits, labels[:, 0], labels[:, 1]) if span else losses.classification(logits, labels)
+        if "teacher" in batch:
+            distilled = losses.distilled(logits, batch["teacher"], spec.distill_temperature)
+            loss = spec.distill_share * distilled + (1 - spec.distill_share) * loss
+        # every loss is a mean over rows (no span target lies outside its window), so those of the ranks add up by rows
+        return loss * batch["weight"] if "weight" in batch else loss
+
+    return loss_of
+
+
+def _calibration(
+    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: Encoded, device: torch.device
+) -> Calibration:
+    """The first rows of the training split, the head in evaluation mode."""
+    rows = min(spec.calibration_rows, len(train))
+
+    def batches() -> Iterator[Batch]:
+        head.eval()
+        for numbers in evaluation_batches(train.lengths[:rows], 32):
+            batch = train.batch(numbers, device)
+            batch.pop("teacher", None)
+            yield batch
+
+    def forward(inputs: Batch) -> torch.Tensor:
+        with head.every_state():
+            logits: torch.Tensor = head(**inputs)
+        return logits
+
+    return Calibration(forward, batches())
+
+
+def steps_of(spec: PruningSpec, batches_per_epoch: int) -> int:
+    """Optimizer steps of the whole run. Raises Permanent when the ramp would have no step."""
+    if spec.trains_nothing:
+        return 0
+    if spec.max_steps is not None:
+        return spec.max_steps
+    steps = max(1, math.floor((spec.epochs or 0) * batches_per_epoch / spec.gradient_accumulation))
+    if steps * spec.ramp < 1:
+        raise Permanent(
+            f"{spec.epochs} epochs are {steps} steps, too few for a ramp of {spec.ramp}; raise epochs or lower batch_size",
+            code="schedule_too_short", param="epochs",
+        )  # fmt: skip
+    return steps
+
+
+def evaluation_cadence(spec: PruningSpec, total_steps: int, validation_rows: int) -> int | None:
+    """Steps between evaluations: as asked, or so that they cost about 5 % of the run (at most 20 of them).
+
+    A training row costs about three times a row that is only evaluated (forward, and two products back).
+    """
+    if spec.eval_every is not None:
+        return spec.eval_every
+    trained_rows = total_steps * spec.batch_size * spec.gradient_accumulation
+    evaluations = min(20, math.floor(0.05 * 3 * trained_rows / validation_rows))
+    return math.ceil(total_steps / (evaluations + 1)) if evaluations > 0 else None

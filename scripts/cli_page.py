@@ -1,0 +1,69 @@
+"""The page on the command line, from the commands themselves; called by ``generate.py``."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from espalier.cli.main import EXIT_CODES, app
+
+_INTRO = """# The command line
+
+`espalier COMMAND --help` says the same. Results go to standard output, everything else to standard error, so that output can
+be piped; `--json` prints what the service answered. Commands that talk to a service find it by `--url` or `ESPALIER_URL`, and
+name themselves by `--api-key` or `ESPALIER_API_KEY`. `espalier --install-completion` lets the shell complete commands and options.
+
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its whole name, in the order of the help."""
+    yield from _below(typer.main.get_command(app), "espalier")
+
+
+def cli_page() -> str:
+    """What each command does, takes and prints."""
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
+    sections = [_section(name, command) for name, command in commands()]
+    return f"{_INTRO}## Exit codes\n\n| code | meaning |\n| --- | --- |\n{codes}\n" + "\n".join(sections)
+
+
+def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if hasattr(command, "commands"):
+        for child, each in command.commands.items():
+            yield from _below(each, f"{name} {child}")
+    else:
+        yield name, command
+
+
+def _section(name: str, command: Any) -> str:
+    told, _, example = inspect.cleandoc(command.help).partition("Example: ")
+    parameters = [each for each in command.params if each.name != "help"]
+    arguments = [_metavar(each) for each in parameters if each.param_type_name == "argument"]
+    lines = [f"## {' '.join([name, *arguments])}", "", " ".join(told.split()), "", "```sh", example.strip(), "```", ""]
+    if parameters:
+        lines += ["| | |", "| --- | --- |", *(f"| {_name(each)} | {_cell(each)} |" for each in parameters), ""]
+    return "\n".join(lines)
+
+
+def _metavar(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{_metavar(parameter)}`"
+    return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _cell(parameter: Any) -> str:
+    told = [parameter.help or ""]
+    if parameter.default not in (None, False, ()) and "efault" not in told[0]:
+        told.append(f"Default `{parameter.default}`.")
+    if parameter.multiple and "repeated" not in told[0]:
+        told.append("May be repeated.")
+    if parameter.envvar:
+        told.append(f"Or `{parameter.envvar}`.")
+    return " ".join(filter(None, told)).replace("|", "\\|")

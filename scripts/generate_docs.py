@@ -1,0 +1,127 @@
+"""Makes the pages of ``docs/`` that repeat what the code says; a test fails when they differ.
+
+python scripts/generate_docs.py
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+sys.path.insert(0, str(DOCS.parent))
+
+from pydantic_core import PydanticUndefined  # noqa: E402
+
+from api.errors import codes  # noqa: E402
+from pruning.models.checks import MODEL_TYPES  # noqa: E402
+from pruning.spec.methods import METHODS  # noqa: E402
+from pruning.spec.schema import PruningSpec  # noqa: E402
+from pruning.spec.tasks import TASKS  # noqa: E402
+from scripts.cli_page import cli_page  # noqa: E402
+from service.settings import Settings  # noqa: E402
+
+NOTE = "<!-- made by scripts/generate_docs.py; change the code, not this page -->\n\n"
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)]) + "\n"
+
+
+def settings_page() -> str:
+    """Every environment variable of the service."""
+    rows: list[tuple[object, ...]] = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
+        rows.append((f"`ESPALIER_{name.upper()}`", default, field.description or ""))
+    return (
+        f"{NOTE}# Settings\n\nRead once, when a process starts. An empty default means: not set, or as described.\n\n"
+        + _table(("variable", "default", "what it is"), rows)
+    )
+
+
+def errors_page() -> str:
+    """Every error code."""
+
+    def table(of: dict[str, codes.Code], status: str | None = None) -> str:
+        rows: list[tuple[object, ...]] = []
+        for name, code in sorted(of.items()):
+            rows.append((f"`{name}`", *([code.status or ""] if status else []), code.whose, code.remedy))
+        return _table(("code", *([status] if status else []), "who can mend it", "what to do"), rows)
+
+    return (
+        f"{NOTE}# Error codes\n\nEvery error answer is an RFC 9457 problem, `application/problem+json`. Branch on `code`, show "
+        "`detail` to people: it names the field and the remedy. Codes do not change; new ones may come. `kind` says whose turn "
+        "it is in general: `user` means that the request must change, `system` that the same one may work later. Who can mend "
+        "it below: *user*, who asks; *service*, who runs it; *outside*, nobody, it passes.\n\n## Problems\n\n"
+        + table(codes.PROBLEMS, "HTTP")
+        + "\nAny other status has the code `http_` and its number.\n\n## Faults\n\nA 422 has a list `errors`, where `pointer` (RFC "
+        "6901) or `parameter` names the place. Beside these their `code` may be any of "
+        "[pydantic's](https://docs.pydantic.dev/latest/errors/validation_errors/), such as `less_than` or `missing`.\n\n"
+        + table(codes.FAULTS)
+        + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "
+        "themselves. Those with a status are also found when a job is submitted, and then are the `code` of the problem.\n\n"
+        + table(codes.FAILURES, "at submission")
+    )
+
+
+def spec_page() -> str:
+    """Every field of a job's spec."""
+    rows: list[tuple[object, ...]] = []
+    for name, field in PruningSpec.model_fields.items():
+        default = (
+            "required" if field.is_required() else "" if field.default is PydanticUndefined else f"`{field.default}`"
+        )
+        rows.append((f"`{name}`", default, field.description or ""))
+    tasks = [
+        (
+            f"`{t.name}`",
+            t.kind,
+            ", ".join(t.text),
+            ", ".join(t.label_words),
+            ", ".join(t.metrics),
+            t.epochs,
+            t.batch_size,
+        )
+        for t in TASKS.values()
+    ]
+    methods = [
+        (
+            f"`{m.name}`",
+            m.summary,
+            m.trains,
+            m.sparsity,
+            "yes" if m.two_four else "no",
+            m.learning_rate,
+            m.regularization,
+        )
+        for m in METHODS.values()
+    ]
+    return (
+        f"{NOTE}# The spec of a job\n\nOnly `model` and `task` are required. An empty default follows the task or the method; "
+        "the resolved spec is shown back with every job.\n\n"
+        + _table(("field", "default", "what it is"), rows)
+        + "\n## Tasks by name\n\n"
+        + _table(("task", "kind", "text columns", "label words by class id", "metrics", "epochs", "batch"), tasks)
+        + "\n## Methods\n\n"
+        + _table(("method", "what it does", "trains", "sparsity", "2:4", "learning rate", "λ"), methods)
+        + "\n## Model types\n\n"
+        + ", ".join(f"`{name}`" for name in sorted(MODEL_TYPES))
+        + "\n"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "spec.md": spec_page,
+    "errors.md": errors_page,
+    "cli.md": lambda: NOTE + cli_page(),
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")

@@ -1,0 +1,168 @@
+"""API keys: made, looked up, revoked.
+
+Called by ``api.request.auth`` and the command line, inside their transactions; never commits.
+
+A key is ``esp_``, 32 random letters and digits (190 bits) and 6 that check them, so that scanners for leaked keys know one
+when they see it and a typing error needs no database. Stored is its SHA-256 alone: what cannot be guessed needs no slow
+hash, and finding a digest in an index tells an attacker nothing about the key.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from service.db.clock import now_sql
+from service.db.models import LOCAL, OWNER_LENGTH, ApiKey
+from service.errors import KeyInvalid, KeyNotFound
+
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM, _CHECK = 32, 6
+_DAY_SECONDS = 86_400
+USED_SECONDS = 60
+"""``last_used_at`` is written no more often than this."""
+_KEYS = ApiKey.__table__.c
+_FIND: Select[Any] = select(
+    *_KEYS,
+    func.coalesce(_KEYS.expires_at <= now_sql(), False).label("is_expired"),
+    or_(_KEYS.last_used_at.is_(None), _KEYS.last_used_at < now_sql(-USED_SECONDS)).label("is_stale"),
+).where(_KEYS.digest.in_(bindparam("digests", expanding=True)))
+"""Built once: it is asked with every request."""
+OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
+
+
+class Scope(StrEnum):
+    """What a key is good for."""
+
+    READ = "jobs:read"
+    WRITE = "jobs:write"
+    ADMIN = "admin"
+    """Everything, and of all owners."""
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+def create(
+    session: Session,
+    *,
+    name: str,
+    owner: str = LOCAL,
+    scopes: Iterable[Scope] = (Scope.READ, Scope.WRITE),
+    expires_days: float | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key: its row, and the key itself, which can never be read again. Raises ValueError for a name or owner that
+    cannot be stored."""
+    if not OWNER.fullmatch(owner):
+        raise ValueError(
+            f"owner {owner!r} must be 1 to {OWNER_LENGTH} letters, digits and . _ @ -, a letter or digit first"
+        )
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise ValueError("name must be 1 to 100 printable characters")
+    if not (wanted := sorted(set(scopes))):
+        raise ValueError(f"scopes must name at least one of {', '.join(Scope)}")
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    key = f"esp_{body}{_check(body)}"
+    row = ApiKey(
+        name=name,
+        owner=owner,
+        scopes=" ".join(wanted),
+        digest=_digest(key),
+        expires_at=None if expires_days is None else now_sql(expires_days * _DAY_SECONDS),
+    )
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row, key
+
+
+class Found(NamedTuple):
+    """A key that is good."""
+
+    row: Row[Any]
+    """A plain row with the names of ``ApiKey``."""
+    stale: bool
+    """Whether its last use was noted too long ago."""
+
+
+def find(session: Session, key: str) -> Found:
+    """Raises KeyInvalid."""
+    found = find_all(session.connection(), [key])[key]
+    if isinstance(found, KeyInvalid):
+        raise found
+    return found
+
+
+def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found | KeyInvalid]:
+    """Every given key, found or refused."""
+    digests = {key: _digest(key) for key in given if looks_right(key)}
+    rows: dict[str, Row[Any]] = {}
+    if digests:
+        found = connection.execute(_FIND, {"digests": list(digests.values())})
+        rows = {row.digest: row for row in found}
+    return {key: _judged(rows.get(digests.get(key, ""))) for key in given}
+
+
+def _judged(row: Row[Any] | None) -> Found | KeyInvalid:
+    if row is None:
+        return KeyInvalid()
+    if row.revoked_at is not None:
+        return KeyInvalid("This API key was revoked.", code="key_revoked")
+    if row.is_expired:
+        return KeyInvalid("This API key has expired.", code="key_expired")
+    return Found(row, bool(row.is_stale))
+
+
+def note_use(session: Session, key_id: str) -> None:
+    """Write down that a key was used, unless another process just did."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
+    session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now_sql()))
+
+
+def listing(session: Session) -> Sequence[ApiKey]:
+    """All keys, the newest first, those of no use any more too."""
+    return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
+
+
+def revoke(session: Session, key_id: str) -> ApiKey:
+    """Make a key useless from now on; doing it again changes nothing. Raises KeyNotFound."""
+    ends = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now_sql())
+    session.execute(ends, execution_options={"synchronize_session": False})
+    row = session.get(ApiKey, key_id, populate_existing=True)
+    if row is None:
+        raise KeyNotFound(f"There is no key {key_id}.")
+    return row
+
+
+def any_usable(session: Session) -> bool:
+    """Whether anybody can get in."""
+    usable = select(ApiKey.id).where(
+        ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_sql())
+    )
+    return session.scalars(usable.limit(1)).first() is not None
+
+
+def looks_right(key: str) -> bool:
+    """Whether ``key`` could have come from ``create``."""
+    shape = re.fullmatch(rf"esp_([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECK}}})", key)
+    return shape is not None and _check(shape[1]) == shape[2]
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _check(body: str) -> str:
+    """CRC-32 in base 62."""
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECK):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,58 @@
+"""Repeated requests: the first answer to each idempotency key, kept with what it made. Called by ``api.request.idempotency``.
+
+An answer is written in the very transaction that makes the job, so no crash can leave one without the other: whoever
+repeats the request either finds the answer, or nothing was made. Of two at the same time one commits and the other, whose
+row has the same key, is rolled back with everything it had written.
+"""
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.db.clock import now_sql
+from service.db.models import Answer
+from service.errors import AnswerElsewhere, AnswerPending
+
+
+def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float) -> Answer | None:
+    """The answer that this request got before; None for the first one. Raises AnswerElsewhere for another request's key."""
+    row = session.scalars(
+        select(Answer).where(
+            Answer.owner == owner, Answer.route == route, Answer.key == key,
+            Answer.created_at >= now_sql(-keep_seconds),
+        )
+    ).one_or_none()  # fmt: skip
+    if row is not None and row.fingerprint != fingerprint:
+        raise AnswerElsewhere
+    return row
+
+
+def keep(
+    session: Session,
+    *,
+    owner: str,
+    route: str,
+    key: str,
+    fingerprint: str,
+    status: int,
+    body: str,
+    location: str | None,
+    keep_seconds: float,
+) -> None:
+    """Keep the answer to the first request. Raises AnswerPending when another one with this key was faster."""
+    same = (Answer.owner == owner, Answer.route == route, Answer.key == key)
+    session.execute(delete(Answer).where(*same, Answer.created_at < now_sql(-keep_seconds)))
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    # on PostgreSQL this waits for the other's transaction; should that fail, the row is ours
+    statement = insert(Answer).on_conflict_do_nothing().returning(Answer.status)
+    values = {
+        "owner": owner, "route": route, "key": key, "fingerprint": fingerprint, "status": status, "body": body,
+        "location": location,
+    }  # fmt: skip
+    if session.execute(statement, values).scalar_one_or_none() is None:
+        raise AnswerPending
+
+
+def forget(session: Session, *, keep_seconds: float) -> None:
+    """Clear away the answers that are too old to be given again. Called by the worker's rescuer."""
+    session.execute(delete(Answer).where(Answer.created_at < now_sql(-keep_seconds)))

@@ -1,0 +1,135 @@
+"""The two places where the bytes of one artifact can lie, behind the same two verbs: write and read.
+
+Called by ``service.artifacts.store``, which knows when a file may be written and when it is complete.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from sqlalchemy import exists, insert, select
+from sqlalchemy.orm import Session
+
+from service import failpoints
+from service.artifacts.s3 import PART_BYTES, READ_BYTES, open_bucket
+from service.db.engine import Database
+from service.db.models import Artifact, Chunk, StoredObject
+from service.errors import ArtifactNotFound, ObjectMissing
+
+Batches = Iterator[list[tuple[int, bytes]]]
+"""Numbered pieces of ``piece_bytes`` each, the last one shorter, a few megabytes at a time; read as they are needed."""
+Hold = Callable[[Session], None]
+"""The fence, for a transaction."""
+_SENT_BYTES = 256 * 1024
+ARTIFACTS = "artifacts/"
+"""Folder of the objects."""
+
+
+class Place(Protocol):
+    """Where one artifact lies."""
+
+    piece_bytes: int
+
+    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
+        """Store all pieces. Raises what ``batches`` and ``hold`` raise, and StorageUnavailable."""
+
+    def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
+        """These bytes, piece by piece. Raises ArtifactNotFound, StorageUnavailable."""
+
+
+class Chunks:
+    """Rows of the database; the default."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact, self.piece_bytes = artifact, artifact.chunk_bytes
+
+    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
+        """A transaction per batch."""
+        for batch in batches:
+            with database.write() as session:
+                hold(session)
+                rows = [{"artifact_id": self.artifact.id, "number": number, "data": data} for number, data in batch]
+                session.execute(insert(Chunk), rows)
+            failpoints.here(failpoints.Point.ARTIFACT_CHUNK)
+
+    def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
+        """Only the chunks that are touched, each in a transaction of its own."""
+        length = self.piece_bytes
+        for number in range(start // length, -(-stop // length) if stop > start else 0):
+            with database.read() as session:
+                data = session.scalars(
+                    select(Chunk.data).where(Chunk.artifact_id == self.artifact.id, Chunk.number == number)
+                ).one_or_none()
+            if data is None:
+                raise _deleted(self.artifact)
+            offset = number * length
+            first, last = max(start - offset, 0), min(len(data), stop - offset)
+            for at in range(first, last, _SENT_BYTES):
+                yield bytes(data[at : min(last, at + _SENT_BYTES)])
+            del data  # whoever sends still holds what was last given; a whole chunk more would be held by each
+
+
+class Object:
+    """One object of an S3-compatible store."""
+
+    piece_bytes = PART_BYTES
+
+    def __init__(self, artifact: Artifact, stored: StoredObject) -> None:
+        self.artifact, self.stored = artifact, stored
+
+    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
+        """A part per piece; the store shows nothing of it before the last one is there."""
+
+        def arrived() -> None:
+            with database.write() as session:
+                hold(session)
+            failpoints.here(failpoints.Point.ARTIFACT_CHUNK)
+
+        parts = (data for batch in batches for _, data in batch)
+        open_bucket(self.stored.storage).put(self.stored.name, parts, arrived=arrived)
+
+    def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
+        """Ranges of a few megabytes. Whether the object can be had is found out at once, not with the first piece."""
+        bucket = open_bucket(self.stored.storage)
+        try:
+            bucket.look(self.stored.name)
+        except ObjectMissing as error:
+            self._check(database)
+            raise ObjectMissing(
+                f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}."
+            ) from error
+
+        def pieces() -> Iterator[bytes]:
+            for offset in range(start, stop, READ_BYTES):
+                self._check(database)
+                yield bucket.get(self.stored.name, offset, min(offset + READ_BYTES, stop))
+
+        return pieces()
+
+    def _check(self, database: Database) -> None:
+        """The object outlives its row for a while, but must not be told of."""
+        with database.read() as session:
+            if not session.scalar(select(exists().where(Artifact.id == self.artifact.id))):
+                raise _deleted(self.artifact)
+
+
+def new_place(session: Session, artifact: Artifact, storage_url: str | None) -> Place:
+    """Where a new artifact, which is a row of this transaction, is going to lie."""
+    if storage_url is None:
+        return Chunks(artifact)
+    # the number alone would come again in a database that was restored from a copy
+    name = f"{ARTIFACTS}{artifact.job_id}/{artifact.attempt}/{artifact.id}-{secrets.token_hex(8)}"
+    stored = StoredObject(artifact_id=artifact.id, storage=storage_url, name=name)
+    session.add(stored)
+    session.flush()
+    return Object(artifact, stored)
+
+
+def place_of(session: Session, artifact: Artifact) -> Place:
+    """Where it lies, whatever the setting says now."""
+    stored = session.get(StoredObject, artifact.id)
+    return Chunks(artifact) if stored is None else Object(artifact, stored)
+
+
+def _deleted(artifact: Artifact) -> ArtifactNotFound:
+    return ArtifactNotFound(f"Artifact {artifact.name} of job {artifact.job_id} was deleted while it was read.")

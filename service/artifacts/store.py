@@ -1,0 +1,143 @@
+"""Files that jobs made: written by the worker, read by the API, never whole in memory.
+
+Their bytes lie in the database or in an object storage, see ``jobs.storage``; what exists is decided by rows alone.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from service import failpoints
+from service.access import quotas
+from service.access.quotas import Quota
+from service.artifacts.backends import new_place, place_of
+from service.db.engine import Database
+from service.db.models import Artifact
+from service.errors import ArtifactMismatch, ArtifactNotFound, JobsError, LeaseLost
+from service.jobs.transitions import lock, running
+
+_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
+
+
+def put(
+    database: Database,
+    *,
+    job_id: str,
+    attempt: int,
+    name: str,
+    media_type: str,
+    path: Path,
+    size: int,
+    sha256: str,
+    chunk_bytes: int,
+    storage_url: str | None = None,
+    quota: Quota = Quota(),  # noqa: B008 - frozen
+) -> int:
+    """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it when all of it is there.
+
+    An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Its bytes go to
+    the object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
+    fenced. Raises LeaseLost; ArtifactMismatch when the file has not ``size`` bytes with that ``sha256`` (hexadecimal);
+    QuotaExceeded; StorageUnavailable; OSError.
+    """
+    with database.write() as session:
+        _hold(session, job_id, attempt)
+        unfinished = or_(Artifact.name == name, Artifact.attempt < attempt)
+        session.execute(delete(Artifact).where(Artifact.job_id == job_id, ~Artifact.complete, unfinished))
+        artifact = Artifact(
+            job_id=job_id, attempt=attempt, name=name, media_type=media_type,
+            size=size, sha256=sha256, chunk_bytes=chunk_bytes,
+        )  # fmt: skip
+        session.add(artifact)
+        session.flush()
+        quotas.check_artifact(session, quota, artifact)
+        place = new_place(session, artifact, storage_url)
+    failpoints.here(failpoints.Point.ARTIFACT_REGISTERED)
+    try:
+        with path.open("rb") as file:
+            batches = _batches(file, name, size, sha256, place.piece_bytes)
+            place.write(database, batches, lambda session: _hold(session, job_id, attempt))
+        with database.write() as session:
+            _hold(session, job_id, attempt)
+            same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
+            session.execute(delete(Artifact).where(*same_name))
+            session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
+            failpoints.here(failpoints.Point.ARTIFACT_WRITTEN)
+    except (JobsError, OSError):
+        with database.write() as session:
+            session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
+        raise
+    failpoints.here(failpoints.Point.ARTIFACT_COMMITTED)
+    return artifact.id
+
+
+def get(session: Session, job_id: str, name: str) -> Artifact:
+    """Raises ArtifactNotFound."""
+    found = session.scalars(
+        select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
+    ).one_or_none()
+    if found is None:
+        raise ArtifactNotFound(f"Job {job_id} has no artifact {name}.")
+    return found
+
+
+def listing(session: Session, job_id: str) -> list[Artifact]:
+    """The complete artifacts of a job, by name."""
+    return of_jobs(session, [job_id]).get(job_id, [])
+
+
+def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact]]:
+    """The complete artifacts of each job that has any, in one query."""
+    statement = select(Artifact).where(Artifact.job_id.in_(job_ids), Artifact.complete)
+    found: dict[str, list[Artifact]] = {}
+    for artifact in session.scalars(statement.order_by(Artifact.name)):
+        found.setdefault(artifact.job_id, []).append(artifact)
+    return found
+
+
+def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a piece of at most a few megabytes at a time.
+
+    Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFound,
+    possibly half-way when it is deleted meanwhile; StorageUnavailable; ValueError for a range that is not inside.
+    """
+    with database.read() as session:
+        artifact = session.get(Artifact, artifact_id)
+        if artifact is None or not artifact.complete:
+            raise ArtifactNotFound
+        place = place_of(session, artifact)
+    stop = artifact.size if stop is None else stop
+    if not 0 <= start <= stop <= artifact.size:
+        raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
+    return place.read(database, start, stop)
+
+
+def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered chunks in lists of a few megabytes. Raises ArtifactMismatch at the end, or as soon as there is too much."""
+    digest, read, batch = hashlib.sha256(), 0, list[tuple[int, bytes]]()
+    for number in count():
+        data = file.read(chunk_bytes)
+        digest.update(data)
+        read += len(data)
+        if read > size or (not data and read < size):
+            raise ArtifactMismatch(f"File {name} has {'more' if read > size else 'less'} than {size} bytes.")
+        if data:
+            batch.append((number, data))
+        if batch and (not data or len(batch) * chunk_bytes >= _BATCH_BYTES):
+            yield batch
+            batch = []
+        if not data:
+            break
+    if digest.hexdigest() != sha256:
+        raise ArtifactMismatch(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
+
+
+def _hold(session: Session, job_id: str, attempt: int) -> None:
+    """The fence of one transaction: the job stays this attempt's until it commits."""
+    if lock(session, *running(job_id, attempt)) is None:
+        raise LeaseLost(job_id, attempt)

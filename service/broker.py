@@ -1,0 +1,125 @@
+"""The doorbell: a message that only means "look at the table". Losing, delaying or repeating it does no harm."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
+
+from service.settings import Settings
+
+WORK_TASK = "espalier.work"
+"""Name of the one task; ``worker.run.loop`` has it, so that the API needs no worker code to send it."""
+QUEUE = "espalier"
+
+_log = logging.getLogger(__name__)
+
+
+def celery_app(settings: Settings) -> Celery:
+    """A Celery application for sending (API) and consuming (worker); every setting that matters is named here."""
+    app = Celery("espalier", set_as_current=False)
+    app.conf.update(_broker(settings), **_MESSAGES, **_WORKER, worker_concurrency=settings.worker_slots)
+    return app
+
+
+def ring(app: Celery) -> bool:
+    """Wake one worker. False, and a line in the log, when the broker cannot be reached; never raises for that.
+
+    Takes a second or two at most: the caller's row is already committed, and the workers look at the table now and then.
+    """
+    try:
+        make_folders(app)
+        app.send_task(WORK_TASK, retry=False, ignore_result=True)
+    except (KombuError, CeleryError, OSError) as error:
+        _log.warning("broker unreachable, the job waits for the next sweep: %s", error)
+        return False
+    return True
+
+
+_MESSAGES: dict[str, Any] = {
+    "task_default_queue": QUEUE,
+    # JSON both ways: whoever can write to the broker must not be able to run code here (pickle could)
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    # The row has the result. Celery trusted what lay in a result backend once (CVE-2021-23727)
+    "result_backend": None,
+    "task_ignore_result": True,
+    "task_store_errors_even_if_ignored": False,
+    "task_track_started": False,
+    # No retry inside send_task: the API answers now, and workers look at the table now and then
+    "task_publish_retry": False,
+    # Nobody reads events; metrics come from the database
+    "task_send_sent_event": False,
+    "worker_send_task_events": False,
+    "enable_utc": True,
+    "timezone": "UTC",
+}
+
+_WORKER: dict[str, Any] = {
+    "worker_pool": "threads",  # a task only supervises a process of its own: nothing to fork, no CUDA in here
+    # Early: with late acknowledgement Redis delivers every job longer than the visibility timeout again (measured: three
+    # executions of one). What brings a lost job back is its lease
+    "task_acks_late": False,
+    "task_reject_on_worker_lost": False,  # would loop without a cap; attempts are counted in the table
+    # Announced to become True: a broker hiccup must not end trainings that do not need the broker
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_prefetch_multiplier": 1,  # a bell taken by a busy worker wakes nobody
+    # Celery's own limits kill without cleanup, and only in prefork; max_duration and the watchdog are the supervisor's
+    "task_time_limit": None,
+    "task_soft_time_limit": None,
+    # Cancelling is a column; remote control needs broadcast, which the filesystem lacks, and leaks reply queues on Redis
+    "worker_enable_remote_control": False,
+    "worker_hijack_root_logger": False,  # the worker logs as it was set up to
+    "worker_redirect_stdouts": False,
+    # Start without a broker and keep trying: jobs are found in the table as long as the rescuer runs
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+}
+
+
+def _broker(settings: Settings) -> dict[str, Any]:
+    if settings.broker_url.startswith("filesystem"):
+        return {
+            "broker_url": "filesystem://localhost",  # without a host kombu warns at every start
+            "broker_transport_options": _folders(settings.data_dir / "broker"),
+            "worker_disable_prefetch": False,  # knows only Redis
+        }
+    return {
+        "broker_url": settings.broker_url,
+        "broker_connection_timeout": 1,
+        "worker_disable_prefetch": True,  # with a multiplier of 1 alone, a second bell waits behind a job of hours
+        "broker_transport_options": {
+            "socket_connect_timeout": 1,
+            "socket_timeout": 1,  # a broker that accepts and then says nothing
+            "socket_keepalive": True,
+            "retry_on_timeout": False,
+            "health_check_interval": 25,  # notices a connection that died silently
+            "max_retries": 0,  # of connecting while sending; a consuming worker retries by broker_connection_retry
+            "visibility_timeout": 3600,  # the default; without effect on what is acknowledged at receipt
+        },
+    }
+
+
+def make_folders(app: Celery) -> None:
+    """Make what the filesystem broker needs, before the first message is sent or asked for. Raises OSError."""
+    options = app.conf.broker_transport_options
+    for name in ("data_folder_in", "control_folder"):
+        if name in options:
+            Path(options[name]).mkdir(parents=True, exist_ok=True)
+
+
+def _folders(root: Path) -> dict[str, Any]:
+    """Kombu's filesystem transport: one folder is both inbox and outbox, and none is created by it."""
+    messages, control = root / "messages", root / "control"
+    return {
+        "data_folder_in": str(messages),
+        "data_folder_out": str(messages),
+        "control_folder": str(control),
+        "store_processed": False,
+        "polling_interval": 0.25,  # seconds from ring to claim at worst; the default is one
+    }

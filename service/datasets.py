@@ -1,0 +1,207 @@
+"""Data sets that users uploaded, kept in the database in chunks: written and read by the API, fetched by the worker.
+
+A data set is known by owner and content, so it never changes, and the same upload twice is one. Each split is stored as a
+file ``<split>.jsonl.gz`` of normalised rows, the form that the trainer reads. ``owner`` is who asks, as in
+``service.jobs.commands``.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.access import quotas
+from service.access.quotas import Quota
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Dataset, DatasetChunk, Job
+from service.errors import DatasetInUse, DatasetNotFound
+from service.ids import is_dataset_id
+from service.states import TERMINAL
+
+_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let heartbeats in between on SQLite
+_ABANDONED_SECONDS = 3600.0
+
+Told = Callable[[Session, Dataset, bool], None]
+"""Called inside the last transaction with the data set and whether it is new."""
+
+
+def id_of(owner: str, sha256: str) -> str:
+    """The id of this content of this owner: ``ds_`` and 32 hexadecimal digits. Nobody can guess another owner's."""
+    return "ds_" + hashlib.sha256(f"{owner}\n{sha256}".encode()).hexdigest()[:32]
+
+
+def put(
+    database: Database,
+    *,
+    owner: str,
+    name: str | None,
+    sha256: str,
+    splits: dict[str, Any],
+    files: Mapping[str, IO[bytes]],
+    chunk_bytes: int,
+    told: Told,
+    quota: Quota | None = None,
+) -> None:
+    """Store the files of ``splits``, unless this owner has the same content already; readers see all of it or nothing.
+
+    Opens its own transactions. Raises QuotaExceeded, and whatever ``told`` does, with nothing stored then.
+    """
+    dataset_id, size = id_of(owner, sha256), sum(_size(file) for file in files.values())
+    with database.write() as session:
+        if (there := _complete(session, dataset_id, owner)) is not None:
+            told(session, there, False)
+            return
+        quotas.check_dataset(session, quota or Quota(), owner, size)
+        row = Dataset(id=dataset_id, owner=owner, name=name, sha256=sha256, splits=splits, size=size)
+        session.add(row)
+        session.flush()
+    try:
+        for split, file in files.items():
+            for batch in _batches(file, chunk_bytes):
+                with database.write() as session:
+                    rows = [{"dataset": row.number, "split": split, "number": n, "data": data} for n, data in batch]
+                    session.execute(insert(DatasetChunk), rows)
+        with database.write() as session:
+            same = select(Dataset.number).where(Dataset.id == dataset_id, Dataset.complete)
+            if session.scalars(same).first() is None:
+                session.execute(update(Dataset).where(Dataset.number == row.number).values(complete=True))
+                told(session, row, True)
+                return
+    except IntegrityError:  # the same upload, beside this one, was completed in this very moment
+        _discard(database, row.number)
+    except BaseException:
+        _discard(database, row.number)
+        raise
+    _discard(database, row.number)
+    with database.write() as session:
+        told(session, get(session, dataset_id, owner=owner), False)
+
+
+def get(session: Session, dataset_id: str, *, owner: str | None = None) -> Dataset:
+    """Raises DatasetNotFound."""
+    found = _complete(session, dataset_id, owner)
+    if found is None:
+        raise DatasetNotFound(dataset_id)
+    return found
+
+
+def page(
+    session: Session, *, limit: int, owner: str | None = None, after: int | None = None
+) -> tuple[Sequence[Dataset], int | None]:
+    """Newest first: at most ``limit`` data sets older than number ``after``, and the number the next page is asked with."""
+    statement = select(Dataset).where(Dataset.complete, *_of(owner)).order_by(Dataset.number.desc()).limit(limit + 1)
+    if after is not None:
+        statement = statement.where(Dataset.number < after)
+    rows = session.scalars(statement).all()
+    return rows[:limit], rows[limit - 1].number if len(rows) > limit else None
+
+
+def hold(session: Session, dataset_id: str, *, owner: str) -> Dataset:
+    """Keep a data set from being deleted until this transaction, which adds a job that reads it, has ended.
+
+    Raises DatasetNotFound.
+    """
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+    found = session.scalars(statement.with_for_update(read=True, key_share=True)).one_or_none()
+    if found is None:
+        raise DatasetNotFound(dataset_id)
+    return found
+
+
+def remove(session: Session, dataset_id: str, *, owner: str | None = None) -> None:
+    """Delete a data set. Raises DatasetNotFound; DatasetInUse while a job reads it or is going to."""
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+    row = session.scalars(statement.with_for_update()).one_or_none()
+    if row is None:
+        raise DatasetNotFound(dataset_id)
+    readers = session.scalars(
+        select(Job.id).where(_named_by_job() == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(3)
+    ).all()
+    if readers:
+        raise DatasetInUse(f"Data set {dataset_id} is read by {', '.join(readers)}; wait for its end or cancel it.")
+    session.execute(delete(Dataset).where(Dataset.number == row.number))
+
+
+def iterate(database: Database, number: int, split: str) -> Iterator[bytes]:
+    """The bytes of a split's file, a chunk at a time, each read in a transaction of its own.
+
+    Raises DatasetNotFound, possibly half-way when the data set is deleted meanwhile.
+    """
+    piece = 0
+    while True:
+        with database.read() as session:
+            row = session.get(Dataset, number)
+            data = session.scalars(
+                select(DatasetChunk.data).where(
+                    DatasetChunk.dataset == number, DatasetChunk.split == split, DatasetChunk.number == piece
+                )
+            ).one_or_none()
+        if row is None:
+            raise DatasetNotFound(f"{number}")
+        if data is None:
+            return
+        yield bytes(data)
+        piece += 1
+
+
+def named(spec: Mapping[str, Any]) -> str | None:
+    """The id of the uploaded data set that a spec names; None if it names none."""
+    task = spec.get("task")
+    name = task.get("dataset") if isinstance(task, Mapping) else None
+    return name if isinstance(name, str) and is_dataset_id(name) else None
+
+
+def needed(session: Session) -> set[str]:
+    """The ids of the data sets that jobs read which have not ended."""
+    found = select(_named_by_job()).where(Job.status.not_in(sorted(TERMINAL))).distinct()
+    return {name for name in session.scalars(found) if name is not None and is_dataset_id(name)}
+
+
+def forget_abandoned(session: Session) -> None:
+    """Clear away uploads whose process died half-way. Called by the worker's rescuer."""
+    abandoned = (~Dataset.complete, Dataset.created_at < now_sql(-_ABANDONED_SECONDS))
+    session.execute(delete(Dataset).where(*abandoned))
+
+
+def _complete(session: Session, dataset_id: str, owner: str | None) -> Dataset | None:
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+    return session.scalars(statement).one_or_none()
+
+
+def _of(owner: str | None) -> list[ColumnElement[bool]]:
+    return [Dataset.owner == owner] if owner is not None else []
+
+
+def _named_by_job() -> ColumnElement[str]:
+    name: ColumnElement[str] = Job.spec[("task", "dataset")].as_string()
+    return name
+
+
+def _discard(database: Database, number: int) -> None:
+    with database.write() as session:
+        session.execute(delete(Dataset).where(Dataset.number == number, ~Dataset.complete))
+
+
+def _size(file: IO[bytes]) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
+
+
+def _batches(file: IO[bytes], chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered chunks in lists of a few megabytes."""
+    batch: list[tuple[int, bytes]] = []
+    number = 0
+    while data := file.read(chunk_bytes):
+        batch.append((number, data))
+        number += 1
+        if len(batch) * chunk_bytes >= _BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,34 @@
+"""Cursors of lists that are ordered by ``(created_at, id)``, newest first: the place after the last row of a page.
+
+Pages that are asked for so neither repeat nor skip while rows come and go.
+"""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, tuple_
+
+from service.errors import CursorInvalid
+from service.ids import is_id
+
+
+def cursor(created_at: datetime, row_id: str) -> str:
+    """The cursor of whatever follows this row."""
+    return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode().rstrip("=")
+
+
+def behind(text: str, prefix: str, created_at: Any, row_id: Any) -> ColumnElement[bool]:
+    """Condition on the two columns: rows behind the cursor ``text``, of a list whose ids begin with ``prefix``.
+
+    Raises CursorInvalid.
+    """
+    try:
+        written, last_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(" ")
+        last_at = datetime.fromisoformat(written)
+    except (binascii.Error, ValueError) as error:
+        raise CursorInvalid from error
+    if last_at.tzinfo != UTC or not is_id(last_id, prefix):
+        raise CursorInvalid
+    return tuple_(created_at, row_id) < tuple_(last_at, last_id)

@@ -1,0 +1,36 @@
+"""The tables, one file per subject. A new one is named here, so that migrations and tests see it."""
+
+from service.db.models.access import LOCAL, OWNER_LENGTH, ApiKey, Secret
+from service.db.models.artifact import Artifact, Chunk, StoredObject
+from service.db.models.base import NAMING, Base
+from service.db.models.dataset import Dataset, DatasetChunk
+from service.db.models.history import Event, Metric
+from service.db.models.idempotency import KEY_LENGTH, Answer
+from service.db.models.job import Failure, Job
+from service.db.models.sweep import Sweep
+from service.db.models.webhook import Delivery, Webhook
+from service.db.models.worker import Worker
+
+__all__ = [
+    "KEY_LENGTH",
+    "LOCAL",
+    "NAMING",
+    "OWNER_LENGTH",
+    "Answer",
+    "ApiKey",
+    "Artifact",
+    "Base",
+    "Chunk",
+    "Dataset",
+    "DatasetChunk",
+    "Delivery",
+    "Event",
+    "Failure",
+    "Job",
+    "Metric",
+    "Secret",
+    "StoredObject",
+    "Sweep",
+    "Webhook",
+    "Worker",
+]

@@ -1,0 +1,50 @@
+"""Who may ask for what: API keys, and what their owners entrust to the service. Both are stored so that a copy of the
+database is of no use to a thief."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.db.clock import now_sql
+from service.db.models.base import Base
+from service.ids import new_key_id
+
+OWNER_LENGTH = 64
+LOCAL = "local"
+"""Owner of everything while the service asks for no keys."""
+
+
+class ApiKey(Base):
+    """A key that was given out. See ``service.access.api_keys``."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_key_id)
+    name: Mapped[str] = mapped_column(String(100))
+    """What its holder is called, for people."""
+    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH))
+    """Whose jobs it makes and sees."""
+    scopes: Mapped[str] = mapped_column(String(200))
+    """What it is good for, separated by spaces."""
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the key, hexadecimal; the key itself is nowhere."""
+    created_at: Mapped[datetime] = mapped_column(default=now_sql())
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    """Right to about a minute."""
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("uq_api_keys_digest", "digest", unique=True),)
+
+
+class Secret(Base):
+    """Something that an owner told the service and that nobody is shown again. See ``service.access.secrets``."""
+
+    __tablename__ = "secrets"
+
+    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    """Encrypted with the service's secret key."""
+    set_at: Mapped[datetime] = mapped_column(default=now_sql())

@@ -1,0 +1,78 @@
+"""Where users want to be told of their jobs, and what they are still to be told."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.db.clock import now_sql
+from service.db.models.access import LOCAL, OWNER_LENGTH
+from service.db.models.base import OBJECT, Base
+from service.ids import new_delivery_id, new_webhook_id
+
+URL_LENGTH = 2048
+
+
+class Webhook(Base):
+    """One receiver: of all jobs of its owner, or of the one job it was submitted with. See ``service.webhooks.subscriptions``."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_webhook_id)
+    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    """The only job it is told of; None: every one of its owner."""
+    url: Mapped[str] = mapped_column(String(URL_LENGTH))
+    events: Mapped[list[Any]] = mapped_column(OBJECT)
+    """Types it wants."""
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    """What messages are signed with, sealed by ``service.access.secrets``."""
+    former_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The one before, which signs as well until ``former_until``."""
+    former_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(String(40))
+    """``requested`` or ``gone``."""
+    created_at: Mapped[datetime] = mapped_column(default=now_sql())
+
+    __table_args__ = (
+        CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", "reason_when_disabled"),
+        CheckConstraint("(former_secret IS NULL) = (former_until IS NULL)", "former_secret_ends"),
+        Index(None, "owner", "created_at", "id"),
+        Index(None, "job_id"),
+    )
+
+
+class Delivery(Base):
+    """One message to one receiver, written in the transaction that moved the job: neither is there without the other."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_delivery_id)
+    """The ``webhook-id`` of every attempt."""
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    job_id: Mapped[str] = mapped_column(String(40))
+    """Not a foreign key: a message outlives its job."""
+    type: Mapped[str] = mapped_column(String(40))
+    body: Mapped[str] = mapped_column(Text)
+    """JSON, the same bytes at every attempt."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Attempts begun; also the fence of their outcome."""
+    due_at: Mapped[datetime | None] = mapped_column(default=now_sql())
+    """When to try next; while an attempt is under way, when to think it dead. None: delivered or given up."""
+    delivered_at: Mapped[datetime | None]
+    last_attempt_at: Mapped[datetime | None]
+    last_status: Mapped[int | None]
+    """HTTP status of the last answer."""
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    """Why the last attempt failed."""
+    created_at: Mapped[datetime] = mapped_column(default=now_sql())
+
+    __table_args__ = (
+        CheckConstraint("delivered_at IS NULL OR due_at IS NULL", "delivered_once"),
+        Index(None, "webhook_id", "created_at", "id"),
+        Index("ix_deliveries_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
+              sqlite_where=text("due_at IS NOT NULL")),
+        Index(None, "created_at"),  # old ones are forgotten
+    )  # fmt: skip

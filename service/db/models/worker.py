@@ -1,0 +1,24 @@
+"""Which workers live."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.db.clock import now_sql
+from service.db.models.base import Base
+
+
+class Worker(Base):
+    """A worker process that said it lives."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    hostname: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    slots: Mapped[int]
+    devices: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The most that it can give to one job."""
+    started_at: Mapped[datetime] = mapped_column(default=now_sql())
+    seen_at: Mapped[datetime] = mapped_column(default=now_sql())

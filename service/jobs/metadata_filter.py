@@ -1,0 +1,35 @@
+"""The user's key-value pairs of a job, in SQL. Called by ``service.jobs.commands`` to filter lists."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from service.db.models import Job
+
+
+class _Value(FunctionElement[str]):
+    """Neither form makes a path of the key: it is a value that is bound, so dots and quotes in it mean nothing."""
+
+    type = Text()
+    inherit_cache = True
+    name = "espalier_label"
+
+
+def has_label(key: str, value: str) -> ColumnElement[bool]:
+    """SQL expression: whether a job's metadata has ``value`` under ``key``."""
+    return _Value(Job.labels, literal(key, Text())) == literal(value, Text())
+
+
+@compiles(_Value, "postgresql")
+def _postgresql(element: _Value, compiler: SQLCompiler, **options: Any) -> str:
+    labels, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({labels} ->> {key}::text)"
+
+
+@compiles(_Value, "sqlite")
+def _sqlite(element: _Value, compiler: SQLCompiler, **options: Any) -> str:
+    labels, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"(SELECT pair.value FROM json_each({labels}) AS pair WHERE pair.key = {key})"  # noqa: S608 - bound

@@ -1,0 +1,87 @@
+"""Jobs as they are at one moment, as plain rows and many at once: what is asked most often is not worth an entity each.
+
+Called by the API, inside ``Database.look``. All of it is one statement, so that it is one moment; that statement is built
+once, for building it costs more than running it.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam, func, inspect, select
+
+from service.db.models import Artifact, Job, Webhook
+from service.db.models.base import OBJECT
+
+_WEBHOOK = "webhook_"
+_JSON = {"postgresql": ("json_agg", "json_build_object"), "sqlite": ("json_group_array", "json_object")}
+"""How each database makes an array of rows, and an object of a row."""
+
+
+class Made(NamedTuple):
+    """What is told of an artifact; the names are those of the entity."""
+
+    job_id: str
+    name: str
+    media_type: str
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+class Receiver(NamedTuple):
+    """What is told of a webhook; the names are those of the entity."""
+
+    id: str
+    url: str
+    events: list[Any]
+    job_id: str
+    disabled_at: Any
+    disabled_reason: Any
+    created_at: Any
+
+
+class Look(NamedTuple):
+    """A job and what belongs to it."""
+
+    job: Row[Any]
+    """Has the names of the entity."""
+    artifacts: Sequence[Made]
+    """The complete ones, by name."""
+    webhook: Receiver | None
+    """The one that was submitted with it."""
+
+
+def at(connection: Connection, job_ids: Collection[str]) -> dict[str, Look]:
+    """A look at each of these jobs that exists, whoever owns it, in the order in which they are named."""
+    rows = connection.execute(_statement(connection.dialect.name), {"ids": list(job_ids)})
+    found = {row.id: Look(row, [Made(**made) for made in row.made or ()], _receiver(row)) for row in rows}
+    return {job_id: found[job_id] for job_id in job_ids if job_id in found}
+
+
+def _receiver(row: Row[Any]) -> Receiver | None:
+    if row.webhook_id is None:
+        return None
+    return Receiver(*(getattr(row, _WEBHOOK + name) for name in Receiver._fields))
+
+
+@cache
+def _statement(dialect: str) -> Select[Any]:
+    """Not made at import: the mapping is not ready."""
+    jobs, webhooks = Job.__table__, Webhook.__table__
+    receiver = [webhooks.c[name].label(_WEBHOOK + name) for name in Receiver._fields]
+    columns = [attribute.columns[0].label(attribute.key) for attribute in inspect(Job).column_attrs]
+    return (
+        select(*columns, *receiver, _made(jobs, dialect).label("made"))
+        .select_from(jobs.outerjoin(webhooks, webhooks.c.job_id == jobs.c.id))
+        .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    )
+
+
+def _made(jobs: FromClause, dialect: str) -> ColumnElement[Any]:
+    array, of_row = (getattr(func, name) for name in _JSON[dialect])
+    table = Artifact.__table__.c
+    mine = select(*(table[name] for name in Made._fields)).where(table.job_id == jobs.c.id, table.complete)
+    in_order = mine.order_by(table.name).correlate(jobs).subquery()
+    pairs = [part for name in Made._fields for part in (name, in_order.c[name])]
+    return select(array(of_row(*pairs), type_=OBJECT)).scalar_subquery()

@@ -1,0 +1,106 @@
+"""Numbers for whoever watches the service, counted in the database, so that every API process tells the same.
+
+Deleted jobs are no longer counted: a total can fall, which Prometheus takes for a restart. Called by ``api.routes.metrics``.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from service.db.clock import now_sql, seconds_sql
+from service.db.models import Job
+from service.jobs import heartbeats
+from service.states import TERMINAL, Status
+from service.webhooks import outbox
+
+DURATION_BUCKETS = (30.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0)
+"""Upper bounds in seconds; above them is infinity."""
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds from submission to the end of the jobs that prune and ended in one way."""
+
+    buckets: list[int]
+    """How many took no longer than each of DURATION_BUCKETS."""
+    count: int
+    total: float
+
+
+@dataclass
+class Statistics:
+    """One moment."""
+
+    jobs: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    exporting: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    """Those of ``jobs`` that export the mask of another."""
+    oldest_queued_seconds: float = 0.0
+    """How long the job that waits longest could have been claimed for."""
+    runs: int = 0
+    runs_failed: int = 0
+    """Runs that were lost or failed for an outside reason."""
+    lease_expiries: int = 0
+    run_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    durations: dict[Status, Durations] = field(default_factory=dict)
+    workers: int = 0
+    slots: int = 0
+    messages_pending: int = 0
+    """Messages to webhooks that are still to be delivered, those that wait for a disabled one too."""
+    messages_failed: int = 0
+    """Messages of the last weeks that were given up."""
+
+
+def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
+    """Everything in four queries."""
+    found = Statistics()
+    for row in session.execute(_by_status()):
+        status = Status(row.status)
+        found.jobs[status] = row.jobs
+        found.exporting[status] = row.exporting
+        found.runs += row.runs
+        found.runs_failed += row.runs_failed
+        found.lease_expiries += row.lease_expiries
+        found.run_seconds += row.run_seconds
+        found.gpu_seconds += row.gpu_seconds
+        if status in TERMINAL:
+            buckets = [row._mapping[f"bucket_{i}"] for i in range(len(DURATION_BUCKETS))]
+            found.durations[status] = Durations(buckets, row.jobs - row.exporting, row.seconds)
+    due = (Job.status == Status.QUEUED, Job.not_before <= now_sql())
+    waited = session.execute(select(func.max(seconds_sql(_column("not_before")))).where(*due)).scalar_one()
+    found.oldest_queued_seconds = waited or 0.0
+    found.messages_pending, found.messages_failed = outbox.backlog(session)
+    live = heartbeats.live(session, within_seconds=worker_seen_seconds)
+    found.workers, found.slots = len(live), sum(worker.slots for worker in live)
+    return found
+
+
+def _by_status() -> Select[*tuple[Any, ...]]:
+    ran = Job.run_seconds + case((Job.status == Status.RUNNING, seconds_sql(_column("claimed_at"))), else_=0.0)
+    devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
+    on_gpu = case((Job.device.like("cuda%"), ran * devices), else_=0.0)
+    prunes = Job.export_of.is_(None)
+    # NULL, which no sum counts, for exports: they take minutes where pruning takes hours
+    took = case((prunes, seconds_sql(_column("created_at")) - seconds_sql(_column("finished_at"))))
+    buckets = [
+        func.sum(case((took <= bound, 1), else_=0)).label(f"bucket_{i}") for i, bound in enumerate(DURATION_BUCKETS)
+    ]
+    return select(
+        Job.status.label("status"),
+        func.count().label("jobs"),
+        func.sum(case((prunes, 0), else_=1)).label("exporting"),
+        func.sum(Job.attempt).label("runs"),
+        func.sum(Job.attempts_spent).label("runs_failed"),
+        func.sum(Job.lease_expiries).label("lease_expiries"),
+        func.sum(ran).label("run_seconds"),
+        func.sum(on_gpu).label("gpu_seconds"),
+        func.coalesce(func.sum(took), 0.0).label("seconds"),
+        *buckets,
+    ).group_by(Job.status)
+
+
+def _column(name: str) -> ColumnElement[datetime]:
+    return Job.__table__.c[name]

@@ -1,0 +1,249 @@
+"""Every setting of the service, read from ``ESPALIER_*`` environment variables; the table in ``docs/`` is made from here.
+
+``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument.
+"""
+
+import ipaddress
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.artifacts.s3_url import parse
+
+_KIB = 1024
+_POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
+
+
+@lru_cache(64)  # the API asks at every request
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``, an address or name without its port."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def with_driver(url: str) -> str:
+    """``url`` naming the driver that ships with the service. Raises ValueError for a database that is not supported."""
+    for prefix in _POSTGRES:
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
+        path = url.removeprefix(prefix)
+        if url.startswith(prefix) and path and not path.startswith(":memory:"):
+            return "sqlite:///" + path
+    raise ValueError("must be postgresql://… or sqlite:///<file> (several processes share it, so not in memory)")
+
+
+class Settings(BaseSettings):
+    """Seconds, bytes and paths unless a description says otherwise. Raises pydantic.ValidationError naming the field."""
+
+    model_config = SettingsConfigDict(env_prefix="ESPALIER_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        Path("espalier-data"),
+        validate_default=True,
+        description="Folder of the embedded database, the embedded broker and the work folders",
+    )
+    database_url: str = Field(
+        default_factory=lambda given: f"sqlite:///{given['data_dir']}/espalier.db",
+        repr=False,  # holds a password
+        description="postgresql://user:password@host/name or sqlite:///file; default espalier.db in the data folder",
+    )
+    broker_url: str = Field(
+        "filesystem://", repr=False, description="redis://[:password@]host:port/0, or filesystem:// in the data folder"
+    )
+    models_dir: Path | None = Field(None, description="Folder of local models, one Hugging Face folder per name")
+    datasets_dir: Path | None = Field(
+        None, description="Folder of local data sets, <task>/{train,validation}.jsonl[.gz]"
+    )
+    checkpoint_dir: Path | None = Field(
+        None,
+        description="Folder that all workers share, so that another host resumes a job; default in the data folder",
+    )
+    storage_url: str | None = Field(
+        None,
+        description="s3://bucket/prefix?endpoint=https://host&region=name: S3-compatible storage of artifacts and "
+        "checkpoints; default: artifacts in the database, checkpoints in their folder",
+    )
+    hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
+
+    host: str = Field("127.0.0.1", description="Address the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    max_body_bytes: int = Field(1024 * _KIB, ge=1 * _KIB, description="Largest request body that is read, in bytes")
+    max_dataset_bytes: int = Field(
+        64 * 1024 * _KIB,
+        ge=1 * _KIB,
+        description="Largest data set that can be uploaded, all splits together, unpacked",
+    )
+    max_wait_seconds: float = Field(
+        60, ge=0, description="Longest that a request waits for its job with Prefer: wait; less than what proxies allow"
+    )
+    max_waits: int = Field(
+        256, ge=1, description="Requests with Prefer: wait that one API process keeps waiting; further ones do not wait"
+    )
+    max_streams: int = Field(
+        256, ge=1, description="Event streams that one API process keeps open; each asks the database twice a second"
+    )
+    max_streams_per_owner: int = Field(64, ge=1, description="The same of one owner, where keys are required")
+    idempotency_seconds: float = Field(
+        86_400, gt=0, description="How long the answer to an Idempotency-Key is kept and given again"
+    )
+
+    require_keys: bool | None = Field(
+        None, description="Whether requests need an API key; default: unless the host is a loopback address"
+    )
+    metrics_open: bool = Field(
+        False,
+        description="Whether /metrics is answered without a key where keys are required; else it needs scope admin",
+    )
+    requests_per_minute: int | None = Field(
+        600, ge=1, description="Requests that one API key may make per minute, in each API process"
+    )
+    max_queued_jobs_per_owner: int | None = Field(
+        1000, ge=1, description="Jobs of one owner that may wait at a time, where keys are required"
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key that stored secrets are encrypted with: 32 random bytes in base64; for API and workers alike",
+    )
+    secret_key_file: Path | None = Field(
+        None, description="File that holds it; on SQLite default secret.key in the data folder, made when needed"
+    )
+
+    max_sweep_jobs: int = Field(100, ge=1, le=1000, description="Largest number of jobs that one sweep may have")
+
+    webhook_allow_private: bool = Field(
+        False, description="Whether webhooks may lead to private, loopback and other addresses that are not public"
+    )
+    webhook_allow_http: bool = Field(False, description="Whether webhooks may lead to http:// and not only https://")
+    webhook_max_per_owner: int = Field(20, ge=1, description="Webhooks for all jobs that one owner may have")
+    webhook_max_attempts: int = Field(
+        10, ge=1, description="How often a message is sent before it is given up; ten take three days"
+    )
+    webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="Time a receiver has to answer a message")
+    webhook_poll_seconds: float = Field(2, gt=0, description="How often each worker looks for messages to send")
+
+    predictions_enabled: bool | None = Field(
+        None,
+        description="Whether finished jobs can be tried over HTTP; needs the train extra and the models where the API runs; "
+        "default: where the database is SQLite",
+    )
+    predictions_max_texts: int = Field(64, ge=1, le=10_000, description="Texts or pairs that one request may have")
+    predictions_max_characters: int = Field(
+        100_000, ge=1, description="Characters that all texts of a request may have"
+    )
+    predictions_seconds: float = Field(
+        50, gt=0, description="Time for one prediction request, in which the model may have to be loaded"
+    )
+    predictions_waiting: int = Field(
+        8, ge=1, description="Prediction requests of one API process that may wait in turn"
+    )
+    predictions_masks: int = Field(8, ge=1, description="Masks that are kept ready, one bit per weight each")
+    predictions_idle_seconds: float = Field(
+        600,
+        gt=0,
+        description="The process that predicts ends, and frees its memory, when it was not asked for this long",
+    )
+    predictions_memory_bytes: int = Field(
+        8 * 1024 * 1024 * _KIB,
+        ge=256 * 1024 * _KIB,
+        description="Most private memory of the process that predicts, in bytes",
+    )
+
+    worker_slots: int = Field(1, ge=1, le=256, description="Jobs that one worker runs at the same time")
+    worker_devices: int | None = Field(
+        None, ge=1, le=1024,
+        description="Devices that one worker gives to its jobs; more than it has GPUs makes jobs share these; default its "
+        "GPUs, or its slots where these are more",
+    )  # fmt: skip
+    trainer_threads: int | None = Field(None, ge=1, description="CPU threads of each trainer; default cores / slots")
+    trainer_nice: int = Field(
+        5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
+    )
+    token_cache_bytes: int = Field(
+        1024 * 1024 * _KIB,
+        ge=0,
+        description="Most that is kept of tokenized rows, in tokens/ of the data folder, for later jobs on the same data set; "
+        "0 keeps none",
+    )
+    worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
+
+    lease_seconds: float = Field(
+        60, gt=0, description="A running job unheard of for this long is taken from its worker"
+    )
+    heartbeat_seconds: float = Field(5, gt=0, description="How often a worker renews the lease; under a third of it")
+    rescue_seconds: float = Field(10, gt=0, description="How often each worker looks for lost jobs and lost wake-ups")
+    max_attempts: int = Field(3, ge=1, description="Runs lost or failed for outside reasons before a job is given up")
+    retry_delay_seconds: float = Field(
+        15, ge=0, description="Wait before the second run; doubles with each further one"
+    )
+    term_grace_seconds: float = Field(30, ge=0, description="Time a trainer gets to checkpoint and leave before KILL")
+    stall_seconds: float = Field(900, gt=0, description="A trainer that reports nothing for this long is ended as hung")
+    max_duration_seconds: float | None = Field(
+        None, gt=0, description="Longest run of a job that names no limit itself"
+    )
+
+    log_tail_bytes: int = Field(64 * _KIB, ge=0, description="How much of the trainer's error output is kept, in bytes")
+    chunk_bytes: int = Field(
+        256 * _KIB, ge=4 * _KIB, le=16 * 1024 * _KIB, description="Size of the pieces artifacts are stored in, in bytes"
+    )
+
+    max_stored_bytes: int | None = Field(
+        None, ge=1, description="Bytes of artifacts that may be stored; beyond them jobs are refused or fail"
+    )
+    max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same for the jobs of one owner")
+    artifact_retention_days: float | None = Field(
+        None, gt=0, description="Days after its end that a job loses its artifacts but for the mask; default never"
+    )
+    job_retention_days: float | None = Field(
+        None, gt=0, description="Days after its end that a job is deleted with all it made; default never"
+    )
+
+    @field_validator("data_dir", "models_dir", "datasets_dir", "checkpoint_dir", "secret_key_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Trainers and workers run in other folders than the one the path was written for."""
+        return path.expanduser().absolute() if path is not None else None
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        return with_driver(url)
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        if url == "filesystem://" or url.startswith(("redis://", "rediss://")):
+            return url
+        raise ValueError("must be filesystem:// or redis://… (rediss://… with TLS)")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _storage(cls, url: str | None) -> str | None:
+        if url is not None and find_spec("boto3") is None:
+            raise ValueError("needs boto3; install it with: pip install 'espalier[s3]'")
+        return str(parse(url)) if url is not None else None
+
+    @property
+    def predicts(self) -> bool:
+        """``predictions_enabled`` once it is decided."""
+        embedded = self.database_url.startswith("sqlite")
+        return embedded if self.predictions_enabled is None else self.predictions_enabled
+
+    @property
+    def keys_required(self) -> bool:
+        """``require_keys`` once it is decided."""
+        return not is_loopback(self.host) if self.require_keys is None else self.require_keys
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.heartbeat_seconds < self.lease_seconds / 3:
+            raise ValueError("heartbeat_seconds must be under a third of lease_seconds: two beats may be lost")
+        return self

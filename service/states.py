@@ -1,0 +1,37 @@
+"""The states of a job and the only table of legal moves between them. ``service.jobs.transitions`` is the only writer."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    """Waits for a worker; a claim moves it on. ``not_before`` may hold it back for a while."""
+    RUNNING = "running"
+    """A worker holds a lease on it; only that worker writes, or the rescuer once the lease ran out."""
+    PAUSED = "paused"
+    """Waits for its user, who resumes or cancels it."""
+    SUCCEEDED = "succeeded"
+    """Final; its mask is stored."""
+    FAILED = "failed"
+    """Final; ``error`` says why."""
+    CANCELLED = "cancelled"
+    """Final; its user asked for it."""
+
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.RUNNING, Status.PAUSED, Status.CANCELLED}),
+    Status.RUNNING: frozenset(
+        {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.QUEUED, Status.PAUSED}
+    ),  # to queued: worker lost or shut down, or a temporary failure
+    Status.PAUSED: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+TERMINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onward)
+
+
+def sources(target: Status) -> frozenset[Status]:
+    """The states from which a job may move to ``target``."""
+    return frozenset(status for status, onward in TRANSITIONS.items() if target in onward)

@@ -1,0 +1,130 @@
+"""Sweeps: many jobs submitted, looked at and steered as one. Called by the API, inside its transactions; never commits.
+
+A sweep has no state of its own: all that is told of it follows from its jobs. ``owner`` is who asks, as in
+``service.jobs.commands``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from service.db import cursors
+from service.db.models import LOCAL, Job, Sweep
+from service.errors import SweepNotEnded, SweepNotFound
+from service.jobs import commands
+from service.states import TERMINAL, Status
+
+Combination = tuple[str, float, int]
+"""Method, sparsity, seed: the fields of the spec that a sweep varies."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Methods × sparsities × seeds, in the order they were given."""
+
+    methods: tuple[str, ...]
+    sparsities: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.methods) * len(self.sparsities) * len(self.seeds)
+
+    def combinations(self) -> list[Combination]:
+        """All of them, seeds fastest."""
+        return [
+            (method, sparsity, seed) for method in self.methods for sparsity in self.sparsities for seed in self.seeds
+        ]
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> "Grid":
+        return cls(*(tuple(sweep.grid[axis]) for axis in ("methods", "sparsities", "seeds")))
+
+
+def create(
+    session: Session,
+    *,
+    grid: Grid,
+    base: dict[str, Any],
+    jobs: Sequence[dict[str, Any]],
+    owner: str = LOCAL,
+    metadata: dict[str, Any] | None = None,
+    baseline: float | None = None,
+) -> tuple[Sweep, list[Job]]:
+    """Add a sweep and a queued job for each of ``jobs``: the arguments of ``service.jobs.commands.create``, in the grid's order."""
+    axes = {"methods": [*grid.methods], "sparsities": [*grid.sparsities], "seeds": [*grid.seeds]}
+    sweep = Sweep(owner=owner, grid=axes, base=base, labels=metadata or {}, baseline=baseline)
+    session.add(sweep)
+    session.flush()
+    return sweep, [commands.create(session, owner=owner, sweep_id=sweep.id, **fields) for fields in jobs]
+
+
+def get(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
+    """Raises SweepNotFound."""
+    sweep = session.get(Sweep, sweep_id)
+    if sweep is None or owner not in (None, sweep.owner):
+        raise SweepNotFound(sweep_id)
+    return sweep
+
+
+def page(
+    session: Session, *, limit: int, after: str | None = None, owner: str | None = None
+) -> tuple[list[Sweep], str | None]:
+    """Newest first: at most ``limit`` sweeps and the cursor of the next page, None on the last. Raises CursorInvalid."""
+    statement = select(Sweep).order_by(Sweep.created_at.desc(), Sweep.id.desc()).limit(limit + 1)
+    if owner is not None:
+        statement = statement.where(Sweep.owner == owner)
+    if after is not None:
+        statement = statement.where(cursors.behind(after, "swp_", Sweep.created_at, Sweep.id))
+    rows = list(session.scalars(statement))
+    return rows[:limit], cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+
+
+def newest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:
+    """By sweep, the job that counts for each combination that has one: the newest, which a retry made if there was any."""
+    statement = select(Job).where(Job.sweep_id.in_([sweep.id for sweep in sweeps])).order_by(Job.created_at, Job.id)
+    found: dict[str, dict[Combination, Job]] = {sweep.id: {} for sweep in sweeps}
+    for job in session.scalars(statement):
+        assert job.sweep_id is not None  # noqa: S101 - the query says so
+        found[job.sweep_id][combination_of(job)] = job
+    return found
+
+
+def combination_of(job: Job) -> Combination:
+    """Where in its sweep's grid a job stands."""
+    return job.spec["method"], job.spec["sparsity"], job.spec["seed"]
+
+
+def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
+    """Cancel every job that has not ended, as ``service.jobs.commands.request_cancel`` does. Raises SweepNotFound."""
+    sweep = get(session, sweep_id, owner=owner)
+    for job in _locked(session, sweep_id):
+        if job.status not in TERMINAL:
+            commands.request_cancel(session, job.id)
+    return sweep
+
+
+def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None:
+    """Remove a sweep with its jobs and everything of them. Raises SweepNotFound, or SweepNotEnded while a job is not."""
+    sweep = get(session, sweep_id, owner=owner)
+    jobs = _locked(session, sweep_id)
+    # asked only now: whoever retries a job holds it until the new one is there
+    if session.scalar(select(exists().where(Job.sweep_id == sweep_id, Job.status.not_in(sorted(TERMINAL))))):
+        raise SweepNotEnded(sweep.id)
+    for job in jobs:
+        commands.delete(session, job.id)
+    session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))
+
+
+def counts(jobs: Sequence[Job]) -> dict[Status, int]:
+    """How many of ``jobs`` are in each state."""
+    return {status: sum(job.status is status for job in jobs) for status in Status}
+
+
+def _locked(session: Session, sweep_id: str) -> Sequence[Job]:
+    """The jobs of a sweep, held until the transaction ends; in one order for all, so that nobody waits in a circle."""
+    statement = select(Job).where(Job.sweep_id == sweep_id).order_by(Job.id).with_for_update(key_share=True)
+    return session.scalars(statement, execution_options={"populate_existing": True}).all()

@@ -1,0 +1,107 @@
+"""The outbox of webhooks, from a message's claim to its end. Called by ``worker.webhooks.dispatcher`` only; never commits.
+
+A claim is a lease: it puts off the next attempt to when this one must be over. What came of an attempt is written only as
+long as no later one has begun.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from service.db.clock import now_sql
+from service.db.models import Delivery, Webhook
+
+SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
+KEPT_SECONDS = 30 * 24 * 3600.0
+"""How long a message that was delivered or given up can be looked at."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an attempt."""
+
+    status: int | None = None
+    """Of the answer; None: there was none."""
+    error: str | None = None
+    """Why it failed; None: it did not."""
+    retry: bool = True
+    """Whether another attempt makes sense."""
+    gone: bool = False
+    """Whether the receiver wants nothing more, ever."""
+    retry_after: float = 0.0
+    """Seconds that the receiver asked to be left alone for."""
+
+
+def any_due(session: Session) -> bool:
+    """Whether ``claim`` would find anything; costs no lock."""
+    return session.scalars(select(Delivery.id).join(Webhook).where(*_due()).limit(1)).first() is not None
+
+
+def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Delivery]:
+    """Take due messages, the longest due first and at most one per receiver, so that a slow one keeps no other waiting."""
+    first = (
+        select(func.min(Delivery.id)).select_from(Delivery).join(Webhook).where(*_due()).group_by(Delivery.webhook_id)
+    )
+    due = (
+        select(Delivery.id)
+        .where(Delivery.id.in_(first), Delivery.due_at <= now_sql())
+        .order_by(Delivery.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = (
+        update(Delivery)
+        .where(Delivery.id.in_(due), Delivery.due_at <= now_sql())
+        .values(due_at=now_sql(lease_seconds), attempts=Delivery.attempts + 1, last_attempt_at=now_sql())
+        .returning(Delivery)
+    )
+    options = {"synchronize_session": False, "populate_existing": True}
+    return session.scalars(taken, execution_options=options).all()
+
+
+def settle(session: Session, delivery: Delivery, outcome: Outcome, *, max_attempts: int, jitter: float = 1.0) -> bool:
+    """Write down what came of the attempt that ``claim`` began; False when a later one has begun since.
+
+    A failed one is due again by SCHEDULE_SECONDS times ``jitter``, unless it was the last.
+    """
+    if outcome.error is None:
+        values = {"delivered_at": now_sql(), "due_at": None}
+    elif not outcome.retry or delivery.attempts >= max_attempts:
+        values = {"due_at": None}
+    else:
+        pause = SCHEDULE_SECONDS[min(delivery.attempts, len(SCHEDULE_SECONDS) - 1)]
+        values = {"due_at": now_sql(max(pause * jitter, outcome.retry_after))}
+    mine = (Delivery.id == delivery.id, Delivery.attempts == delivery.attempts, Delivery.due_at.is_not(None))
+    written = (
+        update(Delivery)
+        .where(*mine)
+        .values(last_status=outcome.status, last_error=outcome.error, **values)
+        .returning(Delivery.id)
+    )
+    return session.scalars(written, execution_options={"synchronize_session": False}).one_or_none() is not None
+
+
+def listing(session: Session, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
+    """The latest messages of a receiver, newest first."""
+    statement = select(Delivery).where(Delivery.webhook_id == webhook_id)
+    return session.scalars(statement.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)).all()
+
+
+def _due() -> tuple[ColumnElement[bool], ...]:
+    return Delivery.due_at <= now_sql(), Webhook.disabled_at.is_(None)
+
+
+def backlog(session: Session) -> tuple[int, int]:
+    """How many messages are still to be delivered, and how many were given up and are not forgotten yet."""
+    pending = func.count(case((Delivery.due_at.is_not(None), 1)))
+    failed = func.count(case((and_(Delivery.due_at.is_(None), Delivery.delivered_at.is_(None)), 1)))
+    row = session.execute(select(pending, failed)).one()
+    return row[0], row[1]
+
+
+def forget(session: Session) -> None:
+    """Remove messages that ended long ago."""
+    session.execute(delete(Delivery).where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-KEPT_SECONDS)))

@@ -1,0 +1,177 @@
+"""Webhooks: who wants to be told of jobs, and the outbox of what they are still to be told. Never commits.
+
+``announce`` is called by ``service.jobs.transitions`` in the transaction that moves a job, so that a message is there
+exactly if the move is. What follows is at-least-once: ``worker.webhooks.dispatcher`` claims due messages, sends them, and
+writes down what came of it; a message whose sender died is claimed again. Messages may arrive twice or out of order; their
+id stays the same.
+"""
+
+import base64
+import json
+import secrets as random
+from collections.abc import Sequence
+from datetime import UTC
+from enum import StrEnum
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.orm import Session
+
+from service.access import secrets
+from service.db.clock import now_sql
+from service.db.models import Delivery, Job, Webhook
+from service.errors import WebhookNotFound
+from service.settings import Settings
+from service.states import Status
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - Standard Webhooks' mark of a secret
+_SECRET_BYTES = 32
+ROTATION_SECONDS = 24 * 3600.0
+"""How long a former secret goes on signing beside the new one."""
+_SEALED_AS = "webhook"
+"""The name under which ``service.access.secrets`` seals, the same for all: a copy of a webhook can be read as well as the first."""
+
+
+class EventType(StrEnum):
+    """What a receiver can be told of."""
+
+    STARTED = "job.started"
+    PAUSED = "job.paused"
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+
+
+ENDINGS = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED)
+"""What is told unless a webhook asks for something else."""
+_OF_STATUS = {
+    Status.RUNNING: EventType.STARTED,
+    Status.PAUSED: EventType.PAUSED,
+    Status.SUCCEEDED: EventType.SUCCEEDED,
+    Status.FAILED: EventType.FAILED,
+    Status.CANCELLED: EventType.CANCELLED,
+}
+
+
+def new_secret() -> str:
+    """``whsec_`` and 256 random bits in base64."""
+    return SECRET_PREFIX + base64.b64encode(random.token_bytes(_SECRET_BYTES)).decode()
+
+
+def create(
+    session: Session,
+    settings: Settings,
+    *,
+    owner: str,
+    url: str,
+    events: Sequence[str],
+    secret: str,
+    job_id: str | None = None,
+) -> Webhook:
+    """Add a receiver of all jobs of ``owner``, or of one. The caller has checked ``url`` (``service.webhooks.ssrf``).
+
+    Raises SecretsUnavailable.
+    """
+    sealed = secrets.seal(settings, owner, _SEALED_AS, secret)
+    webhook = Webhook(owner=owner, url=url, events=[*events], job_id=job_id, secret=sealed)
+    session.add(webhook)
+    session.flush()
+    return webhook
+
+
+def get(session: Session, webhook_id: str, *, owner: str | None = None) -> Webhook:
+    """Raises WebhookNotFound."""
+    webhook = session.get(Webhook, webhook_id, populate_existing=True)
+    if webhook is None or owner not in (None, webhook.owner):
+        raise WebhookNotFound(webhook_id)
+    return webhook
+
+
+def listing(session: Session, *, owner: str | None = None, job_id: str | None = None) -> Sequence[Webhook]:
+    """The receivers of all jobs, or of one job, newest first."""
+    statement = select(Webhook).order_by(Webhook.created_at.desc(), Webhook.id.desc())
+    statement = statement.where(Webhook.job_id.is_(None) if job_id is None else Webhook.job_id == job_id)
+    if owner is not None:
+        statement = statement.where(Webhook.owner == owner)
+    return session.scalars(statement).all()
+
+
+def disable(session: Session, webhook_id: str, reason: str) -> None:
+    """Tell a receiver nothing more; what is due to it waits. Doing it again changes nothing."""
+    enabled = (Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
+    session.execute(update(Webhook).where(*enabled).values(disabled_at=now_sql(), disabled_reason=reason))
+
+
+def enable(session: Session, webhook_id: str) -> None:
+    """Tell it again, and what waited too."""
+    session.execute(update(Webhook).where(Webhook.id == webhook_id).values(disabled_at=None, disabled_reason=None))
+
+
+def rotate(session: Session, settings: Settings, webhook: Webhook) -> str:
+    """A new secret. The one before signs beside it for ``ROTATION_SECONDS``, so that no message is lost."""
+    secret = new_secret()
+    webhook.former_secret, webhook.former_until = webhook.secret, now_sql(ROTATION_SECONDS)
+    webhook.secret = secrets.seal(settings, webhook.owner, _SEALED_AS, secret)
+    session.flush()
+    return secret
+
+
+def signing_secrets(session: Session, settings: Settings, webhook: Webhook) -> list[str]:
+    """What its messages are signed with now, newest first. Raises SecretsUnavailable."""
+    still = select(Webhook.id).where(Webhook.id == webhook.id, Webhook.former_until > now_sql())
+    sealed = [webhook.secret]
+    if webhook.former_secret is not None and session.scalars(still).first() is not None:
+        sealed.append(webhook.former_secret)
+    return [secrets.unseal(settings, webhook.owner, _SEALED_AS, each) for each in sealed]
+
+
+def delete(session: Session, webhook_id: str) -> None:
+    """Forget a receiver, and what it was to be told."""
+    session.execute(sql_delete(Webhook).where(Webhook.id == webhook_id))
+
+
+def copy(session: Session, from_job: str, to_job: str) -> None:
+    """Whoever is told of one job is told of another as well: of the one that does it again."""
+    for webhook in listing(session, job_id=from_job):
+        session.add(
+            Webhook(
+                owner=webhook.owner,
+                job_id=to_job,
+                url=webhook.url,
+                events=webhook.events,
+                secret=webhook.secret,
+                former_secret=webhook.former_secret,
+                former_until=webhook.former_until,
+            )
+        )
+    session.flush()
+
+
+def announce(session: Session, job: Job) -> None:
+    """Put what has just become of ``job`` into the outbox of everybody who wants to know."""
+    event = _OF_STATUS.get(job.status)
+    if event is None:
+        return
+    of_owner = and_(Webhook.job_id.is_(None), Webhook.owner == job.owner)
+    receivers = (
+        select(Webhook)
+        .where(or_(Webhook.job_id == job.id, of_owner), Webhook.disabled_at.is_(None))
+        .with_for_update(read=True, key_share=True)  # one that is deleted at this moment is not told, and does no harm
+    )
+    for webhook in session.scalars(receivers):
+        if event in webhook.events:
+            session.add(Delivery(webhook_id=webhook.id, job_id=job.id, type=event, body=_body(event, job)))
+    session.flush()
+
+
+def _body(event: EventType, job: Job) -> str:
+    """Thin, as Standard Webhooks advises: who wants more asks for the job."""
+    data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.labels}
+    if job.sweep_id is not None:
+        data["sweep_id"] = job.sweep_id
+    if job.export_of is not None:
+        data["export_of"] = job.export_of
+    if job.status is Status.FAILED and job.error is not None:
+        data["error"] = {name: job.error.get(name) for name in ("code", "message", "param", "kind", "retryable")}
+    moment = job.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps({"type": event, "timestamp": moment, "data": data}, separators=(",", ":"))

@@ -1,0 +1,63 @@
+"""The list of error codes is that of the code: each code that the packages use is explained, and none that they do not."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from api.errors import catalog, validation
+from api.errors.codes import FAILURES, FAULTS, PROBLEMS
+
+ROOT = Path(__file__).parents[3]
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")
+_TAKES_A_CODE = {
+    "NotPossible", "PydanticCustomError", "Refusal", "TooManyRequests", "Unauthorized", "Unavailable", "Failed", "answer",
+    "failed", "problem", "_error", "_invalid", "_note", "_refused",
+}  # fmt: skip
+"""Whose positional arguments may be codes; others are given one by ``code=``."""
+_MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
+"""What pruning.hub.models and pruning.models.checks put together from a kind and a fault."""
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """The codes that a file names: given by name or by position, by default, or under the name ``code``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            given = list(node.args) if name in _TAKES_A_CODE else []
+            yield from codes(given)
+            wanted = {"code", "kind"} if name == "refused" else {"code"}
+            for value in (word.value for word in node.keywords if word.arg in wanted):
+                yield from [value.value] if isinstance(value, ast.Constant) else codes([value])
+        elif isinstance(node, ast.arguments):
+            names = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            yield from codes(default for argument, default in names if argument.arg in ("code", "kind"))
+        elif isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["code"]:
+            yield from codes([node.value])
+
+
+def codes(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
+    """The texts among ``nodes`` that look like a code, also in ``a if b else c``."""
+    for node in nodes:
+        match node:
+            case ast.IfExp():
+                yield from codes([node.body, node.orelse])
+            case ast.Constant(value=str() as text) if _CODE.fullmatch(text):
+                yield text
+
+
+def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
+    found = {code for _, code in catalog._JOBS_ERRORS.values()} | {*catalog._HTTP_CODES.values()} | _MADE
+    found |= {*validation._NAMED_BY_PATH.values(), "metadata_filter"}
+    for package in ("api", "jobs", "pruning", "worker"):
+        for path in (ROOT / package).rglob("*.py"):
+            found |= {*used(ast.parse(path.read_text()))}
+    found -= {"int_type", "float_type"}  # pydantic's
+    assert found == PROBLEMS.keys() | FAULTS.keys() | FAILURES.keys()
+
+
+def test_the_status_of_a_problem_is_the_one_it_has() -> None:
+    for status, code in [*catalog._JOBS_ERRORS.values(), *catalog._HTTP_CODES.items()]:
+        assert PROBLEMS[code].status == status
+    for code in validation._NAMED_BY_PATH.values():
+        assert PROBLEMS[code].status == 404

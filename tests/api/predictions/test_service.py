@@ -1,0 +1,153 @@
+"""One process predicts, in turns: late, dead and busy ones become answers, and nothing outlives the predictor."""
+
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.errors.catalog import NotPossible, Unavailable
+from api.predictions.service import Predictor
+from pruning.errors import Permanent
+from service.artifacts import store
+from service.db.engine import Database
+from service.db.models import Artifact
+from service.settings import Settings
+from tests.api.conftest import Jobs
+from tests.processes import alive
+from tests.waiting import until
+
+FAKE = Path(__file__).with_name("fake_predictor.py")
+Make = Callable[..., Predictor]
+
+
+@pytest.fixture
+def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """Of one kind: the predictor only reads artifacts, which is tested on both."""
+    shutil.copy(migrated_sqlite, tmp_path / "test.db")
+    return f"sqlite:///{tmp_path}/test.db"
+
+
+@pytest.fixture
+def make(settings: Settings, database: Database) -> Iterator[Make]:
+    made: list[Predictor] = []
+
+    def build(**changes: Any) -> Predictor:
+        predictor = Predictor(settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)])
+        made.append(predictor)
+        return predictor
+
+    yield build
+    for predictor in made:
+        predictor.close()
+
+
+@pytest.fixture
+def mask(jobs: Jobs, database: Database) -> Artifact:
+    return stored(jobs, database, "one")
+
+
+def stored(jobs: Jobs, database: Database, content: str) -> Artifact:
+    job_id = jobs.running()
+    jobs.artifact(job_id, content.encode())
+    with database.read() as session:
+        return store.get(session, job_id, "mask.safetensors")
+
+
+def hurry(predictor: Predictor, seconds: float) -> None:
+    """Shorten its patience, once its process runs."""
+    predictor._settings = predictor._settings.model_copy(update={"predictions_seconds": seconds})
+
+
+def pid_of(rows: list[dict[str, Any]]) -> int:
+    return int(rows[0]["label"].split()[0])
+
+
+def test_one_process_answers_all_and_ends_with_the_predictor(make: Make, mask: Artifact) -> None:
+    predictor = make()
+    first = predictor.predict(mask, None, ["a", "b"], ["c", "d"])
+    assert [row["label"].split()[1:] for row in first] == [["one", "c"], ["one", "d"]]
+    second = predictor.predict(mask, None, ["e"], None)
+    assert (second[0]["value"], pid_of(second)) == (1, pid_of(first))
+    predictor.close()
+    assert not alive(pid_of(first))
+    assert predictor.predict(mask, None, ["e"], None)[0]["value"] == 0
+
+
+def test_one_that_had_left_for_want_of_work_is_started_again(make: Make, mask: Artifact) -> None:
+    predictor = make()
+    left = pid_of(predictor.predict(mask, None, ["leave"], None))
+    assert pid_of(predictor.predict(mask, None, ["a"], None)) != left
+
+
+def test_one_that_dies_fails_that_request_alone(make: Make, mask: Artifact) -> None:
+    predictor = make()
+    with pytest.raises(Unavailable, match="signal 9") as caught:
+        predictor.predict(mask, None, ["die"], None)
+    assert caught.value.code == "prediction_process_lost"
+    assert len(predictor.predict(mask, None, ["a"], None)) == 1
+
+
+def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
+    predictor = make()
+    hanging = pid_of(predictor.predict(mask, None, ["a"], None))
+    hurry(predictor, 0.5)
+    with pytest.raises(Unavailable) as caught:
+        predictor.predict(mask, None, ["hang"], None)
+    assert caught.value.code == "prediction_timeout"
+    assert not alive(hanging)
+
+
+def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) -> None:
+    predictor = make(predictions_waiting=1)
+    predictor.predict(mask, None, ["a"], None)
+    hurry(predictor, 1.0)
+    refused: list[str] = []
+
+    def hang() -> None:
+        with pytest.raises(Unavailable) as late:
+            predictor.predict(mask, None, ["hang"], None)
+        refused.append(late.value.code)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
+    with pytest.raises(Unavailable) as caught:
+        predictor.predict(mask, None, ["a"], None)
+    assert (caught.value.code, caught.value.retry_after) == ("predictions_busy", 5)
+    thread.join()
+    assert refused == ["prediction_timeout"]
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "code"),
+    [
+        ("error temporary out_of_memory", Unavailable, "out_of_memory"),
+        ("error permanent window_too_short", Permanent, "window_too_short"),
+        ("error permanent base_mismatch", NotPossible, "predictions_unavailable"),
+    ],
+)
+def test_what_it_refuses(make: Make, mask: Artifact, said: str, error: type[Exception], code: str) -> None:
+    with pytest.raises(error, match="because") as caught:
+        make().predict(mask, None, [said], None)
+    assert caught.value.code == code  # type: ignore[attr-defined]
+
+
+def test_files_of_masks_are_copied_once_and_the_oldest_removed(make: Make, jobs: Jobs, database: Database) -> None:
+    predictor = make(predictions_masks=2)
+    for content in ("one", "two", "two", "three"):
+        assert content in predictor.predict(stored(jobs, database, content), None, ["a"], None)[0]["label"]
+    assert predictor._folder is not None
+    assert sorted(file.read_text() for file in predictor._folder.glob("*/*")) == ["three", "two"]
+    folder = predictor._folder
+    predictor.close()
+    assert not folder.exists()
+
+
+def test_where_it_is_off(make: Make) -> None:
+    with pytest.raises(NotPossible, match="ESPALIER_PREDICTIONS_ENABLED"):
+        make(predictions_enabled=False).require()
+    make(predictions_enabled=True).require()

@@ -1,0 +1,94 @@
+"""How much a caller may ask for, by a clock that the test turns."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.request.rate_limit import Rates, Taken
+from service.db.engine import Database
+from tests.api.callers import Keyring
+from tests.api.conftest import BODY
+from tests.api.errors.test_catalog import problem
+
+
+class Clock:
+    """Stands still."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_empties_and_fills_evenly() -> None:
+    clock = Clock()
+    rates = Rates(6, clock)  # one in ten seconds
+    assert rates.take("a") == Taken(granted=True, left=5, wait=0, full=10)
+    assert [rates.take("a").granted for _ in range(6)] == [True] * 5 + [False]  # type: ignore[union-attr]
+    assert rates.take("a") == Taken(granted=False, left=0, wait=10, full=60)
+    assert rates.take("b") == Taken(granted=True, left=5, wait=0, full=10)
+    clock.now = 9.5
+    assert rates.take("a") == Taken(granted=False, left=0, wait=1, full=51)
+    clock.now = 10
+    assert rates.take("a") == Taken(granted=True, left=0, wait=10, full=60)
+    clock.now = 1e6
+    assert rates.take("a") == Taken(granted=True, left=5, wait=0, full=10)
+    assert Rates(None).take("a") is None
+
+
+def test_threads_get_no_more_than_there_is() -> None:
+    rates, granted = Rates(50, Clock()), list[bool]()
+
+    def ask() -> None:
+        granted.extend(rates.take("a").granted for _ in range(20))  # type: ignore[union-attr]
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(granted) == 50
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_key_that_asks_too_often(client_with: Callable[..., TestClient], database: Database) -> None:
+    keys = Keyring(database)
+    client = client_with(require_keys=True, requests_per_minute=3)
+    for left in (2, 1, 0):
+        answer = client.get("/v1/jobs", headers=keys.of("a"))
+        assert answer.status_code == 200
+        assert answer.headers["RateLimit-Policy"] == '"requests";q=3;w=60'
+        assert answer.headers["RateLimit"].startswith(f'"requests";r={left};t=')
+    refused = client.get("/v1/jobs", headers=keys.of("a"))
+    assert problem(refused, 429, "too_many_requests")["kind"] == "system"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 20
+    assert refused.headers["RateLimit"].startswith('"requests";r=0;')
+    assert client.get("/v1/jobs", headers=keys.of("b")).status_code == 200
+    assert "RateLimit" not in client.get("/livez").headers
+
+
+def test_an_owner_with_too_many_waiting_jobs(client_with: Callable[..., TestClient], database: Database) -> None:
+    keys = Keyring(database)
+    client = client_with(require_keys=True, max_queued_jobs_per_owner=2)
+
+    def submit(owner: str) -> Any:
+        return client.post("/v1/jobs", json=BODY, headers=keys.of(owner))
+
+    first = submit("a").json()["id"]
+    assert submit("a").status_code == 202
+    refused = submit("a")
+    assert "at most 2" in problem(refused, 429, "too_many_queued_jobs")["detail"]
+    assert refused.headers["Retry-After"] == "30"
+    assert submit("b").status_code == 202
+    assert client.post(f"/v1/jobs/{first}/cancel", headers=keys.of("a")).status_code == 200
+    assert submit("a").status_code == 202
+    problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.of("a")), 429, "too_many_queued_jobs")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_nothing_is_limited_without_keys(client_with: Callable[..., TestClient]) -> None:
+    client = client_with(requests_per_minute=1, max_queued_jobs_per_owner=1)
+    assert [client.post("/v1/jobs", json=BODY).status_code for _ in range(3)] == [202] * 3

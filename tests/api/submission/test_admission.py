@@ -1,0 +1,115 @@
+"""Jobs that are sure to fail are refused when they are posted, with the field to change."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from tests.api.errors.test_catalog import problem
+from tests.folders import make_model, write_rows
+
+BODY = {"model": "small", "task": "sst2"}
+CUSTOM = {"dataset": "tickets", "text": ["body"], "label": "queue", "label_words": ["yes", "no"]}
+Post = Callable[..., Response]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    make_model(tmp_path / "models" / "small")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> Path:
+    for split in ("train", "validation"):
+        write_rows(tmp_path / "datasets" / "sst2" / f"{split}.jsonl.gz", [{"sentence": "x", "label": 1}])
+        write_rows(tmp_path / "datasets" / "tickets" / f"{split}.jsonl", [{"body": "x", "queue": 1}])
+    return tmp_path / "datasets"
+
+
+@pytest.fixture
+def post(client_with: Callable[..., TestClient], models: Path, datasets: Path) -> Post:
+    """Posts a body that differs from BODY to a service that knows the local folders alone."""
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=False)
+    return lambda **changes: client.post("/v1/jobs", json=BODY | changes)
+
+
+def fault(answer: Response, code: str) -> dict[str, Any]:
+    (found,) = problem(answer, 422, code)["errors"]
+    assert found["code"] == code
+    return dict(found)
+
+
+def test_local_names_that_fit_are_accepted(post: Post) -> None:
+    for task in ("sst2", CUSTOM):
+        answer = post(task=task)
+        assert answer.status_code == 202, answer.text
+
+
+def test_a_model_that_is_nowhere(post: Post) -> None:
+    found = fault(post(model="smoll"), "model_not_found")
+    assert found["pointer"] == "/model"
+    assert "small" in found["detail"]
+
+
+def test_a_data_set_that_is_nowhere(post: Post) -> None:
+    assert fault(post(task="rte", label_words=["yes", "no"]), "dataset_not_found")["pointer"] == "/task"
+    found = fault(post(task=CUSTOM | {"dataset": "tikkets"}), "dataset_not_found")
+    assert found["pointer"] == "/task/dataset"
+    assert "tickets" in found["detail"]
+
+
+def test_with_a_hub_other_names_are_left_to_the_trainer(
+    client_with: Callable[..., TestClient], models: Path, datasets: Path
+) -> None:
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=True)
+    assert client.post("/v1/jobs", json={"model": "org/other", "task": "mnli"}).status_code == 202
+    words = {"model": "small", "task": "sst2", "label_words": ["unrelated", "great"]}
+    fault(client.post("/v1/jobs", json=words), "label_word_unknown")
+
+
+def test_no_directories_at_all(client_with: Callable[..., TestClient]) -> None:
+    assert client_with().post("/v1/jobs", json=BODY).status_code == 202
+    fault(client_with(hub_enabled=False).post("/v1/jobs", json=BODY), "model_not_found")
+
+
+@pytest.mark.parametrize("name", ["../models/small", "..", "small/..", "/etc", "a/../small", "small/", "a/b/c"])
+def test_names_that_are_paths(post: Post, name: str) -> None:
+    assert fault_code(post(model=name)) == "model_name"
+    assert post(task=CUSTOM | {"dataset": name}).status_code == 422
+    assert post(task=CUSTOM | {"train_split": name}).status_code == 422
+
+
+def fault_code(answer: Response) -> str:
+    return str(problem(answer, 422, "invalid_request")["errors"][0]["code"])
+
+
+def test_a_missing_head(post: Post, models: Path) -> None:
+    make_model(models / "headless", head=False)
+    assert fault(post(model="headless"), "model_head_missing")["pointer"] == "/model"
+
+
+def test_words_point_to_where_they_were_given(post: Post) -> None:
+    assert fault(post(label_words=["great", "zebra"]), "label_word_unknown")["pointer"] == "/label_words/1"
+    custom = CUSTOM | {"label_words": ["zebra", "no"]}
+    assert fault(post(task=custom), "label_word_unknown")["pointer"] == "/task/label_words/0"
+    both = post(task=CUSTOM, label_words=["yes", "zebra"])
+    assert fault(both, "label_word_unknown")["pointer"] == "/label_words/1"
+
+
+def test_columns(post: Post) -> None:
+    found = fault(post(task=CUSTOM | {"label": "category"}), "column_missing")
+    assert found["pointer"] == "/task/label"
+    assert "body, queue" in found["detail"]
+    assert fault(post(task=CUSTOM | {"text": ["subject"]}), "column_missing")["pointer"] == "/task/text/0"
+
+
+def test_splits(post: Post, datasets: Path) -> None:
+    found = fault(post(task=CUSTOM | {"validation_split": "dev"}), "split_missing")
+    assert found["pointer"] == "/task/validation_split"
+    assert "train, validation" in found["detail"]
+    (datasets / "sst2" / "validation.jsonl.gz").unlink()
+    assert fault(post(), "split_missing")["pointer"] == "/task"

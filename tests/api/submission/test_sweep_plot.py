@@ -1,0 +1,68 @@
+"""The figure of a sweep: the same bytes each time, everything in it, user text as text, no pyplot."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from api.submission.sweep_plot import Caption, draw, share
+from service.sweeps.results import Mean, Table
+
+ROOT = Path(__file__).parents[3]
+MEANS = tuple(
+    Mean(method, sparsity, 3, top - sparsity / 4, top - sparsity / 4 - 0.01, top - sparsity / 4 + 0.02, 1 - sparsity)
+    for method, top in (("smp-s", 0.95), ("magnitude", 0.8))
+    for sparsity in (0.97, 0.5, 0.8)
+)
+TABLE = Table("accuracy", 0.51, (), MEANS)
+CAPTION = Caption("acme/$x$<b>&amp;é", "18 of 18 jobs ended", None)
+
+
+def texts(svg: bytes) -> list[str]:
+    """Every text in the document; fails if it is not well-formed."""
+    return [node.text or "" for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_svg_says_everything_and_escapes_what_users_write() -> None:
+    said = texts(draw(TABLE, CAPTION, "svg"))
+    assert {"smp-s", "magnitude", "accuracy", "remaining weights", "dense, before training"} <= {*said}
+    assert {"3 %", "20 %", "50 %"} <= {*said}
+    assert CAPTION.title in said
+    assert CAPTION.note in said
+    given = texts(draw(TABLE, Caption("t", "n", 0.93), "svg"))
+    assert "dense" in given
+    assert "dense, before training" not in given
+
+
+def test_png() -> None:
+    png = draw(TABLE, CAPTION, "png")
+    assert png.startswith(b"\x89PNG")
+    assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (1400, 900)
+
+
+@pytest.mark.parametrize("means", [(), MEANS[:1]])
+def test_little_to_draw(means: tuple[Mean, ...]) -> None:
+    said = texts(draw(Table(None if not means else "f1", None, (), means), CAPTION, "svg"))
+    assert ("no job has succeeded yet" in said) is (not means)
+
+
+def test_where_sparsity_emerges_the_share_that_was_reached_counts() -> None:
+    assert share(Mean("l0", 0.9, 1, 0.5, 0.5, 0.5, remaining=0.23)) == 0.23
+    assert share(Mean("l0", 0.75, 0)) == 0.25
+
+
+def test_another_process_draws_the_same_bytes_without_pyplot() -> None:
+    script = (
+        "import sys; from tests.api.submission.test_sweep_plot import *\n"
+        "print(*(hashlib.sha256(draw(TABLE, CAPTION, kind)).hexdigest() for kind in ('svg', 'png')))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    here = [hashlib.sha256(draw.__wrapped__(TABLE, CAPTION, kind)).hexdigest() for kind in ("svg", "png")]
+    assert done.stdout.split() == here

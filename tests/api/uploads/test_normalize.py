@@ -1,0 +1,182 @@
+"""Files of every form become the same rows; what is wrong is told with its row; nothing hostile is unpacked to its end."""
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from api.uploads import normalize
+from api.uploads.formats import Form, FormUnknown, TooLarge, form_of
+from api.uploads.normalize import MOST_FAULTS, Faulty, Part, columns_of, normalised
+
+ROWS = [{"body": 'Grüße, "all"', "queue": 1}, {"body": "two\nlines", "queue": 0}, {"body": "", "queue": 0}]
+MOST = 1_000_000
+
+
+def jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+CSV = '\ufeffbody,queue\r\n"Grüße, ""all""",1\r\n"two\nlines",0\r\n\r\n"",0\r\n'.encode()
+FILES = [
+    (Form.JSONL, jsonl(ROWS)),
+    (Form.JSONL, b"\n" + jsonl(ROWS).replace(b'": ', b'" :  ')),
+    (Form.JSONL, gzip.compress(jsonl(ROWS))),
+    (Form.CSV, CSV),
+    (Form.CSV, gzip.compress(CSV)),
+    (Form.PARQUET, as_parquet(ROWS)),
+]
+
+
+def made(form: Form, content: bytes, most: int = MOST) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+    """Digest, rows and summary of a split."""
+    with normalised({"train": Part(form, io.BytesIO(content))}, most) as found:
+        with gzip.open(found.files["train"]) as lines:
+            rows = [json.loads(line) for line in lines]
+        return found.sha256, rows, found.splits["train"]
+
+
+def faults(content: bytes, form: Form = Form.JSONL) -> list[tuple[str, int | None, str]]:
+    with pytest.raises(Faulty) as refusal:
+        made(form, content)
+    return [(fault.code, fault.row, fault.detail) for fault in refusal.value.faults]
+
+
+def test_every_form_gives_the_same_data_set() -> None:
+    expected = made(*FILES[0])
+    assert expected[1] == ROWS
+    assert all(made(*file) == expected for file in FILES)
+    assert made(Form.JSONL, jsonl(ROWS[::-1]))[0] != expected[0]
+
+
+def test_split_names_are_content_and_the_order_of_columns_is_not() -> None:
+    turned = jsonl([dict(reversed(row.items())) for row in ROWS])
+    assert made(Form.JSONL, turned)[0] == made(*FILES[0])[0]
+    with normalised({"dev": Part(Form.JSONL, io.BytesIO(jsonl(ROWS)))}, MOST) as found:
+        assert found.sha256 != made(*FILES[0])[0]
+
+
+def test_columns_are_known_with_the_first_row_of_everything() -> None:
+    _, _, split = made(Form.JSONL, jsonl([*ROWS, {"body": "x" * 101, "queue": None}]))
+    body, queue = columns_of(split)
+    assert (split["rows"], body.name, queue.name) == (4, "body", "queue")
+    assert body.values is None  # a text, no label
+    assert {kind: (seen.rows, seen.first) for kind, seen in queue.kinds.items()} == {"integer": (3, 1), "null": (1, 4)}
+    assert [(found.value, found.rows, found.first) for found in queue.values or ()] == [(1, 1, 1), (0, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1", "-2"], [1, -2]),
+        (["1", "2.5"], [1.0, 2.5]),
+        (["1", ""], [1, None]),
+        (["007", "1"], ["007", "1"]),
+        (["1", "x"], ["1", "x"]),
+        (["", ""], ["", ""]),
+        (["nan", "1"], ["nan", "1"]),
+    ],
+)
+def test_cells_of_csv_become_numbers_where_all_are(cells: list[str], values: list[Any]) -> None:
+    content = "text,label\n" + "".join(f"t,{cell}\n" for cell in cells)
+    assert [row["label"] for row in made(Form.CSV, content.encode())[1]] == values
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"{", "is not JSON"),
+        (b"[1]", "is not a JSON object"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"body": "x"}', "has no column 'queue'"),
+        (b'{"body": "x", "queue": 1, "more": 1}', "has a column 'more'"),
+        (b'{"body": "x", "queue": NaN}', "not finite"),
+        (b'{"body": "\\u0000", "queue": 1}', "NUL"),
+        (b'{"body": "\\ud800", "queue": 1}', "surrogate"),
+        (b'{"body": "\xff", "queue": 1}', "is not JSON"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(line: bytes, words: str) -> None:
+    ((code, row, detail),) = faults(jsonl(ROWS[:2]) + line + b"\n" + jsonl(ROWS[:1]))
+    assert (code, row) == ("rows_invalid", 3)
+    assert words in detail
+    assert detail.startswith("train: row 3 ")
+
+
+def test_every_fault_is_told_up_to_a_limit() -> None:
+    found = faults(jsonl(ROWS[:1]) + b"{\n" + jsonl(ROWS[:1]) + b"[]\n")
+    assert [row for _, row, _ in found] == [2, 4]
+    assert len(faults(jsonl(ROWS[:1]) + b"{\n" * 100)) == MOST_FAULTS
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "code"),
+    [
+        (Form.JSONL, b"", "rows_missing"),
+        (Form.CSV, b"a,b\n", "rows_missing"),
+        (Form.CSV, b"", "file_unreadable"),
+        (Form.CSV, b"a,a\n1,2\n", "file_unreadable"),
+        (Form.CSV, b"a,b\n1\n", "rows_invalid"),
+        (Form.CSV, b'a,b\n"1"2,3\n', "rows_invalid"),
+        (Form.CSV, b"a,b\n\xff,1\n", "file_unreadable"),
+        (Form.JSONL, gzip.compress(jsonl(ROWS * 50))[:-20], "file_unreadable"),
+        (Form.JSONL, b"\x1f\x8bnothing", "file_unreadable"),
+        (Form.PARQUET, b"PAR1 or not", "file_unreadable"),
+        (Form.PARQUET, as_parquet(ROWS)[:-30], "file_unreadable"),
+        (Form.PARQUET, as_parquet([{"a": b"bytes"}]), "rows_invalid"),
+        (Form.JSONL, b"{}\n", "rows_invalid"),
+        (Form.JSONL, json.dumps({"x" * 101: 1}).encode(), "rows_invalid"),
+    ],
+)
+def test_files_that_cannot_be_used(form: Form, content: bytes, code: str) -> None:
+    assert faults(content, form)[0][0] == code
+
+
+def test_what_is_small_only_while_it_is_packed() -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    with pytest.raises(TooLarge):
+        made(Form.JSONL, bomb)
+    rows = [{"text": "x" * 10_000}] * 1000
+    with pytest.raises(TooLarge):
+        made(Form.PARQUET, as_parquet(rows))
+    with pytest.raises(TooLarge):
+        made(Form.JSONL, jsonl(ROWS), most=40)
+
+
+def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(normalize.tempfile, "tempdir", str(tmp_path))
+    made(*FILES[0])
+    faults(b"{\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(FormUnknown, match="cannot read Parquet"):
+        made(Form.PARQUET, as_parquet(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "form"),
+    [
+        ("Train.JSONL.gz", None, Form.JSONL), ("a.csv", "application/octet-stream", Form.CSV),
+        ("x", "text/csv; charset=utf-8", Form.CSV),
+        ("a.parquet", None, Form.PARQUET), ("-", "application/x-ndjson", Form.JSONL),
+    ],
+)  # fmt: skip
+def test_what_a_file_is(name: str, media_type: str | None, form: Form) -> None:
+    assert form_of(name, media_type) is form
+    with pytest.raises(FormUnknown):
+        form_of("a.zip", "application/zip")

@@ -1,0 +1,51 @@
+"""``espalier export``: what it writes, says and answers; the exports themselves are tested in tests/pruning/export."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import espalier
+from espalier.cli.main import app
+from pruning.export import benchmark
+from tests import toys
+from tests.pruning.export.factories import make_mask
+
+
+@pytest.fixture(scope="module")
+def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toys")
+    toys.make_model(folder / "models" / "bert")
+    return make_mask(folder / "mask.safetensors", folder / "models" / "bert")
+
+
+def test_exports_and_their_figures(mask: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "SECONDS", 0.0)
+    command = ["export", str(mask), "--to", "compact", "--to", "csr", "-o", str(tmp_path / "out"), "--json"]
+    command += ["--models-dir", str(mask.parent / "models")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    entries = json.loads(done.stdout)
+    assert [entry["format"] for entry in entries] == ["compact", "csr"]
+    assert entries == json.loads((tmp_path / "out" / "exports.json").read_text())["exports"]
+    assert f"compact ({entries[0]['bytes']} bytes): {entries[0]['verdict']}" in " ".join(done.stderr.split())
+    assert espalier.load_export(tmp_path / "out" / "csr").predict(["a lovely film"])
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+def test_what_cannot_be_exported_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path) -> None:
+    def run(name: str, models: Path) -> tuple[int, str]:
+        command = ["export", str(mask), "--to", name, "-o", str(tmp_path / "out"), "--models-dir", str(models)]
+        done = CliRunner().invoke(app, command)
+        return done.exit_code, " ".join(done.stderr.split())
+
+    code, said = run("semi-structured", mask.parent / "models")
+    assert code == 1
+    assert "semi-structured" in said
+    assert "GPU" in said
+    code, said = run("pickle", mask.parent / "models")
+    assert code == 2
+    assert "none of compact" in said

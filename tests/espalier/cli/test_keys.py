@@ -1,0 +1,124 @@
+"""``espalier keys`` and ``espalier db``, straight on a database of either kind; and where a client's own key comes from."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from espalier.cli.listen import refusal
+from espalier.cli.main import app
+from espalier.cli.options import client
+from espalier.errors import EspalierError
+from service.access import api_keys
+from service.db.engine import Database
+from service.errors import KeyInvalid
+
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path) -> None:
+    """The environment of a service on ``database_url``."""
+    monkeypatch.setenv("ESPALIER_DATABASE_URL", database_url)
+    monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def told(*arguments: str) -> Any:
+    done = run(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("here")
+def test_create_list_revoke(database: Database) -> None:
+    made = told("keys", "create", "ci", "--owner", "team-a", "--scope", "jobs:read", "--expires-days", "2")
+    key = made.pop("key")
+    assert (made["name"], made["owner"], made["scopes"]) == ("ci", "team-a", ["jobs:read"])
+    assert made["expires_at"] > made["created_at"]
+    with database.read() as session:
+        assert api_keys.find(session, key)[0].id == made["id"]
+    assert told("keys", "list") == [made]
+    assert "team-a" in run("keys", "list").stdout
+    assert told("keys", "revoke", made["id"])["revoked_at"] is not None
+    assert run("keys", "revoke", made["id"]).exit_code == 0
+    with database.read() as session, pytest.raises(KeyInvalid):
+        api_keys.find(session, key)
+
+
+@on_one_database
+@pytest.mark.usefixtures("here")
+def test_only_the_key_goes_where_it_can_be_piped(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        done = run("keys", "create", "ci")
+    key = done.stdout.strip()
+    assert api_keys.looks_right(key)
+    assert "cannot be shown again" in done.stderr
+    assert key not in done.stderr
+    assert key not in caplog.text
+    with database.read() as session:
+        row, _ = api_keys.find(session, key)
+    assert (row.owner, row.scopes) == ("local", "jobs:read jobs:write")
+
+
+@on_one_database
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["create", "ci", "--scope", "jobs:all"], "jobs:all is none of"),
+        (["create", "ci", "--owner", "a b"], "owner 'a b'"),
+        (["create", ""], "name must be"),
+        (["revoke", "key_none"], "There is no key key_none"),
+    ],
+)
+def test_what_cannot_be_done(arguments: list[str], words: str) -> None:
+    done = run("keys", *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_a_database_without_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
+    refused = run("keys", "list").exception
+    assert isinstance(refused, EspalierError)
+    assert "espalier db upgrade" in str(refused)
+    assert run("db", "upgrade").exit_code == 0
+    assert told("keys", "list") == []
+    elsewhere = run("keys", "list", "--data-dir", str(tmp_path / "other")).exception
+    assert isinstance(elsewhere, EspalierError)
+
+
+def test_a_key_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("esp_secret\n")
+    with client("http://127.0.0.1:9", f"@{file}") as opened:
+        assert opened._http._client.headers["Authorization"] == "Bearer esp_secret"
+    for content in (b"", b"esp_secret two", b"esp_secret\xff"):
+        file.write_bytes(content)
+        with pytest.raises(typer.BadParameter) as refused:
+            client("http://127.0.0.1:9", f"@{file}")
+        assert "secret" not in str(refused.value)
+    with pytest.raises(typer.BadParameter, match="No such file"):
+        client("http://127.0.0.1:9", f"@{tmp_path}/none")
+
+
+@pytest.mark.parametrize(
+    ("host", "keys_required", "words"),
+    [
+        ("127.0.0.1", False, None), ("::1", False, None), ("localhost", False, None), ("0.0.0.0", True, None),
+        ("0.0.0.0", False, "lets anybody in"), ("192.0.2.1", False, "lets anybody in"),
+        ("example.org", True, "must be an address"),
+    ],
+)  # fmt: skip
+def test_where_it_may_listen(host: str, keys_required: bool, words: str | None) -> None:
+    reason = refusal(host, keys_required=keys_required)
+    assert reason is None if words is None else words in str(reason)

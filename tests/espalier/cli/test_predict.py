@@ -1,0 +1,66 @@
+"""``espalier predict``: what it sends to a service, what it makes of a mask file, and how it prints both."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from espalier.cli import options
+from espalier.cli.main import app
+from espalier.client._sync.client import Client
+from tests.pruning.runs import make_sources, run_toy
+
+ROWS = [
+    {"value": 1, "label": "positive", "probabilities": {"negative": 0.25, "positive": 0.75}},
+    {"value": 2.5, "label": None, "probabilities": None},
+    {"value": "an answer", "label": None, "probabilities": None},
+]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """What a scripted service was asked."""
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json={"job_id": "job_1", "task": "sst2", "data": ROWS})
+
+    monkeypatch.setattr(options, "client", lambda url, key: Client(url, key, transport=httpx.MockTransport(answer)))
+    return requests
+
+
+def run(*arguments: str, given: str = "") -> Any:
+    return CliRunner().invoke(app, ["predict", *arguments], input=given)
+
+
+def test_a_job_is_asked_over_http(asked: list[httpx.Request]) -> None:
+    done = run("job_1", "a", "b", "c")
+    assert done.output == "positive\t0.7500\n2.5000\nan answer\n"
+    assert asked[0].url.path == "/v1/jobs/job_1/predictions"
+    assert json.loads(asked[0].content) == {"texts": ["a", "b", "c"]}
+    assert json.loads(run("job_1", "a", "--json").output) == ROWS
+
+
+def test_pairs_and_lines_of_standard_input(asked: list[httpx.Request]) -> None:
+    run("job_1", "who?", "when?", "--pair", "me", "--pair", "now")
+    run("job_1", given="first\nsecond\n")
+    assert json.loads(asked[0].content) == {"texts": [["who?", "me"], ["when?", "now"]]}
+    assert json.loads(asked[1].content) == {"texts": ["first", "second"]}
+    assert run("job_1", "a", "b", "--pair", "c").exit_code == 2
+    assert run("job_1").exit_code == 2
+
+
+def test_a_mask_file_is_used_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = make_sources(tmp_path / "toys")
+    run_toy(sources, tmp_path / "run", max_steps=2)
+    mask = str(tmp_path / "run" / "artifacts" / "mask.safetensors")
+    monkeypatch.setenv("ESPALIER_MODELS_DIR", str(sources.models_dir))
+    done = run(mask, "a fine film")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split("\t")[0] in ("negative", "positive")
+    assert run(mask, "a", "--pair", "b").exit_code == 2
+    assert run(str(tmp_path / "none"), "a").exit_code == 1

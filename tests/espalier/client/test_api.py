@@ -1,0 +1,199 @@
+"""Both clients against the real API behind a real socket, and over a network that breaks."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import create_app
+from espalier import AsyncClient
+from espalier.client._async import follow as aio_follow
+from espalier.client._sync import follow
+from espalier.errors import ApiError, JobNotSucceeded, Unreachable
+from service.db.engine import Database
+from service.settings import Settings
+from tests.api.conftest import BODY, Jobs
+from tests.espalier.cutting import cutting
+from tests.espalier.sync_or_async import Kind, either
+from tests.services import free_port
+from tests.serving import served
+
+CONTENT = bytes(range(256)) * 4000
+both = pytest.mark.parametrize("kind", ["sync", "async"])
+
+
+@pytest.fixture(scope="module")
+def database(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    file = tmp_path_factory.mktemp("api") / "espalier.db"
+    file.write_bytes(migrated_sqlite.read_bytes())
+    database = Database(f"sqlite:///{file}")
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(scope="module")
+def url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("data")
+    settings = Settings(data_dir=folder, database_url=database.url, webhook_allow_private=True, webhook_allow_http=True)
+    with served(create_app(settings)) as at:
+        yield at
+
+
+@pytest.fixture
+def jobs(database: Database, tmp_path: Path) -> Jobs:
+    return Jobs(database, tmp_path)
+
+
+@pytest.fixture
+def client(kind: Kind, url: str) -> Iterator[Any]:
+    with either(kind, url) as client:
+        yield client
+
+
+@both
+def test_a_job_from_its_beginning_to_its_end(client: Any, jobs: Jobs) -> None:
+    job = client.submit(**BODY, metadata={"team": "nlp"})
+    assert client.get(job) == job
+    assert [found.id for found in client.list(limit=1, metadata={"team": "nlp"}, status="queued")] == [job.id]
+    assert client.page(limit=1).data == [job]
+    assert client.pause(job).status == "paused"
+    assert client.resume(job).status == "queued"
+    with pytest.raises(ApiError) as refusal:
+        client.delete(job)
+    assert refusal.value.status == 409
+    assert client.cancel(job).status == "cancelled"
+    assert [seen.status for seen in client.watch(job)] == ["cancelled"]
+    again = client.retry(job)
+    assert (again.id != job.id, client.cancel(again).status, client.wait(again.id).ended) == (True, "cancelled", True)
+    events = list(client.events(job))
+    assert [event.seq for event in events] == [*range(1, len(events) + 1)]
+    assert len(client.log(job).splitlines()) == len(events)
+    with pytest.raises(JobNotSucceeded, match="has no artifact"):
+        client.download(job)
+    for each in (job, again):
+        client.delete(each)
+    with pytest.raises(ApiError) as gone:
+        client.get(job)
+    assert gone.value.code == "job_not_found"
+
+
+@both
+def test_exports_of_a_finished_job(client: Any, jobs: Jobs) -> None:
+    done = jobs.succeeded()
+    export = client.export(done, ["csr", "onnx"], priority=4)
+    assert (export.export_of, export.exports, export.status) == (done, ["csr", "onnx"], "queued")
+    assert client.export(done, ["onnx"]).id == export.id
+    assert list(client.exports(done)) == [export]
+    assert export.id not in [job.id for job in client.list()]
+    assert [job.id for job in client.list(kind="export")] == [export.id]
+    client.delete(done)
+    with pytest.raises(ApiError, match=export.id):
+        client.get(export)
+
+
+@both
+def test_what_can_be_asked_for(client: Any) -> None:
+    assert "sst2" in {task.name for task in client.tasks()}
+    assert [method.name for method in client.methods() if method.default] == ["smp-s"]
+    with pytest.raises(ApiError) as refusal:
+        client.submit(model="m", task="no-such-task", colour="green")
+    assert (refusal.value.status, refusal.value.param) == (422, "task")
+    assert re.fullmatch(r"task: unknown task 'no-such-task'; .*; colour: Extra inputs.*", str(refusal.value))
+    assert not client.hub_token().set
+    assert client.set_hub_token("hf_0123456789").set
+    client.delete_hub_token()
+    assert not client.hub_token().set
+
+
+@both
+def test_data_sets_and_sweeps(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("body,queue\nhelp,open\nthanks,shut\n")
+    made = client.upload_dataset(name="tickets", train=tmp_path / "rows.csv", validation=tmp_path / "rows.csv")
+    assert made in list(client.datasets())
+    assert client.dataset(made.id) == made
+    assert client.dataset_rows(made, limit=1) == [{"body": "help", "queue": "open"}]
+    client.delete_dataset(made)
+    sweep = client.sweep(**BODY, sparsities=[0.5, 0.9])
+    assert client.get_sweep(sweep).jobs["queued"] == 2
+    assert sweep.id in [found.id for found in client.sweeps()]
+    assert client.sweep_csv(sweep).count("\n") == 3
+    assert client.sweep_plot(sweep, tmp_path / "plot.svg").read_text().startswith("<?xml")
+    client.cancel_sweep(sweep)
+    assert [seen.ended for seen in client.watch_sweep(sweep)] == [True]
+    client.delete_sweep(sweep)
+
+
+@both
+def test_webhooks(client: Any) -> None:
+    made = client.create_webhook("http://127.0.0.1:9999/hook", ["job.failed"])
+    assert made.secret.startswith("whsec_")
+    assert made.secret not in repr(made)
+    assert [hook.id for hook in client.webhooks()] == [made.id]
+    assert client.webhook_deliveries(made) == []
+    assert not client.disable_webhook(made).enabled
+    assert client.enable_webhook(made).enabled
+    assert client.rotate_webhook(made).secret != made.secret
+    assert client.webhook(made.id).secret is None
+    client.delete_webhook(made)
+    assert list(client.webhooks()) == []
+
+
+@both
+def test_a_download_that_is_cut_goes_on(kind: Kind, url: str, jobs: Jobs, tmp_path: Path) -> None:
+    job = jobs.running()
+    jobs.artifact(job, CONTENT, "report.html", chunk_bytes=65_536)
+    told: list[tuple[int, int]] = []
+    with cutting(url, 300_000, 300_000) as network, either(kind, network.url) as client:
+        path = client.download(job, "report.html", tmp_path / "mine", report=lambda *now: told.append(now))
+    assert path.read_bytes() == CONTENT
+    assert network.connections >= 3
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert [have for have, _ in told] == sorted(have for have, _ in told), "nothing was fetched twice"
+    jobs.finish(job)
+
+
+@both
+def test_live_events_neither_miss_nor_repeat(kind: Kind, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (follow, aio_follow):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", (0.01, 0.01))
+    job = jobs.running()
+    for number in range(20):
+        jobs.event(job, "log", message=f"line\u2028{number}")
+    seen = []
+    with cutting(url, 900, 2500) as network, either(kind, network.url) as client:
+        for event in client.events(job, live=True):
+            seen.append(event)
+            if event.data.get("message") == "line\u202819":
+                threading.Thread(target=jobs.finish, args=(job,)).start()  # what is yet to come arrives too
+        rest = list(client.events(job, after=seen[-2].seq, live=True))
+        assert list(client.events(job)) == seen
+    assert network.connections >= 3
+    assert [event.seq for event in seen] == [*range(1, len(seen) + 1)]
+    assert rest == seen[-1:]
+
+
+@both
+def test_nobody_there(kind: Kind) -> None:
+    with either(kind, f"http://127.0.0.1:{free_port()}", retries=0) as client:
+        with pytest.raises(Unreachable):
+            client.submit(**BODY)
+        with pytest.raises(Unreachable):
+            list(client.events("job_1", live=True, patience=0))
+
+
+def test_many_at_once_and_a_stream_that_is_left(url: str, jobs: Jobs) -> None:
+    async def main() -> list[str]:
+        async with AsyncClient(url) as client:
+            made = await asyncio.gather(*(client.submit(**BODY, seed=seed) for seed in range(8)))
+            async with aclosing(client.events(made[0], live=True)) as events:
+                async for _ in events:
+                    break
+            ended = await asyncio.gather(*(client.cancel(job) for job in made))
+            return [job.status for job in ended]
+
+    assert asyncio.run(main()) == ["cancelled"] * 8

@@ -1,0 +1,111 @@
+"""Sweeps in the client and on the command line, against a scripted network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from espalier.cli.main import app
+from espalier.client._sync import sweeps
+from espalier.client._sync.client import Client
+from tests.espalier.client.test_client import script, talking
+
+MEAN = {
+    "method": "smp-s",
+    "sparsity": 0.9,
+    "runs": 1,
+    "metric": 0.875,
+    "lowest": 0.875,
+    "highest": 0.875,
+    "remaining": 0.1,
+}
+
+
+def sweep(status: str = "active", **jobs: int) -> dict[str, Any]:
+    return {
+        "id": "swp_1", "status": status, "progress": 0.5, "jobs": jobs, "base": {"model": "toy"}, "methods": ["smp-s"],
+        "sparsities": [0.9], "seeds": [1, 2], "results": {"metric": "accuracy", "means": [MEAN], "rows": []},
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "WATCH_SECONDS", 0.001)
+
+
+@pytest.fixture
+def posted(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """What the command line asks; it is answered with a sweep that runs, then with one that has ended."""
+    handler, asked = script(
+        httpx.Response(202, json=sweep(queued=2)), httpx.Response(200, json=sweep(succeeded=1, running=1)),
+        httpx.Response(200, json=sweep("ended", succeeded=1, failed=1)),
+    )  # fmt: skip
+    monkeypatch.setattr("espalier.cli.options.client", lambda *_: talking(handler))
+    return asked
+
+
+def test_a_sweep_is_posted_with_what_its_jobs_share_apart() -> None:
+    handler, asked = script(httpx.Response(202, json=sweep(queued=2)))
+    made = talking(handler).sweep(model="toy", task="sst2", sparsities=(0.9,), seeds=[1, 2], baseline=0.92)
+    assert json.loads(asked[0].read()) == {
+        "base": {"model": "toy", "task": "sst2"}, "methods": ["smp-s"], "sparsities": [0.9], "seeds": [1, 2],
+        "baseline": 0.92,
+    }  # fmt: skip
+    assert asked[0].headers["Idempotency-Key"]
+    assert not made.ended
+
+
+def test_watching_ends_with_the_last_job() -> None:
+    running, ended = httpx.Response(200, json=sweep(running=2)), httpx.Response(200, json=sweep("ended", succeeded=2))
+    handler, asked = script(running, running, httpx.Response(503), httpx.Response(503), ended)
+    client = Client("http://service.test", transport=httpx.MockTransport(handler), retries=0)
+    assert [seen.status for seen in client.watch_sweep("swp_1", timeout=60)] == ["active", "ended"]
+    assert len(asked) == 5
+    with pytest.raises(TimeoutError):
+        list(talking(script(running)[0]).watch_sweep("swp_1", timeout=0))
+
+
+def test_the_ending_of_the_file_says_what_is_drawn(tmp_path: Path) -> None:
+    handler, asked = script(httpx.Response(200, content=b"<svg/>"))
+    assert talking(handler).sweep_plot("swp_1", tmp_path / "a.SVG").read_bytes() == b"<svg/>"
+    assert asked[0].url.path == "/v1/sweeps/swp_1/plot.svg"
+    with pytest.raises(ValueError, match=r"must end in \.svg or \.png"):
+        talking(handler).sweep_plot("swp_1", tmp_path / "a.pdf")
+
+
+def test_the_command_line_reads_a_file_and_options(tmp_path: Path, posted: list[httpx.Request]) -> None:
+    grid = {"base": {"model": "a", "task": "sst2", "seed": 1}, "methods": ["l0"], "sparsities": [0.5]}
+    (tmp_path / "grid.json").write_text(json.dumps(grid))
+    arguments = ["--model", "toy", "--methods", "smp-s, random", "--seeds", "1,2", "--set", "max_steps=5"]
+    done = CliRunner().invoke(app, ["sweep", str(tmp_path / "grid.json"), *arguments])
+    assert (done.exit_code, done.stdout.strip()) == (0, "swp_1"), done.output
+    assert json.loads(posted[0].read()) == {
+        "base": {"model": "toy", "task": "sst2", "seed": 1, "max_steps": 5},
+        "methods": ["smp-s", "random"], "sparsities": [0.5], "seeds": [1, 2],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--model", "toy", "--task", "sst2"], "--sparsities"),
+        (["--sparsities", "0.5,much"], "separated by commas"),
+        (["--sparsities", "0.5", "--set", "seed"], "FIELD=VALUE"),
+        (["absent.json"], "does not exist"),
+    ],
+)
+def test_what_cannot_be_read_is_said(arguments: list[str], reason: str) -> None:
+    done = CliRunner().invoke(app, ["sweep", *arguments])
+    assert done.exit_code == 2
+    assert reason in done.output
+
+
+def test_watch_shows_the_table_and_fails_with_a_job(posted: list[httpx.Request]) -> None:
+    done = CliRunner().invoke(app, ["sweep", "--sparsities", "0.9", "--watch", "--json"])
+    assert "1 jobs of swp_1 have not succeeded: 1 succeeded, 1 failed" in str(done.exception)
+    assert json.loads(done.stdout)["status"] == "ended"
+    assert "0.8750" in done.stderr
+    assert [request.method for request in posted] == ["POST", "GET", "GET"]

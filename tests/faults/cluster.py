@@ -1,0 +1,235 @@
+"""A whole service to break: database, broker, API and worker processes, each of which can be killed and started again."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text, update
+
+from pruning import failpoints as trainer_crash
+from service import broker, failpoints
+from service.db import engine
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Job
+from service.jobs import commands
+from service.settings import Settings
+from service.states import TERMINAL, Status
+from tests.faults import invariants
+from tests.faults.prefork_server import Started, Zygote
+from tests.services import free_port
+from tests.waiting import until
+
+BRISK: dict[str, Any] = {
+    "lease_seconds": 20.0, "heartbeat_seconds": 0.2, "rescue_seconds": 0.3, "retry_delay_seconds": 0.0,
+    "term_grace_seconds": 5.0, "chunk_bytes": 4096, "trainer_threads": 1,
+}  # fmt: skip
+"""The lease is long, for a busy machine must not lose it; ``Site.lapse`` ends it where a test needs that."""
+WORKER = (
+    "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads", "--loglevel", "INFO",
+    "--without-gossip", "--without-mingle", "--without-heartbeat",
+)  # fmt: skip
+Point = failpoints.Point | trainer_crash.Point
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where jobs and bells are kept."""
+
+    name: str
+    database_url: str
+    broker_url: str = "filesystem://"
+
+
+class Site:
+    """One service. Everything that was started ends with the block."""
+
+    def __init__(self, stack: Stack, folder: Path, zygote: Zygote, **tuning: Any) -> None:
+        self.settings = Settings(
+            data_dir=folder / "data", database_url=stack.database_url, broker_url=stack.broker_url, **{**BRISK, **tuning}
+        )  # fmt: skip
+        self.database = Database(stack.database_url)
+        self.accepted: list[str] = []
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self._folder, self._zygote = folder, zygote
+        self._started: list[Started] = []
+
+    def worker(self, at: Point | None = None, **environment: str) -> Started:
+        """A worker; with ``at``, it or its first trainer to come there dies at that point."""
+        arguments = [*WORKER, "--concurrency", str(self.settings.worker_slots)]
+        return self._start("celery", arguments, at, environment, "worker")
+
+    def api(self, at: Point | None = None) -> Started:
+        """The API, once it answers."""
+        port = self.url.rpartition(":")[2]
+        arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
+        api = self._start("uvicorn", arguments, at, {}, "api")
+        until(lambda: self._answers() or api.code is not None, what=lambda: f"the API: {api.said}")
+        assert api.code is None, api.said
+        return api
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+        """An answer of the API; None where the connection broke."""
+        try:
+            return httpx.request(method, f"{self.url}{path}", timeout=30, **options)
+        except httpx.TransportError:
+            return None
+
+    def post(self, behaviour: str = "steady", key: str | None = None) -> str | None:
+        """Submit by HTTP: the id of an accepted job, None where no answer came."""
+        headers = {"Idempotency-Key": key} if key is not None else {}
+        answer = self.ask("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
+        if answer is None or answer.status_code != 202:
+            return None
+        self.accepted.append(answer.json()["id"])
+        return self.accepted[-1]
+
+    def submit(self, behaviour: str = "steady", **fields: Any) -> str:
+        """Submit without an API, and without a bell."""
+        spec = {"model": f"fake/{behaviour}", "task": "sst2"}
+        with self.database.write() as session:
+            self.accepted.append(commands.create(session, **{"spec": spec, **fields}).id)
+        return self.accepted[-1]
+
+    def ring(self, times: int = 1) -> None:
+        bell = broker.celery_app(self.settings)
+        for _ in range(times):
+            broker.ring(bell)
+
+    def change(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """A function of ``jobs`` in a transaction of its own."""
+        with self.database.write() as session:
+            return what(session, *arguments, **options)
+
+    def job(self, job_id: str) -> Job:
+        with self.database.read() as session:
+            return commands.get(session, job_id)
+
+    def types(self, job_id: str) -> list[str]:
+        with self.database.read() as session:
+            return [event.type for event in commands.events(session, job_id)]
+
+    def becomes(self, job_id: str, *statuses: Status, seconds: float = 60) -> Job:
+        def what() -> str:
+            return f"{job_id} {' or '.join(statuses)}: {self.logs()}"
+
+        until(lambda: self.job(job_id).status in statuses, seconds=seconds, what=what)
+        return self.job(job_id)
+
+    def trainer(self, job_id: str, attempt: int | None = None) -> int:
+        """Process number of the job's trainer (of that attempt), once it runs."""
+        where = self.settings.data_dir / "work" / job_id / (f"attempt-{attempt}" if attempt else "attempt-")
+
+        def found() -> list[int]:
+            return [pid for pid in invariants.processes(where) if b"leash" not in command(pid)]
+
+        return until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
+
+    def lapse(self, *job_ids: str) -> None:
+        """Let the leases of the jobs (default: all that run) have run out, as if the time had passed."""
+        with self.database.write() as session:
+            late = update(Job).where(Job.status == Status.RUNNING).values(lease_expires_at=now_sql(-1))
+            session.execute(late.where(Job.id.in_(job_ids)) if job_ids else late)
+
+    def settle(self, seconds: float = 90) -> invariants.Findings:
+        """Wait until every job has ended and everything was cleared away; what is wrong then."""
+        until(self._ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open()} {self.logs()}")
+        folders = (self.settings.data_dir / "work", *filter(None, [self.settings.checkpoint_dir]))
+        until(
+            lambda: not invariants.leftovers(*folders),
+            what=lambda: f"the clearing away of {invariants.leftovers(*folders)}",
+        )
+        found = invariants.check(self.database, self.accepted, max_attempts=self.settings.max_attempts)
+        self.kill()  # leaving politely takes a worker of the filesystem broker three seconds, and hides orphans
+        until(lambda: not invariants.processes(self.settings.data_dir / "work"), what="the end of all trainers")
+        return found
+
+    def logs(self) -> str:
+        """The last words of every process."""
+        return "\n".join(f"--- {file.name}\n{file.read_text()[-1500:]}" for file in sorted(self._logs.glob("*.out")))
+
+    def stop(self) -> None:
+        """End every process that still runs, the polite way."""
+        running = [process for process in self._started if process.code is None]
+        for process in running:
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGTERM)
+        for process in running:
+            process.ended()
+
+    def kill(self) -> None:
+        """Kill every process that still runs."""
+        for process in self._started:
+            if process.code is None:
+                process.kill()
+
+    def close(self) -> None:
+        """End what is left, even what should not be there."""
+        self.kill()
+        for pid in invariants.processes(self.settings.data_dir):
+            os.kill(pid, signal.SIGKILL)
+        self.database.dispose()
+
+    @property
+    def _logs(self) -> Path:
+        return self._folder / "logs"
+
+    def _start(
+        self, module: str, arguments: Iterable[str], at: Point | None, environment: Mapping[str, str], name: str
+    ) -> Started:
+        told = {f"ESPALIER_{key.upper()}": str(value) for key, value in self.settings if value is not None}
+        if at is not None:
+            told |= {failpoints.AT: at, failpoints.ONCE: str(self._folder / f"died-at-{at}")}
+        out = self._logs / f"{name}-{len(self._started)}.out"
+        self._started.append(self._zygote.start(module, list(arguments), {**told, **environment}, out))
+        return self._started[-1]
+
+    def freeze(self, point: Point) -> Started:
+        """A worker that stopped at ``point``."""
+        worker = self.worker(point, **{failpoints.WITH: "SIGSTOP"})
+        until(lambda: worker.frozen, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
+        return worker
+
+    def died_at(self, point: Point) -> bool:
+        """Whether a process died there."""
+        return (self._folder / f"died-at-{point}").exists()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/livez", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
+    def _open(self) -> list[str]:
+        with self.database.read() as session:
+            listed, _ = commands.page(session, limit=1000)
+            return [job_id for job_id in listed if commands.get(session, job_id).status not in TERMINAL]
+
+    def _ended(self) -> bool:
+        return not self._open()
+
+
+def command(pid: int) -> bytes:
+    """The words that a process was started with."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def empty(stack: Stack, template: Path | None = None) -> None:
+    """Leave a migrated database without rows."""
+    if template is not None:
+        shutil.copy(template, stack.database_url.removeprefix("sqlite:///"))
+        return
+    engine.upgrade(stack.database_url)
+    database = Database(stack.database_url)
+    with database.write() as session:
+        for table in ("jobs", "workers", "answers"):
+            session.execute(text(f"DELETE FROM {table}"))
+    database.dispose()

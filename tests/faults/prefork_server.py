@@ -1,0 +1,179 @@
+"""Programs started from a warm process: the same programs with their own arguments, environment and signals, but without
+the second of processor time that each would spend on its imports.
+
+``python -m tests.faults.prefork_server`` is the warm process: it reads one JSON object per line (what to start), forks, and answers
+with one line per start and per end. ``Zygote`` is the handle on it, ``Started`` on one program.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.processes import ROOT, state
+from tests.waiting import until
+
+WARM = (
+    "celery.apps.worker", "celery.bin.worker", "celery.concurrency.thread", "celery.__main__", "kombu.transport.redis",
+    "kombu.transport.filesystem", "psycopg", "uvicorn.__main__", "uvicorn.lifespan.on", "uvicorn.protocols.http.h11_impl",
+    "api.app", "worker.run.supervisor", "worker.maintenance.maintainer", "alembic.command",
+)  # fmt: skip
+
+
+class Started:
+    """One program, in a session of its own."""
+
+    def __init__(self, zygote: "Zygote", pid: int, out: Path) -> None:
+        self.pid = pid
+        self._zygote, self._out = zygote, out
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code as subprocess has it, once it has ended."""
+        return self._zygote.codes.get(self.pid)
+
+    @property
+    def said(self) -> str:
+        """Both outputs so far."""
+        return self._out.read_text(errors="replace") if self._out.exists() else ""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it was stopped and not continued."""
+        return state(self.pid) == "T"
+
+    def signal(self, number: signal.Signals) -> None:
+        """To this process alone."""
+        if self.code is None:
+            os.kill(self.pid, number)
+
+    def ended(self, seconds: float = 30) -> int:
+        """Its exit code, once it has left."""
+        until(
+            lambda: self.code is not None,
+            seconds=seconds,
+            what=lambda: f"the end of {self._out.name}: {self.said[-2000:]}",
+        )
+        assert self.code is not None
+        return self.code
+
+    def kill(self) -> None:
+        """At once."""
+        self.signal(signal.SIGKILL)
+        self.ended()
+
+
+class Zygote:
+    """The warm process; everything it started dies with the block."""
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self._pids: list[int] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def start(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], out: Path) -> Started:
+        """``python -m module arguments``."""
+        out.parent.mkdir(parents=True, exist_ok=True)
+        assert self._process.stdin is not None
+        known = len(self._pids)
+        order = {"module": module, "arguments": list(arguments), "environment": dict(environment), "out": str(out)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        until(lambda: len(self._pids) > known, what=f"the start of {module}")
+        return Started(self, self._pids[known], out)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            told = json.loads(line)
+            if "code" in told:
+                self.codes[told["pid"]] = told["code"]
+            else:
+                self._pids.append(told["pid"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pid in self._pids:
+            if pid not in self.codes:
+                os.kill(pid, signal.SIGKILL)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def main() -> None:
+    """Fork on demand until standard input ends. One thread only, or forking would not be safe."""
+    for name in WARM:
+        importlib.import_module(name)
+    rest = b""
+    while True:
+        ready = select.select([0], [], [], 0.02)[0]
+        if ready:
+            data = os.read(0, 65536)
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                _answer(pid=_fork(json.loads(line)))
+        while _reap():
+            pass
+
+
+def _reap() -> bool:
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    if pid:
+        _answer(pid=pid, code=os.waitstatus_to_exitcode(status))
+    return bool(pid)
+
+
+def _answer(**told: int) -> None:
+    os.write(1, (json.dumps(told) + "\n").encode())
+
+
+def _fork(order: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    os.dup2(1, 2)
+    os.environ.update(order["environment"])
+    sys.argv = [order["module"], *order["arguments"]]
+    code: Any = 1
+    try:
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:  # noqa: BLE001 - the last frame of the program
+        import traceback
+
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

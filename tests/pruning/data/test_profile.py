@@ -1,0 +1,75 @@
+"""A task against what is known of an uploaded data set's columns: refused with the field, and the row where one is to blame."""
+
+from typing import Any
+
+import pytest
+
+from pruning.data.profile import MOST_VALUES, Column, Columns, check_columns
+from pruning.errors import Permanent
+from pruning.spec.tasks import CustomTask
+
+TASK: dict[str, Any] = {"dataset": "ds", "text": ["body"], "label": "queue", "label_words": ["no", "yes"]}
+
+
+def columns(*rows: dict[str, Any]) -> list[Column]:
+    found = Columns()
+    for row in rows:
+        found.add(row)
+    return found.summary()
+
+
+def check(*rows: dict[str, Any], validation: list[Column] | None = None, **changes: Any) -> None:
+    splits = {"train": columns(*rows), "validation": validation or columns(*rows)}
+    check_columns(CustomTask(**TASK | changes), splits)
+
+
+def refusal(*rows: dict[str, Any], **changes: Any) -> Permanent:
+    with pytest.raises(Permanent) as caught:
+        check(*rows, **changes)
+    return caught.value
+
+
+GOOD = {"body": "x", "queue": 0}
+
+
+def test_what_fits() -> None:
+    check(GOOD, {"body": "y", "queue": 1.0})
+    check(GOOD | {"queue": "open"}, labels=["shut", "open"])
+    check(GOOD | {"queue": 0.3}, kind="regression", label_words=["yes"])
+    check(*({"body": "x", "queue": n / 7} for n in range(MOST_VALUES + 5)), kind="regression", label_words=["yes"])
+
+
+def test_splits_and_columns() -> None:
+    found = refusal(GOOD, validation_split="dev")
+    assert (found.code, found.param) == ("split_missing", "task.validation_split")
+    assert "train, validation" in str(found)
+    assert refusal(GOOD, text=["body", "subject"]).param == "task.text.1"
+    found = refusal(GOOD, label="category")
+    assert (found.code, found.param) == ("column_missing", "task.label")
+    assert "body, queue" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(3, "integer"), (None, "null"), (True, "boolean"), ([1], "other"), (0.5, "number")]
+)
+def test_texts_that_are_none(value: Any, kind: str) -> None:
+    found = refusal(GOOD, {"body": value, "queue": 1}, {"body": [], "queue": 1})
+    assert (found.code, found.param) == ("rows_invalid", "task.text.0")
+    assert "row 2 of split 'train'" in str(found)
+    assert kind in str(found)
+
+
+@pytest.mark.parametrize("label", [2, -1, 0.5, "open", None, True, {}])
+def test_labels_that_are_none(label: Any) -> None:
+    found = refusal(GOOD, GOOD, {"body": "x", "queue": label}, {"body": "x", "queue": 9})
+    assert found.code == "labels_mismatch"
+    assert "row 3 of" in str(found)
+    assert refusal(GOOD, validation=columns(GOOD, {"body": "x", "queue": label})).code == "labels_mismatch"
+
+
+def test_a_column_that_cannot_be_labels() -> None:
+    many = [{"body": "x", "queue": n} for n in range(MOST_VALUES + 1)]
+    for rows in (many, [GOOD | {"queue": "x" * 200}]):
+        found = refusal(*rows)
+        assert (found.code, found.param) == ("labels_mismatch", "task.label")
+    assert refusal(GOOD | {"queue": "much"}, kind="regression", label_words=["yes"]).code == "labels_mismatch"

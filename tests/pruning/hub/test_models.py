@@ -1,0 +1,239 @@
+"""Models from a hub: pinned to a commit, kept for when it is gone, and every failure in words; against a real server."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pruning.formats import mask_file
+from pruning.sources import Sources
+from tests import toys
+from tests.hub import Hub, running
+from tests.pruning.runs import ROOT, Ended, arguments_of, finish, start
+
+ASK = """
+import json, sys
+from pruning.errors import PruningError
+from pruning.hub import download_model
+for name, revision, *token in json.load(sys.stdin):
+    try:
+        located = download_model(name, revision, *token)
+        print(json.dumps([located.path.name, located.revision, located.note]))
+    except PruningError as failure:
+        print(json.dumps([type(failure).__name__, failure.code, failure.param]))
+"""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    folder = tmp_path_factory.mktemp("published")
+    hub = Hub()
+    hub.publish("org/toy", toys.make_model(folder / "toy"))
+    hub.publish("org/toy", toys.make_model(folder / "older", seed=1), branch="v1")
+    hub.publish("org/secret", toys.make_model(folder / "secret"))
+    hub.gated.add("org/secret")
+    pickled = toys.make_model(folder / "pickled")
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    hub.publish("org/pickled", pickled)
+    with running(hub):
+        yield hub
+
+
+def environment(hub: Hub, home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    return {
+        **kept,
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+def ask(hub: Hub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
+    """What :func:`download_model` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
+    its own."""
+    process = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(wanted).encode(),
+        capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+def unreachable() -> Iterator[Hub]:
+    """A port that is taken and on which nobody listens: connections are refused at once."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield Hub(url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+
+nobody = pytest.fixture(unreachable)
+
+
+def run(hub: Hub, root: Path, work: str, **fields: Any) -> Ended:
+    sources = Sources(None, root / "datasets")
+    arguments = arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources)
+    return finish(start(arguments, env=environment(hub, root / "home")))
+
+
+def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tmp_path: Path) -> None:
+    toys.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
+    hub = Hub()
+    commit = hub.publish("org/toy", toys.make_model(tmp_path / "toy"))
+    with running(hub):
+        first = run(hub, tmp_path, "first")
+    assert first.code == 0, first.stderr
+    phases = [event.phase for event in first.events if event.event == "phase"]
+    assert phases[:3] == ["downloading", "validating", "tokenizing"]
+    info = mask_file.read_info(tmp_path / "first" / "artifacts" / "mask.safetensors")
+    assert (info.base_model, info.base_revision) == ("org/toy", commit)
+    assert any(path.endswith("model.safetensors") for path in hub.downloads)
+    assert not any(
+        event.event == "log" and event.level == "warning" and "hub" in event.message for event in first.events
+    )
+
+    second = run(hub, tmp_path, "second")
+    assert second.code == 0, second.stderr
+    (warning,) = [event for event in second.events if event.event == "log" and "unreachable" in event.message]
+    assert warning.level == "warning"
+    assert commit in warning.message
+    again = mask_file.read_info(tmp_path / "second" / "artifacts" / "mask.safetensors")
+    assert (again.base_revision, again.base_digest) == (commit, info.base_digest)
+
+
+def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, nobody: Hub) -> None:
+    ended = run(nobody, tmp_path, "work")
+    assert ended.code == 75, ended.stderr
+    assert (ended.last.event, ended.last.kind, ended.last.code) == ("error", "temporary", "hub_unreachable")
+    assert ended.last.param == "model"
+    assert (ended.last.time - ended.events[0].time).total_seconds() < 15
+
+
+def test_failures_of_the_hub_are_told_apart(published: Hub, tmp_path: Path) -> None:
+    assert ask(
+        published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None), ("org/pickled", None)
+    ) == [
+        ["Permanent", "model_not_found", "model"],
+        ["Permanent", "revision_not_found", "revision"],
+        ["Permanent", "model_gated", "model"],
+        ["Permanent", "model_weights_missing", "model"],
+    ]
+
+
+def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
+    """What it once opened is in the cache, which must not stand in for it."""
+    hub = Hub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
+    commit = hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    wanted = [("org/private", None, token) for token in ("hf_good", "hf_former", "hf_other")]
+    with running(hub):
+        assert ask(hub, tmp_path, *wanted) == [
+            [commit, commit, ""],
+            ["Permanent", "hub_token_refused", "model"],
+            ["Permanent", "model_not_found", "model"],
+        ]
+
+
+def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline(
+    published: Hub, tmp_path: Path, nobody: Hub
+) -> None:
+    main, older = published.branches["org/toy"]["main"], published.branches["org/toy"]["v1"]
+    wanted = [("org/toy", None), ("org/toy", "v1"), ("org/toy", older), ("org/toy", "main")]
+    assert ask(published, tmp_path, *wanted) == [[commit, commit, ""] for commit in (main, older, older, main)]
+    offline = ask(nobody, tmp_path, *wanted)
+    assert [answer[:2] for answer in offline] == [[commit, commit] for commit in (main, older, older, main)]
+    assert all("unreachable" in note for _, _, note in offline)
+    assert (
+        ask(nobody, tmp_path, ("org/toy", "v2"), ("org/other", None)) == [["Temporary", "hub_unreachable", "model"]] * 2
+    )
+
+
+def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
+    hub = Hub()
+    folder = toys.make_model(tmp_path / "toy")
+    for name in ("pytorch_model.bin", "run_me.py", "tf_model.h5", "README.md"):
+        (folder / name).write_text("not wanted")
+    hub.publish("org/toy", folder)
+    with running(hub):
+        ask(hub, tmp_path / "home", ("org/toy", None))
+    sent = {path.rpartition("/")[2] for path in hub.downloads if "/resolve/" in path}
+    assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+
+
+def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
+    data = toys.make_opinions(tmp_path / "data", train=64, validation=16)
+    hub = Hub()
+    hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    hub.publish("datasets/org/opinions", data)
+    hub.tokens = {"org/private": "hf_secret", "datasets/org/opinions": "hf_secret"}
+    file = tmp_path / "token"
+    file.write_text("hf_secret\n")
+    task = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
+    spec = {"model": "org/private", "task": task, "max_steps": 4}
+    with running(hub):
+        env = environment(hub, tmp_path / "home")
+        refused = finish(start(arguments_of(tmp_path / "refused", spec, Sources()), env=env))
+        arguments = arguments_of(tmp_path / "opened", spec, Sources())
+        opened = finish(start([*arguments, "--token-file", str(file)], env=env))
+    assert (refused.code, refused.last.code, refused.last.param) == (65, "model_not_found", "model")
+    assert "set a hub token that may read it if it is private" in refused.last.message
+    assert opened.code == 0, opened.stderr
+    assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
+    told = opened.stderr + "".join(event.model_dump_json() for event in opened.events)
+    assert "hf_secret" not in told
+    assert "hf_secret" not in json.dumps(
+        mask_file.read_info(tmp_path / "opened/artifacts/mask.safetensors").model_dump()
+    )
+
+
+def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "data", train=8, validation=4))
+    ask_rows = """
+import json, sys
+from pruning.errors import PruningError
+from pruning.hub_data import load_hub_split
+from pruning.tasks import CustomTask, task_of
+for name, column, split, limit in json.load(sys.stdin):
+    try:
+        task = task_of(CustomTask(dataset=name, text=[column], label_words=["bad", "good"]))
+        print(json.dumps({key: len(values) for key, values in load_hub_split(task, split, limit).items()}))
+    except PruningError as failure:
+        print(json.dumps([type(failure).__name__, failure.code, failure.param]))
+"""
+    wanted = [
+        ("org/opinions", "sentence", "train", 3),
+        ("org/opinions", "sentence", "validation", None),
+        ("org/opinions", "text", "train", None),
+        ("org/opinions", "sentence", "dev", None),
+        ("org/unheard", "sentence", "train", None),
+    ]
+    with running(hub):
+        process = subprocess.run(
+            [sys.executable, "-c", ask_rows], cwd=ROOT, env=environment(hub, tmp_path / "home"),
+            input=json.dumps(wanted).encode(), capture_output=True, timeout=120, check=True,
+        )  # fmt: skip
+    assert [json.loads(line) for line in process.stdout.splitlines()] == [
+        {"sentence": 3, "label": 3},
+        {"sentence": 4, "label": 4},
+        ["Permanent", "column_missing", "task"],
+        ["Permanent", "split_missing", "task"],
+        ["Permanent", "dataset_not_found", "task"],
+    ]
+
+
+def test_downloads_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pruning.hub import progress
+
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
+    told: list[str] = []
+    with progress.telling_bar(told.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
+        for _ in range(4):
+            bar.update(1_000_000)
+    assert told[-1] == "4.0 of 4.0 MB"
+    assert "2.0 of 4.0 MB" in told

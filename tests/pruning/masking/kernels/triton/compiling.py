@@ -1,0 +1,112 @@
+"""A program: compile everything that a step on a GPU launches, for a GPU that need not be here, and see it ask for nothing.
+
+The interpreter takes more than the compiler does. Launches are caught on their way and what they ask for is compiled, down to
+machine code, with the argument types they would have had.
+"""
+
+from typing import Any
+from unittest import mock
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction, mangle_type
+
+from pruning.masking.kernels.triton.adam import Numbers, Update
+from pruning.masking.kernels.triton.allocation import Shares
+from pruning.masking.kernels.triton.chunk_table import Table
+from pruning.masking.kernels.triton.topk import Selection
+from pruning.masking.methods.registry import Method
+from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.wrap import attach
+from pruning.spec.schema import PruningSpec
+from pruning.training.gpu_pruner import DevicePruner
+from pruning.training.pruner import Pruner
+
+TARGET = GPUTarget("cuda", 90, 32)
+CPU = torch.device("cpu")
+ANSWERS = ("item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__float__", "__index__")
+"""What a host would have to wait for a GPU's numbers for."""
+compiled: dict[str, Any] = {}
+
+
+def compile_in_place_of_launching(program: Any, *given: Any, grid: Any, warmup: bool, **options: Any) -> None:
+    names = program.arg_names
+    values = dict(zip(names, given, strict=False)) | {name: options[name] for name in names if name in options}
+    fixed = {parameter.name for parameter in program.params if parameter.is_constexpr} | {
+        name
+        for name, value in values.items()
+        if isinstance(value, int) and value == 1 and not _unspecialized(program, name)
+    }
+    signature = {name: "constexpr" if name in fixed else mangle_type(values[name]) for name in names}
+    aligned = [i for i, name in enumerate(names) if signature[name].startswith("*")]
+    source = ASTSource(
+        fn=program, signature=signature, constexprs={name: values[name] for name in fixed},
+        attrs={(i,): [["tt.divisibility", 16]] for i in aligned},
+    )  # fmt: skip
+    how = {name: value for name, value in options.items() if name not in names}
+    key = f"{program.__name__} {signature} {[values[name] for name in sorted(fixed)]} {how}"
+    if key not in compiled:
+        compiled[key] = triton.compile(source, target=TARGET, options=how)
+
+
+def _unspecialized(program: Any, name: str) -> bool:
+    return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
+
+
+def launch(method: Method, *, halves: bool = False) -> None:
+    """Two steps, of which nothing is to be asked; with ``halves`` under bf16."""
+    model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
+    matrices = attach(model)
+
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=halves):
+            return torch.tanh(model[1](torch.tanh(model[0](rows)))).float().square().mean()
+
+    spec = PruningSpec(model="m", task="sst2", max_steps=2)
+    adam = ScoreAdam(list(matrices.layers.values()))
+    pruner = DevicePruner.of(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of), halves=halves)
+    with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
+        for t in range(2):
+            pruner.launch(t, [torch.ones(2, 128)])
+
+
+def asked(*_: Any) -> None:
+    raise AssertionError("a step asks for a number, so its host would wait for the GPU")
+
+
+def main() -> None:
+    JITFunction.run = compile_in_place_of_launching
+    for method in (SmpS(), SmpL(), SmpG()):
+        launch(method)
+    launch(SmpS(), halves=True)
+    for sizes in ([32768, 16], [32769, 7]):
+        table = Table(sizes, CPU)
+        tensors = [torch.zeros(size) for size in sizes]
+        halves = [torch.zeros(size, dtype=torch.bfloat16) for size in sizes]
+        numbers = torch.zeros(len(Numbers._fields), dtype=torch.float64)
+        update = Update(table)
+        update.gradients(tensors, tensors, tensors, tensors, [None, None], numbers)
+        update.gradients(halves, tensors, tensors, tensors, tensors, numbers)
+        update.judge(numbers, others=numbers, losses=numbers[:1])
+        update.adam(tensors, tensors, tensors, tensors, numbers, [1.0, None])
+        update.measure(tensors, [1.0, 1.0])
+        for together in (False, True):
+            selection = Selection(table, together=together)
+            counts = torch.zeros(1 if together else 2, dtype=torch.int64)
+            selection.select(tensors, counts)
+            selection.select(tensors, counts, tensors, tensors, halves)
+        for surplus in ("redistribute", "drop"):
+            Shares(table, [[0, 1]], surplus).allocate(update.masses, numbers[:1])
+    reading = [made.asm["ptx"] for key, made in compiled.items() if key.startswith("adam ") and "True" in key]
+    assert all("ld.global.v4" in text for text in reading), "sixteen bytes are to be read at once"
+    assert not any("fma.rn.f32" in text for text in reading), "a product and a sum are two roundings"
+
+
+if __name__ == "__main__":
+    main()

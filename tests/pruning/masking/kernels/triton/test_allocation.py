@@ -1,0 +1,35 @@
+"""The allocation of a GPU gives the counts of pruning.masking.allocation, each one."""
+
+import random
+
+import pytest
+import torch
+
+from pruning.masking import allocation
+from pruning.masking.kernels.triton.allocation import Shares
+from pruning.masking.kernels.triton.chunk_table import Table
+
+CPU = torch.device("cpu")
+KINDS = {
+    "any": lambda dice: dice.random(), "equal": lambda dice: 0.5, "two values": lambda dice: dice.choice([0.25, 0.5]),
+    "far apart": lambda dice: 10 ** dice.uniform(-12, 0), "vanishing": lambda dice: dice.choice([0.0, 1e-320, 0.3]),
+    "none": lambda dice: 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("surplus", ["redistribute", "drop"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_are_those_of_the_allocation(kind: str, surplus: allocation.Surplus) -> None:
+    dice = random.Random(kind)
+    for members in (1, 7):
+        groups = [range(i, 3 * members, 3) for i in range(3)]
+        sizes = [dice.choice([7, 64, 589824, dice.randint(1, 99999)]) for _ in range(3 * members)]
+        table = Table(sizes, CPU)
+        for v in (0.0, 0.03, 1 / 3, dice.random(), 1.0):
+            masses = [KINDS[kind](dice) for _ in sizes]
+            found = Shares(table, groups, surplus).allocate(
+                torch.tensor(masses, dtype=torch.float64), torch.tensor([v], dtype=torch.float64)
+            )
+            for group in groups:
+                of_group = [sizes[i] for i in group], [masses[i] for i in group]
+                assert found[list(group)].tolist() == allocation.by_mass(*of_group, v, surplus), (v, of_group)

@@ -1,0 +1,244 @@
+"""Steps that a GPU takes by itself, run by the interpreter: those of the plain pruner, told later."""
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pruning.errors import Permanent, Stopped
+from pruning.masking.kernels import dispatch
+from pruning.masking.kernels.triton import availability
+from pruning.masking.methods.registry import Method
+from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.wrap import attach
+from pruning.sources import Sources
+from pruning.spec.schema import PruningSpec
+from pruning.training.checkpoint import capture, restore
+from pruning.training.gpu_pruner import DevicePruner
+from pruning.training.pruner import Pruner
+from tests import toys
+from tests.graph_recorder import Recorder
+from tests.pruning.runs import make_sources, of_kind, run_toy, same_masks, stop_after
+
+STEPS = 3
+METHODS: dict[str, Callable[[], Method]] = {"smp-s": lambda: SmpS(temperature=0.5), "smp-l": SmpL, "smp-g": SmpG}
+X = torch.randn(8, 7, generator=torch.Generator().manual_seed(1))
+
+
+def plain_of(method: Method) -> Pruner[torch.Tensor]:
+    """Two groups of two matrices, one of them out of reach of the loss; a row that is all NaN makes a loss that is."""
+    torch.manual_seed(0)
+    model = nn.ModuleList(nn.ModuleDict({"in": nn.Linear(7, 19), "out": nn.Linear(19, 7)}) for _ in range(2))
+    matrices = attach(model)
+    for layer in matrices.layers.values():
+        layer.scores.normal_(0, 0.1)
+    blocks: Any = model
+
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        for block in blocks[:1]:
+            rows = rows + block["out"](torch.tanh(block["in"](rows)))
+        return torch.tanh(blocks[1]["in"](rows)).square().mean()
+
+    spec = PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.7, regularization=40)
+    adam = ScoreAdam(list(matrices.layers.values()))
+    return Pruner(matrices, method, adam, Schedule.of(spec, STEPS), loss_of)
+
+
+def on_device(pruner: Pruner[Any]) -> DevicePruner[Any]:
+    return DevicePruner.of(pruner, chunk=128, tile=64)
+
+
+def state(pruner: Pruner[Any]) -> list[torch.Tensor]:
+    adam = pruner.optimizer
+    return [tensor.clone() for tensor in (*(layer.scores for layer in adam.layers), *adam.first, *adam.second)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
+    plain, ours = plain_of(METHODS[name]()), on_device(plain_of(METHODS[name]()))
+    for t in range(STEPS):
+        with dispatch.plain():
+            expected = plain.step(t, [X[:4], X[4:]])
+        found = ours.step(t, [X[:4], X[4:]])
+        assert found.kept == expected.kept
+        assert (found.step, found.remaining, found.learning_rate) == (t, expected.remaining, expected.learning_rate)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+        assert found.update.regularizer == pytest.approx(expected.update.regularizer, rel=1e-5)
+        assert found.update.grad_norms == pytest.approx(expected.update.grad_norms, rel=1e-4)
+        assert found.update.grad_norm == pytest.approx(expected.update.grad_norm, rel=1e-4)
+        for one, other in zip(state(ours), state(plain), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+        for layer, other in zip(ours.matrices.layers.values(), plain.matrices.layers.values(), strict=True):
+            assert torch.equal(layer.mask, other.mask)
+            assert torch.equal(layer.masked_weight, other.masked_weight)
+    assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
+    assert [layer.kept for layer in ours.matrices.layers.values()] == ours.select(0.3)
+    assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
+
+
+@pytest.mark.parametrize(("parts", "recorded"), [(1, False), (2, True)])
+def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
+    parts: int, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W ⊙ M rounded once a step, by the selection, is what autocast makes of it in every forward pass."""
+    plain, pruner = (in_bf16(plain_of(SmpS(temperature=0.5))) for _ in range(2))
+    layers = list(pruner.matrices.layers.values())
+    record = Recorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
+    ours = DevicePruner.of(pruner, chunk=128, tile=64, halves=True, record=record if recorded else None)
+    for t in range(STEPS):
+        batches = [{"x": X[i::parts] + t} for i in range(parts)]
+        with dispatch.plain():
+            expected = plain.step(t, batches)
+        found = ours.step(t, batches)
+        assert found.kept == expected.kept
+        assert found.loss == expected.loss
+        assert found.update.grad_norms == pytest.approx(expected.update.grad_norms, rel=1e-5)
+        for one, other in zip(state(ours), state(plain), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+    assert record.made == recorded
+    assert layers[0].weight.dtype == torch.bfloat16
+    for layer, other in zip(layers, plain.matrices.layers.values(), strict=True):
+        assert torch.equal(layer.masked_weight, other.masked_weight)
+        rows = torch.randn(3, layer.in_features)
+        assert torch.equal(layer(rows), other(rows))  # an evaluation, in float32
+
+
+def in_bf16(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
+    whole: Any = pruner.loss_of
+
+    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss: torch.Tensor = whole(batch["x"])
+        return loss.float()
+
+    return Pruner(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, loss_of)
+
+
+def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched, recorded = (
+        on_device(with_dicts(plain_of(SmpS(temperature=0.5)))),
+        with_dicts(plain_of(SmpS(temperature=0.5))),
+    )
+    record = Recorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
+    ours = DevicePruner.of(recorded, chunk=128, tile=64, record=record)
+    for t in range(STEPS):
+        halves = [{"x": X[:4] + t}, {"x": X[4:] - t}]
+        one, other = launched.step(t, halves), ours.step(t, halves)
+        assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
+        assert all(map(torch.equal, state(launched), state(ours)))
+    assert (record.made, ours.remarks()) == (1, [])
+
+
+def test_a_pass_that_cannot_be_recorded_is_remarked_on_once() -> None:
+    def refuse(work: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    ours = DevicePruner.of(with_dicts(plain_of(SmpL())), chunk=128, tile=64, record=refuse)
+    for t in range(STEPS):
+        ours.step(t, [{"x": X}])
+    (remark,) = ours.remarks()
+    assert "stream is capturing" in remark
+    assert ours.remarks() == []
+
+
+def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
+    """The same for batches as runs have them."""
+    whole: Any = pruner.loss_of
+    return Pruner(
+        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"])
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_what_is_not_finite_is_told_later_and_changes_nothing(where: str) -> None:
+    ours = on_device(plain_of(SmpS()))
+    ours.step(0, [X])
+    before = state(ours)
+    whole = ours.loss_of
+    if where == "loss":
+        ours.loss_of = lambda rows: whole(rows) + math.inf  # its gradients are finite
+    else:
+        ours.loss_of = lambda rows: torch.sqrt(whole(rows) - whole(rows))  # it is zero, its slope endless
+    bad = ours.launch(1, [X])
+    ours.loss_of = whole
+    later = ours.launch(2, [X])
+    with pytest.raises(FloatingPointError, match=where):
+        bad()
+    with pytest.raises(FloatingPointError):
+        later()
+    assert all(map(torch.equal, state(ours), before))
+
+
+def test_a_score_that_is_not_a_number_is_told() -> None:
+    ours = on_device(plain_of(SmpL()))
+    next(iter(ours.matrices.layers.values())).scores[0, 0] = math.nan
+    with pytest.raises(ValueError, match="NaN"):
+        ours.select(0.5)
+
+
+def test_a_restored_run_goes_on_to_the_same_bits() -> None:
+    whole, cut = (on_device(plain_of(SmpS(temperature=0.5))) for _ in range(2))
+    for t in range(2):
+        whole.step(t, [X])
+    restore(capture(whole), 2, cut)
+    one, other = whole.step(2, [X]), cut.step(2, [X])
+    assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
+    assert all(map(torch.equal, state(whole), state(cut)))
+
+
+@pytest.fixture
+def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "reason", lambda device, *, whole: "")
+    # what is read from a file lies anywhere in the host's memory, and every sixteen bytes once it is on a GPU
+    monkeypatch.setattr("pruning.masking.kernels.triton.chunk_table.ALIGNED", 4)
+    monkeypatch.setattr(DevicePruner, "of", partial(DevicePruner.of, chunk=2048, tile=2048))
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    return make_sources(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.mark.usefixtures("as_if_on_a_gpu")
+def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
+    sources: Sources, tmp_path: Path, captured: list[Any]
+) -> None:
+    settings: dict[str, Any] = {"max_steps": 3, "eval_every": 2, "checkpoint_every": 2, "dropout": 0.2}
+    whole = run_toy(sources, tmp_path / "whole", **settings)
+    assert isinstance(captured[0].pruner, DevicePruner)
+    assert of_kind(whole, "started")[0].versions["kernels"] == "triton"
+    assert [(e.stage, e.step) for e in of_kind(whole, "evaluation")] == [("before", 0), ("during", 2), ("final", 3)]
+    assert [e.step for e in of_kind(whole, "checkpoint")] == [2]
+    assert whole[-1].metrics["remaining"] == 0.5  # type: ignore[union-attr]
+    with pytest.raises(Stopped) as stopped:
+        run_toy(sources, tmp_path / "cut", should_stop=stop_after(1), **settings)
+    assert stopped.value.step == 1
+    resumed = run_toy(sources, tmp_path / "cut", **settings)
+    assert of_kind(resumed, "started")[0].resumed_from == 1
+    assert same_masks(tmp_path / "whole", tmp_path / "cut")
+    reports = [json.loads((tmp_path / name / "artifacts/report.json").read_text()) for name in ("whole", "cut")]
+    assert len(reports[0]["curves"]["loss"]) == 3
+    assert reports[0]["curves"]["loss"] == reports[1]["curves"]["loss"]
+
+
+@pytest.mark.usefixtures("as_if_on_a_gpu")
+def test_a_run_that_diverges_names_the_step_and_leaves_no_checkpoint_of_it(sources: Sources, tmp_path: Path) -> None:
+    toys.write_splits(
+        tmp_path / "data" / "stsb",
+        {"train": [{**row, "label": 1e30} for row in toys.ratings(32, 1)], "validation": toys.ratings(8, 1)},
+    )
+    huge, work = Sources(sources.models_dir, tmp_path / "data", hub=False), tmp_path / "work"
+    with pytest.raises(Permanent, match="step 0") as caught:
+        run_toy(huge, work, task="stsb", max_steps=3, checkpoint_every=1)
+    assert caught.value.code == "diverged"
+    assert not list((work / "checkpoints").iterdir())

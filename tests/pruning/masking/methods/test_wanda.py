@@ -1,0 +1,121 @@
+"""Wanda by hand: |W| times the norm of each input over all tokens that are not padding, best of each row."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pruning.data.reader import load_rows
+from pruning.formats import mask_file
+from pruning.masking.methods.registry import Calibration
+from pruning.masking.methods.wanda import Wanda, saliencies
+from pruning.masking.wrap import Matrices, attach
+from pruning.models.loading import load, locate
+from pruning.spec.tasks import task_of
+from pruning.training.setup import prepare
+from tests.pruning.masking.methods import networks, reference
+from tests.pruning.runs import make_sources, run_toy, spec_of
+
+W0, W1 = reference.draw(5, 4, seed=1), reference.draw(3, 5, seed=2)
+
+
+def network_and_batches() -> tuple[Matrices, Calibration, list[dict[str, Tensor]], nn.ModuleList]:
+    """Two linears, one after the other on every token; two batches with padding full of large numbers."""
+    model = nn.ModuleList([networks.linear_of(W0), networks.linear_of(W1)])
+    matrices = attach(model)
+    batches = []
+    for i, lengths in enumerate(((3, 5), (1, 4, 2))):
+        x = reference.draw(len(lengths), 6, 4, seed=60 + i)
+        attention = torch.zeros(len(lengths), 6, dtype=torch.int64)
+        for row, length in enumerate(lengths):
+            attention[row, :length] = 1
+            x[row, length:] = 1e3
+        batches.append({"x": x, "attention_mask": attention, "labels": torch.zeros(len(lengths))})
+
+    def forward(inputs: dict[str, Tensor]) -> Tensor:
+        assert "labels" not in inputs
+        return model[1](torch.tanh(model[0](inputs["x"])))  # type: ignore[no-any-return]
+
+    return matrices, Calibration(forward, batches), batches, model
+
+
+def by_hand(batches: list[dict[str, Tensor]]) -> list[Tensor]:
+    """Token by token."""
+    squares = [torch.zeros(4, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)]
+    for batch in batches:
+        for row, attention in zip(batch["x"], batch["attention_mask"], strict=True):
+            for token in row[: int(attention.sum())]:
+                squares[0] += token**2
+                squares[1] += torch.tanh(W0 @ token) ** 2
+    return [W0.abs() * squares[0].sqrt(), W1.abs() * squares[1].sqrt()]
+
+
+def test_saliencies_are_those_computed_by_hand_without_padding() -> None:
+    matrices, calibration, batches, model = network_and_batches()
+    for found, expected in zip(saliencies(matrices, calibration).values(), by_hand(batches), strict=True):
+        networks.near(found, expected, "saliency")
+    assert not any(layer._forward_pre_hooks for layer in model)
+
+
+@pytest.mark.parametrize("remaining", [0.5, 0.3, 0.8, 1.0])
+def test_every_row_keeps_the_same_number_of_its_own_best(remaining: float) -> None:
+    matrices, calibration, batches, _ = network_and_batches()
+    method = Wanda()
+    method.begin(matrices, calibration)
+    counts = method.select(matrices, remaining)
+    for mask, saliency, count in zip(matrices.masks.values(), by_hand(batches), counts, strict=True):
+        columns = saliency.shape[1]
+        keep = int(remaining * columns + 1e-12)
+        assert mask.sum(dim=1).tolist() == [keep] * len(mask)
+        assert count == keep * len(mask)
+        for row, values in zip(mask, saliency, strict=True):
+            assert set(torch.nonzero(row).flatten().tolist()) == set(
+                sorted(range(columns), key=lambda j: -values[j])[:keep]
+            )
+
+
+def test_a_layer_that_sees_one_position_per_row_is_counted_whole() -> None:
+    model = nn.ModuleList([networks.linear_of(W0)])
+    matrices = attach(model)
+    pooled = reference.draw(2, 4, seed=70)
+    attention = torch.tensor([[1, 1, 0], [1, 0, 0]])
+    calibration = Calibration(lambda inputs: model[0](pooled), [{"attention_mask": attention}])
+    (found,) = saliencies(matrices, calibration).values()
+    networks.near(found, W0.abs() * pooled.square().sum(0).sqrt(), "saliency")
+
+
+@pytest.mark.parametrize("shape", ["bert", "distilbert"])
+def test_on_a_transformer_they_are_those_of_each_row_run_by_itself(tmp_path: Path, shape: str) -> None:
+    sources = make_sources(tmp_path / "toys")
+    fields: dict[str, Any] = {"model": shape, "method": "wanda", "max_steps": None, "calibration_rows": 40}
+    run = prepare(spec_of(**fields), sources, lambda event: None)
+    loaded = load(locate(shape, None, sources), ("Yes",), "label-words")
+    squares: dict[str, Tensor] = {}
+
+    def watch(path: str) -> Any:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            squares[path] = squares.get(path, torch.zeros(())) + inputs[0].double().square().sum(dim=(0, 1))
+
+        return hook
+
+    for path in run.matrices.layers:
+        loaded.model.get_submodule(path).register_forward_pre_hook(watch(path))
+    rows = load_rows(task_of("sst2"), "train", sources)
+    with torch.no_grad():
+        for text in rows.texts[0][:40]:
+            loaded.model(**loaded.tokenizer(text, return_tensors="pt"))
+    for path, layer in run.matrices.layers.items():
+        expected = layer.base.abs() * squares[path].sqrt()
+        torch.testing.assert_close(layer.scores.double(), expected.double(), rtol=1e-4, atol=1e-7)
+
+
+def test_a_run_needs_no_step_and_masks_row_by_row(tmp_path: Path) -> None:
+    sources = make_sources(tmp_path / "toys")
+    events = run_toy(sources, tmp_path / "work", method="wanda", max_steps=None, sparsity=0.7)
+    masks, _ = mask_file.read(tmp_path / "work" / "artifacts" / "mask.safetensors")
+    for mask in masks.values():
+        assert set(mask.sum(axis=1)) == {int(0.3 * mask.shape[1])}
+    assert events[-1].metrics["steps"] == 0  # type: ignore[union-attr]
+    assert not (tmp_path / "work" / "artifacts" / "weights.safetensors").exists()

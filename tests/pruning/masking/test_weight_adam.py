@@ -1,0 +1,176 @@
+"""What is trained beside scores: it moves by AdamW with the schedule's rate, nothing else moves, and it resumes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from pruning.errors import Stopped
+from pruning.formats import mask_file
+from pruning.masking.weight_adam import Companions
+from pruning.masking.wrap import attach
+from pruning.models.loading import load, locate
+from pruning.sources import Sources
+from pruning.training.run import Run
+from pruning.training.setup import prepare
+from tests import architectures
+from tests.pruning.masking.methods import reference
+from tests.pruning.runs import make_sources, run_toy, spec_of
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    root = tmp_path_factory.mktemp("toys")
+    sources = make_sources(root)
+    for shape in ("minilm", "albert", "llama"):
+        architectures.make(root / "models" / shape, shape)
+    return sources
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    asked = iter(range(1, 10_000))
+    return lambda: next(asked) >= steps
+
+
+def after_steps(sources: Sources, steps: int = 3, **fields: Any) -> Run:
+    run = prepare(spec_of(**fields), sources, lambda event: None)
+    run.head.train()
+    for t in range(steps):
+        run.pruner.step(t, [run.batch(t, 0)])
+    return run
+
+
+def moved(run: Run, sources: Sources) -> set[str]:
+    """Names of the base model's tensors that are no longer what the folder has; masked matrices by their W."""
+    stock = load(locate(run.spec.model, None, sources), run.spec.label_words, run.spec.head).model.state_dict()
+    model = run.head.get_submodule("model")
+    found = set()
+    for name, tensor in model.state_dict().items():
+        path = name.removesuffix(".weight")
+        current = run.matrices.layers[path].base if path in run.matrices.layers else tensor
+        if current.shape == stock[name].shape and not torch.equal(current, stock[name]):
+            found.add(name)
+    return found
+
+
+def encoder_vectors(run: Run) -> set[str]:
+    """Biases and norms of the encoder."""
+    model = run.head.get_submodule("model")
+    prefix = f"{model.base_model_prefix}."  # type: ignore[operator]
+    return {name for name, tensor in model.state_dict().items() if tensor.ndim == 1 and name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("shape", ["bert", "roberta", "distilbert", "electra", "albert", "llama"])
+def test_with_train_biases_all_biases_and_norms_move_and_nothing_else(sources: Sources, shape: str) -> None:
+    run = after_steps(sources, model=shape, train_biases=True, weight_learning_rate=1e-3)
+    expected = encoder_vectors(run)
+    assert len(expected) >= 5
+    still = expected - moved(run, sources)
+    assert all("key" in name or "k_lin" in name for name in still)  # softmax does not see a bias of the keys
+    assert moved(run, sources) <= expected
+    assert set(run.changed) == expected
+
+
+@pytest.mark.parametrize("method", ["smp-s", "smp-l", "smp-g"])
+def test_score_methods_move_nothing_of_the_model(sources: Sources, method: str) -> None:
+    run = after_steps(sources, method=method)
+    assert moved(run, sources) == set()
+    assert run.pruner.companions is None
+    assert all((layer.scores != 0).any() for layer in run.matrices.layers.values())
+
+
+@pytest.mark.parametrize("method", ["movement", "soft-movement", "magnitude", "l0"])
+def test_methods_that_train_weights_move_every_masked_matrix_and_nothing_else(sources: Sources, method: str) -> None:
+    run = after_steps(sources, method=method, weight_learning_rate=1e-3)
+    assert moved(run, sources) == {f"{path}.weight" for path in run.matrices.layers}
+
+
+def test_a_new_head_moves_and_the_encoder_does_not(sources: Sources) -> None:
+    run = after_steps(sources, model="minilm", head="classifier", weight_learning_rate=1e-3, max_steps=8, steps=6)
+    head = {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight", "bert.pooler.dense.bias"}
+    assert set(run.changed) == head
+    again = prepare(run.spec, sources, lambda event: None).head.get_submodule("model").state_dict()
+    now = run.head.get_submodule("model").state_dict()
+    masked = {f"{path}.weight" for path in run.matrices.layers}
+    assert {name for name in now if not torch.equal(now[name], again[name])} - masked == head
+
+
+def test_the_rate_is_torchs_adamw_with_the_schedules_fall() -> None:
+    weight, bias = reference.draw(3, 4, seed=1), reference.draw(3, seed=2)
+    layer = next(iter(attach(nn.ModuleList([nn.Linear(4, 3, dtype=torch.float64)])).layers.values()))
+    layer.base.copy_(weight)
+    other = nn.Parameter(bias.clone())
+    companions = Companions([layer], [other], learning_rate=0.1)
+    twins = [nn.Parameter(weight.clone()), nn.Parameter(bias.clone())]
+    torch_adamw = torch.optim.AdamW(twins, lr=0.1, weight_decay=0.0)
+    layer.set_mask(reference.top(weight, 7))
+    for t in range(5):
+        gradients = [reference.draw(3, 4, seed=10 + t), reference.draw(3, seed=20 + t)]
+        layer.weight.grad, other.grad = gradients[0].clone(), gradients[1].clone()
+        companions.learning_rate_share = (5 - t) / 5
+        norms = companions.gather()
+        gradients[0] *= layer.mask
+        assert norms == pytest.approx([float(g.norm()) for g in gradients])
+        companions.step(clip=0.5)
+        for twin, gradient in zip(twins, gradients, strict=True):
+            twin.grad = 0.5 * gradient
+        torch_adamw.param_groups[0]["lr"] = 0.1 * (5 - t) / 5
+        torch_adamw.step()
+        torch.testing.assert_close(layer.base, twins[0].detach(), rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(other.detach(), twins[1].detach(), rtol=1e-12, atol=1e-14)
+        assert other.grad is None
+
+
+def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:
+    def companions_of() -> tuple[Any, nn.Parameter, Companions]:
+        torch.manual_seed(0)
+        layer = next(iter(attach(nn.ModuleList([nn.Linear(4, 3)])).layers.values()))
+        other = nn.Parameter(torch.ones(3))
+        return layer, other, Companions([layer], [other], 0.1)
+
+    def go(layer: Any, other: nn.Parameter, companions: Companions, t: int) -> None:
+        layer.weight.grad, other.grad = reference.draw(3, 4, seed=t).float(), reference.draw(3, seed=t).float()
+        companions.gather()
+        companions.step(1.0)
+
+    first, second = companions_of(), companions_of()
+    for t in range(3):
+        go(*first, t)
+    second[2].restore({name: tensor.clone() for name, tensor in first[2].state().items()})
+    for t in range(3, 6):
+        go(*first, t)
+        go(*second, t)
+    assert torch.equal(first[0].base, second[0].base)
+    assert torch.equal(first[1], second[1])
+    states = first[2].state(), second[2].state()
+    assert states[0].keys() == states[1].keys()
+    assert len(states[0]) == 2 * 4  # value, step and two moments
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("fields", [
+    {"method": "movement"}, {"method": "soft-movement", "learning_rate": 0.3}, {"method": "magnitude"}, {"method": "l0"},
+    {"train_biases": True}, {"model": "minilm", "head": "classifier"}, {"prior": "wanda"}, {"method": "smp-g"},
+    {"method": "movement", "train_biases": True, "pattern": "2:4"},
+], ids=str)  # fmt: skip
+def test_a_resumed_run_ends_with_the_same_bits(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
+    given = {"max_steps": 8, "weight_learning_rate": 1e-3, **fields}
+    run_toy(sources, tmp_path / "whole", **given)
+    with pytest.raises(Stopped):
+        run_toy(sources, tmp_path / "parts", should_stop=stop_after(5), **given)
+    events = run_toy(sources, tmp_path / "parts", **given)
+    assert next(event for event in events if event.event == "started").resumed_from == 5  # type: ignore[union-attr]
+    whole, parts = (tmp_path / name / "artifacts" for name in ("whole", "parts"))
+    assert sorted(f.name for f in whole.iterdir()) == sorted(f.name for f in parts.iterdir())
+    ours, theirs = (mask_file.read(folder / "mask.safetensors")[0] for folder in (whole, parts))
+    assert all(np.array_equal(ours[path], theirs[path]) for path in ours)
+    assert (whole / "predictions.jsonl").read_bytes() == (parts / "predictions.jsonl").read_bytes()
+    if (whole / "weights.safetensors").exists():
+        ours, theirs = (load_file(folder / "weights.safetensors") for folder in (whole, parts))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -1,0 +1,231 @@
+"""Every architecture on a toy: the right matrices are masked, all of them learn, and a mask on fresh weights gives the
+logits of its training to the last bit."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+from pruning.errors import Permanent
+from pruning.events import Event
+from pruning.formats import mask_file
+from pruning.inference.pruned_model import PrunedModel, load_pruned
+from pruning.models.loading import digest, load, locate
+from pruning.sources import Sources
+from pruning.training.run import Run
+from pruning.training.setup import prepare
+from tests import architectures, toys
+from tests.pruning.runs import run_toy, spec_of
+
+H, F = toys.HIDDEN, toys.INTERMEDIATE
+SQUARE, UP, DOWN, HALF = (H, H), (F, H), (H, F), (H // 2, H)
+SELF = {f"attention.self.{name}": SQUARE for name in ("query", "key", "value")}
+BERT = {**SELF, "attention.output.dense": SQUARE, "intermediate.dense": UP, "output.dense": DOWN}
+DEBERTA = {
+    **{f"attention.self.{name}_proj": SQUARE for name in ("query", "key", "value")},
+    "attention.output.dense": SQUARE, "intermediate.dense": UP, "output.dense": DOWN,
+}  # fmt: skip
+DECODER = {
+    "self_attn.q_proj": SQUARE, "self_attn.k_proj": HALF, "self_attn.v_proj": HALF, "self_attn.o_proj": SQUARE,
+    "mlp.gate_proj": UP, "mlp.up_proj": UP, "mlp.down_proj": DOWN,
+}  # fmt: skip
+MASKED: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
+    "bert": ("bert.encoder.layer", BERT),
+    "roberta": ("roberta.encoder.layer", BERT),
+    "electra": ("electra.encoder.layer", BERT),
+    "minilm": ("bert.encoder.layer", BERT),
+    "distilbert": ("distilbert.transformer.layer", {
+        **{f"attention.{name}_lin": SQUARE for name in ("q", "k", "v", "out")}, "ffn.lin1": UP, "ffn.lin2": DOWN,
+    }),
+    "albert": ("albert.encoder.albert_layer_groups.0.albert_layers", {
+        **{f"attention.{name}": SQUARE for name in ("query", "key", "value", "dense")}, "ffn": UP, "ffn_output": DOWN,
+    }),
+    "deberta-v2": ("deberta.encoder.layer", {
+        **DEBERTA, "attention.self.pos_key_proj": SQUARE, "attention.self.pos_query_proj": SQUARE,
+    }),
+    "deberta-v3": ("deberta.encoder.layer", DEBERTA),
+    "modernbert": ("model.layers", {
+        "attn.Wqkv": (3 * H, H), "attn.Wo": SQUARE, "mlp.Wi": (2 * F, H), "mlp.Wo": DOWN,
+    }),
+    "mpnet": ("mpnet.encoder.layer", {
+        **{f"attention.attn.{name}": SQUARE for name in ("q", "k", "v", "o")}, "intermediate.dense": UP, "output.dense": DOWN,
+    }),
+    **dict.fromkeys(architectures.DECODERS, ("model.layers", DECODER)),
+}  # fmt: skip
+WITH_WORDS = (*architectures.ENCODERS, *architectures.DECODERS)
+CASES = [(shape, "label-words") for shape in WITH_WORDS] + [(shape, "classifier") for shape in architectures.ALL]
+ROWS = 45
+"""Of the validation split: a number that divides evenly by nothing."""
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    root = tmp_path_factory.mktemp("architectures")
+    for shape in architectures.ALL:
+        architectures.make(root / "models" / shape, shape)
+    toys.make_opinions(root / "datasets" / "sst2")
+    return Sources(root / "models", root / "datasets", hub=False)
+
+
+@dataclass(frozen=True)
+class Trained:
+    shape: str
+    head: str
+    model: Path
+    artifacts: Path
+    events: list[Event]
+    digest_before: str
+
+    def pruned(self) -> PrunedModel:
+        return load_pruned(self.artifacts / "mask.safetensors", model=self.model)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+def trained(request: pytest.FixtureRequest, sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    shape, head = request.param
+    work = tmp_path_factory.mktemp(f"{shape}-{head}")
+    assert sources.models_dir is not None
+    before = hash_of(sources.models_dir / shape)
+    events = run_toy(sources, work, model=shape, head=head, validation_rows=ROWS, sparsity=0.7, max_steps=5)
+    return Trained(shape, head, sources.models_dir / shape, work / "artifacts", events, before)
+
+
+def hash_of(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def ready(sources: Sources, shape: str, head: str) -> Run:
+    return prepare(spec_of(model=shape, head=head, dropout=0.0), sources, lambda event: None)
+
+
+def texts() -> list[str]:
+    return [row["sentence"] for row in toys.opinions(ROWS, 2)]
+
+
+@pytest.mark.parametrize("shape", architectures.ALL)
+def test_exactly_the_linears_of_the_repeated_layers_are_masked(sources: Sources, shape: str) -> None:
+    run = ready(sources, shape, "classifier")
+    prefix, kinds = MASKED[shape]
+    layers = 1 if shape == "albert" else toys.LAYERS  # ALBERT's layers share their weights
+    expected = {f"{prefix}.{i}.{name}": size for i in range(layers) for name, size in kinds.items()}
+    assert {path: tuple(layer.base.shape) for path, layer in run.matrices.layers.items()} == expected
+    assert len(run.matrices.groups) == len(kinds)
+    assert all(len(paths) == layers for paths in run.matrices.groups.values())
+
+
+@pytest.mark.parametrize("shape", WITH_WORDS)
+def test_gradients_and_loss_are_those_of_the_stock_model(sources: Sources, shape: str) -> None:
+    run = ready(sources, shape, "label-words")
+    batch = run.batch(0, 0)
+    loss = run.pruner.loss_of(batch)
+    loss.backward()
+    assert sources.models_dir is not None
+    kind = AutoModelForCausalLM if shape in architectures.DECODERS else AutoModelForMaskedLM
+    stock = kind.from_pretrained(sources.models_dir / shape, dtype=torch.float32).eval()
+    logits = stock(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
+    last = batch["attention_mask"].sum(1) - 1 if shape in architectures.DECODERS else torch.zeros_like(batch["labels"])
+    ours = functional.cross_entropy(logits[torch.arange(len(last)), last][:, run.label_ids], batch["labels"])
+    ours.backward()
+    assert loss.item() == pytest.approx(ours.item(), rel=1e-5)
+    for path, layer in run.matrices.layers.items():
+        theirs = stock.get_parameter(f"{path}.weight").grad
+        assert theirs is not None
+        assert layer.weight.grad is not None
+        torch.testing.assert_close(layer.weight.grad, theirs, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "head"), CASES)
+def test_every_masked_matrix_receives_gradient(sources: Sources, shape: str, head: str) -> None:
+    run = ready(sources, shape, head)
+    result = run.pruner.step(0, [run.batch(0, 0)])
+    assert len(result.update.grad_norms) == len(run.matrices.layers)
+    assert all(norm > 1e-9 for norm in result.update.grad_norms)
+    for layer in run.matrices.layers.values():
+        assert (layer.scores != 0).float().mean() > 0.9
+
+
+def test_logits_of_a_mask_on_fresh_weights_are_those_of_its_training(trained: Trained) -> None:
+    rows = [json.loads(line) for line in (trained.artifacts / "predictions.jsonl").read_text().splitlines()]
+    logits = trained.pruned().logits(texts())
+    assert [[float(value) for value in row] for row in logits] == [row["logits"] for row in rows]
+    assert len({tuple(row["logits"]) for row in rows}) > ROWS // 2  # and not one constant
+
+
+def test_the_base_is_as_before_and_the_mask_is_of_the_density_asked_for(trained: Trained) -> None:
+    assert hash_of(trained.model) == trained.digest_before
+    masks, info = mask_file.read(trained.artifacts / "mask.safetensors")
+    loaded = load(locate(trained.shape, None, Sources(trained.model.parent, hub=False)), ("Yes", "No"), trained.head)
+    assert info.base_digest == digest(loaded.model, loaded.new_parameters)
+    kept, total = sum(int(mask.sum()) for mask in masks.values()), sum(mask.size for mask in masks.values())
+    assert 0 <= 0.3 * total - kept < len(masks)
+    assert all(0 < mask.sum() < mask.size for mask in masks.values())
+
+
+def test_only_a_new_head_is_stored_beside_the_mask(trained: Trained) -> None:
+    names = {event.name for event in trained.events if event.event == "artifact"}
+    assert ("weights.safetensors" in names) == (trained.head == "classifier")
+    assert (trained.artifacts / "weights.safetensors").is_file() == (trained.head == "classifier")
+
+
+@torch.no_grad()
+def test_padding_does_not_change_logits(trained: Trained) -> None:
+    pruned = trained.pruned()
+    sides = ("right", "left") if trained.shape in architectures.DECODERS else ("right",)
+    for text in texts()[:4]:
+        alone = dict(pruned.tokenizer(text, return_tensors="pt"))
+        expected = pruned.head(**alone)
+        for side in sides:
+            length = alone["input_ids"].shape[1] + 9
+            padded = pruned.tokenizer(
+                text, padding="max_length", max_length=length, padding_side=side, return_tensors="pt"
+            )
+            assert padded["input_ids"].shape[1] == length
+            torch.testing.assert_close(pruned.head(**padded), expected, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_rows_of_one_batch_do_not_see_each_other(trained: Trained) -> None:
+    pruned = trained.pruned()
+    some = texts()[:6]
+    together = pruned.head(**pruned.tokenizer(some, padding=True, return_tensors="pt"))
+    for text, logits in zip(some, together, strict=True):
+        alone = pruned.head(**pruned.tokenizer([text], return_tensors="pt"))
+        torch.testing.assert_close(alone[0], logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", architectures.DECODERS)
+def test_a_decoder_is_read_at_its_last_token_of_text(sources: Sources, shape: str) -> None:
+    run = ready(sources, shape, "label-words")
+    batch = run.train.batch([0, 1, 2], torch.device("cpu"))
+    inputs: dict[str, Any] = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        before = run.head(**inputs)
+        last = inputs["attention_mask"].sum(1) - 1
+        inputs["input_ids"] = inputs["input_ids"].scatter(1, last[:, None], 300)
+        changed = run.head(**inputs)
+    assert (before != changed).any(dim=1).all()
+
+
+def test_a_classifier_of_a_decoder_and_its_label_words_differ_only_in_the_head(sources: Sources) -> None:
+    words, classifier = ready(sources, "llama", "label-words"), ready(sources, "llama", "classifier")
+    assert list(words.matrices.layers) == list(classifier.matrices.layers)
+    assert words.base_digest != classifier.base_digest  # an output embedding is part of the one and not of the other
+    assert classifier.changed == ["score.weight"]
+    assert words.changed == []
+
+
+def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_path: Path) -> None:
+    folder = architectures.make(tmp_path / "llama", "llama")
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    del about["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    given = Sources(tmp_path, sources.datasets_dir, hub=False)
+    with pytest.raises(Permanent, match="padding") as caught:
+        ready(given, "llama", "label-words")
+    assert (caught.value.code, caught.value.param) == ("model_invalid", "model")

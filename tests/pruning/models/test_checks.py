@@ -1,0 +1,183 @@
+"""Every way in which a model folder can be unfit has a code, a field and a sentence that says what to do."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from pruning.errors import Permanent
+from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_folder, find_folder, require_folder
+from tests.folders import HEAD_TENSORS, byte_pairs, make_model
+
+GOOD = ("terrible", "great")
+
+
+def refusal(folder: Path, words: tuple[str, ...] = GOOD, head: str = "label-words") -> Permanent:
+    with pytest.raises(Permanent) as caught:
+        check_folder(folder, words, head)
+    return caught.value
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_complete_folder_of_each_type_passes(tmp_path: Path, model_type: str) -> None:
+    check_folder(make_model(tmp_path / "m", model_type=model_type), GOOD, "label-words")
+
+
+@pytest.mark.parametrize("model_type", [name for name, shape in MODEL_TYPES.items() if not shape.decoder_only])
+def test_a_missing_head_is_found_in_the_header(tmp_path: Path, model_type: str) -> None:
+    found = refusal(make_model(tmp_path / "m", model_type=model_type, head=False))
+    assert (found.code, found.param) == ("model_head_missing", "model")
+    assert MODEL_TYPES[model_type].transform in str(found)
+
+
+def test_an_untied_decoder_only_model_must_have_its_output_embedding(tmp_path: Path) -> None:
+    untied = {"tie_word_embeddings": False}
+    found = refusal(make_model(tmp_path / "m", model_type="llama", head=False, config=untied))
+    assert (found.code, found.param) == ("model_head_missing", "model")
+
+
+def test_a_head_is_not_needed_by_other_heads(tmp_path: Path) -> None:
+    check_folder(make_model(tmp_path / "m", head=False), ("unheard", "of"), "classifier")
+
+
+def test_an_untied_decoder_must_be_in_the_file(tmp_path: Path) -> None:
+    untied = {"tie_word_embeddings": False}
+    assert refusal(make_model(tmp_path / "without", config=untied)).code == "model_head_missing"
+    with_it = make_model(tmp_path / "with", config=untied, tensors=["cls.predictions.decoder.weight"])
+    check_folder(with_it, GOOD, "label-words")
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        (None, "model_config_missing"),
+        ("{", "model_config_invalid"),
+        ("[]", "model_config_invalid"),
+        ("{}", "model_type_unsupported"),
+        ('{"model_type": ["bert"]}', "model_type_unsupported"),
+        ('{"model_type": "gpt2"}', "model_type_unsupported"),
+    ],
+)
+def test_config(tmp_path: Path, config: str | None, code: str) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / "config.json").unlink()
+    if config is not None:
+        (folder / "config.json").write_text(config)
+    assert refusal(folder).code == code
+
+
+@pytest.mark.parametrize(
+    ("instead", "remedy"),
+    [
+        ("pytorch_model.bin", "save_pretrained"),
+        ("weights.safetensors", "rename it"),
+        ("notes.txt", "safetensors format"),
+    ],
+)
+def test_weights_that_cannot_be_used(tmp_path: Path, instead: str, remedy: str) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / WEIGHTS).rename(folder / instead)
+    found = refusal(folder)
+    assert found.code == "model_weights_missing"
+    assert remedy in str(found)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 20, -1])
+def test_a_truncated_file_is_corrupt(tmp_path: Path, kept: int) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:kept])
+    assert refusal(folder).code == "model_weights_corrupt"
+
+
+def test_sharded_weights(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / WEIGHTS).unlink()
+    parts = {"a.safetensors": "encoder.weight", "b.safetensors": HEAD_TENSORS["bert"]}
+    for name, tensor in parts.items():
+        save_file({tensor: np.zeros(2, np.float32)}, folder / name)
+    index = {"weight_map": {tensor: name for name, tensor in parts.items()}}
+    (folder / INDEX).write_text(json.dumps(index))
+    check_folder(folder, GOOD, "label-words")
+    (folder / "b.safetensors").unlink()
+    assert refusal(folder).code == "model_weights_missing"
+
+
+@pytest.mark.parametrize(
+    "index", ["{", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../b"}}', '{"weight_map": 3}']
+)
+def test_an_index_that_cannot_be_right(tmp_path: Path, index: str) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / INDEX).write_text(index)
+    assert refusal(folder).code == "model_weights_corrupt"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "param"),
+    [
+        (("great", "unrelated"), "label_word_unknown", "label_words.1"),  # two pieces
+        (("zebra", "great"), "label_word_unknown", "label_words.0"),  # the unknown token
+        (("great", "Great"), "label_words_collide", "label_words.1"),  # lower-cased to the same token
+        (("very great",), "label_word_unknown", "label_words.0"),
+    ],
+)
+def test_label_words(tmp_path: Path, words: tuple[str, ...], code: str, param: str) -> None:
+    found = refusal(make_model(tmp_path / "m"), words)
+    assert (found.code, found.param) == (code, param)
+    assert repr(words[int(param[-1])]) in str(found)
+
+
+def test_label_words_are_encoded_behind_a_blank(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m", model_type="roberta")
+    byte_pairs(["great", "bad"]).save(str(folder / "tokenizer.json"))
+    check_folder(folder, ("great", "bad"), "label-words")
+    assert refusal(folder, ("great", "baz")).param == "label_words.1"
+
+
+def test_a_new_tokenizer_file_is_read_again(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m", model_type="roberta")
+    check_folder(folder, GOOD, "label-words")
+    byte_pairs(["a"]).save(str(folder / "tokenizer.json"))
+    assert refusal(folder).code == "label_word_unknown"
+
+
+def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / "tokenizer.json").write_text("{}")
+    assert refusal(folder).code == "tokenizer_invalid"
+    (folder / "tokenizer.json").unlink()
+    assert refusal(folder).code == "tokenizer_missing"
+    (folder / "vocab.txt").write_text("[UNK]\n")
+    check_folder(folder, ("left", "to the trainer"), "label-words")
+
+
+def test_find_folder_stays_inside(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    make_model(models / "org" / "small")
+    make_model(tmp_path / "models-other" / "x")
+    assert find_folder(models, "org/small") == models / "org" / "small"
+    for name in ("small", "../models-other/x", "..", ".", "", "org/../../models-other/x", str(tmp_path)):
+        assert find_folder(models, name) is None
+    assert find_folder(None, "org/small") is None
+    assert find_folder(tmp_path / "nowhere", "org") is None
+
+
+def test_find_folder_follows_an_administrators_link(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "linked").symlink_to(make_model(tmp_path / "disk" / "m"))
+    assert find_folder(tmp_path / "models", "linked") is not None
+
+
+def test_require_folder_names_what_there_is(tmp_path: Path) -> None:
+    for name in "abcdefg":
+        (tmp_path / name).mkdir()
+    with pytest.raises(Permanent, match=r"a, b, c, d, e, \.\.\.") as caught:
+        require_folder(tmp_path, "x")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    with pytest.raises(Permanent, match="no datasets directory") as caught:
+        require_folder(None, "x", kind="dataset", param="task")
+    assert (caught.value.code, caught.value.param) == ("dataset_not_found", "task")
+    with pytest.raises(Permanent, match="is empty"):
+        require_folder(tmp_path / "a", "x")
+    assert require_folder(tmp_path, "a") == tmp_path / "a"

@@ -1,0 +1,101 @@
+"""Combinations of fields that could only fail later are refused at once, with the field to change."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pruning.spec.methods import METHODS
+from pruning.spec.schema import PruningSpec, explain
+
+
+def spec(**fields: Any) -> PruningSpec:
+    return PruningSpec.model_validate({"model": "m", "task": "sst2", **fields})
+
+
+def fault(**fields: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        spec(**fields)
+    (found,) = explain(caught.value)
+    return found
+
+
+WANDA, RANDOM, ONE_SHOT = {"method": "wanda"}, {"method": "random"}, {"method": "magnitude", "one_shot": True}
+
+
+@pytest.mark.parametrize("method", [WANDA, RANDOM, ONE_SHOT], ids=str)
+@pytest.mark.parametrize(("fields", "param"), [
+    ({"epochs": 3}, "max_steps"), ({"max_steps": 3}, "max_steps"), ({"train_biases": True}, "train_biases"),
+    ({"teacher": "t"}, "teacher"), ({"devices": 2}, "devices"),
+])  # fmt: skip
+def test_what_does_not_train_has_no_length_and_nothing_to_train(
+    method: dict[str, Any], fields: dict[str, Any], param: str
+) -> None:
+    found = fault(**method, **fields)
+    assert found["param"] == param
+    assert str(method["method"]) in found["message"]
+    assert spec(**method).trains_nothing
+
+
+def test_devices_need_rows_to_share_and_nothing_drawn_at_random() -> None:
+    assert spec(devices=2).devices == 2
+    assert fault(devices=2, method="l0")["param"] == "devices"
+    assert fault(devices=9, batch_size=8)["param"] == "devices"
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_one_shot_is_an_option_of_magnitude_alone(method: str) -> None:
+    if method == "magnitude":
+        assert spec(method=method, one_shot=True).epochs is None
+    else:
+        assert fault(method=method, one_shot=True)["param"] == "one_shot"
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_pattern_two_four_halves_and_needs_a_ranking(method: str) -> None:
+    if not METHODS[method].two_four:
+        assert fault(method=method, pattern="2:4")["param"] == "pattern"
+        return
+    assert spec(method=method, pattern="2:4").sparsity == 0.5
+    found = fault(method=method, pattern="2:4", sparsity=0.9)
+    assert found["param"] == "sparsity"
+    assert "0.5" in found["message"]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_prior_is_an_option_of_the_smp_methods(method: str) -> None:
+    if method.startswith("smp-"):
+        assert spec(method=method, prior="wanda").prior_strength == 0.1
+    else:
+        assert fault(method=method, prior="wanda")["param"] == "prior"
+
+
+@pytest.mark.parametrize(("fields", "param"), [
+    ({"task": "squad", "head": "label-words"}, "head"), ({"task": "squad", "head": "classifier"}, "head"),
+    ({"head": "span"}, "head"), ({"task": "squad", "stride": 384}, "stride"), ({"task": "squad", "max_length": 64}, "stride"),
+    ({"teacher_labels": ["negative", "positive"]}, "teacher_labels"), ({"task": "stsb", "teacher": "t"}, "teacher"),
+    ({"teacher": "../t"}, "teacher"), ({"teacher": "t", "distill_share": 0}, "distill_share"),
+    ({"teacher": "t", "distill_temperature": 0}, "distill_temperature"),
+    ({"method": "soft-movement", "threshold": 0.5}, "threshold"),
+    ({"calibration_rows": 0}, "calibration_rows"), ({"prior": "wanda", "prior_strength": 0}, "prior_strength"),
+    ({"weight_learning_rate": 0}, "weight_learning_rate"), ({"prior": "sparsegpt"}, "prior"),
+])  # fmt: skip
+def test_what_cannot_go_together_is_refused_by_field(fields: dict[str, Any], param: str) -> None:
+    assert fault(**fields)["param"] == param
+
+
+@pytest.mark.parametrize("fields", [
+    {"task": "squad"}, {"task": "squad", "teacher": "t"}, {"task": "squad", "max_length": 129}, {"stride": 500},
+    {"teacher": "t", "teacher_labels": ["positive", "negative"]}, {"head": "classifier"}, {"head": "classifier", "teacher": "t"},
+    {"task": "stsb", "head": "classifier"}, {"method": "movement", "teacher": "t", "train_biases": True},
+    {"method": "wanda", "pattern": "2:4", "calibration_rows": 5}, {"prior": "wanda", "pattern": "2:4", "train_biases": True},
+    {"regularization": 0}, {"method": "magnitude", "pattern": "2:4", "one_shot": True},
+], ids=str)  # fmt: skip
+def test_what_goes_together_is_let_through_and_resolves_to_itself(fields: dict[str, Any]) -> None:
+    resolved = spec(**fields)
+    assert PruningSpec.model_validate_json(resolved.model_dump_json()) == resolved
+
+
+def test_the_head_follows_the_task() -> None:
+    assert spec(task="squad").head == "span"
+    assert spec(task="stsb").head == "label-words"

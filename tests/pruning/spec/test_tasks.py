@@ -1,0 +1,44 @@
+"""The task table is complete and consistent, and a custom task becomes a row like its own."""
+
+import pytest
+
+from pruning.spec.tasks import TASKS, CustomTask, task_of
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_can_be_trained_and_scored(name: str) -> None:
+    task = TASKS[name]
+    assert task.name == name
+    assert len(set(task.label_words)) == len(task.label_words)
+    assert len(task.label_words) == (1 if task.kind == "regression" else max(2, len(task.label_words)))
+    assert task.text
+    assert task.metrics
+    assert task.epochs > 0
+    assert task.batch_size in (32, 64)
+
+
+def test_the_main_metric_of_each_task_is_the_one_of_the_benchmark() -> None:
+    first = {name: task.metrics[0] for name, task in TASKS.items()}
+    assert first == {
+        "mnli": "accuracy", "qnli": "accuracy", "qqp": "accuracy", "sst2": "accuracy", "mrpc": "accuracy", "rte": "accuracy",
+        "cola": "matthews", "stsb": "pearson", "squad": "f1",
+    }  # fmt: skip
+
+
+def test_a_custom_task_becomes_a_row_of_its_own() -> None:
+    task = task_of(
+        CustomTask(dataset="org/d", text=("q", "a"), label="y", label_words=("Yes", "No"), validation_split="dev")
+    )
+    assert (task.name, task.dataset, task.text, task.label) == ("org/d", "org/d", ("q", "a"), "y")
+    assert (task.train_split, task.validation_splits, task.metrics) == ("train", ("dev",), ("accuracy",))
+
+
+def test_the_metric_of_a_custom_task_follows_its_kind() -> None:
+    regression = CustomTask(dataset="d", text=("t",), kind="regression", label_words=("Yes",))
+    assert task_of(regression).metrics == ("pearson",)
+    assert task_of(CustomTask(dataset="d", text=("t",), label_words=("a", "b"), metric="f1")).metrics == ("f1",)
+
+
+def test_an_unknown_name_is_no_task() -> None:
+    with pytest.raises(KeyError):
+        task_of("imdb")

@@ -1,0 +1,60 @@
+"""Which runs are a GPU's own to step through, and what is said of the others."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pruning.masking.kernels.triton import availability
+from pruning.masking.methods.registry import Method, method_of
+from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.weight_adam import Companions
+from pruning.masking.wrap import attach
+from pruning.training import backends
+from pruning.training.distributed import Ranks
+from pruning.training.pruner import Pruner
+from tests.pruning.runs import spec_of
+
+
+def pruner_of(method: Method, dtype: torch.dtype = torch.float32) -> Pruner[torch.Tensor]:
+    matrices = attach(nn.ModuleList([nn.Linear(4, 4, dtype=dtype)]))
+    layers = list(matrices.layers.values())
+    schedule = Schedule.of(spec_of(), 12)
+    return Pruner(matrices, method, ScoreAdam(layers), schedule, lambda rows: rows.sum())
+
+
+@pytest.fixture
+def with_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "reason", lambda device, *, whole: "")
+
+
+@pytest.mark.usefixtures("with_programs")
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [({"method": name}, True) for name in ("smp-s", "smp-l", "smp-g")]
+    + [({"prior": "wanda"}, True), ({"pattern": "2:4"}, False), ({"method": "magnitude"}, False)],
+)  # fmt: skip
+def test_a_run_fits_by_how_it_selects(fields: dict[str, Any], fits: bool) -> None:
+    why = backends.unfit(pruner_of(method_of(spec_of(**fields))))
+    assert why == "" if fits else "smp-s" in why
+
+
+@pytest.mark.usefixtures("with_programs")
+def test_what_else_a_run_does_keeps_it_on_the_common_path() -> None:
+    trains_more, of_several = pruner_of(SmpL()), pruner_of(SmpL())
+    trains_more.companions = Companions([], [nn.Parameter(torch.zeros(3))], 1e-3)
+    of_several.ranks = Ranks()
+    assert "scores alone" in backends.unfit(trains_more)
+    assert "one device" in backends.unfit(of_several)
+    assert "float32" in backends.unfit(pruner_of(SmpL(), torch.float64))
+    assert backends.fastest(trains_more) is trains_more
+
+
+def test_without_a_gpu_the_pruner_stays_as_it_is() -> None:
+    pruner = pruner_of(SmpL())
+    assert "NVIDIA" in backends.unfit(pruner)
+    assert backends.fastest(pruner) is pruner
+    assert pruner.kernels in ("native", "plain")

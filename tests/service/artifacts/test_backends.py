@@ -1,0 +1,59 @@
+"""Each artifact is read from where it lies, whatever the setting says; what the storage lost is not passed over."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from service.artifacts import store
+from service.artifacts.s3 import open_bucket
+from service.db.engine import Database
+from service.db.models import StoredObject
+from service.errors import ObjectMissing, StorageUnavailable
+from tests import object_store, services
+from tests.service import factories
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_artifacts_stay_where_they_are_when_the_setting_changes(
+    database: Database, storage_url: str, object_server: str, tmp_path: Path
+) -> None:
+    job = factories.running(database)
+    places = {"one": None, "two": storage_url, "three": object_store.new_bucket(object_server)}
+    for name, place in places.items():
+        factories.store_file(database, job, tmp_path / name, name.encode(), name=name, storage_url=place)
+    with database.read() as session:
+        stored = store.listing(session, job.id)
+    assert {found.name: b"".join(store.iterate(database, found.id)) for found in stored} == {
+        name: name.encode() for name in places
+    }
+
+
+def test_names_tell_whose_they_are_and_never_come_again(database: Database, storage_url: str, tmp_path: Path) -> None:
+    job = factories.running(database)
+    names = set()
+    for _ in range(2):
+        factories.store_file(database, job, tmp_path / "file", b"same", storage_url=storage_url)
+        with database.read() as session:
+            names.add(session.scalars(select(StoredObject.name)).one())
+    assert len(names) == 2
+    assert all(name.startswith(f"artifacts/{job.id}/1/") for name in names)
+
+
+def test_an_object_that_was_lost(database: Database, storage_url: str, tmp_path: Path) -> None:
+    job = factories.running(database)
+    artifact_id = factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
+    open_bucket(storage_url).remove(object_store.objects(storage_url))
+    with pytest.raises(ObjectMissing, match=f"has lost {factories.MASK} of job {job.id}"):
+        store.iterate(database, artifact_id)
+
+
+def test_a_storage_that_is_away_leaves_no_row(database: Database, storage_url: str, tmp_path: Path) -> None:
+    job = factories.running(database)
+    away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
+    with pytest.raises(StorageUnavailable):
+        factories.store_file(database, job, tmp_path / "file", b"content", storage_url=away)
+    with database.read() as session:
+        assert session.scalars(select(StoredObject)).all() == []
+        assert store.listing(session, job.id) == []

@@ -1,0 +1,255 @@
+"""Files in the database and in an object storage: whole or not at all, in bounded memory, by the owner of the job only."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
+
+from service.artifacts import store
+from service.artifacts.s3 import READ_BYTES, open_bucket
+from service.db.engine import Database
+from service.db.models import Artifact, Chunk, Job, StoredObject
+from service.errors import ArtifactMismatch, ArtifactNotFound, LeaseLost
+from service.jobs import claims, commands
+from tests import object_store
+from tests.service import factories
+
+_CHUNK = 4096
+DATA = random.Random(1).randbytes(10 * _CHUNK + 123)
+
+
+@pytest.fixture(params=["database", "objects"])
+def place(request: pytest.FixtureRequest) -> str | None:
+    """The ``storage_url`` that files are stored with; the test runs once per place."""
+    return request.getfixturevalue("storage_url") if request.param == "objects" else None
+
+
+def rows(database: Database) -> tuple[int, int]:
+    """How many artifacts and pieces of them there are, complete or not; an object is one piece."""
+    tables = (Artifact, Chunk, StoredObject)
+    with database.read() as session:
+        count = [session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
+    return count[0], count[1] + count[2]
+
+
+def left(place: str | None) -> int:
+    """How many objects and begun uploads there are."""
+    return len(object_store.objects(place)) + len(open_bucket(place).uploads("")) if place else 0
+
+
+def read(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> bytes:
+    return b"".join(store.iterate(database, artifact_id, start, stop))
+
+
+def names(database: Database, job: Job) -> list[str]:
+    with database.read() as session:
+        return [artifact.name for artifact in store.listing(session, job.id)]
+
+
+@pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
+def test_what_is_stored_comes_back(database: Database, place: str | None, tmp_path: Path, size: int) -> None:
+    job = factories.running(database)
+    artifact_id = factories.store_file(
+        database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=place
+    )
+    with database.read() as session:
+        artifact = store.get(session, job.id, "file.bin")
+    assert (artifact.id, artifact.size, artifact.attempt) == (artifact_id, size, 1)
+    assert artifact.sha256 == hashlib.sha256(DATA[:size]).hexdigest()
+    assert rows(database) == (1, 1 if place else -(-size // _CHUNK))
+    assert read(database, artifact_id) == DATA[:size]
+
+
+def test_a_range_reads_only_the_chunks_it_touches(database: Database, tmp_path: Path) -> None:
+    job = factories.running(database)
+    artifact_id = factories.store_file(database, job, tmp_path / "file", DATA)
+    asked: list[int] = []
+
+    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append("FROM chunks" in statement)
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    whole = len(DATA)
+    for start, stop, chunks in (
+        (0, 1, 1), (0, _CHUNK, 1), (_CHUNK - 1, _CHUNK + 1, 2), (_CHUNK, 2 * _CHUNK, 1), (5, 5, 0),
+        (whole - 1, whole, 1), (whole, whole, 0), (100, whole - 100, 11),
+    ):  # fmt: skip
+        asked.clear()
+        assert read(database, artifact_id, start, stop) == DATA[start:stop]
+        assert sum(asked) == chunks, (start, stop)
+
+
+def test_a_range_of_an_object_asks_for_no_more(database: Database, storage_url: str, tmp_path: Path) -> None:
+    large = random.Random(4).randbytes(2 * READ_BYTES + 10)
+    job = factories.running(database)
+    artifact_id = factories.store_file(database, job, tmp_path / "file", large, storage_url=storage_url)
+    asked: list[str] = []
+
+    def count(request: Any, **_: object) -> None:
+        asked.append(request.headers["Range"].decode())
+
+    events = object_store.client(storage_url).meta.events
+    events.register("before-send.s3.GetObject", count)
+    for start, stop, ranges in (
+        (0, 1, ["bytes=0-0"]), (5, 5, []), (len(large), len(large), []),
+        (7, READ_BYTES + 9, [f"bytes=7-{READ_BYTES + 6}", f"bytes={READ_BYTES + 7}-{READ_BYTES + 8}"]),
+    ):  # fmt: skip
+        asked.clear()
+        assert read(database, artifact_id, start, stop) == large[start:stop]
+        assert asked == ranges
+    events.unregister("before-send.s3.GetObject", count)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 5), (5, 4), (0, len(DATA) + 1)])
+def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: int, stop: int) -> None:
+    artifact_id = factories.store_file(database, factories.running(database), tmp_path / "file", DATA)
+    with pytest.raises(ValueError, match="are not inside"):
+        store.iterate(database, artifact_id, start, stop)
+
+
+@pytest.mark.parametrize(
+    ("size", "sha256", "message"),
+    [
+        (len(DATA) - 1, None, "has more than"),
+        (len(DATA) + 1, None, "has less than"),
+        (0, None, "has more than"),
+        (len(DATA), "0" * 64, "announced was 0000"),
+    ],
+)
+def test_a_file_that_is_not_as_announced_leaves_nothing(
+    database: Database, place: str | None, tmp_path: Path, size: int, sha256: str | None, message: str
+) -> None:
+    job = factories.running(database)
+    (tmp_path / "file").write_bytes(DATA)
+    with pytest.raises(ArtifactMismatch, match=message):
+        store.put(
+            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "file",
+            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=place,
+        )  # fmt: skip
+    assert rows(database) == (0, 0)
+    assert left(place) == 0
+
+
+def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    job = factories.running(database)
+    with pytest.raises(FileNotFoundError):
+        store.put(
+            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "no",
+            size=0, sha256=hashlib.sha256().hexdigest(), chunk_bytes=_CHUNK,
+        )  # fmt: skip
+    assert rows(database) == (0, 0)
+
+
+def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
+    database: Database, place: str | None, tmp_path: Path
+) -> None:
+    job = factories.running(database)
+    first = factories.store_file(database, job, tmp_path / "file", b"first", storage_url=place)
+    seen: list[list[str]] = []
+    many = random.Random(2).randbytes(9 * 1024 * 1024)  # three transactions
+
+    def spy(_session: object) -> None:
+        seen.append(names(database, job))
+        assert read(database, first) == b"first"
+
+    event.listen(database.engine, "commit", spy)
+    second = factories.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024, storage_url=place)
+    event.remove(database.engine, "commit", spy)
+    assert seen == [[factories.MASK]] * (4 if place else 5)  # begin, three lots of chunks or two parts, complete
+    assert names(database, job) == [factories.MASK]
+    assert read(database, second) == many
+    assert rows(database) == (1, 1 if place else 36)
+    with pytest.raises(ArtifactNotFound):
+        store.iterate(database, first)
+
+
+def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database: Database, tmp_path: Path) -> None:
+    job = factories.running(database)
+    with database.write() as session:  # what a worker killed half-way leaves
+        session.add(Artifact(
+            job_id=job.id, attempt=1, name="report.html", media_type="text/html", size=9, sha256="0" * 64, chunk_bytes=4
+        ))  # fmt: skip
+        session.flush()
+        session.add(Chunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
+    assert names(database, job) == []
+    with database.read() as session:
+        with pytest.raises(ArtifactNotFound):
+            store.get(session, job.id, "report.html")
+        half = session.scalars(select(Artifact.id)).one()
+    with pytest.raises(ArtifactNotFound):
+        store.iterate(database, half)
+    with database.write() as session:
+        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+    again = factories.claim(database)
+    assert again is not None
+    factories.store_file(database, again, tmp_path / "file", b"mask")
+    assert rows(database) == (1, 1)
+
+
+def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
+    job = factories.running(database)
+    with database.write() as session:
+        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+    factories.claim(database)
+    with pytest.raises(LeaseLost):
+        factories.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
+    assert rows(database) == (0, 0)
+    assert left(place) == 0
+
+
+class Losing(Database):
+    """Another process takes the job away before the third transaction: begin and one lot of chunks are in by then."""
+
+    job_id = ""
+    _writes = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        self._writes += 1
+        if self._writes == 3:
+            with super().write() as session:
+                claims.hand_back(session, self.job_id, 1, reason="worker_shutdown")
+        with super().write() as session:
+            yield session
+
+
+def test_a_lease_lost_half_way_leaves_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
+    job = factories.running(database)
+    losing = Losing(database.url)
+    losing.job_id = job.id
+    with pytest.raises(LeaseLost):
+        factories.store_file(
+            losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=place
+        )
+    losing.dispose()
+    assert rows(database) == (0, 0)
+    assert left(place) == 0
+
+
+def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database, tmp_path: Path) -> None:
+    job = factories.running(database)
+    first = factories.store_file(database, job, tmp_path / "file", b"first")
+    second = factories.store_file(database, job, tmp_path / "file", b"second")  # replaces the first
+    with database.write() as session:
+        claims.cancel(session, job.id, 1)
+        commands.delete(session, job.id)
+    third = factories.store_file(database, factories.running(database), tmp_path / "file", b"third")
+    assert first < second < third
+
+
+def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, place: str | None, tmp_path: Path) -> None:
+    job = factories.succeeded(database, tmp_path, storage_url=place)
+    with database.read() as session:
+        made = store.of_jobs(session, [job.id, "job_no"])
+    assert [artifact.name for artifact in made[job.id]] == [factories.MASK]
+    reader = store.iterate(database, made[job.id][0].id)
+    with database.write() as session:
+        commands.delete(session, job.id)
+    with pytest.raises(ArtifactNotFound, match="deleted while it was read"):
+        next(reader)

@@ -1,0 +1,62 @@
+"""Looks at a PostgreSQL that is gone without a word, or stuck."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from service.db import read_timeout
+from service.db.engine import Database
+from service.db.models import Job
+from tests.service import factories
+from tests.tcp_proxy import Network
+from tests.waiting import until
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def far(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The database at the other end of the network."""
+    monkeypatch.setattr(read_timeout, "SECONDS", 0.5)
+    far = Database(network.url)
+    yield far
+    far.dispose()
+
+
+def ids(database: Database) -> list[str]:
+    with database.look() as connection:
+        return list(connection.execute(select(Job.id)).scalars())
+
+
+def test_dead_connections_are_replaced(database: Database, far: Database, network: Network) -> None:
+    job_id = factories.queued(database)
+    with far.look(), far.look():
+        pass  # so that there are two
+    network.cut()
+    assert ids(far) == [job_id]
+    assert network.swallowed.is_set()
+    assert ids(far) == [job_id]
+
+
+def test_a_connection_that_dies_during_a_look(database: Database, far: Database, network: Network) -> None:
+    job_id = factories.queued(database)
+    with ThreadPoolExecutor() as threads:
+        with factories.held(database):
+            look = threads.submit(ids, far)
+            until(lambda: factories.waiting(database), what="the look")
+            network.cut()
+        with pytest.raises(OperationalError, match="has not answered"):
+            look.result(timeout=20)
+    assert ids(far) == [job_id]
+
+
+def test_a_look_that_the_server_does_not_come_to(database: Database, far: Database) -> None:
+    job_id = factories.queued(database)
+    with factories.held(database):
+        with pytest.raises(OperationalError):
+            ids(far)
+        until(lambda: not factories.waiting(database), what="the end of its statement")
+    assert ids(far) == [job_id]

@@ -1,0 +1,224 @@
+"""Claiming a job, and what the fence lets through."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Job
+from service.errors import ArtifactNotFound, LeaseLost
+from service.jobs import claims, commands, due
+from service.jobs.reaper import rescue
+from service.states import Status
+from tests.service import factories
+from tests.service.factories import db_now
+
+
+def test_a_claim_gives_a_lease_and_a_new_attempt(database: Database) -> None:
+    factories.queued(database)
+    job = factories.claim(database, worker_id="w7", lease_seconds=60)
+    assert job is not None
+    with database.read() as session:
+        now = db_now(session)
+    assert (job.status, job.attempt, job.attempts_spent, job.worker_id) == (Status.RUNNING, 1, 0, "w7")
+    assert job.lease_expires_at is not None
+    assert timedelta(seconds=55) < job.lease_expires_at - now <= timedelta(seconds=60)
+    assert job.started_at is not None
+    assert job.spec == factories.SPEC
+    assert factories.told(database, job.id)[-1] == ("status", {"status": "running", "worker": "w7"})
+    assert factories.claim(database) is None
+
+
+def test_the_highest_priority_goes_first_then_the_oldest(database: Database) -> None:
+    low, old, young, high = (factories.queued(database, priority=priority) for priority in (-1, 0, 0, 9))
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == old).values(created_at=now_sql(-60)))
+    order = [job.id for job in iter(lambda: factories.claim(database), None)]
+    assert order == [high, old, young, low]
+
+
+def asking(database: Database, devices: int) -> str:
+    return factories.queued(database, spec={**factories.SPEC, "devices": devices})
+
+
+def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Database) -> None:
+    def claimed(devices: int, free: int) -> str | None:
+        with database.write() as session:
+            could = due.startable(session, devices=devices, free_devices=free, slots=4)
+            job = claims.claim(session, worker_id="w", lease_seconds=60, devices=devices, free_devices=free)
+        assert (could > 0) is (job is not None)
+        return job.id if job else None
+
+    too_big, big, small = asking(database, 9), asking(database, 3), factories.queued(database)
+    assert claimed(4, 2) is None  # although the small one would fit in
+    assert claimed(2, 2) == small  # a worker that could never run the big one does not wait for that
+    small = factories.queued(database)
+    with database.read() as session:
+        assert [due.startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
+        assert due.startable(session, devices=4, free_devices=4, slots=1) == 1
+    assert (claimed(4, 3), claimed(4, 1)) == (big, small)
+    assert claimed(4, 4) is None
+    assert claimed(9, 9) == too_big
+
+
+def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
+    job_id = factories.queued(database)
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(not_before=now_sql(60)))
+    assert factories.claim(database) is None
+    factories.make_due(database, job_id)
+    assert factories.claim(database) is not None
+
+
+def test_a_run_tells_what_it_does(database: Database) -> None:
+    job = factories.running(database)
+    with database.write() as session:
+        claims.set_phase(session, job.id, job.attempt, "training")
+        claims.set_progress(
+            session, job.id, job.attempt, step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1}
+        )
+        claims.set_progress(session, job.id, job.attempt, step=2, metrics={"loss": 0.25})
+        assert claims.record_event(session, job.id, job.attempt, "log", {"message": "half way"}) == 3
+    now = factories.look(database, job.id)
+    assert (now.phase, now.step, now.total_steps, now.eta_seconds) == ("training", 2, 9, 4.5)
+    assert now.metrics == {"loss": 0.25, "lr": 0.1}
+    assert now.progress_at is not None
+    assert factories.told(database, job.id)[-1] == ("log", {"message": "half way"})
+
+
+def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_path: Path) -> None:
+    other = factories.succeeded(database, tmp_path)
+    job = factories.running(database)
+    for mask in (other.mask_artifact_id, 999_999):
+        with pytest.raises(ArtifactNotFound), database.write() as session:
+            claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask or 0)
+    mask = factories.store_file(database, job, tmp_path / "mask", b"1")
+    with database.write() as session:
+        done = claims.succeed(session, job.id, job.attempt, result={"accuracy": 1}, mask_artifact_id=mask)
+    assert (done.status, done.mask_artifact_id, done.result) == (Status.SUCCEEDED, mask, {"accuracy": 1})
+    assert (done.lease_expires_at, done.eta_seconds, done.phase) == (None, None, None)
+
+
+def test_a_failure_is_shown(database: Database) -> None:
+    job = factories.failed(database)
+    assert (job.status, job.error) == (Status.FAILED, factories.LOST)
+    assert factories.told(database, job.id)[-1] == ("status", {"status": "failed", "error": factories.LOST})
+
+
+def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
+    job = factories.running(database)
+    with database.write() as session:
+        back = claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+    assert (back.status, back.attempts_spent) == (Status.QUEUED, 0)
+    again = factories.claim(database)
+    assert again is not None
+    assert (again.attempt, again.attempts_spent, again.started_at) == (2, 0, job.started_at)
+    with pytest.raises(LeaseLost), database.write() as session:
+        claims.set_phase(session, job.id, job.attempt, "training")
+
+
+def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> None:
+    job_id = factories.queued(database)
+    for spent, delay in ((1, 15), (2, 30)):
+        job = factories.claim(database)
+        assert job is not None
+        with database.write() as session:
+            job = claims.retry_or_fail(
+                session, job_id, job.attempt, error=factories.LOST, retry_delay_seconds=15, max_attempts=3
+            )
+            wait = (job.not_before - db_now(session)).total_seconds()
+        assert (job.status, job.attempts_spent, job.error) == (Status.QUEUED, spent, factories.LOST)
+        assert delay - 5 < wait <= delay
+        assert factories.claim(database) is None
+        factories.make_due(database, job_id)
+    job = factories.claim(database)
+    assert job is not None
+    assert job.error is None
+    with database.write() as session:
+        job = claims.retry_or_fail(
+            session, job_id, job.attempt, error=factories.LOST, retry_delay_seconds=15, max_attempts=3
+        )  # fmt: skip
+    assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, factories.LOST)
+
+
+@pytest.mark.parametrize("wish", ["cancel", "pause"])
+@pytest.mark.parametrize("way", ["hand_back", "retry", "rescue"])
+def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, wish: str, way: str) -> None:
+    job = factories.running(database)
+    with database.write() as session:
+        (commands.request_cancel if wish == "cancel" else commands.request_pause)(session, job.id)
+    if way == "rescue":
+        factories.lapse(database, job.id)
+    with database.write() as session:
+        if way == "hand_back":
+            claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+        elif way == "retry":
+            claims.retry_or_fail(
+                session, job.id, job.attempt, error=factories.LOST, retry_delay_seconds=0, max_attempts=3
+            )  # fmt: skip
+        else:
+            rescue(session, max_attempts=3, retry_delay_seconds=0)
+    assert factories.look(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
+
+
+def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) -> None:
+    one, two = factories.running(database), factories.running(database)
+    with database.write() as session:
+        for job in (one, two):
+            commands.request_cancel(session, job.id)
+        assert claims.pause(session, one.id, 1).status is Status.CANCELLED
+        ended = claims.retry_or_fail(session, two.id, 1, error=factories.LOST, retry_delay_seconds=0, max_attempts=1)
+    assert (ended.status, ended.error) == (Status.CANCELLED, None)
+
+
+FENCED: dict[str, Callable[[Session, str, int], object]] = {
+    "heartbeat": lambda s, j, a: claims.heartbeat(s, j, a, lease_seconds=60),
+    "record_event": lambda s, j, a: claims.record_event(s, j, a, "log", {}),
+    "record_metrics": lambda s, j, a: claims.record_metrics(s, j, a, step=1, values={}),
+    "set_phase": lambda s, j, a: claims.set_phase(s, j, a, "saving"),
+    "set_progress": lambda s, j, a: claims.set_progress(s, j, a, step=99),
+    "set_progress with metrics": lambda s, j, a: claims.set_progress(s, j, a, metrics={"loss": 1}),
+    "succeed": lambda s, j, a: claims.succeed(s, j, a, result={}, mask_artifact_id=1),
+    "fail": lambda s, j, a: claims.fail(s, j, a, error=factories.LOST),
+    "cancel": lambda s, j, a: claims.cancel(s, j, a),
+    "pause": lambda s, j, a: claims.pause(s, j, a),
+    "hand_back": lambda s, j, a: claims.hand_back(s, j, a, reason="worker_shutdown"),
+    "retry_or_fail": lambda s, j, a: claims.retry_or_fail(
+        s, j, a, error=factories.LOST, retry_delay_seconds=0, max_attempts=1
+    ),
+}
+
+
+@pytest.mark.parametrize("owner", ["another attempt", "the queue", "nobody any more"])
+def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
+    job = factories.running(database)
+    factories.lapse(database, job.id)
+    with database.write() as session:
+        rescue(session, max_attempts=2, retry_delay_seconds=0)
+    if owner != "the queue":
+        second = factories.claim(database)
+        assert second is not None
+        if owner == "nobody any more":
+            with database.write() as session:
+                claims.fail(session, second.id, second.attempt, error=factories.LOST)
+    before, told = factories.look(database, job.id), factories.told(database, job.id)
+    for write in FENCED.values():
+        with pytest.raises(LeaseLost, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
+            write(session, job.id, job.attempt)
+    now = factories.look(database, job.id)
+    columns = [column.key for column in Job.__mapper__.column_attrs]
+    assert {name: getattr(now, name) for name in columns} == {name: getattr(before, name) for name in columns}
+    assert factories.told(database, job.id) == told
+
+
+def test_every_write_of_a_run_is_in_the_fence_test() -> None:
+    public = {name for name, value in vars(claims).items() if callable(value) and value.__module__ == claims.__name__}
+    of_a_locked_job = {"spend", "leave"}
+    assert {name.split()[0] for name in FENCED} == {
+        name for name in public if not name.startswith("_")
+    } - of_a_locked_job - {"claim", "Wishes"}

@@ -1,0 +1,276 @@
+"""The life of jobs as a state machine: whatever users, workers and rescuers do in whatever order, a small model agrees."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from service.artifacts import store
+from service.db.engine import Database
+from service.errors import ArtifactMismatch, IllegalTransition, LeaseLost
+from service.jobs import claims, commands
+from service.jobs.reaper import rescue
+from service.states import TERMINAL, Status
+from tests.faults import invariants
+from tests.service import factories
+
+MAX_ATTEMPTS = 3
+S = Status
+
+
+@dataclass
+class Model:
+    """What a job should be."""
+
+    status: Status = S.QUEUED
+    attempt: int = 0
+    spent: int = 0
+    cancel: bool = False
+    pause: bool = False
+    lapsed: bool = False
+
+    def leave(self, to: Status) -> None:
+        self.status, self.pause, self.lapsed = to, False, False
+
+
+@dataclass(frozen=True)
+class Run:
+    """An attempt that a worker believes in, whether it still holds or not."""
+
+    job_id: str
+    attempt: int
+
+
+class Life(RuleBasedStateMachine):
+    """Rules are what can happen; each checks that the store allows exactly what the model allows."""
+
+    database: Database
+    folder: Path
+    jobs = Bundle("jobs")
+    runs = Bundle("runs")
+
+    @initialize()
+    def empty(self) -> None:
+        self.model: dict[str, Model] = {}
+        with self.database.write() as session:
+            session.execute(text("DELETE FROM jobs"))
+
+    @rule(target=jobs)
+    def submit(self) -> str:
+        job_id = factories.queued(self.database)
+        self.model[job_id] = Model()
+        return job_id
+
+    @rule(target=runs)
+    def claim(self) -> object:
+        job = factories.claim(self.database)
+        waiting = [job_id for job_id, model in self.model.items() if model.status is S.QUEUED]
+        if job is None:
+            assert waiting == []
+            return multiple()
+        assert job.id in waiting
+        model = self.model[job.id]
+        model.status, model.attempt = S.RUNNING, model.attempt + 1
+        assert job.attempt == model.attempt
+        return Run(job.id, job.attempt)
+
+    @rule(job_id=jobs)
+    def cancel(self, job_id: str) -> None:
+        model = self.model[job_id]
+        self._asked(commands.request_cancel, job_id, model.status not in (S.SUCCEEDED, S.FAILED))
+        if model.status is S.RUNNING and not model.lapsed:
+            model.cancel = True
+        elif model.status not in TERMINAL:
+            model.cancel = True
+            model.leave(S.CANCELLED)
+
+    @rule(job_id=jobs)
+    def pause(self, job_id: str) -> None:
+        model = self.model[job_id]
+        allowed = model.status not in TERMINAL and not model.cancel
+        self._asked(commands.request_pause, job_id, allowed)
+        if allowed and model.status is S.RUNNING and not model.lapsed:
+            model.pause = True
+        elif allowed:
+            model.leave(S.PAUSED)
+
+    @rule(job_id=jobs)
+    def resume(self, job_id: str) -> None:
+        model = self.model[job_id]
+        self._asked(commands.resume, job_id, model.status not in TERMINAL)
+        if model.status is S.PAUSED:
+            model.status = S.QUEUED
+        model.pause = False
+
+    @rule(job_id=jobs)
+    def delete(self, job_id: str) -> None:
+        if job_id in self.model and self.model[job_id].status not in TERMINAL:
+            with pytest.raises(IllegalTransition), self.database.write() as session:
+                commands.delete(session, job_id)
+
+    @rule(job_id=jobs)
+    def lapse(self, job_id: str) -> None:
+        factories.lapse(self.database, *([job_id] if self.model[job_id].status is S.RUNNING else []))
+        self.model[job_id].lapsed = self.model[job_id].status is S.RUNNING
+
+    @rule()
+    def rescue(self) -> None:
+        with self.database.write() as session:
+            rescued = rescue(session, max_attempts=MAX_ATTEMPTS, retry_delay_seconds=0)
+        assert set(rescued) == {job_id for job_id, model in self.model.items() if model.lapsed}
+        for job_id in rescued:
+            self._spend(self.model[job_id])
+
+    @rule(run=runs)
+    def heartbeat(self, run: Run) -> None:
+        model = self.model[run.job_id]
+        with self._fenced(run), self.database.write() as session:
+            wishes = claims.heartbeat(session, run.job_id, run.attempt, lease_seconds=60)
+            assert (wishes.cancel, wishes.pause) == (model.cancel, model.pause)
+            model.lapsed = False
+
+    @rule(run=runs)
+    def event(self, run: Run) -> None:
+        with self._fenced(run), self.database.write() as session:
+            claims.record_event(session, run.job_id, run.attempt, "log", {"message": "x"})
+
+    @rule(run=runs)
+    def half_an_artifact(self, run: Run) -> None:
+        """Announced with a digest that is not its own, as by a worker that dies."""
+        file = self.folder / "half"
+        file.write_bytes(b"half")
+        expected = ArtifactMismatch if self._holds(run) else LeaseLost
+        with pytest.raises(expected):
+            store.put(
+                self.database, job_id=run.job_id, attempt=run.attempt, name="half", media_type="text/plain", path=file,
+                size=4, sha256="0" * 64, chunk_bytes=4096,
+            )  # fmt: skip
+
+    @rule(run=runs)
+    def succeed(self, run: Run) -> None:
+        with self._fenced(run):
+            job = factories.look(self.database, run.job_id)
+            job.attempt = run.attempt
+            mask = factories.store_file(self.database, job, self.folder / "mask", b"mask")
+            with self.database.write() as session:
+                claims.succeed(session, run.job_id, run.attempt, result={}, mask_artifact_id=mask)
+            self.model[run.job_id].leave(S.SUCCEEDED)
+
+    @rule(run=runs)
+    def fail(self, run: Run) -> None:
+        with self._fenced(run):
+            with self.database.write() as session:
+                claims.fail(session, run.job_id, run.attempt, error=factories.LOST)
+            self.model[run.job_id].leave(S.FAILED)
+
+    @rule(run=runs)
+    def fail_for_now(self, run: Run) -> None:
+        with self._fenced(run):
+            with self.database.write() as session:
+                claims.retry_or_fail(
+                    session, run.job_id, run.attempt, error=factories.LOST, retry_delay_seconds=0, max_attempts=MAX_ATTEMPTS
+                )  # fmt: skip
+            self._spend(self.model[run.job_id])
+
+    @rule(run=runs, pause=st.booleans())
+    def hand_back(self, run: Run, pause: bool) -> None:
+        model = self.model[run.job_id]
+        with self._fenced(run):
+            with self.database.write() as session:
+                if pause:
+                    claims.pause(session, run.job_id, run.attempt)
+                else:
+                    claims.hand_back(session, run.job_id, run.attempt, reason="worker_shutdown")
+            model.leave(S.CANCELLED if model.cancel else S.PAUSED if pause or model.pause else S.QUEUED)
+
+    @precondition(lambda self: self.model)
+    @invariant()
+    def rows_are_as_the_model_has_them(self) -> None:
+        for job_id, model in self.model.items():
+            job = factories.look(self.database, job_id)
+            assert (job.status, job.attempt, job.attempts_spent) == (model.status, model.attempt, model.spent)
+
+    def teardown(self) -> None:
+        found = invariants.check(self.database, self.model, max_attempts=MAX_ATTEMPTS, ended=False)
+        assert found.all == []
+
+    def _spend(self, model: Model) -> None:
+        model.spent += 1
+        if model.cancel:
+            model.leave(S.CANCELLED)
+        elif model.spent >= MAX_ATTEMPTS:
+            model.leave(S.FAILED)
+        else:
+            model.leave(S.PAUSED if model.pause else S.QUEUED)
+
+    def _holds(self, run: Run) -> bool:
+        model = self.model[run.job_id]
+        return (model.status, model.attempt) == (S.RUNNING, run.attempt)
+
+    def _fenced(self, run: Run) -> "Fence":
+        return Fence(self._holds(run))
+
+    def _asked(self, ask: object, job_id: str, allowed: bool) -> None:
+        with Refusal(not allowed), self.database.write() as session:
+            ask(session, job_id)  # type: ignore[operator]
+
+
+class _Expected:
+    """A block that must raise ``error`` if and only if it is due."""
+
+    error: type[Exception]
+
+    def __init__(self, due: bool) -> None:
+        self.due = due
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        raised = kind is not None and issubclass(kind, self.error)
+        assert raised == self.due or (kind is not None and not raised), f"{self.error.__name__} due: {self.due}"
+        return raised
+
+
+class Fence(_Expected):
+    """Writes of a run that lost its job are refused."""
+
+    error = LeaseLost
+
+    def __init__(self, holds: bool) -> None:
+        super().__init__(not holds)
+
+
+class Refusal(_Expected):
+    """Wishes that the state does not allow are refused."""
+
+    error = IllegalTransition
+
+
+@pytest.fixture
+def life(database: Database, tmp_path: Path) -> type[Life]:
+    """The machine on this test's database."""
+    return type("LifeHere", (Life,), {"database": database, "folder": tmp_path})
+
+
+def test_any_life(life: type[Life]) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        life,
+        settings=settings(
+            max_examples=20, stateful_step_count=40, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Old jobs and old files go, on the database's clock; young ones, masks and unfinished jobs stay."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from service.artifacts import store
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Job
+from service.operations import retention
+from service.settings import Settings
+from tests.service import factories
+
+_DAY = 86_400
+
+
+def age(database: Database, job_id: str, days: float) -> None:
+    """As if it had ended that long ago."""
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(finished_at=now_sql(-days * _DAY)))
+
+
+def left(database: Database) -> set[str]:
+    with database.read() as session:
+        return set(session.scalars(select(Job.id)))
+
+
+def expire(database: Database, settings: Settings, *, leaving: bool = False) -> tuple[int, int]:
+    return retention.expire(database, settings, lambda: leaving)
+
+
+def test_old_jobs_are_deleted_batch_by_batch(
+    database: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    old = [factories.succeeded(database, tmp_path).id, *(factories.cancelled(database).id for _ in range(3))]
+    young, waiting = factories.failed(database).id, factories.queued(database)
+    for job_id in old:
+        age(database, job_id, 7.01)
+    age(database, young, 6.99)
+    assert expire(database, settings) == (0, 0)  # for ever is the default
+    week = settings.model_copy(update={"job_retention_days": 7})
+    assert expire(database, week, leaving=True) == (0, 0)
+    assert expire(database, week) == (4, 0)
+    assert left(database) == {young, waiting}
+
+
+def test_old_files_are_deleted_but_for_the_mask(database: Database, settings: Settings, tmp_path: Path) -> None:
+    job = factories.succeeded(database, tmp_path, reports=["report.html", "report.json"])
+    running = factories.running(database)
+    factories.store_file(database, running, tmp_path / "file", b"x")
+    month = settings.model_copy(update={"artifact_retention_days": 30})
+    age(database, job.id, 29.9)
+    assert expire(database, month) == (0, 0)
+    age(database, job.id, 30.1)
+    assert expire(database, month) == (0, 2)
+    with database.read() as session:
+        assert [artifact.name for artifact in store.listing(session, job.id)] == [factories.MASK]
+        assert len(store.listing(session, running.id)) == 1
+    assert left(database) == {job.id, running.id}

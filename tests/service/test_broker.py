@@ -1,0 +1,151 @@
+"""The doorbell, on both brokers, and without one."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from celery.app.defaults import SETTING_KEYS
+from redis import Redis
+
+from service.broker import QUEUE, WORK_TASK, celery_app, ring
+from service.settings import Settings
+from tests.services import RedisServer, free_port
+from tests.waiting import until
+
+
+def app_of(broker_url: str, folder: Path) -> Celery:
+    return celery_app(Settings(data_dir=folder, broker_url=broker_url))
+
+
+def test_every_setting_is_one_that_celery_knows(tmp_path: Path) -> None:
+    for broker_url in ("filesystem://", "redis://127.0.0.1:6379/0"):
+        changes = dict(app_of(broker_url, tmp_path).conf.changes)
+        assert not changes.pop("deprecated_settings", None)  # Celery's own note of old names in use
+        assert set(changes) - set(SETTING_KEYS) == set()
+
+
+def test_messages_are_json_and_acknowledged_early(tmp_path: Path) -> None:
+    conf = app_of("redis://127.0.0.1:6379/0", tmp_path).conf
+    assert (conf.accept_content, conf.task_serializer, conf.result_backend) == (["json"], "json", None)
+    assert (conf.task_acks_late, conf.worker_prefetch_multiplier, conf.worker_disable_prefetch) == (False, 1, True)
+    assert conf.worker_cancel_long_running_tasks_on_connection_loss is False
+
+
+def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -> None:
+    assert ring(app_of(redis_url, tmp_path)) is True
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen(QUEUE) == 1
+        message = client.lpop(QUEUE)
+    assert isinstance(message, bytes)
+    assert f'"task": "{WORK_TASK}"'.encode() in message
+    assert b'"content-type": "application/json"' in message
+
+
+def test_the_filesystem_broker_needs_no_folders_made(tmp_path: Path) -> None:
+    app = app_of("filesystem://", tmp_path / "not" / "there")
+    assert not (tmp_path / "not").exists()  # before it is needed: importing the worker leaves nothing behind
+    assert ring(app) is True
+    assert len(list((tmp_path / "not" / "there" / "broker" / "messages").iterdir())) == 1
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < 3
+
+
+def test_no_broker_is_a_false_and_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = app_of(f"redis://:secret@127.0.0.1:{free_port()}/0", tmp_path)
+    for _ in range(2):
+        with quickly(), caplog.at_level(logging.WARNING, "service.broker"):
+            assert ring(app) is False
+    assert "broker unreachable" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_broker_that_hangs_or_dies_is_a_false_and_one_that_returns_is_used(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    app = app_of(redis_server.url, tmp_path)
+    assert ring(app) is True
+    redis_server.signal(signal.SIGSTOP)
+    with quickly():
+        assert ring(app) is False
+    redis_server.signal(signal.SIGCONT)
+    assert ring(app) is True
+    redis_server.kill()
+    with quickly():
+        assert ring(app) is False
+    redis_server.start()
+    assert ring(app) is True
+
+
+def test_a_broker_that_refuses_is_a_false(redis_server: RedisServer, tmp_path: Path) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.config_set("maxmemory", 1)  # noeviction: takes nothing new
+        assert ring(app_of(redis_server.url, tmp_path)) is False
+        client.config_set("maxmemory", 0)
+        client.config_set("requirepass", "secret")
+        assert ring(app_of(redis_server.url, tmp_path)) is False
+        assert ring(app_of(redis_server.url.replace("redis://", "redis://:wrong@"), tmp_path)) is False
+        assert ring(app_of(redis_server.url.replace("redis://", "redis://:secret@"), tmp_path)) is True
+
+
+def test_a_full_or_broken_broker_folder_is_a_false(tmp_path: Path) -> None:
+    app = app_of("filesystem://", tmp_path)
+    (tmp_path / "broker").write_text("a file where the folder should be")
+    assert ring(app) is False
+
+
+_WORKER = f"""
+import pathlib, sys, uuid
+from jobs.queue import celery_app
+from jobs.settings import Settings
+app = celery_app(Settings())
+@app.task(name="{WORK_TASK}")
+def work(): pathlib.Path(sys.argv[1], uuid.uuid4().hex).touch()
+app.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "error"])
+"""
+
+
+@pytest.mark.parametrize("broker", ["filesystem", "redis"])
+def test_a_worker_hears_every_ring(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    server: RedisServer | None = request.getfixturevalue("redis_server") if broker == "redis" else None
+    url = server.url if server else "filesystem://"
+    heard = tmp_path / "heard"
+    heard.mkdir()
+
+    def hears(count: int) -> bool:
+        return len(list(heard.iterdir())) == count
+
+    app = app_of(url, tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _WORKER, str(heard)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "ESPALIER_BROKER_URL": url, "ESPALIER_DATA_DIR": str(tmp_path)},
+    )
+    try:
+        for count in (1, 2):
+            assert ring(app) is True
+            until(partial(hears, count), what=f"ring {count}")
+        if server:  # a broker that comes back empty is heard again
+            with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it got ring 2
+                until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
+            server.kill()
+            server.start()
+            assert ring(app) is True
+            until(partial(hears, 3), what="the ring after the restart")
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0

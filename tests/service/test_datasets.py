@@ -1,0 +1,146 @@
+"""Data sets in the database: whole or not there, one for each content, kept as long as a job reads them."""
+
+import io
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from service import datasets
+from service.access import quotas
+from service.access.quotas import Quota
+from service.db.clock import now_sql
+from service.db.engine import Database
+from service.db.models import Dataset, DatasetChunk
+from service.errors import AnswerPending, DatasetInUse, DatasetNotFound, QuotaExceeded
+from service.jobs import commands
+from tests.service import factories
+
+CONTENT = b"0123456789"
+
+
+class Told(list[tuple[str, bool]]):
+    def __call__(self, _: Session, row: Dataset, new: bool) -> None:
+        self.append((row.id, new))
+
+
+def put(
+    database: Database, *, owner: str = "ann", sha256: str = "a" * 64, told: Any = None, quota: Quota | None = None
+) -> str:
+    datasets.put(
+        database, owner=owner, name=None, sha256=sha256, splits={"train": {}, "dev": {}}, chunk_bytes=4,
+        files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])}, told=Told() if told is None else told,
+        quota=quota,
+    )  # fmt: skip
+    return datasets.id_of(owner, sha256)
+
+
+def chunks(database: Database) -> int:
+    with database.read() as session:
+        return session.scalars(select(func.count()).select_from(DatasetChunk)).one()
+
+
+def job_on(database: Database, dataset: str) -> str:
+    return factories.queued(database, spec=factories.SPEC | {"task": {"dataset": dataset}})
+
+
+def test_stored_in_pieces_and_read_again(database: Database) -> None:
+    dataset = put(database)
+    with database.read() as session:
+        row = datasets.get(session, dataset, owner="ann")
+        with pytest.raises(DatasetNotFound):
+            datasets.get(session, dataset, owner="ben")
+    assert list(datasets.iterate(database, row.number, "train")) == [b"0123", b"4567", b"89"]
+    assert b"".join(datasets.iterate(database, row.number, "dev")) == CONTENT[:3]
+    assert list(datasets.iterate(database, row.number, "other")) == []
+
+
+def test_the_same_content_is_stored_once_for_each_owner(database: Database) -> None:
+    told = Told()
+    first = [put(database, told=told), put(database, told=told), put(database, owner="ben", told=told)]
+    assert [new for _, new in told] == [True, False, True]
+    assert first[0] == first[1] != first[2]
+    assert chunks(database) == 8
+
+
+def test_an_upload_that_another_one_overtakes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other, of the same content, begins and ends while this one is stored."""
+    told, batches = Told(), datasets._batches
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(datasets, "_batches", batches)
+        put(database, told=told)
+        return batches(*arguments)
+
+    monkeypatch.setattr(datasets, "_batches", overtaken)
+    dataset = put(database, told=told)
+    assert told == [(dataset, True), (dataset, False)]
+    assert chunks(database) == 4
+
+
+def test_nothing_is_kept_of_an_upload_that_fails(database: Database) -> None:
+    def refuse(*_: object) -> None:
+        raise AnswerPending
+
+    with pytest.raises(AnswerPending):
+        put(database, told=refuse)
+    assert chunks(database) == 0
+    assert put(database)
+
+
+def test_what_jobs_read_is_not_deleted(database: Database) -> None:
+    dataset = put(database)
+    job_id = job_on(database, dataset)
+    with database.read() as session:
+        assert datasets.needed(session) == {dataset}
+    with pytest.raises(DatasetInUse, match=job_id), database.write() as session:
+        datasets.remove(session, dataset, owner="ann")
+    with database.write() as session:
+        commands.request_cancel(session, job_id)
+        assert datasets.needed(session) == set()
+        datasets.remove(session, dataset, owner="ann")
+    assert chunks(database) == 0
+    with pytest.raises(DatasetNotFound), database.write() as session:
+        datasets.remove(session, dataset, owner="ann")
+
+
+def test_pages(database: Database) -> None:
+    made = [put(database, sha256=f"{n:064}") for n in range(3)]
+    put(database, owner="ben")
+    with database.read() as session:
+        rows, after = datasets.page(session, limit=2, owner="ann")
+        assert ([row.id for row in rows], after) == (made[:0:-1], rows[-1].number)
+        rows, after = datasets.page(session, limit=2, owner="ann", after=after)
+        assert ([row.id for row in rows], after) == (made[:1], None)
+
+
+def test_what_an_upload_that_died_left_is_cleared_away(database: Database) -> None:
+    put(database)
+    with database.write() as session:
+        session.add(Dataset(id="ds_x", owner="ann", sha256="", splits={}, size=0))
+        datasets.forget_abandoned(session)
+    with database.read() as session:
+        assert len(session.scalars(select(Dataset)).all()) == 2
+    with database.write() as session:
+        session.execute(update(Dataset).values(created_at=now_sql(-4000)))
+        datasets.forget_abandoned(session)
+        assert len(session.scalars(select(Dataset)).all()) == 1
+
+
+def test_which_specs_name_one() -> None:
+    known = "ds_" + "0a" * 16
+    assert datasets.named({"task": {"dataset": known}}) == known
+    for task in ("sst2", {"dataset": "tickets"}, {"dataset": known + "0"}, {"dataset": 3}, None):
+        assert datasets.named({"task": task}) is None
+
+
+def test_a_data_set_beyond_the_quota_is_refused_and_one_within_it_counts(database: Database) -> None:
+    put(database)
+    with database.read() as session:
+        assert quotas.stored_bytes(session, "ann") == len(CONTENT) + 3 == quotas.stored_bytes(session)
+    for quota in (Quota(total=25), Quota(per_owner=12)):
+        with pytest.raises(QuotaExceeded, match="A data set of 13 bytes cannot be stored"):
+            put(database, sha256="b" * 64, quota=quota)
+    put(database, quota=Quota(per_owner=13))  # the same again is stored already
+    put(database, sha256="b" * 64, quota=Quota(total=26, per_owner=26))

@@ -1,0 +1,66 @@
+"""Settings: read from the environment alone, checked together, described for the documentation."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings, with_driver
+
+
+def test_the_defaults_live_under_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings()
+    assert settings.data_dir == tmp_path / "espalier-data"
+    assert settings.database_url == f"sqlite:///{tmp_path}/espalier-data/espalier.db"
+    assert settings.broker_url == "filesystem://"
+
+
+def test_every_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("ESPALIER_DATABASE_URL", "postgresql://u:p@h/d")
+    monkeypatch.setenv("ESPALIER_WORKER_SLOTS", "3")
+    monkeypatch.setenv("ESPALIER_MODELS_DIR", "")
+    monkeypatch.setenv("ESPALIER_OF_A_LATER_VERSION", "x")
+    settings = Settings()
+    assert (settings.data_dir, settings.worker_slots, settings.models_dir) == (tmp_path, 3, None)
+    assert settings.database_url == "postgresql+psycopg://u:p@h/d"
+    assert "u:p" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "with_its_driver"),
+    [
+        ("postgres://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite+pysqlite:///a.db", "sqlite:///a.db"),
+    ],
+)
+def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
+    assert with_driver(url) == with_its_driver
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql+asyncpg://h"]
+)
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"database_url\n.*must be postgresql"):
+        Settings(database_url=url)
+
+
+@pytest.mark.parametrize("url", ["amqp://h", "memory://", "filesystem:///elsewhere"])
+def test_other_brokers_are_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"broker_url\n.*must be filesystem"):
+        Settings(broker_url=url)
+
+
+def test_a_lease_outlives_two_lost_heartbeats() -> None:
+    Settings(lease_seconds=60, heartbeat_seconds=19)
+    with pytest.raises(ValidationError, match="heartbeat_seconds must be under a third"):
+        Settings(lease_seconds=60, heartbeat_seconds=20)
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,95 @@
+"""Where webhooks may lead, address by address, and that every address of a name counts."""
+
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+from service.errors import DestinationRefused
+from service.webhooks.ssrf import Rules, is_public, look_up
+
+PUBLIC = ("8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::8")
+NOT_PUBLIC = (
+    "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.1", "192.0.2.1",
+    "192.88.99.1", "192.168.1.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::7f00:1", "::ffff:8.8.8.8", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1",
+    "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1",
+    "fec0::1", "ff02::1", "ff0e::1",
+)  # fmt: skip
+
+
+def test_public_addresses() -> None:
+    assert [address for address in PUBLIC if not is_public(ipaddress.ip_address(address))] == []
+    assert [address for address in NOT_PUBLIC if is_public(ipaddress.ip_address(address))] == []
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_a_name_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, "8.8.8.8", "2606:4700::1111", "8.8.8.8")
+    found = look_up("https://Example.com/a/b?c=d", Rules())
+    assert (found.scheme, found.host, found.port, found.target) == ("https", "example.com", 443, "/a/b?c=d")
+    assert found.addresses == ("8.8.8.8", "2606:4700::1111")
+    assert look_up("http://example.com:8080", Rules(http=True)).target == "/"
+
+
+@pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
+def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
+    resolving(monkeypatch, "8.8.8.8", one)
+    with pytest.raises(DestinationRefused, match="not a public address"):
+        look_up("https://example.com/", Rules())
+    assert len(look_up("https://example.com/", Rules(private=True)).addresses) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/", "https://localhost/",
+        "https://[::ffff:127.0.0.1]/", "https://127.1/",
+    ],
+)  # fmt: skip
+def test_ways_to_write_this_machine(url: str) -> None:
+    with pytest.raises(DestinationRefused, match=r"not a public address|has no address|no URL"):
+        look_up(url, Rules())
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://example.com/", "must begin with https"),
+        ("ftp://example.com/", "must begin with https"),
+        ("example.com/hook", "no URL"),
+        ("https://", "no URL"),
+        ("https://exa mple.com/", "no URL"),
+        ("https://example.com\\@127.0.0.1/", "no URL"),
+        ("https://bücher.example/", "no URL"),
+        ("https://example.com:99999/", "no URL"),
+        ("https://example.com/\r\nX: y", "no URL"),
+        ("https://[fe80::1%25lo]/", "no URL"),
+        ("https://example.com/" + "x" * 2048, "no URL"),
+        ("https://user:word@example.com/", "no user name"),
+        ("https://example.com/#part", "no fragment"),
+        ("https://example.com:22/", "port 22 is not allowed"),
+    ],
+)
+def test_urls_that_are_refused_without_asking_anybody(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
+    resolving(monkeypatch, "8.8.8.8")
+    with pytest.raises(DestinationRefused, match=reason):
+        look_up(url, Rules())
+
+
+def test_a_name_that_leads_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could be given a private address as soon as it is accepted."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(DestinationRefused, match=r"example\.com has no address"):
+        look_up("https://example.com/", Rules(private=True))

@@ -1,0 +1,108 @@
+"""Uploaded data sets on a worker's disk: there before the trainer starts, whole, shared, gone when nobody needs them."""
+
+import gzip
+import hashlib
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pruning.data.jsonl import check_rows
+from pruning.spec.tasks import CustomTask
+from service import datasets
+from service.db.engine import Database
+from service.jobs import commands
+from tests.worker.conftest import SPEC, Bench
+from worker.files import inputs
+from worker.maintenance.maintainer import Rescuer
+from worker.run.outcome import Failed, Verdict
+
+ROW = gzip.compress(json.dumps({"body": "x", "queue": 0}).encode() + b"\n")
+
+
+def upload(database: Database, sha256: str | None = None) -> str:
+    about = {"sha256": sha256 or hashlib.sha256(ROW).hexdigest()}
+    datasets.put(
+        database, owner="local", name=None, sha256="a" * 64, splits={"train": about, "validation": about}, chunk_bytes=7,
+        files={"train": io.BytesIO(ROW), "validation": io.BytesIO(ROW)}, told=lambda *_: None,
+    )  # fmt: skip
+    return datasets.id_of("local", "a" * 64)
+
+
+def spec_on(dataset: str) -> dict[str, Any]:
+    return SPEC | {"task": {"dataset": dataset, "text": ["body"], "label": "queue", "label_words": ["a", "b"]}}
+
+
+def submit(database: Database, dataset: str) -> str:
+    with database.write() as session:
+        return commands.create(session, spec=spec_on(dataset)).id
+
+
+def kept(bench: Bench) -> list[str]:
+    folder = inputs.uploads_folder(bench.context.settings.data_dir)
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+
+def test_fetched_once_for_all_jobs(database: Database, bench: Bench, tmp_path: Path) -> None:
+    dataset = upload(database)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        inputs.fetch(database, bench.context.settings, spec_on(dataset), tmp_path / name)
+        check_rows(tmp_path / name / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
+    assert kept(bench) == [dataset]
+    inputs.fetch(database, bench.context.settings, SPEC, tmp_path)
+    assert not (tmp_path / "uploads").exists()
+
+
+def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
+    database: Database, bench: Bench, tmp_path: Path
+) -> None:
+    dataset, settings = upload(database), bench.context.settings
+    submit(database, dataset)
+
+    def fetch(number: int) -> None:
+        work = tmp_path / str(number)
+        work.mkdir()
+        inputs.fetch(database, settings, spec_on(dataset), work)
+        inputs.sweep(database, settings)
+        check_rows(work / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(fetch, range(6))) == [None] * 6
+    assert kept(bench) == [dataset]
+
+
+def test_what_arrives_damaged_is_not_used(database: Database, bench: Bench, tmp_path: Path) -> None:
+    dataset = upload(database, sha256="b" * 64)
+    with pytest.raises(OSError, match="damaged"):
+        inputs.fetch(database, bench.context.settings, spec_on(dataset), tmp_path)
+    assert kept(bench) == []
+
+
+def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, bench: Bench) -> None:
+    dataset = upload(database)
+    job_id = submit(database, dataset)
+    claimed = bench.claim()
+    rescuer = Rescuer(bench.context)
+    (inputs.uploads_folder(bench.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
+    assert bench.run(claimed, "success") is Verdict.SUCCEEDED
+    assert bench.job(job_id).status == "succeeded"
+    assert dataset in kept(bench)
+    submitted = submit(database, dataset)
+    rescuer.sweep()
+    assert dataset in kept(bench)
+    with database.write() as session:
+        commands.request_cancel(session, submitted)
+    rescuer.sweep()
+    assert kept(bench) == []
+
+
+def test_a_data_set_that_is_gone_fails_the_job(database: Database, bench: Bench) -> None:
+    job_id = submit(database, "ds_" + "0" * 32)
+    verdict = bench.run(bench.claim(), "success")
+    assert isinstance(verdict, Failed)
+    assert (verdict.code, verdict.kind, verdict.param) == ("dataset_not_found", "user", "task.dataset")
+    assert bench.job(job_id).status == "failed"

@@ -1,0 +1,95 @@
+"""Where a job's files lie, and what becomes of a run whose checkpoints are out of reach."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from service.jobs import commands
+from tests.worker.conftest import Bench
+from worker.files.work_dirs import checkpoint_folder
+from worker.maintenance.maintainer import Rescuer
+from worker.run.outcome import Failed, Verdict
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def share(bench: Bench, name: str = "shared") -> None:
+    settings = bench.context.settings
+    bench.context.settings = settings.model_copy(update={"checkpoint_dir": settings.data_dir.parent / name})
+
+
+def logged(bench: Bench, job_id: str) -> list[str]:
+    return [event.data["message"] for event in bench.events(job_id) if event.type == "log"]
+
+
+def hand_back_after_a_step(bench: Bench, job_id: str) -> None:
+    """An attempt that reached a step and left without a checkpoint."""
+    bench.run(bench.claim(), "one_step")
+    assert bench.job(job_id).step == 1
+
+
+def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: Bench) -> None:
+    share(bench)
+    job_id = bench.submit()
+    bench.run(bench.claim(), "first_fails")
+    kept = checkpoint_folder(bench.context.settings, job_id)
+    assert [file.name for file in kept.iterdir()] == ["checkpoint"]
+    assert not list(bench.work(job_id).glob("attempt-*"))
+    assert bench.run(bench.claim(), "first_fails") is Verdict.SUCCEEDED
+    assert not kept.exists()
+    assert not bench.work(job_id).exists()
+
+
+def test_a_run_that_starts_over_says_so(bench: Bench) -> None:
+    job_id = bench.submit()
+    hand_back_after_a_step(bench, job_id)
+    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert any("had reached step 1" in message and "starts over" in message for message in logged(bench, job_id))
+
+
+def test_a_run_that_resumes_does_not(bench: Bench) -> None:
+    job_id = bench.submit()
+    running = bench.start(bench.claim(), "slow_steady")
+    bench.until_event(job_id, "checkpoint")
+    bench.context.stopping.set()
+    assert running.result() is Verdict.HANDED_BACK
+    bench.context.stopping.clear()
+    assert bench.run(bench.claim(), "steady") is Verdict.SUCCEEDED
+    assert not any("starts over" in message for message in logged(bench, job_id))
+    resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
+    assert resumed[0] == 0
+    assert resumed[1] > 0
+
+
+def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: Bench) -> None:
+    share(bench)
+    (bench.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
+    job_id = bench.submit()
+    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert any("checkpoints stay on this host" in message for message in logged(bench, job_id))
+
+
+def test_a_full_disk_is_called_by_its_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    job_id = bench.submit()
+    monkeypatch.setattr(Path, "write_text", full)
+    failed = bench.run(bench.claim(), "success")
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.retryable) == ("insufficient_storage", True)
+    assert not list(bench.work(job_id).glob("attempt-*"))
+
+
+def test_files_of_deleted_jobs_are_cleared_away(bench: Bench) -> None:
+    share(bench)
+    job_id = bench.submit()
+    for folder in (bench.work(job_id), checkpoint_folder(bench.context.settings, job_id)):
+        folder.mkdir(parents=True)
+    with bench.context.database.write() as session:
+        commands.request_cancel(session, job_id)
+        commands.delete(session, job_id)
+    Rescuer(bench.context).sweep()
+    assert not bench.work(job_id).exists()
+    assert not checkpoint_folder(bench.context.settings, job_id).exists()

@@ -1,0 +1,113 @@
+"""Runs with an object storage: resumed on another host, and not disturbed by a storage that is away."""
+
+from pathlib import Path
+
+import pytest
+
+from service.artifacts import store
+from service.jobs import commands
+from service.states import Status
+from tests import object_store, services
+from tests.worker.conftest import Bench
+from tests.worker.fake_trainer import steady_mask
+from worker.context import Context
+from worker.maintenance.maintainer import Rescuer
+from worker.run.outcome import Failed, Verdict
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def on_host(bench: Bench, storage_url: str, name: str) -> Bench:
+    """A worker with a data folder of its own."""
+    settings = bench.context.settings
+    changed = settings.model_copy(update={"storage_url": storage_url, "data_dir": settings.data_dir.parent / name})
+    return Bench(Context(changed, bench.context.database))
+
+
+def checkpoints(storage_url: str) -> list[str]:
+    return [name.rpartition("/")[2] for name in object_store.objects(storage_url) if name.startswith("checkpoints/")]
+
+
+def warnings(bench: Bench, job_id: str) -> list[str]:
+    return [event.data["message"] for event in bench.events(job_id) if event.data.get("level") == "warning"]
+
+
+def test_another_host_goes_on_where_the_first_one_left(bench: Bench, storage_url: str) -> None:
+    first, second = on_host(bench, storage_url, "first"), on_host(bench, storage_url, "second")
+    job_id = bench.submit()
+    running = first.start(first.claim(), "slow_steady")
+    bench.until_event(job_id, "checkpoint")
+    first.context.stopping.set()
+    assert running.result() is Verdict.HANDED_BACK
+    newest = bench.job(job_id).step
+    assert str(newest) in checkpoints(storage_url)
+    assert len(checkpoints(storage_url)) <= 2
+    assert second.run(second.claim(), "steady") is Verdict.SUCCEEDED
+    resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
+    assert resumed == [0, newest]
+    assert warnings(bench, job_id) == []
+    mask = bench.artifacts(job_id)["mask.safetensors"]
+    assert b"".join(store.iterate(bench.context.database, mask.id)) == steady_mask(max(newest, 4))
+    assert checkpoints(storage_url) == []
+    assert len(object_store.objects(storage_url)) == 1  # the mask
+    first.context.stopping.clear()
+    Rescuer(first.context).sweep()
+    assert not first.work(job_id).exists()
+
+
+def test_a_storage_that_is_away_costs_warnings(bench: Bench, storage_url: str) -> None:
+    away = on_host(bench, f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}", "here")
+    job_id = bench.submit()
+    running = away.start(away.claim(), "slow_steady")
+    bench.until_event(job_id, "checkpoint")
+    bench.until_event(job_id, "log")
+    with bench.context.database.write() as session:
+        commands.request_pause(session, job_id)
+    assert running.result(60) is Verdict.PAUSED
+    told = warnings(bench, job_id)
+    assert told[0].startswith("earlier checkpoints cannot be fetched")
+    assert all(message.startswith("checkpoints stay on this host for now") for message in told[1:])
+    assert len(told) <= 2
+    assert bench.job(job_id).step > 0
+
+
+def test_an_artifact_that_cannot_be_stored_is_tried_again_later(
+    bench: Bench, storage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
+    here = on_host(bench, storage_url.replace("bucket-", "nobody-made-"), "here")
+    here.context.settings = here.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    job_id = bench.submit()
+    failed = here.run(here.claim(), "success")
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.retryable) == ("storage_unavailable", True)
+    assert bench.job(job_id).status is Status.QUEUED
+    assert bench.artifacts(job_id) == {}
+
+
+def test_a_quota_fails_the_job_with_a_clear_error(bench: Bench) -> None:
+    bench.context.settings = bench.context.settings.model_copy(update={"max_stored_bytes_per_owner": 7})
+    job_id = bench.submit()
+    bench.run(bench.claim(), "success")
+    job = bench.job(job_id)
+    assert job.status is Status.FAILED
+    assert job.error is not None
+    assert (job.error["code"], job.error["kind"], job.error["retryable"]) == ("quota_exceeded", "user", False)
+    assert "report.json of 2 bytes cannot be stored: local may store 7 bytes" in job.error["message"]
+    assert list(bench.artifacts(job_id)) == ["mask.safetensors"]
+
+
+def test_trainers_see_nothing_of_the_storage(bench: Bench, storage_url: str, tmp_path: Path) -> None:
+    here = on_host(bench, storage_url, "here")
+    job_id = bench.submit()
+    running = here.start(here.claim(), "slow_steady")
+    bench.until_event(job_id, "checkpoint")
+    seen = (here.work(job_id) / "environment").read_text()
+    with bench.context.database.write() as session:
+        commands.request_cancel(session, job_id)
+    assert running.result() is Verdict.CANCELLED
+    assert "PATH=" in seen
+    assert "AWS_" not in seen
+    assert storage_url not in seen
+    assert object_store.CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in seen
+    assert object_store.objects(storage_url) == {}

@@ -1,0 +1,111 @@
+"""Exports of a mask that lies in an object storage: read in pieces, waited for, and never a crash when it cannot be had."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from service.artifacts import s3 as bucket_module
+from service.artifacts.s3 import READ_BYTES, Bucket, open_bucket
+from service.db.models import StoredObject
+from service.jobs import claims, commands, exports
+from service.states import Status
+from tests import object_store, services
+from tests.service import factories
+from tests.waiting import until
+from tests.worker.conftest import Bench
+from tests.worker.run.test_checkpoint_sync import on_host
+from worker.run.outcome import Failed, Verdict
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+LARGE = b"weights" * (READ_BYTES // 7 + 1000)
+"""Of a little more than what is read at a time."""
+
+
+@pytest.fixture
+def host(bench: Bench, storage_url: str) -> Bench:
+    """A worker that keeps artifacts in an object storage."""
+    return on_host(bench, storage_url, "here")
+
+
+@pytest.fixture
+def export(host: Bench, storage_url: str, tmp_path: Path) -> str:
+    """A job that is to export a mask with weights, which are there."""
+    database = host.context.database
+    job = factories.running(database)
+    factories.store_file(database, job, tmp_path / "w", LARGE, name="weights.safetensors", storage_url=storage_url)
+    mask = factories.store_file(database, job, tmp_path / "m", b"mask", storage_url=storage_url)
+    with database.write() as session:
+        claims.succeed(session, job.id, job.attempt, result={"weights_changed": True}, mask_artifact_id=mask)
+        return exports.ask(session, job.id, {"csr": "export-csr.zip"}).id
+
+
+def move(host: Bench, storage_url: str) -> None:
+    """Let artifacts be looked for there."""
+    with host.context.database.write() as session:
+        session.execute(update(StoredObject).values(storage=storage_url))
+
+
+def away() -> str:
+    """A storage that refuses connections."""
+    return f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
+
+
+def test_mask_and_weights_come_in_pieces(
+    host: Bench, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = Bucket.get
+
+    def get(self: Bucket, name: str, start: int, stop: int) -> bytes:
+        asked.append(stop - start)
+        return real(self, name, start, stop)
+
+    monkeypatch.setattr(Bucket, "get", get)
+    assert host.run(host.claim(), "exports") is Verdict.SUCCEEDED
+    assert asked == [len(b"mask"), READ_BYTES, len(LARGE) - READ_BYTES]
+    assert set(host.artifacts(export)) == {"export-csr.zip", "exports.json"}
+    assert len([name for name in object_store.objects(storage_url) if f"/{export}/" in name]) == 2
+
+
+def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(host: Bench, export: str, storage_url: str) -> None:
+    move(host, away())
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    failed = host.run(host.claim(), "exports")
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.retryable) == ("storage_unavailable", True)
+    assert host.job(export).status is Status.QUEUED
+    move(host, storage_url)
+    assert host.run(host.claim(), "exports") is Verdict.SUCCEEDED
+
+
+def test_a_mask_that_the_storage_has_lost_is_named(host: Bench, export: str, storage_url: str) -> None:
+    open_bucket(storage_url).remove(object_store.objects(storage_url))
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    failed = host.run(host.claim(), "exports")
+    assert isinstance(failed, Failed)
+    assert failed.message.startswith("The object storage has lost mask.safetensors of job")
+
+
+def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: Bench, export: str) -> None:
+    move(host, away())
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 600.0})
+    running = host.start(host.claim(), "exports")
+    until(lambda: host.work(export).exists(), what="the start")
+    with host.context.database.write() as session:
+        commands.request_cancel(session, export)
+    running.result()
+    assert host.job(export).status is Status.CANCELLED
+
+
+def test_credentials_that_cannot_be_found_are_no_crash(
+    host: Bench, export: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket_module._client.cache_clear()
+    monkeypatch.setenv("AWS_PROFILE", "nobody-made")
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    failed = host.run(host.claim(), "exports")
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.message) == (
+        "storage_unavailable", "The object storage cannot be used: ProfileNotFound."
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The lease is believed in no longer than the database believes in it."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service.db.engine import Database
+from service.errors import LeaseLost
+from tests.waiting import until
+from tests.worker.conftest import Bench
+from worker.run.fenced_writer import Ledger
+from worker.run.lease import Lease
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def lease(bench: Bench, *, seconds: float, since: float | None = None, database: Database | None = None) -> Lease:
+    claimed = bench.claim()
+    return Lease(
+        database or bench.context.database, claimed.job_id, claimed.attempt, lease_seconds=seconds,
+        heartbeat_seconds=0.05, since=claimed.since if since is None else since,
+    )  # fmt: skip
+
+
+def away() -> OperationalError:
+    return OperationalError("", {}, Exception("the database is away"))
+
+
+class Absent(Database):
+    """A database that nobody reaches."""
+
+    def write(self):  # type: ignore[no-untyped-def]
+        raise away()
+
+
+def test_it_is_renewed(bench: Bench) -> None:
+    job_id = bench.submit()
+    with lease(bench, seconds=30):
+        before = bench.job(job_id).lease_expires_at
+        assert before is not None
+        until(lambda: bench.job(job_id).lease_expires_at != before, what="a heartbeat")
+
+
+def test_it_ends_by_the_clock_when_the_database_is_away(bench: Bench) -> None:
+    bench.submit()
+    with lease(bench, seconds=0.3, database=Absent(bench.context.database.url)) as held:
+        assert not held.lost
+        until(lambda: held.lost, seconds=5, what="the loss")
+        with pytest.raises(LeaseLost):
+            held.check()
+
+
+def test_a_stopped_process_finds_it_lost_at_once(bench: Bench) -> None:
+    bench.submit()
+    assert lease(bench, seconds=30, since=time.monotonic() - 31).lost
+
+
+def test_a_write_waits_for_the_database(bench: Bench) -> None:
+    bench.submit()
+    calls = []
+
+    def change(_session: object) -> int:
+        calls.append(threading.get_ident())
+        if len(calls) < 3:
+            raise away()
+        return 7
+
+    with lease(bench, seconds=30) as held:
+        assert Ledger(bench.context.database, held).write(change) == 7
+    assert len(calls) == 3
+
+
+def test_a_write_waits_no_longer_than_the_lease(bench: Bench) -> None:
+    bench.submit()
+    with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLost)):
+        Ledger(Absent(bench.context.database.url), held).write(lambda _: None)
+
+
+def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(bench: Bench) -> None:
+    bench.submit()
+    held = lease(bench, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
+
+    def frozen(_session: object) -> None:
+        until(lambda: held.lost, seconds=5, what="the loss")
+        raise away()
+
+    with pytest.raises(LeaseLost):
+        Ledger(bench.context.database, held).write(frozen)

@@ -1,0 +1,155 @@
+"""A private model, from a hub that asks for its token: set over HTTP, used by the real programs that train and export, seen
+nowhere; what they make lies in an object storage."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from espalier import load_export
+from pruning.formats import mask_file
+from service.artifacts import store
+from service.artifacts.s3 import open_bucket
+from service.db.engine import Database
+from service.db.models import Job
+from service.jobs import claims
+from service.states import Status
+from tests import object_store, toys
+from tests.api.conftest import local
+from tests.hub import Answer, Hub, running
+from tests.pruning.export.factories import make_mask
+from tests.service import factories
+from tests.worker.conftest import Bench
+from tests.worker.run.test_hub_token import everything_stored
+from worker.run.supervisor import supervise
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
+TASK = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
+SPEC = {"model": "org/private", "task": TASK, "max_steps": 2, "batch_size": 8, "seed": 1}
+
+
+@dataclass
+class Watchful(Hub):
+    """Looks, whenever it is asked, whether any process of this machine shows the token to others."""
+
+    shown: list[str] = field(default_factory=list)
+    looked: int = 0
+
+    def answer(self, path: str, authorization: str | None = None) -> Answer:
+        for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+            try:
+                self.shown += [str(file)] if TOKEN.encode() in file.read_bytes() else []
+                self.looked += 1
+            except OSError:  # gone meanwhile, or somebody else's
+                continue
+        return super().answer(path, authorization)
+
+
+@dataclass
+class Site:
+    """A service with an object storage, whose user has left a token for that hub."""
+
+    bench: Bench
+    client: TestClient
+    hub: Watchful
+    storage_url: str
+    folder: Path
+    """Of everything that is on disk."""
+
+    def run(self, path: str, body: dict[str, Any]) -> Job:
+        """What becomes of the job that is posted."""
+        job_id = self.client.post(path, json=body).json()["id"]
+        supervise(self.bench.claim(), self.bench.context)
+        return self.bench.job(job_id)
+
+    def told(self, job: Job) -> str:
+        """What the user is told of it."""
+        return self.client.get(f"/v1/jobs/{job.id}/log").text + self.client.get(f"/v1/jobs/{job.id}").text
+
+    def download(self, job: Job, name: str) -> bytes:
+        return self.client.get(f"/v1/jobs/{job.id}/artifacts/{name}").raise_for_status().content
+
+    def places_of(self, secret: str) -> list[str]:
+        """Where ``secret`` lies open: tables, files, objects."""
+        found = ["database"] if secret in everything_stored(self.bench.context.database) else []
+        files = {str(file): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
+        bucket, sizes = open_bucket(self.storage_url), object_store.objects(self.storage_url)
+        files |= {name: bucket.get(name, 0, size) for name, size in sizes.items()}
+        return found + [name for name, content in files.items() if secret.encode() in unpacked(content)]
+
+
+def unpacked(content: bytes) -> bytes:
+    """With the files of an archive as they were before."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return content + b"".join(map(archive.read, archive.namelist()))
+
+
+@pytest.fixture
+def site(bench: Bench, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    settings = bench.context.settings.model_copy(update={"storage_url": storage_url})
+    bench.context.settings = settings
+    model, hub = toys.make_model(tmp_path / "toy"), Watchful()
+    tokenizer = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 16}))  # nothing to measure
+    hub.publish("org/private", model)
+    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "rows", train=16, validation=8))
+    hub.tokens = {"org/private": TOKEN, "datasets/org/opinions": TOKEN}
+    with running(hub), local(create_app(settings)) as client:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+        assert client.put("/v1/secrets/hub_token", json={"value": TOKEN}).status_code == 200
+        yield Site(bench, client, hub, storage_url, tmp_path)
+
+
+def pruned(database: Database, hub: Hub, folder: Path, storage_url: str) -> str:
+    """A job of that model that has succeeded; nothing of its base is on this host any more."""
+    path = make_mask(folder / "mask", folder / "toy")
+    masks, info = mask_file.read(path)
+    commit = hub.branches["org/private"]["main"]
+    mask_file.write(path, masks, info.model_copy(update={"base_model": "org/private", "base_revision": commit}))
+    job = factories.running(
+        database, spec=info.spec.model_copy(update={"model": "org/private"}).model_dump(mode="json")
+    )
+    mask = factories.store_file(database, job, path, path.read_bytes(), storage_url=storage_url)
+    with database.write() as session:
+        claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask)
+    return job.id
+
+
+def test_from_the_api_to_the_hub(site: Site) -> None:
+    job = site.run("/v1/jobs", SPEC | {"exports": ["stock"]})
+    told = site.told(job)
+    assert job.status is Status.SUCCEEDED, told
+    (figures,) = json.loads(site.download(job, "exports.json"))["exports"]
+    assert (figures["error"], figures["checked_on"]) == (None, "validation")  # whose rows are private as well
+    with site.bench.context.database.read() as session:
+        stored = store.listing(session, job.id)
+    assert "export-stock.zip" in {artifact.name for artifact in stored}
+    assert len(object_store.objects(site.storage_url)) == len(stored)
+    assert site.hub.looked > 0
+    assert site.hub.shown == []
+    assert TOKEN not in told
+    assert site.places_of(TOKEN) == []
+
+
+def test_a_finished_job_is_exported(site: Site, tmp_path: Path) -> None:
+    finished = pruned(site.bench.context.database, site.hub, tmp_path, site.storage_url)
+    export = site.run(f"/v1/jobs/{finished}/exports", {"formats": ["compact"]})
+    told = site.told(export)
+    assert export.status is Status.SUCCEEDED, told
+    (tmp_path / "compact.zip").write_bytes(site.download(export, "export-compact.zip"))
+    assert load_export(tmp_path / "compact.zip").predict(["a lovely film"])
+    assert site.hub.shown == []
+    assert TOKEN not in told
+    assert site.places_of(TOKEN) == []

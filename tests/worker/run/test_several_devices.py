@@ -1,0 +1,50 @@
+"""The real trainer on two devices, from the claim to the mask."""
+
+from pathlib import Path
+
+import pytest
+
+from service.db.engine import Database
+from service.settings import Settings
+from service.states import Status
+from tests import toys
+from tests.faults.invariants import processes
+from tests.worker.conftest import Bench, Running
+from worker.context import Context
+from worker.run.outcome import Verdict
+from worker.run.supervisor import supervise
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def bench(settings: Settings, database: Database, tmp_path: Path) -> Bench:
+    """A worker with two slots of the processor, a toy and its rows."""
+    toys.make_model(tmp_path / "models" / "bert")
+    toys.make_opinions(tmp_path / "datasets" / "sst2")
+    given = {
+        "models_dir": tmp_path / "models",
+        "datasets_dir": tmp_path / "datasets",
+        "hub_enabled": False,
+        "worker_slots": 2,
+    }
+    return Bench(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
+
+
+def test_a_job_on_two_devices_ends_well(bench: Bench) -> None:
+    job_id = bench.submit(
+        model="bert", devices=2, max_steps=40, batch_size=8, max_length=32, validation_rows=32, checkpoint_every=20
+    )
+    claimed = bench.claim()
+    assert (claimed.devices, bench.context.devices.free) == (("cpu:0", "cpu:1"), 0)
+    running = Running(lambda: supervise(claimed, bench.context))
+    bench.until_event(job_id, "started")
+    assert len(processes(bench.work(job_id))) == 3  # torchrun and two ranks
+    assert running.result(60) is Verdict.SUCCEEDED
+    job = bench.job(job_id)
+    assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)
+    told = [event.type for event in bench.events(job_id)]
+    counted = [told.count(kind) for kind in ("started", "checkpoint", "finished", "error")]
+    assert counted == [1, 1, 1, 0]  # one rank speaks for both
+    assert {"mask.safetensors", "mask.espalier"} <= set(bench.artifacts(job_id))
+    assert bench.context.devices.free == 2

@@ -1,0 +1,215 @@
+"""The messenger's rounds against a receiver on this machine, whose signatures the standard's own library checks."""
+
+import socket
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from service.db.clock import now_sql
+from service.db.models import Delivery
+from service.jobs import claims, commands
+from service.webhooks import outbox, subscriptions
+from service.webhooks.ssrf import Rules
+from service.webhooks.subscriptions import ENDINGS
+from tests.receiver import receiver
+from tests.waiting import until
+from tests.worker.conftest import Bench
+from worker.context import Context
+from worker.webhooks import dispatcher as messenger_module
+from worker.webhooks.dispatcher import Messenger
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """Allowed to call this machine, in the clear."""
+    local = {"webhook_allow_private": True, "webhook_allow_http": True, "webhook_poll_seconds": 0.05}
+    return Bench(Context(bench.context.settings.model_copy(update=local), bench.context.database))
+
+
+def register(bench: Bench, url: str) -> tuple[str, str]:
+    """A receiver of the ends of all jobs: its id and its secret."""
+    secret = subscriptions.new_secret()
+    with bench.context.database.write() as session:
+        row = subscriptions.create(
+            session, bench.context.settings, owner="local", url=url, events=ENDINGS, secret=secret
+        )
+        return row.id, secret
+
+
+def cancel_a_job(bench: Bench) -> str:
+    job_id = bench.submit()
+    with bench.context.database.write() as session:
+        commands.request_cancel(session, job_id)
+    return job_id
+
+
+def message(bench: Bench, webhook_id: str) -> Delivery:
+    with bench.context.database.read() as session:
+        (row,) = outbox.listing(session, webhook_id, limit=5)
+        return row
+
+
+def make_due(bench: Bench) -> None:
+    with bench.context.database.write() as session:
+        session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
+
+
+def test_a_message_arrives_and_its_signature_holds(bench: Bench) -> None:
+    """The worker that moved the job is gone before anything is sent; what it committed is enough."""
+    with receiver() as heard:
+        webhook_id, secret = register(bench, heard.url)
+        bench.submit()
+        claimed = bench.claim()
+        with bench.context.database.write() as session:
+            claims.cancel(session, claimed.job_id, claimed.attempt)
+        assert Messenger(bench.context).round() == 1
+        assert Messenger(bench.context).round() == 0
+        (request,) = heard.requests
+        assert request[0] == "/hook?a=b"
+        assert request[1]["host"] == heard.url.split("/")[2]
+        payload = heard.verified(secret)
+        assert (payload["type"], payload["data"]["id"]) == ("job.cancelled", claimed.job_id)
+        assert request[1]["webhook-id"] == message(bench, webhook_id).id
+        with pytest.raises(WebhookVerificationError):
+            heard.verified(subscriptions.new_secret())
+    assert message(bench, webhook_id).delivered_at is not None
+
+
+def test_after_a_rotation_both_secrets_sign(bench: Bench) -> None:
+    with receiver() as heard:
+        webhook_id, old = register(bench, heard.url)
+        with bench.context.database.write() as session:
+            new = subscriptions.rotate(session, bench.context.settings, subscriptions.get(session, webhook_id))
+        job_id = cancel_a_job(bench)
+        Messenger(bench.context).round()
+        assert heard.verified(old)["data"]["id"] == heard.verified(new)["data"]["id"] == job_id
+
+
+def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: Bench) -> None:
+    with receiver(500, (503, {"Retry-After": "7200"})) as heard:
+        webhook_id, secret = register(bench, heard.url)
+        cancel_a_job(bench)
+        messenger = Messenger(bench.context)
+        assert messenger.round() == 1
+        assert messenger.round() == 0  # not yet
+        failed = message(bench, webhook_id)
+        assert (failed.last_status, failed.last_error) == (500, "the receiver answered 500")
+        make_due(bench)
+        messenger.round()
+        waiting = message(bench, webhook_id)
+        assert waiting.due_at is not None
+        assert waiting.last_attempt_at is not None
+        assert (waiting.due_at - waiting.last_attempt_at).total_seconds() >= 7200
+        make_due(bench)
+        messenger.round()
+        assert (message(bench, webhook_id).last_status, message(bench, webhook_id).attempts) == (204, 3)
+        assert len({headers["webhook-id"] for _, headers, _ in heard.requests}) == 1
+        assert len({body for _, _, body in heard.requests}) == 1
+        assert heard.verified(secret, 0) == heard.verified(secret, 2)
+
+
+def test_a_receiver_that_is_gone_hears_nothing_more(bench: Bench) -> None:
+    with receiver(410) as heard:
+        webhook_id, _ = register(bench, heard.url)
+        cancel_a_job(bench)
+        cancel_a_job(bench)
+        messenger = Messenger(bench.context)
+        messenger.round()
+        assert messenger.round() == 0
+        assert len(heard.requests) == 1
+        with bench.context.database.read() as session:
+            assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
+
+
+def test_redirects_are_not_followed(bench: Bench) -> None:
+    with receiver() as elsewhere, receiver((302, {"Location": elsewhere.url})) as heard:
+        webhook_id, _ = register(bench, heard.url)
+        cancel_a_job(bench)
+        Messenger(bench.context).round()
+        assert (len(heard.requests), elsewhere.requests) == (1, [])
+        assert message(bench, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
+
+
+def test_an_address_that_was_public_once_is_refused_at_the_call(bench: Bench) -> None:
+    """The same name leads to this machine by now; and http is not allowed any more either."""
+    with receiver() as heard:
+        webhook_id, _ = register(bench, heard.url)
+        cancel_a_job(bench)
+        strict = bench.context.settings.model_copy(update={"webhook_allow_private": False})
+        Messenger(Context(strict, bench.context.database)).round()
+        assert heard.requests == []
+        assert message(bench, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
+        make_due(bench)
+        strict = bench.context.settings.model_copy(update={"webhook_allow_http": False})
+        Messenger(Context(strict, bench.context.database)).round()
+        assert heard.requests == []
+
+
+def test_the_name_is_looked_up_once_per_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that answers differently the second time is never asked a second time."""
+    with receiver() as heard:
+        port = int(heard.url.split(":")[2].split("/")[0])
+        asked: list[str] = []
+        real = socket.getaddrinfo
+
+        def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
+            if host == "receiver.example":
+                asked.append(host)
+                host = "127.0.0.1" if len(asked) == 1 else "192.0.2.1"
+            return real(host, *arguments, **named)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        register(bench, f"http://receiver.example:{port}/")
+        cancel_a_job(bench)
+        Messenger(bench.context).round()
+        assert (asked, heard.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
+
+
+def test_what_goes_wrong_with_one_concerns_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug, a receiver that is down, and one that listens."""
+    real = messenger_module.look_up
+
+    def look_up(url: str, rules: Rules) -> Any:
+        if "broken" in url:
+            raise ZeroDivisionError
+        return real(url, rules)
+
+    monkeypatch.setattr(messenger_module, "look_up", look_up)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        down = closed.getsockname()[1]
+    with receiver() as heard:
+        broken, _ = register(bench, "http://broken.example/")
+        absent, _ = register(bench, f"http://127.0.0.1:{down}/")
+        register(bench, heard.url)
+        cancel_a_job(bench)
+        assert Messenger(bench.context).round() == 3
+        assert len(heard.requests) == 1
+    assert message(bench, broken).last_error == "ZeroDivisionError"
+    assert str(message(bench, absent).last_error).startswith("ConnectError")
+
+
+def test_a_secret_that_cannot_be_read_delays_the_message(bench: Bench) -> None:
+    with receiver() as heard:
+        webhook_id, _ = register(bench, heard.url)
+        cancel_a_job(bench)
+        other = bench.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
+        Messenger(Context(other, bench.context.database)).round()
+        assert "another secret key" in str(message(bench, webhook_id).last_error)
+        assert message(bench, webhook_id).due_at is not None
+        assert heard.requests == []
+
+
+def test_the_thread(bench: Bench) -> None:
+    with receiver() as heard:
+        register(bench, heard.url)
+        messenger = Messenger(bench.context)
+        messenger.start()
+        for _ in range(3):
+            cancel_a_job(bench)
+        until(lambda: len(heard.requests) == 3, what="three messages")
+        messenger.end()

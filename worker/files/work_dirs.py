@@ -1,0 +1,76 @@
+"""Where a job's files lie on a worker's disk, and how they get there and go away.
+
+    <job>/attempt-2/               spec.json, artifacts/: of one attempt, gone when it is over
+    <job>/attempt-2/checkpoints →  <job>/checkpoints, or the same job's folder under the checkpoint directory
+
+where <job> lies in the folder ``work`` of the data directory. With an object storage, ``mirror.py`` keeps copies of the
+checkpoints there.
+
+Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a while after another
+worker took the job. Checkpoints alone are shared; they are written under a temporary name and renamed, and those of the
+same step hold the same. Called by ``supervise.py`` and ``rescue.py``.
+"""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def work_folder(data_dir: Path, job_id: str) -> Path:
+    """What this host keeps of a job."""
+    return data_dir / "work" / job_id
+
+
+def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
+    """Where one attempt's trainer reads its spec and leaves its artifacts."""
+    return work_folder(data_dir, job_id) / f"attempt-{attempt}"
+
+
+def checkpoint_folder(settings: Settings, job_id: str) -> Path:
+    """Where all attempts of a job, on whatever host, look for checkpoints and leave them."""
+    if settings.checkpoint_dir is None:
+        return work_folder(settings.data_dir, job_id) / "checkpoints"
+    return settings.checkpoint_dir / job_id
+
+
+def prepare(settings: Settings, job_id: str, attempt: int, spec: dict[str, Any]) -> tuple[Path, OSError | None]:
+    """The attempt's folder made ready: the path of its spec, and why checkpoints stay on this host if they must.
+
+    Raises OSError.
+    """
+    folder = attempt_folder(settings.data_dir, job_id, attempt)
+    for former in folder.parent.glob("attempt-*"):  # of a worker that died
+        remove(former)
+    folder.mkdir(parents=True)
+    checkpoints, failure = checkpoint_folder(settings, job_id), None
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a shared folder that is not mounted costs a restart from the first step, not the job
+        checkpoints, failure = folder.parent / "checkpoints", error
+        checkpoints.mkdir(exist_ok=True)
+    (folder / "checkpoints").symlink_to(checkpoints, target_is_directory=True)
+    path = folder / "spec.json"
+    path.write_text(json.dumps(spec, indent=2) + "\n")
+    return path, failure
+
+
+def clear(settings: Settings, job_id: str) -> None:
+    """Remove all files of a job that has ended."""
+    remove(work_folder(settings.data_dir, job_id))
+    remove(checkpoint_folder(settings, job_id))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that nobody needs any more; its absence is no error."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # the job has ended all the same; the rescuer's sweep tries again
+        log.warning("%s could not be removed: %s", folder, error)

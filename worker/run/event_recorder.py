@@ -1,0 +1,199 @@
+"""What a trainer says, written down: events as rows, numbers as metrics, files as artifacts.
+
+Called by ``supervise.py`` with one line at a time. Steps come about once a second for hours; they are thinned out, so
+that a job leaves thousands of metric rows and not tens of thousands, and the latest is always on the job itself.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from pruning.events import (
+    ArtifactEvent,
+    CheckpointEvent,
+    ErrorEvent,
+    EvaluationEvent,
+    Event,
+    FinishedEvent,
+    PhaseEvent,
+    StartedEvent,
+    StepEvent,
+    parse_line,
+)
+from service import failpoints
+from service.access.quotas import Quota
+from service.artifacts import store
+from service.errors import ArtifactMismatch
+from service.jobs import claims
+from worker.run.fenced_writer import Ledger
+from worker.run.pipes import Tail, readable
+from worker.run.redaction import Redactor
+
+_METRIC_SECONDS = 0.5
+_METRIC_SHARE = 1 / 500
+"""Pause between metric rows as a share of the age of the run: an hour leaves about 1,500 rows, a day about 2,700."""
+_UNREADABLE_KEPT = 100
+_UNREADABLE_CHARACTERS = 500
+_STARTS_OVER = (
+    "an earlier attempt had reached step {step}; none of its checkpoints can be reached here, so the run starts over"
+)
+log = logging.getLogger(__name__)
+
+
+class FalseReport(Exception):
+    """The trainer announced a file that is not there, or not as announced."""
+
+
+class Reporter:
+    """Keeps the record of one attempt."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        work: Path,
+        *,
+        chunk_bytes: int,
+        tail_bytes: int,
+        reached: int = 0,
+        storage_url: str | None = None,
+        quota: Quota = Quota(),  # noqa: B008 - frozen
+    ) -> None:
+        """``reached``: steps that an earlier attempt had completed."""
+        self.ledger = ledger
+        self.work = work
+        """The attempt's folder, in which the trainer leaves its files."""
+        self.redact = Redactor()
+        """What it must not be seen to have said."""
+        self.tail = Tail(tail_bytes, self.redact)
+        """The end of what it writes to standard error."""
+        self.error: ErrorEvent | None = None
+        self.finished: FinishedEvent | None = None
+        self.stored: dict[str, int] = {}
+        """Ids of the artifacts stored, by name."""
+        self.heard_at = time.monotonic()
+        """When the trainer last said something that could be understood."""
+        self.checkpointed: Callable[[], None] = lambda: None
+        """Told of every checkpoint."""
+        self._chunk_bytes = chunk_bytes
+        self._storage_url, self._quota = storage_url, quota
+        self._reached = reached
+        self._began = self.heard_at
+        self._metric_due = 0.0
+        self._pending: StepEvent | None = None
+        self._unreadable = 0
+
+    def hear(self, line: bytes) -> None:
+        """Write down one line. Raises LeaseLost, FalseReport, QuotaExceeded, and StorageUnavailable or the database's error
+        when one of them stays away."""
+        line = self.redact(line)
+        try:
+            event = parse_line(line)
+        except ValidationError:
+            self._hear_nonsense(line)
+            return
+        if isinstance(event, StepEvent):
+            self._step(event)
+        else:
+            self.flush()
+            self._write_down(event)
+        self.heard_at = time.monotonic()  # after the writing: waiting for the database is no silence of the trainer
+
+    def flush(self) -> None:
+        """Write the latest step, if it was held back."""
+        if self._pending is not None:
+            self._write_step(self._pending)
+
+    def close(self) -> None:
+        """Keep the end of the trainer's standard error with the job."""
+        if text := self.tail.text():
+            self.note("stderr", {"text": text, "cut": self.tail.cut})
+
+    def note(self, kind: str, data: dict[str, Any]) -> None:
+        """Write an event. Raises as ``hear`` does."""
+        self.ledger.write(lambda session: claims.record_event(session, *self.ledger.fence, kind, data))
+
+    def _hear_nonsense(self, line: bytes) -> None:
+        text = readable(line)[:_UNREADABLE_CHARACTERS]
+        log.warning("the trainer wrote a line that is no event: %s", text)
+        self._unreadable += 1
+        if self._unreadable <= _UNREADABLE_KEPT:  # a flood fills the worker's log, not the database
+            self.note("log", {"level": "warning", "source": "stdout", "message": text})
+
+    def _step(self, event: StepEvent) -> None:
+        now = time.monotonic()
+        self._pending = event
+        if now >= self._metric_due or event.step == event.total_steps:
+            self._write_step(event)
+            self._metric_due = now + max(_METRIC_SECONDS, (now - self._began) * _METRIC_SHARE)
+
+    def _write_step(self, event: StepEvent) -> None:
+        self._pending = None
+        values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"})
+
+        def change(session: Session) -> None:
+            claims.record_metrics(session, *self.ledger.fence, step=event.step, values=values)
+            claims.set_progress(
+                session, *self.ledger.fence, step=event.step, total_steps=event.total_steps,
+                eta_seconds=event.eta_seconds, metrics=values,
+            )  # fmt: skip
+            failpoints.here(failpoints.Point.METRICS_WRITTEN)
+
+        self.ledger.write(change)
+
+    def _write_down(self, event: Event) -> None:
+        """Anything but a step: what it means for the job, and the event itself, in one transaction."""
+        if isinstance(event, ArtifactEvent):
+            self._store(event)
+        if isinstance(event, ErrorEvent):
+            self.error = event
+        if isinstance(event, FinishedEvent):
+            self.finished = event
+
+        def change(session: Session) -> None:
+            _apply(session, *self.ledger.fence, event)
+            data = event.model_dump(mode="json", exclude={"event"})
+            claims.record_event(session, *self.ledger.fence, event.event, data)
+            failpoints.here(failpoints.Point.EVENT_WRITTEN)
+
+        self.ledger.write(change)
+        failpoints.here(failpoints.Point.EVENT_COMMITTED)
+        if isinstance(event, CheckpointEvent):
+            self.checkpointed()
+        if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:
+            self.note("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
+
+    def _store(self, event: ArtifactEvent) -> None:
+        """Store an announced file. Its name is a mere file name, as the event's pattern sees to."""
+        path = self.work / "artifacts" / event.name
+        job_id, attempt = self.ledger.fence
+        try:
+            self.stored[event.name] = self.ledger.patiently(
+                lambda: store.put(
+                    self.ledger.database, job_id=job_id, attempt=attempt, name=event.name, media_type=event.media_type,
+                    path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._chunk_bytes,
+                    storage_url=self._storage_url, quota=self._quota,
+                )
+            )  # fmt: skip
+        except (ArtifactMismatch, FileNotFoundError) as error:
+            raise FalseReport(f"the trainer announced {event.name}, but {error}") from error
+
+
+def _apply(session: Session, job_id: str, attempt: int, event: Event) -> None:
+    """What an event changes on the job beside its own row."""
+    if isinstance(event, PhaseEvent):
+        claims.set_phase(session, job_id, attempt, event.phase)
+    elif isinstance(event, StartedEvent):
+        claims.set_progress(
+            session, job_id, attempt, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
+        )  # fmt: skip
+    elif isinstance(event, EvaluationEvent):
+        values = {f"validation_{name}": value for name, value in event.metrics.items()}
+        claims.record_metrics(
+            session, job_id, attempt, step=event.step, values={**values, "remaining": event.remaining}
+        )  # fmt: skip
+        claims.set_progress(session, job_id, attempt, metrics=values)
