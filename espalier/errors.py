@@ -1,10 +1,10 @@
 """What can go wrong between a client and the service. All are EspalierError, so one ``except`` suffices.
 
 EspalierError
-├── ApiError          the service answered with a problem (RFC 9457)
-├── Unreachable       no answer
-├── DownloadCorrupt   what arrived is not what the service has
-└── JobNotSucceeded   the job that was waited for ended otherwise
+├── ApiError              the service answered with a problem (RFC 9457)
+├── UnreachableError      no answer
+├── DownloadCorruptError  the bytes received differ from the service's digest
+└── JobNotSucceededError  the awaited job ended otherwise
 """
 
 from collections.abc import Mapping
@@ -58,13 +58,13 @@ def _field(fault: Mapping[str, Any]) -> str | None:
     return pointer.replace("~1", "/").replace("~0", "~") or (None if "row" in fault else fault.get("parameter"))
 
 
-class Unreachable(EspalierError):
+class UnreachableError(EspalierError):
     """The service did not answer."""
 
 
-class DownloadCorrupt(EspalierError):
+class DownloadCorruptError(EspalierError):
     """A download ended with another digest or length than announced; the partial file was removed."""
 
 
-class JobNotSucceeded(EspalierError):
+class JobNotSucceededError(EspalierError):
     """The job ended as failed or cancelled."""

@@ -4,10 +4,10 @@
 whether a job is tried again. No class knows HTTP.
 
     PruningError
-    ├── Permanent      the same input fails again: fix the field named by ``param``
-    ├── Temporary      the same input may succeed later: try again with back-off
-    ├── Stopped        asked to stop; a checkpoint was written where one could be
-    └── PeerLost       another process of the same run is gone; that one's end is the run's
+    ├── PermanentError  the same input fails again: fix the field named by ``param``
+    ├── TemporaryError  the same input may succeed later: try again with back-off
+    ├── StoppedError    a stop was requested; a checkpoint was written where one could be
+    └── PeerLostError   another process of the same run is gone; that one's end is the run's
 """
 
 import errno
@@ -27,15 +27,15 @@ class PruningError(Exception):
         """Field of the spec that the user must change, e.g. ``label_words``; None where no field is to blame."""
 
 
-class Permanent(PruningError):
+class PermanentError(PruningError):
     """The job as specified cannot succeed."""
 
 
-class Temporary(PruningError):
+class TemporaryError(PruningError):
     """The job failed for a reason outside its specification and may be tried again."""
 
 
-class Stopped(PruningError):
+class StoppedError(PruningError):
     """The trainer was asked to stop and left in good order."""
 
     def __init__(self, message: str = "stopped on request", *, step: int | None = None) -> None:
@@ -44,7 +44,7 @@ class Stopped(PruningError):
         """Optimizer steps completed and saved in the checkpoint; None when nothing was saved."""
 
 
-class PeerLost(PruningError):
+class PeerLostError(PruningError):
     """A process of a run on several devices had to give up because another one did."""
 
     def __init__(self, message: str) -> None:

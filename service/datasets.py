@@ -19,7 +19,7 @@ from service.access.quotas import Quota
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Dataset, DatasetChunk, Job
-from service.errors import DatasetInUse, DatasetNotFound
+from service.errors import DatasetInUseError, DatasetNotFoundError
 from service.ids import is_dataset_id
 from service.states import TERMINAL
 
@@ -49,7 +49,7 @@ def put(
 ) -> None:
     """Store the files of ``splits``, unless this owner has the same content already; readers see all of it or nothing.
 
-    Opens its own transactions. Raises QuotaExceeded, and whatever ``told`` does, with nothing stored then.
+    Opens its own transactions. Raises QuotaExceededError, and whatever ``told`` does, with nothing stored then.
     """
     dataset_id, size = id_of(owner, sha256), sum(_size(file) for file in files.values())
     with database.write() as session:
@@ -83,10 +83,10 @@ def put(
 
 
 def get(session: Session, dataset_id: str, *, owner: str | None = None) -> Dataset:
-    """Raises DatasetNotFound."""
+    """Raises DatasetNotFoundError."""
     found = _complete(session, dataset_id, owner)
     if found is None:
-        raise DatasetNotFound(dataset_id)
+        raise DatasetNotFoundError(dataset_id)
     return found
 
 
@@ -104,33 +104,35 @@ def page(
 def hold(session: Session, dataset_id: str, *, owner: str) -> Dataset:
     """Keep a data set from being deleted until this transaction, which adds a job that reads it, has ended.
 
-    Raises DatasetNotFound.
+    Raises DatasetNotFoundError.
     """
     statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
     found = session.scalars(statement.with_for_update(read=True, key_share=True)).one_or_none()
     if found is None:
-        raise DatasetNotFound(dataset_id)
+        raise DatasetNotFoundError(dataset_id)
     return found
 
 
 def remove(session: Session, dataset_id: str, *, owner: str | None = None) -> None:
-    """Delete a data set. Raises DatasetNotFound; DatasetInUse while a job reads it or is going to."""
+    """Delete a data set. Raises DatasetNotFoundError; DatasetInUseError while a job reads it or is going to."""
     statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
     row = session.scalars(statement.with_for_update()).one_or_none()
     if row is None:
-        raise DatasetNotFound(dataset_id)
+        raise DatasetNotFoundError(dataset_id)
     readers = session.scalars(
         select(Job.id).where(_named_by_job() == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(3)
     ).all()
     if readers:
-        raise DatasetInUse(f"Data set {dataset_id} is read by {', '.join(readers)}; wait for its end or cancel it.")
+        raise DatasetInUseError(
+            f"Data set {dataset_id} is read by {', '.join(readers)}; wait for its end or cancel it."
+        )
     session.execute(delete(Dataset).where(Dataset.number == row.number))
 
 
 def iterate(database: Database, number: int, split: str) -> Iterator[bytes]:
     """The bytes of a split's file, a chunk at a time, each read in a transaction of its own.
 
-    Raises DatasetNotFound, possibly half-way when the data set is deleted meanwhile.
+    Raises DatasetNotFoundError, possibly half-way when the data set is deleted meanwhile.
     """
     piece = 0
     while True:
@@ -142,7 +144,7 @@ def iterate(database: Database, number: int, split: str) -> Iterator[bytes]:
                 )
             ).one_or_none()
         if row is None:
-            raise DatasetNotFound(f"{number}")
+            raise DatasetNotFoundError(f"{number}")
         if data is None:
             return
         yield bytes(data)

@@ -2,38 +2,38 @@
 
 The API gives each base class a status; no class here knows HTTP.
 
-    JobsError
-    ├── NotFound            JobNotFound, SweepNotFound, WebhookNotFound, ArtifactNotFound, KeyNotFound
-    ├── IllegalTransition   the job's state does not allow what was asked
-    ├── SweepNotEnded       some of the sweep's jobs have not ended
-    ├── DestinationRefused  a webhook may not lead there
-    ├── LeaseLost           the caller no longer owns the job: stop, write nothing more
-    ├── ArtifactMismatch    a file is not what was announced
-    ├── CursorInvalid       a page was asked for with a made-up cursor
-    ├── DatasetInUse        a job that has not ended reads the data set
-    ├── AnswerMissing       an idempotency key that gets no answer: AnswerPending, AnswerElsewhere
-    ├── KeyInvalid          an API key that opens nothing
-    ├── QuotaExceeded       no room for what is to be stored
-    ├── StorageUnavailable  the object storage does not answer or refuses: ObjectMissing
-    ├── SecretsUnavailable  no secret key, or not the one that a secret was stored under
-    └── SchemaOutdated      the database was not migrated
+    ServiceError
+    ├── NotFoundError               JobNotFoundError, SweepNotFoundError, WebhookNotFoundError and their like
+    ├── IllegalTransitionError      the job's state does not allow the request
+    ├── SweepNotEndedError          some of the sweep's jobs have not ended
+    ├── DestinationRefusedError     a webhook may not lead there
+    ├── LeaseLostError              the caller no longer owns the job: stop, write nothing more
+    ├── ArtifactMismatchError       a file differs from its announcement
+    ├── InvalidCursorError          the cursor of a page was not made by the service
+    ├── DatasetInUseError           a job that has not ended reads the data set
+    ├── StoredResponseMissingError  an idempotency key without a response: ...PendingError, ...ElsewhereError
+    ├── InvalidKeyError             an API key that is unknown, revoked or malformed
+    ├── QuotaExceededError          no room for the bytes to be stored
+    ├── StorageUnavailableError     the object storage does not answer or refuses: ObjectMissingError
+    ├── SecretsUnavailableError     no secret key, or another than the one a secret was sealed with
+    └── SchemaOutdatedError         the database was not migrated
 """
 
 from service.states import Status
 
 
-class JobsError(Exception):
+class ServiceError(Exception):
     """The job store refused the request."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
-class NotFound(JobsError):
+class NotFoundError(ServiceError):
     """There is no such thing."""
 
 
-class JobNotFound(NotFound):
+class JobNotFoundError(NotFoundError):
     """There is no such job."""
 
     def __init__(self, job_id: str) -> None:
@@ -41,56 +41,56 @@ class JobNotFound(NotFound):
         self.job_id = job_id
 
 
-class SweepNotFound(NotFound):
+class SweepNotFoundError(NotFoundError):
     """There is no such sweep."""
 
     def __init__(self, sweep_id: str) -> None:
         super().__init__(f"There is no sweep {sweep_id}.")
 
 
-class WebhookNotFound(NotFound):
+class WebhookNotFoundError(NotFoundError):
     """There is no such webhook."""
 
     def __init__(self, webhook_id: str) -> None:
         super().__init__(f"There is no webhook {webhook_id}.")
 
 
-class ArtifactNotFound(NotFound):
+class ArtifactNotFoundError(NotFoundError):
     """There is no such artifact."""
 
 
-class KeyNotFound(NotFound):
+class KeyNotFoundError(NotFoundError):
     """There is no such API key."""
 
 
-class DatasetNotFound(NotFound):
+class DatasetNotFoundError(NotFoundError):
     """There is no such data set."""
 
     def __init__(self, dataset_id: str) -> None:
         super().__init__(f"There is no data set {dataset_id}; upload it.")
 
 
-class SplitNotFound(NotFound):
+class SplitNotFoundError(NotFoundError):
     """The data set has no such split."""
 
 
-class DatasetInUse(JobsError):
+class DatasetInUseError(ServiceError):
     """A job that has not ended reads this data set."""
 
 
-class AnswerMissing(JobsError):
+class StoredResponseMissingError(ServiceError):
     """There is no answer to give again."""
 
 
-class AnswerPending(AnswerMissing):
+class StoredResponsePendingError(StoredResponseMissingError):
     """A request with this idempotency key is in progress; ask again in a moment."""
 
 
-class AnswerElsewhere(AnswerMissing):
+class StoredResponseElsewhereError(StoredResponseMissingError):
     """This idempotency key was used for another request; take a new key for each request."""
 
 
-class KeyInvalid(JobsError):
+class InvalidKeyError(ServiceError):
     """This is no API key of this service."""
 
     def __init__(self, message: str | None = None, *, code: str = "key_unknown") -> None:
@@ -99,7 +99,7 @@ class KeyInvalid(JobsError):
         """Only who holds a key that once was good is told more than that it is not."""
 
 
-class IllegalTransition(JobsError):
+class IllegalTransitionError(ServiceError):
     """The job's state does not allow this."""
 
     def __init__(self, job_id: str, status: Status, wanted: str) -> None:
@@ -109,18 +109,18 @@ class IllegalTransition(JobsError):
         """State the job was found in."""
 
 
-class SweepNotEnded(JobsError):
+class SweepNotEndedError(ServiceError):
     """Some of the sweep's jobs have not ended."""
 
     def __init__(self, sweep_id: str) -> None:
         super().__init__(f"Sweep {sweep_id} has jobs that have not ended; cancel it first.")
 
 
-class DestinationRefused(JobsError):
+class DestinationRefusedError(ServiceError):
     """A webhook may not lead there."""
 
 
-class LeaseLost(JobsError):
+class LeaseLostError(ServiceError):
     """The job is no longer run by this attempt; nothing was written."""
 
     def __init__(self, job_id: str, attempt: int) -> None:
@@ -129,29 +129,29 @@ class LeaseLost(JobsError):
         self.attempt = attempt
 
 
-class ArtifactMismatch(JobsError):
+class ArtifactMismatchError(ServiceError):
     """The file differs from what was announced."""
 
 
-class QuotaExceeded(JobsError):
+class QuotaExceededError(ServiceError):
     """There is no room left for what is to be stored."""
 
 
-class StorageUnavailable(JobsError):
+class StorageUnavailableError(ServiceError):
     """The object storage cannot be used."""
 
 
-class ObjectMissing(StorageUnavailable):
+class ObjectMissingError(StorageUnavailableError):
     """The object storage has not what the database says it has."""
 
 
-class CursorInvalid(JobsError):
+class InvalidCursorError(ServiceError):
     """This cursor did not come from an earlier page."""
 
 
-class SecretsUnavailable(JobsError):
+class SecretsUnavailableError(ServiceError):
     """Stored secrets cannot be used."""
 
 
-class SchemaOutdated(JobsError):
+class SchemaOutdatedError(ServiceError):
     """The database is not at the schema of this version; run the migrations."""

@@ -36,7 +36,7 @@ def redis_server() -> Iterator[services.RedisServer]:
     """A private Redis, running, that the test may kill."""
     try:
         server = services.RedisServer()
-    except services.Unavailable as error:
+    except services.UnavailableError as error:
         _skip(error)
     with server:
         yield server
@@ -130,11 +130,11 @@ def _or_skip(service: Callable[[], AbstractContextManager[str]]) -> Iterator[str
     try:
         with service() as url:
             yield url
-    except services.Unavailable as error:
+    except services.UnavailableError as error:
         _skip(error)
 
 
-def _skip(reason: services.Unavailable) -> NoReturn:
+def _skip(reason: services.UnavailableError) -> NoReturn:
     """Where CI runs, a service that is missing is a broken CI and not a reason to test less."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI has no {reason}")

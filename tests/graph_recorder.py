@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Asked(RuntimeError):
+class SynchronizationError(RuntimeError):
     """The work asked the device for a number, which a GPU refuses while it records."""
 
 
@@ -24,7 +24,7 @@ class Tape(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if _asks(func, args):
-            raise Asked(f"{func} needs a number from the device")
+            raise SynchronizationError(f"{func} needs a number from the device")
         found = func(*args, **(kwargs or {}))
         self.operators.append((func, args, kwargs or {}, found))
         return found

@@ -28,7 +28,7 @@ _POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 _REDIS = ("127.0.0.1", 6379)
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The service is not to be had on this machine."""
 
 
@@ -65,7 +65,7 @@ class RedisServer:
     def __init__(self) -> None:
         self._binary = shutil.which("redis-server")
         if self._binary is None:
-            raise Unavailable("Redis: nothing listens on 127.0.0.1:6379 and there is no redis-server to start")
+            raise UnavailableError("Redis: nothing listens on 127.0.0.1:6379 and there is no redis-server to start")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,7 +149,7 @@ def _own_number() -> Iterator[str]:
                 finally:
                     client.flushdb()
                 return
-    raise Unavailable("Redis: every database of the server on 127.0.0.1:6379 is in use")
+    raise UnavailableError("Redis: every database of the server on 127.0.0.1:6379 is in use")
 
 
 def _postgres_answers(url: str) -> bool:
@@ -172,7 +172,7 @@ def _postgres_tools() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
-        raise Unavailable(
+        raise UnavailableError(
             "PostgreSQL: user postgres cannot enter on 127.0.0.1:5432 and there is no initdb to start one"
         )
     return folders[-1]
@@ -182,7 +182,7 @@ def _other_user() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise Unavailable("PostgreSQL: it does not run as root and there is neither a user postgres nor nobody")
+    raise UnavailableError("PostgreSQL: it does not run as root and there is neither a user postgres nor nobody")
 
 
 def _run(command: Sequence[str], user: pwd.struct_passwd | None) -> None:
@@ -194,4 +194,4 @@ def _run(command: Sequence[str], user: pwd.struct_passwd | None) -> None:
         done = subprocess.run(command, stdout=output, stderr=output, cwd="/", **identity)
         if done.returncode != 0:
             output.seek(0)
-            raise Unavailable(f"PostgreSQL: {command[0]} failed: {output.read().decode(errors='replace')[-500:]}")
+            raise UnavailableError(f"PostgreSQL: {command[0]} failed: {output.read().decode(errors='replace')[-500:]}")

@@ -15,54 +15,54 @@ from starlette.exceptions import HTTPException
 from api.errors import validation
 from api.errors.problems import Fault, problem
 from api.openapi import document
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from service.errors import (
-    AnswerElsewhere,
-    AnswerPending,
-    ArtifactNotFound,
-    CursorInvalid,
-    DatasetInUse,
-    DatasetNotFound,
-    IllegalTransition,
-    JobNotFound,
-    JobsError,
-    NotFound,
-    QuotaExceeded,
-    SchemaOutdated,
-    SecretsUnavailable,
-    SplitNotFound,
-    StorageUnavailable,
-    SweepNotEnded,
-    SweepNotFound,
-    WebhookNotFound,
+    ArtifactNotFoundError,
+    DatasetInUseError,
+    DatasetNotFoundError,
+    IllegalTransitionError,
+    InvalidCursorError,
+    JobNotFoundError,
+    NotFoundError,
+    QuotaExceededError,
+    SchemaOutdatedError,
+    SecretsUnavailableError,
+    ServiceError,
+    SplitNotFoundError,
+    StorageUnavailableError,
+    StoredResponseElsewhereError,
+    StoredResponsePendingError,
+    SweepNotEndedError,
+    SweepNotFoundError,
+    WebhookNotFoundError,
 )
 
 log = logging.getLogger(__name__)
 
 DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
 _JOBS_ERRORS: dict[type, tuple[int, str]] = {
-    JobNotFound: (404, "job_not_found"),
-    ArtifactNotFound: (404, "artifact_not_found"),
-    DatasetNotFound: (404, "dataset_not_found"),
-    SplitNotFound: (404, "split_not_found"),
-    SweepNotFound: (404, "sweep_not_found"),
-    WebhookNotFound: (404, "webhook_not_found"),
-    NotFound: (404, "not_found"),
-    DatasetInUse: (409, "dataset_in_use"),
-    AnswerPending: (409, "idempotency_in_progress"),
-    AnswerElsewhere: (422, "idempotency_key_reused"),
-    IllegalTransition: (409, "illegal_transition"),
-    SweepNotEnded: (409, "sweep_not_ended"),
-    CursorInvalid: (422, "cursor_invalid"),
-    QuotaExceeded: (507, "quota_exceeded"),  # RFC 4331, section 6, has 507 for quotas
-    StorageUnavailable: (503, "storage_unavailable"),
-    SecretsUnavailable: (503, "secrets_unavailable"),
-    SchemaOutdated: (503, "database_outdated"),
+    JobNotFoundError: (404, "job_not_found"),
+    ArtifactNotFoundError: (404, "artifact_not_found"),
+    DatasetNotFoundError: (404, "dataset_not_found"),
+    SplitNotFoundError: (404, "split_not_found"),
+    SweepNotFoundError: (404, "sweep_not_found"),
+    WebhookNotFoundError: (404, "webhook_not_found"),
+    NotFoundError: (404, "not_found"),
+    DatasetInUseError: (409, "dataset_in_use"),
+    StoredResponsePendingError: (409, "idempotency_in_progress"),
+    StoredResponseElsewhereError: (422, "idempotency_key_reused"),
+    IllegalTransitionError: (409, "illegal_transition"),
+    SweepNotEndedError: (409, "sweep_not_ended"),
+    InvalidCursorError: (422, "cursor_invalid"),
+    QuotaExceededError: (507, "quota_exceeded"),  # RFC 4331, section 6, has 507 for quotas
+    StorageUnavailableError: (503, "storage_unavailable"),
+    SecretsUnavailableError: (503, "secrets_unavailable"),
+    SchemaOutdatedError: (503, "database_outdated"),
 }
 _PARAMETERS: dict[type, str] = {
-    CursorInvalid: "after",
-    AnswerPending: "Idempotency-Key",
-    AnswerElsewhere: "Idempotency-Key",
+    InvalidCursorError: "after",
+    StoredResponsePendingError: "Idempotency-Key",
+    StoredResponseElsewhereError: "Idempotency-Key",
 }
 _HTTP_CODES = {
     400: "malformed_body",
@@ -72,7 +72,7 @@ _HTTP_CODES = {
 }
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The service cannot do this now; the same request may work later."""
 
     def __init__(self, code: str, message: str, *, retry_after: int = 5) -> None:
@@ -82,11 +82,11 @@ class Unavailable(Exception):
         """Seconds."""
 
 
-class NotSucceeded(Exception):
+class NotSucceededError(Exception):
     """This needs a job that has succeeded."""
 
 
-class NotPossible(Exception):
+class NotPossibleError(Exception):
     """This service cannot do this at all, as it is set up; the message says how it could."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -94,7 +94,7 @@ class NotPossible(Exception):
         self.code = code
 
 
-class Unauthorized(Exception):
+class UnauthorizedError(Exception):
     """Nobody that this service knows asks."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -102,7 +102,7 @@ class Unauthorized(Exception):
         self.code = code
 
 
-class Forbidden(Exception):
+class ForbiddenError(Exception):
     """The caller is known and may not do this."""
 
     def __init__(self, scope: str) -> None:
@@ -110,7 +110,7 @@ class Forbidden(Exception):
         self.scope = scope
 
 
-class TooManyRequests(Exception):
+class TooManyRequestsError(Exception):
     """The caller has used up what they may ask for at present."""
 
     def __init__(self, code: str, message: str, *, retry_after: int) -> None:
@@ -122,16 +122,16 @@ class TooManyRequests(Exception):
 
 def install(app: FastAPI) -> None:
     """Register every handler of this file with ``app``."""
-    app.exception_handler(JobsError)(_jobs_error)
-    app.exception_handler(Permanent)(_refused)
+    app.exception_handler(ServiceError)(_jobs_error)
+    app.exception_handler(PermanentError)(_refused)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
-    app.exception_handler(Unauthorized)(_unauthorized)
-    app.exception_handler(Forbidden)(_forbidden)
-    app.exception_handler(TooManyRequests)(_too_many)
-    app.exception_handler(Unavailable)(_unavailable)
-    app.exception_handler(NotSucceeded)(_not_succeeded)
-    app.exception_handler(NotPossible)(_not_possible)
+    app.exception_handler(UnauthorizedError)(_unauthorized)
+    app.exception_handler(ForbiddenError)(_forbidden)
+    app.exception_handler(TooManyRequestsError)(_too_many)
+    app.exception_handler(UnavailableError)(_unavailable)
+    app.exception_handler(NotSucceededError)(_not_succeeded)
+    app.exception_handler(NotPossibleError)(_not_possible)
     app.exception_handler(PoolTimeout)(_database)
     app.exception_handler(DBAPIError)(_database)
 
@@ -150,18 +150,18 @@ def answer(
     )  # fmt: skip
 
 
-def _jobs_error(request: Request, error: JobsError) -> Response:
+def _jobs_error(request: Request, error: ServiceError) -> Response:
     for base in type(error).__mro__:
         if base in _JOBS_ERRORS:
             status, code = _JOBS_ERRORS[base]
             blamed = _PARAMETERS.get(base)
             faults = [Fault(code=code, detail=str(error), parameter=blamed)] if blamed else None
-            headers = {"Retry-After": "1"} if base is AnswerPending else None
+            headers = {"Retry-After": "1"} if base is StoredResponsePendingError else None
             return answer(request, status, code, str(error), faults, headers)
     raise error
 
 
-def _refused(request: Request, error: Permanent) -> Response:
+def _refused(request: Request, error: PermanentError) -> Response:
     """A spec that could be read but not be run: the codes are those of the trainer's own refusals."""
     pointer = validation.pointer(error.param.split(".")) if error.param else None
     return answer(request, 422, error.code, str(error), [Fault(code=error.code, detail=str(error), pointer=pointer)])
@@ -172,7 +172,7 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
     return answer(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
 
 
-def _unauthorized(request: Request, error: Unauthorized) -> Response:
+def _unauthorized(request: Request, error: UnauthorizedError) -> Response:
     """RFC 6750: no ``error`` for who sent no key at all."""
     failed = "" if error.code == "key_missing" else ', error="invalid_token"'
     return answer(
@@ -180,24 +180,24 @@ def _unauthorized(request: Request, error: Unauthorized) -> Response:
     )
 
 
-def _forbidden(request: Request, error: Forbidden) -> Response:
+def _forbidden(request: Request, error: ForbiddenError) -> Response:
     needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
     return answer(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
 
 
-def _too_many(request: Request, error: TooManyRequests) -> Response:
+def _too_many(request: Request, error: TooManyRequestsError) -> Response:
     return answer(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
 
 
-def _unavailable(request: Request, error: Unavailable) -> Response:
+def _unavailable(request: Request, error: UnavailableError) -> Response:
     return answer(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
 
 
-def _not_succeeded(request: Request, error: NotSucceeded) -> Response:
+def _not_succeeded(request: Request, error: NotSucceededError) -> Response:
     return answer(request, 409, "job_not_succeeded", str(error))
 
 
-def _not_possible(request: Request, error: NotPossible) -> Response:
+def _not_possible(request: Request, error: NotPossibleError) -> Response:
     return answer(request, 501, error.code, str(error))
 
 

@@ -25,11 +25,11 @@ _LONGEST_ANSWER = 64 << 20
 _LEAVE_SECONDS = 5.0
 
 
-class TookTooLong(Exception):
+class PredictionTimeoutError(Exception):
     """There was no answer in time."""
 
 
-class Ended(Exception):
+class ProcessEndedError(Exception):
     """The process ended instead of answering."""
 
     def __init__(self, code: int) -> None:
@@ -86,14 +86,14 @@ class PredictionProcess:
         return self._process.stdout
 
     def ask(self, line: bytes, deadline: float) -> bytes:
-        """Its answer to a line, before ``deadline`` by ``time.monotonic()``. Raises TookTooLong, Ended.
+        """Its answer to a line, before ``deadline`` by ``time.monotonic()``. Raises PredictionTimeoutError, ProcessEndedError.
 
         After either it must be ended: what it says next would belong to this question.
         """
         try:
             self._write(line + b"\n", deadline)
         except BrokenPipeError:
-            raise Ended(self._process.wait()) from None
+            raise ProcessEndedError(self._process.wait()) from None
         return self._read(deadline)
 
     def end(self) -> None:
@@ -114,18 +114,18 @@ class PredictionProcess:
         view = memoryview(data)
         while view:
             if not select.select([], [self._stdin], [], _left(deadline))[1]:
-                raise TookTooLong
+                raise PredictionTimeoutError
             view = view[os.write(self._stdin.fileno(), view) :]
 
     def _read(self, deadline: float) -> bytes:
         while b"\n" not in self._rest:
             if not select.select([self._stdout], [], [], _left(deadline))[0]:
-                raise TookTooLong
+                raise PredictionTimeoutError
             piece = os.read(self._stdout.fileno(), _PIECE)
             self._rest += piece
             if not piece or len(self._rest) > _LONGEST_ANSWER:
                 self._process.kill()  # it closed its output, or has gone mad
-                raise Ended(self._process.wait())
+                raise ProcessEndedError(self._process.wait())
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.errors.catalog import NotPossible, Unavailable
-from api.predictions.process import Ended, PredictionProcess, TookTooLong, command, environment
-from pruning.errors import Permanent
+from api.errors.catalog import NotPossibleError, UnavailableError
+from api.predictions.process import PredictionProcess, PredictionTimeoutError, ProcessEndedError, command, environment
+from pruning.errors import PermanentError
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact
@@ -46,15 +46,15 @@ class Predictor:
         """Digest of a mask → the folder with its files; the one used last at the end."""
 
     def require(self) -> None:
-        """Refuse where nothing can be predicted. Raises NotPossible, which says what to do."""
+        """Refuse where nothing can be predicted. Raises NotPossibleError, which says what to do."""
         if not self._settings.predicts:
-            raise NotPossible(
+            raise NotPossibleError(
                 "predictions_unavailable",
                 "this service makes no predictions: set ESPALIER_PREDICTIONS_ENABLED=true where the API has the models and "
                 "the train extra, or download the mask and use espalier.load_pruned",
             )
         if importlib.util.find_spec("torch") is None:
-            raise NotPossible(
+            raise NotPossibleError(
                 "predictions_unavailable",
                 "the API has no torch to predict with: pip install 'espalier[train]' where it runs, or download the mask "
                 "and use espalier.load_pruned",
@@ -65,12 +65,12 @@ class Predictor:
     ) -> list[dict[str, Any]]:
         """``value``, ``label`` and ``probabilities`` of each text or pair.
 
-        Raises Unavailable (too many wait, no answer in time, the process died), Permanent where the texts are to blame,
-        NotPossible where this service cannot use the mask, and what reading the artifacts raises.
+        Raises UnavailableError (too many wait, no answer in time, the process died), PermanentError where the texts are to blame,
+        NotPossibleError where this service cannot use the mask, and what reading the artifacts raises.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
         if not self._turns.acquire(blocking=False):
-            raise Unavailable(
+            raise UnavailableError(
                 "predictions_busy",
                 "too many predictions wait for their turn; try again",
                 retry_after=BUSY_RETRY_SECONDS,
@@ -111,23 +111,23 @@ class Predictor:
             try:
                 answer: dict[str, Any] = json.loads(process.ask(question, deadline))
                 return answer
-            except TookTooLong:
+            except PredictionTimeoutError:
                 process.kill()
                 self._process = None
                 raise self._late() from None
-            except Ended as end:
+            except ProcessEndedError as end:
                 process.kill()
                 self._process = None
                 if end.code != 0 or fresh:
-                    raise Unavailable(
+                    raise UnavailableError(
                         "prediction_process_lost", f"the process that predicts ended ({end}); try again"
                     ) from end
                 # it had nothing to do for long and left at this very moment
         raise AssertionError("unreachable")
 
-    def _late(self) -> Unavailable:
+    def _late(self) -> UnavailableError:
         seconds = self._settings.predictions_seconds
-        return Unavailable(
+        return UnavailableError(
             "prediction_timeout", f"there was no prediction within {seconds:g} s; send fewer texts or try again"
         )
 
@@ -160,7 +160,7 @@ def _understood(answer: dict[str, Any]) -> list[dict[str, Any]]:
         return predictions
     error = answer["error"]
     if error["kind"] == "temporary":
-        raise Unavailable(error["code"], error["message"])
+        raise UnavailableError(error["code"], error["message"])
     if error["code"] in _USER_ERRORS:
-        raise Permanent(error["message"], code=error["code"], param="texts")
-    raise NotPossible("predictions_unavailable", f"this service cannot use the mask: {error['message']}")
+        raise PermanentError(error["message"], code=error["code"], param="texts")
+    raise NotPossibleError("predictions_unavailable", f"this service cannot use the mask: {error['message']}")

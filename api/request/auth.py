@@ -19,7 +19,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.errors.catalog import Forbidden, Unauthorized
+from api.errors.catalog import ForbiddenError, UnauthorizedError
 from api.request import rate_limit
 from api.request.deps import Services
 from api.responses.routing import written
@@ -27,7 +27,7 @@ from service.access import api_keys
 from service.access.api_keys import ALL_SCOPES, Scope
 from service.db.engine import Database
 from service.db.models import LOCAL
-from service.errors import KeyInvalid
+from service.errors import InvalidKeyError
 
 _BEARER = HTTPBearer(
     scheme_name="ApiKey",
@@ -73,17 +73,17 @@ class Needs:
         return caller
 
     async def admit(self, request: Request) -> Caller:
-        """Raises Unauthorized, Forbidden, TooManyRequests."""
+        """Raises UnauthorizedError, ForbiddenError, TooManyRequestsError."""
         served: Services = request.app.state.services
         if not served.settings.keys_required:
             return NOBODY_IN_PARTICULAR
         credentials = await _BEARER(request)
         if credentials is None:
-            raise Unauthorized("key_missing", "send an API key: Authorization: Bearer esp_…")
+            raise UnauthorizedError("key_missing", "send an API key: Authorization: Bearer esp_…")
         caller = await _caller(served, credentials.credentials)
         rate_limit.count(request, served.rates, caller.key_id or LOCAL)
         if not caller.may(self.scope):
-            raise Forbidden(self.scope)
+            raise ForbiddenError(self.scope)
         return caller
 
 
@@ -120,8 +120,8 @@ async def _scraper(request: Request, _: _Credentials) -> Caller:
 
 async def _caller(served: Services, key: str) -> Caller:
     found = await served.keys.ask(key)
-    if isinstance(found, KeyInvalid):
-        raise Unauthorized(found.code, str(found)) from found
+    if isinstance(found, InvalidKeyError):
+        raise UnauthorizedError(found.code, str(found)) from found
     if found.stale and found.row.id not in served.noting:
         served.noting.add(found.row.id)
         try:
@@ -136,7 +136,7 @@ def _note_use(database: Database, key_id: str) -> None:
         api_keys.note_use(session, key_id)
 
 
-def find_all(database: Database, given: Collection[str]) -> Mapping[str, api_keys.Found | KeyInvalid]:
+def find_all(database: Database, given: Collection[str]) -> Mapping[str, api_keys.Found | InvalidKeyError]:
     """What ``service.access.api_keys.find_all`` says, in a transaction of its own."""
     with database.look() as connection:
         return api_keys.find_all(connection, given)

@@ -18,7 +18,7 @@ class Slice:
     stop: int
 
 
-class Unsatisfiable(Exception):
+class RangeNotSatisfiableError(Exception):
     """The range asked for begins behind the last byte."""
 
 
@@ -36,7 +36,7 @@ def asked_slice(range_header: str | None, if_range: str | None, etag: str, size:
 
     Several ranges, other units and malformed headers are answered with the whole, as RFC 9110 allows. So is ``If-Range``
     with anything but this very entity tag (a date is no strong validator here, a weak tag never is).
-    Raises Unsatisfiable.
+    Raises RangeNotSatisfiableError.
     """
     found = _RANGE.fullmatch(range_header) if range_header is not None else None
     if found is None or (if_range is not None and if_range.strip() != etag):
@@ -51,5 +51,5 @@ def asked_slice(range_header: str | None, if_range: str | None, etag: str, size:
     else:
         return None
     if start >= size:
-        raise Unsatisfiable
+        raise RangeNotSatisfiableError
     return Slice(start, stop)

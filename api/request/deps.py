@@ -14,7 +14,7 @@ from api.request.rate_limit import Rates
 from api.schemas.job_view import Shown
 from service.access.api_keys import Found
 from service.db.engine import Database
-from service.errors import KeyInvalid
+from service.errors import InvalidKeyError
 from service.settings import Settings
 
 MAX_UPLOADS = 2
@@ -29,7 +29,7 @@ class Services:
     database: Database
     looks: Desk[str, Shown | None]
     """Jobs by their ids."""
-    keys: Desk[str, Found | KeyInvalid]
+    keys: Desk[str, Found | InvalidKeyError]
     """API keys."""
     celery: Celery
     rates: Rates

@@ -49,7 +49,7 @@ class Keyed:
         return replace(self, fingerprint=hashlib.sha256(self.fingerprint.encode() + content).hexdigest())
 
     def before(self) -> Response | None:
-        """The answer this request got before. Raises AnswerElsewhere where another request has its key."""
+        """The answer this request got before. Raises StoredResponseElsewhereError where another request has its key."""
         if self.key is None:
             return None
         with self.served.database.read() as session:
@@ -60,7 +60,9 @@ class Keyed:
         return Response(kept.body, kept.status, headers, "application/json")
 
     def keep(self, session: Session, status: int, body: str, location: str | None = None) -> None:
-        """Keep the answer together with what the transaction did. Raises AnswerPending, so that all of it is undone, when a
+        """Keep the answer together with what the transaction did.
+
+        Raises StoredResponsePendingError, so that all of it is undone, when a
         request with this key was faster."""
         if self.key is not None:
             idempotency.keep(session, **self._named(self.key), status=status, body=body, location=location)

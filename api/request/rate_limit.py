@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from api.errors.catalog import TooManyRequests
+from api.errors.catalog import TooManyRequestsError
 from service.jobs import commands
 from service.settings import Settings
 
@@ -61,7 +61,7 @@ class Rates:
 
 
 def count(request: Request, rates: Rates, name: str) -> None:
-    """Count a request and put what is left into the headers of its answer. Raises TooManyRequests."""
+    """Count a request and put what is left into the headers of its answer. Raises TooManyRequestsError."""
     taken = rates.take(name)
     if taken is None:
         return
@@ -71,17 +71,17 @@ def count(request: Request, rates: Rates, name: str) -> None:
     }
     if not taken.granted:
         detail = f"this API key may make {rates.per_minute} requests per minute; wait {taken.wait} s"
-        raise TooManyRequests("too_many_requests", detail, retry_after=taken.wait)
+        raise TooManyRequestsError("too_many_requests", detail, retry_after=taken.wait)
 
 
 def check_queue(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
-    """Whether ``owner`` may have ``adding`` more jobs wait. Raises TooManyRequests."""
+    """Whether ``owner`` may have ``adding`` more jobs wait. Raises TooManyRequestsError."""
     largest = settings.max_queued_jobs_per_owner
     if largest is None or not settings.keys_required:
         return
     waiting = commands.queued(session, owner=owner)
     if waiting + adding > largest:
-        raise TooManyRequests(
+        raise TooManyRequestsError(
             "too_many_queued_jobs",
             f"{waiting} jobs of {owner} wait, and at most {largest} may; wait for some to start or cancel some",
             retry_after=QUEUE_RETRY_SECONDS,

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from api.request.conditional import is_match
 from api.request.deps import Services
 from api.schemas.job_view import Shown
-from service.errors import JobNotFound
+from service.errors import JobNotFoundError
 from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
@@ -120,8 +120,8 @@ async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
 
 
 async def look(served: Services, job_id: str, *, owner: str | None = None) -> Shown:
-    """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFound."""
+    """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFoundError."""
     shown = await served.looks.ask(job_id)
     if shown is None or owner not in (None, shown.owner):
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
     return shown

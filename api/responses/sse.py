@@ -17,11 +17,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.errors.catalog import DATABASE_DOWN, Unavailable
+from api.errors.catalog import DATABASE_DOWN, UnavailableError
 from api.request.limiter import Places
 from api.schemas.jobs import Event, Progress
 from service.db.engine import Database
-from service.errors import JobNotFound
+from service.errors import JobNotFoundError
 from service.jobs import commands
 from service.states import TERMINAL
 
@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 
 
 class EventStream(StreamingResponse):
-    """The answer, holding one of ``places`` for as long as it lasts. Raises Unavailable when ``owner`` can have none."""
+    """The answer, holding one of ``places`` for as long as it lasts. Raises UnavailableError when ``owner`` can have none."""
 
     def __init__(self, database: Database, job_id: str, *, after: int, places: Places, owner: str) -> None:
         if not places.take(owner):
-            raise Unavailable(
+            raise UnavailableError(
                 "too_many_streams", "too many event streams are open; close some, poll, or try again later"
             )
         self._places = places
@@ -71,7 +71,7 @@ async def _follow(database: Database, job_id: str, seq: int) -> AsyncIterator[st
     while True:
         try:
             look = await run_in_threadpool(_look, database, job_id, seq)
-        except JobNotFound:
+        except JobNotFoundError:
             yield _message({"status": "deleted"}, name="end")
             return
         except DATABASE_DOWN as error:  # the client comes back by itself, with the number of its last event

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from api.errors.catalog import answer
 from api.errors.problems import declared
 from api.request.auth import KeyFirst, Reader
-from api.request.conditional import Slice, Unsatisfiable, asked_slice, is_match
+from api.request.conditional import RangeNotSatisfiableError, Slice, asked_slice, is_match
 from api.request.deps import ArtifactName, JobId, Served
 from api.schemas import jobs as schemas
 from service.artifacts import store
@@ -75,7 +75,7 @@ def download_artifact(job_id: JobId, name: ArtifactName, request: Request, serve
         return Response(headers=headers, media_type=artifact.media_type)
     try:
         part = asked_slice(asked.get("range"), asked.get("if-range"), etag, artifact.size)
-    except Unsatisfiable:
+    except RangeNotSatisfiableError:
         size = {"Content-Range": f"bytes */{artifact.size}"}
         return answer(request, 416, "range_not_satisfiable", f"the file has {artifact.size} bytes", headers=size)
     sent = part or Slice(0, artifact.size)

@@ -13,18 +13,18 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from starlette.datastructures import FormData, UploadFile
 
-from api.errors.catalog import Unavailable, answer
+from api.errors.catalog import UnavailableError, answer
 from api.errors.problems import Fault, declared
 from api.request.auth import KeyFirst, Reader, Writer
 from api.request.deps import DatasetId, Served, Services
 from api.request.idempotency import REPLAYED, Keyed, OnceStreamed
 from api.schemas.datasets import Dataset, DatasetList, RowList
-from api.uploads.formats import FormUnknown, TooLarge, form_of
-from api.uploads.normalize import Faulty, Part, normalised
+from api.uploads.formats import TooLargeError, UnknownFormatError, form_of
+from api.uploads.normalize import InvalidRowsError, Part, normalised
 from service import datasets
 from service.access.quotas import Quota
 from service.db.engine import Database
-from service.errors import SplitNotFound
+from service.errors import SplitNotFoundError
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=KeyFirst)
 WRAPPING_BYTES = 64 * 1024
@@ -79,14 +79,14 @@ async def create_dataset(request: Request, served: Served, caller: Writer, once:
         detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
         return answer(request, 415, "unsupported_media_type", detail)
     if not served.uploads.acquire(blocking=False):
-        raise Unavailable("too_many_uploads", "other data sets are being uploaded; try again in a moment")
+        raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
         async with request.form(max_files=_MOST_SPLITS, max_fields=1) as form:
             return await run_in_threadpool(_create, request, served, caller.owner, once, form)
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
             raise
-        raise Unavailable("insufficient_storage", "the service has no room for the files at the moment") from fault
+        raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
     finally:
         served.uploads.release()
 
@@ -110,18 +110,18 @@ def _create(request: Request, served: Services, owner: str, once: Keyed, form: F
                 served.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
                 chunk_bytes=served.settings.chunk_bytes, told=told, quota=Quota.of(served.settings),
             )  # fmt: skip
-    except Faulty as fault:
+    except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
         return answer(request, 422, "dataset_invalid", f"{fault}{more}", fault.faults)
-    except TooLarge as fault:
+    except TooLargeError as fault:
         raise HTTPException(413, str(fault)) from fault
-    except FormUnknown as fault:
+    except UnknownFormatError as fault:
         return answer(request, 415, "unsupported_media_type", str(fault))
     return made[-1]
 
 
 def _parts(form: FormData) -> tuple[str | None, dict[str, Part]]:
-    """The form's name and files. Raises Faulty, FormUnknown."""
+    """The form's name and files. Raises InvalidRowsError, UnknownFormatError."""
     name: str | None = None
     parts: dict[str, Part] = {}
     for field, value in form.multi_items():
@@ -142,8 +142,8 @@ def _parts(form: FormData) -> tuple[str | None, dict[str, Part]]:
     return name, parts
 
 
-def _fault(field: str, detail: str) -> Faulty:
-    return Faulty([Fault(code="form_invalid", detail=f"{field}: {detail}", parameter=field)])
+def _fault(field: str, detail: str) -> InvalidRowsError:
+    return InvalidRowsError([Fault(code="form_invalid", detail=f"{field}: {detail}", parameter=field)])
 
 
 @router.get("", operation_id="listDatasets", responses=declared(422), summary="List data sets, newest first")
@@ -182,7 +182,7 @@ def list_rows(
     with served.database.read() as session:
         row = datasets.get(session, dataset_id, owner=caller.sees)
     if split not in row.splits:
-        raise SplitNotFound(f"Data set {dataset_id} has no split {split!r}; it has {', '.join(row.splits)}.")
+        raise SplitNotFoundError(f"Data set {dataset_id} has no split {split!r}; it has {', '.join(row.splits)}.")
     lines = islice(_lines(served.database, row.number, split), after, after + limit)
     data = [json.loads(line) for line in lines]
     more = after + len(data) < row.splits[split]["rows"] and bool(data)

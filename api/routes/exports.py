@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from api.errors.catalog import NotSucceeded
+from api.errors.catalog import NotSucceededError
 from api.errors.problems import declared
 from api.predictions.service import MASK, WEIGHTS
 from api.request import rate_limit
@@ -17,7 +17,7 @@ from api.responses.long_poll import TAGGED, JobAnswer, Prefer, asked_seconds
 from api.schemas import jobs as schemas
 from api.schemas.job_view import Shown
 from api.schemas.strict import AsDeclared
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models.checks import find_folder, model_type
 from pruning.spec.errors import refused
 from pruning.spec.export_formats import FORMATS, Format, archive_of, misfit_of_pattern, misfit_of_type
@@ -117,9 +117,11 @@ def list_exports(
 
 
 def _check(session: Session, job: models.Job, request: ExportRequest, settings: Settings) -> None:
-    """Refuse what is sure to fail. Raises NotSucceeded, ArtifactNotFound, Permanent naming the field."""
+    """Refuse what is sure to fail. Raises NotSucceededError, ArtifactNotFoundError, PermanentError naming the field."""
     if job.status is not Status.SUCCEEDED:
-        raise NotSucceeded(f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has")
+        raise NotSucceededError(
+            f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has"
+        )
     store.get(session, job.id, MASK)
     if (job.result or {}).get("weights_changed"):
         store.get(session, job.id, WEIGHTS)
@@ -127,4 +129,4 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
     of_type = misfit_of_type(request.formats, model_type(folder)) if folder is not None else None
     misfit = misfit_of_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type
     if misfit is not None:
-        raise Permanent(misfit.message, code="export_unsupported", param=f"formats.{misfit.place}")
+        raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.place}")

@@ -9,13 +9,13 @@ from celery import Celery
 from fastapi import APIRouter
 from kombu.exceptions import KombuError
 
-from api.errors.catalog import Unavailable
+from api.errors.catalog import UnavailableError
 from api.errors.problems import declared
 from api.request.deps import Served
 from api.schemas.jobs import Checks, Liveness, Readiness
 from service.broker import make_folders
 from service.db import engine
-from service.errors import SchemaOutdated
+from service.errors import SchemaOutdatedError
 from service.jobs import heartbeats
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,13 @@ async def livez() -> Liveness:  # async, without a thread: it answers while ever
 def readyz(served: Served) -> Readiness:
     """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
     if not engine.is_current(served.database):
-        raise SchemaOutdated
+        raise SchemaOutdatedError
     with served.database.read() as session:
         live = len(heartbeats.live(session, within_seconds=served.settings.worker_seen_seconds))
     if not live:
-        raise Unavailable("no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there")
+        raise UnavailableError(
+            "no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there"
+        )
     return Readiness(checks=Checks(database="ok", broker=_broker(served.celery), workers=live))
 
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.errors.catalog import NotSucceeded
+from api.errors.catalog import NotSucceededError
 from api.errors.problems import declared
 from api.predictions.service import MASK, WEIGHTS
 from api.request.auth import KeyFirst, Reader
 from api.request.deps import JobId, Served
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from service.artifacts import store
@@ -68,7 +68,7 @@ def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: R
         job = commands.get(session, job_id, owner=caller.sees)
         served.predictor.require()
         if job.status is not Status.SUCCEEDED:
-            raise NotSucceeded(
+            raise NotSucceededError(
                 f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
             )
         task = PruningSpec.model_validate(job.spec).task_table
@@ -80,7 +80,7 @@ def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: R
 
 
 def _columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[str], list[str] | None]:
-    """The texts, and for tasks on two columns the second ones. Raises Permanent naming the text at fault."""
+    """The texts, and for tasks on two columns the second ones. Raises PermanentError naming the text at fault."""
     if len(given) > settings.predictions_max_texts:
         raise _refused(
             "texts", "too_many_texts", f"at most {settings.predictions_max_texts} texts at a time; send the rest after"
@@ -106,5 +106,5 @@ def _row(text: Any, task: Task, number: int) -> tuple[str, ...]:
     return row
 
 
-def _refused(param: str, code: str, message: str) -> Permanent:
-    return Permanent(message, code=code, param=param)
+def _refused(param: str, code: str, message: str) -> PermanentError:
+    return PermanentError(message, code=code, param=param)

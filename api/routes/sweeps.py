@@ -19,7 +19,7 @@ from api.request.idempotency import REPLAYED, Once
 from api.schemas.jobs import JobRequest
 from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepResults, SweepSummary
 from api.submission import admission, sweep_grid, sweep_plot, webhook_checks
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
@@ -177,7 +177,7 @@ def _blaming_base() -> Iterator[None]:
     """What is wrong with a job is wrong with ``base``."""
     try:
         yield
-    except Permanent as refusal:
+    except PermanentError as refusal:
         refusal.param = f"base.{refusal.param}" if refusal.param else None
         raise
 

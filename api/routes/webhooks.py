@@ -12,7 +12,7 @@ from api.request.idempotency import REPLAYED, Once
 from api.schemas.jobs import Page
 from api.schemas.webhooks import Delivery, Webhook, WebhookRequest
 from api.submission.webhook_checks import add, check
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from service.webhooks import outbox, subscriptions
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=KeyFirst)
@@ -45,7 +45,7 @@ def create_webhook(request: WebhookRequest, served: Served, caller: Writer, once
     check(request, served.settings, param="url")
     with served.database.write() as session:
         if len(subscriptions.listing(session, owner=caller.owner)) >= served.settings.webhook_max_per_owner:
-            raise Permanent(
+            raise PermanentError(
                 f"there are {served.settings.webhook_max_per_owner} webhooks already; delete one first",
                 code="too_many_webhooks",
             )

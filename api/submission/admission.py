@@ -1,6 +1,6 @@
 """What can be known of a job before it is accepted, beyond the spec's own rules: does its local model and data fit?
 
-Called by ``api.routes.jobs.create_job``. Raises ``pruning.errors.Permanent`` with the codes and fields of the trainer,
+Called by ``api.routes.jobs.create_job``. Raises ``pruning.errors.PermanentError`` with the codes and fields of the trainer,
 which repeats these checks and knows the rest (whatever is on the hub).
 """
 
@@ -11,18 +11,18 @@ from api.submission import webhook_checks
 from api.uploads.normalize import columns_of
 from pruning.data.jsonl import check_rows, dataset_folder_name
 from pruning.data.profile import check_columns
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models.checks import check_folder, find_folder, model_type, require_folder
 from pruning.spec.export_formats import misfit_of_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
-from service.errors import DatasetNotFound
+from service.errors import DatasetNotFoundError
 from service.ids import is_dataset_id
 from service.settings import Settings
 
 
 def check(request: JobRequest, settings: Settings) -> None:
-    """Refuse what is sure to fail. Raises Permanent naming the field."""
+    """Refuse what is sure to fail. Raises PermanentError naming the field."""
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
     _check_dataset(spec, settings)
@@ -35,7 +35,7 @@ def _check_exports(request: JobRequest, settings: Settings) -> None:
     folder = find_folder(settings.models_dir, request.model)
     misfit = misfit_of_type(request.exports, model_type(folder)) if folder is not None else None
     if misfit is not None:
-        raise Permanent(misfit.message, code="export_unsupported", param=f"exports.{misfit.place}")
+        raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.place}")
 
 
 def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) -> None:
@@ -45,7 +45,7 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         return
     try:
         check_folder(folder, spec.label_words, spec.head)
-    except Permanent as refusal:
+    except PermanentError as refusal:
         from_task = not isinstance(spec.task, str) and not words_given
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
             refusal.param = f"task.{refusal.param}"
@@ -55,15 +55,15 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
 def hold_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
     """Refuse a task that an uploaded data set does not fit, and keep the data set until the job that needs it is stored.
 
-    To be called in the transaction that adds the job; does nothing for other tasks. Raises Permanent naming the field.
+    To be called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
     """
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
         return
     try:
         row = datasets.hold(session, task.dataset, owner=owner)
-    except DatasetNotFound as missing:
-        raise Permanent(str(missing), code="dataset_not_found", param="task.dataset") from missing
+    except DatasetNotFoundError as missing:
+        raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
 
 

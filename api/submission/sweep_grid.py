@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from api.errors.validation import blamed_path
 from api.schemas.jobs import JobRequest
 from api.schemas.sweeps import AXES, SweepRequest
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.methods import METHODS
 from service.sweeps.sweeps import Combination
 
@@ -22,11 +22,11 @@ def expand(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
     """The jobs of every combination, in the grid's order.
 
     Methods that do not train get no run length from ``base`` as long as other methods of the grid do. Raises
-    RequestValidationError naming the field and the combination, Permanent for a grid of more than ``max_jobs``.
+    RequestValidationError naming the field and the combination, PermanentError for a grid of more than ``max_jobs``.
     """
     grid = request.grid
     if len(grid) > max_jobs:
-        raise Permanent(
+        raise PermanentError(
             f"the grid has {len(grid)} combinations and a sweep at most {max_jobs}; leave some out or submit several sweeps",
             code="sweep_too_large",
         )

@@ -3,20 +3,20 @@
 from sqlalchemy.orm import Session
 
 from api.schemas.webhooks import WebhookRequest
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from service.db import models
-from service.errors import DestinationRefused
+from service.errors import DestinationRefusedError
 from service.settings import Settings
 from service.webhooks import subscriptions
 from service.webhooks.ssrf import Rules, look_up
 
 
 def check(request: WebhookRequest, settings: Settings, *, param: str) -> None:
-    """Refuse a receiver that no message could be sent to. Looks its host up. Raises Permanent naming ``param``."""
+    """Refuse a receiver that no message could be sent to. Looks its host up. Raises PermanentError naming ``param``."""
     try:
         look_up(request.url, Rules(private=settings.webhook_allow_private, http=settings.webhook_allow_http))
-    except DestinationRefused as refusal:
-        raise Permanent(str(refusal), code="webhook_refused", param=param) from refusal
+    except DestinationRefusedError as refusal:
+        raise PermanentError(str(refusal), code="webhook_refused", param=param) from refusal
 
 
 def add(

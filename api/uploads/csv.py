@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from api.uploads.formats import Row, Unreadable
+from api.uploads.formats import Row, UnreadableFileError
 from api.uploads.jsonl import texts
 
 Kind = type[int] | type[float] | type[str]
@@ -16,12 +16,12 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)  # 
 def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
     """Read twice, for only the last cell tells what its column is. An empty cell among numbers is null.
 
-    Raises Unreadable, TooLarge.
+    Raises UnreadableFileError, TooLargeError.
     """
     lines = _cells(file, most_bytes)
     names = next(lines, None)
     if names is None or isinstance(names, str) or len(set(names)) < len(names):
-        raise Unreadable("the first line must name every column, each differently")
+        raise UnreadableFileError("the first line must name every column, each differently")
     kinds = _kinds(lines, len(names))
     lines = _cells(file, most_bytes)
     next(lines)

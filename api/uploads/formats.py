@@ -22,23 +22,23 @@ class UploadError(Exception):
     """A file that cannot be taken."""
 
 
-class FormUnknown(UploadError):
+class UnknownFormatError(UploadError):
     """Neither name nor type of the file says what it is; send .jsonl, .jsonl.gz, .csv, .csv.gz or .parquet."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or FormUnknown.__doc__)
+        super().__init__(message or UnknownFormatError.__doc__)
 
 
-class Unreadable(UploadError):
+class UnreadableFileError(UploadError):
     """The file is damaged from some place on."""
 
 
-class TooLarge(UploadError):
+class TooLargeError(UploadError):
     """Unpacked, the data set is larger than allowed."""
 
 
 class Budget:
-    """Bytes that may still be read. Raises TooLarge when they are used up."""
+    """Bytes that may still be read. Raises TooLargeError when they are used up."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -48,7 +48,7 @@ class Budget:
         """Use some up."""
         self._left -= count
         if self._left < 0:
-            raise TooLarge(f"the data set has more than {self.most} bytes when it is unpacked")
+            raise TooLargeError(f"the data set has more than {self.most} bytes when it is unpacked")
 
 
 _TYPES = {
@@ -62,10 +62,10 @@ _ENDINGS = {"jsonl": Form.JSONL, "ndjson": Form.JSONL, "csv": Form.CSV, "parquet
 
 
 def form_of(name: str, media_type: str | None) -> Form:
-    """What a file is, by the ending of its name, else by its media type. Raises FormUnknown."""
+    """What a file is, by the ending of its name, else by its media type. Raises UnknownFormatError."""
     ending = name.lower().removesuffix(".gz").rpartition(".")[2]
     kind = (media_type or "").partition(";")[0].strip().lower()
     found = _ENDINGS.get(ending) or _TYPES.get(kind)
     if found is None:
-        raise FormUnknown
+        raise UnknownFormatError
     return found

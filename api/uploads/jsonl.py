@@ -6,12 +6,12 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from api.uploads.formats import Budget, Row, Unreadable
+from api.uploads.formats import Budget, Row, UnreadableFileError
 from pruning.data.jsonl import LONGEST_ROW
 
 
 def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
-    """Blank lines are no rows. Raises Unreadable, TooLarge."""
+    """Blank lines are no rows. Raises UnreadableFileError, TooLargeError."""
     for line in _lines(file, most_bytes):
         if not line.strip():
             continue
@@ -24,12 +24,12 @@ def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
 
 
 def texts(file: BinaryIO, most_bytes: int) -> Iterator[str]:
-    """The lines of ``file`` with their ends, from its start. Raises Unreadable, TooLarge."""
+    """The lines of ``file`` with their ends, from its start. Raises UnreadableFileError, TooLargeError."""
     for number, line in enumerate(_lines(file, most_bytes), 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as fault:
-            raise Unreadable(f"line {number} is not UTF-8: {fault}") from fault
+            raise UnreadableFileError(f"line {number} is not UTF-8: {fault}") from fault
 
 
 def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
@@ -43,7 +43,7 @@ def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
         while line := source.readline(LONGEST_ROW + 1):
             budget.take(len(line))
             if len(line) > LONGEST_ROW:
-                raise Unreadable(f"a line is longer than {LONGEST_ROW} bytes")
+                raise UnreadableFileError(f"a line is longer than {LONGEST_ROW} bytes")
             yield line
     except (gzip.BadGzipFile, EOFError, zlib.error) as fault:
-        raise Unreadable(f"it cannot be unpacked: {fault}") from fault
+        raise UnreadableFileError(f"it cannot be unpacked: {fault}") from fault

@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO
 
 from api.errors.problems import Fault
 from api.uploads.csv import read_csv
-from api.uploads.formats import Budget, Form, Row, Unreadable
+from api.uploads.formats import Budget, Form, Row, UnreadableFileError
 from api.uploads.jsonl import read_jsonl
 from api.uploads.parquet import read_parquet
 from pruning.data.profile import Column, Columns
@@ -49,7 +49,7 @@ class Normalised:
     files: dict[str, IO[bytes]]
 
 
-class Faulty(Exception):
+class InvalidRowsError(Exception):
     """The rows cannot be used."""
 
     def __init__(self, faults: list[Fault]) -> None:
@@ -61,7 +61,8 @@ class Faulty(Exception):
 def normalised(parts: Mapping[str, Part], most_bytes: int) -> Iterator[Normalised]:
     """The data set that ``parts`` are the splits of; its files are gone after the block.
 
-    Raises Faulty with all that is wrong, up to MOST_FAULTS; FormUnknown; TooLarge beyond ``most_bytes`` in all; OSError.
+    Raises InvalidRowsError with all that is wrong, up to MOST_FAULTS; UnknownFormatError; TooLargeError beyond
+    ``most_bytes`` in all; OSError.
     """
     budget, faults, digest = Budget(most_bytes), list[Fault](), hashlib.sha256()
     splits: dict[str, Any] = {}
@@ -76,7 +77,7 @@ def normalised(parts: Mapping[str, Part], most_bytes: int) -> Iterator[Normalise
             if len(faults) >= MOST_FAULTS:
                 break
         if faults:
-            raise Faulty(faults)
+            raise InvalidRowsError(faults)
         yield Normalised(digest.hexdigest(), splits, files)
 
 
@@ -107,7 +108,7 @@ class _Writer:
                         out.write(line)
                     elif not self._note("rows_invalid", f"row {number} {line}", number):
                         return
-            except Unreadable as fault:
+            except UnreadableFileError as fault:
                 self._note("file_unreadable", f"after row {number}: {fault}")
                 return
         if number == 0:

@@ -49,13 +49,13 @@ def variables() -> Finding:
 def api(url: str, key: str | None) -> Finding:
     """Whether the service answers, is ready, and lets this key in."""
     from espalier.client._sync.client import Client
-    from espalier.errors import ApiError, Unreachable
+    from espalier.errors import ApiError, UnreachableError
 
     place = _without_password(url)
     with Client(url, key, retries=0) as client:
         try:
             client.page(limit=1)
-        except Unreachable as away:
+        except UnreachableError as away:
             return Finding(
                 "API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url"
             )
@@ -119,12 +119,12 @@ def storage(settings: "Settings") -> Finding:
     if settings.storage_url is None:
         return Finding("storage", "ok", "artifacts in the database")
     from service.artifacts.s3 import open_bucket
-    from service.errors import StorageUnavailable
+    from service.errors import StorageUnavailableError
 
     place = _without_password(settings.storage_url)
     try:
         next(open_bucket(settings.storage_url).pages(""), None)
-    except StorageUnavailable as error:
+    except StorageUnavailableError as error:
         return Finding("storage", "broken", f"{place}: {error}", "correct ESPALIER_STORAGE_URL or the AWS_… variables")
     return Finding("storage", "ok", place)
 

@@ -90,13 +90,13 @@ def revoke(
     Example: espalier keys revoke key_01jd3
     """
     from service.access import api_keys
-    from service.errors import KeyNotFound
+    from service.errors import KeyNotFoundError
 
     with opened(read_settings(data_dir=data_dir)) as database:
         try:
             with database.write() as session:
                 row = api_keys.revoke(session, key)
-        except KeyNotFound as error:
+        except KeyNotFoundError as error:
             fail(str(error), code=2)
     if as_json:
         print(json.dumps(_shown(row), indent=2))

@@ -28,7 +28,7 @@ from espalier.cli import (
     worker,
 )
 from espalier.cli.output import fail
-from espalier.errors import ApiError, EspalierError, JobNotSucceeded, Unreachable
+from espalier.errors import ApiError, EspalierError, JobNotSucceededError, UnreachableError
 
 EXIT_CODES = {
     0: "done",
@@ -77,9 +77,9 @@ def main() -> None:
     """The program. Turns every planned error into one line on standard error and an exit code."""
     try:
         app()
-    except JobNotSucceeded as error:
+    except JobNotSucceededError as error:
         fail(str(error), code=1)
-    except Unreachable as error:
+    except UnreachableError as error:
         fail(f"{error}; is the service running (espalier serve), and is --url right?", code=3)
     except ApiError as error:
         fail(f"{error} ({error.code})", code=3 if error.status >= 500 else 2)

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from espalier.cli import options
 from espalier.cli.output import list_json, said_or_json, say
 from espalier.cli.output import show as show_table
-from espalier.errors import JobNotSucceeded
+from espalier.errors import JobNotSucceededError
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -213,7 +213,7 @@ def _counts(sweep: "Sweep") -> str:
 def _require_success(sweep: "Sweep") -> None:
     lost = sum(count for status, count in sweep.jobs.items() if status != "succeeded")
     if lost:
-        raise JobNotSucceeded(f"{lost} jobs of {sweep.id} have not succeeded: {_counts(sweep)}")
+        raise JobNotSucceededError(f"{lost} jobs of {sweep.id} have not succeeded: {_counts(sweep)}")
 
 
 def _read(file: Path | None) -> dict[str, Any]:

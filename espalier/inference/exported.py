@@ -11,7 +11,7 @@ def load_export(folder: str | Path) -> "PrunedModel":
     """A ready model: ``load_export("export-compact.zip").predict(["a film to remember"])``.
 
     ``folder`` is what ``espalier export`` wrote, or an ``export-<format>.zip`` of a job; not of format ``stock``, which
-    transformers loads itself. Needs neither the mask nor its base model. Raises pruning.errors.Permanent; ImportError
+    transformers loads itself. Needs neither the mask nor its base model. Raises pruning.errors.PermanentError; ImportError
     without the extra.
     """
     try:

@@ -19,7 +19,7 @@ def load_pruned(
 
     The base model is found by the name and commit in the mask, under ``models_dir`` (default: ``ESPALIER_MODELS_DIR``) or
     on the hub, or given as a folder by ``model``; a base with other weights is refused. ``weights`` is only for methods
-    that train weights (default: ``weights.safetensors`` beside the mask). Raises pruning.errors.Permanent or Temporary;
+    that train weights (default: ``weights.safetensors`` beside the mask). Raises pruning.errors.PermanentError or TemporaryError;
     ImportError without the extra.
     """
     try:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from pruning import failpoints
 from pruning.cli import torchrun
-from pruning.errors import PeerLost, Permanent, Stopped, Temporary
+from pruning.errors import PeerLostError, PermanentError, StoppedError, TemporaryError
 from pruning.events import ArtifactEvent, ErrorEvent, Event, ExitCode, FinishedEvent
 from pruning.export import results
 from pruning.sources import Sources
@@ -142,7 +142,7 @@ def run_export(arguments: argparse.Namespace) -> ExitCode:
         )  # fmt: skip
         failed = [(one.format, one.error) for one in entries if one.error is not None]
         for name, error in sorted(failed, key=lambda each: each[1].retryable):
-            kind = Temporary if error.retryable else Permanent
+            kind = TemporaryError if error.retryable else PermanentError
             raise kind(f"{name}: {error.message}", code=error.code, param="exports")
         figures = results.read(arguments.out)
         assert figures is not None  # noqa: S101 - written by perform
@@ -155,15 +155,15 @@ def _exit_code(work: Callable[[], None], report: EventLines) -> ExitCode:
     """Run ``work``; its failure becomes the last event line and the exit code."""
     try:
         work()
-    except (Stopped, _LeaveNow):
+    except (StoppedError, _LeaveNow):
         return ExitCode.STOPPED
-    except PeerLost as failure:
+    except PeerLostError as failure:
         sys.stderr.write(f"given up, for another process of this run is gone: {failure}\n")
         return ExitCode.PEER_LOST
-    except Permanent as failure:
+    except PermanentError as failure:
         report(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
         return ExitCode.PERMANENT
-    except Temporary as failure:
+    except TemporaryError as failure:
         report(ErrorEvent(kind="temporary", code=failure.code, message=failure.message, param=failure.param))
         return ExitCode.TEMPORARY
     except OSError as failure:
@@ -192,19 +192,19 @@ def _read_spec(path: Path) -> PruningSpec:
         return PruningSpec.model_validate_json(path.read_bytes())
     except ValidationError as refusal:
         fault = explain(refusal)[0]
-        raise Permanent(fault["message"], code=fault["code"], param=fault["param"]) from refusal
+        raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
     except OSError as fault:
-        raise Permanent(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
+        raise PermanentError(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
 
 
 def sources_of(arguments: argparse.Namespace) -> Sources:
-    """Where a command's arguments say that models and data sets are. Raises Permanent."""
+    """Where a command's arguments say that models and data sets are. Raises PermanentError."""
     token = None
     if arguments.token_file is not None:
         try:
             token = arguments.token_file.read_text("utf-8").strip()
         except OSError as fault:
-            raise Permanent(f"the hub token cannot be read: {fault.strerror}", code="token_unreadable") from fault
+            raise PermanentError(f"the hub token cannot be read: {fault.strerror}", code="token_unreadable") from fault
     return Sources(
         arguments.models_dir,
         arguments.datasets_dir,

@@ -16,7 +16,7 @@ import torch
 from pruning.data import squad
 from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
 
 MULTIPLE = 8
@@ -132,7 +132,7 @@ def encode(
         labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
     for i, ids in enumerate(tokens["input_ids"]):
         if not ids:  # tokenizers that add no special tokens make nothing of an empty text
-            raise Permanent(
+            raise PermanentError(
                 f"row {i + 1} of split {rows.split!r} has no tokens; give every row some text",
                 code="rows_invalid", param="task",
             )  # fmt: skip

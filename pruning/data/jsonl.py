@@ -11,7 +11,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models.checks import find_folder
 from pruning.sources import Sources
 from pruning.spec.tasks import CustomTask, Task, task_of
@@ -31,13 +31,13 @@ def dataset_folder(sources: Sources, name: str) -> Path | None:
 
 
 def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
-    """The file of a split. Raises Permanent (``split_missing``) naming the splits that are there."""
+    """The file of a split. Raises PermanentError (``split_missing``) naming the splits that are there."""
     plain = Path(split).name == split
     for name in (f"{split}.jsonl", f"{split}.jsonl.gz") if plain else ():
         if (folder / name).is_file():
             return folder / name
     there = sorted({file.name.removesuffix(".gz").removesuffix(".jsonl") for file in folder.glob("*.jsonl*")})
-    raise Permanent(
+    raise PermanentError(
         f"data set {folder.name!r} has no {split}.jsonl or {split}.jsonl.gz; its splits are: {', '.join(there) or 'none'}",
         code="split_missing",
         param=param,
@@ -47,7 +47,7 @@ def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
 def check_rows(folder: Path, given: str | CustomTask) -> None:
     """Refuse a task whose data set folder lacks a split or, in a split's first row, a column.
 
-    Raises Permanent (``split_missing``, ``rows_invalid``, ``column_missing``); ``param`` is the task's field.
+    Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``); ``param`` is the task's field.
     """
     task = task_of(given)
     custom = not isinstance(given, str)
@@ -58,7 +58,7 @@ def check_rows(folder: Path, given: str | CustomTask) -> None:
 
 
 def first_row(file: Path) -> dict[str, Any]:
-    """The first row of a split. Raises Permanent (``rows_invalid``) when there is none."""
+    """The first row of a split. Raises PermanentError (``rows_invalid``) when there is none."""
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rb") as lines:
@@ -71,8 +71,8 @@ def first_row(file: Path) -> dict[str, Any]:
     return row
 
 
-def _invalid(file: Path, fault: str) -> Permanent:
-    return Permanent(
+def _invalid(file: Path, fault: str) -> PermanentError:
+    return PermanentError(
         f"{file.name} of data set {file.parent.name!r} must have one JSON object per line; {fault}",
         code="rows_invalid",
         param="task",
@@ -83,7 +83,7 @@ def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool)
     missing = missing_column(task, row)
     if missing is not None:
         column, param = missing
-        raise Permanent(
+        raise PermanentError(
             f"{file.name} of data set {file.parent.name!r} has no column {column!r}; its columns are: "
             f"{', '.join(map(str, row)) or 'none'}",
             code="column_missing",
@@ -98,18 +98,18 @@ def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | Non
 
 
 def class_of(label: Any, task: Task, where: str) -> int | float:
-    """A class id or a number. Raises Permanent (``labels_mismatch``) for anything that is not of this task."""
+    """A class id or a number. Raises PermanentError (``labels_mismatch``) for anything that is not of this task."""
     number = isinstance(label, int | float) and not isinstance(label, bool)
     if task.kind == "regression":
         if not (number and math.isfinite(label)):
-            raise Permanent(f"{where}: label {label!r} is not a number", code="labels_mismatch", param="task")
+            raise PermanentError(f"{where}: label {label!r} is not a number", code="labels_mismatch", param="task")
         return float(label)
     classes = len(task.label_words)
     if isinstance(label, str) and task.labels is not None and label in task.labels:
         return task.labels.index(label)
     if not (number and label in range(classes)):
         named = f", or one of {', '.join(task.labels)}" if task.labels else ""
-        raise Permanent(
+        raise PermanentError(
             f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
             "classes, use one word per class and labels that count from 0",
             code="labels_mismatch", param="label_words",

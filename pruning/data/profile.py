@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pruning.data.jsonl import class_of, missing_column
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, task_of
 
 MOST_VALUES = 1000
@@ -108,14 +108,14 @@ def kind_of(value: Any) -> str:
 def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
     """Refuse a task that an uploaded data set does not fit.
 
-    Raises Permanent (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``) naming the task's field
+    Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``) naming the task's field
     and, where a row is to blame, its number.
     """
     task = task_of(given)
     for field, name in (("train_split", given.train_split), ("validation_split", given.validation_split)):
         if name not in splits:
             there = ", ".join(sorted(splits))
-            raise Permanent(
+            raise PermanentError(
                 f"data set {given.dataset} has no split {name!r}; its splits are: {there}",
                 code="split_missing", param=f"task.{field}",
             )  # fmt: skip
@@ -124,7 +124,7 @@ def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None
         missing = missing_column(task, columns)
         if missing is not None:
             column, param = missing
-            raise Permanent(
+            raise PermanentError(
                 f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
                 code="column_missing", param=param,
             )  # fmt: skip
@@ -137,7 +137,7 @@ def _check_text(column: Column, param: str, where: str) -> None:
     other = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "text"]
     if other:
         row, kind = min(other)
-        raise Permanent(
+        raise PermanentError(
             f"row {row} of {where}: column {column.name!r} is not text but {kind}; name a text column",
             code="rows_invalid", param=param,
         )  # fmt: skip
@@ -148,14 +148,14 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
     odd = [(seen.first, kind) for kind, seen in column.kinds.items() if kind in ("null", "boolean", "other")]
     if odd:
         row, kind = min(odd)
-        raise Permanent(
+        raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; give every row a label",
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
     if task.kind == "regression" and "text" not in column.kinds:
         return  # numbers that are not finite were refused when they arrived
     if column.values is None:
-        raise Permanent(
+        raise PermanentError(
             f"label column {column.name!r} of {where} has texts longer than {_LONGEST_VALUE} characters or more than "
             f"{MOST_VALUES} different values; name the column of the labels",
             code="labels_mismatch", param="task.label",

@@ -9,7 +9,7 @@ from typing import Any
 
 from pruning.data import squad
 from pruning.data.jsonl import class_of, dataset_folder, find_split
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.hub.datasets import load_hub_split
 from pruning.models.checks import find_folder, require_folder
 from pruning.sources import Sources
@@ -32,7 +32,7 @@ class Rows:
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
     """The named columns of a split: from the data sets directory if the task has a folder there, else from the hub.
 
-    Class names become class ids. Raises Permanent (missing split or column, unreadable row with its number) or Temporary
+    Class names become class ids. Raises PermanentError (missing split or column, unreadable row with its number) or TemporaryError
     (``hub_unreachable``).
     """
     folder = dataset_folder(sources, task.name)
@@ -73,16 +73,16 @@ def _read_jsonl(file: Path, names: Sequence[str], limit: int | None) -> dict[str
     return columns
 
 
-def _invalid(file: Path, row: int, fault: str, code: str) -> Permanent:
-    return Permanent(f"row {row} of {file.name} of data set {file.parent.name!r} {fault}", code=code, param="task")
+def _invalid(file: Path, row: int, fault: str, code: str) -> PermanentError:
+    return PermanentError(f"row {row} of {file.name} of data set {file.parent.name!r} {fault}", code=code, param="task")
 
 
 def _check_texts(rows: Rows, task: Task, where: str) -> None:
     if not rows.labels:
-        raise Permanent(f"{where} has no rows", code="rows_missing", param="task")
+        raise PermanentError(f"{where} has no rows", code="rows_missing", param="task")
     for column, texts in zip(task.text, rows.texts, strict=True):
         for i, text in enumerate(texts):
             if not isinstance(text, str):
-                raise Permanent(
+                raise PermanentError(
                     f"row {i + 1} of {where}: column {column!r} is not text", code="rows_invalid", param="task"
                 )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 
 BEST = 20
 """Starts and ends considered in each window."""
@@ -38,7 +38,7 @@ def encode_windows(
 ) -> tuple[Any, Windows]:
     """Tokenize question and context, the context cut into windows that overlap by ``stride`` tokens.
 
-    Returns the tokenizer's output and the windows. Raises Permanent where a question leaves no room for its context.
+    Returns the tokenizer's output and the windows. Raises PermanentError where a question leaves no room for its context.
     """
     try:
         tokens = tokenizer(
@@ -46,7 +46,7 @@ def encode_windows(
             return_overflowing_tokens=True, return_offsets_mapping=True, padding=False, return_attention_mask=False,
         )  # fmt: skip
     except Exception as fault:  # the tokenizers library raises nothing more specific
-        raise Permanent(
+        raise PermanentError(
             f"a question does not fit into {max_length} tokens with a stride of {stride}; "
             f"raise max_length or lower stride ({fault})",
             code="window_too_short", param="max_length",
@@ -121,10 +121,10 @@ def _f1(prediction: str, gold: str) -> float:
 
 
 def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -> None:
-    """Refuse rows without a gold answer, or with one that does not stand in its context. Raises Permanent."""
+    """Refuse rows without a gold answer, or with one that does not stand in its context. Raises PermanentError."""
     for i, answer in enumerate(answers):
         if not _stands(answer, contexts[i]):
-            raise Permanent(
+            raise PermanentError(
                 f"row {i + 1} of {where}: answers must be {{text: [...], answer_start: [...]}} with at least one answer "
                 "that stands in the context at its offset",
                 code="rows_invalid", param="task",

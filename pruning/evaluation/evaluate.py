@@ -12,7 +12,7 @@ from torch import nn
 from pruning.data import squad
 from pruning.data.encoding import Encoded, evaluation_batches
 from pruning.data.reader import Rows
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.evaluation.metrics import predictions_of, score
 from pruning.spec.tasks import Task
 
@@ -46,14 +46,14 @@ def logits_of(
     """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
 
     The head is in evaluation mode meanwhile and put back after. The cut into batches depends on the rows alone, so equal
-    weights give equal bits. Raises Stopped between two batches once ``should_stop`` says so.
+    weights give equal bits. Raises StoppedError between two batches once ``should_stop`` says so.
     """
     found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     was_training = head.training
     head.eval()
     for numbers, logits in _batched(head, rows, device):
         if should_stop():
-            raise Stopped
+            raise StoppedError
         for row, values in zip(numbers, logits, strict=True):
             found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
     head.train(was_training)
@@ -75,7 +75,7 @@ def _batched(
 def evaluate(
     head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> Evaluation:
-    """Logits, predictions and every metric of the task on one split. Raises Stopped as :func:`logits_of`."""
+    """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`logits_of`."""
     logits = logits_of(head, split.encoded, device, should_stop)
     predictions = predict(logits, split, task)
     if task.kind == "span":

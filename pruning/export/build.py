@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export import sparse24
 from pruning.export.bundle import WEIGHTS, Manifest, write_manifest
 from pruning.export.compaction import compact
@@ -41,7 +41,7 @@ class Subject:
 
 
 def write(subject: Subject, format_: Format, folder: Path) -> Manifest:
-    """Write the export, without README and figures, into ``folder``, which exists and is empty. Raises Permanent."""
+    """Write the export, without README and figures, into ``folder``, which exists and is empty. Raises PermanentError."""
     head: Any = copy.deepcopy(subject.pruned.head)
     changes = _WRITERS[format_](subject, head, folder)
     manifest = Manifest(
@@ -116,7 +116,7 @@ def _save(head: nn.Module, folder: Path) -> None:
     try:
         model.config.save_pretrained(folder)
     except ValueError as fault:  # a generation setting that transformers no longer likes
-        raise Permanent(f"the configuration cannot be written: {fault}", code="export_unsupported") from fault
+        raise PermanentError(f"the configuration cannot be written: {fault}", code="export_unsupported") from fault
     save_file(
         {name: tensor.detach().contiguous().clone() for name, tensor in head.state_dict().items()}, folder / WEIGHTS
     )

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats.mask_file import MaskInfo
 from pruning.spec.export_formats import Format
 
@@ -50,14 +50,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read ``espalier.json``. Raises Permanent (``export_invalid``)."""
+    """Read ``espalier.json``. Raises PermanentError (``export_invalid``)."""
     try:
         return Manifest.model_validate(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except OSError as fault:
-        raise Permanent(
+        raise PermanentError(
             f"{folder.name!r} is no export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
             "a stock folder is loaded by transformers itself",
             code="export_invalid", param="folder",
         ) from fault  # fmt: skip
     except (ValidationError, ValueError) as fault:
-        raise Permanent(f"{folder / MANIFEST} is damaged: {fault}", code="export_invalid", param="folder") from fault
+        raise PermanentError(
+            f"{folder / MANIFEST} is damaged: {fault}", code="export_invalid", param="folder"
+        ) from fault

@@ -14,7 +14,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.events import ArtifactEvent, ErrorEvent, FinishedEvent, LogEvent, parse_line
 from pruning.export import results
 from pruning.sources import Sources
@@ -34,7 +34,7 @@ def make_exports(
 ) -> Path:
     """Make the exports of ``mask``, on the base in the folder ``model``, beside the mask; path of their ``exports.json``.
 
-    Raises Stopped, with the process ended, once ``should_stop`` says so.
+    Raises StoppedError, with the process ended, once ``should_stop`` says so.
     """
     reason = "the process that made the exports ended early"
     with subprocess.Popen(
@@ -66,11 +66,11 @@ def _command(formats: Sequence[Format], mask: Path, model: Path, sources: Source
 
 
 def _lines(output: IO[bytes], should_stop: Callable[[], bool]) -> Iterator[bytes]:
-    """Whole lines, as they come. Raises Stopped."""
+    """Whole lines, as they come. Raises StoppedError."""
     pending = b""
     while True:
         if should_stop():
-            raise Stopped
+            raise StoppedError
         if not select.select([output], [], [], _POLL_SECONDS)[0]:
             continue
         read = os.read(output.fileno(), 65536)

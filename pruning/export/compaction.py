@@ -53,7 +53,7 @@ def compact(model: nn.Module) -> dict[str, int]:
     """Shrink every repeated layer of ``model`` in place; module path of each attention → its new head size.
 
     The model keeps its forward: linears are smaller and the attention's head size is another, its scaling is not. Raises
-    Permanent (``export_unsupported``) before anything is changed.
+    PermanentError (``export_unsupported``) before anything is changed.
     """
     layers = layers_of(model)
     model.eval()

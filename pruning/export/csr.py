@@ -9,7 +9,7 @@ import warnings
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export.compaction import put
 from pruning.masking.wrap import prunable
 
@@ -56,11 +56,11 @@ class CsrLinear(nn.Module):
         return (product.t() + self.bias).view(*x.shape[:-1], self.out_features)
 
     def check(self) -> None:
-        """Raise Permanent unless the indices lie inside the matrix; a product does not look."""
+        """Raise PermanentError unless the indices lie inside the matrix; a product does not look."""
         try:
             self._matrix(check=True)
         except RuntimeError as fault:
-            raise Permanent(f"a sparse matrix of the export is damaged: {fault}", code="export_invalid") from fault
+            raise PermanentError(f"a sparse matrix of the export is damaged: {fault}", code="export_invalid") from fault
 
     def _matrix(self, *, check: bool) -> torch.Tensor:
         with warnings.catch_warnings():
@@ -73,7 +73,7 @@ class CsrLinear(nn.Module):
 def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
     """Put CSR modules in place of the sparse matrices; module path → shape of each.
 
-    Raises Permanent (``export_pointless``) where every matrix keeps too much.
+    Raises PermanentError (``export_pointless``) where every matrix keeps too much.
     """
     linears = prunable(model)
     thin = [
@@ -81,7 +81,7 @@ def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
     ]
     if not thin:
         densest = min(int(linear.weight.count_nonzero()) / linear.weight.numel() for linear in linears.values())
-        raise Permanent(
+        raise PermanentError(
             f"no gain: every matrix keeps more than {MOST:.0%} of its weights (the sparsest {densest:.0%}), where a sparse "
             "product is slower than a dense one; prune further or export onnx-int8",
             code="export_pointless", param="exports",

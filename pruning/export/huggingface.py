@@ -18,8 +18,8 @@ def write_folder(
 ) -> Path:  # fmt: skip
     """Write the masked model, its tokenizer and a model card to ``folder``, which must not exist yet.
 
-    The arguments are those of :func:`pruning.inference.pruned_model.load_pruned`. Raises Permanent or Temporary as that does, and
-    FileExistsError.
+    The arguments are those of :func:`pruning.inference.pruned_model.load_pruned`. Raises PermanentError or TemporaryError
+    as that does, and FileExistsError.
     """
     target = Path(folder)
     loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)

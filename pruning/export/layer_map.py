@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.masking.wrap import prunable
 from pruning.spec.export_formats import COMPACT_TYPES
 
@@ -36,7 +36,7 @@ class Layer:
 
 
 def layers_of(model: nn.Module) -> list[Layer]:
-    """Every repeated layer of a model, in order. Raises Permanent (``export_unsupported``) for any other structure."""
+    """Every repeated layer of a model, in order. Raises PermanentError (``export_unsupported``) for any other structure."""
     linears = prunable(model)
     return [_layer(model, prefix, list(paths)) for prefix, paths in groupby(linears, _prefix)]
 
@@ -86,8 +86,8 @@ def _linear(model: nn.Module, path: str) -> nn.Linear:
     return linear
 
 
-def _unsupported(model: nn.Module, reason: str) -> Permanent:
-    return Permanent(
+def _unsupported(model: nn.Module, reason: str) -> PermanentError:
+    return PermanentError(
         f"{type(model).__name__} cannot be compacted: {reason}; compact is for {', '.join(COMPACT_TYPES)}, "
         "export csr or onnx instead",
         code="export_unsupported", param="exports",

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export import sparse24
 from pruning.export.bundle import WEIGHTS, Manifest, read_manifest
 from pruning.export.compaction import put
@@ -30,7 +30,7 @@ from pruning.models.loading import Loaded, class_of
 def load_export(folder: str | Path) -> PrunedModel:
     """The model in an export's folder or archive, of any format but ``stock``.
 
-    Raises Permanent: ``export_invalid`` for what is damaged, ``export_packages_missing`` for ONNX without onnxruntime,
+    Raises PermanentError: ``export_invalid`` for what is damaged, ``export_packages_missing`` for ONNX without onnxruntime,
     ``device_unsupported`` for semi-structured without a GPU.
     """
     path = Path(folder)
@@ -39,17 +39,19 @@ def load_export(folder: str | Path) -> PrunedModel:
             return load_export(unpacked)
     manifest = read_manifest(path)
     if manifest.format not in ("onnx", "onnx-int8") and model_type(path) not in MODEL_TYPES:
-        raise Permanent(f"model type {model_type(path)!r} is not known here", code="export_invalid", param="folder")
+        raise PermanentError(
+            f"model type {model_type(path)!r} is not known here", code="export_invalid", param="folder"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if manifest.format in ("onnx", "onnx-int8"):
             head: nn.Module = OnnxHead(path / MODEL)
         else:
             head = _torch_head(path, manifest, tokenizer)
-    except Permanent:
+    except PermanentError:
         raise
     except Exception as fault:  # whatever the readers of three libraries raise; each means: these files do not load
-        raise Permanent(
+        raise PermanentError(
             f"export {path.name!r} does not load: {type(fault).__name__}: {fault}",
             code="export_invalid",
             param="folder",
@@ -65,7 +67,7 @@ def _unpacked(archive: Path) -> Iterator[Path]:
             with zipfile.ZipFile(archive) as packed:
                 packed.extractall(target)
         except (zipfile.BadZipFile, zlib.error, EOFError) as fault:
-            raise Permanent(
+            raise PermanentError(
                 f"{archive.name} is no export: {fault}; download it again", code="export_invalid", param="folder"
             ) from fault
         folders = [folder for folder in Path(target).iterdir() if folder.is_dir()]
@@ -106,4 +108,4 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as fault:
-        raise Permanent(f"{path.name} cannot be read: {fault}", code="export_invalid", param="folder") from fault
+        raise PermanentError(f"{path.name} cannot be read: {fault}", code="export_invalid", param="folder") from fault

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.export_formats import FORMATS
 
 MODEL = "model.onnx"
@@ -37,10 +37,10 @@ class _Positional(nn.Module):
 
 
 def require_packages() -> None:
-    """Raises Permanent (``export_packages_missing``) without the ``onnx`` extra."""
+    """Raises PermanentError (``export_packages_missing``) without the ``onnx`` extra."""
     missing = [name for name in FORMATS["onnx"].packages if find_spec(name) is None]
     if missing:
-        raise Permanent(
+        raise PermanentError(
             f"ONNX exports need {', '.join(missing)} where the job runs: pip install 'espalier[onnx]'",
             code="export_packages_missing", param="exports",
         )  # fmt: skip
@@ -50,12 +50,12 @@ def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
     """Write ``head`` (float32, on the processor) to ``path``.
 
     Inputs ``names``, int64 [batch, tokens]; output ``logits`` [batch, classes], for spans [batch, tokens, 2]; ``notes`` go
-    into the file's metadata. Raises Permanent without the packages or where a file would be too large.
+    into the file's metadata. Raises PermanentError without the packages or where a file would be too large.
     """
     require_packages()
     size = sum(parameter.numel() * parameter.element_size() for parameter in head.parameters())
     if size > _LARGEST:
-        raise Permanent(
+        raise PermanentError(
             f"the model has {size} bytes of weights, an ONNX file holds {_LARGEST}; leave the export out",
             code="export_unsupported", param="exports",
         )  # fmt: skip

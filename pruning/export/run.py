@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from pruning.announce import announce
-from pruning.errors import Permanent, PruningError, Stopped, Temporary, failed_write
+from pruning.errors import PermanentError, PruningError, StoppedError, TemporaryError, failed_write
 from pruning.events import LogEvent, PhaseEvent
 from pruning.export import benchmark, model_card, results
 from pruning.export.build import Subject, write
@@ -85,7 +85,7 @@ def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) ->
         folder = Path(draft) / name
         try:
             made = _made(work, name, folder, report)
-        except Stopped:
+        except StoppedError:
             raise
         except Exception as fault:  # noqa: BLE001 - exporters raise what they like; the mask and the other exports stand
             failed = _failed(name, fault)
@@ -117,7 +117,7 @@ def _made(work: _Work, name: Format, folder: Path, report: Report) -> Entry:
     before = _beside(before, after.device)
     agreement = compare(before, after, work.rows)
     if not agreement.exact and name not in ("onnx-int8", "semi-structured"):
-        raise Permanent(
+        raise PermanentError(
             f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
             code="export_wrong", param="exports",
         )  # fmt: skip
@@ -173,7 +173,7 @@ def _call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], obje
 
 def _failed(name: Format, fault: Exception) -> Entry:
     if isinstance(fault, PruningError):
-        return results.failed(name, fault.code, fault.message, retryable=isinstance(fault, Temporary))
+        return results.failed(name, fault.code, fault.message, retryable=isinstance(fault, TemporaryError))
     if isinstance(fault, SafetensorError):
         fault = failed_write(fault)
     if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:

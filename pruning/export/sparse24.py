@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.masking.wrap import prunable
 
 _CAPABILITY = (8, 0)
@@ -18,15 +18,15 @@ _ROWS, _COLUMNS = 32, 64
 
 
 def require_device() -> torch.device:
-    """A GPU with the instruction. Raises Permanent (``device_unsupported``) where there is none."""
+    """A GPU with the instruction. Raises PermanentError (``device_unsupported``) where there is none."""
     if not torch.cuda.is_available():
-        raise Permanent(
+        raise PermanentError(
             "semi-structured needs an NVIDIA GPU, and this machine has none that torch can use; leave the export out",
             code="device_unsupported", param="exports",
         )  # fmt: skip
     found = torch.cuda.get_device_capability()
     if found < _CAPABILITY:
-        raise Permanent(
+        raise PermanentError(
             f"semi-structured needs compute capability 8.0, {torch.cuda.get_device_name()} has {found[0]}.{found[1]}; "
             "leave the export out",
             code="device_unsupported", param="exports",
@@ -35,11 +35,11 @@ def require_device() -> torch.device:
 
 
 def fitting(model: nn.Module) -> list[str]:
-    """Paths of the matrices that the kernels can take. Raises Permanent unless every matrix is 2:4, and one fits."""
+    """Paths of the matrices that the kernels can take. Raises PermanentError unless every matrix is 2:4, and one fits."""
     linears = prunable(model)
     for path, linear in linears.items():
         if not is_two_four(linear.weight):
-            raise Permanent(
+            raise PermanentError(
                 f"{path} has more than two weights in a group of four; semi-structured needs a mask of pattern '2:4'",
                 code="export_unsupported", param="exports",
             )  # fmt: skip
@@ -49,7 +49,7 @@ def fitting(model: nn.Module) -> list[str]:
         if linear.out_features % _ROWS == 0 and linear.in_features % _COLUMNS == 0
     ]
     if not paths:
-        raise Permanent(
+        raise PermanentError(
             f"no matrix has multiples of {_ROWS} rows and {_COLUMNS} columns, which the kernels need; leave the export out",
             code="export_unsupported", param="exports",
         )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 
 from pruning.data.encoding import Encoded, encode
 from pruning.data.reader import load_rows
-from pruning.errors import Permanent, PruningError
+from pruning.errors import PermanentError, PruningError
 from pruning.evaluation.evaluate import logits_of
 from pruning.inference.pruned_model import PrunedModel
 from pruning.sources import Sources
@@ -74,11 +74,11 @@ def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encod
 
 
 def compare(before: PrunedModel, after: PrunedModel, rows: Rows) -> Agreement:
-    """Logits and predictions of both. Raises Permanent where the export computes no number."""
+    """Logits and predictions of both. Raises PermanentError where the export computes no number."""
     ours = logits_of(before.head, rows.encoded, before.device)
     theirs = logits_of(after.head, rows.encoded, after.device)
     if not all(np.isfinite(logits).all() for logits in theirs):
-        raise Permanent("the export gives logits that are no numbers", code="export_wrong", param="exports")
+        raise PermanentError("the export gives logits that are no numbers", code="export_wrong", param="exports")
     same = [_same(a, b, before.info.kind) for a, b in zip(ours, theirs, strict=True)]
     return Agreement(
         equal=sum(same) / len(same),

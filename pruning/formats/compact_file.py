@@ -21,7 +21,7 @@ from pruning.formats.codec import matrices
 from pruning.formats.codec.frequency_tables import LEVELS, TOTAL
 from pruning.formats.codec.matrices import Coded, Shape
 from pruning.formats.codec.planner import Codec
-from pruning.formats.codec.rans import Damaged, Stream
+from pruning.formats.codec.rans import CorruptFileError, Stream
 from pruning.formats.mask_file import MaskInfo, Masks, invalid
 
 MAGIC = b"\x89ESPM\r\n\x1a"
@@ -55,17 +55,17 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
 
 
 def read_info(path: Path) -> MaskInfo:
-    """The metadata alone, without the bits and so without their digest. Raises Permanent (``mask_invalid``)."""
+    """The metadata alone, without the bits and so without their digest. Raises PermanentError (``mask_invalid``)."""
     return _read(path, _metadata)
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
-    """Masks by module path, and what they are for. Raises Permanent (``mask_invalid``) for anything but a whole mask."""
+    """Masks by module path, and what they are for. Raises PermanentError (``mask_invalid``) for anything but a whole mask."""
     return _read(path, _masks)
 
 
 def is_compact(path: Path) -> bool:
-    """Whether a file is of this form, by its first bytes. Raises Permanent if there is none."""
+    """Whether a file is of this form, by its first bytes. Raises PermanentError if there is none."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -74,7 +74,7 @@ def is_compact(path: Path) -> bool:
 
 
 def read_either(path: Path) -> tuple[Masks, MaskInfo]:
-    """Masks and metadata from either form, told apart by content. Raises Permanent (``mask_invalid``)."""
+    """Masks and metadata from either form, told apart by content. Raises PermanentError (``mask_invalid``)."""
     return read(path) if is_compact(path) else mask_file.read(path)
 
 
@@ -100,11 +100,11 @@ class _Source:
 
     def take(self, size: int) -> bytes:
         if size > self.left:
-            raise Damaged("it is cut short")
+            raise CorruptFileError("it is cut short")
         self.left -= size
         taken = self._file.read(size)
         if len(taken) != size:
-            raise Damaged("it got shorter while it was read")
+            raise CorruptFileError("it got shorter while it was read")
         self.digest.update(taken)
         return taken
 
@@ -116,29 +116,29 @@ def _read(path: Path, parse: Callable[[_Source], Result]) -> Result:
     try:
         with path.open("rb") as file:
             return parse(_Source(file))
-    except (Damaged, OSError) as fault:
+    except (CorruptFileError, OSError) as fault:
         raise invalid(path, str(fault)) from fault
 
 
 def _metadata(source: _Source) -> MaskInfo:
     if source.left < len(MAGIC) or source.take(len(MAGIC)) != MAGIC:
-        raise Damaged("it does not begin as one")
+        raise CorruptFileError("it does not begin as one")
     version, size = source.numbers("<II")
     if version != 1:
-        raise Damaged(f"it is of version {version}, and this reader knows version 1 only; update espalier")
+        raise CorruptFileError(f"it is of version {version}, and this reader knows version 1 only; update espalier")
     if size > MAX_METADATA:
-        raise Damaged(f"its metadata claim {size} bytes")
+        raise CorruptFileError(f"its metadata claim {size} bytes")
     text = source.take(size)
     try:
         info = MaskInfo.model_validate_json(text)
     except ValueError as fault:
-        raise Damaged(f"its metadata cannot be read: {str(fault)[:500]}") from fault
+        raise CorruptFileError(f"its metadata cannot be read: {str(fault)[:500]}") from fault
     if info.shapes.keys() != info.kept.keys():
-        raise Damaged("its counts and its shapes are of different matrices")
+        raise CorruptFileError("its counts and its shapes are of different matrices")
     lines = sum(rows + columns for rows, columns in info.shapes.values())
     weights = sum(rows * columns for rows, columns in info.shapes.values())
     if len(info.shapes) > MAX_MATRICES or lines > MAX_LINES or weights > MAX_WEIGHTS:
-        raise Damaged("it claims more matrices, rows and columns, or weights than this format allows")
+        raise CorruptFileError("it claims more matrices, rows and columns, or weights than this format allows")
     return info
 
 
@@ -150,24 +150,24 @@ def _masks(source: _Source) -> tuple[Masks, MaskInfo]:
     before = source.digest.copy()
     digest = source.take(before.digest_size)
     if source.left:
-        raise Damaged(f"there are {source.left} bytes behind its end")
+        raise CorruptFileError(f"there are {source.left} bytes behind its end")
     masks = dict(zip(names, matrices.decode(coded, shapes), strict=True))
     for name, mask in masks.items():
         if np.count_nonzero(mask) != info.kept[name]:
-            raise Damaged(f"the ones of {name} are not the {info.kept[name]} of its metadata")
+            raise CorruptFileError(f"the ones of {name} are not the {info.kept[name]} of its metadata")
     if _with_bits(before, masks.values()) != digest:
-        raise Damaged("its digest is not that of its content")
+        raise CorruptFileError("its digest is not that of its content")
     return masks, info
 
 
 def _coded(source: _Source, shapes: list[Shape]) -> Coded:
     numbers = source.take(len(shapes))
     if any(number > max(Codec) for number in numbers):
-        raise Damaged("a codec is unknown")
+        raise CorruptFileError("a codec is unknown")
     codecs = [Codec(number) for number in numbers]
     bases = list(source.take(sum(codec.coded for codec in codecs)))
     if any(base >= LEVELS for base in bases):
-        raise Damaged("a level is out of range")
+        raise CorruptFileError("a level is out of range")
     row_frequencies, column_frequencies = _read_table(source), _read_table(source)
     marks, bits = _read_stream(source), _read_stream(source)
     sizes = [
@@ -189,11 +189,11 @@ def _read_table(source: _Source) -> npt.NDArray[np.uint32]:
     for _ in range(size):
         symbol, frequency = source.numbers("<BH")
         if symbol <= last or not frequency:
-            raise Damaged("a table of marks is out of order")
+            raise CorruptFileError("a table of marks is out of order")
         frequencies[symbol] = frequency
         last = symbol
     if frequencies.sum() not in (0, TOTAL):
-        raise Damaged("a table of marks does not add up")
+        raise CorruptFileError("a table of marks does not add up")
     return frequencies
 
 

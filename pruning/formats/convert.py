@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import compact_file, mask_file, npy_masks
 from pruning.formats.mask_file import MaskInfo, Masks
 
@@ -13,10 +13,10 @@ def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
     """Write the mask in ``source`` to ``target``, in the form its name ends in.
 
     A ``.npy`` file says nothing of itself: as a source it needs ``like``, a mask of the same model, whose metadata it takes
-    but for the metrics. Raises Permanent (``mask_invalid``, ``mask_form``).
+    but for the metrics. Raises PermanentError (``mask_invalid``, ``mask_form``).
     """
     if target.suffix not in FORMS:
-        raise Permanent(
+        raise PermanentError(
             f"{target.name} ends in no form of a mask; let it end in {', '.join(FORMS)}",
             code="mask_form",
             param="output",
@@ -35,7 +35,7 @@ def _read(source: Path, like: Path | None) -> tuple[Masks, MaskInfo]:
     if source.suffix != ".npy":
         return compact_file.read_either(source)
     if like is None:
-        raise Permanent(
+        raise PermanentError(
             f"{source.name} has no shapes and no metadata; name a mask of the same model by like",
             code="mask_form",
             param="like",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from safetensors import SafetensorError, safe_open
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.files import whole
 from pruning.spec.schema import PruningSpec
 
@@ -82,7 +82,7 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
 
 
 def read_info(path: Path) -> MaskInfo:
-    """The metadata alone, without the bits. Raises Permanent (``mask_invalid``)."""
+    """The metadata alone, without the bits. Raises PermanentError (``mask_invalid``)."""
     try:
         with safe_open(path, framework="np") as file:
             return _from_metadata(file.metadata())
@@ -93,7 +93,7 @@ def read_info(path: Path) -> MaskInfo:
 def read(path: Path) -> tuple[Masks, MaskInfo]:
     """Masks by module path, and what they are for.
 
-    Raises Permanent (``mask_invalid``) for files that are truncated, of another format, or whose bits do not fit the
+    Raises PermanentError (``mask_invalid``) for files that are truncated, of another format, or whose bits do not fit the
     shapes and counts of their metadata.
     """
     info = read_info(path)
@@ -114,9 +114,9 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
     return masks, info
 
 
-def invalid(path: Path, fault: str) -> Permanent:
+def invalid(path: Path, fault: str) -> PermanentError:
     """The refusal of a file."""
-    return Permanent(
+    return PermanentError(
         f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"
     )
 
@@ -136,7 +136,7 @@ def _to_metadata(info: MaskInfo) -> dict[str, str]:
 
 def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
     if not metadata or metadata.get("format") != FORMAT or "version" not in metadata:
-        raise Permanent(
+        raise PermanentError(
             "the file has no metadata of a mask; give a mask.safetensors of a finished job",
             code="mask_invalid", param="mask",
         )  # fmt: skip
@@ -144,4 +144,6 @@ def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
         values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
         return MaskInfo.model_validate(values)
     except (ValueError, RecursionError) as fault:  # pydantic's and json's errors are ValueErrors
-        raise Permanent(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault
+        raise PermanentError(
+            f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask"
+        ) from fault

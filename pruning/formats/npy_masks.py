@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pruning.files import whole
-from pruning.formats.codec.rans import Damaged
+from pruning.formats.codec.rans import CorruptFileError
 from pruning.formats.mask_file import Masks, invalid
 
 _SUFFIX = ".mask_scores"
@@ -29,13 +29,13 @@ _MAX_HEADER = 1024
 def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
     """Masks by module path, from a file of the reference and the shapes of the model it was made for.
 
-    Raises Permanent (``mask_invalid``) if it is no such file or holds another number of bits.
+    Raises PermanentError (``mask_invalid``) if it is no such file or holds another number of bits.
     """
     names = _in_file_order(shapes)
     total = sum(rows * columns for rows, columns in shapes.values())
     try:
         bits = np.unpackbits(_packed(path, -(-total // 8)))
-    except (Damaged, OSError) as fault:
+    except (CorruptFileError, OSError) as fault:
         raise invalid(path, str(fault)) from fault
     if bits[total:].any():
         raise invalid(path, "there are ones behind the last weight")
@@ -65,9 +65,9 @@ def _packed(path: Path, wanted: int) -> npt.NDArray[np.uint8]:
         size = int.from_bytes(preamble[1], "little") if preamble else _MAX_HEADER + 1
         header = _HEADER.fullmatch(file.read(size)) if size <= _MAX_HEADER else None
         if header is None:
-            raise Damaged("it is no .npy file of bytes in one dimension")
+            raise CorruptFileError("it is no .npy file of bytes in one dimension")
         if int(header[1]) != wanted:
-            raise Damaged(f"it holds {int(header[1])} bytes, and the masks of this model take {wanted}")
+            raise CorruptFileError(f"it holds {int(header[1])} bytes, and the masks of this model take {wanted}")
         if os.fstat(file.fileno()).st_size != 10 + size + wanted:
-            raise Damaged("it is cut short, or longer than it says")
+            raise CorruptFileError("it is cut short, or longer than it says")
         return np.frombuffer(file.read(wanted), np.uint8)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pruning.errors import Permanent, failed_write
+from pruning.errors import PermanentError, failed_write
 
 WEIGHTS = "weights.safetensors"
 
@@ -34,17 +34,17 @@ def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], paramete
 def apply(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
     """Put stored values and parameters into ``model``; weights outside the masks become zero.
 
-    Raises Permanent (``weights_invalid``) if the file is missing, damaged or of another model.
+    Raises PermanentError (``weights_invalid``) if the file is missing, damaged or of another model.
     """
     put(read(path), model, masks, path.name)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """What a file holds. Raises Permanent (``weights_invalid``) if it is missing or damaged."""
+    """What a file holds. Raises PermanentError (``weights_invalid``) if it is missing or damaged."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as fault:
-        raise Permanent(
+        raise PermanentError(
             f"this mask belongs to a method that trained weights, and {path.name} beside it cannot be read ({fault}); "
             "download both artifacts of the job into one folder",
             code="weights_invalid", param="mask",
@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def put(stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str) -> None:
-    """Put what :func:`read` gave into ``model``. Raises Permanent (``weights_invalid``) if it is of another model."""
+    """Put what :func:`read` gave into ``model``. Raises PermanentError (``weights_invalid``) if it is of another model."""
     try:
         for key, value in stored.items():
             kind, _, name = key.partition(".")
@@ -64,7 +64,7 @@ def put(stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torc
             else:
                 model.get_parameter(name).copy_(value)
     except (AttributeError, KeyError, RuntimeError, IndexError) as fault:
-        raise Permanent(
+        raise PermanentError(
             f"{name_of_file} does not belong to this mask and model: {fault}", code="weights_invalid", param="mask"
         ) from fault
 

@@ -6,13 +6,16 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.hub.models import TIMEOUT_SECONDS, explain_failure
 from pruning.spec.tasks import Task
 
 
 def load_hub_split(task: Task, split: str, limit: int | None = None, token: str | None = None) -> dict[str, list[Any]]:
-    """The task's columns of one split. Raises Permanent or Temporary as :func:`pruning.hub.models.explain_failure` says."""
+    """The task's columns of one split.
+
+    Raises PermanentError or TemporaryError as :func:`pruning.hub.models.explain_failure` says.
+    """
     from datasets import load_dataset  # 0.7 s that local data sets do not need
 
     try:
@@ -22,14 +25,14 @@ def load_hub_split(task: Task, split: str, limit: int | None = None, token: str 
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         raise explain_failure(fault, "dataset", task.dataset, None) from fault
     except ValueError as fault:  # what the library raises for unknown configurations and splits
-        raise Permanent(
+        raise PermanentError(
             f"data set {task.dataset!r} has no split {split!r} in configuration {task.config!r}: {fault}",
             code="split_missing", param="task",
         ) from fault  # fmt: skip
     names = (*task.text, task.label)
     absent = [name for name in names if name not in rows.column_names]
     if absent:
-        raise Permanent(
+        raise PermanentError(
             f"data set {task.dataset!r} has no column {absent[0]!r}; it has {', '.join(rows.column_names)}",
             code="column_missing", param="task",
         )  # fmt: skip

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
 
-from pruning.errors import Permanent, PruningError, Temporary
+from pruning.errors import PermanentError, PruningError, TemporaryError
 from pruning.hub.progress import telling_bar
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
@@ -44,13 +44,13 @@ def download_model(
 ) -> Located:
     """Bring one commit of a hub model to this machine, or find it in the cache; ``tell`` hears how far it is.
 
-    Raises Permanent (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
-    ``model_weights_missing``) or Temporary (``hub_unreachable``).
+    Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
+    ``model_weights_missing``) or TemporaryError (``hub_unreachable``).
     """
     try:
         info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS)
         if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
-            raise Permanent(
+            raise PermanentError(
                 f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
                 "convert it or choose another model",
                 code="model_weights_missing", param="model",
@@ -62,7 +62,7 @@ def download_model(
         )  # fmt: skip
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         failure = explain_failure(fault, "model", name, revision)
-        if isinstance(failure, Permanent):
+        if isinstance(failure, PermanentError):
             raise failure from fault
         return _cached(name, revision, failure)
     return Located(Path(folder), Path(folder).name)
@@ -72,29 +72,29 @@ def explain_failure(fault: Exception, kind: str, name: str, revision: str | None
     """What a failed request to the hub means for the user; ``kind`` is ``model`` or ``dataset``, as in the codes."""
     param = "model" if kind == "model" else "task"
     if isinstance(fault, GatedRepoError):
-        return Permanent(
+        return PermanentError(
             f"hub {kind} {name!r} is gated and this service has no access to it; accept its terms and set a hub token that "
             "may read it, or choose another",
             code=f"{kind}_gated", param=param,
         )  # fmt: skip
     if isinstance(fault, RevisionNotFoundError):
-        return Permanent(
+        return PermanentError(
             f"hub {kind} {name!r} has no revision {revision!r}; give a branch, tag or commit that exists",
             code="revision_not_found", param="revision",
         )  # fmt: skip
     if isinstance(fault, RepositoryNotFoundError):
-        return Permanent(
+        return PermanentError(
             f"there is no {kind} {name!r} on the hub or under the local directory; check the spelling, or set a hub token that "
             "may read it if it is private",
             code=f"{kind}_not_found", param=param,
         )  # fmt: skip
     if isinstance(fault, HfHubHTTPError) and fault.response.status_code == HTTPStatus.UNAUTHORIZED:
-        return Permanent(
+        return PermanentError(
             f"the hub refuses the hub token for {kind} {name!r}: it was revoked or has expired; set a new one, or delete it if "
             f"the {kind} is public",
             code="hub_token_refused", param=param,
         )  # fmt: skip
-    return Temporary(
+    return TemporaryError(
         f"the hub cannot be reached for {kind} {name!r} ({type(fault).__name__}); try again, or put the {kind} "
         f"under the local {kind}s directory",
         code="hub_unreachable", param=param,

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import compact_file, trained_weights
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import Located
@@ -127,8 +127,8 @@ class MaskBank:
     def add(self, name: str, mask: str | Path, *, weights: str | Path | None = None) -> MaskInfo:
         """Take in a mask file of either form; one of the same name is replaced.
 
-        ``weights`` as in :func:`pruning.inference.pruned_model.masked_base`. Raises Permanent (``mask_invalid``, ``base_mismatch``,
-        ``weights_missing``, …) or, while the base is loaded, Temporary.
+        ``weights`` as in :func:`pruning.inference.pruned_model.masked_base`. Raises PermanentError (``mask_invalid``,
+        ``base_mismatch``, ``weights_missing``, …) or, while the base is loaded, TemporaryError.
         """
         path = Path(mask)
         masks, info = compact_file.read_either(path)
@@ -183,7 +183,7 @@ class MaskBank:
         if words != self._words or (
             not words and self._base.loaded.new_parameters and classes != len(info.label_words)
         ):
-            raise Permanent(
+            raise PermanentError(
                 f"this bank holds masks with another head than {info.head!r} for {len(info.label_words)} classes, which needs "
                 "other parameters; make a second bank for it",
                 code="base_mismatch", param="mask",

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pruning.errors import PruningError, Temporary
+from pruning.errors import PruningError, TemporaryError
 from pruning.formats import compact_file, mask_file
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.mask_bank import MaskBank
@@ -37,7 +37,7 @@ class Shelf:
             bank = self._bank(question["key"], Path(question["mask"]), question.get("weights"))
             found = bank.predictions(question["key"], question["texts"], question.get("pairs"))
         except PruningError as refusal:
-            kind = "temporary" if isinstance(refusal, Temporary) else "permanent"
+            kind = "temporary" if isinstance(refusal, TemporaryError) else "permanent"
             return _error(kind, refusal.code, refusal.message, refusal.param)
         except Exception as fault:  # noqa: BLE001 - the next question may be about another mask; this one is told
             traceback.print_exc()

@@ -11,7 +11,7 @@ import torch
 
 from pruning.data.encoding import encode
 from pruning.data.reader import Rows, load_rows
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split, evaluate_all, logits_of, merged, predict
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.hub.models import Located
@@ -105,8 +105,8 @@ def masked_base(
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
     ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
-    ``weights.safetensors`` beside the mask. Raises Permanent (``mask_invalid``, ``base_mismatch``, ``weights_missing``, …)
-    or Temporary.
+    ``weights.safetensors`` beside the mask. Raises PermanentError (``mask_invalid``, ``base_mismatch``, ``weights_missing``, …)
+    or TemporaryError.
     """
     path = Path(mask)
     masks, info = compact_file.read_either(path)
@@ -125,7 +125,7 @@ def masked_base(
 
 @torch.no_grad()
 def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
-    """Zero every weight outside its mask, in place. Raises Permanent if the matrices are not the model's."""
+    """Zero every weight outside its mask, in place. Raises PermanentError if the matrices are not the model's."""
     linears = prunable(model)
     require_same_matrices(linears, {path: mask.shape for path, mask in masks.items()})
     for path, mask in masks.items():
@@ -133,9 +133,9 @@ def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
 
 
 def require_same_matrices(linears: Mapping[str, torch.nn.Linear], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse masks of other matrices than ``linears``. Raises Permanent (``base_mismatch``)."""
+    """Refuse masks of other matrices than ``linears``. Raises PermanentError (``base_mismatch``)."""
     if {path: tuple(linear.weight.shape) for path, linear in linears.items()} != dict(shapes):
-        raise Permanent(
+        raise PermanentError(
             "the mask's matrices are not those of this model; give the base model the mask was trained for",
             code="base_mismatch", param="model",
         )  # fmt: skip
@@ -155,18 +155,18 @@ def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
 def weights_beside(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:
     """The file of what a method trained beside its mask, whose digest is the one in the mask.
 
-    Raises Permanent (``weights_missing``, ``weights_invalid``).
+    Raises PermanentError (``weights_missing``, ``weights_invalid``).
     """
     path = Path(given) if given is not None else mask.parent / trained_weights.WEIGHTS
     if not path.is_file():
-        raise Permanent(
+        raise PermanentError(
             f"method {info.spec.method} trained more than the mask; download {trained_weights.WEIGHTS} of the job "
             "into the same folder, or name it by weights=",
             code="weights_missing", param="mask",
         )  # fmt: skip
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != info.weights_sha256:
-            raise Permanent(
+            raise PermanentError(
                 f"{path.name} is not the one this mask belongs to; download both from the same job",
                 code="weights_invalid", param="mask",
             )  # fmt: skip
@@ -174,9 +174,9 @@ def weights_beside(mask: Path, info: mask_file.MaskInfo, given: str | Path | Non
 
 
 def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
-    """Refuse a mask for other weights than those of the base ``name``, whose digest is ``found``. Raises Permanent."""
+    """Refuse a mask for other weights than those of the base ``name``, whose digest is ``found``. Raises PermanentError."""
     if found != info.base_digest:
-        raise Permanent(
+        raise PermanentError(
             f"the weights of {name!r} are not those the mask was trained for "
             f"({info.base_model}, sha-256 {info.base_digest[:12]}..., found {found[:12]}...); give the same base model",
             code="base_mismatch", param="model",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.masking.masked_linear import MaskedLinear
 
 
@@ -47,7 +47,7 @@ def pattern_of(path: str) -> str:
 def prunable(model: nn.Module) -> dict[str, nn.Linear]:
     """Module path → linear, for every linear inside a repeated layer of the encoder.
 
-    Raises Permanent if there is none: such a model would otherwise train for hours without effect.
+    Raises PermanentError if there is none: such a model would otherwise train for hours without effect.
     """
     encoder = getattr(model, getattr(model, "base_model_prefix", ""), model)
     prefix = next((name for name, module in model.named_modules() if module is encoder), "")
@@ -57,7 +57,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Linear]:
         if isinstance(module, nn.Linear) and any(part.isdigit() for part in path.split("."))
     }
     if not found:
-        raise Permanent(
+        raise PermanentError(
             f"{type(model).__name__} has no linear layer inside repeated layers, so there is nothing to prune; "
             "choose an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA",
             code="model_nothing_to_prune", param="model",

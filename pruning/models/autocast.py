@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 
 
 def require(precision: str, device: torch.device) -> None:
-    """Raise Permanent, naming ``precision``, if the device has no instructions for it."""
+    """Raise PermanentError, naming ``precision``, if the device has no instructions for it."""
     if precision == "bf16" and not has_bf16(device):
         what = "this GPU" if device.type == "cuda" else "this processor has neither AVX512_BF16 nor AMX and"
-        raise Permanent(
+        raise PermanentError(
             f"{what} cannot compute in bf16; set precision to fp32 or run the job on a device that can",
             code="precision_unavailable", param="precision",
         )  # fmt: skip

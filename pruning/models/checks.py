@@ -15,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -65,7 +65,7 @@ def find_folder(directory: Path | None, name: str) -> Path | None:
 def require_folder(directory: Path | None, name: str, *, kind: str = "model", param: str = "model") -> Path:
     """:func:`find_folder`, where the hub is not to be asked.
 
-    Raises Permanent (``model_not_found``, ``dataset_not_found``) that names a few of the folders there are.
+    Raises PermanentError (``model_not_found``, ``dataset_not_found``) that names a few of the folders there are.
     """
     folder = find_folder(directory, name)
     if folder is not None:
@@ -76,7 +76,7 @@ def require_folder(directory: Path | None, name: str, *, kind: str = "model", pa
         names = sorted(entry.name for entry in directory.iterdir() if entry.is_dir()) if directory.is_dir() else []
         listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         where = f"the {kind}s directory has {listed}" if names else f"the {kind}s directory is empty"
-    raise Permanent(
+    raise PermanentError(
         f"there is no {kind} {name!r}: {where}, and the hub is disabled; add the folder or use another name",
         code=f"{kind}_not_found",
         param=param,
@@ -86,7 +86,7 @@ def require_folder(directory: Path | None, name: str, *, kind: str = "model", pa
 def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
     """Refuse a model folder that could not be trained with ``head``.
 
-    Raises Permanent with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
+    Raises PermanentError with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
     ``label_words_collide``). Without a ``tokenizer.json`` the words are left to the trainer's own tokenizer.
     """
     config = _config(path)
@@ -102,12 +102,12 @@ def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
 
 
 def model_type(path: Path) -> str:
-    """The model type that a folder's configuration names. Raises Permanent as :func:`check_folder` does."""
+    """The model type that a folder's configuration names. Raises PermanentError as :func:`check_folder` does."""
     return str(_config(path).get("model_type"))
 
 
-def _refused(code: str, message: str) -> Permanent:
-    return Permanent(message, code=code, param="model")
+def _refused(code: str, message: str) -> PermanentError:
+    return PermanentError(message, code=code, param="model")
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -220,13 +220,13 @@ def _check_words(file: Path, words: Sequence[str]) -> None:
             pieces = (
                 "unknown to it" if unknown in found.tokens else f"{len(found.ids)} tokens: {' '.join(found.tokens)}"
             )
-            raise Permanent(
+            raise PermanentError(
                 f"label word {word!r} must be a single token of the model's tokenizer, and is {pieces}; use another word",
                 code="label_word_unknown",
                 param=f"label_words.{index}",
             )
         if found.ids[0] in seen:
-            raise Permanent(
+            raise PermanentError(
                 f"label words {seen[found.ids[0]]!r} and {word!r} are the same token of the model's tokenizer, "
                 "so two classes could not be told apart; use another word",
                 code="label_words_collide",
@@ -236,7 +236,7 @@ def _check_words(file: Path, words: Sequence[str]) -> None:
 
 
 def load_tokenizer(file: Path) -> Tokenizer:
-    """The fast tokenizer stored in ``file``, without padding or truncation. Raises Permanent when it cannot be read."""
+    """The fast tokenizer stored in ``file``, without padding or truncation. Raises PermanentError when it cannot be read."""
     about = file.stat()
     return _load_tokenizer(str(file), about.st_mtime_ns, about.st_size)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models import position_slicing
 from pruning.models.position_slicing import at_positions
 
@@ -26,14 +26,14 @@ Position = Literal["first", "last", "every"]
 def word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
     """Token id of each label word, encoded with a leading space.
 
-    Raises Permanent if a word is not exactly one known token of this tokenizer.
+    Raises PermanentError if a word is not exactly one known token of this tokenizer.
     """
     ids = []
     for word in words:
         pieces = tokenizer.encode(f" {word}", add_special_tokens=False)
         if len(pieces) != 1 or pieces[0] == tokenizer.unk_token_id:
             shown = tokenizer.convert_ids_to_tokens(pieces)
-            raise Permanent(
+            raise PermanentError(
                 f"label word {word!r} is {len(pieces)} tokens ({' '.join(shown)}) for this model's tokenizer, "
                 "it must be one known token; choose another word",
                 code="label_word_unknown", param="label_words",
@@ -153,11 +153,11 @@ class ClassifierHead(nn.Module):
 def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, whose: str, param: str) -> list[int]:
     """Column of ``theirs`` for each of our ``count`` classes, by name.
 
-    Names are compared without case and punctuation. Raises Permanent (``labels_mismatch``) where the numbers differ, a
+    Names are compared without case and punctuation. Raises PermanentError (``labels_mismatch``) where the numbers differ, a
     name has no counterpart, or names carry no meaning (``LABEL_0``).
     """
     if len(theirs) != count:
-        raise Permanent(
+        raise PermanentError(
             f"{whose} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
             code="labels_mismatch", param=param,
         )  # fmt: skip
@@ -167,7 +167,7 @@ def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, 
     wanted = [_plain(name) for name in ours or ()]
     if not wanted or sorted(plain) != sorted(wanted):
         hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
-        raise Permanent(
+        raise PermanentError(
             f"{whose} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
             f"use one that has the task's classes, or a spec that {hint}",
             code="labels_mismatch", param=param,

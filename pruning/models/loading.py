@@ -22,7 +22,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.hub.models import Located, download_model
 from pruning.models.checks import MODEL_TYPES, check_folder, find_folder, require_folder
 from pruning.sources import Sources
@@ -48,7 +48,7 @@ class Loaded:
 def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Located:
     """The folder of a model: under the models directory if it is there, else from the hub; ``tell`` hears of downloads.
 
-    Raises Permanent or Temporary; see :func:`pruning.hub.models.download_model`.
+    Raises PermanentError or TemporaryError; see :func:`pruning.hub.models.download_model`.
     """
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
@@ -56,7 +56,7 @@ def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[st
     if folder is None:
         folder = require_folder(sources.models_dir, name)
     if revision is not None:
-        raise Permanent(
+        raise PermanentError(
             f"model {name!r} is a local folder, which has no revisions; leave revision out",
             code="revision_not_found", param="revision",
         )  # fmt: skip
@@ -69,7 +69,7 @@ def load(
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
     ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
-    lacks is started at random, with one output per label word. Raises Permanent naming the file or field at fault.
+    lacks is started at random, with one output per label word. Raises PermanentError naming the file or field at fault.
     """
     path = located.path
     check_folder(path, label_words, head)
@@ -86,7 +86,7 @@ def load(
             output_loading_info=True,
         )  # fmt: skip
     except Exception as fault:  # transformers raises what its readers raise; each means: these files do not load
-        raise Permanent(
+        raise PermanentError(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
     new = _complete(report, path, head, param)
@@ -94,10 +94,10 @@ def load(
 
 
 def load_teacher(located: Located, *, span: bool) -> Loaded:
-    """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises Permanent."""
+    """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises PermanentError."""
     loaded = load(located, (), "teacher-span" if span else "classifier", param="teacher")
     if loaded.new_parameters:
-        raise Permanent(
+        raise PermanentError(
             f"teacher {located.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
             "give a model that was fine-tuned for the task",
             code="model_head_missing", param="teacher",
@@ -139,7 +139,7 @@ def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> froz
     broken = sorted(name for name in missing if head not in ("classifier", "teacher-span") or _PREPARED.search(name))
     broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
     if broken:
-        raise Permanent(
+        raise PermanentError(
             f"the weights of model {path.name!r} are incomplete or of another shape: {', '.join(broken[:3])}; "
             "use a checkpoint that has them, pruning random weights is of no use",
             code="model_weights_incomplete", param=param,

@@ -6,7 +6,7 @@ Called by :mod:`pruning.training.setup` for the choice, by :mod:`pruning.trainin
 import torch
 
 from pruning.masking.kernels.triton import availability
-from pruning.masking.kernels.triton.chunk_table import Table, Unfit
+from pruning.masking.kernels.triton.chunk_table import Table, UnsupportedSizesError
 from pruning.masking.methods.prior import WandaPrior
 from pruning.masking.methods.registry import Method
 from pruning.masking.methods.smp_g import SmpG
@@ -43,7 +43,7 @@ def unfit(pruner: Pruner[Batch]) -> str:
         return "the fused kernels are for scores in float32"
     try:
         table = Table(pruner.matrices.sizes, torch.device("cpu"))
-    except Unfit as fault:
+    except UnsupportedSizesError as fault:
         return str(fault)
     return availability.reason(pruner.device, whole=table.whole)
 

@@ -15,7 +15,7 @@ from torch import nn
 from pruning.data.encoding import encode
 from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import logits_of
 from pruning.models.heads import ClassifierHead, match_labels
 from pruning.models.loading import Loaded, load_teacher, locate
@@ -42,7 +42,7 @@ def teacher_logits(
 ) -> list[npt.NDArray[np.float32]]:  # fmt: skip
     """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
 
-    Raises Permanent where teacher and task do not fit, naming ``teacher``.
+    Raises PermanentError where teacher and task do not fit, naming ``teacher``.
     """
     span = task.kind == "span"
     loaded = _load(spec, sources, say, span=span)
@@ -54,7 +54,7 @@ def teacher_logits(
         config = loaded.model.config
         names = spec.teacher_labels or [str(config.id2label[i]) for i in range(config.num_labels)]
         if len(names) != config.num_labels:
-            raise Permanent(
+            raise PermanentError(
                 f"teacher_labels has {len(names)} names, the teacher {config.num_labels} classes; name every one in order",
                 code="labels_mismatch", param="teacher_labels",
             )  # fmt: skip
@@ -70,15 +70,15 @@ def teacher_logits(
 def _load(spec: PruningSpec, sources: Sources, say: Callable[[str], None], *, span: bool) -> Loaded:
     try:
         return load_teacher(locate(str(spec.teacher), None, sources, say), span=span)
-    except Permanent as fault:  # what is checked of every model calls it "model"
-        raise Permanent(fault.message, code=fault.code, param="teacher") from fault
+    except PermanentError as fault:  # what is checked of every model calls it "model"
+        raise PermanentError(fault.message, code=fault.code, param="teacher") from fault
 
 
 def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
     """A span teacher speaks of token positions, so both must cut text alike."""
     sample = rows.texts[1][:100]
     if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
-        raise Permanent(
+        raise PermanentError(
             "the teacher's tokenizer cuts text differently from the model's, so their positions mean different words; "
             "choose a teacher with the same tokenizer",
             code="teacher_tokenizer", param="teacher",
@@ -88,7 +88,7 @@ def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
 def _require_same_windows(teacher: Loaded, max_length: int) -> None:
     """A span teacher that reads less at once would cut contexts into other windows than the model's."""
     if teacher.longest < max_length:
-        raise Permanent(
+        raise PermanentError(
             f"the teacher reads {teacher.longest} tokens at once, the windows have {max_length}; "
             "lower max_length or choose a teacher that reads as many",
             code="teacher_too_short", param="teacher",

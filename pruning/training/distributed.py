@@ -18,7 +18,7 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from pruning.errors import PeerLost, Permanent
+from pruning.errors import PeerLostError, PermanentError
 from pruning.events import ErrorEvent, Event
 
 _PATIENCE = timedelta(days=1)
@@ -53,15 +53,15 @@ class Ranks:
         """Before the forward passes of a step: dropout of its own for every rank."""
 
     def add_up(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
-        """Put the sum over all ranks into every ``grad``; returns that of the (weighted) losses. Raises PeerLost."""
+        """Put the sum over all ranks into every ``grad``; returns that of the (weighted) losses. Raises PeerLostError."""
         return losses
 
     def any(self, wish: bool) -> bool:
-        """Whether any rank wishes; the answer is the same on all of them. Raises PeerLost."""
+        """Whether any rank wishes; the answer is the same on all of them. Raises PeerLostError."""
         return wish
 
     def require_same(self, what: str, *tensors: torch.Tensor) -> None:
-        """Raise Permanent, on all ranks, unless they hold the same bits; PeerLost."""
+        """Raise PermanentError, on all ranks, unless they hold the same bits; PeerLostError."""
 
     def speaks(self, event: Event) -> bool:
         """Whether this process is the one to report an event."""
@@ -127,7 +127,7 @@ class Several(Ranks):
         ends = torch.stack([sums, -sums])
         self._reduce([ends], distributed.ReduceOp.MAX)
         if not torch.equal(ends[0], -ends[1]):
-            raise Permanent(
+            raise PermanentError(
                 f"the {self.count} processes of this run no longer agree on {what}, so its result would be nobody's; "
                 "set devices to 1, or give the worker devices of one kind",
                 code="ranks_differ", param="devices",
@@ -152,22 +152,22 @@ class Several(Ranks):
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as fault:  # the backends' errors have no narrower class in common
-            raise PeerLost(str(fault)) from fault
+            raise PeerLostError(str(fault)) from fault
 
 
 def join(devices: int) -> Ranks:
-    """The ranks of a run on ``devices`` devices, this process being one. Raises Permanent when they are not as many."""
+    """The ranks of a run on ``devices`` devices, this process being one. Raises PermanentError when they are not as many."""
     if devices == 1:
         return ALONE
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != devices:
-        raise Permanent(
+        raise PermanentError(
             f"the spec asks for {devices} devices, and {started} processes were started; start as many, or set devices to "
             f"{started}",
             code="devices_missing", param="devices",
         )  # fmt: skip
     if torch.cuda.is_available() and torch.cuda.device_count() < devices:
-        raise Permanent(
+        raise PermanentError(
             f"the spec asks for {devices} devices, and {torch.cuda.device_count()} can be seen here; lower devices",
             code="devices_missing", param="devices",
         )  # fmt: skip

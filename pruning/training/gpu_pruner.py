@@ -76,7 +76,10 @@ class DevicePruner(Pruner[Batch]):
 
     @classmethod
     def of(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
-        """One that takes the steps of ``pruner`` in its place; ``fields`` are those that it has beside. Raises Unfit."""
+        """One that takes the steps of ``pruner`` in its place; ``fields`` are those that it has beside.
+
+        Raises UnsupportedSizesError.
+        """
         return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, **fields)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from pruning import failpoints
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.events import CheckpointEvent, LogEvent, PhaseEvent, StartedEvent
 from pruning.masking.kernels import dispatch
 from pruning.sources import Sources
@@ -38,7 +38,8 @@ def train(
     """Run a spec to the end: artifacts in ``work/artifacts``, checkpoints in ``work/checkpoints``, events to ``report``.
 
     Resumes from the newest checkpoint of the same run found in ``work``. Of several ranks each calls this; the first one
-    writes. Raises Permanent, Temporary, or, once ``should_stop`` says so on any rank and a checkpoint is written, Stopped.
+    writes. Raises PermanentError, TemporaryError, or, once ``should_stop`` says so on any rank and a checkpoint is written,
+    StoppedError.
     """
     history = History()
     report = history.listening(report)
@@ -137,7 +138,7 @@ def _loop(
         if run.ranks.any(should_stop()):
             progress.settle()
             with _saving(run, done, history, checkpoints):
-                raise Stopped
+                raise StoppedError
     progress.settle()
 
 
@@ -146,10 +147,10 @@ def _saving(run: Run, done: int, history: History, checkpoints: Checkpoints) -> 
     """Where the block is stopped, save the state after ``done`` steps before it is left."""
     try:
         yield
-    except Stopped as stopped:
+    except StoppedError as stopped:
         _save(run, done, history, checkpoints)
         checkpoints.wait()
-        raise Stopped(step=done) from stopped
+        raise StoppedError(step=done) from stopped
 
 
 def _save(run: Run, done: int, history: History, checkpoints: Checkpoints) -> None:

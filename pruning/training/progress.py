@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.events import LogEvent, StepEvent
 from pruning.training.history import History
 from pruning.training.pace import Pace
@@ -25,7 +25,7 @@ class Progress:
         self._open: deque[tuple[int, int, Callable[[], StepResult]]] = deque()
 
     def step(self, t: int) -> None:
-        """Take step t. Raises Permanent where this one, or the one before, turns out to have diverged."""
+        """Take step t. Raises PermanentError where this one, or the one before, turns out to have diverged."""
         run = self._run
         batches = [run.batch(t, part) for part in range(run.spec.gradient_accumulation)]
         run.ranks.begin_step(run.spec.seed, t)
@@ -34,7 +34,7 @@ class Progress:
         self._tell(run.pruner.lag)
 
     def settle(self) -> None:
-        """Wait for all steps taken, and tell of them. Raises Permanent."""
+        """Wait for all steps taken, and tell of them. Raises PermanentError."""
         self._tell(0)
 
     def _tell(self, lag: int) -> None:
@@ -71,7 +71,7 @@ def _diverging(t: int) -> Iterator[None]:
     try:
         yield
     except FloatingPointError as fault:
-        raise Permanent(
+        raise PermanentError(
             f"training diverged at step {t}: {fault}; lower learning_rate or regularization",
             code="diverged", param="learning_rate",
         ) from fault  # fmt: skip

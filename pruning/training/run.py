@@ -64,7 +64,7 @@ class Run:
         return self.stream.rows(step * self.spec.gradient_accumulation + part)
 
     def require_agreement(self) -> None:
-        """Raise Permanent, on all ranks, unless all have the same scores and masked weights to the last bit."""
+        """Raise PermanentError, on all ranks, unless all have the same scores and masked weights to the last bit."""
         layers = self.matrices.layers.values()
         self.ranks.require_same("the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight)))
 
@@ -78,7 +78,7 @@ class Run:
     ) -> list[Evaluation]:
         """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only.
 
-        Of several ranks the first one does; the others find nothing. Raises Stopped between two batches once ``should_stop``
+        Of several ranks the first one does; the others find nothing. Raises StoppedError between two batches once ``should_stop``
         says so.
         """
         if not self.ranks.leads:

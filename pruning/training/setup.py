@@ -11,7 +11,7 @@ from pruning.data import token_cache
 from pruning.data.encoding import BatchStream, Encoded, encode, evaluation_batches, with_teacher
 from pruning.data.jsonl import dataset_folder
 from pruning.data.reader import Rows, load_rows
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split
 from pruning.events import LogEvent, Phase, PhaseEvent
 from pruning.hub.models import Located
@@ -38,7 +38,7 @@ from pruning.training.run import Batch, Report, Run, seed_everything
 def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = ALONE) -> Run:
     """Load, check and wire everything a spec names; every one of several ranks does.
 
-    Raises Permanent or Temporary, each with the field to change.
+    Raises PermanentError or TemporaryError, each with the field to change.
     """
     seed_everything(spec.seed)
     device = ranks.device
@@ -85,7 +85,7 @@ def _say(report: Report, phase: Phase, message: str) -> None:
 
 
 def find_model(name: str, revision: str | None, sources: Sources, report: Report) -> Located:
-    """The folder of a model, reporting where it comes from. Raises Permanent, Temporary."""
+    """The folder of a model, reporting where it comes from. Raises PermanentError, TemporaryError."""
     local = find_folder(sources.models_dir, name) is not None
     _say(report, "validating" if local else "downloading", f"model {name}")
     located = locate(name, revision, sources, lambda much: _say(report, "downloading", f"model {name}: {much}"))
@@ -219,14 +219,14 @@ def _calibration(
 
 
 def steps_of(spec: PruningSpec, batches_per_epoch: int) -> int:
-    """Optimizer steps of the whole run. Raises Permanent when the ramp would have no step."""
+    """Optimizer steps of the whole run. Raises PermanentError when the ramp would have no step."""
     if spec.trains_nothing:
         return 0
     if spec.max_steps is not None:
         return spec.max_steps
     steps = max(1, math.floor((spec.epochs or 0) * batches_per_epoch / spec.gradient_accumulation))
     if steps * spec.ramp < 1:
-        raise Permanent(
+        raise PermanentError(
             f"{spec.epochs} epochs are {steps} steps, too few for a ramp of {spec.ramp}; raise epochs or lower batch_size",
             code="schedule_too_short", param="epochs",
         )  # fmt: skip

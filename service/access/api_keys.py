@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import LOCAL, OWNER_LENGTH, ApiKey
-from service.errors import KeyInvalid, KeyNotFound
+from service.errors import InvalidKeyError, KeyNotFoundError
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECK = 32, 6
@@ -93,14 +93,14 @@ class Found(NamedTuple):
 
 
 def find(session: Session, key: str) -> Found:
-    """Raises KeyInvalid."""
+    """Raises InvalidKeyError."""
     found = find_all(session.connection(), [key])[key]
-    if isinstance(found, KeyInvalid):
+    if isinstance(found, InvalidKeyError):
         raise found
     return found
 
 
-def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found | KeyInvalid]:
+def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found | InvalidKeyError]:
     """Every given key, found or refused."""
     digests = {key: _digest(key) for key in given if looks_right(key)}
     rows: dict[str, Row[Any]] = {}
@@ -110,13 +110,13 @@ def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found 
     return {key: _judged(rows.get(digests.get(key, ""))) for key in given}
 
 
-def _judged(row: Row[Any] | None) -> Found | KeyInvalid:
+def _judged(row: Row[Any] | None) -> Found | InvalidKeyError:
     if row is None:
-        return KeyInvalid()
+        return InvalidKeyError()
     if row.revoked_at is not None:
-        return KeyInvalid("This API key was revoked.", code="key_revoked")
+        return InvalidKeyError("This API key was revoked.", code="key_revoked")
     if row.is_expired:
-        return KeyInvalid("This API key has expired.", code="key_expired")
+        return InvalidKeyError("This API key has expired.", code="key_expired")
     return Found(row, bool(row.is_stale))
 
 
@@ -132,12 +132,12 @@ def listing(session: Session) -> Sequence[ApiKey]:
 
 
 def revoke(session: Session, key_id: str) -> ApiKey:
-    """Make a key useless from now on; doing it again changes nothing. Raises KeyNotFound."""
+    """Make a key useless from now on; doing it again changes nothing. Raises KeyNotFoundError."""
     ends = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now_sql())
     session.execute(ends, execution_options={"synchronize_session": False})
     row = session.get(ApiKey, key_id, populate_existing=True)
     if row is None:
-        raise KeyNotFound(f"There is no key {key_id}.")
+        raise KeyNotFoundError(f"There is no key {key_id}.")
     return row
 
 

@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Answer
-from service.errors import AnswerElsewhere, AnswerPending
+from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
 
 
 def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float) -> Answer | None:
-    """The answer that this request got before; None for the first one. Raises AnswerElsewhere for another request's key."""
+    """The answer that this request got before; None for the first one.
+
+    Raises StoredResponseElsewhereError for another request's key.
+    """
     row = session.scalars(
         select(Answer).where(
             Answer.owner == owner, Answer.route == route, Answer.key == key,
@@ -23,7 +26,7 @@ def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str
         )
     ).one_or_none()  # fmt: skip
     if row is not None and row.fingerprint != fingerprint:
-        raise AnswerElsewhere
+        raise StoredResponseElsewhereError
     return row
 
 
@@ -39,7 +42,7 @@ def keep(
     location: str | None,
     keep_seconds: float,
 ) -> None:
-    """Keep the answer to the first request. Raises AnswerPending when another one with this key was faster."""
+    """Keep the answer to the first request. Raises StoredResponsePendingError when another one with this key was faster."""
     same = (Answer.owner == owner, Answer.route == route, Answer.key == key)
     session.execute(delete(Answer).where(*same, Answer.created_at < now_sql(-keep_seconds)))
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -50,7 +53,7 @@ def keep(
         "location": location,
     }  # fmt: skip
     if session.execute(statement, values).scalar_one_or_none() is None:
-        raise AnswerPending
+        raise StoredResponsePendingError
 
 
 def forget(session: Session, *, keep_seconds: float) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.db.models import Artifact, Dataset, Job
-from service.errors import QuotaExceeded
+from service.errors import QuotaExceededError
 from service.settings import Settings
 
 _REMEDY = "delete finished jobs or data sets that are no longer needed"
@@ -31,12 +31,12 @@ class Quota:
 
 
 def check(session: Session, quota: Quota, owner: str) -> None:
-    """Whether ``owner`` may store anything more. Raises QuotaExceeded."""
+    """Whether ``owner`` may store anything more. Raises QuotaExceededError."""
     _within(session, quota, owner, spare=1, what="Nothing more can be stored")
 
 
 def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
-    """Whether a new artifact, which is a row of this transaction, fits in. Raises QuotaExceeded.
+    """Whether a new artifact, which is a row of this transaction, fits in. Raises QuotaExceededError.
 
     A complete one of the same name does not count: it is going to be replaced.
     """
@@ -48,7 +48,7 @@ def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
 
 
 def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None:
-    """Whether a data set of ``size`` bytes, which is no row yet, fits in. Raises QuotaExceeded."""
+    """Whether a data set of ``size`` bytes, which is no row yet, fits in. Raises QuotaExceededError."""
     _within(session, quota, owner, spare=size, what=f"A data set of {size} bytes cannot be stored")
 
 
@@ -64,6 +64,6 @@ def stored_bytes(session: Session, owner: str | None = None) -> int:
 def _within(session: Session, quota: Quota, owner: str, *, spare: int, what: str) -> None:
     """Whether what is stored and ``spare`` bytes stay within the limits."""
     if quota.per_owner is not None and stored_bytes(session, owner) + spare > quota.per_owner:
-        raise QuotaExceeded(f"{what}: {owner} may store {quota.per_owner} bytes; {_REMEDY}.")
+        raise QuotaExceededError(f"{what}: {owner} may store {quota.per_owner} bytes; {_REMEDY}.")
     if quota.total is not None and stored_bytes(session) + spare > quota.total:
-        raise QuotaExceeded(f"{what}: the service may store {quota.total} bytes; {_REMEDY}.")
+        raise QuotaExceededError(f"{what}: the service may store {quota.total} bytes; {_REMEDY}.")

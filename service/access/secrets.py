@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Secret
-from service.errors import SecretsUnavailable
+from service.errors import SecretsUnavailableError
 from service.settings import Settings
 
 HUB_TOKEN = "hub_token"  # noqa: S105 - a name
@@ -30,7 +30,7 @@ _HOW = 'make one with: python -c "import base64, os; print(base64.b64encode(os.u
 
 
 def put(session: Session, settings: Settings, owner: str, name: str, value: str) -> datetime:
-    """Keep ``value``, in place of a former one; the time. Raises SecretsUnavailable without a secret key."""
+    """Keep ``value``, in place of a former one; the time. Raises SecretsUnavailableError without a secret key."""
     sealed = seal(settings, owner, name, value)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     kept = insert(Secret).values(owner=owner, name=name, sealed=sealed, set_at=now_sql())
@@ -45,24 +45,24 @@ def set_at(session: Session, owner: str, name: str) -> datetime | None:
 
 
 def reveal(session: Session, settings: Settings, owner: str, name: str) -> str | None:
-    """The value, for the owner's jobs; None if there is none. Raises SecretsUnavailable when it cannot be read."""
+    """The value, for the owner's jobs; None if there is none. Raises SecretsUnavailableError when it cannot be read."""
     row = session.get(Secret, (owner, name))
     return None if row is None else unseal(settings, owner, name, row.sealed)
 
 
 def seal(settings: Settings, owner: str, name: str, value: str) -> bytes:
-    """``value`` as it may lie in a table. Raises SecretsUnavailable without a secret key."""
+    """``value`` as it may lie in a table. Raises SecretsUnavailableError without a secret key."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     return nonce + AESGCM(_key(settings, make=True)).encrypt(nonce, value.encode(), _bound_to(owner, name))
 
 
 def unseal(settings: Settings, owner: str, name: str, stored: bytes) -> str:
-    """What was sealed under the same owner and name. Raises SecretsUnavailable when it cannot be read."""
+    """What was sealed under the same owner and name. Raises SecretsUnavailableError when it cannot be read."""
     nonce, sealed = stored[:_NONCE_BYTES], stored[_NONCE_BYTES:]
     try:
         return AESGCM(_key(settings, make=False)).decrypt(nonce, sealed, _bound_to(owner, name)).decode()
     except InvalidTag as error:
-        raise SecretsUnavailable(
+        raise SecretsUnavailableError(
             f"The {name} of {owner} was stored under another secret key; set it again, or bring ESPALIER_SECRET_KEY back."
         ) from error
 
@@ -86,14 +86,14 @@ def _key(settings: Settings, *, make: bool) -> bytes:
         if make and not file.exists():
             _make(file)
     if file is None:
-        raise SecretsUnavailable(
+        raise SecretsUnavailableError(
             f"Secrets cannot be stored without ESPALIER_SECRET_KEY or ESPALIER_SECRET_KEY_FILE, the same for API and "
             f"workers; {_HOW}"
         )
     try:
         return _decoded(file.read_text("ascii"), str(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretsUnavailable(f"The secret key cannot be read from {file}: {error}") from error
+        raise SecretsUnavailableError(f"The secret key cannot be read from {file}: {error}") from error
 
 
 def _decoded(text: str, where: str) -> bytes:
@@ -102,7 +102,7 @@ def _decoded(text: str, where: str) -> bytes:
     except binascii.Error:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise SecretsUnavailable(f"{where} must hold {_KEY_BYTES} random bytes in base64; {_HOW}")
+        raise SecretsUnavailableError(f"{where} must hold {_KEY_BYTES} random bytes in base64; {_HOW}")
     return key
 
 

@@ -14,7 +14,7 @@ from service import failpoints
 from service.artifacts.s3 import PART_BYTES, READ_BYTES, open_bucket
 from service.db.engine import Database
 from service.db.models import Artifact, Chunk, StoredObject
-from service.errors import ArtifactNotFound, ObjectMissing
+from service.errors import ArtifactNotFoundError, ObjectMissingError
 
 Batches = Iterator[list[tuple[int, bytes]]]
 """Numbered pieces of ``piece_bytes`` each, the last one shorter, a few megabytes at a time; read as they are needed."""
@@ -31,10 +31,10 @@ class Place(Protocol):
     piece_bytes: int
 
     def write(self, database: Database, batches: Batches, hold: Hold) -> None:
-        """Store all pieces. Raises what ``batches`` and ``hold`` raise, and StorageUnavailable."""
+        """Store all pieces. Raises what ``batches`` and ``hold`` raise, and StorageUnavailableError."""
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
-        """These bytes, piece by piece. Raises ArtifactNotFound, StorageUnavailable."""
+        """These bytes, piece by piece. Raises ArtifactNotFoundError, StorageUnavailableError."""
 
 
 class Chunks:
@@ -93,9 +93,9 @@ class Object:
         bucket = open_bucket(self.stored.storage)
         try:
             bucket.look(self.stored.name)
-        except ObjectMissing as error:
+        except ObjectMissingError as error:
             self._check(database)
-            raise ObjectMissing(
+            raise ObjectMissingError(
                 f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}."
             ) from error
 
@@ -131,5 +131,5 @@ def place_of(session: Session, artifact: Artifact) -> Place:
     return Chunks(artifact) if stored is None else Object(artifact, stored)
 
 
-def _deleted(artifact: Artifact) -> ArtifactNotFound:
-    return ArtifactNotFound(f"Artifact {artifact.name} of job {artifact.job_id} was deleted while it was read.")
+def _deleted(artifact: Artifact) -> ArtifactNotFoundError:
+    return ArtifactNotFoundError(f"Artifact {artifact.name} of job {artifact.job_id} was deleted while it was read.")

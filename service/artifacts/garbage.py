@@ -22,7 +22,7 @@ _NAMES_PER_QUERY = 500
 
 
 def sweep(database: Database, storage_url: str, leaving: Callable[[], bool]) -> int:
-    """Remove what nobody needs at this address; how many objects and uploads. Raises StorageUnavailable.
+    """Remove what nobody needs at this address; how many objects and uploads. Raises StorageUnavailableError.
 
     ``leaving`` is asked now and then, and ends it when true.
     """
@@ -45,7 +45,7 @@ def sweep(database: Database, storage_url: str, leaving: Callable[[], bool]) -> 
 
 
 def forget_checkpoints(bucket: Bucket, job_id: str) -> int:
-    """Remove all checkpoints of a job that has ended; how many. Raises StorageUnavailable."""
+    """Remove all checkpoints of a job that has ended; how many. Raises StorageUnavailableError."""
     names = [name for page in bucket.pages(f"{CHECKPOINTS}{job_id}/") for name in page]
     bucket.remove(names)
     return len(names)

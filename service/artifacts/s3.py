@@ -1,7 +1,7 @@
 """The only file that talks to an S3-compatible store. ``boto3`` is imported when the first bucket is used, never before.
 
 Names are relative to the address's prefix. Credentials come from the SDK's own chain (``AWS_ACCESS_KEY_ID`` and so on).
-Every function raises StorageUnavailable when the store does not answer or refuses; what it said goes to the log, for an
+Every function raises StorageUnavailableError when the store does not answer or refuses; what it said goes to the log, for an
 error's text is shown to users.
 """
 
@@ -14,20 +14,23 @@ from itertools import chain
 from typing import Any
 
 from service.artifacts.s3_url import Address, parse
-from service.errors import ObjectMissing, StorageUnavailable
+from service.errors import ObjectMissingError, StorageUnavailableError
 
 PART_BYTES = 8 * 1024 * 1024
 """Uploaded at a time. S3 allows 10,000 parts, which makes 78 GiB the largest file, and parts under 5 MiB only at the end."""
 READ_BYTES = 4 * 1024 * 1024
 """Read at a time, whole: a slow reader keeps no connection."""
 _READ_TRIES = 3
-_MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
+_MISSING = {"NoSuchKey", "NoSuchUpload", "NotFoundError", "404"}
 _making = threading.Lock()
 log = logging.getLogger(__name__)
 
 
 def open_bucket(url: str) -> "Bucket":
-    """The store at ``url``; nothing is asked yet. Raises StorageUnavailable without ``boto3``, or where that finds no profile."""
+    """The store at ``url``; nothing is asked yet.
+
+    Raises StorageUnavailableError without ``boto3``, or where that finds no profile.
+    """
     address = parse(url)
     with _making:  # clients may be shared by threads, but not made by several at a time
         return Bucket(address, _client(address.endpoint, address.region))
@@ -64,21 +67,21 @@ class Bucket:
         arrived()
 
     def look(self, name: str) -> tuple[int, dict[str, str]]:
-        """Size in bytes of an object, and what was put with it. Raises ObjectMissing."""
+        """Size in bytes of an object, and what was put with it. Raises ObjectMissingError."""
         with self._asking(f"look at {name}"):
             found = self._client.head_object(**self._bucket, Key=self.address.key(name))
         return int(found["ContentLength"]), dict(found["Metadata"])
 
     def get(self, name: str, start: int, stop: int) -> bytes:
-        """The bytes ``start`` (included) to ``stop`` (excluded; more than ``start``). Raises ObjectMissing."""
+        """The bytes ``start`` (included) to ``stop`` (excluded; more than ``start``). Raises ObjectMissingError."""
         wanted = {**self._bucket, "Key": self.address.key(name), "Range": f"bytes={start}-{stop - 1}"}
         for left in reversed(range(_READ_TRIES)):
             try:
                 with self._asking(f"get {name}"):  # the SDK repeats requests, but not what breaks while the body comes
                     return bytes(self._client.get_object(**wanted)["Body"].read())
-            except ObjectMissing:
+            except ObjectMissingError:
                 raise
-            except StorageUnavailable:
+            except StorageUnavailableError:
                 if not left:
                     raise
         raise AssertionError("unreachable")
@@ -107,7 +110,7 @@ class Bucket:
 
     def abort(self, name: str, upload: str) -> None:
         """Give up an upload and free what it holds; one that is gone is no error."""
-        with suppress(ObjectMissing), self._asking(f"abort {name}"):
+        with suppress(ObjectMissingError), self._asking(f"abort {name}"):
             self._client.abort_multipart_upload(**self._bucket, Key=self.address.key(name), UploadId=upload)
 
     def _put_parts(self, where: dict[str, Any], parts: Iterable[bytes], arrived: Callable[[], None]) -> None:
@@ -126,7 +129,7 @@ class Bucket:
         except BaseException:
             try:
                 self.abort(self._name(where["Key"]), upload)
-            except StorageUnavailable:
+            except StorageUnavailableError:
                 log.warning("an upload could not be given up; the sweep does it later")
             raise
 
@@ -151,9 +154,9 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             answered = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
             if answered in _MISSING:
-                raise ObjectMissing from error
+                raise ObjectMissingError from error
             log.warning("the object storage s3://%s failed to %s: %s", self.address.place, what, error)
-            raise StorageUnavailable(
+            raise StorageUnavailableError(
                 f"The object storage cannot be used: {answered or type(error).__name__}."
             ) from error
 
@@ -165,7 +168,7 @@ def _client(endpoint: str | None, region: str | None) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
-        raise StorageUnavailable("Objects need boto3; install it with: pip install 'espalier[s3]'") from error
+        raise StorageUnavailableError("Objects need boto3; install it with: pip install 'espalier[s3]'") from error
     config = Config(
         connect_timeout=5,
         read_timeout=30,
@@ -181,4 +184,4 @@ def _client(endpoint: str | None, region: str | None) -> Any:
         return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
     except BotoCoreError as error:  # e.g. AWS_PROFILE names none that is there
         log.warning("the object storage cannot be used: %s", error)
-        raise StorageUnavailable(f"The object storage cannot be used: {type(error).__name__}.") from error
+        raise StorageUnavailableError(f"The object storage cannot be used: {type(error).__name__}.") from error

@@ -18,7 +18,7 @@ from service.access.quotas import Quota
 from service.artifacts.backends import new_place, place_of
 from service.db.engine import Database
 from service.db.models import Artifact
-from service.errors import ArtifactMismatch, ArtifactNotFound, JobsError, LeaseLost
+from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError, ServiceError
 from service.jobs.transitions import lock, running
 
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
@@ -42,8 +42,8 @@ def put(
 
     An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Its bytes go to
     the object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
-    fenced. Raises LeaseLost; ArtifactMismatch when the file has not ``size`` bytes with that ``sha256`` (hexadecimal);
-    QuotaExceeded; StorageUnavailable; OSError.
+    fenced. Raises LeaseLostError; ArtifactMismatchError when the file has not ``size`` bytes with that ``sha256`` (hexadecimal);
+    QuotaExceededError; StorageUnavailableError; OSError.
     """
     with database.write() as session:
         _hold(session, job_id, attempt)
@@ -68,7 +68,7 @@ def put(
             session.execute(delete(Artifact).where(*same_name))
             session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
             failpoints.here(failpoints.Point.ARTIFACT_WRITTEN)
-    except (JobsError, OSError):
+    except (ServiceError, OSError):
         with database.write() as session:
             session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
         raise
@@ -77,12 +77,12 @@ def put(
 
 
 def get(session: Session, job_id: str, name: str) -> Artifact:
-    """Raises ArtifactNotFound."""
+    """Raises ArtifactNotFoundError."""
     found = session.scalars(
         select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
     ).one_or_none()
     if found is None:
-        raise ArtifactNotFound(f"Job {job_id} has no artifact {name}.")
+        raise ArtifactNotFoundError(f"Job {job_id} has no artifact {name}.")
     return found
 
 
@@ -103,13 +103,13 @@ def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact
 def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a piece of at most a few megabytes at a time.
 
-    Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFound,
-    possibly half-way when it is deleted meanwhile; StorageUnavailable; ValueError for a range that is not inside.
+    Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFoundError,
+    possibly half-way when it is deleted meanwhile; StorageUnavailableError; ValueError for a range that is not inside.
     """
     with database.read() as session:
         artifact = session.get(Artifact, artifact_id)
         if artifact is None or not artifact.complete:
-            raise ArtifactNotFound
+            raise ArtifactNotFoundError
         place = place_of(session, artifact)
     stop = artifact.size if stop is None else stop
     if not 0 <= start <= stop <= artifact.size:
@@ -118,14 +118,14 @@ def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | No
 
 
 def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered chunks in lists of a few megabytes. Raises ArtifactMismatch at the end, or as soon as there is too much."""
+    """Numbered chunks in lists of a few megabytes. Raises ArtifactMismatchError at the end, or as soon as there is too much."""
     digest, read, batch = hashlib.sha256(), 0, list[tuple[int, bytes]]()
     for number in count():
         data = file.read(chunk_bytes)
         digest.update(data)
         read += len(data)
         if read > size or (not data and read < size):
-            raise ArtifactMismatch(f"File {name} has {'more' if read > size else 'less'} than {size} bytes.")
+            raise ArtifactMismatchError(f"File {name} has {'more' if read > size else 'less'} than {size} bytes.")
         if data:
             batch.append((number, data))
         if batch and (not data or len(batch) * chunk_bytes >= _BATCH_BYTES):
@@ -134,10 +134,10 @@ def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int
         if not data:
             break
     if digest.hexdigest() != sha256:
-        raise ArtifactMismatch(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
+        raise ArtifactMismatchError(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
 
 
 def _hold(session: Session, job_id: str, attempt: int) -> None:
     """The fence of one transaction: the job stays this attempt's until it commits."""
     if lock(session, *running(job_id, attempt)) is None:
-        raise LeaseLost(job_id, attempt)
+        raise LeaseLostError(job_id, attempt)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, tuple_
 
-from service.errors import CursorInvalid
+from service.errors import InvalidCursorError
 from service.ids import is_id
 
 
@@ -22,13 +22,13 @@ def cursor(created_at: datetime, row_id: str) -> str:
 def behind(text: str, prefix: str, created_at: Any, row_id: Any) -> ColumnElement[bool]:
     """Condition on the two columns: rows behind the cursor ``text``, of a list whose ids begin with ``prefix``.
 
-    Raises CursorInvalid.
+    Raises InvalidCursorError.
     """
     try:
         written, last_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(" ")
         last_at = datetime.fromisoformat(written)
     except (binascii.Error, ValueError) as error:
-        raise CursorInvalid from error
+        raise InvalidCursorError from error
     if last_at.tzinfo != UTC or not is_id(last_id, prefix):
-        raise CursorInvalid
+        raise InvalidCursorError
     return tuple_(created_at, row_id) < tuple_(last_at, last_id)

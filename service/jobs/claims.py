@@ -1,7 +1,7 @@
 """How a worker takes a job and everything it may write while it runs. Called by ``worker/`` only; never commits.
 
-Every function but ``claim`` is fenced: it writes only while attempt ``attempt`` runs the job, and raises LeaseLost
-otherwise. Whoever catches LeaseLost stops its trainer and writes nothing more.
+Every function but ``claim`` is fenced: it writes only while attempt ``attempt`` runs the job, and raises LeaseLostError
+otherwise. Whoever catches LeaseLostError stops its trainer and writes nothing more.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Artifact, Failure, Job, Metric
-from service.errors import ArtifactNotFound, LeaseLost
+from service.errors import ArtifactNotFoundError, LeaseLostError
 from service.jobs.due import asked_devices, best_first, due_for
 from service.jobs.transitions import change, lock, move, note, running
 from service.states import Status
@@ -98,7 +98,7 @@ def set_progress(
 def succeed(
     session: Session, job_id: str, attempt: int, *, result: dict[str, Any], mask_artifact_id: int | None
 ) -> Job:
-    """End the job well. Raises ArtifactNotFound unless the mask is a complete artifact of this job.
+    """End the job well. Raises ArtifactNotFoundError unless the mask is a complete artifact of this job.
 
     None for a job that exports, and only for that.
     """
@@ -112,7 +112,7 @@ def succeed(
     )  # fmt: skip
     if job is None:
         _fenced(lock(session, *fence), job_id, attempt)
-        raise ArtifactNotFound(f"Artifact {mask_artifact_id} is not a complete artifact of job {job_id}.")
+        raise ArtifactNotFoundError(f"Artifact {mask_artifact_id} is not a complete artifact of job {job_id}.")
     return job
 
 
@@ -195,5 +195,5 @@ def leave(
 
 def _fenced(job: Job | None, job_id: str, attempt: int) -> Job:
     if job is None:
-        raise LeaseLost(job_id, attempt)
+        raise LeaseLostError(job_id, attempt)
     return job

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service.db import cursors
 from service.db.clock import now_sql
 from service.db.models import LOCAL, Event, Job, Metric
-from service.errors import IllegalTransition, JobNotFound
+from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs.metadata_filter import has_label
 from service.jobs.transitions import lock, lock_dependents, move, note
 from service.states import TERMINAL, Status
@@ -64,18 +64,18 @@ def create(
 
 
 def get(session: Session, job_id: str, *, owner: str | None = None) -> Job:
-    """Raises JobNotFound."""
+    """Raises JobNotFoundError."""
     job = session.get(Job, job_id)
     if job is None or owner not in (None, job.owner):
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
     return job
 
 
 def check(session: Session, job_id: str, *, owner: str | None = None) -> None:
-    """That there is such a job, without reading it. Raises JobNotFound."""
+    """That there is such a job, without reading it. Raises JobNotFoundError."""
     found = session.connection().execute(_OWNER, {"job": job_id}).scalar_one_or_none()
     if found is None or owner not in (None, found):
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
 
 
 def page(
@@ -98,7 +98,7 @@ def page(
     Jobs that prune; with ``exporting`` those that export, or with ``export_of`` those that export that job's mask.
 
     The cursor names the place after the last row, so pages neither repeat nor skip while jobs come and go. Raises
-    CursorInvalid.
+    InvalidCursorError.
     """
     statement = select(Job.id, Job.created_at).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
     if export_of is not None:
@@ -141,7 +141,7 @@ def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_00
 def request_cancel(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Cancel at once what no worker runs; ask the worker for the rest, which is gone within seconds.
 
-    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
+    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFoundError, or IllegalTransitionError for
     a job that succeeded or failed.
     """
     job = _locked(session, job_id, owner)
@@ -158,7 +158,7 @@ def request_cancel(session: Session, job_id: str, *, owner: str | None = None) -
 def request_pause(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Pause at once a queued job; ask the worker of a running one, which leaves a checkpoint first.
 
-    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFound, or IllegalTransition for
+    A worker that lost its lease is not asked. Asking again changes nothing. Raises JobNotFoundError, or IllegalTransitionError for
     a job that is finished or about to be cancelled.
     """
     job = _locked(session, job_id, owner)
@@ -166,7 +166,7 @@ def request_pause(session: Session, job_id: str, *, owner: str | None = None) ->
         return job
     if job.status is Status.RUNNING:
         if job.cancel_requested_at is not None:
-            raise IllegalTransition(job_id, job.status, "paused: it is about to be cancelled")
+            raise IllegalTransitionError(job_id, job.status, "paused: it is about to be cancelled")
         if not _abandoned(session, job_id):
             if job.pause_requested_at is not None:
                 return job
@@ -177,7 +177,7 @@ def request_pause(session: Session, job_id: str, *, owner: str | None = None) ->
 def resume(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """Queue a paused job again, or take back the wish to pause a running one; nothing to do for a queued one.
 
-    Raises JobNotFound, or IllegalTransition for a finished job.
+    Raises JobNotFoundError, or IllegalTransitionError for a finished job.
     """
     job = _locked(session, job_id, owner)
     if job.status is Status.RUNNING and job.pause_requested_at is not None:
@@ -191,11 +191,11 @@ def resume(session: Session, job_id: str, *, owner: str | None = None) -> Job:
 def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     """A new job that does a failed or cancelled one again, from the first step.
 
-    Asking again while that one has not ended returns it. Raises JobNotFound, or IllegalTransition for any other job.
+    Asking again while that one has not ended returns it. Raises JobNotFoundError, or IllegalTransitionError for any other job.
     """
     job = _locked(session, job_id, owner)
     if job.status not in (Status.FAILED, Status.CANCELLED):
-        raise IllegalTransition(job_id, job.status, "retried: only what failed or was cancelled can be")
+        raise IllegalTransitionError(job_id, job.status, "retried: only what failed or was cancelled can be")
     open_one = select(Job).where(Job.retried_from == job_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
     if (under_way := session.scalars(open_one).first()) is not None:
         return under_way
@@ -211,11 +211,11 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
 def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
     """Remove a finished job with everything of it, its exports too, whose runs end then.
 
-    Raises JobNotFound, or IllegalTransition while it is not finished.
+    Raises JobNotFoundError, or IllegalTransitionError while it is not finished.
     """
     job = _locked(session, job_id, owner)
     if job.status not in TERMINAL:
-        raise IllegalTransition(job_id, job.status, "deleted before it is finished")
+        raise IllegalTransitionError(job_id, job.status, "deleted before it is finished")
     lock_dependents(session, [job_id])
     session.execute(sql_delete(Job).where(Job.id == job_id))
 
@@ -223,7 +223,7 @@ def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
 def _locked(session: Session, job_id: str, owner: str | None) -> Job:
     job = lock(session, *_of(job_id, owner))
     if job is None:
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
     return job
 
 
@@ -245,11 +245,11 @@ def _about(job: Job) -> dict[str, Any]:
 def _wish(session: Session, job_id: str, event: str, **values: Any) -> Job:
     job = note(session, [Job.id == job_id, Job.status == Status.RUNNING], event, {}, **values)
     if job is None:
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
     return job
 
 
 def _allowed(changed: Job | None, job: Job, wanted: str) -> Job:
     if changed is None:
-        raise IllegalTransition(job.id, job.status, wanted)
+        raise IllegalTransitionError(job.id, job.status, wanted)
     return changed

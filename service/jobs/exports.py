@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.artifacts import store
 from service.db.models import Job
-from service.errors import JobNotFound
+from service.errors import JobNotFoundError
 from service.jobs import commands
 from service.jobs.transitions import lock
 from service.states import TERMINAL
@@ -24,11 +24,11 @@ def ask(
     """The job from which the exports of ``job_id``, which has succeeded, are to be had.
 
     ``files`` are the formats, each with the artifact that it becomes. One that has made all of them, and still has the
-    files, or is going to, is there for whoever asks again; else a new one is queued. Raises JobNotFound.
+    files, or is going to, is there for whoever asks again; else a new one is queued. Raises JobNotFoundError.
     """
     pruned = lock(session, Job.id == job_id)  # of two that ask at once the second finds what the first has made
     if pruned is None:
-        raise JobNotFound(job_id)
+        raise JobNotFoundError(job_id)
     there = _there(session, pruned, files)
     if there is not None:
         return there

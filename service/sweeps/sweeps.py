@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.db import cursors
 from service.db.models import LOCAL, Job, Sweep
-from service.errors import SweepNotEnded, SweepNotFound
+from service.errors import SweepNotEndedError, SweepNotFoundError
 from service.jobs import commands
 from service.states import TERMINAL, Status
 
@@ -63,17 +63,17 @@ def create(
 
 
 def get(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
-    """Raises SweepNotFound."""
+    """Raises SweepNotFoundError."""
     sweep = session.get(Sweep, sweep_id)
     if sweep is None or owner not in (None, sweep.owner):
-        raise SweepNotFound(sweep_id)
+        raise SweepNotFoundError(sweep_id)
     return sweep
 
 
 def page(
     session: Session, *, limit: int, after: str | None = None, owner: str | None = None
 ) -> tuple[list[Sweep], str | None]:
-    """Newest first: at most ``limit`` sweeps and the cursor of the next page, None on the last. Raises CursorInvalid."""
+    """Newest first: at most ``limit`` sweeps and the cursor of the next page, None on the last. Raises InvalidCursorError."""
     statement = select(Sweep).order_by(Sweep.created_at.desc(), Sweep.id.desc()).limit(limit + 1)
     if owner is not None:
         statement = statement.where(Sweep.owner == owner)
@@ -99,7 +99,7 @@ def combination_of(job: Job) -> Combination:
 
 
 def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
-    """Cancel every job that has not ended, as ``service.jobs.commands.request_cancel`` does. Raises SweepNotFound."""
+    """Cancel every job that has not ended, as ``service.jobs.commands.request_cancel`` does. Raises SweepNotFoundError."""
     sweep = get(session, sweep_id, owner=owner)
     for job in _locked(session, sweep_id):
         if job.status not in TERMINAL:
@@ -108,12 +108,12 @@ def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Swee
 
 
 def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None:
-    """Remove a sweep with its jobs and everything of them. Raises SweepNotFound, or SweepNotEnded while a job is not."""
+    """Remove a sweep with its jobs and everything of them. Raises SweepNotFoundError, or SweepNotEndedError while a job is not."""
     sweep = get(session, sweep_id, owner=owner)
     jobs = _locked(session, sweep_id)
     # asked only now: whoever retries a job holds it until the new one is there
     if session.scalar(select(exists().where(Job.sweep_id == sweep_id, Job.status.not_in(sorted(TERMINAL))))):
-        raise SweepNotEnded(sweep.id)
+        raise SweepNotEndedError(sweep.id)
     for job in jobs:
         commands.delete(session, job.id)
     session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))

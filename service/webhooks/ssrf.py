@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from service.db.models.webhook import URL_LENGTH
-from service.errors import DestinationRefused
+from service.errors import DestinationRefusedError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -56,18 +56,18 @@ class Destination:
 
 
 def look_up(url: str, rules: Rules) -> Destination:
-    """Check ``url`` and every address of its host. Raises DestinationRefused with a reason that says what to change."""
+    """Check ``url`` and every address of its host. Raises DestinationRefusedError with a reason that says what to change."""
     parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and rules.http):
-        raise DestinationRefused("the URL must begin with https://" + (" or http://" if rules.http else ""))
+        raise DestinationRefusedError("the URL must begin with https://" + (" or http://" if rules.http else ""))
     host, port = (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
     if port < _FIRST_FREE_PORT and port not in _PORTS.values():
-        raise DestinationRefused(f"port {port} is not allowed; use 443, 80 or one from {_FIRST_FREE_PORT} on")
+        raise DestinationRefusedError(f"port {port} is not allowed; use 443, 80 or one from {_FIRST_FREE_PORT} on")
     addresses = _resolve(host, port)
     if not rules.private:
         for address in addresses:
             if not is_public(address):
-                raise DestinationRefused(f"{host} leads to {address}, which is not a public address")
+                raise DestinationRefusedError(f"{host} leads to {address}, which is not a public address")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(parts.scheme, host, port, target, tuple(str(address) for address in addresses))
 
@@ -94,11 +94,11 @@ def _split(url: str) -> SplitResult:
         if parts.port == 0:
             raise ValueError
     except ValueError as error:
-        raise DestinationRefused(
+        raise DestinationRefusedError(
             f"this is no URL of a receiver: https://host/path, at most {URL_LENGTH} characters, all of them ASCII"
         ) from error
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise DestinationRefused("the URL must have no user name, no password and no fragment")
+        raise DestinationRefusedError("the URL must have no user name, no password and no fragment")
     return parts
 
 
@@ -109,4 +109,4 @@ def _resolve(host: str, port: int) -> list[Address]:
         # a scope (fe80::1%eth0) names an interface of this machine; such an address is not public anyway
         return [*dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)]
     except (OSError, UnicodeError) as error:
-        raise DestinationRefused(f"the host {host} has no address: {error}") from error
+        raise DestinationRefusedError(f"the host {host} has no address: {error}") from error

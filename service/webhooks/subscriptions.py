@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from service.access import secrets
 from service.db.clock import now_sql
 from service.db.models import Delivery, Job, Webhook
-from service.errors import WebhookNotFound
+from service.errors import WebhookNotFoundError
 from service.settings import Settings
 from service.states import Status
 
@@ -70,7 +70,7 @@ def create(
 ) -> Webhook:
     """Add a receiver of all jobs of ``owner``, or of one. The caller has checked ``url`` (``service.webhooks.ssrf``).
 
-    Raises SecretsUnavailable.
+    Raises SecretsUnavailableError.
     """
     sealed = secrets.seal(settings, owner, _SEALED_AS, secret)
     webhook = Webhook(owner=owner, url=url, events=[*events], job_id=job_id, secret=sealed)
@@ -80,10 +80,10 @@ def create(
 
 
 def get(session: Session, webhook_id: str, *, owner: str | None = None) -> Webhook:
-    """Raises WebhookNotFound."""
+    """Raises WebhookNotFoundError."""
     webhook = session.get(Webhook, webhook_id, populate_existing=True)
     if webhook is None or owner not in (None, webhook.owner):
-        raise WebhookNotFound(webhook_id)
+        raise WebhookNotFoundError(webhook_id)
     return webhook
 
 
@@ -117,7 +117,7 @@ def rotate(session: Session, settings: Settings, webhook: Webhook) -> str:
 
 
 def signing_secrets(session: Session, settings: Settings, webhook: Webhook) -> list[str]:
-    """What its messages are signed with now, newest first. Raises SecretsUnavailable."""
+    """What its messages are signed with now, newest first. Raises SecretsUnavailableError."""
     still = select(Webhook.id).where(Webhook.id == webhook.id, Webhook.former_until > now_sql())
     sealed = [webhook.secret]
     if webhook.former_secret is not None and session.scalars(still).first() is not None:

@@ -48,7 +48,7 @@ def _servers(held: contextlib.ExitStack) -> tuple[str, services.RedisServer] | N
         server = services.RedisServer()
         url = held.enter_context(services.postgres())
         held.enter_context(server)
-    except services.Unavailable as missing:
+    except services.UnavailableError as missing:
         print(f"only the embedded stack: {missing}", file=sys.stderr)
         return None
     engine.upgrade(url)

@@ -9,7 +9,7 @@ import redis
 
 from pruning import failpoints as trainer_crash
 from service import failpoints
-from service.errors import IllegalTransition
+from service.errors import IllegalTransitionError
 from service.jobs import commands
 from service.states import TERMINAL, Status
 from tests.faults import invariants
@@ -138,7 +138,7 @@ class Chaos:
         job_id = self.dice.choice(self.site.accepted)
         try:
             self.site.change(wish, job_id)
-        except IllegalTransition:
+        except IllegalTransitionError:
             return
         self.done.append(name)
 

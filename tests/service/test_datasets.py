@@ -13,7 +13,7 @@ from service.access.quotas import Quota
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Dataset, DatasetChunk
-from service.errors import AnswerPending, DatasetInUse, DatasetNotFound, QuotaExceeded
+from service.errors import DatasetInUseError, DatasetNotFoundError, QuotaExceededError, StoredResponsePendingError
 from service.jobs import commands
 from tests.service import factories
 
@@ -49,7 +49,7 @@ def test_stored_in_pieces_and_read_again(database: Database) -> None:
     dataset = put(database)
     with database.read() as session:
         row = datasets.get(session, dataset, owner="ann")
-        with pytest.raises(DatasetNotFound):
+        with pytest.raises(DatasetNotFoundError):
             datasets.get(session, dataset, owner="ben")
     assert list(datasets.iterate(database, row.number, "train")) == [b"0123", b"4567", b"89"]
     assert b"".join(datasets.iterate(database, row.number, "dev")) == CONTENT[:3]
@@ -81,9 +81,9 @@ def test_an_upload_that_another_one_overtakes(database: Database, monkeypatch: p
 
 def test_nothing_is_kept_of_an_upload_that_fails(database: Database) -> None:
     def refuse(*_: object) -> None:
-        raise AnswerPending
+        raise StoredResponsePendingError
 
-    with pytest.raises(AnswerPending):
+    with pytest.raises(StoredResponsePendingError):
         put(database, told=refuse)
     assert chunks(database) == 0
     assert put(database)
@@ -94,14 +94,14 @@ def test_what_jobs_read_is_not_deleted(database: Database) -> None:
     job_id = job_on(database, dataset)
     with database.read() as session:
         assert datasets.needed(session) == {dataset}
-    with pytest.raises(DatasetInUse, match=job_id), database.write() as session:
+    with pytest.raises(DatasetInUseError, match=job_id), database.write() as session:
         datasets.remove(session, dataset, owner="ann")
     with database.write() as session:
         commands.request_cancel(session, job_id)
         assert datasets.needed(session) == set()
         datasets.remove(session, dataset, owner="ann")
     assert chunks(database) == 0
-    with pytest.raises(DatasetNotFound), database.write() as session:
+    with pytest.raises(DatasetNotFoundError), database.write() as session:
         datasets.remove(session, dataset, owner="ann")
 
 
@@ -140,7 +140,7 @@ def test_a_data_set_beyond_the_quota_is_refused_and_one_within_it_counts(databas
     with database.read() as session:
         assert quotas.stored_bytes(session, "ann") == len(CONTENT) + 3 == quotas.stored_bytes(session)
     for quota in (Quota(total=25), Quota(per_owner=12)):
-        with pytest.raises(QuotaExceeded, match="A data set of 13 bytes cannot be stored"):
+        with pytest.raises(QuotaExceededError, match="A data set of 13 bytes cannot be stored"):
             put(database, sha256="b" * 64, quota=quota)
     put(database, quota=Quota(per_owner=13))  # the same again is stored already
     put(database, sha256="b" * 64, quota=Quota(total=26, per_owner=26))

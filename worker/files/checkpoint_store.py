@@ -23,7 +23,7 @@ _SHA256 = "sha256"
 log = logging.getLogger(__name__)
 
 
-class Interrupted(Exception):
+class CopyInterruptedError(Exception):
     """There is a reason not to go on copying."""
 
 
@@ -34,15 +34,15 @@ class Interruption:
         self._reason = reason
 
     def check(self) -> None:
-        """Raises Interrupted."""
+        """Raises CopyInterruptedError."""
         if self._reason():
-            raise Interrupted
+            raise CopyInterruptedError
 
 
 def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> str | None:
     """Put the newest checkpoint into ``folder`` unless that has one as new; its name if it came from the storage.
 
-    One that arrives damaged is passed over for the one before. Raises StorageUnavailable, OSError, Interrupted.
+    One that arrives damaged is passed over for the one before. Raises StorageUnavailableError, OSError, CopyInterruptedError.
     """
     here = max(map(_step, _files(folder)), default=-1)
     for name in sorted(_objects(bucket, job_id), key=_order, reverse=True):
@@ -57,7 +57,7 @@ def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption)
 def copy(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> None:
     """Store the newest checkpoints of ``folder`` that are not there yet, and remove what they replace.
 
-    Raises StorageUnavailable, OSError, Interrupted.
+    Raises StorageUnavailableError, OSError, CopyInterruptedError.
     """
     there = _objects(bucket, job_id)
     newest = sorted(there | _files(folder), key=_order)[-KEPT:]

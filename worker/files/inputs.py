@@ -30,7 +30,7 @@ def uploads_folder(data_dir: Path) -> Path:
 def fetch(database: Database, settings: Settings, spec: dict[str, Any], work: Path) -> None:
     """Put the data set that ``spec`` names where a trainer in ``work`` finds it; nothing to do where it names none.
 
-    Raises DatasetNotFound; OSError, also for a file that did not arrive as it was stored.
+    Raises DatasetNotFoundError; OSError, also for a file that did not arrive as it was stored.
     """
     dataset_id = datasets.named(spec)
     if dataset_id is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from service.artifacts import store
 from service.db.engine import Database
-from service.errors import ArtifactNotFound
+from service.errors import ArtifactNotFoundError
 from worker.run.outcome import MASK
 
 _WEIGHTS = "weights.safetensors"
@@ -15,12 +15,12 @@ _WEIGHTS = "weights.safetensors"
 def fetch(database: Database, job_id: str, work: Path) -> Path:
     """Put the mask of ``job_id``, and the weights that belong to it, into the folder ``work``; the path of the mask.
 
-    Raises ArtifactNotFound, StorageUnavailable; OSError, also for a file that did not arrive as it was stored.
+    Raises ArtifactNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
     """
     with database.read() as session:
         stored = {artifact.name: artifact for artifact in store.listing(session, job_id)}
     if MASK not in stored:
-        raise ArtifactNotFound(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
+        raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
     for name in (MASK, _WEIGHTS):
         if name in stored:
             _write(database, stored[name].id, work / name, stored[name].sha256)

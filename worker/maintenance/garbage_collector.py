@@ -8,7 +8,7 @@ import logging
 import threading
 
 from service.artifacts import garbage
-from service.errors import StorageUnavailable
+from service.errors import StorageUnavailableError
 from service.operations import retention
 from worker.context import Context
 from worker.run.lease import UNREACHABLE
@@ -52,7 +52,7 @@ class Tidier:
             return
         try:
             removed = garbage.sweep(database, settings.storage_url, leaving)
-        except StorageUnavailable as error:
+        except StorageUnavailableError as error:
             log.warning("%s could not be swept: %s", settings.storage_url, error)
         else:
             if removed:

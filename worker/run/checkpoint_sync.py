@@ -13,10 +13,10 @@ from queue import SimpleQueue
 
 from service.artifacts.garbage import forget_checkpoints
 from service.artifacts.s3 import Bucket, open_bucket
-from service.errors import LeaseLost, StorageUnavailable
+from service.errors import LeaseLostError, StorageUnavailableError
 from service.settings import Settings
 from worker.files import checkpoint_store
-from worker.files.checkpoint_store import Interrupted, Interruption
+from worker.files.checkpoint_store import CopyInterruptedError, Interruption
 from worker.run.event_recorder import Reporter
 from worker.run.lease import UNREACHABLE
 
@@ -46,9 +46,9 @@ def mirrored(settings: Settings, reporter: Reporter, leaving: threading.Event) -
         fetched = checkpoint_store.fetch(bucket, lease.job_id, folder, asked_to_stop)
         if fetched is not None:
             log.info("checkpoint %s came from the storage", fetched)
-    except (StorageUnavailable, OSError) as error:
+    except (StorageUnavailableError, OSError) as error:
         _warn(reporter, _NOT_FETCHED.format(error=error))
-    except Interrupted:
+    except CopyInterruptedError:
         log.info("asked to stop before the checkpoints were here")
     mirror = Mirror(bucket, lease.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text))
     reporter.checkpointed = mirror.wake
@@ -72,7 +72,7 @@ def forget(settings: Settings, job_id: str) -> None:
         return
     try:
         forget_checkpoints(open_bucket(settings.storage_url), job_id)
-    except StorageUnavailable as error:
+    except StorageUnavailableError as error:
         log.warning("checkpoints of job %s could not be removed: %s", job_id, error)
 
 
@@ -117,13 +117,13 @@ class Mirror:
         """Whether there is a reason to go on."""
         try:
             checkpoint_store.copy(self._bucket, self._job_id, self._folder, self._interruption)
-        except Interrupted:
+        except CopyInterruptedError:
             return False
-        except (StorageUnavailable, OSError) as error:
+        except (StorageUnavailableError, OSError) as error:
             try:
                 if not self._failing:  # once per outage
                     self._warn(_NOT_COPIED.format(error=error))
-            except (LeaseLost, *UNREACHABLE):  # the supervisor finds out by itself
+            except (LeaseLostError, *UNREACHABLE):  # the supervisor finds out by itself
                 return False
             self._failing = True
         else:

@@ -28,7 +28,7 @@ from pruning.events import (
 from service import failpoints
 from service.access.quotas import Quota
 from service.artifacts import store
-from service.errors import ArtifactMismatch
+from service.errors import ArtifactMismatchError
 from service.jobs import claims
 from worker.run.fenced_writer import Ledger
 from worker.run.pipes import Tail, readable
@@ -45,7 +45,7 @@ _STARTS_OVER = (
 log = logging.getLogger(__name__)
 
 
-class FalseReport(Exception):
+class InvalidArtifactError(Exception):
     """The trainer announced a file that is not there, or not as announced."""
 
 
@@ -88,7 +88,9 @@ class Reporter:
         self._unreadable = 0
 
     def hear(self, line: bytes) -> None:
-        """Write down one line. Raises LeaseLost, FalseReport, QuotaExceeded, and StorageUnavailable or the database's error
+        """Write down one line.
+
+        Raises LeaseLostError, InvalidArtifactError, QuotaExceededError, and StorageUnavailableError or the database's error
         when one of them stays away."""
         line = self.redact(line)
         try:
@@ -179,8 +181,8 @@ class Reporter:
                     storage_url=self._storage_url, quota=self._quota,
                 )
             )  # fmt: skip
-        except (ArtifactMismatch, FileNotFoundError) as error:
-            raise FalseReport(f"the trainer announced {event.name}, but {error}") from error
+        except (ArtifactMismatchError, FileNotFoundError) as error:
+            raise InvalidArtifactError(f"the trainer announced {event.name}, but {error}") from error
 
 
 def _apply(session: Session, job_id: str, attempt: int, event: Event) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from service.db.engine import Database
-from service.errors import StorageUnavailable
+from service.errors import StorageUnavailableError
 from worker.run.lease import UNREACHABLE, Lease
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -32,7 +32,7 @@ class Ledger:
         return self.lease.job_id, self.lease.attempt
 
     def write(self, change: Callable[[Session], T]) -> T:
-        """What ``change`` returns, once it is committed. Raises LeaseLost; whatever else ``change`` raises is not retried."""
+        """What ``change`` returns, once it is committed. Raises LeaseLostError; whatever else ``change`` raises is not retried."""
 
         def once() -> T:
             with self.database.write() as session:
@@ -43,7 +43,7 @@ class Ledger:
     def patiently(self, work: Callable[[], T]) -> T:
         """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
 
-        Raises LeaseLost. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
+        Raises LeaseLostError. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
         answers heartbeats and yet takes nothing new; and with that of the storage as soon as the job is to be cancelled.
         """
         deadline = time.monotonic() + self.lease.seconds
@@ -52,9 +52,9 @@ class Ledger:
             self.lease.check()
             try:
                 return work()
-            except (*UNREACHABLE, StorageUnavailable) as error:
+            except (*UNREACHABLE, StorageUnavailableError) as error:
                 self.lease.check()  # a worker that was frozen in here lost its connection, but above all the job
-                cancelled = isinstance(error, StorageUnavailable) and self.lease.wishes.cancel
+                cancelled = isinstance(error, StorageUnavailableError) and self.lease.wishes.cancel
                 if cancelled or time.monotonic() > deadline:
                     raise
                 log.warning("database or object storage is away, trying again: %s", error)

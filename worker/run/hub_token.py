@@ -19,7 +19,7 @@ _CACHES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_XET
 
 
 def hub_token(context: Context, owner: str) -> str | None:
-    """None if the owner has set none, or nothing is fetched from the hub. Raises SecretsUnavailable."""
+    """None if the owner has set none, or nothing is fetched from the hub. Raises SecretsUnavailableError."""
     if not context.settings.hub_enabled:
         return None
     with context.database.read() as session:

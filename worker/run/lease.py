@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import failpoints
 from service.db.engine import Database
-from service.errors import LeaseLost
+from service.errors import LeaseLostError
 from service.jobs import claims
 from service.jobs.claims import Wishes
 
@@ -66,9 +66,9 @@ class Lease:
         return self._lost.is_set() or time.monotonic() > self._until
 
     def check(self) -> None:
-        """Raises LeaseLost."""
+        """Raises LeaseLostError."""
         if self.lost:
-            raise LeaseLost(self.job_id, self.attempt)
+            raise LeaseLostError(self.job_id, self.attempt)
 
     def _beat(self) -> None:
         pause = self._heartbeat_seconds
@@ -78,7 +78,7 @@ class Lease:
                 with self._database.write() as session:
                     wishes = claims.heartbeat(session, self.job_id, self.attempt, lease_seconds=self.seconds)
                     failpoints.here(failpoints.Point.HEARTBEAT_WRITTEN)
-            except LeaseLost:
+            except LeaseLostError:
                 if not self._over.is_set():
                     log.warning("job %s attempt %d: the lease is lost", self.job_id, self.attempt)
                 self._lost.set()

@@ -21,12 +21,12 @@ from service import failpoints
 from service.access.quotas import Quota
 from service.db.models import Job
 from service.errors import (
-    ArtifactNotFound,
-    DatasetNotFound,
-    LeaseLost,
-    QuotaExceeded,
-    SecretsUnavailable,
-    StorageUnavailable,
+    ArtifactNotFoundError,
+    DatasetNotFoundError,
+    LeaseLostError,
+    QuotaExceededError,
+    SecretsUnavailableError,
+    StorageUnavailableError,
 )
 from service.states import TERMINAL
 from worker.context import Context
@@ -34,7 +34,7 @@ from worker.files import inputs, masks, work_dirs
 from worker.json_logging import about
 from worker.run.checkpoint_sync import forget, mirrored
 from worker.run.environment import trainer_environment
-from worker.run.event_recorder import FalseReport, Reporter
+from worker.run.event_recorder import InvalidArtifactError, Reporter
 from worker.run.fenced_writer import Ledger
 from worker.run.hub_token import hub_token, kept_apart, write_token
 from worker.run.lease import Lease
@@ -113,11 +113,11 @@ def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> V
         try:
             verdict = _attempt(claimed, context, reporter, command)
             if verdict is Verdict.ABANDONED:
-                raise LeaseLost(claimed.job_id, claimed.attempt)
+                raise LeaseLostError(claimed.job_id, claimed.attempt)
             reporter.close()
             job = ledger.write(finish)
             failpoints.here(failpoints.Point.FINISH_COMMITTED)
-        except LeaseLost:
+        except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
             return Verdict.ABANDONED
         finally:
@@ -158,17 +158,17 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
             reporter.note(
                 "log", {"level": "warning", "message": f"the trainer ended badly ({returncode}) after its work"}
             )
-    except DatasetNotFound as missing:
+    except DatasetNotFoundError as missing:
         return Failed("dataset_not_found", str(missing), kind="user", param="task.dataset")
-    except ArtifactNotFound as missing:
+    except ArtifactNotFoundError as missing:
         return Failed("artifact_not_found", str(missing), kind="user", param="export_of")
-    except QuotaExceeded as error:
+    except QuotaExceededError as error:
         return Failed("quota_exceeded", str(error), kind="user")
-    except StorageUnavailable as error:
+    except StorageUnavailableError as error:
         return Failed("storage_unavailable", str(error), retryable=True)
-    except FalseReport as error:
+    except InvalidArtifactError as error:
         return Failed("trainer_bug", str(error))
-    except SecretsUnavailable as error:
+    except SecretsUnavailableError as error:
         return Failed("secrets_unavailable", str(error), retryable=True)  # another worker may have the key
     except OSError as error:  # disk full, too many processes, no permission
         code = "insufficient_storage" if error.errno == errno.ENOSPC else "worker_environment"
@@ -193,7 +193,7 @@ class _Ready:
 def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
     """Put everything the trainer reads into the attempt's folder.
 
-    Raises DatasetNotFound, ArtifactNotFound, StorageUnavailable, SecretsUnavailable, OSError.
+    Raises DatasetNotFoundError, ArtifactNotFoundError, StorageUnavailableError, SecretsUnavailableError, OSError.
     """
     settings, patiently = context.settings, reporter.ledger.patiently
     spec, failure = work_dirs.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
@@ -203,7 +203,7 @@ def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
     else:
         export_of = claimed.export_of
         mask = patiently(lambda: masks.fetch(context.database, export_of, reporter.work))
-        with suppress(DatasetNotFound):  # deleted since the mask was trained: random rows serve to compare
+        with suppress(DatasetNotFoundError):  # deleted since the mask was trained: random rows serve to compare
             patiently(lambda: inputs.fetch(context.database, settings, claimed.spec, reporter.work))
         command = partial(export_command, settings, mask)
         failure = None  # it leaves no checkpoints
@@ -215,7 +215,7 @@ def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
 
 
 def _token_file(claimed: Claimed, context: Context, reporter: Reporter) -> Path | None:
-    """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailable, OSError."""
+    """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailableError, OSError."""
     token = reporter.ledger.patiently(lambda: hub_token(context, claimed.owner))
     if token is None:
         return None

@@ -12,7 +12,7 @@ from worker.run.outcome import MASK, Failed, Verdict
 def write_verdict(
     session: Session, verdict: Verdict | Failed, fence: tuple[str, int], reporter: Reporter, settings: Settings
 ) -> Job:
-    """The job as it is afterwards: ended, or queued for another attempt. Raises LeaseLost."""
+    """The job as it is afterwards: ended, or queued for another attempt. Raises LeaseLostError."""
     if isinstance(verdict, Failed):
         if not verdict.retryable:
             return claims.fail(session, *fence, error=verdict.as_failure())

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from service.db.models import Delivery
-from service.errors import DestinationRefused, SecretsUnavailable
+from service.errors import DestinationRefusedError, SecretsUnavailableError
 from service.webhooks import outbox, subscriptions
 from service.webhooks.outbox import Outcome
 from service.webhooks.ssrf import Rules, look_up
@@ -100,7 +100,7 @@ class Messenger:
             assert moment is not None  # noqa: S101 - the claim wrote it
             headers = signed_headers(secrets, delivery.id, int(moment.timestamp()), delivery.body)
             return send(destination, headers, delivery.body, timeout=settings.webhook_timeout_seconds)
-        except (DestinationRefused, SecretsUnavailable) as error:
+        except (DestinationRefusedError, SecretsUnavailableError) as error:
             return Outcome(error=str(error)[:200])
         except Exception as error:
             log.exception("message %s could not be sent", delivery.id)

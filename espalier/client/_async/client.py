@@ -4,7 +4,7 @@
         job = await client.wait(await client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
         await client.download(job, "mask.safetensors", "sst2.safetensors")
 
-Every method raises ApiError or Unreachable (``errors.py``). What can be done with each noun is in a file of its own.
+Every method raises ApiError or UnreachableError (``errors.py``). What can be done with each noun is in a file of its own.
 """
 
 from types import TracebackType

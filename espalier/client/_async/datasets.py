@@ -9,7 +9,7 @@ from espalier.client.models import Dataset
 
 
 class DatasetCalls:
-    """What ``AsyncClient`` can do with data sets. Every method raises ApiError or Unreachable."""
+    """What ``AsyncClient`` can do with data sets. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from espalier.client._async.http import BUSY, Http
 from espalier.client._async.waiting import in_thread, sleep
 from espalier.client.models import Artifact
-from espalier.errors import ApiError, DownloadCorrupt, Unreachable
+from espalier.errors import ApiError, DownloadCorruptError, UnreachableError
 
 _FRUITLESS_TRIES = 5
 """Connections in a row that may end without bringing a single byte."""
@@ -25,21 +25,21 @@ Report = Callable[[int, int], None]
 
 
 async def download(http: Http, artifact: Artifact, target: Path, report: Report | None = None) -> Path:
-    """Fetch ``artifact`` to ``target``. Raises ApiError, Unreachable, DownloadCorrupt, OSError."""
+    """Fetch ``artifact`` to ``target``. Raises ApiError, UnreachableError, DownloadCorruptError, OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{artifact.sha256[:16]}.part")
     fruitless = 0
     while (have := _size(part)) < artifact.bytes or not part.exists():
         try:
             await _fetch(http, artifact, part, have, report)
-            cut: Unreachable | ApiError | None = None
-        except (Unreachable, ApiError) as error:
+            cut: UnreachableError | ApiError | None = None
+        except (UnreachableError, ApiError) as error:
             if isinstance(error, ApiError) and error.status not in BUSY:
                 raise
             cut = error
         fruitless = 0 if _size(part) > have else fruitless + 1
         if fruitless == _FRUITLESS_TRIES:
-            raise cut or Unreachable(f"{artifact.name} stops after {have} of {artifact.bytes} bytes")
+            raise cut or UnreachableError(f"{artifact.name} stops after {have} of {artifact.bytes} bytes")
         if fruitless:
             await sleep(PAUSE_SECONDS * 2 ** (fruitless - 1))
     await in_thread(partial(_verify, part, artifact))
@@ -71,7 +71,7 @@ def _verify(part: Path, artifact: Artifact) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != artifact.sha256:
         part.unlink()
-        raise DownloadCorrupt(f"{artifact.name} arrived damaged: its sha-256 is {digest}, not {artifact.sha256}")
+        raise DownloadCorruptError(f"{artifact.name} arrived damaged: its sha-256 is {digest}, not {artifact.sha256}")
 
 
 def _size(path: Path) -> int:

@@ -12,18 +12,18 @@ import httpx
 from espalier.client._async.http import BUSY, Http
 from espalier.client._async.waiting import sleep
 from espalier.client.models import Event
-from espalier.errors import ApiError, Unreachable
+from espalier.errors import ApiError, UnreachableError
 
 PAUSE_SECONDS = (0.25, 4.0)
 """First and longest pause before a broken stream is taken up again; each is twice as long as the one before."""
 
 
 async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIterator[Event]:
-    """Events numbered above ``after`` until the job's end. Raises ApiError, and Unreachable after ``patience`` seconds."""
+    """Events numbered above ``after`` until the job's end. Raises ApiError, and UnreachableError after ``patience`` seconds."""
     heard = time.monotonic()
     pause, longest = PAUSE_SECONDS
     while True:
-        cut: Unreachable | ApiError = Unreachable(f"the stream of {path} ends before the job has")
+        cut: UnreachableError | ApiError = UnreachableError(f"the stream of {path} ends before the job has")
         try:
             async for name, data in _messages(http, path, after):
                 heard, pause = time.monotonic(), PAUSE_SECONDS[0]
@@ -33,7 +33,7 @@ async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIte
                     event = Event.model_validate_json(data)
                     after = event.seq
                     yield event
-        except (Unreachable, ApiError) as error:
+        except (UnreachableError, ApiError) as error:
             if isinstance(error, ApiError) and error.status not in BUSY:
                 raise
             cut = error

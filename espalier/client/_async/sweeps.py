@@ -9,14 +9,14 @@ from typing import Any
 from espalier.client._async.http import BUSY, Http
 from espalier.client._async.waiting import in_thread, sleep
 from espalier.client.models import Sweep
-from espalier.errors import ApiError, Unreachable
+from espalier.errors import ApiError, UnreachableError
 
 WATCH_SECONDS = 2.0
 """Pause between two looks at a sweep."""
 
 
 class SweepCalls:
-    """What ``AsyncClient`` can do with sweeps. Every method raises ApiError or Unreachable."""
+    """What ``AsyncClient`` can do with sweeps. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 
@@ -60,8 +60,8 @@ class SweepCalls:
             try:
                 now = await self.get_sweep(sweep)
                 answered = time.monotonic()
-            except (Unreachable, ApiError) as error:
-                passing = isinstance(error, Unreachable) or error.status in BUSY
+            except (UnreachableError, ApiError) as error:
+                passing = isinstance(error, UnreachableError) or error.status in BUSY
                 if not passing or time.monotonic() - answered > patience:
                     raise
                 now = None

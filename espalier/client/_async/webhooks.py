@@ -7,7 +7,7 @@ from espalier.client.models import Delivery, Webhook
 
 
 class WebhookCalls:
-    """What ``AsyncClient`` can do with webhooks. Every method raises ApiError or Unreachable."""
+    """What ``AsyncClient`` can do with webhooks. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 

@@ -10,7 +10,7 @@ from espalier.client.models import Dataset
 
 
 class DatasetCalls:
-    """What ``Client`` can do with data sets. Every method raises ApiError or Unreachable."""
+    """What ``Client`` can do with data sets. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 

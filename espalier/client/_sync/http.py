@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from espalier.client._sync.waiting import sleep
-from espalier.errors import ApiError, Unreachable
+from espalier.errors import ApiError, UnreachableError
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -54,13 +54,13 @@ class Http:
         )
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded JSON answer; None where there is no body. Raises ApiError, Unreachable."""
+        """The decoded JSON answer; None where there is no body. Raises ApiError, UnreachableError."""
         return _decoded(self.exchange(method, path, **options))
 
     def exchange(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
     ) -> httpx.Response:
-        """The answer, whatever its status below 400. Sent again while that is safe. Raises ApiError, Unreachable."""
+        """The answer, whatever its status below 400. Sent again while that is safe. Raises ApiError, UnreachableError."""
         headers = dict(headers or {})
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
@@ -70,7 +70,7 @@ class Http:
         )
 
     def upload(self, path: str, files: Mapping[str, Path], fields: Mapping[str, str]) -> Any:
-        """POST files as a form, read from disk as they are sent. Raises ApiError, Unreachable, OSError."""
+        """POST files as a form, read from disk as they are sent. Raises ApiError, UnreachableError, OSError."""
         key = {"Idempotency-Key": str(uuid.uuid4())}
 
         def send() -> httpx.Response:
@@ -83,13 +83,13 @@ class Http:
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """An answer whose body is read piece by piece. Raises ApiError, and Unreachable at any piece."""
+        """An answer whose body is read piece by piece. Raises ApiError, and UnreachableError at any piece."""
         with self._translated(), self._client.stream("GET", path, headers=dict(headers)) as answer:
             _check(answer)
             yield answer
 
     def rows(self, path: str) -> Iterator[Any]:
-        """What the pages of a list hold, one after the other. Raises ApiError, Unreachable."""
+        """What the pages of a list hold, one after the other. Raises ApiError, UnreachableError."""
         asked: dict[str, str] = {}
         while True:
             page = self.ask("GET", path, params=asked)
@@ -110,7 +110,7 @@ class Http:
             try:
                 with self._translated():
                     answer = send()
-            except Unreachable:
+            except UnreachableError:
                 if left == 0:
                     raise
             else:
@@ -129,7 +129,7 @@ class Http:
             yield
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise Unreachable(f"no answer from {self.base_url}: {reason}") from error
+            raise UnreachableError(f"no answer from {self.base_url}: {reason}") from error
 
 
 def _check(answer: httpx.Response) -> None:

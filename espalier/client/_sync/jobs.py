@@ -12,14 +12,14 @@ from espalier.client._sync.follow import follow
 from espalier.client._sync.http import BUSY, Http
 from espalier.client._sync.waiting import sleep
 from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction
-from espalier.errors import ApiError, JobNotSucceeded, Unreachable
+from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
 
 POLL_SECONDS = (0.2, 2.0)
 """First and longest pause between two looks at a job; each pause is half as long again as the one before."""
 
 
 class JobCalls:
-    """What ``Client`` can do with jobs. Every method raises ApiError or Unreachable."""
+    """What ``Client`` can do with jobs. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 
@@ -115,8 +115,8 @@ class JobCalls:
             try:
                 now = self.get(job)
                 answered = time.monotonic()
-            except (Unreachable, ApiError) as error:
-                passing = isinstance(error, Unreachable) or error.status in BUSY
+            except (UnreachableError, ApiError) as error:
+                passing = isinstance(error, UnreachableError) or error.status in BUSY
                 if not passing or time.monotonic() - answered > patience:
                     raise
             if now is not None and now != seen:
@@ -164,8 +164,8 @@ class JobCalls:
         """Fetch an artifact to ``path`` (a file or an existing folder; default: its name, here).
 
         Resumes what an earlier call left, verifies the digest and only then gives the file its name. ``report`` is called
-        with bytes fetched and bytes in all. Raises JobNotSucceeded when the job has made no such artifact, DownloadCorrupt
-        when the digest does not match.
+        with bytes fetched and bytes in all. Raises JobNotSucceededError when the job has made no such artifact,
+        DownloadCorruptError when the digest does not match.
         """
         artifact = _artifact(self.get(job), name)
         target = Path(path) if path is not None else Path(name)
@@ -177,7 +177,7 @@ def _artifact(job: Job, name: str) -> Artifact:
     if artifact is None:
         made = ", ".join(sorted(artifact.name for artifact in job.artifacts)) or "none"
         why = f": {job.error.message}" if job.error is not None else ""
-        raise JobNotSucceeded(f"{job.id} is {job.status} and has no artifact {name} (it has {made}){why}")
+        raise JobNotSucceededError(f"{job.id} is {job.status} and has no artifact {name} (it has {made}){why}")
     return artifact
 
 

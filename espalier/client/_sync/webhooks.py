@@ -8,7 +8,7 @@ from espalier.client.models import Delivery, Webhook
 
 
 class WebhookCalls:
-    """What ``Client`` can do with webhooks. Every method raises ApiError or Unreachable."""
+    """What ``Client`` can do with webhooks. Every method raises ApiError or UnreachableError."""
 
     _http: Http
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pruning.formats.codec.frequency_tables import LEVELS
-from pruning.formats.codec.rans import Bytes, Damaged
+from pruning.formats.codec.rans import Bytes, CorruptFileError
 
 ZEROS, ONES, CENTRE = 0, 255, 128
 """Marks: a line of zeros, a line of ones, a line at the base level; 1 to 254 are 127 below it to 126 above it."""
@@ -54,12 +54,12 @@ class Layout:
         return np.packbits(ordered, axis=1).reshape(-1)
 
     def unpack(self, symbols: Bytes) -> Mask:
-        """The mask. Raises Damaged if there are ones after the last column."""
+        """The mask. Raises CorruptFileError if there are ones after the last column."""
         rows, width = self.shape
         packed = symbols.reshape(rows, width)
         used = len(self._columns) % 8
         if used and (packed[:, -1] & (0xFF >> used)).any():
-            raise Damaged("there are ones behind the last column")
+            raise CorruptFileError("there are ones behind the last column")
         coded = self._as_packed(packed) if self._sorted else self._in_place(packed)
         if rows == len(self._row_marks):
             return coded

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pruning.formats.codec import frequency_tables, rans
 from pruning.formats.codec.bit_layout import Layout, Mask
 from pruning.formats.codec.planner import Codec, Plan, constant, plan
-from pruning.formats.codec.rans import Bytes, Damaged, Stream
+from pruning.formats.codec.rans import Bytes, CorruptFileError, Stream
 
 Shape = tuple[int, int]
 NO_TABLE = np.zeros(256, np.uint32)
@@ -51,7 +51,10 @@ def encode(masks: Sequence[Mask]) -> Coded:
 
 
 def decode(coded: Coded, shapes: Sequence[Shape]) -> Iterator[Mask]:
-    """The masks in their order, one at a time. Raises Damaged, also after the first ones; memory is bounded by ``shapes``."""
+    """The masks in their order, one at a time.
+
+    Raises CorruptFileError, also after the first ones; memory is bounded by ``shapes``.
+    """
     layouts = _layouts(coded, shapes)
     coded.bits.require(sum(layout.size for layout in layouts))
     symbols = rans.decode(coded.bits, _joined([layout.levels() for layout in layouts]), frequency_tables.of_levels())
@@ -135,7 +138,7 @@ def _layouts(coded: Coded, shapes: Sequence[Shape]) -> list[Layout]:
     if [bool(table.any()) for table in frequencies] != [
         any(kind == context for kind, _ in marked) for context in (0, 1)
     ]:
-        raise Damaged("there must be a table of marks for lines that have marks, and for no others")
+        raise CorruptFileError("there must be a table of marks for lines that have marks, and for no others")
     sizes = [size for _, size in marked]
     coded.marks.require(sum(sizes))
     contexts = [np.full(size, context, np.uint8) for context, size in marked]
@@ -158,7 +161,7 @@ def _layouts(coded: Coded, shapes: Sequence[Shape]) -> list[Layout]:
 def _unpacked(packed: Bytes, rows: int, columns: int) -> Mask:
     bits = np.unpackbits(packed)
     if bits[rows * columns :].any():
-        raise Damaged("there are ones behind the last weight")
+        raise CorruptFileError("there are ones behind the last weight")
     return bits[: rows * columns].view(np.bool_).reshape(rows, columns)
 
 

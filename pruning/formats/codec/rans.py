@@ -29,7 +29,7 @@ _LOW_BITS = np.uint64(TOTAL - 1)
 _TOTAL = np.uint64(TOTAL)
 
 
-class Damaged(ValueError):
+class CorruptFileError(ValueError):
     """Coded data that no encoder writes."""
 
 
@@ -42,16 +42,16 @@ class Stream(NamedTuple):
     """In the order in which the decoder takes them."""
 
     def require(self, symbols: int) -> None:
-        """Raises Damaged unless this can be a stream of so many symbols; to be asked before anything is allocated."""
+        """Raises CorruptFileError unless this can be a stream of so many symbols; to be asked before anything is allocated."""
         lanes = len(self.states)
         if symbols == 0:
             if lanes or len(self.words):
-                raise Damaged("a stream without symbols is not empty")
+                raise CorruptFileError("a stream without symbols is not empty")
             return
         if not 1 <= lanes <= min(MAX_LANES, symbols) or symbols > lanes * MAX_STEPS or len(self.words) > symbols:
-            raise Damaged(f"{lanes} lanes and {len(self.words)} words cannot hold {symbols} symbols")
+            raise CorruptFileError(f"{lanes} lanes and {len(self.words)} words cannot hold {symbols} symbols")
         if self.states.min() < LOWEST or self.states.max() >> STATE_BITS:
-            raise Damaged("a state is out of range")
+            raise CorruptFileError("a state is out of range")
 
 
 EMPTY = Stream(np.empty(0, np.uint64), np.empty(0, np.uint16))
@@ -91,7 +91,7 @@ def encode(symbols: Bytes, contexts: Bytes, frequencies: Frequencies) -> Stream:
 
 
 def decode(stream: Stream, contexts: Bytes, frequencies: Frequencies) -> Bytes:
-    """The symbols, one for each of ``contexts``. Raises Damaged."""
+    """The symbols, one for each of ``contexts``. Raises CorruptFileError."""
     stream.require(len(contexts))
     lanes, words = len(stream.states), stream.words
     symbols = np.empty(len(contexts), np.uint8)
@@ -118,11 +118,11 @@ def decode(stream: Stream, contexts: Bytes, frequencies: Frequencies) -> Bytes:
             low = (x < LOWEST).nonzero()[0]
             if len(low):
                 if taken + len(low) > len(words):
-                    raise Damaged("the words of a stream run out")
+                    raise CorruptFileError("the words of a stream run out")
                 x[low] = x[low] << _WORD | words[taken : taken + len(low)]
                 taken += len(low)
     if taken != len(words) or (state != LOWEST).any():
-        raise Damaged("a stream does not end where its symbols do")
+        raise CorruptFileError("a stream does not end where its symbols do")
     return symbols
 
 

@@ -22,15 +22,15 @@ _SECONDS = 120
 _COMPILERS = ("c++", "g++", "clang++")
 
 
-class NoKernels(Exception):
+class KernelsUnavailableError(Exception):
     """The kernels cannot be built here; the message says why."""
 
 
 def library() -> Path:
-    """The compiled kernels, built now if they are not there yet. Raises NoKernels."""
+    """The compiled kernels, built now if they are not there yet. Raises KernelsUnavailableError."""
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
-        raise NoKernels(f"no C++ compiler is installed ({', '.join(_COMPILERS)})")
+        raise KernelsUnavailableError(f"no C++ compiler is installed ({', '.join(_COMPILERS)})")
     folder = _folder()
     file = folder / f"kernels-{_key(compiler)}.so"
     if not file.exists():
@@ -82,7 +82,7 @@ def _version(compiler: str) -> str:
             [compiler, "--version"], capture_output=True, text=True, check=True, timeout=_SECONDS
         ).stdout
     except (OSError, subprocess.SubprocessError) as fault:
-        raise NoKernels(f"the compiler {compiler} does not run: {fault}") from fault
+        raise KernelsUnavailableError(f"the compiler {compiler} does not run: {fault}") from fault
 
 
 def _processor() -> str:
@@ -102,9 +102,11 @@ def _compile(compiler: str, file: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         if done.returncode != 0:
-            raise NoKernels(f"{compiler} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+            raise KernelsUnavailableError(
+                f"{compiler} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
         os.replace(name, file)
     except (OSError, subprocess.SubprocessError) as fault:
-        raise NoKernels(f"{compiler} failed: {fault}") from fault
+        raise KernelsUnavailableError(f"{compiler} failed: {fault}") from fault
     finally:
         Path(name).unlink(missing_ok=True)

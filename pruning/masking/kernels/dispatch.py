@@ -92,6 +92,6 @@ def _load() -> None:
         return
     try:
         _native = Native(compiler.library())
-    except (compiler.NoKernels, OSError) as fault:
+    except (compiler.KernelsUnavailableError, OSError) as fault:
         _reason = str(fault)
     _loaded = True

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.masking.methods.base import Calibration, Method
 from pruning.masking.methods.magnitude import Magnitude
 from pruning.masking.topk import top_of_rows
@@ -19,10 +19,10 @@ class TwoFour:
         self.penalty_shift = method.penalty_shift
 
     def begin(self, matrices: Matrices, calibration: Calibration) -> None:
-        """Raises Permanent if a matrix has rows that fours do not fill."""
+        """Raises PermanentError if a matrix has rows that fours do not fill."""
         odd = [path for path, layer in matrices.layers.items() if layer.in_features % 4]
         if odd:
-            raise Permanent(
+            raise PermanentError(
                 f"pattern 2:4 needs rows of a multiple of four weights, {odd[0]} has "
                 f"{matrices.layers[odd[0]].in_features}; use pattern unstructured",
                 code="pattern_unfit", param="pattern",

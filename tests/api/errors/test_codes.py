@@ -11,8 +11,8 @@ from api.errors.codes import FAILURES, FAULTS, PROBLEMS
 ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 _TAKES_A_CODE = {
-    "NotPossible", "PydanticCustomError", "Refusal", "TooManyRequests", "Unauthorized", "Unavailable", "Failed", "answer",
-    "failed", "problem", "_error", "_invalid", "_note", "_refused",
+    "NotPossibleError", "PydanticCustomError", "Refusal", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
+    "Failed", "answer", "failed", "problem", "_error", "_invalid", "_note", "_refused",
 }  # fmt: skip
 """Whose positional arguments may be codes; others are given one by ``code=``."""
 _MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
@@ -49,7 +49,7 @@ def codes(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
 def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
     found = {code for _, code in catalog._JOBS_ERRORS.values()} | {*catalog._HTTP_CODES.values()} | _MADE
     found |= {*validation._NAMED_BY_PATH.values(), "metadata_filter"}
-    for package in ("api", "jobs", "pruning", "worker"):
+    for package in ("api", "service", "pruning", "worker"):
         for path in (ROOT / package).rglob("*.py"):
             found |= {*used(ast.parse(path.read_text()))}
     found -= {"int_type", "float_type"}  # pydantic's

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from api.errors.catalog import NotPossible, Unavailable
+from api.errors.catalog import NotPossibleError, UnavailableError
 from api.predictions.service import Predictor
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact
@@ -85,7 +85,7 @@ def test_one_that_had_left_for_want_of_work_is_started_again(make: Make, mask: A
 
 def test_one_that_dies_fails_that_request_alone(make: Make, mask: Artifact) -> None:
     predictor = make()
-    with pytest.raises(Unavailable, match="signal 9") as caught:
+    with pytest.raises(UnavailableError, match="signal 9") as caught:
         predictor.predict(mask, None, ["die"], None)
     assert caught.value.code == "prediction_process_lost"
     assert len(predictor.predict(mask, None, ["a"], None)) == 1
@@ -95,7 +95,7 @@ def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
     predictor = make()
     hanging = pid_of(predictor.predict(mask, None, ["a"], None))
     hurry(predictor, 0.5)
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnavailableError) as caught:
         predictor.predict(mask, None, ["hang"], None)
     assert caught.value.code == "prediction_timeout"
     assert not alive(hanging)
@@ -108,14 +108,14 @@ def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) ->
     refused: list[str] = []
 
     def hang() -> None:
-        with pytest.raises(Unavailable) as late:
+        with pytest.raises(UnavailableError) as late:
             predictor.predict(mask, None, ["hang"], None)
         refused.append(late.value.code)
 
     thread = threading.Thread(target=hang)
     thread.start()
     until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnavailableError) as caught:
         predictor.predict(mask, None, ["a"], None)
     assert (caught.value.code, caught.value.retry_after) == ("predictions_busy", 5)
     thread.join()
@@ -125,9 +125,9 @@ def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) ->
 @pytest.mark.parametrize(
     ("said", "error", "code"),
     [
-        ("error temporary out_of_memory", Unavailable, "out_of_memory"),
-        ("error permanent window_too_short", Permanent, "window_too_short"),
-        ("error permanent base_mismatch", NotPossible, "predictions_unavailable"),
+        ("error temporary out_of_memory", UnavailableError, "out_of_memory"),
+        ("error permanent window_too_short", PermanentError, "window_too_short"),
+        ("error permanent base_mismatch", NotPossibleError, "predictions_unavailable"),
     ],
 )
 def test_what_it_refuses(make: Make, mask: Artifact, said: str, error: type[Exception], code: str) -> None:
@@ -148,6 +148,6 @@ def test_files_of_masks_are_copied_once_and_the_oldest_removed(make: Make, jobs:
 
 
 def test_where_it_is_off(make: Make) -> None:
-    with pytest.raises(NotPossible, match="ESPALIER_PREDICTIONS_ENABLED"):
+    with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED"):
         make(predictions_enabled=False).require()
     make(predictions_enabled=True).require()

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from api.request.conditional import Slice, Unsatisfiable, asked_slice, is_match
+from api.request.conditional import RangeNotSatisfiableError, Slice, asked_slice, is_match
 
 TAG = '"abc"'
 
@@ -25,7 +25,7 @@ def test_every_single_range_of_small_files() -> None:
             assert part is not None
             assert content[part.start : part.stop] == expected
         else:
-            with pytest.raises(Unsatisfiable):
+            with pytest.raises(RangeNotSatisfiableError):
                 asked_slice(header, None, TAG, size)
 
 

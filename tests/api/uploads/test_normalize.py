@@ -12,8 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from api.uploads import normalize
-from api.uploads.formats import Form, FormUnknown, TooLarge, form_of
-from api.uploads.normalize import MOST_FAULTS, Faulty, Part, columns_of, normalised
+from api.uploads.formats import Form, TooLargeError, UnknownFormatError, form_of
+from api.uploads.normalize import MOST_FAULTS, InvalidRowsError, Part, columns_of, normalised
 
 ROWS = [{"body": 'Grüße, "all"', "queue": 1}, {"body": "two\nlines", "queue": 0}, {"body": "", "queue": 0}]
 MOST = 1_000_000
@@ -49,7 +49,7 @@ def made(form: Form, content: bytes, most: int = MOST) -> tuple[str, list[dict[s
 
 
 def faults(content: bytes, form: Form = Form.JSONL) -> list[tuple[str, int | None, str]]:
-    with pytest.raises(Faulty) as refusal:
+    with pytest.raises(InvalidRowsError) as refusal:
         made(form, content)
     return [(fault.code, fault.row, fault.detail) for fault in refusal.value.faults]
 
@@ -146,12 +146,12 @@ def test_files_that_cannot_be_used(form: Form, content: bytes, code: str) -> Non
 
 def test_what_is_small_only_while_it_is_packed() -> None:
     bomb = gzip.compress(b" " * 10_000_000)
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         made(Form.JSONL, bomb)
     rows = [{"text": "x" * 10_000}] * 1000
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         made(Form.PARQUET, as_parquet(rows))
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLargeError):
         made(Form.JSONL, jsonl(ROWS), most=40)
 
 
@@ -164,7 +164,7 @@ def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(FormUnknown, match="cannot read Parquet"):
+    with pytest.raises(UnknownFormatError, match="cannot read Parquet"):
         made(Form.PARQUET, as_parquet(ROWS))
 
 
@@ -178,5 +178,5 @@ def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 )  # fmt: skip
 def test_what_a_file_is(name: str, media_type: str | None, form: Form) -> None:
     assert form_of(name, media_type) is form
-    with pytest.raises(FormUnknown):
+    with pytest.raises(UnknownFormatError):
         form_of("a.zip", "application/zip")

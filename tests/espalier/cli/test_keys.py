@@ -16,7 +16,7 @@ from espalier.cli.options import client
 from espalier.errors import EspalierError
 from service.access import api_keys
 from service.db.engine import Database
-from service.errors import KeyInvalid
+from service.errors import InvalidKeyError
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -50,7 +50,7 @@ def test_create_list_revoke(database: Database) -> None:
     assert "team-a" in run("keys", "list").stdout
     assert told("keys", "revoke", made["id"])["revoked_at"] is not None
     assert run("keys", "revoke", made["id"]).exit_code == 0
-    with database.read() as session, pytest.raises(KeyInvalid):
+    with database.read() as session, pytest.raises(InvalidKeyError):
         api_keys.find(session, key)
 
 

@@ -14,7 +14,7 @@ from api.app import create_app
 from espalier import AsyncClient
 from espalier.client._async import follow as aio_follow
 from espalier.client._sync import follow
-from espalier.errors import ApiError, JobNotSucceeded, Unreachable
+from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
@@ -73,7 +73,7 @@ def test_a_job_from_its_beginning_to_its_end(client: Any, jobs: Jobs) -> None:
     events = list(client.events(job))
     assert [event.seq for event in events] == [*range(1, len(events) + 1)]
     assert len(client.log(job).splitlines()) == len(events)
-    with pytest.raises(JobNotSucceeded, match="has no artifact"):
+    with pytest.raises(JobNotSucceededError, match="has no artifact"):
         client.download(job)
     for each in (job, again):
         client.delete(each)
@@ -180,9 +180,9 @@ def test_live_events_neither_miss_nor_repeat(kind: Kind, url: str, jobs: Jobs, m
 @both
 def test_nobody_there(kind: Kind) -> None:
     with either(kind, f"http://127.0.0.1:{free_port()}", retries=0) as client:
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             client.submit(**BODY)
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             list(client.events("job_1", live=True, patience=0))
 
 

@@ -9,7 +9,7 @@ import pytest
 from espalier.client._sync import http
 from espalier.client._sync import jobs as jobs_module
 from espalier.client._sync.client import Client
-from espalier.errors import ApiError, JobNotSucceeded, Unreachable
+from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -83,7 +83,7 @@ def test_an_answer_that_is_no_problem_document_is_readable_too(body: bytes) -> N
 
 
 def test_no_answer() -> None:
-    with pytest.raises(Unreachable, match=r"service\.test"):
+    with pytest.raises(UnreachableError, match=r"service\.test"):
         talking(script(httpx.ConnectError("refused"))[0]).submit(model="toy", task="sst2")
 
 
@@ -103,7 +103,7 @@ def test_watch_yields_changes_up_to_the_end_and_survives_a_restart() -> None:
 
 def test_watch_loses_patience() -> None:
     handler, asked = script(httpx.ConnectError("gone"))
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         list(talking(handler).watch("job_1", patience=0.01))
     assert len(asked) > 1
 
@@ -141,5 +141,7 @@ def test_events_go_from_page_to_page() -> None:
 
 def test_a_job_without_the_artifact_says_what_it_has() -> None:
     failed = job(status="failed", error={"code": "hub", "message": "the hub does not answer"})
-    with pytest.raises(JobNotSucceeded, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"):
+    with pytest.raises(
+        JobNotSucceededError, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"
+    ):
         talking(script(httpx.Response(200, json=failed))[0]).download("job_1")

@@ -12,7 +12,7 @@ from espalier.client._sync import download as download_module
 from espalier.client._sync.download import download
 from espalier.client._sync.http import Http
 from espalier.client.models import Artifact
-from espalier.errors import ApiError, DownloadCorrupt, Unreachable
+from espalier.errors import ApiError, DownloadCorruptError, UnreachableError
 
 CONTENT = bytes(range(256)) * 1000
 ARTIFACT = Artifact(name="m", bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(), url="/v1/m")
@@ -73,7 +73,7 @@ def test_a_later_call_goes_on(tmp_path: Path) -> None:
                 raise httpx.ConnectError("down")
             return super().__call__(request)
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         download(http(Once(cut=70_000)), ARTIFACT, tmp_path / "mask")
     assert not (tmp_path / "mask").exists()
     server = Server()
@@ -88,13 +88,13 @@ def test_a_server_without_ranges_starts_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"x", CONTENT + b"more"])
 def test_damage_is_found_and_nothing_kept(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(DownloadCorrupt):
+    with pytest.raises(DownloadCorruptError):
         download(http(Server(content=content)), ARTIFACT, tmp_path / "mask")
     assert left(tmp_path) == []
 
 
 def test_a_short_answer_is_no_success(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="stops after"):
+    with pytest.raises(UnreachableError, match="stops after"):
         download(http(Server(content=CONTENT[:1000], ranges=False)), ARTIFACT, tmp_path / "mask")
     assert not (tmp_path / "mask").exists()
 

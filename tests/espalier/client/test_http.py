@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from espalier.client._sync import http
 from espalier.client._sync.client import Client
-from espalier.errors import ApiError, Unreachable
+from espalier.errors import ApiError, UnreachableError
 from service.db.engine import Database
 from service.jobs import commands
 from service.settings import Settings
@@ -127,7 +127,7 @@ def test_patience_has_an_end(pauses: list[float]) -> None:
     with pytest.raises(ApiError, match="later"):
         client.get("job_1")
     client, asked = scripted(*[httpx.ConnectError("refused")] * 9)
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         client.submit(**BODY)
     assert len(asked) == http.RETRIES + 1
     client, asked = scripted(*[busy(503)] * 9)
@@ -159,6 +159,6 @@ def test_what_would_fail_again_or_do_harm_is_sent_once(
     do: Callable[[Client], object], answer: Answer, pauses: list[float]
 ) -> None:
     client, asked = scripted(answer)
-    with pytest.raises((ApiError, Unreachable)):
+    with pytest.raises((ApiError, UnreachableError)):
         do(client)
     assert (len(asked), pauses) == (1, [])

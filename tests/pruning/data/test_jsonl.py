@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pruning.data.jsonl import check_rows, dataset_folder, dataset_folder_name, find_split, first_row
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import TASKS, CustomTask
 from tests.folders import write_rows
@@ -16,8 +16,8 @@ SST2 = {"sentence": "a fine film", "label": 1}
 CUSTOM = CustomTask(dataset="tickets", text=("body",), label="queue", label_words=("yes", "no"), validation_split="dev")
 
 
-def refusal(folder: Path, task: str | CustomTask) -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(folder: Path, task: str | CustomTask) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         check_rows(folder, task)
     return caught.value
 
@@ -59,7 +59,7 @@ def test_a_custom_tasks_fault_names_its_own_field(tmp_path: Path) -> None:
 def test_a_split_cannot_leave_its_folder(tmp_path: Path, split: str) -> None:
     write_rows(tmp_path / "secret.jsonl", [SST2])
     (tmp_path / "data").mkdir()
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         find_split(tmp_path / "data", split)
     assert caught.value.code == "split_missing"
 
@@ -68,7 +68,7 @@ def test_a_split_cannot_leave_its_folder(tmp_path: Path, split: str) -> None:
 def test_a_first_line_that_is_no_row(tmp_path: Path, content: bytes) -> None:
     for name, stored in (("a.jsonl", content), ("b.jsonl.gz", gzip.compress(content)), ("c.jsonl.gz", b"not gzip")):
         (tmp_path / name).write_bytes(stored)
-        with pytest.raises(Permanent) as caught:
+        with pytest.raises(PermanentError) as caught:
             first_row(tmp_path / name)
         assert caught.value.code == "rows_invalid"
 

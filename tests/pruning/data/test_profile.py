@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pruning.data.profile import MOST_VALUES, Column, Columns, check_columns
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask
 
 TASK: dict[str, Any] = {"dataset": "ds", "text": ["body"], "label": "queue", "label_words": ["no", "yes"]}
@@ -23,8 +23,8 @@ def check(*rows: dict[str, Any], validation: list[Column] | None = None, **chang
     check_columns(CustomTask(**TASK | changes), splits)
 
 
-def refusal(*rows: dict[str, Any], **changes: Any) -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(*rows: dict[str, Any], **changes: Any) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         check(*rows, **changes)
     return caught.value
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pruning.data.reader import Rows, load_rows
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import CustomTask, Task, task_of
 from tests import toys
@@ -20,8 +20,8 @@ def load(root: Path, task: Task, split: str = "train", limit: int | None = None)
     return load_rows(task, split, Sources(datasets_dir=root, hub=False), limit)
 
 
-def refusal(root: Path, task: Task) -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(root: Path, task: Task) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         load(root, task)
     return caught.value
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from pruning.data.reader import load_rows
 from pruning.data.squad import Windows, answers_of, encode_windows, normalize, score, target_positions
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import task_of
 from tests import toys
@@ -111,7 +111,7 @@ def test_a_context_that_fits_is_one_window(tokenizer: Any) -> None:
 
 
 def test_a_question_that_leaves_no_room_is_refused(tokenizer: Any) -> None:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         encode_windows(tokenizer, [context_of(20)], [context_of(15)], 16, 4)
     assert (caught.value.code, caught.value.param) == ("window_too_short", "max_length")
 
@@ -242,6 +242,6 @@ GOOD_ROW = {"question": "very plot", "context": "the plot is warm", "answers": {
 def test_answers_that_do_not_stand_in_their_context_are_refused_by_row(tmp_path: Path, answers: Any) -> None:
     rows = [GOOD_ROW, {**GOOD_ROW, "answers": answers}]
     toys.write_splits(tmp_path / "squad", {"train": rows})
-    with pytest.raises(Permanent, match="row 2 ") as caught:
+    with pytest.raises(PermanentError, match="row 2 ") as caught:
         load_rows(task_of("squad"), "train", Sources(datasets_dir=tmp_path, hub=False))
     assert (caught.value.code, caught.value.param) == ("rows_invalid", "task")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.export import child_process, results
 from pruning.sources import Sources
 from tests.pruning.runs import arguments_of, fork, make_sources, of_kind
@@ -69,7 +69,7 @@ def test_a_stop_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         heard.extend(int(event.message) for event in events[len(heard) :])
         return bool(heard)
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(WAITS, tmp_path, monkeypatch, once_it_speaks)
     with pytest.raises(ProcessLookupError):  # ended, and reaped
         os.kill(heard[0], signal.SIG_DFL)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export.compaction import Affine, compact, compact_attention, compact_pair
 from pruning.export.layer_map import Layer, layers_of
 from pruning.hub.models import Located
@@ -158,7 +158,7 @@ def test_other_structures_are_refused_before_anything_is_changed(tmp_path: Path,
     folder = architectures.make(tmp_path / shape, shape)
     model = load(Located(folder, None), ("terrible", "great"), "label-words").model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(Permanent, match="compact is for bert") as refused:
+    with pytest.raises(PermanentError, match="compact is for bert") as refused:
         compact(model)
     assert refused.value.code == "export_unsupported"
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export.huggingface import write_folder
 from pruning.formats import mask_file
 from pruning.sources import Sources
@@ -70,7 +70,7 @@ def test_a_folder_that_exists_is_left_alone_and_a_wrong_base_writes_nothing(sour
     with pytest.raises(FileExistsError):
         write_folder(mask, tmp_path / "there", sources=sources)
     assert sources.models_dir is not None
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(PermanentError) as refused:
         write_folder(mask, tmp_path / "new", model=sources.models_dir / "roberta")
     assert refused.value.code == "base_mismatch"
     assert not (tmp_path / "new").exists()

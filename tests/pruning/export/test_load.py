@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import espalier
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export.build import write
 from pruning.export.bundle import read_manifest
 from pruning.export.csr import CsrLinear
@@ -71,7 +71,7 @@ def test_a_damaged_folder_is_refused(models: Path, masks: Path, tmp_path: Path, 
     write(subject_of(masks / "bert.safetensors", models / "bert"), "csr", tmp_path)
     change, message = DAMAGE[damage]
     change(tmp_path)
-    with pytest.raises(Permanent, match=message) as refused:
+    with pytest.raises(PermanentError, match=message) as refused:
         load_export(tmp_path)
     assert refused.value.code == "export_invalid"
 
@@ -79,6 +79,6 @@ def test_a_damaged_folder_is_refused(models: Path, masks: Path, tmp_path: Path, 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
 def test_a_file_that_is_no_archive_of_an_export_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "export-csr.zip").write_bytes(content)
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(PermanentError) as refused:
         espalier.load_export(tmp_path / "export-csr.zip")
     assert refused.value.code == "export_invalid"

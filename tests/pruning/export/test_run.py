@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForMaskedLM
 
 import espalier
-from pruning.errors import Permanent, Temporary
+from pruning.errors import PermanentError, TemporaryError
 from pruning.export import build, results
 from pruning.export.run import perform
 from pruning.sources import Sources
@@ -109,7 +109,7 @@ def test_a_fault_that_nobody_planned_is_an_entry_too(
         (OSError(errno.ENOSPC, "full"), "insufficient_storage"),
         (SafetensorError("I/O error: No space left on device (os error 28)"), "insufficient_storage"),
         (MemoryError(), "out_of_memory"),
-        (Temporary("away", code="hub_unreachable"), "hub_unreachable"),
+        (TemporaryError("away", code="hub_unreachable"), "hub_unreachable"),
     ],
 )
 def test_what_may_pass_can_be_tried_again(
@@ -133,7 +133,7 @@ def test_the_base_is_found_by_the_masks_own_word(models: Path, masks: Path, tmp_
 
 
 def test_a_wrong_base_or_a_folder_in_the_way_stops_at_once(models: Path, masks: Path, tmp_path: Path) -> None:
-    with pytest.raises(Permanent) as refused:
+    with pytest.raises(PermanentError) as refused:
         perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "roberta")
     assert refused.value.code == "base_mismatch"
     (tmp_path / "compact").mkdir()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.export.verify import ROWS, compare, random_rows, rows_of
 from pruning.inference.pruned_model import PrunedModel
 from pruning.sources import Sources
@@ -61,7 +61,7 @@ def _one(encoded: object, row: int) -> dict[str, torch.Tensor]:
 
 
 def test_no_numbers_are_refused(pruned: PrunedModel) -> None:
-    with pytest.raises(Permanent, match="no numbers"):
+    with pytest.raises(PermanentError, match="no numbers"):
         compare(pruned, shifted(pruned, float("nan"), 0.0), rows_of(pruned, Sources(hub=False)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import compact_file
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.spec.schema import PruningSpec
@@ -56,7 +56,7 @@ def written(folder: Path) -> Path:
 
 def refusal(path: Path) -> str:
     """In which words the reader refuses the file; it has to."""
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         compact_file.read(path)
     assert (caught.value.code, caught.value.param) == ("mask_invalid", "mask")
     return caught.value.message

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import compact_file, mask_file
 from pruning.formats.codec import frequency_tables
 from pruning.formats.mask_file import MaskInfo
@@ -45,7 +45,7 @@ def test_both_forms_say_the_same_and_are_told_apart_by_content(path: Path, tmp_p
 def test_a_file_of_neither_form_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mask").write_bytes(content)
     for place in (tmp_path / "mask", tmp_path / "missing", tmp_path):
-        with pytest.raises(Permanent) as caught:
+        with pytest.raises(PermanentError) as caught:
             compact_file.read_either(place)
         assert caught.value.code == "mask_invalid"
 

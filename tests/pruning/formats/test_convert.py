@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import compact_file
 from pruning.formats.convert import convert
 from tests.processes import ROOT
@@ -28,7 +28,7 @@ def test_there_and_back_through_every_form(tmp_path: Path) -> None:
 
 
 def refusal(source: Path, target: Path) -> tuple[str, str | None]:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         convert(source, target)
     return caught.value.code, caught.value.param
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.spec.schema import PruningSpec
@@ -46,7 +46,7 @@ def written(folder: Path, masks: Masks | None = None, **changed: Any) -> Path:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         mask_file.read(path)
     assert caught.value.code == "mask_invalid"
     return caught.value.message
@@ -227,7 +227,7 @@ def test_a_flipped_bit_is_refused_in_the_masks_and_never_crashes_the_reader_anyw
             refusal(path)
             continue
         with contextlib.suppress(
-            Permanent
+            PermanentError
         ):  # or it was a letter of a name, or a digit of a metric: the masks are whole
             got = mask_file.read(path)[0]
             assert sum(int(mask.sum()) for mask in got.values()) == sum(int(mask.sum()) for mask in masks.values())

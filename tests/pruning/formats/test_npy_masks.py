@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import npy_masks
 from pruning.formats.mask_file import Masks
 
@@ -39,7 +39,7 @@ def masks_of() -> Masks:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         npy_masks.read(path, SHAPES)
     assert caught.value.code == "mask_invalid"
     return caught.value.message

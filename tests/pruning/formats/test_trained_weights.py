@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file, trained_weights
 from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
 from pruning.models.loading import digest, load, locate
@@ -140,7 +140,7 @@ def test_a_mask_without_its_weights_is_refused_with_what_to_do(
     sources: Sources, movement: Path, tmp_path: Path
 ) -> None:
     shutil.copy(movement / MASK, tmp_path)
-    with pytest.raises(Permanent, match=r"weights\.safetensors") as caught:
+    with pytest.raises(PermanentError, match=r"weights\.safetensors") as caught:
         load_pruned(tmp_path / MASK, sources=sources)
     assert (caught.value.code, caught.value.param) == ("weights_missing", "mask")
 
@@ -155,7 +155,7 @@ def test_weights_elsewhere_can_be_named(sources: Sources, movement: Path, tmp_pa
 
 def test_weights_of_another_run_are_refused(sources: Sources, movement: Path, tmp_path: Path) -> None:
     run_toy(sources, tmp_path, method="movement", seed=7, **RATE)
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         load_pruned(movement / MASK, sources=sources, weights=tmp_path / "artifacts" / trained_weights.WEIGHTS)
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 
@@ -166,7 +166,7 @@ def test_one_changed_byte_is_noticed(sources: Sources, movement: Path, tmp_path:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         load_pruned(tmp_path / "copy" / MASK, sources=sources)
     assert caught.value.code == "weights_invalid"
 
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_of_this_mask_is_refused(sources: Sources, movement: 
         save_file(damage(load_file(movement / trained_weights.WEIGHTS), how), file)
     loaded = load(locate("bert", None, sources), ("terrible", "great"), "label-words")
     masks = {path: torch.from_numpy(mask) for path, mask in mask_file.read(movement / MASK)[0].items()}
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         trained_weights.apply(file, loaded.model, masks)
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 

@@ -15,7 +15,7 @@ from pruning.formats import mask_file
 from pruning.sources import Sources
 from tests import toys
 from tests.hub import Hub, running
-from tests.pruning.runs import ROOT, Ended, arguments_of, finish, start
+from tests.pruning.runs import ROOT, ProcessEndedError, arguments_of, finish, start
 
 ASK = """
 import json, sys
@@ -76,7 +76,7 @@ def unreachable() -> Iterator[Hub]:
 nobody = pytest.fixture(unreachable)
 
 
-def run(hub: Hub, root: Path, work: str, **fields: Any) -> Ended:
+def run(hub: Hub, root: Path, work: str, **fields: Any) -> ProcessEndedError:
     sources = Sources(None, root / "datasets")
     arguments = arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources)
     return finish(start(arguments, env=environment(hub, root / "home")))
@@ -119,10 +119,10 @@ def test_failures_of_the_hub_are_told_apart(published: Hub, tmp_path: Path) -> N
     assert ask(
         published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None), ("org/pickled", None)
     ) == [
-        ["Permanent", "model_not_found", "model"],
-        ["Permanent", "revision_not_found", "revision"],
-        ["Permanent", "model_gated", "model"],
-        ["Permanent", "model_weights_missing", "model"],
+        ["PermanentError", "model_not_found", "model"],
+        ["PermanentError", "revision_not_found", "revision"],
+        ["PermanentError", "model_gated", "model"],
+        ["PermanentError", "model_weights_missing", "model"],
     ]
 
 
@@ -134,8 +134,8 @@ def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
     with running(hub):
         assert ask(hub, tmp_path, *wanted) == [
             [commit, commit, ""],
-            ["Permanent", "hub_token_refused", "model"],
-            ["Permanent", "model_not_found", "model"],
+            ["PermanentError", "hub_token_refused", "model"],
+            ["PermanentError", "model_not_found", "model"],
         ]
 
 
@@ -149,7 +149,8 @@ def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline
     assert [answer[:2] for answer in offline] == [[commit, commit] for commit in (main, older, older, main)]
     assert all("unreachable" in note for _, _, note in offline)
     assert (
-        ask(nobody, tmp_path, ("org/toy", "v2"), ("org/other", None)) == [["Temporary", "hub_unreachable", "model"]] * 2
+        ask(nobody, tmp_path, ("org/toy", "v2"), ("org/other", None))
+        == [["TemporaryError", "hub_unreachable", "model"]] * 2
     )
 
 
@@ -221,9 +222,9 @@ for name, column, split, limit in json.load(sys.stdin):
     assert [json.loads(line) for line in process.stdout.splitlines()] == [
         {"sentence": 3, "label": 3},
         {"sentence": 4, "label": 4},
-        ["Permanent", "column_missing", "task"],
-        ["Permanent", "split_missing", "task"],
-        ["Permanent", "dataset_not_found", "task"],
+        ["PermanentError", "column_missing", "task"],
+        ["PermanentError", "split_missing", "task"],
+        ["PermanentError", "dataset_not_found", "task"],
     ]
 
 

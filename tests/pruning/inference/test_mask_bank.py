@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from espalier import MaskBank
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
@@ -124,7 +124,7 @@ def test_a_mask_of_other_weights_is_refused_and_changes_nothing(
     before = bank.predict("sst2", TEXTS)
     bits, info = mask_file.read(masks["sst2"])
     mask_file.write(tmp_path / "other.safetensors", bits, info.model_copy(update={"base_digest": "0" * 64}))
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         bank.add("sst2", tmp_path / "other.safetensors")
     assert caught.value.code == "base_mismatch"
     assert bank.predict("sst2", TEXTS) == before
@@ -138,7 +138,7 @@ def test_a_classifier_needs_a_bank_of_its_own(sources: Sources, masks: dict[str,
         json.loads(line)["prediction"] for line in (tmp_path / "artifacts/predictions.jsonl").read_text().splitlines()
     ]
     assert alone.predict("new head", [row["sentence"] for row in toys.opinions(32, 2)]) == rows
-    with pytest.raises(Permanent, match="second bank"):
+    with pytest.raises(PermanentError, match="second bank"):
         bank_of(sources, masks).add("new head", mask)
 
 

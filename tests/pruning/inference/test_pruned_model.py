@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
 from pruning.masking.wrap import prunable
@@ -49,8 +49,8 @@ def predictions_in(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
 
 
-def refusal(mask: Path, model: Path) -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(mask: Path, model: Path) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         load_pruned(mask, model=model)
     return caught.value
 
@@ -173,6 +173,6 @@ def test_a_mask_of_other_matrices_is_refused(sources: Sources, mask: Path, tmp_p
 
 
 def test_a_base_that_is_nowhere_is_refused_by_name(mask: Path, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="'bert'") as caught:
+    with pytest.raises(PermanentError, match="'bert'") as caught:
         load_pruned(mask, sources=Sources(tmp_path, None, hub=False))
     assert caught.value.code == "model_not_found"

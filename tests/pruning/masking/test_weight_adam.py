@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.formats import mask_file
 from pruning.masking.weight_adam import Companions
 from pruning.masking.wrap import attach
@@ -161,7 +161,7 @@ def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:
 def test_a_resumed_run_ends_with_the_same_bits(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     given = {"max_steps": 8, "weight_learning_rate": 1e-3, **fields}
     run_toy(sources, tmp_path / "whole", **given)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "parts", should_stop=stop_after(5), **given)
     events = run_toy(sources, tmp_path / "parts", **given)
     assert next(event for event in events if event.event == "started").resumed_from == 5  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForMaskedLM
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.wrap import attach, pattern_of, prunable
 from tests import toys
@@ -105,6 +105,6 @@ def test_linears_outside_repeated_layers_stay_as_they_are() -> None:
 
 
 def test_a_model_without_repeated_linears_is_refused() -> None:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         prunable(nn.Sequential())
     assert (caught.value.code, caught.value.param) == ("model_nothing_to_prune", "model")

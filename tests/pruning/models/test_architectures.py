@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import PrunedModel, load_pruned
@@ -226,6 +226,6 @@ def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_
     del about["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
     given = Sources(tmp_path, sources.datasets_dir, hub=False)
-    with pytest.raises(Permanent, match="padding") as caught:
+    with pytest.raises(PermanentError, match="padding") as caught:
         ready(given, "llama", "label-words")
     assert (caught.value.code, caught.value.param) == ("model_invalid", "model")

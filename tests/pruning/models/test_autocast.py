@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models import autocast
 from pruning.sources import Sources
 from tests.pruning.runs import make_sources, of_kind, run_toy
@@ -20,7 +20,7 @@ def test_a_device_without_bf16_is_refused_with_the_field_and_the_remedy(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(autocast, "has_bf16", lambda device: False)
-    with pytest.raises(Permanent, match="set precision to fp32") as refusal:
+    with pytest.raises(PermanentError, match="set precision to fp32") as refusal:
         run_toy(sources, tmp_path, precision="bf16")
     assert (refusal.value.param, refusal.value.code) == ("precision", "precision_unavailable")
     assert not autocast.has_bf16(torch.device("cpu"))

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_folder, find_folder, require_folder
 from tests.folders import HEAD_TENSORS, byte_pairs, make_model
 
 GOOD = ("terrible", "great")
 
 
-def refusal(folder: Path, words: tuple[str, ...] = GOOD, head: str = "label-words") -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(folder: Path, words: tuple[str, ...] = GOOD, head: str = "label-words") -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         check_folder(folder, words, head)
     return caught.value
 
@@ -172,12 +172,12 @@ def test_find_folder_follows_an_administrators_link(tmp_path: Path) -> None:
 def test_require_folder_names_what_there_is(tmp_path: Path) -> None:
     for name in "abcdefg":
         (tmp_path / name).mkdir()
-    with pytest.raises(Permanent, match=r"a, b, c, d, e, \.\.\.") as caught:
+    with pytest.raises(PermanentError, match=r"a, b, c, d, e, \.\.\.") as caught:
         require_folder(tmp_path, "x")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(Permanent, match="no datasets directory") as caught:
+    with pytest.raises(PermanentError, match="no datasets directory") as caught:
         require_folder(None, "x", kind="dataset", param="task")
     assert (caught.value.code, caught.value.param) == ("dataset_not_found", "task")
-    with pytest.raises(Permanent, match="is empty"):
+    with pytest.raises(PermanentError, match="is empty"):
         require_folder(tmp_path / "a", "x")
     assert require_folder(tmp_path, "a") == tmp_path / "a"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.models.heads import LabelWordHead, word_ids
 from tests import toys
 
@@ -98,7 +98,7 @@ def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:
     ("words", "shown"), [(("great", "zebra"), "'zebra'"), (("filmplay",), "'filmplay'"), (("€",), "'€'")]
 )
 def test_words_that_are_not_one_known_token_are_refused(folder: Path, words: tuple[str, ...], shown: str) -> None:
-    with pytest.raises(Permanent, match=shown) as caught:
+    with pytest.raises(PermanentError, match=shown) as caught:
         word_ids(AutoTokenizer.from_pretrained(folder), words)
     assert caught.value.code == "label_word_unknown"
     assert str(caught.value.param).startswith("label_words")

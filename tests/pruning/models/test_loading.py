@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.hub.models import Located
 from pruning.models.loading import Loaded, checkpoint_bytes, digest, load, locate
 from pruning.sources import Sources
@@ -73,7 +73,7 @@ def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) 
     save_file(
         {**weights, name: weights[name][:, :-1].contiguous()}, folder / "model.safetensors", metadata={"format": "pt"}
     )
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         loaded(folder)
     assert caught.value.code in ("model_weights_incomplete", "model_invalid")
 
@@ -81,7 +81,7 @@ def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) 
 def test_a_local_folder_comes_before_the_hub_and_has_no_revision(tmp_path: Path) -> None:
     folder = toys.make_model(tmp_path / "org" / "m")
     assert locate("org/m", None, Sources(tmp_path, None)) == Located(folder, None)
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         locate("org/m", "main", Sources(tmp_path, None))
     assert (caught.value.code, caught.value.param) == ("revision_not_found", "revision")
 

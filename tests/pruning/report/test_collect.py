@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.events import Event
 from pruning.formats import mask_file
 from pruning.sources import Sources
@@ -66,7 +66,7 @@ def test_a_run_that_was_interrupted_twice_has_the_curves_of_one_that_was_not(sou
     settings: dict[str, Any] = {"eval_every": 3, "dropout": 0.2}
     run_toy(sources, tmp_path / "whole", **settings)
     for steps in (5, 4):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             run_toy(sources, tmp_path / "cut", should_stop=stop_after(steps), **settings)
     run_toy(sources, tmp_path / "cut", **settings)
     whole, cut = report_in(tmp_path / "whole"), report_in(tmp_path / "cut")

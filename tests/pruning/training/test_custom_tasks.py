@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
@@ -182,7 +182,7 @@ def test_as_many_words_as_names_are_needed() -> None:
 
 
 def test_a_proposed_word_that_the_model_does_not_know_is_refused_by_name(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="zebra") as caught:
+    with pytest.raises(PermanentError, match="zebra") as caught:
         run_toy(sources, tmp_path, task={**TASK, "labels": ["very_terrible", "zebra"]})
     assert caught.value.code == "label_word_unknown"
 
@@ -197,7 +197,7 @@ def test_a_label_that_is_no_class_is_named_by_its_row(
     rows = reviews(6, 1)
     rows[number - 1]["verdict"] = verdict
     toys.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": rows})
-    with pytest.raises(Permanent, match=f"row {number} ") as caught:
+    with pytest.raises(PermanentError, match=f"row {number} ") as caught:
         run_toy(Sources(sources.models_dir, tmp_path, hub=False), tmp_path / "work", task=TASK)
     assert caught.value.code == "labels_mismatch"
     assert repr(verdict) in caught.value.message
@@ -209,13 +209,13 @@ def test_a_wrong_label_of_the_validation_rows_is_found_before_training(sources: 
     toys.write_splits(
         tmp_path / "org" / "reviews", {"train": rows, "validation": [*rows, {**rows[0], "verdict": "new"}]}
     )
-    with pytest.raises(Permanent, match="row 7 of split 'validation'"):
+    with pytest.raises(PermanentError, match="row 7 of split 'validation'"):
         run_toy(Sources(sources.models_dir, tmp_path, hub=False), tmp_path / "work", task=TASK)
     assert not (tmp_path / "work").exists()
 
 
 def test_a_column_that_is_not_there_is_named(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match="headline") as caught:
+    with pytest.raises(PermanentError, match="headline") as caught:
         run_toy(sources, tmp_path, task={**TASK, "text": ["headline"]})
     assert caught.value.code == "column_missing"
 
@@ -231,6 +231,6 @@ def test_a_trained_classifier_is_matched_to_the_classes_by_name(sources: Sources
 
 
 def test_a_trained_classifier_of_other_classes_is_refused(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(Permanent) as caught:
+    with pytest.raises(PermanentError) as caught:
         run_toy(sources, tmp_path, model="other-names", head="classifier", task=TASK)
     assert (caught.value.code, caught.value.param) == ("labels_mismatch", "model")

@@ -21,7 +21,7 @@ from transformers import (
 
 from pruning.data.encoding import NOTHING
 from pruning.data.reader import load_rows
-from pruning.errors import Permanent, Stopped
+from pruning.errors import PermanentError, StoppedError
 from pruning.formats import mask_file
 from pruning.sources import Sources
 from pruning.spec.schema import explain
@@ -61,8 +61,8 @@ def ready(sources: Sources, **fields: Any) -> Run:
     return prepare(spec_of(**fields), sources, lambda event: None)
 
 
-def refusal(sources: Sources, **fields: Any) -> Permanent:
-    with pytest.raises(Permanent) as caught:
+def refusal(sources: Sources, **fields: Any) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
         ready(sources, **fields)
     return caught.value
 
@@ -246,7 +246,7 @@ def test_a_run_with_a_teacher_resumes_to_the_last_bit(
 ) -> None:
     given = {"teacher": teacher, "dropout": 0.1, "max_steps": 8, **fields}
     run_toy(sources, tmp_path / "whole", **given)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "parts", should_stop=stop_after(3), **given)
     events = run_toy(sources, tmp_path / "parts", **given)
     assert next(event for event in events if event.event == "started").resumed_from == 3  # type: ignore[union-attr]

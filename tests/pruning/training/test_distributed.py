@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.events import ExitCode
 from pruning.models import loading
 from pruning.models.loading import Loaded
@@ -194,6 +194,6 @@ def test_dropout_depends_on_seed_rank_and_step_alone() -> None:
 def test_as_many_processes_as_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert join(1) is ALONE
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(Permanent, match="2 devices, and 3 processes") as refused:
+    with pytest.raises(PermanentError, match="2 devices, and 3 processes") as refused:
         join(2)
     assert refused.value.param == "devices"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.models.loading import digest
 from pruning.sources import Sources
@@ -139,7 +139,7 @@ def test_a_run_that_diverges_says_where_and_what_to_change(sources: Sources, tmp
     rows = [{**row, "label": 1e30} for row in toys.ratings(32, 1)]
     toys.write_splits(tmp_path / "data" / "stsb", {"train": rows, "validation": toys.ratings(8, 1)})
     huge = Sources(sources.models_dir, tmp_path / "data", hub=False)
-    with pytest.raises(Permanent, match="step 0") as caught:
+    with pytest.raises(PermanentError, match="step 0") as caught:
         run_toy(huge, tmp_path / "work", task="stsb")
     assert (caught.value.code, caught.value.param) == ("diverged", "learning_rate")
 

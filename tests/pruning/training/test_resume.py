@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pruning.errors import Stopped
+from pruning.errors import StoppedError
 from pruning.sources import Sources
 from pruning.training.checkpoint import Checkpoints
 from tests.pruning.runs import arguments_of, fork, make_sources, of_kind, run_toy, same_masks, stop_after
@@ -28,7 +28,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 ) -> None:
     settings: dict[str, Any] = {"method": method, "dropout": 0.2, "eval_every": 5, "gradient_accumulation": 2}
     whole = run_toy(sources, tmp_path / "whole", **settings)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(steps), **settings)
     assert stopped.value.step == steps
     torch.manual_seed(999)
@@ -44,7 +44,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 
 
 def test_a_checkpoint_of_another_spec_is_not_resumed(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_toy(sources, tmp_path, should_stop=stop_after(4))
     assert of_kind(run_toy(sources, tmp_path, seed=7), "started")[0].resumed_from == 0
 
@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_spec_is_not_resumed(sources: Sources, tmp_path:
 def test_a_corrupt_newest_checkpoint_falls_back_and_still_ends_the_same(sources: Sources, tmp_path: Path) -> None:
     settings = {"checkpoint_every": 3, "dropout": 0.2}
     run_toy(sources, tmp_path / "whole", **settings)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(8), **settings)
     newest = max((tmp_path / "cut" / "checkpoints").glob("step-*"))
     newest.write_bytes(newest.read_bytes()[:-100])
@@ -100,7 +100,7 @@ def test_a_stop_during_the_final_evaluation_is_honoured_and_nothing_is_trained_a
     sources: Sources, tmp_path: Path, captured: list[Any]
 ) -> None:
     whole = run_toy(sources, tmp_path / "whole")
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         run_toy(
             sources, tmp_path / "cut", should_stop=stop_after(13)
         )  # twelve steps, then the evaluation's first batch

@@ -10,7 +10,7 @@ from service.access.api_keys import Scope
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import ApiKey
-from service.errors import KeyInvalid, KeyNotFound
+from service.errors import InvalidKeyError, KeyNotFoundError
 
 
 def make(database: Database, **fields: object) -> tuple[ApiKey, str]:
@@ -24,7 +24,7 @@ def find(database: Database, key: str) -> tuple[ApiKey, bool]:
 
 
 def refusal(database: Database, key: str) -> str:
-    with pytest.raises(KeyInvalid) as refused:
+    with pytest.raises(InvalidKeyError) as refused:
         find(database, key)
     return refused.value.code
 
@@ -74,7 +74,7 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(database: Database) -
     assert refusal(database, key) == "key_revoked"
     with database.write() as session:
         assert api_keys.revoke(session, row.id).revoked_at == revoked_at
-        with pytest.raises(KeyNotFound):
+        with pytest.raises(KeyNotFoundError):
             api_keys.revoke(session, "key_none")
     with database.read() as session:
         assert [listed.id for listed in api_keys.listing(session)] == [kept.id, row.id]

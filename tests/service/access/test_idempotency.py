@@ -7,7 +7,7 @@ import pytest
 
 from service.access import idempotency
 from service.db.engine import Database
-from service.errors import AnswerElsewhere, AnswerPending
+from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
 from service.jobs import commands
 from tests.service.factories import SPEC
 
@@ -35,9 +35,9 @@ def test_an_answer_is_that_of_its_owner_route_and_key(database: Database) -> Non
     assert found(database)
     for change in ({"owner": "ben"}, {"route": "POST /v1/sweeps"}, {"key": "l"}, {"keep_seconds": -1.0}):
         assert not found(database, **change)
-    with pytest.raises(AnswerElsewhere):
+    with pytest.raises(StoredResponseElsewhereError):
         found(database, fingerprint="0" * 64)
-    with pytest.raises(AnswerPending):
+    with pytest.raises(StoredResponsePendingError):
         keep(database)
     keep(database, keep_seconds=-1.0)  # too old to be given again, so the key is free
 
@@ -51,7 +51,7 @@ def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: D
             with database.write() as session:
                 commands.create(session, spec=SPEC)
                 idempotency.keep(session, **NAMED, status=202, body="{}", location=None)
-        except AnswerPending:
+        except StoredResponsePendingError:
             lost.append(True)
 
     threads = [threading.Thread(target=submit) for _ in range(2)]

@@ -9,7 +9,7 @@ from service.access import quotas
 from service.access.quotas import Quota
 from service.db.engine import Database
 from service.db.models import Artifact
-from service.errors import QuotaExceeded
+from service.errors import QuotaExceededError
 from tests.service import factories
 
 
@@ -21,10 +21,10 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
         assert [quotas.stored_bytes(session, owner) for owner in ("me", "you", None)] == [60, 30, 90]
         for quota in (Quota(), Quota(total=91, per_owner=61)):
             quotas.check(session, quota, "me")
-        with pytest.raises(QuotaExceeded, match="me may store 60 bytes; delete"):
+        with pytest.raises(QuotaExceededError, match="me may store 60 bytes; delete"):
             quotas.check(session, Quota(per_owner=60), "me")
         quotas.check(session, Quota(per_owner=60), "you")
-        with pytest.raises(QuotaExceeded, match="the service may store 90 bytes"):
+        with pytest.raises(QuotaExceededError, match="the service may store 90 bytes"):
             quotas.check(session, Quota(total=90), "you")
 
 
@@ -33,7 +33,7 @@ def test_an_artifact_beyond_the_limit_is_not_there_at_all(database: Database, tm
     factories.store_file(database, job, tmp_path / "file", b"x" * 60, quota=Quota(100, 60))
     factories.store_file(database, job, tmp_path / "file", b"y" * 60, quota=Quota(60, 60))  # replaces the first
     for quota in (Quota(total=99), Quota(per_owner=99)):
-        with pytest.raises(QuotaExceeded, match=r"report.html of 40 bytes cannot be stored"):
+        with pytest.raises(QuotaExceededError, match=r"report.html of 40 bytes cannot be stored"):
             factories.store_file(database, job, tmp_path / "file", b"z" * 40, name="report.html", quota=quota)
     with database.read() as session:
         assert session.scalars(select(func.count()).select_from(Artifact)).one() == 1

@@ -13,7 +13,7 @@ from service.access import secrets
 from service.access.secrets import HUB_TOKEN
 from service.db.engine import Database
 from service.db.models import Secret
-from service.errors import SecretsUnavailable
+from service.errors import SecretsUnavailableError
 from service.settings import Settings
 
 TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
@@ -60,13 +60,13 @@ def test_a_row_moved_to_another_owner_stays_shut(database: Database, settings: S
     put(database, settings)
     with database.write() as session:
         session.execute(update(Secret).values(owner="b"))
-    with pytest.raises(SecretsUnavailable, match="another secret key"):
+    with pytest.raises(SecretsUnavailableError, match="another secret key"):
         reveal(database, settings, "b")
 
 
 def test_another_key_does_not_open_it(database: Database, settings: Settings) -> None:
     put(database, with_key(settings))
-    with pytest.raises(SecretsUnavailable, match="set it again"):
+    with pytest.raises(SecretsUnavailableError, match="set it again"):
         reveal(database, with_key(settings, 2))
 
 
@@ -76,7 +76,7 @@ def test_a_key_that_is_none(database: Database, settings: Settings, tmp_path: Pa
     file = tmp_path / "key"
     file.write_text(key)
     for bad in ({"secret_key": SecretStr(key)}, {"secret_key_file": file}):
-        with pytest.raises(SecretsUnavailable, match="32 random bytes in base64") as refused:
+        with pytest.raises(SecretsUnavailableError, match="32 random bytes in base64") as refused:
             put(database, settings.model_copy(update=bad))
         assert not key or key not in str(refused.value)
 
@@ -95,11 +95,11 @@ def test_the_embedded_service_makes_its_own_key_once(database: Database, setting
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.glob("secret*")] == ["secret.key"]
     file.unlink()
-    with pytest.raises(SecretsUnavailable, match="cannot be read"):
+    with pytest.raises(SecretsUnavailableError, match="cannot be read"):
         reveal(database, settings)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_production_says_what_is_missing(database: Database, settings: Settings) -> None:
-    with pytest.raises(SecretsUnavailable, match="without ESPALIER_SECRET_KEY or ESPALIER_SECRET_KEY_FILE"):
+    with pytest.raises(SecretsUnavailableError, match="without ESPALIER_SECRET_KEY or ESPALIER_SECRET_KEY_FILE"):
         put(database, settings)

@@ -9,7 +9,7 @@ from service.artifacts import store
 from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
 from service.db.models import StoredObject
-from service.errors import ObjectMissing, StorageUnavailable
+from service.errors import ObjectMissingError, StorageUnavailableError
 from tests import object_store, services
 from tests.service import factories
 
@@ -45,14 +45,14 @@ def test_an_object_that_was_lost(database: Database, storage_url: str, tmp_path:
     job = factories.running(database)
     artifact_id = factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
     open_bucket(storage_url).remove(object_store.objects(storage_url))
-    with pytest.raises(ObjectMissing, match=f"has lost {factories.MASK} of job {job.id}"):
+    with pytest.raises(ObjectMissingError, match=f"has lost {factories.MASK} of job {job.id}"):
         store.iterate(database, artifact_id)
 
 
 def test_a_storage_that_is_away_leaves_no_row(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailableError):
         factories.store_file(database, job, tmp_path / "file", b"content", storage_url=away)
     with database.read() as session:
         assert session.scalars(select(StoredObject)).all() == []

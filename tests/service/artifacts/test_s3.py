@@ -8,7 +8,7 @@ import pytest
 
 from service.artifacts import s3 as bucket_module
 from service.artifacts.s3 import PART_BYTES, open_bucket
-from service.errors import ObjectMissing, StorageUnavailable
+from service.errors import ObjectMissingError, StorageUnavailableError
 from tests import object_store, services
 
 PART = b"x" * PART_BYTES
@@ -58,15 +58,15 @@ def test_a_body_that_breaks_off_is_asked_for_again(storage_url: str, monkeypatch
     monkeypatch.setattr(StreamingBody, "read", read)
     assert bucket.get("name", 0, 7) == b"content"
     breaks[:] = [1] * 3
-    with pytest.raises(StorageUnavailable, match="ResponseStreamingError"):
+    with pytest.raises(StorageUnavailableError, match="ResponseStreamingError"):
         bucket.get("name", 0, 7)
 
 
 def test_what_is_not_there(storage_url: str) -> None:
     bucket = open_bucket(storage_url)
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         bucket.look("nothing")
-    with pytest.raises(ObjectMissing):
+    with pytest.raises(ObjectMissingError):
         bucket.get("nothing", 0, 1)
     bucket.remove(["nothing"])
     bucket.abort("nothing", "no-upload")
@@ -77,9 +77,9 @@ def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
 ) -> None:
     caplog.set_level(logging.INFO)
     away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
-    with pytest.raises(StorageUnavailable, match="EndpointConnectionError") as refusal:
+    with pytest.raises(StorageUnavailableError, match="EndpointConnectionError") as refusal:
         open_bucket(away).look("x")
-    with pytest.raises(StorageUnavailable, match="NoSuchBucket"):
+    with pytest.raises(StorageUnavailableError, match="NoSuchBucket"):
         open_bucket(storage_url.replace("bucket-", "other-")).put("x", [b"x"])
     assert "127.0.0.1" not in str(refusal.value)
     assert "127.0.0.1" in caplog.text  # the operator is told
@@ -89,5 +89,5 @@ def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
 def test_without_boto3_it_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     bucket_module._client.cache_clear()
-    with pytest.raises(StorageUnavailable, match=r"espalier\[s3\]"):
+    with pytest.raises(StorageUnavailableError, match=r"espalier\[s3\]"):
         open_bucket("s3://b")

@@ -15,7 +15,7 @@ from service.artifacts import store
 from service.artifacts.s3 import READ_BYTES, open_bucket
 from service.db.engine import Database
 from service.db.models import Artifact, Chunk, Job, StoredObject
-from service.errors import ArtifactMismatch, ArtifactNotFound, LeaseLost
+from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands
 from tests import object_store
 from tests.service import factories
@@ -127,7 +127,7 @@ def test_a_file_that_is_not_as_announced_leaves_nothing(
 ) -> None:
     job = factories.running(database)
     (tmp_path / "file").write_bytes(DATA)
-    with pytest.raises(ArtifactMismatch, match=message):
+    with pytest.raises(ArtifactMismatchError, match=message):
         store.put(
             database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "file",
             size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=place,
@@ -165,7 +165,7 @@ def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
     assert names(database, job) == [factories.MASK]
     assert read(database, second) == many
     assert rows(database) == (1, 1 if place else 36)
-    with pytest.raises(ArtifactNotFound):
+    with pytest.raises(ArtifactNotFoundError):
         store.iterate(database, first)
 
 
@@ -179,10 +179,10 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
         session.add(Chunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
     assert names(database, job) == []
     with database.read() as session:
-        with pytest.raises(ArtifactNotFound):
+        with pytest.raises(ArtifactNotFoundError):
             store.get(session, job.id, "report.html")
         half = session.scalars(select(Artifact.id)).one()
-    with pytest.raises(ArtifactNotFound):
+    with pytest.raises(ArtifactNotFoundError):
         store.iterate(database, half)
     with database.write() as session:
         claims.hand_back(session, job.id, 1, reason="worker_shutdown")
@@ -197,7 +197,7 @@ def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_p
     with database.write() as session:
         claims.hand_back(session, job.id, 1, reason="worker_shutdown")
     factories.claim(database)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         factories.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
     assert rows(database) == (0, 0)
     assert left(place) == 0
@@ -223,7 +223,7 @@ def test_a_lease_lost_half_way_leaves_nothing(database: Database, place: str | N
     job = factories.running(database)
     losing = Losing(database.url)
     losing.job_id = job.id
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         factories.store_file(
             losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=place
         )
@@ -251,5 +251,5 @@ def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, place:
     reader = store.iterate(database, made[job.id][0].id)
     with database.write() as session:
         commands.delete(session, job.id)
-    with pytest.raises(ArtifactNotFound, match="deleted while it was read"):
+    with pytest.raises(ArtifactNotFoundError, match="deleted while it was read"):
         next(reader)

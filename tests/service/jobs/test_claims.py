@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
-from service.errors import ArtifactNotFound, LeaseLost
+from service.errors import ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands, due
 from service.jobs.reaper import rescue
 from service.states import Status
@@ -95,7 +95,7 @@ def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_p
     other = factories.succeeded(database, tmp_path)
     job = factories.running(database)
     for mask in (other.mask_artifact_id, 999_999):
-        with pytest.raises(ArtifactNotFound), database.write() as session:
+        with pytest.raises(ArtifactNotFoundError), database.write() as session:
             claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask or 0)
     mask = factories.store_file(database, job, tmp_path / "mask", b"1")
     with database.write() as session:
@@ -118,7 +118,7 @@ def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Data
     again = factories.claim(database)
     assert again is not None
     assert (again.attempt, again.attempts_spent, again.started_at) == (2, 0, job.started_at)
-    with pytest.raises(LeaseLost), database.write() as session:
+    with pytest.raises(LeaseLostError), database.write() as session:
         claims.set_phase(session, job.id, job.attempt, "training")
 
 
@@ -208,7 +208,7 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
                 claims.fail(session, second.id, second.attempt, error=factories.LOST)
     before, told = factories.look(database, job.id), factories.told(database, job.id)
     for write in FENCED.values():
-        with pytest.raises(LeaseLost, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
+        with pytest.raises(LeaseLostError, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
             write(session, job.id, job.attempt)
     now = factories.look(database, job.id)
     columns = [column.key for column in Job.__mapper__.column_attrs]

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
-from service.errors import CursorInvalid, IllegalTransition, JobNotFound
+from service.errors import IllegalTransitionError, InvalidCursorError, JobNotFoundError
 from service.jobs import claims, commands
 from service.states import Status
 from tests.service import factories
@@ -84,7 +84,7 @@ def test_a_forged_cursor_is_refused(database: Database, inside: str) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "x", "ü", "job_1", "AAAA", "////"])
 def test_a_made_up_cursor_is_refused(database: Database, cursor: str) -> None:
-    with database.read() as session, pytest.raises(CursorInvalid):
+    with database.read() as session, pytest.raises(InvalidCursorError):
         commands.page(session, limit=2, after=cursor)
 
 
@@ -135,7 +135,7 @@ def test_cancelling_again_is_no_error_and_cancelling_the_end_is(database: Databa
         assert commands.request_cancel(session, gone.id).finished_at == gone.finished_at
     for job in (factories.succeeded(database, tmp_path), factories.failed(database)):
         message = f"Job {job.id} is {job.status}; it cannot be cancelled"
-        with pytest.raises(IllegalTransition, match=message), database.write() as session:
+        with pytest.raises(IllegalTransitionError, match=message), database.write() as session:
             commands.request_cancel(session, job.id)
 
 
@@ -167,7 +167,7 @@ def test_pausing_what_runs_is_a_wish_that_can_be_taken_back(database: Database) 
 def test_a_finished_job_can_neither_be_paused_nor_resumed(database: Database) -> None:
     job = factories.failed(database)
     for wish in (commands.request_pause, commands.resume):
-        with pytest.raises(IllegalTransition), database.write() as session:
+        with pytest.raises(IllegalTransitionError), database.write() as session:
             wish(session, job.id)
 
 
@@ -175,11 +175,11 @@ def test_only_what_is_finished_can_be_deleted(database: Database, tmp_path: Path
     for job in (factories.succeeded(database, tmp_path), factories.cancelled(database)):
         with database.write() as session:
             commands.delete(session, job.id)
-        with pytest.raises(JobNotFound):
+        with pytest.raises(JobNotFoundError):
             factories.look(database, job.id)
     for job_id in (factories.running(database).id, factories.queued(database)):
         with (
-            pytest.raises(IllegalTransition, match="cannot be deleted before it is finished"),
+            pytest.raises(IllegalTransitionError, match="cannot be deleted before it is finished"),
             database.write() as session,
         ):
             commands.delete(session, job_id)
@@ -187,7 +187,7 @@ def test_only_what_is_finished_can_be_deleted(database: Database, tmp_path: Path
 
 def test_nothing_can_be_done_to_a_job_that_is_not_there(database: Database) -> None:
     for act in (commands.get, commands.delete, commands.request_cancel, commands.request_pause, commands.resume):
-        with pytest.raises(JobNotFound, match="There is no job job_no"), database.write() as session:
+        with pytest.raises(JobNotFoundError, match="There is no job job_no"), database.write() as session:
             act(session, "job_no")
 
 
@@ -205,7 +205,7 @@ def test_a_job_of_somebody_else_is_not_there_either(database: Database) -> None:
     )
     for act in acts:
         for job_id in (queued, ended):
-            with pytest.raises(JobNotFound, match=f"There is no job {job_id}"), database.write() as session:
+            with pytest.raises(JobNotFoundError, match=f"There is no job {job_id}"), database.write() as session:
                 act(session, job_id, owner="b")
     with database.write() as session:
         assert commands.page(session, limit=5, owner="b") == ([], None)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from service.db.engine import Database
-from service.errors import IllegalTransition, JobNotFound, LeaseLost
+from service.errors import IllegalTransitionError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands
 from service.jobs.reaper import rescue
 from service.states import Status
@@ -24,14 +24,14 @@ _ROUNDS = 8
 
 
 def together(*acts: Callable[[], Any]) -> list[Any]:
-    """Start all at the same instant; what each returned, or the LeaseLost or IllegalTransition it raised."""
+    """Start all at the same instant; what each returned, or the LeaseLostError or IllegalTransitionError it raised."""
     barrier = threading.Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
         barrier.wait(20)
         try:
             return act()
-        except (LeaseLost, IllegalTransition) as error:
+        except (LeaseLostError, IllegalTransitionError) as error:
             return error
 
     with ThreadPoolExecutor(len(acts)) as pool:
@@ -117,7 +117,7 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
 
         beaten, rescued = together(beat, sweep)
         if rescued:
-            assert isinstance(beaten, LeaseLost)
+            assert isinstance(beaten, LeaseLostError)
             assert factories.look(database, job.id).status is Status.QUEUED
         else:
             assert beaten == claims.Wishes(cancel=False, pause=False)
@@ -141,7 +141,7 @@ def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Pa
 
         asked, finished = together(cancel, finish)
         assert finished is Status.SUCCEEDED  # a wish does not stop the worker; the first to change the row wins
-        assert asked is Status.RUNNING or isinstance(asked, IllegalTransition)
+        assert asked is Status.RUNNING or isinstance(asked, IllegalTransitionError)
         assert [data["status"] for event, data in factories.told(database, job.id) if event == "status"] == [
             "running", "succeeded",
         ]  # fmt: skip
@@ -207,5 +207,5 @@ def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
             until(waits, what="the deletion to wait for the run")
             claims.record_event(session, run.id, run.attempt, "log", {})
         deletion.result(20)
-    with database.read() as session, pytest.raises(JobNotFound):
+    with database.read() as session, pytest.raises(JobNotFoundError):
         commands.get(session, ended.id)

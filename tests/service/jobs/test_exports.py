@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Job
-from service.errors import ArtifactNotFound, JobNotFound, LeaseLost
+from service.errors import ArtifactNotFoundError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands, exports
 from service.states import Status
 from tests.service import factories
@@ -69,7 +69,7 @@ def test_what_will_not_be_made_is_asked_for_anew(database: Database, tmp_path: P
 def test_what_the_job_made_itself_is_there_too(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path, reports=[FILES["csr"]])
     assert ask(database, pruned.id, "csr").id == pruned.id
-    with pytest.raises(JobNotFound):
+    with pytest.raises(JobNotFoundError):
         ask(database, "job_0", "csr")
 
 
@@ -89,18 +89,18 @@ def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: 
     assert running is not None
     with database.write() as session:
         commands.delete(session, pruned.id)
-    with database.read() as session, pytest.raises(JobNotFound):
+    with database.read() as session, pytest.raises(JobNotFoundError):
         commands.get(session, export.id)
-    with database.write() as session, pytest.raises(LeaseLost):
+    with database.write() as session, pytest.raises(LeaseLostError):
         claims.heartbeat(session, export.id, running.attempt, lease_seconds=60)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         factories.store_file(database, running, tmp_path / "late", b"late", name=FILES["csr"])
 
 
 def test_a_job_that_prunes_still_needs_a_mask(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path)
     job = factories.running(database)
-    with database.write() as session, pytest.raises(ArtifactNotFound):
+    with database.write() as session, pytest.raises(ArtifactNotFoundError):
         claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=None)
     with pytest.raises(IntegrityError, match="exports_named"), database.write() as session:
         commands.create(session, spec=factories.SPEC, export_of=pruned.id)

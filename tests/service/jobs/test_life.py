@@ -20,7 +20,7 @@ from sqlalchemy import text
 
 from service.artifacts import store
 from service.db.engine import Database
-from service.errors import ArtifactMismatch, IllegalTransition, LeaseLost
+from service.errors import ArtifactMismatchError, IllegalTransitionError, LeaseLostError
 from service.jobs import claims, commands
 from service.jobs.reaper import rescue
 from service.states import TERMINAL, Status
@@ -118,7 +118,7 @@ class Life(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def delete(self, job_id: str) -> None:
         if job_id in self.model and self.model[job_id].status not in TERMINAL:
-            with pytest.raises(IllegalTransition), self.database.write() as session:
+            with pytest.raises(IllegalTransitionError), self.database.write() as session:
                 commands.delete(session, job_id)
 
     @rule(job_id=jobs)
@@ -152,7 +152,7 @@ class Life(RuleBasedStateMachine):
         """Announced with a digest that is not its own, as by a worker that dies."""
         file = self.folder / "half"
         file.write_bytes(b"half")
-        expected = ArtifactMismatch if self._holds(run) else LeaseLost
+        expected = ArtifactMismatchError if self._holds(run) else LeaseLostError
         with pytest.raises(expected):
             store.put(
                 self.database, job_id=run.job_id, attempt=run.attempt, name="half", media_type="text/plain", path=file,
@@ -248,7 +248,7 @@ class _Expected:
 class Fence(_Expected):
     """Writes of a run that lost its job are refused."""
 
-    error = LeaseLost
+    error = LeaseLostError
 
     def __init__(self, holds: bool) -> None:
         super().__init__(not holds)
@@ -257,7 +257,7 @@ class Fence(_Expected):
 class Refusal(_Expected):
     """Wishes that the state does not allow are refused."""
 
-    error = IllegalTransition
+    error = IllegalTransitionError
 
 
 @pytest.fixture

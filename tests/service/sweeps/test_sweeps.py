@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact, Job, Sweep
-from service.errors import CursorInvalid, SweepNotEnded, SweepNotFound
+from service.errors import InvalidCursorError, SweepNotEndedError, SweepNotFoundError
 from service.jobs import claims, commands
 from service.states import Status
 from service.sweeps import sweeps
@@ -95,7 +95,7 @@ def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
     done = finish(database, tmp_path, 0.9)
     running = factories.claim(database)
     assert running is not None
-    with pytest.raises(SweepNotEnded), database.write() as session:
+    with pytest.raises(SweepNotEndedError), database.write() as session:
         sweeps.delete(session, sweep_id)
     for _ in range(2):
         with database.write() as session:
@@ -112,7 +112,7 @@ def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
         assert session.scalars(select(Job.id)).all() == [other]
         assert session.scalar(select(func.count()).select_from(Artifact)) == 0
         assert store.of_jobs(session, [other]) == {}
-        with pytest.raises(SweepNotFound):
+        with pytest.raises(SweepNotFoundError):
             sweeps.get(session, sweep_id)
 
 
@@ -126,11 +126,11 @@ def test_pages_and_owners(database: Database) -> None:
         assert sorted(sweep.id for sweep in [*seen, *rest]) == sorted(mine)
         assert end is None
         assert len(sweeps.page(session, limit=10)[0]) == 4
-        with pytest.raises(SweepNotFound):
+        with pytest.raises(SweepNotFoundError):
             sweeps.get(session, theirs, owner="ann")
-        with pytest.raises(CursorInvalid):
+        with pytest.raises(InvalidCursorError):
             sweeps.page(session, limit=2, after="bm9uc2Vuc2U")
-    with pytest.raises(SweepNotFound), database.write() as session:
+    with pytest.raises(SweepNotFoundError), database.write() as session:
         sweeps.delete(session, theirs, owner="ann")
 
 

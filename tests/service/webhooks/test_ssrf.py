@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import DestinationRefused
+from service.errors import DestinationRefusedError
 from service.webhooks.ssrf import Rules, is_public, look_up
 
 PUBLIC = ("8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::8")
@@ -42,7 +42,7 @@ def test_a_name_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
 def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
     resolving(monkeypatch, "8.8.8.8", one)
-    with pytest.raises(DestinationRefused, match="not a public address"):
+    with pytest.raises(DestinationRefusedError, match="not a public address"):
         look_up("https://example.com/", Rules())
     assert len(look_up("https://example.com/", Rules(private=True)).addresses) == 2
 
@@ -55,7 +55,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
     ],
 )  # fmt: skip
 def test_ways_to_write_this_machine(url: str) -> None:
-    with pytest.raises(DestinationRefused, match=r"not a public address|has no address|no URL"):
+    with pytest.raises(DestinationRefusedError, match=r"not a public address|has no address|no URL"):
         look_up(url, Rules())
 
 
@@ -80,7 +80,7 @@ def test_ways_to_write_this_machine(url: str) -> None:
 )
 def test_urls_that_are_refused_without_asking_anybody(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     resolving(monkeypatch, "8.8.8.8")
-    with pytest.raises(DestinationRefused, match=reason):
+    with pytest.raises(DestinationRefusedError, match=reason):
         look_up(url, Rules())
 
 
@@ -91,5 +91,5 @@ def test_a_name_that_leads_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(DestinationRefused, match=r"example\.com has no address"):
+    with pytest.raises(DestinationRefusedError, match=r"example\.com has no address"):
         look_up("https://example.com/", Rules(private=True))

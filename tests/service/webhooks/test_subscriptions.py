@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Delivery, Job, Webhook
-from service.errors import JobsError, LeaseLost, SecretsUnavailable, WebhookNotFound
+from service.errors import LeaseLostError, SecretsUnavailableError, ServiceError, WebhookNotFoundError
 from service.jobs import claims, commands
 from service.settings import Settings
 from service.states import Status
@@ -99,7 +99,7 @@ def test_a_move_that_is_undone_is_not_told(database: Database, settings: Setting
     with pytest.raises(KeyboardInterrupt):
         die()
     factories.lapse(database, job.id)
-    with pytest.raises(LeaseLost), database.write() as session:
+    with pytest.raises(LeaseLostError), database.write() as session:
         claims.fail(session, job.id, job.attempt + 1, error=factories.LOST)
     assert told(database, webhook) == []
     assert factories.look(database, job.id).status is Status.RUNNING
@@ -134,9 +134,9 @@ def test_secrets_are_sealed_and_rotated(database: Database, settings: Settings) 
         session.execute(update(Webhook).values(former_until=now_sql(-1)))
         assert subscriptions.signing_secrets(session, settings, subscriptions.get(session, webhook_id)) == [new]
         other_key = settings.model_copy(update={"secret_key": SecretStr(base64.b64encode(bytes(32)).decode())})
-        with pytest.raises(SecretsUnavailable):
+        with pytest.raises(SecretsUnavailableError):
             subscriptions.signing_secrets(session, other_key, row)
-        with pytest.raises(WebhookNotFound):
+        with pytest.raises(WebhookNotFoundError):
             subscriptions.get(session, webhook_id, owner="somebody-else")
 
 
@@ -233,7 +233,7 @@ def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm
         try:
             with database.write() as session:
                 claims.fail(session, job.id, job.attempt, error=factories.LOST)
-        except (SQLAlchemyError, JobsError) as failure:
+        except (SQLAlchemyError, ServiceError) as failure:
             failures.append(failure)
 
     mover = threading.Thread(target=fail)

@@ -8,7 +8,7 @@ from service.artifacts.s3 import PART_BYTES, open_bucket
 from service.ids import new_job_id
 from tests import object_store
 from worker.files import checkpoint_store
-from worker.files.checkpoint_store import Interrupted, Interruption
+from worker.files.checkpoint_store import CopyInterruptedError, Interruption
 
 JOB = new_job_id()
 go_on = Interruption(lambda: False)
@@ -70,13 +70,13 @@ def test_an_interrupted_copy_leaves_nothing(storage_url: str, tmp_path: Path) ->
 
     folder = filled(tmp_path / "there")
     (folder / "step-1").write_bytes(b"x" * (PART_BYTES + 1))
-    with pytest.raises(Interrupted):
+    with pytest.raises(CopyInterruptedError):
         checkpoint_store.copy(open_bucket(storage_url), JOB, folder, Interruption(second_time))
     assert object_store.objects(storage_url) == {}
     assert open_bucket(storage_url).uploads("") == []
     checkpoint_store.copy(open_bucket(storage_url), JOB, folder, go_on)
     asked.clear()
     here = filled(tmp_path / "here")
-    with pytest.raises(Interrupted):
+    with pytest.raises(CopyInterruptedError):
         checkpoint_store.fetch(open_bucket(storage_url), JOB, here, Interruption(second_time))
     assert list(here.iterdir()) == []

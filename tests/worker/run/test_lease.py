@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from service.db.engine import Database
-from service.errors import LeaseLost
+from service.errors import LeaseLostError
 from tests.waiting import until
 from tests.worker.conftest import Bench
 from worker.run.fenced_writer import Ledger
@@ -48,7 +48,7 @@ def test_it_ends_by_the_clock_when_the_database_is_away(bench: Bench) -> None:
     with lease(bench, seconds=0.3, database=Absent(bench.context.database.url)) as held:
         assert not held.lost
         until(lambda: held.lost, seconds=5, what="the loss")
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLostError):
             held.check()
 
 
@@ -74,7 +74,7 @@ def test_a_write_waits_for_the_database(bench: Bench) -> None:
 
 def test_a_write_waits_no_longer_than_the_lease(bench: Bench) -> None:
     bench.submit()
-    with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLost)):
+    with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
         Ledger(Absent(bench.context.database.url), held).write(lambda _: None)
 
 
@@ -86,5 +86,5 @@ def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_b
         until(lambda: held.lost, seconds=5, what="the loss")
         raise away()
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         Ledger(bench.context.database, held).write(frozen)

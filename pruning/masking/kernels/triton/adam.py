@@ -69,7 +69,8 @@ class Update:
     ) -> None:  # fmt: skip
         """out <- G ⊙ W (⊙ slope) + λ σ(S - shift)(1 - σ(S - shift)) / (weights · matrices), for all matrices.
 
-        ``found`` are the G, float32 (then they may be ``out``) or bf16. The report has means and squares. Raises Unfit.
+        ``found`` are the G, float32 (then they may be ``out``) or bf16. The report has means and squares. Raises
+        UnsupportedSizesError.
         """
         table, half = self.table, found[0].dtype == torch.bfloat16
         programs.gradients[(table.chunks,)](

@@ -19,7 +19,7 @@ MOST = 2**31 - 1
 """Weights of a ranking: counts are int32."""
 
 
-class Unfit(Exception):
+class UnsupportedSizesError(Exception):
     """Tensors that the kernels cannot work on; the message says why."""
 
 
@@ -28,14 +28,14 @@ class Table:
 
     On the device: ``matrix`` and ``turn`` int32 [chunks], which matrix a chunk is of, and how many of that one come before it;
     ``first`` int32 [matrices + 1], the first chunk of each matrix; ``weights`` int64 [matrices], the sizes.
-    ``chunk`` and ``tile`` are for tests. Raises Unfit.
+    ``chunk`` and ``tile`` are for tests. Raises UnsupportedSizesError.
     """
 
     def __init__(
         self, sizes: Sequence[int], device: torch.device, *, chunk: int = CHUNK, tile: int = TILE, warps: int = WARPS
     ) -> None:
         if not sizes or min(sizes) < 1 or sum(sizes) > MOST:
-            raise Unfit(f"{sum(sizes)} weights in {len(sizes)} matrices are none, or more than {MOST}")
+            raise UnsupportedSizesError(f"{sum(sizes)} weights in {len(sizes)} matrices are none, or more than {MOST}")
         self.sizes = tuple(sizes)
         self.chunk, self.tile, self.warps = chunk, tile, warps
         self.whole = all(size % ALIGNED == 0 for size in sizes)
@@ -75,7 +75,7 @@ class Addresses:
         self._sent = table.weights
 
     def of(self, tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
-        """int64 [matrices]; 0 where there is no tensor. Raises Unfit."""
+        """int64 [matrices]; 0 where there is no tensor. Raises UnsupportedSizesError."""
         given = tuple(0 if tensor is None else tensor.data_ptr() for tensor in tensors)
         if given != self._known:
             self._require_fit(tensors)
@@ -87,12 +87,12 @@ class Addresses:
             if tensor is None:
                 continue
             if (tensor.device, tensor.dtype, tensor.numel()) != (self._table.device, self._dtype, size):
-                raise Unfit(
+                raise UnsupportedSizesError(
                     f"{tensor.numel()} numbers of {tensor.dtype} on {tensor.device} are not {size} of {self._dtype} on "
                     f"{self._table.device}"
                 )
             if not tensor.is_contiguous() or tensor.data_ptr() % ALIGNED:
-                raise Unfit(f"a matrix is not contiguous from a multiple of {ALIGNED} bytes")
+                raise UnsupportedSizesError(f"a matrix is not contiguous from a multiple of {ALIGNED} bytes")
 
 
 def upload(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

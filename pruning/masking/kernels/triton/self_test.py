@@ -23,12 +23,12 @@ _TEMPERATURE = 2.0
 Tensors = list[torch.Tensor]
 
 
-class Wrong(Exception):
+class SelfTestError(Exception):
     """A program computes something else than its plain twin; the message says which."""
 
 
 def run(device: torch.device, *, whole: bool = True, chunk: int = CHUNK, tile: int = TILE) -> None:
-    """Raises Wrong, or whatever Triton raises where it cannot compile or start a program.
+    """Raises SelfTestError, or whatever Triton raises where it cannot compile or start a program.
 
     ``whole`` says whether sizes are multiples of sixteen (:class:`Table`): other programs are made for others.
     """
@@ -124,7 +124,7 @@ def _selection(table: Table, together: bool, base: Tensors, scores: Tensors, ran
             )
         _require_same("the ones", selection.kept, torch.stack([mask.sum() for mask in expected]))
     if bool(selection.state[State.FAULT].any()):
-        raise Wrong("the selection reports a fault where there is none")
+        raise SelfTestError("the selection reports a fault where there is none")
 
 
 def _sorted(ranking: Tensors, k: int) -> Tensors:
@@ -148,9 +148,9 @@ def _require(what: str, found: Sequence[torch.Tensor], expected: Sequence[torch.
     """Equal but for the roundings of float32."""
     for one, other in zip(found, expected, strict=True):
         if not torch.allclose(one.double().cpu(), other.double().cpu(), rtol=2e-5, atol=1e-7):
-            raise Wrong(f"{what} differ from those of plain PyTorch")
+            raise SelfTestError(f"{what} differ from those of plain PyTorch")
 
 
 def _require_same(what: str, found: torch.Tensor, expected: torch.Tensor) -> None:
     if not torch.equal(found, expected):
-        raise Wrong(f"{what} differ from those of plain PyTorch")
+        raise SelfTestError(f"{what} differ from those of plain PyTorch")

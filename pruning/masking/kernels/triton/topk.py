@@ -96,7 +96,7 @@ class Selection:
         """The masks of ``scores`` with ``counts`` (int64 [rankings], on the device) ones.
 
         With ``base`` W also W ⊙ M: into ``weights`` (float32), into ``halves`` (bf16, rounded to even), or both. Raises
-        Unfit.
+        UnsupportedSizesError.
         """
         table, n = self.table, self._rankings
         s = self._at["scores"].of(scores)

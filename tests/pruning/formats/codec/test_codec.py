@@ -12,7 +12,7 @@ from benchmarks import masks as made
 from pruning.formats.codec import frequency_tables, matrices, planner, rans
 from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, Layout
 from pruning.formats.codec.planner import Codec, plan
-from pruning.formats.codec.rans import Damaged, Stream
+from pruning.formats.codec.rans import CorruptFileError, Stream
 
 Mask = npt.NDArray[np.bool_]
 LAYER = made.BERT_BASE[:6]
@@ -111,19 +111,19 @@ def stream_of(size: int = 20_000) -> tuple[Stream, npt.NDArray[np.uint8]]:
 )
 def test_a_stream_that_is_not_as_written_is_damaged(change: object) -> None:
     stream, contexts = stream_of()
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         rans.decode(Stream(*change(*stream)), contexts, frequency_tables.of_levels())  # type: ignore[operator]
 
 
 def test_a_stream_for_another_number_of_symbols_is_damaged() -> None:
     stream, contexts = stream_of()
     for other in (contexts[:0], contexts[:-1], np.append(contexts, contexts[:1])):
-        with pytest.raises(Damaged):
+        with pytest.raises(CorruptFileError):
             rans.decode(stream, other, frequency_tables.of_levels())
 
 
 def test_a_lane_has_a_bounded_number_of_steps() -> None:
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         Stream(np.full(1, rans.LOWEST, np.uint64), rans.EMPTY.words).require(65537)
 
 
@@ -159,7 +159,7 @@ def test_levels_are_base_plus_row_plus_the_mean_of_eight_columns_within_the_rang
 
 def test_ones_behind_the_last_column_are_damage() -> None:
     layout = Layout(40, np.full(2, CENTRE, np.uint8), np.full(11, CENTRE, np.uint8))
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptFileError):
         layout.unpack(np.array([255, 0, 255, 0b00010000], np.uint8))
 
 

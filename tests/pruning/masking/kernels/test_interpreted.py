@@ -47,7 +47,7 @@ def test_the_programs_compute_what_their_twins_compute() -> None:
     if tuple(map(int, triton.version.split(".")[:2])) < (3, 9):
         pytest.skip("the interpreter of this Triton does not know this NumPy")
     pytest_of = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER), "-k"]
-    steps = "device_step and not a_run"  # half of the time
+    steps = "gpu_pruner and not a_run"  # half of the time
     run([*pytest_of, steps], [*pytest_of, f"not ({steps})"], TRITON_INTERPRET="1")
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pruning.errors import Permanent
+from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.masking.methods.registry import method_of
 from pruning.spec.methods import METHODS
@@ -50,7 +50,7 @@ def test_of_every_four_the_best_stay_four_then_three_then_two(name: str, remaini
 
 def test_rows_that_fours_do_not_fill_are_refused_by_name() -> None:
     matrices = networks.matrices_of(torch.ones(4, 8), torch.ones(4, 6))
-    with pytest.raises(Permanent, match="1 has 6") as caught:
+    with pytest.raises(PermanentError, match="1 has 6") as caught:
         method_of(networks.spec_of("smp-s", pattern="2:4")).begin(matrices, networks.no_rows())
     assert (caught.value.code, caught.value.param) == ("pattern_unfit", "pattern")
 

@@ -115,10 +115,10 @@ def test_the_check_of_a_first_use_passes_and_notices_a_wrong_program(monkeypatch
     self_test.run(CPU, chunk=128, tile=64)
     right = module.programs.adam
 
-    class Wrong:
+    class SelfTestError:
         def __getitem__(self, grid: tuple[int]):  # type: ignore[no-untyped-def]
             return lambda *given, **options: right[grid](*given[:2], given[3], given[2], *given[4:], **options)
 
-    monkeypatch.setattr(module.programs, "adam", Wrong())
-    with pytest.raises(self_test.Wrong, match="moments"):
+    monkeypatch.setattr(module.programs, "adam", SelfTestError())
+    with pytest.raises(self_test.SelfTestError, match="moments"):
         self_test.run(CPU, chunk=128, tile=64)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pruning.masking.kernels.triton.chunk_table import Addresses, Table, Unfit
+from pruning.masking.kernels.triton.chunk_table import Addresses, Table, UnsupportedSizesError
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ def test_every_weight_is_in_one_chunk() -> None:
 
 @pytest.mark.parametrize("sizes", [[], [4, 0], [2**31]])
 def test_sizes_without_a_table(sizes: list[int]) -> None:
-    with pytest.raises(Unfit, match="weights"):
+    with pytest.raises(UnsupportedSizesError, match="weights"):
         Table(sizes, CPU)
 
 
@@ -39,5 +39,5 @@ def test_addresses_are_sent_again_only_when_they_change() -> None:
     ids=["size", "dtype", "not at sixteen bytes", "not contiguous"],
 )
 def test_tensors_that_do_not_fit(given: torch.Tensor) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(UnsupportedSizesError):
         Addresses(Table([4], CPU)).of([given])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from pruning.errors import Permanent, Stopped
+from pruning.errors import PermanentError, StoppedError
 from pruning.masking.kernels import dispatch
 from pruning.masking.kernels.triton import availability
 from pruning.masking.methods.registry import Method
@@ -220,7 +220,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
     assert [(e.stage, e.step) for e in of_kind(whole, "evaluation")] == [("before", 0), ("during", 2), ("final", 3)]
     assert [e.step for e in of_kind(whole, "checkpoint")] == [2]
     assert whole[-1].metrics["remaining"] == 0.5  # type: ignore[union-attr]
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(1), **settings)
     assert stopped.value.step == 1
     resumed = run_toy(sources, tmp_path / "cut", **settings)
@@ -238,7 +238,7 @@ def test_a_run_that_diverges_names_the_step_and_leaves_no_checkpoint_of_it(sourc
         {"train": [{**row, "label": 1e30} for row in toys.ratings(32, 1)], "validation": toys.ratings(8, 1)},
     )
     huge, work = Sources(sources.models_dir, tmp_path / "data", hub=False), tmp_path / "work"
-    with pytest.raises(Permanent, match="step 0") as caught:
+    with pytest.raises(PermanentError, match="step 0") as caught:
         run_toy(huge, work, task="stsb", max_steps=3, checkpoint_every=1)
     assert caught.value.code == "diverged"
     assert not list((work / "checkpoints").iterdir())
