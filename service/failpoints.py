@@ -1,34 +1,29 @@
-"""Named places where a process kills itself when it is told to: how the tests die at every step between two writes.
+"""Failpoints of the API and the worker: the names that tests use to kill or freeze a process between any two writes.
 
-``ESPALIER_CRASH_AT=claim.committed`` ends the process there with SIGKILL, as a power cut would, or freezes it with the signal
-that ``ESPALIER_CRASH_WITH`` names (SIGSTOP); with ``ESPALIER_CRASH_ONCE`` naming a file, only the first process to come by is
-hit, and leaves the file. Nobody sets these outside of tests. The trainer, which must not import this package, has its own
-places in ``pruning/failpoints.py``.
+How a failpoint is chosen, and what it does, is in :mod:`pruning.failpoints`; the trainer's failpoints are listed there.
 """
 
-import os
-import signal
-import threading
 from enum import StrEnum
-from pathlib import Path
 
-AT, ONCE, WITH = "ESPALIER_CRASH_AT", "ESPALIER_CRASH_ONCE", "ESPALIER_CRASH_WITH"
+from pruning.failpoints import AT, ONCE, WITH, hit
+
+__all__ = ["AT", "ONCE", "WITH", "Failpoint", "hit"]
 
 
-class Point(StrEnum):
-    """Every place; ``written`` is inside a transaction whose writes are all made, ``committed`` right behind it."""
+class Failpoint(StrEnum):
+    """Every failpoint; ``written`` is inside a transaction whose writes are all made, ``committed`` right behind it."""
 
     SUBMIT_WRITTEN = "submit.written"
     SUBMIT_COMMITTED = "submit.committed"
-    """In the API: the job is stored, the bell has not been rung."""
-    SUBMIT_RUNG = "submit.rung"
-    """In the API: everything is done but the answer."""
-    WISH_COMMITTED = "wish.committed"
-    """In the API: a cancel, pause or resume is stored but not answered."""
+    """In the API: the job is stored, the workers are not notified."""
+    SUBMIT_NOTIFIED = "submit.notified"
+    """In the API: everything is done but the response."""
+    CONTROL_COMMITTED = "control.committed"
+    """In the API: a request to cancel, pause or resume is stored, the response is not sent."""
     CLAIM_WRITTEN = "claim.written"
     CLAIM_COMMITTED = "claim.committed"
     WORK_PREPARED = "work.prepared"
-    """The work folder is there, the trainer is not."""
+    """The work folder exists, the trainer is not started."""
     TRAINER_STARTED = "trainer.started"
     HEARTBEAT_WRITTEN = "heartbeat.written"
     HEARTBEAT_COMMITTED = "heartbeat.committed"
@@ -41,24 +36,10 @@ class Point(StrEnum):
     """Some of its bytes are committed."""
     ARTIFACT_WRITTEN = "artifact.written"
     ARTIFACT_COMMITTED = "artifact.committed"
-    """It is complete, and the event that announced it is not written."""
+    """The artifact is complete, and the event about it is not written."""
     FINISH_WRITTEN = "finish.written"
     FINISH_COMMITTED = "finish.committed"
-    """The verdict stands; the work folder is still there."""
-    RESCUE_WRITTEN = "rescue.written"
-    RESCUE_COMMITTED = "rescue.committed"
-    """Jobs are queued again, nobody was rung for."""
-
-
-def here(point: Point) -> None:
-    """Die here if ``point`` was chosen."""
-    if os.environ.get(AT) != point:
-        return
-    marker = os.environ.get(ONCE)
-    if marker is not None:
-        try:
-            Path(marker).touch(exist_ok=False)
-        except FileExistsError:
-            return
-    # to this thread: a signal to the process may stop another thread first, and this one would run on for a while
-    signal.pthread_kill(threading.get_ident(), signal.Signals[os.environ.get(WITH, "SIGKILL")])
+    """The outcome is stored; the work folder still exists."""
+    REQUEUE_WRITTEN = "requeue.written"
+    REQUEUE_COMMITTED = "requeue.committed"
+    """Jobs with expired leases are queued again, the workers are not notified."""

@@ -90,11 +90,11 @@ def create_exports(
         shown = schemas.Job.of(export, store.listing(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         once.keep(session, status, shown.model_dump_json(), location)
-        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
-    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
+        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
+    failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if export.status is Status.QUEUED:
         broker.ring(served.celery)
-    failpoints.here(failpoints.Point.SUBMIT_RUNG)
+    failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
     return JobAnswer(served, Shown.of(shown), status=status, location=location, seconds=seconds)
 

@@ -67,7 +67,7 @@ def create_job(
             webhook_checks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
         shown = schemas.Job.of(job, artifacts=[], webhook=job.webhook)
         once.keep(session, 202, shown.model_dump_json(), _path(shown))
-        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
+        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(shown, served, prefer)
 
 
@@ -123,7 +123,7 @@ def cancel_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with served.database.write() as session:
         shown = _shown(session, commands.request_cancel(session, job_id, owner=caller.sees))
-    failpoints.here(failpoints.Point.WISH_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 
@@ -132,7 +132,7 @@ def pause_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with served.database.write() as session:
         shown = _shown(session, commands.request_pause(session, job_id, owner=caller.sees))
-    failpoints.here(failpoints.Point.WISH_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 
@@ -141,7 +141,7 @@ def resume_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with served.database.write() as session:
         shown = _shown(session, commands.resume(session, job_id, owner=caller.sees))
-    failpoints.here(failpoints.Point.WISH_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if shown.status is Status.QUEUED:
         broker.ring(served.celery)
     return shown
@@ -167,7 +167,7 @@ def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer:
             datasets.hold(session, dataset, owner=former.owner)
         shown = _shown(session, commands.retry(session, job_id, owner=caller.sees))
         once.keep(session, 202, shown.model_dump_json(), _path(shown))
-        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
+        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(shown, served, prefer)
 
 
@@ -186,9 +186,9 @@ def delete_job(job_id: JobId, served: Served, caller: Writer) -> None:
 
 def _accepted(shown: schemas.Job, served: Served, prefer: str | None) -> Response:
     """The answer for a job that is stored, once somebody was told of it."""
-    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     broker.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
-    failpoints.here(failpoints.Point.SUBMIT_RUNG)
+    failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
     return JobAnswer(served, Shown.of(shown), status=202, location=_path(shown), seconds=seconds)
 

@@ -69,8 +69,8 @@ def create_sweep(request: SweepRequest, served: Served, caller: Writer, once: On
         body = Sweep.whole(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
         once.keep(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
         live = heartbeats.live(session, within_seconds=served.settings.worker_seen_seconds)
-        failpoints.here(failpoints.Point.SUBMIT_WRITTEN)
-    failpoints.here(failpoints.Point.SUBMIT_COMMITTED)
+        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
+    failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     # once for each job that could start now: who finishes one looks for the next by itself
     for _ in range(max(1, min(len(jobs), sum(worker.slots for worker in live)))):
         broker.ring(served.celery)
@@ -155,7 +155,7 @@ def cancel_sweep(sweep_id: SweepId, served: Served, caller: Writer) -> Sweep:
     with served.database.write() as session:
         sweep = sweeps.cancel(session, sweep_id, owner=caller.sees)
         shown = Sweep.whole(sweep, sweeps.newest_jobs(session, [sweep])[sweep_id])
-    failpoints.here(failpoints.Point.WISH_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 

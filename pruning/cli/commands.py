@@ -44,9 +44,9 @@ class EventLines:
         if not self.speaks(event):
             return
         if isinstance(event, ArtifactEvent):
-            failpoints.here(failpoints.Point.ARTIFACT_FILED)
+            failpoints.hit(failpoints.Failpoint.ARTIFACT_FILED)
         if isinstance(event, FinishedEvent):
-            failpoints.here(failpoints.Point.FINISHED)
+            failpoints.hit(failpoints.Failpoint.FINISHED)
         with self._lock:
             self._out.write(event.model_dump_json() + "\n")
             self._out.flush()
@@ -98,7 +98,7 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
         report.speaks = ranks.speaks
         train(spec, arguments.work, sources_of(arguments), report, should_stop, ranks, arguments.exports or ())
         ranks.leave()
-        failpoints.here(failpoints.Point.LEAVING)
+        failpoints.hit(failpoints.Failpoint.LEAVING)
 
     return _exit_code(work, report)
 

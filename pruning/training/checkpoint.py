@@ -127,16 +127,16 @@ class Checkpoints:
     def _put(self, step: int, state: State) -> None:
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PARTIAL)
         os.close(handle)
-        failpoints.here(failpoints.Point.CHECKPOINT_BEGUN)
+        failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
         try:
             save_file(state, name, metadata={"belongs_to": self.belongs_to})
             with open(name, "rb") as file:
                 os.fsync(file.fileno())
-            failpoints.here(failpoints.Point.CHECKPOINT_WRITTEN)
+            failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
             os.replace(name, self.folder / f"step-{step:010d}.safetensors")
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        failpoints.here(failpoints.Point.CHECKPOINT_NAMED)
+        failpoints.hit(failpoints.Failpoint.CHECKPOINT_NAMED)
         for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
             old.unlink(missing_ok=True)  # a trainer whose supervisor is frozen may do the same at the same time

@@ -44,7 +44,7 @@ def train(
     history = History()
     report = history.listening(report)
     run = prepare(spec, sources, report, ranks)
-    failpoints.here(failpoints.Point.PREPARED)
+    failpoints.hit(failpoints.Failpoint.PREPARED)
     report(PhaseEvent(phase="evaluating", message="the dense model, before training"))
     before = run.evaluate("before", 0, report)
     checkpoints = Checkpoints(
@@ -56,7 +56,7 @@ def train(
     _announce(run, first_step, report)
     try:
         _loop(run, first_step, history, checkpoints, report, should_stop)
-        failpoints.here(failpoints.Point.TRAINED)
+        failpoints.hit(failpoints.Failpoint.TRAINED)
         run.require_agreement()
         if ranks.leads:
             with _saving(run, run.total_steps, history, checkpoints):

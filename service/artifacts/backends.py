@@ -50,7 +50,7 @@ class Chunks:
                 hold(session)
                 rows = [{"artifact_id": self.artifact.id, "number": number, "data": data} for number, data in batch]
                 session.execute(insert(Chunk), rows)
-            failpoints.here(failpoints.Point.ARTIFACT_CHUNK)
+            failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
         """Only the chunks that are touched, each in a transaction of its own."""
@@ -83,7 +83,7 @@ class Object:
         def arrived() -> None:
             with database.write() as session:
                 hold(session)
-            failpoints.here(failpoints.Point.ARTIFACT_CHUNK)
+            failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
         parts = (data for batch in batches for _, data in batch)
         open_bucket(self.stored.storage).put(self.stored.name, parts, arrived=arrived)

@@ -57,7 +57,7 @@ def put(
         session.flush()
         quotas.check_artifact(session, quota, artifact)
         place = new_place(session, artifact, storage_url)
-    failpoints.here(failpoints.Point.ARTIFACT_REGISTERED)
+    failpoints.hit(failpoints.Failpoint.ARTIFACT_REGISTERED)
     try:
         with path.open("rb") as file:
             batches = _batches(file, name, size, sha256, place.piece_bytes)
@@ -67,12 +67,12 @@ def put(
             same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
             session.execute(delete(Artifact).where(*same_name))
             session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
-            failpoints.here(failpoints.Point.ARTIFACT_WRITTEN)
+            failpoints.hit(failpoints.Failpoint.ARTIFACT_WRITTEN)
     except (ServiceError, OSError):
         with database.write() as session:
             session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
         raise
-    failpoints.here(failpoints.Point.ARTIFACT_COMMITTED)
+    failpoints.hit(failpoints.Failpoint.ARTIFACT_COMMITTED)
     return artifact.id
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import redis
 
-from pruning import failpoints as trainer_crash
+from pruning import failpoints as trainer_failpoints
 from service import failpoints
 from service.errors import IllegalTransitionError
 from service.jobs import commands
@@ -20,8 +20,8 @@ from tests.waiting import until
 
 JOBS, FAULTS = 6, 8
 BEHAVIOURS = ("steady", "steady", "steady", "success", "first_fails", "permanent", "garbage")
-IN_API = frozenset(point for point in failpoints.Point if point.startswith(("submit", "wish")))
-IN_WORKER = tuple(point for point in failpoints.Point if point not in IN_API)
+IN_API = frozenset(point for point in failpoints.Failpoint if point.startswith(("submit", "control")))
+IN_WORKER = tuple(point for point in failpoints.Failpoint if point not in IN_API)
 
 
 class Chaos:
@@ -37,7 +37,7 @@ class Chaos:
     def rage(self) -> None:
         """Everything, in some order; afterwards the service is whole again and only has to finish."""
         self._api = self.site.api(self.dice.choice([*sorted(IN_API), None, None]))
-        self._hire(self.dice.choice([*IN_WORKER, *trainer_crash.Point]))
+        self._hire(self.dice.choice([*IN_WORKER, *trainer_failpoints.Failpoint]))
         self._hire(None)
         acts: list[Callable[[], object]] = [self._submit] * JOBS + [
             self.dice.choice(self._faults()) for _ in range(FAULTS)
@@ -74,7 +74,7 @@ class Chaos:
         if self.site.post(self.dice.choice(BEHAVIOURS)) is None:
             self.done.append("submission-cut")
 
-    def _hire(self, at: failpoints.Point | trainer_crash.Point | None) -> None:
+    def _hire(self, at: failpoints.Failpoint | trainer_failpoints.Failpoint | None) -> None:
         self._workers.append(self.site.worker(at))
         if at is not None:
             self.done.append(f"crash-at-{at}")
@@ -170,7 +170,7 @@ class Chaos:
         self.done.append("cut-broker")
 
     def _mend(self) -> None:
-        """No more faults: a worker without a crash point, nobody frozen, nobody dead that still has a lease, nothing paused."""
+        """No more faults: a worker without a failpoint, nobody frozen, nobody dead that still has a lease, nothing paused."""
         self._thaw()
         for worker in self._workers:
             if worker.code is None:

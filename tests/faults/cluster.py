@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from sqlalchemy import text, update
 
-from pruning import failpoints as trainer_crash
+from pruning import failpoints as trainer_failpoints
 from service import broker, failpoints
 from service.db import engine
 from service.db.clock import now_sql
@@ -34,7 +34,7 @@ WORKER = (
     "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads", "--loglevel", "INFO",
     "--without-gossip", "--without-mingle", "--without-heartbeat",
 )  # fmt: skip
-Point = failpoints.Point | trainer_crash.Point
+Failpoint = failpoints.Failpoint | trainer_failpoints.Failpoint
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Site:
         self._folder, self._zygote = folder, zygote
         self._started: list[Started] = []
 
-    def worker(self, at: Point | None = None, **environment: str) -> Started:
+    def worker(self, at: Failpoint | None = None, **environment: str) -> Started:
         """A worker; with ``at``, it or its first trainer to come there dies at that point."""
         arguments = [*WORKER, "--concurrency", str(self.settings.worker_slots)]
         return self._start("celery", arguments, at, environment, "worker")
 
-    def api(self, at: Point | None = None) -> Started:
+    def api(self, at: Failpoint | None = None) -> Started:
         """The API, once it answers."""
         port = self.url.rpartition(":")[2]
         arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
@@ -180,7 +180,7 @@ class Site:
         return self._folder / "logs"
 
     def _start(
-        self, module: str, arguments: Iterable[str], at: Point | None, environment: Mapping[str, str], name: str
+        self, module: str, arguments: Iterable[str], at: Failpoint | None, environment: Mapping[str, str], name: str
     ) -> Started:
         told = {f"ESPALIER_{key.upper()}": str(value) for key, value in self.settings if value is not None}
         if at is not None:
@@ -189,13 +189,13 @@ class Site:
         self._started.append(self._zygote.start(module, list(arguments), {**told, **environment}, out))
         return self._started[-1]
 
-    def freeze(self, point: Point) -> Started:
+    def freeze(self, point: Failpoint) -> Started:
         """A worker that stopped at ``point``."""
         worker = self.worker(point, **{failpoints.WITH: "SIGSTOP"})
         until(lambda: worker.frozen, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
         return worker
 
-    def died_at(self, point: Point) -> bool:
+    def died_at(self, point: Failpoint) -> bool:
         """Whether a process died there."""
         return (self._folder / f"died-at-{point}").exists()
 

@@ -13,7 +13,7 @@ from service.states import Status
 from tests.faults.cluster import Site
 from tests.waiting import until
 
-P = failpoints.Point
+P = failpoints.Failpoint
 pytestmark = pytest.mark.parametrize("stack", ["production"], indirect=True)
 
 
@@ -34,7 +34,7 @@ def away(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.HEARTBEAT_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_during_a_transaction(site: Site, point: failpoints.Point) -> None:
+def test_during_a_transaction(site: Site, point: failpoints.Failpoint) -> None:
     job_id = site.submit()
     worker = site.freeze(point)
     site.database.dispose()

@@ -12,7 +12,7 @@ from tests.faults.conftest import MakeSite, on_embedded
 from tests.processes import alive
 from tests.waiting import until
 
-P = failpoints.Point
+P = failpoints.Failpoint
 QUIET = {"heartbeat_seconds": 5.0, "rescue_seconds": 600.0}
 """No other thread writes meanwhile, and would be frozen holding the job's row."""
 
@@ -74,7 +74,7 @@ def test_freeze_of_a_worker_past_its_lease(make_site: MakeSite) -> None:
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", [P.EVENT_COMMITTED, P.ARTIFACT_CHUNK, P.ARTIFACT_COMMITTED])
-def test_freeze_between_two_writes(make_site: MakeSite, point: failpoints.Point) -> None:
+def test_freeze_between_two_writes(make_site: MakeSite, point: failpoints.Failpoint) -> None:
     """The rest of what it was about to write comes too late and is refused."""
     site = make_site(**QUIET)
     job_id = site.submit()
@@ -90,7 +90,7 @@ def test_freeze_between_two_writes(make_site: MakeSite, point: failpoints.Point)
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_term_during_a_commit(site: Site, point: failpoints.Point) -> None:
+def test_term_during_a_commit(site: Site, point: failpoints.Failpoint) -> None:
     """Whatever it was writing is whole, and no job stays with a worker that is gone."""
     job_id = site.submit()
     first = site.freeze(point)

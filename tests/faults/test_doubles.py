@@ -41,7 +41,7 @@ def test_cancel_twice_at_once(site: Site, behaviour: str) -> None:
 
 def test_two_rescuers_bring_a_job_back_once(site: Site) -> None:
     job_id = site.submit()
-    site.worker(failpoints.Point.CLAIM_COMMITTED).ended()
+    site.worker(failpoints.Failpoint.CLAIM_COMMITTED).ended()
     site.lapse()
     for _ in range(2):
         site.worker()

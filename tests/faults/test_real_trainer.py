@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pruning.failpoints import AT, ONCE, Point
+from pruning.failpoints import AT, ONCE, Failpoint
 from pruning.formats import mask_file
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
@@ -41,8 +41,8 @@ def undisturbed(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> o
     return content(work / ARTIFACT)
 
 
-@pytest.mark.parametrize("point", list(Point))
-def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: Path, point: Point) -> None:
+@pytest.mark.parametrize("point", list(Failpoint))
+def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: Path, point: Failpoint) -> None:
     work = tmp_path / "work"
     told = {AT: str(point), ONCE: str(tmp_path / "died")}
     before = f"import os; os.environ.update({told!r})"
@@ -53,8 +53,8 @@ def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: P
     assert content(work / ARTIFACT) == undisturbed
     assert not list((work / "checkpoints").glob(".writing-*"))
     started = next(event for event in ended.events if event.event == "started")
-    kept = point not in (Point.PREPARED, Point.CHECKPOINT_BEGUN, Point.CHECKPOINT_WRITTEN)
-    assert started.resumed_from == (8 if kept and point is not Point.CHECKPOINT_NAMED else 4 if kept else 0)
+    kept = point not in (Failpoint.PREPARED, Failpoint.CHECKPOINT_BEGUN, Failpoint.CHECKPOINT_WRITTEN)
+    assert started.resumed_from == (8 if kept and point is not Failpoint.CHECKPOINT_NAMED else 4 if kept else 0)
 
 
 def test_resumption_from_the_object_storage(
@@ -62,7 +62,7 @@ def test_resumption_from_the_object_storage(
 ) -> None:
     """The host that the trainer died on is gone, with its disk; what was copied from it is enough."""
     first, second, bucket = tmp_path / "first", tmp_path / "second", open_bucket(storage_url)
-    before = f"import os; os.environ.update({ {AT: str(Point.TRAINED)}!r})"
+    before = f"import os; os.environ.update({ {AT: str(Failpoint.TRAINED)}!r})"
     assert fork(arguments_of(first, SPEC, sources), tmp_path / "1", before=before).finish().code == -9
     checkpoint_store.copy(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
     (second / "checkpoints").mkdir(parents=True)
@@ -84,7 +84,7 @@ def test_a_worker_that_dies_with_a_real_trainer(
     )  # fmt: skip
     spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
     job_id = site.submit(spec=spec)
-    site.worker(failpoints.Point.ARTIFACT_COMMITTED).ended(seconds=120)
+    site.worker(failpoints.Failpoint.ARTIFACT_COMMITTED).ended(seconds=120)
     site.lapse()
     site.worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
     job = site.becomes(job_id, Status.SUCCEEDED, seconds=120)

@@ -101,12 +101,12 @@ def success() -> None:
 def steady() -> None:
     """As the real one: trains step by step, leaves checkpoints, resumes from them; its mask tells whether it did it right.
 
-    Dies at the real one's crash points.
+    Hits the real trainer's failpoints.
     """
     folder = WORK / "checkpoints"
     for partial in folder.glob(".writing-*"):
         partial.unlink()
-    failpoints.here(failpoints.Point.PREPARED)
+    failpoints.hit(failpoints.Failpoint.PREPARED)
     done, state = max(((int(file.name), file.read_text()) for file in folder.iterdir()), default=(0, ""))
     begin(done)
     stopping = threading.Event()
@@ -116,22 +116,22 @@ def steady() -> None:
         state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
         step(number)
         with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".writing-", delete=False) as partial:
-            failpoints.here(failpoints.Point.CHECKPOINT_BEGUN)
+            failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
             partial.write(state)
-        failpoints.here(failpoints.Point.CHECKPOINT_WRITTEN)
+        failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
         Path(partial.name).rename(folder / str(number))
-        failpoints.here(failpoints.Point.CHECKPOINT_NAMED)
+        failpoints.hit(failpoints.Failpoint.CHECKPOINT_NAMED)
         say(CheckpointEvent(step=number))
         if stopping.is_set():
             leave(ExitCode.STOPPED)
-    failpoints.here(failpoints.Point.TRAINED)
+    failpoints.hit(failpoints.Failpoint.TRAINED)
     (WORK / "artifacts").mkdir()
     (WORK / "artifacts" / "mask.safetensors").write_text(state)
-    failpoints.here(failpoints.Point.ARTIFACT_FILED)
+    failpoints.hit(failpoints.Failpoint.ARTIFACT_FILED)
     store(content=state.encode())
-    failpoints.here(failpoints.Point.FINISHED)
+    failpoints.hit(failpoints.Failpoint.FINISHED)
     finish()
-    failpoints.here(failpoints.Point.LEAVING)
+    failpoints.hit(failpoints.Failpoint.LEAVING)
 
 
 def slow_steady() -> None:

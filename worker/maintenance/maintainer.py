@@ -93,9 +93,9 @@ class Rescuer:
             )  # fmt: skip
             waiting = tell_unrunnable(session, worker_seen_seconds=settings.worker_seen_seconds)
             if rescued:
-                failpoints.here(failpoints.Point.RESCUE_WRITTEN)
+                failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
         if rescued:
-            failpoints.here(failpoints.Point.RESCUE_COMMITTED)
+            failpoints.hit(failpoints.Failpoint.REQUEUE_COMMITTED)
         for job_id in rescued:
             log.warning("job %s was lost by its worker and taken from it", job_id)
         for job_id in waiting:

@@ -143,7 +143,7 @@ class Reporter:
                 session, *self.ledger.fence, step=event.step, total_steps=event.total_steps,
                 eta_seconds=event.eta_seconds, metrics=values,
             )  # fmt: skip
-            failpoints.here(failpoints.Point.METRICS_WRITTEN)
+            failpoints.hit(failpoints.Failpoint.METRICS_WRITTEN)
 
         self.ledger.write(change)
 
@@ -160,10 +160,10 @@ class Reporter:
             _apply(session, *self.ledger.fence, event)
             data = event.model_dump(mode="json", exclude={"event"})
             claims.record_event(session, *self.ledger.fence, event.event, data)
-            failpoints.here(failpoints.Point.EVENT_WRITTEN)
+            failpoints.hit(failpoints.Failpoint.EVENT_WRITTEN)
 
         self.ledger.write(change)
-        failpoints.here(failpoints.Point.EVENT_COMMITTED)
+        failpoints.hit(failpoints.Failpoint.EVENT_COMMITTED)
         if isinstance(event, CheckpointEvent):
             self.checkpointed()
         if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:

@@ -77,7 +77,7 @@ class Lease:
             try:
                 with self._database.write() as session:
                     wishes = claims.heartbeat(session, self.job_id, self.attempt, lease_seconds=self.seconds)
-                    failpoints.here(failpoints.Point.HEARTBEAT_WRITTEN)
+                    failpoints.hit(failpoints.Failpoint.HEARTBEAT_WRITTEN)
             except LeaseLostError:
                 if not self._over.is_set():
                     log.warning("job %s attempt %d: the lease is lost", self.job_id, self.attempt)
@@ -87,7 +87,7 @@ class Lease:
                 log.warning("job %s: no heartbeat, the database is away: %s", self.job_id, error)
                 pause = min(_RETRY_SECONDS, self._heartbeat_seconds)
             else:
-                failpoints.here(failpoints.Point.HEARTBEAT_COMMITTED)
+                failpoints.hit(failpoints.Failpoint.HEARTBEAT_COMMITTED)
                 self.wishes = wishes
                 self._until = asked + self.seconds
                 self.renewed(self._until)

@@ -41,8 +41,8 @@ def claim(context: Context) -> Claimed | None:
             )  # fmt: skip
             claimed = Claimed.of(job, since) if job is not None else None
             if claimed is not None:
-                failpoints.here(failpoints.Point.CLAIM_WRITTEN)
+                failpoints.hit(failpoints.Failpoint.CLAIM_WRITTEN)
         if claimed is None:
             return None
-        failpoints.here(failpoints.Point.CLAIM_COMMITTED)
+        failpoints.hit(failpoints.Failpoint.CLAIM_COMMITTED)
         return replace(claimed, devices=context.devices.take(claimed.spec.get("devices", 1)))

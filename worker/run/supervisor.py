@@ -107,7 +107,7 @@ def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> V
 
         def finish(session: Session) -> Job:
             job = write_verdict(session, verdict, ledger.fence, reporter, settings)
-            failpoints.here(failpoints.Point.FINISH_WRITTEN)
+            failpoints.hit(failpoints.Failpoint.FINISH_WRITTEN)
             return job
 
         try:
@@ -116,7 +116,7 @@ def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> V
                 raise LeaseLostError(claimed.job_id, claimed.attempt)
             reporter.close()
             job = ledger.write(finish)
-            failpoints.here(failpoints.Point.FINISH_COMMITTED)
+            failpoints.hit(failpoints.Failpoint.FINISH_COMMITTED)
         except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
             return Verdict.ABANDONED
@@ -148,7 +148,7 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
             Trainer(command, environment, settings.trainer_nice) as trainer,
         ):
             log.info("trainer %d started", trainer.pid)
-            failpoints.here(failpoints.Point.TRAINER_STARTED)
+            failpoints.hit(failpoints.Failpoint.TRAINER_STARTED)
             lease = reporter.ledger.lease
             lease.renewed = trainer.may_run
             trainer.may_run(lease.until)
@@ -207,7 +207,7 @@ def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
             patiently(lambda: inputs.fetch(context.database, settings, claimed.spec, reporter.work))
         command = partial(export_command, settings, mask)
         failure = None  # it leaves no checkpoints
-    failpoints.here(failpoints.Point.WORK_PREPARED)
+    failpoints.hit(failpoints.Failpoint.WORK_PREPARED)
     if failure is not None:
         reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
     token_file = _token_file(claimed, context, reporter)

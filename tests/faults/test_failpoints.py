@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from pruning import failpoints as trainer_crash
+from pruning import failpoints as trainer_failpoints
 from service import failpoints
 from service.artifacts import garbage, store
 from service.artifacts.s3 import open_bucket
 from service.jobs import commands
 from service.states import Status
 from tests import object_store
-from tests.faults.cluster import Point, Site
+from tests.faults.cluster import Failpoint, Site
 from tests.faults.conftest import MakeSite, on_embedded
 from tests.processes import ROOT
 from tests.waiting import until
 from tests.worker.fake_trainer import steady_mask
 
-P = failpoints.Point
-IN_API = (P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_RUNG, P.WISH_COMMITTED)
-IN_RESCUER = (P.RESCUE_WRITTEN, P.RESCUE_COMMITTED)
-IN_WORKER = tuple(point for point in P if point not in (*IN_API, *IN_RESCUER))
-IN_TRAINER = tuple(trainer_crash.Point)
+P = failpoints.Failpoint
+IN_API = (P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_NOTIFIED, P.CONTROL_COMMITTED)
+IN_REAPER = (P.REQUEUE_WRITTEN, P.REQUEUE_COMMITTED)
+IN_WORKER = tuple(point for point in P if point not in (*IN_API, *IN_REAPER))
+IN_TRAINER = tuple(trainer_failpoints.Failpoint)
 ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK, P.FINISH_WRITTEN, P.FINISH_COMMITTED)
 """Points inside and between transactions: what they leave differs by database."""
 
@@ -33,7 +33,7 @@ def mask_of(site: Site, job_id: str) -> bytes:
     return b"".join(store.iterate(site.database, mask.id))
 
 
-def survives(site: Site, point: Point) -> None:
+def survives(site: Site, point: Failpoint) -> None:
     """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
     job_id = site.submit()
     first = site.worker(point)
@@ -46,19 +46,19 @@ def survives(site: Site, point: Point) -> None:
     found = site.settle()
     assert found.all == []
     assert mask_of(site, job_id) == steady_mask()
-    died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_crash.Point.LEAVING)
+    died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_failpoints.Failpoint.LEAVING)
     assert job.attempts_spent == died_with_the_job
 
 
 @on_embedded
 @pytest.mark.parametrize("point", [*IN_WORKER, *IN_TRAINER])
-def test_death_of_a_worker_or_trainer(site: Site, point: Point) -> None:
+def test_death_of_a_worker_or_trainer(site: Site, point: Failpoint) -> None:
     survives(site, point)
 
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", ON_BOTH)
-def test_death_of_a_worker_between_two_servers(site: Site, point: Point) -> None:
+def test_death_of_a_worker_between_two_servers(site: Site, point: Failpoint) -> None:
     survives(site, point)
 
 
@@ -84,20 +84,20 @@ def test_death_in_the_middle_of_an_upload(make_site: MakeSite, storage_url: str)
 
 
 @on_embedded
-@pytest.mark.parametrize("point", IN_RESCUER)
-def test_death_of_a_rescuer(site: Site, point: Point) -> None:
+@pytest.mark.parametrize("point", IN_REAPER)
+def test_death_of_a_reaper(site: Site, point: Failpoint) -> None:
     job_id = site.submit()
     site.worker(P.CLAIM_COMMITTED).ended()
     site.lapse()
     assert site.worker(point).ended() == -9
-    assert site.job(job_id).status is (Status.RUNNING if point is P.RESCUE_WRITTEN else Status.QUEUED)
+    assert site.job(job_id).status is (Status.RUNNING if point is P.REQUEUE_WRITTEN else Status.QUEUED)
     site.worker()
     assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
     assert site.settle().all == []
 
 
-@pytest.mark.parametrize("point", [P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_RUNG])
-def test_death_of_the_api_while_it_accepts(site: Site, point: Point) -> None:
+@pytest.mark.parametrize("point", [P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_NOTIFIED])
+def test_death_of_the_api_while_it_accepts(site: Site, point: Failpoint) -> None:
     """No answer: the job may be there or not, but then whole, and known by its key; an accepted one never goes missing."""
     api = site.api(point)
     assert site.post(key="once") is None
@@ -116,7 +116,7 @@ def test_death_of_the_api_while_it_accepts(site: Site, point: Point) -> None:
 @on_embedded
 def test_death_of_the_api_after_a_wish(site: Site) -> None:
     job_id = site.submit()
-    api = site.api(P.WISH_COMMITTED)
+    api = site.api(P.CONTROL_COMMITTED)
     assert site.ask("POST", f"/v1/jobs/{job_id}/cancel") is None
     assert api.ended() == -9
     assert site.job(job_id).status is Status.CANCELLED
@@ -127,19 +127,19 @@ def test_death_of_the_api_after_a_wish(site: Site) -> None:
     assert site.settle().all == []
 
 
-def test_every_point_is_somewhere_and_dies_here() -> None:
-    tested = {*IN_API, *IN_RESCUER, *IN_WORKER}
+def test_every_failpoint_is_hit_somewhere_and_tested_here() -> None:
+    tested = {*IN_API, *IN_REAPER, *IN_WORKER}
     assert tested == set(P)
-    for package, points in ((("jobs", "api", "worker"), P), (("pruning",), trainer_crash.Point)):
-        named = [name for folder in package for file in (ROOT / folder).rglob("*.py") for name in _points(file)]
+    for package, points in ((("service", "api", "worker"), P), (("pruning",), trainer_failpoints.Failpoint)):
+        named = [name for folder in package for file in (ROOT / folder).rglob("*.py") for name in _failpoints(file)]
         assert {point.name for point in points} == set(named)
 
 
-def _points(file: Path) -> list[str]:
-    """Names given to ``crash.here`` in a file."""
+def _failpoints(file: Path) -> list[str]:
+    """Failpoints that a file hits."""
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return [
         call.args[0].attr
         for call in calls
-        if ast.unparse(call.func) == "crash.here" and isinstance(call.args[0], ast.Attribute)
+        if ast.unparse(call.func) == "failpoints.hit" and isinstance(call.args[0], ast.Attribute)
     ]
