@@ -1,16 +1,29 @@
-"""A file that is complete or absent under its name, whatever interrupts its writing."""
+"""Atomic and verified file writes: a file is complete and right under its name, or absent.
 
+Called by whatever writes a mask, an export, a report or a download. Standard library only.
+"""
+
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
+class CorruptDownloadError(OSError):
+    """Bytes that arrived are not those that were stored: another size, or another SHA-256."""
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` to write to; it takes the name once it is on disk, or is removed. Raises OSError."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
+def atomic_write(path: Path, prefix: str | None = None) -> Iterator[Path]:
+    """A temporary file beside ``path`` to write to; it takes the name once it is on disk, or is removed. Raises OSError.
+
+    The temporary name begins with ``prefix``, by default a dot and the name: by it a later process knows what a killed one
+    left behind.
+    """
+    prefix = f".{path.name}." if prefix is None else prefix
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, delete=False) as temporary:
         name = Path(temporary.name)
     try:
         yield name
@@ -21,3 +34,20 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException:
         name.unlink()
         raise
+
+
+def write_verified(
+    chunks: Iterable[bytes], path: Path, *, sha256: str, size: int | None = None, prefix: str | None = None
+) -> None:
+    """Write ``chunks`` to ``path`` by :func:`atomic_write`, unless their SHA-256 or their size in bytes is another.
+
+    Raises CorruptDownloadError, whose message names ``path``; OSError; what ``chunks`` raises.
+    """
+    digest, written = hashlib.sha256(), 0
+    with atomic_write(path, prefix) as draft:
+        with draft.open("wb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                written += file.write(chunk)
+        if digest.hexdigest() != sha256 or (size is not None and written != size):
+            raise CorruptDownloadError(f"{path.name} arrived damaged")

@@ -25,7 +25,7 @@ from safetensors.numpy import save
 
 from pruning.data.reader import Rows
 from pruning.events import Event, LogEvent, PhaseEvent
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.sources import Sources
 
 VERSION = 1
@@ -96,7 +96,7 @@ class TokenCache:
             return
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with whole(file) as unfinished:
+            with atomic_write(file) as unfinished:
                 unfinished.write_bytes(data)
             self._clean()
         except OSError as fault:  # it saves seconds, and the run needs none of it

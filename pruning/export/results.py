@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.spec.export_formats import Format
 
 FILE = "exports.json"
@@ -83,7 +83,7 @@ def failed(format_: Format, code: str, message: str, *, retryable: bool = False)
 def write(folder: Path, threads: int, entries: Sequence[Entry]) -> Path:
     """Write ``exports.json`` so that it is complete or absent."""
     path = folder / FILE
-    with whole(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(Exports(threads=threads, exports=list(entries)).model_dump_json(indent=1) + "\n")
     return path
 

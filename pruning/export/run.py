@@ -26,7 +26,7 @@ from pruning.export.huggingface import write_folder
 from pruning.export.load import load_export
 from pruning.export.results import Entry, Latency
 from pruning.export.verify import Rows, compare, random_rows, rows_of
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.formats import compact_file
 from pruning.hub.models import Located
 from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
@@ -186,7 +186,7 @@ def _failed(name: Format, fault: Exception) -> Entry:
 
 def _archived(folder: Path, target: Path) -> int:
     """The folder as one ZIP file, complete or absent; its size."""
-    with whole(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with atomic_write(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = zipfile.ZipInfo(f"{folder.name}/{file.relative_to(folder)}", _EPOCH)
             name.compress_type, name.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16

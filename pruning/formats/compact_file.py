@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.formats import mask_file
 from pruning.formats.codec import matrices
 from pruning.formats.codec.frequency_tables import LEVELS, TOTAL
@@ -41,7 +41,7 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
     ordered = [np.ascontiguousarray(masks[name]) for name in sorted(masks)]
     metadata = json.dumps(info.model_dump(mode="json"), separators=(",", ":")).encode()
     coded = matrices.encode(ordered)
-    with whole(path) as unfinished, unfinished.open("wb") as target:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as target:
         file = _Sink(target)
         file.write(MAGIC + struct.pack("<II", 1, len(metadata)) + metadata)
         file.write(bytes(coded.codecs) + bytes(coded.bases))

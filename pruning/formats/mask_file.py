@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.spec.schema import PruningSpec
 
 FORMAT = "espalier-mask"
@@ -75,7 +75,7 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
         start += bits.size
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors are aligned, as the library does
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for bits in packed.values():
             file.write(bits.data)

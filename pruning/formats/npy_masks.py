@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.formats.codec.rans import CorruptFileError
 from pruning.formats.mask_file import Masks, invalid
 
@@ -50,7 +50,7 @@ def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
 def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
     """Write masks (bool [out, in], by module path) as the reference does, complete or not at all. Raises OSError."""
     packed = np.packbits(np.concatenate([masks[name].reshape(-1) for name in _in_file_order(masks)]))
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, packed)
 
 

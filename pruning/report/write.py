@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pruning.files import whole
+from pruning.files import atomic_write
 from pruning.report.page import page
 
 JSON_REPORT, HTML_REPORT = "report.json", "report.html"
@@ -14,5 +14,5 @@ def write_reports(folder: Path, numbers: dict[str, Any]) -> None:
     """Write what :func:`pruning.report.collect.collect` found as JSON and as a page. Raises OSError."""
     text = json.dumps(numbers, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for name, content in ((JSON_REPORT, text), (HTML_REPORT, page(numbers))):
-        with whole(folder / name) as unfinished:
+        with atomic_write(folder / name) as unfinished:
             unfinished.write_text(content, encoding="utf-8")

@@ -1,0 +1,74 @@
+"""Parent-death handling: a process that ends with its parent, by PR_SET_PDEATHSIG or by the end of standard input.
+
+Called by programs that must not outlive the process that started them. Run as a script, it is a launcher::
+
+    python parent_watchdog.py PARENT_PID NICE PROGRAM ARGUMENT…
+
+It asks the kernel to kill the program with the thread that started it, and becomes the program (exec). A launcher instead of
+a ``preexec_fn``, which is not safe in a process with threads; it costs one short interpreter start and no process.
+:class:`pruning.processes.child.ChildProcess` uses it.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+
+
+def set_pdeathsig(parent: int) -> None:
+    """Have the kernel kill this process when the thread of ``parent`` that started it ends, be it by ``kill -9``.
+
+    Does nothing where the kernel has no such call (anything but Linux); :func:`exit_with_parent` works there too. Raises
+    ProcessLookupError when ``parent`` has ended already; OSError.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it ended before the call above took effect
+        raise ProcessLookupError(f"the parent process {parent} has ended")
+
+
+def exit_with_parent(code: int) -> NoReturn:
+    """Wait until standard input ends, of which the parent holds the other end, then exit with ``code``. Run it in a thread.
+
+    A number that the parent writes is the seconds within which it will write again: a parent that is frozen loses its job
+    to another machine, which may need this one's device. The exit is immediate and cleans nothing up, for the same reason.
+    """
+    deadline: float | None = None
+    while True:
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([0], [], [], timeout)[0]:
+            break
+        data = os.read(0, 4096)  # not sys.stdin: its lock, held by this thread, would abort the interpreter's own exit
+        if not data:
+            break
+        with contextlib.suppress(ValueError, IndexError):
+            deadline = time.monotonic() + float(data.split()[-1])
+    os._exit(code)
+
+
+def main() -> NoReturn:
+    """The launcher. Exits with 1 when the parent has ended, with 127 when the program cannot be started."""
+    parent, nice, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    os.nice(nice)
+    try:
+        set_pdeathsig(parent)
+    except ProcessLookupError:
+        sys.exit(1)
+    try:
+        os.execvp(program[0], program)  # noqa: S606 - an argument list, no shell
+    except OSError as error:
+        sys.stderr.write(f"cannot start {program[0]}: {error}\n")
+        sys.exit(127)
+
+
+if __name__ == "__main__":
+    main()
