@@ -14,9 +14,9 @@ from service.db.engine import Database
 from service.settings import Settings
 from worker import json_logging
 from worker.context import Context
-from worker.maintenance.maintainer import Rescuer
+from worker.maintenance.maintainer import Maintainer
 from worker.run import loop
-from worker.webhooks.dispatcher import Messenger
+from worker.webhooks.dispatcher import WebhookDispatcher
 
 settings = Settings()
 app = celery_app(settings)
@@ -34,14 +34,14 @@ def work() -> None:
 @celeryd_init.connect  # type: ignore[untyped-decorator]  # before Celery has its first words, which are warnings
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
-    json_logging.set_up(loglevel)
+    json_logging.configure(loglevel)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: object) -> None:
     make_folders(app)
     context = Context(settings, Database(settings.database_url))
-    _process.update(context=context, rescuer=Rescuer(context), messenger=Messenger(context))
+    _process.update(context=context, rescuer=Maintainer(context), messenger=WebhookDispatcher(context))
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -38,7 +38,7 @@ class Devices:
         """The most that a job can be given now."""
         return sum(1 for shares in self._free.values() if shares > 0)
 
-    def take(self, count: int) -> tuple[str, ...]:
+    def acquire(self, count: int) -> tuple[str, ...]:
         """``count`` devices, those with most to spare. Raises ValueError when fewer are free."""
         best = sorted((name for name, shares in self._free.items() if shares > 0), key=lambda name: -self._free[name])
         if count > len(best):
@@ -47,7 +47,7 @@ class Devices:
             self._free[name] -= 1
         return tuple(best[:count])
 
-    def give_back(self, names: Sequence[str]) -> None:
+    def release(self, names: Sequence[str]) -> None:
         """End what ``take`` began."""
         for name in names:
             self._free[name] += 1

@@ -11,7 +11,7 @@ from service.jobs import heartbeats
 from service.settings import Settings
 
 
-def healthy(settings: Settings) -> bool:
+def is_healthy(settings: Settings) -> bool:
     """Raises the database's error when that is away."""
     database = Database(settings.database_url)
     try:
@@ -23,4 +23,4 @@ def healthy(settings: Settings) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if healthy(Settings()) else 1)
+    sys.exit(0 if is_healthy(Settings()) else 1)

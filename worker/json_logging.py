@@ -16,7 +16,7 @@ _bound: ContextVar[dict[str, Any] | None] = ContextVar("bound", default=None)
 
 
 @contextmanager
-def about(**fields: Any) -> Iterator[None]:
+def log_context(**fields: Any) -> Iterator[None]:
     """Records logged by this thread inside the block carry ``fields``, e.g. ``job`` and ``attempt``."""
     token = _bound.set({**(_bound.get() or {}), **fields})
     try:
@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def set_up(level: int | str = logging.INFO) -> None:
+def configure(level: int | str = logging.INFO) -> None:
     """Send every logger of this process to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())

@@ -64,7 +64,7 @@ def test_resumption_from_the_object_storage(
     first, second, bucket = tmp_path / "first", tmp_path / "second", open_bucket(storage_url)
     before = f"import os; os.environ.update({ {AT: str(Failpoint.TRAINED)}!r})"
     assert fork(arguments_of(first, SPEC, sources), tmp_path / "1", before=before).finish().code == -9
-    checkpoint_store.copy(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
+    checkpoint_store.upload(bucket, "job_x", first / "checkpoints", Interruption(lambda: False))
     (second / "checkpoints").mkdir(parents=True)
     assert checkpoint_store.fetch(bucket, "job_x", second / "checkpoints", Interruption(lambda: False)) is not None
     ended = fork(arguments_of(second, SPEC, sources), tmp_path / "2").finish()

@@ -18,8 +18,8 @@ from tests.waiting import until
 from worker.context import Context
 from worker.files.work_dirs import attempt_folder, work_folder
 from worker.run.loop import claim
-from worker.run.outcome import Failed, Verdict
-from worker.run.supervisor import Claimed, supervise
+from worker.run.outcome import Failed, Outcome
+from worker.run.supervisor import ClaimedJob, supervise
 
 SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
 
@@ -44,7 +44,7 @@ class Bench:
     def submit(self, *, max_duration: float | None = None, **spec: Any) -> str:
         return submit(self.context.database, max_duration=max_duration, **spec)
 
-    def claim(self) -> Claimed:
+    def claim(self) -> ClaimedJob:
         claimed = claim(self.context)
         assert claimed is not None
         return claimed
@@ -52,11 +52,11 @@ class Bench:
     def work(self, job_id: str) -> Path:
         return work_folder(self.context.settings.data_dir, job_id)
 
-    def run(self, claimed: Claimed, behaviour: str) -> Verdict | Failed:
+    def run(self, claimed: ClaimedJob, behaviour: str) -> Outcome | Failed:
         work = attempt_folder(self.context.settings.data_dir, claimed.job_id, claimed.attempt)
         return supervise(claimed, self.context, fake(work, behaviour))
 
-    def start(self, claimed: Claimed, behaviour: str) -> "Running":
+    def start(self, claimed: ClaimedJob, behaviour: str) -> "Running":
         return Running(lambda: self.run(claimed, behaviour))
 
     def job(self, job_id: str) -> Job:
@@ -83,12 +83,12 @@ class Bench:
 class Running:
     """A supervisor in a thread of its own, as Celery's pool runs it."""
 
-    def __init__(self, run: Callable[[], Verdict | Failed]) -> None:
-        self._result: list[Verdict | Failed] = []
+    def __init__(self, run: Callable[[], Outcome | Failed]) -> None:
+        self._result: list[Outcome | Failed] = []
         self._thread = threading.Thread(target=lambda: self._result.append(run()), daemon=True)
         self._thread.start()
 
-    def result(self, seconds: float = 20) -> Verdict | Failed:
+    def result(self, seconds: float = 20) -> Outcome | Failed:
         self._thread.join(seconds)
         assert self._result, "the supervisor did not return"
         return self._result[0]

@@ -35,33 +35,33 @@ def test_else_the_driver_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_every_job_gets_devices_of_its_own() -> None:
     host = Devices(["GPU-a", "GPU-b", "GPU-c"], 3)
-    first = host.take(2)
+    first = host.acquire(2)
     assert (first, host.visible(first), host.free, host.total) == (("GPU-a", "GPU-b"), "GPU-a,GPU-b", 1, 3)
     with pytest.raises(ValueError, match="1 are free"):
-        host.take(2)
-    assert host.take(1) == ("GPU-c",)
-    host.give_back(first)
+        host.acquire(2)
+    assert host.acquire(1) == ("GPU-c",)
+    host.release(first)
     assert host.free == 2
 
 
 def test_shares_of_one_gpu_go_to_different_jobs() -> None:
     host = Devices(["GPU-a", "GPU-b"], 4)
     assert (host.total, host.free) == (2, 2)
-    assert [host.take(1) for _ in range(3)] == [("GPU-a",), ("GPU-b",), ("GPU-a",)]
+    assert [host.acquire(1) for _ in range(3)] == [("GPU-a",), ("GPU-b",), ("GPU-a",)]
     assert host.free == 1
-    assert host.take(1) == ("GPU-b",)
+    assert host.acquire(1) == ("GPU-b",)
     assert host.free == 0
 
 
 def test_without_a_gpu_slots_are_devices_and_nothing_is_hidden() -> None:
     host = Devices([], 2)
-    assert (host.total, host.visible(host.take(2))) == (2, None)
+    assert (host.total, host.visible(host.acquire(2))) == (2, None)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(bench: Bench) -> None:
     bench.context.devices = Devices(["GPU-a", "GPU-b"], 2)
-    bench.context.devices.take(1)
+    bench.context.devices.acquire(1)
     job_id = bench.submit(devices=1)
     claimed = bench.claim()
     assert (claimed.devices, bench.context.devices.free) == (("GPU-b",), 0)

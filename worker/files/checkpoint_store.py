@@ -33,7 +33,7 @@ class Interruption:
     def __init__(self, reason: Callable[[], bool]) -> None:
         self._reason = reason
 
-    def check(self) -> None:
+    def raise_if_due(self) -> None:
         """Raises CopyInterruptedError."""
         if self._reason():
             raise CopyInterruptedError
@@ -54,7 +54,7 @@ def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption)
     return None
 
 
-def copy(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> None:
+def upload(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> None:
     """Store the newest checkpoints of ``folder`` that are not there yet, and remove what they replace.
 
     Raises StorageUnavailableError, OSError, CopyInterruptedError.
@@ -69,7 +69,7 @@ def copy(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) 
                 _upload(bucket, _object(job_id, name), file, interruption)
         except FileNotFoundError:  # meanwhile the trainer has newer ones, which it tells of
             return
-    interruption.check()
+    interruption.raise_if_due()
     bucket.remove(_object(job_id, name) for name in sorted(there - set(newest)))
 
 
@@ -102,7 +102,7 @@ def _upload(bucket: Bucket, name: str, file: BufferedReader, interruption: Inter
 
     def parts() -> Iterator[bytes]:
         while data := file.read(PART_BYTES):
-            interruption.check()
+            interruption.raise_if_due()
             yield data
 
     bucket.put(name, parts(), metadata={_SHA256: digest})
@@ -116,7 +116,7 @@ def _download(bucket: Bucket, name: str, target: Path, interruption: Interruptio
         partial = Path(file.name)
         try:
             for start in range(0, size, READ_BYTES):
-                interruption.check()
+                interruption.raise_if_due()
                 data = bucket.get(name, start, min(start + READ_BYTES, size))
                 digest.update(data)
                 file.write(data)

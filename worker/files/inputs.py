@@ -19,7 +19,7 @@ from service import datasets
 from service.db.engine import Database
 from service.ids import is_dataset_id
 from service.settings import Settings
-from worker.files.work_dirs import remove
+from worker.files.work_dirs import remove_folder
 
 
 def uploads_folder(data_dir: Path) -> Path:
@@ -37,7 +37,7 @@ def fetch(database: Database, settings: Settings, spec: dict[str, Any], work: Pa
         return
     folder = uploads_folder(settings.data_dir) / dataset_id
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder.parent):
+    with _locked(folder.parent):
         if not folder.is_dir():
             _fetch(database, dataset_id, folder)
     link = work / "uploads" / dataset_id
@@ -55,25 +55,25 @@ def _fetch(database: Database, dataset_id: str, folder: Path) -> None:
             _write(database, row.number, split, unfinished / f"{split}.jsonl.gz", about["sha256"])
         os.rename(unfinished, folder)
     finally:
-        remove(unfinished)
+        remove_folder(unfinished)
 
 
-def sweep(database: Database, settings: Settings) -> None:
+def remove_unused(database: Database, settings: Settings) -> None:
     """Remove what no job that has not ended reads, and what a worker that died was fetching for one that has."""
     root = uploads_folder(settings.data_dir)
     if not root.is_dir():
         return
-    with _alone(root):
+    with _locked(root):
         with database.read() as session:
             needed = datasets.needed(session)
         for folder in root.iterdir():
             dataset_id = folder.name.strip(".").partition(".")[0]
             if is_dataset_id(dataset_id) and dataset_id not in needed:
-                remove(folder)
+                remove_folder(folder)
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _locked(root: Path) -> Iterator[None]:
     """Whoever fetches runs a job that is in the table as running: no sweep that comes later removes what it needs."""
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -46,7 +46,7 @@ def prepare(settings: Settings, job_id: str, attempt: int, spec: dict[str, Any])
     """
     folder = attempt_folder(settings.data_dir, job_id, attempt)
     for former in folder.parent.glob("attempt-*"):  # of a worker that died
-        remove(former)
+        remove_folder(former)
     folder.mkdir(parents=True)
     checkpoints, failure = checkpoint_folder(settings, job_id), None
     try:
@@ -60,13 +60,13 @@ def prepare(settings: Settings, job_id: str, attempt: int, spec: dict[str, Any])
     return path, failure
 
 
-def clear(settings: Settings, job_id: str) -> None:
+def remove_job_files(settings: Settings, job_id: str) -> None:
     """Remove all files of a job that has ended."""
-    remove(work_folder(settings.data_dir, job_id))
-    remove(checkpoint_folder(settings, job_id))
+    remove_folder(work_folder(settings.data_dir, job_id))
+    remove_folder(checkpoint_folder(settings, job_id))
 
 
-def remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder that nobody needs any more; its absence is no error."""
     try:
         shutil.rmtree(folder)

@@ -16,7 +16,7 @@ from worker.run.lease import UNREACHABLE
 log = logging.getLogger(__name__)
 
 
-class Tidier:
+class GarbageCollector:
     """One per worker process."""
 
     def __init__(self, context: Context) -> None:
@@ -36,13 +36,13 @@ class Tidier:
 
     def _run(self) -> None:
         try:
-            self.tidy()
+            self.collect()
         except UNREACHABLE as error:
             log.warning("the database is away: %s", error)
         except Exception:
             log.exception("clearing away failed; the next time is due in some minutes")
 
-    def tidy(self) -> None:
+    def collect(self) -> None:
         """All of it, once. Stops early when the worker is about to leave. Raises the database's error when it is away."""
         database, settings, leaving = self._context.database, self._context.settings, self._context.stopping.is_set
         jobs, artifacts = retention.expire(database, settings, leaving)

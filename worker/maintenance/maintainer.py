@@ -25,8 +25,8 @@ from service.jobs.reaper import rescue, tell_unrunnable
 from service.states import TERMINAL
 from worker.context import Context
 from worker.files import inputs
-from worker.files.work_dirs import clear
-from worker.maintenance.garbage_collector import Tidier
+from worker.files.work_dirs import remove_job_files
+from worker.maintenance.garbage_collector import GarbageCollector
 from worker.run import loop
 from worker.run.lease import UNREACHABLE
 
@@ -36,15 +36,15 @@ _SWEEP_EVERY = 30
 log = logging.getLogger(__name__)
 
 
-class Rescuer:
+class Maintainer:
     """Does its round every ``rescue_seconds`` until it is told to end."""
 
     def __init__(self, context: Context, work: Callable[[Context], object] = loop.work) -> None:
         """``work`` is done in a thread for each job that could be started."""
         self._context = context
         self._work = work
-        self._hands: list[threading.Thread] = []
-        self._tidier = Tidier(context)
+        self._worker_threads: list[threading.Thread] = []
+        self._garbage_collector = GarbageCollector(context)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rescuer", daemon=True)
 
@@ -58,7 +58,7 @@ class Rescuer:
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(self._context.settings.rescue_seconds)
-        for hand in self._hands:
+        for hand in self._worker_threads:
             hand.join()  # each waits for its trainer, and no longer than its grace
         try:
             with self._context.database.write() as session:
@@ -71,16 +71,16 @@ class Rescuer:
         while not self._over.wait(pause):
             pause = self._context.settings.rescue_seconds * (1 + random.uniform(-_JITTER, _JITTER))  # noqa: S311
             try:
-                self.round()
+                self.tick()
                 if rounds % _SWEEP_EVERY == 0:
-                    self.sweep()
+                    self.collect_garbage()
             except UNREACHABLE as error:
                 log.warning("the database is away: %s", error)
             except Exception:
                 log.exception("a round of the rescuer failed; the next one is due in %.0f s", pause)
             rounds += 1
 
-    def round(self) -> None:
+    def tick(self) -> None:
         """Say that this worker lives, bring lost jobs back, and start as many due jobs as this worker could run."""
         context, settings = self._context, self._context.settings
         with context.database.write() as session:
@@ -103,7 +103,7 @@ class Rescuer:
         if context.stopping.is_set():
             return
         for _ in range(self._startable()):
-            self._lend_a_hand()
+            self._start_worker_thread()
 
     def _startable(self) -> int:
         with self._context.devices_lock:
@@ -111,7 +111,7 @@ class Rescuer:
         with self._context.database.read() as session:
             return startable(session, devices=total, free_devices=free, slots=self._context.free_slots)
 
-    def _lend_a_hand(self) -> None:
+    def _start_worker_thread(self) -> None:
         """Start a thread that works until nothing is left to do; its slot is counted like those of Celery's threads."""
 
         def work() -> None:
@@ -122,11 +122,11 @@ class Rescuer:
             except Exception:
                 log.exception("a thread of the rescuer failed; its job is brought back when the lease has run out")
 
-        self._hands = [hand for hand in self._hands if hand.is_alive()]
-        self._hands.append(threading.Thread(target=work, name="hand", daemon=True))
-        self._hands[-1].start()
+        self._worker_threads = [hand for hand in self._worker_threads if hand.is_alive()]
+        self._worker_threads.append(threading.Thread(target=work, name="hand", daemon=True))
+        self._worker_threads[-1].start()
 
-    def sweep(self) -> None:
+    def collect_garbage(self) -> None:
         """Remove the files of jobs that ended while no worker held them (cancelled while they waited, say) or are deleted,
         data sets that no job reads, and what the database keeps for a while only; the rest is left to the tidier."""
         settings = self._context.settings
@@ -135,12 +135,12 @@ class Rescuer:
         with self._context.database.read() as session:
             needed = _needed(session, found)
         for job_id in found - needed:
-            clear(settings, job_id)
-        inputs.sweep(self._context.database, settings)
+            remove_job_files(settings, job_id)
+        inputs.remove_unused(self._context.database, settings)
         with self._context.database.write() as session:
             idempotency.forget(session, keep_seconds=settings.idempotency_seconds)
             datasets.forget_abandoned(session)
-        self._tidier.start()
+        self._garbage_collector.start()
 
 
 def _needed(session: Session, ids: set[str]) -> set[str]:

@@ -17,7 +17,7 @@ from service.errors import LeaseLostError, StorageUnavailableError
 from service.settings import Settings
 from worker.files import checkpoint_store
 from worker.files.checkpoint_store import CopyInterruptedError, Interruption
-from worker.run.event_recorder import Reporter
+from worker.run.event_recorder import EventRecorder
 from worker.run.lease import UNREACHABLE
 
 _LEAVING_SECONDS = 8.0
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def mirrored(settings: Settings, reporter: Reporter, leaving: threading.Event) -> Iterator[None]:
+def synchronized_checkpoints(settings: Settings, reporter: EventRecorder, leaving: threading.Event) -> Iterator[None]:
     """A trainer runs inside the block: it finds the newest checkpoint that any host has left, and its own are copied.
 
     Does nothing without an object storage. At the end of a run that may go on elsewhere, waits a while for the last copy.
@@ -39,9 +39,11 @@ def mirrored(settings: Settings, reporter: Reporter, leaving: threading.Event) -
     if settings.storage_url is None:
         yield
         return
-    lease, folder = reporter.ledger.lease, reporter.work / "checkpoints"
+    lease, folder = reporter.writer.lease, reporter.work / "checkpoints"
     bucket = open_bucket(settings.storage_url)
-    asked_to_stop = Interruption(lambda: lease.lost or lease.wishes.cancel or lease.wishes.pause or leaving.is_set())
+    asked_to_stop = Interruption(
+        lambda: lease.lost or lease.requests.cancel or lease.requests.pause or leaving.is_set()
+    )
     try:
         fetched = checkpoint_store.fetch(bucket, lease.job_id, folder, asked_to_stop)
         if fetched is not None:
@@ -50,18 +52,20 @@ def mirrored(settings: Settings, reporter: Reporter, leaving: threading.Event) -
         _warn(reporter, _NOT_FETCHED.format(error=error))
     except CopyInterruptedError:
         log.info("asked to stop before the checkpoints were here")
-    mirror = Mirror(bucket, lease.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text))
-    reporter.checkpointed = mirror.wake
+    mirror = CheckpointUploader(
+        bucket, lease.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text)
+    )
+    reporter.on_checkpoint = mirror.wake
     try:
         yield
     finally:
         mirror.close(_patience(settings, reporter, leaving))
 
 
-def _patience(settings: Settings, reporter: Reporter, leaving: threading.Event) -> float:
+def _patience(settings: Settings, reporter: EventRecorder, leaving: threading.Event) -> float:
     """Seconds to wait for the last copy."""
-    lease = reporter.ledger.lease
-    if reporter.finished is not None or lease.wishes.cancel or lease.lost:
+    lease = reporter.writer.lease
+    if reporter.finished is not None or lease.requests.cancel or lease.lost:
         return 0  # nobody will resume this run, or somebody has done so already
     return _LEAVING_SECONDS if leaving.is_set() else settings.term_grace_seconds
 
@@ -76,12 +80,12 @@ def forget(settings: Settings, job_id: str) -> None:
         log.warning("checkpoints of job %s could not be removed: %s", job_id, error)
 
 
-def _warn(reporter: Reporter, text: str) -> None:
+def _warn(reporter: EventRecorder, text: str) -> None:
     log.warning("%s", text)
-    reporter.note("log", {"level": "warning", "message": text})
+    reporter.record_event("log", {"level": "warning", "message": text})
 
 
-class Mirror:
+class CheckpointUploader:
     """The thread. Where it falls behind, it passes over checkpoints, but never over the last one."""
 
     def __init__(
@@ -116,7 +120,7 @@ class Mirror:
     def _copied(self) -> bool:
         """Whether there is a reason to go on."""
         try:
-            checkpoint_store.copy(self._bucket, self._job_id, self._folder, self._interruption)
+            checkpoint_store.upload(self._bucket, self._job_id, self._folder, self._interruption)
         except CopyInterruptedError:
             return False
         except (StorageUnavailableError, OSError) as error:

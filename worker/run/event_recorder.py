@@ -30,7 +30,7 @@ from service.access.quotas import Quota
 from service.artifacts import store
 from service.errors import ArtifactMismatchError
 from service.jobs import claims
-from worker.run.fenced_writer import Ledger
+from worker.run.fenced_writer import FencedWriter
 from worker.run.pipes import Tail, readable
 from worker.run.redaction import Redactor
 
@@ -49,12 +49,12 @@ class InvalidArtifactError(Exception):
     """The trainer announced a file that is not there, or not as announced."""
 
 
-class Reporter:
+class EventRecorder:
     """Keeps the record of one attempt."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: FencedWriter,
         work: Path,
         *,
         chunk_bytes: int,
@@ -64,30 +64,30 @@ class Reporter:
         quota: Quota = Quota(),  # noqa: B008 - frozen
     ) -> None:
         """``reached``: steps that an earlier attempt had completed."""
-        self.ledger = ledger
+        self.writer = ledger
         self.work = work
         """The attempt's folder, in which the trainer leaves its files."""
         self.redact = Redactor()
         """What it must not be seen to have said."""
-        self.tail = Tail(tail_bytes, self.redact)
+        self.stderr = Tail(tail_bytes, self.redact)
         """The end of what it writes to standard error."""
         self.error: ErrorEvent | None = None
         self.finished: FinishedEvent | None = None
         self.stored: dict[str, int] = {}
         """Ids of the artifacts stored, by name."""
-        self.heard_at = time.monotonic()
+        self.last_event_at = time.monotonic()
         """When the trainer last said something that could be understood."""
-        self.checkpointed: Callable[[], None] = lambda: None
+        self.on_checkpoint: Callable[[], None] = lambda: None
         """Told of every checkpoint."""
         self._chunk_bytes = chunk_bytes
         self._storage_url, self._quota = storage_url, quota
         self._reached = reached
-        self._began = self.heard_at
+        self._began = self.last_event_at
         self._metric_due = 0.0
         self._pending: StepEvent | None = None
         self._unreadable = 0
 
-    def hear(self, line: bytes) -> None:
+    def handle_line(self, line: bytes) -> None:
         """Write down one line.
 
         Raises LeaseLostError, InvalidArtifactError, QuotaExceededError, and StorageUnavailableError or the database's error
@@ -96,14 +96,16 @@ class Reporter:
         try:
             event = parse_line(line)
         except ValidationError:
-            self._hear_nonsense(line)
+            self._record_unreadable(line)
             return
         if isinstance(event, StepEvent):
             self._step(event)
         else:
             self.flush()
             self._write_down(event)
-        self.heard_at = time.monotonic()  # after the writing: waiting for the database is no silence of the trainer
+        self.last_event_at = (
+            time.monotonic()
+        )  # after the writing: waiting for the database is no silence of the trainer
 
     def flush(self) -> None:
         """Write the latest step, if it was held back."""
@@ -112,19 +114,19 @@ class Reporter:
 
     def close(self) -> None:
         """Keep the end of the trainer's standard error with the job."""
-        if text := self.tail.text():
-            self.note("stderr", {"text": text, "cut": self.tail.cut})
+        if text := self.stderr.text():
+            self.record_event("stderr", {"text": text, "cut": self.stderr.cut})
 
-    def note(self, kind: str, data: dict[str, Any]) -> None:
+    def record_event(self, kind: str, data: dict[str, Any]) -> None:
         """Write an event. Raises as ``hear`` does."""
-        self.ledger.write(lambda session: claims.record_event(session, *self.ledger.fence, kind, data))
+        self.writer.write(lambda session: claims.record_event(session, *self.writer.fence, kind, data))
 
-    def _hear_nonsense(self, line: bytes) -> None:
+    def _record_unreadable(self, line: bytes) -> None:
         text = readable(line)[:_UNREADABLE_CHARACTERS]
         log.warning("the trainer wrote a line that is no event: %s", text)
         self._unreadable += 1
         if self._unreadable <= _UNREADABLE_KEPT:  # a flood fills the worker's log, not the database
-            self.note("log", {"level": "warning", "source": "stdout", "message": text})
+            self.record_event("log", {"level": "warning", "source": "stdout", "message": text})
 
     def _step(self, event: StepEvent) -> None:
         now = time.monotonic()
@@ -138,14 +140,14 @@ class Reporter:
         values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"})
 
         def change(session: Session) -> None:
-            claims.record_metrics(session, *self.ledger.fence, step=event.step, values=values)
+            claims.record_metrics(session, *self.writer.fence, step=event.step, values=values)
             claims.set_progress(
-                session, *self.ledger.fence, step=event.step, total_steps=event.total_steps,
+                session, *self.writer.fence, step=event.step, total_steps=event.total_steps,
                 eta_seconds=event.eta_seconds, metrics=values,
             )  # fmt: skip
             failpoints.hit(failpoints.Failpoint.METRICS_WRITTEN)
 
-        self.ledger.write(change)
+        self.writer.write(change)
 
     def _write_down(self, event: Event) -> None:
         """Anything but a step: what it means for the job, and the event itself, in one transaction."""
@@ -157,26 +159,26 @@ class Reporter:
             self.finished = event
 
         def change(session: Session) -> None:
-            _apply(session, *self.ledger.fence, event)
+            _apply(session, *self.writer.fence, event)
             data = event.model_dump(mode="json", exclude={"event"})
-            claims.record_event(session, *self.ledger.fence, event.event, data)
+            claims.record_event(session, *self.writer.fence, event.event, data)
             failpoints.hit(failpoints.Failpoint.EVENT_WRITTEN)
 
-        self.ledger.write(change)
+        self.writer.write(change)
         failpoints.hit(failpoints.Failpoint.EVENT_COMMITTED)
         if isinstance(event, CheckpointEvent):
-            self.checkpointed()
+            self.on_checkpoint()
         if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:
-            self.note("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
+            self.record_event("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
 
     def _store(self, event: ArtifactEvent) -> None:
         """Store an announced file. Its name is a mere file name, as the event's pattern sees to."""
         path = self.work / "artifacts" / event.name
-        job_id, attempt = self.ledger.fence
+        job_id, attempt = self.writer.fence
         try:
-            self.stored[event.name] = self.ledger.patiently(
+            self.stored[event.name] = self.writer.with_retry(
                 lambda: store.put(
-                    self.ledger.database, job_id=job_id, attempt=attempt, name=event.name, media_type=event.media_type,
+                    self.writer.database, job_id=job_id, attempt=attempt, name=event.name, media_type=event.media_type,
                     path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._chunk_bytes,
                     storage_url=self._storage_url, quota=self._quota,
                 )

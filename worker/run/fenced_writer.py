@@ -19,7 +19,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class Ledger:
+class FencedWriter:
     """The book in which one attempt of one job is kept."""
 
     def __init__(self, database: Database, lease: Lease) -> None:
@@ -38,9 +38,9 @@ class Ledger:
             with self.database.write() as session:
                 return change(session)
 
-        return self.patiently(once)
+        return self.with_retry(once)
 
-    def patiently(self, work: Callable[[], T]) -> T:
+    def with_retry(self, work: Callable[[], T]) -> T:
         """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
 
         Raises LeaseLostError. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
@@ -49,12 +49,12 @@ class Ledger:
         deadline = time.monotonic() + self.lease.seconds
         pause = _FIRST_PAUSE
         while True:
-            self.lease.check()
+            self.lease.require()
             try:
                 return work()
             except (*UNREACHABLE, StorageUnavailableError) as error:
-                self.lease.check()  # a worker that was frozen in here lost its connection, but above all the job
-                cancelled = isinstance(error, StorageUnavailableError) and self.lease.wishes.cancel
+                self.lease.require()  # a worker that was frozen in here lost its connection, but above all the job
+                cancelled = isinstance(error, StorageUnavailableError) and self.lease.requests.cancel
                 if cancelled or time.monotonic() > deadline:
                     raise
                 log.warning("database or object storage is away, trying again: %s", error)

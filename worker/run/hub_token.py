@@ -18,7 +18,7 @@ _CACHES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_XET
 """Would win over ``HF_HOME``."""
 
 
-def hub_token(context: Context, owner: str) -> str | None:
+def load_hub_token(context: Context, owner: str) -> str | None:
     """None if the owner has set none, or nothing is fetched from the hub. Raises SecretsUnavailableError."""
     if not context.settings.hub_enabled:
         return None
@@ -34,7 +34,9 @@ def write_token(work: Path, token: str) -> Path:
     return path
 
 
-def kept_apart(environment: Mapping[str, str], context: Context, owner: str, *, has_token: bool) -> dict[str, str]:
+def isolate_hub_cache(
+    environment: Mapping[str, str], context: Context, owner: str, *, has_token: bool
+) -> dict[str, str]:
     """``environment`` of a trainer, without what this machine's user, or another owner, may fetch.
 
     The embedded service has one user: its trainers go on using that user's cache and stored login.

@@ -44,9 +44,9 @@ class Lease:
         self.job_id = job_id
         self.attempt = attempt
         self.seconds = lease_seconds
-        self.wishes = Wishes(cancel=False, pause=False)
+        self.requests = Wishes(cancel=False, pause=False)
         """What the user has asked for meanwhile."""
-        self.renewed: Callable[[float], None] = lambda until: None
+        self.on_renewal: Callable[[float], None] = lambda until: None
         """Told of each renewal, by the lease's own thread: until when it holds, by ``time.monotonic()``."""
         self._database = database
         self._heartbeat_seconds = heartbeat_seconds
@@ -65,7 +65,7 @@ class Lease:
         """Whether the job may belong to another worker by now."""
         return self._lost.is_set() or time.monotonic() > self._until
 
-    def check(self) -> None:
+    def require(self) -> None:
         """Raises LeaseLostError."""
         if self.lost:
             raise LeaseLostError(self.job_id, self.attempt)
@@ -88,9 +88,9 @@ class Lease:
                 pause = min(_RETRY_SECONDS, self._heartbeat_seconds)
             else:
                 failpoints.hit(failpoints.Failpoint.HEARTBEAT_COMMITTED)
-                self.wishes = wishes
+                self.requests = wishes
                 self._until = asked + self.seconds
-                self.renewed(self._until)
+                self.on_renewal(self._until)
                 pause = self._heartbeat_seconds
 
     def __enter__(self) -> Self:

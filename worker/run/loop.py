@@ -10,7 +10,7 @@ from dataclasses import replace
 from service import failpoints
 from service.jobs import claims
 from worker.context import Context
-from worker.run.supervisor import Claimed, supervise
+from worker.run.supervisor import ClaimedJob, supervise
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def work(context: Context) -> int:
     return runs
 
 
-def claim(context: Context) -> Claimed | None:
+def claim(context: Context) -> ClaimedJob | None:
     """The best job, now this worker's, with the devices it asks for; None when nothing is due or fits in."""
     with context.devices_lock:
         since = time.monotonic()
@@ -39,10 +39,10 @@ def claim(context: Context) -> Claimed | None:
                 session, worker_id=context.worker_id, lease_seconds=context.settings.lease_seconds,
                 devices=context.devices.total, free_devices=context.devices.free,
             )  # fmt: skip
-            claimed = Claimed.of(job, since) if job is not None else None
+            claimed = ClaimedJob.from_row(job, since) if job is not None else None
             if claimed is not None:
                 failpoints.hit(failpoints.Failpoint.CLAIM_WRITTEN)
         if claimed is None:
             return None
         failpoints.hit(failpoints.Failpoint.CLAIM_COMMITTED)
-        return replace(claimed, devices=context.devices.take(claimed.spec.get("devices", 1)))
+        return replace(claimed, devices=context.devices.acquire(claimed.spec.get("devices", 1)))

@@ -10,10 +10,10 @@ import threading
 import time
 from dataclasses import dataclass
 
-from worker.run.event_recorder import Reporter
-from worker.run.outcome import Stop
+from worker.run.event_recorder import EventRecorder
+from worker.run.outcome import StopReason
 from worker.run.pipes import Lines
-from worker.run.process import Trainer
+from worker.run.process import TrainerProcess
 
 _TICK_SECONDS = 0.1
 """How late a wish, a deadline or the end of the process may be noticed."""
@@ -31,19 +31,25 @@ class Limits:
     duration_seconds: float | None
     grace_seconds: float
 
-    def of(self, stop: Stop | None) -> float | None:
+    def of(self, stop: StopReason | None) -> float | None:
         """The limit that a stop was for."""
-        return {Stop.STALL: self.stall_seconds, Stop.TOO_LONG: self.duration_seconds}.get(stop) if stop else None
+        return (
+            {StopReason.STALL: self.stall_seconds, StopReason.TOO_LONG: self.duration_seconds}.get(stop)
+            if stop
+            else None
+        )
 
 
-def follow(trainer: Trainer, reporter: Reporter, limits: Limits, leaving: threading.Event) -> tuple[int, Stop | None]:
+def monitor(
+    trainer: TrainerProcess, reporter: EventRecorder, limits: Limits, leaving: threading.Event
+) -> tuple[int, StopReason | None]:
     """Listen until the trainer is gone: its exit code as subprocess has it, and why we stopped it if we did.
 
     Raises what ``Reporter.hear`` raises; the caller then kills the trainer.
     """
     loop = _Loop(trainer, reporter, limits, leaving)
     with loop.selector:
-        while not trainer.gone():
+        while not trainer.has_exited():
             loop.listen(_TICK_SECONDS)
             loop.consider()
         returncode = trainer.reap()  # and all it started, so that both pipes end
@@ -56,8 +62,10 @@ def follow(trainer: Trainer, reporter: Reporter, limits: Limits, leaving: thread
 class _Loop:
     """What ``follow`` remembers between two ticks."""
 
-    def __init__(self, trainer: Trainer, reporter: Reporter, limits: Limits, leaving: threading.Event) -> None:
-        self.stop: Stop | None = None
+    def __init__(
+        self, trainer: TrainerProcess, reporter: EventRecorder, limits: Limits, leaving: threading.Event
+    ) -> None:
+        self.stop: StopReason | None = None
         self.lines = Lines()
         self.selector = selectors.DefaultSelector()
         self.selector.register(trainer.stdout, selectors.EVENT_READ)
@@ -76,13 +84,13 @@ class _Loop:
             elif key.fileobj is self._trainer.stdout:
                 self.hear(self.lines.feed(data))
             else:
-                self._reporter.tail.feed(data)
+                self._reporter.stderr.feed(data)
         return bool(ready)
 
     def hear(self, lines: list[bytes]) -> None:
         """Pass whole lines on."""
         for line in lines:
-            self._reporter.hear(line)
+            self._reporter.handle_line(line)
 
     def consider(self) -> None:
         """Stop the trainer if there is a reason, and kill it if it was asked long enough ago."""
@@ -93,22 +101,22 @@ class _Loop:
             if self._kill_at is None:
                 self._trainer.terminate()
                 self._kill_at = time.monotonic() + self._limits.grace_seconds
-        if self.stop is Stop.LEASE_LOST or (self._kill_at is not None and time.monotonic() > self._kill_at):
+        if self.stop is StopReason.LEASE_LOST or (self._kill_at is not None and time.monotonic() > self._kill_at):
             self._trainer.kill_group()
 
-    def _reason(self) -> Stop | None:
+    def _reason(self) -> StopReason | None:
         """Why the trainer should not go on, most weighty first."""
-        now, lease = time.monotonic(), self._reporter.ledger.lease
+        now, lease = time.monotonic(), self._reporter.writer.lease
         if lease.lost:
-            return Stop.LEASE_LOST
-        if lease.wishes.cancel:
-            return Stop.CANCEL
-        if lease.wishes.pause:
-            return Stop.PAUSE
+            return StopReason.LEASE_LOST
+        if lease.requests.cancel:
+            return StopReason.CANCEL
+        if lease.requests.pause:
+            return StopReason.PAUSE
         if self._leaving.is_set():
-            return Stop.SHUTDOWN
+            return StopReason.SHUTDOWN
         if self._limits.duration_seconds is not None and now - self._began > self._limits.duration_seconds:
-            return Stop.TOO_LONG
-        if now - self._reporter.heard_at > self._limits.stall_seconds:
-            return Stop.STALL
+            return StopReason.TOO_LONG
+        if now - self._reporter.last_event_at > self._limits.stall_seconds:
+            return StopReason.STALL
         return None

@@ -61,7 +61,7 @@ def _sources(settings: Settings, token_file: Path | None) -> list[str]:
     return options
 
 
-class Trainer:
+class TrainerProcess:
     """A running trainer. Leaving the ``with`` block kills whatever is left of it and closes its pipes.
 
     Raises OSError when the process cannot be started. Must be used by the thread that made it, which must live as long.
@@ -102,13 +102,13 @@ class Trainer:
         assert self._process.stderr is not None  # noqa: S101 - for the type checker; PIPE was given
         return self._process.stderr
 
-    def gone(self) -> bool:
+    def has_exited(self) -> bool:
         """Whether the process has ended. It is not reaped yet, so its group number cannot belong to others."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def may_run(self, until: float) -> None:
+    def extend_deadline(self, until: float) -> None:
         """Say until when, by ``time.monotonic()``, the job is this attempt's: should this worker freeze, the trainer leaves by
         itself before another worker may need its device. Any thread may call this."""
         with self._stdin_lock, contextlib.suppress(BlockingIOError, BrokenPipeError):
@@ -117,7 +117,7 @@ class Trainer:
 
     def terminate(self) -> None:
         """Ask the trainer, and not its helpers, to save its work and leave."""
-        if not self.gone():
+        if not self.has_exited():
             self._process.send_signal(signal.SIGTERM)
             self._process.send_signal(signal.SIGCONT)  # a stopped process would not hear it
 

@@ -31,16 +31,16 @@ from service.errors import (
 from service.states import TERMINAL
 from worker.context import Context
 from worker.files import inputs, masks, work_dirs
-from worker.json_logging import about
-from worker.run.checkpoint_sync import forget, mirrored
+from worker.json_logging import log_context
+from worker.run.checkpoint_sync import forget, synchronized_checkpoints
 from worker.run.environment import trainer_environment
-from worker.run.event_recorder import InvalidArtifactError, Reporter
-from worker.run.fenced_writer import Ledger
-from worker.run.hub_token import hub_token, kept_apart, write_token
+from worker.run.event_recorder import EventRecorder, InvalidArtifactError
+from worker.run.fenced_writer import FencedWriter
+from worker.run.hub_token import isolate_hub_cache, load_hub_token, write_token
 from worker.run.lease import Lease
-from worker.run.monitor import Limits, follow
-from worker.run.outcome import Ending, Failed, Verdict, judge
-from worker.run.process import Trainer, export_command, trainer_command
+from worker.run.monitor import Limits, monitor
+from worker.run.outcome import Failed, Outcome, ProcessExit, classify
+from worker.run.process import TrainerProcess, export_command, trainer_command
 from worker.run.verdict import write_verdict
 
 _LAST_LINES = 5
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedJob:
     """What is needed of a claimed job once its transaction is over."""
 
     job_id: str
@@ -68,7 +68,7 @@ class Claimed:
     """The worker's devices that are taken for it until its supervision ends."""
 
     @classmethod
-    def of(cls, job: Job, since: float) -> "Claimed":
+    def from_row(cls, job: Job, since: float) -> "ClaimedJob":
         """From the row."""
         return cls(
             job.id, job.attempt, job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.export_of, job.step,
@@ -76,7 +76,7 @@ class Claimed:
         )  # fmt: skip
 
 
-def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None = None) -> Verdict | Failed:
+def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | None = None) -> Outcome | Failed:
     """Run the job to the end of this attempt, and give its devices back. ``command`` takes the place of the trainer's
     command line.
 
@@ -86,21 +86,21 @@ def supervise(claimed: Claimed, context: Context, command: Sequence[str] | None 
         return _run(claimed, context, command)
     finally:
         with context.devices_lock:
-            context.devices.give_back(claimed.devices)
+            context.devices.release(claimed.devices)
 
 
-def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> Verdict | Failed:
+def _run(claimed: ClaimedJob, context: Context, command: Sequence[str] | None) -> Outcome | Failed:
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.job_id, claimed.attempt)
     with (
-        about(job=claimed.job_id, attempt=claimed.attempt),
+        log_context(job=claimed.job_id, attempt=claimed.attempt),
         Lease(
             context.database, claimed.job_id, claimed.attempt, since=claimed.since,
             lease_seconds=settings.lease_seconds, heartbeat_seconds=settings.heartbeat_seconds,
         ) as lease,
     ):  # fmt: skip
-        ledger = Ledger(context.database, lease)
-        reporter = Reporter(
+        ledger = FencedWriter(context.database, lease)
+        reporter = EventRecorder(
             ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes, reached=claimed.reached,
             storage_url=settings.storage_url, quota=Quota.of(settings),
         )  # fmt: skip
@@ -112,24 +112,26 @@ def _run(claimed: Claimed, context: Context, command: Sequence[str] | None) -> V
 
         try:
             verdict = _attempt(claimed, context, reporter, command)
-            if verdict is Verdict.ABANDONED:
+            if verdict is Outcome.ABANDONED:
                 raise LeaseLostError(claimed.job_id, claimed.attempt)
             reporter.close()
             job = ledger.write(finish)
             failpoints.hit(failpoints.Failpoint.FINISH_COMMITTED)
         except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
-            return Verdict.ABANDONED
+            return Outcome.ABANDONED
         finally:
-            work_dirs.remove(work)
+            work_dirs.remove_folder(work)
         log.info("the run ended (%s), the job is %s", _name(verdict), job.status)
     if job.status in TERMINAL:
-        work_dirs.clear(settings, claimed.job_id)
+        work_dirs.remove_job_files(settings, claimed.job_id)
         forget(settings, claimed.job_id)
     return verdict
 
 
-def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Sequence[str] | None) -> Verdict | Failed:
+def _attempt(
+    claimed: ClaimedJob, context: Context, reporter: EventRecorder, command: Sequence[str] | None
+) -> Outcome | Failed:
     """From the work folder to the verdict; every reason for which a trainer cannot do its work is one."""
     settings = context.settings
     limits = Limits(
@@ -142,20 +144,20 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
         ready = _prepare(claimed, context, reporter)
         command = command or ready.command
         environment = trainer_environment(os.environ, threads, context.devices.visible(claimed.devices))
-        environment = kept_apart(environment, context, claimed.owner, has_token=ready.has_token)
+        environment = isolate_hub_cache(environment, context, claimed.owner, has_token=ready.has_token)
         with (
-            nullcontext() if claimed.export_of else mirrored(settings, reporter, context.stopping),
-            Trainer(command, environment, settings.trainer_nice) as trainer,
+            nullcontext() if claimed.export_of else synchronized_checkpoints(settings, reporter, context.stopping),
+            TrainerProcess(command, environment, settings.trainer_nice) as trainer,
         ):
             log.info("trainer %d started", trainer.pid)
             failpoints.hit(failpoints.Failpoint.TRAINER_STARTED)
-            lease = reporter.ledger.lease
-            lease.renewed = trainer.may_run
-            trainer.may_run(lease.until)
-            returncode, stop = follow(trainer, reporter, limits, context.stopping)
+            lease = reporter.writer.lease
+            lease.on_renewal = trainer.extend_deadline
+            trainer.extend_deadline(lease.until)
+            returncode, stop = monitor(trainer, reporter, limits, context.stopping)
         reporter.flush()
         if reporter.finished is not None and returncode != ExitCode.OK:
-            reporter.note(
+            reporter.record_event(
                 "log", {"level": "warning", "message": f"the trainer ended badly ({returncode}) after its work"}
             )
     except DatasetNotFoundError as missing:
@@ -173,10 +175,10 @@ def _attempt(claimed: Claimed, context: Context, reporter: Reporter, command: Se
     except OSError as error:  # disk full, too many processes, no permission
         code = "insufficient_storage" if error.errno == errno.ENOSPC else "worker_environment"
         return Failed(code, f"the worker could not run the trainer: {error}", retryable=True)
-    return judge(
-        Ending(
+    return classify(
+        ProcessExit(
             returncode=returncode, stop=stop, limit_seconds=limits.of(stop), error=reporter.error,
-            finished=reporter.finished, stored=reporter.stored, last_words=reporter.tail.last_lines(_LAST_LINES),
+            finished=reporter.finished, stored=reporter.stored, stderr_tail=reporter.stderr.last_lines(_LAST_LINES),
             exporting=claimed.export_of is not None,
         )
     )  # fmt: skip
@@ -190,12 +192,12 @@ class _Ready:
     has_token: bool
 
 
-def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
+def _prepare(claimed: ClaimedJob, context: Context, reporter: EventRecorder) -> _Ready:
     """Put everything the trainer reads into the attempt's folder.
 
     Raises DatasetNotFoundError, ArtifactNotFoundError, StorageUnavailableError, SecretsUnavailableError, OSError.
     """
-    settings, patiently = context.settings, reporter.ledger.patiently
+    settings, patiently = context.settings, reporter.writer.with_retry
     spec, failure = work_dirs.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
     if claimed.export_of is None:
         patiently(lambda: inputs.fetch(context.database, settings, claimed.spec, reporter.work))
@@ -209,14 +211,14 @@ def _prepare(claimed: Claimed, context: Context, reporter: Reporter) -> _Ready:
         failure = None  # it leaves no checkpoints
     failpoints.hit(failpoints.Failpoint.WORK_PREPARED)
     if failure is not None:
-        reporter.note("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
+        reporter.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {failure}"})
     token_file = _token_file(claimed, context, reporter)
     return _Ready(command(reporter.work, token_file, claimed.exports), token_file is not None)
 
 
-def _token_file(claimed: Claimed, context: Context, reporter: Reporter) -> Path | None:
+def _token_file(claimed: ClaimedJob, context: Context, reporter: EventRecorder) -> Path | None:
     """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailableError, OSError."""
-    token = reporter.ledger.patiently(lambda: hub_token(context, claimed.owner))
+    token = reporter.writer.with_retry(lambda: load_hub_token(context, claimed.owner))
     if token is None:
         return None
     reporter.redact.hide(token)
@@ -228,5 +230,5 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _name(verdict: Verdict | Failed) -> str:
+def _name(verdict: Outcome | Failed) -> str:
     return f"{verdict.code}: {verdict.message}" if isinstance(verdict, Failed) else verdict.value

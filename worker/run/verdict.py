@@ -5,12 +5,12 @@ from sqlalchemy.orm import Session
 from service.db.models import Job
 from service.jobs import claims
 from service.settings import Settings
-from worker.run.event_recorder import Reporter
-from worker.run.outcome import MASK, Failed, Verdict
+from worker.run.event_recorder import EventRecorder
+from worker.run.outcome import MASK, Failed, Outcome
 
 
 def write_verdict(
-    session: Session, verdict: Verdict | Failed, fence: tuple[str, int], reporter: Reporter, settings: Settings
+    session: Session, verdict: Outcome | Failed, fence: tuple[str, int], reporter: EventRecorder, settings: Settings
 ) -> Job:
     """The job as it is afterwards: ended, or queued for another attempt. Raises LeaseLostError."""
     if isinstance(verdict, Failed):
@@ -20,12 +20,12 @@ def write_verdict(
             session, *fence, error=verdict.as_failure(), retry_delay_seconds=settings.retry_delay_seconds,
             max_attempts=settings.max_attempts,
         )  # fmt: skip
-    if verdict is Verdict.SUCCEEDED:
+    if verdict is Outcome.SUCCEEDED:
         assert reporter.finished is not None  # noqa: S101 - judge() grants success only with it
         mask = reporter.stored.get(MASK)  # a job that exports has none of its own
         return claims.succeed(session, *fence, result=reporter.finished.metrics, mask_artifact_id=mask)
-    if verdict is Verdict.CANCELLED:
+    if verdict is Outcome.CANCELLED:
         return claims.cancel(session, *fence)
-    if verdict is Verdict.PAUSED:
+    if verdict is Outcome.PAUSED:
         return claims.pause(session, *fence)
     return claims.hand_back(session, *fence, reason="worker_shutdown")

@@ -37,7 +37,7 @@ class Message:
     secrets: list[str]
 
 
-class Messenger:
+class WebhookDispatcher:
     """Does its round every ``webhook_poll_seconds`` until it is told to end, and at once again while there is more."""
 
     def __init__(self, context: Context) -> None:
@@ -62,7 +62,7 @@ class Messenger:
         while not self._over.wait(pause):
             pause = self._context.settings.webhook_poll_seconds
             try:
-                if self.round():
+                if self.tick():
                     pause = 0.0
                 if rounds % _FORGET_EVERY == 0:
                     with self._context.database.write() as session:
@@ -73,7 +73,7 @@ class Messenger:
                 log.exception("a round of the messenger failed; the next one is due in %.0f s", pause)
             rounds += 1
 
-    def round(self) -> int:
+    def tick(self) -> int:
         """Send what is due; how many messages that were."""
         database, settings = self._context.database, self._context.settings
         with database.read() as session:

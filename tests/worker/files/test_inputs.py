@@ -17,8 +17,8 @@ from service.db.engine import Database
 from service.jobs import commands
 from tests.worker.conftest import SPEC, Bench
 from worker.files import inputs
-from worker.maintenance.maintainer import Rescuer
-from worker.run.outcome import Failed, Verdict
+from worker.maintenance.maintainer import Maintainer
+from worker.run.outcome import Failed, Outcome
 
 ROW = gzip.compress(json.dumps({"body": "x", "queue": 0}).encode() + b"\n")
 
@@ -67,7 +67,7 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
         work = tmp_path / str(number)
         work.mkdir()
         inputs.fetch(database, settings, spec_on(dataset), work)
-        inputs.sweep(database, settings)
+        inputs.remove_unused(database, settings)
         check_rows(work / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
 
     with ThreadPoolExecutor(6) as pool:
@@ -86,17 +86,17 @@ def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, b
     dataset = upload(database)
     job_id = submit(database, dataset)
     claimed = bench.claim()
-    rescuer = Rescuer(bench.context)
+    rescuer = Maintainer(bench.context)
     (inputs.uploads_folder(bench.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
-    assert bench.run(claimed, "success") is Verdict.SUCCEEDED
+    assert bench.run(claimed, "success") is Outcome.SUCCEEDED
     assert bench.job(job_id).status == "succeeded"
     assert dataset in kept(bench)
     submitted = submit(database, dataset)
-    rescuer.sweep()
+    rescuer.collect_garbage()
     assert dataset in kept(bench)
     with database.write() as session:
         commands.request_cancel(session, submitted)
-    rescuer.sweep()
+    rescuer.collect_garbage()
     assert kept(bench) == []
 
 

@@ -8,8 +8,8 @@ import pytest
 from service.jobs import commands
 from tests.worker.conftest import Bench
 from worker.files.work_dirs import checkpoint_folder
-from worker.maintenance.maintainer import Rescuer
-from worker.run.outcome import Failed, Verdict
+from worker.maintenance.maintainer import Maintainer
+from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -36,7 +36,7 @@ def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: Bench
     kept = checkpoint_folder(bench.context.settings, job_id)
     assert [file.name for file in kept.iterdir()] == ["checkpoint"]
     assert not list(bench.work(job_id).glob("attempt-*"))
-    assert bench.run(bench.claim(), "first_fails") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "first_fails") is Outcome.SUCCEEDED
     assert not kept.exists()
     assert not bench.work(job_id).exists()
 
@@ -44,7 +44,7 @@ def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: Bench
 def test_a_run_that_starts_over_says_so(bench: Bench) -> None:
     job_id = bench.submit()
     hand_back_after_a_step(bench, job_id)
-    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
     assert any("had reached step 1" in message and "starts over" in message for message in logged(bench, job_id))
 
 
@@ -53,9 +53,9 @@ def test_a_run_that_resumes_does_not(bench: Bench) -> None:
     running = bench.start(bench.claim(), "slow_steady")
     bench.until_event(job_id, "checkpoint")
     bench.context.stopping.set()
-    assert running.result() is Verdict.HANDED_BACK
+    assert running.result() is Outcome.HANDED_BACK
     bench.context.stopping.clear()
-    assert bench.run(bench.claim(), "steady") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "steady") is Outcome.SUCCEEDED
     assert not any("starts over" in message for message in logged(bench, job_id))
     resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
     assert resumed[0] == 0
@@ -66,7 +66,7 @@ def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: Bench) -> None:
     share(bench)
     (bench.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
     job_id = bench.submit()
-    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
     assert any("checkpoints stay on this host" in message for message in logged(bench, job_id))
 
 
@@ -90,6 +90,6 @@ def test_files_of_deleted_jobs_are_cleared_away(bench: Bench) -> None:
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
         commands.delete(session, job_id)
-    Rescuer(bench.context).sweep()
+    Maintainer(bench.context).collect_garbage()
     assert not bench.work(job_id).exists()
     assert not checkpoint_folder(bench.context.settings, job_id).exists()

@@ -11,7 +11,7 @@ from service.db.models import Job
 from tests import object_store, services
 from tests.service import factories
 from tests.worker.conftest import Bench
-from worker.maintenance.maintainer import Rescuer
+from worker.maintenance.maintainer import Maintainer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -24,9 +24,9 @@ def test_jobs_past_their_retention_go_with_their_objects(bench: Bench, storage_u
     assert len(object_store.objects(storage_url)) == 1
     changes = {"job_retention_days": 1, "storage_url": storage_url}
     bench.context.settings = bench.context.settings.model_copy(update=changes)
-    rescuer = Rescuer(bench.context)
-    rescuer.sweep()
-    rescuer._tidier.wait()
+    rescuer = Maintainer(bench.context)
+    rescuer.collect_garbage()
+    rescuer._garbage_collector.wait()
     with database.read() as session:
         assert session.get(Job, job.id) is None
     assert object_store.objects(storage_url) == {}
@@ -36,7 +36,7 @@ def test_a_storage_that_is_away_is_only_told_of(bench: Bench, caplog: pytest.Log
     caplog.set_level(logging.INFO)
     url = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     bench.context.settings = bench.context.settings.model_copy(update={"storage_url": url})
-    rescuer = Rescuer(bench.context)
-    rescuer.sweep()
-    rescuer._tidier.wait()
+    rescuer = Maintainer(bench.context)
+    rescuer.collect_garbage()
+    rescuer._garbage_collector.wait()
     assert f"{url} could not be swept" in caplog.text

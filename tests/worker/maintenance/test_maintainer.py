@@ -6,7 +6,7 @@ from service.jobs import commands, heartbeats
 from service.states import Status
 from tests.worker.conftest import Bench, fake
 from worker.context import Context
-from worker.maintenance.maintainer import Rescuer
+from worker.maintenance.maintainer import Maintainer
 from worker.run import loop, supervisor
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def started(bench: Bench) -> int:
     """How many jobs one round starts."""
     begun: list[Context] = []
-    rescuer = Rescuer(bench.context, begun.append)
-    rescuer.round()
+    rescuer = Maintainer(bench.context, begun.append)
+    rescuer.tick()
     rescuer.end()
     return len(begun)
 
@@ -43,11 +43,11 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(bench: Bench, monkeypatch:
     """As by a worker that cannot hear its broker; a bell that is heard after all finds the slot taken."""
     trainers_that(monkeypatch, "first_waits")
     first, second = bench.submit(), bench.submit()
-    rescuer = Rescuer(bench.context)
-    rescuer.round()
+    rescuer = Maintainer(bench.context)
+    rescuer.tick()
     bench.until_event(first, "started")
     assert loop.work(bench.context) == 0
-    rescuer.round()
+    rescuer.tick()
     assert bench.job(second).status is Status.QUEUED
     trainers_that(monkeypatch, "success")
     with bench.context.database.write() as session:
@@ -60,8 +60,8 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(bench: Bench, monkeypatch:
 def test_leaving_waits_for_the_jobs_that_it_started(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     trainers_that(monkeypatch, "wait")
     job_id = bench.submit()
-    rescuer = Rescuer(bench.context)
-    rescuer.round()
+    rescuer = Maintainer(bench.context)
+    rescuer.tick()
     bench.until_event(job_id, "started")
     bench.context.stopping.set()
     rescuer.end()
@@ -77,8 +77,8 @@ def test_a_job_that_asks_for_too_many_devices_says_that_it_waits(bench: Bench) -
 
 
 def test_it_signs_the_worker_on_and_off(bench: Bench) -> None:
-    rescuer = Rescuer(bench.context)
-    rescuer.round()
+    rescuer = Maintainer(bench.context)
+    rescuer.tick()
     with bench.context.database.read() as session:
         assert [worker.id for worker in heartbeats.live(session, within_seconds=60)] == [bench.context.worker_id]
     rescuer.start()
@@ -94,7 +94,7 @@ def test_work_folders_of_ended_jobs_are_cleared_away(bench: Bench) -> None:
     with bench.context.database.write() as session:
         commands.request_cancel(session, ended)
     assert bench.job(ended).status is Status.CANCELLED
-    Rescuer(bench.context).sweep()
+    Maintainer(bench.context).collect_garbage()
     assert not bench.work(ended).exists()
     assert bench.work(waiting).exists()
     assert bench.work("not-a-job").exists()

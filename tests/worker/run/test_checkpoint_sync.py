@@ -11,8 +11,8 @@ from tests import object_store, services
 from tests.worker.conftest import Bench
 from tests.worker.fake_trainer import steady_mask
 from worker.context import Context
-from worker.maintenance.maintainer import Rescuer
-from worker.run.outcome import Failed, Verdict
+from worker.maintenance.maintainer import Maintainer
+from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -38,11 +38,11 @@ def test_another_host_goes_on_where_the_first_one_left(bench: Bench, storage_url
     running = first.start(first.claim(), "slow_steady")
     bench.until_event(job_id, "checkpoint")
     first.context.stopping.set()
-    assert running.result() is Verdict.HANDED_BACK
+    assert running.result() is Outcome.HANDED_BACK
     newest = bench.job(job_id).step
     assert str(newest) in checkpoints(storage_url)
     assert len(checkpoints(storage_url)) <= 2
-    assert second.run(second.claim(), "steady") is Verdict.SUCCEEDED
+    assert second.run(second.claim(), "steady") is Outcome.SUCCEEDED
     resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
     assert resumed == [0, newest]
     assert warnings(bench, job_id) == []
@@ -51,7 +51,7 @@ def test_another_host_goes_on_where_the_first_one_left(bench: Bench, storage_url
     assert checkpoints(storage_url) == []
     assert len(object_store.objects(storage_url)) == 1  # the mask
     first.context.stopping.clear()
-    Rescuer(first.context).sweep()
+    Maintainer(first.context).collect_garbage()
     assert not first.work(job_id).exists()
 
 
@@ -63,7 +63,7 @@ def test_a_storage_that_is_away_costs_warnings(bench: Bench, storage_url: str) -
     bench.until_event(job_id, "log")
     with bench.context.database.write() as session:
         commands.request_pause(session, job_id)
-    assert running.result(60) is Verdict.PAUSED
+    assert running.result(60) is Outcome.PAUSED
     told = warnings(bench, job_id)
     assert told[0].startswith("earlier checkpoints cannot be fetched")
     assert all(message.startswith("checkpoints stay on this host for now") for message in told[1:])
@@ -105,7 +105,7 @@ def test_trainers_see_nothing_of_the_storage(bench: Bench, storage_url: str, tmp
     seen = (here.work(job_id) / "environment").read_text()
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
-    assert running.result() is Verdict.CANCELLED
+    assert running.result() is Outcome.CANCELLED
     assert "PATH=" in seen
     assert "AWS_" not in seen
     assert storage_url not in seen

@@ -14,7 +14,7 @@ from service.states import Status
 from tests.service import factories
 from tests.waiting import until
 from tests.worker.conftest import SPEC, Bench
-from worker.run.outcome import Failed, Verdict
+from worker.run.outcome import Failed, Outcome
 from worker.run.process import export_command, trainer_command
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -52,7 +52,7 @@ def test_an_exporting_program_is_told_where_everything_is() -> None:
 
 def test_a_run_of_its_own_from_the_mask_to_the_figures(bench: Bench, pruned: str) -> None:
     export = ask(bench, pruned)
-    assert bench.run(bench.claim(), "exports") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
     job = bench.job(export)
     assert (job.status, job.result) == (Status.SUCCEEDED, {"threads": 1, "exports": []})
     found = bench.artifacts(export)
@@ -70,7 +70,7 @@ def test_one_whose_worker_is_lost_is_made_by_another(bench: Bench, pruned: str) 
     factories.lapse(bench.context.database, export)
     with bench.context.database.write() as session:
         assert rescue(session, max_attempts=3, retry_delay_seconds=0) == [export]
-    assert bench.run(bench.claim(), "exports") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
     assert (bench.job(export).attempt, bench.job(export).lease_expiries) == (2, 1)
 
 
@@ -100,7 +100,7 @@ def test_the_data_set_may_be_gone_and_the_mask_may_not(bench: Bench, pruned: str
         job = session.get_one(Job, pruned)
         job.spec = job.spec | {"task": {"dataset": missing}}
     export = ask(bench, pruned)
-    assert bench.run(bench.claim(), "exports") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
     with database.write() as session:
         session.execute(delete(Job).where(Job.id == export))
         lost = session.get_one(Job, pruned).mask_artifact_id
@@ -118,5 +118,5 @@ def test_it_ends_when_the_job_it_is_of_is_deleted(bench: Bench, pruned: str) -> 
     until(lambda: (bench.work(export) / "started").exists(), what="the start")
     with bench.context.database.write() as session:
         commands.delete(session, pruned)
-    assert running.result() is Verdict.ABANDONED
+    assert running.result() is Outcome.ABANDONED
     assert not list(bench.work(export).glob("attempt-*"))

@@ -15,7 +15,7 @@ from tests.service import factories
 from tests.waiting import until
 from tests.worker.conftest import Bench
 from tests.worker.run.test_checkpoint_sync import on_host
-from worker.run.outcome import Failed, Verdict
+from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LARGE = b"weights" * (READ_BYTES // 7 + 1000)
@@ -62,7 +62,7 @@ def test_mask_and_weights_come_in_pieces(
         return real(self, name, start, stop)
 
     monkeypatch.setattr(Bucket, "get", get)
-    assert host.run(host.claim(), "exports") is Verdict.SUCCEEDED
+    assert host.run(host.claim(), "exports") is Outcome.SUCCEEDED
     assert asked == [len(b"mask"), READ_BYTES, len(LARGE) - READ_BYTES]
     assert set(host.artifacts(export)) == {"export-csr.zip", "exports.json"}
     assert len([name for name in object_store.objects(storage_url) if f"/{export}/" in name]) == 2
@@ -76,7 +76,7 @@ def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(host: Bench, 
     assert (failed.code, failed.retryable) == ("storage_unavailable", True)
     assert host.job(export).status is Status.QUEUED
     move(host, storage_url)
-    assert host.run(host.claim(), "exports") is Verdict.SUCCEEDED
+    assert host.run(host.claim(), "exports") is Outcome.SUCCEEDED
 
 
 def test_a_mask_that_the_storage_has_lost_is_named(host: Bench, export: str, storage_url: str) -> None:

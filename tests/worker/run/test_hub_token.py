@@ -17,8 +17,8 @@ from service.jobs import commands
 from service.settings import Settings
 from tests.worker.conftest import SPEC, Bench
 from worker.context import Context
-from worker.run.hub_token import kept_apart
-from worker.run.outcome import Failed, Verdict
+from worker.run.hub_token import isolate_hub_cache
+from worker.run.outcome import Failed, Outcome
 from worker.run.process import trainer_command
 
 TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
@@ -84,7 +84,7 @@ def test_a_worker_with_another_key_says_so(keyed: Bench) -> None:
     other = SecretStr(base64.b64encode(b"o" * 32).decode())
     keyed.context.settings = keyed.context.settings.model_copy(update={"secret_key": other})
     submit(keyed, "b")
-    assert keyed.run(keyed.claim(), "success") is Verdict.SUCCEEDED  # who has no token needs no key
+    assert keyed.run(keyed.claim(), "success") is Outcome.SUCCEEDED  # who has no token needs no key
     submit(keyed, "a")
     verdict = keyed.run(keyed.claim(), "success")
     assert isinstance(verdict, Failed)
@@ -95,13 +95,13 @@ def test_a_worker_with_another_key_says_so(keyed: Bench) -> None:
 def test_owners_do_not_share_what_a_token_paid_for(settings: Settings) -> None:
     context = Context(settings, Database(settings.database_url))
     before = {"HF_HOME": "/cache", "HF_HUB_CACHE": "/cache/hub", "PATH": "/bin"}
-    assert kept_apart(before, context, "local", has_token=True) == before
+    assert isolate_hub_cache(before, context, "local", has_token=True) == before
     anonymous = {**before, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
-    assert kept_apart(before, context, "a", has_token=False) == anonymous
+    assert isolate_hub_cache(before, context, "a", has_token=False) == anonymous
     own = {"HF_HOME": "/cache/owners/a", "PATH": "/bin", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
-    assert kept_apart(before, context, "a", has_token=True) == own
+    assert isolate_hub_cache(before, context, "a", has_token=True) == own
     context.settings = settings.model_copy(update={"require_keys": True})
-    assert kept_apart(before, context, "local", has_token=False) == anonymous
+    assert isolate_hub_cache(before, context, "local", has_token=False) == anonymous
     context.database.dispose()
 
 

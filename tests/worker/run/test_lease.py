@@ -10,7 +10,7 @@ from service.db.engine import Database
 from service.errors import LeaseLostError
 from tests.waiting import until
 from tests.worker.conftest import Bench
-from worker.run.fenced_writer import Ledger
+from worker.run.fenced_writer import FencedWriter
 from worker.run.lease import Lease
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -49,7 +49,7 @@ def test_it_ends_by_the_clock_when_the_database_is_away(bench: Bench) -> None:
         assert not held.lost
         until(lambda: held.lost, seconds=5, what="the loss")
         with pytest.raises(LeaseLostError):
-            held.check()
+            held.require()
 
 
 def test_a_stopped_process_finds_it_lost_at_once(bench: Bench) -> None:
@@ -68,14 +68,14 @@ def test_a_write_waits_for_the_database(bench: Bench) -> None:
         return 7
 
     with lease(bench, seconds=30) as held:
-        assert Ledger(bench.context.database, held).write(change) == 7
+        assert FencedWriter(bench.context.database, held).write(change) == 7
     assert len(calls) == 3
 
 
 def test_a_write_waits_no_longer_than_the_lease(bench: Bench) -> None:
     bench.submit()
     with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
-        Ledger(Absent(bench.context.database.url), held).write(lambda _: None)
+        FencedWriter(Absent(bench.context.database.url), held).write(lambda _: None)
 
 
 def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(bench: Bench) -> None:
@@ -87,4 +87,4 @@ def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_b
         raise away()
 
     with pytest.raises(LeaseLostError):
-        Ledger(bench.context.database, held).write(frozen)
+        FencedWriter(bench.context.database, held).write(frozen)

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 from service.settings import Settings
-from worker.run.process import Trainer, trainer_command
+from worker.run.process import TrainerProcess, trainer_command
 
 
 def test_a_trainer_gives_way_to_its_worker() -> None:
     program = [sys.executable, "-c", "import os, sys; print(os.nice(0), *sys.argv[1:])", "an", "argument"]
-    with Trainer(program, dict(os.environ), nice=3) as trainer:
+    with TrainerProcess(program, dict(os.environ), nice=3) as trainer:
         assert b"".join(trainer.stdout) == f"{min(os.nice(0) + 3, 19)} an argument\n".encode()
 
 

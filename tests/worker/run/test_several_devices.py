@@ -11,7 +11,7 @@ from tests import toys
 from tests.faults.invariants import processes
 from tests.worker.conftest import Bench, Running
 from worker.context import Context
-from worker.run.outcome import Verdict
+from worker.run.outcome import Outcome
 from worker.run.supervisor import supervise
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -40,7 +40,7 @@ def test_a_job_on_two_devices_ends_well(bench: Bench) -> None:
     running = Running(lambda: supervise(claimed, bench.context))
     bench.until_event(job_id, "started")
     assert len(processes(bench.work(job_id))) == 3  # torchrun and two ranks
-    assert running.result(60) is Verdict.SUCCEEDED
+    assert running.result(60) is Outcome.SUCCEEDED
     job = bench.job(job_id)
     assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)
     told = [event.type for event in bench.events(job_id)]

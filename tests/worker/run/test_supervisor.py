@@ -11,7 +11,7 @@ from service.states import Status
 from tests.processes import alive, members
 from tests.waiting import until
 from tests.worker.conftest import Bench
-from worker.run.outcome import Failed, Verdict
+from worker.run.outcome import Failed, Outcome
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what concerns processes more than rows."""
@@ -23,14 +23,14 @@ def started(bench: Bench, job_id: str) -> int:
     return int(until(lambda: file.exists() and file.read_text(), what="the trainer"))
 
 
-def failed(verdict: Verdict | Failed) -> Failed:
+def failed(verdict: Outcome | Failed) -> Failed:
     assert isinstance(verdict, Failed)
     return verdict
 
 
 def test_success_leaves_the_whole_story(bench: Bench) -> None:
     job_id = bench.submit()
-    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
     job = bench.job(job_id)
     assert (job.status, job.step, job.total_steps, job.attempts_spent) == (Status.SUCCEEDED, 4, 4, 0)
     assert job.metrics["loss"] == 0.25
@@ -62,7 +62,7 @@ def test_success_leaves_the_whole_story(bench: Bench) -> None:
 
 def test_garbage_is_kept_and_not_fatal(bench: Bench) -> None:
     job_id = bench.submit()
-    assert bench.run(bench.claim(), "garbage") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "garbage") is Outcome.SUCCEEDED
     events = bench.events(job_id)
     log = [event.data["message"] for event in events if event.type == "log"]
     assert log[0].startswith("Downloading: 10%")
@@ -90,7 +90,7 @@ def test_temporary_error_is_tried_again_in_the_same_folder(bench: Bench) -> None
     assert failed(bench.run(bench.claim(), "first_fails")).retryable
     assert bench.job(job_id).status is Status.QUEUED
     assert (bench.work(job_id) / "checkpoints" / "checkpoint").exists()
-    assert bench.run(bench.claim(), "first_fails") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "first_fails") is Outcome.SUCCEEDED
     assert (bench.job(job_id).attempt, bench.job(job_id).attempts_spent) == (2, 1)
 
 
@@ -131,7 +131,7 @@ def test_ends_that_are_nobodys_wish(bench: Bench, behaviour: str, code: str, wor
 @on_one_database
 def test_a_crash_after_the_work_is_done_costs_nothing(bench: Bench) -> None:
     job_id = bench.submit()
-    assert bench.run(bench.claim(), "stumbles") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "stumbles") is Outcome.SUCCEEDED
     assert bench.job(job_id).status is Status.SUCCEEDED
     assert "(-11)" in next(event.data["message"] for event in bench.events(job_id) if event.type == "log")
 
@@ -162,7 +162,7 @@ def test_cancel_while_it_runs(bench: Bench) -> None:
     trainer = started(bench, job_id)
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
-    assert running.result() is Verdict.CANCELLED
+    assert running.result() is Outcome.CANCELLED
     assert not alive(trainer)
     assert bench.job(job_id).status is Status.CANCELLED
     assert not bench.work(job_id).exists()
@@ -175,7 +175,7 @@ def test_cancel_of_a_trainer_that_will_not_listen(bench: Bench) -> None:
     trainer = started(bench, job_id)
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
-    assert running.result() is Verdict.CANCELLED
+    assert running.result() is Outcome.CANCELLED
     assert not alive(trainer)
 
 
@@ -184,7 +184,7 @@ def test_shutdown_hands_the_job_back_without_spending_an_attempt(bench: Bench) -
     running = bench.start(bench.claim(), "wait")
     started(bench, job_id)
     bench.context.stopping.set()
-    assert running.result() is Verdict.HANDED_BACK
+    assert running.result() is Outcome.HANDED_BACK
     job = bench.job(job_id)
     assert (job.status, job.attempts_spent, job.lease_expires_at) == (Status.QUEUED, 0, None)
     assert (bench.work(job_id) / "stopped").exists()
@@ -198,7 +198,7 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: Bench) -> None:
     with bench.context.database.write() as session:  # as if the lease had run out, and another worker had taken over
         session.execute(update(table).where(table.id == job_id).values(attempt=table.attempt + 1))
     before = len(bench.events(job_id))
-    assert running.result() is Verdict.ABANDONED
+    assert running.result() is Outcome.ABANDONED
     assert not alive(trainer)
     assert bench.job(job_id).status is Status.RUNNING
     assert len(bench.events(job_id)) == before
@@ -207,7 +207,7 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: Bench) -> None:
 @on_one_database
 def test_leftovers_of_a_trainer_are_ended(bench: Bench) -> None:
     job_id = bench.submit()
-    assert bench.run(bench.claim(), "leftover") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "leftover") is Outcome.SUCCEEDED
     child = int((bench.work(job_id).parent / "leftover").read_text())
     until(lambda: not alive(child), what="the end of the leftover")
 
@@ -236,4 +236,4 @@ def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: Bench) -> None
     assert failed(running.result()).code == "trainer_stalled"
     assert not alive(trainer)
     bench.context.settings = patient
-    assert bench.run(bench.claim(), "success") is Verdict.SUCCEEDED
+    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED

@@ -19,7 +19,7 @@ from tests.waiting import until
 from tests.worker.conftest import Bench
 from worker.context import Context
 from worker.webhooks import dispatcher as messenger_module
-from worker.webhooks.dispatcher import Messenger
+from worker.webhooks.dispatcher import WebhookDispatcher
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -67,8 +67,8 @@ def test_a_message_arrives_and_its_signature_holds(bench: Bench) -> None:
         claimed = bench.claim()
         with bench.context.database.write() as session:
             claims.cancel(session, claimed.job_id, claimed.attempt)
-        assert Messenger(bench.context).round() == 1
-        assert Messenger(bench.context).round() == 0
+        assert WebhookDispatcher(bench.context).tick() == 1
+        assert WebhookDispatcher(bench.context).tick() == 0
         (request,) = heard.requests
         assert request[0] == "/hook?a=b"
         assert request[1]["host"] == heard.url.split("/")[2]
@@ -86,7 +86,7 @@ def test_after_a_rotation_both_secrets_sign(bench: Bench) -> None:
         with bench.context.database.write() as session:
             new = subscriptions.rotate(session, bench.context.settings, subscriptions.get(session, webhook_id))
         job_id = cancel_a_job(bench)
-        Messenger(bench.context).round()
+        WebhookDispatcher(bench.context).tick()
         assert heard.verified(old)["data"]["id"] == heard.verified(new)["data"]["id"] == job_id
 
 
@@ -94,19 +94,19 @@ def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: Bench) -> N
     with receiver(500, (503, {"Retry-After": "7200"})) as heard:
         webhook_id, secret = register(bench, heard.url)
         cancel_a_job(bench)
-        messenger = Messenger(bench.context)
-        assert messenger.round() == 1
-        assert messenger.round() == 0  # not yet
+        messenger = WebhookDispatcher(bench.context)
+        assert messenger.tick() == 1
+        assert messenger.tick() == 0  # not yet
         failed = message(bench, webhook_id)
         assert (failed.last_status, failed.last_error) == (500, "the receiver answered 500")
         make_due(bench)
-        messenger.round()
+        messenger.tick()
         waiting = message(bench, webhook_id)
         assert waiting.due_at is not None
         assert waiting.last_attempt_at is not None
         assert (waiting.due_at - waiting.last_attempt_at).total_seconds() >= 7200
         make_due(bench)
-        messenger.round()
+        messenger.tick()
         assert (message(bench, webhook_id).last_status, message(bench, webhook_id).attempts) == (204, 3)
         assert len({headers["webhook-id"] for _, headers, _ in heard.requests}) == 1
         assert len({body for _, _, body in heard.requests}) == 1
@@ -118,9 +118,9 @@ def test_a_receiver_that_is_gone_hears_nothing_more(bench: Bench) -> None:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         cancel_a_job(bench)
-        messenger = Messenger(bench.context)
-        messenger.round()
-        assert messenger.round() == 0
+        messenger = WebhookDispatcher(bench.context)
+        messenger.tick()
+        assert messenger.tick() == 0
         assert len(heard.requests) == 1
         with bench.context.database.read() as session:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
@@ -130,7 +130,7 @@ def test_redirects_are_not_followed(bench: Bench) -> None:
     with receiver() as elsewhere, receiver((302, {"Location": elsewhere.url})) as heard:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
-        Messenger(bench.context).round()
+        WebhookDispatcher(bench.context).tick()
         assert (len(heard.requests), elsewhere.requests) == (1, [])
         assert message(bench, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
 
@@ -141,12 +141,12 @@ def test_an_address_that_was_public_once_is_refused_at_the_call(bench: Bench) ->
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         strict = bench.context.settings.model_copy(update={"webhook_allow_private": False})
-        Messenger(Context(strict, bench.context.database)).round()
+        WebhookDispatcher(Context(strict, bench.context.database)).tick()
         assert heard.requests == []
         assert message(bench, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
         make_due(bench)
         strict = bench.context.settings.model_copy(update={"webhook_allow_http": False})
-        Messenger(Context(strict, bench.context.database)).round()
+        WebhookDispatcher(Context(strict, bench.context.database)).tick()
         assert heard.requests == []
 
 
@@ -166,7 +166,7 @@ def test_the_name_is_looked_up_once_per_call(bench: Bench, monkeypatch: pytest.M
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         register(bench, f"http://receiver.example:{port}/")
         cancel_a_job(bench)
-        Messenger(bench.context).round()
+        WebhookDispatcher(bench.context).tick()
         assert (asked, heard.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
 
 
@@ -187,7 +187,7 @@ def test_what_goes_wrong_with_one_concerns_no_other(bench: Bench, monkeypatch: p
         absent, _ = register(bench, f"http://127.0.0.1:{down}/")
         register(bench, heard.url)
         cancel_a_job(bench)
-        assert Messenger(bench.context).round() == 3
+        assert WebhookDispatcher(bench.context).tick() == 3
         assert len(heard.requests) == 1
     assert message(bench, broken).last_error == "ZeroDivisionError"
     assert str(message(bench, absent).last_error).startswith("ConnectError")
@@ -198,7 +198,7 @@ def test_a_secret_that_cannot_be_read_delays_the_message(bench: Bench) -> None:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         other = bench.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
-        Messenger(Context(other, bench.context.database)).round()
+        WebhookDispatcher(Context(other, bench.context.database)).tick()
         assert "another secret key" in str(message(bench, webhook_id).last_error)
         assert message(bench, webhook_id).due_at is not None
         assert heard.requests == []
@@ -207,7 +207,7 @@ def test_a_secret_that_cannot_be_read_delays_the_message(bench: Bench) -> None:
 def test_the_thread(bench: Bench) -> None:
     with receiver() as heard:
         register(bench, heard.url)
-        messenger = Messenger(bench.context)
+        messenger = WebhookDispatcher(bench.context)
         messenger.start()
         for _ in range(3):
             cancel_a_job(bench)
