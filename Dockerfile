@@ -1,5 +1,6 @@
 # Two images from one file: docker build --target api, docker build --target worker.
-# The API has no torch; the worker has the CUDA build, which also runs where there is no GPU.
+# The API has no torch; the worker has the CUDA build, which also runs where there is no GPU. Commands go through `espalier`, which
+# finds its own packages whatever project is mounted over the working directory or named in PYTHONPATH.
 
 FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/venv/bin:$PATH
@@ -34,15 +35,14 @@ RUN pip install --no-deps .
 
 FROM base AS api
 COPY --from=build-api /venv /venv
-# whatever this listens on inside, requests come from other machines
+# published or not, requests come from other machines
 ENV ESPALIER_REQUIRE_KEYS=true MALLOC_ARENA_MAX=2
 USER 10001:10001
 EXPOSE 8000
-# beyond loopback only inside the container's own network; what is published is decided by whoever runs it
-CMD ["uvicorn", "--factory", "api.process:create", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-     "--timeout-graceful-shutdown", "10"]
+# beyond loopback only inside the container's own network; what is published is for the operator to decide
+CMD ["espalier", "api", "--host", "0.0.0.0", "--port", "8000"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+    CMD ["python", "-P", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 
 FROM base AS worker
 # kernels are compiled where they run, for the processor or GPU that is there: C++ for the one, Triton's launchers for the other
@@ -53,6 +53,5 @@ ENV ESPALIER_DATA_DIR=/data ESPALIER_CHECKPOINT_DIR=/checkpoints HF_HOME=/cache 
     XDG_CACHE_HOME=/cache TRITON_CACHE_DIR=/cache/triton
 USER 10001:10001
 STOPSIGNAL SIGTERM
-CMD ["celery", "--quiet", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "INFO", \
-     "--without-gossip", "--without-mingle", "--without-heartbeat"]
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "worker.health"]
+CMD ["espalier", "worker", "--wait"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["espalier", "health"]

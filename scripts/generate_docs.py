@@ -1,25 +1,22 @@
-"""Makes the pages of ``docs/`` that repeat what the code says; a test fails when they differ.
+"""Generator of the pages in ``docs/`` that repeat what the code says: ``python -m scripts.generate_docs``.
 
-python scripts/generate_docs.py
+A test fails when a page and the code differ.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic_core import PydanticUndefined
+
+from api.errors import codes
+from pruning.models.checks import MODEL_TYPES
+from pruning.spec.methods import METHODS
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import TASKS
+from scripts.cli_page import cli_page
+from service.settings import Settings
+
 DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS.parent))
-
-from pydantic_core import PydanticUndefined  # noqa: E402
-
-from api.errors import codes  # noqa: E402
-from pruning.models.checks import MODEL_TYPES  # noqa: E402
-from pruning.spec.methods import METHODS  # noqa: E402
-from pruning.spec.schema import PruningSpec  # noqa: E402
-from pruning.spec.tasks import TASKS  # noqa: E402
-from scripts.cli_page import cli_page  # noqa: E402
-from service.settings import Settings  # noqa: E402
-
 NOTE = "<!-- made by scripts/generate_docs.py; change the code, not this page -->\n\n"
 
 

@@ -1,7 +1,7 @@
-"""The API child of ``espalier serve``: ``python -m espalier.cli.api_process DESCRIPTOR``.
+"""The API process of ``espalier serve`` and ``espalier api``: ``python -m espalier.cli.api_process DESCRIPTOR``.
 
-uvicorn on a socket that ``serve`` holds: the port stays ours while the API restarts, and callers wait instead of being
-refused. (uvicorn's own ``--fd`` takes every socket for a Unix one.)
+uvicorn on a listening socket that it inherits: ``serve`` holds the port while the API restarts, and callers wait instead of
+being refused. (uvicorn's own ``--fd`` takes every socket for a Unix one.)
 """
 
 import socket

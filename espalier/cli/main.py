@@ -3,7 +3,9 @@
 Everything heavy is imported by the command that needs it, so that ``--help`` is instant.
 """
 
+import runpy
 import sys
+from pathlib import Path
 
 import typer
 
@@ -37,6 +39,8 @@ EXIT_CODES = {
     3: "the service cannot be reached, or cannot answer at the moment",
     130: "interrupted",
 }
+_BOOTSTRAP = Path(__file__).parents[2] / "pruning" / "processes" / "bootstrap.py"
+"""Lets the names of our packages lead to this installation, wherever the program is started."""
 _JOBS, _MASKS, _DATA, _SERVICE = "Jobs", "Masks", "Data", "Service"
 
 app = typer.Typer(
@@ -66,7 +70,9 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)
 app.command(rich_help_panel=_DATA)(catalog.methods)
 app.command(rich_help_panel=_SERVICE)(serve.serve)
+app.command(rich_help_panel=_SERVICE)(serve.api)
 app.command(rich_help_panel=_SERVICE)(worker.worker)
+app.command(rich_help_panel=_SERVICE)(worker.health)
 app.command(rich_help_panel=_SERVICE)(doctor.doctor)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
@@ -75,6 +81,7 @@ app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
 
 def main() -> None:
     """The program. Turns every planned error into one line on standard error and an exit code."""
+    runpy.run_path(str(_BOOTSTRAP))["install"]()  # by its path: until then ``pruning`` may be the user's own package
     try:
         app()
     except JobNotSucceededError as error:

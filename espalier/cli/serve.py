@@ -1,14 +1,13 @@
-"""``espalier serve``: the whole service on one machine, everything under one data folder.
+"""``espalier serve`` and ``espalier api``: the whole service on one machine under one data folder, or its API alone.
 
-Migrates the database, then keeps two processes running: the API (uvicorn) and one Celery worker with as many slots as
-asked for. See ``local`` for what it may know of the service's own packages.
+``serve`` migrates the database, then keeps two processes running: the API (uvicorn) and one Celery worker with as many slots
+as asked for. ``api`` becomes the first of them.
 """
 
 import os
 import shlex
 import signal
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,13 +17,14 @@ import typer
 
 from espalier.cli.listen import bind, refusal, url_from_here, url_of
 from espalier.cli.output import fail, say
-from espalier.cli.process_manager import Child, Children
-from espalier.cli.service_access import migrate, opened, overrides, read_settings
-from espalier.cli.worker import worker_command
+from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings
+from espalier.cli.worker import WORKER
 
 if TYPE_CHECKING:
+    from espalier.cli.process_manager import ProcessManager
     from service.settings import Settings
 
+_API = "espalier.cli.api_process"
 _MARGIN_SECONDS = 15.0
 """What the worker needs beyond its trainers' grace to hand their jobs back and leave."""
 _PROBE_SECONDS = 2.0
@@ -43,6 +43,9 @@ def serve(
 
     Settings come from ESPALIER_… variables; options win over them. Example: espalier serve --port 0 --workers 2
     """
+    from espalier.cli.process_manager import ManagedProcess, ProcessManager
+    from pruning.processes.bootstrap import python_command
+
     settings = read_settings(host=host, port=port, data_dir=data_dir, worker_slots=workers)
     if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
         fail(reason, code=2)
@@ -52,19 +55,33 @@ def serve(
         _say_who_gets_in(settings, data_dir)
         environment = os.environ | overrides(settings)
         descriptor = listening.fileno()
-        children = [
-            Child(
-                "API",
-                [sys.executable, "-m", "espalier.cli.api_process", str(descriptor)],
-                _FEW_ARENAS | environment,
-                (descriptor,),
-            ),
-            Child("worker", worker_command(settings.worker_slots), environment),
-        ]  # fmt: skip
-        _run(Children(children, say), listening, settings)
+        services = [
+            ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
+            ManagedProcess("worker", python_command(*WORKER), environment),
+        ]
+        _run(ProcessManager(services, say), listening, settings)
 
 
-def _run(children: Children, listening: socket.socket, settings: "Settings") -> None:
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; beyond loopback, callers need keys.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the API alone, for a service whose database and workers are started apart. Stop it with Ctrl-C or SIGTERM.
+
+    Settings come from ESPALIER_… variables; options win over them. Example: espalier api --host 0.0.0.0 --port 8000
+    """
+    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
+        fail(reason, code=2)
+    with bind(settings.host, settings.port) as listening:
+        listening.set_inheritable(True)
+        say(f"the API listens on {url_of(listening)}")
+        few_arenas = {name: value for name, value in _FEW_ARENAS.items() if name not in os.environ}
+        become([_API, str(listening.fileno())], few_arenas | overrides(settings))
+
+
+def _run(manager: "ProcessManager", listening: socket.socket, settings: "Settings") -> None:
     """Until SIGINT or SIGTERM; a second one does not wait for the trainers."""
     stopping, hurry = threading.Event(), threading.Event()
 
@@ -76,10 +93,10 @@ def _run(children: Children, listening: socket.socket, settings: "Settings") -> 
     message = f"Espalier listens on {url_of(listening)} (data in {settings.data_dir})"
     probe = _Probe(url_from_here(listening), message)
     try:
-        children.keep(stopping, probe.tick)
+        manager.run(stopping, probe.tick)
     finally:
         say("Espalier stops: running jobs save their work and continue at the next start")
-        children.stop(settings.term_grace_seconds + _MARGIN_SECONDS, hurry)
+        manager.stop(settings.term_grace_seconds + _MARGIN_SECONDS, hurry)
 
 
 def _say_who_gets_in(settings: "Settings", data_dir: Path | None) -> None:

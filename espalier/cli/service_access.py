@@ -1,13 +1,16 @@
-"""For the commands that run beside the service and use its own database by the settings, not its HTTP interface.
+"""Access to the service itself, by its settings and database, for the commands that do not go through its HTTP interface.
 
-With ``serve``, ``keys`` and ``checks`` the only files of this package that know the service's own packages; they import them
-when they are called.
+Called by ``serve``, ``api``, ``worker``, ``keys``, ``db`` and ``doctor``, the only commands that know the service's own
+packages. They import them when they are called: ``--help`` stays fast, and :func:`espalier.cli.main.main` has by then made
+sure that the packages are ours.
 """
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -46,6 +49,16 @@ def overrides(settings: "Settings") -> dict[str, str]:
     """What child processes must see as this one does, whatever their environment says."""
     names = ("host", "port", "data_dir", "worker_slots", "database_url", "broker_url")
     return {f"ESPALIER_{name.upper()}": str(getattr(settings, name)) for name in names} | {"PYTHONUNBUFFERED": "1"}
+
+
+def become(module: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Turn this process into one of the service's own modules with its arguments, so that signals reach that directly."""
+    from pruning.processes.bootstrap import python_command
+
+    command = python_command(*module)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, os.environ | environment)  # noqa: S606 - our own interpreter, no shell
 
 
 def migrate(settings: "Settings") -> None:

@@ -30,7 +30,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 COMMANDS = dict(commands())
-SILENT = {"espalier serve", "espalier worker", "espalier db upgrade"}
+SILENT = {"espalier serve", "espalier api", "espalier worker", "espalier health", "espalier db upgrade"}
 """They print no data."""
 
 
