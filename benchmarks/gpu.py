@@ -109,13 +109,13 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
         return dense
 
-    pruner = backends.fastest(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)), "bf16")
+    pruner = backends.select_backend(Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_by(head)), "bf16")
     before: list[Callable[[], object]] = []
     reference = Reference(LabelWordHead(theirs, WORDS, MASK).to(device), schedule)
 
     def step_of_ours(t: int) -> None:
         before.append(pruner.launch(t, [batch]))
-        while len(before) > pruner.lag:  # as the loop of a run does
+        while len(before) > pruner.max_pending:  # as the loop of a run does
             before.pop(0)()
 
     def step_of_theirs(t: int) -> None:

@@ -22,7 +22,7 @@ from transformers import BertConfig, BertForMaskedLM
 from transformers.utils import logging
 
 from benchmarks import masks as made
-from pruning.export.run import perform
+from pruning.export.run import run_exports
 from pruning.formats import mask_file
 from pruning.hub.models import Located
 from pruning.masking.wrap import prunable
@@ -49,7 +49,7 @@ def main() -> None:
         work = Path(folder)
         model = arguments.model or (DEMO if arguments.shape == "demo" else _random_bert(work / "bert-base"))
         for case, mask in _cases(arguments, model, work):
-            entries = perform(mask, named(arguments.to), work / case, model=model, sources=Sources(hub=False))
+            entries = run_exports(mask, named(arguments.to), work / case, model=model, sources=Sources(hub=False))
             results[case] = {entry.format: entry.model_dump(mode="json", exclude={"format"}) for entry in entries}
             shutil.rmtree(work / case)
             _keep(arguments, results)

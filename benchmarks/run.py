@@ -28,7 +28,7 @@ from pruning.models.loading import load, locate
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.run import Batch, Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 
 _DEMO = Path(demo.__file__).parent
 PADDED = 128
@@ -44,7 +44,7 @@ def main() -> None:
          "max_length": PADDED, "validation_rows": 8, "precision": arguments.precision}
     )  # fmt: skip
     began = time.perf_counter()
-    run = prepare(spec, sources, lambda event: None)
+    run = set_up(spec, sources, lambda event: None)
     prepared = time.perf_counter() - began
     loaded = load(locate(spec.model, None, sources), spec.label_words, "label-words")
     head = LabelWordHead(loaded.model, run.label_ids, loaded.tokenizer.mask_token_id)

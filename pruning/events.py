@@ -4,9 +4,12 @@ Written by ``python -m pruning``, read by the worker; both validate against the 
 contract. Torch-free. Nothing but these lines ever goes to standard output (libraries that print are sent to stderr).
 """
 
+import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -105,6 +108,13 @@ class ArtifactEvent(_Event):
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
+    @classmethod
+    def from_file(cls, path: Path, media_type: str) -> Self:
+        """The event for a complete file, with its size and digest as they are now. Raises OSError."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(name=path.name, media_type=media_type, bytes=path.stat().st_size, sha256=sha256)
+
 
 class LogEvent(_Event):
     """Something a user should read, in words."""
@@ -139,6 +149,8 @@ Event = Annotated[
     | FinishedEvent,
     Field(discriminator="event"),
 ]  # fmt: skip
+EventSink = Callable[[Event], None]
+"""Where events go: the program writes them to standard output, tests collect them."""
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
 

@@ -52,7 +52,7 @@ def tensors(tree: Any) -> Iterator[torch.Tensor]:
 
 
 class Recorder:
-    """:data:`pruning.training.cuda_graphs.Record` by tapes. ``kept`` are tensors that recording must leave as they are."""
+    """:data:`pruning.training.cuda_graphs.Capture` by tapes. ``kept`` are tensors that recording must leave as they are."""
 
     def __init__(self, kept: Callable[[], list[torch.Tensor]], monkeypatch: pytest.MonkeyPatch) -> None:
         self.made = 0

@@ -33,7 +33,7 @@ def export(
     Example: espalier export mask.safetensors --to compact --to onnx-int8 -o exports
     """
     try:
-        from pruning.export.run import perform
+        from pruning.export.run import run_exports
     except ImportError as missing:
         fail(f"export needs {missing.name}: pip install 'espalier[train]'", code=2)
     from pruning.errors import PruningError
@@ -44,7 +44,7 @@ def export(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
     try:
-        entries = perform(mask, named(to), output, model=model, sources=Sources(models_dir, datasets_dir))
+        entries = run_exports(mask, named(to), output, model=model, sources=Sources(models_dir, datasets_dir))
     except FileExistsError as there:
         fail(f"{there} exists already; name another folder", code=2)
     except PruningError as error:

@@ -26,22 +26,22 @@ from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec, explain
 
 
-class EventLines:
+class EventWriter:
     """Standard output for events alone: whatever else prints goes to standard error from now on."""
 
     def __init__(self) -> None:
         self._out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         self._lock = threading.Lock()  # checkpoints are reported from their own thread
-        self.speaks: Callable[[Event], bool] = lambda event: True
-        """Whether an event is for this process to report, where there are others that know of it."""
+        self.is_reporter: Callable[[Event], bool] = lambda event: True
+        """Whether an event is for this process to emit, where there are others that know of it."""
 
-    def give_back(self) -> None:
+    def restore_stdout(self) -> None:
         """Make standard output what it was, for a program that takes the place of this one."""
         os.dup2(self._out.fileno(), 1)
 
     def __call__(self, event: Event) -> None:
-        if not self.speaks(event):
+        if not self.is_reporter(event):
             return
         if isinstance(event, ArtifactEvent):
             failpoints.hit(failpoints.Failpoint.ARTIFACT_FILED)
@@ -78,7 +78,7 @@ class _LeaveNow(BaseException):
 def run_train(arguments: argparse.Namespace) -> ExitCode:
     """The ``train`` command."""
     passive_threads()
-    report = EventLines()
+    emit = EventWriter()
     should_stop = StopRequest()
     if arguments.launcher is not None:
         torchrun.end_with(arguments.launcher)
@@ -86,27 +86,27 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
     def work() -> None:
         spec = _read_spec(arguments.spec)
         if spec.devices > 1 and not torchrun.launched():
-            report.give_back()
+            emit.restore_stdout()
             torchrun.become(spec.devices, sys.argv[1:])
         if arguments.watch_stdin:
-            threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
-        from pruning.training.distributed import join
+            threading.Thread(target=exit_with_parent, name="watch-stdin", daemon=True).start()
+        from pruning.training.distributed import join_process_group
         from pruning.training.loop import train  # torch takes two seconds, a wrong spec none
 
         quiet()
-        ranks = join(spec.devices)
-        report.speaks = ranks.speaks
-        train(spec, arguments.work, sources_of(arguments), report, should_stop, ranks, arguments.exports or ())
-        ranks.leave()
+        ranks = join_process_group(spec.devices)
+        emit.is_reporter = ranks.is_reporter
+        train(spec, arguments.work, sources_of(arguments), emit, should_stop, ranks, arguments.exports or ())
+        ranks.close()
         failpoints.hit(failpoints.Failpoint.LEAVING)
 
-    return _exit_code(work, report)
+    return _exit_code(work, emit)
 
 
 def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
     """The ``evaluate`` command: one JSON object, the metrics."""
     passive_threads()
-    report = EventLines()
+    emit = EventWriter()
 
     def work() -> None:
         from pruning.events import EvaluationEvent
@@ -116,9 +116,9 @@ def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
         sources = sources_of(arguments)
         pruned = load_pruned(arguments.mask, model=arguments.model, sources=sources)
         metrics = evaluate_mask(pruned, sources)
-        report(EvaluationEvent(step=0, stage="final", remaining=pruned.info.density, metrics=metrics))
+        emit(EvaluationEvent(step=0, stage="final", remaining=pruned.info.density, metrics=metrics))
 
-    return _exit_code(work, report)
+    return _exit_code(work, emit)
 
 
 def run_export(arguments: argparse.Namespace) -> ExitCode:
@@ -128,30 +128,30 @@ def run_export(arguments: argparse.Namespace) -> ExitCode:
     the first.
     """
     passive_threads()
-    report = EventLines()
+    emit = EventWriter()
     if arguments.watch_stdin:
-        threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
+        threading.Thread(target=exit_with_parent, name="watch-stdin", daemon=True).start()
 
     def work() -> None:
-        from pruning.export.run import perform
+        from pruning.export.run import run_exports
 
         quiet()
-        entries = perform(
+        entries = run_exports(
             arguments.mask, arguments.to, arguments.out, model=arguments.model, sources=sources_of(arguments),
-            weights=arguments.weights, archive=arguments.archive, report=report,
+            weights=arguments.weights, archive=arguments.archive, emit=emit,
         )  # fmt: skip
         failed = [(one.format, one.error) for one in entries if one.error is not None]
         for name, error in sorted(failed, key=lambda each: each[1].retryable):
             kind = TemporaryError if error.retryable else PermanentError
             raise kind(f"{name}: {error.message}", code=error.code, param="exports")
         figures = results.read(arguments.out)
-        assert figures is not None  # noqa: S101 - written by perform
-        report(FinishedEvent(metrics=figures.model_dump(mode="json")))
+        assert figures is not None  # noqa: S101 - written by run_exports
+        emit(FinishedEvent(metrics=figures.model_dump(mode="json")))
 
-    return _exit_code(work, report)
+    return _exit_code(work, emit)
 
 
-def _exit_code(work: Callable[[], None], report: EventLines) -> ExitCode:
+def _exit_code(work: Callable[[], None], emit: EventWriter) -> ExitCode:
     """Run ``work``; its failure becomes the last event line and the exit code."""
     try:
         work()
@@ -161,25 +161,25 @@ def _exit_code(work: Callable[[], None], report: EventLines) -> ExitCode:
         sys.stderr.write(f"given up, for another process of this run is gone: {failure}\n")
         return ExitCode.PEER_LOST
     except PermanentError as failure:
-        report(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
+        emit(ErrorEvent(kind="permanent", code=failure.code, message=failure.message, param=failure.param))
         return ExitCode.PERMANENT
     except TemporaryError as failure:
-        report(ErrorEvent(kind="temporary", code=failure.code, message=failure.message, param=failure.param))
+        emit(ErrorEvent(kind="temporary", code=failure.code, message=failure.message, param=failure.param))
         return ExitCode.TEMPORARY
     except OSError as failure:
         if failure.errno != errno.ENOSPC:
             traceback.print_exc()
             return ExitCode.BUG
-        report(ErrorEvent(kind="temporary", code="insufficient_storage", message="the disk of the worker is full"))
+        emit(ErrorEvent(kind="temporary", code="insufficient_storage", message="the disk of the worker is full"))
         return ExitCode.TEMPORARY
     except MemoryError:
-        report(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
+        emit(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
         return ExitCode.TEMPORARY
     except Exception as failure:  # noqa: BLE001 - the last frame of the program: told apart, never swallowed
         traceback.print_exc()
         if type(failure).__name__ != "OutOfMemoryError":  # torch's, which cannot be imported before it is needed
             return ExitCode.BUG
-        report(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
+        emit(ErrorEvent(kind="temporary", code="out_of_memory", message=_OUT_OF_MEMORY, param="batch_size"))
         return ExitCode.TEMPORARY
     return ExitCode.OK
 
@@ -235,7 +235,7 @@ def quiet() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def leave_with_parent() -> None:
+def exit_with_parent() -> None:
     """The supervisor holds the other end of standard input: when it is gone, so are we, and the checkpoints remain.
 
     A number that it writes is the seconds within which it will write again: a supervisor that is frozen loses the run to

@@ -24,18 +24,18 @@ def run_serving(arguments: argparse.Namespace) -> ExitCode:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints goes to standard error
     lines = _lines()
-    from pruning.inference.model_cache import Shelf
+    from pruning.inference.model_cache import ModelCache
 
     quiet()
     if arguments.memory_bytes is not None:  # allocations beyond it fail, and not the machine
         resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory_bytes, arguments.memory_bytes))
-    shelf = Shelf(sources_of(arguments), arguments.masks)
+    cache = ModelCache(sources_of(arguments), arguments.masks)
     while True:
         try:
             line = lines.get(timeout=arguments.idle_seconds)
         except queue.Empty:
             return ExitCode.OK
-        out.write(json.dumps(shelf.answer(json.loads(line))) + "\n")
+        out.write(json.dumps(cache.respond(json.loads(line))) + "\n")
         out.flush()
 
 

@@ -65,9 +65,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.STOPPED))  # until torchrun listens: no rank is there yet
     if _WATCH in arguments:  # here and not in the ranks: each line of the supervisor's is read by one process only
         arguments.remove(_WATCH)
-        from pruning.cli.commands import leave_with_parent
+        from pruning.cli.commands import exit_with_parent
 
-        threading.Thread(target=leave_with_parent, name="watch-stdin", daemon=True).start()
+        threading.Thread(target=exit_with_parent, name="watch-stdin", daemon=True).start()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "86400")  # a stop may take what the supervisor grants it
     logging.disable(logging.ERROR)  # standard error is for the ranks' last words
     from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -15,11 +15,10 @@ from typing import IO
 from pydantic import ValidationError
 
 from pruning.errors import StoppedError
-from pruning.events import ArtifactEvent, ErrorEvent, FinishedEvent, LogEvent, parse_line
+from pruning.events import ArtifactEvent, ErrorEvent, EventSink, FinishedEvent, LogEvent, parse_line
 from pruning.export import results
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
-from pruning.training.run import Report
 
 _POLL_SECONDS = 0.2
 
@@ -29,7 +28,7 @@ def make_exports(
     mask: Path,
     model: Path,
     sources: Sources,
-    report: Report,
+    emit: EventSink,
     should_stop: Callable[[], bool],
 ) -> Path:
     """Make the exports of ``mask``, on the base in the folder ``model``, beside the mask; path of their ``exports.json``.
@@ -43,12 +42,12 @@ def make_exports(
         assert process.stdout is not None  # noqa: S101 - for the type checker; PIPE was given
         try:
             for line in _lines(process.stdout, should_stop):
-                reason = _hear(line, report) or reason
+                reason = _hear(line, emit) or reason
         except BaseException:
             process.kill()
             raise
         code = process.wait()
-    return _complete(formats, mask.parent, reason if code >= 0 else f"{reason} (signal {-code})", report)
+    return _complete(formats, mask.parent, reason if code >= 0 else f"{reason} (signal {-code})", emit)
 
 
 def _command(formats: Sequence[Format], mask: Path, model: Path, sources: Sources) -> list[str]:
@@ -80,7 +79,7 @@ def _lines(output: IO[bytes], should_stop: Callable[[], bool]) -> Iterator[bytes
         yield from lines
 
 
-def _hear(line: bytes, report: Report) -> str | None:
+def _hear(line: bytes, emit: EventSink) -> str | None:
     """Pass an event on; what an error event says instead."""
     try:
         event = parse_line(line)
@@ -89,17 +88,17 @@ def _hear(line: bytes, report: Report) -> str | None:
     if isinstance(event, ErrorEvent):
         return event.message
     if not isinstance(event, FinishedEvent) and not (isinstance(event, ArtifactEvent) and event.name == results.FILE):
-        report(event)
+        emit(event)
     return None
 
 
-def _complete(formats: Sequence[Format], folder: Path, reason: str, report: Report) -> Path:
+def _complete(formats: Sequence[Format], folder: Path, reason: str, emit: EventSink) -> Path:
     """``exports.json`` with an entry for every format asked for."""
     found = results.read(folder)
     entries = list(found.exports) if found else []
     made = {one.format for one in entries}
     missing = [format_ for format_ in dict.fromkeys(formats) if format_ not in made]
     for format_ in missing:
-        report(LogEvent(level="warning", message=f"there is no export {format_}: {reason}"))
+        emit(LogEvent(level="warning", message=f"there is no export {format_}: {reason}"))
     entries += [results.failed(format_, "export_failed", reason) for format_ in missing]
     return results.write(folder, found.threads if found else 0, entries)

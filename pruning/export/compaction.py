@@ -34,7 +34,7 @@ class Affine:
     bias: torch.Tensor
 
     @classmethod
-    def of(cls, linear: nn.Linear) -> "Affine":
+    def from_linear(cls, linear: nn.Linear) -> "Affine":
         """A copy, so that folding sums are not rounded twice."""
         weight = linear.weight.detach().double()
         return cls(weight, torch.zeros(len(weight)).double() if linear.bias is None else linear.bias.detach().double())
@@ -61,12 +61,12 @@ def compact(model: nn.Module) -> dict[str, int]:
     for layer in layers:
         attention: Any = model.get_submodule(layer.attention)
         names = (layer.query, layer.key, layer.value, layer.output)
-        query, key, value, output = (Affine.of(_linear(model, path)) for path in names)
+        query, key, value, output = (Affine.from_linear(_linear(model, path)) for path in names)
         parts, size = compact_attention(query, key, value, output, attention.attention_head_size, _MULTIPLE)
         for path, part in zip(names, parts, strict=True):
             put(model, path, part.linear())
         attention.attention_head_size = sizes[layer.attention] = size
-        up, down = (Affine.of(_linear(model, path)) for path in (layer.up, layer.down))
+        up, down = (Affine.from_linear(_linear(model, path)) for path in (layer.up, layer.down))
         for path, part in zip((layer.up, layer.down), compact_pair(up, down, layer), strict=True):
             put(model, path, part.linear())
     return sizes

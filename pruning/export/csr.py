@@ -35,7 +35,7 @@ class CsrLinear(nn.Module):
         self.register_buffer("bias", torch.zeros(rows))
 
     @classmethod
-    def of(cls, linear: nn.Linear) -> "CsrLinear":
+    def from_linear(cls, linear: nn.Linear) -> "CsrLinear":
         """The non-zero weights of a dense layer."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's "beta state"
@@ -87,5 +87,5 @@ def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
             code="export_pointless", param="exports",
         )  # fmt: skip
     for path in thin:
-        put(model, path, CsrLinear.of(linears[path]))
+        put(model, path, CsrLinear.from_linear(linears[path]))
     return {path: (linears[path].out_features, linears[path].in_features) for path in thin}

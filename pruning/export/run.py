@@ -17,9 +17,8 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from pruning.announce import announce
 from pruning.errors import PermanentError, PruningError, StoppedError, TemporaryError, failed_write
-from pruning.events import LogEvent, PhaseEvent
+from pruning.events import ArtifactEvent, EventSink, LogEvent, PhaseEvent
 from pruning.export import benchmark, model_card, results
 from pruning.export.build import Subject, write
 from pruning.export.huggingface import write_folder
@@ -33,16 +32,15 @@ from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
 from pruning.models.loading import load
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format, archive_of
-from pruning.training.run import Report
 from pruning.training.setup import find_model
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in an archive, so that equal exports are equal files."""
 
 
-def perform(
+def run_exports(
     mask: Path, formats: Sequence[Format], out: Path, *, model: Path | None = None, sources: Sources | None = None,
-    weights: Path | None = None, archive: bool = False, report: Report = lambda _: None,
+    weights: Path | None = None, archive: bool = False, emit: EventSink = lambda _: None,
 ) -> list[Entry]:  # fmt: skip
     """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
 
@@ -53,7 +51,7 @@ def perform(
     sources = sources or Sources()
     if model is None:
         _, info = compact_file.read_either(mask)
-        model = find_model(info.base_model, info.base_revision, sources, report).path
+        model = find_model(info.base_model, info.base_revision, sources, emit).path
     work = _Work(mask, model, sources, weights)
     out.mkdir(parents=True, exist_ok=True)
     taken = [out / name for name in formats if not archive and (out / name).exists()]
@@ -61,10 +59,10 @@ def perform(
         raise FileExistsError(taken[0])
     entries: list[Entry] = []
     for name in dict.fromkeys(formats):
-        report(PhaseEvent(phase="exporting", message=name))
-        entries.append(_one(work, name, out, archive, report))
+        emit(PhaseEvent(phase="exporting", message=name))
+        entries.append(_one(work, name, out, archive, emit))
         figures = results.write(out, torch.get_num_threads(), entries)
-    report(announce(figures, "application/json"))
+    emit(ArtifactEvent.from_file(figures, "application/json"))
     return entries
 
 
@@ -80,16 +78,16 @@ class _Work:
         self.rows: Rows = rows_of(self.subject.pruned, sources)
 
 
-def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) -> Entry:
+def _one(work: _Work, name: Format, out: Path, archive: bool, emit: EventSink) -> Entry:
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as draft:
         folder = Path(draft) / name
         try:
-            made = _made(work, name, folder, report)
+            made = _made(work, name, folder, emit)
         except StoppedError:
             raise
         except Exception as fault:  # noqa: BLE001 - exporters raise what they like; the mask and the other exports stand
             failed = _failed(name, fault)
-            report(LogEvent(level="warning", message=f"there is no export {name}: {failed.verdict}"))
+            emit(LogEvent(level="warning", message=f"there is no export {name}: {failed.verdict}"))
             return failed
         if name != "stock":  # which has a model card of its own
             (folder / "README.md").write_text(model_card.text(made, work.subject.pruned), encoding="utf-8")
@@ -98,12 +96,12 @@ def _one(work: _Work, name: Format, out: Path, archive: bool, report: Report) ->
         if not archive:
             folder.rename(target)
     if archive:
-        report(announce(target, "application/zip"))
-    report(LogEvent(message=f"export {name}: {made.verdict}"))
+        emit(ArtifactEvent.from_file(target, "application/zip"))
+    emit(LogEvent(message=f"export {name}: {made.verdict}"))
     return made.model_copy(update={"artifact": target.name, "bytes": size})
 
 
-def _made(work: _Work, name: Format, folder: Path, report: Report) -> Entry:
+def _made(work: _Work, name: Format, folder: Path, emit: EventSink) -> Entry:
     """Write, load what was written, compare, measure."""
     before = work.subject.pruned
     compacted = False
@@ -121,7 +119,7 @@ def _made(work: _Work, name: Format, folder: Path, report: Report) -> Entry:
             f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
             code="export_wrong", param="exports",
         )  # fmt: skip
-    latency = _latency(before, after, work, report)
+    latency = _latency(before, after, work, emit)
     return Entry(
         format=name, verdict=benchmark.verdict(latency), compacted=compacted, equal=agreement.equal,
         max_difference=agreement.max_difference, rows=len(work.rows.encoded), checked_on=work.rows.source, latency=latency,
@@ -143,12 +141,12 @@ def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
 
 
 @torch.no_grad()
-def _latency(before: PrunedModel, after: PrunedModel, work: _Work, report: Report) -> list[Latency]:
+def _latency(before: PrunedModel, after: PrunedModel, work: _Work, emit: EventSink) -> list[Latency]:
     found = []
     for batch, tokens in benchmark.SIZES:
         if tokens > work.longest:
             continue
-        report(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
+        emit(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
         rows = random_rows(before, [tokens] * batch)
         inputs = rows.batch(range(batch), after.device)
         del inputs["labels"]

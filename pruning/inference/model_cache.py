@@ -20,7 +20,7 @@ BASES = 2
 _BankKey = tuple[str, str | None, str, int]
 
 
-class Shelf:
+class ModelCache:
     """The masks that were asked for last, in a bank for each base."""
 
     def __init__(self, sources: Sources, masks: int) -> None:
@@ -31,11 +31,11 @@ class Shelf:
         self._masks: OrderedDict[str, _BankKey] = OrderedDict()
         """Content of a mask → its bank; the one used last at the end, as are the banks."""
 
-    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+    def respond(self, request: dict[str, Any]) -> dict[str, Any]:
         """One exchange. Faults become answers, too."""
         try:
-            bank = self._bank(question["key"], Path(question["mask"]), question.get("weights"))
-            found = bank.predictions(question["key"], question["texts"], question.get("pairs"))
+            bank = self._bank(request["key"], Path(request["mask"]), request.get("weights"))
+            found = bank.predictions(request["key"], request["texts"], request.get("pairs"))
         except PruningError as refusal:
             kind = "temporary" if isinstance(refusal, TemporaryError) else "permanent"
             return _error(kind, refusal.code, refusal.message, refusal.param)

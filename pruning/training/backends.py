@@ -12,31 +12,31 @@ from pruning.masking.methods.registry import Method
 from pruning.masking.methods.smp_g import SmpG
 from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.methods.smp_s import SmpS
-from pruning.training.distributed import ALONE
+from pruning.training.distributed import SINGLE_PROCESS
 from pruning.training.pruner import Batch, Pruner
 
 Ranking = SmpS | SmpL | SmpG
 
 
-def fastest(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
+def select_backend(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
     """The pruner that takes the same steps in the least time: this one, or one that leaves them to the GPU.
 
     ``precision`` is that of the forward passes in ``loss_of``.
     """
-    if unfit(pruner):
+    if unsupported_reason(pruner):
         return pruner
-    from pruning.training.gpu_pruner import DevicePruner  # Triton is imported with it
+    from pruning.training.gpu_pruner import GpuPruner  # Triton is imported with it
 
-    return DevicePruner.of(pruner, halves=precision == "bf16")
+    return GpuPruner.from_pruner(pruner, bf16=precision == "bf16")
 
 
-def unfit(pruner: Pruner[Batch]) -> str:
+def unsupported_reason(pruner: Pruner[Batch]) -> str:
     """Why the GPU's programs cannot take the steps of a pruner; empty where they can."""
     if ranking_of(pruner.method) is None:
         return "the fused kernels are for smp-s, smp-l and smp-g without a pattern"
-    if pruner.companions:
+    if pruner.weight_adam:
         return "the fused kernels are for runs that train scores alone"
-    if pruner.ranks is not ALONE:
+    if pruner.process_group is not SINGLE_PROCESS:
         return "the fused kernels are for runs on one device"
     layers = list(pruner.matrices.layers.values())
     if any(layer.scores.dtype != torch.float32 for layer in layers):

@@ -38,8 +38,8 @@ def capture(pruner: Pruner[Any]) -> State:
     for i, layer in enumerate(optimizer.layers):
         moving = {"scores": layer.scores, "first": optimizer.first[i], "second": optimizer.second[i]}
         state |= {f"{name}.{i}": tensor.detach().to("cpu", copy=True) for name, tensor in moving.items()}
-    if pruner.companions:
-        state |= {name: tensor.to("cpu", copy=True) for name, tensor in pruner.companions.state().items()}
+    if pruner.weight_adam:
+        state |= {name: tensor.to("cpu", copy=True) for name, tensor in pruner.weight_adam.state().items()}
     return state
 
 
@@ -51,8 +51,8 @@ def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
         optimizer.first[i].copy_(state[f"first.{i}"])
         optimizer.second[i].copy_(state[f"second.{i}"])
     optimizer.steps = step
-    if pruner.companions:
-        pruner.companions.restore(state)
+    if pruner.weight_adam:
+        pruner.weight_adam.restore(state)
     torch.set_rng_state(state["random.cpu"])
     if torch.cuda.is_available() and "random.cuda" in state:
         torch.cuda.set_rng_state(state["random.cuda"])

@@ -2,7 +2,7 @@
 
 A recording (a CUDA graph) is made for each shape of a batch, so for each length that batches are padded to, when that shape
 comes for the second time; the first time warms libraries up. It reads its batch from memory of its own, adds gradients to
-``weight.grad`` and leaves the loss where :class:`Replays` finds it. All recordings share one pool of memory for what lives
+``weight.grad`` and leaves the loss where :class:`CudaGraphCache` finds it. All recordings share one pool of memory for what lives
 no longer than a pass. Python is not run again when a recording is repeated, so nothing in a pass may depend on a number from
 the device; what PyTorch draws for dropout follows its generator as always, so a repeated pass is the pass it stands for.
 
@@ -15,23 +15,23 @@ from typing import Any
 
 import torch
 
-MOST = 256
+MAX_GRAPHS = 256
 """Recordings kept. Inputs of up to 512 tokens have 64 lengths; a run in which many more shapes return gains little by each."""
 Batch = dict[str, torch.Tensor]
 Key = tuple[object, ...]
-Record = Callable[[Callable[[], None]], Callable[[], None]]
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
 """Takes work and returns what repeats it on the device. Recording alone changes nothing on the device. Raises RuntimeError where
 the work cannot be recorded."""
 
 
 @dataclass
-class _Recording:
+class _CapturedPass:
     inputs: Batch
     loss: torch.Tensor
-    again: Callable[[], None] = field(default=lambda: None)
+    replay: Callable[[], None] = field(default=lambda: None)
 
 
-class Replays:
+class CudaGraphCache:
     """``loss_of`` and its backward pass, recorded and repeated.
 
     ``weights`` are all that get a gradient: from :meth:`begin` on each has one of its own that stays where it is. ``remark``
@@ -42,20 +42,20 @@ class Replays:
         self,
         loss_of: Callable[[Batch], torch.Tensor],
         weights: Sequence[torch.Tensor],
-        record: Record,
-        remark: Callable[[str], None],
+        capture: Capture,
+        warn: Callable[[str], None],
     ) -> None:
-        self._loss_of, self._weights, self._remark = loss_of, weights, remark
-        self._record: Record | None = record
+        self._loss_of, self._weights, self._remark = loss_of, weights, warn
+        self._record: Capture | None = capture
         self._places: list[int] = []
         self._seen: set[Key] = set()
-        self._recordings: dict[Key, _Recording] = {}
+        self._recordings: dict[Key, _CapturedPass] = {}
 
     def __len__(self) -> int:
         """Recordings there are."""
         return len(self._recordings)
 
-    def begin(self) -> None:
+    def begin_step(self) -> None:
         """Before the passes of a step: gradients of zero, and no recording that reads where weights no longer are."""
         for weight in self._weights:
             if weight.grad is None:
@@ -67,7 +67,7 @@ class Replays:
             self._places = places
             self._recordings.clear()
 
-    def add(self, batch: Batch, parts: int) -> torch.Tensor:
+    def forward_backward(self, batch: Batch, parts: int) -> torch.Tensor:
         """Add the gradients of a ``parts``-th of the loss of ``batch`` to ``weight.grad``; returns the loss, a scalar."""
         key = (parts, *((name, tensor.shape, tensor.dtype) for name, tensor in batch.items()))
         recording = self._recordings.get(key)
@@ -75,25 +75,25 @@ class Replays:
             recording = self._recorded(key, batch, parts)
         self._seen.add(key)
         if recording is None:
-            return run_pass(self._loss_of, batch, parts)
+            return forward_backward(self._loss_of, batch, parts)
         for name, tensor in batch.items():
             recording.inputs[name].copy_(tensor)
-        recording.again()
+        recording.replay()
         return recording.loss.clone()  # the next pass of this shape writes there
 
-    def _recorded(self, key: Key, batch: Batch, parts: int) -> _Recording | None:
-        if self._record is None or len(self._recordings) >= MOST:
+    def _recorded(self, key: Key, batch: Batch, parts: int) -> _CapturedPass | None:
+        if self._record is None or len(self._recordings) >= MAX_GRAPHS:
             return None
-        made = _Recording(
+        made = _CapturedPass(
             {name: tensor.clone() for name, tensor in batch.items()},
             torch.zeros((), device=next(iter(batch.values())).device),
         )
 
         def work() -> None:
-            made.loss.copy_(run_pass(self._loss_of, made.inputs, parts))
+            made.loss.copy_(forward_backward(self._loss_of, made.inputs, parts))
 
         try:
-            made.again = self._record(work)
+            made.replay = self._record(work)
         except RuntimeError as fault:  # of a model that asks the device for a number, or of memory that is not there
             self._record = None
             self._remark(f"forward and backward are launched piece by piece, which takes longer: {_line(fault)}")
@@ -102,14 +102,14 @@ class Replays:
         return made
 
 
-def run_pass(loss_of: Callable[[Any], torch.Tensor], batch: Any, parts: int) -> torch.Tensor:
-    """Forward and backward: what :meth:`Replays.add` does, launched piece by piece."""
+def forward_backward(loss_of: Callable[[Any], torch.Tensor], batch: Any, parts: int) -> torch.Tensor:
+    """Forward and backward: what :meth:`CudaGraphCache.forward_backward` does, launched piece by piece."""
     loss = loss_of(batch)
     torch.autograd.backward(loss / parts)
     return loss.detach()
 
 
-def by_cuda_graphs(device: torch.device) -> Record:
+def cuda_graph_capture(device: torch.device) -> Capture:
     """Records on an NVIDIA GPU."""
     pool = torch.cuda.graph_pool_handle()
 

@@ -38,14 +38,14 @@ class SpanTeacher(nn.Module):
 
 def teacher_logits(
     spec: PruningSpec, task: Task, rows: Rows, student: Loaded, max_length: int, sources: Sources, device: torch.device,
-    say: Callable[[str], None], cache: TokenCache | None = None,
+    progress: Callable[[str], None], cache: TokenCache | None = None,
 ) -> list[npt.NDArray[np.float32]]:  # fmt: skip
     """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
 
     Raises PermanentError where teacher and task do not fit, naming ``teacher``.
     """
     span = task.kind == "span"
-    loaded = _load(spec, sources, say, span=span)
+    loaded = _load(spec, sources, progress, span=span)
     if span:
         _require_same_tokens(loaded, student, rows)
         _require_same_windows(loaded, max_length)
@@ -62,14 +62,14 @@ def teacher_logits(
         head = ClassifierHead(
             loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
         )
-    say(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
+    progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
     encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride, cache)
     return logits_of(head.to(device).eval(), encoded, device)
 
 
-def _load(spec: PruningSpec, sources: Sources, say: Callable[[str], None], *, span: bool) -> Loaded:
+def _load(spec: PruningSpec, sources: Sources, progress: Callable[[str], None], *, span: bool) -> Loaded:
     try:
-        return load_teacher(locate(str(spec.teacher), None, sources, say), span=span)
+        return load_teacher(locate(str(spec.teacher), None, sources, progress), span=span)
     except PermanentError as fault:  # what is checked of every model calls it "model"
         raise PermanentError(fault.message, code=fault.code, param="teacher") from fault
 

@@ -1,11 +1,11 @@
-"""The processes of one run, one per device: who takes which rows, and what they must tell each other.
+"""Process group of a run on several devices: one process per device, their shards of each batch, and their collectives.
 
-Every rank holds the whole model and all scores, takes its share of each micro-batch, and adds up its gradients with
-those of the others before the update; scores, selection and schedule are then the same on all of them, bit by bit, which
-is checked at every checkpoint. Rank 0 leads: it alone reports, evaluates, writes checkpoints and artifacts.
+Every rank holds the whole model and all scores, takes its shard of each micro-batch, and sums its gradients with those of the
+others before the update. Scores, selection and schedule are then the same on all ranks, bit by bit, which is checked at every
+checkpoint. Rank 0 is the main process: it alone reports, evaluates, and writes checkpoints and artifacts.
 
-:class:`Ranks` is the run of a single process, for which all of this is nothing; :class:`Several` are the processes that
-:mod:`pruning.cli.torchrun` starts. The only place that reads torchrun's part of the environment (RANK and its like).
+:class:`ProcessGroup` is that of a single process, for which all of this is nothing; :class:`DistributedGroup` is that of the
+processes that :mod:`pruning.cli.torchrun` starts. This is the only module that reads torchrun's environment (``RANK`` and others).
 """
 
 import os
@@ -21,18 +21,18 @@ from torch.distributed.rendezvous import rendezvous
 from pruning.errors import PeerLostError, PermanentError
 from pruning.events import ErrorEvent, Event
 
-_PATIENCE = timedelta(days=1)
+_TIMEOUT = timedelta(days=1)
 """Others wait while rank 0 evaluates. A hang is for the supervisor to notice, who hears nothing any more."""
 
 
-class Ranks:
+class ProcessGroup:
     """A run of one process."""
 
     rank = 0
-    count = 1
+    world_size = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process reports, evaluates and writes."""
         return self.rank == 0
 
@@ -41,40 +41,40 @@ class Ranks:
         """What this process computes on."""
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    def share(self, rows: Sequence[int]) -> Sequence[int]:
+    def shard(self, rows: Sequence[int]) -> Sequence[int]:
         """This process's rows of a micro-batch; never none."""
         return rows
 
-    def weigh(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
+    def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
         """The batch made of ``share(rows)``, with the ``weight`` of its mean loss in that of all rows."""
         return batch
 
     def begin_step(self, seed: int, step: int) -> None:
         """Before the forward passes of a step: dropout of its own for every rank."""
 
-    def add_up(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
+    def all_reduce_sum(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
         """Put the sum over all ranks into every ``grad``; returns that of the (weighted) losses. Raises PeerLostError."""
         return losses
 
-    def any(self, wish: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Whether any rank wishes; the answer is the same on all of them. Raises PeerLostError."""
-        return wish
+        return flag
 
     def require_same(self, what: str, *tensors: torch.Tensor) -> None:
         """Raise PermanentError, on all ranks, unless they hold the same bits; PeerLostError."""
 
-    def speaks(self, event: Event) -> bool:
+    def is_reporter(self, event: Event) -> bool:
         """Whether this process is the one to report an event."""
         return True
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """All is done; the others need this process no longer."""
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
-class Several(Ranks):
+class DistributedGroup(ProcessGroup):
     """One of several processes on one host."""
 
     def __init__(self) -> None:
@@ -85,29 +85,29 @@ class Several(Ranks):
         else:
             self._device = torch.device("cpu")
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one host; its name may lead elsewhere, or nowhere
-        self._store, self.rank, self.count = next(rendezvous("env://", timeout=_PATIENCE))
+        self._store, self.rank, self.world_size = next(rendezvous("env://", timeout=_TIMEOUT))
         distributed.init_process_group(
             "nccl" if self._device.type == "cuda" else "gloo",
-            store=PrefixStore("ranks", self._store), rank=self.rank, world_size=self.count, timeout=_PATIENCE,
+            store=PrefixStore("ranks", self._store), rank=self.rank, world_size=self.world_size, timeout=_TIMEOUT,
         )  # fmt: skip
 
     @property
     def device(self) -> torch.device:
         return self._device
 
-    def share(self, rows: Sequence[int]) -> Sequence[int]:
+    def shard(self, rows: Sequence[int]) -> Sequence[int]:
         """Every ``count``-th row, so that shares differ by one row at most; where none is left the first row, unweighted."""
-        return rows[self.rank :: self.count] or rows[:1]
+        return rows[self.rank :: self.world_size] or rows[:1]
 
-    def weigh(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        weight = len(rows[self.rank :: self.count]) / len(rows)
+    def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        weight = len(rows[self.rank :: self.world_size]) / len(rows)
         return {**batch, "weight": torch.tensor(weight, dtype=torch.float64, device=self._device)}
 
     def begin_step(self, seed: int, step: int) -> None:
         """A function of seed, rank and step alone, so that no rank's random state needs to be kept for a resumption."""
         torch.manual_seed(zlib.crc32(f"{seed} {self.rank} {step}".encode()))
 
-    def add_up(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
+    def all_reduce_sum(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
         told = torch.tensor(losses, dtype=torch.float64, device=self._device)
         gradients = []
         for parameter in parameters:
@@ -117,32 +117,32 @@ class Several(Ranks):
         self._reduce([told, *gradients], distributed.ReduceOp.SUM)
         return [float(loss) for loss in told]
 
-    def any(self, wish: bool) -> bool:
-        wishes = torch.tensor([int(wish)], device=self._device)
+    def any_rank(self, flag: bool) -> bool:
+        wishes = torch.tensor([int(flag)], device=self._device)
         self._reduce([wishes], distributed.ReduceOp.MAX)
         return bool(wishes)
 
     def require_same(self, what: str, *tensors: torch.Tensor) -> None:
-        sums = torch.stack([_bits(tensor) for tensor in tensors]).to(self._device)
+        sums = torch.stack([_checksum(tensor) for tensor in tensors]).to(self._device)
         ends = torch.stack([sums, -sums])
         self._reduce([ends], distributed.ReduceOp.MAX)
         if not torch.equal(ends[0], -ends[1]):
             raise PermanentError(
-                f"the {self.count} processes of this run no longer agree on {what}, so its result would be nobody's; "
+                f"the {self.world_size} processes of this run no longer agree on {what}, so its result would be nobody's; "
                 "set devices to 1, or give the worker devices of one kind",
                 code="ranks_differ", param="devices",
             )  # fmt: skip
 
-    def speaks(self, event: Event) -> bool:
+    def is_reporter(self, event: Event) -> bool:
         """Rank 0 reports; of a failure the first rank that has one, and no other."""
         if not isinstance(event, ErrorEvent):
-            return self.leads
+            return self.is_main
         try:
             return bool(self._store.add("failures", 1) == 1)
         except RuntimeError:  # who kept the count is gone, and has said why or has nobody left to tell
             return False
 
-    def leave(self) -> None:
+    def close(self) -> None:
         distributed.destroy_process_group()
 
     def _reduce(self, tensors: list[torch.Tensor], how: "distributed.ReduceOp.RedOpType") -> None:
@@ -155,10 +155,10 @@ class Several(Ranks):
             raise PeerLostError(str(fault)) from fault
 
 
-def join(devices: int) -> Ranks:
+def join_process_group(devices: int) -> ProcessGroup:
     """The ranks of a run on ``devices`` devices, this process being one. Raises PermanentError when they are not as many."""
     if devices == 1:
-        return ALONE
+        return SINGLE_PROCESS
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != devices:
         raise PermanentError(
@@ -171,10 +171,10 @@ def join(devices: int) -> Ranks:
             f"the spec asks for {devices} devices, and {torch.cuda.device_count()} can be seen here; lower devices",
             code="devices_missing", param="devices",
         )  # fmt: skip
-    return Several()
+    return DistributedGroup()
 
 
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
+def _checksum(tensor: torch.Tensor) -> torch.Tensor:
     """A checksum: the sum of a tensor's bit patterns."""
     whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
     return tensor.detach().contiguous().view(whole).sum(dtype=torch.int64)

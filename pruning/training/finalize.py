@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pruning.announce import announce
 from pruning.evaluation.evaluate import Evaluation, merged
-from pruning.events import ArtifactEvent, FinishedEvent, PhaseEvent
+from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.models.loading import checkpoint_bytes
@@ -16,7 +15,7 @@ from pruning.report.write import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 from pruning.training.history import History
-from pruning.training.run import Report, Run, library_versions
+from pruning.training.run import Run, library_versions
 
 MASK = "mask.safetensors"
 COMPACT = "mask.espalier"
@@ -24,15 +23,15 @@ PREDICTIONS = "predictions.jsonl"
 BINARY = "application/octet-stream"
 
 
-def deliver(
-    run: Run, before: list[Evaluation], history: History, work: Path, report: Report, should_stop: Callable[[], bool],
+def finalize(
+    run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
     sources: Sources, exports: Sequence[Format] = (),
 ) -> None:  # fmt: skip
     """Select the final masks, evaluate them, write the artifacts and the exports asked for, say that the run succeeded."""
-    report(PhaseEvent(phase="evaluating", message="the final mask"))
+    emit(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
-    final = run.evaluate("final", run.total_steps, report, should_stop)
-    report(PhaseEvent(phase="saving"))
+    final = run.evaluate("final", run.total_steps, emit, should_stop)
+    emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     weights = _write_changes(run, folder / trained_weights.WEIGHTS)
@@ -42,18 +41,18 @@ def deliver(
     compact_file.write(folder / COMPACT, masks, info)
     _write_predictions(folder / PREDICTIONS, run, final[0])
     if weights:
-        report(weights)
-    report(announce(folder / MASK, BINARY))
-    report(announce(folder / COMPACT, compact_file.MEDIA_TYPE))
-    report(announce(folder / PREDICTIONS, "application/jsonl"))
+        emit(weights)
+    emit(ArtifactEvent.from_file(folder / MASK, BINARY))
+    emit(ArtifactEvent.from_file(folder / COMPACT, compact_file.MEDIA_TYPE))
+    emit(ArtifactEvent.from_file(folder / PREDICTIONS, "application/jsonl"))
     if exports:
-        figures = make_exports(exports, folder / MASK, run.located.path, sources, report, should_stop)
-        report(announce(figures, "application/json"))
+        figures = make_exports(exports, folder / MASK, run.located.path, sources, emit, should_stop)
+        emit(ArtifactEvent.from_file(figures, "application/json"))
     result = _summary(run, before, final, folder, history.seconds)
     write_reports(folder, collect(run, history, final, result, masks, folder))
-    report(announce(folder / JSON_REPORT, "application/json"))
-    report(announce(folder / HTML_REPORT, "text/html; charset=utf-8"))
-    report(FinishedEvent(metrics=result))
+    emit(ArtifactEvent.from_file(folder / JSON_REPORT, "application/json"))
+    emit(ArtifactEvent.from_file(folder / HTML_REPORT, "text/html; charset=utf-8"))
+    emit(FinishedEvent(metrics=result))
 
 
 def _summary(
@@ -83,7 +82,7 @@ def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
     if not moved and not run.changed:
         return None
     trained_weights.write(path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.changed)
-    return announce(path, BINARY)
+    return ArtifactEvent.from_file(path, BINARY)
 
 
 def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) -> mask_file.MaskInfo:

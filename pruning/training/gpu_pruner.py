@@ -2,7 +2,7 @@
 
 The same steps as :class:`pruning.training.pruner.Pruner` takes, by the programs in
 :mod:`pruning.masking.kernels.triton.availability`: equal masks for equal scores, sums and updates equal up to rounding.
-Nothing that happens in :meth:`DevicePruner.launch` depends on a number from the device, so the host is a step ahead of it:
+Nothing that happens in :meth:`GpuPruner.launch` depends on a number from the device, so the host is a step ahead of it:
 while the device computes, the host launches what comes next and makes the next batch. Forward and backward of a batch whose
 shape has come before are repeated from a recording (:mod:`pruning.training.cuda_graphs`).
 
@@ -28,40 +28,40 @@ from pruning.masking.methods.smp_g import SmpG
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.score_adam import BETA1, BETA2, EPSILON, Update, gradient_of
 from pruning.training.backends import ranking_of
-from pruning.training.cuda_graphs import Record, Replays, by_cuda_graphs, run_pass
+from pruning.training.cuda_graphs import Capture, CudaGraphCache, cuda_graph_capture, forward_backward
 from pruning.training.pruner import Batch, Pruner, StepResult
 
 
 @dataclass
-class DevicePruner(Pruner[Batch]):
-    """A pruner that :func:`pruning.training.backends.unfit` has nothing against; ``optimizer`` holds the moments and counts
-    the updates."""
+class GpuPruner(Pruner[Batch]):
+    """A pruner that :func:`pruning.training.backends.unsupported_reason` has nothing against; ``optimizer`` holds the
+    moments and counts the updates."""
 
     chunk: int = CHUNK
     tile: int = TILE
     """How the work is cut, for tests."""
-    halves: bool = False
+    bf16: bool = False
     """Whether ``loss_of`` computes in bf16: W ⊙ M is then rounded once a step, and gradients stay as they come."""
-    record: Record | None = None
+    capture: Capture | None = None
     """What passes are recorded by; on a GPU CUDA graphs, unless another way is given."""
-    lag: ClassVar[int] = 1
+    max_pending: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         self._layers = list(self.matrices.layers.values())
         self._remarks: list[str] = []
         self._wide: list[torch.Tensor] = []
-        self._replays: Replays | None = None
-        if self.record is None and self.device.type == "cuda":
-            self.record = by_cuda_graphs(self.device)
-        if self.record is not None:
+        self._replays: CudaGraphCache | None = None
+        if self.capture is None and self.device.type == "cuda":
+            self.capture = cuda_graph_capture(self.device)
+        if self.capture is not None:
             weights = [layer.weight for layer in self._layers]
             loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
-            self._replays = Replays(loss_of, weights, self.record, self._remarks.append)
+            self._replays = CudaGraphCache(loss_of, weights, self.capture, self._remarks.append)
         table = Table(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
         ranking = ranking_of(self.method)
         if ranking is None:
             raise ValueError(
-                f"{type(self.method).__name__} selects in another way; ask pruning.training.backends.unfit before"
+                f"{type(self.method).__name__} selects in another way; ask pruning.training.backends.unsupported_reason before"
             )
         self._ranking = ranking
         self._programs = Programs(table)
@@ -75,7 +75,7 @@ class DevicePruner(Pruner[Batch]):
         """What :meth:`_state` was when the masses were last found."""
 
     @classmethod
-    def of(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
+    def from_pruner(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
         """One that takes the steps of ``pruner`` in its place; ``fields`` are those that it has beside.
 
         Raises UnsupportedSizesError.
@@ -86,7 +86,7 @@ class DevicePruner(Pruner[Batch]):
     def kernels(self) -> dispatch.Name:
         return "triton"
 
-    def remarks(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         told = list(self._remarks)
         self._remarks.clear()
         return told
@@ -134,7 +134,7 @@ class DevicePruner(Pruner[Batch]):
     def _select(self, remaining: float) -> None:
         """Every mask and every masked weight anew."""
         selection, counts = self._selection, self._counts(remaining)
-        if self.halves:
+        if self.bf16:
             rooms = [layer.room(torch.bfloat16) for layer in self._layers]
             selection.select(self._scores(), counts, self._base(), halves=rooms)
         else:
@@ -145,11 +145,11 @@ class DevicePruner(Pruner[Batch]):
     def _passes(self, batches: list[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The loss of each batch, float64, and dL/d(W ⊙ M) of each matrix for their mean: float32, or bf16 of one batch."""
         if self._replays is not None:
-            self._replays.begin()
+            self._replays.begin_step()
         losses, sums = [], list[torch.Tensor]()
         for batch in batches:
             losses.append(self._pass(batch, len(batches)))
-            if self.halves and len(batches) > 1:  # added up in bf16 they would lose what single batches say
+            if self.bf16 and len(batches) > 1:  # added up in bf16 they would lose what single batches say
                 found = [gradient_of(layer) for layer in self._layers]
                 sums = sums or [torch.zeros_like(layer.base) for layer in self._layers]
                 torch._foreach_add_(sums, [gradient.float() for gradient in found])
@@ -159,8 +159,8 @@ class DevicePruner(Pruner[Batch]):
     def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
         """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
         if self._replays is not None and isinstance(batch, dict):
-            return self._replays.add(batch, parts)
-        return run_pass(self.loss_of, batch, parts)
+            return self._replays.forward_backward(batch, parts)
+        return forward_backward(self.loss_of, batch, parts)
 
     def _counts(self, remaining: float) -> torch.Tensor:
         """Ones of every ranking, int64 on the device."""

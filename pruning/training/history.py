@@ -47,13 +47,13 @@ class History:
         """What the run took until now, all its attempts together as far as their checkpoints know."""
         return self._earlier_seconds + time.monotonic() - self._began
 
-    def listening(self, report: Callable[[Event], None]) -> Callable[[Event], None]:
+    def listening(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
         """``report``, which notes evaluations in passing."""
 
         def hear(event: Event) -> None:
             if isinstance(event, EvaluationEvent):
                 self._evaluated(event)
-            report(event)
+            emit(event)
 
         return hear
 

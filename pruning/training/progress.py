@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pruning.errors import PermanentError
-from pruning.events import LogEvent, StepEvent
+from pruning.events import EventSink, LogEvent, StepEvent
 from pruning.training.history import History
 from pruning.training.pace import Pace
 from pruning.training.pruner import StepResult
-from pruning.training.run import Report, Run
+from pruning.training.run import Run
 
 
 class Progress:
     """The steps of a run from ``first_step`` on."""
 
-    def __init__(self, run: Run, first_step: int, history: History, report: Report) -> None:
-        self._run, self._history, self._report = run, history, report
+    def __init__(self, run: Run, first_step: int, history: History, emit: EventSink) -> None:
+        self._run, self._history, self._emit = run, history, emit
         self._pace = Pace(first_step, run.total_steps)
         self._open: deque[tuple[int, int, Callable[[], StepResult]]] = deque()
 
@@ -28,10 +28,10 @@ class Progress:
         """Take step t. Raises PermanentError where this one, or the one before, turns out to have diverged."""
         run = self._run
         batches = [run.batch(t, part) for part in range(run.spec.gradient_accumulation)]
-        run.ranks.begin_step(run.spec.seed, t)
+        run.process_group.begin_step(run.spec.seed, t)
         with _diverging(t):
             self._open.append((t, run.rows(t), run.pruner.launch(t, batches)))
-        self._tell(run.pruner.lag)
+        self._tell(run.pruner.max_pending)
 
     def settle(self) -> None:
         """Wait for all steps taken, and tell of them. Raises PermanentError."""
@@ -42,12 +42,12 @@ class Progress:
             t, rows, result_of = self._open.popleft()
             with _diverging(t):
                 result = result_of()
-            for message in self._run.pruner.remarks():
-                self._report(LogEvent(level="warning", message=message))
+            for message in self._run.pruner.take_warnings():
+                self._emit(LogEvent(level="warning", message=message))
             self._history.add(result, self._run.matrices.total)
             self._pace.count(rows)
             if self._pace.due(t + 1):
-                self._report(self._event(result))
+                self._emit(self._event(result))
 
     def _event(self, result: StepResult) -> StepEvent:
         run, done = self._run, result.step + 1

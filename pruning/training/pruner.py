@@ -13,7 +13,7 @@ from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam, Update
 from pruning.masking.weight_adam import Companions
 from pruning.masking.wrap import Matrices
-from pruning.training.distributed import ALONE, Ranks
+from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
 
 Batch = TypeVar("Batch")
 
@@ -45,10 +45,10 @@ class Pruner(Generic[Batch]):
     schedule: Schedule
     loss_of: Callable[[Batch], torch.Tensor]
     """Differentiable mean task loss of one micro-batch."""
-    companions: Companions | None = None
+    weight_adam: Companions | None = None
     """What else is trained, if anything."""
-    ranks: Ranks = ALONE
-    lag: ClassVar[int] = 0
+    process_group: ProcessGroup = SINGLE_PROCESS
+    max_pending: ClassVar[int] = 0
     """Steps that may have been launched after one whose result is asked for, if nobody is to wait."""
 
     @property
@@ -61,7 +61,7 @@ class Pruner(Generic[Batch]):
         """Where the scores are."""
         return next(iter(self.matrices.layers.values())).scores.device
 
-    def remarks(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """What the run's log should say of the steps so far, each once."""
         return []
 
@@ -90,12 +90,12 @@ class Pruner(Generic[Batch]):
             loss = self.loss_of(batch)
             torch.autograd.backward(loss / len(batches))
             losses.append(float(loss.detach()))
-        losses = self.ranks.add_up(losses, self._parameters())  # before anything is decided by them
+        losses = self.process_group.all_reduce_sum(losses, self._parameters())  # before anything is decided by them
         if not all(map(math.isfinite, losses)):  # its gradients may well be
             raise FloatingPointError("the loss is not finite")
-        if self.companions:
-            self.companions.learning_rate_share = schedule.learning_rate_share(t)
-        update = self.optimizer.step(schedule.learning_rate(t), regularization, self.companions)
+        if self.weight_adam:
+            self.weight_adam.learning_rate_share = schedule.learning_rate_share(t)
+        update = self.optimizer.step(schedule.learning_rate(t), regularization, self.weight_adam)
         for layer in self.matrices.layers.values():
             layer.weight.grad = None
         return StepResult(
@@ -110,5 +110,5 @@ class Pruner(Generic[Batch]):
 
     def _parameters(self) -> list[torch.Tensor]:
         """All that a backward pass leaves a gradient in."""
-        others = self.companions.others if self.companions else []
+        others = self.weight_adam.others if self.weight_adam else []
         return [*(layer.weight for layer in self.matrices.layers.values()), *others]

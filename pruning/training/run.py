@@ -13,15 +13,14 @@ from torch import nn
 from pruning import __version__
 from pruning.data.encoding import BatchStream, Encoded
 from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merged
-from pruning.events import EvaluationEvent, Event
+from pruning.events import EvaluationEvent, EventSink
 from pruning.hub.models import Located
 from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
-from pruning.training.distributed import Ranks
+from pruning.training.distributed import ProcessGroup
 from pruning.training.pruner import Pruner
 
-Report = Callable[[Event], None]
 Batch = dict[str, torch.Tensor]
 
 
@@ -49,12 +48,14 @@ class Run:
     max_length: int
     """Tokens at which inputs are cut: the spec's, or what the model can read."""
     device: torch.device
-    ranks: Ranks
+    process_group: ProcessGroup
 
     def batch(self, step: int, part: int) -> Batch:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's share of it."""
         rows = self._micro_batch(step, part)
-        return self.ranks.weigh(self.train.batch(self.ranks.share(rows), self.device, beside=rows), rows)
+        return self.process_group.scale_loss(
+            self.train.batch(self.process_group.shard(rows), self.device, beside=rows), rows
+        )
 
     def rows(self, step: int) -> int:
         """Rows that all ranks together train on in a step."""
@@ -63,10 +64,12 @@ class Run:
     def _micro_batch(self, step: int, part: int) -> list[int]:
         return self.stream.rows(step * self.spec.gradient_accumulation + part)
 
-    def require_agreement(self) -> None:
+    def require_same_scores(self) -> None:
         """Raise PermanentError, on all ranks, unless all have the same scores and masked weights to the last bit."""
         layers = self.matrices.layers.values()
-        self.ranks.require_same("the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight)))
+        self.process_group.require_same(
+            "the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight))
+        )
 
     @property
     def kept(self) -> int:
@@ -74,19 +77,19 @@ class Run:
         return sum(layer.kept for layer in self.matrices.layers.values())
 
     def evaluate(
-        self, stage: Stage, step: int, report: Report, should_stop: Callable[[], bool] = lambda: False
+        self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False
     ) -> list[Evaluation]:
         """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only.
 
         Of several ranks the first one does; the others find nothing. Raises StoppedError between two batches once ``should_stop``
         says so.
         """
-        if not self.ranks.leads:
+        if not self.process_group.is_main:
             return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
         metrics = merged(evaluations, splits)
-        report(EvaluationEvent(step=step, stage=stage, remaining=self.kept / self.matrices.total, metrics=metrics))
+        emit(EvaluationEvent(step=step, stage=stage, remaining=self.kept / self.matrices.total, metrics=metrics))
         return evaluations
 
 

@@ -13,7 +13,7 @@ from pruning.data.jsonl import dataset_folder
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split
-from pruning.events import LogEvent, Phase, PhaseEvent
+from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.models import Located
 from pruning.masking.kernels import dispatch
 from pruning.masking.methods.registry import Calibration, method_of
@@ -30,34 +30,34 @@ from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.training import backends, losses
 from pruning.training.distillation import teacher_logits
-from pruning.training.distributed import ALONE, Ranks
+from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
 from pruning.training.pruner import Pruner
-from pruning.training.run import Batch, Report, Run, seed_everything
+from pruning.training.run import Batch, Run, seed_everything
 
 
-def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = ALONE) -> Run:
+def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: ProcessGroup = SINGLE_PROCESS) -> Run:
     """Load, check and wire everything a spec names; every one of several ranks does.
 
     Raises PermanentError or TemporaryError, each with the field to change.
     """
     seed_everything(spec.seed)
-    device = ranks.device
+    device = process_group.device
     autocast.require(spec.precision, device)
     task = replace(spec.task_table, label_words=spec.label_words)
-    loaded = _load_model(spec, sources, report)
+    loaded = _load_model(spec, sources, emit)
     label_ids = [] if spec.head == "classifier" else word_ids(loaded.tokenizer, spec.label_words)
     columns = _columns(loaded, task, spec)
-    train_rows, validation_rows = _load_rows(task, spec, sources, report)
-    max_length = _max_length(spec, loaded, report)
-    _say(report, "tokenizing", f"{len(train_rows.labels)} rows")
-    cache = token_cache.of(sources, report)
+    train_rows, validation_rows = _load_rows(task, spec, sources, emit)
+    max_length = _max_length(spec, loaded, emit)
+    _emit_phase(emit, "tokenizing", f"{len(train_rows.labels)} rows")
+    cache = token_cache.of(sources, emit)
     train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
     validation = [
         Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
     ]
     if spec.teacher is not None:
         logits = teacher_logits(
-            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _say(report, "evaluating", what),
+            spec, task, train_rows, loaded, max_length, sources, device, lambda what: _emit_phase(emit, "evaluating", what),
             cache,
         )  # fmt: skip
         train = with_teacher(train, logits)
@@ -70,40 +70,42 @@ def prepare(spec: PruningSpec, sources: Sources, report: Report, ranks: Ranks = 
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
     total_steps = steps_of(spec, stream.per_epoch)
     others = [head.model.get_parameter(name) for name in changed]
-    pruner = backends.fastest(_pruner(spec, matrices, head, task, total_steps, others, ranks), spec.precision)
+    pruner = backends.select_backend(
+        _pruner(spec, matrices, head, task, total_steps, others, process_group), spec.precision
+    )
     pruner.method.begin(matrices, _calibration(spec, head, train, device))
     return Run(
         spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,
         head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,
         total_steps=total_steps, eval_every=evaluation_cadence(spec, total_steps, len(validation[0].encoded)),
-        max_length=max_length, device=device, ranks=ranks,
+        max_length=max_length, device=device, process_group=process_group,
     )  # fmt: skip
 
 
-def _say(report: Report, phase: Phase, message: str) -> None:
-    report(PhaseEvent(phase=phase, message=message))
+def _emit_phase(emit: EventSink, phase: Phase, message: str) -> None:
+    emit(PhaseEvent(phase=phase, message=message))
 
 
-def find_model(name: str, revision: str | None, sources: Sources, report: Report) -> Located:
+def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> Located:
     """The folder of a model, reporting where it comes from. Raises PermanentError, TemporaryError."""
     local = find_folder(sources.models_dir, name) is not None
-    _say(report, "validating" if local else "downloading", f"model {name}")
-    located = locate(name, revision, sources, lambda much: _say(report, "downloading", f"model {name}: {much}"))
+    _emit_phase(emit, "validating" if local else "downloading", f"model {name}")
+    located = locate(name, revision, sources, lambda much: _emit_phase(emit, "downloading", f"model {name}: {much}"))
     if located.note:
-        report(LogEvent(level="warning", message=located.note))
+        emit(LogEvent(level="warning", message=located.note))
     if not local:
-        _say(report, "validating", f"commit {located.revision}")
+        _emit_phase(emit, "validating", f"commit {located.revision}")
     return located
 
 
-def _load_model(spec: PruningSpec, sources: Sources, report: Report) -> Loaded:
-    located = find_model(spec.model, spec.revision, sources, report)
+def _load_model(spec: PruningSpec, sources: Sources, emit: EventSink) -> Loaded:
+    located = find_model(spec.model, spec.revision, sources, emit)
     return load(located, spec.label_words, spec.head, dropout=spec.dropout)
 
 
-def _load_rows(task: Task, spec: PruningSpec, sources: Sources, report: Report) -> tuple[Rows, list[Rows]]:
+def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Rows, list[Rows]]:
     if dataset_folder(sources, task.name) is None:
-        _say(report, "downloading", f"data set {task.dataset}")
+        _emit_phase(emit, "downloading", f"data set {task.dataset}")
     train = load_rows(task, task.train_split, sources, spec.train_rows)
     return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
 
@@ -121,10 +123,10 @@ def _columns(loaded: Loaded, task: Task, spec: PruningSpec) -> list[int]:
     )  # fmt: skip
 
 
-def _max_length(spec: PruningSpec, loaded: Loaded, report: Report) -> int:
+def _max_length(spec: PruningSpec, loaded: Loaded, emit: EventSink) -> int:
     length = min(spec.max_length, loaded.longest)
     if length < spec.max_length:
-        report(
+        emit(
             LogEvent(
                 level="warning",
                 message=f"max_length {spec.max_length} exceeds the {loaded.longest} positions of the model; "
@@ -162,7 +164,7 @@ def _pruner(
     task: Task,
     total_steps: int,
     others: list[nn.Parameter],
-    ranks: Ranks,
+    process_group: ProcessGroup,
 ) -> Pruner[Batch]:
     layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
     trained = layers if info.trains_weights and not spec.one_shot else []
@@ -174,9 +176,9 @@ def _pruner(
             penalty_shift=method.penalty_shift,
         ),
         schedule=Schedule.of(spec, total_steps),
-        loss_of=_loss_of(head, task, spec, ranks.device),
-        companions=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
-        ranks=ranks,
+        loss_of=_loss_of(head, task, spec, process_group.device),
+        weight_adam=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
+        process_group=process_group,
     )  # fmt: skip
 
 

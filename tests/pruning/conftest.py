@@ -21,11 +21,11 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     from pruning.training import loop as module
 
     runs: list[Any] = []
-    real = module.prepare
+    real = module.set_up
 
     def noting(*given: Any) -> Any:
         runs.append(real(*given))
         return runs[-1]
 
-    monkeypatch.setattr(module, "prepare", noting)
+    monkeypatch.setattr(module, "set_up", noting)
     return runs

@@ -13,10 +13,10 @@ from tests.waiting import until
 
 LAUNCH = """
 import sys
-import pruning.launch as launch
-launch.PROGRAM = "tests.pruning.training.fake_rank"
-sys.argv = ["launch", "2", *{arguments}]
-launch._leave(launch.main())
+from pruning.cli import torchrun
+torchrun.PROGRAM = "tests.pruning.training.fake_rank"
+sys.argv = ["torchrun", "2", *{arguments}]
+torchrun._leave(torchrun.main())
 """
 
 

@@ -23,7 +23,7 @@ def thin(rows: int, columns: int, share: float, *, bias: bool = True) -> nn.Line
 def test_the_product_is_that_of_the_dense_layer(shape: tuple[int, int], bias: bool) -> None:
     torch.manual_seed(0)
     linear = thin(*shape, 0.2, bias=bias)
-    sparse = CsrLinear.of(linear)
+    sparse = CsrLinear.from_linear(linear)
     assert len(sparse.values) == int(linear.weight.count_nonzero())
     for size in ((), (4,), (2, 3)):
         x = torch.randn(*size, shape[1])
@@ -31,7 +31,7 @@ def test_the_product_is_that_of_the_dense_layer(shape: tuple[int, int], bias: bo
 
 
 def test_a_matrix_without_weights_gives_its_bias() -> None:
-    sparse = CsrLinear.of(thin(4, 6, 0.0))
+    sparse = CsrLinear.from_linear(thin(4, 6, 0.0))
     assert torch.equal(sparse(torch.randn(2, 6)), sparse.bias.expand(2, 4))
 
 
@@ -54,7 +54,7 @@ def test_where_no_matrix_is_thin_enough_it_says_that_there_is_no_gain(models: Pa
 
 @pytest.mark.parametrize("change", [("columns", 99), ("columns", -1), ("crow", 1000)])
 def test_indices_outside_the_matrix_are_refused(change: tuple[str, int]) -> None:
-    sparse = CsrLinear.of(thin(8, 8, 0.5))
+    sparse = CsrLinear.from_linear(thin(8, 8, 0.5))
     sparse.check()
     getattr(sparse, change[0])[-1] = change[1]
     with pytest.raises(PermanentError, match="damaged"):

@@ -14,7 +14,7 @@ from transformers import AutoModelForMaskedLM
 import espalier
 from pruning.errors import PermanentError, TemporaryError
 from pruning.export import build, results
-from pruning.export.run import perform
+from pruning.export.run import run_exports
 from pruning.sources import Sources
 from tests.pruning.runs import of_kind
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("quick")
 def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_path: Path) -> None:
     events: list[Any] = []
     formats = ("compact", "semi-structured", "stock")
-    made = perform(
-        masks / "bert.safetensors", formats, tmp_path, model=models / "bert", report=events.append  # type: ignore[arg-type]
+    made = run_exports(
+        masks / "bert.safetensors", formats, tmp_path, model=models / "bert", emit=events.append  # type: ignore[arg-type]
     )  # fmt: skip
     written = results.read(tmp_path)
     assert written is not None
@@ -54,9 +54,9 @@ def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_p
 def test_an_archive_is_announced_and_the_same_twice(models: Path, masks: Path, tmp_path: Path) -> None:
     events: list[Any] = []
     for name in ("first", "second"):
-        perform(
+        run_exports(
             masks / "roberta.safetensors", ["csr"], tmp_path / name, model=models / "roberta", archive=True,
-            report=events.append,
+            emit=events.append,
         )  # fmt: skip
     first, figures, second, _ = of_kind(events, "artifact")
     assert (first.name, first.media_type, figures.name) == ("export-csr.zip", "application/zip", "exports.json")
@@ -85,7 +85,7 @@ def test_an_export_with_other_logits_is_none(
         return {}
 
     monkeypatch.setattr(build, "compact", wrong)
-    (made,) = perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
+    (made,) = run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
     assert made.error is not None
     assert made.error.code == "export_wrong"
     assert not (tmp_path / "compact").exists()
@@ -98,7 +98,7 @@ def test_a_fault_that_nobody_planned_is_an_entry_too(
         raise ZeroDivisionError("by the exporter")
 
     monkeypatch.setattr(build, "compact", broken)
-    (made,) = perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
+    (made,) = run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
     assert made.error == results.Failure(code="export_failed", message="ZeroDivisionError: by the exporter")
     assert "Traceback" in capsys.readouterr().err
 
@@ -119,7 +119,7 @@ def test_what_may_pass_can_be_tried_again(
         raise fault
 
     monkeypatch.setattr(build, "compact", failing)
-    (made,) = perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
+    (made,) = run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
     assert made.error is not None
     assert (made.error.code, made.error.retryable) == (code, True)
 
@@ -127,15 +127,15 @@ def test_what_may_pass_can_be_tried_again(
 def test_the_base_is_found_by_the_masks_own_word(models: Path, masks: Path, tmp_path: Path) -> None:
     events: list[Any] = []
     sources = Sources(models, hub=False)
-    perform(masks / "bert.safetensors", ["stock"], tmp_path, sources=sources, report=events.append)
+    run_exports(masks / "bert.safetensors", ["stock"], tmp_path, sources=sources, emit=events.append)
     told = [(event.phase, event.message) for event in of_kind(events, "phase")]
     assert told[:2] == [("validating", "model bert"), ("exporting", "stock")]
 
 
 def test_a_wrong_base_or_a_folder_in_the_way_stops_at_once(models: Path, masks: Path, tmp_path: Path) -> None:
     with pytest.raises(PermanentError) as refused:
-        perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "roberta")
+        run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "roberta")
     assert refused.value.code == "base_mismatch"
     (tmp_path / "compact").mkdir()
     with pytest.raises(FileExistsError):
-        perform(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
+        run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")

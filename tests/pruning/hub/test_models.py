@@ -198,8 +198,8 @@ def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> No
     ask_rows = """
 import json, sys
 from pruning.errors import PruningError
-from pruning.hub_data import load_hub_split
-from pruning.tasks import CustomTask, task_of
+from pruning.hub.datasets import load_hub_split
+from pruning.spec.tasks import CustomTask, task_of
 for name, column, split, limit in json.load(sys.stdin):
     try:
         task = task_of(CustomTask(dataset=name, text=[column], label_words=["bad", "good"]))

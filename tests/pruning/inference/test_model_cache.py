@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.model_cache import BASES, Shelf
+from pruning.inference.model_cache import BASES, ModelCache
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests import toys
@@ -30,13 +30,13 @@ def masks(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return {work.name: work / "artifacts" / "mask.safetensors" for work in folder.iterdir() if work.is_dir()}
 
 
-def ask(shelf: Shelf, key: str, mask: Path, **more: Any) -> dict[str, Any]:
-    return shelf.answer({"key": key, "mask": str(mask), "weights": None, "texts": TEXTS, "pairs": None, **more})
+def ask(cache: ModelCache, key: str, mask: Path, **more: Any) -> dict[str, Any]:
+    return cache.respond({"key": key, "mask": str(mask), "weights": None, "texts": TEXTS, "pairs": None, **more})
 
 
 def test_answers_are_those_of_the_mask(sources: Sources, masks: dict[str, Path]) -> None:
     expected = load_pruned(masks["bert"], sources=sources).predictions(TEXTS)
-    answer = json.loads(json.dumps(ask(Shelf(sources, 4), "a", masks["bert"])))
+    answer = json.loads(json.dumps(ask(ModelCache(sources, 4), "a", masks["bert"])))
     assert [row["label"] for row in answer["predictions"]] == [prediction.label for prediction in expected]
     assert [row["probabilities"] for row in answer["predictions"]] == [found.probabilities for found in expected]
 
@@ -49,22 +49,24 @@ def test_bases_are_shared_and_the_oldest_make_room(
     monkeypatch.setattr(
         MaskBank, "add", lambda self, name, *given, **more: added.append(name) or real(self, name, *given, **more)
     )
-    shelf = Shelf(sources, 2)
+    cache = ModelCache(sources, 2)
     for key in ("bert", "other", "bert", "other"):
-        assert "predictions" in ask(shelf, key, masks[key])
-    assert (added, len(shelf._banks)) == (["bert", "other"], 1)
-    ask(shelf, "roberta", masks["roberta"])  # a third mask: the one used longest ago leaves
-    ask(shelf, "other", masks["other"])
-    ask(shelf, "bert", masks["bert"])
+        assert "predictions" in ask(cache, key, masks[key])
+    assert (added, len(cache._banks)) == (["bert", "other"], 1)
+    ask(cache, "roberta", masks["roberta"])  # a third mask: the one used longest ago leaves
+    ask(cache, "other", masks["other"])
+    ask(cache, "bert", masks["bert"])
     assert added == ["bert", "other", "roberta", "bert"]
-    ask(shelf, "distilbert", masks["distilbert"])  # a third base: the bank used longest ago leaves
-    assert len(shelf._banks) == BASES
+    ask(cache, "distilbert", masks["distilbert"])  # a third base: the bank used longest ago leaves
+    assert len(cache._banks) == BASES
 
 
 def test_faults_are_answers(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
-    shelf = Shelf(sources, 2)
-    assert ask(shelf, "a", tmp_path / "none")["error"]["code"] == "mask_invalid"
-    assert ask(Shelf(Sources(tmp_path, None, hub=False), 2), "a", masks["bert"])["error"]["code"] == "model_not_found"
-    pairs = ask(shelf, "a", masks["bert"], pairs=TEXTS)["error"]
+    cache = ModelCache(sources, 2)
+    assert ask(cache, "a", tmp_path / "none")["error"]["code"] == "mask_invalid"
+    assert (
+        ask(ModelCache(Sources(tmp_path, None, hub=False), 2), "a", masks["bert"])["error"]["code"] == "model_not_found"
+    )
+    pairs = ask(cache, "a", masks["bert"], pairs=TEXTS)["error"]
     assert (pairs["kind"], pairs["code"]) == ("permanent", "prediction_failed")
-    assert "predictions" in ask(shelf, "a", masks["bert"])
+    assert "predictions" in ask(cache, "a", masks["bert"])

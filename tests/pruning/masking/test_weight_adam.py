@@ -17,7 +17,7 @@ from pruning.masking.wrap import attach
 from pruning.models.loading import load, locate
 from pruning.sources import Sources
 from pruning.training.run import Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures
 from tests.pruning.masking.methods import reference
 from tests.pruning.runs import make_sources, run_toy, spec_of
@@ -38,7 +38,7 @@ def stop_after(steps: int) -> Callable[[], bool]:
 
 
 def after_steps(sources: Sources, steps: int = 3, **fields: Any) -> Run:
-    run = prepare(spec_of(**fields), sources, lambda event: None)
+    run = set_up(spec_of(**fields), sources, lambda event: None)
     run.head.train()
     for t in range(steps):
         run.pruner.step(t, [run.batch(t, 0)])
@@ -80,7 +80,7 @@ def test_with_train_biases_all_biases_and_norms_move_and_nothing_else(sources: S
 def test_score_methods_move_nothing_of_the_model(sources: Sources, method: str) -> None:
     run = after_steps(sources, method=method)
     assert moved(run, sources) == set()
-    assert run.pruner.companions is None
+    assert run.pruner.weight_adam is None
     assert all((layer.scores != 0).any() for layer in run.matrices.layers.values())
 
 
@@ -94,7 +94,7 @@ def test_a_new_head_moves_and_the_encoder_does_not(sources: Sources) -> None:
     run = after_steps(sources, model="minilm", head="classifier", weight_learning_rate=1e-3, max_steps=8, steps=6)
     head = {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight", "bert.pooler.dense.bias"}
     assert set(run.changed) == head
-    again = prepare(run.spec, sources, lambda event: None).head.get_submodule("model").state_dict()
+    again = set_up(run.spec, sources, lambda event: None).head.get_submodule("model").state_dict()
     now = run.head.get_submodule("model").state_dict()
     masked = {f"{path}.weight" for path in run.matrices.layers}
     assert {name for name in now if not torch.equal(now[name], again[name])} - masked == head

@@ -19,7 +19,7 @@ from pruning.inference.pruned_model import PrunedModel, load_pruned
 from pruning.models.loading import digest, load, locate
 from pruning.sources import Sources
 from pruning.training.run import Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures, toys
 from tests.pruning.runs import run_toy, spec_of
 
@@ -101,7 +101,7 @@ def hash_of(folder: Path) -> str:
 
 
 def ready(sources: Sources, shape: str, head: str) -> Run:
-    return prepare(spec_of(model=shape, head=head, dropout=0.0), sources, lambda event: None)
+    return set_up(spec_of(model=shape, head=head, dropout=0.0), sources, lambda event: None)
 
 
 def texts() -> list[str]:

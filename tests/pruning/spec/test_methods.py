@@ -44,7 +44,7 @@ def test_it_says_truly_what_a_method_trains(method: str) -> None:
     pruner = networks.pruner_of(networks.spec_of(method))
     info = METHODS[method]
     assert bool(pruner.optimizer.layers) == info.trains_scores == ("scores" in info.trains)
-    assert (pruner.companions is not None) == info.trains_weights == ("weights" in info.trains)
+    assert (pruner.weight_adam is not None) == info.trains_weights == ("weights" in info.trains)
     assert spec(method).trains_nothing == (info.trains == "nothing") == (method in ONE_SHOT)
     assert (spec(method).epochs is None) == (method in ONE_SHOT)
 

@@ -14,7 +14,7 @@ from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import Companions
 from pruning.masking.wrap import attach
 from pruning.training import backends
-from pruning.training.distributed import Ranks
+from pruning.training.distributed import ProcessGroup
 from pruning.training.pruner import Pruner
 from tests.pruning.runs import spec_of
 
@@ -38,23 +38,23 @@ def with_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     + [({"prior": "wanda"}, True), ({"pattern": "2:4"}, False), ({"method": "magnitude"}, False)],
 )  # fmt: skip
 def test_a_run_fits_by_how_it_selects(fields: dict[str, Any], fits: bool) -> None:
-    why = backends.unfit(pruner_of(method_of(spec_of(**fields))))
+    why = backends.unsupported_reason(pruner_of(method_of(spec_of(**fields))))
     assert why == "" if fits else "smp-s" in why
 
 
 @pytest.mark.usefixtures("with_programs")
 def test_what_else_a_run_does_keeps_it_on_the_common_path() -> None:
     trains_more, of_several = pruner_of(SmpL()), pruner_of(SmpL())
-    trains_more.companions = Companions([], [nn.Parameter(torch.zeros(3))], 1e-3)
-    of_several.ranks = Ranks()
-    assert "scores alone" in backends.unfit(trains_more)
-    assert "one device" in backends.unfit(of_several)
-    assert "float32" in backends.unfit(pruner_of(SmpL(), torch.float64))
-    assert backends.fastest(trains_more) is trains_more
+    trains_more.weight_adam = Companions([], [nn.Parameter(torch.zeros(3))], 1e-3)
+    of_several.process_group = ProcessGroup()
+    assert "scores alone" in backends.unsupported_reason(trains_more)
+    assert "one device" in backends.unsupported_reason(of_several)
+    assert "float32" in backends.unsupported_reason(pruner_of(SmpL(), torch.float64))
+    assert backends.select_backend(trains_more) is trains_more
 
 
 def test_without_a_gpu_the_pruner_stays_as_it_is() -> None:
     pruner = pruner_of(SmpL())
-    assert "NVIDIA" in backends.unfit(pruner)
-    assert backends.fastest(pruner) is pruner
+    assert "NVIDIA" in backends.unsupported_reason(pruner)
+    assert backends.select_backend(pruner) is pruner
     assert pruner.kernels in ("native", "plain")

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from pruning.masking.kernels import dispatch
 from pruning.sources import Sources
-from pruning.training.cuda_graphs import Batch, Replays
+from pruning.training.cuda_graphs import Batch, CudaGraphCache
 from pruning.training.run import Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures, toys
 from tests.graph_recorder import Recorder
 from tests.pruning.runs import spec_of
@@ -35,7 +35,7 @@ def prepared(sources: Sources, shape: str, **fields: Any) -> Run:
     assert sources.models_dir is not None
     if not (sources.models_dir / shape).exists():
         architectures.make(sources.models_dir / shape, shape)
-    run = prepare(spec_of(model=shape, dropout=0.2, **fields), sources, lambda event: None)
+    run = set_up(spec_of(model=shape, dropout=0.2, **fields), sources, lambda event: None)
     run.head.train()
     run.pruner.select(0.5)
     return run
@@ -67,11 +67,11 @@ def anew(
     return losses, found
 
 
-def repeated(replays: Replays, weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
+def repeated(replays: CudaGraphCache, weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
     """The same by ``replays``."""
     torch.manual_seed(seed)
-    replays.begin()
-    losses = [replays.add(batch, len(batches)) for batch in batches]
+    replays.begin_step()
+    losses = [replays.forward_backward(batch, len(batches)) for batch in batches]
     return [float(loss) for loss in losses], [gradient.clone() for gradient in gradients(weights)]
 
 
@@ -92,7 +92,7 @@ def test_a_repeated_pass_is_the_pass_run_anew(
     run = prepared(sources, shape, head=head, precision=precision)
     weights, remarks = weights_of(run), list[str]()
     record = Recorder(lambda: gradients(weights), monkeypatch)
-    replays = Replays(run.pruner.loss_of, weights, record, remarks.append)
+    replays = CudaGraphCache(run.pruner.loss_of, weights, record, remarks.append)
     every = list(range(16))
     steps = [[run.train.batch(every[i : i + 4], run.device, beside=every)] for i in range(0, 16, 4)]
     expected = [anew(run.pruner.loss_of, weights, step, seed) for seed, step in enumerate(steps)]
@@ -121,7 +121,7 @@ class Toy:
         self.weights = [torch.nn.Parameter(torch.randn(3, 5)), torch.nn.Parameter(torch.randn(2, 2))]
         self.remarks: list[str] = []
         self.record = Recorder(lambda: gradients(self.weights), monkeypatch)
-        self.replays = Replays(self.loss_of, self.weights, self.record, self.remarks.append)
+        self.replays = CudaGraphCache(self.loss_of, self.weights, self.record, self.remarks.append)
 
     def loss_of(self, batch: Batch) -> torch.Tensor:
         return functional.linear(batch["x"], self.weights[0]).tanh().square().mean()
@@ -171,7 +171,7 @@ def test_what_cannot_be_recorded_is_told_once_and_run_as_before(toy: Toy, monkey
         return whole(batch) * (2.0 if float(batch["x"].sum()) > 0 else 1.0)
 
     monkeypatch.setattr(toy, "loss_of", asking)
-    toy.replays = Replays(asking, toy.weights, toy.record, toy.remarks.append)
+    toy.replays = CudaGraphCache(asking, toy.weights, toy.record, toy.remarks.append)
     for rows in (4, 4, 4, 2, 2):
         toy.check(rows)
     assert (toy.record.made, len(toy.remarks)) == (0, 1)
@@ -179,7 +179,7 @@ def test_what_cannot_be_recorded_is_told_once_and_run_as_before(toy: Toy, monkey
 
 
 def test_recordings_are_bounded(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pruning.training.cuda_graphs.MOST", 2)
+    monkeypatch.setattr("pruning.training.cuda_graphs.MAX_GRAPHS", 2)
     for rows in (2, 3, 4) * 3:
         toy.check(rows)
     assert (toy.record.made, toy.remarks) == (2, [])

@@ -28,7 +28,7 @@ from pruning.spec.schema import explain
 from pruning.spec.tasks import task_of
 from pruning.training import losses
 from pruning.training.run import Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures, toys
 from tests.pruning.runs import make_sources, run_toy, spec_of
 from tests.questions import make_questions
@@ -58,7 +58,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 def ready(sources: Sources, **fields: Any) -> Run:
-    return prepare(spec_of(**fields), sources, lambda event: None)
+    return set_up(spec_of(**fields), sources, lambda event: None)
 
 
 def refusal(sources: Sources, **fields: Any) -> PermanentError:

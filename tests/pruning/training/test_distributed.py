@@ -14,28 +14,29 @@ from pruning.models import loading
 from pruning.models.loading import Loaded
 from pruning.sources import Sources
 from pruning.training import setup as preparing
-from pruning.training.distributed import ALONE, Several, join
+from pruning.training.distributed import SINGLE_PROCESS, DistributedGroup, join_process_group
 from pruning.training.run import Batch, Run
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures
 from tests.pruning.runs import Forked, arguments_of, fork, make_sources, of_kind, run_toy, same_masks, spec_of
 from tests.questions import make_questions
 from tests.services import free_port
 
 DOUBLE = """
-import os, pruning.prepare as prepare
-from tests.pruning.test_ranks import in_double
-prepare.load = in_double(prepare.load)
+import os
+from pruning.training import setup
+from tests.pruning.training.test_distributed import in_double
+setup.load = in_double(setup.load)
 os.environ.update({environment})
 """
 FALSE_SCORES = """
-import pruning.step as step
-real = step.Pruner.step
+from pruning.training.pruner import Pruner
+real = Pruner.step
 def shaken(pruner, t, batches):
     if t == 3:
         next(iter(pruner.matrices.layers.values())).scores[0, 0] += 1e-12
     return real(pruner, t, batches)
-step.Pruner.step = shaken
+Pruner.step = shaken
 """
 
 
@@ -59,11 +60,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return sources
 
 
-class Fake(Several):
+class FakeGroup(DistributedGroup):
     """A rank that never meets the others."""
 
-    def __init__(self, rank: int, count: int) -> None:
-        self.rank, self.count, self._device = rank, count, torch.device("cpu")
+    def __init__(self, rank: int, world_size: int) -> None:
+        self.rank, self.world_size, self._device = rank, world_size, torch.device("cpu")
 
 
 def pair(sources: Sources, folder: Path, name: str, spec: dict[str, Any], second: str = "") -> list[Forked]:
@@ -144,11 +145,11 @@ def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
     sources: Sources, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], count: int, batch_size: int
 ) -> None:
     monkeypatch.setattr(preparing, "load", in_double(loading.load))
-    run = prepare(spec_of(batch_size=batch_size, dropout=0.0, **fields), sources, lambda event: None)
+    run = set_up(spec_of(batch_size=batch_size, dropout=0.0, **fields), sources, lambda event: None)
     whole, expected = _gradients(run, run.batch(0, 0))
     losses, sums = [], [torch.zeros_like(gradient) for gradient in expected]
     for rank in range(count):
-        part = replace(run, ranks=Fake(rank, count)).batch(0, 0)
+        part = replace(run, process_group=FakeGroup(rank, count)).batch(0, 0)
         loss, gradients = _gradients(run, part)
         losses.append(loss)
         for total, gradient in zip(sums, gradients, strict=True):
@@ -160,7 +161,7 @@ def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
 
 def _gradients(run: Run, batch: Batch) -> tuple[float, list[torch.Tensor]]:
     run.head.eval()
-    others = run.pruner.companions.others if run.pruner.companions else []
+    others = run.pruner.weight_adam.others if run.pruner.weight_adam else []
     parameters = [*(layer.weight for layer in run.matrices.layers.values()), *others]
     loss = run.pruner.loss_of(batch)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -172,18 +173,18 @@ def _gradients(run: Run, batch: Batch) -> tuple[float, list[torch.Tensor]]:
 
 def test_shares_are_all_rows_once_and_an_empty_one_weighs_nothing() -> None:
     rows = list(range(10, 17))
-    shares = [Fake(rank, 3).share(rows) for rank in range(3)]
+    shares = [FakeGroup(rank, 3).shard(rows) for rank in range(3)]
     assert sorted(row for share in shares for row in share) == rows
-    assert [float(Fake(rank, 3).weigh({}, rows)["weight"]) for rank in range(3)] == [3 / 7, 2 / 7, 2 / 7]
-    assert Fake(2, 3).share([4, 5]) == [4]
-    assert float(Fake(2, 3).weigh({}, [4, 5])["weight"]) == 0
-    assert ALONE.share(rows) is rows
-    assert ALONE.weigh({}, rows) == {}
+    assert [float(FakeGroup(rank, 3).scale_loss({}, rows)["weight"]) for rank in range(3)] == [3 / 7, 2 / 7, 2 / 7]
+    assert FakeGroup(2, 3).shard([4, 5]) == [4]
+    assert float(FakeGroup(2, 3).scale_loss({}, [4, 5])["weight"]) == 0
+    assert SINGLE_PROCESS.shard(rows) is rows
+    assert SINGLE_PROCESS.scale_loss({}, rows) == {}
 
 
 def test_dropout_depends_on_seed_rank_and_step_alone() -> None:
     def drawn(rank: int, seed: int, step: int) -> float:
-        Fake(rank, 2).begin_step(seed, step)
+        FakeGroup(rank, 2).begin_step(seed, step)
         return float(torch.rand(()))
 
     with torch.random.fork_rng():
@@ -192,8 +193,8 @@ def test_dropout_depends_on_seed_rank_and_step_alone() -> None:
 
 
 def test_as_many_processes_as_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert join(1) is ALONE
+    assert join_process_group(1) is SINGLE_PROCESS
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(PermanentError, match="2 devices, and 3 processes") as refused:
-        join(2)
+        join_process_group(2)
     assert refused.value.param == "devices"

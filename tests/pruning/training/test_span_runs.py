@@ -13,7 +13,7 @@ from pruning.data import squad
 from pruning.data.squad import answers_of, encode_windows, normalize, score, target_positions
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests import architectures, toys
 from tests.pruning.runs import make_sources, run_toy, spec_of
 from tests.questions import make_questions, questions, read_lines
@@ -60,7 +60,7 @@ def test_a_span_run_learns(sources: Sources, tmp_path: Path) -> None:
 
 
 def test_each_window_is_trained_on_its_own_targets(sources: Sources) -> None:
-    run = prepare(spec_of(**SPAN), sources, lambda event: None)
+    run = set_up(spec_of(**SPAN), sources, lambda event: None)
     rows = questions(128, 1)
     assert run.train.windows is not None
     assert len(run.train) > len(rows)

@@ -67,7 +67,7 @@ def pruner_of(spec: PruningSpec, *, loss_scale: float = 1.0) -> Pruner[tuple[Ten
         optimizer=ScoreAdam(layers if info.trains_scores else [], penalty_shift=method.penalty_shift),
         schedule=Schedule.of(spec, reference.STEPS),
         loss_of=loss_of,
-        companions=Companions(trained, biases, spec.weight_learning_rate) if trained or biases else None,
+        weight_adam=Companions(trained, biases, spec.weight_learning_rate) if trained or biases else None,
     )
 
 

@@ -48,7 +48,7 @@ def test_only_kept_weights_move_and_all_scores_do() -> None:
         pruner.step(t, [reference.inputs()])
     layers = list(pruner.matrices.layers.values())
     before = [(layer.base.clone(), layer.scores.clone()) for layer in layers]
-    moments = [pruner.companions._optimizer.state[w]["exp_avg"] for w in pruner.companions._weights]  # type: ignore[union-attr]
+    moments = [pruner.weight_adam._optimizer.state[w]["exp_avg"] for w in pruner.weight_adam._weights]  # type: ignore[union-attr]
     for moment in moments:
         moment.zero_()  # or past gradients would move pruned weights
     pruner.step(reference.STEPS - 1, [reference.inputs()])

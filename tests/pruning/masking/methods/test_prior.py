@@ -11,7 +11,7 @@ from pruning.formats import mask_file
 from pruning.masking.methods.prior import WandaPrior
 from pruning.masking.methods.registry import method_of
 from pruning.masking.methods.smp_l import SmpL
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests.pruning.masking.methods import networks
 from tests.pruning.masking.methods.test_wanda import by_hand, network_and_batches
 from tests.pruning.runs import make_sources, run_toy, spec_of
@@ -60,7 +60,7 @@ def test_a_prior_changes_the_mask_and_nothing_else(tmp_path: Path) -> None:
 
 def test_pattern_and_prior_go_together(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
-    run = prepare(spec_of(prior="wanda", pattern="2:4"), sources, lambda event: None)
+    run = set_up(spec_of(prior="wanda", pattern="2:4"), sources, lambda event: None)
     assert all(float(layer.scores.std()) == pytest.approx(0.1, rel=1e-3) for layer in run.matrices.layers.values())
     run.pruner.select(0.5, final=True)
     for layer in run.matrices.layers.values():

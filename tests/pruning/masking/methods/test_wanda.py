@@ -14,7 +14,7 @@ from pruning.masking.methods.wanda import Wanda, saliencies
 from pruning.masking.wrap import Matrices, attach
 from pruning.models.loading import load, locate
 from pruning.spec.tasks import task_of
-from pruning.training.setup import prepare
+from pruning.training.setup import set_up
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.runs import make_sources, run_toy, spec_of
 
@@ -90,7 +90,7 @@ def test_a_layer_that_sees_one_position_per_row_is_counted_whole() -> None:
 def test_on_a_transformer_they_are_those_of_each_row_run_by_itself(tmp_path: Path, shape: str) -> None:
     sources = make_sources(tmp_path / "toys")
     fields: dict[str, Any] = {"model": shape, "method": "wanda", "max_steps": None, "calibration_rows": 40}
-    run = prepare(spec_of(**fields), sources, lambda event: None)
+    run = set_up(spec_of(**fields), sources, lambda event: None)
     loaded = load(locate(shape, None, sources), ("Yes",), "label-words")
     squares: dict[str, Tensor] = {}
 

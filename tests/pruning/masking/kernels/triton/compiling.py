@@ -25,7 +25,7 @@ from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import attach
 from pruning.spec.schema import PruningSpec
-from pruning.training.gpu_pruner import DevicePruner
+from pruning.training.gpu_pruner import GpuPruner
 from pruning.training.pruner import Pruner
 
 TARGET = GPUTarget("cuda", 90, 32)
@@ -70,7 +70,7 @@ def launch(method: Method, *, halves: bool = False) -> None:
 
     spec = PruningSpec(model="m", task="sst2", max_steps=2)
     adam = ScoreAdam(list(matrices.layers.values()))
-    pruner = DevicePruner.of(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of), halves=halves)
+    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of), bf16=halves)
     with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])

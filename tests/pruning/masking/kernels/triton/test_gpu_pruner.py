@@ -24,7 +24,7 @@ from pruning.masking.wrap import attach
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.checkpoint import capture, restore
-from pruning.training.gpu_pruner import DevicePruner
+from pruning.training.gpu_pruner import GpuPruner
 from pruning.training.pruner import Pruner
 from tests import toys
 from tests.graph_recorder import Recorder
@@ -54,8 +54,8 @@ def plain_of(method: Method) -> Pruner[torch.Tensor]:
     return Pruner(matrices, method, adam, Schedule.of(spec, STEPS), loss_of)
 
 
-def on_device(pruner: Pruner[Any]) -> DevicePruner[Any]:
-    return DevicePruner.of(pruner, chunk=128, tile=64)
+def on_device(pruner: Pruner[Any]) -> GpuPruner[Any]:
+    return GpuPruner.from_pruner(pruner, chunk=128, tile=64)
 
 
 def state(pruner: Pruner[Any]) -> list[torch.Tensor]:
@@ -94,7 +94,7 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
     plain, pruner = (in_bf16(plain_of(SmpS(temperature=0.5))) for _ in range(2))
     layers = list(pruner.matrices.layers.values())
     record = Recorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
-    ours = DevicePruner.of(pruner, chunk=128, tile=64, halves=True, record=record if recorded else None)
+    ours = GpuPruner.from_pruner(pruner, chunk=128, tile=64, bf16=True, capture=record if recorded else None)
     for t in range(STEPS):
         batches = [{"x": X[i::parts] + t} for i in range(parts)]
         with dispatch.plain():
@@ -130,25 +130,25 @@ def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.M
         with_dicts(plain_of(SmpS(temperature=0.5))),
     )
     record = Recorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
-    ours = DevicePruner.of(recorded, chunk=128, tile=64, record=record)
+    ours = GpuPruner.from_pruner(recorded, chunk=128, tile=64, capture=record)
     for t in range(STEPS):
         halves = [{"x": X[:4] + t}, {"x": X[4:] - t}]
         one, other = launched.step(t, halves), ours.step(t, halves)
         assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
         assert all(map(torch.equal, state(launched), state(ours)))
-    assert (record.made, ours.remarks()) == (1, [])
+    assert (record.made, ours.take_warnings()) == (1, [])
 
 
 def test_a_pass_that_cannot_be_recorded_is_remarked_on_once() -> None:
     def refuse(work: Callable[[], None]) -> Callable[[], None]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    ours = DevicePruner.of(with_dicts(plain_of(SmpL())), chunk=128, tile=64, record=refuse)
+    ours = GpuPruner.from_pruner(with_dicts(plain_of(SmpL())), chunk=128, tile=64, capture=refuse)
     for t in range(STEPS):
         ours.step(t, [{"x": X}])
-    (remark,) = ours.remarks()
+    (remark,) = ours.take_warnings()
     assert "stream is capturing" in remark
-    assert ours.remarks() == []
+    assert ours.take_warnings() == []
 
 
 def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
@@ -201,7 +201,7 @@ def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "reason", lambda device, *, whole: "")
     # what is read from a file lies anywhere in the host's memory, and every sixteen bytes once it is on a GPU
     monkeypatch.setattr("pruning.masking.kernels.triton.chunk_table.ALIGNED", 4)
-    monkeypatch.setattr(DevicePruner, "of", partial(DevicePruner.of, chunk=2048, tile=2048))
+    monkeypatch.setattr(GpuPruner, "from_pruner", partial(GpuPruner.from_pruner, chunk=2048, tile=2048))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 ) -> None:
     settings: dict[str, Any] = {"max_steps": 3, "eval_every": 2, "checkpoint_every": 2, "dropout": 0.2}
     whole = run_toy(sources, tmp_path / "whole", **settings)
-    assert isinstance(captured[0].pruner, DevicePruner)
+    assert isinstance(captured[0].pruner, GpuPruner)
     assert of_kind(whole, "started")[0].versions["kernels"] == "triton"
     assert [(e.stage, e.step) for e in of_kind(whole, "evaluation")] == [("before", 0), ("during", 2), ("final", 3)]
     assert [e.step for e in of_kind(whole, "checkpoint")] == [2]

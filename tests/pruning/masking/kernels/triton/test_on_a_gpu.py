@@ -43,16 +43,16 @@ def test_no_step_waits(method: str, precision: str) -> None:
     assert losses[-1] < losses[0]
     assert sum(results[-1].kept) <= 0.5 * pruner.matrices.total
     assert [layer.kept for layer in pruner.matrices.layers.values()] == results[-1].kept
-    assert pruner.remarks() == []
+    assert pruner.take_warnings() == []
 
 
 def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> None:
-    from pruning.training.gpu_pruner import DevicePruner  # imports Triton
+    from pruning.training.gpu_pruner import GpuPruner  # imports Triton
 
     def refuse(work: Callable[[], None]) -> Callable[[], None]:
         raise RuntimeError("not now")
 
-    recorded, launched = pruner_of("smp-s"), DevicePruner.of(plain_of("smp-s"), record=refuse)
+    recorded, launched = pruner_of("smp-s"), GpuPruner.from_pruner(plain_of("smp-s"), capture=refuse)
     for t in range(12):
         torch.manual_seed(t)
         rows = {"x": torch.randn(8 - t % 2, 128, device="cuda")}
@@ -63,11 +63,11 @@ def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> N
         assert found[0].kept == found[1].kept
         assert found[0].loss == pytest.approx(found[1].loss, rel=1e-6)
         assert found[0].update.grad_norms == pytest.approx(found[1].update.grad_norms, rel=1e-5)
-    assert (recorded.remarks(), len(launched.remarks())) == ([], 1)
+    assert (recorded.take_warnings(), len(launched.take_warnings())) == ([], 1)
 
 
 def pruner_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
-    return backends.fastest(plain_of(method, precision), precision)
+    return backends.select_backend(plain_of(method, precision), precision)
 
 
 def plain_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
