@@ -13,13 +13,13 @@ from pathlib import Path
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def find() -> str | None:
+def find_browser() -> str | None:
     """The browser, if this machine has one."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoadedPage:
     """A page as loaded."""
 
     dom: str
@@ -27,7 +27,7 @@ class Seen:
     """What the page made the browser write to its console."""
 
 
-def look(browser: str, page: Path, profile: Path) -> Seen:
+def load_page(browser: str, page: Path, profile: Path) -> LoadedPage:
     """Load a file."""
     done = subprocess.run(
         [
@@ -37,11 +37,11 @@ def look(browser: str, page: Path, profile: Path) -> Seen:
         ],
         capture_output=True, text=True, timeout=60, check=True, env={**os.environ, "HOME": str(profile)},
     )  # fmt: skip
-    return Seen(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
+    return LoadedPage(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
 
 
 @contextmanager
-def listener() -> Iterator[tuple[str, list[str]]]:
+def request_recorder() -> Iterator[tuple[str, list[str]]]:
     """The address of a server on this machine, and the paths that it is asked for."""
     asked: list[str] = []
 

@@ -14,7 +14,7 @@ from service.db import engine
 from service.db.engine import Database
 from service.settings import Settings
 from tests import object_store, services
-from tests.tcp_proxy import Network
+from tests.tcp_proxy import TcpProxy
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -142,7 +142,7 @@ def _skip(reason: services.UnavailableError) -> NoReturn:
 
 
 @pytest.fixture
-def network(database_url: str) -> Iterator[Network]:
+def tcp_proxy(database_url: str) -> Iterator[TcpProxy]:
     """Between the test and the test's PostgreSQL."""
-    with Network(database_url) as network:
+    with TcpProxy(database_url) as network:
         yield network

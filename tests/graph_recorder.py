@@ -13,7 +13,7 @@ class SynchronizationError(RuntimeError):
     """The work asked the device for a number, which a GPU refuses while it records."""
 
 
-class Tape(TorchDispatchMode):
+class GraphRecording(TorchDispatchMode):
     """Writes down operators while they run."""
 
     def __init__(self) -> None:
@@ -23,13 +23,13 @@ class Tape(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if _asks(func, args):
+        if _synchronizes(func, args):
             raise SynchronizationError(f"{func} needs a number from the device")
         found = func(*args, **(kwargs or {}))
         self.operators.append((func, args, kwargs or {}, found))
         return found
 
-    def again(self) -> None:
+    def replay(self) -> None:
         """Every operator again, its results where they were the first time."""
         with torch.no_grad():
             for func, args, kwargs, found in self.operators:
@@ -41,7 +41,7 @@ class Tape(TorchDispatchMode):
                         old.copy_(new)
 
 
-def _asks(func: Any, args: tuple[Any, ...]) -> bool:
+def _synchronizes(func: Any, args: tuple[Any, ...]) -> bool:
     if func in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default, torch.ops.aten.index_put.default):
         return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
     return torch.Tag.data_dependent_output in func.tags or torch.Tag.dynamic_output_shape in func.tags
@@ -51,19 +51,19 @@ def tensors(tree: Any) -> Iterator[torch.Tensor]:
     return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
 
 
-class Recorder:
+class GraphRecorder:
     """:data:`pruning.training.cuda_graphs.Capture` by tapes. ``kept`` are tensors that recording must leave as they are."""
 
     def __init__(self, kept: Callable[[], list[torch.Tensor]], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.made = 0
+        self.recordings = 0
         self._kept, self._monkeypatch = kept, monkeypatch
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
         kept = [(tensor, tensor.clone()) for tensor in self._kept()]
-        with torch.random.fork_rng(), self._monkeypatch.context() as context, Tape() as tape:
+        with torch.random.fork_rng(), self._monkeypatch.context() as context, GraphRecording() as tape:
             context.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)  # transformers looks there
             work()
         for tensor, before in kept:
             tensor.copy_(before)
-        self.made += 1
-        return tape.again
+        self.recordings += 1
+        return tape.replay

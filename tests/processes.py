@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.waiting import until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,12 +22,12 @@ def state(pid: int) -> str:
         return ""
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     return state(pid) not in ("", "Z")
 
 
-def members(group: int) -> list[int]:
+def group_members(group: int) -> list[int]:
     """Living processes of a process group."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -53,7 +53,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-class Program:
+class ModuleProcess:
     """``python -m …`` with its output in files; killed when the block ends."""
 
     def __init__(
@@ -79,12 +79,12 @@ class Program:
             )
 
     @property
-    def out(self) -> str:
+    def stdout(self) -> str:
         """Standard output so far."""
         return self._out.read_text()
 
     @property
-    def err(self) -> str:
+    def stderr(self) -> str:
         """Standard error so far."""
         return self._err.read_text()
 
@@ -92,23 +92,25 @@ class Program:
         """To this process alone."""
         self.process.send_signal(number)
 
-    def says(self, words: str, seconds: float = 30) -> str:
+    def wait_for_line(self, words: str, seconds: float = 30) -> str:
         """The first line, on either output, that contains ``words``."""
 
         def found() -> str | None:
-            lines = (self.out + self.err).splitlines()
+            lines = (self.stdout + self.stderr).splitlines()
             return next((line for line in lines if words in line), None)
 
         def told_or_gone() -> str | None:
             line = found()
-            assert line or self.process.poll() is None, f"it ended ({self.process.returncode}): {self.out}{self.err}"
+            assert line or self.process.poll() is None, (
+                f"it ended ({self.process.returncode}): {self.stdout}{self.stderr}"
+            )
             return line
 
-        line = until(told_or_gone, seconds=seconds, what=words)
+        line = wait_until(told_or_gone, seconds=seconds, what=words)
         assert line is not None
         return line
 
-    def ended(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 30) -> int:
         """Its exit code, once it has left."""
         return self.process.wait(seconds)
 

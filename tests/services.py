@@ -22,7 +22,7 @@ import psycopg
 import redis
 from sqlalchemy.engine import make_url
 
-from tests.waiting import until
+from tests.waiting import wait_until
 
 _POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
 _REDIS = ("127.0.0.1", 6379)
@@ -76,7 +76,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             [str(self._binary), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
         )
-        until(lambda: _listens("127.0.0.1", self.port), what="redis-server")
+        wait_until(lambda: _listens("127.0.0.1", self.port), what="redis-server")
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP makes it deaf, SIGCONT brings it back."""

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from tests.waiting import until
+from tests.waiting import wait_until
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI) -> Iterator[str]:
     """Its address."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until(lambda: server.started, what="uvicorn")
+    wait_until(lambda: server.started, what="uvicorn")
     try:
         port: int = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy.engine import make_url
 
 
-class Network:
+class TcpProxy:
     """Forwards TCP connections to the server of the database ``url``, as long as its block lasts."""
 
     def __init__(self, url: str) -> None:
@@ -20,14 +20,14 @@ class Network:
         """Of the same database, through here."""
         self._ends: list[socket.socket] = []
         self._cut: set[socket.socket] = set()
-        self.swallowed = threading.Event()
+        self.discarded_data = threading.Event()
         """Something was sent into a connection after it was cut."""
 
     def cut(self) -> None:
         """From now on nothing comes through the connections there are, and nothing tells of it; new ones work."""
         self._cut.update(self._ends)
 
-    def __enter__(self) -> "Network":
+    def __enter__(self) -> "TcpProxy":
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -53,7 +53,7 @@ class Network:
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
                 if one in self._cut:
-                    self.swallowed.set()
+                    self.discarded_data.set()
                 else:
                     other.sendall(data)
             if one not in self._cut:

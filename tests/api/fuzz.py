@@ -30,8 +30,8 @@ from service.access.api_keys import Scope
 from service.db import engine
 from service.db.engine import Database
 from service.settings import Settings
-from tests.api.callers import Guarded, Keyring
 from tests.api.conftest import Jobs
+from tests.api.protected_app import Keyring, ProtectedApp
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _NOT_ALL_IS_IN_THE_SCHEMA = [
@@ -70,8 +70,8 @@ def run(folder: Path, phases: Iterable[str], *, examples: int, seed: int) -> Out
     outcome = Outcome()
     with TestClient(app) as client, patch("service.webhooks.ssrf.socket.getaddrinfo", _everything_is_public):
         keyring = Keyring(database)
-        named = _things(Guarded(client, keyring, Jobs(database, folder)))
-        header = keyring.of("a", Scope.ADMIN)
+        named = _things(ProtectedApp(client, keyring, Jobs(database, folder)))
+        header = keyring.header_of("a", Scope.ADMIN)
         config = SchemathesisConfig.from_dict(_config(phases, named, header, examples, seed))
         for event in from_schema(schemathesis.openapi.from_asgi("/openapi.json", app, config=config)).execute():
             _note(event, outcome)
@@ -83,7 +83,7 @@ def _everything_is_public(_host: str, port: int, **_: Any) -> Any:
     return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port))]
 
 
-def _things(world: Guarded) -> dict[str, list[str]]:
+def _things(world: ProtectedApp) -> dict[str, list[str]]:
     """Path parameter → ids of what is there."""
     jobs = world.jobs
     made = [world.job(jobs.succeeded), world.job(jobs.running), world.job(jobs.queued)]

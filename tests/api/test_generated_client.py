@@ -12,7 +12,7 @@ import pytest
 
 from api.app import create_app
 from service.settings import Settings
-from tests.serving import served
+from tests.serving import serving
 
 GENERATOR = shutil.which("openapi-python-client")
 USE = """
@@ -50,7 +50,7 @@ assert list_dataset_rows.sync(stored.id, client=client, split="train").data[0].t
 def test_a_generated_client(migrated_sqlite: Path, tmp_path: Path) -> None:
     assert GENERATOR is not None
     shutil.copy(migrated_sqlite, tmp_path / "test.db")
-    with served(create_app(Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path}/test.db"))) as url:
+    with serving(create_app(Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path}/test.db"))) as url:
         generate = [GENERATOR, "generate", "--url", f"{url}/openapi.json", "--meta", "none", "--output-path", "made"]
         subprocess.run(generate, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120)
         python = Path(GENERATOR).parent / "python"  # it has what the client needs: attrs and httpx

@@ -17,7 +17,7 @@ from service.db.engine import Database
 from service.jobs import claims
 from service.settings import Settings
 from tests.processes import ROOT
-from tests.serving import served
+from tests.serving import serving
 
 TEXT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 SYNC, ASYNC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -47,7 +47,7 @@ def address(migrated_sqlite: Path, tmp_path: Path) -> Iterator[str]:
     stopping = threading.Event()
     worker = threading.Thread(target=work, args=(database, tmp_path, stopping))
     worker.start()
-    with served(create_app(Settings(data_dir=tmp_path, database_url=database.url))) as at:
+    with serving(create_app(Settings(data_dir=tmp_path, database_url=database.url))) as at:
         yield at.removeprefix("http://")
     stopping.set()
     worker.join()

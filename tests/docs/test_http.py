@@ -17,7 +17,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.serving import served
+from tests.serving import serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "http.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -35,14 +35,14 @@ def settings(migrated_sqlite: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def address(settings: Settings) -> Iterator[str]:
-    with served(create_app(settings)) as at:
+    with serving(create_app(settings)) as at:
         yield at.removeprefix("http://")
 
 
 @pytest.fixture
 def guarded_address(settings: Settings) -> Iterator[str]:
     """The same, with keys."""
-    with served(create_app(settings.model_copy(update={"require_keys": True}))) as at:
+    with serving(create_app(settings.model_copy(update={"require_keys": True}))) as at:
         yield at.removeprefix("http://")
 
 

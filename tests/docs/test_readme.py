@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from espalier.client._sync.client import Client
-from tests.processes import Program
-from tests.toys import make_model, make_opinions
+from tests.processes import ModuleProcess
+from tests.toy_datasets import make_opinions
+from tests.toy_models import make_model
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -44,11 +45,11 @@ def environment(site: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def address(site: Path, environment: dict[str, str]) -> Iterator[str]:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
-    with Program(arguments, environment, site / "logs", "serve") as serve:
-        line = serve.says("Espalier listens on", seconds=60)
+    with ModuleProcess(arguments, environment, site / "logs", "serve") as serve:
+        line = serve.wait_for_line("Espalier listens on", seconds=60)
         yield line.split("http://")[1].split()[0]
         serve.process.terminate()
-        assert serve.ended(60) == 0
+        assert serve.wait(60) == 0
 
 
 def test_the_curl_example(address: str, environment: dict[str, str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from espalier import AsyncClient, Client
 Kind = Literal["sync", "async"]
 
 
-class Driven:
+class BlockingAsyncClient:
     """An ``AsyncClient`` whose calls wait for their answers, on an event loop in another thread."""
 
     def __init__(self, client: AsyncClient, portal: BlockingPortal) -> None:
@@ -37,11 +37,13 @@ class Driven:
 
 
 @contextmanager
-def either(kind: Kind, url: str, **options: Any) -> Iterator[Any]:
+def sync_or_async_client(kind: Kind, url: str, **options: Any) -> Iterator[Any]:
     """A client of that kind."""
     with ExitStack() as stack:
         if kind == "sync":
             yield stack.enter_context(Client(url, **options))
             return
         portal = stack.enter_context(start_blocking_portal())
-        yield Driven(stack.enter_context(portal.wrap_async_context_manager(AsyncClient(url, **options))), portal)
+        yield BlockingAsyncClient(
+            stack.enter_context(portal.wrap_async_context_manager(AsyncClient(url, **options))), portal
+        )

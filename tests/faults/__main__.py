@@ -16,9 +16,9 @@ from pathlib import Path
 
 from service.db import engine
 from tests import services
-from tests.faults.chaos import Chaos
-from tests.faults.cluster import Site, Stack, empty
-from tests.faults.prefork_server import Zygote
+from tests.faults.chaos import FaultSchedule
+from tests.faults.cluster import Cluster, Stack, empty_database
+from tests.faults.prefork_server import PreforkServer
 
 KINDS = ("lost", "duplicated", "stale", "disorder", "orphans")
 
@@ -31,7 +31,7 @@ def main() -> int:
     given = parser.parse_args()
     total: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     with contextlib.ExitStack() as held, tempfile.TemporaryDirectory(prefix="espalier-faults-") as folder:
-        zygote = held.enter_context(Zygote())
+        zygote = held.enter_context(PreforkServer())
         servers = _servers(held) if given.stack != "embedded" else None
         for number in range(given.runs):
             seed = given.seed * 100_000 + number
@@ -58,7 +58,7 @@ def _servers(held: contextlib.ExitStack) -> tuple[str, services.RedisServer] | N
 def _run(
     seed: int,
     folder: Path,
-    zygote: Zygote,
+    zygote: PreforkServer,
     servers: tuple[str, services.RedisServer] | None,
     wanted: str | None,
     number: int,
@@ -69,20 +69,20 @@ def _run(
         engine.upgrade(stack.database_url)
     else:
         stack, redis = Stack("production", servers[0], servers[1].url), servers[1]
-        empty(stack)
-    site = Site(stack, folder, zygote, worker_slots=2, max_attempts=50)
+        empty_database(stack)
+    site = Cluster(stack, folder, zygote, worker_slots=2, max_attempts=50)
     try:
-        chaos = Chaos(site, redis, random.Random(seed))
-        chaos.rage()
-        found = site.settle(seconds=180)
+        chaos = FaultSchedule(site, redis, random.Random(seed))
+        chaos.run()
+        found = site.finish(seconds=180)
     finally:
         site.close()
     for problem in found.all:
         print(f"run {number} (seed {seed}, {stack.name}): {problem}", file=sys.stderr)
-    story = f"run {number} {stack.name}: {len(site.accepted)} jobs, {' '.join(chaos.done)}"
+    story = f"run {number} {stack.name}: {len(site.accepted)} jobs, {' '.join(chaos.faults)}"
     print(story, file=sys.stderr, flush=True)
     counted = {kind: len(getattr(found, kind)) for kind in KINDS}
-    return {"faults": len(chaos.done), "accepted": len(site.accepted), **counted}
+    return {"faults": len(chaos.faults), "accepted": len(site.accepted), **counted}
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from service.jobs import commands
 from service.settings import Settings
 from service.states import TERMINAL, Status
 from tests.faults import invariants
-from tests.faults.prefork_server import Started, Zygote
+from tests.faults.prefork_server import ForkedProcess, PreforkServer
 from tests.services import free_port
-from tests.waiting import until
+from tests.waiting import wait_until
 
-BRISK: dict[str, Any] = {
+FAST: dict[str, Any] = {
     "lease_seconds": 20.0, "heartbeat_seconds": 0.2, "rescue_seconds": 0.3, "retry_delay_seconds": 0.0,
     "term_grace_seconds": 5.0, "chunk_bytes": 4096, "trainer_threads": 1,
 }  # fmt: skip
@@ -46,34 +46,34 @@ class Stack:
     broker_url: str = "filesystem://"
 
 
-class Site:
+class Cluster:
     """One service. Everything that was started ends with the block."""
 
-    def __init__(self, stack: Stack, folder: Path, zygote: Zygote, **tuning: Any) -> None:
+    def __init__(self, stack: Stack, folder: Path, zygote: PreforkServer, **tuning: Any) -> None:
         self.settings = Settings(
-            data_dir=folder / "data", database_url=stack.database_url, broker_url=stack.broker_url, **{**BRISK, **tuning}
+            data_dir=folder / "data", database_url=stack.database_url, broker_url=stack.broker_url, **{**FAST, **tuning}
         )  # fmt: skip
         self.database = Database(stack.database_url)
         self.accepted: list[str] = []
         self.url = f"http://127.0.0.1:{free_port()}"
         self._folder, self._zygote = folder, zygote
-        self._started: list[Started] = []
+        self._started: list[ForkedProcess] = []
 
-    def worker(self, at: Failpoint | None = None, **environment: str) -> Started:
+    def start_worker(self, at: Failpoint | None = None, **environment: str) -> ForkedProcess:
         """A worker; with ``at``, it or its first trainer to come there dies at that point."""
         arguments = [*WORKER, "--concurrency", str(self.settings.worker_slots)]
         return self._start("celery", arguments, at, environment, "worker")
 
-    def api(self, at: Failpoint | None = None) -> Started:
+    def start_api(self, at: Failpoint | None = None) -> ForkedProcess:
         """The API, once it answers."""
         port = self.url.rpartition(":")[2]
         arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
         api = self._start("uvicorn", arguments, at, {}, "api")
-        until(lambda: self._answers() or api.code is not None, what=lambda: f"the API: {api.said}")
-        assert api.code is None, api.said
+        wait_until(lambda: self._api_responds() or api.exit_code is not None, what=lambda: f"the API: {api.output}")
+        assert api.exit_code is None, api.output
         return api
 
-    def ask(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response | None:
         """An answer of the API; None where the connection broke."""
         try:
             return httpx.request(method, f"{self.url}{path}", timeout=30, **options)
@@ -83,7 +83,7 @@ class Site:
     def post(self, behaviour: str = "steady", key: str | None = None) -> str | None:
         """Submit by HTTP: the id of an accepted job, None where no answer came."""
         headers = {"Idempotency-Key": key} if key is not None else {}
-        answer = self.ask("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
+        answer = self.request("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
         if answer is None or answer.status_code != 202:
             return None
         self.accepted.append(answer.json()["id"])
@@ -96,12 +96,12 @@ class Site:
             self.accepted.append(commands.create(session, **{"spec": spec, **fields}).id)
         return self.accepted[-1]
 
-    def ring(self, times: int = 1) -> None:
+    def notify_workers(self, times: int = 1) -> None:
         bell = broker.celery_app(self.settings)
         for _ in range(times):
             broker.ring(bell)
 
-    def change(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def write(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """A function of ``jobs`` in a transaction of its own."""
         with self.database.write() as session:
             return what(session, *arguments, **options)
@@ -110,43 +110,47 @@ class Site:
         with self.database.read() as session:
             return commands.get(session, job_id)
 
-    def types(self, job_id: str) -> list[str]:
+    def event_types(self, job_id: str) -> list[str]:
         with self.database.read() as session:
             return [event.type for event in commands.events(session, job_id)]
 
-    def becomes(self, job_id: str, *statuses: Status, seconds: float = 60) -> Job:
+    def wait_for_status(self, job_id: str, *statuses: Status, seconds: float = 60) -> Job:
         def what() -> str:
             return f"{job_id} {' or '.join(statuses)}: {self.logs()}"
 
-        until(lambda: self.job(job_id).status in statuses, seconds=seconds, what=what)
+        wait_until(lambda: self.job(job_id).status in statuses, seconds=seconds, what=what)
         return self.job(job_id)
 
-    def trainer(self, job_id: str, attempt: int | None = None) -> int:
+    def trainer_pid(self, job_id: str, attempt: int | None = None) -> int:
         """Process number of the job's trainer (of that attempt), once it runs."""
         where = self.settings.data_dir / "work" / job_id / (f"attempt-{attempt}" if attempt else "attempt-")
 
         def found() -> list[int]:
-            return [pid for pid in invariants.processes(where) if b"leash" not in command(pid)]
+            return [pid for pid in invariants.processes_under(where) if b"leash" not in command_line(pid)]
 
-        return until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
+        return wait_until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
 
-    def lapse(self, *job_ids: str) -> None:
+    def expire_leases(self, *job_ids: str) -> None:
         """Let the leases of the jobs (default: all that run) have run out, as if the time had passed."""
         with self.database.write() as session:
             late = update(Job).where(Job.status == Status.RUNNING).values(lease_expires_at=now_sql(-1))
             session.execute(late.where(Job.id.in_(job_ids)) if job_ids else late)
 
-    def settle(self, seconds: float = 90) -> invariants.Findings:
+    def finish(self, seconds: float = 90) -> invariants.Violations:
         """Wait until every job has ended and everything was cleared away; what is wrong then."""
-        until(self._ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open()} {self.logs()}")
+        wait_until(
+            self._all_ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open_jobs()} {self.logs()}"
+        )
         folders = (self.settings.data_dir / "work", *filter(None, [self.settings.checkpoint_dir]))
-        until(
+        wait_until(
             lambda: not invariants.leftovers(*folders),
             what=lambda: f"the clearing away of {invariants.leftovers(*folders)}",
         )
-        found = invariants.check(self.database, self.accepted, max_attempts=self.settings.max_attempts)
+        found = invariants.find_violations(self.database, self.accepted, max_attempts=self.settings.max_attempts)
         self.kill()  # leaving politely takes a worker of the filesystem broker three seconds, and hides orphans
-        until(lambda: not invariants.processes(self.settings.data_dir / "work"), what="the end of all trainers")
+        wait_until(
+            lambda: not invariants.processes_under(self.settings.data_dir / "work"), what="the end of all trainers"
+        )
         return found
 
     def logs(self) -> str:
@@ -155,23 +159,23 @@ class Site:
 
     def stop(self) -> None:
         """End every process that still runs, the polite way."""
-        running = [process for process in self._started if process.code is None]
+        running = [process for process in self._started if process.exit_code is None]
         for process in running:
             process.signal(signal.SIGCONT)
             process.signal(signal.SIGTERM)
         for process in running:
-            process.ended()
+            process.wait()
 
     def kill(self) -> None:
         """Kill every process that still runs."""
         for process in self._started:
-            if process.code is None:
+            if process.exit_code is None:
                 process.kill()
 
     def close(self) -> None:
         """End what is left, even what should not be there."""
         self.kill()
-        for pid in invariants.processes(self.settings.data_dir):
+        for pid in invariants.processes_under(self.settings.data_dir):
             os.kill(pid, signal.SIGKILL)
         self.database.dispose()
 
@@ -181,7 +185,7 @@ class Site:
 
     def _start(
         self, module: str, arguments: Iterable[str], at: Failpoint | None, environment: Mapping[str, str], name: str
-    ) -> Started:
+    ) -> ForkedProcess:
         told = {f"ESPALIER_{key.upper()}": str(value) for key, value in self.settings if value is not None}
         if at is not None:
             told |= {failpoints.AT: at, failpoints.ONCE: str(self._folder / f"died-at-{at}")}
@@ -189,32 +193,32 @@ class Site:
         self._started.append(self._zygote.start(module, list(arguments), {**told, **environment}, out))
         return self._started[-1]
 
-    def freeze(self, point: Failpoint) -> Started:
+    def freeze_worker_at(self, point: Failpoint) -> ForkedProcess:
         """A worker that stopped at ``point``."""
-        worker = self.worker(point, **{failpoints.WITH: "SIGSTOP"})
-        until(lambda: worker.frozen, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
+        worker = self.start_worker(point, **{failpoints.WITH: "SIGSTOP"})
+        wait_until(lambda: worker.is_stopped, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
         return worker
 
-    def died_at(self, point: Failpoint) -> bool:
+    def was_killed_at(self, point: Failpoint) -> bool:
         """Whether a process died there."""
         return (self._folder / f"died-at-{point}").exists()
 
-    def _answers(self) -> bool:
+    def _api_responds(self) -> bool:
         try:
             return httpx.get(f"{self.url}/livez", timeout=2).is_success
         except httpx.TransportError:
             return False
 
-    def _open(self) -> list[str]:
+    def _open_jobs(self) -> list[str]:
         with self.database.read() as session:
             listed, _ = commands.page(session, limit=1000)
             return [job_id for job_id in listed if commands.get(session, job_id).status not in TERMINAL]
 
-    def _ended(self) -> bool:
-        return not self._open()
+    def _all_ended(self) -> bool:
+        return not self._open_jobs()
 
 
-def command(pid: int) -> bytes:
+def command_line(pid: int) -> bytes:
     """The words that a process was started with."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -222,7 +226,7 @@ def command(pid: int) -> bytes:
         return b""
 
 
-def empty(stack: Stack, template: Path | None = None) -> None:
+def empty_database(stack: Stack, template: Path | None = None) -> None:
     """Leave a migrated database without rows."""
     if template is not None:
         shutil.copy(template, stack.database_url.removeprefix("sqlite:///"))

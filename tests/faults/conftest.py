@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.faults.cluster import Site, Stack, empty
-from tests.faults.prefork_server import Zygote
+from tests.faults.cluster import Cluster, Stack, empty_database
+from tests.faults.prefork_server import PreforkServer
 
-MakeSite = Callable[..., Site]
+MakeCluster = Callable[..., Cluster]
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as zygote:
+def prefork_server() -> Iterator[PreforkServer]:
+    with PreforkServer() as zygote:
         yield zygote
 
 
@@ -23,22 +23,22 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
     """An empty one; the test runs once on each."""
     if request.param == "embedded":
         found = Stack("embedded", f"sqlite:///{tmp_path}/espalier.db")
-        empty(found, request.getfixturevalue("migrated_sqlite"))
+        empty_database(found, request.getfixturevalue("migrated_sqlite"))
     else:
         found = Stack(
             "production", request.getfixturevalue("migrated_postgres"), request.getfixturevalue("redis_url")
         )  # fmt: skip
-        empty(found)
+        empty_database(found)
     return found
 
 
 @pytest.fixture
-def make_site(stack: Stack, zygote: Zygote, tmp_path: Path) -> Iterator[MakeSite]:
+def make_cluster(stack: Stack, prefork_server: PreforkServer, tmp_path: Path) -> Iterator[MakeCluster]:
     """A service with settings changed."""
-    made: list[Site] = []
+    made: list[Cluster] = []
 
-    def make(**tuning: Any) -> Site:
-        made.append(Site(stack, tmp_path, zygote, **tuning))
+    def make(**tuning: Any) -> Cluster:
+        made.append(Cluster(stack, tmp_path, prefork_server, **tuning))
         return made[-1]
 
     yield make
@@ -47,9 +47,9 @@ def make_site(stack: Stack, zygote: Zygote, tmp_path: Path) -> Iterator[MakeSite
 
 
 @pytest.fixture
-def site(make_site: MakeSite) -> Site:
-    return make_site()
+def cluster(make_cluster: MakeCluster) -> Cluster:
+    return make_cluster()
 
 
-on_embedded = pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+embedded_only = pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 """For what concerns processes more than rows."""

@@ -18,7 +18,7 @@ from service.states import TERMINAL, TRANSITIONS, Status
 
 
 @dataclass
-class Findings:
+class Violations:
     """What was found wrong, in words, by kind."""
 
     lost: list[str] = field(default_factory=list)
@@ -37,9 +37,11 @@ class Findings:
         return [*self.lost, *self.duplicated, *self.stale, *self.disorder, *self.orphans]
 
 
-def check(database: Database, accepted: Iterable[str], *, max_attempts: int, ended: bool = True) -> Findings:
+def find_violations(
+    database: Database, accepted: Iterable[str], *, max_attempts: int, ended: bool = True
+) -> Violations:
     """The rows alone. ``ended``: every accepted job must have ended by now; otherwise it may still be owned."""
-    found = Findings()
+    found = Violations()
     with database.read() as session:
         rows = {job.id: job for job in session.scalars(select(Job))}
         for job_id in accepted:
@@ -48,15 +50,15 @@ def check(database: Database, accepted: Iterable[str], *, max_attempts: int, end
             elif ended and rows[job_id].status not in TERMINAL:
                 found.lost.append(f"{job_id} is {rows[job_id].status} and nobody ends it")
         for job in rows.values():
-            _story(session, job, found)
-            _numbers(session, job, found)
-            _files(session, job, found)
+            _check_events(session, job, found)
+            _check_metrics(session, job, found)
+            _check_artifacts(session, job, found)
             if job.attempts_spent > max_attempts:
                 found.disorder.append(f"{job.id} spent {job.attempts_spent} attempts of {max_attempts}")
     return found
 
 
-def _story(session: Session, job: Job, found: Findings) -> None:
+def _check_events(session: Session, job: Job, found: Violations) -> None:
     """Replays the events: each must be possible where it stands."""
     events = list(session.scalars(select(Event).where(Event.job_id == job.id).order_by(Event.seq)))
     if [event.seq for event in events] != list(range(1, job.event_seq + 1)):
@@ -78,7 +80,7 @@ def _story(session: Session, job: Job, found: Findings) -> None:
         found.disorder.append(f"{job.id} is {job.status}, {job.attempt}; its events say {status}, {attempt}")
 
 
-def _numbers(session: Session, job: Job, found: Findings) -> None:
+def _check_metrics(session: Session, job: Job, found: Violations) -> None:
     """Metrics of a run come after the claim of that run and before the next one's."""
     claims = {
         event.attempt: event.created_at
@@ -93,7 +95,7 @@ def _numbers(session: Session, job: Job, found: Findings) -> None:
         last = max(last, row.attempt)
 
 
-def _files(session: Session, job: Job, found: Findings) -> None:
+def _check_artifacts(session: Session, job: Job, found: Violations) -> None:
     """Complete artifacts are complete, and there is one of each name; a finished job has no others."""
     names: set[str] = set()
     for artifact in session.scalars(select(Artifact).where(Artifact.job_id == job.id)):
@@ -113,7 +115,7 @@ def _files(session: Session, job: Job, found: Findings) -> None:
             found.stale.append(f"{job.id}: its mask is of attempt {artifact.attempt}, it ended with {job.attempt}")
 
 
-def processes(folder: Path) -> list[int]:
+def processes_under(folder: Path) -> list[int]:
     """Living processes whose command line names ``folder``: trainers, for their work folder is under it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -20,63 +20,63 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.processes import ROOT, state
-from tests.waiting import until
+from tests.waiting import wait_until
 
-WARM = (
+PRELOADED = (
     "celery.apps.worker", "celery.bin.worker", "celery.concurrency.thread", "celery.__main__", "kombu.transport.redis",
     "kombu.transport.filesystem", "psycopg", "uvicorn.__main__", "uvicorn.lifespan.on", "uvicorn.protocols.http.h11_impl",
     "api.app", "worker.run.supervisor", "worker.maintenance.maintainer", "alembic.command",
 )  # fmt: skip
 
 
-class Started:
+class ForkedProcess:
     """One program, in a session of its own."""
 
-    def __init__(self, zygote: "Zygote", pid: int, out: Path) -> None:
+    def __init__(self, zygote: "PreforkServer", pid: int, out: Path) -> None:
         self.pid = pid
         self._zygote, self._out = zygote, out
 
     @property
-    def code(self) -> int | None:
+    def exit_code(self) -> int | None:
         """Its exit code as subprocess has it, once it has ended."""
-        return self._zygote.codes.get(self.pid)
+        return self._zygote.exit_codes.get(self.pid)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Both outputs so far."""
         return self._out.read_text(errors="replace") if self._out.exists() else ""
 
     @property
-    def frozen(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether it was stopped and not continued."""
         return state(self.pid) == "T"
 
     def signal(self, number: signal.Signals) -> None:
         """To this process alone."""
-        if self.code is None:
+        if self.exit_code is None:
             os.kill(self.pid, number)
 
-    def ended(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 30) -> int:
         """Its exit code, once it has left."""
-        until(
-            lambda: self.code is not None,
+        wait_until(
+            lambda: self.exit_code is not None,
             seconds=seconds,
-            what=lambda: f"the end of {self._out.name}: {self.said[-2000:]}",
+            what=lambda: f"the end of {self._out.name}: {self.output[-2000:]}",
         )
-        assert self.code is not None
-        return self.code
+        assert self.exit_code is not None
+        return self.exit_code
 
     def kill(self) -> None:
         """At once."""
         self.signal(signal.SIGKILL)
-        self.ended()
+        self.wait()
 
 
-class Zygote:
+class PreforkServer:
     """The warm process; everything it started dies with the block."""
 
     def __init__(self) -> None:
-        self.codes: dict[int, int] = {}
+        self.exit_codes: dict[int, int] = {}
         self._pids: list[int] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -84,7 +84,7 @@ class Zygote:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    def start(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], out: Path) -> Started:
+    def start(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], out: Path) -> ForkedProcess:
         """``python -m module arguments``."""
         out.parent.mkdir(parents=True, exist_ok=True)
         assert self._process.stdin is not None
@@ -92,15 +92,15 @@ class Zygote:
         order = {"module": module, "arguments": list(arguments), "environment": dict(environment), "out": str(out)}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        until(lambda: len(self._pids) > known, what=f"the start of {module}")
-        return Started(self, self._pids[known], out)
+        wait_until(lambda: len(self._pids) > known, what=f"the start of {module}")
+        return ForkedProcess(self, self._pids[known], out)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             told = json.loads(line)
             if "code" in told:
-                self.codes[told["pid"]] = told["code"]
+                self.exit_codes[told["pid"]] = told["code"]
             else:
                 self._pids.append(told["pid"])
 
@@ -111,7 +111,7 @@ class Zygote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for pid in self._pids:
-            if pid not in self.codes:
+            if pid not in self.exit_codes:
                 os.kill(pid, signal.SIGKILL)
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -120,7 +120,7 @@ class Zygote:
 
 def main() -> None:
     """Fork on demand until standard input ends. One thread only, or forking would not be safe."""
-    for name in WARM:
+    for name in PRELOADED:
         importlib.import_module(name)
     rest = b""
     while True:
@@ -131,7 +131,7 @@ def main() -> None:
                 break
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                _answer(pid=_fork(json.loads(line)))
+                _report(pid=_fork(json.loads(line)))
         while _reap():
             pass
 
@@ -142,11 +142,11 @@ def _reap() -> bool:
     except ChildProcessError:
         return False
     if pid:
-        _answer(pid=pid, code=os.waitstatus_to_exitcode(status))
+        _report(pid=pid, code=os.waitstatus_to_exitcode(status))
     return bool(pid)
 
 
-def _answer(**told: int) -> None:
+def _report(**told: int) -> None:
     os.write(1, (json.dumps(told) + "\n").encode())
 
 

@@ -5,17 +5,17 @@ import random
 import subprocess
 import sys
 
-from tests.faults.chaos import Chaos
-from tests.faults.conftest import MakeSite
+from tests.faults.chaos import FaultSchedule
+from tests.faults.conftest import MakeCluster
 from tests.processes import ROOT
 
 
-def test_a_schedule(make_site: MakeSite) -> None:
-    site = make_site(worker_slots=2, max_attempts=50)
-    chaos = Chaos(site, None, random.Random(3))
-    chaos.rage()
-    assert site.settle().all == []
-    assert chaos.done
+def test_a_schedule(make_cluster: MakeCluster) -> None:
+    site = make_cluster(worker_slots=2, max_attempts=50)
+    chaos = FaultSchedule(site, None, random.Random(3))
+    chaos.run()
+    assert site.finish().all == []
+    assert chaos.faults
 
 
 def test_the_program_ends_with_one_json_object() -> None:

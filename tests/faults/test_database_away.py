@@ -10,15 +10,15 @@ from sqlalchemy.engine import make_url
 
 from service import failpoints
 from service.states import Status
-from tests.faults.cluster import Site
-from tests.waiting import until
+from tests.faults.cluster import Cluster
+from tests.waiting import wait_until
 
 P = failpoints.Failpoint
 pytestmark = pytest.mark.parametrize("stack", ["production"], indirect=True)
 
 
 @contextlib.contextmanager
-def away(site: Site) -> Iterator[None]:
+def away(site: Cluster) -> Iterator[None]:
     """As clients see a restart: every connection is cut and new ones are refused inside the block."""
     url = make_url(site.settings.database_url)
     outside = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
@@ -34,30 +34,32 @@ def away(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.HEARTBEAT_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_during_a_transaction(site: Site, point: failpoints.Failpoint) -> None:
-    job_id = site.submit()
-    worker = site.freeze(point)
-    site.database.dispose()
-    with away(site):
+def test_during_a_transaction(cluster: Cluster, point: failpoints.Failpoint) -> None:
+    job_id = cluster.submit()
+    worker = cluster.freeze_worker_at(point)
+    cluster.database.dispose()
+    with away(cluster):
         worker.signal(signal.SIGCONT)
-        until(lambda: "the database is away" in worker.said or "OperationalError" in worker.said, what="its absence")
-    job = site.becomes(job_id, Status.SUCCEEDED)
+        wait_until(
+            lambda: "the database is away" in worker.output or "OperationalError" in worker.output, what="its absence"
+        )
+    job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (1, 0)
-    assert site.settle().all == []
+    assert cluster.finish().all == []
 
 
-def test_the_api_says_so(site: Site) -> None:
-    api = site.api()
-    assert site.post() is not None
-    site.database.dispose()
-    with away(site):
-        answer = site.ask("POST", "/v1/jobs", json={"model": "fake/steady", "task": "sst2"})
+def test_the_api_says_so(cluster: Cluster) -> None:
+    api = cluster.start_api()
+    assert cluster.post() is not None
+    cluster.database.dispose()
+    with away(cluster):
+        answer = cluster.request("POST", "/v1/jobs", json={"model": "fake/steady", "task": "sst2"})
         assert answer is not None
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
-        alive = site.ask("GET", "/livez")
+        alive = cluster.request("GET", "/livez")
         assert alive is not None
         assert alive.status_code == 200
-    assert site.post() is not None
-    assert api.code is None
-    site.worker()
-    assert site.settle().all == []
+    assert cluster.post() is not None
+    assert api.exit_code is None
+    cluster.start_worker()
+    assert cluster.finish().all == []

@@ -7,123 +7,123 @@ import pytest
 
 from service import failpoints
 from service.states import Status
-from tests.faults.cluster import Site
-from tests.faults.conftest import MakeSite, on_embedded
-from tests.processes import alive
-from tests.waiting import until
+from tests.faults.cluster import Cluster
+from tests.faults.conftest import MakeCluster, embedded_only
+from tests.processes import is_alive
+from tests.waiting import wait_until
 
 P = failpoints.Failpoint
 QUIET = {"heartbeat_seconds": 5.0, "rescue_seconds": 600.0}
 """No other thread writes meanwhile, and would be frozen holding the job's row."""
 
 
-@on_embedded
-def test_kill_of_a_trainer(site: Site) -> None:
+@embedded_only
+def test_kill_of_a_trainer(cluster: Cluster) -> None:
     """The worker lives on, and so does the job: in a second attempt."""
-    job_id = site.submit("first_waits")
-    site.worker()
-    os.kill(site.trainer(job_id), signal.SIGKILL)
-    job = site.becomes(job_id, Status.SUCCEEDED)
+    job_id = cluster.submit("first_waits")
+    cluster.start_worker()
+    os.kill(cluster.trainer_pid(job_id), signal.SIGKILL)
+    job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (2, 1)
-    assert site.settle().all == []
+    assert cluster.finish().all == []
 
 
-def test_kill_of_a_worker(site: Site) -> None:
-    job_id = site.submit("first_waits")
-    first = site.worker()
-    trainer = site.trainer(job_id)
+def test_kill_of_a_worker(cluster: Cluster) -> None:
+    job_id = cluster.submit("first_waits")
+    first = cluster.start_worker()
+    trainer = cluster.trainer_pid(job_id)
     first.kill()
-    until(lambda: not alive(trainer), what="the end of the orphan")
-    site.lapse()
-    site.worker()
-    assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
-    assert site.settle().all == []
+    wait_until(lambda: not is_alive(trainer), what="the end of the orphan")
+    cluster.expire_leases()
+    cluster.start_worker()
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
+    assert cluster.finish().all == []
 
 
-@on_embedded
-def test_kill_of_the_api(site: Site) -> None:
+@embedded_only
+def test_kill_of_the_api(cluster: Cluster) -> None:
     """Accepted jobs run on without it."""
-    first = site.api()
-    jobs = [site.post() for _ in range(3)]
+    first = cluster.start_api()
+    jobs = [cluster.post() for _ in range(3)]
     assert all(jobs)
     first.kill()
-    site.worker()
-    assert site.settle().all == []
+    cluster.start_worker()
+    assert cluster.finish().all == []
 
 
-def test_freeze_of_a_worker_past_its_lease(make_site: MakeSite) -> None:
+def test_freeze_of_a_worker_past_its_lease(make_cluster: MakeCluster) -> None:
     """Its trainer leaves by itself; a second worker does the job; the first finds out and writes nothing."""
-    site = make_site(lease_seconds=5.0)
+    site = make_cluster(lease_seconds=5.0)
     job_id = site.submit("first_waits")
-    first = site.worker()
-    trainer = site.trainer(job_id)
+    first = site.start_worker()
+    trainer = site.trainer_pid(job_id)
     first.signal(signal.SIGSTOP)
-    until(lambda: not alive(trainer), seconds=30, what="the end of a trainer whose worker is frozen")
-    site.worker()
-    job = site.becomes(job_id, Status.SUCCEEDED)
+    wait_until(lambda: not is_alive(trainer), seconds=30, what="the end of a trainer whose worker is frozen")
+    site.start_worker()
+    job = site.wait_for_status(job_id, Status.SUCCEEDED)
     assert job.attempt == 2
-    told = site.types(job_id)
+    told = site.event_types(job_id)
     first.signal(signal.SIGCONT)
-    until(lambda: "belongs to another worker" in first.said, what=lambda: f"insight: {first.said}")
-    assert site.types(job_id) == told
-    site.becomes(site.submit(), Status.SUCCEEDED)
+    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
+    assert site.event_types(job_id) == told
+    site.wait_for_status(site.submit(), Status.SUCCEEDED)
     site.stop()
-    assert first.code == 0
-    assert site.settle().all == []
+    assert first.exit_code == 0
+    assert site.finish().all == []
 
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", [P.EVENT_COMMITTED, P.ARTIFACT_CHUNK, P.ARTIFACT_COMMITTED])
-def test_freeze_between_two_writes(make_site: MakeSite, point: failpoints.Failpoint) -> None:
+def test_freeze_between_two_writes(make_cluster: MakeCluster, point: failpoints.Failpoint) -> None:
     """The rest of what it was about to write comes too late and is refused."""
-    site = make_site(**QUIET)
+    site = make_cluster(**QUIET)
     job_id = site.submit()
-    first = site.freeze(point)
-    site.lapse()
-    site.worker()
-    assert site.becomes(job_id, Status.SUCCEEDED).attempt == 2
-    told = site.types(job_id)
+    first = site.freeze_worker_at(point)
+    site.expire_leases()
+    site.start_worker()
+    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempt == 2
+    told = site.event_types(job_id)
     first.signal(signal.SIGCONT)
-    until(lambda: "belongs to another worker" in first.said, what=lambda: f"insight: {first.said}")
-    assert site.types(job_id) == told
-    assert site.settle().all == []
+    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
+    assert site.event_types(job_id) == told
+    assert site.finish().all == []
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_term_during_a_commit(site: Site, point: failpoints.Failpoint) -> None:
+def test_term_during_a_commit(cluster: Cluster, point: failpoints.Failpoint) -> None:
     """Whatever it was writing is whole, and no job stays with a worker that is gone."""
-    job_id = site.submit()
-    first = site.freeze(point)
+    job_id = cluster.submit()
+    first = cluster.freeze_worker_at(point)
     first.signal(signal.SIGTERM)
     first.signal(signal.SIGCONT)
-    assert first.ended() == 0
-    job = site.job(job_id)
+    assert first.wait() == 0
+    job = cluster.job(job_id)
     possible = {P.CLAIM_WRITTEN: {Status.QUEUED}, P.FINISH_WRITTEN: {Status.SUCCEEDED}}
     assert job.status in possible.get(point, {Status.QUEUED, Status.SUCCEEDED})  # the trainer may have been through
     assert job.attempts_spent == 0
-    site.worker()
-    assert site.settle().all == []
+    cluster.start_worker()
+    assert cluster.finish().all == []
 
 
-@on_embedded
-def test_a_poisonous_job_ends_and_the_next_one_runs(site: Site) -> None:
-    poison, next_one = site.submit("segfault", priority=5), site.submit()
-    site.worker()
-    job = site.becomes(poison, Status.FAILED)
+@embedded_only
+def test_a_poisonous_job_ends_and_the_next_one_runs(cluster: Cluster) -> None:
+    poison, next_one = cluster.submit("segfault", priority=5), cluster.submit()
+    cluster.start_worker()
+    job = cluster.wait_for_status(poison, Status.FAILED)
     assert (job.attempts_spent, job.error and job.error["code"]) == (3, "trainer_crashed")
-    site.becomes(next_one, Status.SUCCEEDED)
-    assert site.settle().all == []
+    cluster.wait_for_status(next_one, Status.SUCCEEDED)
+    assert cluster.finish().all == []
 
 
-@on_embedded
-def test_a_job_that_kills_its_worker_each_time_ends_too(site: Site) -> None:
-    job_id = site.submit("wait")
-    for attempt in range(1, site.settings.max_attempts + 1):
-        worker = site.worker()
-        site.trainer(job_id, attempt)
+@embedded_only
+def test_a_job_that_kills_its_worker_each_time_ends_too(cluster: Cluster) -> None:
+    job_id = cluster.submit("wait")
+    for attempt in range(1, cluster.settings.max_attempts + 1):
+        worker = cluster.start_worker()
+        cluster.trainer_pid(job_id, attempt)
         worker.kill()
-        site.lapse()
-    site.worker()
-    job = site.becomes(job_id, Status.FAILED)
+        cluster.expire_leases()
+    cluster.start_worker()
+    job = cluster.wait_for_status(job_id, Status.FAILED)
     assert (job.attempts_spent, job.error and job.error["code"]) == (3, "worker_lost")
-    assert site.settle().all == []
+    assert cluster.finish().all == []

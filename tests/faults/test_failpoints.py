@@ -12,10 +12,10 @@ from service.artifacts.s3 import open_bucket
 from service.jobs import commands
 from service.states import Status
 from tests import object_store
-from tests.faults.cluster import Failpoint, Site
-from tests.faults.conftest import MakeSite, on_embedded
+from tests.faults.cluster import Cluster, Failpoint
+from tests.faults.conftest import MakeCluster, embedded_only
 from tests.processes import ROOT
-from tests.waiting import until
+from tests.waiting import wait_until
 from tests.worker.fake_trainer import steady_mask
 
 P = failpoints.Failpoint
@@ -27,104 +27,104 @@ ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK
 """Points inside and between transactions: what they leave differs by database."""
 
 
-def mask_of(site: Site, job_id: str) -> bytes:
+def mask_of(site: Cluster, job_id: str) -> bytes:
     with site.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
     return b"".join(store.iterate(site.database, mask.id))
 
 
-def survives(site: Site, point: Failpoint) -> None:
+def survives(site: Cluster, point: Failpoint) -> None:
     """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
     job_id = site.submit()
-    first = site.worker(point)
-    until(lambda: site.died_at(point), seconds=60, what=lambda: f"a death at {point}: {site.logs()}")
+    first = site.start_worker(point)
+    wait_until(lambda: site.was_killed_at(point), seconds=60, what=lambda: f"a death at {point}: {site.logs()}")
     if isinstance(point, P):
-        assert first.ended() == -9
-        site.lapse()
-        site.worker()
-    job = site.becomes(job_id, Status.SUCCEEDED)
-    found = site.settle()
+        assert first.wait() == -9
+        site.expire_leases()
+        site.start_worker()
+    job = site.wait_for_status(job_id, Status.SUCCEEDED)
+    found = site.finish()
     assert found.all == []
     assert mask_of(site, job_id) == steady_mask()
     died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_failpoints.Failpoint.LEAVING)
     assert job.attempts_spent == died_with_the_job
 
 
-@on_embedded
+@embedded_only
 @pytest.mark.parametrize("point", [*IN_WORKER, *IN_TRAINER])
-def test_death_of_a_worker_or_trainer(site: Site, point: Failpoint) -> None:
-    survives(site, point)
+def test_death_of_a_worker_or_trainer(cluster: Cluster, point: Failpoint) -> None:
+    survives(cluster, point)
 
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", ON_BOTH)
-def test_death_of_a_worker_between_two_servers(site: Site, point: Failpoint) -> None:
-    survives(site, point)
+def test_death_of_a_worker_between_two_servers(cluster: Cluster, point: Failpoint) -> None:
+    survives(cluster, point)
 
 
-@on_embedded
-def test_death_in_the_middle_of_an_upload(make_site: MakeSite, storage_url: str) -> None:
+@embedded_only
+def test_death_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url: str) -> None:
     """Nothing of it can be seen, the next attempt stores it all, and the parts do not stay in the object storage."""
-    site = make_site(storage_url=storage_url)
+    site = make_cluster(storage_url=storage_url)
     job_id = site.submit("large")
-    assert site.worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).ended() == -9
+    assert site.start_worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).wait() == -9
     bucket = open_bucket(storage_url)
     with site.database.read() as session:
         assert store.listing(session, job_id) == []
     assert object_store.objects(storage_url) == {}
     assert len(bucket.uploads("")) == 1
-    site.lapse()
-    site.worker(**object_store.CREDENTIALS)
-    assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
-    assert site.settle().all == []
+    site.expire_leases()
+    site.start_worker(**object_store.CREDENTIALS)
+    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
+    assert site.finish().all == []
     assert mask_of(site, job_id) == bytes(9 * 1024 * 1024)
     garbage.sweep(site.database, storage_url, lambda: False)
     assert len(object_store.objects(storage_url)) == 1
     assert bucket.uploads("") == []
 
 
-@on_embedded
+@embedded_only
 @pytest.mark.parametrize("point", IN_REAPER)
-def test_death_of_a_reaper(site: Site, point: Failpoint) -> None:
-    job_id = site.submit()
-    site.worker(P.CLAIM_COMMITTED).ended()
-    site.lapse()
-    assert site.worker(point).ended() == -9
-    assert site.job(job_id).status is (Status.RUNNING if point is P.REQUEUE_WRITTEN else Status.QUEUED)
-    site.worker()
-    assert site.becomes(job_id, Status.SUCCEEDED).attempts_spent == 1
-    assert site.settle().all == []
+def test_death_of_a_reaper(cluster: Cluster, point: Failpoint) -> None:
+    job_id = cluster.submit()
+    cluster.start_worker(P.CLAIM_COMMITTED).wait()
+    cluster.expire_leases()
+    assert cluster.start_worker(point).wait() == -9
+    assert cluster.job(job_id).status is (Status.RUNNING if point is P.REQUEUE_WRITTEN else Status.QUEUED)
+    cluster.start_worker()
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
+    assert cluster.finish().all == []
 
 
 @pytest.mark.parametrize("point", [P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_NOTIFIED])
-def test_death_of_the_api_while_it_accepts(site: Site, point: Failpoint) -> None:
+def test_death_of_the_api_while_it_accepts(cluster: Cluster, point: Failpoint) -> None:
     """No answer: the job may be there or not, but then whole, and known by its key; an accepted one never goes missing."""
-    api = site.api(point)
-    assert site.post(key="once") is None
-    assert api.ended() == -9
-    with site.database.read() as session:
+    api = cluster.start_api(point)
+    assert cluster.post(key="once") is None
+    assert api.wait() == -9
+    with cluster.database.read() as session:
         stored, _ = commands.page(session, limit=10)
     assert len(stored) == (0 if point is P.SUBMIT_WRITTEN else 1)
-    site.api()
-    assert site.post(key="once") in (stored or site.accepted)
-    assert site.post(key="once") == site.accepted[0]
-    site.accepted = site.accepted[:1]
-    site.worker()
-    assert site.settle().all == []
+    cluster.start_api()
+    assert cluster.post(key="once") in (stored or cluster.accepted)
+    assert cluster.post(key="once") == cluster.accepted[0]
+    cluster.accepted = cluster.accepted[:1]
+    cluster.start_worker()
+    assert cluster.finish().all == []
 
 
-@on_embedded
-def test_death_of_the_api_after_a_wish(site: Site) -> None:
-    job_id = site.submit()
-    api = site.api(P.CONTROL_COMMITTED)
-    assert site.ask("POST", f"/v1/jobs/{job_id}/cancel") is None
-    assert api.ended() == -9
-    assert site.job(job_id).status is Status.CANCELLED
-    site.api()
-    again = site.ask("POST", f"/v1/jobs/{job_id}/cancel")
+@embedded_only
+def test_death_of_the_api_after_a_wish(cluster: Cluster) -> None:
+    job_id = cluster.submit()
+    api = cluster.start_api(P.CONTROL_COMMITTED)
+    assert cluster.request("POST", f"/v1/jobs/{job_id}/cancel") is None
+    assert api.wait() == -9
+    assert cluster.job(job_id).status is Status.CANCELLED
+    cluster.start_api()
+    again = cluster.request("POST", f"/v1/jobs/{job_id}/cancel")
     assert again is not None
     assert again.json()["status"] == "cancelled"
-    assert site.settle().all == []
+    assert cluster.finish().all == []
 
 
 def test_every_failpoint_is_hit_somewhere_and_tested_here() -> None:

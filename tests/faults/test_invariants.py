@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Artifact, Chunk, Event, Job, Metric
-from tests.faults.invariants import check
+from tests.faults.invariants import find_violations
 from tests.service import factories
 
 Harm = Callable[[Session, Job], object]
@@ -49,15 +49,15 @@ HARMS: dict[str, tuple[str, Harm]] = {
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_harm_is_found(database: Database, tmp_path: Path, harm: str) -> None:
     job = factories.succeeded(database, tmp_path)
-    assert check(database, [job.id], max_attempts=3).all == []
+    assert find_violations(database, [job.id], max_attempts=3).all == []
     kind, do = HARMS[harm]
     with database.write() as session:
         do(session, job)
-    assert getattr(check(database, [job.id], max_attempts=3), kind)
+    assert getattr(find_violations(database, [job.id], max_attempts=3), kind)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_job_that_has_not_ended_is_lost_only_if_it_should_have(database: Database) -> None:
     job_id = factories.queued(database)
-    assert check(database, [job_id], max_attempts=3).lost
-    assert check(database, [job_id], max_attempts=3, ended=False).all == []
+    assert find_violations(database, [job_id], max_attempts=3).lost
+    assert find_violations(database, [job_id], max_attempts=3, ended=False).all == []

@@ -12,9 +12,9 @@ from service import failpoints
 from service.artifacts import store
 from service.artifacts.s3 import open_bucket
 from service.states import Status
-from tests.faults.conftest import MakeSite, on_embedded
+from tests.faults.conftest import MakeCluster, embedded_only
 from tests.pruning.runs import FIELDS, arguments_of, fork, make_sources
-from tests.waiting import until
+from tests.waiting import wait_until
 from worker.files import checkpoint_store
 from worker.files.checkpoint_store import Interruption
 
@@ -73,26 +73,26 @@ def test_resumption_from_the_object_storage(
     assert next(event for event in ended.events if event.event == "started").resumed_from == 8
 
 
-@on_embedded
+@embedded_only
 def test_a_worker_that_dies_with_a_real_trainer(
-    make_site: MakeSite, sources: Sources, undisturbed: object, tmp_path: Path
+    make_cluster: MakeCluster, sources: Sources, undisturbed: object, tmp_path: Path
 ) -> None:
     """On another host, which shares nothing but the checkpoints, the job is resumed."""
-    site = make_site(
+    site = make_cluster(
         models_dir=sources.models_dir, datasets_dir=sources.datasets_dir, hub_enabled=False,
         checkpoint_dir=tmp_path / "shared",
     )  # fmt: skip
     spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
     job_id = site.submit(spec=spec)
-    site.worker(failpoints.Failpoint.ARTIFACT_COMMITTED).ended(seconds=120)
-    site.lapse()
-    site.worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
-    job = site.becomes(job_id, Status.SUCCEEDED, seconds=120)
+    site.start_worker(failpoints.Failpoint.ARTIFACT_COMMITTED).wait(seconds=120)
+    site.expire_leases()
+    site.start_worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
+    job = site.wait_for_status(job_id, Status.SUCCEEDED, seconds=120)
     with site.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
     (tmp_path / "mask").write_bytes(b"".join(store.iterate(site.database, mask.id)))
     assert content(tmp_path / "mask") == undisturbed
     assert (job.attempt, job.attempts_spent) == (2, 1)
-    until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")
-    site.worker()  # the first host is back, and clears its own folder away
-    assert site.settle().all == []
+    wait_until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")
+    site.start_worker()  # the first host is back, and clears its own folder away
+    assert site.finish().all == []

@@ -13,8 +13,8 @@ import pytest
 from espalier.client._sync.client import Client
 from service.db import engine
 from service.settings import Settings
-from tests.processes import ROOT, Program
-from tests.waiting import until
+from tests.processes import ROOT, ModuleProcess
+from tests.waiting import wait_until
 
 MODEL = "some-organisation/some-model"
 TUNING = {"ESPALIER_RESCUE_SECONDS": "0.5", "ESPALIER_HEARTBEAT_SECONDS": "0.3", "ESPALIER_TERM_GRACE_SECONDS": "2"}
@@ -33,9 +33,9 @@ class Service:
     def __init__(self, url: str, environment: dict[str, str], folder: Path) -> None:
         self.url, self._environment, self._folder = url, environment, folder
 
-    def worker(self, behaviour: str) -> Program:
+    def worker(self, behaviour: str) -> ModuleProcess:
         arguments = ["celery", "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads"]
-        return Program(
+        return ModuleProcess(
             [*arguments, "--concurrency", "1"], self._environment | {"FAKE_TRAINER": behaviour}, self._folder, "worker"
         )
 
@@ -67,9 +67,9 @@ def service(tmp_path: Path, stack: dict[str, str]) -> Iterator[Service]:
         descriptor = listening.fileno()
         arguments = ["espalier.cli.api_process", str(descriptor)]
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with Program(arguments, environment, tmp_path / "logs", "api", descriptors=(descriptor,)) as api:
-            until(lambda: answers(url) or api.process.poll() is not None, what="the API")
-            assert api.process.poll() is None, api.err
+        with ModuleProcess(arguments, environment, tmp_path / "logs", "api", descriptors=(descriptor,)) as api:
+            wait_until(lambda: answers(url) or api.process.poll() is not None, what="the API")
+            assert api.process.poll() is None, api.stderr
             yield Service(url, environment, tmp_path / "logs")
 
 
@@ -99,7 +99,7 @@ def test_a_job_that_fails(service: Service) -> None:
 def test_cancel_while_it_runs(service: Service) -> None:
     with service.worker("wait"), Client(service.url) as client:
         job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
-        until(lambda: client.get(job_id).status == "running", what="the start")
+        wait_until(lambda: client.get(job_id).status == "running", what="the start")
         assert service.espalier("cancel", job_id).returncode == 0
         assert client.wait(job_id, timeout=20).status == "cancelled"
         assert service.espalier("watch", job_id).returncode == 1
@@ -117,11 +117,11 @@ def test_a_request_that_is_refused(service: Service) -> None:
 def test_pause_resume_and_retry(service: Service) -> None:
     with service.worker("wait"), Client(service.url) as client:
         job_id = service.espalier("submit", MODEL, "sst2").stdout.strip()
-        until(lambda: client.get(job_id).status == "running", what="the start")
+        wait_until(lambda: client.get(job_id).status == "running", what="the start")
         assert "will be paused in a moment" in service.espalier("pause", job_id).stdout
-        until(lambda: client.get(job_id).status == "paused", what="the pause")
+        wait_until(lambda: client.get(job_id).status == "paused", what="the pause")
         assert service.espalier("resume", job_id).stdout.split() == [job_id, "queued"]
-        until(lambda: client.get(job_id).attempt == 2, what="the second run")
+        wait_until(lambda: client.get(job_id).attempt == 2, what="the second run")
         client.cancel(job_id)
         client.wait(job_id, timeout=20)
         again = service.espalier("retry", job_id).stdout.strip()

@@ -17,10 +17,11 @@ from espalier.client._sync.client import Client
 from espalier.errors import ApiError
 from pruning.formats.mask_file import read
 from pruning.inference.pruned_model import PrunedModel
-from tests.processes import ROOT, Program
-from tests.receiver import receiver
-from tests.toys import make_model, make_opinions
-from tests.waiting import until
+from tests.processes import ROOT, ModuleProcess
+from tests.toy_datasets import make_opinions
+from tests.toy_models import make_model
+from tests.waiting import wait_until
+from tests.webhook_receiver import webhook_receiver
 
 SPEC = {
     "model": "toy",
@@ -57,11 +58,11 @@ def url(site: Path) -> Iterator[str]:
         "ESPALIER_WEBHOOK_POLL_SECONDS": "0.1",
     }
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
-    with Program(arguments, environment, site / "logs", "serve") as serve:
-        line = serve.says("Espalier listens on", seconds=60)
+    with ModuleProcess(arguments, environment, site / "logs", "serve") as serve:
+        line = serve.wait_for_line("Espalier listens on", seconds=60)
         yield line.split("listens on ")[1].split()[0]
         serve.process.terminate()
-        assert serve.ended(60) == 0
+        assert serve.wait(60) == 0
 
 
 def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -96,7 +97,7 @@ def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: 
         phases.add(job["phase"])
         return job if job["status"] in ("succeeded", "failed", "cancelled") else None
 
-    job = until(ended, seconds=120, what="the job's end")
+    job = wait_until(ended, seconds=120, what="the job's end")
     assert job["status"] == "succeeded", job["error"]
     assert job["progress"]["step"] == job["progress"]["total_steps"] == 60
     assert job["metadata"] == {"experiment": "flow"}
@@ -186,7 +187,7 @@ def test_what_only_the_trainer_can_know_fails_the_job_with_a_remedy(url: str, si
 
 def test_a_sweep_from_the_command_line_to_its_figure_with_a_message_for_each_job(url: str, tmp_path: Path) -> None:
     secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-    with receiver() as heard:
+    with webhook_receiver() as heard:
         grid = {
             "base": {name: value for name, value in SPEC.items() if name != "sparsity"}
             | {"max_steps": 6, "webhook": {"url": heard.url, "secret": secret}},
@@ -202,7 +203,7 @@ def test_a_sweep_from_the_command_line_to_its_figure_with_a_message_for_each_job
         assert {method: mean["remaining"] for method, mean in means.items()} == pytest.approx(
             {"smp-s": 0.25, "random": 0.25}, abs=0.001
         )
-        until(lambda: len(heard.requests) == 2, what="a message for each job")
+        wait_until(lambda: len(heard.requests) == 2, what="a message for each job")
         told = {heard.verified(secret, number)["data"]["id"] for number in range(2)}
         assert told == {row["job_id"] for row in sweep["results"]["rows"]}
     drawn = espalier("sweep", "plot", sweep["id"], "-o", str(tmp_path / "plot.png"), "--url", url)

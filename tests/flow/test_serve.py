@@ -12,92 +12,96 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import ROOT, Program, alive, children
-from tests.waiting import until
+from tests.processes import ROOT, ModuleProcess, children, is_alive
+from tests.waiting import wait_until
 
 READY = re.compile(r"Espalier listens on (http://127\.0\.0\.1:\d+) \(data in (.+)\)")
 
 
-def serve(folder: Path, *options: str) -> Program:
+def serve(folder: Path, *options: str) -> ModuleProcess:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"), *options]
-    return Program(arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve")
+    return ModuleProcess(
+        arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve"
+    )
 
 
-def url_of(program: Program) -> str:
-    found = READY.fullmatch(program.says("Espalier listens on"))
+def url_of(program: ModuleProcess) -> str:
+    found = READY.fullmatch(program.wait_for_line("Espalier listens on"))
     assert found is not None
     return found[1]
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Program]:
+def service(tmp_path: Path) -> Iterator[ModuleProcess]:
     with serve(tmp_path) as program:
         yield program
 
 
-def test_ready_then_stopped_politely(service: Program, tmp_path: Path) -> None:
+def test_ready_then_stopped_politely(service: ModuleProcess, tmp_path: Path) -> None:
     url = url_of(service)
-    assert service.out.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
+    assert service.stdout.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
     assert httpx.get(f"{url}/readyz").status_code == 200
     assert (tmp_path / "data" / "espalier.db").exists()
     processes = children(service.process.pid)
     assert len(processes) == 2
     service.signal(signal.SIGINT)
-    assert service.ended() == 0
-    assert not any(map(alive, processes))
+    assert service.wait() == 0
+    assert not any(map(is_alive, processes))
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}/livez")
 
 
-def test_a_child_that_dies_is_started_again_on_the_same_port(service: Program) -> None:
+def test_a_child_that_dies_is_started_again_on_the_same_port(service: ModuleProcess) -> None:
     url = url_of(service)
     before = children(service.process.pid)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    service.says("the API process ended (signal 9)")
-    service.says("the worker process ended (signal 9)")
-    until(lambda: len(set(children(service.process.pid)) - set(before)) == 2, what="two new processes")
+    service.wait_for_line("the API process ended (signal 9)")
+    service.wait_for_line("the worker process ended (signal 9)")
+    wait_until(lambda: len(set(children(service.process.pid)) - set(before)) == 2, what="two new processes")
     assert httpx.get(f"{url}/livez", timeout=20).status_code == 200
-    until(lambda: httpx.get(f"{url}/readyz", timeout=20).status_code == 200, what="readiness")
+    wait_until(lambda: httpx.get(f"{url}/readyz", timeout=20).status_code == 200, what="readiness")
 
 
-def test_nothing_survives_its_sudden_death(service: Program) -> None:
+def test_nothing_survives_its_sudden_death(service: ModuleProcess) -> None:
     url_of(service)
     processes = children(service.process.pid)
     service.signal(signal.SIGKILL)
-    until(lambda: not any(map(alive, processes)), seconds=30, what="the end of API and worker")
+    wait_until(lambda: not any(map(is_alive, processes)), seconds=30, what="the end of API and worker")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with serve(tmp_path, "--port", str(port)) as program:
-            assert program.ended() == 1
-            assert f"port {port} of 127.0.0.1 is taken" in program.err
+            assert program.wait() == 1
+            assert f"port {port} of 127.0.0.1 is taken" in program.stderr
 
 
 def test_beyond_loopback_it_asks_for_keys(tmp_path: Path) -> None:
     with serve(tmp_path, "--host", "0.0.0.0") as program:
-        ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(program.says("Espalier listens on"))
+        ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(
+            program.wait_for_line("Espalier listens on")
+        )
         assert ready is not None
         url, data = f"http://127.0.0.1:{ready[1]}", str(tmp_path / "data")
-        assert f"make one with: espalier keys create NAME --data-dir {data}" in program.err
+        assert f"make one with: espalier keys create NAME --data-dir {data}" in program.stderr
         assert httpx.get(f"{url}/v1/jobs").status_code == 401
         command = [sys.executable, "-m", "espalier.cli", "keys", "create", "first", "--data-dir", data]
         key = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
         assert httpx.get(f"{url}/v1/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
-        assert key not in program.err
+        assert key not in program.stderr
 
 
 def test_it_lets_nobody_in_without_a_key_from_elsewhere(tmp_path: Path) -> None:
     arguments = ["espalier.cli", "serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    with Program(arguments, {"ESPALIER_REQUIRE_KEYS": "false"}, tmp_path, "serve") as program:
-        assert program.ended() == 2
-        assert "ESPALIER_REQUIRE_KEYS=false lets anybody in" in program.err
+    with ModuleProcess(arguments, {"ESPALIER_REQUIRE_KEYS": "false"}, tmp_path, "serve") as program:
+        assert program.wait() == 2
+        assert "ESPALIER_REQUIRE_KEYS=false lets anybody in" in program.stderr
 
 
 def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
-    with Program(arguments, {"ESPALIER_LEASE_SECONDS": "1"}, tmp_path, "serve") as program:
-        assert program.ended() == 2
-        assert "heartbeat_seconds must be under a third" in program.err
+    with ModuleProcess(arguments, {"ESPALIER_LEASE_SECONDS": "1"}, tmp_path, "serve") as program:
+        assert program.wait() == 2
+        assert "heartbeat_seconds must be under a third" in program.stderr

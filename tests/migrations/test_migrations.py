@@ -130,7 +130,7 @@ def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> 
         Operations(MigrationContext.configure(connection)).batch_alter_table("jobs") as table,
     ):
         table.alter_column("priority", nullable=True)
-    assert len(factories.told(database, job.id)) == 3
+    assert len(factories.recorded_events(database, job.id)) == 3
     with database.read() as session:
         assert [artifact.name for artifact in store.listing(session, job.id)] == [factories.MASK]
     database.dispose()
@@ -167,7 +167,7 @@ def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str,
     with database.read() as session:
         assert session.execute(text("SELECT status, mask_artifact_id IS NULL FROM jobs")).one() == ("succeeded", False)
     upgrade(empty_url)
-    assert factories.look(database, job.id).mask_artifact_id == job.mask_artifact_id
+    assert factories.load(database, job.id).mask_artifact_id == job.mask_artifact_id
     database.dispose()
 
 
@@ -181,7 +181,7 @@ def test_what_lists_are_filtered_by_is_filled_in(empty_url: str) -> None:
     downgrade(empty_url, "0011")
     upgrade(empty_url)
     for job_id, expected in specs.items():
-        job = factories.look(database, job_id)
+        job = factories.load(database, job_id)
         assert (job.model, job.task, job.method) == expected
     database.dispose()
 

@@ -25,8 +25,8 @@ from pruning.formats.mask_file import Masks
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.loop import train
-from tests import toys
-from tests.waiting import until
+from tests import toy_datasets, toy_models
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
@@ -37,11 +37,11 @@ FIELDS: dict[str, Any] = {
 
 
 def make_sources(folder: Path) -> Sources:
-    """Models ``bert`` … (toys.SHAPES) and data sets ``sst2`` and ``stsb`` under ``folder``; never the hub."""
-    for shape in toys.SHAPES:
-        toys.make_model(folder / "models" / shape, shape)
-    toys.make_opinions(folder / "datasets" / "sst2")
-    toys.make_ratings(folder / "datasets" / "stsb")
+    """Models ``bert`` … (toy_models.SHAPES) and data sets ``sst2`` and ``stsb`` under ``folder``; never the hub."""
+    for shape in toy_models.SHAPES:
+        toy_models.make_model(folder / "models" / shape, shape)
+    toy_datasets.make_opinions(folder / "datasets" / "sst2")
+    toy_datasets.make_ratings(folder / "datasets" / "stsb")
     return Sources(folder / "models", folder / "datasets", hub=False)
 
 
@@ -135,7 +135,7 @@ class Forked:
             assert event or not ended, f"ended without an event {kind!r}: {self._err.read_text()}"
             return event
 
-        event = until(found, seconds=SECONDS, what=f"an event {kind!r}")
+        event = wait_until(found, seconds=SECONDS, what=f"an event {kind!r}")
         assert event is not None
         return event
 

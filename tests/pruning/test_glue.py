@@ -20,10 +20,10 @@ from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
-from tests import toys
+from tests import toy_datasets
 from tests.pruning.runs import make_sources, run_toy
-from tests.questions import read_lines
 from tests.real_data import ROOT, real_data
+from tests.toy_datasets import read_lines
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", ROOT.parent / "shared" / "golden"))
 MNLI_ORDER = {"entailment": 1, "neutral": 2, "contradiction": 0}
@@ -101,7 +101,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     with gzip.open(real_data("nli", "snli", "validation.jsonl.gz"), "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for _, line in zip(range(200), lines, strict=False)]
     splits = {"train": rows[:64], "validation_matched": rows[64:120], "validation_mismatched": rows[120:200]}
-    toys.write_splits(datasets / "mnli", splits)
+    toy_datasets.write_splits(datasets / "mnli", splits)
     return Sources(root / "models", datasets, hub=False)
 
 
@@ -189,12 +189,12 @@ def test_mnli_reports_matched_and_mismatched_rows_of_a_toy_apart(tmp_path: Path)
     toy = make_sources(tmp_path / "toys")
     rows = [
         {"premise": row["sentence"], "hypothesis": ("great", "terrible", "end")[i % 3], "label": i % 3}
-        for i, row in enumerate(toys.opinions(130, 3))
+        for i, row in enumerate(toy_datasets.opinions(130, 3))
     ]
     turned = [{**row, "label": (row["label"] + 1) % 3} for row in rows[91:]]
     splits = {"train": rows[:60], "validation_matched": rows[60:91], "validation_mismatched": turned}
     assert toy.datasets_dir is not None
-    toys.write_splits(toy.datasets_dir / "mnli", splits)
+    toy_datasets.write_splits(toy.datasets_dir / "mnli", splits)
     require_both_splits(toy, tmp_path / "work", validation_rows=None, max_steps=40)
 
 

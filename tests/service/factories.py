@@ -84,7 +84,7 @@ def paused(database: Database) -> Job:
         return commands.request_pause(session, job_id)
 
 
-def lapse(database: Database, *job_ids: str) -> None:
+def expire_leases(database: Database, *job_ids: str) -> None:
     """Let the leases of these jobs have ended a second ago."""
     with database.write() as session:
         session.execute(update(Job).where(Job.id.in_(job_ids)).values(lease_expires_at=now_sql(-1)))
@@ -96,13 +96,13 @@ def make_due(database: Database, job_id: str) -> None:
         session.execute(update(Job).where(Job.id == job_id).values(not_before=now_sql(-1)))
 
 
-def look(database: Database, job_id: str) -> Job:
+def load(database: Database, job_id: str) -> Job:
     """The job as it is now."""
     with database.read() as session:
         return commands.get(session, job_id)
 
 
-def told(database: Database, job_id: str) -> list[tuple[str, dict[str, Any]]]:
+def recorded_events(database: Database, job_id: str) -> list[tuple[str, dict[str, Any]]]:
     """Type and data of its events; fails unless they are numbered 1, 2, 3, …"""
     with database.read() as session:
         events = commands.events(session, job_id)
@@ -116,14 +116,14 @@ def db_now(session: Session) -> datetime:
 
 
 @contextmanager
-def held(database: Database) -> Iterator[None]:
+def jobs_locked(database: Database) -> Iterator[None]:
     """Nobody else can read jobs inside the block. PostgreSQL only."""
     with database.write() as session:
         session.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
         yield
 
 
-def waiting(database: Database) -> bool:
+def lock_is_awaited(database: Database) -> bool:
     """Whether a statement waits for a table that somebody holds. PostgreSQL only."""
     mine = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     with database.read() as session:

@@ -20,7 +20,7 @@ from redis import Redis
 from service.broker import QUEUE, WORK_TASK, celery_app, ring
 from service.settings import Settings
 from tests.services import RedisServer, free_port
-from tests.waiting import until
+from tests.waiting import wait_until
 
 
 def app_of(broker_url: str, folder: Path) -> Celery:
@@ -138,14 +138,14 @@ def test_a_worker_hears_every_ring(broker: str, tmp_path: Path, request: pytest.
     try:
         for count in (1, 2):
             assert ring(app) is True
-            until(partial(hears, count), what=f"ring {count}")
+            wait_until(partial(hears, count), what=f"ring {count}")
         if server:  # a broker that comes back empty is heard again
             with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it got ring 2
-                until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
+                wait_until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
             server.kill()
             server.start()
             assert ring(app) is True
-            until(partial(hears, 3), what="the ring after the restart")
+            wait_until(partial(hears, 3), what="the ring after the restart")
     finally:
         process.terminate()
         assert process.wait(20) == 0

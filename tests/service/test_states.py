@@ -28,7 +28,7 @@ def test_every_state_but_the_first_is_reached() -> None:
 
 
 _MAKE: dict[Status, Callable[[Database, Path], Job]] = {
-    Status.QUEUED: lambda database, _: factories.look(database, factories.queued(database)),
+    Status.QUEUED: lambda database, _: factories.load(database, factories.queued(database)),
     Status.RUNNING: lambda database, _: factories.running(database),
     Status.PAUSED: lambda database, _: factories.paused(database),
     Status.SUCCEEDED: factories.succeeded,
@@ -40,9 +40,9 @@ _MAKE: dict[Status, Callable[[Database, Path], Job]] = {
 @pytest.mark.parametrize("start", Status)
 def test_an_illegal_move_changes_nothing(database: Database, tmp_path: Path, start: Status) -> None:
     job = _MAKE[start](database, tmp_path)
-    before = factories.told(database, job.id)
+    before = factories.recorded_events(database, job.id)
     for to in set(Status) - TRANSITIONS[start]:
         with database.write() as session:
             assert move(session, to, job.id) is None, to
-    assert factories.look(database, job.id).status is start
-    assert factories.told(database, job.id) == before
+    assert factories.load(database, job.id).status is start
+    assert factories.recorded_events(database, job.id) == before

@@ -14,7 +14,7 @@ from service.db.engine import Database
 from service.db.models import Artifact, Event, Job, Metric
 from service.jobs import commands
 from service.settings import Settings
-from tests.waiting import until
+from tests.waiting import wait_until
 from worker.context import Context
 from worker.files.work_dirs import attempt_folder, work_folder
 from worker.run.loop import claim
@@ -24,7 +24,7 @@ from worker.run.supervisor import ClaimedJob, supervise
 SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
 
 
-def fake(work: Path, behaviour: str) -> list[str]:
+def fake_trainer_command(work: Path, behaviour: str) -> list[str]:
     """The command line of a trainer that behaves so."""
     return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
 
@@ -36,7 +36,7 @@ def submit(database: Database, *, max_duration: float | None = None, **spec: Any
 
 
 @dataclass
-class Bench:
+class WorkerHarness:
     """One worker without Celery, and a look into the database."""
 
     context: Context
@@ -54,10 +54,10 @@ class Bench:
 
     def run(self, claimed: ClaimedJob, behaviour: str) -> Outcome | Failed:
         work = attempt_folder(self.context.settings.data_dir, claimed.job_id, claimed.attempt)
-        return supervise(claimed, self.context, fake(work, behaviour))
+        return supervise(claimed, self.context, fake_trainer_command(work, behaviour))
 
-    def start(self, claimed: ClaimedJob, behaviour: str) -> "Running":
-        return Running(lambda: self.run(claimed, behaviour))
+    def start(self, claimed: ClaimedJob, behaviour: str) -> "SupervisorThread":
+        return SupervisorThread(lambda: self.run(claimed, behaviour))
 
     def job(self, job_id: str) -> Job:
         with self.context.database.read() as session:
@@ -67,8 +67,8 @@ class Bench:
         with self.context.database.read() as session:
             return list(session.scalars(select(Event).where(Event.job_id == job_id).order_by(Event.seq)))
 
-    def until_event(self, job_id: str, kind: str) -> None:
-        until(lambda: any(event.type == kind for event in self.events(job_id)), what=f"an event {kind}")
+    def wait_for_event(self, job_id: str, kind: str) -> None:
+        wait_until(lambda: any(event.type == kind for event in self.events(job_id)), what=f"an event {kind}")
 
     def metrics(self, job_id: str) -> list[Metric]:
         with self.context.database.read() as session:
@@ -80,7 +80,7 @@ class Bench:
             return {artifact.name: artifact for artifact in found}
 
 
-class Running:
+class SupervisorThread:
     """A supervisor in a thread of its own, as Celery's pool runs it."""
 
     def __init__(self, run: Callable[[], Outcome | Failed]) -> None:
@@ -95,9 +95,9 @@ class Running:
 
 
 @pytest.fixture
-def bench(settings: Settings, database: Database) -> Bench:
+def bench(settings: Settings, database: Database) -> WorkerHarness:
     """A worker whose every limit is short."""
     brisk = settings.model_copy(
         update={"lease_seconds": 6.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}
     )
-    return Bench(Context(brisk, database))
+    return WorkerHarness(Context(brisk, database))

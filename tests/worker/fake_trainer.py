@@ -40,36 +40,36 @@ JOB = WORK.parent
 never = threading.Event()
 
 
-def say(event: Event) -> None:
+def emit(event: Event) -> None:
     print(event.model_dump_json(), flush=True)
 
 
-def leave(code: int) -> None:
+def exit_now(code: int) -> None:
     sys.stdout.flush()
     os._exit(code)
 
 
 def stop(*_: object) -> None:
     (JOB / "stopped").write_text("")
-    leave(ExitCode.STOPPED)
+    exit_now(ExitCode.STOPPED)
 
 
 def begin(resumed_from: int = 0) -> None:
-    say(PhaseEvent(phase="training"))
-    say(
+    emit(PhaseEvent(phase="training"))
+    emit(
         StartedEvent(
             total_steps=STEPS, resumed_from=resumed_from, model_revision=None, base_digest="0" * 64, matrices=2,
             masked_weights=64, train_rows=8, validation_rows=4, device="cpu", versions={"fake": "1"},
         )
     )  # fmt: skip
-    say(EvaluationEvent(step=0, stage="before", remaining=1.0, metrics={"accuracy": 0.5}))
+    emit(EvaluationEvent(step=0, stage="before", remaining=1.0, metrics={"accuracy": 0.5}))
     (JOB / "environment").write_text("\n".join(f"{name}={value}" for name, value in os.environ.items()))
     (JOB / "started.part").write_text(str(os.getpid()))
     (JOB / "started.part").rename(JOB / "started")
 
 
 def step(number: int) -> None:
-    say(
+    emit(
         StepEvent(
             step=number, total_steps=STEPS, epoch=number / STEPS, loss=1 / number, regularizer=0.1, remaining=0.5,
             learning_rate=0.02, grad_norm=1.0, rows_per_second=100.0, eta_seconds=float(STEPS - number),
@@ -81,18 +81,18 @@ def store(name: str = "mask.safetensors", content: bytes = b"a mask", digest: st
     (WORK / "artifacts").mkdir(exist_ok=True)
     (WORK / "artifacts" / name).write_bytes(content)
     sha256 = digest or hashlib.sha256(content).hexdigest()
-    say(ArtifactEvent(name=name, media_type="application/octet-stream", bytes=len(content), sha256=sha256))
+    emit(ArtifactEvent(name=name, media_type="application/octet-stream", bytes=len(content), sha256=sha256))
 
 
 def finish() -> None:
-    say(EvaluationEvent(step=STEPS, stage="final", remaining=0.5, metrics={"accuracy": 0.9}))
-    say(FinishedEvent(metrics={"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}))
+    emit(EvaluationEvent(step=STEPS, stage="final", remaining=0.5, metrics={"accuracy": 0.9}))
+    emit(FinishedEvent(metrics={"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}))
 
 
 def success() -> None:
     for number in range(1, STEPS + 1):
         step(number)
-    say(CheckpointEvent(step=STEPS))
+    emit(CheckpointEvent(step=STEPS))
     store()
     store("report.json", b"{}")
     finish()
@@ -121,9 +121,9 @@ def steady() -> None:
         failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
         Path(partial.name).rename(folder / str(number))
         failpoints.hit(failpoints.Failpoint.CHECKPOINT_NAMED)
-        say(CheckpointEvent(step=number))
+        emit(CheckpointEvent(step=number))
         if stopping.is_set():
-            leave(ExitCode.STOPPED)
+            exit_now(ExitCode.STOPPED)
     failpoints.hit(failpoints.Failpoint.TRAINED)
     (WORK / "artifacts").mkdir()
     (WORK / "artifacts" / "mask.safetensors").write_text(state)
@@ -164,13 +164,13 @@ def garbage() -> None:
 
 
 def permanent() -> None:
-    say(ErrorEvent(kind="permanent", code="model_head_missing", message="no head; take another", param="model"))
-    leave(ExitCode.PERMANENT)
+    emit(ErrorEvent(kind="permanent", code="model_head_missing", message="no head; take another", param="model"))
+    exit_now(ExitCode.PERMANENT)
 
 
 def temporary() -> None:
-    say(ErrorEvent(kind="temporary", code="hub_unreachable", message="the hub does not answer"))
-    leave(ExitCode.TEMPORARY)
+    emit(ErrorEvent(kind="temporary", code="hub_unreachable", message="the hub does not answer"))
+    exit_now(ExitCode.TEMPORARY)
 
 
 def bug() -> None:
@@ -181,7 +181,7 @@ def repeats_token() -> None:
     """Says in every way it has what it found in its token file, and dies of it."""
     file = WORK / "hub-token"
     token = file.read_text() if file.exists() else "no token"
-    say(LogEvent(message=f"using {token}"))
+    emit(LogEvent(message=f"using {token}"))
     print(f"library: Authorization: Bearer {token}", flush=True)
     raise RuntimeError(f"{token} was refused, mode {file.stat().st_mode & 0o777 if file.exists() else 0:o}")
 
@@ -248,11 +248,11 @@ def lies() -> None:
 
 def exports() -> None:
     """As the real one where it exports a mask that is there: delivers what it found, and which of its data."""
-    say(PhaseEvent(phase="exporting", message="csr"))
+    emit(PhaseEvent(phase="exporting", message="csr"))
     found = sorted(path.name for path in [*WORK.glob("*.safetensors"), *WORK.glob("uploads/*")])
     store("export-csr.zip", (WORK / "mask.safetensors").read_bytes())
     store("exports.json", "\n".join(found).encode())
-    say(FinishedEvent(metrics={"threads": 1, "exports": []}))
+    emit(FinishedEvent(metrics={"threads": 1, "exports": []}))
 
 
 def no_figures() -> None:
@@ -265,7 +265,7 @@ def first_fails() -> None:
     if not (WORK / "checkpoints" / "checkpoint").exists():
         (WORK / "checkpoints" / "checkpoint").write_text("")
         temporary()
-    say(LogEvent(message="resumed"))
+    emit(LogEvent(message="resumed"))
     success()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from worker import devices
 from worker.devices import Devices, find_gpus
 
@@ -59,7 +59,7 @@ def test_without_a_gpu_slots_are_devices_and_nothing_is_hidden() -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(bench: Bench) -> None:
+def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(bench: WorkerHarness) -> None:
     bench.context.devices = Devices(["GPU-a", "GPU-b"], 2)
     bench.context.devices.acquire(1)
     job_id = bench.submit(devices=1)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from worker.health import is_healthy
 from worker.maintenance.maintainer import Maintainer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_heard_of_or_not(bench: Bench) -> None:
+def test_heard_of_or_not(bench: WorkerHarness) -> None:
     assert not is_healthy(bench.context.settings)
     Maintainer(bench.context).tick()
     assert is_healthy(bench.context.settings)

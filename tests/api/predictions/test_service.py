@@ -17,8 +17,8 @@ from service.db.engine import Database
 from service.db.models import Artifact
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.processes import alive
-from tests.waiting import until
+from tests.processes import is_alive
+from tests.waiting import wait_until
 
 FAKE = Path(__file__).with_name("fake_predictor.py")
 Make = Callable[..., Predictor]
@@ -73,7 +73,7 @@ def test_one_process_answers_all_and_ends_with_the_predictor(make: Make, mask: A
     second = predictor.predict(mask, None, ["e"], None)
     assert (second[0]["value"], pid_of(second)) == (1, pid_of(first))
     predictor.close()
-    assert not alive(pid_of(first))
+    assert not is_alive(pid_of(first))
     assert predictor.predict(mask, None, ["e"], None)[0]["value"] == 0
 
 
@@ -98,7 +98,7 @@ def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
     with pytest.raises(UnavailableError) as caught:
         predictor.predict(mask, None, ["hang"], None)
     assert caught.value.code == "prediction_timeout"
-    assert not alive(hanging)
+    assert not is_alive(hanging)
 
 
 def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) -> None:
@@ -114,7 +114,7 @@ def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) ->
 
     thread = threading.Thread(target=hang)
     thread.start()
-    until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
+    wait_until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
     with pytest.raises(UnavailableError) as caught:
         predictor.predict(mask, None, ["a"], None)
     assert (caught.value.code, caught.value.retry_after) == ("predictions_busy", 5)

@@ -14,9 +14,9 @@ from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import ApiKey
 from service.settings import Settings
-from tests.api.callers import Guarded, Keyring
 from tests.api.conftest import BODY, Jobs
 from tests.api.errors.test_catalog import problem
+from tests.api.protected_app import Keyring, ProtectedApp
 
 OPEN = {"livez", "readyz", "listTasks", "listMethods"}
 """Operations that anybody may use."""
@@ -26,18 +26,18 @@ READ, WRITE, ADMIN = Scope.READ, Scope.WRITE, Scope.ADMIN
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtectedApp]:
     """One application for all questions that change nothing of others."""
     folder = tmp_path_factory.mktemp("guarded")
     settings = Settings(data_dir=folder, require_keys=True, requests_per_minute=None)
     engine.upgrade(settings.database_url)
     database = Database(settings.database_url)
     with TestClient(create_app(settings)) as client:
-        yield Guarded(client, Keyring(database), Jobs(database, folder))
+        yield ProtectedApp(client, Keyring(database), Jobs(database, folder))
     database.dispose()
 
 
-def test_every_route_asks_for_a_key(guarded: Guarded) -> None:
+def test_every_route_asks_for_a_key(guarded: ProtectedApp) -> None:
     unguarded = set()
     for method, path, operation in guarded.operations():
         answer = guarded.client.request(method, path, content=b"{", headers={"Content-Type": "application/json"})
@@ -52,7 +52,7 @@ def test_every_route_asks_for_a_key(guarded: Guarded) -> None:
         assert guarded.client.get(path).status_code == 200
 
 
-def test_every_route_wants_its_scope(guarded: Guarded) -> None:
+def test_every_route_wants_its_scope(guarded: ProtectedApp) -> None:
     for method, path, operation in guarded.operations():
         name = operation["operationId"]
         if name in OPEN:
@@ -60,31 +60,31 @@ def test_every_route_wants_its_scope(guarded: Guarded) -> None:
         reads = method in ("GET", "HEAD") or name in READ_BY_POST
         needed = ADMIN if name in NEED_ADMIN else READ if reads else WRITE
         lacking = [scope for scope in (READ, WRITE) if scope is not needed]
-        answer = guarded.ask(method, path, guarded.keys.of("a", *lacking))
+        answer = guarded.request(method, path, guarded.keys.header_of("a", *lacking))
         assert answer.status_code == 403, name
         assert f'error="insufficient_scope", scope="{needed}"' in answer.headers["WWW-Authenticate"], name
         if method != "HEAD":
             assert needed in problem(answer, 403, "scope_missing")["detail"]
 
 
-def test_every_route_hides_what_belongs_to_others(guarded: Guarded) -> None:
+def test_every_route_hides_what_belongs_to_others(guarded: ProtectedApp) -> None:
     for method, path, operation in guarded.operations():
         if "{" not in path:
             continue
-        answer = guarded.ask(method, path, guarded.keys.of("b"))
+        answer = guarded.request(method, path, guarded.keys.header_of("b"))
         assert answer.status_code == 404, operation["operationId"]
         if method != "HEAD":
             told = answer.json()
             assert told["code"].endswith("not_found")
             assert "other" not in told["detail"]
         if method in ("GET", "HEAD"):
-            for seeing in (guarded.keys.of("a", READ), guarded.keys.of("c", ADMIN)):
-                there = guarded.ask(method, path, seeing).status_code  # else the 404 above would say nothing
+            for seeing in (guarded.keys.header_of("a", READ), guarded.keys.header_of("c", ADMIN)):
+                there = guarded.request(method, path, seeing).status_code  # else the 404 above would say nothing
                 assert there < 500, operation["operationId"]
                 assert there not in (401, 403, 404), operation["operationId"]
 
 
-def test_every_route_declares_its_refusals(guarded: Guarded) -> None:
+def test_every_route_declares_its_refusals(guarded: ProtectedApp) -> None:
     document = guarded.client.get("/openapi.json").json()
     assert document["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
     for _, _, operation in guarded.operations():
@@ -94,11 +94,11 @@ def test_every_route_declares_its_refusals(guarded: Guarded) -> None:
         assert operation.get("security") == ([{"ApiKey": []}] if expected else None)
 
 
-def test_lists_hold_the_callers_own(guarded: Guarded) -> None:
+def test_lists_hold_the_callers_own(guarded: ProtectedApp) -> None:
     mine, theirs = guarded.job(guarded.jobs.queued), guarded.jobs.queued()
 
     def seen(owner: str, *scopes: Scope) -> set[str]:
-        answer = guarded.client.get("/v1/jobs", params={"limit": 100}, headers=guarded.keys.of(owner, *scopes))
+        answer = guarded.client.get("/v1/jobs", params={"limit": 100}, headers=guarded.keys.header_of(owner, *scopes))
         return {job["id"] for job in answer.json()["data"]}
 
     assert mine in seen("a")
@@ -107,20 +107,20 @@ def test_lists_hold_the_callers_own(guarded: Guarded) -> None:
     assert seen("root", ADMIN) >= {mine, theirs}
 
 
-def test_a_job_belongs_to_who_submits_it_and_so_does_its_retry(guarded: Guarded) -> None:
+def test_a_job_belongs_to_who_submits_it_and_so_does_its_retry(guarded: ProtectedApp) -> None:
     client = guarded.client
-    job = client.post("/v1/jobs", json=BODY, headers=guarded.keys.of("a")).json()
-    client.post(f"/v1/jobs/{job['id']}/cancel", headers=guarded.keys.of("a"))
-    again = client.post(f"/v1/jobs/{job['id']}/retry", headers=guarded.keys.of("root", ADMIN)).json()
+    job = client.post("/v1/jobs", json=BODY, headers=guarded.keys.header_of("a")).json()
+    client.post(f"/v1/jobs/{job['id']}/cancel", headers=guarded.keys.header_of("a"))
+    again = client.post(f"/v1/jobs/{job['id']}/retry", headers=guarded.keys.header_of("root", ADMIN)).json()
     assert (job["owner"], again["owner"], again["retried_from"]) == ("a", "a", job["id"])
 
 
 @pytest.mark.parametrize("sent", ["Basic YTpi", "Bearer", "Bearer ", "esp_0"])
-def test_what_is_no_bearer_token(guarded: Guarded, sent: str) -> None:
+def test_what_is_no_bearer_token(guarded: ProtectedApp, sent: str) -> None:
     problem(guarded.client.get("/v1/jobs", headers={"Authorization": sent}), 401, "key_missing")
 
 
-def test_keys_that_open_nothing(guarded: Guarded) -> None:
+def test_keys_that_open_nothing(guarded: ProtectedApp) -> None:
     def refused(key: str) -> str:
         answer = guarded.client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
@@ -137,7 +137,7 @@ def test_keys_that_open_nothing(guarded: Guarded) -> None:
     assert refused("esp_" + "0" * 38) == refused("hf_someothertoken") == "key_unknown"
 
 
-def test_use_is_noted(guarded: Guarded) -> None:
+def test_use_is_noted(guarded: ProtectedApp) -> None:
     with guarded.jobs.database.write() as session:
         row, key = api_keys.create(session, name="used")
     assert row.last_used_at is None
@@ -146,9 +146,9 @@ def test_use_is_noted(guarded: Guarded) -> None:
         assert session.get_one(ApiKey, row.id).last_used_at is not None
 
 
-def test_metrics_can_be_opened(guarded: Guarded) -> None:
+def test_metrics_can_be_opened(guarded: ProtectedApp) -> None:
     settings: Settings = guarded.client.app.state.services.settings  # type: ignore[attr-defined]
-    assert guarded.client.get("/metrics", headers=guarded.keys.of("root", ADMIN)).status_code == 200
+    assert guarded.client.get("/metrics", headers=guarded.keys.header_of("root", ADMIN)).status_code == 200
     with TestClient(create_app(settings.model_copy(update={"metrics_open": True}))) as client:
         assert client.get("/metrics").status_code == 200
         assert client.get("/v1/jobs").status_code == 401

@@ -19,7 +19,7 @@ from service.jobs import commands
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
 from tests.api.errors.test_catalog import problem
-from tests.serving import served
+from tests.serving import serving
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
@@ -123,7 +123,7 @@ def test_two_hundred_clients_make_each_job_once(settings: Settings, database: Da
 
     limits = httpx.Limits(max_connections=clients)
     with (
-        served(create_app(settings)) as url,
+        serving(create_app(settings)) as url,
         httpx.Client(base_url=url, timeout=60, limits=limits) as http,
         ThreadPoolExecutor(clients) as pool,
     ):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.request.query_batcher import Desk
-from tests.waiting import until
+from tests.waiting import wait_until
 
 
 class Database:
@@ -41,7 +41,9 @@ def run(asked: Callable[[Desk[str, str], Database], Coroutine[Any, Any, None]]) 
     desk = Desk("test", database.look)
     asyncio.run(asked(desk, database))
     desk.close()
-    until(lambda: not any(thread.name == "desk-test" for thread in threading.enumerate()), what="the desk's thread")
+    wait_until(
+        lambda: not any(thread.name == "desk-test" for thread in threading.enumerate()), what="the desk's thread"
+    )
 
 
 async def begun(database: Database, looks: int) -> None:

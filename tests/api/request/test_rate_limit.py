@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 
 from api.request.rate_limit import Rates, Taken
 from service.db.engine import Database
-from tests.api.callers import Keyring
 from tests.api.conftest import BODY
 from tests.api.errors.test_catalog import problem
+from tests.api.protected_app import Keyring
 
 
 class Clock:
@@ -58,15 +58,15 @@ def test_a_key_that_asks_too_often(client_with: Callable[..., TestClient], datab
     keys = Keyring(database)
     client = client_with(require_keys=True, requests_per_minute=3)
     for left in (2, 1, 0):
-        answer = client.get("/v1/jobs", headers=keys.of("a"))
+        answer = client.get("/v1/jobs", headers=keys.header_of("a"))
         assert answer.status_code == 200
         assert answer.headers["RateLimit-Policy"] == '"requests";q=3;w=60'
         assert answer.headers["RateLimit"].startswith(f'"requests";r={left};t=')
-    refused = client.get("/v1/jobs", headers=keys.of("a"))
+    refused = client.get("/v1/jobs", headers=keys.header_of("a"))
     assert problem(refused, 429, "too_many_requests")["kind"] == "system"
     assert 1 <= int(refused.headers["Retry-After"]) <= 20
     assert refused.headers["RateLimit"].startswith('"requests";r=0;')
-    assert client.get("/v1/jobs", headers=keys.of("b")).status_code == 200
+    assert client.get("/v1/jobs", headers=keys.header_of("b")).status_code == 200
     assert "RateLimit" not in client.get("/livez").headers
 
 
@@ -75,7 +75,7 @@ def test_an_owner_with_too_many_waiting_jobs(client_with: Callable[..., TestClie
     client = client_with(require_keys=True, max_queued_jobs_per_owner=2)
 
     def submit(owner: str) -> Any:
-        return client.post("/v1/jobs", json=BODY, headers=keys.of(owner))
+        return client.post("/v1/jobs", json=BODY, headers=keys.header_of(owner))
 
     first = submit("a").json()["id"]
     assert submit("a").status_code == 202
@@ -83,9 +83,9 @@ def test_an_owner_with_too_many_waiting_jobs(client_with: Callable[..., TestClie
     assert "at most 2" in problem(refused, 429, "too_many_queued_jobs")["detail"]
     assert refused.headers["Retry-After"] == "30"
     assert submit("b").status_code == 202
-    assert client.post(f"/v1/jobs/{first}/cancel", headers=keys.of("a")).status_code == 200
+    assert client.post(f"/v1/jobs/{first}/cancel", headers=keys.header_of("a")).status_code == 200
     assert submit("a").status_code == 202
-    problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.of("a")), 429, "too_many_queued_jobs")
+    problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.header_of("a")), 429, "too_many_queued_jobs")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

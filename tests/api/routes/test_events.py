@@ -19,7 +19,7 @@ from service.jobs import claims, commands
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.errors.test_catalog import problem
-from tests.serving import served
+from tests.serving import serving
 
 LIVE = {"Accept": "text/event-stream"}
 
@@ -170,7 +170,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
     random = Random(3)
     job_id = jobs.running()
     seen, breaks, ended = ["0"], 0, False
-    with served(create_app(settings)) as address, httpx.Client() as reader:
+    with serving(create_app(settings)) as address, httpx.Client() as reader:
         while not ended:
             for _ in range(random.randrange(8) if breaks < 40 else 0):
                 jobs.event(job_id, "log", message="ä" * random.randrange(100))

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims, commands
-from tests import architectures
+from tests import toy_architectures
 from tests.api.conftest import BODY, Jobs
 from tests.api.errors.test_catalog import problem
 
@@ -52,7 +52,7 @@ def test_semi_structured_goes_with_two_of_four(client: TestClient) -> None:
 def test_a_local_model_of_another_type_cannot_be_compacted(
     client_with: Callable[..., TestClient], tmp_path: Path
 ) -> None:
-    architectures.make(tmp_path / "models" / "small", "albert")
+    toy_architectures.make_model(tmp_path / "models" / "small", "albert")
     client = client_with(models_dir=tmp_path / "models")
     body = {**BODY, "model": "small"}
     (fault,) = problem(client.post("/v1/jobs", json={**body, "exports": ["compact"]}), 422, "export_unsupported")[

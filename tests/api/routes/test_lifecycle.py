@@ -54,11 +54,11 @@ def test_wishes_are_forced_when_the_worker_is_gone(client: TestClient, jobs: Job
     cancelled = jobs.running()
     client.post(f"/v1/jobs/{cancelled}/cancel")
     paused = jobs.running()
-    factories.lapse(database, cancelled, paused)
+    factories.expire_leases(database, cancelled, paused)
     job = client.post(f"/v1/jobs/{cancelled}/cancel").json()
     assert job["status"] == "cancelled"
     assert client.post(f"/v1/jobs/{paused}/pause").json()["status"] == "paused"
-    assert factories.told(database, paused)[-1][1] == {
+    assert factories.recorded_events(database, paused)[-1][1] == {
         "status": "paused", "reason": "requested", "forced": "worker_lost"
     }  # fmt: skip
 
@@ -75,7 +75,9 @@ def test_retry_is_a_new_job_of_the_same_spec(client: TestClient, jobs: Jobs, dat
     assert (again["status"], again["retried_from"], again["attempt"]) == ("queued", first["id"], 0)
     for field in ("spec", "metadata", "priority", "max_duration"):
         assert again[field] == first[field]
-    assert factories.told(database, again["id"]) == [("created", {"status": "queued", "retried_from": first["id"]})]
+    assert factories.recorded_events(database, again["id"]) == [
+        ("created", {"status": "queued", "retried_from": first["id"]})
+    ]
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] == again["id"]
     client.post(f"/v1/jobs/{again['id']}/cancel")
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] not in (first["id"], again["id"])

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from service.access import secrets
 from service.db.engine import Database
 from service.settings import Settings
-from tests.api.callers import Keyring
 from tests.api.errors.test_catalog import problem
+from tests.api.protected_app import Keyring
 
 PATH = "/v1/secrets/hub_token"
 TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
@@ -23,21 +23,21 @@ def test_set_look_replace_forget(
 ) -> None:
     client, keys = client_with(require_keys=True, secret_key=KEY), Keyring(database)
     unset = {"name": "hub_token", "set": False, "set_at": None}
-    assert client.get(PATH, headers=keys.of("a")).json() == unset
+    assert client.get(PATH, headers=keys.header_of("a")).json() == unset
     for value in (TOKEN, TOKEN[::-1]):
-        answer = client.put(PATH, json={"value": value}, headers=keys.of("a"))
+        answer = client.put(PATH, json={"value": value}, headers=keys.header_of("a"))
         assert answer.status_code == 200
         assert answer.json()["set"] is True
         assert value not in answer.text
-    assert client.get(PATH, headers=keys.of("a")).json() == answer.json()
-    assert client.get(PATH, headers=keys.of("b")).json() == unset
+    assert client.get(PATH, headers=keys.header_of("a")).json() == answer.json()
+    assert client.get(PATH, headers=keys.header_of("b")).json() == unset
     with database.read() as session:
         settings = settings.model_copy(update={"secret_key": KEY})
         assert secrets.reveal(session, settings, "a", "hub_token") == TOKEN[::-1]
-    assert client.delete(PATH, headers=keys.of("b")).status_code == 204
-    assert client.get(PATH, headers=keys.of("a")).json()["set"] is True
-    assert client.delete(PATH, headers=keys.of("a")).status_code == 204
-    assert client.get(PATH, headers=keys.of("a")).json() == unset
+    assert client.delete(PATH, headers=keys.header_of("b")).status_code == 204
+    assert client.get(PATH, headers=keys.header_of("a")).json()["set"] is True
+    assert client.delete(PATH, headers=keys.header_of("a")).status_code == 204
+    assert client.get(PATH, headers=keys.header_of("a")).json() == unset
 
 
 @pytest.mark.parametrize("value", ["", "hf_sh", "with a space", "new\nline", 'quote"quote', "x" * 513, None])

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from tests.api.errors.test_catalog import problem
-from tests.folders import make_model, write_rows
+from tests.model_folders import make_model, write_rows
 
 BODY = {"model": "small", "task": "sst2"}
 CUSTOM = {"dataset": "tickets", "text": ["body"], "label": "queue", "label_words": ["yes", "no"]}

@@ -10,7 +10,7 @@ from api.app import create_app
 from espalier.cli.datasets import app
 from espalier.errors import ApiError
 from service.settings import Settings
-from tests.serving import served
+from tests.serving import serving
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -19,7 +19,7 @@ def test_datasets(settings: Settings, tmp_path: Path) -> None:
     train.write_text("body,queue\nhelp,open\nthanks,shut\n")
     validation.write_text('{"body": "ä", "queue": "open"}\n')
     runner = CliRunner()
-    with served(create_app(settings)) as url:
+    with serving(create_app(settings)) as url:
 
         def espalier(*arguments: str) -> str:
             done = runner.invoke(app, [*arguments, "--url", url], catch_exceptions=False)

@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 import espalier
 from espalier.cli.main import app
 from pruning.export import benchmark
-from tests import toys
+from tests import toy_models
 from tests.pruning.export.factories import make_mask
 
 
 @pytest.fixture(scope="module")
 def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toys")
-    toys.make_model(folder / "models" / "bert")
+    toy_models.make_model(folder / "models" / "bert")
     return make_mask(folder / "mask.safetensors", folder / "models" / "bert")
 
 

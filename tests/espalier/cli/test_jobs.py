@@ -18,7 +18,7 @@ from service.jobs import claims
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.espalier.client.test_client import job, script, talking
-from tests.serving import served
+from tests.serving import serving
 
 Run = Callable[..., str]
 
@@ -36,7 +36,7 @@ def url(jobs: Jobs, tmp_path: Path) -> Iterator[str]:
     settings = Settings(
         data_dir=tmp_path, database_url=jobs.database.url, webhook_allow_private=True, webhook_allow_http=True
     )
-    with served(create_app(settings)) as at:
+    with serving(create_app(settings)) as at:
         yield at
 
 

@@ -18,10 +18,10 @@ from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
-from tests.espalier.cutting import cutting
-from tests.espalier.sync_or_async import Kind, either
+from tests.espalier.cutting_proxy import cutting_proxy
+from tests.espalier.sync_or_async import Kind, sync_or_async_client
 from tests.services import free_port
-from tests.serving import served
+from tests.serving import serving
 
 CONTENT = bytes(range(256)) * 4000
 both = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -40,7 +40,7 @@ def database(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) ->
 def url(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("data")
     settings = Settings(data_dir=folder, database_url=database.url, webhook_allow_private=True, webhook_allow_http=True)
-    with served(create_app(settings)) as at:
+    with serving(create_app(settings)) as at:
         yield at
 
 
@@ -51,7 +51,7 @@ def jobs(database: Database, tmp_path: Path) -> Jobs:
 
 @pytest.fixture
 def client(kind: Kind, url: str) -> Iterator[Any]:
-    with either(kind, url) as client:
+    with sync_or_async_client(kind, url) as client:
         yield client
 
 
@@ -148,7 +148,7 @@ def test_a_download_that_is_cut_goes_on(kind: Kind, url: str, jobs: Jobs, tmp_pa
     job = jobs.running()
     jobs.artifact(job, CONTENT, "report.html", chunk_bytes=65_536)
     told: list[tuple[int, int]] = []
-    with cutting(url, 300_000, 300_000) as network, either(kind, network.url) as client:
+    with cutting_proxy(url, 300_000, 300_000) as network, sync_or_async_client(kind, network.url) as client:
         path = client.download(job, "report.html", tmp_path / "mine", report=lambda *now: told.append(now))
     assert path.read_bytes() == CONTENT
     assert network.connections >= 3
@@ -165,7 +165,7 @@ def test_live_events_neither_miss_nor_repeat(kind: Kind, url: str, jobs: Jobs, m
     for number in range(20):
         jobs.event(job, "log", message=f"line\u2028{number}")
     seen = []
-    with cutting(url, 900, 2500) as network, either(kind, network.url) as client:
+    with cutting_proxy(url, 900, 2500) as network, sync_or_async_client(kind, network.url) as client:
         for event in client.events(job, live=True):
             seen.append(event)
             if event.data.get("message") == "line\u202819":
@@ -179,7 +179,7 @@ def test_live_events_neither_miss_nor_repeat(kind: Kind, url: str, jobs: Jobs, m
 
 @both
 def test_nobody_there(kind: Kind) -> None:
-    with either(kind, f"http://127.0.0.1:{free_port()}", retries=0) as client:
+    with sync_or_async_client(kind, f"http://127.0.0.1:{free_port()}", retries=0) as client:
         with pytest.raises(UnreachableError):
             client.submit(**BODY)
         with pytest.raises(UnreachableError):

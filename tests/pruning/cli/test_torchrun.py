@@ -7,9 +7,9 @@ import pytest
 
 from pruning.cli.torchrun import cause
 from pruning.events import ExitCode
-from tests.processes import alive
+from tests.processes import is_alive
 from tests.pruning.runs import Forked, fork
-from tests.waiting import until
+from tests.waiting import wait_until
 
 LAUNCH = """
 import sys
@@ -28,7 +28,7 @@ def launch(folder: Path, *behaviours: str) -> Forked:
 def ranks(folder: Path) -> list[int]:
     """Process numbers, once both are up."""
     files = [folder / "0", folder / "1"]
-    until(lambda: all(file.exists() for file in files), what="two ranks")
+    wait_until(lambda: all(file.exists() for file in files), what="two ranks")
     return [int(file.read_text()) for file in files]
 
 
@@ -62,7 +62,7 @@ def test_the_first_end_that_follows_from_no_other_is_that_of_the_run(codes: list
 )
 def test_the_exit_code_is_that_of_the_rank_at_fault(tmp_path: Path, behaviours: tuple[str, str], code: int) -> None:
     assert launch(tmp_path, *behaviours).finish().code == code
-    assert not any(alive(rank) for rank in ranks(tmp_path))
+    assert not any(is_alive(rank) for rank in ranks(tmp_path))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, ExitCode.STOPPED), (signal.SIGKILL, -signal.SIGKILL)])
@@ -71,4 +71,4 @@ def test_ranks_end_with_their_launcher(tmp_path: Path, number: signal.Signals, c
     pids = ranks(tmp_path)
     launcher.signal(number)
     assert launcher.finish().code == code
-    until(lambda: not any(alive(rank) for rank in pids), what="the end of the ranks")
+    wait_until(lambda: not any(is_alive(rank) for rank in pids), what="the end of the ranks")

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from pruning.data.encoding import BatchStream, Encoded, encode, evaluation_batches, training_batches
 from pruning.data.reader import Rows
 from pruning.spec.tasks import CustomTask, task_of
-from tests import toys
+from tests import toy_models
 
 CPU = torch.device("cpu")
 NUMBERS = CustomTask(dataset="numbers", text=("text",), label="y", kind="regression", label_words=("Yes",))
@@ -109,7 +109,7 @@ def test_a_model_without_token_types_gets_none() -> None:
 
 
 def test_pairs_are_joined_by_separators_and_the_longer_text_is_cut(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(toys.make_model(tmp_path / "m"))
+    tokenizer = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
     rows = Rows((["the film " * 20], ["a dull day"]), [1], "given")
     got = encode(rows, task_of("mrpc"), tokenizer, 16)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -120,7 +120,7 @@ def test_pairs_are_joined_by_separators_and_the_longer_text_is_cut(tmp_path: Pat
 
 
 def test_encoding_leaves_each_row_at_its_own_length_and_keeps_the_kind_of_label(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(toys.make_model(tmp_path / "m"))
+    tokenizer = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
     classes = encode(Rows((["a", "a b c the film"],), [1, 0], "given"), task_of("sst2"), tokenizer, 32)
     assert classes.lengths.tolist() == [3, 7]
     assert classes.labels.dtype == torch.int64

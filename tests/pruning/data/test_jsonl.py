@@ -10,7 +10,7 @@ from pruning.data.jsonl import check_rows, dataset_folder, dataset_folder_name, 
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import TASKS, CustomTask
-from tests.folders import write_rows
+from tests.model_folders import write_rows
 
 SST2 = {"sentence": "a fine film", "label": 1}
 CUSTOM = CustomTask(dataset="tickets", text=("body",), label="queue", label_words=("yes", "no"), validation_split="dev")

@@ -11,7 +11,7 @@ from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import CustomTask, Task, task_of
-from tests import toys
+from tests import toy_datasets
 
 NUMBERS = CustomTask(dataset="numbers", text=("text",), label="y", kind="regression", label_words=("Yes",))
 
@@ -27,14 +27,14 @@ def refusal(root: Path, task: Task) -> PermanentError:
 
 
 def test_rows_are_read_plain_or_compressed_up_to_a_limit(tmp_path: Path) -> None:
-    toys.make_opinions(tmp_path / "sst2", train=6)
+    toy_datasets.make_opinions(tmp_path / "sst2", train=6)
     plain = load(tmp_path, task_of("sst2"))
     file = tmp_path / "sst2" / "train.jsonl"
     (tmp_path / "sst2" / "train.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
     file.unlink()
     assert load(tmp_path, task_of("sst2")) == plain
     assert plain.labels == [0, 1, 0, 1, 0, 1]
-    assert plain.texts[0][0] == toys.opinions(1, 1)[0]["sentence"]
+    assert plain.texts[0][0] == toy_datasets.opinions(1, 1)[0]["sentence"]
     assert load(tmp_path, task_of("sst2"), limit=4).labels == [0, 1, 0, 1]
 
 
@@ -42,7 +42,7 @@ def test_a_custom_task_reads_its_own_columns(tmp_path: Path) -> None:
     task = task_of(
         CustomTask(dataset="org/mine", text=("b", "a"), label="y", label_words=("Yes", "No"), train_split="fit")
     )
-    toys.write_splits(tmp_path / "org" / "mine", {"fit": [{"a": "one", "b": "two", "y": 1, "more": None}]})
+    toy_datasets.write_splits(tmp_path / "org" / "mine", {"fit": [{"a": "one", "b": "two", "y": 1, "more": None}]})
     rows = load(tmp_path, task, "fit")
     assert rows.texts == (["two"], ["one"])
     assert rows.labels == [1]
@@ -54,9 +54,9 @@ def test_a_custom_task_reads_its_own_columns(tmp_path: Path) -> None:
     ('{"sentence": 3, "label": 1}', "rows_invalid"), ('{"sentence": null, "label": 1}', "rows_invalid"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path, line: str, code: str) -> None:
-    rows = toys.opinions(4, 0)
+    rows = toy_datasets.opinions(4, 0)
     lines = [json.dumps(row) for row in rows[:2]] + [line] + [json.dumps(row) for row in rows[2:]]
-    toys.write_splits(tmp_path / "sst2", {"validation": []})
+    toy_datasets.write_splits(tmp_path / "sst2", {"validation": []})
     (tmp_path / "sst2" / "train.jsonl").write_text("\n".join(lines) + "\n")
     found = refusal(tmp_path, task_of("sst2"))
     assert found.code == code
@@ -65,9 +65,9 @@ def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path, line: 
 
 @pytest.mark.parametrize("label", [2, -1, 0.5, "1", None, True, [0]])
 def test_a_label_that_is_no_class_id_is_named_by_its_row(tmp_path: Path, label: Any) -> None:
-    rows = toys.opinions(5, 0)
+    rows = toy_datasets.opinions(5, 0)
     rows[4]["label"] = label
-    toys.write_splits(tmp_path / "sst2", {"train": rows})
+    toy_datasets.write_splits(tmp_path / "sst2", {"train": rows})
     found = refusal(tmp_path, task_of("sst2"))
     assert found.code == "labels_mismatch"
     assert "row 5 " in found.message
@@ -77,18 +77,18 @@ def test_a_label_that_is_no_class_id_is_named_by_its_row(tmp_path: Path, label: 
 @pytest.mark.parametrize("label", ["3.5", None, True, float("nan"), float("inf")])
 def test_a_label_that_is_no_number_is_named_by_its_row(tmp_path: Path, label: Any) -> None:
     rows = [{"text": "x", "y": 1.5}, {"text": "x", "y": 2}, {"text": "x", "y": label}]
-    toys.write_splits(tmp_path / "numbers", {"train": rows})
+    toy_datasets.write_splits(tmp_path / "numbers", {"train": rows})
     found = refusal(tmp_path, task_of(NUMBERS))
     assert (found.code, "row 3 " in found.message) == ("labels_mismatch", True)
 
 
 def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
-    toys.write_splits(tmp_path / "sst2", {"train": []})
+    toy_datasets.write_splits(tmp_path / "sst2", {"train": []})
     assert refusal(tmp_path, task_of("sst2")).code == "rows_missing"
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
-    toys.make_opinions(tmp_path / "sst2", train=200)
+    toy_datasets.make_opinions(tmp_path / "sst2", train=200)
     whole = gzip.compress((tmp_path / "sst2" / "train.jsonl").read_bytes())
     (tmp_path / "sst2" / "train.jsonl").unlink()
     (tmp_path / "sst2" / "train.jsonl.gz").write_bytes(whole[:-40])
@@ -102,5 +102,5 @@ def test_a_data_set_that_is_nowhere_is_refused_without_the_hub(tmp_path: Path) -
 
 def test_class_names_become_class_ids(tmp_path: Path) -> None:
     rows = [{"sentence": "x", "label": name} for name in ("positive", "negative", "positive")]
-    toys.write_splits(tmp_path / "sst2", {"train": rows})
+    toy_datasets.write_splits(tmp_path / "sst2", {"train": rows})
     assert load(tmp_path, task_of("sst2")).labels == [1, 0, 1]

@@ -12,7 +12,7 @@ from pruning.data.squad import Windows, answers_of, encode_windows, normalize, s
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import task_of
-from tests import toys
+from tests import toy_datasets, toy_models
 
 SPECIAL = {
     "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
@@ -21,7 +21,7 @@ SPECIAL = {
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast(tokenizer_object=toys.word_pieces(), **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=toy_models.word_pieces(), **SPECIAL)
 
 
 # What evaluate-v1.1.py gives, in per cent of one: prediction, golds, exact match, F1.
@@ -75,7 +75,7 @@ def test_text_is_normalised_in_the_official_order() -> None:
 
 
 def context_of(count: int) -> str:
-    return " ".join((toys.FILLERS * 2)[:count])
+    return " ".join((toy_models.FILLERS * 2)[:count])
 
 
 def windows_of(tokenizer: Any, count: int, max_length: int, stride: int) -> tuple[Any, Windows]:
@@ -241,7 +241,7 @@ GOOD_ROW = {"question": "very plot", "context": "the plot is warm", "answers": {
 )  # fmt: skip
 def test_answers_that_do_not_stand_in_their_context_are_refused_by_row(tmp_path: Path, answers: Any) -> None:
     rows = [GOOD_ROW, {**GOOD_ROW, "answers": answers}]
-    toys.write_splits(tmp_path / "squad", {"train": rows})
+    toy_datasets.write_splits(tmp_path / "squad", {"train": rows})
     with pytest.raises(PermanentError, match="row 2 ") as caught:
         load_rows(task_of("squad"), "train", Sources(datasets_dir=tmp_path, hub=False))
     assert (caught.value.code, caught.value.param) == ("rows_invalid", "task")

@@ -15,7 +15,7 @@ from pruning.data.token_cache import FEWEST_ROWS, TokenCache, key_of, of
 from pruning.events import Event, LogEvent, PhaseEvent
 from pruning.sources import Sources
 from pruning.spec.tasks import task_of
-from tests import toys
+from tests import toy_datasets, toy_models
 from tests.pruning.runs import of_kind, run_toy, same_masks
 
 LENGTH = 16
@@ -25,12 +25,12 @@ PAIRS = Rows((["the film", "a"], ["a dull day " * 9, "dull"]), [1, 0], "train", 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toys.make_model(tmp_path_factory.mktemp("models") / request.param, request.param)
+    return toy_models.make_model(tmp_path_factory.mktemp("models") / request.param, request.param)
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return AutoTokenizer.from_pretrained(toys.make_model(tmp_path_factory.mktemp("models") / "bert"))
+    return AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path_factory.mktemp("models") / "bert"))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_what_belongs_to_someone_and_what_is_small_is_not_kept(bert: Any, cache:
 
 def test_uploaded_rows_are_not_public(tmp_path: Path) -> None:
     for folder in ("datasets", "uploads"):
-        toys.make_opinions(tmp_path / folder / "sst2", train=4)
+        toy_datasets.make_opinions(tmp_path / folder / "sst2", train=4)
     local = Sources(datasets_dir=tmp_path / "datasets", token="t")
     assert load_rows(task_of("sst2"), "train", local).public
     assert not load_rows(task_of("sst2"), "train", replace(local, uploads_dir=tmp_path / "uploads")).public
@@ -181,8 +181,8 @@ def test_a_run_has_a_cache_where_there_is_a_folder_and_room(tmp_path: Path) -> N
 
 
 def test_a_run_ends_with_the_same_bits_whether_tokens_were_found_or_not(tmp_path: Path) -> None:
-    toys.make_model(tmp_path / "models" / "bert")
-    toys.make_opinions(tmp_path / "datasets" / "sst2", train=FEWEST_ROWS)
+    toy_models.make_model(tmp_path / "models" / "bert")
+    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=FEWEST_ROWS)
     plain = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
     caching = replace(plain, token_cache=tmp_path / "tokens")
     told = {}

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests import toys
+from tests import toy_models
 from tests.pruning.export.factories import make_mask
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory: ``bert`` … (toys.SHAPES)."""
+    """A models directory: ``bert`` … (toy_models.SHAPES)."""
     folder = tmp_path_factory.mktemp("models")
-    for shape in toys.SHAPES:
-        toys.make_model(folder / shape, shape)
+    for shape in toy_models.SHAPES:
+        toy_models.make_model(folder / shape, shape)
     return folder
 
 
@@ -21,7 +21,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def masks(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``bert.safetensors`` …, of a tenth of the weights."""
     folder = tmp_path_factory.mktemp("masks")
-    for shape in toys.SHAPES:
+    for shape in toy_models.SHAPES:
         make_mask(folder / f"{shape}.safetensors", models / shape)
     return folder
 

@@ -16,9 +16,9 @@ from pruning.masking.wrap import prunable
 from pruning.models.heads import word_ids
 from pruning.models.loading import digest, load
 from pruning.spec.schema import PruningSpec
-from tests import toys
+from tests import toy_models
 
-HEAD = toys.HIDDEN // 2
+HEAD = toy_models.HIDDEN // 2
 """Dimensions of one of a toy's two heads."""
 
 

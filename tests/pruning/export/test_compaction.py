@@ -14,7 +14,7 @@ from pruning.export.layer_map import Layer, layers_of
 from pruning.hub.models import Located
 from pruning.masking.wrap import prunable
 from pruning.models.loading import load
-from tests import architectures, toys
+from tests import toy_architectures, toy_models
 from tests.pruning.export.factories import make_mask, padded_batch, subject_of
 
 SIZE, HEADS, HIDDEN = 4, 3, 10
@@ -124,7 +124,7 @@ def test_dead_neurons_leave_their_constant_behind() -> None:
     torch.testing.assert_close(run(*compact_pair(up, down, layer)), run(up, down), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", toys.SHAPES)
+@pytest.mark.parametrize("shape", toy_models.SHAPES)
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
 def test_the_logits_of_a_whole_model_stay(models: Path, tmp_path: Path, shape: str, share: float) -> None:
     subject = subject_of(make_mask(tmp_path / "mask.safetensors", models / shape, share=share), models / shape)
@@ -155,7 +155,7 @@ def test_every_neuron_that_does_something_is_kept(models: Path, masks: Path) -> 
 
 @pytest.mark.parametrize("shape", ["albert", "mpnet", "modernbert", "deberta-v2"])
 def test_other_structures_are_refused_before_anything_is_changed(tmp_path: Path, shape: str) -> None:
-    folder = architectures.make(tmp_path / shape, shape)
+    folder = toy_architectures.make_model(tmp_path / shape, shape)
     model = load(Located(folder, None), ("terrible", "great"), "label-words").model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(PermanentError, match="compact is for bert") as refused:

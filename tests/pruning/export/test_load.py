@@ -15,11 +15,11 @@ from pruning.export.build import write
 from pruning.export.bundle import read_manifest
 from pruning.export.csr import CsrLinear
 from pruning.export.load import load_export
-from tests import toys
+from tests import toy_datasets, toy_models
 from tests.pruning.export.factories import padded_batch, subject_of
 
 
-@pytest.mark.parametrize("shape", toys.SHAPES)
+@pytest.mark.parametrize("shape", toy_models.SHAPES)
 @pytest.mark.parametrize("name", ["compact", "csr"])
 def test_what_was_written_is_loaded_and_predicts(
     models: Path, masks: Path, tmp_path: Path, shape: str, name: str
@@ -33,7 +33,7 @@ def test_what_was_written_is_loaded_and_predicts(
     batch = padded_batch(subject)
     with torch.no_grad():
         torch.testing.assert_close(exported.head(**batch), subject.pruned.head(**batch), rtol=0, atol=1e-5)
-    texts = [row["sentence"] for row in toys.opinions(12, 3)]
+    texts = [row["sentence"] for row in toy_datasets.opinions(12, 3)]
     np.testing.assert_allclose(exported.logits(texts), subject.pruned.logits(texts), rtol=0, atol=1e-5)
     assert exported.predict(texts) == subject.pruned.predict(texts)
     assert exported.labels == ("negative", "positive")

@@ -11,7 +11,7 @@ from pruning.errors import PermanentError
 from pruning.export.verify import ROWS, compare, random_rows, rows_of
 from pruning.inference.pruned_model import PrunedModel
 from pruning.sources import Sources
-from tests import toys
+from tests import toy_datasets
 from tests.pruning.export.factories import subject_of
 
 
@@ -66,7 +66,7 @@ def test_no_numbers_are_refused(pruned: PrunedModel) -> None:
 
 
 def test_rows_of_the_task_are_taken_where_they_are_at_hand(pruned: PrunedModel, tmp_path: Path) -> None:
-    toys.make_opinions(tmp_path / "sst2")
+    toy_datasets.make_opinions(tmp_path / "sst2")
     found = rows_of(pruned, Sources(datasets_dir=tmp_path, hub=False))
     assert (found.source, len(found.encoded)) == ("validation", ROWS)
     assert rows_of(pruned, Sources(hub=False)).source == "random"

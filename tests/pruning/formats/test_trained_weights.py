@@ -17,7 +17,7 @@ from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_prun
 from pruning.models.loading import digest, load, locate
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS
-from tests import architectures, toys
+from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, run_toy
 
 RATE = {"weight_learning_rate": 1e-3, "max_steps": 6}
@@ -49,7 +49,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
     for shape in ("minilm", "albert", "llama"):
-        architectures.make(root / "models" / shape, shape)
+        toy_architectures.make_model(root / "models" / shape, shape)
     return sources
 
 
@@ -71,7 +71,7 @@ def hash_of(file: Path) -> str:
 
 def require_same_logits(pruned: PrunedModel, artifacts: Path) -> None:
     rows = [json.loads(line) for line in (artifacts / "predictions.jsonl").read_text().splitlines()]
-    logits = pruned.logits([row["sentence"] for row in toys.opinions(ROWS, 2)])
+    logits = pruned.logits([row["sentence"] for row in toy_datasets.opinions(ROWS, 2)])
     assert [[float(value) for value in row] for row in logits] == [row["logits"] for row in rows]
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from pruning.formats import mask_file
 from pruning.sources import Sources
-from tests import toys
-from tests.hub import Hub, running
+from tests import toy_datasets, toy_models
+from tests.fake_hub import FakeHub, serving
 from tests.pruning.runs import ROOT, ProcessEndedError, arguments_of, finish, start
 
 ASK = """
@@ -31,21 +31,21 @@ for name, revision, *token in json.load(sys.stdin):
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     folder = tmp_path_factory.mktemp("published")
-    hub = Hub()
-    hub.publish("org/toy", toys.make_model(folder / "toy"))
-    hub.publish("org/toy", toys.make_model(folder / "older", seed=1), branch="v1")
-    hub.publish("org/secret", toys.make_model(folder / "secret"))
+    hub = FakeHub()
+    hub.publish("org/toy", toy_models.make_model(folder / "toy"))
+    hub.publish("org/toy", toy_models.make_model(folder / "older", seed=1), branch="v1")
+    hub.publish("org/secret", toy_models.make_model(folder / "secret"))
     hub.gated.add("org/secret")
-    pickled = toys.make_model(folder / "pickled")
+    pickled = toy_models.make_model(folder / "pickled")
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     hub.publish("org/pickled", pickled)
-    with running(hub):
+    with serving(hub):
         yield hub
 
 
-def environment(hub: Hub, home: Path) -> dict[str, str]:
+def environment(hub: FakeHub, home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     return {
         **kept,
@@ -56,7 +56,7 @@ def environment(hub: Hub, home: Path) -> dict[str, str]:
     }
 
 
-def ask(hub: Hub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
+def ask(hub: FakeHub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
     """What :func:`download_model` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
     its own."""
     process = subprocess.run(
@@ -66,27 +66,27 @@ def ask(hub: Hub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def unreachable() -> Iterator[Hub]:
+def unreachable() -> Iterator[FakeHub]:
     """A port that is taken and on which nobody listens: connections are refused at once."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        yield Hub(url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+        yield FakeHub(url=f"http://127.0.0.1:{closed.getsockname()[1]}")
 
 
 nobody = pytest.fixture(unreachable)
 
 
-def run(hub: Hub, root: Path, work: str, **fields: Any) -> ProcessEndedError:
+def run(hub: FakeHub, root: Path, work: str, **fields: Any) -> ProcessEndedError:
     sources = Sources(None, root / "datasets")
     arguments = arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources)
     return finish(start(arguments, env=environment(hub, root / "home")))
 
 
 def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tmp_path: Path) -> None:
-    toys.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
-    hub = Hub()
-    commit = hub.publish("org/toy", toys.make_model(tmp_path / "toy"))
-    with running(hub):
+    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
+    hub = FakeHub()
+    commit = hub.publish("org/toy", toy_models.make_model(tmp_path / "toy"))
+    with serving(hub):
         first = run(hub, tmp_path, "first")
     assert first.code == 0, first.stderr
     phases = [event.phase for event in first.events if event.event == "phase"]
@@ -107,7 +107,7 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     assert (again.base_revision, again.base_digest) == (commit, info.base_digest)
 
 
-def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, nobody: Hub) -> None:
+def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, nobody: FakeHub) -> None:
     ended = run(nobody, tmp_path, "work")
     assert ended.code == 75, ended.stderr
     assert (ended.last.event, ended.last.kind, ended.last.code) == ("error", "temporary", "hub_unreachable")
@@ -115,7 +115,7 @@ def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path
     assert (ended.last.time - ended.events[0].time).total_seconds() < 15
 
 
-def test_failures_of_the_hub_are_told_apart(published: Hub, tmp_path: Path) -> None:
+def test_failures_of_the_hub_are_told_apart(published: FakeHub, tmp_path: Path) -> None:
     assert ask(
         published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None), ("org/pickled", None)
     ) == [
@@ -128,10 +128,10 @@ def test_failures_of_the_hub_are_told_apart(published: Hub, tmp_path: Path) -> N
 
 def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
     """What it once opened is in the cache, which must not stand in for it."""
-    hub = Hub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
-    commit = hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    hub = FakeHub(tokens={"org/private": "hf_good"}, revoked={"hf_former"})
+    commit = hub.publish("org/private", toy_models.make_model(tmp_path / "toy"))
     wanted = [("org/private", None, token) for token in ("hf_good", "hf_former", "hf_other")]
-    with running(hub):
+    with serving(hub):
         assert ask(hub, tmp_path, *wanted) == [
             [commit, commit, ""],
             ["PermanentError", "hub_token_refused", "model"],
@@ -140,7 +140,7 @@ def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
 
 
 def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline(
-    published: Hub, tmp_path: Path, nobody: Hub
+    published: FakeHub, tmp_path: Path, nobody: FakeHub
 ) -> None:
     main, older = published.branches["org/toy"]["main"], published.branches["org/toy"]["v1"]
     wanted = [("org/toy", None), ("org/toy", "v1"), ("org/toy", older), ("org/toy", "main")]
@@ -155,28 +155,28 @@ def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline
 
 
 def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
-    hub = Hub()
-    folder = toys.make_model(tmp_path / "toy")
+    hub = FakeHub()
+    folder = toy_models.make_model(tmp_path / "toy")
     for name in ("pytorch_model.bin", "run_me.py", "tf_model.h5", "README.md"):
         (folder / name).write_text("not wanted")
     hub.publish("org/toy", folder)
-    with running(hub):
+    with serving(hub):
         ask(hub, tmp_path / "home", ("org/toy", None))
     sent = {path.rpartition("/")[2] for path in hub.downloads if "/resolve/" in path}
     assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 
 
 def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
-    data = toys.make_opinions(tmp_path / "data", train=64, validation=16)
-    hub = Hub()
-    hub.publish("org/private", toys.make_model(tmp_path / "toy"))
+    data = toy_datasets.make_opinions(tmp_path / "data", train=64, validation=16)
+    hub = FakeHub()
+    hub.publish("org/private", toy_models.make_model(tmp_path / "toy"))
     hub.publish("datasets/org/opinions", data)
     hub.tokens = {"org/private": "hf_secret", "datasets/org/opinions": "hf_secret"}
     file = tmp_path / "token"
     file.write_text("hf_secret\n")
     task = {"dataset": "org/opinions", "text": ["sentence"], "label_words": ["terrible", "great"]}
     spec = {"model": "org/private", "task": task, "max_steps": 4}
-    with running(hub):
+    with serving(hub):
         env = environment(hub, tmp_path / "home")
         refused = finish(start(arguments_of(tmp_path / "refused", spec, Sources()), env=env))
         arguments = arguments_of(tmp_path / "opened", spec, Sources())
@@ -193,8 +193,8 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
 
 
 def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> None:
-    hub = Hub()
-    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "data", train=8, validation=4))
+    hub = FakeHub()
+    hub.publish("datasets/org/opinions", toy_datasets.make_opinions(tmp_path / "data", train=8, validation=4))
     ask_rows = """
 import json, sys
 from pruning.errors import PruningError
@@ -214,7 +214,7 @@ for name, column, split, limit in json.load(sys.stdin):
         ("org/opinions", "sentence", "dev", None),
         ("org/unheard", "sentence", "train", None),
     ]
-    with running(hub):
+    with serving(hub):
         process = subprocess.run(
             [sys.executable, "-c", ask_rows], cwd=ROOT, env=environment(hub, tmp_path / "home"),
             input=json.dumps(wanted).encode(), capture_output=True, timeout=120, check=True,

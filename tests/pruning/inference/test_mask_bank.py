@@ -14,12 +14,12 @@ from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
-from tests import architectures, toys
+from tests import toy_architectures, toy_datasets, toy_models
 from tests.pruning.runs import make_sources, run_toy
-from tests.questions import make_questions, questions
+from tests.toy_datasets import make_span_dataset, span_rows
 
-TEXTS = [row["sentence"] for row in toys.opinions(4, 5)]
-OTHERS = [row["sentence2"] for row in toys.ratings(4, 5)]
+TEXTS = [row["sentence"] for row in toy_datasets.opinions(4, 5)]
+OTHERS = [row["sentence2"] for row in toy_datasets.ratings(4, 5)]
 SHAPES = ("bert", "distilbert", "roberta", "modernbert", "llama")
 RUNS: dict[str, dict[str, Any]] = {
     "sst2": {"sparsity": 0.7},
@@ -36,10 +36,10 @@ RUNS: dict[str, dict[str, Any]] = {
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     folder = tmp_path_factory.mktemp("toys")
     made = make_sources(folder)
-    make_questions(folder / "datasets" / "squad")
+    make_span_dataset(folder / "datasets" / "squad")
     for shape in SHAPES:
-        if shape not in toys.SHAPES:
-            architectures.make(folder / "models" / shape, shape)
+        if shape not in toy_models.SHAPES:
+            toy_architectures.make_model(folder / "models" / shape, shape)
     return made
 
 
@@ -59,7 +59,7 @@ def bank_of(sources: Sources, masks: dict[str, Path], base: str = "bert") -> Mas
 
 
 def question(name: str) -> tuple[list[str], list[str] | None]:
-    rows = questions(4, 9)
+    rows = span_rows(4, 9)
     if name == "squad":
         return [row["question"] for row in rows], [row["context"] for row in rows]
     return TEXTS, OTHERS if name == "stsb" else None
@@ -137,7 +137,7 @@ def test_a_classifier_needs_a_bank_of_its_own(sources: Sources, masks: dict[str,
     rows = [
         json.loads(line)["prediction"] for line in (tmp_path / "artifacts/predictions.jsonl").read_text().splitlines()
     ]
-    assert alone.predict("new head", [row["sentence"] for row in toys.opinions(32, 2)]) == rows
+    assert alone.predict("new head", [row["sentence"] for row in toy_datasets.opinions(32, 2)]) == rows
     with pytest.raises(PermanentError, match="second bank"):
         bank_of(sources, masks).add("new head", mask)
 

@@ -10,10 +10,10 @@ from pruning.inference.mask_bank import MaskBank
 from pruning.inference.model_cache import BASES, ModelCache
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
-from tests import toys
+from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, run_toy
 
-TEXTS = [row["sentence"] for row in toys.opinions(3, 5)]
+TEXTS = [row["sentence"] for row in toy_datasets.opinions(3, 5)]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 @pytest.fixture(scope="module")
 def masks(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    for shape in toys.SHAPES[: BASES + 1]:
+    for shape in toy_models.SHAPES[: BASES + 1]:
         run_toy(sources, folder / shape, model=shape, max_steps=2, validation_rows=4)
     run_toy(sources, folder / "other", max_steps=2, validation_rows=4, seed=5)
     return {work.name: work / "artifacts" / "mask.safetensors" for work in folder.iterdir() if work.is_dir()}

@@ -16,7 +16,7 @@ from pruning.formats import mask_file
 from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
 from pruning.masking.wrap import prunable
 from pruning.sources import Sources
-from tests import toys
+from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, run_toy
 
 
@@ -25,7 +25,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return make_sources(tmp_path_factory.mktemp("toys"))
 
 
-@pytest.fixture(scope="module", params=toys.SHAPES)
+@pytest.fixture(scope="module", params=toy_models.SHAPES)
 def shape(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -65,7 +65,7 @@ def test_logits_equal_those_of_the_final_evaluation_to_the_last_bit(
 ) -> None:
     pruned = load_pruned(artifacts / "mask.safetensors", model=base(sources, shape))
     rows = predictions_in(artifacts)
-    texts = [row["sentence"] for row in toys.opinions(45, 2)]
+    texts = [row["sentence"] for row in toy_datasets.opinions(45, 2)]
     logits = pruned.logits(texts)
     assert logits.dtype == np.float32
     assert [[float(value) for value in row] for row in logits] == [row["logits"] for row in rows]
@@ -76,7 +76,7 @@ def test_the_compact_form_gives_the_same_model(sources: Sources, shape: str, art
     misnamed = tmp_path / "mask.safetensors"  # what a file is shows in it, not in its name
     misnamed.write_bytes((artifacts / "mask.espalier").read_bytes())
     plain, compact = (load_pruned(path, model=base(sources, shape)) for path in (artifacts / misnamed.name, misnamed))
-    texts = [row["sentence"] for row in toys.opinions(8, 2)]
+    texts = [row["sentence"] for row in toy_datasets.opinions(8, 2)]
     assert np.array_equal(plain.logits(texts), compact.logits(texts))
     assert plain.info == compact.info
 
@@ -101,7 +101,7 @@ def test_weights_outside_the_mask_are_zero_and_all_others_those_of_the_base(
 def test_pairs_are_read_in_their_order(sources: Sources, tmp_path: Path) -> None:
     run_toy(sources, tmp_path, task="stsb")
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)
-    rows = toys.ratings(32, 2)
+    rows = toy_datasets.ratings(32, 2)
     firsts, seconds = ([row[name] for row in rows] for name in ("sentence1", "sentence2"))
     expected = predictions_in(tmp_path / "artifacts")
     got = pruned.predict(firsts, seconds)

@@ -8,9 +8,9 @@ import pytest
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS
-from tests import architectures, toys
+from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import run_toy
-from tests.questions import read_lines
+from tests.toy_datasets import read_lines
 
 FEW: dict[str, Any] = {"train_rows": 24, "validation_rows": 12, "sparsity": 0.7, "weight_learning_rate": 1e-3}
 
@@ -18,19 +18,19 @@ FEW: dict[str, Any] = {"train_rows": 24, "validation_rows": 12, "sparsity": 0.7,
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("architectures")
-    for shape in architectures.ALL:
-        architectures.make(root / "models" / shape, shape)
-    toys.make_opinions(root / "datasets" / "sst2", train=24, validation=12)
+    for shape in toy_architectures.ALL:
+        toy_architectures.make_model(root / "models" / shape, shape)
+    toy_datasets.make_opinions(root / "datasets" / "sst2", train=24, validation=12)
     return Sources(root / "models", root / "datasets", hub=False)
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("shape", architectures.ALL)
+@pytest.mark.parametrize("shape", toy_architectures.ALL)
 def test_a_run_and_its_result_on_fresh_weights_give_the_same_logits(
     sources: Sources, tmp_path: Path, shape: str, method: str
 ) -> None:
     info = METHODS[method]
-    head = "classifier" if shape == architectures.HEADLESS else "label-words"
+    head = "classifier" if shape == toy_architectures.HEADLESS else "label-words"
     steps = None if info.trains == "nothing" else 3
     rate = {"learning_rate": 1.0} if info.sparsity == "emerges" else {}
     events = run_toy(sources, tmp_path, model=shape, method=method, head=head, max_steps=steps, **FEW, **rate)
@@ -40,4 +40,4 @@ def test_a_run_and_its_result_on_fresh_weights_give_the_same_logits(
         assert told["remaining"] == pytest.approx(0.3, abs=0.02)  # wanda rounds every row
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)
     expected = [row["logits"] for row in read_lines(tmp_path / "artifacts" / "predictions.jsonl")]
-    assert pruned.logits([row["sentence"] for row in toys.opinions(12, 2)]).tolist() == expected
+    assert pruned.logits([row["sentence"] for row in toy_datasets.opinions(12, 2)]).tolist() == expected

@@ -18,7 +18,7 @@ from pruning.models.loading import load, locate
 from pruning.sources import Sources
 from pruning.training.run import Run
 from pruning.training.setup import set_up
-from tests import architectures
+from tests import toy_architectures
 from tests.pruning.masking.methods import reference
 from tests.pruning.runs import make_sources, run_toy, spec_of
 
@@ -28,7 +28,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
     for shape in ("minilm", "albert", "llama"):
-        architectures.make(root / "models" / shape, shape)
+        toy_architectures.make_model(root / "models" / shape, shape)
     return sources
 
 

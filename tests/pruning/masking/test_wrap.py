@@ -10,7 +10,7 @@ from transformers import AutoModelForMaskedLM
 from pruning.errors import PermanentError
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.wrap import attach, pattern_of, prunable
-from tests import toys
+from tests import toy_models
 
 INPUTS = {
     "input_ids": torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [5, 9, 8, 1, 1, 1, 1, 1]]),
@@ -28,14 +28,14 @@ PATTERNS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=toys.SHAPES)
+@pytest.fixture(scope="module", params=toy_models.SHAPES)
 def shape(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def folder(shape: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toys.make_model(tmp_path_factory.mktemp("models") / shape, shape)
+    return toy_models.make_model(tmp_path_factory.mktemp("models") / shape, shape)
 
 
 def load(folder: Path) -> nn.Module:
@@ -46,12 +46,12 @@ def test_the_six_linears_of_every_layer_are_masked_and_grouped_and_nothing_else(
     matrices = attach(load(folder))
     prefix, kinds = PATTERNS[shape]
     assert set(matrices.groups) == {prefix + kind for kind in kinds}
-    assert len(matrices.layers) == 6 * toys.LAYERS
+    assert len(matrices.layers) == 6 * toy_models.LAYERS
     assert {path for paths in matrices.groups.values() for path in paths} == set(matrices.layers)
     for pattern, paths in matrices.groups.items():
-        assert paths == [pattern.replace("*", str(i)) for i in range(toys.LAYERS)]
-    per_layer = 4 * toys.HIDDEN**2 + 2 * toys.HIDDEN * toys.INTERMEDIATE
-    assert matrices.total == sum(matrices.sizes) == toys.LAYERS * per_layer
+        assert paths == [pattern.replace("*", str(i)) for i in range(toy_models.LAYERS)]
+    per_layer = 4 * toy_models.HIDDEN**2 + 2 * toy_models.HIDDEN * toy_models.INTERMEDIATE
+    assert matrices.total == sum(matrices.sizes) == toy_models.LAYERS * per_layer
 
 
 def test_the_model_computes_what_it_did_before(folder: Path) -> None:

@@ -20,10 +20,10 @@ from pruning.models.loading import digest, load, locate
 from pruning.sources import Sources
 from pruning.training.run import Run
 from pruning.training.setup import set_up
-from tests import architectures, toys
+from tests import toy_architectures, toy_datasets, toy_models
 from tests.pruning.runs import run_toy, spec_of
 
-H, F = toys.HIDDEN, toys.INTERMEDIATE
+H, F = toy_models.HIDDEN, toy_models.INTERMEDIATE
 SQUARE, UP, DOWN, HALF = (H, H), (F, H), (H, F), (H // 2, H)
 SELF = {f"attention.self.{name}": SQUARE for name in ("query", "key", "value")}
 BERT = {**SELF, "attention.output.dense": SQUARE, "intermediate.dense": UP, "output.dense": DOWN}
@@ -56,10 +56,10 @@ MASKED: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
     "mpnet": ("mpnet.encoder.layer", {
         **{f"attention.attn.{name}": SQUARE for name in ("q", "k", "v", "o")}, "intermediate.dense": UP, "output.dense": DOWN,
     }),
-    **dict.fromkeys(architectures.DECODERS, ("model.layers", DECODER)),
+    **dict.fromkeys(toy_architectures.DECODERS, ("model.layers", DECODER)),
 }  # fmt: skip
-WITH_WORDS = (*architectures.ENCODERS, *architectures.DECODERS)
-CASES = [(shape, "label-words") for shape in WITH_WORDS] + [(shape, "classifier") for shape in architectures.ALL]
+WITH_WORDS = (*toy_architectures.ENCODERS, *toy_architectures.DECODERS)
+CASES = [(shape, "label-words") for shape in WITH_WORDS] + [(shape, "classifier") for shape in toy_architectures.ALL]
 ROWS = 45
 """Of the validation split: a number that divides evenly by nothing."""
 
@@ -67,9 +67,9 @@ ROWS = 45
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("architectures")
-    for shape in architectures.ALL:
-        architectures.make(root / "models" / shape, shape)
-    toys.make_opinions(root / "datasets" / "sst2")
+    for shape in toy_architectures.ALL:
+        toy_architectures.make_model(root / "models" / shape, shape)
+    toy_datasets.make_opinions(root / "datasets" / "sst2")
     return Sources(root / "models", root / "datasets", hub=False)
 
 
@@ -105,14 +105,14 @@ def ready(sources: Sources, shape: str, head: str) -> Run:
 
 
 def texts() -> list[str]:
-    return [row["sentence"] for row in toys.opinions(ROWS, 2)]
+    return [row["sentence"] for row in toy_datasets.opinions(ROWS, 2)]
 
 
-@pytest.mark.parametrize("shape", architectures.ALL)
+@pytest.mark.parametrize("shape", toy_architectures.ALL)
 def test_exactly_the_linears_of_the_repeated_layers_are_masked(sources: Sources, shape: str) -> None:
     run = ready(sources, shape, "classifier")
     prefix, kinds = MASKED[shape]
-    layers = 1 if shape == "albert" else toys.LAYERS  # ALBERT's layers share their weights
+    layers = 1 if shape == "albert" else toy_models.LAYERS  # ALBERT's layers share their weights
     expected = {f"{prefix}.{i}.{name}": size for i in range(layers) for name, size in kinds.items()}
     assert {path: tuple(layer.base.shape) for path, layer in run.matrices.layers.items()} == expected
     assert len(run.matrices.groups) == len(kinds)
@@ -126,10 +126,12 @@ def test_gradients_and_loss_are_those_of_the_stock_model(sources: Sources, shape
     loss = run.pruner.loss_of(batch)
     loss.backward()
     assert sources.models_dir is not None
-    kind = AutoModelForCausalLM if shape in architectures.DECODERS else AutoModelForMaskedLM
+    kind = AutoModelForCausalLM if shape in toy_architectures.DECODERS else AutoModelForMaskedLM
     stock = kind.from_pretrained(sources.models_dir / shape, dtype=torch.float32).eval()
     logits = stock(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
-    last = batch["attention_mask"].sum(1) - 1 if shape in architectures.DECODERS else torch.zeros_like(batch["labels"])
+    last = (
+        batch["attention_mask"].sum(1) - 1 if shape in toy_architectures.DECODERS else torch.zeros_like(batch["labels"])
+    )
     ours = functional.cross_entropy(logits[torch.arange(len(last)), last][:, run.label_ids], batch["labels"])
     ours.backward()
     assert loss.item() == pytest.approx(ours.item(), rel=1e-5)
@@ -176,7 +178,7 @@ def test_only_a_new_head_is_stored_beside_the_mask(trained: Trained) -> None:
 @torch.no_grad()
 def test_padding_does_not_change_logits(trained: Trained) -> None:
     pruned = trained.pruned()
-    sides = ("right", "left") if trained.shape in architectures.DECODERS else ("right",)
+    sides = ("right", "left") if trained.shape in toy_architectures.DECODERS else ("right",)
     for text in texts()[:4]:
         alone = dict(pruned.tokenizer(text, return_tensors="pt"))
         expected = pruned.head(**alone)
@@ -199,7 +201,7 @@ def test_rows_of_one_batch_do_not_see_each_other(trained: Trained) -> None:
         torch.testing.assert_close(alone[0], logits, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", architectures.DECODERS)
+@pytest.mark.parametrize("shape", toy_architectures.DECODERS)
 def test_a_decoder_is_read_at_its_last_token_of_text(sources: Sources, shape: str) -> None:
     run = ready(sources, shape, "label-words")
     batch = run.train.batch([0, 1, 2], torch.device("cpu"))
@@ -221,7 +223,7 @@ def test_a_classifier_of_a_decoder_and_its_label_words_differ_only_in_the_head(s
 
 
 def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_path: Path) -> None:
-    folder = architectures.make(tmp_path / "llama", "llama")
+    folder = toy_architectures.make_model(tmp_path / "llama", "llama")
     about = json.loads((folder / "tokenizer_config.json").read_text())
     del about["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(about))

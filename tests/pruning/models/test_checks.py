@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from pruning.errors import PermanentError
 from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_folder, find_folder, require_folder
-from tests.folders import HEAD_TENSORS, byte_pairs, make_model
+from tests.model_folders import HEAD_TENSORS, byte_pairs, make_model
 
 GOOD = ("terrible", "great")
 

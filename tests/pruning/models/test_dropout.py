@@ -12,7 +12,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pruning.masking.kernels import dispatch
 from pruning.models import dropout
-from tests import toys
+from tests import toy_models
 
 pytestmark = pytest.mark.skipif(bool(dispatch.reason()), reason=f"no native kernels: {dispatch.reason()}")
 Words = npt.NDArray[np.uint32]
@@ -137,9 +137,9 @@ def test_attention_that_is_more_than_that_is_left_to_transformers(special: str) 
     assert torch.equal(*found)
 
 
-@pytest.mark.parametrize("shape", toys.SHAPES)
+@pytest.mark.parametrize("shape", toy_models.SHAPES)
 def test_a_model_computes_what_it_did_before(shape: str, tmp_path: Path) -> None:
-    folder = toys.make_model(tmp_path / shape, shape)
+    folder = toy_models.make_model(tmp_path / shape, shape)
     stock, ours = (AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32) for _ in range(2))
     ids = torch.arange(5, 17).view(2, 6)
     inputs = {"input_ids": ids, "attention_mask": (ids != 16).long()}

@@ -10,12 +10,12 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from pruning.errors import PermanentError
 from pruning.models.heads import LabelWordHead, word_ids
-from tests import toys
+from tests import toy_models
 
 
-@pytest.fixture(scope="module", params=toys.SHAPES)
+@pytest.fixture(scope="module", params=toy_models.SHAPES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return toys.make_model(tmp_path_factory.mktemp("models") / request.param, request.param)
+    return toy_models.make_model(tmp_path_factory.mktemp("models") / request.param, request.param)
 
 
 def load(folder: Path) -> Any:
@@ -90,7 +90,7 @@ def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:
     model = load(folder).requires_grad_(requires_grad=False)
     before = sum(p.numel() for p in model.parameters())
     head = LabelWordHead(model, [5, 6], None)
-    assert sum(p.numel() for p in head.parameters()) <= before + 2 * (toys.HIDDEN + 1)  # a copy of two rows
+    assert sum(p.numel() for p in head.parameters()) <= before + 2 * (toy_models.HIDDEN + 1)  # a copy of two rows
     assert not any(p.requires_grad for p in head.parameters())
 
 

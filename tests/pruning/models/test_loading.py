@@ -13,7 +13,7 @@ from pruning.errors import PermanentError
 from pruning.hub.models import Located
 from pruning.models.loading import Loaded, checkpoint_bytes, digest, load, locate
 from pruning.sources import Sources
-from tests import toys
+from tests import toy_models
 
 WORDS = ("terrible", "great")
 
@@ -26,17 +26,17 @@ def dropouts(model: nn.Module) -> set[float]:
     return {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
 
 
-@pytest.mark.parametrize("shape", toys.SHAPES)
+@pytest.mark.parametrize("shape", toy_models.SHAPES)
 def test_a_model_is_loaded_dense_in_single_precision_and_evaluation_mode(tmp_path: Path, shape: str) -> None:
-    found = loaded(toys.make_model(tmp_path / "m", shape))
+    found = loaded(toy_models.make_model(tmp_path / "m", shape))
     assert not found.model.training
     assert {parameter.dtype for parameter in found.model.parameters()} == {torch.float32}
-    assert found.longest == toys.POSITIONS
+    assert found.longest == toy_models.POSITIONS
     assert found.new_parameters == frozenset()
 
 
 def test_every_parameter_counts_for_the_digest(tmp_path: Path) -> None:
-    model = loaded(toys.make_model(tmp_path / "m")).model
+    model = loaded(toy_models.make_model(tmp_path / "m")).model
     seen = {digest(model)}
     with torch.no_grad():
         for parameter in model.parameters():
@@ -58,7 +58,7 @@ def test_the_digest_is_that_of_names_shapes_and_values() -> None:
 
 @pytest.mark.parametrize("stored", [0, 0.3])
 def test_dropout_replaces_that_of_the_configuration_however_it_is_written(tmp_path: Path, stored: float) -> None:
-    folder = toys.make_model(tmp_path / "m")
+    folder = toy_models.make_model(tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())
     config |= {"hidden_dropout_prob": stored, "attention_probs_dropout_prob": stored}
     (folder / "config.json").write_text(json.dumps(config))
@@ -67,7 +67,7 @@ def test_dropout_replaces_that_of_the_configuration_however_it_is_written(tmp_pa
 
 
 def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) -> None:
-    folder = toys.make_model(tmp_path / "m")
+    folder = toy_models.make_model(tmp_path / "m")
     weights = load_file(folder / "model.safetensors")
     name = "bert.encoder.layer.0.output.dense.weight"
     save_file(
@@ -79,7 +79,7 @@ def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) 
 
 
 def test_a_local_folder_comes_before_the_hub_and_has_no_revision(tmp_path: Path) -> None:
-    folder = toys.make_model(tmp_path / "org" / "m")
+    folder = toy_models.make_model(tmp_path / "org" / "m")
     assert locate("org/m", None, Sources(tmp_path, None)) == Located(folder, None)
     with pytest.raises(PermanentError) as caught:
         locate("org/m", "main", Sources(tmp_path, None))
@@ -87,5 +87,5 @@ def test_a_local_folder_comes_before_the_hub_and_has_no_revision(tmp_path: Path)
 
 
 def test_the_size_of_a_checkpoint_is_that_of_its_weights(tmp_path: Path) -> None:
-    folder = toys.make_model(tmp_path / "m")
+    folder = toy_models.make_model(tmp_path / "m")
     assert checkpoint_bytes(folder) == (folder / "model.safetensors").stat().st_size

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pruning.processes.child import ChildProcess, format_exit
-from tests.processes import ROOT, alive, state
-from tests.waiting import until
+from tests.processes import ROOT, is_alive, state
+from tests.waiting import wait_until
 
 HELPER = """
 import subprocess, sys, time
@@ -58,18 +58,18 @@ def test_leaving_the_block_ends_it_and_what_it_started(end_with_thread: bool) ->
     program = python(HELPER.format(then="time.sleep(60)"))
     with ChildProcess(program, end_with_thread=end_with_thread) as child:
         helper = int(child.stdout.readline())
-        assert alive(helper)
+        assert is_alive(helper)
     assert state(child.pid) == ""
-    until(lambda: not alive(helper), what="the end of the helper")
+    wait_until(lambda: not is_alive(helper), what="the end of the helper")
 
 
 def test_what_an_ended_process_has_left_behind_is_ended() -> None:
     with ChildProcess(python(HELPER.format(then=""))) as child:
         helper = int(child.stdout.readline())
-        until(child.exited, what="its end")
+        wait_until(child.exited, what="its end")
         assert state(child.pid) == "Z"  # not reaped: its group number cannot be given to another
         assert child.reap() == 0
-        until(lambda: not alive(helper), what="the end of the helper")
+        wait_until(lambda: not is_alive(helper), what="the end of the helper")
 
 
 def test_without_a_session_of_its_own_it_shares_its_parents_group() -> None:
@@ -83,7 +83,7 @@ def test_a_stopped_process_receives_a_request_to_end() -> None:
     with ChildProcess(python("import time; print('up', flush=True); time.sleep(60)")) as child:
         child.stdout.readline()
         os.kill(child.pid, signal.SIGSTOP)
-        until(lambda: state(child.pid) == "T", what="the stop")
+        wait_until(lambda: state(child.pid) == "T", what="the stop")
         child.terminate()
         assert child.wait(30) == -signal.SIGTERM
         child.terminate()  # nothing is left to signal
@@ -106,7 +106,7 @@ def test_a_child_that_does_not_read_delays_nobody() -> None:
 
 def test_a_child_that_has_ended_cannot_be_written_to() -> None:
     with ChildProcess(python("")) as child:
-        until(child.exited, what="its end")
+        wait_until(child.exited, what="its end")
         child.write_now(b"x")
         with pytest.raises(BrokenPipeError):
             child.write(b"x", time.monotonic() + 30)
@@ -141,9 +141,9 @@ def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path) -> None:
     with parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert alive(pid)
+        assert is_alive(pid)
         parent.kill()
-    until(lambda: not alive(pid), what="the end of the child")
+    wait_until(lambda: not is_alive(pid), what="the end of the child")
 
 
 @pytest.mark.parametrize(("code", "text"), [(0, "exit code 0"), (7, "exit code 7"), (-9, "signal 9")])

@@ -9,8 +9,8 @@ import pytest
 
 from pruning.processes import parent_watchdog
 from pruning.processes.parent_watchdog import set_pdeathsig
-from tests.processes import ROOT, alive
-from tests.waiting import until
+from tests.processes import ROOT, is_alive
+from tests.waiting import wait_until
 
 SCRIPT = str(parent_watchdog.__file__)
 WATCHES = """
@@ -66,9 +66,9 @@ def test_the_kernel_ends_it_with_its_parent() -> None:
     with parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert alive(pid)
+        assert is_alive(pid)
         parent.send_signal(signal.SIGKILL)
-    until(lambda: not alive(pid), what="the end of the child")
+    wait_until(lambda: not is_alive(pid), what="the end of the child")
 
 
 def test_a_parent_that_had_ended_before() -> None:

@@ -12,14 +12,14 @@ from pruning.events import Event
 from pruning.formats import mask_file
 from pruning.sources import Sources
 from tests.pruning.runs import make_sources, of_kind, run_toy, stop_after
-from tests.questions import make_questions
+from tests.toy_datasets import make_span_dataset
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     folder = tmp_path_factory.mktemp("toys")
     made = make_sources(folder)
-    make_questions(folder / "datasets" / "squad")
+    make_span_dataset(folder / "datasets" / "squad")
     return made
 
 

@@ -100,15 +100,15 @@ def test_what_is_missing_is_said(changes: dict[str, Any], said: str) -> None:
 
 
 def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> None:
-    found = browser.find()
+    found = browser.find_browser()
     if found is None:
         pytest.skip("this machine has no Chromium (apt-get install chromium)")
-    with browser.listener() as (address, asked):
+    with browser.request_recorder() as (address, asked):
         (tmp_path / "report.html").write_text(page(hostile(address)), encoding="utf-8")
-        seen = browser.look(found, tmp_path / "report.html", tmp_path / "profile")
+        seen = browser.load_page(found, tmp_path / "report.html", tmp_path / "profile")
         assert (seen.console, asked) == ([], [])
         assert seen.dom.count("<svg") == 10
         (tmp_path / "open.html").write_text(f'<img src="{address}/image"><script>console.log("heard")</script>')
-        control = browser.look(found, tmp_path / "open.html", tmp_path / "profile")
+        control = browser.load_page(found, tmp_path / "open.html", tmp_path / "profile")
         assert len(control.console) == 1
         assert "/image" in asked

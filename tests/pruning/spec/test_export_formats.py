@@ -6,7 +6,7 @@ import pytest
 
 from pruning.models.checks import MODEL_TYPES
 from pruning.spec.export_formats import COMPACT_TYPES, FORMATS, Format, misfit_of_pattern, misfit_of_type, named
-from tests import toys
+from tests import toy_models
 
 
 def test_the_table_has_every_format_once() -> None:
@@ -17,7 +17,7 @@ def test_the_table_has_every_format_once() -> None:
 
 
 def test_compaction_is_for_types_that_can_be_pruned_at_all() -> None:
-    assert set(COMPACT_TYPES) == set(toys.SHAPES)
+    assert set(COMPACT_TYPES) == set(toy_models.SHAPES)
     assert set(COMPACT_TYPES) < set(MODEL_TYPES)
 
 

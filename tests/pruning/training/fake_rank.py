@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pruning.cli.torchrun import end_with
 from pruning.events import ExitCode
-from tests.waiting import until
+from tests.waiting import wait_until
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     others = [
         Path(folder, str(other)) for other in range(len(behaviours))
     ]  # one that ends early takes the others with it
-    until(lambda: all(file.exists() for file in others), what="all ranks")
+    wait_until(lambda: all(file.exists() for file in others), what="all ranks")
     if int(behaviour) < 0:
         os.kill(os.getpid(), -int(behaviour))
     os._exit(int(behaviour))

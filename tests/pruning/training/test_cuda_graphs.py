@@ -12,8 +12,8 @@ from pruning.sources import Sources
 from pruning.training.cuda_graphs import Batch, CudaGraphCache
 from pruning.training.run import Run
 from pruning.training.setup import set_up
-from tests import architectures, toys
-from tests.graph_recorder import Recorder
+from tests import toy_architectures, toy_datasets
+from tests.graph_recorder import GraphRecorder
 from tests.pruning.runs import spec_of
 
 
@@ -27,14 +27,16 @@ def plain() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     folder = tmp_path_factory.mktemp("toys")
-    toys.write_splits(folder / "data" / "sst2", {"train": toys.opinions(24, 1), "validation": toys.opinions(8, 2)})
+    toy_datasets.write_splits(
+        folder / "data" / "sst2", {"train": toy_datasets.opinions(24, 1), "validation": toy_datasets.opinions(8, 2)}
+    )
     return Sources(folder / "models", folder / "data", hub=False)
 
 
 def prepared(sources: Sources, shape: str, **fields: Any) -> Run:
     assert sources.models_dir is not None
     if not (sources.models_dir / shape).exists():
-        architectures.make(sources.models_dir / shape, shape)
+        toy_architectures.make_model(sources.models_dir / shape, shape)
     run = set_up(spec_of(model=shape, dropout=0.2, **fields), sources, lambda event: None)
     run.head.train()
     run.pruner.select(0.5)
@@ -80,7 +82,9 @@ def assert_same(found: Any, expected: Any) -> None:
     assert all(map(torch.equal, found[1], expected[1]))
 
 
-@pytest.mark.parametrize(("shape", "precision"), [*((shape, "fp32") for shape in architectures.ALL), ("bert", "bf16")])
+@pytest.mark.parametrize(
+    ("shape", "precision"), [*((shape, "fp32") for shape in toy_architectures.ALL), ("bert", "bf16")]
+)
 def test_a_repeated_pass_is_the_pass_run_anew(
     sources: Sources, shape: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,10 +92,10 @@ def test_a_repeated_pass_is_the_pass_run_anew(
     monkeypatch.setattr(
         "pruning.models.autocast.has_bf16", lambda device: True
     )  # slow where it is emulated, and still exact
-    head = "classifier" if shape == architectures.HEADLESS else "label-words"
+    head = "classifier" if shape == toy_architectures.HEADLESS else "label-words"
     run = prepared(sources, shape, head=head, precision=precision)
     weights, remarks = weights_of(run), list[str]()
-    record = Recorder(lambda: gradients(weights), monkeypatch)
+    record = GraphRecorder(lambda: gradients(weights), monkeypatch)
     replays = CudaGraphCache(run.pruner.loss_of, weights, record, remarks.append)
     every = list(range(16))
     steps = [[run.train.batch(every[i : i + 4], run.device, beside=every)] for i in range(0, 16, 4)]
@@ -99,10 +103,10 @@ def test_a_repeated_pass_is_the_pass_run_anew(
     assert len({losses[0] for losses, _ in expected}) == len(steps)
     for seed, step in enumerate(steps):
         assert_same(repeated(replays, weights, step, seed), expected[seed])
-    assert (remarks, record.made, len(replays)) == ([], 1, 1)
+    assert (remarks, record.recordings, len(replays)) == ([], 1, 1)
     run.pruner.select(0.1)  # what the masks are is read from where they are
     assert_same(repeated(replays, weights, steps[0], 7), anew_beside(run, weights, steps[0], 7))
-    assert record.made == 1
+    assert record.recordings == 1
 
 
 def anew_beside(run: Run, weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
@@ -120,7 +124,7 @@ class Toy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.weights = [torch.nn.Parameter(torch.randn(3, 5)), torch.nn.Parameter(torch.randn(2, 2))]
         self.remarks: list[str] = []
-        self.record = Recorder(lambda: gradients(self.weights), monkeypatch)
+        self.record = GraphRecorder(lambda: gradients(self.weights), monkeypatch)
         self.replays = CudaGraphCache(self.loss_of, self.weights, self.record, self.remarks.append)
 
     def loss_of(self, batch: Batch) -> torch.Tensor:
@@ -143,16 +147,16 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
 def test_each_shape_is_recorded_when_it_comes_again(toy: Toy) -> None:
     for rows, made in ((4, 0), (6, 0), (4, 1), (4, 1), (6, 2), (4, 2), (6, 2)):
         toy.check(rows)
-        assert (toy.record.made, len(toy.replays)) == (made, made)
+        assert (toy.record.recordings, len(toy.replays)) == (made, made)
 
 
 def test_micro_batches_add_up_and_each_loss_is_its_own(toy: Toy) -> None:
     for _ in range(3):
         toy.check(4, 4, 2)
     toy.check(4)  # the whole of a step is another work than a third of it
-    assert toy.record.made == 2
+    assert toy.record.recordings == 2
     toy.check(4)
-    assert toy.record.made == 3
+    assert toy.record.recordings == 3
 
 
 def test_weights_that_moved_are_not_read_where_they_were(toy: Toy) -> None:
@@ -161,7 +165,7 @@ def test_weights_that_moved_are_not_read_where_they_were(toy: Toy) -> None:
     toy.weights[0].data = torch.randn(3, 5)
     toy.check(4)
     toy.check(4)
-    assert toy.record.made == 2
+    assert toy.record.recordings == 2
 
 
 def test_what_cannot_be_recorded_is_told_once_and_run_as_before(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +178,7 @@ def test_what_cannot_be_recorded_is_told_once_and_run_as_before(toy: Toy, monkey
     toy.replays = CudaGraphCache(asking, toy.weights, toy.record, toy.remarks.append)
     for rows in (4, 4, 4, 2, 2):
         toy.check(rows)
-    assert (toy.record.made, len(toy.remarks)) == (0, 1)
+    assert (toy.record.recordings, len(toy.remarks)) == (0, 1)
     assert "needs a number from the device" in toy.remarks[0]
 
 
@@ -182,4 +186,4 @@ def test_recordings_are_bounded(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("pruning.training.cuda_graphs.MAX_GRAPHS", 2)
     for rows in (2, 3, 4) * 3:
         toy.check(rows)
-    assert (toy.record.made, toy.remarks) == (2, [])
+    assert (toy.record.recordings, toy.remarks) == (2, [])

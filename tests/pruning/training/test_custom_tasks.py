@@ -12,9 +12,9 @@ from pruning.events import Event
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec, explain
-from tests import architectures, toys
+from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, run_toy
-from tests.questions import read_lines
+from tests.toy_datasets import read_lines
 
 NAMES = ("very_terrible", "very_great")
 TASK: dict[str, Any] = {"dataset": "org/reviews", "text": ["body"], "label": "verdict", "labels": list(NAMES)}
@@ -26,7 +26,7 @@ def reviews(count: int, seed: int) -> list[dict[str, Any]]:
             "body": row["sentence"], "title": " ".join(row["sentence"].split()[:2]), "verdict": NAMES[row["label"]],
             "id": row["label"], "stars": 2.0 * row["label"] + 1, "unused": None,
         }
-        for row in toys.opinions(count, seed)
+        for row in toy_datasets.opinions(count, seed)
     ]  # fmt: skip
 
 
@@ -34,9 +34,9 @@ def reviews(count: int, seed: int) -> list[dict[str, Any]]:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
-    architectures.make_classifier(root / "models" / "finished", NAMES[::-1])
-    architectures.make_classifier(root / "models" / "other-names", ("a", "b"))
-    toys.write_splits(
+    toy_architectures.make_classifier(root / "models" / "finished", NAMES[::-1])
+    toy_architectures.make_classifier(root / "models" / "other-names", ("a", "b"))
+    toy_datasets.write_splits(
         root / "datasets" / "org" / "reviews",
         {"train": reviews(96, 1), "validation": reviews(32, 2), "dev": reviews(8, 3)},
     )
@@ -130,9 +130,12 @@ def test_splits_have_the_names_given(sources: Sources, tmp_path: Path) -> None:
 
 def test_many_classes_have_one_logit_each_and_macro_f1(sources: Sources, tmp_path: Path) -> None:
     words = ["terrible", "great", "Maybe", "correct"]
-    rows = [{"t": row["sentence"], "label": words[(i * 7 + i // 3) % 4]} for i, row in enumerate(toys.opinions(64, 5))]
+    rows = [
+        {"t": row["sentence"], "label": words[(i * 7 + i // 3) % 4]}
+        for i, row in enumerate(toy_datasets.opinions(64, 5))
+    ]
     assert sources.datasets_dir is not None
-    toys.write_splits(sources.datasets_dir / "four", {"train": rows[:40], "validation": rows[40:]})
+    toy_datasets.write_splits(sources.datasets_dir / "four", {"train": rows[:40], "validation": rows[40:]})
     task = {"dataset": "four", "text": ["t"], "labels": words, "metric": "f1"}
     result = metrics_of(run_toy(sources, tmp_path, task=task))
     predictions = read_lines(tmp_path / "artifacts" / "predictions.jsonl")
@@ -196,7 +199,7 @@ def test_a_label_that_is_no_class_is_named_by_its_row(
 ) -> None:
     rows = reviews(6, 1)
     rows[number - 1]["verdict"] = verdict
-    toys.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": rows})
+    toy_datasets.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": rows})
     with pytest.raises(PermanentError, match=f"row {number} ") as caught:
         run_toy(Sources(sources.models_dir, tmp_path, hub=False), tmp_path / "work", task=TASK)
     assert caught.value.code == "labels_mismatch"
@@ -206,7 +209,7 @@ def test_a_label_that_is_no_class_is_named_by_its_row(
 
 def test_a_wrong_label_of_the_validation_rows_is_found_before_training(sources: Sources, tmp_path: Path) -> None:
     rows = reviews(6, 1)
-    toys.write_splits(
+    toy_datasets.write_splits(
         tmp_path / "org" / "reviews", {"train": rows, "validation": [*rows, {**rows[0], "verdict": "new"}]}
     )
     with pytest.raises(PermanentError, match="row 7 of split 'validation'"):

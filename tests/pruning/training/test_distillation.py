@@ -29,9 +29,9 @@ from pruning.spec.tasks import task_of
 from pruning.training import losses
 from pruning.training.run import Run
 from pruning.training.setup import set_up
-from tests import architectures, toys
+from tests import toy_architectures, toy_models
 from tests.pruning.runs import make_sources, run_toy, spec_of
-from tests.questions import make_questions
+from tests.toy_datasets import make_span_dataset
 
 NAMES = ("negative", "positive")
 SPAN = {"task": "squad", "max_length": 40, "stride": 8, "batch_size": 8}
@@ -49,11 +49,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
         "three": ("negative", "neutral", "positive"),
         "foreign": ("ham", "spam"),
     }.items():
-        architectures.make_classifier(root / "models" / folder, names)
-    architectures.make_span_model(root / "models" / "span-teacher")
-    architectures.make_span_model(root / "models" / "span-foreign", other_words=True)
-    architectures.make_span_model(root / "models" / "span-short", positions=24)
-    make_questions(root / "datasets" / "squad")
+        toy_architectures.make_classifier(root / "models" / folder, names)
+    toy_architectures.make_span_model(root / "models" / "span-teacher")
+    toy_architectures.make_span_model(root / "models" / "span-foreign", other_words=True)
+    toy_architectures.make_span_model(root / "models" / "span-short", positions=24)
+    make_span_dataset(root / "datasets" / "squad")
     return sources
 
 
@@ -87,7 +87,7 @@ def by_hand(sources: Sources, folder: str, texts: list[str]) -> np.ndarray:
     """Logits of stock transformers, row by row, in the teacher's own order."""
     assert sources.models_dir is not None
     model = AutoModelForSequenceClassification.from_pretrained(sources.models_dir / folder, dtype=torch.float32).eval()
-    tokenizer = toys.word_pieces()
+    tokenizer = toy_models.word_pieces()
     found = []
     with torch.no_grad():
         for text in texts:

@@ -17,10 +17,10 @@ from pruning.training import setup as preparing
 from pruning.training.distributed import SINGLE_PROCESS, DistributedGroup, join_process_group
 from pruning.training.run import Batch, Run
 from pruning.training.setup import set_up
-from tests import architectures
+from tests import toy_architectures
 from tests.pruning.runs import Forked, arguments_of, fork, make_sources, of_kind, run_toy, same_masks, spec_of
-from tests.questions import make_questions
 from tests.services import free_port
+from tests.toy_datasets import make_span_dataset
 
 DOUBLE = """
 import os
@@ -54,9 +54,9 @@ def in_double(load: Any) -> Any:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
-    make_questions(root / "datasets" / "squad")
-    architectures.make_classifier(root / "models" / "teacher", ("negative", "positive"))
-    architectures.make_span_model(root / "models" / "span-teacher")
+    make_span_dataset(root / "datasets" / "squad")
+    toy_architectures.make_classifier(root / "models" / "teacher", ("negative", "positive"))
+    toy_architectures.make_span_model(root / "models" / "span-teacher")
     return sources
 
 

@@ -13,7 +13,7 @@ from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.models.loading import digest
 from pruning.sources import Sources
-from tests import toys
+from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, masks_in, of_kind, run_toy, same_masks
 
 LEARNING: dict[str, Any] = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "validation_rows": None}
@@ -24,7 +24,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return make_sources(tmp_path_factory.mktemp("toys"))
 
 
-@pytest.mark.parametrize("shape", toys.SHAPES)
+@pytest.mark.parametrize("shape", toy_models.SHAPES)
 @pytest.mark.parametrize("method", ["smp-s", "smp-l"])
 def test_a_toy_of_every_shape_learns_the_task_with_half_its_weights(
     sources: Sources, tmp_path: Path, shape: str, method: str
@@ -136,8 +136,8 @@ def test_evaluating_more_often_changes_nothing(sources: Sources, tmp_path: Path)
 
 def test_a_run_that_diverges_says_where_and_what_to_change(sources: Sources, tmp_path: Path) -> None:
     assert sources.datasets_dir is not None
-    rows = [{**row, "label": 1e30} for row in toys.ratings(32, 1)]
-    toys.write_splits(tmp_path / "data" / "stsb", {"train": rows, "validation": toys.ratings(8, 1)})
+    rows = [{**row, "label": 1e30} for row in toy_datasets.ratings(32, 1)]
+    toy_datasets.write_splits(tmp_path / "data" / "stsb", {"train": rows, "validation": toy_datasets.ratings(8, 1)})
     huge = Sources(sources.models_dir, tmp_path / "data", hub=False)
     with pytest.raises(PermanentError, match="step 0") as caught:
         run_toy(huge, tmp_path / "work", task="stsb")
@@ -148,8 +148,8 @@ def test_inputs_longer_than_the_model_are_cut_with_a_warning(sources: Sources, t
     events = run_toy(sources, tmp_path, max_length=512)
     (warning,) = [log for log in of_kind(events, "log") if log.level == "warning"]
     assert "512" in warning.message
-    assert str(toys.POSITIONS) in warning.message
-    assert mask_file.read_info(tmp_path / "artifacts" / "mask.safetensors").max_length == toys.POSITIONS
+    assert str(toy_models.POSITIONS) in warning.message
+    assert mask_file.read_info(tmp_path / "artifacts" / "mask.safetensors").max_length == toy_models.POSITIONS
 
 
 def test_predictions_are_written_row_by_row(sources: Sources, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from pruning.data.squad import answers_of, encode_windows, normalize, score, tar
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.training.setup import set_up
-from tests import architectures, toys
+from tests import toy_architectures, toy_models
 from tests.pruning.runs import make_sources, run_toy, spec_of
-from tests.questions import make_questions, questions, read_lines
 from tests.real_data import real_data
+from tests.toy_datasets import make_span_dataset, read_lines, span_rows
 
 SPAN: dict[str, Any] = {"task": "squad", "max_length": 40, "stride": 8, "batch_size": 8, "validation_rows": None}
 
@@ -26,19 +26,19 @@ SPAN: dict[str, Any] = {"task": "squad", "max_length": 40, "stride": 8, "batch_s
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
-    make_questions(root / "datasets" / "squad", train=128)
-    for shape in (*architectures.ENCODERS, *architectures.DECODERS):
-        if shape not in toys.SHAPES:
-            architectures.make(root / "models" / shape, shape)
+    make_span_dataset(root / "datasets" / "squad", train=128)
+    for shape in (*toy_architectures.ENCODERS, *toy_architectures.DECODERS):
+        if shape not in toy_models.SHAPES:
+            toy_architectures.make_model(root / "models" / shape, shape)
     return sources
 
 
-@pytest.mark.parametrize("shape", [*architectures.ENCODERS, *architectures.DECODERS])
+@pytest.mark.parametrize("shape", [*toy_architectures.ENCODERS, *toy_architectures.DECODERS])
 def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(
     sources: Sources, tmp_path: Path, shape: str
 ) -> None:
     events = run_toy(sources, tmp_path, model=shape, **SPAN)
-    rows, predictions = questions(24, 2), read_lines(tmp_path / "artifacts" / "predictions.jsonl")
+    rows, predictions = span_rows(24, 2), read_lines(tmp_path / "artifacts" / "predictions.jsonl")
     assert [row["row"] for row in predictions] == list(range(24))
     assert [row["label"] for row in predictions] == [row["answers"] for row in rows]
     assert all(row["prediction"] in question["context"] for row, question in zip(predictions, rows, strict=True))
@@ -61,7 +61,7 @@ def test_a_span_run_learns(sources: Sources, tmp_path: Path) -> None:
 
 def test_each_window_is_trained_on_its_own_targets(sources: Sources) -> None:
     run = set_up(spec_of(**SPAN), sources, lambda event: None)
-    rows = questions(128, 1)
+    rows = span_rows(128, 1)
     assert run.train.windows is not None
     assert len(run.train) > len(rows)
     whole: set[int] = set()

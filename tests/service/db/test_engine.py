@@ -27,7 +27,7 @@ def test_write_commits_at_the_end_and_rolls_back_on_an_exception(database: Datab
 
     with pytest.raises(OSError, match="after the deletion"):
         delete_and_fail()
-    assert factories.look(database, kept).id == kept
+    assert factories.load(database, kept).id == kept
 
 
 def test_a_read_sees_one_moment(database: Database) -> None:
@@ -65,8 +65,8 @@ def test_times_are_stored_as_utc_and_need_a_timezone(database: Database) -> None
     there = datetime(2026, 1, 31, 11, 30, tzinfo=timezone(timedelta(hours=2)))
     with database.write() as session:
         commands.get(session, job_id).started_at = there
-    assert factories.look(database, job_id).started_at == there
-    assert factories.look(database, job_id).started_at.tzinfo is UTC  # type: ignore[union-attr]
+    assert factories.load(database, job_id).started_at == there
+    assert factories.load(database, job_id).started_at.tzinfo is UTC  # type: ignore[union-attr]
     with pytest.raises(StatementError, match="has no timezone"), database.write() as session:
         commands.get(session, job_id).started_at = datetime(2026, 1, 31)
 

@@ -97,7 +97,7 @@ def test_deleting_a_job_takes_everything_of_it(database: Database, tmp_path: Pat
 def test_json_is_kept_in_order_and_nan_is_refused(database: Database) -> None:
     spec = {"zebra": 1, "ant": {"ü": [1.5, None, "\u0000"]}}
     job_id = factories.queued(database, spec=spec)
-    assert list(factories.look(database, job_id).spec.items()) == list(spec.items())
+    assert list(factories.load(database, job_id).spec.items()) == list(spec.items())
     with pytest.raises((StatementError, ValueError), match="not JSON compliant"):
         factories.queued(database, spec={"loss": float("nan")})
 
@@ -113,7 +113,7 @@ def test_read_cannot_write(database: Database) -> None:
     job_id = factories.queued(database)
     with pytest.raises(DBAPIError), database.read() as session:
         session.execute(update(Job).values(priority=7))
-    assert factories.look(database, job_id).priority == 0
+    assert factories.load(database, job_id).priority == 0
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:

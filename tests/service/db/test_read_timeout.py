@@ -11,17 +11,17 @@ from service.db import read_timeout
 from service.db.engine import Database
 from service.db.models import Job
 from tests.service import factories
-from tests.tcp_proxy import Network
-from tests.waiting import until
+from tests.tcp_proxy import TcpProxy
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def far(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def far(tcp_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database at the other end of the network."""
     monkeypatch.setattr(read_timeout, "SECONDS", 0.5)
-    far = Database(network.url)
+    far = Database(tcp_proxy.url)
     yield far
     far.dispose()
 
@@ -31,23 +31,23 @@ def ids(database: Database) -> list[str]:
         return list(connection.execute(select(Job.id)).scalars())
 
 
-def test_dead_connections_are_replaced(database: Database, far: Database, network: Network) -> None:
+def test_dead_connections_are_replaced(database: Database, far: Database, tcp_proxy: TcpProxy) -> None:
     job_id = factories.queued(database)
     with far.look(), far.look():
         pass  # so that there are two
-    network.cut()
+    tcp_proxy.cut()
     assert ids(far) == [job_id]
-    assert network.swallowed.is_set()
+    assert tcp_proxy.discarded_data.is_set()
     assert ids(far) == [job_id]
 
 
-def test_a_connection_that_dies_during_a_look(database: Database, far: Database, network: Network) -> None:
+def test_a_connection_that_dies_during_a_look(database: Database, far: Database, tcp_proxy: TcpProxy) -> None:
     job_id = factories.queued(database)
     with ThreadPoolExecutor() as threads:
-        with factories.held(database):
+        with factories.jobs_locked(database):
             look = threads.submit(ids, far)
-            until(lambda: factories.waiting(database), what="the look")
-            network.cut()
+            wait_until(lambda: factories.lock_is_awaited(database), what="the look")
+            tcp_proxy.cut()
         with pytest.raises(OperationalError, match="has not answered"):
             look.result(timeout=20)
     assert ids(far) == [job_id]
@@ -55,8 +55,8 @@ def test_a_connection_that_dies_during_a_look(database: Database, far: Database,
 
 def test_a_look_that_the_server_does_not_come_to(database: Database, far: Database) -> None:
     job_id = factories.queued(database)
-    with factories.held(database):
+    with factories.jobs_locked(database):
         with pytest.raises(OperationalError):
             ids(far)
-        until(lambda: not factories.waiting(database), what="the end of its statement")
+        wait_until(lambda: not factories.lock_is_awaited(database), what="the end of its statement")
     assert ids(far) == [job_id]

@@ -30,7 +30,7 @@ def test_a_claim_gives_a_lease_and_a_new_attempt(database: Database) -> None:
     assert timedelta(seconds=55) < job.lease_expires_at - now <= timedelta(seconds=60)
     assert job.started_at is not None
     assert job.spec == factories.SPEC
-    assert factories.told(database, job.id)[-1] == ("status", {"status": "running", "worker": "w7"})
+    assert factories.recorded_events(database, job.id)[-1] == ("status", {"status": "running", "worker": "w7"})
     assert factories.claim(database) is None
 
 
@@ -84,11 +84,11 @@ def test_a_run_tells_what_it_does(database: Database) -> None:
         )
         claims.set_progress(session, job.id, job.attempt, step=2, metrics={"loss": 0.25})
         assert claims.record_event(session, job.id, job.attempt, "log", {"message": "half way"}) == 3
-    now = factories.look(database, job.id)
+    now = factories.load(database, job.id)
     assert (now.phase, now.step, now.total_steps, now.eta_seconds) == ("training", 2, 9, 4.5)
     assert now.metrics == {"loss": 0.25, "lr": 0.1}
     assert now.progress_at is not None
-    assert factories.told(database, job.id)[-1] == ("log", {"message": "half way"})
+    assert factories.recorded_events(database, job.id)[-1] == ("log", {"message": "half way"})
 
 
 def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_p
 def test_a_failure_is_shown(database: Database) -> None:
     job = factories.failed(database)
     assert (job.status, job.error) == (Status.FAILED, factories.LOST)
-    assert factories.told(database, job.id)[-1] == ("status", {"status": "failed", "error": factories.LOST})
+    assert factories.recorded_events(database, job.id)[-1] == ("status", {"status": "failed", "error": factories.LOST})
 
 
 def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
@@ -153,7 +153,7 @@ def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, w
     with database.write() as session:
         (commands.request_cancel if wish == "cancel" else commands.request_pause)(session, job.id)
     if way == "rescue":
-        factories.lapse(database, job.id)
+        factories.expire_leases(database, job.id)
     with database.write() as session:
         if way == "hand_back":
             claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
@@ -163,7 +163,7 @@ def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, w
             )  # fmt: skip
         else:
             rescue(session, max_attempts=3, retry_delay_seconds=0)
-    assert factories.look(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
+    assert factories.load(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
 
 
 def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) -> None:
@@ -197,7 +197,7 @@ FENCED: dict[str, Callable[[Session, str, int], object]] = {
 @pytest.mark.parametrize("owner", ["another attempt", "the queue", "nobody any more"])
 def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
     job = factories.running(database)
-    factories.lapse(database, job.id)
+    factories.expire_leases(database, job.id)
     with database.write() as session:
         rescue(session, max_attempts=2, retry_delay_seconds=0)
     if owner != "the queue":
@@ -206,14 +206,14 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
         if owner == "nobody any more":
             with database.write() as session:
                 claims.fail(session, second.id, second.attempt, error=factories.LOST)
-    before, told = factories.look(database, job.id), factories.told(database, job.id)
+    before, told = factories.load(database, job.id), factories.recorded_events(database, job.id)
     for write in FENCED.values():
         with pytest.raises(LeaseLostError, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
             write(session, job.id, job.attempt)
-    now = factories.look(database, job.id)
+    now = factories.load(database, job.id)
     columns = [column.key for column in Job.__mapper__.column_attrs]
     assert {name: getattr(now, name) for name in columns} == {name: getattr(before, name) for name in columns}
-    assert factories.told(database, job.id) == told
+    assert factories.recorded_events(database, job.id) == told
 
 
 def test_every_write_of_a_run_is_in_the_fence_test() -> None:

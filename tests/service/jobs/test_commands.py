@@ -17,11 +17,11 @@ from tests.service import factories
 
 def test_a_new_job_is_queued_with_its_first_event(database: Database) -> None:
     job_id = factories.queued(database, metadata={"team": "search"}, priority=5, max_duration=60.0)
-    job = factories.look(database, job_id)
+    job = factories.load(database, job_id)
     assert (job.status, job.attempt, job.step, job.event_seq) == (Status.QUEUED, 0, 0, 1)
     assert (job.spec, job.labels, job.priority, job.max_duration) == (factories.SPEC, {"team": "search"}, 5, 60.0)
     assert job.created_at == job.updated_at == job.not_before or job.created_at <= job.not_before
-    assert factories.told(database, job_id) == [("created", {"status": "queued"})]
+    assert factories.recorded_events(database, job_id) == [("created", {"status": "queued"})]
 
 
 def test_pages_are_newest_first_and_neither_repeat_nor_skip(database: Database) -> None:
@@ -106,7 +106,10 @@ def test_cancelling_what_waits_is_done_at_once(database: Database) -> None:
         with database.write() as session:
             job = commands.request_cancel(session, job_id)
         assert (job.status, job.finished_at is not None) == (Status.CANCELLED, True)
-        assert factories.told(database, job_id)[-1] == ("status", {"status": "cancelled", "reason": "requested"})
+        assert factories.recorded_events(database, job_id)[-1] == (
+            "status",
+            {"status": "cancelled", "reason": "requested"},
+        )
     assert factories.claim(database) is None
 
 
@@ -121,7 +124,7 @@ def test_cancelling_what_runs_is_a_wish(database: Database) -> None:
             cancel=True, pause=False
         )
         claims.cancel(session, job.id, job.attempt)
-    assert [event for event, _ in factories.told(database, job.id)] == [
+    assert [event for event, _ in factories.recorded_events(database, job.id)] == [
         "created",
         "status",
         "cancel_requested",
@@ -159,7 +162,7 @@ def test_pausing_what_runs_is_a_wish_that_can_be_taken_back(database: Database) 
         assert not claims.heartbeat(session, job.id, job.attempt, lease_seconds=60).pause
         commands.request_pause(session, job.id)
         assert claims.pause(session, job.id, job.attempt).status is Status.PAUSED
-    assert [event for event, _ in factories.told(database, job.id)] == [
+    assert [event for event, _ in factories.recorded_events(database, job.id)] == [
         "created", "status", "pause_requested", "pause_withdrawn", "pause_requested", "status",
     ]  # fmt: skip
 
@@ -176,7 +179,7 @@ def test_only_what_is_finished_can_be_deleted(database: Database, tmp_path: Path
         with database.write() as session:
             commands.delete(session, job.id)
         with pytest.raises(JobNotFoundError):
-            factories.look(database, job.id)
+            factories.load(database, job.id)
     for job_id in (factories.running(database).id, factories.queued(database)):
         with (
             pytest.raises(IllegalTransitionError, match="cannot be deleted before it is finished"),

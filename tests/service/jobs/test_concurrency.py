@@ -18,7 +18,7 @@ from service.jobs import claims, commands
 from service.jobs.reaper import rescue
 from service.states import Status
 from tests.service import factories
-from tests.waiting import until
+from tests.waiting import wait_until
 
 _ROUNDS = 8
 
@@ -46,7 +46,7 @@ def test_eight_claimers_take_twenty_jobs_once_each(database: Database) -> None:
 
     taken = together(*(lambda name=f"w{n}": claim_all(name) for n in range(8)))
     assert sorted(job_id for of_one in taken for job_id in of_one) == sorted(ids)
-    assert all(factories.look(database, job_id).attempt == 1 for job_id in ids)
+    assert all(factories.load(database, job_id).attempt == 1 for job_id in ids)
 
 
 _CLAIMER = """
@@ -96,7 +96,7 @@ def test_events_written_from_many_threads_have_no_gaps(database: Database) -> No
             commands.request_cancel(session, job.id)
 
     together(*(lambda thread=thread: write(thread) for thread in range(4)), wish)
-    told = factories.told(database, job.id)  # checks the numbering
+    told = factories.recorded_events(database, job.id)  # checks the numbering
     assert len(told) == 2 + 40 + 1
     for thread in range(4):  # and each thread's own stay in order
         assert [data["number"] for _, data in told if data.get("thread") == thread] == list(range(10))
@@ -105,7 +105,7 @@ def test_events_written_from_many_threads_have_no_gaps(database: Database) -> No
 def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) -> None:
     for _ in range(_ROUNDS):
         job = factories.running(database)
-        factories.lapse(database, job.id)
+        factories.expire_leases(database, job.id)
 
         def beat(job_id: str = job.id) -> claims.Wishes:
             with database.write() as session:
@@ -118,10 +118,10 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
         beaten, rescued = together(beat, sweep)
         if rescued:
             assert isinstance(beaten, LeaseLostError)
-            assert factories.look(database, job.id).status is Status.QUEUED
+            assert factories.load(database, job.id).status is Status.QUEUED
         else:
             assert beaten == claims.Wishes(cancel=False, pause=False)
-            assert factories.look(database, job.id).status is Status.RUNNING
+            assert factories.load(database, job.id).status is Status.RUNNING
             with database.write() as session:
                 claims.cancel(session, job.id, 1)
 
@@ -142,7 +142,7 @@ def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Pa
         asked, finished = together(cancel, finish)
         assert finished is Status.SUCCEEDED  # a wish does not stop the worker; the first to change the row wins
         assert asked is Status.RUNNING or isinstance(asked, IllegalTransitionError)
-        assert [data["status"] for event, data in factories.told(database, job.id) if event == "status"] == [
+        assert [data["status"] for event, data in factories.recorded_events(database, job.id) if event == "status"] == [
             "running", "succeeded",
         ]  # fmt: skip
 
@@ -156,7 +156,7 @@ def test_a_cancel_and_a_claim_end_in_one_state(database: Database) -> None:
                 return commands.request_cancel(session, job_id).status
 
         asked, claimed = together(cancel, lambda: factories.claim(database))
-        job = factories.look(database, job_id)
+        job = factories.load(database, job_id)
         if claimed is None:
             assert asked is job.status is Status.CANCELLED
         else:
@@ -170,7 +170,7 @@ def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None
         ids = [factories.queued(database) for _ in range(3)]
         for _ in ids:
             factories.claim(database)
-        factories.lapse(database, *ids)
+        factories.expire_leases(database, *ids)
 
         def sweep() -> list[str]:
             with database.write() as session:
@@ -179,8 +179,8 @@ def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None
         rescued = Counter(job_id for of_one in together(sweep, sweep) for job_id in of_one)
         assert rescued == Counter(ids)
         for job_id in ids:
-            assert factories.look(database, job_id).attempts_spent == 1
-            assert len(factories.told(database, job_id)) == 3
+            assert factories.load(database, job_id).attempts_spent == 1
+            assert len(factories.recorded_events(database, job_id)) == 3
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # where rows are locked one by one
@@ -204,7 +204,7 @@ def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
         with database.write() as session:
             claims.record_event(session, run.id, run.attempt, "log", {})
             deletion = pool.submit(delete)
-            until(waits, what="the deletion to wait for the run")
+            wait_until(waits, what="the deletion to wait for the run")
             claims.record_event(session, run.id, run.attempt, "log", {})
         deletion.result(20)
     with database.read() as session, pytest.raises(JobNotFoundError):

@@ -37,7 +37,7 @@ def test_who_asks_again_is_told_of_the_job_that_has_them(database: Database, tmp
     first = ask(database, pruned.id, "csr", "onnx")
     assert (first.export_of, first.exports, first.priority, first.status) == (pruned.id, ["csr", "onnx"], 7, "queued")
     assert first.spec == pruned.spec | {"devices": 1}
-    assert factories.told(database, first.id) == [("created", {"status": "queued", "export_of": pruned.id})]
+    assert factories.recorded_events(database, first.id) == [("created", {"status": "queued", "export_of": pruned.id})]
     assert ask(database, pruned.id, "onnx").id == first.id
     ended = run(database, first, tmp_path, "csr", "onnx")
     assert (ended.status, ended.mask_artifact_id) == (Status.SUCCEEDED, None)

@@ -123,7 +123,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def lapse(self, job_id: str) -> None:
-        factories.lapse(self.database, *([job_id] if self.model[job_id].status is S.RUNNING else []))
+        factories.expire_leases(self.database, *([job_id] if self.model[job_id].status is S.RUNNING else []))
         self.model[job_id].lapsed = self.model[job_id].status is S.RUNNING
 
     @rule()
@@ -162,7 +162,7 @@ class Life(RuleBasedStateMachine):
     @rule(run=runs)
     def succeed(self, run: Run) -> None:
         with self._fenced(run):
-            job = factories.look(self.database, run.job_id)
+            job = factories.load(self.database, run.job_id)
             job.attempt = run.attempt
             mask = factories.store_file(self.database, job, self.folder / "mask", b"mask")
             with self.database.write() as session:
@@ -200,11 +200,11 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def rows_are_as_the_model_has_them(self) -> None:
         for job_id, model in self.model.items():
-            job = factories.look(self.database, job_id)
+            job = factories.load(self.database, job_id)
             assert (job.status, job.attempt, job.attempts_spent) == (model.status, model.attempt, model.spent)
 
     def teardown(self) -> None:
-        found = invariants.check(self.database, self.model, max_attempts=MAX_ATTEMPTS, ended=False)
+        found = invariants.find_violations(self.database, self.model, max_attempts=MAX_ATTEMPTS, ended=False)
         assert found.all == []
 
     def _spend(self, model: Model) -> None:

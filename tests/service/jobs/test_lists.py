@@ -106,7 +106,7 @@ def test_few_jobs_are_of_a_sweep_or_export_one_mask(many: Database) -> None:
 def test_what_lists_are_filtered_by_follows_the_spec(database: Database) -> None:
     custom = factories.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}})
     plain = factories.queued(database)
-    jobs = [factories.look(database, job_id) for job_id in (plain, custom)]
+    jobs = [factories.load(database, job_id) for job_id in (plain, custom)]
     assert [(job.model, job.task, job.method) for job in jobs] == [
         ("acme/tiny", "sst2", "smp-s"),
         ("acme/big", None, None),

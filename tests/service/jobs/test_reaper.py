@@ -15,17 +15,17 @@ def sweep(database: Database, max_attempts: int = 3, retry_delay_seconds: float 
 def test_a_job_with_a_lease_stays_where_it_is(database: Database) -> None:
     job = factories.running(database)
     assert sweep(database) == []
-    assert factories.look(database, job.id).status is Status.RUNNING
+    assert factories.load(database, job.id).status is Status.RUNNING
 
 
 def test_a_lost_job_is_queued_again(database: Database) -> None:
     job = factories.running(database)
-    factories.lapse(database, job.id)
+    factories.expire_leases(database, job.id)
     assert sweep(database) == [job.id]
     assert sweep(database) == []
-    back = factories.look(database, job.id)
+    back = factories.load(database, job.id)
     assert (back.status, back.attempt, back.attempts_spent) == (Status.QUEUED, 1, 1)
-    assert factories.told(database, job.id)[-1] == (
+    assert factories.recorded_events(database, job.id)[-1] == (
         "status", {"status": "queued", "reason": "worker_lost", "error": WORKER_LOST, "delay_seconds": 0.0},
     )  # fmt: skip
     again = factories.claim(database)
@@ -37,10 +37,10 @@ def test_a_job_that_loses_every_worker_fails(database: Database) -> None:
     job_id = factories.queued(database)
     for _ in range(2):
         factories.claim(database)
-        factories.lapse(database, job_id)
+        factories.expire_leases(database, job_id)
         assert sweep(database, max_attempts=2) == [job_id]
     assert factories.claim(database) is None
-    dead = factories.look(database, job_id)
+    dead = factories.load(database, job_id)
     assert (dead.status, dead.error, dead.attempts_spent) == (Status.FAILED, WORKER_LOST, 2)
 
 
@@ -53,16 +53,16 @@ def test_hand_backs_do_not_count_towards_the_cap(database: Database) -> None:
             claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
     last = factories.claim(database)
     assert last is not None
-    factories.lapse(database, last.id)
+    factories.expire_leases(database, last.id)
     sweep(database, max_attempts=2)
-    assert factories.look(database, last.id).status is Status.QUEUED
+    assert factories.load(database, last.id).status is Status.QUEUED
 
 
 def test_many_lost_jobs_come_back_together(database: Database) -> None:
     ids = [factories.queued(database) for _ in range(5)]
     for _ in ids:
         factories.claim(database)
-    factories.lapse(database, *ids)
+    factories.expire_leases(database, *ids)
     assert sorted(sweep(database)) == sorted(ids)
 
 
@@ -79,5 +79,5 @@ def test_who_asks_for_more_devices_than_any_worker_has_is_told_once(database: Da
         for name, devices in (("a", 1), ("b", 2)):
             heartbeats.beat(session, worker_id=name, hostname="host", pid=1, slots=1, devices=devices)
     assert (tell(), tell()) == ([big], [])
-    assert [kind for kind, _ in factories.told(database, big)] == ["created", "waiting"]
-    assert [kind for kind, _ in factories.told(database, fitting)] == ["created"]
+    assert [kind for kind, _ in factories.recorded_events(database, big)] == ["created", "waiting"]
+    assert [kind for kind, _ in factories.recorded_events(database, fitting)] == ["created"]

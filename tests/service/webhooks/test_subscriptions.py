@@ -98,11 +98,11 @@ def test_a_move_that_is_undone_is_not_told(database: Database, settings: Setting
 
     with pytest.raises(KeyboardInterrupt):
         die()
-    factories.lapse(database, job.id)
+    factories.expire_leases(database, job.id)
     with pytest.raises(LeaseLostError), database.write() as session:
         claims.fail(session, job.id, job.attempt + 1, error=factories.LOST)
     assert told(database, webhook) == []
-    assert factories.look(database, job.id).status is Status.RUNNING
+    assert factories.load(database, job.id).status is Status.RUNNING
 
 
 def test_a_retry_is_told_to_the_same_receiver(database: Database, settings: Settings) -> None:
@@ -243,5 +243,5 @@ def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm
         assert begun.wait(10)
         mover.join(0.3)  # it waits for this transaction, or has not come to it yet: both must end well
     mover.join(20)
-    assert (failures, factories.look(database, job.id).status) == ([], Status.FAILED)
+    assert (failures, factories.load(database, job.id).status) == ([], Status.FAILED)
     assert told(database, webhook_id) == []

@@ -15,7 +15,7 @@ from pruning.spec.tasks import CustomTask
 from service import datasets
 from service.db.engine import Database
 from service.jobs import commands
-from tests.worker.conftest import SPEC, Bench
+from tests.worker.conftest import SPEC, WorkerHarness
 from worker.files import inputs
 from worker.maintenance.maintainer import Maintainer
 from worker.run.outcome import Failed, Outcome
@@ -41,12 +41,12 @@ def submit(database: Database, dataset: str) -> str:
         return commands.create(session, spec=spec_on(dataset)).id
 
 
-def kept(bench: Bench) -> list[str]:
+def kept(bench: WorkerHarness) -> list[str]:
     folder = inputs.uploads_folder(bench.context.settings.data_dir)
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
 
-def test_fetched_once_for_all_jobs(database: Database, bench: Bench, tmp_path: Path) -> None:
+def test_fetched_once_for_all_jobs(database: Database, bench: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -58,7 +58,7 @@ def test_fetched_once_for_all_jobs(database: Database, bench: Bench, tmp_path: P
 
 
 def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
-    database: Database, bench: Bench, tmp_path: Path
+    database: Database, bench: WorkerHarness, tmp_path: Path
 ) -> None:
     dataset, settings = upload(database), bench.context.settings
     submit(database, dataset)
@@ -75,14 +75,14 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
     assert kept(bench) == [dataset]
 
 
-def test_what_arrives_damaged_is_not_used(database: Database, bench: Bench, tmp_path: Path) -> None:
+def test_what_arrives_damaged_is_not_used(database: Database, bench: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database, sha256="b" * 64)
     with pytest.raises(OSError, match="damaged"):
         inputs.fetch(database, bench.context.settings, spec_on(dataset), tmp_path)
     assert kept(bench) == []
 
 
-def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, bench: Bench) -> None:
+def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, bench: WorkerHarness) -> None:
     dataset = upload(database)
     job_id = submit(database, dataset)
     claimed = bench.claim()
@@ -100,7 +100,7 @@ def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, b
     assert kept(bench) == []
 
 
-def test_a_data_set_that_is_gone_fails_the_job(database: Database, bench: Bench) -> None:
+def test_a_data_set_that_is_gone_fails_the_job(database: Database, bench: WorkerHarness) -> None:
     job_id = submit(database, "ds_" + "0" * 32)
     verdict = bench.run(bench.claim(), "success")
     assert isinstance(verdict, Failed)

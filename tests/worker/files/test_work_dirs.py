@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.jobs import commands
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from worker.files.work_dirs import checkpoint_folder
 from worker.maintenance.maintainer import Maintainer
 from worker.run.outcome import Failed, Outcome
@@ -14,22 +14,22 @@ from worker.run.outcome import Failed, Outcome
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def share(bench: Bench, name: str = "shared") -> None:
+def share(bench: WorkerHarness, name: str = "shared") -> None:
     settings = bench.context.settings
     bench.context.settings = settings.model_copy(update={"checkpoint_dir": settings.data_dir.parent / name})
 
 
-def logged(bench: Bench, job_id: str) -> list[str]:
+def logged(bench: WorkerHarness, job_id: str) -> list[str]:
     return [event.data["message"] for event in bench.events(job_id) if event.type == "log"]
 
 
-def hand_back_after_a_step(bench: Bench, job_id: str) -> None:
+def hand_back_after_a_step(bench: WorkerHarness, job_id: str) -> None:
     """An attempt that reached a step and left without a checkpoint."""
     bench.run(bench.claim(), "one_step")
     assert bench.job(job_id).step == 1
 
 
-def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: Bench) -> None:
+def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: WorkerHarness) -> None:
     share(bench)
     job_id = bench.submit()
     bench.run(bench.claim(), "first_fails")
@@ -41,17 +41,17 @@ def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: Bench
     assert not bench.work(job_id).exists()
 
 
-def test_a_run_that_starts_over_says_so(bench: Bench) -> None:
+def test_a_run_that_starts_over_says_so(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     hand_back_after_a_step(bench, job_id)
     assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
     assert any("had reached step 1" in message and "starts over" in message for message in logged(bench, job_id))
 
 
-def test_a_run_that_resumes_does_not(bench: Bench) -> None:
+def test_a_run_that_resumes_does_not(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     running = bench.start(bench.claim(), "slow_steady")
-    bench.until_event(job_id, "checkpoint")
+    bench.wait_for_event(job_id, "checkpoint")
     bench.context.stopping.set()
     assert running.result() is Outcome.HANDED_BACK
     bench.context.stopping.clear()
@@ -62,7 +62,7 @@ def test_a_run_that_resumes_does_not(bench: Bench) -> None:
     assert resumed[1] > 0
 
 
-def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: Bench) -> None:
+def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: WorkerHarness) -> None:
     share(bench)
     (bench.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
     job_id = bench.submit()
@@ -70,7 +70,7 @@ def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: Bench) -> None:
     assert any("checkpoints stay on this host" in message for message in logged(bench, job_id))
 
 
-def test_a_full_disk_is_called_by_its_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_called_by_its_name(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -82,7 +82,7 @@ def test_a_full_disk_is_called_by_its_name(bench: Bench, monkeypatch: pytest.Mon
     assert not list(bench.work(job_id).glob("attempt-*"))
 
 
-def test_files_of_deleted_jobs_are_cleared_away(bench: Bench) -> None:
+def test_files_of_deleted_jobs_are_cleared_away(bench: WorkerHarness) -> None:
     share(bench)
     job_id = bench.submit()
     for folder in (bench.work(job_id), checkpoint_folder(bench.context.settings, job_id)):

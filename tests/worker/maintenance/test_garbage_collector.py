@@ -10,13 +10,15 @@ from service.db.clock import now_sql
 from service.db.models import Job
 from tests import object_store, services
 from tests.service import factories
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from worker.maintenance.maintainer import Maintainer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_jobs_past_their_retention_go_with_their_objects(bench: Bench, storage_url: str, tmp_path: Path) -> None:
+def test_jobs_past_their_retention_go_with_their_objects(
+    bench: WorkerHarness, storage_url: str, tmp_path: Path
+) -> None:
     database = bench.context.database
     job = factories.succeeded(database, tmp_path, storage_url=storage_url)
     with database.write() as session:
@@ -32,7 +34,7 @@ def test_jobs_past_their_retention_go_with_their_objects(bench: Bench, storage_u
     assert object_store.objects(storage_url) == {}
 
 
-def test_a_storage_that_is_away_is_only_told_of(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_storage_that_is_away_is_only_told_of(bench: WorkerHarness, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     url = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     bench.context.settings = bench.context.settings.model_copy(update={"storage_url": url})

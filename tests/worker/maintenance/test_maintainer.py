@@ -4,7 +4,7 @@ import pytest
 
 from service.jobs import commands, heartbeats
 from service.states import Status
-from tests.worker.conftest import Bench, fake
+from tests.worker.conftest import WorkerHarness, fake_trainer_command
 from worker.context import Context
 from worker.maintenance.maintainer import Maintainer
 from worker.run import loop, supervisor
@@ -12,7 +12,7 @@ from worker.run import loop, supervisor
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def started(bench: Bench) -> int:
+def started(bench: WorkerHarness) -> int:
     """How many jobs one round starts."""
     begun: list[Context] = []
     rescuer = Maintainer(bench.context, begun.append)
@@ -21,7 +21,7 @@ def started(bench: Bench) -> int:
     return len(begun)
 
 
-def test_it_starts_due_jobs_but_never_more_than_it_could_run(bench: Bench) -> None:
+def test_it_starts_due_jobs_but_never_more_than_it_could_run(bench: WorkerHarness) -> None:
     assert started(bench) == 0
     bench.submit()
     bench.submit()
@@ -36,16 +36,18 @@ def test_it_starts_due_jobs_but_never_more_than_it_could_run(bench: Bench) -> No
 
 
 def trainers_that(monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
-    monkeypatch.setattr(supervisor, "trainer_command", lambda _settings, _spec, work, *_: fake(work, behaviour))
+    monkeypatch.setattr(
+        supervisor, "trainer_command", lambda _settings, _spec, work, *_: fake_trainer_command(work, behaviour)
+    )
 
 
-def test_jobs_that_nobody_rings_for_are_run_once_each(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_that_nobody_rings_for_are_run_once_each(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """As by a worker that cannot hear its broker; a bell that is heard after all finds the slot taken."""
     trainers_that(monkeypatch, "first_waits")
     first, second = bench.submit(), bench.submit()
     rescuer = Maintainer(bench.context)
     rescuer.tick()
-    bench.until_event(first, "started")
+    bench.wait_for_event(first, "started")
     assert loop.work(bench.context) == 0
     rescuer.tick()
     assert bench.job(second).status is Status.QUEUED
@@ -57,26 +59,26 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(bench: Bench, monkeypatch:
     assert (bench.job(second).status, bench.job(second).attempt) == (Status.SUCCEEDED, 1)
 
 
-def test_leaving_waits_for_the_jobs_that_it_started(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_waits_for_the_jobs_that_it_started(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     trainers_that(monkeypatch, "wait")
     job_id = bench.submit()
     rescuer = Maintainer(bench.context)
     rescuer.tick()
-    bench.until_event(job_id, "started")
+    bench.wait_for_event(job_id, "started")
     bench.context.stopping.set()
     rescuer.end()
     job = bench.job(job_id)
     assert (job.status, job.attempts_spent) == (Status.QUEUED, 0)
 
 
-def test_a_job_that_asks_for_too_many_devices_says_that_it_waits(bench: Bench) -> None:
+def test_a_job_that_asks_for_too_many_devices_says_that_it_waits(bench: WorkerHarness) -> None:
     job_id = bench.submit(devices=8)
     assert started(bench) == started(bench) == 0
     (told,) = [event.data["message"] for event in bench.events(job_id) if event.type == "waiting"]
     assert "asks for 8 devices, and no live worker has more than 1" in told
 
 
-def test_it_signs_the_worker_on_and_off(bench: Bench) -> None:
+def test_it_signs_the_worker_on_and_off(bench: WorkerHarness) -> None:
     rescuer = Maintainer(bench.context)
     rescuer.tick()
     with bench.context.database.read() as session:
@@ -87,7 +89,7 @@ def test_it_signs_the_worker_on_and_off(bench: Bench) -> None:
         assert heartbeats.live(session, within_seconds=60) == []
 
 
-def test_work_folders_of_ended_jobs_are_cleared_away(bench: Bench) -> None:
+def test_work_folders_of_ended_jobs_are_cleared_away(bench: WorkerHarness) -> None:
     ended, waiting = bench.submit(), bench.submit()
     for job_id in (ended, waiting, "not-a-job"):
         bench.work(job_id).mkdir(parents=True)

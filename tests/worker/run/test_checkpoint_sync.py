@@ -8,7 +8,7 @@ from service.artifacts import store
 from service.jobs import commands
 from service.states import Status
 from tests import object_store, services
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from tests.worker.fake_trainer import steady_mask
 from worker.context import Context
 from worker.maintenance.maintainer import Maintainer
@@ -17,26 +17,26 @@ from worker.run.outcome import Failed, Outcome
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def on_host(bench: Bench, storage_url: str, name: str) -> Bench:
+def on_host(bench: WorkerHarness, storage_url: str, name: str) -> WorkerHarness:
     """A worker with a data folder of its own."""
     settings = bench.context.settings
     changed = settings.model_copy(update={"storage_url": storage_url, "data_dir": settings.data_dir.parent / name})
-    return Bench(Context(changed, bench.context.database))
+    return WorkerHarness(Context(changed, bench.context.database))
 
 
 def checkpoints(storage_url: str) -> list[str]:
     return [name.rpartition("/")[2] for name in object_store.objects(storage_url) if name.startswith("checkpoints/")]
 
 
-def warnings(bench: Bench, job_id: str) -> list[str]:
+def warnings(bench: WorkerHarness, job_id: str) -> list[str]:
     return [event.data["message"] for event in bench.events(job_id) if event.data.get("level") == "warning"]
 
 
-def test_another_host_goes_on_where_the_first_one_left(bench: Bench, storage_url: str) -> None:
+def test_another_host_goes_on_where_the_first_one_left(bench: WorkerHarness, storage_url: str) -> None:
     first, second = on_host(bench, storage_url, "first"), on_host(bench, storage_url, "second")
     job_id = bench.submit()
     running = first.start(first.claim(), "slow_steady")
-    bench.until_event(job_id, "checkpoint")
+    bench.wait_for_event(job_id, "checkpoint")
     first.context.stopping.set()
     assert running.result() is Outcome.HANDED_BACK
     newest = bench.job(job_id).step
@@ -55,12 +55,12 @@ def test_another_host_goes_on_where_the_first_one_left(bench: Bench, storage_url
     assert not first.work(job_id).exists()
 
 
-def test_a_storage_that_is_away_costs_warnings(bench: Bench, storage_url: str) -> None:
+def test_a_storage_that_is_away_costs_warnings(bench: WorkerHarness, storage_url: str) -> None:
     away = on_host(bench, f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}", "here")
     job_id = bench.submit()
     running = away.start(away.claim(), "slow_steady")
-    bench.until_event(job_id, "checkpoint")
-    bench.until_event(job_id, "log")
+    bench.wait_for_event(job_id, "checkpoint")
+    bench.wait_for_event(job_id, "log")
     with bench.context.database.write() as session:
         commands.request_pause(session, job_id)
     assert running.result(60) is Outcome.PAUSED
@@ -72,7 +72,7 @@ def test_a_storage_that_is_away_costs_warnings(bench: Bench, storage_url: str) -
 
 
 def test_an_artifact_that_cannot_be_stored_is_tried_again_later(
-    bench: Bench, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerHarness, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
     here = on_host(bench, storage_url.replace("bucket-", "nobody-made-"), "here")
@@ -85,7 +85,7 @@ def test_an_artifact_that_cannot_be_stored_is_tried_again_later(
     assert bench.artifacts(job_id) == {}
 
 
-def test_a_quota_fails_the_job_with_a_clear_error(bench: Bench) -> None:
+def test_a_quota_fails_the_job_with_a_clear_error(bench: WorkerHarness) -> None:
     bench.context.settings = bench.context.settings.model_copy(update={"max_stored_bytes_per_owner": 7})
     job_id = bench.submit()
     bench.run(bench.claim(), "success")
@@ -97,11 +97,11 @@ def test_a_quota_fails_the_job_with_a_clear_error(bench: Bench) -> None:
     assert list(bench.artifacts(job_id)) == ["mask.safetensors"]
 
 
-def test_trainers_see_nothing_of_the_storage(bench: Bench, storage_url: str, tmp_path: Path) -> None:
+def test_trainers_see_nothing_of_the_storage(bench: WorkerHarness, storage_url: str, tmp_path: Path) -> None:
     here = on_host(bench, storage_url, "here")
     job_id = bench.submit()
     running = here.start(here.claim(), "slow_steady")
-    bench.until_event(job_id, "checkpoint")
+    bench.wait_for_event(job_id, "checkpoint")
     seen = (here.work(job_id) / "environment").read_text()
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)

@@ -12,26 +12,26 @@ from service.jobs.reaper import rescue
 from service.settings import Settings
 from service.states import Status
 from tests.service import factories
-from tests.waiting import until
-from tests.worker.conftest import SPEC, Bench
+from tests.waiting import wait_until
+from tests.worker.conftest import SPEC, WorkerHarness
 from worker.run.outcome import Failed, Outcome
 from worker.run.process import export_command, trainer_command
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def ask(bench: Bench, pruned: str) -> str:
+def ask(bench: WorkerHarness, pruned: str) -> str:
     with bench.context.database.write() as session:
         return exports.ask(session, pruned, {"csr": "export-csr.zip"}).id
 
 
 @pytest.fixture
-def pruned(bench: Bench, tmp_path: Path) -> str:
+def pruned(bench: WorkerHarness, tmp_path: Path) -> str:
     """A job that has succeeded, and its mask is ``mask``."""
     return factories.succeeded(bench.context.database, tmp_path, reports=["weights.safetensors"]).id
 
 
-def test_a_claimed_job_brings_its_exports_to_the_trainer(bench: Bench) -> None:
+def test_a_claimed_job_brings_its_exports_to_the_trainer(bench: WorkerHarness) -> None:
     with bench.context.database.write() as session:
         commands.create(session, spec=SPEC, priority=1, exports=["compact", "onnx"])
     claimed = bench.claim()
@@ -50,7 +50,7 @@ def test_an_exporting_program_is_told_where_everything_is() -> None:
     )
 
 
-def test_a_run_of_its_own_from_the_mask_to_the_figures(bench: Bench, pruned: str) -> None:
+def test_a_run_of_its_own_from_the_mask_to_the_figures(bench: WorkerHarness, pruned: str) -> None:
     export = ask(bench, pruned)
     assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
     job = bench.job(export)
@@ -64,10 +64,10 @@ def test_a_run_of_its_own_from_the_mask_to_the_figures(bench: Bench, pruned: str
     assert set(bench.artifacts(pruned)) == {"mask.safetensors", "weights.safetensors"}
 
 
-def test_one_whose_worker_is_lost_is_made_by_another(bench: Bench, pruned: str) -> None:
+def test_one_whose_worker_is_lost_is_made_by_another(bench: WorkerHarness, pruned: str) -> None:
     export = ask(bench, pruned)
     assert factories.claim(bench.context.database)  # and never heard of again
-    factories.lapse(bench.context.database, export)
+    factories.expire_leases(bench.context.database, export)
     with bench.context.database.write() as session:
         assert rescue(session, max_attempts=3, retry_delay_seconds=0) == [export]
     assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
@@ -75,7 +75,7 @@ def test_one_whose_worker_is_lost_is_made_by_another(bench: Bench, pruned: str) 
 
 
 @on_one_database
-def test_one_that_dies_each_time_fails_in_the_end(bench: Bench, pruned: str) -> None:
+def test_one_that_dies_each_time_fails_in_the_end(bench: WorkerHarness, pruned: str) -> None:
     export = ask(bench, pruned)
     for _ in range(bench.context.settings.max_attempts):
         verdict = bench.run(bench.claim(), "killed")
@@ -86,7 +86,7 @@ def test_one_that_dies_each_time_fails_in_the_end(bench: Bench, pruned: str) -> 
 
 
 @on_one_database
-def test_without_figures_it_has_not_succeeded(bench: Bench, pruned: str) -> None:
+def test_without_figures_it_has_not_succeeded(bench: WorkerHarness, pruned: str) -> None:
     ask(bench, pruned)
     verdict = bench.run(bench.claim(), "no_figures")
     assert isinstance(verdict, Failed)
@@ -94,7 +94,7 @@ def test_without_figures_it_has_not_succeeded(bench: Bench, pruned: str) -> None
 
 
 @on_one_database
-def test_the_data_set_may_be_gone_and_the_mask_may_not(bench: Bench, pruned: str) -> None:
+def test_the_data_set_may_be_gone_and_the_mask_may_not(bench: WorkerHarness, pruned: str) -> None:
     database, missing = bench.context.database, datasets.id_of("local", "0" * 64)
     with database.write() as session:
         job = session.get_one(Job, pruned)
@@ -112,10 +112,10 @@ def test_the_data_set_may_be_gone_and_the_mask_may_not(bench: Bench, pruned: str
     assert (verdict.code, verdict.retryable) == ("artifact_not_found", False)
 
 
-def test_it_ends_when_the_job_it_is_of_is_deleted(bench: Bench, pruned: str) -> None:
+def test_it_ends_when_the_job_it_is_of_is_deleted(bench: WorkerHarness, pruned: str) -> None:
     export = ask(bench, pruned)
     running = bench.start(bench.claim(), "wait")
-    until(lambda: (bench.work(export) / "started").exists(), what="the start")
+    wait_until(lambda: (bench.work(export) / "started").exists(), what="the start")
     with bench.context.database.write() as session:
         commands.delete(session, pruned)
     assert running.result() is Outcome.ABANDONED

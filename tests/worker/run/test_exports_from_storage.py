@@ -12,8 +12,8 @@ from service.jobs import claims, commands, exports
 from service.states import Status
 from tests import object_store, services
 from tests.service import factories
-from tests.waiting import until
-from tests.worker.conftest import Bench
+from tests.waiting import wait_until
+from tests.worker.conftest import WorkerHarness
 from tests.worker.run.test_checkpoint_sync import on_host
 from worker.run.outcome import Failed, Outcome
 
@@ -23,13 +23,13 @@ LARGE = b"weights" * (READ_BYTES // 7 + 1000)
 
 
 @pytest.fixture
-def host(bench: Bench, storage_url: str) -> Bench:
+def host(bench: WorkerHarness, storage_url: str) -> WorkerHarness:
     """A worker that keeps artifacts in an object storage."""
     return on_host(bench, storage_url, "here")
 
 
 @pytest.fixture
-def export(host: Bench, storage_url: str, tmp_path: Path) -> str:
+def export(host: WorkerHarness, storage_url: str, tmp_path: Path) -> str:
     """A job that is to export a mask with weights, which are there."""
     database = host.context.database
     job = factories.running(database)
@@ -40,7 +40,7 @@ def export(host: Bench, storage_url: str, tmp_path: Path) -> str:
         return exports.ask(session, job.id, {"csr": "export-csr.zip"}).id
 
 
-def move(host: Bench, storage_url: str) -> None:
+def move(host: WorkerHarness, storage_url: str) -> None:
     """Let artifacts be looked for there."""
     with host.context.database.write() as session:
         session.execute(update(StoredObject).values(storage=storage_url))
@@ -52,7 +52,7 @@ def away() -> str:
 
 
 def test_mask_and_weights_come_in_pieces(
-    host: Bench, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    host: WorkerHarness, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
     real = Bucket.get
@@ -68,7 +68,9 @@ def test_mask_and_weights_come_in_pieces(
     assert len([name for name in object_store.objects(storage_url) if f"/{export}/" in name]) == 2
 
 
-def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(host: Bench, export: str, storage_url: str) -> None:
+def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(
+    host: WorkerHarness, export: str, storage_url: str
+) -> None:
     move(host, away())
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
@@ -79,7 +81,7 @@ def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(host: Bench, 
     assert host.run(host.claim(), "exports") is Outcome.SUCCEEDED
 
 
-def test_a_mask_that_the_storage_has_lost_is_named(host: Bench, export: str, storage_url: str) -> None:
+def test_a_mask_that_the_storage_has_lost_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
     open_bucket(storage_url).remove(object_store.objects(storage_url))
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
@@ -87,11 +89,11 @@ def test_a_mask_that_the_storage_has_lost_is_named(host: Bench, export: str, sto
     assert failed.message.startswith("The object storage has lost mask.safetensors of job")
 
 
-def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: Bench, export: str) -> None:
+def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: WorkerHarness, export: str) -> None:
     move(host, away())
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 600.0})
     running = host.start(host.claim(), "exports")
-    until(lambda: host.work(export).exists(), what="the start")
+    wait_until(lambda: host.work(export).exists(), what="the start")
     with host.context.database.write() as session:
         commands.request_cancel(session, export)
     running.result()
@@ -99,7 +101,7 @@ def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: Bench, 
 
 
 def test_credentials_that_cannot_be_found_are_no_crash(
-    host: Bench, export: str, monkeypatch: pytest.MonkeyPatch
+    host: WorkerHarness, export: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket_module._client.cache_clear()
     monkeypatch.setenv("AWS_PROFILE", "nobody-made")

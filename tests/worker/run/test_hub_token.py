@@ -15,7 +15,7 @@ from service.db.engine import Database
 from service.db.models import Base
 from service.jobs import commands
 from service.settings import Settings
-from tests.worker.conftest import SPEC, Bench
+from tests.worker.conftest import SPEC, WorkerHarness
 from worker.context import Context
 from worker.run.hub_token import isolate_hub_cache
 from worker.run.outcome import Failed, Outcome
@@ -25,7 +25,7 @@ TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
 
 
 @pytest.fixture
-def keyed(bench: Bench) -> Bench:
+def keyed(bench: WorkerHarness) -> WorkerHarness:
     """A worker that can read secrets, with one of owner ``a``."""
     key = SecretStr(base64.b64encode(b"k" * 32).decode())
     bench.context.settings = bench.context.settings.model_copy(update={"secret_key": key})
@@ -34,7 +34,7 @@ def keyed(bench: Bench) -> Bench:
     return bench
 
 
-def submit(bench: Bench, owner: str) -> str:
+def submit(bench: WorkerHarness, owner: str) -> str:
     with bench.context.database.write() as session:
         return commands.create(session, spec=SPEC, owner=owner).id
 
@@ -52,7 +52,9 @@ def everything_stored(database: Database) -> str:
     return "\n".join(readable(value) for row in rows for value in row)
 
 
-def test_a_trainer_that_repeats_it_does_not_give_it_away(keyed: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trainer_that_repeats_it_does_not_give_it_away(
+    keyed: WorkerHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     job_id = submit(keyed, "a")
     with caplog.at_level(logging.DEBUG):
         verdict = keyed.run(keyed.claim(), "repeats_token")
@@ -67,7 +69,7 @@ def test_a_trainer_that_repeats_it_does_not_give_it_away(keyed: Bench, caplog: p
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_only_the_owners_jobs_get_it(keyed: Bench) -> None:
+def test_only_the_owners_jobs_get_it(keyed: WorkerHarness) -> None:
     submit(keyed, "b")
     verdict = keyed.run(keyed.claim(), "repeats_token")
     assert isinstance(verdict, Failed)
@@ -80,7 +82,7 @@ def test_only_the_owners_jobs_get_it(keyed: Bench) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_with_another_key_says_so(keyed: Bench) -> None:
+def test_a_worker_with_another_key_says_so(keyed: WorkerHarness) -> None:
     other = SecretStr(base64.b64encode(b"o" * 32).decode())
     keyed.context.settings = keyed.context.settings.model_copy(update={"secret_key": other})
     submit(keyed, "b")

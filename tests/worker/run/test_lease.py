@@ -8,15 +8,17 @@ from sqlalchemy.exc import OperationalError
 
 from service.db.engine import Database
 from service.errors import LeaseLostError
-from tests.waiting import until
-from tests.worker.conftest import Bench
+from tests.waiting import wait_until
+from tests.worker.conftest import WorkerHarness
 from worker.run.fenced_writer import FencedWriter
 from worker.run.lease import Lease
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def lease(bench: Bench, *, seconds: float, since: float | None = None, database: Database | None = None) -> Lease:
+def lease(
+    bench: WorkerHarness, *, seconds: float, since: float | None = None, database: Database | None = None
+) -> Lease:
     claimed = bench.claim()
     return Lease(
         database or bench.context.database, claimed.job_id, claimed.attempt, lease_seconds=seconds,
@@ -35,29 +37,29 @@ class Absent(Database):
         raise away()
 
 
-def test_it_is_renewed(bench: Bench) -> None:
+def test_it_is_renewed(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     with lease(bench, seconds=30):
         before = bench.job(job_id).lease_expires_at
         assert before is not None
-        until(lambda: bench.job(job_id).lease_expires_at != before, what="a heartbeat")
+        wait_until(lambda: bench.job(job_id).lease_expires_at != before, what="a heartbeat")
 
 
-def test_it_ends_by_the_clock_when_the_database_is_away(bench: Bench) -> None:
+def test_it_ends_by_the_clock_when_the_database_is_away(bench: WorkerHarness) -> None:
     bench.submit()
     with lease(bench, seconds=0.3, database=Absent(bench.context.database.url)) as held:
         assert not held.lost
-        until(lambda: held.lost, seconds=5, what="the loss")
+        wait_until(lambda: held.lost, seconds=5, what="the loss")
         with pytest.raises(LeaseLostError):
             held.require()
 
 
-def test_a_stopped_process_finds_it_lost_at_once(bench: Bench) -> None:
+def test_a_stopped_process_finds_it_lost_at_once(bench: WorkerHarness) -> None:
     bench.submit()
     assert lease(bench, seconds=30, since=time.monotonic() - 31).lost
 
 
-def test_a_write_waits_for_the_database(bench: Bench) -> None:
+def test_a_write_waits_for_the_database(bench: WorkerHarness) -> None:
     bench.submit()
     calls = []
 
@@ -72,18 +74,20 @@ def test_a_write_waits_for_the_database(bench: Bench) -> None:
     assert len(calls) == 3
 
 
-def test_a_write_waits_no_longer_than_the_lease(bench: Bench) -> None:
+def test_a_write_waits_no_longer_than_the_lease(bench: WorkerHarness) -> None:
     bench.submit()
     with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
         FencedWriter(Absent(bench.context.database.url), held).write(lambda _: None)
 
 
-def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(bench: Bench) -> None:
+def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(
+    bench: WorkerHarness,
+) -> None:
     bench.submit()
     held = lease(bench, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
 
     def frozen(_session: object) -> None:
-        until(lambda: held.lost, seconds=5, what="the loss")
+        wait_until(lambda: held.lost, seconds=5, what="the loss")
         raise away()
 
     with pytest.raises(LeaseLostError):

@@ -21,12 +21,12 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims
 from service.states import Status
-from tests import object_store, toys
+from tests import object_store, toy_datasets, toy_models
 from tests.api.conftest import local
-from tests.hub import Answer, Hub, running
+from tests.fake_hub import FakeHub, Response, serving
 from tests.pruning.export.factories import make_mask
 from tests.service import factories
-from tests.worker.conftest import Bench
+from tests.worker.conftest import WorkerHarness
 from tests.worker.run.test_hub_token import everything_stored
 from worker.run.supervisor import supervise
 
@@ -38,27 +38,27 @@ SPEC = {"model": "org/private", "task": TASK, "max_steps": 2, "batch_size": 8, "
 
 
 @dataclass
-class Watchful(Hub):
+class Watchful(FakeHub):
     """Looks, whenever it is asked, whether any process of this machine shows the token to others."""
 
     shown: list[str] = field(default_factory=list)
     looked: int = 0
 
-    def answer(self, path: str, authorization: str | None = None) -> Answer:
+    def respond(self, path: str, authorization: str | None = None) -> Response:
         for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
             try:
                 self.shown += [str(file)] if TOKEN.encode() in file.read_bytes() else []
                 self.looked += 1
             except OSError:  # gone meanwhile, or somebody else's
                 continue
-        return super().answer(path, authorization)
+        return super().respond(path, authorization)
 
 
 @dataclass
 class Site:
     """A service with an object storage, whose user has left a token for that hub."""
 
-    bench: Bench
+    bench: WorkerHarness
     client: TestClient
     hub: Watchful
     storage_url: str
@@ -96,23 +96,23 @@ def unpacked(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def site(bench: Bench, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(bench: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     settings = bench.context.settings.model_copy(update={"storage_url": storage_url})
     bench.context.settings = settings
-    model, hub = toys.make_model(tmp_path / "toy"), Watchful()
+    model, hub = toy_models.make_model(tmp_path / "toy"), Watchful()
     tokenizer = json.loads((model / "tokenizer_config.json").read_text())
     (model / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 16}))  # nothing to measure
     hub.publish("org/private", model)
-    hub.publish("datasets/org/opinions", toys.make_opinions(tmp_path / "rows", train=16, validation=8))
+    hub.publish("datasets/org/opinions", toy_datasets.make_opinions(tmp_path / "rows", train=16, validation=8))
     hub.tokens = {"org/private": TOKEN, "datasets/org/opinions": TOKEN}
-    with running(hub), local(create_app(settings)) as client:
+    with serving(hub), local(create_app(settings)) as client:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
         assert client.put("/v1/secrets/hub_token", json={"value": TOKEN}).status_code == 200
         yield Site(bench, client, hub, storage_url, tmp_path)
 
 
-def pruned(database: Database, hub: Hub, folder: Path, storage_url: str) -> str:
+def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> str:
     """A job of that model that has succeeded; nothing of its base is on this host any more."""
     path = make_mask(folder / "mask", folder / "toy")
     masks, info = mask_file.read(path)

@@ -7,9 +7,9 @@ import pytest
 from service.db.engine import Database
 from service.settings import Settings
 from service.states import Status
-from tests import toys
-from tests.faults.invariants import processes
-from tests.worker.conftest import Bench, Running
+from tests import toy_datasets, toy_models
+from tests.faults.invariants import processes_under
+from tests.worker.conftest import SupervisorThread, WorkerHarness
 from worker.context import Context
 from worker.run.outcome import Outcome
 from worker.run.supervisor import supervise
@@ -18,28 +18,28 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def bench(settings: Settings, database: Database, tmp_path: Path) -> Bench:
+def bench(settings: Settings, database: Database, tmp_path: Path) -> WorkerHarness:
     """A worker with two slots of the processor, a toy and its rows."""
-    toys.make_model(tmp_path / "models" / "bert")
-    toys.make_opinions(tmp_path / "datasets" / "sst2")
+    toy_models.make_model(tmp_path / "models" / "bert")
+    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2")
     given = {
         "models_dir": tmp_path / "models",
         "datasets_dir": tmp_path / "datasets",
         "hub_enabled": False,
         "worker_slots": 2,
     }
-    return Bench(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
+    return WorkerHarness(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
 
 
-def test_a_job_on_two_devices_ends_well(bench: Bench) -> None:
+def test_a_job_on_two_devices_ends_well(bench: WorkerHarness) -> None:
     job_id = bench.submit(
         model="bert", devices=2, max_steps=40, batch_size=8, max_length=32, validation_rows=32, checkpoint_every=20
     )
     claimed = bench.claim()
     assert (claimed.devices, bench.context.devices.free) == (("cpu:0", "cpu:1"), 0)
-    running = Running(lambda: supervise(claimed, bench.context))
-    bench.until_event(job_id, "started")
-    assert len(processes(bench.work(job_id))) == 3  # torchrun and two ranks
+    running = SupervisorThread(lambda: supervise(claimed, bench.context))
+    bench.wait_for_event(job_id, "started")
+    assert len(processes_under(bench.work(job_id))) == 3  # torchrun and two ranks
     assert running.result(60) is Outcome.SUCCEEDED
     job = bench.job(job_id)
     assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)

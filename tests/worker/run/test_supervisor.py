@@ -8,19 +8,19 @@ from sqlalchemy import update
 
 from service.jobs import commands
 from service.states import Status
-from tests.processes import alive, members
-from tests.waiting import until
-from tests.worker.conftest import Bench
+from tests.processes import group_members, is_alive
+from tests.waiting import wait_until
+from tests.worker.conftest import WorkerHarness
 from worker.run.outcome import Failed, Outcome
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what concerns processes more than rows."""
 
 
-def started(bench: Bench, job_id: str) -> int:
+def started(bench: WorkerHarness, job_id: str) -> int:
     """The trainer's process number, once it is up."""
     file = bench.work(job_id) / "started"
-    return int(until(lambda: file.exists() and file.read_text(), what="the trainer"))
+    return int(wait_until(lambda: file.exists() and file.read_text(), what="the trainer"))
 
 
 def failed(verdict: Outcome | Failed) -> Failed:
@@ -28,7 +28,7 @@ def failed(verdict: Outcome | Failed) -> Failed:
     return verdict
 
 
-def test_success_leaves_the_whole_story(bench: Bench) -> None:
+def test_success_leaves_the_whole_story(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
     job = bench.job(job_id)
@@ -60,7 +60,7 @@ def test_success_leaves_the_whole_story(bench: Bench) -> None:
     assert not bench.work(job_id).exists()
 
 
-def test_garbage_is_kept_and_not_fatal(bench: Bench) -> None:
+def test_garbage_is_kept_and_not_fatal(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     assert bench.run(bench.claim(), "garbage") is Outcome.SUCCEEDED
     events = bench.events(job_id)
@@ -73,7 +73,7 @@ def test_garbage_is_kept_and_not_fatal(bench: Bench) -> None:
     assert len(tail["text"]) <= bench.context.settings.log_tail_bytes
 
 
-def test_permanent_error_fails_at_once(bench: Bench) -> None:
+def test_permanent_error_fails_at_once(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     bench.run(bench.claim(), "permanent")
     job = bench.job(job_id)
@@ -85,7 +85,7 @@ def test_permanent_error_fails_at_once(bench: Bench) -> None:
     assert not bench.work(job_id).exists()
 
 
-def test_temporary_error_is_tried_again_in_the_same_folder(bench: Bench) -> None:
+def test_temporary_error_is_tried_again_in_the_same_folder(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     assert failed(bench.run(bench.claim(), "first_fails")).retryable
     assert bench.job(job_id).status is Status.QUEUED
@@ -94,7 +94,7 @@ def test_temporary_error_is_tried_again_in_the_same_folder(bench: Bench) -> None
     assert (bench.job(job_id).attempt, bench.job(job_id).attempts_spent) == (2, 1)
 
 
-def test_temporary_errors_end_after_the_last_attempt(bench: Bench) -> None:
+def test_temporary_errors_end_after_the_last_attempt(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     for _ in range(bench.context.settings.max_attempts):
         bench.run(bench.claim(), "temporary")
@@ -117,7 +117,9 @@ def test_temporary_errors_end_after_the_last_attempt(bench: Bench) -> None:
         ("lies", "trainer_bug", "sha-256", Status.FAILED),
     ],
 )
-def test_ends_that_are_nobodys_wish(bench: Bench, behaviour: str, code: str, words: str, status: Status) -> None:
+def test_ends_that_are_nobodys_wish(
+    bench: WorkerHarness, behaviour: str, code: str, words: str, status: Status
+) -> None:
     job_id = bench.submit()
     verdict = failed(bench.run(bench.claim(), behaviour))
     assert verdict.code == code
@@ -129,7 +131,7 @@ def test_ends_that_are_nobodys_wish(bench: Bench, behaviour: str, code: str, wor
 
 
 @on_one_database
-def test_a_crash_after_the_work_is_done_costs_nothing(bench: Bench) -> None:
+def test_a_crash_after_the_work_is_done_costs_nothing(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     assert bench.run(bench.claim(), "stumbles") is Outcome.SUCCEEDED
     assert bench.job(job_id).status is Status.SUCCEEDED
@@ -137,49 +139,49 @@ def test_a_crash_after_the_work_is_done_costs_nothing(bench: Bench) -> None:
 
 
 @on_one_database
-def test_hang_is_noticed_and_ended_with_all_children(bench: Bench) -> None:
+def test_hang_is_noticed_and_ended_with_all_children(bench: WorkerHarness) -> None:
     bench.context.settings = bench.context.settings.model_copy(update={"stall_seconds": 3.0})
     job_id = bench.submit()
     running = bench.start(bench.claim(), "hang")
     trainer = started(bench, job_id)
     assert failed(running.result()).code == "trainer_stalled"
-    assert not alive(trainer)
-    until(lambda: not members(trainer), what="the end of the trainer's group")
+    assert not is_alive(trainer)
+    wait_until(lambda: not group_members(trainer), what="the end of the trainer's group")
     assert bench.job(job_id).status is Status.QUEUED
 
 
 @on_one_database
-def test_longest_duration(bench: Bench) -> None:
+def test_longest_duration(bench: WorkerHarness) -> None:
     job_id = bench.submit(max_duration=0.3)
     verdict = failed(bench.run(bench.claim(), "wait"))
     assert (verdict.code, verdict.param, verdict.kind) == ("max_duration_exceeded", "max_duration", "user")
     assert bench.job(job_id).status is Status.FAILED
 
 
-def test_cancel_while_it_runs(bench: Bench) -> None:
+def test_cancel_while_it_runs(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     running = bench.start(bench.claim(), "wait")
     trainer = started(bench, job_id)
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
     assert running.result() is Outcome.CANCELLED
-    assert not alive(trainer)
+    assert not is_alive(trainer)
     assert bench.job(job_id).status is Status.CANCELLED
     assert not bench.work(job_id).exists()
 
 
 @on_one_database
-def test_cancel_of_a_trainer_that_will_not_listen(bench: Bench) -> None:
+def test_cancel_of_a_trainer_that_will_not_listen(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     running = bench.start(bench.claim(), "deaf")
     trainer = started(bench, job_id)
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
     assert running.result() is Outcome.CANCELLED
-    assert not alive(trainer)
+    assert not is_alive(trainer)
 
 
-def test_shutdown_hands_the_job_back_without_spending_an_attempt(bench: Bench) -> None:
+def test_shutdown_hands_the_job_back_without_spending_an_attempt(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     running = bench.start(bench.claim(), "wait")
     started(bench, job_id)
@@ -190,7 +192,7 @@ def test_shutdown_hands_the_job_back_without_spending_an_attempt(bench: Bench) -
     assert (bench.work(job_id) / "stopped").exists()
 
 
-def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: Bench) -> None:
+def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     running = bench.start(bench.claim(), "wait")
     trainer = started(bench, job_id)
@@ -199,21 +201,21 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: Bench) -> None:
         session.execute(update(table).where(table.id == job_id).values(attempt=table.attempt + 1))
     before = len(bench.events(job_id))
     assert running.result() is Outcome.ABANDONED
-    assert not alive(trainer)
+    assert not is_alive(trainer)
     assert bench.job(job_id).status is Status.RUNNING
     assert len(bench.events(job_id)) == before
 
 
 @on_one_database
-def test_leftovers_of_a_trainer_are_ended(bench: Bench) -> None:
+def test_leftovers_of_a_trainer_are_ended(bench: WorkerHarness) -> None:
     job_id = bench.submit()
     assert bench.run(bench.claim(), "leftover") is Outcome.SUCCEEDED
     child = int((bench.work(job_id).parent / "leftover").read_text())
-    until(lambda: not alive(child), what="the end of the leftover")
+    wait_until(lambda: not is_alive(child), what="the end of the leftover")
 
 
 @on_one_database
-def test_the_trainer_gets_no_secrets(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trainer_gets_no_secrets(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ESPALIER_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PGPASSWORD"):
         monkeypatch.setenv(name, "hidden-from-trainers")
     monkeypatch.setenv("SOME_URL", "https://user:hidden-from-trainers@example.org/")
@@ -226,7 +228,7 @@ def test_the_trainer_gets_no_secrets(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 
 @on_one_database
-def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: Bench) -> None:
+def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: WorkerHarness) -> None:
     patient = bench.context.settings
     bench.context.settings = patient.model_copy(update={"stall_seconds": 3.0})
     job_id = bench.submit()
@@ -234,6 +236,6 @@ def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: Bench) -> None
     trainer = started(bench, job_id)
     os.kill(trainer, signal.SIGSTOP)
     assert failed(running.result()).code == "trainer_stalled"
-    assert not alive(trainer)
+    assert not is_alive(trainer)
     bench.context.settings = patient
     assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED

@@ -14,9 +14,9 @@ from service.jobs import claims, commands
 from service.webhooks import outbox, subscriptions
 from service.webhooks.ssrf import Rules
 from service.webhooks.subscriptions import ENDINGS
-from tests.receiver import receiver
-from tests.waiting import until
-from tests.worker.conftest import Bench
+from tests.waiting import wait_until
+from tests.webhook_receiver import webhook_receiver
+from tests.worker.conftest import WorkerHarness
 from worker.context import Context
 from worker.webhooks import dispatcher as messenger_module
 from worker.webhooks.dispatcher import WebhookDispatcher
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def bench(bench: Bench) -> Bench:
+def bench(bench: WorkerHarness) -> WorkerHarness:
     """Allowed to call this machine, in the clear."""
     local = {"webhook_allow_private": True, "webhook_allow_http": True, "webhook_poll_seconds": 0.05}
-    return Bench(Context(bench.context.settings.model_copy(update=local), bench.context.database))
+    return WorkerHarness(Context(bench.context.settings.model_copy(update=local), bench.context.database))
 
 
-def register(bench: Bench, url: str) -> tuple[str, str]:
+def register(bench: WorkerHarness, url: str) -> tuple[str, str]:
     """A receiver of the ends of all jobs: its id and its secret."""
     secret = subscriptions.new_secret()
     with bench.context.database.write() as session:
@@ -41,27 +41,27 @@ def register(bench: Bench, url: str) -> tuple[str, str]:
         return row.id, secret
 
 
-def cancel_a_job(bench: Bench) -> str:
+def cancel_a_job(bench: WorkerHarness) -> str:
     job_id = bench.submit()
     with bench.context.database.write() as session:
         commands.request_cancel(session, job_id)
     return job_id
 
 
-def message(bench: Bench, webhook_id: str) -> Delivery:
+def message(bench: WorkerHarness, webhook_id: str) -> Delivery:
     with bench.context.database.read() as session:
         (row,) = outbox.listing(session, webhook_id, limit=5)
         return row
 
 
-def make_due(bench: Bench) -> None:
+def make_due(bench: WorkerHarness) -> None:
     with bench.context.database.write() as session:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
-def test_a_message_arrives_and_its_signature_holds(bench: Bench) -> None:
+def test_a_message_arrives_and_its_signature_holds(bench: WorkerHarness) -> None:
     """The worker that moved the job is gone before anything is sent; what it committed is enough."""
-    with receiver() as heard:
+    with webhook_receiver() as heard:
         webhook_id, secret = register(bench, heard.url)
         bench.submit()
         claimed = bench.claim()
@@ -80,8 +80,8 @@ def test_a_message_arrives_and_its_signature_holds(bench: Bench) -> None:
     assert message(bench, webhook_id).delivered_at is not None
 
 
-def test_after_a_rotation_both_secrets_sign(bench: Bench) -> None:
-    with receiver() as heard:
+def test_after_a_rotation_both_secrets_sign(bench: WorkerHarness) -> None:
+    with webhook_receiver() as heard:
         webhook_id, old = register(bench, heard.url)
         with bench.context.database.write() as session:
             new = subscriptions.rotate(session, bench.context.settings, subscriptions.get(session, webhook_id))
@@ -90,8 +90,8 @@ def test_after_a_rotation_both_secrets_sign(bench: Bench) -> None:
         assert heard.verified(old)["data"]["id"] == heard.verified(new)["data"]["id"] == job_id
 
 
-def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: Bench) -> None:
-    with receiver(500, (503, {"Retry-After": "7200"})) as heard:
+def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: WorkerHarness) -> None:
+    with webhook_receiver(500, (503, {"Retry-After": "7200"})) as heard:
         webhook_id, secret = register(bench, heard.url)
         cancel_a_job(bench)
         messenger = WebhookDispatcher(bench.context)
@@ -113,8 +113,8 @@ def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: Bench) -> N
         assert heard.verified(secret, 0) == heard.verified(secret, 2)
 
 
-def test_a_receiver_that_is_gone_hears_nothing_more(bench: Bench) -> None:
-    with receiver(410) as heard:
+def test_a_receiver_that_is_gone_hears_nothing_more(bench: WorkerHarness) -> None:
+    with webhook_receiver(410) as heard:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         cancel_a_job(bench)
@@ -126,8 +126,8 @@ def test_a_receiver_that_is_gone_hears_nothing_more(bench: Bench) -> None:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
 
 
-def test_redirects_are_not_followed(bench: Bench) -> None:
-    with receiver() as elsewhere, receiver((302, {"Location": elsewhere.url})) as heard:
+def test_redirects_are_not_followed(bench: WorkerHarness) -> None:
+    with webhook_receiver() as elsewhere, webhook_receiver((302, {"Location": elsewhere.url})) as heard:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         WebhookDispatcher(bench.context).tick()
@@ -135,9 +135,9 @@ def test_redirects_are_not_followed(bench: Bench) -> None:
         assert message(bench, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
 
 
-def test_an_address_that_was_public_once_is_refused_at_the_call(bench: Bench) -> None:
+def test_an_address_that_was_public_once_is_refused_at_the_call(bench: WorkerHarness) -> None:
     """The same name leads to this machine by now; and http is not allowed any more either."""
-    with receiver() as heard:
+    with webhook_receiver() as heard:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         strict = bench.context.settings.model_copy(update={"webhook_allow_private": False})
@@ -150,9 +150,9 @@ def test_an_address_that_was_public_once_is_refused_at_the_call(bench: Bench) ->
         assert heard.requests == []
 
 
-def test_the_name_is_looked_up_once_per_call(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_is_looked_up_once_per_call(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that answers differently the second time is never asked a second time."""
-    with receiver() as heard:
+    with webhook_receiver() as heard:
         port = int(heard.url.split(":")[2].split("/")[0])
         asked: list[str] = []
         real = socket.getaddrinfo
@@ -170,7 +170,7 @@ def test_the_name_is_looked_up_once_per_call(bench: Bench, monkeypatch: pytest.M
         assert (asked, heard.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
 
 
-def test_what_goes_wrong_with_one_concerns_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_with_one_concerns_no_other(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug, a receiver that is down, and one that listens."""
     real = messenger_module.look_up
 
@@ -182,7 +182,7 @@ def test_what_goes_wrong_with_one_concerns_no_other(bench: Bench, monkeypatch: p
     monkeypatch.setattr(messenger_module, "look_up", look_up)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         down = closed.getsockname()[1]
-    with receiver() as heard:
+    with webhook_receiver() as heard:
         broken, _ = register(bench, "http://broken.example/")
         absent, _ = register(bench, f"http://127.0.0.1:{down}/")
         register(bench, heard.url)
@@ -193,8 +193,8 @@ def test_what_goes_wrong_with_one_concerns_no_other(bench: Bench, monkeypatch: p
     assert str(message(bench, absent).last_error).startswith("ConnectError")
 
 
-def test_a_secret_that_cannot_be_read_delays_the_message(bench: Bench) -> None:
-    with receiver() as heard:
+def test_a_secret_that_cannot_be_read_delays_the_message(bench: WorkerHarness) -> None:
+    with webhook_receiver() as heard:
         webhook_id, _ = register(bench, heard.url)
         cancel_a_job(bench)
         other = bench.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
@@ -204,12 +204,12 @@ def test_a_secret_that_cannot_be_read_delays_the_message(bench: Bench) -> None:
         assert heard.requests == []
 
 
-def test_the_thread(bench: Bench) -> None:
-    with receiver() as heard:
+def test_the_thread(bench: WorkerHarness) -> None:
+    with webhook_receiver() as heard:
         register(bench, heard.url)
         messenger = WebhookDispatcher(bench.context)
         messenger.start()
         for _ in range(3):
             cancel_a_job(bench)
-        until(lambda: len(heard.requests) == 3, what="three messages")
+        wait_until(lambda: len(heard.requests) == 3, what="three messages")
         messenger.end()

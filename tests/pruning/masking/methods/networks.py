@@ -71,20 +71,20 @@ def pruner_of(spec: PruningSpec, *, loss_scale: float = 1.0) -> Pruner[tuple[Ten
     )
 
 
-def follow(pruner: Pruner[tuple[Tensor, Tensor]], expected: reference.Reference) -> None:
+def compare_step_by_step(pruner: Pruner[tuple[Tensor, Tensor]], expected: reference.Reference) -> None:
     """Both, step by step: gates, scores, weights and biases must stay the same."""
     layers = list(pruner.matrices.layers.values())
     for t in range(reference.STEPS):
         gates = expected.step(t)
         pruner.step(t, [reference.inputs()])
         for i, layer in enumerate(layers):
-            near(layer.gates.double(), gates[i], f"gates of step {t}")
-            near(layer.base, expected.weights[i], f"weights after step {t}")
-            near(layer.bias, expected.biases[i], f"biases after step {t}")
+            assert_close(layer.gates.double(), gates[i], f"gates of step {t}")
+            assert_close(layer.base, expected.weights[i], f"weights after step {t}")
+            assert_close(layer.bias, expected.biases[i], f"biases after step {t}")
             if expected.trains_scores:
-                near(layer.scores, expected.scores[i], f"scores after step {t}")
+                assert_close(layer.scores, expected.scores[i], f"scores after step {t}")
 
 
-def near(got: Tensor, wanted: Tensor, what: str) -> None:
+def assert_close(got: Tensor, wanted: Tensor, what: str) -> None:
     """Equal but for the rounding of double precision."""
     torch.testing.assert_close(got.detach(), wanted.detach(), rtol=1e-8, atol=1e-11, msg=lambda text: f"{what}: {text}")

@@ -40,9 +40,9 @@ def test_gates_and_their_slope_are_those_of_autograd() -> None:
     expected.sum().backward()
     torch.manual_seed(7)
     gates, slope = sample(scores.detach())
-    networks.near(gates, expected, "gates")
+    networks.assert_close(gates, expected, "gates")
     assert scores.grad is not None
-    networks.near(slope, scores.grad, "slope")
+    networks.assert_close(slope, scores.grad, "slope")
     assert 0.05 < (gates == 0).double().mean() < 0.95
     assert 0.05 < (gates == 1).double().mean() < 0.95
 
@@ -74,9 +74,9 @@ def test_a_run_is_that_of_plain_autograd() -> None:
         result = pruner.step(t, [reference.inputs()])
         assert result.kept == [int((gate > 0).sum()) for gate in gates]
         for i, layer in enumerate(layers):
-            networks.near(layer.gates, gates[i], f"gates of step {t}")
-            networks.near(layer.scores, expected.scores[i], f"scores after step {t}")
-            networks.near(layer.base, expected.weights[i], f"weights after step {t}")
+            networks.assert_close(layer.gates, gates[i], f"gates of step {t}")
+            networks.assert_close(layer.scores, expected.scores[i], f"scores after step {t}")
+            networks.assert_close(layer.base, expected.weights[i], f"weights after step {t}")
     assert any((layer.gates == 0).any() for layer in layers)
 
 
@@ -96,8 +96,8 @@ def test_final_gates_are_the_expected_ones_and_the_mask_is_where_they_are_open()
     counts = method.select(matrices, 0.1, final=True)
     assert method.select(matrices, 0.9, final=True) == counts  # the share asked for has no say, nor has chance
     for layer, values, count in zip(matrices.layers.values(), scores, counts, strict=True):
-        networks.near(layer.gates, (torch.sigmoid(values) * 1.2 - 0.1).clamp(0, 1), "gates")
-        networks.near(layer.weight.data, layer.base * layer.gates, "masked weight")
+        networks.assert_close(layer.gates, (torch.sigmoid(values) * 1.2 - 0.1).clamp(0, 1), "gates")
+        networks.assert_close(layer.weight.data, layer.base * layer.gates, "masked weight")
         assert torch.equal(layer.mask, torch.sigmoid(values) > 0.1 / 1.2)
         assert count == int(layer.mask.sum())
         assert 0 < count < values.numel()

@@ -25,7 +25,7 @@ def test_gradual_pruning_is_that_of_plain_autograd(loss_scale: float) -> None:
 
     expected = Reference(gates, torch.zeros_like, 0.0, 3e-2, 0.0, trains_scores=False, loss_scale=loss_scale)
     spec = networks.spec_of("magnitude", sparsity=0.75, weight_learning_rate=3e-2)
-    networks.follow(networks.pruner_of(spec, loss_scale=loss_scale), expected)
+    networks.compare_step_by_step(networks.pruner_of(spec, loss_scale=loss_scale), expected)
 
 
 def test_the_largest_weights_of_each_matrix_stay_whatever_their_sign_and_scores() -> None:

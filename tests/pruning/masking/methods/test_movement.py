@@ -26,20 +26,20 @@ def reference_of(
 def test_scores_and_weights_move_as_in_plain_autograd(loss_scale: float, clipped: bool) -> None:
     spec = networks.spec_of("movement", sparsity=0.75, weight_learning_rate=3e-3)
     expected = reference_of(0.25, loss_scale=loss_scale)
-    networks.follow(networks.pruner_of(spec, loss_scale=loss_scale), expected)
+    networks.compare_step_by_step(networks.pruner_of(spec, loss_scale=loss_scale), expected)
     assert (expected.clipped > reference.STEPS // 2) == clipped
 
 
 def test_biases_are_clipped_together_with_scores_and_weights() -> None:
     spec = networks.spec_of("movement", sparsity=0.75, weight_learning_rate=3e-3, train_biases=True)
     expected = reference_of(0.25, loss_scale=80.0, biases=True)
-    networks.follow(networks.pruner_of(spec, loss_scale=80.0), expected)
+    networks.compare_step_by_step(networks.pruner_of(spec, loss_scale=80.0), expected)
     assert expected.clipped > reference.STEPS // 2
 
 
 def test_the_regulariser_pulls_scores_and_not_weights() -> None:
     spec = networks.spec_of("movement", sparsity=0.75, weight_learning_rate=3e-3, regularization=40)
-    networks.follow(networks.pruner_of(spec), reference_of(0.25, regularization=40))
+    networks.compare_step_by_step(networks.pruner_of(spec), reference_of(0.25, regularization=40))
 
 
 def test_only_kept_weights_move_and_all_scores_do() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pruning.formats import mask_file
 from pruning.masking.methods.soft_movement import SoftMovement
-from tests import toys
+from tests import toy_models
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference, cubic, straight_through
 from tests.pruning.runs import make_sources, run_toy
@@ -44,7 +44,7 @@ def test_a_run_is_that_of_plain_autograd_with_a_rising_threshold() -> None:
         "soft-movement", threshold=0.47, regularization=30, learning_rate=4e-2, weight_learning_rate=3e-3
     )
     pruner = networks.pruner_of(spec)
-    networks.follow(pruner, expected)
+    networks.compare_step_by_step(pruner, expected)
     assert taus[0] == 0
     assert taus == sorted(taus)
     assert taus[-1] == 0.47
@@ -65,6 +65,8 @@ def test_the_density_reached_is_reported_and_falls_with_the_regulariser(tmp_path
         assert told["remaining"] == kept / total == info.density
         assert told["sparsity"] == 1 - kept / total
         assert told["sparsity_asked"] is None
-        assert told["masked_weights"] == 2 * (4 * toys.HIDDEN**2 + 2 * toys.HIDDEN * toys.INTERMEDIATE)
+        assert told["masked_weights"] == 2 * (
+            4 * toy_models.HIDDEN**2 + 2 * toy_models.HIDDEN * toy_models.INTERMEDIATE
+        )
         reached[weight] = told["remaining"]
     assert 0 < reached[400.0] < reached[0.0] <= 1

@@ -55,7 +55,7 @@ def by_hand(batches: list[dict[str, Tensor]]) -> list[Tensor]:
 def test_saliencies_are_those_computed_by_hand_without_padding() -> None:
     matrices, calibration, batches, model = network_and_batches()
     for found, expected in zip(saliencies(matrices, calibration).values(), by_hand(batches), strict=True):
-        networks.near(found, expected, "saliency")
+        networks.assert_close(found, expected, "saliency")
     assert not any(layer._forward_pre_hooks for layer in model)
 
 
@@ -83,7 +83,7 @@ def test_a_layer_that_sees_one_position_per_row_is_counted_whole() -> None:
     attention = torch.tensor([[1, 1, 0], [1, 0, 0]])
     calibration = Calibration(lambda inputs: model[0](pooled), [{"attention_mask": attention}])
     (found,) = saliencies(matrices, calibration).values()
-    networks.near(found, W0.abs() * pooled.square().sum(0).sqrt(), "saliency")
+    networks.assert_close(found, W0.abs() * pooled.square().sum(0).sqrt(), "saliency")
 
 
 @pytest.mark.parametrize("shape", ["bert", "distilbert"])

@@ -26,8 +26,8 @@ from pruning.spec.schema import PruningSpec
 from pruning.training.checkpoint import capture, restore
 from pruning.training.gpu_pruner import GpuPruner
 from pruning.training.pruner import Pruner
-from tests import toys
-from tests.graph_recorder import Recorder
+from tests import toy_datasets
+from tests.graph_recorder import GraphRecorder
 from tests.pruning.runs import make_sources, of_kind, run_toy, same_masks, stop_after
 
 STEPS = 3
@@ -93,7 +93,7 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
     """W ⊙ M rounded once a step, by the selection, is what autocast makes of it in every forward pass."""
     plain, pruner = (in_bf16(plain_of(SmpS(temperature=0.5))) for _ in range(2))
     layers = list(pruner.matrices.layers.values())
-    record = Recorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
+    record = GraphRecorder(lambda: [layer.weight.grad for layer in layers], monkeypatch)  # type: ignore[misc]
     ours = GpuPruner.from_pruner(pruner, chunk=128, tile=64, bf16=True, capture=record if recorded else None)
     for t in range(STEPS):
         batches = [{"x": X[i::parts] + t} for i in range(parts)]
@@ -105,7 +105,7 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
         assert found.update.grad_norms == pytest.approx(expected.update.grad_norms, rel=1e-5)
         for one, other in zip(state(ours), state(plain), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
-    assert record.made == recorded
+    assert record.recordings == recorded
     assert layers[0].weight.dtype == torch.bfloat16
     for layer, other in zip(layers, plain.matrices.layers.values(), strict=True):
         assert torch.equal(layer.masked_weight, other.masked_weight)
@@ -129,14 +129,14 @@ def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.M
         on_device(with_dicts(plain_of(SmpS(temperature=0.5)))),
         with_dicts(plain_of(SmpS(temperature=0.5))),
     )
-    record = Recorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
+    record = GraphRecorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
     ours = GpuPruner.from_pruner(recorded, chunk=128, tile=64, capture=record)
     for t in range(STEPS):
         halves = [{"x": X[:4] + t}, {"x": X[4:] - t}]
         one, other = launched.step(t, halves), ours.step(t, halves)
         assert (one.kept, one.loss, one.update) == (other.kept, other.loss, other.update)
         assert all(map(torch.equal, state(launched), state(ours)))
-    assert (record.made, ours.take_warnings()) == (1, [])
+    assert (record.recordings, ours.take_warnings()) == (1, [])
 
 
 def test_a_pass_that_cannot_be_recorded_is_remarked_on_once() -> None:
@@ -233,9 +233,12 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 
 @pytest.mark.usefixtures("as_if_on_a_gpu")
 def test_a_run_that_diverges_names_the_step_and_leaves_no_checkpoint_of_it(sources: Sources, tmp_path: Path) -> None:
-    toys.write_splits(
+    toy_datasets.write_splits(
         tmp_path / "data" / "stsb",
-        {"train": [{**row, "label": 1e30} for row in toys.ratings(32, 1)], "validation": toys.ratings(8, 1)},
+        {
+            "train": [{**row, "label": 1e30} for row in toy_datasets.ratings(32, 1)],
+            "validation": toy_datasets.ratings(8, 1),
+        },
     )
     huge, work = Sources(sources.models_dir, tmp_path / "data", hub=False), tmp_path / "work"
     with pytest.raises(PermanentError, match="step 0") as caught:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 
-class Cutting:
+class CuttingProxy:
     """Its ``url`` leads to the service at ``beyond``; connection i is cut after ``after[i]`` bytes of answer, later ones never."""
 
     def __init__(self, beyond: str, after: Sequence[int]) -> None:
@@ -47,9 +47,9 @@ class Cutting:
 
 
 @contextmanager
-def cutting(beyond: str, *after: int) -> Iterator[Cutting]:
+def cutting_proxy(beyond: str, *after: int) -> Iterator[CuttingProxy]:
     """One that is gone when the block ends."""
-    network = Cutting(beyond, after)
+    network = CuttingProxy(beyond, after)
     threading.Thread(target=network.serve, daemon=True).start()
     try:
         yield network

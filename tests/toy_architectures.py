@@ -1,6 +1,6 @@
-"""Toy models of the architectures beyond :data:`tests.toys.SHAPES`, and fine-tuned models that serve as teachers.
+"""Toy models of the architectures beyond :data:`tests.toy_models.SHAPES`, and fine-tuned models that serve as teachers.
 
-Random weights in real folders, as ``save_pretrained`` writes them, with the tokenizers of :mod:`tests.toys`.
+Random weights in real folders, as ``save_pretrained`` writes them, with the tokenizers of :mod:`tests.toy_models`.
 """
 
 import json
@@ -32,11 +32,11 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from tests import toys
-from tests.toys import HIDDEN, INTERMEDIATE, LAYERS, POSITIONS
+from tests import toy_models
+from tests.toy_models import HIDDEN, INTERMEDIATE, LAYERS, POSITIONS
 
 DECODERS = ("llama", "qwen2", "qwen3")
-ENCODERS = (*toys.SHAPES, "albert", "deberta-v2", "deberta-v3", "modernbert", "mpnet")
+ENCODERS = (*toy_models.SHAPES, "albert", "deberta-v2", "deberta-v3", "modernbert", "mpnet")
 HEADLESS = "minilm"
 """A BERT encoder saved without any head, as sentence encoders are."""
 ALL = (*ENCODERS, HEADLESS, *DECODERS)
@@ -48,17 +48,17 @@ COMMON: dict[str, Any] = {
 PADDED = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}
 
 
-def make(folder: Path, shape: str, *, seed: int = 0, dropout: float = 0.1) -> Path:
+def make_model(folder: Path, shape: str, *, seed: int = 0, dropout: float = 0.1) -> Path:
     """A model folder of ``shape`` (one of ALL): weights, configuration, tokenizer."""
-    if shape in toys.SHAPES:
-        return toys.make_model(folder, shape, seed=seed, dropout=dropout)
+    if shape in toy_models.SHAPES:
+        return toy_models.make_model(folder, shape, seed=seed, dropout=dropout)
     tokenizer, about = _causal_tokenizer(shape) if shape in DECODERS else _masked_tokenizer(shape)
     return _write(folder, lambda: _BUILD[shape](tokenizer.get_vocab_size(), dropout), tokenizer, about, seed)
 
 
 def make_classifier(folder: Path, names: Sequence[str], *, seed: int = 3, tokenizer: Tokenizer | None = None) -> Path:
     """A fine-tuned BERT classifier whose outputs are called ``names``, in order."""
-    tokenizer = tokenizer or toys.word_pieces()
+    tokenizer = tokenizer or toy_models.word_pieces()
 
     def build() -> PreTrainedModel:
         labels = dict(enumerate(names))
@@ -71,9 +71,9 @@ def make_classifier(folder: Path, names: Sequence[str], *, seed: int = 3, tokeni
 
 def make_span_model(folder: Path, *, seed: int = 3, positions: int = POSITIONS, other_words: bool = False) -> Path:
     """A question answering BERT; ``other_words``: its tokenizer takes two words for one token."""
-    tokenizer = toys.word_pieces()
+    tokenizer = toy_models.word_pieces()
     if other_words:
-        tokenizer.add_tokens([f"{toys.FILLERS[i]} {word}" for i in range(12) for word in toys.FILLERS])
+        tokenizer.add_tokens([f"{toy_models.FILLERS[i]} {word}" for i in range(12) for word in toy_models.FILLERS])
 
     def build() -> PreTrainedModel:
         config = _bert_config(tokenizer.get_vocab_size(), 0.1)
@@ -90,7 +90,7 @@ def _write(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build()
-        toys._make_varied(model)
+        toy_models.randomize_vectors(model)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
@@ -196,11 +196,11 @@ _BUILD: dict[str, Callable[[int, float], PreTrainedModel]] = {
 
 def _masked_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
     if shape == "mpnet":  # its positions count from a padding id of 1
-        return toys.byte_pairs(), _named(
+        return toy_models.byte_pairs(), _named(
             ["input_ids", "attention_mask"], cls_token="<s>", sep_token="</s>", unk_token="<unk>", pad_token="<pad>",
             mask_token="<mask>",
         )  # fmt: skip
-    return toys.word_pieces(), _masked_config(shape)
+    return toy_models.word_pieces(), _masked_config(shape)
 
 
 def _masked_config(shape: str) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _masked_config(shape: str) -> dict[str, Any]:
 
 def _causal_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
     """Llama's begins every text with a token and has none for padding; Qwen's begins with none and pads."""
-    tokenizer = toys.byte_pairs()
+    tokenizer = toy_models.byte_pairs()
     inputs = ["input_ids", "attention_mask"]
     if shape == "llama":
         tokenizer.post_processor = processors.TemplateProcessing(

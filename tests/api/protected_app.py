@@ -33,7 +33,7 @@ class Keyring:
     database: Database
     _made: dict[tuple[str, tuple[Scope, ...]], dict[str, str]] = field(default_factory=dict)
 
-    def of(self, owner: str, *scopes: Scope) -> dict[str, str]:
+    def header_of(self, owner: str, *scopes: Scope) -> dict[str, str]:
         """The header that its holder sends; without ``scopes`` that of a key that reads and writes."""
         if (owner, scopes) not in self._made:
             with self.database.write() as session:
@@ -43,7 +43,7 @@ class Keyring:
 
 
 @dataclass
-class Guarded:
+class ProtectedApp:
     """The application, and things in it that all are of owner ``a``."""
 
     client: TestClient
@@ -59,7 +59,7 @@ class Guarded:
             for method, operation in methods.items()
         ]
 
-    def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> Response:
+    def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> Response:
         """A request about the things of ``a``, with the first of the body's examples."""
         named = {name: self.id(name) for name in re.findall(r"\{(\w+)\}", path)}
         body = self._example(self._document["paths"][path][method.lower()])
@@ -90,7 +90,7 @@ class Guarded:
             else:
                 assert parameter in _MADE_BY_POST, f"let {__name__} make something that {{{parameter}}} names"
                 path, body = _MADE_BY_POST[parameter]
-                made = self.client.post(path, headers=self.keys.of("a"), **body)
+                made = self.client.post(path, headers=self.keys.header_of("a"), **body)
                 assert made.is_success, made.text
                 self._ids[parameter] = made.json()["id"]
         return self._ids[parameter]

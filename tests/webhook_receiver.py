@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """What came in, and what is answered."""
 
     url: str = ""
@@ -27,9 +27,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[Receiver]:
+def webhook_receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[WebhookReceiver]:
     """One that listens inside the block."""
-    told = Receiver(answers=[(each, {}) if isinstance(each, int) else each for each in answers])
+    told = WebhookReceiver(answers=[(each, {}) if isinstance(each, int) else each for each in answers])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

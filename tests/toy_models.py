@@ -5,8 +5,7 @@ training on a frozen random encoder visibly learns.
 """
 
 import json
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +46,14 @@ def make_model(folder: Path, shape: str = "bert", *, seed: int = 0, dropout: flo
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = _BUILD[shape](tokenizer.get_vocab_size(), dropout)
-        _make_varied(model)
+        randomize_vectors(model)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(_tokenizer_config(shape)))
     return folder
 
 
-def _make_varied(model: PreTrainedModel) -> None:
+def randomize_vectors(model: PreTrainedModel) -> None:
     """Biases and norms that differ from their usual start at 0 and 1, so that one left out cannot go unnoticed."""
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
@@ -162,46 +161,3 @@ def _tokenizer_config(shape: str) -> dict[str, Any]:
         "tokenizer_class": names[shape], "model_max_length": POSITIONS, "do_lower_case": False, "unk_token": "[UNK]",
         "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
     }  # fmt: skip
-
-
-def make_opinions(folder: Path, *, train: int = 256, validation: int = 96, seed: int = 1) -> Path:
-    """``sst2`` rows: label 1 where the sentence has words of GOOD, 0 where it has words of BAD."""
-    return write_splits(folder, {"train": opinions(train, seed), "validation": opinions(validation, seed + 1)})
-
-
-def make_ratings(folder: Path, *, train: int = 128, validation: int = 48, seed: int = 1) -> Path:
-    """``stsb`` rows: a number from 0 to 5 that grows with the share of GOOD words in two sentences."""
-    return write_splits(folder, {"train": ratings(train, seed), "validation": ratings(validation, seed + 1)})
-
-
-def opinions(count: int, seed: int) -> list[dict[str, Any]]:
-    """Rows of :func:`make_opinions`; as many of one class as of the other."""
-    source = random.Random(seed)
-    rows = []
-    for i in range(count):
-        words = source.choices(FILLERS, k=source.randint(2, 12)) + source.choices((BAD, GOOD)[i % 2], k=3)
-        source.shuffle(words)
-        rows.append({"sentence": " ".join(words), "label": i % 2, "idx": i})
-    return rows
-
-
-def ratings(count: int, seed: int) -> list[dict[str, Any]]:
-    """Rows of :func:`make_ratings`."""
-    source = random.Random(seed)
-    rows = []
-    for i in range(count):
-        good = source.randint(0, 5)
-        words = source.choices(GOOD, k=good) + source.choices(BAD, k=5 - good) + source.choices(FILLERS, k=3)
-        source.shuffle(words)
-        rows.append(
-            {"sentence1": " ".join(words[:4]), "sentence2": " ".join(words[4:]), "label": float(good), "idx": i}
-        )
-    return rows
-
-
-def write_splits(folder: Path, splits: dict[str, Iterable[dict[str, Any]]]) -> Path:
-    """A data set folder of ``<split>.jsonl`` files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, rows in splits.items():
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
 @dataclass
-class Hub:
+class FakeHub:
     """Models and data sets (``datasets/<name>``) by name: commit by branch, folder by commit."""
 
     url: str = ""
@@ -41,7 +41,7 @@ class Hub:
         self.folders[name, commit] = folder
         return commit
 
-    def answer(self, path: str, authorization: str | None = None) -> Answer:
+    def respond(self, path: str, authorization: str | None = None) -> Response:
         """What a GET of ``path`` returns."""
         parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
         about = parts[:1] == ["api"] and len(parts) >= 4
@@ -58,7 +58,7 @@ class Hub:
             return self._file(name, rest[3], "/".join(rest[4:]))
         return _error(404, "EntryNotFound", "no such page")
 
-    def _about(self, name: str, rest: list[str]) -> Answer:
+    def _about(self, name: str, rest: list[str]) -> Response:
         if name not in self.branches:
             return _error(401, "RepoNotFound", "Repository not found")
         commit = self._commit(name, rest[1] if len(rest) > 1 else "main")
@@ -75,7 +75,7 @@ class Hub:
         siblings = [{"rfilename": file.name} for file in files]
         return _json({"_id": commit, "id": name, "modelId": name, "sha": commit, "siblings": siblings, "tags": []})
 
-    def _file(self, name: str, revision: str, file: str) -> Answer:
+    def _file(self, name: str, revision: str, file: str) -> Response:
         if name in self.gated:
             return _error(403, "GatedRepo", f"Access to model {name} is restricted")
         commit = self._commit(name, revision)
@@ -93,7 +93,7 @@ class Hub:
 
 
 @contextmanager
-def running(hub: Hub) -> Iterator[Hub]:
+def serving(hub: FakeHub) -> Iterator[FakeHub]:
     """Serve ``hub`` until the end of the block; afterwards its port refuses connections."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -106,7 +106,7 @@ def running(hub: Hub) -> Iterator[Hub]:
             self._send(body=True)
 
         def _send(self, *, body: bool) -> None:
-            status, headers, content = hub.answer(self.path, self.headers["Authorization"])
+            status, headers, content = hub.respond(self.path, self.headers["Authorization"])
             if body and status == 200:
                 hub.downloads.append(urlsplit(self.path).path)
             self.send_response(status)
@@ -136,9 +136,9 @@ def _sha1(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
-def _json(value: Any) -> Answer:
+def _json(value: Any) -> Response:
     return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()
 
 
-def _error(status: int, code: str, message: str) -> Answer:
+def _error(status: int, code: str, message: str) -> Response:
     return status, {"X-Error-Code": code, "X-Error-Message": message}, json.dumps({"error": message}).encode()
