@@ -49,7 +49,7 @@ class WorkerHarness:
         assert claimed is not None
         return claimed
 
-    def work(self, job_id: str) -> Path:
+    def work_folder(self, job_id: str) -> Path:
         return work_folder(self.context.settings.data_dir, job_id)
 
     def run(self, claimed: ClaimedJob, behaviour: str) -> Outcome | Failed:
@@ -95,7 +95,7 @@ class SupervisorThread:
 
 
 @pytest.fixture
-def bench(settings: Settings, database: Database) -> WorkerHarness:
+def harness(settings: Settings, database: Database) -> WorkerHarness:
     """A worker whose every limit is short."""
     brisk = settings.model_copy(
         update={"lease_seconds": 6.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}

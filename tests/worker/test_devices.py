@@ -59,12 +59,12 @@ def test_without_a_gpu_slots_are_devices_and_nothing_is_hidden() -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(bench: WorkerHarness) -> None:
-    bench.context.devices = Devices(["GPU-a", "GPU-b"], 2)
-    bench.context.devices.acquire(1)
-    job_id = bench.submit(devices=1)
-    claimed = bench.claim()
-    assert (claimed.devices, bench.context.devices.free) == (("GPU-b",), 0)
-    bench.run(claimed, "first_fails")
-    assert "CUDA_VISIBLE_DEVICES=GPU-b" in (bench.work(job_id) / "environment").read_text().splitlines()
-    assert bench.context.devices.free == 1
+def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(harness: WorkerHarness) -> None:
+    harness.context.devices = Devices(["GPU-a", "GPU-b"], 2)
+    harness.context.devices.acquire(1)
+    job_id = harness.submit(devices=1)
+    claimed = harness.claim()
+    assert (claimed.devices, harness.context.devices.free) == (("GPU-b",), 0)
+    harness.run(claimed, "first_fails")
+    assert "CUDA_VISIBLE_DEVICES=GPU-b" in (harness.work_folder(job_id) / "environment").read_text().splitlines()
+    assert harness.context.devices.free == 1

@@ -9,8 +9,8 @@ from worker.maintenance.maintainer import Maintainer
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_heard_of_or_not(bench: WorkerHarness) -> None:
-    assert not is_healthy(bench.context.settings)
-    Maintainer(bench.context).tick()
-    assert is_healthy(bench.context.settings)
-    assert not is_healthy(bench.context.settings.model_copy(update={"worker_seen_seconds": -1.0}))
+def test_heard_of_or_not(harness: WorkerHarness) -> None:
+    assert not is_healthy(harness.context.settings)
+    Maintainer(harness.context).tick()
+    assert is_healthy(harness.context.settings)
+    assert not is_healthy(harness.context.settings.model_copy(update={"worker_seen_seconds": -1.0}))

@@ -46,21 +46,21 @@ def kept(bench: WorkerHarness) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
 
-def test_fetched_once_for_all_jobs(database: Database, bench: WorkerHarness, tmp_path: Path) -> None:
+def test_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        inputs.fetch(database, bench.context.settings, spec_on(dataset), tmp_path / name)
+        inputs.fetch(database, harness.context.settings, spec_on(dataset), tmp_path / name)
         check_rows(tmp_path / name / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
-    assert kept(bench) == [dataset]
-    inputs.fetch(database, bench.context.settings, SPEC, tmp_path)
+    assert kept(harness) == [dataset]
+    inputs.fetch(database, harness.context.settings, SPEC, tmp_path)
     assert not (tmp_path / "uploads").exists()
 
 
 def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
-    database: Database, bench: WorkerHarness, tmp_path: Path
+    database: Database, harness: WorkerHarness, tmp_path: Path
 ) -> None:
-    dataset, settings = upload(database), bench.context.settings
+    dataset, settings = upload(database), harness.context.settings
     submit(database, dataset)
 
     def fetch(number: int) -> None:
@@ -72,37 +72,37 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(fetch, range(6))) == [None] * 6
-    assert kept(bench) == [dataset]
+    assert kept(harness) == [dataset]
 
 
-def test_what_arrives_damaged_is_not_used(database: Database, bench: WorkerHarness, tmp_path: Path) -> None:
+def test_what_arrives_damaged_is_not_used(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database, sha256="b" * 64)
     with pytest.raises(OSError, match="damaged"):
-        inputs.fetch(database, bench.context.settings, spec_on(dataset), tmp_path)
-    assert kept(bench) == []
+        inputs.fetch(database, harness.context.settings, spec_on(dataset), tmp_path)
+    assert kept(harness) == []
 
 
-def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, bench: WorkerHarness) -> None:
+def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, harness: WorkerHarness) -> None:
     dataset = upload(database)
     job_id = submit(database, dataset)
-    claimed = bench.claim()
-    rescuer = Maintainer(bench.context)
-    (inputs.uploads_folder(bench.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
-    assert bench.run(claimed, "success") is Outcome.SUCCEEDED
-    assert bench.job(job_id).status == "succeeded"
-    assert dataset in kept(bench)
+    claimed = harness.claim()
+    rescuer = Maintainer(harness.context)
+    (inputs.uploads_folder(harness.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
+    assert harness.run(claimed, "success") is Outcome.SUCCEEDED
+    assert harness.job(job_id).status == "succeeded"
+    assert dataset in kept(harness)
     submitted = submit(database, dataset)
     rescuer.collect_garbage()
-    assert dataset in kept(bench)
+    assert dataset in kept(harness)
     with database.write() as session:
         commands.request_cancel(session, submitted)
     rescuer.collect_garbage()
-    assert kept(bench) == []
+    assert kept(harness) == []
 
 
-def test_a_data_set_that_is_gone_fails_the_job(database: Database, bench: WorkerHarness) -> None:
+def test_a_data_set_that_is_gone_fails_the_job(database: Database, harness: WorkerHarness) -> None:
     job_id = submit(database, "ds_" + "0" * 32)
-    verdict = bench.run(bench.claim(), "success")
+    verdict = harness.run(harness.claim(), "success")
     assert isinstance(verdict, Failed)
     assert (verdict.code, verdict.kind, verdict.param) == ("dataset_not_found", "user", "task.dataset")
-    assert bench.job(job_id).status == "failed"
+    assert harness.job(job_id).status == "failed"

@@ -29,67 +29,67 @@ def hand_back_after_a_step(bench: WorkerHarness, job_id: str) -> None:
     assert bench.job(job_id).step == 1
 
 
-def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(bench: WorkerHarness) -> None:
-    share(bench)
-    job_id = bench.submit()
-    bench.run(bench.claim(), "first_fails")
-    kept = checkpoint_folder(bench.context.settings, job_id)
+def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(harness: WorkerHarness) -> None:
+    share(harness)
+    job_id = harness.submit()
+    harness.run(harness.claim(), "first_fails")
+    kept = checkpoint_folder(harness.context.settings, job_id)
     assert [file.name for file in kept.iterdir()] == ["checkpoint"]
-    assert not list(bench.work(job_id).glob("attempt-*"))
-    assert bench.run(bench.claim(), "first_fails") is Outcome.SUCCEEDED
+    assert not list(harness.work_folder(job_id).glob("attempt-*"))
+    assert harness.run(harness.claim(), "first_fails") is Outcome.SUCCEEDED
     assert not kept.exists()
-    assert not bench.work(job_id).exists()
+    assert not harness.work_folder(job_id).exists()
 
 
-def test_a_run_that_starts_over_says_so(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    hand_back_after_a_step(bench, job_id)
-    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
-    assert any("had reached step 1" in message and "starts over" in message for message in logged(bench, job_id))
+def test_a_run_that_starts_over_says_so(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    hand_back_after_a_step(harness, job_id)
+    assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
+    assert any("had reached step 1" in message and "starts over" in message for message in logged(harness, job_id))
 
 
-def test_a_run_that_resumes_does_not(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "slow_steady")
-    bench.wait_for_event(job_id, "checkpoint")
-    bench.context.stopping.set()
+def test_a_run_that_resumes_does_not(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "slow_steady")
+    harness.wait_for_event(job_id, "checkpoint")
+    harness.context.stopping.set()
     assert running.result() is Outcome.HANDED_BACK
-    bench.context.stopping.clear()
-    assert bench.run(bench.claim(), "steady") is Outcome.SUCCEEDED
-    assert not any("starts over" in message for message in logged(bench, job_id))
-    resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
+    harness.context.stopping.clear()
+    assert harness.run(harness.claim(), "steady") is Outcome.SUCCEEDED
+    assert not any("starts over" in message for message in logged(harness, job_id))
+    resumed = [event.data["resumed_from"] for event in harness.events(job_id) if event.type == "started"]
     assert resumed[0] == 0
     assert resumed[1] > 0
 
 
-def test_a_shared_folder_that_cannot_be_used_costs_no_job(bench: WorkerHarness) -> None:
-    share(bench)
-    (bench.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
-    job_id = bench.submit()
-    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
-    assert any("checkpoints stay on this host" in message for message in logged(bench, job_id))
+def test_a_shared_folder_that_cannot_be_used_costs_no_job(harness: WorkerHarness) -> None:
+    share(harness)
+    (harness.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
+    assert any("checkpoints stay on this host" in message for message in logged(harness, job_id))
 
 
-def test_a_full_disk_is_called_by_its_name(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_called_by_its_name(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    job_id = bench.submit()
+    job_id = harness.submit()
     monkeypatch.setattr(Path, "write_text", full)
-    failed = bench.run(bench.claim(), "success")
+    failed = harness.run(harness.claim(), "success")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("insufficient_storage", True)
-    assert not list(bench.work(job_id).glob("attempt-*"))
+    assert not list(harness.work_folder(job_id).glob("attempt-*"))
 
 
-def test_files_of_deleted_jobs_are_cleared_away(bench: WorkerHarness) -> None:
-    share(bench)
-    job_id = bench.submit()
-    for folder in (bench.work(job_id), checkpoint_folder(bench.context.settings, job_id)):
+def test_files_of_deleted_jobs_are_cleared_away(harness: WorkerHarness) -> None:
+    share(harness)
+    job_id = harness.submit()
+    for folder in (harness.work_folder(job_id), checkpoint_folder(harness.context.settings, job_id)):
         folder.mkdir(parents=True)
-    with bench.context.database.write() as session:
+    with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
         commands.delete(session, job_id)
-    Maintainer(bench.context).collect_garbage()
-    assert not bench.work(job_id).exists()
-    assert not checkpoint_folder(bench.context.settings, job_id).exists()
+    Maintainer(harness.context).collect_garbage()
+    assert not harness.work_folder(job_id).exists()
+    assert not checkpoint_folder(harness.context.settings, job_id).exists()

@@ -32,78 +32,78 @@ def warnings(bench: WorkerHarness, job_id: str) -> list[str]:
     return [event.data["message"] for event in bench.events(job_id) if event.data.get("level") == "warning"]
 
 
-def test_another_host_goes_on_where_the_first_one_left(bench: WorkerHarness, storage_url: str) -> None:
-    first, second = on_host(bench, storage_url, "first"), on_host(bench, storage_url, "second")
-    job_id = bench.submit()
+def test_another_host_goes_on_where_the_first_one_left(harness: WorkerHarness, storage_url: str) -> None:
+    first, second = on_host(harness, storage_url, "first"), on_host(harness, storage_url, "second")
+    job_id = harness.submit()
     running = first.start(first.claim(), "slow_steady")
-    bench.wait_for_event(job_id, "checkpoint")
+    harness.wait_for_event(job_id, "checkpoint")
     first.context.stopping.set()
     assert running.result() is Outcome.HANDED_BACK
-    newest = bench.job(job_id).step
+    newest = harness.job(job_id).step
     assert str(newest) in checkpoints(storage_url)
     assert len(checkpoints(storage_url)) <= 2
     assert second.run(second.claim(), "steady") is Outcome.SUCCEEDED
-    resumed = [event.data["resumed_from"] for event in bench.events(job_id) if event.type == "started"]
+    resumed = [event.data["resumed_from"] for event in harness.events(job_id) if event.type == "started"]
     assert resumed == [0, newest]
-    assert warnings(bench, job_id) == []
-    mask = bench.artifacts(job_id)["mask.safetensors"]
-    assert b"".join(store.iterate(bench.context.database, mask.id)) == steady_mask(max(newest, 4))
+    assert warnings(harness, job_id) == []
+    mask = harness.artifacts(job_id)["mask.safetensors"]
+    assert b"".join(store.iterate(harness.context.database, mask.id)) == steady_mask(max(newest, 4))
     assert checkpoints(storage_url) == []
     assert len(object_store.objects(storage_url)) == 1  # the mask
     first.context.stopping.clear()
     Maintainer(first.context).collect_garbage()
-    assert not first.work(job_id).exists()
+    assert not first.work_folder(job_id).exists()
 
 
-def test_a_storage_that_is_away_costs_warnings(bench: WorkerHarness, storage_url: str) -> None:
-    away = on_host(bench, f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}", "here")
-    job_id = bench.submit()
+def test_a_storage_that_is_away_costs_warnings(harness: WorkerHarness, storage_url: str) -> None:
+    away = on_host(harness, f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}", "here")
+    job_id = harness.submit()
     running = away.start(away.claim(), "slow_steady")
-    bench.wait_for_event(job_id, "checkpoint")
-    bench.wait_for_event(job_id, "log")
-    with bench.context.database.write() as session:
+    harness.wait_for_event(job_id, "checkpoint")
+    harness.wait_for_event(job_id, "log")
+    with harness.context.database.write() as session:
         commands.request_pause(session, job_id)
     assert running.result(60) is Outcome.PAUSED
-    told = warnings(bench, job_id)
+    told = warnings(harness, job_id)
     assert told[0].startswith("earlier checkpoints cannot be fetched")
     assert all(message.startswith("checkpoints stay on this host for now") for message in told[1:])
     assert len(told) <= 2
-    assert bench.job(job_id).step > 0
+    assert harness.job(job_id).step > 0
 
 
 def test_an_artifact_that_cannot_be_stored_is_tried_again_later(
-    bench: WorkerHarness, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
-    here = on_host(bench, storage_url.replace("bucket-", "nobody-made-"), "here")
+    here = on_host(harness, storage_url.replace("bucket-", "nobody-made-"), "here")
     here.context.settings = here.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
-    job_id = bench.submit()
+    job_id = harness.submit()
     failed = here.run(here.claim(), "success")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("storage_unavailable", True)
-    assert bench.job(job_id).status is Status.QUEUED
-    assert bench.artifacts(job_id) == {}
+    assert harness.job(job_id).status is Status.QUEUED
+    assert harness.artifacts(job_id) == {}
 
 
-def test_a_quota_fails_the_job_with_a_clear_error(bench: WorkerHarness) -> None:
-    bench.context.settings = bench.context.settings.model_copy(update={"max_stored_bytes_per_owner": 7})
-    job_id = bench.submit()
-    bench.run(bench.claim(), "success")
-    job = bench.job(job_id)
+def test_a_quota_fails_the_job_with_a_clear_error(harness: WorkerHarness) -> None:
+    harness.context.settings = harness.context.settings.model_copy(update={"max_stored_bytes_per_owner": 7})
+    job_id = harness.submit()
+    harness.run(harness.claim(), "success")
+    job = harness.job(job_id)
     assert job.status is Status.FAILED
     assert job.error is not None
     assert (job.error["code"], job.error["kind"], job.error["retryable"]) == ("quota_exceeded", "user", False)
     assert "report.json of 2 bytes cannot be stored: local may store 7 bytes" in job.error["message"]
-    assert list(bench.artifacts(job_id)) == ["mask.safetensors"]
+    assert list(harness.artifacts(job_id)) == ["mask.safetensors"]
 
 
-def test_trainers_see_nothing_of_the_storage(bench: WorkerHarness, storage_url: str, tmp_path: Path) -> None:
-    here = on_host(bench, storage_url, "here")
-    job_id = bench.submit()
+def test_trainers_see_nothing_of_the_storage(harness: WorkerHarness, storage_url: str, tmp_path: Path) -> None:
+    here = on_host(harness, storage_url, "here")
+    job_id = harness.submit()
     running = here.start(here.claim(), "slow_steady")
-    bench.wait_for_event(job_id, "checkpoint")
-    seen = (here.work(job_id) / "environment").read_text()
-    with bench.context.database.write() as session:
+    harness.wait_for_event(job_id, "checkpoint")
+    seen = (here.work_folder(job_id) / "environment").read_text()
+    with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
     assert running.result() is Outcome.CANCELLED
     assert "PATH=" in seen

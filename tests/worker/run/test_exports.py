@@ -26,15 +26,15 @@ def ask(bench: WorkerHarness, pruned: str) -> str:
 
 
 @pytest.fixture
-def pruned(bench: WorkerHarness, tmp_path: Path) -> str:
+def pruned(harness: WorkerHarness, tmp_path: Path) -> str:
     """A job that has succeeded, and its mask is ``mask``."""
-    return factories.succeeded(bench.context.database, tmp_path, reports=["weights.safetensors"]).id
+    return factories.succeeded(harness.context.database, tmp_path, reports=["weights.safetensors"]).id
 
 
-def test_a_claimed_job_brings_its_exports_to_the_trainer(bench: WorkerHarness) -> None:
-    with bench.context.database.write() as session:
+def test_a_claimed_job_brings_its_exports_to_the_trainer(harness: WorkerHarness) -> None:
+    with harness.context.database.write() as session:
         commands.create(session, spec=SPEC, priority=1, exports=["compact", "onnx"])
-    claimed = bench.claim()
+    claimed = harness.claim()
     assert claimed.exports == ("compact", "onnx")
     command = trainer_command(Settings(), Path("spec.json"), Path("work"), None, claimed.exports)
     assert command[-4:] == ["--export", "compact", "--export", "onnx"]
@@ -50,73 +50,73 @@ def test_an_exporting_program_is_told_where_everything_is() -> None:
     )
 
 
-def test_a_run_of_its_own_from_the_mask_to_the_figures(bench: WorkerHarness, pruned: str) -> None:
-    export = ask(bench, pruned)
-    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
-    job = bench.job(export)
+def test_a_run_of_its_own_from_the_mask_to_the_figures(harness: WorkerHarness, pruned: str) -> None:
+    export = ask(harness, pruned)
+    assert harness.run(harness.claim(), "exports") is Outcome.SUCCEEDED
+    job = harness.job(export)
     assert (job.status, job.result) == (Status.SUCCEEDED, {"threads": 1, "exports": []})
-    found = bench.artifacts(export)
-    assert found["export-csr.zip"].sha256 == bench.artifacts(pruned)["mask.safetensors"].sha256
+    found = harness.artifacts(export)
+    assert found["export-csr.zip"].sha256 == harness.artifacts(pruned)["mask.safetensors"].sha256
     assert found["exports.json"].size == len("mask.safetensors\nweights.safetensors")
-    told = [event.type for event in bench.events(export)]
+    told = [event.type for event in harness.events(export)]
     assert told == ["created", "status", "phase", "artifact", "artifact", "finished", "status"]
-    assert not bench.work(export).exists()
-    assert set(bench.artifacts(pruned)) == {"mask.safetensors", "weights.safetensors"}
+    assert not harness.work_folder(export).exists()
+    assert set(harness.artifacts(pruned)) == {"mask.safetensors", "weights.safetensors"}
 
 
-def test_one_whose_worker_is_lost_is_made_by_another(bench: WorkerHarness, pruned: str) -> None:
-    export = ask(bench, pruned)
-    assert factories.claim(bench.context.database)  # and never heard of again
-    factories.expire_leases(bench.context.database, export)
-    with bench.context.database.write() as session:
+def test_one_whose_worker_is_lost_is_made_by_another(harness: WorkerHarness, pruned: str) -> None:
+    export = ask(harness, pruned)
+    assert factories.claim(harness.context.database)  # and never heard of again
+    factories.expire_leases(harness.context.database, export)
+    with harness.context.database.write() as session:
         assert rescue(session, max_attempts=3, retry_delay_seconds=0) == [export]
-    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
-    assert (bench.job(export).attempt, bench.job(export).lease_expiries) == (2, 1)
+    assert harness.run(harness.claim(), "exports") is Outcome.SUCCEEDED
+    assert (harness.job(export).attempt, harness.job(export).lease_expiries) == (2, 1)
 
 
 @on_one_database
-def test_one_that_dies_each_time_fails_in_the_end(bench: WorkerHarness, pruned: str) -> None:
-    export = ask(bench, pruned)
-    for _ in range(bench.context.settings.max_attempts):
-        verdict = bench.run(bench.claim(), "killed")
+def test_one_that_dies_each_time_fails_in_the_end(harness: WorkerHarness, pruned: str) -> None:
+    export = ask(harness, pruned)
+    for _ in range(harness.context.settings.max_attempts):
+        verdict = harness.run(harness.claim(), "killed")
     assert isinstance(verdict, Failed)
-    assert (verdict.code, bench.job(export).status) == ("trainer_killed", Status.FAILED)
+    assert (verdict.code, harness.job(export).status) == ("trainer_killed", Status.FAILED)
     assert "fewer exports at a time" in verdict.message
-    assert bench.job(pruned).status is Status.SUCCEEDED
+    assert harness.job(pruned).status is Status.SUCCEEDED
 
 
 @on_one_database
-def test_without_figures_it_has_not_succeeded(bench: WorkerHarness, pruned: str) -> None:
-    ask(bench, pruned)
-    verdict = bench.run(bench.claim(), "no_figures")
+def test_without_figures_it_has_not_succeeded(harness: WorkerHarness, pruned: str) -> None:
+    ask(harness, pruned)
+    verdict = harness.run(harness.claim(), "no_figures")
     assert isinstance(verdict, Failed)
     assert "exports.json" in verdict.message
 
 
 @on_one_database
-def test_the_data_set_may_be_gone_and_the_mask_may_not(bench: WorkerHarness, pruned: str) -> None:
-    database, missing = bench.context.database, datasets.id_of("local", "0" * 64)
+def test_the_data_set_may_be_gone_and_the_mask_may_not(harness: WorkerHarness, pruned: str) -> None:
+    database, missing = harness.context.database, datasets.id_of("local", "0" * 64)
     with database.write() as session:
         job = session.get_one(Job, pruned)
         job.spec = job.spec | {"task": {"dataset": missing}}
-    export = ask(bench, pruned)
-    assert bench.run(bench.claim(), "exports") is Outcome.SUCCEEDED
+    export = ask(harness, pruned)
+    assert harness.run(harness.claim(), "exports") is Outcome.SUCCEEDED
     with database.write() as session:
         session.execute(delete(Job).where(Job.id == export))
         lost = session.get_one(Job, pruned).mask_artifact_id
         session.execute(delete(Artifact).where(Artifact.job_id == pruned, Artifact.id != lost))
         session.get_one(Artifact, lost).name = "renamed"
-    ask(bench, pruned)
-    verdict = bench.run(bench.claim(), "exports")
+    ask(harness, pruned)
+    verdict = harness.run(harness.claim(), "exports")
     assert isinstance(verdict, Failed)
     assert (verdict.code, verdict.retryable) == ("artifact_not_found", False)
 
 
-def test_it_ends_when_the_job_it_is_of_is_deleted(bench: WorkerHarness, pruned: str) -> None:
-    export = ask(bench, pruned)
-    running = bench.start(bench.claim(), "wait")
-    wait_until(lambda: (bench.work(export) / "started").exists(), what="the start")
-    with bench.context.database.write() as session:
+def test_it_ends_when_the_job_it_is_of_is_deleted(harness: WorkerHarness, pruned: str) -> None:
+    export = ask(harness, pruned)
+    running = harness.start(harness.claim(), "wait")
+    wait_until(lambda: (harness.work_folder(export) / "started").exists(), what="the start")
+    with harness.context.database.write() as session:
         commands.delete(session, pruned)
     assert running.result() is Outcome.ABANDONED
-    assert not list(bench.work(export).glob("attempt-*"))
+    assert not list(harness.work_folder(export).glob("attempt-*"))

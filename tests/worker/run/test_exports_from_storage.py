@@ -23,9 +23,9 @@ LARGE = b"weights" * (READ_BYTES // 7 + 1000)
 
 
 @pytest.fixture
-def host(bench: WorkerHarness, storage_url: str) -> WorkerHarness:
+def host(harness: WorkerHarness, storage_url: str) -> WorkerHarness:
     """A worker that keeps artifacts in an object storage."""
-    return on_host(bench, storage_url, "here")
+    return on_host(harness, storage_url, "here")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: WorkerH
     move(host, away())
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 600.0})
     running = host.start(host.claim(), "exports")
-    wait_until(lambda: host.work(export).exists(), what="the start")
+    wait_until(lambda: host.work_folder(export).exists(), what="the start")
     with host.context.database.write() as session:
         commands.request_cancel(session, export)
     running.result()

@@ -25,13 +25,13 @@ TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
 
 
 @pytest.fixture
-def keyed(bench: WorkerHarness) -> WorkerHarness:
+def keyed(harness: WorkerHarness) -> WorkerHarness:
     """A worker that can read secrets, with one of owner ``a``."""
     key = SecretStr(base64.b64encode(b"k" * 32).decode())
-    bench.context.settings = bench.context.settings.model_copy(update={"secret_key": key})
-    with bench.context.database.write() as session:
-        secrets.put(session, bench.context.settings, "a", HUB_TOKEN, TOKEN)
-    return bench
+    harness.context.settings = harness.context.settings.model_copy(update={"secret_key": key})
+    with harness.context.database.write() as session:
+        secrets.put(session, harness.context.settings, "a", HUB_TOKEN, TOKEN)
+    return harness
 
 
 def submit(bench: WorkerHarness, owner: str) -> str:

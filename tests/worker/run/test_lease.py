@@ -37,30 +37,30 @@ class Absent(Database):
         raise away()
 
 
-def test_it_is_renewed(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    with lease(bench, seconds=30):
-        before = bench.job(job_id).lease_expires_at
+def test_it_is_renewed(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    with lease(harness, seconds=30):
+        before = harness.job(job_id).lease_expires_at
         assert before is not None
-        wait_until(lambda: bench.job(job_id).lease_expires_at != before, what="a heartbeat")
+        wait_until(lambda: harness.job(job_id).lease_expires_at != before, what="a heartbeat")
 
 
-def test_it_ends_by_the_clock_when_the_database_is_away(bench: WorkerHarness) -> None:
-    bench.submit()
-    with lease(bench, seconds=0.3, database=Absent(bench.context.database.url)) as held:
+def test_it_ends_by_the_clock_when_the_database_is_away(harness: WorkerHarness) -> None:
+    harness.submit()
+    with lease(harness, seconds=0.3, database=Absent(harness.context.database.url)) as held:
         assert not held.lost
         wait_until(lambda: held.lost, seconds=5, what="the loss")
         with pytest.raises(LeaseLostError):
             held.require()
 
 
-def test_a_stopped_process_finds_it_lost_at_once(bench: WorkerHarness) -> None:
-    bench.submit()
-    assert lease(bench, seconds=30, since=time.monotonic() - 31).lost
+def test_a_stopped_process_finds_it_lost_at_once(harness: WorkerHarness) -> None:
+    harness.submit()
+    assert lease(harness, seconds=30, since=time.monotonic() - 31).lost
 
 
-def test_a_write_waits_for_the_database(bench: WorkerHarness) -> None:
-    bench.submit()
+def test_a_write_waits_for_the_database(harness: WorkerHarness) -> None:
+    harness.submit()
     calls = []
 
     def change(_session: object) -> int:
@@ -69,26 +69,26 @@ def test_a_write_waits_for_the_database(bench: WorkerHarness) -> None:
             raise away()
         return 7
 
-    with lease(bench, seconds=30) as held:
-        assert FencedWriter(bench.context.database, held).write(change) == 7
+    with lease(harness, seconds=30) as held:
+        assert FencedWriter(harness.context.database, held).write(change) == 7
     assert len(calls) == 3
 
 
-def test_a_write_waits_no_longer_than_the_lease(bench: WorkerHarness) -> None:
-    bench.submit()
-    with lease(bench, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
-        FencedWriter(Absent(bench.context.database.url), held).write(lambda _: None)
+def test_a_write_waits_no_longer_than_the_lease(harness: WorkerHarness) -> None:
+    harness.submit()
+    with lease(harness, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
+        FencedWriter(Absent(harness.context.database.url), held).write(lambda _: None)
 
 
 def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(
-    bench: WorkerHarness,
+    harness: WorkerHarness,
 ) -> None:
-    bench.submit()
-    held = lease(bench, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
+    harness.submit()
+    held = lease(harness, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
 
     def frozen(_session: object) -> None:
         wait_until(lambda: held.lost, seconds=5, what="the loss")
         raise away()
 
     with pytest.raises(LeaseLostError):
-        FencedWriter(bench.context.database, held).write(frozen)
+        FencedWriter(harness.context.database, held).write(frozen)

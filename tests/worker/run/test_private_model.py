@@ -96,9 +96,9 @@ def unpacked(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def site(bench: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    settings = bench.context.settings.model_copy(update={"storage_url": storage_url})
-    bench.context.settings = settings
+def site(harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    settings = harness.context.settings.model_copy(update={"storage_url": storage_url})
+    harness.context.settings = settings
     model, hub = toy_models.make_model(tmp_path / "toy"), Watchful()
     tokenizer = json.loads((model / "tokenizer_config.json").read_text())
     (model / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 16}))  # nothing to measure
@@ -109,7 +109,7 @@ def site(bench: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: py
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
         assert client.put("/v1/secrets/hub_token", json={"value": TOKEN}).status_code == 200
-        yield Site(bench, client, hub, storage_url, tmp_path)
+        yield Site(harness, client, hub, storage_url, tmp_path)
 
 
 def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> str:

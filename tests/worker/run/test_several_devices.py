@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def bench(settings: Settings, database: Database, tmp_path: Path) -> WorkerHarness:
+def harness(settings: Settings, database: Database, tmp_path: Path) -> WorkerHarness:
     """A worker with two slots of the processor, a toy and its rows."""
     toy_models.make_model(tmp_path / "models" / "bert")
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2")
@@ -31,20 +31,20 @@ def bench(settings: Settings, database: Database, tmp_path: Path) -> WorkerHarne
     return WorkerHarness(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
 
 
-def test_a_job_on_two_devices_ends_well(bench: WorkerHarness) -> None:
-    job_id = bench.submit(
+def test_a_job_on_two_devices_ends_well(harness: WorkerHarness) -> None:
+    job_id = harness.submit(
         model="bert", devices=2, max_steps=40, batch_size=8, max_length=32, validation_rows=32, checkpoint_every=20
     )
-    claimed = bench.claim()
-    assert (claimed.devices, bench.context.devices.free) == (("cpu:0", "cpu:1"), 0)
-    running = SupervisorThread(lambda: supervise(claimed, bench.context))
-    bench.wait_for_event(job_id, "started")
-    assert len(processes_under(bench.work(job_id))) == 3  # torchrun and two ranks
+    claimed = harness.claim()
+    assert (claimed.devices, harness.context.devices.free) == (("cpu:0", "cpu:1"), 0)
+    running = SupervisorThread(lambda: supervise(claimed, harness.context))
+    harness.wait_for_event(job_id, "started")
+    assert len(processes_under(harness.work_folder(job_id))) == 3  # torchrun and two ranks
     assert running.result(60) is Outcome.SUCCEEDED
-    job = bench.job(job_id)
+    job = harness.job(job_id)
     assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)
-    told = [event.type for event in bench.events(job_id)]
+    told = [event.type for event in harness.events(job_id)]
     counted = [told.count(kind) for kind in ("started", "checkpoint", "finished", "error")]
     assert counted == [1, 1, 1, 0]  # one rank speaks for both
-    assert {"mask.safetensors", "mask.espalier"} <= set(bench.artifacts(job_id))
-    assert bench.context.devices.free == 2
+    assert {"mask.safetensors", "mask.espalier"} <= set(harness.artifacts(job_id))
+    assert harness.context.devices.free == 2

@@ -19,7 +19,7 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 
 def started(bench: WorkerHarness, job_id: str) -> int:
     """The trainer's process number, once it is up."""
-    file = bench.work(job_id) / "started"
+    file = bench.work_folder(job_id) / "started"
     return int(wait_until(lambda: file.exists() and file.read_text(), what="the trainer"))
 
 
@@ -28,15 +28,15 @@ def failed(verdict: Outcome | Failed) -> Failed:
     return verdict
 
 
-def test_success_leaves_the_whole_story(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
-    job = bench.job(job_id)
+def test_success_leaves_the_whole_story(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
+    job = harness.job(job_id)
     assert (job.status, job.step, job.total_steps, job.attempts_spent) == (Status.SUCCEEDED, 4, 4, 0)
     assert job.metrics["loss"] == 0.25
     assert job.metrics["validation_accuracy"] == 0.9
     assert job.result == {"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}
-    events = bench.events(job_id)
+    events = harness.events(job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     told = [event.type for event in events]
     expected = [
@@ -51,58 +51,58 @@ def test_success_leaves_the_whole_story(bench: WorkerHarness) -> None:
         "evaluation",
     ]
     assert told == [*expected, "finished", "status"]
-    artifacts = bench.artifacts(job_id)
+    artifacts = harness.artifacts(job_id)
     assert set(artifacts) == {"mask.safetensors", "report.json"}
     assert job.mask_artifact_id == artifacts["mask.safetensors"].id
-    steps = [(row.step, "loss" in row.values) for row in bench.metrics(job_id)]
+    steps = [(row.step, "loss" in row.values) for row in harness.metrics(job_id)]
     assert steps[0] == (0, False)
     assert (4, True) in steps
-    assert not bench.work(job_id).exists()
+    assert not harness.work_folder(job_id).exists()
 
 
-def test_garbage_is_kept_and_not_fatal(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    assert bench.run(bench.claim(), "garbage") is Outcome.SUCCEEDED
-    events = bench.events(job_id)
+def test_garbage_is_kept_and_not_fatal(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "garbage") is Outcome.SUCCEEDED
+    events = harness.events(job_id)
     log = [event.data["message"] for event in events if event.type == "log"]
     assert log[0].startswith("Downloading: 10%")
     assert '{"event": "dance"}' in log
     tail = next(event.data for event in events if event.type == "stderr")
     assert tail["cut"]
     assert tail["text"].rstrip().endswith("the end of it \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}")
-    assert len(tail["text"]) <= bench.context.settings.log_tail_bytes
+    assert len(tail["text"]) <= harness.context.settings.log_tail_bytes
 
 
-def test_permanent_error_fails_at_once(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    bench.run(bench.claim(), "permanent")
-    job = bench.job(job_id)
+def test_permanent_error_fails_at_once(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    harness.run(harness.claim(), "permanent")
+    job = harness.job(job_id)
     assert job.status is Status.FAILED
     assert job.error == {
         "code": "model_head_missing", "message": "no head; take another", "param": "model", "kind": "user",
         "retryable": False,
     }  # fmt: skip
-    assert not bench.work(job_id).exists()
+    assert not harness.work_folder(job_id).exists()
 
 
-def test_temporary_error_is_tried_again_in_the_same_folder(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    assert failed(bench.run(bench.claim(), "first_fails")).retryable
-    assert bench.job(job_id).status is Status.QUEUED
-    assert (bench.work(job_id) / "checkpoints" / "checkpoint").exists()
-    assert bench.run(bench.claim(), "first_fails") is Outcome.SUCCEEDED
-    assert (bench.job(job_id).attempt, bench.job(job_id).attempts_spent) == (2, 1)
+def test_temporary_error_is_tried_again_in_the_same_folder(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert failed(harness.run(harness.claim(), "first_fails")).retryable
+    assert harness.job(job_id).status is Status.QUEUED
+    assert (harness.work_folder(job_id) / "checkpoints" / "checkpoint").exists()
+    assert harness.run(harness.claim(), "first_fails") is Outcome.SUCCEEDED
+    assert (harness.job(job_id).attempt, harness.job(job_id).attempts_spent) == (2, 1)
 
 
-def test_temporary_errors_end_after_the_last_attempt(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    for _ in range(bench.context.settings.max_attempts):
-        bench.run(bench.claim(), "temporary")
-    job = bench.job(job_id)
+def test_temporary_errors_end_after_the_last_attempt(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    for _ in range(harness.context.settings.max_attempts):
+        harness.run(harness.claim(), "temporary")
+    job = harness.job(job_id)
     assert job.status is Status.FAILED
     assert job.error is not None
     assert job.error["code"] == "hub_unreachable"
-    assert not bench.work(job_id).exists()
+    assert not harness.work_folder(job_id).exists()
 
 
 @on_one_database
@@ -118,124 +118,124 @@ def test_temporary_errors_end_after_the_last_attempt(bench: WorkerHarness) -> No
     ],
 )
 def test_ends_that_are_nobodys_wish(
-    bench: WorkerHarness, behaviour: str, code: str, words: str, status: Status
+    harness: WorkerHarness, behaviour: str, code: str, words: str, status: Status
 ) -> None:
-    job_id = bench.submit()
-    verdict = failed(bench.run(bench.claim(), behaviour))
+    job_id = harness.submit()
+    verdict = failed(harness.run(harness.claim(), behaviour))
     assert verdict.code == code
     assert words in verdict.message
-    job = bench.job(job_id)
+    job = harness.job(job_id)
     assert job.status is status
     assert job.error is not None
     assert (job.error["code"], job.error["kind"]) == (code, "system")
 
 
 @on_one_database
-def test_a_crash_after_the_work_is_done_costs_nothing(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    assert bench.run(bench.claim(), "stumbles") is Outcome.SUCCEEDED
-    assert bench.job(job_id).status is Status.SUCCEEDED
-    assert "(-11)" in next(event.data["message"] for event in bench.events(job_id) if event.type == "log")
+def test_a_crash_after_the_work_is_done_costs_nothing(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "stumbles") is Outcome.SUCCEEDED
+    assert harness.job(job_id).status is Status.SUCCEEDED
+    assert "(-11)" in next(event.data["message"] for event in harness.events(job_id) if event.type == "log")
 
 
 @on_one_database
-def test_hang_is_noticed_and_ended_with_all_children(bench: WorkerHarness) -> None:
-    bench.context.settings = bench.context.settings.model_copy(update={"stall_seconds": 3.0})
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "hang")
-    trainer = started(bench, job_id)
+def test_hang_is_noticed_and_ended_with_all_children(harness: WorkerHarness) -> None:
+    harness.context.settings = harness.context.settings.model_copy(update={"stall_seconds": 3.0})
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "hang")
+    trainer = started(harness, job_id)
     assert failed(running.result()).code == "trainer_stalled"
     assert not is_alive(trainer)
     wait_until(lambda: not group_members(trainer), what="the end of the trainer's group")
-    assert bench.job(job_id).status is Status.QUEUED
+    assert harness.job(job_id).status is Status.QUEUED
 
 
 @on_one_database
-def test_longest_duration(bench: WorkerHarness) -> None:
-    job_id = bench.submit(max_duration=0.3)
-    verdict = failed(bench.run(bench.claim(), "wait"))
+def test_longest_duration(harness: WorkerHarness) -> None:
+    job_id = harness.submit(max_duration=0.3)
+    verdict = failed(harness.run(harness.claim(), "wait"))
     assert (verdict.code, verdict.param, verdict.kind) == ("max_duration_exceeded", "max_duration", "user")
-    assert bench.job(job_id).status is Status.FAILED
+    assert harness.job(job_id).status is Status.FAILED
 
 
-def test_cancel_while_it_runs(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "wait")
-    trainer = started(bench, job_id)
-    with bench.context.database.write() as session:
+def test_cancel_while_it_runs(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "wait")
+    trainer = started(harness, job_id)
+    with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
     assert running.result() is Outcome.CANCELLED
     assert not is_alive(trainer)
-    assert bench.job(job_id).status is Status.CANCELLED
-    assert not bench.work(job_id).exists()
+    assert harness.job(job_id).status is Status.CANCELLED
+    assert not harness.work_folder(job_id).exists()
 
 
 @on_one_database
-def test_cancel_of_a_trainer_that_will_not_listen(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "deaf")
-    trainer = started(bench, job_id)
-    with bench.context.database.write() as session:
+def test_cancel_of_a_trainer_that_will_not_listen(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "deaf")
+    trainer = started(harness, job_id)
+    with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
     assert running.result() is Outcome.CANCELLED
     assert not is_alive(trainer)
 
 
-def test_shutdown_hands_the_job_back_without_spending_an_attempt(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "wait")
-    started(bench, job_id)
-    bench.context.stopping.set()
+def test_shutdown_hands_the_job_back_without_spending_an_attempt(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "wait")
+    started(harness, job_id)
+    harness.context.stopping.set()
     assert running.result() is Outcome.HANDED_BACK
-    job = bench.job(job_id)
+    job = harness.job(job_id)
     assert (job.status, job.attempts_spent, job.lease_expires_at) == (Status.QUEUED, 0, None)
-    assert (bench.work(job_id) / "stopped").exists()
+    assert (harness.work_folder(job_id) / "stopped").exists()
 
 
-def test_a_lost_lease_ends_the_trainer_and_writes_nothing(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "wait")
-    trainer = started(bench, job_id)
-    table = type(bench.job(job_id))
-    with bench.context.database.write() as session:  # as if the lease had run out, and another worker had taken over
+def test_a_lost_lease_ends_the_trainer_and_writes_nothing(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "wait")
+    trainer = started(harness, job_id)
+    table = type(harness.job(job_id))
+    with harness.context.database.write() as session:  # as if the lease had run out, and another worker had taken over
         session.execute(update(table).where(table.id == job_id).values(attempt=table.attempt + 1))
-    before = len(bench.events(job_id))
+    before = len(harness.events(job_id))
     assert running.result() is Outcome.ABANDONED
     assert not is_alive(trainer)
-    assert bench.job(job_id).status is Status.RUNNING
-    assert len(bench.events(job_id)) == before
+    assert harness.job(job_id).status is Status.RUNNING
+    assert len(harness.events(job_id)) == before
 
 
 @on_one_database
-def test_leftovers_of_a_trainer_are_ended(bench: WorkerHarness) -> None:
-    job_id = bench.submit()
-    assert bench.run(bench.claim(), "leftover") is Outcome.SUCCEEDED
-    child = int((bench.work(job_id).parent / "leftover").read_text())
+def test_leftovers_of_a_trainer_are_ended(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "leftover") is Outcome.SUCCEEDED
+    child = int((harness.work_folder(job_id).parent / "leftover").read_text())
     wait_until(lambda: not is_alive(child), what="the end of the leftover")
 
 
 @on_one_database
-def test_the_trainer_gets_no_secrets(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trainer_gets_no_secrets(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ESPALIER_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PGPASSWORD"):
         monkeypatch.setenv(name, "hidden-from-trainers")
     monkeypatch.setenv("SOME_URL", "https://user:hidden-from-trainers@example.org/")
-    job_id = bench.submit()
-    bench.run(bench.claim(), "first_fails")
-    told = (bench.work(job_id) / "environment").read_text()
+    job_id = harness.submit()
+    harness.run(harness.claim(), "first_fails")
+    told = (harness.work_folder(job_id) / "environment").read_text()
     assert "hidden-from-trainers" not in told
     assert "OMP_WAIT_POLICY=PASSIVE" in told
     assert "PATH=" in told
 
 
 @on_one_database
-def test_a_stopped_trainer_is_ended_and_the_job_runs_again(bench: WorkerHarness) -> None:
-    patient = bench.context.settings
-    bench.context.settings = patient.model_copy(update={"stall_seconds": 3.0})
-    job_id = bench.submit()
-    running = bench.start(bench.claim(), "wait")
-    trainer = started(bench, job_id)
+def test_a_stopped_trainer_is_ended_and_the_job_runs_again(harness: WorkerHarness) -> None:
+    patient = harness.context.settings
+    harness.context.settings = patient.model_copy(update={"stall_seconds": 3.0})
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "wait")
+    trainer = started(harness, job_id)
     os.kill(trainer, signal.SIGSTOP)
     assert failed(running.result()).code == "trainer_stalled"
     assert not is_alive(trainer)
-    bench.context.settings = patient
-    assert bench.run(bench.claim(), "success") is Outcome.SUCCEEDED
+    harness.context.settings = patient
+    assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def bench(bench: WorkerHarness) -> WorkerHarness:
+def harness(harness: WorkerHarness) -> WorkerHarness:
     """Allowed to call this machine, in the clear."""
     local = {"webhook_allow_private": True, "webhook_allow_http": True, "webhook_poll_seconds": 0.05}
-    return WorkerHarness(Context(bench.context.settings.model_copy(update=local), bench.context.database))
+    return WorkerHarness(Context(harness.context.settings.model_copy(update=local), harness.context.database))
 
 
 def register(bench: WorkerHarness, url: str) -> tuple[str, str]:
@@ -59,98 +59,98 @@ def make_due(bench: WorkerHarness) -> None:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
-def test_a_message_arrives_and_its_signature_holds(bench: WorkerHarness) -> None:
+def test_a_message_arrives_and_its_signature_holds(harness: WorkerHarness) -> None:
     """The worker that moved the job is gone before anything is sent; what it committed is enough."""
     with webhook_receiver() as heard:
-        webhook_id, secret = register(bench, heard.url)
-        bench.submit()
-        claimed = bench.claim()
-        with bench.context.database.write() as session:
+        webhook_id, secret = register(harness, heard.url)
+        harness.submit()
+        claimed = harness.claim()
+        with harness.context.database.write() as session:
             claims.cancel(session, claimed.job_id, claimed.attempt)
-        assert WebhookDispatcher(bench.context).tick() == 1
-        assert WebhookDispatcher(bench.context).tick() == 0
+        assert WebhookDispatcher(harness.context).tick() == 1
+        assert WebhookDispatcher(harness.context).tick() == 0
         (request,) = heard.requests
         assert request[0] == "/hook?a=b"
         assert request[1]["host"] == heard.url.split("/")[2]
         payload = heard.verified(secret)
         assert (payload["type"], payload["data"]["id"]) == ("job.cancelled", claimed.job_id)
-        assert request[1]["webhook-id"] == message(bench, webhook_id).id
+        assert request[1]["webhook-id"] == message(harness, webhook_id).id
         with pytest.raises(WebhookVerificationError):
             heard.verified(subscriptions.new_secret())
-    assert message(bench, webhook_id).delivered_at is not None
+    assert message(harness, webhook_id).delivered_at is not None
 
 
-def test_after_a_rotation_both_secrets_sign(bench: WorkerHarness) -> None:
+def test_after_a_rotation_both_secrets_sign(harness: WorkerHarness) -> None:
     with webhook_receiver() as heard:
-        webhook_id, old = register(bench, heard.url)
-        with bench.context.database.write() as session:
-            new = subscriptions.rotate(session, bench.context.settings, subscriptions.get(session, webhook_id))
-        job_id = cancel_a_job(bench)
-        WebhookDispatcher(bench.context).tick()
+        webhook_id, old = register(harness, heard.url)
+        with harness.context.database.write() as session:
+            new = subscriptions.rotate(session, harness.context.settings, subscriptions.get(session, webhook_id))
+        job_id = cancel_a_job(harness)
+        WebhookDispatcher(harness.context).tick()
         assert heard.verified(old)["data"]["id"] == heard.verified(new)["data"]["id"] == job_id
 
 
-def test_it_is_sent_again_under_the_same_id_until_it_is_taken(bench: WorkerHarness) -> None:
+def test_it_is_sent_again_under_the_same_id_until_it_is_taken(harness: WorkerHarness) -> None:
     with webhook_receiver(500, (503, {"Retry-After": "7200"})) as heard:
-        webhook_id, secret = register(bench, heard.url)
-        cancel_a_job(bench)
-        messenger = WebhookDispatcher(bench.context)
+        webhook_id, secret = register(harness, heard.url)
+        cancel_a_job(harness)
+        messenger = WebhookDispatcher(harness.context)
         assert messenger.tick() == 1
         assert messenger.tick() == 0  # not yet
-        failed = message(bench, webhook_id)
+        failed = message(harness, webhook_id)
         assert (failed.last_status, failed.last_error) == (500, "the receiver answered 500")
-        make_due(bench)
+        make_due(harness)
         messenger.tick()
-        waiting = message(bench, webhook_id)
+        waiting = message(harness, webhook_id)
         assert waiting.due_at is not None
         assert waiting.last_attempt_at is not None
         assert (waiting.due_at - waiting.last_attempt_at).total_seconds() >= 7200
-        make_due(bench)
+        make_due(harness)
         messenger.tick()
-        assert (message(bench, webhook_id).last_status, message(bench, webhook_id).attempts) == (204, 3)
+        assert (message(harness, webhook_id).last_status, message(harness, webhook_id).attempts) == (204, 3)
         assert len({headers["webhook-id"] for _, headers, _ in heard.requests}) == 1
         assert len({body for _, _, body in heard.requests}) == 1
         assert heard.verified(secret, 0) == heard.verified(secret, 2)
 
 
-def test_a_receiver_that_is_gone_hears_nothing_more(bench: WorkerHarness) -> None:
+def test_a_receiver_that_is_gone_hears_nothing_more(harness: WorkerHarness) -> None:
     with webhook_receiver(410) as heard:
-        webhook_id, _ = register(bench, heard.url)
-        cancel_a_job(bench)
-        cancel_a_job(bench)
-        messenger = WebhookDispatcher(bench.context)
+        webhook_id, _ = register(harness, heard.url)
+        cancel_a_job(harness)
+        cancel_a_job(harness)
+        messenger = WebhookDispatcher(harness.context)
         messenger.tick()
         assert messenger.tick() == 0
         assert len(heard.requests) == 1
-        with bench.context.database.read() as session:
+        with harness.context.database.read() as session:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
 
 
-def test_redirects_are_not_followed(bench: WorkerHarness) -> None:
+def test_redirects_are_not_followed(harness: WorkerHarness) -> None:
     with webhook_receiver() as elsewhere, webhook_receiver((302, {"Location": elsewhere.url})) as heard:
-        webhook_id, _ = register(bench, heard.url)
-        cancel_a_job(bench)
-        WebhookDispatcher(bench.context).tick()
+        webhook_id, _ = register(harness, heard.url)
+        cancel_a_job(harness)
+        WebhookDispatcher(harness.context).tick()
         assert (len(heard.requests), elsewhere.requests) == (1, [])
-        assert message(bench, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
+        assert message(harness, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
 
 
-def test_an_address_that_was_public_once_is_refused_at_the_call(bench: WorkerHarness) -> None:
+def test_an_address_that_was_public_once_is_refused_at_the_call(harness: WorkerHarness) -> None:
     """The same name leads to this machine by now; and http is not allowed any more either."""
     with webhook_receiver() as heard:
-        webhook_id, _ = register(bench, heard.url)
-        cancel_a_job(bench)
-        strict = bench.context.settings.model_copy(update={"webhook_allow_private": False})
-        WebhookDispatcher(Context(strict, bench.context.database)).tick()
+        webhook_id, _ = register(harness, heard.url)
+        cancel_a_job(harness)
+        strict = harness.context.settings.model_copy(update={"webhook_allow_private": False})
+        WebhookDispatcher(Context(strict, harness.context.database)).tick()
         assert heard.requests == []
-        assert message(bench, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
-        make_due(bench)
-        strict = bench.context.settings.model_copy(update={"webhook_allow_http": False})
-        WebhookDispatcher(Context(strict, bench.context.database)).tick()
+        assert message(harness, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
+        make_due(harness)
+        strict = harness.context.settings.model_copy(update={"webhook_allow_http": False})
+        WebhookDispatcher(Context(strict, harness.context.database)).tick()
         assert heard.requests == []
 
 
-def test_the_name_is_looked_up_once_per_call(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_is_looked_up_once_per_call(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that answers differently the second time is never asked a second time."""
     with webhook_receiver() as heard:
         port = int(heard.url.split(":")[2].split("/")[0])
@@ -164,13 +164,13 @@ def test_the_name_is_looked_up_once_per_call(bench: WorkerHarness, monkeypatch: 
             return real(host, *arguments, **named)
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        register(bench, f"http://receiver.example:{port}/")
-        cancel_a_job(bench)
-        WebhookDispatcher(bench.context).tick()
+        register(harness, f"http://receiver.example:{port}/")
+        cancel_a_job(harness)
+        WebhookDispatcher(harness.context).tick()
         assert (asked, heard.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
 
 
-def test_what_goes_wrong_with_one_concerns_no_other(bench: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_with_one_concerns_no_other(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug, a receiver that is down, and one that listens."""
     real = messenger_module.look_up
 
@@ -183,33 +183,33 @@ def test_what_goes_wrong_with_one_concerns_no_other(bench: WorkerHarness, monkey
     with socket.create_server(("127.0.0.1", 0)) as closed:
         down = closed.getsockname()[1]
     with webhook_receiver() as heard:
-        broken, _ = register(bench, "http://broken.example/")
-        absent, _ = register(bench, f"http://127.0.0.1:{down}/")
-        register(bench, heard.url)
-        cancel_a_job(bench)
-        assert WebhookDispatcher(bench.context).tick() == 3
+        broken, _ = register(harness, "http://broken.example/")
+        absent, _ = register(harness, f"http://127.0.0.1:{down}/")
+        register(harness, heard.url)
+        cancel_a_job(harness)
+        assert WebhookDispatcher(harness.context).tick() == 3
         assert len(heard.requests) == 1
-    assert message(bench, broken).last_error == "ZeroDivisionError"
-    assert str(message(bench, absent).last_error).startswith("ConnectError")
+    assert message(harness, broken).last_error == "ZeroDivisionError"
+    assert str(message(harness, absent).last_error).startswith("ConnectError")
 
 
-def test_a_secret_that_cannot_be_read_delays_the_message(bench: WorkerHarness) -> None:
+def test_a_secret_that_cannot_be_read_delays_the_message(harness: WorkerHarness) -> None:
     with webhook_receiver() as heard:
-        webhook_id, _ = register(bench, heard.url)
-        cancel_a_job(bench)
-        other = bench.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
-        WebhookDispatcher(Context(other, bench.context.database)).tick()
-        assert "another secret key" in str(message(bench, webhook_id).last_error)
-        assert message(bench, webhook_id).due_at is not None
+        webhook_id, _ = register(harness, heard.url)
+        cancel_a_job(harness)
+        other = harness.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
+        WebhookDispatcher(Context(other, harness.context.database)).tick()
+        assert "another secret key" in str(message(harness, webhook_id).last_error)
+        assert message(harness, webhook_id).due_at is not None
         assert heard.requests == []
 
 
-def test_the_thread(bench: WorkerHarness) -> None:
+def test_the_thread(harness: WorkerHarness) -> None:
     with webhook_receiver() as heard:
-        register(bench, heard.url)
-        messenger = WebhookDispatcher(bench.context)
+        register(harness, heard.url)
+        messenger = WebhookDispatcher(harness.context)
         messenger.start()
         for _ in range(3):
-            cancel_a_job(bench)
+            cancel_a_job(harness)
         wait_until(lambda: len(heard.requests) == 3, what="three messages")
         messenger.end()
