@@ -12,15 +12,15 @@ from threading import BoundedSemaphore
 from fastapi import FastAPI
 
 from api.errors import catalog as errors
-from api.middleware.loopback import LoopbackOnly
-from api.middleware.middleware import BodyLimit, RequestIds
+from api.middleware.loopback import LoopbackMiddleware
+from api.middleware.middleware import BodyLimitMiddleware, RequestIdMiddleware
 from api.openapi import document
-from api.predictions.service import Predictor
+from api.predictions.service import PredictionService
 from api.request import auth
 from api.request.deps import Services
-from api.request.limiter import Places
-from api.request.query_batcher import Desk
-from api.request.rate_limit import Rates
+from api.request.limiter import ConcurrencyLimiter
+from api.request.query_batcher import QueryBatcher
+from api.request.rate_limit import TokenBuckets
 from api.routes import (
     artifacts,
     catalog,
@@ -58,21 +58,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings,
         database,
-        Desk("jobs", partial(job_view.look, database)),
-        Desk("keys", partial(auth.find_all, database)),
+        QueryBatcher("jobs", partial(job_view.load_jobs, database)),
+        QueryBatcher("keys", partial(auth.load_keys, database)),
         celery_app(settings),
-        Rates(settings.requests_per_minute),
-        Predictor(settings, database),
-        Places(settings.max_streams, _share(settings)),
+        TokenBuckets(settings.requests_per_minute),
+        PredictionService(settings, database),
+        ConcurrencyLimiter(settings.max_streams, _share(settings)),
         BoundedSemaphore(settings.max_waits),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        services.predictor.close()
-        services.looks.close()
-        services.keys.close()
+        services.predictions.close()
+        services.job_loader.close()
+        services.key_loader.close()
         services.database.dispose()
 
     app = FastAPI(
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    errors.install(app)
+    errors.install_handlers(app)
     for routes in (
         jobs,
         events,
@@ -99,12 +99,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         secrets,
     ):
         app.include_router(routes.router)
-    app.openapi = partial(document.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(document.build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, larger=larger)
     if not settings.keys_required:
-        app.add_middleware(LoopbackOnly)
-    app.add_middleware(RequestIds)  # added last, so it is the outermost
+        app.add_middleware(LoopbackMiddleware)
+    app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost
     return app
 
 

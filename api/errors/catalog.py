@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.errors import validation
-from api.errors.problems import Fault, problem
+from api.errors.problems import Fault, make_problem
 from api.openapi import document
 from pruning.errors import PermanentError
 from service.errors import (
@@ -120,7 +120,7 @@ class TooManyRequestsError(Exception):
         """Seconds."""
 
 
-def install(app: FastAPI) -> None:
+def install_handlers(app: FastAPI) -> None:
     """Register every handler of this file with ``app``."""
     app.exception_handler(ServiceError)(_jobs_error)
     app.exception_handler(PermanentError)(_refused)
@@ -136,7 +136,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(DBAPIError)(_database)
 
 
-def answer(
+def problem_response(
     request: Request,
     status: int,
     code: str,
@@ -145,7 +145,7 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem about this request."""
-    return problem(
+    return make_problem(
         status, code, detail, request.url.path, errors=errors, request_id=request.state.request_id, headers=headers
     )  # fmt: skip
 
@@ -157,48 +157,50 @@ def _jobs_error(request: Request, error: ServiceError) -> Response:
             blamed = _PARAMETERS.get(base)
             faults = [Fault(code=code, detail=str(error), parameter=blamed)] if blamed else None
             headers = {"Retry-After": "1"} if base is StoredResponsePendingError else None
-            return answer(request, status, code, str(error), faults, headers)
+            return problem_response(request, status, code, str(error), faults, headers)
     raise error
 
 
 def _refused(request: Request, error: PermanentError) -> Response:
     """A spec that could be read but not be run: the codes are those of the trainer's own refusals."""
-    pointer = validation.pointer(error.param.split(".")) if error.param else None
-    return answer(request, 422, error.code, str(error), [Fault(code=error.code, detail=str(error), pointer=pointer)])
+    pointer = validation.json_pointer(error.param.split(".")) if error.param else None
+    return problem_response(
+        request, 422, error.code, str(error), [Fault(code=error.code, detail=str(error), pointer=pointer)]
+    )
 
 
 def _invalid(request: Request, error: RequestValidationError) -> Response:
-    refusal = validation.refusal(request, error)
-    return answer(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
+    refusal = validation.rejection_of(request, error)
+    return problem_response(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
 
 
 def _unauthorized(request: Request, error: UnauthorizedError) -> Response:
     """RFC 6750: no ``error`` for who sent no key at all."""
     failed = "" if error.code == "key_missing" else ', error="invalid_token"'
-    return answer(
+    return problem_response(
         request, 401, error.code, str(error), headers={"WWW-Authenticate": f'Bearer realm="espalier"{failed}'}
     )
 
 
 def _forbidden(request: Request, error: ForbiddenError) -> Response:
     needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
-    return answer(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
+    return problem_response(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
 
 
 def _too_many(request: Request, error: TooManyRequestsError) -> Response:
-    return answer(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+    return problem_response(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
 
 
 def _unavailable(request: Request, error: UnavailableError) -> Response:
-    return answer(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
+    return problem_response(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
 
 
 def _not_succeeded(request: Request, error: NotSucceededError) -> Response:
-    return answer(request, 409, "job_not_succeeded", str(error))
+    return problem_response(request, 409, "job_not_succeeded", str(error))
 
 
 def _not_possible(request: Request, error: NotPossibleError) -> Response:
-    return answer(request, 501, error.code, str(error))
+    return problem_response(request, 501, error.code, str(error))
 
 
 def _database(request: Request, error: DBAPIError | PoolTimeout) -> Response:
@@ -206,7 +208,7 @@ def _database(request: Request, error: DBAPIError | PoolTimeout) -> Response:
         raise error  # a fault of the statement, not of the connection: ours
     log.error("request %s: the database is not available: %s", request.state.request_id, error)
     detail = "the database cannot be reached at the moment; try again"
-    return answer(request, 503, "database_unavailable", detail, headers={"Retry-After": "5"})
+    return problem_response(request, 503, "database_unavailable", detail, headers={"Retry-After": "5"})
 
 
 def _http(request: Request, error: HTTPException) -> Response:
@@ -218,4 +220,4 @@ def _http(request: Request, error: HTTPException) -> Response:
         # Starlette names the methods of the first route that has the path, not of all
         headers["Allow"] = ", ".join(document.methods(request.app, request.url.path)) or headers.get("Allow", "GET")
         detail = f"{request.method} is not possible at {request.url.path}; possible: {headers['Allow']}"
-    return answer(request, error.status_code, code, detail, headers=headers)
+    return problem_response(request, error.status_code, code, detail, headers=headers)

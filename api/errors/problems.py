@@ -55,7 +55,7 @@ class Problem(BaseModel):
     request_id: str | None = Field(None, description="Names this request in the service's log")
 
 
-def problem(
+def make_problem(
     status: int,
     code: str,
     detail: str,
@@ -79,7 +79,7 @@ def problem(
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of an endpoint that may answer with these problems, and, as all may, with 500 and 503.
 
     The schema is put among the components by ``api.openapi.document``: FastAPI would declare it as ``application/json`` too.

@@ -25,7 +25,7 @@ _TASK_TAGS = ("name", "custom")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """What ``api.errors.catalog`` makes an answer of."""
 
     status: int
@@ -34,7 +34,7 @@ class Refusal:
     errors: list[Fault] = field(default_factory=list)
 
 
-def refusal(request: Request, error: RequestValidationError) -> Refusal:
+def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
     """404 for a path that names nothing, 400 or 415 for a body that could not be read, else 422 with every fault."""
     raw = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
     for fault in raw:
@@ -46,25 +46,25 @@ def refusal(request: Request, error: RequestValidationError) -> Refusal:
     detail = f"{where}: {faults[0].detail}" if where else faults[0].detail
     if len(faults) > 1:
         detail += f" (and {len(faults) - 1} more, see errors)"
-    return Refusal(422, "invalid_request", detail, faults)
+    return Rejection(422, "invalid_request", detail, faults)
 
 
-def pointer(path: Sequence[str | int]) -> str:
+def json_pointer(path: Sequence[str | int]) -> str:
     """RFC 6901."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def _unreadable(request: Request, fault: dict[str, Any]) -> Refusal | None:
+def _unreadable(request: Request, fault: dict[str, Any]) -> Rejection | None:
     place, *path = fault["loc"]
     if place == "path":
         code = _NAMED_BY_PATH.get(str(path[0]), "not_found")
-        return Refusal(404, code, f"there is nothing at {request.url.path}")
+        return Rejection(404, code, f"there is nothing at {request.url.path}")
     if fault["type"] == "json_invalid":
         detail = f"the body is not JSON: {fault['ctx']['error']} at character {path[0]}"
-        return Refusal(400, "malformed_body", detail)
+        return Rejection(400, "malformed_body", detail)
     if place == "body" and not path and fault["type"] != "missing" and not _is_json(request):
         detail = "send the body as JSON, with the header Content-Type: application/json"
-        return Refusal(415, "unsupported_media_type", detail)
+        return Rejection(415, "unsupported_media_type", detail)
     return None
 
 
@@ -77,7 +77,7 @@ def _fault(fault: dict[str, Any]) -> Fault:
     place, *path = fault["loc"]
     if place != "body":
         return Fault(code=fault["type"], detail=fault["msg"], parameter=".".join(map(str, path)))
-    return Fault(code=fault["type"], detail=fault["msg"], pointer=pointer(blamed_path(fault, path)))
+    return Fault(code=fault["type"], detail=fault["msg"], pointer=json_pointer(blamed_path(fault, path)))
 
 
 def blamed_path(fault: Mapping[str, Any], path: Sequence[str | int]) -> Sequence[str | int]:

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors.problems import problem
+from api.errors.problems import make_problem
 from service.settings import is_loopback
 
 _REMEDY = "set ESPALIER_REQUIRE_KEYS=true and make a key with: espalier keys create"
 
 
-class LoopbackOnly:
+class LoopbackMiddleware:
     """Answers 403 to whatever did not come from this machine, by its own will."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,7 +28,7 @@ class LoopbackOnly:
         if reason is None:
             await self.app(scope, receive, send)
             return
-        answer = problem(
+        answer = make_problem(
             403, "loopback_only", f"{reason}, and this service asks for no keys; {_REMEDY}", scope["path"],
             request_id=scope["state"]["request_id"],
         )  # fmt: skip

@@ -13,13 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors.problems import problem
+from api.errors.problems import make_problem
 
 log = logging.getLogger(__name__)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class RequestIds:
+class RequestIdMiddleware:
     """Answers carry ``X-Request-Id`` (a proxy's, or a new one) and what was put into ``request.state.headers``.
 
     An unforeseen exception is logged under the id once; such a request gets a 500 problem that says nothing but the id.
@@ -52,14 +52,14 @@ class RequestIds:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if started:  # too late for another answer; the server cuts the connection, so nobody takes it for complete
                 raise
-            answer = problem(
+            answer = make_problem(
                 500, "internal_error", "the service failed; its log has the reason under this request id", scope["path"],
                 request_id=request_id,
             )  # fmt: skip
             await answer(scope, receive, send_with_id)
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Refuses bodies above ``max_bytes`` with 413: at once where the length is announced, else while they arrive.
 
     ``larger`` has the limits of the paths that take more.

@@ -6,13 +6,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors.problems import Problem, declared
+from api.errors.problems import Problem, problem_responses
 from api.openapi import links
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def build_document(app: FastAPI) -> dict[str, Any]:
     """The document of ``app``, built at first use and kept."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -29,7 +29,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components |= schema.pop("$defs") | {"Problem": schema}
         _forget_nulls(document)
-        links.add(document)
+        links.add_links(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -37,7 +37,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def methods(app: FastAPI, path: str) -> list[str]:
     """The methods that ``path`` has, for the ``Allow`` header."""
     found: set[str] = set()
-    for template, operations in describe(app)["paths"].items():
+    for template, operations in build_document(app)["paths"].items():
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             found |= {method.upper() for method in operations if method in _METHODS}
     return sorted(found)
@@ -48,7 +48,7 @@ def _declare_refusals(document: dict[str, Any]) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             if "security" in operation:
-                for status, response in declared(401, 403, 429).items():
+                for status, response in problem_responses(401, 403, 429).items():
                     operation["responses"].setdefault(str(status), response)
 
 

@@ -17,7 +17,7 @@ _LISTED = "listArtifacts"
 """The operation that tells the second parameter, ``name``, of paths below a job."""
 
 
-def add(document: dict[str, Any]) -> None:
+def add_links(document: dict[str, Any]) -> None:
     """Link every operation that makes something to all that take its id."""
     operations = {
         operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()

@@ -15,14 +15,14 @@ from typing import IO
 
 from service.settings import Settings
 
-_KEPT = frozenset(
+_ALLOWED_VARIABLES = frozenset(
     "PATH HOME LANG TZ TMPDIR PYTHONPATH VIRTUAL_ENV LD_LIBRARY_PATH SSL_CERT_FILE XDG_CACHE_HOME HF_HOME HF_HUB_CACHE "
     "HF_HUB_OFFLINE HF_ENDPOINT HTTP_PROXY HTTPS_PROXY NO_PROXY".split()
 )
 """What it gets to see of the environment; not the hub's token, and none of this service's settings."""
-_PIECE = 1 << 16
-_LONGEST_ANSWER = 64 << 20
-_LEAVE_SECONDS = 5.0
+_READ_BYTES = 1 << 16
+_MAX_RESPONSE_BYTES = 64 << 20
+_CLOSE_SECONDS = 5.0
 
 
 class PredictionTimeoutError(Exception):
@@ -50,7 +50,7 @@ def command(settings: Settings) -> list[str]:
 
 def environment(given: Mapping[str, str], threads: int | None) -> dict[str, str]:
     """What of the API's environment the process gets; ``threads`` limits its arithmetic."""
-    clean = {name: value for name, value in given.items() if name.upper() in _KEPT}
+    clean = {name: value for name, value in given.items() if name.upper() in _ALLOWED_VARIABLES}
     return clean | ({"OMP_NUM_THREADS": str(threads)} if threads is not None else {})
 
 
@@ -85,7 +85,7 @@ class PredictionProcess:
         assert self._process.stdout is not None  # noqa: S101 - for the type checker; PIPE was given
         return self._process.stdout
 
-    def ask(self, line: bytes, deadline: float) -> bytes:
+    def request(self, line: bytes, deadline: float) -> bytes:
         """Its answer to a line, before ``deadline`` by ``time.monotonic()``. Raises PredictionTimeoutError, ProcessEndedError.
 
         After either it must be ended: what it says next would belong to this question.
@@ -96,11 +96,11 @@ class PredictionProcess:
             raise ProcessEndedError(self._process.wait()) from None
         return self._read(deadline)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Close its input, which it leaves by; kill it if that takes long."""
         self._stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVE_SECONDS)
+            self._process.wait(_CLOSE_SECONDS)
         self.kill()
 
     def kill(self) -> None:
@@ -113,22 +113,22 @@ class PredictionProcess:
     def _write(self, data: bytes, deadline: float) -> None:
         view = memoryview(data)
         while view:
-            if not select.select([], [self._stdin], [], _left(deadline))[1]:
+            if not select.select([], [self._stdin], [], _remaining(deadline))[1]:
                 raise PredictionTimeoutError
             view = view[os.write(self._stdin.fileno(), view) :]
 
     def _read(self, deadline: float) -> bytes:
         while b"\n" not in self._rest:
-            if not select.select([self._stdout], [], [], _left(deadline))[0]:
+            if not select.select([self._stdout], [], [], _remaining(deadline))[0]:
                 raise PredictionTimeoutError
-            piece = os.read(self._stdout.fileno(), _PIECE)
+            piece = os.read(self._stdout.fileno(), _READ_BYTES)
             self._rest += piece
-            if not piece or len(self._rest) > _LONGEST_ANSWER:
+            if not piece or len(self._rest) > _MAX_RESPONSE_BYTES:
                 self._process.kill()  # it closed its output, or has gone mad
                 raise ProcessEndedError(self._process.wait())
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
 
-def _left(deadline: float) -> float:
+def _remaining(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())

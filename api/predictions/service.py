@@ -29,7 +29,7 @@ _USER_ERRORS = frozenset({"window_too_short"})
 """What the texts are to blame for; anything else that is wrong for good is this service's."""
 
 
-class Predictor:
+class PredictionService:
     """Of one API process. Any thread may use it."""
 
     def __init__(
@@ -38,14 +38,14 @@ class Predictor:
         self._settings = settings
         self._database = database
         self._arguments = arguments
-        self._turns = threading.BoundedSemaphore(settings.predictions_waiting)
+        self._queue_slots = threading.BoundedSemaphore(settings.predictions_waiting)
         self._lock = threading.Lock()
         self._process: PredictionProcess | None = None
         self._folder: Path | None = None
         self._files: OrderedDict[str, Path] = OrderedDict()
         """Digest of a mask → the folder with its files; the one used last at the end."""
 
-    def require(self) -> None:
+    def require_enabled(self) -> None:
         """Refuse where nothing can be predicted. Raises NotPossibleError, which says what to do."""
         if not self._settings.predicts:
             raise NotPossibleError(
@@ -69,7 +69,7 @@ class Predictor:
         NotPossibleError where this service cannot use the mask, and what reading the artifacts raises.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
-        if not self._turns.acquire(blocking=False):
+        if not self._queue_slots.acquire(blocking=False):
             raise UnavailableError(
                 "predictions_busy",
                 "too many predictions wait for their turn; try again",
@@ -77,31 +77,31 @@ class Predictor:
             )
         try:
             if not self._lock.acquire(timeout=self._settings.predictions_seconds):
-                raise self._late()
+                raise self._timed_out()
             try:
-                folder = self._fetched(mask, weights)
+                folder = self._mask_folder(mask, weights)
                 question = {
                     "key": mask.sha256, "mask": str(folder / MASK), "weights": str(folder / WEIGHTS) if weights else None,
                     "texts": texts, "pairs": pairs,
                 }  # fmt: skip
-                answer = self._ask(json.dumps(question).encode(), deadline)
+                answer = self._request(json.dumps(question).encode(), deadline)
             finally:
                 self._lock.release()
         finally:
-            self._turns.release()
-        return _understood(answer)
+            self._queue_slots.release()
+        return _parse_response(answer)
 
     def close(self) -> None:
         """End the process and forget the files. A request under way fails."""
         if self._process is not None:
-            self._process.end()
+            self._process.close()
             self._process = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
         self._files.clear()
 
-    def _ask(self, question: bytes, deadline: float) -> dict[str, Any]:
+    def _request(self, question: bytes, deadline: float) -> dict[str, Any]:
         for fresh in (False, True):
             process = self._process if self._process is not None and self._process.alive else None
             if process is None or fresh:
@@ -109,12 +109,12 @@ class Predictor:
                     self._arguments(self._settings), environment(os.environ, self._settings.trainer_threads)
                 )
             try:
-                answer: dict[str, Any] = json.loads(process.ask(question, deadline))
+                answer: dict[str, Any] = json.loads(process.request(question, deadline))
                 return answer
             except PredictionTimeoutError:
                 process.kill()
                 self._process = None
-                raise self._late() from None
+                raise self._timed_out() from None
             except ProcessEndedError as end:
                 process.kill()
                 self._process = None
@@ -125,13 +125,13 @@ class Predictor:
                 # it had nothing to do for long and left at this very moment
         raise AssertionError("unreachable")
 
-    def _late(self) -> UnavailableError:
+    def _timed_out(self) -> UnavailableError:
         seconds = self._settings.predictions_seconds
         return UnavailableError(
             "prediction_timeout", f"there was no prediction within {seconds:g} s; send fewer texts or try again"
         )
 
-    def _fetched(self, mask: Artifact, weights: Artifact | None) -> Path:
+    def _mask_folder(self, mask: Artifact, weights: Artifact | None) -> Path:
         """The folder with the files of a mask, copied if they are not there yet."""
         if mask.sha256 in self._files:
             self._files.move_to_end(mask.sha256)
@@ -153,7 +153,7 @@ class Predictor:
         return folder
 
 
-def _understood(answer: dict[str, Any]) -> list[dict[str, Any]]:
+def _parse_response(answer: dict[str, Any]) -> list[dict[str, Any]]:
     """The predictions, or the error that the answer is."""
     if "predictions" in answer:
         predictions: list[dict[str, Any]] = answer["predictions"]

@@ -22,7 +22,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.errors.catalog import ForbiddenError, UnauthorizedError
 from api.request import rate_limit
 from api.request.deps import Services
-from api.responses.routing import written
+from api.responses.routing import serialize_in_thread
 from service.access import api_keys
 from service.access.api_keys import ALL_SCOPES, Scope
 from service.db.engine import Database
@@ -49,20 +49,20 @@ class Caller:
     """None where no keys are required."""
 
     @property
-    def sees(self) -> str | None:
+    def owner_filter(self) -> str | None:
         """The owner whose things they may see; None: everybody's."""
         return None if Scope.ADMIN in self.scopes else self.owner
 
-    def may(self, scope: str) -> bool:
+    def has_scope(self, scope: str) -> bool:
         """Administrators may do everything."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-NOBODY_IN_PARTICULAR = Caller(LOCAL, ALL_SCOPES, None)
+LOCAL_CALLER = Caller(LOCAL, ALL_SCOPES, None)
 
 
 @dataclass(frozen=True)
-class Needs:
+class RequireScope:
     """A dependency: the caller, who has ``scope`` and was let in by ``KeyFirst``."""
 
     scope: Scope
@@ -72,78 +72,78 @@ class Needs:
         caller: Caller = request.state.caller
         return caller
 
-    async def admit(self, request: Request) -> Caller:
+    async def authenticate(self, request: Request) -> Caller:
         """Raises UnauthorizedError, ForbiddenError, TooManyRequestsError."""
-        served: Services = request.app.state.services
-        if not served.settings.keys_required:
-            return NOBODY_IN_PARTICULAR
+        services: Services = request.app.state.services
+        if not services.settings.keys_required:
+            return LOCAL_CALLER
         credentials = await _BEARER(request)
         if credentials is None:
             raise UnauthorizedError("key_missing", "send an API key: Authorization: Bearer esp_…")
-        caller = await _caller(served, credentials.credentials)
-        rate_limit.count(request, served.rates, caller.key_id or LOCAL)
-        if not caller.may(self.scope):
+        caller = await _caller_of_key(services, credentials.credentials)
+        rate_limit.check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
+        if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
         return caller
 
 
-class KeyFirst(APIRoute):
+class AuthenticatedRoute(APIRoute):
     """A route that knows its caller before it reads anything of the request but its head."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, written(endpoint, options.get("status_code")), **options)
+        super().__init__(path, serialize_in_thread(endpoint, options.get("status_code")), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the door."""
         handle = super().get_route_handler()
-        needed = {call for call in _calls(self.dependant) if isinstance(call, Needs)}
+        needed = {call for call in _dependency_calls(self.dependant) if isinstance(call, RequireScope)}
 
         async def let_in(request: Request) -> Response:
             for needs in needed:
-                request.state.caller = await needs.admit(request)
+                request.state.caller = await needs.authenticate(request)
             return await handle(request)
 
         return let_in
 
 
-def _calls(dependant: Dependant) -> Iterator[Any]:
+def _dependency_calls(dependant: Dependant) -> Iterator[Any]:
     """Every function that FastAPI will call for a route."""
     yield dependant.call
     for inner in dependant.dependencies:
-        yield from _calls(inner)
+        yield from _dependency_calls(inner)
 
 
-async def _scraper(request: Request, _: _Credentials) -> Caller:
-    served: Services = request.app.state.services
-    return NOBODY_IN_PARTICULAR if served.settings.metrics_open else await Needs(Scope.ADMIN).admit(request)
+async def _metrics_reader(request: Request, _: _Credentials) -> Caller:
+    services: Services = request.app.state.services
+    return LOCAL_CALLER if services.settings.metrics_open else await RequireScope(Scope.ADMIN).authenticate(request)
 
 
-async def _caller(served: Services, key: str) -> Caller:
-    found = await served.keys.ask(key)
+async def _caller_of_key(services: Services, key: str) -> Caller:
+    found = await services.key_loader.load(key)
     if isinstance(found, InvalidKeyError):
         raise UnauthorizedError(found.code, str(found)) from found
-    if found.stale and found.row.id not in served.noting:
-        served.noting.add(found.row.id)
+    if found.stale and found.row.id not in services.keys_being_recorded:
+        services.keys_being_recorded.add(found.row.id)
         try:
-            await run_in_threadpool(_note_use, served.database, found.row.id)
+            await run_in_threadpool(_record_use, services.database, found.row.id)
         finally:
-            served.noting.discard(found.row.id)
+            services.keys_being_recorded.discard(found.row.id)
     return Caller(found.row.owner, frozenset(found.row.scopes.split()), found.row.id)
 
 
-def _note_use(database: Database, key_id: str) -> None:
+def _record_use(database: Database, key_id: str) -> None:
     with database.write() as session:
         api_keys.note_use(session, key_id)
 
 
-def find_all(database: Database, given: Collection[str]) -> Mapping[str, api_keys.Found | InvalidKeyError]:
+def load_keys(database: Database, given: Collection[str]) -> Mapping[str, api_keys.Found | InvalidKeyError]:
     """What ``service.access.api_keys.find_all`` says, in a transaction of its own."""
     with database.look() as connection:
         return api_keys.find_all(connection, given)
 
 
-Reader = Annotated[Caller, Depends(Needs(Scope.READ))]
-Writer = Annotated[Caller, Depends(Needs(Scope.WRITE))]
-Admin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
-Scraper = Annotated[Caller, Depends(_scraper)]
+Reader = Annotated[Caller, Depends(RequireScope(Scope.READ))]
+Writer = Annotated[Caller, Depends(RequireScope(Scope.WRITE))]
+Admin = Annotated[Caller, Depends(RequireScope(Scope.ADMIN))]
+MetricsReader = Annotated[Caller, Depends(_metrics_reader)]
 """For /metrics: an administrator, unless a setting opens it to everybody."""

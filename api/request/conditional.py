@@ -11,7 +11,7 @@ _TAG = re.compile(r'(W/)?("[^"]*")')
 
 
 @dataclass(frozen=True)
-class Slice:
+class ByteRange:
     """Bytes ``start`` to ``stop`` (exclusive) of a representation."""
 
     start: int
@@ -22,7 +22,7 @@ class RangeNotSatisfiableError(Exception):
     """The range asked for begins behind the last byte."""
 
 
-def is_match(header: str | None, etag: str, *, weak: bool) -> bool:
+def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
     """Whether ``If-Match`` (strong comparison) or ``If-None-Match`` (weak) lists ``etag``; False without the header."""
     if header is None:
         return False
@@ -31,7 +31,7 @@ def is_match(header: str | None, etag: str, *, weak: bool) -> bool:
     return any(tag == etag and (weak or not is_weak) for is_weak, tag in _TAG.findall(header))
 
 
-def asked_slice(range_header: str | None, if_range: str | None, etag: str, size: int) -> Slice | None:
+def parse_range(range_header: str | None, if_range: str | None, etag: str, size: int) -> ByteRange | None:
     """The part that a request asks for; None means the whole.
 
     Several ranges, other units and malformed headers are answered with the whole, as RFC 9110 allows. So is ``If-Range``
@@ -52,4 +52,4 @@ def asked_slice(range_header: str | None, if_range: str | None, etag: str, size:
         return None
     if start >= size:
         raise RangeNotSatisfiableError
-    return Slice(start, stop)
+    return ByteRange(start, stop)

@@ -7,11 +7,11 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Path, Request
 
-from api.predictions.service import Predictor
-from api.request.limiter import Places
-from api.request.query_batcher import Desk
-from api.request.rate_limit import Rates
-from api.schemas.job_view import Shown
+from api.predictions.service import PredictionService
+from api.request.limiter import ConcurrencyLimiter
+from api.request.query_batcher import QueryBatcher
+from api.request.rate_limit import TokenBuckets
+from api.schemas.job_view import JobRepresentation
 from service.access.api_keys import Found
 from service.db.engine import Database
 from service.errors import InvalidKeyError
@@ -27,18 +27,18 @@ class Services:
 
     settings: Settings
     database: Database
-    looks: Desk[str, Shown | None]
+    job_loader: QueryBatcher[str, JobRepresentation | None]
     """Jobs by their ids."""
-    keys: Desk[str, Found | InvalidKeyError]
+    key_loader: QueryBatcher[str, Found | InvalidKeyError]
     """API keys."""
     celery: Celery
-    rates: Rates
-    predictor: Predictor
-    streams: Places
-    waits: BoundedSemaphore
-    noting: set[str] = field(default_factory=set)
+    token_buckets: TokenBuckets
+    predictions: PredictionService
+    stream_slots: ConcurrencyLimiter
+    wait_slots: BoundedSemaphore
+    keys_being_recorded: set[str] = field(default_factory=set)
     """Ids of API keys whose use is being written down: of many requests at once, one does it."""
-    uploads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
+    upload_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
 
 
 async def _services(request: Request) -> Services:  # async: a plain function would cost a change of thread
@@ -46,7 +46,7 @@ async def _services(request: Request) -> Services:  # async: a plain function wo
     return services
 
 
-Served = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 # a path that does not match names nothing: api.errors.catalog answers 404
 JobId = Annotated[
     str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])

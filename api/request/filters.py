@@ -29,7 +29,7 @@ METADATA_PARAMETER: dict[str, Any] = {
 """For ``openapi_extra`` of the route."""
 
 
-async def _asked(request: Request) -> list[tuple[str, str]]:
+async def _parse_metadata_filter(request: Request) -> list[tuple[str, str]]:
     """Every pair asked for, in order. Raises RequestValidationError naming the parameter."""
     pairs: list[tuple[str, str]] = []
     for name, value in request.query_params.multi_items():
@@ -37,17 +37,17 @@ async def _asked(request: Request) -> list[tuple[str, str]]:
             continue
         found = _NAME.fullmatch(name)
         if found is None or not 1 <= len(found[1]) <= _LONGEST_KEY or "\0" in name:
-            raise _refused(name, f"write metadata[key]=value, with a key of 1 to {_LONGEST_KEY} characters")
+            raise _invalid_filter(name, f"write metadata[key]=value, with a key of 1 to {_LONGEST_KEY} characters")
         if len(value) > _LONGEST_VALUE or "\0" in value:
-            raise _refused(name, f"a value has at most {_LONGEST_VALUE} characters, none of them NUL")
+            raise _invalid_filter(name, f"a value has at most {_LONGEST_VALUE} characters, none of them NUL")
         pairs.append((found[1], value))
     if len(pairs) > _MOST:
-        raise _refused("metadata", f"at most {_MOST} pairs can be asked for")
+        raise _invalid_filter("metadata", f"at most {_MOST} pairs can be asked for")
     return pairs
 
 
-def _refused(name: str, message: str) -> RequestValidationError:
+def _invalid_filter(name: str, message: str) -> RequestValidationError:
     return RequestValidationError([{"type": "metadata_filter", "loc": ("query", name), "msg": message, "input": None}])
 
 
-Labels = Annotated[list[tuple[str, str]], Depends(_asked)]
+MetadataFilter = Annotated[list[tuple[str, str]], Depends(_parse_metadata_filter)]

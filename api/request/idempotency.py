@@ -15,7 +15,7 @@ from fastapi import Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
 from api.request.auth import Writer
-from api.request.deps import Served, Services
+from api.request.deps import Services, ServicesDep
 from service.access import idempotency
 
 _KEY = r'^(?:"[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'  # the draft has a quoted string, most clients send it bare
@@ -28,38 +28,38 @@ _Key = Annotated[
         description="Any text that is new for each request, e.g. a UUID: the request can then be repeated safely",
     ),
 ]
-REPLAYED: dict[str, Any] = {
+REPLAYED_HEADER: dict[str, Any] = {
     "Idempotency-Replayed": {"description": "true: this was answered before", "schema": {"type": "string"}}
 }
 """For the ``headers`` of a response in OpenAPI."""
 
 
 @dataclass(frozen=True)
-class Keyed:
+class IdempotentRequest:
     """A request that may be a repetition; without a key it never is."""
 
-    served: Services
+    services: Services
     owner: str
     route: str
     key: str | None
     fingerprint: str
 
-    def about(self, content: bytes) -> "Keyed":
+    def with_content(self, content: bytes) -> "IdempotentRequest":
         """The same, when ``content`` is part of what is asked for."""
         return replace(self, fingerprint=hashlib.sha256(self.fingerprint.encode() + content).hexdigest())
 
-    def before(self) -> Response | None:
+    def stored_response(self) -> Response | None:
         """The answer this request got before. Raises StoredResponseElsewhereError where another request has its key."""
         if self.key is None:
             return None
-        with self.served.database.read() as session:
+        with self.services.database.read() as session:
             kept = idempotency.find(session, **self._named(self.key))
         if kept is None:
             return None
         headers = {"Idempotency-Replayed": "true"} | ({"Location": kept.location} if kept.location else {})
         return Response(kept.body, kept.status, headers, "application/json")
 
-    def keep(self, session: Session, status: int, body: str, location: str | None = None) -> None:
+    def store_response(self, session: Session, status: int, body: str, location: str | None = None) -> None:
         """Keep the answer together with what the transaction did.
 
         Raises StoredResponsePendingError, so that all of it is undone, when a
@@ -70,20 +70,24 @@ class Keyed:
     def _named(self, key: str) -> dict[str, Any]:
         return {
             "owner": self.owner, "route": self.route, "key": key, "fingerprint": self.fingerprint,
-            "keep_seconds": self.served.settings.idempotency_seconds,
+            "keep_seconds": self.services.settings.idempotency_seconds,
         }  # fmt: skip
 
 
-async def _keyed(request: Request, served: Served, caller: Writer, key: _Key = None) -> Keyed:
+async def _idempotent_stream(
+    request: Request, services: ServicesDep, caller: Writer, key: _Key = None
+) -> IdempotentRequest:
     """Without the body, which a route that reads a stream adds with ``about``."""
     route = f"{request.method} {request.scope['route'].path}"
     asked = f"{request.url.path}?{request.url.query}"
     key = key.strip('"') if key is not None else None
-    return Keyed(served, caller.owner, route, key, hashlib.sha256(asked.encode()).hexdigest())
+    return IdempotentRequest(services, caller.owner, route, key, hashlib.sha256(asked.encode()).hexdigest())
 
 
-async def _once(request: Request, keyed: Annotated[Keyed, Depends(_keyed)]) -> Keyed:
-    return keyed.about(_canonical(await request.body())) if keyed.key is not None else keyed
+async def _idempotent(
+    request: Request, keyed: Annotated[IdempotentRequest, Depends(_idempotent_stream)]
+) -> IdempotentRequest:
+    return keyed.with_content(_canonical(await request.body())) if keyed.key is not None else keyed
 
 
 def _canonical(body: bytes) -> bytes:
@@ -94,5 +98,5 @@ def _canonical(body: bytes) -> bytes:
         return body
 
 
-Once = Annotated[Keyed, Depends(_once)]
-OnceStreamed = Annotated[Keyed, Depends(_keyed)]
+Idempotency = Annotated[IdempotentRequest, Depends(_idempotent)]
+StreamIdempotency = Annotated[IdempotentRequest, Depends(_idempotent_stream)]

@@ -6,25 +6,25 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Places:
+class ConcurrencyLimiter:
     """Any thread may use it."""
 
     total: int
-    share: int
+    per_owner: int
     """Of one owner."""
-    _taken: Counter[str] = field(default_factory=Counter)
+    _held: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, owner: str) -> bool:
+    def acquire(self, owner: str) -> bool:
         """A place for ``owner``, to be given back by ``leave``; False if there is none."""
         with self._lock:
-            free = self._taken.total() < self.total and self._taken[owner] < self.share
-            self._taken[owner] += free
+            free = self._held.total() < self.total and self._held[owner] < self.per_owner
+            self._held[owner] += free
             return free
 
-    def leave(self, owner: str) -> None:
+    def release(self, owner: str) -> None:
         """Give a place back."""
         with self._lock:
-            self._taken[owner] -= 1
-            if not self._taken[owner]:
-                del self._taken[owner]
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]

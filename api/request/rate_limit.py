@@ -22,59 +22,59 @@ QUEUE_RETRY_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Taken:
+class RateLimitResult:
     """What is left of an allowance after one request asked for its part."""
 
-    granted: bool
-    left: int
+    allowed: bool
+    remaining: int
     """Requests that would be granted now."""
-    wait: int
+    retry_after: int
     """Seconds until the next is granted; 0 if one would be now."""
-    full: int
+    reset_after: int
     """Seconds until the whole allowance is back."""
 
 
 @dataclass
-class Rates:
+class TokenBuckets:
     """Token buckets, one per key: full at first, refilled evenly. Any thread may use it."""
 
     per_minute: int | None
     clock: Callable[[], float] = time.monotonic
-    _filled: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Tokens, and when they were counted; grows with the keys that exist, for strangers get no bucket."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, name: str) -> Taken | None:
+    def consume(self, name: str) -> RateLimitResult | None:
         """One request of ``name``; None where nothing is limited."""
         if self.per_minute is None:
             return None
         pace = self.per_minute / WINDOW_SECONDS
         with self._lock:
             now = self.clock()
-            tokens, since = self._filled.get(name, (float(self.per_minute), now))
+            tokens, since = self._buckets.get(name, (float(self.per_minute), now))
             tokens = min(float(self.per_minute), tokens + (now - since) * pace)
             granted = tokens >= 1
             tokens -= granted
-            self._filled[name] = tokens, now
+            self._buckets[name] = tokens, now
         wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / pace)
-        return Taken(granted, int(tokens), wait, math.ceil((self.per_minute - tokens) / pace))
+        return RateLimitResult(granted, int(tokens), wait, math.ceil((self.per_minute - tokens) / pace))
 
 
-def count(request: Request, rates: Rates, name: str) -> None:
+def check_request_rate(request: Request, rates: TokenBuckets, name: str) -> None:
     """Count a request and put what is left into the headers of its answer. Raises TooManyRequestsError."""
-    taken = rates.take(name)
+    taken = rates.consume(name)
     if taken is None:
         return
     request.state.headers = {
         "RateLimit-Policy": f'"requests";q={rates.per_minute};w={WINDOW_SECONDS}',
-        "RateLimit": f'"requests";r={taken.left};t={taken.full}',
+        "RateLimit": f'"requests";r={taken.remaining};t={taken.reset_after}',
     }
-    if not taken.granted:
-        detail = f"this API key may make {rates.per_minute} requests per minute; wait {taken.wait} s"
-        raise TooManyRequestsError("too_many_requests", detail, retry_after=taken.wait)
+    if not taken.allowed:
+        detail = f"this API key may make {rates.per_minute} requests per minute; wait {taken.retry_after} s"
+        raise TooManyRequestsError("too_many_requests", detail, retry_after=taken.retry_after)
 
 
-def check_queue(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
+def check_queue_length(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
     """Whether ``owner`` may have ``adding`` more jobs wait. Raises TooManyRequestsError."""
     largest = settings.max_queued_jobs_per_owner
     if largest is None or not settings.keys_required:

@@ -14,9 +14,9 @@ import anyio
 from fastapi import Header, Response
 from starlette.types import Receive, Scope, Send
 
-from api.request.conditional import is_match
+from api.request.conditional import etag_matches
 from api.request.deps import Services
-from api.schemas.job_view import Shown
+from api.schemas.job_view import JobRepresentation
 from service.errors import JobNotFoundError
 from service.states import TERMINAL
 
@@ -27,20 +27,20 @@ Prefer = Annotated[
     Header(description="`wait=10`: answer once the job has ended (with If-None-Match: changed), or after 10 seconds"),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="An ETag: 304 while the job is still as it was then")]
-TAGGED: dict[str, Any] = {
+ETAG_HEADERS: dict[str, Any] = {
     "ETag": {"description": "Names this very state of the job", "schema": {"type": "string"}},
     "Preference-Applied": {"description": "`wait=N`, where Prefer was honoured", "schema": {"type": "string"}},
 }
 """For the ``headers`` of a response in OpenAPI."""
 
 
-def asked_seconds(prefer: str | None, longest: float) -> float:
+def parse_prefer_wait(prefer: str | None, longest: float) -> float:
     """How long a request wants to wait, ``longest`` at most; 0 where it does not say so in a way that can be read."""
     found = _WAIT.search(prefer or "")
     return min(float(found[1]), longest) if found else 0.0
 
 
-class JobAnswer(Response):
+class LongPollResponse(Response):
     """The job as it is when the answer is sent.
 
     ``none_match`` is what the client has (304 while that is true), ``seconds`` how long it will wait: for the job's end, or,
@@ -52,15 +52,15 @@ class JobAnswer(Response):
 
     def __init__(
         self,
-        served: Services,
-        job: Shown,
+        services: Services,
+        job: JobRepresentation,
         *,
         status: int = 200,
         location: str | None = None,
         none_match: str | None = None,
         seconds: float = 0,
     ) -> None:
-        self._served = served
+        self._services = services
         self._none_match = none_match
         self._seconds = seconds
         self._status = status
@@ -69,10 +69,10 @@ class JobAnswer(Response):
             self._told["Location"] = location
         self._fill(job)
 
-    def _fill(self, job: Shown) -> None:
+    def _fill(self, job: JobRepresentation) -> None:
         self._job = job
-        self._same = is_match(self._none_match, job.tag, weak=True)
-        headers = {"ETag": job.tag, **self._told}
+        self._same = etag_matches(self._none_match, job.etag, weak=True)
+        headers = {"ETag": job.etag, **self._told}
         status = 200 if self._status == 202 and self._waited and job.status in TERMINAL else self._status
         super().__init__(None if self._same else job.body, 304 if self._same else status, headers)
 
@@ -86,12 +86,12 @@ class JobAnswer(Response):
         return self._job.status not in TERMINAL and (self._none_match is None or self._same)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._seconds > 0 and self._served.waits.acquire(blocking=False):
+        if self._seconds > 0 and self._services.wait_slots.acquire(blocking=False):
             self._told["Preference-Applied"] = f"wait={self._seconds:g}"
             try:
-                await _or_gone(receive, self._wait)
+                await _until_disconnect(receive, self._wait)
             finally:
-                self._served.waits.release()
+                self._services.wait_slots.release()
             self._fill(self._job)
         await super().__call__(scope, receive, send)
 
@@ -99,10 +99,10 @@ class JobAnswer(Response):
         until = time.monotonic() + self._seconds
         while self._awaited and (left := until - time.monotonic()) > 0:
             await anyio.sleep(min(POLL_SECONDS, left))
-            self._fill(await look(self._served, self._job.id))
+            self._fill(await load_job(self._services, self._job.id))
 
 
-async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
+async def _until_disconnect(receive: Receive, wait: Callable[[], Any]) -> None:
     """Until ``wait`` is over or the client has left."""
     try:
         async with anyio.create_task_group() as tasks:
@@ -119,9 +119,9 @@ async def _or_gone(receive: Receive, wait: Callable[[], Any]) -> None:
         raise group.exceptions[0] from group
 
 
-async def look(served: Services, job_id: str, *, owner: str | None = None) -> Shown:
+async def load_job(services: Services, job_id: str, *, owner: str | None = None) -> JobRepresentation:
     """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFoundError."""
-    shown = await served.looks.ask(job_id)
+    shown = await services.job_loader.load(job_id)
     if shown is None or owner not in (None, shown.owner):
         raise JobNotFoundError(job_id)
     return shown

@@ -12,7 +12,7 @@ from fastapi import Response
 from pydantic import BaseModel
 
 
-def written(endpoint: Callable[..., Any], status: int | None) -> Callable[..., Any]:
+def serialize_in_thread(endpoint: Callable[..., Any], status: int | None) -> Callable[..., Any]:
     """``endpoint``, whose model is an answer of ``status`` by the time it is returned.
 
     FastAPI would change threads once more, to check what is right by its type, and then write JSON where it holds up all

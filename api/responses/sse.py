@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors.catalog import DATABASE_DOWN, UnavailableError
-from api.request.limiter import Places
+from api.request.limiter import ConcurrencyLimiter
 from api.schemas.jobs import Event, Progress
 from service.db.engine import Database
 from service.errors import JobNotFoundError
@@ -36,25 +36,25 @@ log = logging.getLogger(__name__)
 class EventStream(StreamingResponse):
     """The answer, holding one of ``places`` for as long as it lasts. Raises UnavailableError when ``owner`` can have none."""
 
-    def __init__(self, database: Database, job_id: str, *, after: int, places: Places, owner: str) -> None:
-        if not places.take(owner):
+    def __init__(self, database: Database, job_id: str, *, after: int, places: ConcurrencyLimiter, owner: str) -> None:
+        if not places.acquire(owner):
             raise UnavailableError(
                 "too_many_streams", "too many event streams are open; close some, poll, or try again later"
             )
         self._places = places
         self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_follow(database, job_id, after), headers=headers, media_type="text/event-stream")
+        super().__init__(_stream(database, job_id, after), headers=headers, media_type="text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:  # here and not in the generator, which never runs if the client is gone by now
-            self._places.leave(self._owner)
+            self._places.release(self._owner)
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Snapshot:
     """What one look at the database showed."""
 
     events: list[Event]
@@ -64,25 +64,25 @@ class _Look:
     """The job is finished and ``events`` are its last."""
 
 
-async def _follow(database: Database, job_id: str, seq: int) -> AsyncIterator[str]:
+async def _stream(database: Database, job_id: str, seq: int) -> AsyncIterator[str]:
     yield f"retry: {_RETRY_MILLISECONDS}\n\n"
     progress: dict[str, Any] = {}
     spoken = time.monotonic()
     while True:
         try:
-            look = await run_in_threadpool(_look, database, job_id, seq)
+            look = await run_in_threadpool(_read_snapshot, database, job_id, seq)
         except JobNotFoundError:
-            yield _message({"status": "deleted"}, name="end")
+            yield _format_message({"status": "deleted"}, name="end")
             return
         except DATABASE_DOWN as error:  # the client comes back by itself, with the number of its last event
             log.warning("event stream of %s ended early: %s", job_id, error)
             return
         for event in look.events:
-            yield _message(event.model_dump(mode="json"), number=event.seq)
+            yield _format_message(event.model_dump(mode="json"), number=event.seq)
             seq = event.seq
         if look.progress != progress:
             progress = look.progress
-            yield _message(progress, name="progress")
+            yield _format_message(progress, name="progress")
         elif not look.events and time.monotonic() - spoken < KEEP_ALIVE_SECONDS:
             await anyio.sleep(POLL_SECONDS)
             continue
@@ -90,26 +90,26 @@ async def _follow(database: Database, job_id: str, seq: int) -> AsyncIterator[st
             yield ": keep-alive\n\n"
         spoken = time.monotonic()
         if look.over:
-            yield _message({"status": look.status}, name="end")
+            yield _format_message({"status": look.status}, name="end")
             return
 
 
-def _look(database: Database, job_id: str, seq: int) -> _Look:
+def _read_snapshot(database: Database, job_id: str, seq: int) -> _Snapshot:
     with database.read() as session:
         # first the job, then its events: were it the other way round on PostgreSQL, a job that ends in between
         # would look finished while its last event is still missing
         job = commands.get(session, job_id)
         shown = Progress(step=job.step, total_steps=job.total_steps, eta_seconds=job.eta_seconds)
         rows = commands.events(session, job_id, after=seq, limit=_PAGE)
-        return _Look(
-            events=[Event.of(row) for row in rows],
+        return _Snapshot(
+            events=[Event.from_row(row) for row in rows],
             progress={"status": job.status, "phase": job.phase, **shown.model_dump(), "metrics": job.metrics},
             status=job.status,
             over=job.status in TERMINAL and len(rows) < _PAGE,
         )
 
 
-def _message(data: dict[str, Any], *, name: str | None = None, number: int | None = None) -> str:
+def _format_message(data: dict[str, Any], *, name: str | None = None, number: int | None = None) -> str:
     """One message; JSON keeps the data on one line."""
     head = (f"id: {number}\n" if number is not None else "") + (f"event: {name}\n" if name else "")
     return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -7,17 +7,17 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.errors.catalog import answer
-from api.errors.problems import declared
-from api.request.auth import KeyFirst, Reader
-from api.request.conditional import RangeNotSatisfiableError, Slice, asked_slice, is_match
-from api.request.deps import ArtifactName, JobId, Served
+from api.errors.catalog import problem_response
+from api.errors.problems import problem_responses
+from api.request.auth import AuthenticatedRoute, Reader
+from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
+from api.request.deps import ArtifactName, JobId, ServicesDep
 from api.schemas import jobs as schemas
 from service.artifacts import store
 from service.db import models
 from service.jobs import commands
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=AuthenticatedRoute)
 REPORT = "report.html"
 """The one file that a browser may show instead of saving it."""
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
@@ -35,12 +35,12 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", operation_id="listArtifacts", responses=declared(404), summary="List what a job made")
-def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.ArtifactList:
+@router.get("", operation_id="listArtifacts", responses=problem_responses(404), summary="List what a job made")
+def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> schemas.ArtifactList:
     """Complete files only."""
-    with served.database.read() as session:
-        commands.check(session, job_id, owner=caller.sees)
-        data = [schemas.Artifact.of(row) for row in store.listing(session, job_id)]
+    with services.database.read() as session:
+        commands.check(session, job_id, owner=caller.owner_filter)
+        data = [schemas.Artifact.from_row(row) for row in store.listing(session, job_id)]
     return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
 
 
@@ -48,41 +48,45 @@ def list_artifacts(job_id: JobId, served: Served, caller: Reader) -> schemas.Art
     "/{name}",
     operation_id="headArtifact",
     response_class=Response,
-    responses=declared(404, 412) | _HEADERS_ONLY,
+    responses=problem_responses(404, 412) | _HEADERS_ONLY,
     summary="Size and digest of a file",
 )
 @router.get(
     "/{name}",
     operation_id="downloadArtifact",
     response_class=Response,
-    responses=declared(404, 412, 416) | _DOWNLOADED,
+    responses=problem_responses(404, 412, 416) | _DOWNLOADED,
     summary="Download a file",
 )
-def download_artifact(job_id: JobId, name: ArtifactName, request: Request, served: Served, caller: Reader) -> Response:
+def download_artifact(
+    job_id: JobId, name: ArtifactName, request: Request, services: ServicesDep, caller: Reader
+) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
-    with served.database.read() as session:
-        spec = commands.get(session, job_id, owner=caller.sees).spec
+    with services.database.read() as session:
+        spec = commands.get(session, job_id, owner=caller.owner_filter).spec
         artifact = store.get(session, job_id, name)
     asked = request.headers
     etag = f'"{artifact.sha256}"'
     headers = _headers(artifact, etag, spec)
-    if "if-match" in asked and not is_match(asked["if-match"], etag, weak=False):
-        return answer(request, 412, "artifact_changed", "the file is not the one named by If-Match any more")
-    if is_match(asked.get("if-none-match"), etag, weak=True):
+    if "if-match" in asked and not etag_matches(asked["if-match"], etag, weak=False):
+        return problem_response(request, 412, "artifact_changed", "the file is not the one named by If-Match any more")
+    if etag_matches(asked.get("if-none-match"), etag, weak=True):
         return Response(status_code=304, headers={"ETag": etag})
     if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
         headers["Content-Length"] = str(artifact.size)
         return Response(headers=headers, media_type=artifact.media_type)
     try:
-        part = asked_slice(asked.get("range"), asked.get("if-range"), etag, artifact.size)
+        part = parse_range(asked.get("range"), asked.get("if-range"), etag, artifact.size)
     except RangeNotSatisfiableError:
         size = {"Content-Range": f"bytes */{artifact.size}"}
-        return answer(request, 416, "range_not_satisfiable", f"the file has {artifact.size} bytes", headers=size)
-    sent = part or Slice(0, artifact.size)
+        return problem_response(
+            request, 416, "range_not_satisfiable", f"the file has {artifact.size} bytes", headers=size
+        )
+    sent = part or ByteRange(0, artifact.size)
     if part is not None:
         headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"
     headers["Content-Length"] = str(sent.stop - sent.start)
-    body = store.iterate(served.database, artifact.id, sent.start, sent.stop)
+    body = store.iterate(services.database, artifact.id, sent.start, sent.stop)
     return StreamingResponse(body, 200 if part is None else 206, headers, media_type=artifact.media_type)
 
 

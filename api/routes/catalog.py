@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from api.errors.problems import declared
-from api.request.deps import Served
+from api.errors.problems import problem_responses
+from api.request.deps import ServicesDep
 from api.schemas import jobs
 from pruning.models.checks import find_folder
 from pruning.spec.methods import METHODS
@@ -15,8 +15,8 @@ from pruning.spec.tasks import TASKS, CustomTask
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
 
-@router.get("/tasks", operation_id="listTasks", responses=declared(), summary="The tasks known by name")
-def list_tasks(served: Served) -> jobs.TaskList:
+@router.get("/tasks", operation_id="listTasks", responses=problem_responses(), summary="The tasks known by name")
+def list_tasks(services: ServicesDep) -> jobs.TaskList:
     """Every value is the default of the field of that name in a job's spec."""
     data = [
         jobs.Task(
@@ -32,7 +32,7 @@ def list_tasks(served: Served) -> jobs.TaskList:
             epochs=task.epochs,
             batch_size=task.batch_size,
             max_length=task.max_length,
-            local=find_folder(served.settings.datasets_dir, task.name) is not None,
+            local=find_folder(services.settings.datasets_dir, task.name) is not None,
         )
         for task in TASKS.values()
     ]
@@ -41,7 +41,7 @@ def list_tasks(served: Served) -> jobs.TaskList:
     )  # fmt: skip
 
 
-@router.get("/methods", operation_id="listMethods", responses=declared(), summary="The pruning methods")
+@router.get("/methods", operation_id="listMethods", responses=problem_responses(), summary="The pruning methods")
 def list_methods() -> jobs.MethodList:
     """The schema describes the body of ``POST /v1/jobs``."""
     default = PruningSpec.model_fields["method"].default

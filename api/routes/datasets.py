@@ -13,20 +13,20 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from starlette.datastructures import FormData, UploadFile
 
-from api.errors.catalog import UnavailableError, answer
-from api.errors.problems import Fault, declared
-from api.request.auth import KeyFirst, Reader, Writer
-from api.request.deps import DatasetId, Served, Services
-from api.request.idempotency import REPLAYED, Keyed, OnceStreamed
+from api.errors.catalog import UnavailableError, problem_response
+from api.errors.problems import Fault, problem_responses
+from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.deps import DatasetId, Services, ServicesDep
+from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
 from api.schemas.datasets import Dataset, DatasetList, RowList
-from api.uploads.formats import TooLargeError, UnknownFormatError, form_of
-from api.uploads.normalize import InvalidRowsError, Part, normalised
+from api.uploads.formats import TooLargeError, UnknownFormatError, detect_format
+from api.uploads.normalize import InvalidRowsError, SplitFile, normalize_splits
 from service import datasets
 from service.access.quotas import Quota
 from service.db.engine import Database
 from service.errors import SplitNotFoundError
 
-router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=AuthenticatedRoute)
 WRAPPING_BYTES = 64 * 1024
 """What a form may have beside its files."""
 _MOST_SPLITS = 8
@@ -56,8 +56,12 @@ _FORM: dict[str, Any] = {
 }
 _LOCATION = {"Location": {"description": "Path of the data set", "schema": {"type": "string"}}}
 _UPLOADED: dict[int | str, dict[str, Any]] = {
-    201: {"description": "The data set", "headers": _LOCATION | REPLAYED},
-    200: {"description": "You had uploaded the same rows before", "model": Dataset, "headers": _LOCATION | REPLAYED},
+    201: {"description": "The data set", "headers": _LOCATION | REPLAYED_HEADER},
+    200: {
+        "description": "You had uploaded the same rows before",
+        "model": Dataset,
+        "headers": _LOCATION | REPLAYED_HEADER,
+    },
 }
 
 
@@ -66,71 +70,75 @@ _UPLOADED: dict[int | str, dict[str, Any]] = {
     operation_id="createDataset",
     status_code=201,
     response_model=Dataset,
-    responses=declared(400, 409, 413, 415, 422, 507) | _UPLOADED,
+    responses=problem_responses(400, 409, 413, 415, 422, 507) | _UPLOADED,
     openapi_extra=_FORM,
     summary="Upload a data set",
 )
-async def create_dataset(request: Request, served: Served, caller: Writer, once: OnceStreamed) -> Response:
+async def create_dataset(
+    request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency
+) -> Response:
     """One file per split, as a form. The same rows again are the same data set, in whatever form they come.
 
     Every row is looked at: `errors` lists what is wrong with which, up to twenty of them.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
-        return answer(request, 415, "unsupported_media_type", detail)
-    if not served.uploads.acquire(blocking=False):
+        return problem_response(request, 415, "unsupported_media_type", detail)
+    if not services.upload_slots.acquire(blocking=False):
         raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
         async with request.form(max_files=_MOST_SPLITS, max_fields=1) as form:
-            return await run_in_threadpool(_create, request, served, caller.owner, once, form)
+            return await run_in_threadpool(_create, request, services, caller.owner, idempotency, form)
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
             raise
         raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
     finally:
-        served.uploads.release()
+        services.upload_slots.release()
 
 
-def _create(request: Request, served: Services, owner: str, once: Keyed, form: FormData) -> Response:
+def _create(
+    request: Request, services: Services, owner: str, idempotency: IdempotentRequest, form: FormData
+) -> Response:
     made: list[Response] = []
     try:
         name, parts = _parts(form)
-        with normalised(parts, served.settings.max_dataset_bytes) as found:
-            once = once.about(f"{found.sha256} {name}".encode())
-            if (before := once.before()) is not None:
-                return before
+        with normalize_splits(parts, services.settings.max_dataset_bytes) as found:
+            idempotency = idempotency.with_content(f"{found.sha256} {name}".encode())
+            if (stored := idempotency.stored_response()) is not None:
+                return stored
 
             def told(session: Any, row: Any, new: bool) -> None:
-                body, status = Dataset.of(row).model_dump_json(), 201 if new else 200
+                body, status = Dataset.from_row(row).model_dump_json(), 201 if new else 200
                 path = f"{router.prefix}/{row.id}"
-                once.keep(session, status, body, path)
+                idempotency.store_response(session, status, body, path)
                 made.append(Response(body, status, {"Location": path}, "application/json"))
 
             datasets.put(
-                served.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-                chunk_bytes=served.settings.chunk_bytes, told=told, quota=Quota.of(served.settings),
+                services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
+                chunk_bytes=services.settings.chunk_bytes, told=told, quota=Quota.of(services.settings),
             )  # fmt: skip
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
-        return answer(request, 422, "dataset_invalid", f"{fault}{more}", fault.faults)
+        return problem_response(request, 422, "dataset_invalid", f"{fault}{more}", fault.faults)
     except TooLargeError as fault:
         raise HTTPException(413, str(fault)) from fault
     except UnknownFormatError as fault:
-        return answer(request, 415, "unsupported_media_type", str(fault))
+        return problem_response(request, 415, "unsupported_media_type", str(fault))
     return made[-1]
 
 
-def _parts(form: FormData) -> tuple[str | None, dict[str, Part]]:
+def _parts(form: FormData) -> tuple[str | None, dict[str, SplitFile]]:
     """The form's name and files. Raises InvalidRowsError, UnknownFormatError."""
     name: str | None = None
-    parts: dict[str, Part] = {}
+    parts: dict[str, SplitFile] = {}
     for field, value in form.multi_items():
         if isinstance(value, UploadFile):
             if not _SPLIT.fullmatch(field) or field == "name":
                 raise _fault(field, "a file's field is the name of its split: letters, digits and _ . -")
             if field in parts:
                 raise _fault(field, f"there are two files for the split {field}")
-            parts[field] = Part(form_of(value.filename or "", value.content_type), value.file)
+            parts[field] = SplitFile(detect_format(value.filename or "", value.content_type), value.file)
         elif field != "name":
             raise _fault(field, "send a file: curl -F train=@train.csv")
         elif not (1 <= len(value) <= 100 and value.isprintable()):
@@ -146,44 +154,47 @@ def _fault(field: str, detail: str) -> InvalidRowsError:
     return InvalidRowsError([Fault(code="form_invalid", detail=f"{field}: {detail}", parameter=field)])
 
 
-@router.get("", operation_id="listDatasets", responses=declared(422), summary="List data sets, newest first")
+@router.get("", operation_id="listDatasets", responses=problem_responses(422), summary="List data sets, newest first")
 def list_datasets(
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of data sets returned")] = 20,
     after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
 ) -> DatasetList:
     """Without their rows."""
-    with served.database.read() as session:
-        rows, cursor = datasets.page(session, limit=limit, owner=caller.sees, after=after)
+    with services.database.read() as session:
+        rows, cursor = datasets.page(session, limit=limit, owner=caller.owner_filter, after=after)
     onward = str(cursor) if cursor is not None else None
-    return DatasetList(data=[Dataset.of(row) for row in rows], has_more=cursor is not None, next_cursor=onward)
+    return DatasetList(data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=onward)
 
 
-@router.get("/{dataset_id}", operation_id="getDataset", responses=declared(404), summary="Look at a data set")
-def get_dataset(dataset_id: DatasetId, served: Served, caller: Reader) -> Dataset:
+@router.get("/{dataset_id}", operation_id="getDataset", responses=problem_responses(404), summary="Look at a data set")
+def get_dataset(dataset_id: DatasetId, services: ServicesDep, caller: Reader) -> Dataset:
     """Its splits, with the kinds of values in each column."""
-    with served.database.read() as session:
-        return Dataset.of(datasets.get(session, dataset_id, owner=caller.sees))
+    with services.database.read() as session:
+        return Dataset.from_row(datasets.get(session, dataset_id, owner=caller.owner_filter))
 
 
 @router.get(
-    "/{dataset_id}/rows", operation_id="listDatasetRows", responses=declared(404, 422), summary="Read some rows"
+    "/{dataset_id}/rows",
+    operation_id="listDatasetRows",
+    responses=problem_responses(404, 422),
+    summary="Read some rows",
 )
 def list_rows(
     dataset_id: DatasetId,
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     split: Annotated[str, Query(max_length=100, description="Which split")] = "train",
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of rows returned")] = 10,
     after: Annotated[int, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = 0,
 ) -> RowList:
     """As the trainer will read them."""
-    with served.database.read() as session:
-        row = datasets.get(session, dataset_id, owner=caller.sees)
+    with services.database.read() as session:
+        row = datasets.get(session, dataset_id, owner=caller.owner_filter)
     if split not in row.splits:
         raise SplitNotFoundError(f"Data set {dataset_id} has no split {split!r}; it has {', '.join(row.splits)}.")
-    lines = islice(_lines(served.database, row.number, split), after, after + limit)
+    lines = islice(_lines(services.database, row.number, split), after, after + limit)
     data = [json.loads(line) for line in lines]
     more = after + len(data) < row.splits[split]["rows"] and bool(data)
     return RowList(data=data, has_more=more, next_cursor=str(after + len(data)) if more else None)
@@ -201,10 +212,10 @@ def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
     "/{dataset_id}",
     operation_id="deleteDataset",
     status_code=204,
-    responses=declared(404, 409),
+    responses=problem_responses(404, 409),
     summary="Delete a data set",
 )
-def delete_dataset(dataset_id: DatasetId, served: Served, caller: Writer) -> None:
+def delete_dataset(dataset_id: DatasetId, services: ServicesDep, caller: Writer) -> None:
     """409 while a job that has not ended reads it. Masks that were trained on it stay."""
-    with served.database.write() as session:
-        datasets.remove(session, dataset_id, owner=caller.sees)
+    with services.database.write() as session:
+        datasets.remove(session, dataset_id, owner=caller.owner_filter)

@@ -10,16 +10,16 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
-from api.errors.problems import declared
-from api.request.auth import KeyFirst, Reader
-from api.request.deps import JobId, Served
+from api.errors.problems import problem_responses
+from api.request.auth import AuthenticatedRoute, Reader
+from api.request.deps import JobId, ServicesDep
 from api.responses.sse import EventStream
 from api.schemas import jobs as schemas
 from api.schemas import metric_history
 from service.db.engine import Database
 from service.jobs import commands
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
 _LARGEST = 2**53  # what every JSON reader holds exactly
 _TEXT = {"schema": {"type": "string"}}
 After = Annotated[int, Query(ge=0, le=_LARGEST, description="`next_cursor` of the page before")]
@@ -30,12 +30,12 @@ Accept = Annotated[str, Header(include_in_schema=False)]
     "/events",
     operation_id="listEvents",
     response_model=schemas.EventList,
-    responses=declared(404, 422) | {200: {"content": {"text/event-stream": _TEXT}}},
+    responses=problem_responses(404, 422) | {200: {"content": {"text/event-stream": _TEXT}}},
     summary="What happened to a job",
 )
 def list_events(
     job_id: JobId,
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of events returned")] = 100,
@@ -48,13 +48,13 @@ def list_events(
 
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
-    with served.database.read() as session:
-        commands.check(session, job_id, owner=caller.sees)
+    with services.database.read() as session:
+        commands.check(session, job_id, owner=caller.owner_filter)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
-            return EventStream(served.database, job_id, after=start, places=served.streams, owner=caller.owner)
+            return EventStream(services.database, job_id, after=start, places=services.stream_slots, owner=caller.owner)
         rows = commands.events(session, job_id, after=after, limit=limit + 1)
-    data = [schemas.Event.of(row) for row in rows[:limit]]
+    data = [schemas.Event.from_row(row) for row in rows[:limit]]
     more = len(rows) > limit
     return schemas.EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
 
@@ -63,12 +63,12 @@ def list_events(
     "/metrics",
     operation_id="listMetrics",
     response_model=schemas.MetricList,
-    responses=declared(404, 422) | {200: {"content": {"text/csv": _TEXT}}},
+    responses=problem_responses(404, 422) | {200: {"content": {"text/csv": _TEXT}}},
     summary="The numbers of a job, step by step",
 )
 def list_metrics(
     job_id: JobId,
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Largest number of steps returned")] = 1000,
@@ -76,12 +76,12 @@ def list_metrics(
     accept: Accept = "",
 ) -> schemas.MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
-    with served.database.read() as session:
-        commands.check(session, job_id, owner=caller.sees)
+    with services.database.read() as session:
+        commands.check(session, job_id, owner=caller.owner_filter)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
-            return StreamingResponse(_csv(served.database, job_id), headers=headers, media_type="text/csv")
-        data, onward = metric_history.steps(session, job_id, after=after, limit=limit)
+            return StreamingResponse(_csv(services.database, job_id), headers=headers, media_type="text/csv")
+        data, onward = metric_history.read_steps(session, job_id, after=after, limit=limit)
     return schemas.MetricList(data=data, has_more=onward is not None, next_cursor=str(onward) if onward else None)
 
 
@@ -89,23 +89,23 @@ def list_metrics(
     "/log",
     operation_id="getLog",
     response_class=Response,
-    responses=declared(404) | {200: {"content": {"text/plain": _TEXT}}},
+    responses=problem_responses(404) | {200: {"content": {"text/plain": _TEXT}}},
     summary="A job's log, for people",
 )
-def get_log(job_id: JobId, served: Served, caller: Reader) -> Response:
+def get_log(job_id: JobId, services: ServicesDep, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
-    with served.database.read() as session:
-        commands.check(session, job_id, owner=caller.sees)
+    with services.database.read() as session:
+        commands.check(session, job_id, owner=caller.owner_filter)
     headers = {"X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(_log(served.database, job_id), headers=headers, media_type="text/plain")
+    return StreamingResponse(_log(services.database, job_id), headers=headers, media_type="text/plain")
 
 
 def _csv(database: Database, job_id: str) -> Iterator[str]:
-    names = dict.fromkeys(name for row in metric_history.all_steps(database, job_id) for name in row.values)
+    names = dict.fromkeys(name for row in metric_history.iterate_steps(database, job_id) for name in row.values)
     line = io.StringIO()
     writer = csv.writer(line)
     writer.writerow(["step", "attempt", *names])
-    for row in metric_history.all_steps(database, job_id):
+    for row in metric_history.iterate_steps(database, job_id):
         writer.writerow([row.step, row.attempt, *(row.values.get(name, "") for name in names)])
         if line.tell() > 16_384:
             yield line.getvalue()

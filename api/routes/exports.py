@@ -7,16 +7,16 @@ from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from api.errors.catalog import NotSucceededError
-from api.errors.problems import declared
+from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
 from api.request import rate_limit
-from api.request.auth import KeyFirst, Reader, Writer
-from api.request.deps import JobId, Served
-from api.request.idempotency import REPLAYED, Once
-from api.responses.long_poll import TAGGED, JobAnswer, Prefer, asked_seconds
+from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.deps import JobId, ServicesDep
+from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.responses.long_poll import ETAG_HEADERS, LongPollResponse, Prefer, parse_prefer_wait
 from api.schemas import jobs as schemas
-from api.schemas.job_view import Shown
-from api.schemas.strict import AsDeclared
+from api.schemas.job_view import JobRepresentation
+from api.schemas.strict import StrictModel
 from pruning.errors import PermanentError
 from pruning.models.checks import find_folder, model_type
 from pruning.spec.errors import refused
@@ -30,9 +30,13 @@ from service.jobs import commands, exports, views
 from service.settings import Settings
 from service.states import TERMINAL, Status
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=AuthenticatedRoute)
 _LOCATED = {
-    "headers": {"Location": {"description": "Path of that job", "schema": {"type": "string"}}, **REPLAYED, **TAGGED}
+    "headers": {
+        "Location": {"description": "Path of that job", "schema": {"type": "string"}},
+        **REPLAYED_HEADER,
+        **ETAG_HEADERS,
+    }
 }
 _LOCATION: dict[int | str, dict[str, Any]] = {
     202: _LOCATED,
@@ -40,7 +44,7 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
 }
 
 
-class ExportRequest(AsDeclared):
+class ExportRequest(StrictModel):
     """What the mask of a job is to be turned into."""
 
     model_config = ConfigDict(
@@ -68,51 +72,58 @@ class ExportRequest(AsDeclared):
     operation_id="createExports",
     status_code=202,
     response_model=schemas.Job,
-    responses=declared(400, 404, 409, 413, 415, 422, 507) | _LOCATION,
+    responses=problem_responses(400, 404, 409, 413, 415, 422, 507) | _LOCATION,
     summary="Export the mask of a job that has succeeded",
 )
 def create_exports(
-    job_id: JobId, request: ExportRequest, served: Served, caller: Writer, once: Once, prefer: Prefer = None
+    job_id: JobId,
+    request: ExportRequest,
+    services: ServicesDep,
+    caller: Writer,
+    idempotency: Idempotency,
+    prefer: Prefer = None,
 ) -> Response:
     """Answers with the job that makes them: its `export_of` is this one, the files and figures are its artifacts.
 
     Asking again for what is being made, or is there, changes nothing: the answer is the job that has it.
     """
-    if (before := once.before()) is not None:
-        return before
-    with served.database.write() as session:
-        job = commands.get(session, job_id, owner=caller.sees)
-        _check(session, job, request, served.settings)
-        rate_limit.check_queue(session, served.settings, job.owner)
-        quotas.check(session, Quota.of(served.settings), job.owner)
+    if (stored := idempotency.stored_response()) is not None:
+        return stored
+    with services.database.write() as session:
+        job = commands.get(session, job_id, owner=caller.owner_filter)
+        _check(session, job, request, services.settings)
+        rate_limit.check_queue_length(session, services.settings, job.owner)
+        quotas.check(session, Quota.of(services.settings), job.owner)
         files: dict[str, str] = {name: archive_of(name) for name in request.formats}
         export = exports.ask(session, job.id, files, priority=request.priority, max_duration=request.max_duration)
-        shown = schemas.Job.of(export, store.listing(session, export.id), export.webhook)
+        shown = schemas.Job.from_row(export, store.listing(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
-        once.keep(session, status, shown.model_dump_json(), location)
+        idempotency.store_response(session, status, shown.model_dump_json(), location)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if export.status is Status.QUEUED:
-        broker.ring(served.celery)
+        broker.ring(services.celery)
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
-    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
-    return JobAnswer(served, Shown.of(shown), status=status, location=location, seconds=seconds)
+    seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
+    return LongPollResponse(
+        services, JobRepresentation.from_job(shown), status=status, location=location, seconds=seconds
+    )
 
 
-@router.get("", operation_id="listExports", responses=declared(404, 422), summary="List the exports of a job")
+@router.get("", operation_id="listExports", responses=problem_responses(404, 422), summary="List the exports of a job")
 def list_exports(
     job_id: JobId,
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
 ) -> schemas.JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
-    with served.database.read() as session:
-        commands.check(session, job_id, owner=caller.sees)
+    with services.database.read() as session:
+        commands.check(session, job_id, owner=caller.owner_filter)
         ids, cursor = commands.page(session, limit=limit, after=after, export_of=job_id)
         seen = views.at(session.connection(), ids).values()
-    data = [schemas.Job.of(*one) for one in seen]
+    data = [schemas.Job.from_row(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

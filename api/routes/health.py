@@ -10,8 +10,8 @@ from fastapi import APIRouter
 from kombu.exceptions import KombuError
 
 from api.errors.catalog import UnavailableError
-from api.errors.problems import declared
-from api.request.deps import Served
+from api.errors.problems import problem_responses
+from api.request.deps import ServicesDep
 from api.schemas.jobs import Checks, Liveness, Readiness
 from service.broker import make_folders
 from service.db import engine
@@ -22,24 +22,24 @@ log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", operation_id="livez", responses=declared(), summary="Does the process answer?")
+@router.get("/livez", operation_id="livez", responses=problem_responses(), summary="Does the process answer?")
 async def livez() -> Liveness:  # async, without a thread: it answers while every thread waits for a database
     """Asks nothing else, so that a database that is down does not get the API restarted."""
     return Liveness()
 
 
-@router.get("/readyz", operation_id="readyz", responses=declared(), summary="Would a job run?")
-def readyz(served: Served) -> Readiness:
+@router.get("/readyz", operation_id="readyz", responses=problem_responses(), summary="Would a job run?")
+def readyz(services: ServicesDep) -> Readiness:
     """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
-    if not engine.is_current(served.database):
+    if not engine.is_current(services.database):
         raise SchemaOutdatedError
-    with served.database.read() as session:
-        live = len(heartbeats.live(session, within_seconds=served.settings.worker_seen_seconds))
+    with services.database.read() as session:
+        live = len(heartbeats.live(session, within_seconds=services.settings.worker_seen_seconds))
     if not live:
         raise UnavailableError(
             "no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there"
         )
-    return Readiness(checks=Checks(database="ok", broker=_broker(served.celery), workers=live))
+    return Readiness(checks=Checks(database="ok", broker=_broker(services.celery), workers=live))
 
 
 def _broker(celery: Celery) -> Literal["ok", "degraded"]:

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api.errors.problems import declared
+from api.errors.problems import problem_responses
 from api.request import rate_limit
-from api.request.auth import KeyFirst, Reader, Writer
-from api.request.deps import JobId, Served
-from api.request.filters import METADATA_PARAMETER, Labels
-from api.request.idempotency import REPLAYED, Once
-from api.responses.long_poll import TAGGED, IfNoneMatch, JobAnswer, Prefer, asked_seconds, look
+from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.deps import JobId, ServicesDep
+from api.request.filters import METADATA_PARAMETER, MetadataFilter
+from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
 from api.schemas import jobs as schemas
-from api.schemas.job_view import Shown
+from api.schemas.job_view import JobRepresentation
 from api.submission import admission, webhook_checks
 from pruning.spec.schema import Method
 from service import broker, datasets, failpoints
@@ -24,20 +24,24 @@ from service.db import models
 from service.jobs import commands, views
 from service.states import Status
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
     202: {
-        "headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}, **REPLAYED, **TAGGED}
+        "headers": {
+            "Location": {"description": "Path of the job", "schema": {"type": "string"}},
+            **REPLAYED_HEADER,
+            **ETAG_HEADERS,
+        }
     },
     200: {
         "description": "The job, which has ended while Prefer: wait kept the answer back",
         "model": schemas.Job,
-        "headers": TAGGED,
+        "headers": ETAG_HEADERS,
     },
 }
 _LOOKED: dict[int | str, dict[str, Any]] = {
-    200: {"headers": TAGGED},
-    304: {"description": "Unchanged since the ETag of If-None-Match", "headers": TAGGED},
+    200: {"headers": ETAG_HEADERS},
+    304: {"description": "Unchanged since the ETag of If-None-Match", "headers": ETAG_HEADERS},
 }
 Kind = Literal["pruning", "export"]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
@@ -48,40 +52,40 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     operation_id="createJob",
     status_code=202,
     response_model=schemas.Job,
-    responses=declared(400, 409, 413, 415, 422, 507) | _LOCATION,
+    responses=problem_responses(400, 409, 413, 415, 422, 507) | _LOCATION,
     summary="Submit a job",
 )
 def create_job(
-    request: schemas.JobRequest, served: Served, caller: Writer, once: Once, prefer: Prefer = None
+    request: schemas.JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
 ) -> Response:
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
-    if (before := once.before()) is not None:
-        return before
-    admission.check(request, served.settings)
-    with served.database.write() as session:
-        rate_limit.check_queue(session, served.settings, caller.owner)
-        quotas.check(session, Quota.of(served.settings), caller.owner)
+    if (stored := idempotency.stored_response()) is not None:
+        return stored
+    admission.check_job(request, services.settings)
+    with services.database.write() as session:
+        rate_limit.check_queue_length(session, services.settings, caller.owner)
+        quotas.check(session, Quota.of(services.settings), caller.owner)
         admission.hold_dataset(session, request.spec, caller.owner)
         job = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
-            webhook_checks.add(session, served.settings, request.webhook, owner=job.owner, job_id=job.id)
-        shown = schemas.Job.of(job, artifacts=[], webhook=job.webhook)
-        once.keep(session, 202, shown.model_dump_json(), _path(shown))
+            webhook_checks.store_webhook(session, services.settings, request.webhook, owner=job.owner, job_id=job.id)
+        shown = schemas.Job.from_row(job, artifacts=[], webhook=job.webhook)
+        idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(shown, served, prefer)
+    return _accepted(shown, services, prefer)
 
 
 @router.get(
     "",
     operation_id="listJobs",
-    responses=declared(422),
+    responses=problem_responses(422),
     openapi_extra=METADATA_PARAMETER,
     summary="List jobs, newest first",
 )
 def list_jobs(
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
-    labels: Labels,
+    labels: MetadataFilter,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
     status: Annotated[Status | None, Query(description="Only jobs in this state")] = None,
@@ -92,13 +96,13 @@ def list_jobs(
     kind: Annotated[Kind, Query(description="Jobs that prune, or those that export the mask of another")] = "pruning",
 ) -> schemas.JobList:
     """Pages neither repeat nor skip a job while others come and go."""
-    with served.database.read() as session:
+    with services.database.read() as session:
         ids, cursor = commands.page(
-            session, owner=caller.sees, limit=limit, after=after, status=status, task=task, model=model, method=method,
+            session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, labels=labels, exporting=kind == "export",
         )  # fmt: skip
         seen = views.at(session.connection(), ids).values()
-    data = [schemas.Job.of(*one) for one in seen]
+    data = [schemas.Job.from_row(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
@@ -106,44 +110,48 @@ def list_jobs(
     "/{job_id}",
     operation_id="getJob",
     response_model=schemas.Job,
-    responses=declared(404) | _LOOKED,
+    responses=problem_responses(404) | _LOOKED,
     summary="Look at a job",
 )
 async def get_job(
-    job_id: JobId, served: Served, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
+    job_id: JobId, services: ServicesDep, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
 ) -> Response:
     """State, phase, progress, latest metrics, and links to what it made."""
-    shown = await look(served, job_id, owner=caller.sees)
-    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
-    return JobAnswer(served, shown, none_match=if_none_match, seconds=seconds)
+    shown = await load_job(services, job_id, owner=caller.owner_filter)
+    seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
+    return LongPollResponse(services, shown, none_match=if_none_match, seconds=seconds)
 
 
-@router.post("/{job_id}/cancel", operation_id="cancelJob", responses=declared(404, 409), summary="Cancel a job")
-def cancel_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
+@router.post(
+    "/{job_id}/cancel", operation_id="cancelJob", responses=problem_responses(404, 409), summary="Cancel a job"
+)
+def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
-    with served.database.write() as session:
-        shown = _shown(session, commands.request_cancel(session, job_id, owner=caller.sees))
+    with services.database.write() as session:
+        shown = _shown(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 
-@router.post("/{job_id}/pause", operation_id="pauseJob", responses=declared(404, 409), summary="Pause a job")
-def pause_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
+@router.post("/{job_id}/pause", operation_id="pauseJob", responses=problem_responses(404, 409), summary="Pause a job")
+def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
-    with served.database.write() as session:
-        shown = _shown(session, commands.request_pause(session, job_id, owner=caller.sees))
+    with services.database.write() as session:
+        shown = _shown(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 
-@router.post("/{job_id}/resume", operation_id="resumeJob", responses=declared(404, 409), summary="Resume a paused job")
-def resume_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
+@router.post(
+    "/{job_id}/resume", operation_id="resumeJob", responses=problem_responses(404, 409), summary="Resume a paused job"
+)
+def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
-    with served.database.write() as session:
-        shown = _shown(session, commands.resume(session, job_id, owner=caller.sees))
+    with services.database.write() as session:
+        shown = _shown(session, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if shown.status is Status.QUEUED:
-        broker.ring(served.celery)
+        broker.ring(services.celery)
     return shown
 
 
@@ -152,45 +160,49 @@ def resume_job(job_id: JobId, served: Served, caller: Writer) -> schemas.Job:
     operation_id="retryJob",
     status_code=202,
     response_model=schemas.Job,
-    responses=declared(404, 409, 422, 507) | _LOCATION,
+    responses=problem_responses(404, 409, 422, 507) | _LOCATION,
     summary="Do a failed or cancelled job again",
 )
-def retry_job(job_id: JobId, served: Served, caller: Writer, once: Once, prefer: Prefer = None) -> Response:
+def retry_job(
+    job_id: JobId, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
+) -> Response:
     """Answers with a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
-    if (before := once.before()) is not None:
-        return before
-    with served.database.write() as session:
-        former = commands.get(session, job_id, owner=caller.sees)
-        rate_limit.check_queue(session, served.settings, former.owner)
-        quotas.check(session, Quota.of(served.settings), former.owner)
+    if (stored := idempotency.stored_response()) is not None:
+        return stored
+    with services.database.write() as session:
+        former = commands.get(session, job_id, owner=caller.owner_filter)
+        rate_limit.check_queue_length(session, services.settings, former.owner)
+        quotas.check(session, Quota.of(services.settings), former.owner)
         if (dataset := datasets.named(former.spec)) is not None:
             datasets.hold(session, dataset, owner=former.owner)
-        shown = _shown(session, commands.retry(session, job_id, owner=caller.sees))
-        once.keep(session, 202, shown.model_dump_json(), _path(shown))
+        shown = _shown(session, commands.retry(session, job_id, owner=caller.owner_filter))
+        idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(shown, served, prefer)
+    return _accepted(shown, services, prefer)
 
 
 @router.delete(
     "/{job_id}",
     operation_id="deleteJob",
     status_code=204,
-    responses=declared(404, 409),
+    responses=problem_responses(404, 409),
     summary="Delete a finished job",
 )
-def delete_job(job_id: JobId, served: Served, caller: Writer) -> None:
+def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
     """With its events, metrics, artifacts and exports. 409 while it is not finished: cancel it first."""
-    with served.database.write() as session:
-        commands.delete(session, job_id, owner=caller.sees)
+    with services.database.write() as session:
+        commands.delete(session, job_id, owner=caller.owner_filter)
 
 
-def _accepted(shown: schemas.Job, served: Served, prefer: str | None) -> Response:
+def _accepted(shown: schemas.Job, services: ServicesDep, prefer: str | None) -> Response:
     """The answer for a job that is stored, once somebody was told of it."""
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    broker.ring(served.celery)  # unheard, it costs seconds: workers also look by themselves
+    broker.ring(services.celery)  # unheard, it costs seconds: workers also look by themselves
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
-    seconds = asked_seconds(prefer, served.settings.max_wait_seconds)
-    return JobAnswer(served, Shown.of(shown), status=202, location=_path(shown), seconds=seconds)
+    seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
+    return LongPollResponse(
+        services, JobRepresentation.from_job(shown), status=202, location=_path(shown), seconds=seconds
+    )
 
 
 def _path(shown: schemas.Job) -> str:
@@ -198,4 +210,4 @@ def _path(shown: schemas.Job) -> str:
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:
-    return schemas.Job.of(job, store.listing(session, job.id), job.webhook)
+    return schemas.Job.from_row(job, store.listing(session, job.id), job.webhook)

@@ -9,9 +9,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.errors.problems import declared
-from api.request.auth import Scraper
-from api.request.deps import Served
+from api.errors.problems import problem_responses
+from api.request.auth import MetricsReader
+from api.request.deps import ServicesDep
 from service.operations import statistics
 from service.operations.statistics import DURATION_BUCKETS, Statistics
 
@@ -23,13 +23,13 @@ _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
     "/metrics",
     operation_id="metrics",
     response_class=Response,
-    responses=declared() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses=problem_responses() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     summary="Numbers for Prometheus",
 )
-def metrics(served: Served, _: Scraper) -> Response:
+def metrics(services: ServicesDep, _: MetricsReader) -> Response:
     """Queue, runs, workers and durations of the whole service; no label names a job."""
-    with served.database.read() as session:
-        found = statistics.collect(session, worker_seen_seconds=served.settings.worker_seen_seconds)
+    with services.database.read() as session:
+        found = statistics.collect(session, worker_seen_seconds=services.settings.worker_seen_seconds)
     registry = CollectorRegistry()
     registry.register(_Collected(found))
     return Response(generate_latest(registry), media_type=_MEDIA_TYPE)

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors.catalog import NotSucceededError
-from api.errors.problems import declared
+from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
-from api.request.auth import KeyFirst, Reader
-from api.request.deps import JobId, Served
+from api.request.auth import AuthenticatedRoute, Reader
+from api.request.deps import JobId, ServicesDep
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -19,7 +19,7 @@ from service.jobs import commands
 from service.settings import Settings
 from service.states import Status
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=AuthenticatedRoute)
 _TEXT: dict[str, Any] = {"type": "string"}
 _PAIR: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
 Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _PAIR]})]
@@ -56,17 +56,17 @@ class PredictionList(BaseModel):
 @router.post(
     "/predictions",
     operation_id="predict",
-    responses=declared(400, 404, 409, 413, 415, 422, 501),
+    responses=problem_responses(400, 404, 409, 413, 415, 422, 501),
     summary="Try a finished job on texts",
 )
-def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: Reader) -> PredictionList:
+def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, caller: Reader) -> PredictionList:
     """With the job's mask on its base model. The first request after a while waits until the model is loaded.
 
     409 unless the job has succeeded; 501 where this service cannot predict, with what to do; 503 while too many wait.
     """
-    with served.database.read() as session:
-        job = commands.get(session, job_id, owner=caller.sees)
-        served.predictor.require()
+    with services.database.read() as session:
+        job = commands.get(session, job_id, owner=caller.owner_filter)
+        services.predictions.require_enabled()
         if job.status is not Status.SUCCEEDED:
             raise NotSucceededError(
                 f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
@@ -74,8 +74,8 @@ def predict(job_id: JobId, request: PredictionRequest, served: Served, caller: R
         task = PruningSpec.model_validate(job.spec).task_table
         mask = store.get(session, job_id, MASK)
         made = {artifact.name: artifact for artifact in store.listing(session, job_id)}
-    texts, pairs = _columns(request.texts, task, served.settings)
-    found = served.predictor.predict(mask, made.get(WEIGHTS), texts, pairs)
+    texts, pairs = _columns(request.texts, task, services.settings)
+    found = services.predictions.predict(mask, made.get(WEIGHTS), texts, pairs)
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in found])
 
 

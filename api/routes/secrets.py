@@ -5,13 +5,13 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors.problems import declared
-from api.request.auth import KeyFirst, Reader, Writer
-from api.request.deps import Served
+from api.errors.problems import problem_responses
+from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.deps import ServicesDep
 from service.access import secrets
 from service.access.secrets import HUB_TOKEN
 
-router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=AuthenticatedRoute)
 
 
 class SecretValue(BaseModel):
@@ -38,27 +38,29 @@ class SecretState(BaseModel):
 
 
 @router.put(
-    "/hub_token", operation_id="putHubToken", responses=declared(400, 413, 415, 422), summary="Set the hub token"
+    "/hub_token", operation_id="putHubToken", responses=problem_responses(400, 413, 415, 422), summary="Set the hub token"
 )  # fmt: skip
-def put_hub_token(request: SecretValue, served: Served, caller: Writer) -> SecretState:
+def put_hub_token(request: SecretValue, services: ServicesDep, caller: Writer) -> SecretState:
     """Kept encrypted, given to the caller's own jobs, never shown again. 503 where the service has no secret key."""
-    with served.database.write() as session:
-        time = secrets.put(session, served.settings, caller.owner, HUB_TOKEN, request.value)
+    with services.database.write() as session:
+        time = secrets.put(session, services.settings, caller.owner, HUB_TOKEN, request.value)
     return SecretState(name=HUB_TOKEN, set=True, set_at=time)
 
 
-@router.get("/hub_token", operation_id="getHubToken", responses=declared(), summary="Whether a hub token is set")
-def get_hub_token(served: Served, caller: Reader) -> SecretState:
+@router.get(
+    "/hub_token", operation_id="getHubToken", responses=problem_responses(), summary="Whether a hub token is set"
+)
+def get_hub_token(services: ServicesDep, caller: Reader) -> SecretState:
     """That, and since when; not the token."""
-    with served.database.read() as session:
+    with services.database.read() as session:
         time = secrets.set_at(session, caller.owner, HUB_TOKEN)
     return SecretState(name=HUB_TOKEN, set=time is not None, set_at=time)
 
 
 @router.delete(
-    "/hub_token", operation_id="deleteHubToken", status_code=204, responses=declared(), summary="Forget the hub token"
+    "/hub_token", operation_id="deleteHubToken", status_code=204, responses=problem_responses(), summary="Forget the hub token"
 )  # fmt: skip
-def delete_hub_token(served: Served, caller: Writer) -> None:
+def delete_hub_token(services: ServicesDep, caller: Writer) -> None:
     """A run that has begun keeps its copy until it ends."""
-    with served.database.write() as session:
+    with services.database.write() as session:
         secrets.delete(session, caller.owner, HUB_TOKEN)

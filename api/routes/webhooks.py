@@ -5,19 +5,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api.errors.problems import declared
-from api.request.auth import KeyFirst, Reader, Writer
-from api.request.deps import Served, WebhookId
-from api.request.idempotency import REPLAYED, Once
+from api.errors.problems import problem_responses
+from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.deps import ServicesDep, WebhookId
+from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.schemas.jobs import Page
 from api.schemas.webhooks import Delivery, Webhook, WebhookRequest
-from api.submission.webhook_checks import add, check
+from api.submission.webhook_checks import check_webhook, store_webhook
 from pruning.errors import PermanentError
 from service.webhooks import outbox, subscriptions
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=KeyFirst)
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
-    201: {"headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED}},
+    201: {
+        "headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED_HEADER}
+    },
 }
 
 
@@ -34,107 +36,117 @@ class DeliveryList(Page[Delivery]):
     operation_id="createWebhook",
     status_code=201,
     response_model=Webhook,
-    responses=declared(400, 409, 413, 415, 422) | _LOCATION,
+    responses=problem_responses(400, 409, 413, 415, 422) | _LOCATION,
     summary="Be told of all your jobs",
 )
-def create_webhook(request: WebhookRequest, served: Served, caller: Writer, once: Once) -> Response:
+def create_webhook(
+    request: WebhookRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency
+) -> Response:
     """Messages follow [Standard Webhooks](https://www.standardwebhooks.com). The secret is shown this once: an answer that
     is repeated by its `Idempotency-Key` has none, but `rotate` gives another."""
-    if (before := once.before()) is not None:
-        return before
-    check(request, served.settings, param="url")
-    with served.database.write() as session:
-        if len(subscriptions.listing(session, owner=caller.owner)) >= served.settings.webhook_max_per_owner:
+    if (stored := idempotency.stored_response()) is not None:
+        return stored
+    check_webhook(request, services.settings, param="url")
+    with services.database.write() as session:
+        if len(subscriptions.listing(session, owner=caller.owner)) >= services.settings.webhook_max_per_owner:
             raise PermanentError(
-                f"there are {served.settings.webhook_max_per_owner} webhooks already; delete one first",
+                f"there are {services.settings.webhook_max_per_owner} webhooks already; delete one first",
                 code="too_many_webhooks",
             )
-        row, secret = add(session, served.settings, request, owner=caller.owner)
-        once.keep(session, 201, Webhook.of(row).model_dump_json(), location := f"/v1/webhooks/{row.id}")
-        shown = Webhook.of(row, secret)
+        row, secret = store_webhook(session, services.settings, request, owner=caller.owner)
+        idempotency.store_response(
+            session, 201, Webhook.from_row(row).model_dump_json(), location := f"/v1/webhooks/{row.id}"
+        )
+        shown = Webhook.from_row(row, secret)
     return Response(shown.model_dump_json(), 201, {"Location": location}, "application/json")
 
 
-@router.get("", operation_id="listWebhooks", responses=declared(), summary="List webhooks")
-def list_webhooks(served: Served, caller: Reader) -> WebhookList:
+@router.get("", operation_id="listWebhooks", responses=problem_responses(), summary="List webhooks")
+def list_webhooks(services: ServicesDep, caller: Reader) -> WebhookList:
     """Those for all jobs; one that was submitted with a job is shown with the job."""
-    with served.database.read() as session:
-        data = [Webhook.of(row) for row in subscriptions.listing(session, owner=caller.sees)]
+    with services.database.read() as session:
+        data = [Webhook.from_row(row) for row in subscriptions.listing(session, owner=caller.owner_filter)]
     return WebhookList(data=data, has_more=False, next_cursor=None)
 
 
-@router.get("/{webhook_id}", operation_id="getWebhook", responses=declared(404), summary="Look at a webhook")
-def get_webhook(webhook_id: WebhookId, served: Served, caller: Reader) -> Webhook:
+@router.get("/{webhook_id}", operation_id="getWebhook", responses=problem_responses(404), summary="Look at a webhook")
+def get_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Reader) -> Webhook:
     """Without its secret."""
-    with served.database.read() as session:
-        return Webhook.of(subscriptions.get(session, webhook_id, owner=caller.sees))
+    with services.database.read() as session:
+        return Webhook.from_row(subscriptions.get(session, webhook_id, owner=caller.owner_filter))
 
 
 @router.get(
     "/{webhook_id}/deliveries",
     operation_id="listDeliveries",
-    responses=declared(404, 422),
+    responses=problem_responses(404, 422),
     summary="List what a webhook was told",
 )
 def list_deliveries(
     webhook_id: WebhookId,
-    served: Served,
+    services: ServicesDep,
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of messages returned")] = 20,
 ) -> DeliveryList:
     """The latest messages, and why those that did not arrive did not. Messages that ended are kept for 30 days."""
-    with served.database.read() as session:
-        subscriptions.get(session, webhook_id, owner=caller.sees)
+    with services.database.read() as session:
+        subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         rows = outbox.listing(session, webhook_id, limit=limit)
-    return DeliveryList(data=[Delivery.of(row) for row in rows], has_more=False, next_cursor=None)
+    return DeliveryList(data=[Delivery.from_row(row) for row in rows], has_more=False, next_cursor=None)
 
 
 @router.post(
-    "/{webhook_id}/enable", operation_id="enableWebhook", responses=declared(404), summary="Send messages again"
+    "/{webhook_id}/enable",
+    operation_id="enableWebhook",
+    responses=problem_responses(404),
+    summary="Send messages again",
 )
-def enable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Also those that waited."""
-    with served.database.write() as session:
-        subscriptions.get(session, webhook_id, owner=caller.sees)
+    with services.database.write() as session:
+        subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.enable(session, webhook_id)
         return _now(session, webhook_id)
 
 
 @router.post(
-    "/{webhook_id}/disable", operation_id="disableWebhook", responses=declared(404), summary="Send no messages"
+    "/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Send no messages"
 )
-def disable_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Messages that are due wait until it is enabled; what happens meanwhile is not told."""
-    with served.database.write() as session:
-        subscriptions.get(session, webhook_id, owner=caller.sees)
+    with services.database.write() as session:
+        subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.disable(session, webhook_id, "requested")
         return _now(session, webhook_id)
 
 
 @router.post(
-    "/{webhook_id}/rotate", operation_id="rotateWebhookSecret", responses=declared(404), summary="Change the secret"
+    "/{webhook_id}/rotate",
+    operation_id="rotateWebhookSecret",
+    responses=problem_responses(404),
+    summary="Change the secret",
 )
-def rotate_webhook_secret(webhook_id: WebhookId, served: Served, caller: Writer) -> Webhook:
+def rotate_webhook_secret(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Shows a new one, once. For a day messages carry the signature of the old one as well."""
-    with served.database.write() as session:
-        row = subscriptions.get(session, webhook_id, owner=caller.sees)
-        secret = subscriptions.rotate(session, served.settings, row)
-        return Webhook.of(row, secret=secret)
+    with services.database.write() as session:
+        row = subscriptions.get(session, webhook_id, owner=caller.owner_filter)
+        secret = subscriptions.rotate(session, services.settings, row)
+        return Webhook.from_row(row, secret=secret)
 
 
 @router.delete(
     "/{webhook_id}",
     operation_id="deleteWebhook",
     status_code=204,
-    responses=declared(404),
+    responses=problem_responses(404),
     summary="Delete a webhook",
 )
-def delete_webhook(webhook_id: WebhookId, served: Served, caller: Writer) -> None:
+def delete_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> None:
     """With the messages that it was still to get."""
-    with served.database.write() as session:
-        subscriptions.get(session, webhook_id, owner=caller.sees)
+    with services.database.write() as session:
+        subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.delete(session, webhook_id)
 
 
 def _now(session: Session, webhook_id: str) -> Webhook:
-    return Webhook.of(subscriptions.get(session, webhook_id))
+    return Webhook.from_row(subscriptions.get(session, webhook_id))

@@ -25,7 +25,7 @@ class DatasetColumn(BaseModel):
     )
 
     @classmethod
-    def of(cls, column: Column) -> Self:
+    def from_column(cls, column: Column) -> Self:
         few = column.values is not None and len(column.values) <= _MOST_SHOWN
         return cls(
             name=column.name,
@@ -53,13 +53,13 @@ class Dataset(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Dataset) -> Self:
+    def from_row(cls, row: models.Dataset) -> Self:
         splits = [
             DatasetSplit(
                 name=name,
                 rows=split["rows"],
                 bytes=split["bytes"],
-                columns=[DatasetColumn.of(column) for column in columns_of(split)],
+                columns=[DatasetColumn.from_column(column) for column in columns_of(split)],
             )
             for name, split in sorted(row.splits.items())
         ]

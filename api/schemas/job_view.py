@@ -12,7 +12,7 @@ from service.states import Status
 
 
 @dataclass(frozen=True)
-class Shown:
+class JobRepresentation:
     """A job at one moment."""
 
     id: str
@@ -20,19 +20,19 @@ class Shown:
     status: Status
     body: bytes
     """JSON."""
-    tag: str
+    etag: str
     """Strong: the same tag means the same bytes."""
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def from_job(cls, job: Job) -> Self:
         """``job`` as bytes."""
         body = job.model_dump_json().encode()
         return cls(job.id, job.owner, job.status, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def look(database: Database, job_ids: Collection[str]) -> Mapping[str, Shown | None]:
+def load_jobs(database: Database, job_ids: Collection[str]) -> Mapping[str, JobRepresentation | None]:
     """Every one of these jobs, whoever owns it; None for those that do not exist."""
     with database.look() as connection:
         found = views.at(connection, job_ids)
-    shown = {job_id: Shown.of(Job.of(*seen)) for job_id, seen in found.items()}
+    shown = {job_id: JobRepresentation.from_job(Job.from_row(*seen)) for job_id, seen in found.items()}
     return {job_id: shown.get(job_id) for job_id in job_ids}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
-from api.schemas.strict import AsDeclared
+from api.schemas.strict import StrictModel
 from api.schemas.webhooks import JobWebhookRequest, Webhook
 from pruning.spec.errors import refused
 from pruning.spec.export_formats import FORMATS, Format, misfit_of_pattern
@@ -21,7 +21,7 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
 
 
-class JobRequest(AsDeclared, PruningSpec):
+class JobRequest(StrictModel, PruningSpec):
     """A pruning spec, with what concerns the job and not its result beside it. Only model and task are required."""
 
     model_config = ConfigDict(
@@ -119,7 +119,7 @@ class Artifact(BaseModel):
     url: str = Field(description="Where to download it, relative to the service")
 
     @classmethod
-    def of(cls, row: models.Artifact | Made) -> Self:
+    def from_row(cls, row: models.Artifact | Made) -> Self:
         return cls(
             name=row.name, media_type=row.media_type, bytes=row.size, sha256=row.sha256,
             url=f"/v1/jobs/{row.job_id}/artifacts/{row.name}",
@@ -155,7 +155,7 @@ class Job(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(
+    def from_row(
         cls,
         row: models.Job | Row[Any],
         artifacts: Sequence[models.Artifact | Made],
@@ -169,7 +169,7 @@ class Job(BaseModel):
             result=row.result,
             spec=row.spec,
             error=JobError.model_validate(row.error) if row.error else None,
-            artifacts=[Artifact.of(artifact) for artifact in artifacts],
+            artifacts=[Artifact.from_row(artifact) for artifact in artifacts],
             metadata=row.labels,
             priority=row.priority,
             max_duration=row.max_duration,
@@ -177,7 +177,7 @@ class Job(BaseModel):
             export_of=row.export_of, retried_from=row.retried_from, sweep_id=row.sweep_id,
             cancel_requested_at=row.cancel_requested_at, pause_requested_at=row.pause_requested_at,
             owner=row.owner,
-            webhook=Webhook.of(webhook) if webhook is not None else None,
+            webhook=Webhook.from_row(webhook) if webhook is not None else None,
             created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
         )  # fmt: skip
 
@@ -192,7 +192,7 @@ class Event(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Self:
+    def from_row(cls, row: Row[Any]) -> Self:
         return cls(seq=row.seq, attempt=row.attempt, type=row.type, data=row.data, created_at=row.created_at)
 
 

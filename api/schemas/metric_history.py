@@ -21,7 +21,7 @@ _RESUMED = (
 )
 
 
-def steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:
+def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:
     """At most ``limit`` reports behind row ``after``, one per step, and where the next page begins (None: the end).
 
     A run that resumes from a checkpoint repeats the steps after it; of those only the later run's are shown. What was
@@ -36,12 +36,12 @@ def steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[lis
     return list(_merged(rows, _resumed_at(session, job_id))), rows[-1].id if more else None
 
 
-def all_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
+def iterate_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
     """Every page of ``steps``, each read in a transaction of its own."""
     after: int | None = 0
     while after is not None:
         with database.read() as session:
-            page, after = steps(session, job_id, after=after, limit=_PAGE)
+            page, after = read_steps(session, job_id, after=after, limit=_PAGE)
         yield from page
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 
-class AsDeclared(BaseModel):
+class StrictModel(BaseModel):
     """Refuses numbers and truth values that are written as something else."""
 
     @field_validator("*", mode="before")

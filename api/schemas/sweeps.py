@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from api.schemas.jobs import Page
-from api.schemas.strict import AsDeclared
+from api.schemas.strict import StrictModel
 from pruning.spec.methods import Method
 from service.db import models
 from service.states import TERMINAL, Status
@@ -28,7 +28,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-class SweepRequest(AsDeclared, BaseModel):
+class SweepRequest(StrictModel, BaseModel):
     """A grid of jobs. Every combination of method, sparsity and seed becomes one."""
 
     model_config = ConfigDict(
@@ -115,7 +115,7 @@ class SweepResults(BaseModel):
     means: list[SweepMean]
 
     @classmethod
-    def of(cls, table: Table, baseline: float | None) -> Self:
+    def from_table(cls, table: Table, baseline: float | None) -> Self:
         return cls(baseline=baseline, **asdict(table))
 
 
@@ -134,7 +134,7 @@ class SweepSummary(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job], **more: Any) -> Self:
+    def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job], **more: Any) -> Self:
         """``jobs`` are those that count (``service.sweeps.sweeps.newest_jobs``)."""
         ended = all(job.status in TERMINAL for job in jobs.values())
         return cls(
@@ -158,9 +158,11 @@ class Sweep(SweepSummary):
     results: SweepResults
 
     @classmethod
-    def whole(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
+    def with_results(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
         """The answer to whoever looks at one sweep."""
-        return cls.of(row, jobs, results=SweepResults.of(sweep_table.table(Grid.of(row), jobs), row.baseline))
+        return cls.from_row(
+            row, jobs, results=SweepResults.from_table(sweep_table.table(Grid.of(row), jobs), row.baseline)
+        )
 
 
 class SweepList(Page[SweepSummary]):

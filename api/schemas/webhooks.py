@@ -87,7 +87,7 @@ class Webhook(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Webhook | Receiver, secret: str | None = None) -> Self:
+    def from_row(cls, row: models.Webhook | Receiver, secret: str | None = None) -> Self:
         return cls(
             id=row.id,
             url=row.url,
@@ -116,7 +116,7 @@ class Delivery(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: models.Delivery) -> Self:
+    def from_row(cls, row: models.Delivery) -> Self:
         ended: Literal["delivered", "failed"] = "delivered" if row.delivered_at is not None else "failed"
         return cls(
             id=row.id,

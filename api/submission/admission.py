@@ -21,14 +21,14 @@ from service.ids import is_dataset_id
 from service.settings import Settings
 
 
-def check(request: JobRequest, settings: Settings) -> None:
+def check_job(request: JobRequest, settings: Settings) -> None:
     """Refuse what is sure to fail. Raises PermanentError naming the field."""
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
     _check_dataset(spec, settings)
     _check_exports(request, settings)
     if request.webhook is not None:
-        webhook_checks.check(request.webhook, settings, param="webhook.url")
+        webhook_checks.check_webhook(request.webhook, settings, param="webhook.url")
 
 
 def _check_exports(request: JobRequest, settings: Settings) -> None:

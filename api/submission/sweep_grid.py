@@ -18,7 +18,7 @@ from service.sweeps.sweeps import Combination
 _RUN_LENGTH = ("epochs", "max_steps")
 
 
-def expand(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
+def expand_grid(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
     """The jobs of every combination, in the grid's order.
 
     Methods that do not train get no run length from ``base`` as long as other methods of the grid do. Raises

@@ -11,7 +11,7 @@ from service.webhooks import subscriptions
 from service.webhooks.ssrf import Rules, look_up
 
 
-def check(request: WebhookRequest, settings: Settings, *, param: str) -> None:
+def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:
     """Refuse a receiver that no message could be sent to. Looks its host up. Raises PermanentError naming ``param``."""
     try:
         look_up(request.url, Rules(private=settings.webhook_allow_private, http=settings.webhook_allow_http))
@@ -19,7 +19,7 @@ def check(request: WebhookRequest, settings: Settings, *, param: str) -> None:
         raise PermanentError(str(refusal), code="webhook_refused", param=param) from refusal
 
 
-def add(
+def store_webhook(
     session: Session, settings: Settings, request: WebhookRequest, *, owner: str, job_id: str | None = None
 ) -> tuple[models.Webhook, str | None]:
     """Store a receiver that was checked; with it its secret, if that is new and must be shown now or never."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from api.uploads.formats import Row, UnreadableFileError
-from api.uploads.jsonl import texts
+from api.uploads.jsonl import decoded_lines
 
-Kind = type[int] | type[float] | type[str]
+CellType = type[int] | type[float] | type[str]
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)  # 007 is a name, not a number
 
@@ -18,12 +18,12 @@ def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
 
     Raises UnreadableFileError, TooLargeError.
     """
-    lines = _cells(file, most_bytes)
+    lines = _read_cells(file, most_bytes)
     names = next(lines, None)
     if names is None or isinstance(names, str) or len(set(names)) < len(names):
         raise UnreadableFileError("the first line must name every column, each differently")
-    kinds = _kinds(lines, len(names))
-    lines = _cells(file, most_bytes)
+    kinds = _column_types(lines, len(names))
+    lines = _read_cells(file, most_bytes)
     next(lines)
     for cells in lines:
         if isinstance(cells, str):
@@ -31,12 +31,12 @@ def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
         elif len(cells) != len(names):
             yield f"has {len(cells)} cells, the first line names {len(names)} columns"
         else:
-            yield {name: _value(cell, kind) for name, cell, kind in zip(names, cells, kinds, strict=True)}
+            yield {name: _convert(cell, kind) for name, cell, kind in zip(names, cells, kinds, strict=True)}
 
 
-def _kinds(lines: Iterator[list[str] | str], columns: int) -> Sequence[Kind]:
+def _column_types(lines: Iterator[list[str] | str], columns: int) -> Sequence[CellType]:
     """The narrowest kind that all cells of each column have; a column of empty cells is of texts."""
-    kinds: list[Kind | None] = [None] * columns
+    kinds: list[CellType | None] = [None] * columns
     for cells in lines:
         if isinstance(cells, str):
             continue
@@ -50,12 +50,12 @@ def _kinds(lines: Iterator[list[str] | str], columns: int) -> Sequence[Kind]:
     return [kind or str for kind in kinds]
 
 
-def _value(cell: str, kind: Kind) -> int | float | str | None:
+def _convert(cell: str, kind: CellType) -> int | float | str | None:
     return cell if kind is str else kind(cell) if cell else None
 
 
-def _cells(file: BinaryIO, most_bytes: int) -> Iterator[list[str] | str]:
-    rows = csv.reader(texts(file, most_bytes), strict=True)
+def _read_cells(file: BinaryIO, most_bytes: int) -> Iterator[list[str] | str]:
+    rows = csv.reader(decoded_lines(file, most_bytes), strict=True)
     while True:
         try:
             cells = next(rows)

@@ -10,7 +10,7 @@ from typing import Any
 Row = dict[str, Any]
 
 
-class Form(StrEnum):
+class FileFormat(StrEnum):
     """The kinds of files that are understood."""
 
     JSONL = "jsonl"
@@ -37,14 +37,14 @@ class TooLargeError(UploadError):
     """Unpacked, the data set is larger than allowed."""
 
 
-class Budget:
+class ByteBudget:
     """Bytes that may still be read. Raises TooLargeError when they are used up."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._left = most
 
-    def take(self, count: int) -> None:
+    def spend(self, count: int) -> None:
         """Use some up."""
         self._left -= count
         if self._left < 0:
@@ -52,16 +52,16 @@ class Budget:
 
 
 _TYPES = {
-    "application/jsonl": Form.JSONL,
-    "application/x-ndjson": Form.JSONL,
-    "application/x-jsonlines": Form.JSONL,
-    "text/csv": Form.CSV,
-    "application/vnd.apache.parquet": Form.PARQUET,
+    "application/jsonl": FileFormat.JSONL,
+    "application/x-ndjson": FileFormat.JSONL,
+    "application/x-jsonlines": FileFormat.JSONL,
+    "text/csv": FileFormat.CSV,
+    "application/vnd.apache.parquet": FileFormat.PARQUET,
 }
-_ENDINGS = {"jsonl": Form.JSONL, "ndjson": Form.JSONL, "csv": Form.CSV, "parquet": Form.PARQUET}
+_ENDINGS = {"jsonl": FileFormat.JSONL, "ndjson": FileFormat.JSONL, "csv": FileFormat.CSV, "parquet": FileFormat.PARQUET}
 
 
-def form_of(name: str, media_type: str | None) -> Form:
+def detect_format(name: str, media_type: str | None) -> FileFormat:
     """What a file is, by the ending of its name, else by its media type. Raises UnknownFormatError."""
     ending = name.lower().removesuffix(".gz").rpartition(".")[2]
     kind = (media_type or "").partition(";")[0].strip().lower()

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from api.uploads.formats import Budget, Row, UnreadableFileError
+from api.uploads.formats import ByteBudget, Row, UnreadableFileError
 from pruning.data.jsonl import LONGEST_ROW
 
 
@@ -23,7 +23,7 @@ def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
         yield row if isinstance(row, dict) else "is not a JSON object"
 
 
-def texts(file: BinaryIO, most_bytes: int) -> Iterator[str]:
+def decoded_lines(file: BinaryIO, most_bytes: int) -> Iterator[str]:
     """The lines of ``file`` with their ends, from its start. Raises UnreadableFileError, TooLargeError."""
     for number, line in enumerate(_lines(file, most_bytes), 1):
         try:
@@ -34,14 +34,14 @@ def texts(file: BinaryIO, most_bytes: int) -> Iterator[str]:
 
 def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
     """Unpacked where it is gzip, whatever its name says."""
-    budget = Budget(most_bytes)
+    budget = ByteBudget(most_bytes)
     file.seek(0)
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     source: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
     try:
         while line := source.readline(LONGEST_ROW + 1):
-            budget.take(len(line))
+            budget.spend(len(line))
             if len(line) > LONGEST_ROW:
                 raise UnreadableFileError(f"a line is longer than {LONGEST_ROW} bytes")
             yield line

@@ -11,8 +11,9 @@ from api.errors.codes import FAILURES, FAULTS, PROBLEMS
 ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 _TAKES_A_CODE = {
-    "NotPossibleError", "PydanticCustomError", "Refusal", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
-    "Failed", "answer", "failed", "problem", "_error", "_invalid", "_note", "_refused",
+    "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
+    "Failed", "failed", "make_problem", "problem_response", "_add_fault", "_error", "_invalid", "_invalid_filter", "_note",
+    "_refused",
 }  # fmt: skip
 """Whose positional arguments may be codes; others are given one by ``code=``."""
 _MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}

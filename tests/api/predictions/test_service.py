@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.errors.catalog import NotPossibleError, UnavailableError
-from api.predictions.service import Predictor
+from api.predictions.service import PredictionService
 from pruning.errors import PermanentError
 from service.artifacts import store
 from service.db.engine import Database
@@ -21,7 +21,7 @@ from tests.processes import is_alive
 from tests.waiting import wait_until
 
 FAKE = Path(__file__).with_name("fake_predictor.py")
-Make = Callable[..., Predictor]
+Make = Callable[..., PredictionService]
 
 
 @pytest.fixture
@@ -33,10 +33,12 @@ def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def make(settings: Settings, database: Database) -> Iterator[Make]:
-    made: list[Predictor] = []
+    made: list[PredictionService] = []
 
-    def build(**changes: Any) -> Predictor:
-        predictor = Predictor(settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)])
+    def build(**changes: Any) -> PredictionService:
+        predictor = PredictionService(
+            settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)]
+        )
         made.append(predictor)
         return predictor
 
@@ -57,7 +59,7 @@ def stored(jobs: Jobs, database: Database, content: str) -> Artifact:
         return store.get(session, job_id, "mask.safetensors")
 
 
-def hurry(predictor: Predictor, seconds: float) -> None:
+def hurry(predictor: PredictionService, seconds: float) -> None:
     """Shorten its patience, once its process runs."""
     predictor._settings = predictor._settings.model_copy(update={"predictions_seconds": seconds})
 
@@ -149,5 +151,5 @@ def test_files_of_masks_are_copied_once_and_the_oldest_removed(make: Make, jobs:
 
 def test_where_it_is_off(make: Make) -> None:
     with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED"):
-        make(predictions_enabled=False).require()
-    make(predictions_enabled=True).require()
+        make(predictions_enabled=False).require_enabled()
+    make(predictions_enabled=True).require_enabled()

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from api.request.conditional import RangeNotSatisfiableError, Slice, asked_slice, is_match
+from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
 
 TAG = '"abc"'
 
@@ -14,19 +14,19 @@ def test_every_single_range_of_small_files() -> None:
         content = bytes(range(size))
         header = f"bytes={first}-{last}"
         if not (first or last) or (first and last and int(last) < int(first)):
-            assert asked_slice(header, None, TAG, size) is None  # malformed: the whole
+            assert parse_range(header, None, TAG, size) is None  # malformed: the whole
             continue
         bounds = (
             slice(int(first), int(last) + 1 if last else None) if first else slice(size - min(int(last), size), size)
         )
         expected = content[bounds]
         if expected:
-            part = asked_slice(header, None, TAG, size)
+            part = parse_range(header, None, TAG, size)
             assert part is not None
             assert content[part.start : part.stop] == expected
         else:
             with pytest.raises(RangeNotSatisfiableError):
-                asked_slice(header, None, TAG, size)
+                parse_range(header, None, TAG, size)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_every_single_range_of_small_files() -> None:
     ["", "bytes", "bytes=", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=1", "bytes=--1", "bytes=-1-", "0-1"],
 )
 def test_what_is_not_one_range_is_the_whole(header: str) -> None:
-    assert asked_slice(header, None, TAG, 10) is None
+    assert parse_range(header, None, TAG, 10) is None
 
 
 def test_numbers_of_any_length_are_handled() -> None:
-    assert asked_slice("bytes=5-9999999999999999999", None, TAG, 10) == Slice(5, 10)
-    assert asked_slice(f"bytes=0-{'9' * 5000}", None, TAG, 10) is None
+    assert parse_range("bytes=5-9999999999999999999", None, TAG, 10) == ByteRange(5, 10)
+    assert parse_range(f"bytes=0-{'9' * 5000}", None, TAG, 10) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_numbers_of_any_length_are_handled() -> None:
     ],
 )
 def test_if_range_takes_only_the_strong_tag(if_range: str, honoured: bool) -> None:
-    assert (asked_slice("bytes=0-1", if_range, TAG, 10) is not None) == honoured
+    assert (parse_range("bytes=0-1", if_range, TAG, 10) is not None) == honoured
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_if_range_takes_only_the_strong_tag(if_range: str, honoured: bool) -> No
     ],
 )
 def test_entity_tags(header: str | None, strong: bool, weak: bool) -> None:
-    assert is_match(header, TAG, weak=False) == strong
-    assert is_match(header, TAG, weak=True) == weak
+    assert etag_matches(header, TAG, weak=False) == strong
+    assert etag_matches(header, TAG, weak=True) == weak

@@ -35,7 +35,7 @@ def test_the_same_request_is_answered_again_and_done_once(
     first = client.post("/v1/jobs", json=BODY | {"seed": 7}, headers=KEY)
     assert first.status_code == 202
     assert "idempotency-replayed" not in first.headers
-    monkeypatch.setattr("api.routes.jobs.admission.check", lambda *_: pytest.fail("it is not looked at again"))
+    monkeypatch.setattr("api.routes.jobs.admission.check_job", lambda *_: pytest.fail("it is not looked at again"))
     spaced = b'{ "seed": 7,  "task": "sst2", "model": "bert-base-uncased" }'
     for key in (KEY["Idempotency-Key"], f'"{KEY["Idempotency-Key"]}"'):
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}

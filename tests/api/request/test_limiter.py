@@ -1,13 +1,13 @@
 """No owner takes all the places."""
 
-from api.request.limiter import Places
+from api.request.limiter import ConcurrencyLimiter
 
 
 def test_an_owner_has_a_share_and_all_have_no_more_than_there_is() -> None:
-    places = Places(total=3, share=2)
-    assert [places.take(owner) for owner in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
-    places.leave("a")
-    assert [places.take(owner) for owner in ("b", "c")] == [True, False]
+    places = ConcurrencyLimiter(total=3, per_owner=2)
+    assert [places.acquire(owner) for owner in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
+    places.release("a")
+    assert [places.acquire(owner) for owner in ("b", "c")] == [True, False]
     for owner in ("a", "b", "b"):
-        places.leave(owner)
-    assert places == Places(total=3, share=2, _lock=places._lock)
+        places.release(owner)
+    assert places == ConcurrencyLimiter(total=3, per_owner=2, _lock=places._lock)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.request.query_batcher import Desk
+from api.request.query_batcher import QueryBatcher
 from tests.waiting import wait_until
 
 
@@ -36,9 +36,9 @@ class Database:
             self.held.set()
 
 
-def run(asked: Callable[[Desk[str, str], Database], Coroutine[Any, Any, None]]) -> None:
+def run(asked: Callable[[QueryBatcher[str, str], Database], Coroutine[Any, Any, None]]) -> None:
     database = Database()
-    desk = Desk("test", database.look)
+    desk = QueryBatcher("test", database.look)
     asyncio.run(asked(desk, database))
     desk.close()
     wait_until(
@@ -52,11 +52,11 @@ async def begun(database: Database, looks: int) -> None:
 
 
 def test_what_is_asked_during_a_look_shares_the_next() -> None:
-    async def asked(desk: Desk[str, str], database: Database) -> None:
+    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            first = asyncio.create_task(desk.ask("a"))
+            first = asyncio.create_task(desk.load("a"))
             await begun(database, 1)
-            others = [asyncio.create_task(desk.ask(question)) for question in "baba"]
+            others = [asyncio.create_task(desk.load(question)) for question in "baba"]
             await asyncio.sleep(0)
             assert not first.done()
         assert await first == "A"
@@ -67,25 +67,25 @@ def test_what_is_asked_during_a_look_shares_the_next() -> None:
 
 
 def test_a_look_that_fails_is_told_to_all_who_share_it_and_to_no_others() -> None:
-    async def asked(desk: Desk[str, str], database: Database) -> None:
+    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            before = asyncio.create_task(desk.ask("a"))
+            before = asyncio.create_task(desk.load("a"))
             await begun(database, 1)
-            sharing = [asyncio.create_task(desk.ask(question)) for question in ("broken", "b")]
+            sharing = [asyncio.create_task(desk.load(question)) for question in ("broken", "b")]
             await asyncio.sleep(0)
         assert await before == "A"
         for one in sharing:
             with pytest.raises(OSError, match="away"):
                 await one
-        assert await desk.ask("b") == "B"
+        assert await desk.load("b") == "B"
 
     run(asked)
 
 
 def test_a_request_that_is_given_up_disturbs_no_other() -> None:
-    async def asked(desk: Desk[str, str], database: Database) -> None:
+    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            gone, here = (asyncio.create_task(desk.ask(question)) for question in "ab")
+            gone, here = (asyncio.create_task(desk.load(question)) for question in "ab")
             await begun(database, 1)
             gone.cancel()
             await asyncio.sleep(0)
@@ -96,6 +96,6 @@ def test_a_request_that_is_given_up_disturbs_no_other() -> None:
 
 
 def test_any_loop_may_ask() -> None:
-    desk = Desk("test", Database().look)
-    assert [asyncio.run(desk.ask(question)) for question in "ab"] == ["A", "B"]
+    desk = QueryBatcher("test", Database().look)
+    assert [asyncio.run(desk.load(question)) for question in "ab"] == ["A", "B"]
     desk.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.request.rate_limit import Rates, Taken
+from api.request.rate_limit import RateLimitResult, TokenBuckets
 from service.db.engine import Database
 from tests.api.conftest import BODY
 from tests.api.errors.test_catalog import problem
@@ -25,25 +25,25 @@ class Clock:
 
 def test_a_bucket_empties_and_fills_evenly() -> None:
     clock = Clock()
-    rates = Rates(6, clock)  # one in ten seconds
-    assert rates.take("a") == Taken(granted=True, left=5, wait=0, full=10)
-    assert [rates.take("a").granted for _ in range(6)] == [True] * 5 + [False]  # type: ignore[union-attr]
-    assert rates.take("a") == Taken(granted=False, left=0, wait=10, full=60)
-    assert rates.take("b") == Taken(granted=True, left=5, wait=0, full=10)
+    rates = TokenBuckets(6, clock)  # one in ten seconds
+    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
+    assert [rates.consume("a").allowed for _ in range(6)] == [True] * 5 + [False]  # type: ignore[union-attr]
+    assert rates.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=10, reset_after=60)
+    assert rates.consume("b") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
     clock.now = 9.5
-    assert rates.take("a") == Taken(granted=False, left=0, wait=1, full=51)
+    assert rates.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=1, reset_after=51)
     clock.now = 10
-    assert rates.take("a") == Taken(granted=True, left=0, wait=10, full=60)
+    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=0, retry_after=10, reset_after=60)
     clock.now = 1e6
-    assert rates.take("a") == Taken(granted=True, left=5, wait=0, full=10)
-    assert Rates(None).take("a") is None
+    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
+    assert TokenBuckets(None).consume("a") is None
 
 
 def test_threads_get_no_more_than_there_is() -> None:
-    rates, granted = Rates(50, Clock()), list[bool]()
+    rates, granted = TokenBuckets(50, Clock()), list[bool]()
 
     def ask() -> None:
-        granted.extend(rates.take("a").granted for _ in range(20))  # type: ignore[union-attr]
+        granted.extend(rates.consume("a").allowed for _ in range(20))  # type: ignore[union-attr]
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.responses import long_poll
-from api.responses.long_poll import asked_seconds
+from api.responses.long_poll import parse_prefer_wait
 from service.jobs import commands
 from tests.api.conftest import BODY, Jobs
 from tests.api.errors.test_catalog import problem
@@ -36,7 +36,7 @@ def happen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Happen]:
     ],
 )  # fmt: skip
 def test_the_header(prefer: str | None, seconds: float) -> None:
-    assert asked_seconds(prefer, 60) == seconds
+    assert parse_prefer_wait(prefer, 60) == seconds
 
 
 def test_a_job_that_has_not_changed_is_not_sent_again(client: TestClient, jobs: Jobs) -> None:
@@ -113,7 +113,7 @@ def test_submitting_and_waiting(client: TestClient, jobs: Jobs, happen: Happen) 
 
 
 def test_waits_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs) -> None:
-    places = client.app.state.services.waits  # type: ignore[attr-defined]
+    places = client.app.state.services.wait_slots  # type: ignore[attr-defined]
     taken = 0
     while places.acquire(blocking=False):
         taken += 1

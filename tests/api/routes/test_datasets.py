@@ -131,7 +131,7 @@ def test_limits(client_with: Callable[..., TestClient]) -> None:
     client = client_with(max_dataset_bytes=2000)
     problem(send(client, train=b"body,queue\n" + b"x" * 3000 + b",1\n"), 413, "body_too_large")
     problem(send(client, train=b"body,queue\n" + b"x" * 100_000 + b",1\n"), 413, "body_too_large")
-    places: threading.BoundedSemaphore = client.app.state.services.uploads  # type: ignore[attr-defined]
+    places: threading.BoundedSemaphore = client.app.state.services.upload_slots  # type: ignore[attr-defined]
     for _ in range(deps.MAX_UPLOADS):
         assert places.acquire(blocking=False)  # every refusal above gave its place back
     assert problem(send(client), 503, "too_many_uploads")

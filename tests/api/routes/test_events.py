@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.request.limiter import Places
+from api.request.limiter import ConcurrencyLimiter
 from api.responses import sse
 from api.schemas import metric_history
 from service.jobs import claims, commands
@@ -121,7 +121,7 @@ def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypat
     job_id = jobs.running()
     monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", -1.0)
     looked = 0
-    look = sse._look
+    look = sse._read_snapshot
 
     def third_time(*arguments: Any) -> Any:
         nonlocal looked
@@ -130,7 +130,7 @@ def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypat
             jobs.finish(job_id)
         return look(*arguments)
 
-    monkeypatch.setattr(sse, "_look", third_time)
+    monkeypatch.setattr(sse, "_read_snapshot", third_time)
     assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text.count("\n: keep-alive\n") == 1
 
 
@@ -151,13 +151,13 @@ def test_a_job_deleted_meanwhile_ends_its_stream(
 
 def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs, settings: Settings) -> None:
     job_id = jobs.succeeded()
-    places: Places = client.app.state.services.streams  # type: ignore[attr-defined]
+    places: ConcurrencyLimiter = client.app.state.services.stream_slots  # type: ignore[attr-defined]
     for _ in range(settings.max_streams):
-        assert places.take("local")
+        assert places.acquire("local")
     answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
     problem(answer, 503, "too_many_streams")
     assert answer.headers["retry-after"]
-    places.leave("local")
+    places.release("local")
     for _ in range(3):
         assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).status_code == 200
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.predictions.service import Predictor
+from api.predictions.service import PredictionService
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.errors.test_catalog import problem
@@ -21,8 +21,8 @@ def client(client: TestClient, settings: Settings) -> Iterator[TestClient]:
     enabled = settings.model_copy(
         update={"predictions_enabled": True, "predictions_max_texts": 3, "predictions_max_characters": 20}
     )
-    predictor = Predictor(enabled, services.database, lambda _: [sys.executable, str(FAKE)])
-    changed = type(services)(**{**vars(services), "settings": enabled, "predictor": predictor})
+    predictor = PredictionService(enabled, services.database, lambda _: [sys.executable, str(FAKE)])
+    changed = type(services)(**{**vars(services), "settings": enabled, "predictions": predictor})
     client.app.state.services = changed  # type: ignore[attr-defined]
     yield client
     predictor.close()
@@ -86,7 +86,7 @@ def test_a_process_that_dies_is_a_503_with_when_to_come_again(client: TestClient
 
 def test_a_service_that_does_not_predict_says_what_to_do(client: TestClient, jobs: Jobs) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
-    off = Predictor(services.settings.model_copy(update={"predictions_enabled": False}), services.database)
-    client.app.state.services = type(services)(**{**vars(services), "predictor": off})  # type: ignore[attr-defined]
+    off = PredictionService(services.settings.model_copy(update={"predictions_enabled": False}), services.database)
+    client.app.state.services = type(services)(**{**vars(services), "predictions": off})  # type: ignore[attr-defined]
     refusal = problem(ask(client, jobs.succeeded(), "a"), 501, "predictions_unavailable")
     assert "ESPALIER_PREDICTIONS_ENABLED" in refusal["detail"]

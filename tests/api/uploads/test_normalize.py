@@ -12,8 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from api.uploads import normalize
-from api.uploads.formats import Form, TooLargeError, UnknownFormatError, form_of
-from api.uploads.normalize import MOST_FAULTS, InvalidRowsError, Part, columns_of, normalised
+from api.uploads.formats import FileFormat, TooLargeError, UnknownFormatError, detect_format
+from api.uploads.normalize import MAX_FAULTS, InvalidRowsError, SplitFile, columns_of, normalize_splits
 
 ROWS = [{"body": 'Grüße, "all"', "queue": 1}, {"body": "two\nlines", "queue": 0}, {"body": "", "queue": 0}]
 MOST = 1_000_000
@@ -31,24 +31,24 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
 
 CSV = '\ufeffbody,queue\r\n"Grüße, ""all""",1\r\n"two\nlines",0\r\n\r\n"",0\r\n'.encode()
 FILES = [
-    (Form.JSONL, jsonl(ROWS)),
-    (Form.JSONL, b"\n" + jsonl(ROWS).replace(b'": ', b'" :  ')),
-    (Form.JSONL, gzip.compress(jsonl(ROWS))),
-    (Form.CSV, CSV),
-    (Form.CSV, gzip.compress(CSV)),
-    (Form.PARQUET, as_parquet(ROWS)),
+    (FileFormat.JSONL, jsonl(ROWS)),
+    (FileFormat.JSONL, b"\n" + jsonl(ROWS).replace(b'": ', b'" :  ')),
+    (FileFormat.JSONL, gzip.compress(jsonl(ROWS))),
+    (FileFormat.CSV, CSV),
+    (FileFormat.CSV, gzip.compress(CSV)),
+    (FileFormat.PARQUET, as_parquet(ROWS)),
 ]
 
 
-def made(form: Form, content: bytes, most: int = MOST) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+def made(form: FileFormat, content: bytes, most: int = MOST) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
     """Digest, rows and summary of a split."""
-    with normalised({"train": Part(form, io.BytesIO(content))}, most) as found:
+    with normalize_splits({"train": SplitFile(form, io.BytesIO(content))}, most) as found:
         with gzip.open(found.files["train"]) as lines:
             rows = [json.loads(line) for line in lines]
         return found.sha256, rows, found.splits["train"]
 
 
-def faults(content: bytes, form: Form = Form.JSONL) -> list[tuple[str, int | None, str]]:
+def faults(content: bytes, form: FileFormat = FileFormat.JSONL) -> list[tuple[str, int | None, str]]:
     with pytest.raises(InvalidRowsError) as refusal:
         made(form, content)
     return [(fault.code, fault.row, fault.detail) for fault in refusal.value.faults]
@@ -58,18 +58,18 @@ def test_every_form_gives_the_same_data_set() -> None:
     expected = made(*FILES[0])
     assert expected[1] == ROWS
     assert all(made(*file) == expected for file in FILES)
-    assert made(Form.JSONL, jsonl(ROWS[::-1]))[0] != expected[0]
+    assert made(FileFormat.JSONL, jsonl(ROWS[::-1]))[0] != expected[0]
 
 
 def test_split_names_are_content_and_the_order_of_columns_is_not() -> None:
     turned = jsonl([dict(reversed(row.items())) for row in ROWS])
-    assert made(Form.JSONL, turned)[0] == made(*FILES[0])[0]
-    with normalised({"dev": Part(Form.JSONL, io.BytesIO(jsonl(ROWS)))}, MOST) as found:
+    assert made(FileFormat.JSONL, turned)[0] == made(*FILES[0])[0]
+    with normalize_splits({"dev": SplitFile(FileFormat.JSONL, io.BytesIO(jsonl(ROWS)))}, MOST) as found:
         assert found.sha256 != made(*FILES[0])[0]
 
 
 def test_columns_are_known_with_the_first_row_of_everything() -> None:
-    _, _, split = made(Form.JSONL, jsonl([*ROWS, {"body": "x" * 101, "queue": None}]))
+    _, _, split = made(FileFormat.JSONL, jsonl([*ROWS, {"body": "x" * 101, "queue": None}]))
     body, queue = columns_of(split)
     assert (split["rows"], body.name, queue.name) == (4, "body", "queue")
     assert body.values is None  # a text, no label
@@ -91,7 +91,7 @@ def test_columns_are_known_with_the_first_row_of_everything() -> None:
 )
 def test_cells_of_csv_become_numbers_where_all_are(cells: list[str], values: list[Any]) -> None:
     content = "text,label\n" + "".join(f"t,{cell}\n" for cell in cells)
-    assert [row["label"] for row in made(Form.CSV, content.encode())[1]] == values
+    assert [row["label"] for row in made(FileFormat.CSV, content.encode())[1]] == values
 
 
 @pytest.mark.parametrize(
@@ -118,41 +118,41 @@ def test_a_row_that_cannot_be_used_is_named(line: bytes, words: str) -> None:
 def test_every_fault_is_told_up_to_a_limit() -> None:
     found = faults(jsonl(ROWS[:1]) + b"{\n" + jsonl(ROWS[:1]) + b"[]\n")
     assert [row for _, row, _ in found] == [2, 4]
-    assert len(faults(jsonl(ROWS[:1]) + b"{\n" * 100)) == MOST_FAULTS
+    assert len(faults(jsonl(ROWS[:1]) + b"{\n" * 100)) == MAX_FAULTS
 
 
 @pytest.mark.parametrize(
     ("form", "content", "code"),
     [
-        (Form.JSONL, b"", "rows_missing"),
-        (Form.CSV, b"a,b\n", "rows_missing"),
-        (Form.CSV, b"", "file_unreadable"),
-        (Form.CSV, b"a,a\n1,2\n", "file_unreadable"),
-        (Form.CSV, b"a,b\n1\n", "rows_invalid"),
-        (Form.CSV, b'a,b\n"1"2,3\n', "rows_invalid"),
-        (Form.CSV, b"a,b\n\xff,1\n", "file_unreadable"),
-        (Form.JSONL, gzip.compress(jsonl(ROWS * 50))[:-20], "file_unreadable"),
-        (Form.JSONL, b"\x1f\x8bnothing", "file_unreadable"),
-        (Form.PARQUET, b"PAR1 or not", "file_unreadable"),
-        (Form.PARQUET, as_parquet(ROWS)[:-30], "file_unreadable"),
-        (Form.PARQUET, as_parquet([{"a": b"bytes"}]), "rows_invalid"),
-        (Form.JSONL, b"{}\n", "rows_invalid"),
-        (Form.JSONL, json.dumps({"x" * 101: 1}).encode(), "rows_invalid"),
+        (FileFormat.JSONL, b"", "rows_missing"),
+        (FileFormat.CSV, b"a,b\n", "rows_missing"),
+        (FileFormat.CSV, b"", "file_unreadable"),
+        (FileFormat.CSV, b"a,a\n1,2\n", "file_unreadable"),
+        (FileFormat.CSV, b"a,b\n1\n", "rows_invalid"),
+        (FileFormat.CSV, b'a,b\n"1"2,3\n', "rows_invalid"),
+        (FileFormat.CSV, b"a,b\n\xff,1\n", "file_unreadable"),
+        (FileFormat.JSONL, gzip.compress(jsonl(ROWS * 50))[:-20], "file_unreadable"),
+        (FileFormat.JSONL, b"\x1f\x8bnothing", "file_unreadable"),
+        (FileFormat.PARQUET, b"PAR1 or not", "file_unreadable"),
+        (FileFormat.PARQUET, as_parquet(ROWS)[:-30], "file_unreadable"),
+        (FileFormat.PARQUET, as_parquet([{"a": b"bytes"}]), "rows_invalid"),
+        (FileFormat.JSONL, b"{}\n", "rows_invalid"),
+        (FileFormat.JSONL, json.dumps({"x" * 101: 1}).encode(), "rows_invalid"),
     ],
 )
-def test_files_that_cannot_be_used(form: Form, content: bytes, code: str) -> None:
+def test_files_that_cannot_be_used(form: FileFormat, content: bytes, code: str) -> None:
     assert faults(content, form)[0][0] == code
 
 
 def test_what_is_small_only_while_it_is_packed() -> None:
     bomb = gzip.compress(b" " * 10_000_000)
     with pytest.raises(TooLargeError):
-        made(Form.JSONL, bomb)
+        made(FileFormat.JSONL, bomb)
     rows = [{"text": "x" * 10_000}] * 1000
     with pytest.raises(TooLargeError):
-        made(Form.PARQUET, as_parquet(rows))
+        made(FileFormat.PARQUET, as_parquet(rows))
     with pytest.raises(TooLargeError):
-        made(Form.JSONL, jsonl(ROWS), most=40)
+        made(FileFormat.JSONL, jsonl(ROWS), most=40)
 
 
 def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -165,18 +165,18 @@ def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UnknownFormatError, match="cannot read Parquet"):
-        made(Form.PARQUET, as_parquet(ROWS))
+        made(FileFormat.PARQUET, as_parquet(ROWS))
 
 
 @pytest.mark.parametrize(
     ("name", "media_type", "form"),
     [
-        ("Train.JSONL.gz", None, Form.JSONL), ("a.csv", "application/octet-stream", Form.CSV),
-        ("x", "text/csv; charset=utf-8", Form.CSV),
-        ("a.parquet", None, Form.PARQUET), ("-", "application/x-ndjson", Form.JSONL),
+        ("Train.JSONL.gz", None, FileFormat.JSONL), ("a.csv", "application/octet-stream", FileFormat.CSV),
+        ("x", "text/csv; charset=utf-8", FileFormat.CSV),
+        ("a.parquet", None, FileFormat.PARQUET), ("-", "application/x-ndjson", FileFormat.JSONL),
     ],
 )  # fmt: skip
-def test_what_a_file_is(name: str, media_type: str | None, form: Form) -> None:
-    assert form_of(name, media_type) is form
+def test_what_a_file_is(name: str, media_type: str | None, form: FileFormat) -> None:
+    assert detect_format(name, media_type) is form
     with pytest.raises(UnknownFormatError):
-        form_of("a.zip", "application/zip")
+        detect_format("a.zip", "application/zip")
