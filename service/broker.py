@@ -24,13 +24,13 @@ def celery_app(settings: Settings) -> Celery:
     return app
 
 
-def ring(app: Celery) -> bool:
+def notify_workers(app: Celery) -> bool:
     """Wake one worker. False, and a line in the log, when the broker cannot be reached; never raises for that.
 
     Takes a second or two at most: the caller's row is already committed, and the workers look at the table now and then.
     """
     try:
-        make_folders(app)
+        create_folders(app)
         app.send_task(WORK_TASK, retry=False, ignore_result=True)
     except (KombuError, CeleryError, OSError) as error:
         _log.warning("broker unreachable, the job waits for the next sweep: %s", error)
@@ -105,7 +105,7 @@ def _broker(settings: Settings) -> dict[str, Any]:
     }
 
 
-def make_folders(app: Celery) -> None:
+def create_folders(app: Celery) -> None:
     """Make what the filesystem broker needs, before the first message is sent or asked for. Raises OSError."""
     options = app.conf.broker_transport_options
     for name in ("data_folder_in", "control_folder"):

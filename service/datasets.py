@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import delete as sql_delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,11 +27,11 @@ from service.states import TERMINAL
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let heartbeats in between on SQLite
 _ABANDONED_SECONDS = 3600.0
 
-Told = Callable[[Session, Dataset, bool], None]
+OnStored = Callable[[Session, Dataset, bool], None]
 """Called inside the last transaction with the data set and whether it is new."""
 
 
-def id_of(owner: str, sha256: str) -> str:
+def dataset_id_for(owner: str, sha256: str) -> str:
     """The id of this content of this owner: ``ds_`` and 32 hexadecimal digits. Nobody can guess another owner's."""
     return "ds_" + hashlib.sha256(f"{owner}\n{sha256}".encode()).hexdigest()[:32]
 
@@ -44,17 +45,17 @@ def put(
     splits: dict[str, Any],
     files: Mapping[str, IO[bytes]],
     chunk_bytes: int,
-    told: Told,
+    on_stored: OnStored,
     quota: Quota | None = None,
 ) -> None:
     """Store the files of ``splits``, unless this owner has the same content already; readers see all of it or nothing.
 
-    Opens its own transactions. Raises QuotaExceededError, and whatever ``told`` does, with nothing stored then.
+    Opens its own transactions. Raises QuotaExceededError, and whatever ``on_stored`` does, with nothing stored then.
     """
-    dataset_id, size = id_of(owner, sha256), sum(_size(file) for file in files.values())
+    dataset_id, size = dataset_id_for(owner, sha256), sum(_size(file) for file in files.values())
     with database.write() as session:
         if (there := _complete(session, dataset_id, owner)) is not None:
-            told(session, there, False)
+            on_stored(session, there, False)
             return
         quotas.check_dataset(session, quota or Quota(), owner, size)
         row = Dataset(id=dataset_id, owner=owner, name=name, sha256=sha256, splits=splits, size=size)
@@ -70,7 +71,7 @@ def put(
             same = select(Dataset.number).where(Dataset.id == dataset_id, Dataset.complete)
             if session.scalars(same).first() is None:
                 session.execute(update(Dataset).where(Dataset.number == row.number).values(complete=True))
-                told(session, row, True)
+                on_stored(session, row, True)
                 return
     except IntegrityError:  # the same upload, beside this one, was completed in this very moment
         _discard(database, row.number)
@@ -79,7 +80,7 @@ def put(
         raise
     _discard(database, row.number)
     with database.write() as session:
-        told(session, get(session, dataset_id, owner=owner), False)
+        on_stored(session, get(session, dataset_id, owner=owner), False)
 
 
 def get(session: Session, dataset_id: str, *, owner: str | None = None) -> Dataset:
@@ -101,7 +102,7 @@ def page(
     return rows[:limit], rows[limit - 1].number if len(rows) > limit else None
 
 
-def hold(session: Session, dataset_id: str, *, owner: str) -> Dataset:
+def lock_for_reader(session: Session, dataset_id: str, *, owner: str) -> Dataset:
     """Keep a data set from being deleted until this transaction, which adds a job that reads it, has ended.
 
     Raises DatasetNotFoundError.
@@ -113,7 +114,7 @@ def hold(session: Session, dataset_id: str, *, owner: str) -> Dataset:
     return found
 
 
-def remove(session: Session, dataset_id: str, *, owner: str | None = None) -> None:
+def delete(session: Session, dataset_id: str, *, owner: str | None = None) -> None:
     """Delete a data set. Raises DatasetNotFoundError; DatasetInUseError while a job reads it or is going to."""
     statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
     row = session.scalars(statement.with_for_update()).one_or_none()
@@ -126,10 +127,10 @@ def remove(session: Session, dataset_id: str, *, owner: str | None = None) -> No
         raise DatasetInUseError(
             f"Data set {dataset_id} is read by {', '.join(readers)}; wait for its end or cancel it."
         )
-    session.execute(delete(Dataset).where(Dataset.number == row.number))
+    session.execute(sql_delete(Dataset).where(Dataset.number == row.number))
 
 
-def iterate(database: Database, number: int, split: str) -> Iterator[bytes]:
+def iter_split(database: Database, number: int, split: str) -> Iterator[bytes]:
     """The bytes of a split's file, a chunk at a time, each read in a transaction of its own.
 
     Raises DatasetNotFoundError, possibly half-way when the data set is deleted meanwhile.
@@ -151,23 +152,23 @@ def iterate(database: Database, number: int, split: str) -> Iterator[bytes]:
         piece += 1
 
 
-def named(spec: Mapping[str, Any]) -> str | None:
+def dataset_named_in(spec: Mapping[str, Any]) -> str | None:
     """The id of the uploaded data set that a spec names; None if it names none."""
     task = spec.get("task")
     name = task.get("dataset") if isinstance(task, Mapping) else None
     return name if isinstance(name, str) and is_dataset_id(name) else None
 
 
-def needed(session: Session) -> set[str]:
+def ids_in_use(session: Session) -> set[str]:
     """The ids of the data sets that jobs read which have not ended."""
     found = select(_named_by_job()).where(Job.status.not_in(sorted(TERMINAL))).distinct()
     return {name for name in session.scalars(found) if name is not None and is_dataset_id(name)}
 
 
-def forget_abandoned(session: Session) -> None:
+def delete_abandoned(session: Session) -> None:
     """Clear away uploads whose process died half-way. Called by the worker's rescuer."""
     abandoned = (~Dataset.complete, Dataset.created_at < now_sql(-_ABANDONED_SECONDS))
-    session.execute(delete(Dataset).where(*abandoned))
+    session.execute(sql_delete(Dataset).where(*abandoned))
 
 
 def _complete(session: Session, dataset_id: str, owner: str | None) -> Dataset | None:
@@ -186,7 +187,7 @@ def _named_by_job() -> ColumnElement[str]:
 
 def _discard(database: Database, number: int) -> None:
     with database.write() as session:
-        session.execute(delete(Dataset).where(Dataset.number == number, ~Dataset.complete))
+        session.execute(sql_delete(Dataset).where(Dataset.number == number, ~Dataset.complete))
 
 
 def _size(file: IO[bytes]) -> int:

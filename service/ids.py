@@ -48,5 +48,5 @@ def is_id(text: str, prefix: str) -> bool:
 
 
 def is_dataset_id(text: str) -> bool:
-    """Whether ``text`` could have come from ``service.datasets.id_of``."""
+    """Whether ``text`` could have come from ``service.datasets.dataset_id_for``."""
     return re.fullmatch("ds_[0-9a-f]{32}", text) is not None

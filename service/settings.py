@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.artifacts.s3_url import parse
+from service.artifacts.s3_url import parse_storage_url
 
 _KIB = 1024
 _POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def with_driver(url: str) -> str:
+def normalize_database_url(url: str) -> str:
     """``url`` naming the driver that ships with the service. Raises ValueError for a database that is not supported."""
     for prefix in _POSTGRES:
         if url.startswith(prefix):
@@ -215,7 +215,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, url: str) -> str:
-        return with_driver(url)
+        return normalize_database_url(url)
 
     @field_validator("broker_url")
     @classmethod
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     def _storage(cls, url: str | None) -> str | None:
         if url is not None and find_spec("boto3") is None:
             raise ValueError("needs boto3; install it with: pip install 'espalier[s3]'")
-        return str(parse(url)) if url is not None else None
+        return str(parse_storage_url(url)) if url is not None else None
 
     @property
     def predicts(self) -> bool:

@@ -45,4 +45,4 @@ def client(url: str) -> Any:
 def objects(url: str) -> dict[str, int]:
     """Sizes of all objects, by name."""
     bucket = open_bucket(url)
-    return {name: bucket.look(name)[0] for page in bucket.pages("") for name in page}
+    return {name: bucket.head(name)[0] for page in bucket.list_pages("") for name in page}

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
-from service.broker import WORK_TASK, celery_app, make_folders
+from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
 from service.settings import Settings
 from worker import json_logging
@@ -39,7 +39,7 @@ def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _open(**_: object) -> None:
-    make_folders(app)
+    create_folders(app)
     context = Context(settings, Database(settings.database_url))
     _process.update(context=context, rescuer=Maintainer(context), messenger=WebhookDispatcher(context))
 

@@ -16,7 +16,7 @@ def is_healthy(settings: Settings) -> bool:
     database = Database(settings.database_url)
     try:
         with database.read() as session:
-            live = heartbeats.live(session, within_seconds=settings.worker_seen_seconds)
+            live = heartbeats.live_workers(session, within_seconds=settings.worker_seen_seconds)
     finally:
         database.dispose()
     return any(worker.hostname == socket.gethostname() for worker in live)

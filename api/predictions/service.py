@@ -143,7 +143,7 @@ class PredictionService:
             for artifact, name in ((mask, MASK), (weights, WEIGHTS)):
                 if artifact is not None:
                     with (folder / name).open("wb") as file:
-                        file.writelines(store.iterate(self._database, artifact.id))
+                        file.writelines(store.iter_bytes(self._database, artifact.id))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -133,12 +133,12 @@ async def _caller_of_key(services: Services, key: str) -> Caller:
 
 def _record_use(database: Database, key_id: str) -> None:
     with database.write() as session:
-        api_keys.note_use(session, key_id)
+        api_keys.record_use(session, key_id)
 
 
-def load_keys(database: Database, given: Collection[str]) -> Mapping[str, api_keys.Found | InvalidKeyError]:
+def load_keys(database: Database, given: Collection[str]) -> Mapping[str, api_keys.ValidKey | InvalidKeyError]:
     """What ``service.access.api_keys.find_all`` says, in a transaction of its own."""
-    with database.look() as connection:
+    with database.read_connection() as connection:
         return api_keys.find_all(connection, given)
 
 

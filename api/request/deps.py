@@ -12,7 +12,7 @@ from api.request.limiter import ConcurrencyLimiter
 from api.request.query_batcher import QueryBatcher
 from api.request.rate_limit import TokenBuckets
 from api.schemas.job_view import JobRepresentation
-from service.access.api_keys import Found
+from service.access.api_keys import ValidKey
 from service.db.engine import Database
 from service.errors import InvalidKeyError
 from service.settings import Settings
@@ -29,7 +29,7 @@ class Services:
     database: Database
     job_loader: QueryBatcher[str, JobRepresentation | None]
     """Jobs by their ids."""
-    key_loader: QueryBatcher[str, Found | InvalidKeyError]
+    key_loader: QueryBatcher[str, ValidKey | InvalidKeyError]
     """API keys."""
     celery: Celery
     token_buckets: TokenBuckets

@@ -65,7 +65,7 @@ class IdempotentRequest:
         Raises StoredResponsePendingError, so that all of it is undone, when a
         request with this key was faster."""
         if self.key is not None:
-            idempotency.keep(session, **self._named(self.key), status=status, body=body, location=location)
+            idempotency.store(session, **self._named(self.key), status=status, body=body, location=location)
 
     def _named(self, key: str) -> dict[str, Any]:
         return {

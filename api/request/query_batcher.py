@@ -28,7 +28,7 @@ class _PendingQuery(NamedTuple):
 class QueryBatcher(Generic[K, V]):
     """Answers by ``look``, which is called in the desk's own thread with different questions and must answer each.
 
-    Everybody waits for it, so it must end within seconds: ``Database.look`` does, whatever becomes of the database. What
+    Everybody waits for it, so it must end within seconds: ``Database.read_connection`` does, whatever becomes of the database. What
     ``look`` raises is raised to everybody who waits for that look. Any event loop may ask.
     """
 

@@ -79,7 +79,7 @@ def check_queue_length(session: Session, settings: Settings, owner: str, *, addi
     largest = settings.max_queued_jobs_per_owner
     if largest is None or not settings.keys_required:
         return
-    waiting = commands.queued(session, owner=owner)
+    waiting = commands.count_queued(session, owner=owner)
     if waiting + adding > largest:
         raise TooManyRequestsError(
             "too_many_queued_jobs",

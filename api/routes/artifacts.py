@@ -39,8 +39,8 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> schemas.ArtifactList:
     """Complete files only."""
     with services.database.read() as session:
-        commands.check(session, job_id, owner=caller.owner_filter)
-        data = [schemas.Artifact.from_row(row) for row in store.listing(session, job_id)]
+        commands.require(session, job_id, owner=caller.owner_filter)
+        data = [schemas.Artifact.from_row(row) for row in store.list_for_job(session, job_id)]
     return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
 
 
@@ -86,7 +86,7 @@ def download_artifact(
     if part is not None:
         headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"
     headers["Content-Length"] = str(sent.stop - sent.start)
-    body = store.iterate(services.database, artifact.id, sent.start, sent.stop)
+    body = store.iter_bytes(services.database, artifact.id, sent.start, sent.stop)
     return StreamingResponse(body, 200 if part is None else 206, headers, media_type=artifact.media_type)
 
 

@@ -116,7 +116,7 @@ def _create(
 
             datasets.put(
                 services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-                chunk_bytes=services.settings.chunk_bytes, told=told, quota=Quota.of(services.settings),
+                chunk_bytes=services.settings.chunk_bytes, on_stored=told, quota=Quota.from_settings(services.settings),
             )  # fmt: skip
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
@@ -203,7 +203,7 @@ def list_rows(
 def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
     """Unpacked as far as they are asked for."""
     unpacker, rest = zlib.decompressobj(wbits=31), b""
-    for piece in datasets.iterate(database, number, split):
+    for piece in datasets.iter_split(database, number, split):
         *whole, rest = (rest + unpacker.decompress(piece)).split(b"\n")
         yield from whole
 
@@ -218,4 +218,4 @@ def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
 def delete_dataset(dataset_id: DatasetId, services: ServicesDep, caller: Writer) -> None:
     """409 while a job that has not ended reads it. Masks that were trained on it stay."""
     with services.database.write() as session:
-        datasets.remove(session, dataset_id, owner=caller.owner_filter)
+        datasets.delete(session, dataset_id, owner=caller.owner_filter)

@@ -49,7 +49,7 @@ def list_events(
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
     with services.database.read() as session:
-        commands.check(session, job_id, owner=caller.owner_filter)
+        commands.require(session, job_id, owner=caller.owner_filter)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
             return EventStream(services.database, job_id, after=start, places=services.stream_slots, owner=caller.owner)
@@ -77,7 +77,7 @@ def list_metrics(
 ) -> schemas.MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with services.database.read() as session:
-        commands.check(session, job_id, owner=caller.owner_filter)
+        commands.require(session, job_id, owner=caller.owner_filter)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(services.database, job_id), headers=headers, media_type="text/csv")
@@ -95,7 +95,7 @@ def list_metrics(
 def get_log(job_id: JobId, services: ServicesDep, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
     with services.database.read() as session:
-        commands.check(session, job_id, owner=caller.owner_filter)
+        commands.require(session, job_id, owner=caller.owner_filter)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_log(services.database, job_id), headers=headers, media_type="text/plain")
 

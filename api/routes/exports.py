@@ -93,16 +93,18 @@ def create_exports(
         job = commands.get(session, job_id, owner=caller.owner_filter)
         _check(session, job, request, services.settings)
         rate_limit.check_queue_length(session, services.settings, job.owner)
-        quotas.check(session, Quota.of(services.settings), job.owner)
+        quotas.check_submission(session, Quota.from_settings(services.settings), job.owner)
         files: dict[str, str] = {name: archive_of(name) for name in request.formats}
-        export = exports.ask(session, job.id, files, priority=request.priority, max_duration=request.max_duration)
-        shown = schemas.Job.from_row(export, store.listing(session, export.id), export.webhook)
+        export = exports.request_export(
+            session, job.id, files, priority=request.priority, max_duration=request.max_duration
+        )
+        shown = schemas.Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         idempotency.store_response(session, status, shown.model_dump_json(), location)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if export.status is Status.QUEUED:
-        broker.ring(services.celery)
+        broker.notify_workers(services.celery)
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(
@@ -120,9 +122,9 @@ def list_exports(
 ) -> schemas.JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with services.database.read() as session:
-        commands.check(session, job_id, owner=caller.owner_filter)
+        commands.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = commands.page(session, limit=limit, after=after, export_of=job_id)
-        seen = views.at(session.connection(), ids).values()
+        seen = views.load(session.connection(), ids).values()
     data = [schemas.Job.from_row(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 

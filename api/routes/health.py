@@ -13,7 +13,7 @@ from api.errors.catalog import UnavailableError
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
 from api.schemas.jobs import Checks, Liveness, Readiness
-from service.broker import make_folders
+from service.broker import create_folders
 from service.db import engine
 from service.errors import SchemaOutdatedError
 from service.jobs import heartbeats
@@ -34,7 +34,7 @@ def readyz(services: ServicesDep) -> Readiness:
     if not engine.is_current(services.database):
         raise SchemaOutdatedError
     with services.database.read() as session:
-        live = len(heartbeats.live(session, within_seconds=services.settings.worker_seen_seconds))
+        live = len(heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds))
     if not live:
         raise UnavailableError(
             "no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there"
@@ -47,7 +47,7 @@ def _broker(celery: Celery) -> Literal["ok", "degraded"]:
     folder = celery.conf.broker_transport_options.get("data_folder_out")
     if folder is not None:
         with contextlib.suppress(OSError):
-            make_folders(celery)  # as ringing does
+            create_folders(celery)  # as ringing does
         return "ok" if os.access(folder, os.W_OK) else "degraded"
     with celery.connection_for_write() as connection:
         try:

@@ -64,7 +64,7 @@ def create_job(
     admission.check_job(request, services.settings)
     with services.database.write() as session:
         rate_limit.check_queue_length(session, services.settings, caller.owner)
-        quotas.check(session, Quota.of(services.settings), caller.owner)
+        quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         admission.hold_dataset(session, request.spec, caller.owner)
         job = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
@@ -99,9 +99,9 @@ def list_jobs(
     with services.database.read() as session:
         ids, cursor = commands.page(
             session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
-            sweep=sweep, labels=labels, exporting=kind == "export",
+            sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
-        seen = views.at(session.connection(), ids).values()
+        seen = views.load(session.connection(), ids).values()
     data = [schemas.Job.from_row(*one) for one in seen]
     return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
@@ -151,7 +151,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.
         shown = _shown(session, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if shown.status is Status.QUEUED:
-        broker.ring(services.celery)
+        broker.notify_workers(services.celery)
     return shown
 
 
@@ -172,9 +172,9 @@ def retry_job(
     with services.database.write() as session:
         former = commands.get(session, job_id, owner=caller.owner_filter)
         rate_limit.check_queue_length(session, services.settings, former.owner)
-        quotas.check(session, Quota.of(services.settings), former.owner)
-        if (dataset := datasets.named(former.spec)) is not None:
-            datasets.hold(session, dataset, owner=former.owner)
+        quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
+        if (dataset := datasets.dataset_named_in(former.spec)) is not None:
+            datasets.lock_for_reader(session, dataset, owner=former.owner)
         shown = _shown(session, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
@@ -197,7 +197,7 @@ def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
 def _accepted(shown: schemas.Job, services: ServicesDep, prefer: str | None) -> Response:
     """The answer for a job that is stored, once somebody was told of it."""
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    broker.ring(services.celery)  # unheard, it costs seconds: workers also look by themselves
+    broker.notify_workers(services.celery)  # unheard, it costs seconds: workers also look by themselves
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(
@@ -210,4 +210,4 @@ def _path(shown: schemas.Job) -> str:
 
 
 def _shown(session: Session, job: models.Job) -> schemas.Job:
-    return schemas.Job.from_row(job, store.listing(session, job.id), job.webhook)
+    return schemas.Job.from_row(job, store.list_for_job(session, job.id), job.webhook)

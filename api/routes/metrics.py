@@ -62,9 +62,9 @@ class _Collected(Collector):
         yield GaugeMetricFamily(
             "espalier_webhook_messages_failed", "Messages given up in the last 30 days", found.messages_failed
         )
-        yield CounterMetricFamily("espalier_runs", "Runs begun", found.runs)
+        yield CounterMetricFamily("espalier_runs", "Runs begun", found.attempts)
         yield CounterMetricFamily(
-            "espalier_runs_failed", "Runs lost, or failed for an outside reason", found.runs_failed
+            "espalier_runs_failed", "Runs lost, or failed for an outside reason", found.attempts_failed
         )
         yield CounterMetricFamily("espalier_lease_expiries", "Runs lost with their worker", found.lease_expiries)
         yield CounterMetricFamily("espalier_run_seconds", "Time that all runs took", found.run_seconds)

@@ -73,7 +73,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
             )
         task = PruningSpec.model_validate(job.spec).task_table
         mask = store.get(session, job_id, MASK)
-        made = {artifact.name: artifact for artifact in store.listing(session, job_id)}
+        made = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     texts, pairs = _columns(request.texts, task, services.settings)
     found = services.predictions.predict(mask, made.get(WEIGHTS), texts, pairs)
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in found])

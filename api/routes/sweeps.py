@@ -58,7 +58,7 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
         admission.check_job(jobs[0], services.settings)
     with services.database.write() as session:
         rate_limit.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
-        quotas.check(session, Quota.of(services.settings), caller.owner)
+        quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _blaming_base():
             admission.hold_dataset(session, jobs[0].spec, caller.owner)
         sweep, made = sweeps.create(
@@ -70,12 +70,12 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
                 webhook_checks.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
         body = Sweep.with_results(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
         idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
-        live = heartbeats.live(session, within_seconds=services.settings.worker_seen_seconds)
+        live = heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     # once for each job that could start now: who finishes one looks for the next by itself
     for _ in range(max(1, min(len(jobs), sum(worker.slots for worker in live)))):
-        broker.ring(services.celery)
+        broker.notify_workers(services.celery)
     return Response(body, 202, {"Location": location}, "application/json")
 
 
@@ -89,7 +89,7 @@ def list_sweeps(
     """Without their results."""
     with services.database.read() as session:
         rows, cursor = sweeps.page(session, owner=caller.owner_filter, limit=limit, after=after)
-        jobs = sweeps.newest_jobs(session, rows)
+        jobs = sweeps.latest_jobs(session, rows)
         data = [SweepSummary.from_row(row, jobs[row.id]) for row in rows]
     return SweepList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
@@ -115,7 +115,7 @@ def get_sweep_results(
 ) -> Response | SweepResults:
     """A row per combination; with `json` also the means over the seeds."""
     sweep, jobs = _read(services, sweep_id, caller.owner_filter)
-    table = results.table(Grid.of(sweep), jobs)
+    table = results.build_table(Grid.from_row(sweep), jobs)
     if format == "json":
         return SweepResults.from_table(table, sweep.baseline)
     headers = {"Content-Disposition": f'attachment; filename="{sweep_id}.csv"', "X-Content-Type-Options": "nosniff"}
@@ -158,7 +158,7 @@ def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sw
     """Every job that has not ended; running ones end within seconds. Asking again changes nothing."""
     with services.database.write() as session:
         sweep = sweeps.cancel(session, sweep_id, owner=caller.owner_filter)
-        shown = Sweep.with_results(sweep, sweeps.newest_jobs(session, [sweep])[sweep_id])
+        shown = Sweep.with_results(sweep, sweeps.latest_jobs(session, [sweep])[sweep_id])
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
@@ -189,7 +189,7 @@ def _blaming_base() -> Iterator[None]:
 def _read(services: Services, sweep_id: str, owner: str | None) -> tuple[models.Sweep, dict[Combination, models.Job]]:
     with services.database.read() as session:
         sweep = sweeps.get(session, sweep_id, owner=owner)
-        return sweep, sweeps.newest_jobs(session, [sweep])[sweep_id]
+        return sweep, sweeps.latest_jobs(session, [sweep])[sweep_id]
 
 
 def _csv(table: Table) -> str:
@@ -207,7 +207,7 @@ def _figure(
     request: Request, read: tuple[models.Sweep, dict[Combination, models.Job]], kind: sweep_plot.Kind
 ) -> Response:
     sweep, jobs = read
-    table = results.table(Grid.of(sweep), jobs)
+    table = results.build_table(Grid.from_row(sweep), jobs)
     body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
     headers = {
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',

@@ -48,7 +48,7 @@ def create_webhook(
         return stored
     check_webhook(request, services.settings, param="url")
     with services.database.write() as session:
-        if len(subscriptions.listing(session, owner=caller.owner)) >= services.settings.webhook_max_per_owner:
+        if len(subscriptions.list_webhooks(session, owner=caller.owner)) >= services.settings.webhook_max_per_owner:
             raise PermanentError(
                 f"there are {services.settings.webhook_max_per_owner} webhooks already; delete one first",
                 code="too_many_webhooks",
@@ -65,7 +65,7 @@ def create_webhook(
 def list_webhooks(services: ServicesDep, caller: Reader) -> WebhookList:
     """Those for all jobs; one that was submitted with a job is shown with the job."""
     with services.database.read() as session:
-        data = [Webhook.from_row(row) for row in subscriptions.listing(session, owner=caller.owner_filter)]
+        data = [Webhook.from_row(row) for row in subscriptions.list_webhooks(session, owner=caller.owner_filter)]
     return WebhookList(data=data, has_more=False, next_cursor=None)
 
 
@@ -91,7 +91,7 @@ def list_deliveries(
     """The latest messages, and why those that did not arrive did not. Messages that ended are kept for 30 days."""
     with services.database.read() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
-        rows = outbox.listing(session, webhook_id, limit=limit)
+        rows = outbox.list_deliveries(session, webhook_id, limit=limit)
     return DeliveryList(data=[Delivery.from_row(row) for row in rows], has_more=False, next_cursor=None)
 
 

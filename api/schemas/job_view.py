@@ -32,7 +32,7 @@ class JobRepresentation:
 
 def load_jobs(database: Database, job_ids: Collection[str]) -> Mapping[str, JobRepresentation | None]:
     """Every one of these jobs, whoever owns it; None for those that do not exist."""
-    with database.look() as connection:
-        found = views.at(connection, job_ids)
+    with database.read_connection() as connection:
+        found = views.load(connection, job_ids)
     shown = {job_id: JobRepresentation.from_job(Job.from_row(*seen)) for job_id, seen in found.items()}
     return {job_id: shown.get(job_id) for job_id in job_ids}

@@ -14,7 +14,7 @@ from pruning.spec.errors import refused
 from pruning.spec.export_formats import FORMATS, Format, misfit_of_pattern
 from pruning.spec.schema import PruningSpec
 from service.db import models
-from service.jobs.views import Made, Receiver
+from service.jobs.views import ArtifactView, WebhookView
 from service.states import Status
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -119,7 +119,7 @@ class Artifact(BaseModel):
     url: str = Field(description="Where to download it, relative to the service")
 
     @classmethod
-    def from_row(cls, row: models.Artifact | Made) -> Self:
+    def from_row(cls, row: models.Artifact | ArtifactView) -> Self:
         return cls(
             name=row.name, media_type=row.media_type, bytes=row.size, sha256=row.sha256,
             url=f"/v1/jobs/{row.job_id}/artifacts/{row.name}",
@@ -158,10 +158,10 @@ class Job(BaseModel):
     def from_row(
         cls,
         row: models.Job | Row[Any],
-        artifacts: Sequence[models.Artifact | Made],
-        webhook: models.Webhook | Receiver | None,
+        artifacts: Sequence[models.Artifact | ArtifactView],
+        webhook: models.Webhook | WebhookView | None,
     ) -> Self:
-        """Of an entity, or of the parts of a ``service.jobs.views.Look``."""
+        """Of an entity, or of the parts of a ``service.jobs.views.JobView``."""
         return cls(
             id=row.id, status=row.status, phase=row.phase, attempt=row.attempt,
             progress=Progress(step=row.step, total_steps=row.total_steps, eta_seconds=row.eta_seconds),
@@ -170,7 +170,7 @@ class Job(BaseModel):
             spec=row.spec,
             error=JobError.model_validate(row.error) if row.error else None,
             artifacts=[Artifact.from_row(artifact) for artifact in artifacts],
-            metadata=row.labels,
+            metadata=row.user_metadata,
             priority=row.priority,
             max_duration=row.max_duration,
             exports=row.exports or [],

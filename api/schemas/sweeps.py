@@ -135,18 +135,18 @@ class SweepSummary(BaseModel):
 
     @classmethod
     def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job], **more: Any) -> Self:
-        """``jobs`` are those that count (``service.sweeps.sweeps.newest_jobs``)."""
+        """``jobs`` are those that count (``service.sweeps.sweeps.latest_jobs``)."""
         ended = all(job.status in TERMINAL for job in jobs.values())
         return cls(
             id=row.id,
             status="ended" if ended else "active",
-            progress=round(sweep_table.progress(Grid.of(row), jobs), 4),
-            jobs=sweeps.counts([*jobs.values()]),
+            progress=round(sweep_table.progress(Grid.from_row(row), jobs), 4),
+            jobs=sweeps.count_by_status([*jobs.values()]),
             base=row.base,
             methods=row.grid["methods"],
             sparsities=row.grid["sparsities"],
             seeds=row.grid["seeds"],
-            metadata=row.labels,
+            metadata=row.user_metadata,
             created_at=row.created_at,
             **more,
         )
@@ -161,7 +161,7 @@ class Sweep(SweepSummary):
     def with_results(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
         """The answer to whoever looks at one sweep."""
         return cls.from_row(
-            row, jobs, results=SweepResults.from_table(sweep_table.table(Grid.of(row), jobs), row.baseline)
+            row, jobs, results=SweepResults.from_table(sweep_table.build_table(Grid.from_row(row), jobs), row.baseline)
         )
 
 

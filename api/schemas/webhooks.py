@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from service.db import models
 from service.db.models.webhook import URL_LENGTH
-from service.jobs.views import Receiver
-from service.webhooks.subscriptions import ENDINGS, SECRET_PREFIX, EventType
+from service.jobs.views import WebhookView
+from service.webhooks.subscriptions import FINAL_EVENTS, SECRET_PREFIX, EventType
 
 _SHORTEST, _LONGEST = 24, 64
 """Bytes of a secret, by Standard Webhooks."""
@@ -50,7 +50,7 @@ class WebhookRequest(BaseModel):
 
     url: Url = Field(description="https, and no private address; checked now and at every call")
     events: Annotated[list[EventType], Field(min_length=1, max_length=20), AfterValidator(_distinct)] = Field(
-        default_factory=lambda: [*ENDINGS], description="Default: the ends of jobs"
+        default_factory=lambda: [*FINAL_EVENTS], description="Default: the ends of jobs"
     )
     secret: Secret | None = Field(
         None,
@@ -87,7 +87,7 @@ class Webhook(BaseModel):
     created_at: datetime
 
     @classmethod
-    def from_row(cls, row: models.Webhook | Receiver, secret: str | None = None) -> Self:
+    def from_row(cls, row: models.Webhook | WebhookView, secret: str | None = None) -> Self:
         return cls(
             id=row.id,
             url=row.url,

@@ -61,7 +61,7 @@ def hold_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
     if isinstance(task, str) or not is_dataset_id(task.dataset):
         return
     try:
-        row = datasets.hold(session, task.dataset, owner=owner)
+        row = datasets.lock_for_reader(session, task.dataset, owner=owner)
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})

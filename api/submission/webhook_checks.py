@@ -8,13 +8,15 @@ from service.db import models
 from service.errors import DestinationRefusedError
 from service.settings import Settings
 from service.webhooks import subscriptions
-from service.webhooks.ssrf import Rules, look_up
+from service.webhooks.ssrf import UrlPolicy, resolve_checked
 
 
 def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:
     """Refuse a receiver that no message could be sent to. Looks its host up. Raises PermanentError naming ``param``."""
     try:
-        look_up(request.url, Rules(private=settings.webhook_allow_private, http=settings.webhook_allow_http))
+        resolve_checked(
+            request.url, UrlPolicy(allow_private=settings.webhook_allow_private, allow_http=settings.webhook_allow_http)
+        )
     except DestinationRefusedError as refusal:
         raise PermanentError(str(refusal), code="webhook_refused", param=param) from refusal
 

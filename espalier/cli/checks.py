@@ -123,7 +123,7 @@ def storage(settings: "Settings") -> Finding:
 
     place = _without_password(settings.storage_url)
     try:
-        next(open_bucket(settings.storage_url).pages(""), None)
+        next(open_bucket(settings.storage_url).list_pages(""), None)
     except StorageUnavailableError as error:
         return Finding("storage", "broken", f"{place}: {error}", "correct ESPALIER_STORAGE_URL or the AWS_… variables")
     return Finding("storage", "ok", place)

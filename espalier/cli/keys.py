@@ -64,7 +64,7 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
     from service.access import api_keys
 
     with opened(read_settings(data_dir=data_dir)) as database, database.read() as session:
-        rows = [_shown(row) for row in api_keys.listing(session)]
+        rows = [_shown(row) for row in api_keys.list_keys(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return

@@ -83,7 +83,7 @@ def create(
     return row, key
 
 
-class Found(NamedTuple):
+class ValidKey(NamedTuple):
     """A key that is good."""
 
     row: Row[Any]
@@ -92,7 +92,7 @@ class Found(NamedTuple):
     """Whether its last use was noted too long ago."""
 
 
-def find(session: Session, key: str) -> Found:
+def find(session: Session, key: str) -> ValidKey:
     """Raises InvalidKeyError."""
     found = find_all(session.connection(), [key])[key]
     if isinstance(found, InvalidKeyError):
@@ -100,9 +100,9 @@ def find(session: Session, key: str) -> Found:
     return found
 
 
-def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found | InvalidKeyError]:
+def find_all(connection: Connection, given: Collection[str]) -> dict[str, ValidKey | InvalidKeyError]:
     """Every given key, found or refused."""
-    digests = {key: _digest(key) for key in given if looks_right(key)}
+    digests = {key: _digest(key) for key in given if is_well_formed(key)}
     rows: dict[str, Row[Any]] = {}
     if digests:
         found = connection.execute(_FIND, {"digests": list(digests.values())})
@@ -110,23 +110,23 @@ def find_all(connection: Connection, given: Collection[str]) -> dict[str, Found 
     return {key: _judged(rows.get(digests.get(key, ""))) for key in given}
 
 
-def _judged(row: Row[Any] | None) -> Found | InvalidKeyError:
+def _judged(row: Row[Any] | None) -> ValidKey | InvalidKeyError:
     if row is None:
         return InvalidKeyError()
     if row.revoked_at is not None:
         return InvalidKeyError("This API key was revoked.", code="key_revoked")
     if row.is_expired:
         return InvalidKeyError("This API key has expired.", code="key_expired")
-    return Found(row, bool(row.is_stale))
+    return ValidKey(row, bool(row.is_stale))
 
 
-def note_use(session: Session, key_id: str) -> None:
+def record_use(session: Session, key_id: str) -> None:
     """Write down that a key was used, unless another process just did."""
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
     session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now_sql()))
 
 
-def listing(session: Session) -> Sequence[ApiKey]:
+def list_keys(session: Session) -> Sequence[ApiKey]:
     """All keys, the newest first, those of no use any more too."""
     return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
 
@@ -149,7 +149,7 @@ def any_usable(session: Session) -> bool:
     return session.scalars(usable.limit(1)).first() is not None
 
 
-def looks_right(key: str) -> bool:
+def is_well_formed(key: str) -> bool:
     """Whether ``key`` could have come from ``create``."""
     shape = re.fullmatch(rf"esp_([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECK}}})", key)
     return shape is not None and _check(shape[1]) == shape[2]

@@ -10,19 +10,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import Answer
+from service.db.models import StoredResponse
 from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
 
 
-def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float) -> Answer | None:
+def find(
+    session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float
+) -> StoredResponse | None:
     """The answer that this request got before; None for the first one.
 
     Raises StoredResponseElsewhereError for another request's key.
     """
     row = session.scalars(
-        select(Answer).where(
-            Answer.owner == owner, Answer.route == route, Answer.key == key,
-            Answer.created_at >= now_sql(-keep_seconds),
+        select(StoredResponse).where(
+            StoredResponse.owner == owner, StoredResponse.route == route, StoredResponse.key == key,
+            StoredResponse.created_at >= now_sql(-keep_seconds),
         )
     ).one_or_none()  # fmt: skip
     if row is not None and row.fingerprint != fingerprint:
@@ -30,7 +32,7 @@ def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str
     return row
 
 
-def keep(
+def store(
     session: Session,
     *,
     owner: str,
@@ -43,11 +45,11 @@ def keep(
     keep_seconds: float,
 ) -> None:
     """Keep the answer to the first request. Raises StoredResponsePendingError when another one with this key was faster."""
-    same = (Answer.owner == owner, Answer.route == route, Answer.key == key)
-    session.execute(delete(Answer).where(*same, Answer.created_at < now_sql(-keep_seconds)))
+    same = (StoredResponse.owner == owner, StoredResponse.route == route, StoredResponse.key == key)
+    session.execute(delete(StoredResponse).where(*same, StoredResponse.created_at < now_sql(-keep_seconds)))
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     # on PostgreSQL this waits for the other's transaction; should that fail, the row is ours
-    statement = insert(Answer).on_conflict_do_nothing().returning(Answer.status)
+    statement = insert(StoredResponse).on_conflict_do_nothing().returning(StoredResponse.status)
     values = {
         "owner": owner, "route": route, "key": key, "fingerprint": fingerprint, "status": status, "body": body,
         "location": location,
@@ -56,6 +58,6 @@ def keep(
         raise StoredResponsePendingError
 
 
-def forget(session: Session, *, keep_seconds: float) -> None:
+def delete_expired(session: Session, *, keep_seconds: float) -> None:
     """Clear away the answers that are too old to be given again. Called by the worker's rescuer."""
-    session.execute(delete(Answer).where(Answer.created_at < now_sql(-keep_seconds)))
+    session.execute(delete(StoredResponse).where(StoredResponse.created_at < now_sql(-keep_seconds)))

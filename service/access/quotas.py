@@ -25,12 +25,12 @@ class Quota:
     per_owner: int | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """As the service is set up."""
         return cls(settings.max_stored_bytes, settings.max_stored_bytes_per_owner)
 
 
-def check(session: Session, quota: Quota, owner: str) -> None:
+def check_submission(session: Session, quota: Quota, owner: str) -> None:
     """Whether ``owner`` may store anything more. Raises QuotaExceededError."""
     _within(session, quota, owner, spare=1, what="Nothing more can be stored")
 

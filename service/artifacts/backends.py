@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from service import failpoints
 from service.artifacts.s3 import PART_BYTES, READ_BYTES, open_bucket
 from service.db.engine import Database
-from service.db.models import Artifact, Chunk, StoredObject
+from service.db.models import Artifact, ArtifactChunk, StoredObject
 from service.errors import ArtifactNotFoundError, ObjectMissingError
 
 Batches = Iterator[list[tuple[int, bytes]]]
@@ -25,7 +25,7 @@ ARTIFACTS = "artifacts/"
 """Folder of the objects."""
 
 
-class Place(Protocol):
+class ArtifactBackend(Protocol):
     """Where one artifact lies."""
 
     piece_bytes: int
@@ -37,7 +37,7 @@ class Place(Protocol):
         """These bytes, piece by piece. Raises ArtifactNotFoundError, StorageUnavailableError."""
 
 
-class Chunks:
+class DatabaseBackend:
     """Rows of the database; the default."""
 
     def __init__(self, artifact: Artifact) -> None:
@@ -49,7 +49,7 @@ class Chunks:
             with database.write() as session:
                 hold(session)
                 rows = [{"artifact_id": self.artifact.id, "number": number, "data": data} for number, data in batch]
-                session.execute(insert(Chunk), rows)
+                session.execute(insert(ArtifactChunk), rows)
             failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
@@ -58,7 +58,9 @@ class Chunks:
         for number in range(start // length, -(-stop // length) if stop > start else 0):
             with database.read() as session:
                 data = session.scalars(
-                    select(Chunk.data).where(Chunk.artifact_id == self.artifact.id, Chunk.number == number)
+                    select(ArtifactChunk.data).where(
+                        ArtifactChunk.artifact_id == self.artifact.id, ArtifactChunk.number == number
+                    )
                 ).one_or_none()
             if data is None:
                 raise _deleted(self.artifact)
@@ -69,7 +71,7 @@ class Chunks:
             del data  # whoever sends still holds what was last given; a whole chunk more would be held by each
 
 
-class Object:
+class ObjectBackend:
     """One object of an S3-compatible store."""
 
     piece_bytes = PART_BYTES
@@ -86,13 +88,13 @@ class Object:
             failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
         parts = (data for batch in batches for _, data in batch)
-        open_bucket(self.stored.storage).put(self.stored.name, parts, arrived=arrived)
+        open_bucket(self.stored.storage).put(self.stored.name, parts, part_stored=arrived)
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
         """Ranges of a few megabytes. Whether the object can be had is found out at once, not with the first piece."""
         bucket = open_bucket(self.stored.storage)
         try:
-            bucket.look(self.stored.name)
+            bucket.head(self.stored.name)
         except ObjectMissingError as error:
             self._check(database)
             raise ObjectMissingError(
@@ -113,22 +115,22 @@ class Object:
                 raise _deleted(self.artifact)
 
 
-def new_place(session: Session, artifact: Artifact, storage_url: str | None) -> Place:
+def create_backend(session: Session, artifact: Artifact, storage_url: str | None) -> ArtifactBackend:
     """Where a new artifact, which is a row of this transaction, is going to lie."""
     if storage_url is None:
-        return Chunks(artifact)
+        return DatabaseBackend(artifact)
     # the number alone would come again in a database that was restored from a copy
     name = f"{ARTIFACTS}{artifact.job_id}/{artifact.attempt}/{artifact.id}-{secrets.token_hex(8)}"
     stored = StoredObject(artifact_id=artifact.id, storage=storage_url, name=name)
     session.add(stored)
     session.flush()
-    return Object(artifact, stored)
+    return ObjectBackend(artifact, stored)
 
 
-def place_of(session: Session, artifact: Artifact) -> Place:
+def backend_for(session: Session, artifact: Artifact) -> ArtifactBackend:
     """Where it lies, whatever the setting says now."""
     stored = session.get(StoredObject, artifact.id)
-    return Chunks(artifact) if stored is None else Object(artifact, stored)
+    return DatabaseBackend(artifact) if stored is None else ObjectBackend(artifact, stored)
 
 
 def _deleted(artifact: Artifact) -> ArtifactNotFoundError:

@@ -21,43 +21,43 @@ CHECKPOINTS = "checkpoints/"
 _NAMES_PER_QUERY = 500
 
 
-def sweep(database: Database, storage_url: str, leaving: Callable[[], bool]) -> int:
+def collect_garbage(database: Database, storage_url: str, should_stop: Callable[[], bool]) -> int:
     """Remove what nobody needs at this address; how many objects and uploads. Raises StorageUnavailableError.
 
-    ``leaving`` is asked now and then, and ends it when true.
+    ``should_stop`` is asked now and then, and ends it when true.
     """
     bucket = open_bucket(storage_url)
     removed = 0
-    for page in bucket.pages(ARTIFACTS):
-        if leaving():
+    for page in bucket.list_pages(ARTIFACTS):
+        if should_stop():
             return removed
         orphans = set(page) - _named(database, page)
-        bucket.remove(sorted(orphans))
+        bucket.delete(sorted(orphans))
         removed += len(orphans)
     removed += _abort(bucket, ARTIFACTS, lambda names: _named(database, names))
-    ended = {job_id for job_id in bucket.folders(CHECKPOINTS) if is_job_id(job_id)}
+    ended = {job_id for job_id in bucket.list_folders(CHECKPOINTS) if is_job_id(job_id)}
     ended -= _open(database, ended)
     for job_id in sorted(ended):
-        if leaving():
+        if should_stop():
             return removed
-        removed += forget_checkpoints(bucket, job_id)
+        removed += delete_checkpoints(bucket, job_id)
     return removed + _abort(bucket, CHECKPOINTS, lambda names: _of_open_jobs(database, names))
 
 
-def forget_checkpoints(bucket: Bucket, job_id: str) -> int:
+def delete_checkpoints(bucket: Bucket, job_id: str) -> int:
     """Remove all checkpoints of a job that has ended; how many. Raises StorageUnavailableError."""
-    names = [name for page in bucket.pages(f"{CHECKPOINTS}{job_id}/") for name in page]
-    bucket.remove(names)
+    names = [name for page in bucket.list_pages(f"{CHECKPOINTS}{job_id}/") for name in page]
+    bucket.delete(names)
     return len(names)
 
 
 def _abort(bucket: Bucket, folder: str, needed: Callable[[set[str]], set[str]]) -> int:
     """Give up the uploads under ``folder`` that nobody will complete; how many."""
-    uploads = bucket.uploads(folder)
+    uploads = bucket.list_uploads(folder)
     kept = needed({name for name, _ in uploads})
     given_up = [(name, upload) for name, upload in uploads if name not in kept]
     for name, upload in given_up:
-        bucket.abort(name, upload)
+        bucket.abort_upload(name, upload)
     return len(given_up)
 
 

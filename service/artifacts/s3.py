@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from service.artifacts.s3_url import Address, parse
+from service.artifacts.s3_url import StorageUrl, parse_storage_url
 from service.errors import ObjectMissingError, StorageUnavailableError
 
 PART_BYTES = 8 * 1024 * 1024
@@ -31,7 +31,7 @@ def open_bucket(url: str) -> "Bucket":
 
     Raises StorageUnavailableError without ``boto3``, or where that finds no profile.
     """
-    address = parse(url)
+    address = parse_storage_url(url)
     with _making:  # clients may be shared by threads, but not made by several at a time
         return Bucket(address, _client(address.endpoint, address.region))
 
@@ -39,8 +39,8 @@ def open_bucket(url: str) -> "Bucket":
 class Bucket:
     """One address. Any thread may use it."""
 
-    def __init__(self, address: Address, client: Any) -> None:
-        self.address = address
+    def __init__(self, address: StorageUrl, client: Any) -> None:
+        self.url = address
         self._client = client
         self._bucket = {"Bucket": address.bucket}
 
@@ -50,31 +50,31 @@ class Bucket:
         parts: Iterable[bytes],
         *,
         metadata: Mapping[str, str] | None = None,
-        arrived: Callable[[], None] = lambda: None,
+        part_stored: Callable[[], None] = lambda: None,
     ) -> None:
         """Store ``parts``, each of PART_BYTES but for the last, as one object: all of it or nothing.
 
-        ``arrived`` is called after each part that the store has; what it or ``parts`` raises ends the upload.
+        ``part_stored`` is called after each part that the store has; what it or ``parts`` raises ends the upload.
         """
         pending = iter(parts)
         first, second = next(pending, b""), next(pending, None)
-        where = {**self._bucket, "Key": self.address.key(name), "Metadata": dict(metadata or {})}
+        where = {**self._bucket, "Key": self.url.key(name), "Metadata": dict(metadata or {})}
         if second is not None:
-            self._put_parts(where, chain((first, second), pending), arrived)
+            self._put_parts(where, chain((first, second), pending), part_stored)
             return
         with self._asking(f"put {name}"):
             self._client.put_object(**where, Body=first)
-        arrived()
+        part_stored()
 
-    def look(self, name: str) -> tuple[int, dict[str, str]]:
+    def head(self, name: str) -> tuple[int, dict[str, str]]:
         """Size in bytes of an object, and what was put with it. Raises ObjectMissingError."""
         with self._asking(f"look at {name}"):
-            found = self._client.head_object(**self._bucket, Key=self.address.key(name))
+            found = self._client.head_object(**self._bucket, Key=self.url.key(name))
         return int(found["ContentLength"]), dict(found["Metadata"])
 
     def get(self, name: str, start: int, stop: int) -> bytes:
         """The bytes ``start`` (included) to ``stop`` (excluded; more than ``start``). Raises ObjectMissingError."""
-        wanted = {**self._bucket, "Key": self.address.key(name), "Range": f"bytes={start}-{stop - 1}"}
+        wanted = {**self._bucket, "Key": self.url.key(name), "Range": f"bytes={start}-{stop - 1}"}
         for left in reversed(range(_READ_TRIES)):
             try:
                 with self._asking(f"get {name}"):  # the SDK repeats requests, but not what breaks while the body comes
@@ -86,32 +86,32 @@ class Bucket:
                     raise
         raise AssertionError("unreachable")
 
-    def pages(self, folder: str) -> Iterator[list[str]]:
+    def list_pages(self, folder: str) -> Iterator[list[str]]:
         """Names of all objects under ``folder``, up to a thousand at a time."""
-        for page in self._paged("list_objects_v2", "Contents", Prefix=self.address.key(folder)):
+        for page in self._paged("list_objects_v2", "Contents", Prefix=self.url.key(folder)):
             yield [self._name(found["Key"]) for found in page]
 
-    def folders(self, folder: str) -> set[str]:
+    def list_folders(self, folder: str) -> set[str]:
         """The names right under ``folder`` that have something below them."""
-        prefix = self.address.key(folder)
+        prefix = self.url.key(folder)
         pages = self._paged("list_objects_v2", "CommonPrefixes", Prefix=prefix, Delimiter="/")
         return {found["Prefix"][len(prefix) : -1] for page in pages for found in page}
 
-    def uploads(self, folder: str) -> list[tuple[str, str]]:
+    def list_uploads(self, folder: str) -> list[tuple[str, str]]:
         """Names and ids of the uploads under ``folder`` that were begun and neither completed nor given up."""
-        pages = self._paged("list_multipart_uploads", "Uploads", Prefix=self.address.key(folder))
+        pages = self._paged("list_multipart_uploads", "Uploads", Prefix=self.url.key(folder))
         return [(self._name(found["Key"]), found["UploadId"]) for page in pages for found in page]
 
-    def remove(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """Delete objects; those that are gone are no error. One by one: not every store can do more."""
         for name in names:
             with self._asking(f"delete {name}"):
-                self._client.delete_object(**self._bucket, Key=self.address.key(name))
+                self._client.delete_object(**self._bucket, Key=self.url.key(name))
 
-    def abort(self, name: str, upload: str) -> None:
+    def abort_upload(self, name: str, upload: str) -> None:
         """Give up an upload and free what it holds; one that is gone is no error."""
         with suppress(ObjectMissingError), self._asking(f"abort {name}"):
-            self._client.abort_multipart_upload(**self._bucket, Key=self.address.key(name), UploadId=upload)
+            self._client.abort_multipart_upload(**self._bucket, Key=self.url.key(name), UploadId=upload)
 
     def _put_parts(self, where: dict[str, Any], parts: Iterable[bytes], arrived: Callable[[], None]) -> None:
         key = {name: where[name] for name in ("Bucket", "Key")}
@@ -128,7 +128,7 @@ class Bucket:
                 self._client.complete_multipart_upload(**key, UploadId=upload, MultipartUpload={"Parts": done})
         except BaseException:
             try:
-                self.abort(self._name(where["Key"]), upload)
+                self.abort_upload(self._name(where["Key"]), upload)
             except StorageUnavailableError:
                 log.warning("an upload could not be given up; the sweep does it later")
             raise
@@ -143,7 +143,7 @@ class Bucket:
             yield page.get(field, [])
 
     def _name(self, key: str) -> str:
-        return key[len(self.address.key("")) :]
+        return key[len(self.url.key("")) :]
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -155,7 +155,7 @@ class Bucket:
             answered = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
             if answered in _MISSING:
                 raise ObjectMissingError from error
-            log.warning("the object storage s3://%s failed to %s: %s", self.address.place, what, error)
+            log.warning("the object storage s3://%s failed to %s: %s", self.url.location, what, error)
             raise StorageUnavailableError(
                 f"The object storage cannot be used: {answered or type(error).__name__}."
             ) from error

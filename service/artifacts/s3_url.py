@@ -10,7 +10,7 @@ _SHAPE = "must be s3://bucket[/prefix][?endpoint=https://host:port&region=name]"
 
 
 @dataclass(frozen=True)
-class Address:
+class StorageUrl:
     """One bucket, and the folder in it that belongs to this service alone."""
 
     bucket: str
@@ -29,15 +29,15 @@ class Address:
         """The URL in one form, whichever way it was written."""
         given = {"endpoint": self.endpoint, "region": self.region}
         query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
-        return f"s3://{self.place}" + (f"?{query}" if query else "")
+        return f"s3://{self.location}" + (f"?{query}" if query else "")
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Bucket and prefix, for people."""
         return f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
 
 
-def parse(url: str) -> Address:
+def parse_storage_url(url: str) -> StorageUrl:
     """Raises ValueError, never quoting what may be a password."""
     parts = urlsplit(url)
     if "@" in url:
@@ -50,4 +50,4 @@ def parse(url: str) -> Address:
     endpoint = given.get("endpoint", [""])[0].rstrip("/") or None
     if endpoint is not None and not endpoint.startswith(("http://", "https://")):
         raise ValueError("endpoint must be http://… or https://…")
-    return Address(parts.netloc, parts.path.strip("/"), endpoint, given.get("region", [""])[0] or None)
+    return StorageUrl(parts.netloc, parts.path.strip("/"), endpoint, given.get("region", [""])[0] or None)

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from service import failpoints
 from service.access import quotas
 from service.access.quotas import Quota
-from service.artifacts.backends import new_place, place_of
+from service.artifacts.backends import backend_for, create_backend
 from service.db.engine import Database
 from service.db.models import Artifact
 from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError, ServiceError
-from service.jobs.transitions import lock, running
+from service.jobs.transitions import lock_row, running
 
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
 
@@ -56,7 +56,7 @@ def put(
         session.add(artifact)
         session.flush()
         quotas.check_artifact(session, quota, artifact)
-        place = new_place(session, artifact, storage_url)
+        place = create_backend(session, artifact, storage_url)
     failpoints.hit(failpoints.Failpoint.ARTIFACT_REGISTERED)
     try:
         with path.open("rb") as file:
@@ -86,12 +86,12 @@ def get(session: Session, job_id: str, name: str) -> Artifact:
     return found
 
 
-def listing(session: Session, job_id: str) -> list[Artifact]:
+def list_for_job(session: Session, job_id: str) -> list[Artifact]:
     """The complete artifacts of a job, by name."""
-    return of_jobs(session, [job_id]).get(job_id, [])
+    return list_for_jobs(session, [job_id]).get(job_id, [])
 
 
-def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact]]:
+def list_for_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact]]:
     """The complete artifacts of each job that has any, in one query."""
     statement = select(Artifact).where(Artifact.job_id.in_(job_ids), Artifact.complete)
     found: dict[str, list[Artifact]] = {}
@@ -100,7 +100,7 @@ def of_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Artifact
     return found
 
 
-def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+def iter_bytes(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a piece of at most a few megabytes at a time.
 
     Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFoundError,
@@ -110,7 +110,7 @@ def iterate(database: Database, artifact_id: int, start: int = 0, stop: int | No
         artifact = session.get(Artifact, artifact_id)
         if artifact is None or not artifact.complete:
             raise ArtifactNotFoundError
-        place = place_of(session, artifact)
+        place = backend_for(session, artifact)
     stop = artifact.size if stop is None else stop
     if not 0 <= start <= stop <= artifact.size:
         raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
@@ -139,5 +139,5 @@ def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int
 
 def _hold(session: Session, job_id: str, attempt: int) -> None:
     """The fence of one transaction: the job stays this attempt's until it commits."""
-    if lock(session, *running(job_id, attempt)) is None:
+    if lock_row(session, *running(job_id, attempt)) is None:
         raise LeaseLostError(job_id, attempt)

@@ -14,12 +14,12 @@ from service.errors import InvalidCursorError
 from service.ids import is_id
 
 
-def cursor(created_at: datetime, row_id: str) -> str:
+def encode(created_at: datetime, row_id: str) -> str:
     """The cursor of whatever follows this row."""
     return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode().rstrip("=")
 
 
-def behind(text: str, prefix: str, created_at: Any, row_id: Any) -> ColumnElement[bool]:
+def rows_after(text: str, prefix: str, created_at: Any, row_id: Any) -> ColumnElement[bool]:
     """Condition on the two columns: rows behind the cursor ``text``, of a list whose ids begin with ``prefix``.
 
     Raises InvalidCursorError.

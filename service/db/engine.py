@@ -24,7 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.settings import with_driver
+from service.settings import normalize_database_url
 
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
 _NO_DEAD_PEERS = {
@@ -45,7 +45,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = with_driver(url)
+        self.url = normalize_database_url(url)
         self.engine = _engine(self.url)
         self._writing = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._reading = self._looking = self.engine
@@ -61,7 +61,7 @@ class Database:
             yield session
 
     @contextmanager
-    def look(self) -> Iterator[Connection]:
+    def read_connection(self) -> Iterator[Connection]:
         """For one query of plain rows, which is a moment of its own: no session, and on PostgreSQL no transaction either, for
         both would cost more than the query. There it has connections of its own, and ends in an OperationalError after
         some seconds if the server says nothing: many requests wait for one look."""
@@ -184,14 +184,14 @@ def _postgres_engine(url: str, pool_size: int = 10, **connect: Any) -> Engine:
 
 def _prompt_engine(url: str) -> Engine:
     """For looks: a connection that is dead or a server that is stuck is found out soon, by either side."""
-    from service.db.read_timeout import SECONDS, PromptConnection
+    from service.db.read_timeout import READ_TIMEOUT_SECONDS, TimeoutConnection
 
-    options = f"-c statement_timeout={int(SECONDS * 1000)}"
+    options = f"-c statement_timeout={int(READ_TIMEOUT_SECONDS * 1000)}"
     engine = _postgres_engine(url, pool_size=2, options=options, connect_timeout=2)
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
-        return PromptConnection.connect(*arguments, **options)
+        return TimeoutConnection.connect(*arguments, **options)
 
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 

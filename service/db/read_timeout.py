@@ -10,23 +10,23 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 
-SECONDS = 2.0
+READ_TIMEOUT_SECONDS = 2.0
 """That one exchange with the server may take; a look takes milliseconds."""
 RV = TypeVar("RV")
 
 
-class ServerSilent(psycopg.OperationalError):
+class ServerTimeoutError(psycopg.OperationalError):
     """Nothing came in time."""
 
 
-class PromptConnection(psycopg.Connection[Any]):
+class TimeoutConnection(psycopg.Connection[Any]):
     """Closes itself and raises ServerSilent where the server has been silent and SECONDS are over."""
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **options: Any) -> RV:
         """What psycopg waits for every answer with."""
         try:
-            return super().wait(_within(gen, SECONDS), *arguments, **options)
-        except ServerSilent:
+            return super().wait(_within(gen, READ_TIMEOUT_SECONDS), *arguments, **options)
+        except ServerTimeoutError:
             self.close()  # the answer may come yet, and would be taken for that to the next statement
             raise
 
@@ -39,7 +39,7 @@ def _within(gen: PQGen[RV], seconds: float) -> PQGen[RV]:
         while True:
             ready = yield awaited
             if not ready and time.monotonic() > deadline:
-                raise ServerSilent(f"the database has not answered for {seconds:g} s")
+                raise ServerTimeoutError(f"the database has not answered for {seconds:g} s")
             awaited = gen.send(ready)
     except StopIteration as done:
         result: RV = done.value

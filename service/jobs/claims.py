@@ -13,15 +13,15 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.models import Artifact, Failure, Job, Metric
 from service.errors import ArtifactNotFoundError, LeaseLostError
-from service.jobs.due import asked_devices, best_first, due_for
-from service.jobs.transitions import change, lock, move, note, running
+from service.jobs.due import claim_order, due_for_devices, requested_devices
+from service.jobs.transitions import append_event, lock_row, running, transition, update_guarded
 from service.states import Status
 
 _LONGEST_DELAY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ControlRequests:
     """What the user asked of a running job."""
 
     cancel: bool
@@ -40,39 +40,41 @@ def claim(
     """
     due = (
         select(Job.id)
-        .where(*due_for(devices))
-        .order_by(*best_first)
+        .where(*due_for_devices(devices))
+        .order_by(*claim_order)
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL: two claimers take two jobs, none waits for the other
         .scalar_subquery()
     )
-    return move(
-        session, Status.RUNNING, due, asked_devices <= free_devices, about={"worker": worker_id},
+    return transition(
+        session, Status.RUNNING, due, requested_devices <= free_devices, details={"worker": worker_id},
         attempt=Job.attempt + 1, worker_id=worker_id, lease_expires_at=now_sql(lease_seconds), progress_at=now_sql(),
         started_at=func.coalesce(Job.started_at, now_sql()), error=None,
     )  # fmt: skip
 
 
-def heartbeat(session: Session, job_id: str, attempt: int, *, lease_seconds: float) -> Wishes:
+def renew_lease(session: Session, job_id: str, attempt: int, *, lease_seconds: float) -> ControlRequests:
     """Renew the lease, even one that ran out if nobody took the job since, and learn what the user wants."""
-    job = _fenced(change(session, running(job_id, attempt), lease_expires_at=now_sql(lease_seconds)), job_id, attempt)
-    return Wishes(cancel=job.cancel_requested_at is not None, pause=job.pause_requested_at is not None)
+    job = _fenced(
+        update_guarded(session, running(job_id, attempt), lease_expires_at=now_sql(lease_seconds)), job_id, attempt
+    )
+    return ControlRequests(cancel=job.cancel_requested_at is not None, pause=job.pause_requested_at is not None)
 
 
 def record_event(session: Session, job_id: str, attempt: int, event: str, data: dict[str, Any]) -> int:
     """Add an event of type ``event``; its number in the job."""
-    return _fenced(note(session, running(job_id, attempt), event, data), job_id, attempt).event_seq
+    return _fenced(append_event(session, running(job_id, attempt), event, data), job_id, attempt).event_seq
 
 
 def record_metrics(session: Session, job_id: str, attempt: int, *, step: int, values: dict[str, Any]) -> None:
     """Add the numbers of one step to the job's history; ``set_progress`` keeps the latest on the job itself."""
-    _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
+    _fenced(lock_row(session, *running(job_id, attempt)), job_id, attempt)
     session.execute(insert(Metric).values(job_id=job_id, attempt=attempt, step=step, values=values))
 
 
 def set_phase(session: Session, job_id: str, attempt: int, phase: str) -> None:
     """Say what the run is doing."""
-    _fenced(change(session, running(job_id, attempt), phase=phase, progress_at=now_sql()), job_id, attempt)
+    _fenced(update_guarded(session, running(job_id, attempt), phase=phase, progress_at=now_sql()), job_id, attempt)
 
 
 def set_progress(
@@ -90,9 +92,9 @@ def set_progress(
     given = {"step": step, "total_steps": total_steps, "eta_seconds": eta_seconds, "device": device}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if metrics:
-        job = _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
+        job = _fenced(lock_row(session, *running(job_id, attempt)), job_id, attempt)
         values["metrics"] = {**job.metrics, **metrics}
-    _fenced(change(session, running(job_id, attempt), progress_at=now_sql(), **values), job_id, attempt)
+    _fenced(update_guarded(session, running(job_id, attempt), progress_at=now_sql(), **values), job_id, attempt)
 
 
 def succeed(
@@ -107,11 +109,11 @@ def succeed(
     else:
         stored = exists().where(Artifact.id == mask_artifact_id, Artifact.job_id == job_id, Artifact.complete)
     fence = running(job_id, attempt)
-    job = move(
+    job = transition(
         session, Status.SUCCEEDED, job_id, *fence, stored, result=result, mask_artifact_id=mask_artifact_id
     )  # fmt: skip
     if job is None:
-        _fenced(lock(session, *fence), job_id, attempt)
+        _fenced(lock_row(session, *fence), job_id, attempt)
         raise ArtifactNotFoundError(f"Artifact {mask_artifact_id} is not a complete artifact of job {job_id}.")
     return job
 
@@ -119,7 +121,7 @@ def succeed(
 def fail(session: Session, job_id: str, attempt: int, *, error: Failure) -> Job:
     """End the job for a reason that another run would meet again."""
     return _fenced(
-        move(session, Status.FAILED, job_id, *running(job_id, attempt), about={"error": error}, error=error),
+        transition(session, Status.FAILED, job_id, *running(job_id, attempt), details={"error": error}, error=error),
         job_id, attempt,
     )  # fmt: skip
 
@@ -127,21 +129,21 @@ def fail(session: Session, job_id: str, attempt: int, *, error: Failure) -> Job:
 def cancel(session: Session, job_id: str, attempt: int) -> Job:
     """End the job because its user asked for it."""
     return _fenced(
-        move(session, Status.CANCELLED, job_id, *running(job_id, attempt), about={"reason": "requested"}),
+        transition(session, Status.CANCELLED, job_id, *running(job_id, attempt), details={"reason": "requested"}),
         job_id, attempt,
     )  # fmt: skip
 
 
 def pause(session: Session, job_id: str, attempt: int) -> Job:
     """Lay the job aside until its user resumes it; no attempt is spent. A wish to cancel goes first."""
-    job = _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
-    return leave(session, job, reason="requested", pause=True)
+    job = _fenced(lock_row(session, *running(job_id, attempt)), job_id, attempt)
+    return release(session, job, reason="requested", pause=True)
 
 
-def hand_back(session: Session, job_id: str, attempt: int, *, reason: str) -> Job:
+def requeue(session: Session, job_id: str, attempt: int, *, reason: str) -> Job:
     """Return the job to the queue, due at once; no attempt is spent. Open wishes go first: see ``status`` of what returns."""
-    job = _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
-    return leave(session, job, reason=reason)
+    job = _fenced(lock_row(session, *running(job_id, attempt)), job_id, attempt)
+    return release(session, job, reason=reason)
 
 
 def retry_or_fail(
@@ -151,26 +153,28 @@ def retry_or_fail(
 
     Open wishes go first: see ``status`` of what returns.
     """
-    job = _fenced(lock(session, *running(job_id, attempt)), job_id, attempt)
-    return spend(session, job, error=error, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts)
+    job = _fenced(lock_row(session, *running(job_id, attempt)), job_id, attempt)
+    return record_failed_attempt(
+        session, job, error=error, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts
+    )
 
 
-def spend(
+def record_failed_attempt(
     session: Session, job: Job, *, error: Failure, retry_delay_seconds: float, max_attempts: int, **values: Any
 ) -> Job:
     """``retry_or_fail`` for a running job that the caller holds locked; the rescuer's way as well."""
     spent = job.attempts_spent + 1
     if spent >= max_attempts and job.cancel_requested_at is None:
-        failed = move(
+        failed = transition(
             session, Status.FAILED, job.id, *running(job.id, job.attempt),
-            about={"error": error}, error=error, attempts_spent=spent, **values,
+            details={"error": error}, error=error, attempts_spent=spent, **values,
         )  # fmt: skip
         return _fenced(failed, job.id, job.attempt)
     delay = min(retry_delay_seconds * 2 ** (spent - 1), _LONGEST_DELAY_SECONDS)
-    return leave(session, job, reason=error["code"], delay_seconds=delay, error=error, attempts_spent=spent, **values)
+    return release(session, job, reason=error["code"], delay_seconds=delay, error=error, attempts_spent=spent, **values)
 
 
-def leave(
+def release(
     session: Session,
     job: Job,
     *,
@@ -189,7 +193,9 @@ def leave(
     else:
         to, about = Status.QUEUED, {**about, "delay_seconds": delay_seconds}
     fence = running(job.id, job.attempt)
-    moved = move(session, to, job.id, *fence, about=about, error=error, not_before=now_sql(delay_seconds), **values)
+    moved = transition(
+        session, to, job.id, *fence, details=about, error=error, not_before=now_sql(delay_seconds), **values
+    )
     return _fenced(moved, job.id, job.attempt)
 
 

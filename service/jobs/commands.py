@@ -14,8 +14,8 @@ from service.db import cursors
 from service.db.clock import now_sql
 from service.db.models import LOCAL, Event, Job, Metric
 from service.errors import IllegalTransitionError, JobNotFoundError
-from service.jobs.metadata_filter import has_label
-from service.jobs.transitions import lock, lock_dependents, move, note
+from service.jobs.metadata_filter import metadata_equals
+from service.jobs.transitions import append_event, lock_dependents, lock_row, transition
 from service.states import TERMINAL, Status
 from service.webhooks import subscriptions
 
@@ -52,7 +52,7 @@ def create(
 ) -> Job:
     """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
     job = Job(
-        spec=spec, owner=owner, labels=metadata or {}, priority=priority, max_duration=max_duration,
+        spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
         exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, export_of=export_of, event_seq=1,
     )  # fmt: skip
     session.add(job)
@@ -71,7 +71,7 @@ def get(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     return job
 
 
-def check(session: Session, job_id: str, *, owner: str | None = None) -> None:
+def require(session: Session, job_id: str, *, owner: str | None = None) -> None:
     """That there is such a job, without reading it. Raises JobNotFoundError."""
     found = session.connection().execute(_OWNER, {"job": job_id}).scalar_one_or_none()
     if found is None or owner not in (None, found):
@@ -89,7 +89,7 @@ def page(
     model: str | None = None,
     method: str | None = None,
     sweep: str | None = None,
-    labels: Iterable[tuple[str, str]] = (),
+    metadata: Iterable[tuple[str, str]] = (),
     exporting: bool = False,
     export_of: str | None = None,
 ) -> tuple[list[str], str | None]:
@@ -112,15 +112,15 @@ def page(
         if value is not None:
             # few jobs are of a sweep, so its index is the one to take; SQLite cannot know, and takes no index for an expression
             statement = statement.where((column if sweep is None else func.coalesce(column, column)) == value)
-    statement = statement.where(*(has_label(key, value) for key, value in labels))
+    statement = statement.where(*(metadata_equals(key, value) for key, value in metadata))
     if after is not None:
-        statement = statement.where(cursors.behind(after, "job_", Job.created_at, Job.id))
+        statement = statement.where(cursors.rows_after(after, "job_", Job.created_at, Job.id))
     rows = session.execute(statement).all()
-    onward = cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    onward = cursors.encode(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
     return [row.id for row in rows[:limit]], onward
 
 
-def queued(session: Session, *, owner: str) -> int:
+def count_queued(session: Session, *, owner: str) -> int:
     """How many jobs of ``owner`` wait."""
     waiting = select(func.count()).select_from(Job).where(Job.owner == owner, Job.status == Status.QUEUED)
     return session.scalars(waiting).one()
@@ -151,7 +151,7 @@ def request_cancel(session: Session, job_id: str, *, owner: str | None = None) -
         if job.cancel_requested_at is not None:
             return job
         return _wish(session, job_id, "cancel_requested", cancel_requested_at=now_sql())
-    changed = move(session, Status.CANCELLED, job_id, about=_about(job), cancel_requested_at=now_sql())
+    changed = transition(session, Status.CANCELLED, job_id, details=_about(job), cancel_requested_at=now_sql())
     return _allowed(changed, job, "cancelled")
 
 
@@ -171,7 +171,7 @@ def request_pause(session: Session, job_id: str, *, owner: str | None = None) ->
             if job.pause_requested_at is not None:
                 return job
             return _wish(session, job_id, "pause_requested", pause_requested_at=now_sql())
-    return _allowed(move(session, Status.PAUSED, job_id, about=_about(job)), job, "paused")
+    return _allowed(transition(session, Status.PAUSED, job_id, details=_about(job)), job, "paused")
 
 
 def resume(session: Session, job_id: str, *, owner: str | None = None) -> Job:
@@ -184,7 +184,7 @@ def resume(session: Session, job_id: str, *, owner: str | None = None) -> Job:
         return _wish(session, job_id, "pause_withdrawn", pause_requested_at=None)
     if job.status in (Status.RUNNING, Status.QUEUED):
         return job
-    changed = move(session, Status.QUEUED, job_id, about={"reason": "resumed"}, not_before=now_sql())
+    changed = transition(session, Status.QUEUED, job_id, details={"reason": "resumed"}, not_before=now_sql())
     return _allowed(changed, job, "resumed")
 
 
@@ -200,7 +200,7 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     if (under_way := session.scalars(open_one).first()) is not None:
         return under_way
     again = create(
-        session, spec=job.spec, owner=job.owner, metadata=job.labels, priority=job.priority,
+        session, spec=job.spec, owner=job.owner, metadata=job.user_metadata, priority=job.priority,
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
         export_of=job.export_of,
     )  # fmt: skip
@@ -221,7 +221,7 @@ def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
 
 
 def _locked(session: Session, job_id: str, owner: str | None) -> Job:
-    job = lock(session, *_of(job_id, owner))
+    job = lock_row(session, *_of(job_id, owner))
     if job is None:
         raise JobNotFoundError(job_id)
     return job
@@ -243,7 +243,7 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _wish(session: Session, job_id: str, event: str, **values: Any) -> Job:
-    job = note(session, [Job.id == job_id, Job.status == Status.RUNNING], event, {}, **values)
+    job = append_event(session, [Job.id == job_id, Job.status == Status.RUNNING], event, {}, **values)
     if job is None:
         raise JobNotFoundError(job_id)
     return job

@@ -11,7 +11,7 @@ from service.db.models import Worker
 _FORGOTTEN_SECONDS = 24 * 3600.0
 
 
-def beat(session: Session, *, worker_id: str, hostname: str, pid: int, slots: int, devices: int = 1) -> None:
+def record(session: Session, *, worker_id: str, hostname: str, pid: int, slots: int, devices: int = 1) -> None:
     """Say that the worker lives. The first beat also forgets workers unseen for a day."""
     values = {"seen_at": now_sql(), "slots": slots, "devices": devices}
     seen = update(Worker).where(Worker.id == worker_id).values(values).returning(Worker.id)
@@ -21,12 +21,12 @@ def beat(session: Session, *, worker_id: str, hostname: str, pid: int, slots: in
         session.flush()
 
 
-def live(session: Session, *, within_seconds: float) -> Sequence[Worker]:
+def live_workers(session: Session, *, within_seconds: float) -> Sequence[Worker]:
     """The workers heard of in the last ``within_seconds``, oldest first."""
     statement = select(Worker).where(Worker.seen_at >= now_sql(-within_seconds)).order_by(Worker.started_at, Worker.id)
     return session.scalars(statement).all()
 
 
-def leave(session: Session, worker_id: str) -> None:
+def remove(session: Session, worker_id: str) -> None:
     """Forget a worker that shuts down."""
     session.execute(delete(Worker).where(Worker.id == worker_id))

@@ -18,18 +18,18 @@ class _Value(FunctionElement[str]):
     name = "espalier_label"
 
 
-def has_label(key: str, value: str) -> ColumnElement[bool]:
+def metadata_equals(key: str, value: str) -> ColumnElement[bool]:
     """SQL expression: whether a job's metadata has ``value`` under ``key``."""
-    return _Value(Job.labels, literal(key, Text())) == literal(value, Text())
+    return _Value(Job.user_metadata, literal(key, Text())) == literal(value, Text())
 
 
 @compiles(_Value, "postgresql")
 def _postgresql(element: _Value, compiler: SQLCompiler, **options: Any) -> str:
-    labels, key = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"({labels} ->> {key}::text)"
+    document, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({document} ->> {key}::text)"
 
 
 @compiles(_Value, "sqlite")
 def _sqlite(element: _Value, compiler: SQLCompiler, **options: Any) -> str:
-    labels, key = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"(SELECT pair.value FROM json_each({labels}) AS pair WHERE pair.key = {key})"  # noqa: S608 - bound
+    document, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"(SELECT pair.value FROM json_each({document}) AS pair WHERE pair.key = {key})"  # noqa: S608 - bound

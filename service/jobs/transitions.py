@@ -22,18 +22,18 @@ def running(job_id: str, attempt: int) -> list[ColumnElement[bool]]:
     return [Job.id == job_id, Job.attempt == attempt, Job.status == Status.RUNNING]
 
 
-def change(session: Session, where: Sequence[ColumnElement[bool]], **values: Any) -> Job | None:
+def update_guarded(session: Session, where: Sequence[ColumnElement[bool]], **values: Any) -> Job | None:
     """One guarded UPDATE of at most one job; the row as it now is, or None if the guard matched none."""
     statement = update(Job).where(*where).values(updated_at=now_sql(), **values).returning(Job)
     options = {"synchronize_session": False, "populate_existing": True}
     return session.execute(statement, execution_options=options).scalar_one_or_none()
 
 
-def note(
+def append_event(
     session: Session, where: Sequence[ColumnElement[bool]], event: str, data: dict[str, Any], **values: Any
 ) -> Job | None:
-    """``change`` together with an event that tells of it."""
-    job = change(session, where, event_seq=Job.event_seq + 1, **values)
+    """``update_guarded`` together with an event that tells of it."""
+    job = update_guarded(session, where, event_seq=Job.event_seq + 1, **values)
     if job is not None:
         session.execute(
             insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data)
@@ -41,17 +41,17 @@ def note(
     return job
 
 
-def move(
+def transition(
     session: Session,
     to: Status,
     job: str | ScalarSelect[str],
     *guards: ColumnElement[bool],
-    about: dict[str, Any] | None = None,
+    details: dict[str, Any] | None = None,
     **values: Any,
 ) -> Job | None:
     """Take ``job`` (an id, or a subquery that picks one) to state ``to`` if TRANSITIONS and ``guards`` allow it.
 
-    Writes an event of type ``status`` with ``about`` in its data, and what webhooks are to be told of it. ``values`` are
+    Writes an event of type ``status`` with ``details`` in its data, and what webhooks are to be told of it. ``values`` are
     further columns. None: nothing changed.
     """
     if to is Status.RUNNING:
@@ -66,7 +66,7 @@ def move(
     if to in (Status.QUEUED, Status.PAUSED, Status.SUCCEEDED):
         values |= {"phase": None}  # a failed or cancelled job shows where it was
     where = [Job.id == job, Job.status.in_(sorted(sources(to))), *guards]
-    moved = note(session, where, "status", {"status": to, **(about or {})}, status=to, **values)
+    moved = append_event(session, where, "status", {"status": to, **(details or {})}, status=to, **values)
     if moved is None:
         return None
     subscriptions.announce(session, moved)
@@ -75,7 +75,7 @@ def move(
     return moved
 
 
-def lock(session: Session, *where: ColumnElement[bool]) -> Job | None:
+def lock_row(session: Session, *where: ColumnElement[bool]) -> Job | None:
     """The job that ``where`` matches, held until the transaction ends, so that what is read stays true."""
     # NO KEY: rows that refer to the job can still be added. SQLite has no row locks and needs none inside write()
     statement = select(Job).where(*where).with_for_update(key_share=True)
@@ -87,7 +87,7 @@ def lock_dependents(session: Session, job_ids: Sequence[str]) -> None:
 
     Who runs one of these holds its row and, at the second write of a transaction, has PostgreSQL look at the row that it
     refers to. A deletion that took that row first and these by its cascade would wait for the run, and the run for it. The
-    caller holds the jobs themselves by ``lock``, which such a look does not mind, so that no further ones are added.
+    caller holds the jobs themselves by ``lock_row``, which such a look does not mind, so that no further ones are added.
     """
     refer = or_(Job.export_of.in_(job_ids), Job.retried_from.in_(job_ids))
     session.execute(select(Job.id).where(refer).order_by(Job.id).with_for_update())

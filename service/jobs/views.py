@@ -1,7 +1,7 @@
-"""Jobs as they are at one moment, as plain rows and many at once: what is asked most often is not worth an entity each.
+"""Read models of jobs: plain rows of many jobs with their artifacts and webhook, in one statement.
 
-Called by the API, inside ``Database.look``. All of it is one statement, so that it is one moment; that statement is built
-once, for building it costs more than running it.
+Called by the API inside ``Database.read_connection``; this is the most frequent query of the service, and ORM entities would
+cost more than it does. One statement means one snapshot. It is built once, because building costs more than running it.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam, func, inspect, select
 
 from service.db.models import Artifact, Job, Webhook
-from service.db.models.base import OBJECT
+from service.db.models.base import JSON_OBJECT
 
 _WEBHOOK = "webhook_"
 _JSON = {"postgresql": ("json_agg", "json_build_object"), "sqlite": ("json_group_array", "json_object")}
 """How each database makes an array of rows, and an object of a row."""
 
 
-class Made(NamedTuple):
+class ArtifactView(NamedTuple):
     """What is told of an artifact; the names are those of the entity."""
 
     job_id: str
@@ -29,7 +29,7 @@ class Made(NamedTuple):
     sha256: str
 
 
-class Receiver(NamedTuple):
+class WebhookView(NamedTuple):
     """What is told of a webhook; the names are those of the entity."""
 
     id: str
@@ -41,35 +41,35 @@ class Receiver(NamedTuple):
     created_at: Any
 
 
-class Look(NamedTuple):
+class JobView(NamedTuple):
     """A job and what belongs to it."""
 
     job: Row[Any]
     """Has the names of the entity."""
-    artifacts: Sequence[Made]
+    artifacts: Sequence[ArtifactView]
     """The complete ones, by name."""
-    webhook: Receiver | None
+    webhook: WebhookView | None
     """The one that was submitted with it."""
 
 
-def at(connection: Connection, job_ids: Collection[str]) -> dict[str, Look]:
+def load(connection: Connection, job_ids: Collection[str]) -> dict[str, JobView]:
     """A look at each of these jobs that exists, whoever owns it, in the order in which they are named."""
     rows = connection.execute(_statement(connection.dialect.name), {"ids": list(job_ids)})
-    found = {row.id: Look(row, [Made(**made) for made in row.made or ()], _receiver(row)) for row in rows}
+    found = {row.id: JobView(row, [ArtifactView(**made) for made in row.made or ()], _receiver(row)) for row in rows}
     return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
 
-def _receiver(row: Row[Any]) -> Receiver | None:
+def _receiver(row: Row[Any]) -> WebhookView | None:
     if row.webhook_id is None:
         return None
-    return Receiver(*(getattr(row, _WEBHOOK + name) for name in Receiver._fields))
+    return WebhookView(*(getattr(row, _WEBHOOK + name) for name in WebhookView._fields))
 
 
 @cache
 def _statement(dialect: str) -> Select[Any]:
     """Not made at import: the mapping is not ready."""
     jobs, webhooks = Job.__table__, Webhook.__table__
-    receiver = [webhooks.c[name].label(_WEBHOOK + name) for name in Receiver._fields]
+    receiver = [webhooks.c[name].label(_WEBHOOK + name) for name in WebhookView._fields]
     columns = [attribute.columns[0].label(attribute.key) for attribute in inspect(Job).column_attrs]
     return (
         select(*columns, *receiver, _made(jobs, dialect).label("made"))
@@ -81,7 +81,7 @@ def _statement(dialect: str) -> Select[Any]:
 def _made(jobs: FromClause, dialect: str) -> ColumnElement[Any]:
     array, of_row = (getattr(func, name) for name in _JSON[dialect])
     table = Artifact.__table__.c
-    mine = select(*(table[name] for name in Made._fields)).where(table.job_id == jobs.c.id, table.complete)
+    mine = select(*(table[name] for name in ArtifactView._fields)).where(table.job_id == jobs.c.id, table.complete)
     in_order = mine.order_by(table.name).correlate(jobs).subquery()
-    pairs = [part for name in Made._fields for part in (name, in_order.c[name])]
-    return select(array(of_row(*pairs), type_=OBJECT)).scalar_subquery()
+    pairs = [part for name in ArtifactView._fields for part in (name, in_order.c[name])]
+    return select(array(of_row(*pairs), type_=JSON_OBJECT)).scalar_subquery()

@@ -22,15 +22,15 @@ _BATCH = 10
 """Rows deleted per transaction; each may have hundreds of chunks."""
 
 
-def expire(database: Database, settings: Settings, leaving: Callable[[], bool]) -> tuple[int, int]:
+def expire(database: Database, settings: Settings, should_stop: Callable[[], bool]) -> tuple[int, int]:
     """Delete everything that is older than the settings allow: how many jobs, and how many artifacts of others.
 
-    ``leaving`` is asked before each transaction, and ends it when true.
+    ``should_stop`` is asked before each transaction, and ends it when true.
     """
     jobs = artifacts = 0
     for days, act in ((settings.job_retention_days, _jobs), (settings.artifact_retention_days, _artifacts)):
         deleted = _BATCH if days is not None else 0
-        while days is not None and deleted == _BATCH and not leaving():
+        while days is not None and deleted == _BATCH and not should_stop():
             with database.write() as session:
                 deleted = act(session, days)
             if act is _jobs:

@@ -21,7 +21,7 @@ DURATION_BUCKETS = (30.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 2
 
 
 @dataclass(frozen=True)
-class Durations:
+class DurationHistogram:
     """Seconds from submission to the end of the jobs that prune and ended in one way."""
 
     buckets: list[int]
@@ -39,13 +39,13 @@ class Statistics:
     """Those of ``jobs`` that export the mask of another."""
     oldest_queued_seconds: float = 0.0
     """How long the job that waits longest could have been claimed for."""
-    runs: int = 0
-    runs_failed: int = 0
+    attempts: int = 0
+    attempts_failed: int = 0
     """Runs that were lost or failed for an outside reason."""
     lease_expiries: int = 0
     run_seconds: float = 0.0
     gpu_seconds: float = 0.0
-    durations: dict[Status, Durations] = field(default_factory=dict)
+    durations: dict[Status, DurationHistogram] = field(default_factory=dict)
     workers: int = 0
     slots: int = 0
     messages_pending: int = 0
@@ -61,19 +61,19 @@ def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
         status = Status(row.status)
         found.jobs[status] = row.jobs
         found.exporting[status] = row.exporting
-        found.runs += row.runs
-        found.runs_failed += row.runs_failed
+        found.attempts += row.runs
+        found.attempts_failed += row.runs_failed
         found.lease_expiries += row.lease_expiries
         found.run_seconds += row.run_seconds
         found.gpu_seconds += row.gpu_seconds
         if status in TERMINAL:
             buckets = [row._mapping[f"bucket_{i}"] for i in range(len(DURATION_BUCKETS))]
-            found.durations[status] = Durations(buckets, row.jobs - row.exporting, row.seconds)
+            found.durations[status] = DurationHistogram(buckets, row.jobs - row.exporting, row.seconds)
     due = (Job.status == Status.QUEUED, Job.not_before <= now_sql())
     waited = session.execute(select(func.max(seconds_sql(_column("not_before")))).where(*due)).scalar_one()
     found.oldest_queued_seconds = waited or 0.0
     found.messages_pending, found.messages_failed = outbox.backlog(session)
-    live = heartbeats.live(session, within_seconds=worker_seen_seconds)
+    live = heartbeats.live_workers(session, within_seconds=worker_seen_seconds)
     found.workers, found.slots = len(live), sum(worker.slots for worker in live)
     return found
 

@@ -60,8 +60,8 @@ class Table:
     means: tuple[Mean, ...]
 
 
-def table(grid: Grid, jobs: Mapping[Combination, Job]) -> Table:
-    """From the jobs that count (``service.sweeps.sweeps.newest_jobs``)."""
+def build_table(grid: Grid, jobs: Mapping[Combination, Job]) -> Table:
+    """From the jobs that count (``service.sweeps.sweeps.latest_jobs``)."""
     results = [job.result for job in jobs.values() if job.result is not None]
     metric = next((result["primary_metric"] for result in results if "primary_metric" in result), None)
     dense = [value for result in results if (value := _number(result, "before", metric)) is not None]

@@ -40,7 +40,7 @@ class Grid:
         ]
 
     @classmethod
-    def of(cls, sweep: Sweep) -> "Grid":
+    def from_row(cls, sweep: Sweep) -> "Grid":
         return cls(*(tuple(sweep.grid[axis]) for axis in ("methods", "sparsities", "seeds")))
 
 
@@ -56,7 +56,7 @@ def create(
 ) -> tuple[Sweep, list[Job]]:
     """Add a sweep and a queued job for each of ``jobs``: the arguments of ``service.jobs.commands.create``, in the grid's order."""
     axes = {"methods": [*grid.methods], "sparsities": [*grid.sparsities], "seeds": [*grid.seeds]}
-    sweep = Sweep(owner=owner, grid=axes, base=base, labels=metadata or {}, baseline=baseline)
+    sweep = Sweep(owner=owner, grid=axes, base=base, user_metadata=metadata or {}, baseline=baseline)
     session.add(sweep)
     session.flush()
     return sweep, [commands.create(session, owner=owner, sweep_id=sweep.id, **fields) for fields in jobs]
@@ -78,12 +78,12 @@ def page(
     if owner is not None:
         statement = statement.where(Sweep.owner == owner)
     if after is not None:
-        statement = statement.where(cursors.behind(after, "swp_", Sweep.created_at, Sweep.id))
+        statement = statement.where(cursors.rows_after(after, "swp_", Sweep.created_at, Sweep.id))
     rows = list(session.scalars(statement))
-    return rows[:limit], cursors.cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    return rows[:limit], cursors.encode(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
 
 
-def newest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:
+def latest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:
     """By sweep, the job that counts for each combination that has one: the newest, which a retry made if there was any."""
     statement = select(Job).where(Job.sweep_id.in_([sweep.id for sweep in sweeps])).order_by(Job.created_at, Job.id)
     found: dict[str, dict[Combination, Job]] = {sweep.id: {} for sweep in sweeps}
@@ -119,7 +119,7 @@ def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None
     session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))
 
 
-def counts(jobs: Sequence[Job]) -> dict[Status, int]:
+def count_by_status(jobs: Sequence[Job]) -> dict[Status, int]:
     """How many of ``jobs`` are in each state."""
     return {status: sum(job.status is status for job in jobs) for status in Status}
 

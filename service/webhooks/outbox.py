@@ -15,12 +15,12 @@ from service.db.models import Delivery, Webhook
 
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
-KEPT_SECONDS = 30 * 24 * 3600.0
+RETENTION_SECONDS = 30 * 24 * 3600.0
 """How long a message that was delivered or given up can be looked at."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryResult:
     """What came of an attempt."""
 
     status: int | None = None
@@ -62,29 +62,31 @@ def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Del
     return session.scalars(taken, execution_options=options).all()
 
 
-def settle(session: Session, delivery: Delivery, outcome: Outcome, *, max_attempts: int, jitter: float = 1.0) -> bool:
+def record_result(
+    session: Session, delivery: Delivery, result: DeliveryResult, *, max_attempts: int, jitter: float = 1.0
+) -> bool:
     """Write down what came of the attempt that ``claim`` began; False when a later one has begun since.
 
     A failed one is due again by SCHEDULE_SECONDS times ``jitter``, unless it was the last.
     """
-    if outcome.error is None:
+    if result.error is None:
         values = {"delivered_at": now_sql(), "due_at": None}
-    elif not outcome.retry or delivery.attempts >= max_attempts:
+    elif not result.retry or delivery.attempts >= max_attempts:
         values = {"due_at": None}
     else:
         pause = SCHEDULE_SECONDS[min(delivery.attempts, len(SCHEDULE_SECONDS) - 1)]
-        values = {"due_at": now_sql(max(pause * jitter, outcome.retry_after))}
+        values = {"due_at": now_sql(max(pause * jitter, result.retry_after))}
     mine = (Delivery.id == delivery.id, Delivery.attempts == delivery.attempts, Delivery.due_at.is_not(None))
     written = (
         update(Delivery)
         .where(*mine)
-        .values(last_status=outcome.status, last_error=outcome.error, **values)
+        .values(last_status=result.status, last_error=result.error, **values)
         .returning(Delivery.id)
     )
     return session.scalars(written, execution_options={"synchronize_session": False}).one_or_none() is not None
 
 
-def listing(session: Session, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
+def list_deliveries(session: Session, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
     """The latest messages of a receiver, newest first."""
     statement = select(Delivery).where(Delivery.webhook_id == webhook_id)
     return session.scalars(statement.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)).all()
@@ -102,6 +104,8 @@ def backlog(session: Session) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def forget(session: Session) -> None:
+def delete_old(session: Session) -> None:
     """Remove messages that ended long ago."""
-    session.execute(delete(Delivery).where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-KEPT_SECONDS)))
+    session.execute(
+        delete(Delivery).where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-RETENTION_SECONDS))
+    )

@@ -36,11 +36,11 @@ _NOT_PUBLIC = tuple(
 
 
 @dataclass(frozen=True)
-class Rules:
+class UrlPolicy:
     """What the operator allows beyond public addresses over TLS."""
 
-    private: bool = False
-    http: bool = False
+    allow_private: bool = False
+    allow_http: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,24 @@ class Destination:
     addresses: tuple[str, ...]
 
 
-def look_up(url: str, rules: Rules) -> Destination:
+def resolve_checked(url: str, policy: UrlPolicy) -> Destination:
     """Check ``url`` and every address of its host. Raises DestinationRefusedError with a reason that says what to change."""
     parts = _split(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and rules.http):
-        raise DestinationRefusedError("the URL must begin with https://" + (" or http://" if rules.http else ""))
+    if parts.scheme != "https" and not (parts.scheme == "http" and policy.allow_http):
+        raise DestinationRefusedError("the URL must begin with https://" + (" or http://" if policy.allow_http else ""))
     host, port = (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
     if port < _FIRST_FREE_PORT and port not in _PORTS.values():
         raise DestinationRefusedError(f"port {port} is not allowed; use 443, 80 or one from {_FIRST_FREE_PORT} on")
     addresses = _resolve(host, port)
-    if not rules.private:
+    if not policy.allow_private:
         for address in addresses:
-            if not is_public(address):
+            if not is_public_address(address):
                 raise DestinationRefusedError(f"{host} leads to {address}, which is not a public address")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(parts.scheme, host, port, target, tuple(str(address) for address in addresses))
 
 
-def is_public(address: Address) -> bool:
+def is_public_address(address: Address) -> bool:
     """Whether ``address`` is one host of the public internet, and no other address in disguise."""
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False

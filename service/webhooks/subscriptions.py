@@ -42,7 +42,7 @@ class EventType(StrEnum):
     CANCELLED = "job.cancelled"
 
 
-ENDINGS = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED)
+FINAL_EVENTS = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED)
 """What is told unless a webhook asks for something else."""
 _OF_STATUS = {
     Status.RUNNING: EventType.STARTED,
@@ -87,7 +87,7 @@ def get(session: Session, webhook_id: str, *, owner: str | None = None) -> Webho
     return webhook
 
 
-def listing(session: Session, *, owner: str | None = None, job_id: str | None = None) -> Sequence[Webhook]:
+def list_webhooks(session: Session, *, owner: str | None = None, job_id: str | None = None) -> Sequence[Webhook]:
     """The receivers of all jobs, or of one job, newest first."""
     statement = select(Webhook).order_by(Webhook.created_at.desc(), Webhook.id.desc())
     statement = statement.where(Webhook.job_id.is_(None) if job_id is None else Webhook.job_id == job_id)
@@ -132,7 +132,7 @@ def delete(session: Session, webhook_id: str) -> None:
 
 def copy(session: Session, from_job: str, to_job: str) -> None:
     """Whoever is told of one job is told of another as well: of the one that does it again."""
-    for webhook in listing(session, job_id=from_job):
+    for webhook in list_webhooks(session, job_id=from_job):
         session.add(
             Webhook(
                 owner=webhook.owner,
@@ -166,7 +166,7 @@ def announce(session: Session, job: Job) -> None:
 
 def _body(event: EventType, job: Job) -> str:
     """Thin, as Standard Webhooks advises: who wants more asks for the job."""
-    data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.labels}
+    data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.user_metadata}
     if job.sweep_id is not None:
         data["sweep_id"] = job.sweep_id
     if job.export_of is not None:

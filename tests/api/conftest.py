@@ -81,7 +81,7 @@ class Jobs:
 
     def worker(self) -> None:
         with self.database.write() as session:
-            heartbeats.beat(session, worker_id="w", hostname="h", pid=1, slots=1)
+            heartbeats.record(session, worker_id="w", hostname="h", pid=1, slots=1)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ class Cluster:
     def notify_workers(self, times: int = 1) -> None:
         bell = broker.celery_app(self.settings)
         for _ in range(times):
-            broker.ring(bell)
+            broker.notify_workers(bell)
 
     def write(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """A function of ``jobs`` in a transaction of its own."""

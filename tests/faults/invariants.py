@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
-from service.db.models import Artifact, Chunk, Event, Job, Metric, StoredObject
+from service.db.models import Artifact, ArtifactChunk, Event, Job, Metric, StoredObject
 from service.states import TERMINAL, TRANSITIONS, Status
 
 
@@ -99,7 +99,9 @@ def _check_artifacts(session: Session, job: Job, found: Violations) -> None:
     """Complete artifacts are complete, and there is one of each name; a finished job has no others."""
     names: set[str] = set()
     for artifact in session.scalars(select(Artifact).where(Artifact.job_id == job.id)):
-        stored = select(func.coalesce(func.sum(func.length(Chunk.data)), 0)).where(Chunk.artifact_id == artifact.id)
+        stored = select(func.coalesce(func.sum(func.length(ArtifactChunk.data)), 0)).where(
+            ArtifactChunk.artifact_id == artifact.id
+        )
         if not artifact.complete:
             if job.status in TERMINAL:
                 found.orphans.append(f"{job.id}: half an artifact {artifact.name} of attempt {artifact.attempt}")
@@ -108,7 +110,7 @@ def _check_artifacts(session: Session, job: Job, found: Violations) -> None:
             found.duplicated.append(f"{job.id}: two artifacts {artifact.name}")
         names.add(artifact.name)
         lying = session.get(StoredObject, artifact.id)
-        size = open_bucket(lying.storage).look(lying.name)[0] if lying else session.execute(stored).scalar_one()
+        size = open_bucket(lying.storage).head(lying.name)[0] if lying else session.execute(stored).scalar_one()
         if size != artifact.size:
             found.disorder.append(f"{job.id}: {artifact.name} is not complete")
         if job.mask_artifact_id == artifact.id and artifact.attempt != job.attempt:

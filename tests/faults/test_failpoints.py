@@ -30,7 +30,7 @@ ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK
 def mask_of(site: Cluster, job_id: str) -> bytes:
     with site.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
-    return b"".join(store.iterate(site.database, mask.id))
+    return b"".join(store.iter_bytes(site.database, mask.id))
 
 
 def survives(site: Cluster, point: Failpoint) -> None:
@@ -70,17 +70,17 @@ def test_death_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url
     assert site.start_worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).wait() == -9
     bucket = open_bucket(storage_url)
     with site.database.read() as session:
-        assert store.listing(session, job_id) == []
+        assert store.list_for_job(session, job_id) == []
     assert object_store.objects(storage_url) == {}
-    assert len(bucket.uploads("")) == 1
+    assert len(bucket.list_uploads("")) == 1
     site.expire_leases()
     site.start_worker(**object_store.CREDENTIALS)
     assert site.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
     assert site.finish().all == []
     assert mask_of(site, job_id) == bytes(9 * 1024 * 1024)
-    garbage.sweep(site.database, storage_url, lambda: False)
+    garbage.collect_garbage(site.database, storage_url, lambda: False)
     assert len(object_store.objects(storage_url)) == 1
-    assert bucket.uploads("") == []
+    assert bucket.list_uploads("") == []
 
 
 @embedded_only

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.engine import Database
-from service.db.models import Artifact, Chunk, Event, Job, Metric
+from service.db.models import Artifact, ArtifactChunk, Event, Job, Metric
 from tests.faults.invariants import find_violations
 from tests.service import factories
 
@@ -36,7 +36,7 @@ HARMS: dict[str, tuple[str, Harm]] = {
         update(Job).where(Job.id == job.id).values(event_seq=Job.event_seq - 1))),
     "too many attempts": ("disorder", lambda session, job: session.execute(
         update(Job).where(Job.id == job.id).values(attempt=9, attempts_spent=9))),
-    "a mask with a hole": ("disorder", lambda session, job: session.execute(delete(Chunk))),
+    "a mask with a hole": ("disorder", lambda session, job: session.execute(delete(ArtifactChunk))),
     "half an artifact": ("orphans", lambda session, job: session.execute(insert(Artifact).values(
         job_id=job.id, attempt=1, name="half", media_type="x/y", size=1, sha256="", chunk_bytes=1, complete=False,
         created_at=now_sql()))),

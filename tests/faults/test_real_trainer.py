@@ -90,7 +90,7 @@ def test_a_worker_that_dies_with_a_real_trainer(
     job = site.wait_for_status(job_id, Status.SUCCEEDED, seconds=120)
     with site.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
-    (tmp_path / "mask").write_bytes(b"".join(store.iterate(site.database, mask.id)))
+    (tmp_path / "mask").write_bytes(b"".join(store.iter_bytes(site.database, mask.id)))
     assert content(tmp_path / "mask") == undisturbed
     assert (job.attempt, job.attempts_spent) == (2, 1)
     wait_until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")

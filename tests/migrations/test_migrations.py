@@ -132,7 +132,7 @@ def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> 
         table.alter_column("priority", nullable=True)
     assert len(factories.recorded_events(database, job.id)) == 3
     with database.read() as session:
-        assert [artifact.name for artifact in store.listing(session, job.id)] == [factories.MASK]
+        assert [artifact.name for artifact in store.list_for_job(session, job.id)] == [factories.MASK]
     database.dispose()
 
 
@@ -158,7 +158,7 @@ def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str,
     database = Database(empty_url)
     job = factories.succeeded(database, tmp_path)
     with database.write() as session:
-        exports.ask(session, job.id, {"csr": "export-csr.zip"})
+        exports.request_export(session, job.id, {"csr": "export-csr.zip"})
     with pytest.raises(RuntimeError, match="1 jobs export a mask"):
         downgrade(empty_url, "0010")
     with database.write() as session:

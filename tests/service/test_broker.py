@@ -17,7 +17,7 @@ from celery import Celery
 from celery.app.defaults import SETTING_KEYS
 from redis import Redis
 
-from service.broker import QUEUE, WORK_TASK, celery_app, ring
+from service.broker import QUEUE, WORK_TASK, celery_app, notify_workers
 from service.settings import Settings
 from tests.services import RedisServer, free_port
 from tests.waiting import wait_until
@@ -42,7 +42,7 @@ def test_messages_are_json_and_acknowledged_early(tmp_path: Path) -> None:
 
 
 def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -> None:
-    assert ring(app_of(redis_url, tmp_path)) is True
+    assert notify_workers(app_of(redis_url, tmp_path)) is True
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen(QUEUE) == 1
         message = client.lpop(QUEUE)
@@ -54,7 +54,7 @@ def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -
 def test_the_filesystem_broker_needs_no_folders_made(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path / "not" / "there")
     assert not (tmp_path / "not").exists()  # before it is needed: importing the worker leaves nothing behind
-    assert ring(app) is True
+    assert notify_workers(app) is True
     assert len(list((tmp_path / "not" / "there" / "broker" / "messages").iterdir())) == 1
 
 
@@ -69,7 +69,7 @@ def test_no_broker_is_a_false_and_a_line_in_the_log(tmp_path: Path, caplog: pyte
     app = app_of(f"redis://:secret@127.0.0.1:{free_port()}/0", tmp_path)
     for _ in range(2):
         with quickly(), caplog.at_level(logging.WARNING, "service.broker"):
-            assert ring(app) is False
+            assert notify_workers(app) is False
     assert "broker unreachable" in caplog.text
     assert "secret" not in caplog.text
 
@@ -78,40 +78,40 @@ def test_a_broker_that_hangs_or_dies_is_a_false_and_one_that_returns_is_used(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     app = app_of(redis_server.url, tmp_path)
-    assert ring(app) is True
+    assert notify_workers(app) is True
     redis_server.signal(signal.SIGSTOP)
     with quickly():
-        assert ring(app) is False
+        assert notify_workers(app) is False
     redis_server.signal(signal.SIGCONT)
-    assert ring(app) is True
+    assert notify_workers(app) is True
     redis_server.kill()
     with quickly():
-        assert ring(app) is False
+        assert notify_workers(app) is False
     redis_server.start()
-    assert ring(app) is True
+    assert notify_workers(app) is True
 
 
 def test_a_broker_that_refuses_is_a_false(redis_server: RedisServer, tmp_path: Path) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         client.config_set("maxmemory", 1)  # noeviction: takes nothing new
-        assert ring(app_of(redis_server.url, tmp_path)) is False
+        assert notify_workers(app_of(redis_server.url, tmp_path)) is False
         client.config_set("maxmemory", 0)
         client.config_set("requirepass", "secret")
-        assert ring(app_of(redis_server.url, tmp_path)) is False
-        assert ring(app_of(redis_server.url.replace("redis://", "redis://:wrong@"), tmp_path)) is False
-        assert ring(app_of(redis_server.url.replace("redis://", "redis://:secret@"), tmp_path)) is True
+        assert notify_workers(app_of(redis_server.url, tmp_path)) is False
+        assert notify_workers(app_of(redis_server.url.replace("redis://", "redis://:wrong@"), tmp_path)) is False
+        assert notify_workers(app_of(redis_server.url.replace("redis://", "redis://:secret@"), tmp_path)) is True
 
 
 def test_a_full_or_broken_broker_folder_is_a_false(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path)
     (tmp_path / "broker").write_text("a file where the folder should be")
-    assert ring(app) is False
+    assert notify_workers(app) is False
 
 
 _WORKER = f"""
 import pathlib, sys, uuid
-from jobs.queue import celery_app
-from jobs.settings import Settings
+from service.broker import celery_app
+from service.settings import Settings
 app = celery_app(Settings())
 @app.task(name="{WORK_TASK}")
 def work(): pathlib.Path(sys.argv[1], uuid.uuid4().hex).touch()
@@ -137,14 +137,14 @@ def test_a_worker_hears_every_ring(broker: str, tmp_path: Path, request: pytest.
     )
     try:
         for count in (1, 2):
-            assert ring(app) is True
+            assert notify_workers(app) is True
             wait_until(partial(hears, count), what=f"ring {count}")
         if server:  # a broker that comes back empty is heard again
             with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it got ring 2
                 wait_until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
             server.kill()
             server.start()
-            assert ring(app) is True
+            assert notify_workers(app) is True
             wait_until(partial(hears, 3), what="the ring after the restart")
     finally:
         process.terminate()

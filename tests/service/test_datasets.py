@@ -30,10 +30,10 @@ def put(
 ) -> str:
     datasets.put(
         database, owner=owner, name=None, sha256=sha256, splits={"train": {}, "dev": {}}, chunk_bytes=4,
-        files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])}, told=Told() if told is None else told,
+        files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])}, on_stored=Told() if told is None else told,
         quota=quota,
     )  # fmt: skip
-    return datasets.id_of(owner, sha256)
+    return datasets.dataset_id_for(owner, sha256)
 
 
 def chunks(database: Database) -> int:
@@ -51,9 +51,9 @@ def test_stored_in_pieces_and_read_again(database: Database) -> None:
         row = datasets.get(session, dataset, owner="ann")
         with pytest.raises(DatasetNotFoundError):
             datasets.get(session, dataset, owner="ben")
-    assert list(datasets.iterate(database, row.number, "train")) == [b"0123", b"4567", b"89"]
-    assert b"".join(datasets.iterate(database, row.number, "dev")) == CONTENT[:3]
-    assert list(datasets.iterate(database, row.number, "other")) == []
+    assert list(datasets.iter_split(database, row.number, "train")) == [b"0123", b"4567", b"89"]
+    assert b"".join(datasets.iter_split(database, row.number, "dev")) == CONTENT[:3]
+    assert list(datasets.iter_split(database, row.number, "other")) == []
 
 
 def test_the_same_content_is_stored_once_for_each_owner(database: Database) -> None:
@@ -93,16 +93,16 @@ def test_what_jobs_read_is_not_deleted(database: Database) -> None:
     dataset = put(database)
     job_id = job_on(database, dataset)
     with database.read() as session:
-        assert datasets.needed(session) == {dataset}
+        assert datasets.ids_in_use(session) == {dataset}
     with pytest.raises(DatasetInUseError, match=job_id), database.write() as session:
-        datasets.remove(session, dataset, owner="ann")
+        datasets.delete(session, dataset, owner="ann")
     with database.write() as session:
         commands.request_cancel(session, job_id)
-        assert datasets.needed(session) == set()
-        datasets.remove(session, dataset, owner="ann")
+        assert datasets.ids_in_use(session) == set()
+        datasets.delete(session, dataset, owner="ann")
     assert chunks(database) == 0
     with pytest.raises(DatasetNotFoundError), database.write() as session:
-        datasets.remove(session, dataset, owner="ann")
+        datasets.delete(session, dataset, owner="ann")
 
 
 def test_pages(database: Database) -> None:
@@ -119,20 +119,20 @@ def test_what_an_upload_that_died_left_is_cleared_away(database: Database) -> No
     put(database)
     with database.write() as session:
         session.add(Dataset(id="ds_x", owner="ann", sha256="", splits={}, size=0))
-        datasets.forget_abandoned(session)
+        datasets.delete_abandoned(session)
     with database.read() as session:
         assert len(session.scalars(select(Dataset)).all()) == 2
     with database.write() as session:
         session.execute(update(Dataset).values(created_at=now_sql(-4000)))
-        datasets.forget_abandoned(session)
+        datasets.delete_abandoned(session)
         assert len(session.scalars(select(Dataset)).all()) == 1
 
 
 def test_which_specs_name_one() -> None:
     known = "ds_" + "0a" * 16
-    assert datasets.named({"task": {"dataset": known}}) == known
+    assert datasets.dataset_named_in({"task": {"dataset": known}}) == known
     for task in ("sst2", {"dataset": "tickets"}, {"dataset": known + "0"}, {"dataset": 3}, None):
-        assert datasets.named({"task": task}) is None
+        assert datasets.dataset_named_in({"task": task}) is None
 
 
 def test_a_data_set_beyond_the_quota_is_refused_and_one_within_it_counts(database: Database) -> None:

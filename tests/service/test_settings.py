@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, with_driver
+from service.settings import Settings, normalize_database_url
 
 
 def test_the_defaults_live_under_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_every_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
-    assert with_driver(url) == with_its_driver
+    assert normalize_database_url(url) == with_its_driver
 
 
 @pytest.mark.parametrize(

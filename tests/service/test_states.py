@@ -7,7 +7,7 @@ import pytest
 
 from service.db.engine import Database
 from service.db.models import Job
-from service.jobs.transitions import move
+from service.jobs.transitions import transition
 from service.states import TERMINAL, TRANSITIONS, Status, sources
 from tests.service import factories
 
@@ -43,6 +43,6 @@ def test_an_illegal_move_changes_nothing(database: Database, tmp_path: Path, sta
     before = factories.recorded_events(database, job.id)
     for to in set(Status) - TRANSITIONS[start]:
         with database.write() as session:
-            assert move(session, to, job.id) is None, to
+            assert transition(session, to, job.id) is None, to
     assert factories.load(database, job.id).status is start
     assert factories.recorded_events(database, job.id) == before

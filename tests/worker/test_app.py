@@ -70,7 +70,7 @@ class Cluster:
 
     def live_workers(self) -> int:
         with self.database.read() as session:
-            return len(heartbeats.live(session, within_seconds=60))
+            return len(heartbeats.live_workers(session, within_seconds=60))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_bell_starts_jobs_until_none_is_left(cluster: Cluster) -> None:
     first, second = submit(cluster.database), submit(cluster.database)
     with cluster.start_worker("success", SLOW_RESCUE) as worker:
         worker.wait_for_line("is ready")
-        broker.ring(cluster.broker_app)
+        broker.notify_workers(cluster.broker_app)
         cluster.wait_for_status(first, Status.SUCCEEDED)
         cluster.wait_for_status(second, Status.SUCCEEDED)
         lines = [json.loads(line) for line in worker.stderr.splitlines() if line.startswith("{")]

@@ -70,12 +70,12 @@ def upload(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption
         except FileNotFoundError:  # meanwhile the trainer has newer ones, which it tells of
             return
     interruption.raise_if_due()
-    bucket.remove(_object(job_id, name) for name in sorted(there - set(newest)))
+    bucket.delete(_object(job_id, name) for name in sorted(there - set(newest)))
 
 
 def _objects(bucket: Bucket, job_id: str) -> set[str]:
     folder = _object(job_id, "")
-    return {name.removeprefix(folder) for page in bucket.pages(folder) for name in page}
+    return {name.removeprefix(folder) for page in bucket.list_pages(folder) for name in page}
 
 
 def _files(folder: Path) -> set[str]:
@@ -110,7 +110,7 @@ def _upload(bucket: Bucket, name: str, file: BufferedReader, interruption: Inter
 
 def _download(bucket: Bucket, name: str, target: Path, interruption: Interruption) -> bool:
     """Whether all of it arrived; only then is there a file."""
-    size, metadata = bucket.look(name)
+    size, metadata = bucket.head(name)
     digest = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_PARTIAL, delete=False) as file:
         partial = Path(file.name)

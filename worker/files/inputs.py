@@ -32,7 +32,7 @@ def fetch(database: Database, settings: Settings, spec: dict[str, Any], work: Pa
 
     Raises DatasetNotFoundError; OSError, also for a file that did not arrive as it was stored.
     """
-    dataset_id = datasets.named(spec)
+    dataset_id = datasets.dataset_named_in(spec)
     if dataset_id is None:
         return
     folder = uploads_folder(settings.data_dir) / dataset_id
@@ -65,7 +65,7 @@ def remove_unused(database: Database, settings: Settings) -> None:
         return
     with _locked(root):
         with database.read() as session:
-            needed = datasets.needed(session)
+            needed = datasets.ids_in_use(session)
         for folder in root.iterdir():
             dataset_id = folder.name.strip(".").partition(".")[0]
             if is_dataset_id(dataset_id) and dataset_id not in needed:
@@ -83,7 +83,7 @@ def _locked(root: Path) -> Iterator[None]:
 def _write(database: Database, number: int, split: str, path: Path, sha256: str) -> None:
     digest = hashlib.sha256()
     with path.open("wb") as file:
-        for piece in datasets.iterate(database, number, split):
+        for piece in datasets.iter_split(database, number, split):
             digest.update(piece)
             file.write(piece)
         file.flush()

@@ -18,7 +18,7 @@ def fetch(database: Database, job_id: str, work: Path) -> Path:
     Raises ArtifactNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
     """
     with database.read() as session:
-        stored = {artifact.name: artifact for artifact in store.listing(session, job_id)}
+        stored = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     if MASK not in stored:
         raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
     for name in (MASK, _WEIGHTS):
@@ -30,7 +30,7 @@ def fetch(database: Database, job_id: str, work: Path) -> Path:
 def _write(database: Database, artifact_id: int, path: Path, sha256: str) -> None:
     digest = hashlib.sha256()
     with path.open("wb") as file:
-        for piece in store.iterate(database, artifact_id):
+        for piece in store.iter_bytes(database, artifact_id):
             digest.update(piece)
             file.write(piece)
     if digest.hexdigest() != sha256:

@@ -51,7 +51,7 @@ class GarbageCollector:
         if settings.storage_url is None:
             return
         try:
-            removed = garbage.sweep(database, settings.storage_url, leaving)
+            removed = garbage.collect_garbage(database, settings.storage_url, leaving)
         except StorageUnavailableError as error:
             log.warning("%s could not be swept: %s", settings.storage_url, error)
         else:

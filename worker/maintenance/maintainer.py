@@ -20,8 +20,8 @@ from service.access import idempotency
 from service.db.models import Job
 from service.ids import is_job_id
 from service.jobs import heartbeats
-from service.jobs.due import startable
-from service.jobs.reaper import rescue, tell_unrunnable
+from service.jobs.due import count_startable
+from service.jobs.reaper import reap_expired_leases, report_unrunnable_jobs
 from service.states import TERMINAL
 from worker.context import Context
 from worker.files import inputs
@@ -62,7 +62,7 @@ class Maintainer:
             hand.join()  # each waits for its trainer, and no longer than its grace
         try:
             with self._context.database.write() as session:
-                heartbeats.leave(session, self._context.worker_id)
+                heartbeats.remove(session, self._context.worker_id)
         except UNREACHABLE as error:
             log.warning("could not sign off: %s", error)
 
@@ -84,14 +84,14 @@ class Maintainer:
         """Say that this worker lives, bring lost jobs back, and start as many due jobs as this worker could run."""
         context, settings = self._context, self._context.settings
         with context.database.write() as session:
-            heartbeats.beat(
+            heartbeats.record(
                 session, worker_id=context.worker_id, hostname=socket.gethostname(), pid=os.getpid(),
                 slots=settings.worker_slots, devices=context.devices.total,
             )  # fmt: skip
-            rescued = rescue(
+            rescued = reap_expired_leases(
                 session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
             )  # fmt: skip
-            waiting = tell_unrunnable(session, worker_seen_seconds=settings.worker_seen_seconds)
+            waiting = report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
             if rescued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
         if rescued:
@@ -109,7 +109,7 @@ class Maintainer:
         with self._context.devices_lock:
             total, free = self._context.devices.total, self._context.devices.free
         with self._context.database.read() as session:
-            return startable(session, devices=total, free_devices=free, slots=self._context.free_slots)
+            return count_startable(session, devices=total, free_devices=free, slots=self._context.free_slots)
 
     def _start_worker_thread(self) -> None:
         """Start a thread that works until nothing is left to do; its slot is counted like those of Celery's threads."""
@@ -138,8 +138,8 @@ class Maintainer:
             remove_job_files(settings, job_id)
         inputs.remove_unused(self._context.database, settings)
         with self._context.database.write() as session:
-            idempotency.forget(session, keep_seconds=settings.idempotency_seconds)
-            datasets.forget_abandoned(session)
+            idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
+            datasets.delete_abandoned(session)
         self._garbage_collector.start()
 
 

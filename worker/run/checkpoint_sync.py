@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
-from service.artifacts.garbage import forget_checkpoints
+from service.artifacts.garbage import delete_checkpoints
 from service.artifacts.s3 import Bucket, open_bucket
 from service.errors import LeaseLostError, StorageUnavailableError
 from service.settings import Settings
@@ -75,7 +75,7 @@ def forget(settings: Settings, job_id: str) -> None:
     if settings.storage_url is None:
         return
     try:
-        forget_checkpoints(open_bucket(settings.storage_url), job_id)
+        delete_checkpoints(open_bucket(settings.storage_url), job_id)
     except StorageUnavailableError as error:
         log.warning("checkpoints of job %s could not be removed: %s", job_id, error)
 

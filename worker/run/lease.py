@@ -18,7 +18,7 @@ from service import failpoints
 from service.db.engine import Database
 from service.errors import LeaseLostError
 from service.jobs import claims
-from service.jobs.claims import Wishes
+from service.jobs.claims import ControlRequests
 
 UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
 """What the database raises when it is away, restarting or overloaded; worth another try."""
@@ -44,7 +44,7 @@ class Lease:
         self.job_id = job_id
         self.attempt = attempt
         self.seconds = lease_seconds
-        self.requests = Wishes(cancel=False, pause=False)
+        self.requests = ControlRequests(cancel=False, pause=False)
         """What the user has asked for meanwhile."""
         self.on_renewal: Callable[[float], None] = lambda until: None
         """Told of each renewal, by the lease's own thread: until when it holds, by ``time.monotonic()``."""
@@ -76,7 +76,7 @@ class Lease:
             asked = time.monotonic()
             try:
                 with self._database.write() as session:
-                    wishes = claims.heartbeat(session, self.job_id, self.attempt, lease_seconds=self.seconds)
+                    wishes = claims.renew_lease(session, self.job_id, self.attempt, lease_seconds=self.seconds)
                     failpoints.hit(failpoints.Failpoint.HEARTBEAT_WRITTEN)
             except LeaseLostError:
                 if not self._over.is_set():

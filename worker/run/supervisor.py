@@ -102,7 +102,7 @@ def _run(claimed: ClaimedJob, context: Context, command: Sequence[str] | None) -
         ledger = FencedWriter(context.database, lease)
         reporter = EventRecorder(
             ledger, work, chunk_bytes=settings.chunk_bytes, tail_bytes=settings.log_tail_bytes, reached=claimed.reached,
-            storage_url=settings.storage_url, quota=Quota.of(settings),
+            storage_url=settings.storage_url, quota=Quota.from_settings(settings),
         )  # fmt: skip
 
         def finish(session: Session) -> Job:

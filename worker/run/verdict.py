@@ -28,4 +28,4 @@ def write_verdict(
         return claims.cancel(session, *fence)
     if verdict is Outcome.PAUSED:
         return claims.pause(session, *fence)
-    return claims.hand_back(session, *fence, reason="worker_shutdown")
+    return claims.requeue(session, *fence, reason="worker_shutdown")

@@ -16,7 +16,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from service.webhooks.outbox import Outcome
+from service.webhooks.outbox import DeliveryResult
 from service.webhooks.ssrf import Destination
 from service.webhooks.subscriptions import SECRET_PREFIX
 
@@ -41,7 +41,7 @@ def signed_headers(secrets: Iterable[str], message_id: str, timestamp: int, body
     }
 
 
-def send(destination: Destination, headers: dict[str, str], body: str, *, timeout: float) -> Outcome:
+def send(destination: Destination, headers: dict[str, str], body: str, *, timeout: float) -> DeliveryResult:
     """POST ``body`` and see what the receiver says; everything together takes at most ``timeout`` seconds."""
     default = {"https": 443, "http": 80}[destination.scheme]
     host = f"[{destination.host}]" if ":" in destination.host else destination.host
@@ -65,18 +65,18 @@ def send(destination: Destination, headers: dict[str, str], body: str, *, timeou
             return _outcome(answer.status, dict(answer.headers))
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return Outcome(error=reason[:_ERROR_CHARACTERS])
+        return DeliveryResult(error=reason[:_ERROR_CHARACTERS])
 
 
-def _outcome(status: int, headers: dict[bytes, bytes]) -> Outcome:
+def _outcome(status: int, headers: dict[bytes, bytes]) -> DeliveryResult:
     if 200 <= status < 300:
-        return Outcome(status)
+        return DeliveryResult(status)
     if status == _GONE:
-        return Outcome(status, "the receiver is gone for good (410)", retry=False, gone=True)
+        return DeliveryResult(status, "the receiver is gone for good (410)", retry=False, gone=True)
     why = ", and redirects are not followed" if 300 <= status < 400 else ""
     asked = {name.lower(): value for name, value in headers.items()}.get(b"retry-after", b"")
     pause = min(float(asked), _LONGEST_RETRY_AFTER) if asked.isdigit() else 0.0
-    return Outcome(status, f"the receiver answered {status}{why}", retry_after=pause)
+    return DeliveryResult(status, f"the receiver answered {status}{why}", retry_after=pause)
 
 
 def _until(seconds: float) -> Callable[[], float]:

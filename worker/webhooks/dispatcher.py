@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from service.db.models import Delivery
 from service.errors import DestinationRefusedError, SecretsUnavailableError
 from service.webhooks import outbox, subscriptions
-from service.webhooks.outbox import Outcome
-from service.webhooks.ssrf import Rules, look_up
+from service.webhooks.outbox import DeliveryResult
+from service.webhooks.ssrf import UrlPolicy, resolve_checked
 from worker.context import Context
 from worker.run.lease import UNREACHABLE
 from worker.webhooks.delivery import send, signed_headers
@@ -42,8 +42,8 @@ class WebhookDispatcher:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._rules = Rules(
-            private=context.settings.webhook_allow_private, http=context.settings.webhook_allow_http
+        self._rules = UrlPolicy(
+            allow_private=context.settings.webhook_allow_private, allow_http=context.settings.webhook_allow_http
         )  # fmt: skip
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="messenger", daemon=True)
@@ -66,7 +66,7 @@ class WebhookDispatcher:
                     pause = 0.0
                 if rounds % _FORGET_EVERY == 0:
                     with self._context.database.write() as session:
-                        outbox.forget(session)
+                        outbox.delete_old(session)
             except UNREACHABLE as error:
                 log.warning("the database is away: %s", error)
             except Exception:
@@ -88,27 +88,27 @@ class WebhookDispatcher:
                 self._settle(delivery, outcome)
         return len(claimed)
 
-    def _attempt(self, delivery: Delivery) -> Outcome:
+    def _attempt(self, delivery: Delivery) -> DeliveryResult:
         """Never raises: what goes wrong with one message concerns no other."""
         settings = self._context.settings
         try:
             with self._context.database.read() as session:
                 webhook = subscriptions.get(session, delivery.webhook_id)
                 secrets = subscriptions.signing_secrets(session, settings, webhook)
-            destination = look_up(webhook.url, self._rules)
+            destination = resolve_checked(webhook.url, self._rules)
             moment = delivery.last_attempt_at
             assert moment is not None  # noqa: S101 - the claim wrote it
             headers = signed_headers(secrets, delivery.id, int(moment.timestamp()), delivery.body)
             return send(destination, headers, delivery.body, timeout=settings.webhook_timeout_seconds)
         except (DestinationRefusedError, SecretsUnavailableError) as error:
-            return Outcome(error=str(error)[:200])
+            return DeliveryResult(error=str(error)[:200])
         except Exception as error:
             log.exception("message %s could not be sent", delivery.id)
-            return Outcome(error=type(error).__name__)
+            return DeliveryResult(error=type(error).__name__)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _settle(self, delivery: Delivery, outcome: DeliveryResult) -> None:
         with self._context.database.write() as session:
-            outbox.settle(
+            outbox.record_result(
                 session, delivery, outcome, max_attempts=self._context.settings.webhook_max_attempts,
                 jitter=1 + random.uniform(-_JITTER, _JITTER),  # noqa: S311 - no secret
             )  # fmt: skip

@@ -1,11 +1,11 @@
 """The tables, one file per subject. A new one is named here, so that migrations and tests see it."""
 
 from service.db.models.access import LOCAL, OWNER_LENGTH, ApiKey, Secret
-from service.db.models.artifact import Artifact, Chunk, StoredObject
+from service.db.models.artifact import Artifact, ArtifactChunk, StoredObject
 from service.db.models.base import NAMING, Base
 from service.db.models.dataset import Dataset, DatasetChunk
 from service.db.models.history import Event, Metric
-from service.db.models.idempotency import KEY_LENGTH, Answer
+from service.db.models.idempotency import KEY_LENGTH, StoredResponse
 from service.db.models.job import Failure, Job
 from service.db.models.sweep import Sweep
 from service.db.models.webhook import Delivery, Webhook
@@ -16,11 +16,10 @@ __all__ = [
     "LOCAL",
     "NAMING",
     "OWNER_LENGTH",
-    "Answer",
     "ApiKey",
     "Artifact",
+    "ArtifactChunk",
     "Base",
-    "Chunk",
     "Dataset",
     "DatasetChunk",
     "Delivery",
@@ -30,6 +29,7 @@ __all__ = [
     "Metric",
     "Secret",
     "StoredObject",
+    "StoredResponse",
     "Sweep",
     "Webhook",
     "Worker",

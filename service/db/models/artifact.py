@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBina
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.clock import now_sql
-from service.db.models.base import NEVER_AGAIN, SERIAL, Base
+from service.db.models.base import NO_ID_REUSE, SERIAL, Base
 
 URL_LENGTH = 2048
 
@@ -37,7 +37,7 @@ class Artifact(Base):
             "uq_artifacts_complete_name", "job_id", "name", unique=True,
             postgresql_where=text("complete"), sqlite_where=text("complete"),
         ),
-        NEVER_AGAIN,
+        NO_ID_REUSE,
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ class StoredObject(Base):
     __table_args__ = (Index(None, "name", unique=True),)
 
 
-class Chunk(Base):
+class ArtifactChunk(Base):
     """One piece of an artifact."""
 
     __tablename__ = "chunks"

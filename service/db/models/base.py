@@ -18,14 +18,14 @@ NAMING = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
 }
-OBJECT = JSON(none_as_null=True)
+JSON_OBJECT = JSON(none_as_null=True)
 SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER primary keys
 
 # SQLite would give the number of the last row again once that is deleted: a reader half-way through the old artifact
 # would go on in the new one
-NEVER_AGAIN = {"sqlite_autoincrement": True}
+NO_ID_REUSE = {"sqlite_autoincrement": True}
 
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime(), float: Double(), dict[str, Any]: OBJECT}  # noqa: RUF012
+    type_annotation_map = {datetime: UtcDateTime(), float: Double(), dict[str, Any]: JSON_OBJECT}  # noqa: RUF012

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
-from service.db.models.base import NEVER_AGAIN, SERIAL, Base
+from service.db.models.base import NO_ID_REUSE, SERIAL, Base
 
 
 class Dataset(Base):
@@ -37,7 +37,7 @@ class Dataset(Base):
             postgresql_where=text("complete"), sqlite_where=text("complete"),
         ),
         Index(None, "owner", "number"),  # the list
-        NEVER_AGAIN,
+        NO_ID_REUSE,
     )  # fmt: skip
 
 

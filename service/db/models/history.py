@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.clock import now_sql
-from service.db.models.base import NEVER_AGAIN, SERIAL, Base
+from service.db.models.base import NO_ID_REUSE, SERIAL, Base
 
 
 class Event(Base):
@@ -38,4 +38,4 @@ class Metric(Base):
     values: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
 
-    __table_args__ = (Index(None, "job_id", "id"), NEVER_AGAIN)
+    __table_args__ = (Index(None, "job_id", "id"), NO_ID_REUSE)

@@ -12,7 +12,7 @@ from service.db.models.base import Base
 KEY_LENGTH = 255
 
 
-class Answer(Base):
+class StoredResponse(Base):
     """What the first request with an idempotency key was told. Stored with what it made; see ``service.access.idempotency``."""
 
     __tablename__ = "answers"

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
-from service.db.models.base import OBJECT, Base
-from service.db.models.lists import LISTED_LENGTH, from_spec, list_indexes
+from service.db.models.base import JSON_OBJECT, Base
+from service.db.models.lists import LISTED_LENGTH, default_from_spec, list_indexes
 from service.ids import new_job_id
 from service.states import TERMINAL, Status
 
@@ -57,18 +57,18 @@ class Job(Base):
     """Who submitted it; others are told that there is no such job."""
     spec: Mapped[dict[str, Any]]
     """The resolved PruningSpec."""
-    model: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("model"))
+    model: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("model"))
     """The same as in ``spec``, and so the next two: JSON would have to be read of every job of a list."""
-    task: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("task"))
+    task: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("task"))
     """By name; None for a custom task."""
-    method: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=from_spec("method"))
-    labels: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    method: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("method"))
+    user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     """The user's own key-value pairs; ``metadata`` outside, a name that SQLAlchemy keeps to itself."""
     priority: Mapped[int] = mapped_column(default=0)
     """Higher is sooner."""
     max_duration: Mapped[float | None]
     """Seconds that one run may take."""
-    exports: Mapped[list[str] | None] = mapped_column(OBJECT)
+    exports: Mapped[list[str] | None] = mapped_column(JSON_OBJECT)
     """Formats that the mask is to be turned into, by their names; None for none."""
     export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     """The job whose mask this one exports; None for a job that prunes."""

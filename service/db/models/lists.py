@@ -19,7 +19,7 @@ _KINDS = {
 }
 
 
-def from_spec(field: str) -> Callable[[Any], str | None]:
+def default_from_spec(field: str) -> Callable[[Any], str | None]:
     """Default of a column that repeats ``field`` of the spec, where that is a text; a custom task is none."""
 
     def value(context: Any) -> str | None:  # SQLAlchemy's DefaultExecutionContext, which is not typed

@@ -23,7 +23,7 @@ class Sweep(Base):
     """``methods``, ``sparsities`` and ``seeds``, each a list without repetitions, in the order they were given."""
     base: Mapped[dict[str, Any]]
     """What all jobs share, as it was given: defaults are filled in by each job's spec."""
-    labels: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     """The user's own key-value pairs; each job has them too."""
     baseline: Mapped[float | None]
     """The metric of the dense model as its user measured it, for the plot."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
-from service.db.models.base import OBJECT, Base
+from service.db.models.base import JSON_OBJECT, Base
 from service.ids import new_delivery_id, new_webhook_id
 
 URL_LENGTH = 2048
@@ -24,7 +24,7 @@ class Webhook(Base):
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     """The only job it is told of; None: every one of its owner."""
     url: Mapped[str] = mapped_column(String(URL_LENGTH))
-    events: Mapped[list[Any]] = mapped_column(OBJECT)
+    events: Mapped[list[Any]] = mapped_column(JSON_OBJECT)
     """Types it wants."""
     secret: Mapped[bytes] = mapped_column(LargeBinary)
     """What messages are signed with, sealed by ``service.access.secrets``."""

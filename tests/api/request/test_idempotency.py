@@ -14,7 +14,7 @@ from api.app import create_app
 from service.access import api_keys, idempotency
 from service.db.clock import now_sql
 from service.db.engine import Database
-from service.db.models import Answer, Job
+from service.db.models import Job, StoredResponse
 from service.jobs import commands
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
@@ -81,13 +81,13 @@ def test_a_malformed_key(strict_client: TestClient, key: str | bytes) -> None:
 def test_old_answers_are_forgotten(client: TestClient, database: Database) -> None:
     first = client.post("/v1/jobs", json=BODY, headers=KEY).json()
     with database.write() as session:
-        session.execute(update(Answer).values(created_at=now_sql(-90_000)))
+        session.execute(update(StoredResponse).values(created_at=now_sql(-90_000)))
     second = client.post("/v1/jobs", json=BODY | {"seed": 2}, headers=KEY)
     assert second.json()["id"] != first["id"]
     with database.write() as session:
-        session.execute(update(Answer).values(created_at=now_sql(-90_000)))
-        idempotency.forget(session, keep_seconds=86_400)
-        assert session.scalars(select(Answer)).all() == []
+        session.execute(update(StoredResponse).values(created_at=now_sql(-90_000)))
+        idempotency.delete_expired(session, keep_seconds=86_400)
+        assert session.scalars(select(StoredResponse)).all() == []
 
 
 def test_the_answer_and_the_job_are_stored_together(

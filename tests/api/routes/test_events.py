@@ -240,7 +240,7 @@ def test_steps_that_a_resumed_run_repeats_count_once(client: TestClient, jobs: J
     for step in (1, 2, 3, 4):
         jobs.metrics(job_id, step, loss=1.0)
     with jobs.database.write() as session:
-        claims.hand_back(session, job_id, 1, reason="shutdown")
+        claims.requeue(session, job_id, 1, reason="shutdown")
         claims.claim(session, worker_id="w", lease_seconds=60)
     for step in (3, 4, 5):
         jobs.metrics(job_id, step, attempt=2, loss=2.0)

@@ -69,7 +69,7 @@ def test_a_finished_job_gets_a_job_that_exports_it(
     client: TestClient, jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[object] = []
-    monkeypatch.setattr("api.routes.exports.broker.ring", rung.append)
+    monkeypatch.setattr("api.routes.exports.broker.notify_workers", rung.append)
     pruned = jobs.succeeded()
     with database.write() as session:
         job = session.get_one(Job, pruned)

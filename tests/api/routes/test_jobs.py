@@ -56,7 +56,7 @@ def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: 
     assert not own.keys() & job["spec"].keys()
     with database.read() as session:
         row = commands.get(session, job["id"])
-    assert (row.labels, row.priority, row.max_duration) == tuple(own.values())
+    assert (row.user_metadata, row.priority, row.max_duration) == tuple(own.values())
 
 
 def test_the_bell_is_rung_once_the_row_is_there(
@@ -69,7 +69,7 @@ def test_the_bell_is_rung_once_the_row_is_there(
             seen.append(len(commands.page(session, limit=5)[0]))
         return False  # and it makes no difference that nobody heard it
 
-    monkeypatch.setattr("api.routes.jobs.broker.ring", ring)
+    monkeypatch.setattr("api.routes.jobs.broker.notify_workers", ring)
     assert client.post("/v1/jobs", json=BODY).status_code == 202
     assert seen == [1]
 
@@ -81,7 +81,7 @@ def test_submitting_works_without_a_broker(client_with: Callable[..., TestClient
 
 def test_nothing_is_accepted_when_the_commit_fails(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[object] = []
-    monkeypatch.setattr("api.routes.jobs.broker.ring", rung.append)
+    monkeypatch.setattr("api.routes.jobs.broker.notify_workers", rung.append)
 
     def refused(_: object) -> None:
         raise ZeroDivisionError

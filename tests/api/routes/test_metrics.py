@@ -8,7 +8,7 @@ from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims
-from service.jobs.reaper import rescue
+from service.jobs.reaper import reap_expired_leases
 from tests.api.conftest import Jobs
 
 
@@ -40,7 +40,7 @@ def test_what_is_counted(client: TestClient, jobs: Jobs, database: Database) -> 
         session.execute(
             update(Job).where(Job.id == lost).values(claimed_at=now_sql(-100), lease_expires_at=now_sql(-1))
         )  # fmt: skip
-        rescue(session, max_attempts=3, retry_delay_seconds=0)
+        reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
         session.execute(update(Job).where(Job.id == lost).values(not_before=now_sql(-50)))
     found = scrape(client)
     assert (found["espalier_jobs", "queued"], found["espalier_jobs", "succeeded"]) == (1, 1)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from service.jobs import commands
 from service.webhooks import outbox
-from service.webhooks.outbox import Outcome
+from service.webhooks.outbox import DeliveryResult
 from tests.api.conftest import BODY, Jobs
 
 URL = "https://receiver.example/hook"
@@ -122,11 +122,13 @@ def test_what_was_told(client: TestClient, jobs: Jobs) -> None:
         commands.request_cancel(session, job_id)
     (pending,) = client.get(f"{path}/deliveries").json()["data"]
     assert (pending["status"], pending["type"], pending["job_id"]) == ("pending", "job.cancelled", job_id)
-    for attempts, (outcome, status) in enumerate([(Outcome(500, "no"), "pending"), (Outcome(500, "no"), "failed")], 1):
+    for attempts, (outcome, status) in enumerate(
+        [(DeliveryResult(500, "no"), "pending"), (DeliveryResult(500, "no"), "failed")], 1
+    ):
         with jobs.database.write() as session:
             session.connection().exec_driver_sql("UPDATE deliveries SET due_at = '2020-01-01 00:00:00.000000'")
             (claimed,) = outbox.claim(session, limit=8, lease_seconds=60)
-            outbox.settle(session, claimed, outcome, max_attempts=2)
+            outbox.record_result(session, claimed, outcome, max_attempts=2)
         (seen,) = client.get(f"{path}/deliveries").json()["data"]
         assert (seen["status"], seen["attempts"], seen["last_status"], seen["last_error"]) == (
             status,

@@ -25,7 +25,7 @@ def client(
     database: Database, tcp_proxy: TcpProxy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TestClient]:
     """Has a key, so that this is read as well."""
-    monkeypatch.setattr(read_timeout, "SECONDS", 0.5)
+    monkeypatch.setattr(read_timeout, "READ_TIMEOUT_SECONDS", 0.5)
     with database.write() as session:
         _, key = api_keys.create(session, name="reader")
     app = create_app(settings.model_copy(update={"database_url": tcp_proxy.url, "require_keys": True}))

@@ -60,7 +60,7 @@ def test_only_the_key_goes_where_it_can_be_piped(database: Database, caplog: pyt
     with caplog.at_level(logging.DEBUG):
         done = run("keys", "create", "ci")
     key = done.stdout.strip()
-    assert api_keys.looks_right(key)
+    assert api_keys.is_well_formed(key)
     assert "cannot be shown again" in done.stderr
     assert key not in done.stderr
     assert key not in caplog.text

@@ -32,7 +32,7 @@ def refusal(database: Database, key: str) -> str:
 def test_a_key_opens_and_is_not_stored(database: Database) -> None:
     row, key = make(database, scopes=[Scope.READ])
     other_row, other = make(database)
-    assert api_keys.looks_right(key)
+    assert api_keys.is_well_formed(key)
     assert len({key, other}) == len({row.id, other_row.id}) == 2
     found, stale = find(database, key)
     assert (found.id, found.owner, found.scopes, stale) == (row.id, "team-a", "jobs:read", True)
@@ -46,8 +46,8 @@ def test_a_key_opens_and_is_not_stored(database: Database) -> None:
 def test_what_no_key_can_be_needs_no_database(database: Database) -> None:
     _, key = make(database)
     mistyped = key[:10] + ("A" if key[10] != "A" else "B") + key[11:]
-    assert not api_keys.looks_right(mistyped)
-    assert not any(map(api_keys.looks_right, ("", "esp_", key[:-1], key + "0", key.upper(), f" {key}", key + "\n")))
+    assert not api_keys.is_well_formed(mistyped)
+    assert not any(map(api_keys.is_well_formed, ("", "esp_", key[:-1], key + "0", key.upper(), f" {key}", key + "\n")))
     assert refusal(database, mistyped) == "key_unknown"
     with database.write() as session:
         session.execute(ApiKey.__table__.delete())  # type: ignore[attr-defined]
@@ -77,14 +77,14 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(database: Database) -
         with pytest.raises(KeyNotFoundError):
             api_keys.revoke(session, "key_none")
     with database.read() as session:
-        assert [listed.id for listed in api_keys.listing(session)] == [kept.id, row.id]
+        assert [listed.id for listed in api_keys.list_keys(session)] == [kept.id, row.id]
         assert api_keys.any_usable(session)
 
 
 def test_the_last_use_is_written_once_a_minute(database: Database) -> None:
     def used() -> datetime | None:
         with database.write() as session:
-            api_keys.note_use(session, row.id)
+            api_keys.record_use(session, row.id)
         return find(database, key)[0].last_used_at
 
     row, key = make(database)

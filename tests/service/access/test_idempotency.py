@@ -22,7 +22,7 @@ NAMED: dict[str, Any] = {
 
 def keep(database: Database, **changes: Any) -> None:
     with database.write() as session:
-        idempotency.keep(session, **NAMED | changes, status=202, body="{}", location=None)
+        idempotency.store(session, **NAMED | changes, status=202, body="{}", location=None)
 
 
 def found(database: Database, **changes: Any) -> bool:
@@ -50,7 +50,7 @@ def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: D
         try:
             with database.write() as session:
                 commands.create(session, spec=SPEC)
-                idempotency.keep(session, **NAMED, status=202, body="{}", location=None)
+                idempotency.store(session, **NAMED, status=202, body="{}", location=None)
         except StoredResponsePendingError:
             lost.append(True)
 
@@ -66,7 +66,7 @@ def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: D
 
 def test_an_answer_goes_with_what_was_undone(database: Database) -> None:
     with database.write() as session:
-        idempotency.keep(session, **NAMED, status=202, body="{}", location=None)
+        idempotency.store(session, **NAMED, status=202, body="{}", location=None)
         session.rollback()
     assert not found(database)
     keep(database)

@@ -20,12 +20,12 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
     with database.read() as session:
         assert [quotas.stored_bytes(session, owner) for owner in ("me", "you", None)] == [60, 30, 90]
         for quota in (Quota(), Quota(total=91, per_owner=61)):
-            quotas.check(session, quota, "me")
+            quotas.check_submission(session, quota, "me")
         with pytest.raises(QuotaExceededError, match="me may store 60 bytes; delete"):
-            quotas.check(session, Quota(per_owner=60), "me")
-        quotas.check(session, Quota(per_owner=60), "you")
+            quotas.check_submission(session, Quota(per_owner=60), "me")
+        quotas.check_submission(session, Quota(per_owner=60), "you")
         with pytest.raises(QuotaExceededError, match="the service may store 90 bytes"):
-            quotas.check(session, Quota(total=90), "you")
+            quotas.check_submission(session, Quota(total=90), "you")
 
 
 def test_an_artifact_beyond_the_limit_is_not_there_at_all(database: Database, tmp_path: Path) -> None:

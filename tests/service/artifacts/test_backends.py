@@ -24,8 +24,8 @@ def test_artifacts_stay_where_they_are_when_the_setting_changes(
     for name, place in places.items():
         factories.store_file(database, job, tmp_path / name, name.encode(), name=name, storage_url=place)
     with database.read() as session:
-        stored = store.listing(session, job.id)
-    assert {found.name: b"".join(store.iterate(database, found.id)) for found in stored} == {
+        stored = store.list_for_job(session, job.id)
+    assert {found.name: b"".join(store.iter_bytes(database, found.id)) for found in stored} == {
         name: name.encode() for name in places
     }
 
@@ -44,9 +44,9 @@ def test_names_tell_whose_they_are_and_never_come_again(database: Database, stor
 def test_an_object_that_was_lost(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     artifact_id = factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
-    open_bucket(storage_url).remove(object_store.objects(storage_url))
+    open_bucket(storage_url).delete(object_store.objects(storage_url))
     with pytest.raises(ObjectMissingError, match=f"has lost {factories.MASK} of job {job.id}"):
-        store.iterate(database, artifact_id)
+        store.iter_bytes(database, artifact_id)
 
 
 def test_a_storage_that_is_away_leaves_no_row(database: Database, storage_url: str, tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_a_storage_that_is_away_leaves_no_row(database: Database, storage_url: s
         factories.store_file(database, job, tmp_path / "file", b"content", storage_url=away)
     with database.read() as session:
         assert session.scalars(select(StoredObject)).all() == []
-        assert store.listing(session, job.id) == []
+        assert store.list_for_job(session, job.id) == []

@@ -19,7 +19,7 @@ def stay() -> bool:
 def begin_upload(storage_url: str, name: str) -> None:
     """What a worker killed in the middle of a large file leaves."""
     bucket = open_bucket(storage_url)
-    where: dict[str, Any] = {"Bucket": bucket.address.bucket, "Key": bucket.address.key(name)}
+    where: dict[str, Any] = {"Bucket": bucket.url.bucket, "Key": bucket.url.key(name)}
     client = object_store.client(storage_url)
     upload = client.create_multipart_upload(**where)["UploadId"]
     client.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"half")
@@ -32,18 +32,18 @@ def test_what_no_row_names_is_removed(database: Database, storage_url: str, tmp_
     with database.write() as session:
         claims.cancel(session, deleted.id, 1)
     assert len(object_store.objects(storage_url)) == 3
-    assert garbage.sweep(database, storage_url, stay) == 1
+    assert garbage.collect_garbage(database, storage_url, stay) == 1
     with database.write() as session:
         commands.delete(session, deleted.id)
     begin_upload(storage_url, "artifacts/job_x/1/9-abc")
-    assert garbage.sweep(database, storage_url, lambda: True) == 0  # leaving
-    assert garbage.sweep(database, storage_url, stay) == 2
-    assert garbage.sweep(database, storage_url, stay) == 0
+    assert garbage.collect_garbage(database, storage_url, lambda: True) == 0  # leaving
+    assert garbage.collect_garbage(database, storage_url, stay) == 2
+    assert garbage.collect_garbage(database, storage_url, stay) == 0
     assert len(object_store.objects(storage_url)) == 1
-    assert open_bucket(storage_url).uploads("") == []
+    assert open_bucket(storage_url).list_uploads("") == []
     with database.read() as session:
         mask = store.get(session, kept.id, factories.MASK)
-    assert b"".join(store.iterate(database, mask.id)) == b"mask"
+    assert b"".join(store.iter_bytes(database, mask.id)) == b"mask"
 
 
 def test_the_same_storage_under_another_address_loses_nothing(
@@ -52,7 +52,7 @@ def test_the_same_storage_under_another_address_loses_nothing(
     job = factories.running(database)
     factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
     other = f"{storage_url}&region=eu-west-1"
-    assert garbage.sweep(database, other, stay) == 0
+    assert garbage.collect_garbage(database, other, stay) == 0
     assert len(object_store.objects(storage_url)) == 1
 
 
@@ -62,6 +62,6 @@ def test_checkpoints_live_as_long_as_their_job(database: Database, storage_url: 
     for job_id in (ended, waiting, deleted, "not-a-job"):
         bucket.put(f"checkpoints/{job_id}/step-1", [b"state"])
         begin_upload(storage_url, f"checkpoints/{job_id}/step-2")
-    assert garbage.sweep(database, storage_url, stay) == 2 + 3
+    assert garbage.collect_garbage(database, storage_url, stay) == 2 + 3
     assert set(object_store.objects(storage_url)) == {f"checkpoints/{waiting}/step-1", "checkpoints/not-a-job/step-1"}
-    assert [name for name, _ in bucket.uploads("")] == [f"checkpoints/{waiting}/step-2"]
+    assert [name for name, _ in bucket.list_uploads("")] == [f"checkpoints/{waiting}/step-2"]

@@ -17,16 +17,16 @@ PART = b"x" * PART_BYTES
 @pytest.mark.parametrize("parts", [[], [b""], [b"small"], [PART, b"end"], [PART, PART]])
 def test_what_is_put_comes_back(storage_url: str, parts: list[bytes]) -> None:
     bucket, arrived = open_bucket(storage_url), list[int]()
-    bucket.put("folder/name", parts, metadata={"sha256": "abc"}, arrived=lambda: arrived.append(1))
+    bucket.put("folder/name", parts, metadata={"sha256": "abc"}, part_stored=lambda: arrived.append(1))
     whole = b"".join(parts)
-    assert bucket.look("folder/name") == (len(whole), {"sha256": "abc"})
+    assert bucket.head("folder/name") == (len(whole), {"sha256": "abc"})
     if whole:
         assert bucket.get("folder/name", 0, len(whole)) == whole
         assert bucket.get("folder/name", len(whole) - 2, len(whole)) == whole[-2:]
     assert len(arrived) == max(1, len(parts))
-    assert [name for page in bucket.pages("folder/") for name in page] == ["folder/name"]
-    assert bucket.folders("") == {"folder"}
-    assert bucket.uploads("") == []
+    assert [name for page in bucket.list_pages("folder/") for name in page] == ["folder/name"]
+    assert bucket.list_folders("") == {"folder"}
+    assert bucket.list_uploads("") == []
 
 
 @pytest.mark.parametrize("good", [0, 1, 2])
@@ -39,7 +39,7 @@ def test_an_upload_that_breaks_leaves_nothing(storage_url: str, good: int) -> No
     with pytest.raises(KeyError):
         bucket.put("name", parts())
     assert object_store.objects(storage_url) == {}
-    assert bucket.uploads("") == []
+    assert bucket.list_uploads("") == []
 
 
 def test_a_body_that_breaks_off_is_asked_for_again(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,11 +65,11 @@ def test_a_body_that_breaks_off_is_asked_for_again(storage_url: str, monkeypatch
 def test_what_is_not_there(storage_url: str) -> None:
     bucket = open_bucket(storage_url)
     with pytest.raises(ObjectMissingError):
-        bucket.look("nothing")
+        bucket.head("nothing")
     with pytest.raises(ObjectMissingError):
         bucket.get("nothing", 0, 1)
-    bucket.remove(["nothing"])
-    bucket.abort("nothing", "no-upload")
+    bucket.delete(["nothing"])
+    bucket.abort_upload("nothing", "no-upload")
 
 
 def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
@@ -78,7 +78,7 @@ def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
     caplog.set_level(logging.INFO)
     away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     with pytest.raises(StorageUnavailableError, match="EndpointConnectionError") as refusal:
-        open_bucket(away).look("x")
+        open_bucket(away).head("x")
     with pytest.raises(StorageUnavailableError, match="NoSuchBucket"):
         open_bucket(storage_url.replace("bucket-", "other-")).put("x", [b"x"])
     assert "127.0.0.1" not in str(refusal.value)

@@ -2,32 +2,36 @@
 
 import pytest
 
-from service.artifacts.s3_url import Address, parse
+from service.artifacts.s3_url import StorageUrl, parse_storage_url
 from service.settings import Settings
 
 
 @pytest.mark.parametrize(
     ("url", "address", "canonical"),
     [
-        ("s3://bucket", Address("bucket", "", None, None), "s3://bucket"),
-        ("s3://bucket/", Address("bucket", "", None, None), "s3://bucket"),
-        ("s3://b/some/where/?region=eu-1", Address("b", "some/where", None, "eu-1"), "s3://b/some/where?region=eu-1"),
+        ("s3://bucket", StorageUrl("bucket", "", None, None), "s3://bucket"),
+        ("s3://bucket/", StorageUrl("bucket", "", None, None), "s3://bucket"),
+        (
+            "s3://b/some/where/?region=eu-1",
+            StorageUrl("b", "some/where", None, "eu-1"),
+            "s3://b/some/where?region=eu-1",
+        ),
         (
             "s3://b/x?region=&endpoint=https://host:9000/",
-            Address("b", "x", "https://host:9000", None),
+            StorageUrl("b", "x", "https://host:9000", None),
             "s3://b/x?endpoint=https://host:9000",
         ),
     ],
 )
-def test_parts(url: str, address: Address, canonical: str) -> None:
-    assert parse(url) == address
+def test_parts(url: str, address: StorageUrl, canonical: str) -> None:
+    assert parse_storage_url(url) == address
     assert str(address) == canonical
-    assert parse(canonical) == address
+    assert parse_storage_url(canonical) == address
 
 
 def test_names_are_below_the_prefix() -> None:
-    assert parse("s3://b/p").key("artifacts/x") == "p/artifacts/x"
-    assert parse("s3://b").key("artifacts/x") == "artifacts/x"
+    assert parse_storage_url("s3://b/p").key("artifacts/x") == "p/artifacts/x"
+    assert parse_storage_url("s3://b").key("artifacts/x") == "artifacts/x"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ def test_names_are_below_the_prefix() -> None:
 )  # fmt: skip
 def test_what_is_refused_is_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|endpoint") as refusal:
-        parse(url)
+        parse_storage_url(url)
     assert "password" not in str(refusal.value)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from service.artifacts import store
 from service.artifacts.s3 import READ_BYTES, open_bucket
 from service.db.engine import Database
-from service.db.models import Artifact, Chunk, Job, StoredObject
+from service.db.models import Artifact, ArtifactChunk, Job, StoredObject
 from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands
 from tests import object_store
@@ -32,7 +32,7 @@ def place(request: pytest.FixtureRequest) -> str | None:
 
 def rows(database: Database) -> tuple[int, int]:
     """How many artifacts and pieces of them there are, complete or not; an object is one piece."""
-    tables = (Artifact, Chunk, StoredObject)
+    tables = (Artifact, ArtifactChunk, StoredObject)
     with database.read() as session:
         count = [session.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
     return count[0], count[1] + count[2]
@@ -40,16 +40,16 @@ def rows(database: Database) -> tuple[int, int]:
 
 def left(place: str | None) -> int:
     """How many objects and begun uploads there are."""
-    return len(object_store.objects(place)) + len(open_bucket(place).uploads("")) if place else 0
+    return len(object_store.objects(place)) + len(open_bucket(place).list_uploads("")) if place else 0
 
 
 def read(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> bytes:
-    return b"".join(store.iterate(database, artifact_id, start, stop))
+    return b"".join(store.iter_bytes(database, artifact_id, start, stop))
 
 
 def names(database: Database, job: Job) -> list[str]:
     with database.read() as session:
-        return [artifact.name for artifact in store.listing(session, job.id)]
+        return [artifact.name for artifact in store.list_for_job(session, job.id)]
 
 
 @pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
@@ -110,7 +110,7 @@ def test_a_range_of_an_object_asks_for_no_more(database: Database, storage_url: 
 def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: int, stop: int) -> None:
     artifact_id = factories.store_file(database, factories.running(database), tmp_path / "file", DATA)
     with pytest.raises(ValueError, match="are not inside"):
-        store.iterate(database, artifact_id, start, stop)
+        store.iter_bytes(database, artifact_id, start, stop)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
     assert read(database, second) == many
     assert rows(database) == (1, 1 if place else 36)
     with pytest.raises(ArtifactNotFoundError):
-        store.iterate(database, first)
+        store.iter_bytes(database, first)
 
 
 def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database: Database, tmp_path: Path) -> None:
@@ -176,16 +176,16 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
             job_id=job.id, attempt=1, name="report.html", media_type="text/html", size=9, sha256="0" * 64, chunk_bytes=4
         ))  # fmt: skip
         session.flush()
-        session.add(Chunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
+        session.add(ArtifactChunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
     assert names(database, job) == []
     with database.read() as session:
         with pytest.raises(ArtifactNotFoundError):
             store.get(session, job.id, "report.html")
         half = session.scalars(select(Artifact.id)).one()
     with pytest.raises(ArtifactNotFoundError):
-        store.iterate(database, half)
+        store.iter_bytes(database, half)
     with database.write() as session:
-        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+        claims.requeue(session, job.id, 1, reason="worker_shutdown")
     again = factories.claim(database)
     assert again is not None
     factories.store_file(database, again, tmp_path / "file", b"mask")
@@ -195,7 +195,7 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
 def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
     job = factories.running(database)
     with database.write() as session:
-        claims.hand_back(session, job.id, 1, reason="worker_shutdown")
+        claims.requeue(session, job.id, 1, reason="worker_shutdown")
     factories.claim(database)
     with pytest.raises(LeaseLostError):
         factories.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
@@ -214,7 +214,7 @@ class Losing(Database):
         self._writes += 1
         if self._writes == 3:
             with super().write() as session:
-                claims.hand_back(session, self.job_id, 1, reason="worker_shutdown")
+                claims.requeue(session, self.job_id, 1, reason="worker_shutdown")
         with super().write() as session:
             yield session
 
@@ -246,9 +246,9 @@ def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database,
 def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, place: str | None, tmp_path: Path) -> None:
     job = factories.succeeded(database, tmp_path, storage_url=place)
     with database.read() as session:
-        made = store.of_jobs(session, [job.id, "job_no"])
+        made = store.list_for_jobs(session, [job.id, "job_no"])
     assert [artifact.name for artifact in made[job.id]] == [factories.MASK]
-    reader = store.iterate(database, made[job.id][0].id)
+    reader = store.iter_bytes(database, made[job.id][0].id)
     with database.write() as session:
         commands.delete(session, job.id)
     with pytest.raises(ArtifactNotFoundError, match="deleted while it was read"):

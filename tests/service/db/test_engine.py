@@ -109,10 +109,10 @@ def test_a_writer_waits_for_its_turn_but_not_for_ever(database: Database, monkey
 def test_a_look_leaves_no_trace_in_the_connection(database: Database) -> None:
     """On PostgreSQL it is made without a transaction; what follows on the same connection has one again."""
     kept = factories.queued(database)
-    with database.look() as connection:
+    with database.read_connection() as connection:
         assert connection.execute(select(Job.id)).scalar_one() == kept
     with contextlib.suppress(OSError), database.write() as session:
         session.execute(text("DELETE FROM jobs"))
         raise OSError
-    with database.look() as connection:
+    with database.read_connection() as connection:
         assert connection.execute(select(Job.id)).scalar_one() == kept

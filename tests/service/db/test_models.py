@@ -7,7 +7,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from service.db.engine import Database
-from service.db.models import Chunk, Event, Job
+from service.db.models import ArtifactChunk, Event, Job
 from service.ids import new_job_id
 from tests.service import factories
 
@@ -106,7 +106,7 @@ def test_bytes_come_back_as_they_were(database: Database, tmp_path: Path) -> Non
     data = bytes(range(256))
     factories.store_file(database, factories.running(database), tmp_path / "file", data)
     with database.read() as session:
-        assert session.query(Chunk).one().data == data
+        assert session.query(ArtifactChunk).one().data == data
 
 
 def test_read_cannot_write(database: Database) -> None:

@@ -20,20 +20,20 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 @pytest.fixture
 def far(tcp_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database at the other end of the network."""
-    monkeypatch.setattr(read_timeout, "SECONDS", 0.5)
+    monkeypatch.setattr(read_timeout, "READ_TIMEOUT_SECONDS", 0.5)
     far = Database(tcp_proxy.url)
     yield far
     far.dispose()
 
 
 def ids(database: Database) -> list[str]:
-    with database.look() as connection:
+    with database.read_connection() as connection:
         return list(connection.execute(select(Job.id)).scalars())
 
 
 def test_dead_connections_are_replaced(database: Database, far: Database, tcp_proxy: TcpProxy) -> None:
     job_id = factories.queued(database)
-    with far.look(), far.look():
+    with far.read_connection(), far.read_connection():
         pass  # so that there are two
     tcp_proxy.cut()
     assert ids(far) == [job_id]

@@ -13,7 +13,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.errors import ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands, due
-from service.jobs.reaper import rescue
+from service.jobs.reaper import reap_expired_leases
 from service.states import Status
 from tests.service import factories
 from tests.service.factories import db_now
@@ -49,7 +49,7 @@ def asking(database: Database, devices: int) -> str:
 def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Database) -> None:
     def claimed(devices: int, free: int) -> str | None:
         with database.write() as session:
-            could = due.startable(session, devices=devices, free_devices=free, slots=4)
+            could = due.count_startable(session, devices=devices, free_devices=free, slots=4)
             job = claims.claim(session, worker_id="w", lease_seconds=60, devices=devices, free_devices=free)
         assert (could > 0) is (job is not None)
         return job.id if job else None
@@ -59,8 +59,8 @@ def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Datab
     assert claimed(2, 2) == small  # a worker that could never run the big one does not wait for that
     small = factories.queued(database)
     with database.read() as session:
-        assert [due.startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
-        assert due.startable(session, devices=4, free_devices=4, slots=1) == 1
+        assert [due.count_startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
+        assert due.count_startable(session, devices=4, free_devices=4, slots=1) == 1
     assert (claimed(4, 3), claimed(4, 1)) == (big, small)
     assert claimed(4, 4) is None
     assert claimed(9, 9) == too_big
@@ -113,7 +113,7 @@ def test_a_failure_is_shown(database: Database) -> None:
 def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
-        back = claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+        back = claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
     assert (back.status, back.attempts_spent) == (Status.QUEUED, 0)
     again = factories.claim(database)
     assert again is not None
@@ -147,22 +147,22 @@ def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> N
 
 
 @pytest.mark.parametrize("wish", ["cancel", "pause"])
-@pytest.mark.parametrize("way", ["hand_back", "retry", "rescue"])
+@pytest.mark.parametrize("way", ["requeue", "retry", "reap"])
 def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, wish: str, way: str) -> None:
     job = factories.running(database)
     with database.write() as session:
         (commands.request_cancel if wish == "cancel" else commands.request_pause)(session, job.id)
-    if way == "rescue":
+    if way == "reap":
         factories.expire_leases(database, job.id)
     with database.write() as session:
-        if way == "hand_back":
-            claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+        if way == "requeue":
+            claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
         elif way == "retry":
             claims.retry_or_fail(
                 session, job.id, job.attempt, error=factories.LOST, retry_delay_seconds=0, max_attempts=3
             )  # fmt: skip
         else:
-            rescue(session, max_attempts=3, retry_delay_seconds=0)
+            reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
     assert factories.load(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
 
 
@@ -177,7 +177,7 @@ def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) ->
 
 
 FENCED: dict[str, Callable[[Session, str, int], object]] = {
-    "heartbeat": lambda s, j, a: claims.heartbeat(s, j, a, lease_seconds=60),
+    "renew_lease": lambda s, j, a: claims.renew_lease(s, j, a, lease_seconds=60),
     "record_event": lambda s, j, a: claims.record_event(s, j, a, "log", {}),
     "record_metrics": lambda s, j, a: claims.record_metrics(s, j, a, step=1, values={}),
     "set_phase": lambda s, j, a: claims.set_phase(s, j, a, "saving"),
@@ -187,7 +187,7 @@ FENCED: dict[str, Callable[[Session, str, int], object]] = {
     "fail": lambda s, j, a: claims.fail(s, j, a, error=factories.LOST),
     "cancel": lambda s, j, a: claims.cancel(s, j, a),
     "pause": lambda s, j, a: claims.pause(s, j, a),
-    "hand_back": lambda s, j, a: claims.hand_back(s, j, a, reason="worker_shutdown"),
+    "requeue": lambda s, j, a: claims.requeue(s, j, a, reason="worker_shutdown"),
     "retry_or_fail": lambda s, j, a: claims.retry_or_fail(
         s, j, a, error=factories.LOST, retry_delay_seconds=0, max_attempts=1
     ),
@@ -199,7 +199,7 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
     job = factories.running(database)
     factories.expire_leases(database, job.id)
     with database.write() as session:
-        rescue(session, max_attempts=2, retry_delay_seconds=0)
+        reap_expired_leases(session, max_attempts=2, retry_delay_seconds=0)
     if owner != "the queue":
         second = factories.claim(database)
         assert second is not None
@@ -218,7 +218,7 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
 
 def test_every_write_of_a_run_is_in_the_fence_test() -> None:
     public = {name for name, value in vars(claims).items() if callable(value) and value.__module__ == claims.__name__}
-    of_a_locked_job = {"spend", "leave"}
+    of_a_locked_job = {"record_failed_attempt", "release"}
     assert {name.split()[0] for name in FENCED} == {
         name for name in public if not name.startswith("_")
-    } - of_a_locked_job - {"claim", "Wishes"}
+    } - of_a_locked_job - {"claim", "ControlRequests"}

@@ -19,7 +19,12 @@ def test_a_new_job_is_queued_with_its_first_event(database: Database) -> None:
     job_id = factories.queued(database, metadata={"team": "search"}, priority=5, max_duration=60.0)
     job = factories.load(database, job_id)
     assert (job.status, job.attempt, job.step, job.event_seq) == (Status.QUEUED, 0, 0, 1)
-    assert (job.spec, job.labels, job.priority, job.max_duration) == (factories.SPEC, {"team": "search"}, 5, 60.0)
+    assert (job.spec, job.user_metadata, job.priority, job.max_duration) == (
+        factories.SPEC,
+        {"team": "search"},
+        5,
+        60.0,
+    )
     assert job.created_at == job.updated_at == job.not_before or job.created_at <= job.not_before
     assert factories.recorded_events(database, job_id) == [("created", {"status": "queued"})]
 
@@ -120,7 +125,7 @@ def test_cancelling_what_runs_is_a_wish(database: Database) -> None:
         assert (job.status, job.cancel_requested_at is not None) == (Status.RUNNING, True)
         again = commands.request_cancel(session, job.id)
         assert again.cancel_requested_at == job.cancel_requested_at
-        assert claims.heartbeat(session, job.id, job.attempt, lease_seconds=60) == claims.Wishes(
+        assert claims.renew_lease(session, job.id, job.attempt, lease_seconds=60) == claims.ControlRequests(
             cancel=True, pause=False
         )
         claims.cancel(session, job.id, job.attempt)
@@ -157,9 +162,9 @@ def test_pausing_what_runs_is_a_wish_that_can_be_taken_back(database: Database) 
     with database.write() as session:
         commands.request_pause(session, job.id)
         commands.request_pause(session, job.id)
-        assert claims.heartbeat(session, job.id, job.attempt, lease_seconds=60).pause
+        assert claims.renew_lease(session, job.id, job.attempt, lease_seconds=60).pause
         commands.resume(session, job.id)
-        assert not claims.heartbeat(session, job.id, job.attempt, lease_seconds=60).pause
+        assert not claims.renew_lease(session, job.id, job.attempt, lease_seconds=60).pause
         commands.request_pause(session, job.id)
         assert claims.pause(session, job.id, job.attempt).status is Status.PAUSED
     assert [event for event, _ in factories.recorded_events(database, job.id)] == [
@@ -213,6 +218,6 @@ def test_a_job_of_somebody_else_is_not_there_either(database: Database) -> None:
     with database.write() as session:
         assert commands.page(session, limit=5, owner="b") == ([], None)
         assert set(commands.page(session, limit=5, owner="a")[0]) == {queued, ended}
-        assert (commands.queued(session, owner="a"), commands.queued(session, owner="b")) == (1, 0)
+        assert (commands.count_queued(session, owner="a"), commands.count_queued(session, owner="b")) == (1, 0)
         assert commands.retry(session, ended).owner == "a"
         commands.delete(session, ended, owner="a")

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from service.db.engine import Database
 from service.errors import IllegalTransitionError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands
-from service.jobs.reaper import rescue
+from service.jobs.reaper import reap_expired_leases
 from service.states import Status
 from tests.service import factories
 from tests.waiting import wait_until
@@ -51,8 +51,8 @@ def test_eight_claimers_take_twenty_jobs_once_each(database: Database) -> None:
 
 _CLAIMER = """
 import sys
-from jobs import claims
-from jobs.db import Database
+from service.jobs import claims
+from service.db.engine import Database
 database = Database(sys.argv[1])
 input()
 while True:
@@ -107,20 +107,20 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
         job = factories.running(database)
         factories.expire_leases(database, job.id)
 
-        def beat(job_id: str = job.id) -> claims.Wishes:
+        def beat(job_id: str = job.id) -> claims.ControlRequests:
             with database.write() as session:
-                return claims.heartbeat(session, job_id, 1, lease_seconds=60)
+                return claims.renew_lease(session, job_id, 1, lease_seconds=60)
 
         def sweep() -> list[str]:
             with database.write() as session:
-                return rescue(session, max_attempts=3, retry_delay_seconds=60)
+                return reap_expired_leases(session, max_attempts=3, retry_delay_seconds=60)
 
         beaten, rescued = together(beat, sweep)
         if rescued:
             assert isinstance(beaten, LeaseLostError)
             assert factories.load(database, job.id).status is Status.QUEUED
         else:
-            assert beaten == claims.Wishes(cancel=False, pause=False)
+            assert beaten == claims.ControlRequests(cancel=False, pause=False)
             assert factories.load(database, job.id).status is Status.RUNNING
             with database.write() as session:
                 claims.cancel(session, job.id, 1)
@@ -174,7 +174,7 @@ def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None
 
         def sweep() -> list[str]:
             with database.write() as session:
-                return rescue(session, max_attempts=max_attempts, retry_delay_seconds=60)
+                return reap_expired_leases(session, max_attempts=max_attempts, retry_delay_seconds=60)
 
         rescued = Counter(job_id for of_one in together(sweep, sweep) for job_id in of_one)
         assert rescued == Counter(ids)

@@ -18,7 +18,7 @@ FILES = {"csr": "export-csr.zip", "onnx": "export-onnx.zip"}
 
 def ask(database: Database, job_id: str, *formats: str) -> Job:
     with database.write() as session:
-        return exports.ask(session, job_id, {name: FILES[name] for name in formats}, priority=7)
+        return exports.request_export(session, job_id, {name: FILES[name] for name in formats}, priority=7)
 
 
 def run(database: Database, export: Job, folder: Path, *formats: str) -> Job:
@@ -92,7 +92,7 @@ def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: 
     with database.read() as session, pytest.raises(JobNotFoundError):
         commands.get(session, export.id)
     with database.write() as session, pytest.raises(LeaseLostError):
-        claims.heartbeat(session, export.id, running.attempt, lease_seconds=60)
+        claims.renew_lease(session, export.id, running.attempt, lease_seconds=60)
     with pytest.raises(LeaseLostError):
         factories.store_file(database, running, tmp_path / "late", b"late", name=FILES["csr"])
 

@@ -10,12 +10,12 @@ from service.jobs import heartbeats
 
 def beat(database: Database, worker_id: str, slots: int = 1) -> None:
     with database.write() as session:
-        heartbeats.beat(session, worker_id=worker_id, hostname="host", pid=1, slots=slots)
+        heartbeats.record(session, worker_id=worker_id, hostname="host", pid=1, slots=slots)
 
 
 def live(database: Database) -> list[str]:
     with database.read() as session:
-        return [worker.id for worker in heartbeats.live(session, within_seconds=30)]
+        return [worker.id for worker in heartbeats.live_workers(session, within_seconds=30)]
 
 
 def silence(database: Database, worker_id: str, seconds: float) -> None:
@@ -30,13 +30,13 @@ def test_a_worker_lives_while_it_beats_and_until_it_leaves(database: Database) -
     beat(database, "a", slots=4)
     assert live(database) == ["a", "b"]
     with database.read() as session:
-        assert [worker.slots for worker in heartbeats.live(session, within_seconds=30)] == [4, 1]
+        assert [worker.slots for worker in heartbeats.live_workers(session, within_seconds=30)] == [4, 1]
     silence(database, "a", 31)
     assert live(database) == ["b"]
     beat(database, "a")
     with database.write() as session:
-        heartbeats.leave(session, "b")
-        heartbeats.leave(session, "b")
+        heartbeats.remove(session, "b")
+        heartbeats.remove(session, "b")
     assert live(database) == ["a"]
 
 

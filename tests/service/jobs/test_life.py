@@ -22,7 +22,7 @@ from service.artifacts import store
 from service.db.engine import Database
 from service.errors import ArtifactMismatchError, IllegalTransitionError, LeaseLostError
 from service.jobs import claims, commands
-from service.jobs.reaper import rescue
+from service.jobs.reaper import reap_expired_leases
 from service.states import TERMINAL, Status
 from tests.faults import invariants
 from tests.service import factories
@@ -129,7 +129,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def rescue(self) -> None:
         with self.database.write() as session:
-            rescued = rescue(session, max_attempts=MAX_ATTEMPTS, retry_delay_seconds=0)
+            rescued = reap_expired_leases(session, max_attempts=MAX_ATTEMPTS, retry_delay_seconds=0)
         assert set(rescued) == {job_id for job_id, model in self.model.items() if model.lapsed}
         for job_id in rescued:
             self._spend(self.model[job_id])
@@ -138,7 +138,7 @@ class Life(RuleBasedStateMachine):
     def heartbeat(self, run: Run) -> None:
         model = self.model[run.job_id]
         with self._fenced(run), self.database.write() as session:
-            wishes = claims.heartbeat(session, run.job_id, run.attempt, lease_seconds=60)
+            wishes = claims.renew_lease(session, run.job_id, run.attempt, lease_seconds=60)
             assert (wishes.cancel, wishes.pause) == (model.cancel, model.pause)
             model.lapsed = False
 
@@ -193,7 +193,7 @@ class Life(RuleBasedStateMachine):
                 if pause:
                     claims.pause(session, run.job_id, run.attempt)
                 else:
-                    claims.hand_back(session, run.job_id, run.attempt, reason="worker_shutdown")
+                    claims.requeue(session, run.job_id, run.attempt, reason="worker_shutdown")
             model.leave(S.CANCELLED if model.cancel else S.PAUSED if pause or model.pause else S.QUEUED)
 
     @precondition(lambda self: self.model)

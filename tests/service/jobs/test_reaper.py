@@ -2,14 +2,14 @@
 
 from service.db.engine import Database
 from service.jobs import claims, heartbeats
-from service.jobs.reaper import WORKER_LOST, rescue, tell_unrunnable
+from service.jobs.reaper import WORKER_LOST, reap_expired_leases, report_unrunnable_jobs
 from service.states import Status
 from tests.service import factories
 
 
 def sweep(database: Database, max_attempts: int = 3, retry_delay_seconds: float = 0) -> list[str]:
     with database.write() as session:
-        return rescue(session, max_attempts=max_attempts, retry_delay_seconds=retry_delay_seconds)
+        return reap_expired_leases(session, max_attempts=max_attempts, retry_delay_seconds=retry_delay_seconds)
 
 
 def test_a_job_with_a_lease_stays_where_it_is(database: Database) -> None:
@@ -50,7 +50,7 @@ def test_hand_backs_do_not_count_towards_the_cap(database: Database) -> None:
         job = factories.claim(database)
         assert job is not None
         with database.write() as session:
-            claims.hand_back(session, job.id, job.attempt, reason="worker_shutdown")
+            claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
     last = factories.claim(database)
     assert last is not None
     factories.expire_leases(database, last.id)
@@ -72,12 +72,12 @@ def test_who_asks_for_more_devices_than_any_worker_has_is_told_once(database: Da
 
     def tell() -> list[str]:
         with database.write() as session:
-            return tell_unrunnable(session, worker_seen_seconds=60)
+            return report_unrunnable_jobs(session, worker_seen_seconds=60)
 
     assert tell() == []  # without a worker every job waits, and /readyz says so
     with database.write() as session:
         for name, devices in (("a", 1), ("b", 2)):
-            heartbeats.beat(session, worker_id=name, hostname="host", pid=1, slots=1, devices=devices)
+            heartbeats.record(session, worker_id=name, hostname="host", pid=1, slots=1, devices=devices)
     assert (tell(), tell()) == ([big], [])
     assert [kind for kind, _ in factories.recorded_events(database, big)] == ["created", "waiting"]
     assert [kind for kind, _ in factories.recorded_events(database, fitting)] == ["created"]

@@ -18,19 +18,19 @@ def test_a_look_shows_what_the_entities_do(database: Database, tmp_path: Path) -
         session.add(Artifact(job_id=waits, attempt=1, name="half", media_type="a/b", size=1, sha256="0", chunk_bytes=1))
         receiver = Webhook(job_id=waits, url="https://example.com", events=["job.failed"], secret=b"sealed")
         session.add(receiver)
-    with database.look() as connection:
-        found = views.at(connection, [waits, "job_0", ended])
+    with database.read_connection() as connection:
+        found = views.load(connection, [waits, "job_0", ended])
     assert [*found] == [waits, ended]
     with database.read() as session:
         for job_id, look in found.items():
             job = commands.get(session, job_id)
             for name in [attribute.key for attribute in inspect(Job).column_attrs]:
                 assert getattr(look.job, name) == getattr(job, name), name
-            assert look.artifacts == [_as(views.Made, row) for row in store.listing(session, job_id)]
+            assert look.artifacts == [_as(views.ArtifactView, row) for row in store.list_for_job(session, job_id)]
         assert [made.name for made in found[ended].artifacts] == ["events.jsonl", factories.MASK, "report.html"]
         assert (found[waits].artifacts, found[ended].webhook) == ([], None)
-        assert found[waits].webhook == _as(views.Receiver, session.get_one(Webhook, receiver.id))
+        assert found[waits].webhook == _as(views.WebhookView, session.get_one(Webhook, receiver.id))
 
 
-def _as(kind: type[views.Made | views.Receiver], row: object) -> object:
+def _as(kind: type[views.ArtifactView | views.WebhookView], row: object) -> object:
     return kind(*(getattr(row, name) for name in kind._fields))

@@ -57,6 +57,6 @@ def test_old_files_are_deleted_but_for_the_mask(database: Database, settings: Se
     age(database, job.id, 30.1)
     assert expire(database, month) == (0, 2)
     with database.read() as session:
-        assert [artifact.name for artifact in store.listing(session, job.id)] == [factories.MASK]
-        assert len(store.listing(session, running.id)) == 1
+        assert [artifact.name for artifact in store.list_for_job(session, job.id)] == [factories.MASK]
+        assert len(store.list_for_job(session, running.id)) == 1
     assert left(database) == {job.id, running.id}

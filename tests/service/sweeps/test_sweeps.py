@@ -12,7 +12,7 @@ from service.errors import InvalidCursorError, SweepNotEndedError, SweepNotFound
 from service.jobs import claims, commands
 from service.states import Status
 from service.sweeps import sweeps
-from service.sweeps.results import Mean, Row, progress, table
+from service.sweeps.results import Mean, Row, build_table, progress
 from service.sweeps.sweeps import Combination, Grid
 from tests.service import factories
 
@@ -34,7 +34,7 @@ def submit(database: Database, grid: Grid = GRID, owner: str = "local") -> str:
 
 def newest(database: Database, sweep_id: str) -> dict[Combination, Job]:
     with database.read() as session:
-        return sweeps.newest_jobs(session, [sweeps.get(session, sweep_id)])[sweep_id]
+        return sweeps.latest_jobs(session, [sweeps.get(session, sweep_id)])[sweep_id]
 
 
 def finish(database: Database, folder: Path, accuracy: float) -> Combination:
@@ -76,8 +76,8 @@ def test_table_and_means(database: Database, tmp_path: Path) -> None:
     places = {finish(database, tmp_path, accuracy): accuracy for accuracy in (0.8, 0.9)}
     jobs = newest(database, sweep_id)
     with database.read() as session:
-        grid = Grid.of(sweeps.get(session, sweep_id))
-    found = table(grid, jobs)
+        grid = Grid.from_row(sweeps.get(session, sweep_id))
+    found = build_table(grid, jobs)
     assert (found.metric, found.dense) == ("accuracy", 0.5)
     assert {(row.method, row.sparsity, row.seed): row.metric for row in found.rows if row.metric} == places
     waiting = next(place for place in grid.combinations() if place not in places)
@@ -87,7 +87,7 @@ def test_table_and_means(database: Database, tmp_path: Path) -> None:
     assert found.means == (Mean("smp-s", 0.9, 2, pytest.approx(0.85), 0.8, 0.9, 0.1, 3.0),)
     assert progress(grid, jobs) == pytest.approx(2 / 3)
     assert progress(grid, {place: jobs[place] for place in places}) == 1.0  # deleted jobs leave nothing to do
-    assert table(grid, {}).rows == tuple(Row(*place) for place in grid.combinations())
+    assert build_table(grid, {}).rows == tuple(Row(*place) for place in grid.combinations())
 
 
 def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
             sweeps.cancel(session, sweep_id)
     after = newest(database, sweep_id)
     assert after[done].status is Status.SUCCEEDED
-    assert sweeps.counts([*after.values()])[Status.CANCELLED] == 6
+    assert sweeps.count_by_status([*after.values()])[Status.CANCELLED] == 6
     assert after[sweeps.combination_of(running)].cancel_requested_at is not None
     with database.write() as session:
         claims.cancel(session, running.id, running.attempt)
@@ -111,7 +111,7 @@ def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
     with database.read() as session:
         assert session.scalars(select(Job.id)).all() == [other]
         assert session.scalar(select(func.count()).select_from(Artifact)) == 0
-        assert store.of_jobs(session, [other]) == {}
+        assert store.list_for_jobs(session, [other]) == {}
         with pytest.raises(SweepNotFoundError):
             sweeps.get(session, sweep_id)
 

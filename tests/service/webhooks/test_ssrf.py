@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import DestinationRefusedError
-from service.webhooks.ssrf import Rules, is_public, look_up
+from service.webhooks.ssrf import UrlPolicy, is_public_address, resolve_checked
 
 PUBLIC = ("8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::8")
 NOT_PUBLIC = (
@@ -20,8 +20,8 @@ NOT_PUBLIC = (
 
 
 def test_public_addresses() -> None:
-    assert [address for address in PUBLIC if not is_public(ipaddress.ip_address(address))] == []
-    assert [address for address in NOT_PUBLIC if is_public(ipaddress.ip_address(address))] == []
+    assert [address for address in PUBLIC if not is_public_address(ipaddress.ip_address(address))] == []
+    assert [address for address in NOT_PUBLIC if is_public_address(ipaddress.ip_address(address))] == []
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
@@ -33,18 +33,18 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 def test_a_name_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "8.8.8.8", "2606:4700::1111", "8.8.8.8")
-    found = look_up("https://Example.com/a/b?c=d", Rules())
+    found = resolve_checked("https://Example.com/a/b?c=d", UrlPolicy())
     assert (found.scheme, found.host, found.port, found.target) == ("https", "example.com", 443, "/a/b?c=d")
     assert found.addresses == ("8.8.8.8", "2606:4700::1111")
-    assert look_up("http://example.com:8080", Rules(http=True)).target == "/"
+    assert resolve_checked("http://example.com:8080", UrlPolicy(allow_http=True)).target == "/"
 
 
 @pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
 def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
     resolving(monkeypatch, "8.8.8.8", one)
     with pytest.raises(DestinationRefusedError, match="not a public address"):
-        look_up("https://example.com/", Rules())
-    assert len(look_up("https://example.com/", Rules(private=True)).addresses) == 2
+        resolve_checked("https://example.com/", UrlPolicy())
+    assert len(resolve_checked("https://example.com/", UrlPolicy(allow_private=True)).addresses) == 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
 )  # fmt: skip
 def test_ways_to_write_this_machine(url: str) -> None:
     with pytest.raises(DestinationRefusedError, match=r"not a public address|has no address|no URL"):
-        look_up(url, Rules())
+        resolve_checked(url, UrlPolicy())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_ways_to_write_this_machine(url: str) -> None:
 def test_urls_that_are_refused_without_asking_anybody(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     resolving(monkeypatch, "8.8.8.8")
     with pytest.raises(DestinationRefusedError, match=reason):
-        look_up(url, Rules())
+        resolve_checked(url, UrlPolicy())
 
 
 def test_a_name_that_leads_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +92,4 @@ def test_a_name_that_leads_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(DestinationRefusedError, match=r"example\.com has no address"):
-        look_up("https://example.com/", Rules(private=True))
+        resolve_checked("https://example.com/", UrlPolicy(allow_private=True))

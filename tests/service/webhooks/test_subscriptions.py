@@ -17,13 +17,13 @@ from service.jobs import claims, commands
 from service.settings import Settings
 from service.states import Status
 from service.webhooks import outbox, subscriptions
-from service.webhooks.outbox import SCHEDULE_SECONDS, Outcome
-from service.webhooks.subscriptions import ENDINGS, EventType
+from service.webhooks.outbox import SCHEDULE_SECONDS, DeliveryResult
+from service.webhooks.subscriptions import FINAL_EVENTS, EventType
 from tests.service import factories
 
 ALL = tuple(EventType)
 URL = "https://example.com/hook"
-FAILED = Outcome(500, "the receiver answered 500")
+FAILED = DeliveryResult(500, "the receiver answered 500")
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def make_due(database: Database) -> None:
 
 
 def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings: Settings) -> None:
-    everything, ends = register(database, settings), register(database, settings, ENDINGS)
+    everything, ends = register(database, settings), register(database, settings, FINAL_EVENTS)
     other = register(database, settings, owner="somebody-else")
     job = factories.running(database, metadata={"team": "nlp"})
-    own = register(database, settings, ENDINGS, job_id=job.id)
+    own = register(database, settings, FINAL_EVENTS, job_id=job.id)
     with database.write() as session:
         commands.request_pause(session, job.id)
         claims.pause(session, job.id, job.attempt)
@@ -88,7 +88,7 @@ def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings
 
 
 def test_a_move_that_is_undone_is_not_told(database: Database, settings: Settings) -> None:
-    webhook = register(database, settings, ENDINGS)
+    webhook = register(database, settings, FINAL_EVENTS)
     job = factories.running(database)
 
     def die() -> None:
@@ -110,7 +110,7 @@ def test_a_retry_is_told_to_the_same_receiver(database: Database, settings: Sett
     webhook = register(database, settings, job_id=failed.id)
     with database.write() as session:
         again = commands.retry(session, failed.id)
-        (copied,) = subscriptions.listing(session, job_id=again.id)
+        (copied,) = subscriptions.list_webhooks(session, job_id=again.id)
         first = subscriptions.signing_secrets(session, settings, subscriptions.get(session, webhook))
         assert subscriptions.signing_secrets(session, settings, copied) == first
     with database.write() as session:
@@ -118,7 +118,7 @@ def test_a_retry_is_told_to_the_same_receiver(database: Database, settings: Sett
     assert told(database, copied.id) == ["job.cancelled"]
     with database.write() as session:
         commands.delete(session, again.id)
-        assert subscriptions.listing(session, job_id=again.id) == []
+        assert subscriptions.list_webhooks(session, job_id=again.id) == []
 
 
 def test_secrets_are_sealed_and_rotated(database: Database, settings: Settings) -> None:
@@ -141,7 +141,7 @@ def test_secrets_are_sealed_and_rotated(database: Database, settings: Settings) 
 
 
 def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Database, settings: Settings) -> None:
-    register(database, settings, ENDINGS)
+    register(database, settings, FINAL_EVENTS)
     for _ in range(2):
         factories.failed(database)
     (first,) = claim(database)  # one per receiver
@@ -152,9 +152,11 @@ def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Data
     (taken,) = claim(database)
     assert (taken.id, taken.attempts) == (first.id, 2)
     with database.write() as session:
-        assert not outbox.settle(session, first, Outcome(200), max_attempts=10)  # too late: another attempt has begun
-        assert outbox.settle(session, taken, Outcome(200), max_attempts=10)
-        assert not outbox.settle(session, taken, FAILED, max_attempts=10)
+        assert not outbox.record_result(
+            session, first, DeliveryResult(200), max_attempts=10
+        )  # too late: another attempt has begun
+        assert outbox.record_result(session, taken, DeliveryResult(200), max_attempts=10)
+        assert not outbox.record_result(session, taken, FAILED, max_attempts=10)
     with database.read() as session:
         row = session.get_one(Delivery, first.id)
     assert (row.due_at, row.last_status, row.last_error) == (None, 200, None)
@@ -163,7 +165,7 @@ def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Data
 
 def test_claims_at_the_same_moment(database: Database, settings: Settings) -> None:
     for owner in range(6):
-        register(database, settings, ENDINGS, owner=f"owner-{owner}")
+        register(database, settings, FINAL_EVENTS, owner=f"owner-{owner}")
         with database.write() as session:
             job = commands.create(session, spec=factories.SPEC, owner=f"owner-{owner}")
             commands.request_cancel(session, job.id)
@@ -178,15 +180,15 @@ def test_claims_at_the_same_moment(database: Database, settings: Settings) -> No
 
 
 def test_retries_follow_the_schedule_and_end(database: Database, settings: Settings) -> None:
-    webhook_id = register(database, settings, ENDINGS)
+    webhook_id = register(database, settings, FINAL_EVENTS)
     factories.failed(database)
     pauses = []
     for number in range(1, 4):
         (row,) = claim(database)
         with database.write() as session:
-            outbox.settle(session, row, FAILED, max_attempts=3, jitter=1.0)
+            outbox.record_result(session, row, FAILED, max_attempts=3, jitter=1.0)
         with database.read() as session:
-            (after,) = outbox.listing(session, webhook_id, limit=5)
+            (after,) = outbox.list_deliveries(session, webhook_id, limit=5)
             assert after.attempts == number
             now = factories.db_now(session)
         pauses.append(None if after.due_at is None else round((after.due_at - now).total_seconds(), -1))
@@ -197,13 +199,13 @@ def test_retries_follow_the_schedule_and_end(database: Database, settings: Setti
     with database.write() as session:
         assert outbox.backlog(session) == (1, 1)
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=None))
-        session.execute(update(Delivery).values(created_at=now_sql(-outbox.KEPT_SECONDS - 1)))
-        outbox.forget(session)
-        assert outbox.listing(session, webhook_id, limit=5) == []
+        session.execute(update(Delivery).values(created_at=now_sql(-outbox.RETENTION_SECONDS - 1)))
+        outbox.delete_old(session)
+        assert outbox.list_deliveries(session, webhook_id, limit=5) == []
 
 
 def test_a_disabled_receiver_waits(database: Database, settings: Settings) -> None:
-    webhook_id = register(database, settings, ENDINGS)
+    webhook_id = register(database, settings, FINAL_EVENTS)
     factories.failed(database)
     with database.write() as session:
         subscriptions.disable(session, webhook_id, "requested")
@@ -223,7 +225,7 @@ def test_a_disabled_receiver_waits(database: Database, settings: Settings) -> No
 def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm(
     database: Database, settings: Settings
 ) -> None:
-    webhook_id = register(database, settings, ENDINGS)
+    webhook_id = register(database, settings, FINAL_EVENTS)
     job = factories.running(database)
     begun = threading.Event()
     failures: list[Exception] = []

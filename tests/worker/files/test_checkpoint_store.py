@@ -73,7 +73,7 @@ def test_an_interrupted_copy_leaves_nothing(storage_url: str, tmp_path: Path) ->
     with pytest.raises(CopyInterruptedError):
         checkpoint_store.upload(open_bucket(storage_url), JOB, folder, Interruption(second_time))
     assert object_store.objects(storage_url) == {}
-    assert open_bucket(storage_url).uploads("") == []
+    assert open_bucket(storage_url).list_uploads("") == []
     checkpoint_store.upload(open_bucket(storage_url), JOB, folder, go_on)
     asked.clear()
     here = filled(tmp_path / "here")

@@ -27,9 +27,9 @@ def upload(database: Database, sha256: str | None = None) -> str:
     about = {"sha256": sha256 or hashlib.sha256(ROW).hexdigest()}
     datasets.put(
         database, owner="local", name=None, sha256="a" * 64, splits={"train": about, "validation": about}, chunk_bytes=7,
-        files={"train": io.BytesIO(ROW), "validation": io.BytesIO(ROW)}, told=lambda *_: None,
+        files={"train": io.BytesIO(ROW), "validation": io.BytesIO(ROW)}, on_stored=lambda *_: None,
     )  # fmt: skip
-    return datasets.id_of("local", "a" * 64)
+    return datasets.dataset_id_for("local", "a" * 64)
 
 
 def spec_on(dataset: str) -> dict[str, Any]:

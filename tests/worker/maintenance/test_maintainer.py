@@ -82,11 +82,13 @@ def test_it_signs_the_worker_on_and_off(harness: WorkerHarness) -> None:
     rescuer = Maintainer(harness.context)
     rescuer.tick()
     with harness.context.database.read() as session:
-        assert [worker.id for worker in heartbeats.live(session, within_seconds=60)] == [harness.context.worker_id]
+        assert [worker.id for worker in heartbeats.live_workers(session, within_seconds=60)] == [
+            harness.context.worker_id
+        ]
     rescuer.start()
     rescuer.end()
     with harness.context.database.read() as session:
-        assert heartbeats.live(session, within_seconds=60) == []
+        assert heartbeats.live_workers(session, within_seconds=60) == []
 
 
 def test_work_folders_of_ended_jobs_are_cleared_away(harness: WorkerHarness) -> None:

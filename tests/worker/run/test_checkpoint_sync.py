@@ -47,7 +47,7 @@ def test_another_host_goes_on_where_the_first_one_left(harness: WorkerHarness, s
     assert resumed == [0, newest]
     assert warnings(harness, job_id) == []
     mask = harness.artifacts(job_id)["mask.safetensors"]
-    assert b"".join(store.iterate(harness.context.database, mask.id)) == steady_mask(max(newest, 4))
+    assert b"".join(store.iter_bytes(harness.context.database, mask.id)) == steady_mask(max(newest, 4))
     assert checkpoints(storage_url) == []
     assert len(object_store.objects(storage_url)) == 1  # the mask
     first.context.stopping.clear()

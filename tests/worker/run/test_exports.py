@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from service import datasets
 from service.db.models import Artifact, Job
 from service.jobs import commands, exports
-from service.jobs.reaper import rescue
+from service.jobs.reaper import reap_expired_leases
 from service.settings import Settings
 from service.states import Status
 from tests.service import factories
@@ -22,7 +22,7 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 
 def ask(bench: WorkerHarness, pruned: str) -> str:
     with bench.context.database.write() as session:
-        return exports.ask(session, pruned, {"csr": "export-csr.zip"}).id
+        return exports.request_export(session, pruned, {"csr": "export-csr.zip"}).id
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_one_whose_worker_is_lost_is_made_by_another(harness: WorkerHarness, pru
     assert factories.claim(harness.context.database)  # and never heard of again
     factories.expire_leases(harness.context.database, export)
     with harness.context.database.write() as session:
-        assert rescue(session, max_attempts=3, retry_delay_seconds=0) == [export]
+        assert reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0) == [export]
     assert harness.run(harness.claim(), "exports") is Outcome.SUCCEEDED
     assert (harness.job(export).attempt, harness.job(export).lease_expiries) == (2, 1)
 
@@ -95,7 +95,7 @@ def test_without_figures_it_has_not_succeeded(harness: WorkerHarness, pruned: st
 
 @on_one_database
 def test_the_data_set_may_be_gone_and_the_mask_may_not(harness: WorkerHarness, pruned: str) -> None:
-    database, missing = harness.context.database, datasets.id_of("local", "0" * 64)
+    database, missing = harness.context.database, datasets.dataset_id_for("local", "0" * 64)
     with database.write() as session:
         job = session.get_one(Job, pruned)
         job.spec = job.spec | {"task": {"dataset": missing}}

@@ -37,7 +37,7 @@ def export(host: WorkerHarness, storage_url: str, tmp_path: Path) -> str:
     mask = factories.store_file(database, job, tmp_path / "m", b"mask", storage_url=storage_url)
     with database.write() as session:
         claims.succeed(session, job.id, job.attempt, result={"weights_changed": True}, mask_artifact_id=mask)
-        return exports.ask(session, job.id, {"csr": "export-csr.zip"}).id
+        return exports.request_export(session, job.id, {"csr": "export-csr.zip"}).id
 
 
 def move(host: WorkerHarness, storage_url: str) -> None:
@@ -82,7 +82,7 @@ def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(
 
 
 def test_a_mask_that_the_storage_has_lost_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
-    open_bucket(storage_url).remove(object_store.objects(storage_url))
+    open_bucket(storage_url).delete(object_store.objects(storage_url))
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)

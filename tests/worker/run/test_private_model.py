@@ -134,7 +134,7 @@ def test_from_the_api_to_the_hub(site: Site) -> None:
     (figures,) = json.loads(site.download(job, "exports.json"))["exports"]
     assert (figures["error"], figures["checked_on"]) == (None, "validation")  # whose rows are private as well
     with site.bench.context.database.read() as session:
-        stored = store.listing(session, job.id)
+        stored = store.list_for_job(session, job.id)
     assert "export-stock.zip" in {artifact.name for artifact in stored}
     assert len(object_store.objects(site.storage_url)) == len(stored)
     assert site.hub.looked > 0

@@ -12,8 +12,8 @@ from service.db.clock import now_sql
 from service.db.models import Delivery
 from service.jobs import claims, commands
 from service.webhooks import outbox, subscriptions
-from service.webhooks.ssrf import Rules
-from service.webhooks.subscriptions import ENDINGS
+from service.webhooks.ssrf import UrlPolicy
+from service.webhooks.subscriptions import FINAL_EVENTS
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
 from tests.worker.conftest import WorkerHarness
@@ -36,7 +36,7 @@ def register(bench: WorkerHarness, url: str) -> tuple[str, str]:
     secret = subscriptions.new_secret()
     with bench.context.database.write() as session:
         row = subscriptions.create(
-            session, bench.context.settings, owner="local", url=url, events=ENDINGS, secret=secret
+            session, bench.context.settings, owner="local", url=url, events=FINAL_EVENTS, secret=secret
         )
         return row.id, secret
 
@@ -50,7 +50,7 @@ def cancel_a_job(bench: WorkerHarness) -> str:
 
 def message(bench: WorkerHarness, webhook_id: str) -> Delivery:
     with bench.context.database.read() as session:
-        (row,) = outbox.listing(session, webhook_id, limit=5)
+        (row,) = outbox.list_deliveries(session, webhook_id, limit=5)
         return row
 
 
@@ -172,14 +172,14 @@ def test_the_name_is_looked_up_once_per_call(harness: WorkerHarness, monkeypatch
 
 def test_what_goes_wrong_with_one_concerns_no_other(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug, a receiver that is down, and one that listens."""
-    real = messenger_module.look_up
+    real = messenger_module.resolve_checked
 
-    def look_up(url: str, rules: Rules) -> Any:
+    def resolve_checked(url: str, policy: UrlPolicy) -> Any:
         if "broken" in url:
             raise ZeroDivisionError
-        return real(url, rules)
+        return real(url, policy)
 
-    monkeypatch.setattr(messenger_module, "look_up", look_up)
+    monkeypatch.setattr(messenger_module, "resolve_checked", resolve_checked)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         down = closed.getsockname()[1]
     with webhook_receiver() as heard:
