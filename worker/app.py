@@ -1,11 +1,15 @@
-"""The worker process: ``celery -A worker.app worker --pool threads --concurrency SLOTS``.
+"""Worker process: a Celery worker with a thread pool, built in code and configured from the environment.
 
-Celery brings the doorbell, the threads and the signals; what is done is in ``tasks.py`` and below. Built on import, as
-Celery wants it, from the environment; the database is opened when the worker starts.
+Called by ``python -m worker`` and so by ``espalier worker``, ``espalier serve`` and the image. Celery brings the notifications,
+the threads and the signals. It is not started by its own command line, which puts the working directory first on the module
+search path: a user's ``worker/`` or ``service/`` there would be imported in place of ours.
 """
 
+import argparse
 import logging
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
@@ -66,3 +70,23 @@ def _gone(**_: object) -> None:
     _process["messenger"].end()
     _process["rescuer"].end()
     _process["context"].database.dispose()
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the worker until SIGTERM or SIGINT, then exit. ``argv`` defaults to the arguments of this process."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description="Run a worker of this service.")
+    parser.add_argument("--concurrency", type=int, help="threads that take jobs; default: ESPALIER_WORKER_SLOTS")
+    parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
+    options = parser.parse_args(argv)
+    celery_worker = app.Worker(
+        pool_cls="threads",
+        concurrency=options.concurrency,
+        loglevel=options.loglevel,
+        quiet=True,
+        # workers learn of each other from the database
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    celery_worker.start()
+    sys.exit(celery_worker.exitcode)

@@ -30,10 +30,6 @@ FAST: dict[str, Any] = {
     "term_grace_seconds": 5.0, "chunk_bytes": 4096, "trainer_threads": 1,
 }  # fmt: skip
 """The lease is long, for a busy machine must not lose it; ``Site.lapse`` ends it where a test needs that."""
-WORKER = (
-    "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads", "--loglevel", "INFO",
-    "--without-gossip", "--without-mingle", "--without-heartbeat",
-)  # fmt: skip
 Failpoint = failpoints.Failpoint | trainer_failpoints.Failpoint
 
 
@@ -61,8 +57,7 @@ class Cluster:
 
     def start_worker(self, at: Failpoint | None = None, **environment: str) -> ForkedProcess:
         """A worker; with ``at``, it or its first trainer to come there dies at that point."""
-        arguments = [*WORKER, "--concurrency", str(self.settings.worker_slots)]
-        return self._start("celery", arguments, at, environment, "worker")
+        return self._start("tests.worker.fake_worker", [], at, environment, "worker")
 
     def start_api(self, at: Failpoint | None = None) -> ForkedProcess:
         """The API, once it answers."""

@@ -23,7 +23,7 @@ from tests.processes import ROOT, state
 from tests.waiting import wait_until
 
 PRELOADED = (
-    "celery.apps.worker", "celery.bin.worker", "celery.concurrency.thread", "celery.__main__", "kombu.transport.redis",
+    "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis",
     "kombu.transport.filesystem", "psycopg", "uvicorn.__main__", "uvicorn.lifespan.on", "uvicorn.protocols.http.h11_impl",
     "api.app", "worker.run.supervisor", "worker.maintenance.maintainer", "alembic.command",
 )  # fmt: skip

@@ -34,10 +34,8 @@ class Service:
         self.url, self._environment, self._folder = url, environment, folder
 
     def worker(self, behaviour: str) -> ModuleProcess:
-        arguments = ["celery", "--quiet", "-A", "tests.worker.fake_worker", "worker", "--pool", "threads"]
-        return ModuleProcess(
-            [*arguments, "--concurrency", "1"], self._environment | {"FAKE_TRAINER": behaviour}, self._folder, "worker"
-        )
+        environment = self._environment | {"FAKE_TRAINER": behaviour}
+        return ModuleProcess(["tests.worker.fake_worker", "--concurrency", "1"], environment, self._folder, "worker")
 
     def espalier(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,7 +1,7 @@
-"""The real worker with the fake trainer: ``celery -A tests.worker.fake_worker worker``.
+"""The real worker process with the fake trainer: ``python -m tests.worker.fake_worker``.
 
-FAKE_TRAINER names its behaviour; without it, the job's model does, as in ``fake/success``. A model without a slash is for
-the real trainer.
+FAKE_TRAINER names the trainer's behaviour; without it, the job's model does, as in ``fake/success``. A model without a slash
+is for the real trainer.
 """
 
 import json
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from service.settings import Settings
-from worker.app import app
+from worker.app import main
 from worker.run import supervisor
 from worker.run.process import trainer_command as _real_command
 
-__all__ = ["app"]
-
 
 def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list[str]:
-    """In place of ``worker.run.process.trainer_command``; must look the same to whoever calls it."""
+    """In place of ``worker.run.process.trainer_command``; takes the same arguments."""
     model = json.loads(spec.read_text())["model"]
     behaviour = os.environ.get("FAKE_TRAINER") or model.partition("/")[2]
     if not behaviour:
@@ -28,3 +26,6 @@ def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list
 
 
 vars(supervisor)["trainer_command"] = fake_command
+
+if __name__ == "__main__":
+    main()

@@ -43,18 +43,8 @@ class Cluster:
             "ESPALIER_BROKER_URL": self.settings.broker_url,
             "FAKE_TRAINER": behaviour,
         }
-        command = [
-            "celery",
-            "--quiet",
-            "-A",
-            "tests.worker.fake_worker",
-            "worker",
-            "--pool",
-            "threads",
-            "--concurrency",
-            "1",
-        ]
-        return ModuleProcess([*command, "--loglevel", "INFO"], environment, self._folder, f"worker-{self._started}")
+        name = f"worker-{self._started}"
+        return ModuleProcess(["tests.worker.fake_worker", "--concurrency", "1"], environment, self._folder, name)
 
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:

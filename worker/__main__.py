@@ -1,0 +1,5 @@
+"""``python -m worker``: one worker process."""
+
+from worker.app import main
+
+main()
