@@ -1,4 +1,4 @@
-"""``python -m pruning``: arguments, the event lines on standard output, exit codes; nothing else.
+"""Argument parser of ``python -m pruning``: its commands, their options, and the functions that run them.
 
     python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
         [--token-file F] [--watch-stdin] [--export FORMAT]...
@@ -13,11 +13,17 @@ See :mod:`pruning.events` for the lines and the codes.
 import argparse
 from pathlib import Path
 
-from pruning.cli.commands import run_evaluate, run_export, run_train
-from pruning.cli.serving import run_serving
+from pruning.cli.masks import run_evaluate, run_export
+from pruning.cli.serve_predictions import run_serve_predictions
+from pruning.cli.train import run_train
 from pruning.spec.export_formats import FORMATS
 
-_COMMANDS = {"train": run_train, "evaluate": run_evaluate, "export": run_export, "serve-predictions": run_serving}
+_COMMANDS = {
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "export": run_export,
+    "serve-predictions": run_serve_predictions,
+}
 
 
 def _bytes(text: str) -> int:

@@ -1,57 +1,55 @@
-"""``python -m pruning.cli.torchrun DEVICES train …``: torchrun for the ranks of one run, with an exit code that says something.
+"""torchrun launcher: ``python -m pruning.cli.torchrun DEVICES train …`` runs one rank per device, with a meaningful exit code.
 
-``python -m pruning train`` becomes this program when its spec asks for several devices, so that whoever started it, the
-worker for one, has to know nothing of ranks. torchrun itself leaves with 1 whatever happened; here the exit code is that of
+``python -m pruning train`` becomes this program when its spec asks for several devices, so that the process that started it, the
+worker for one, needs to know nothing of ranks. torchrun itself exits with 1 whatever happened; here the exit code is that of
 the rank that failed, and a rank's signal is this process's own. The ranks live in sessions of their own, out of reach of a
-signal to this process's group; the kernel ends them with this process (:func:`end_with`).
+signal to this process's group; the kernel ends them with this process (:func:`exit_with_launcher`).
 """
 
-import ctypes
 import logging
 import os
 import resource
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from pruning.cli.environment import watch_stdin
 from pruning.events import ExitCode
+from pruning.processes.bootstrap import python_command
+from pruning.processes.parent_watchdog import set_pdeathsig
 
-PROGRAM = "pruning"
-"""What a rank runs; tests put another module in its place."""
+RANK_COMMAND = python_command("pruning")
+"""What a rank runs, before its arguments; tests put another program in its place."""
 _WATCH = "--watch-stdin"
-_PR_SET_PDEATHSIG = 1
 
 
-def launched() -> bool:
-    """Whether torchrun started this process, which then is a rank."""
+def is_rank() -> bool:
+    """Whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def become(devices: int, arguments: Sequence[str]) -> NoReturn:
+def exec_launcher(devices: int, arguments: Sequence[str]) -> NoReturn:
     """Turn this process into the launcher of ``python -m pruning`` with these arguments."""
-    os.execv(sys.executable, [sys.executable, "-m", "pruning.cli.torchrun", str(devices), *arguments])  # noqa: S606 - no shell
+    command = python_command("pruning.cli.torchrun", str(devices), *arguments)
+    os.execv(command[0], command)  # noqa: S606 - no shell
 
 
-def end_with(launcher: int) -> None:
+def exit_with_launcher(launcher: int) -> None:
     """Let the kernel kill this rank when the process that started it ends, even by ``kill -9``. Linux only."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != launcher:  # it ended before the call above could notice
+    try:
+        set_pdeathsig(launcher)
+    except ProcessLookupError:
         os._exit(ExitCode.STOPPED)
 
 
-def cause(codes: Iterable[int]) -> int:
+def run_exit_code(codes: Iterable[int]) -> int:
     """Which of the ranks' exit codes, in the order in which they were noticed, is that of the whole run.
 
     The first, but for those that only follow from another rank's end. Negative numbers are signals.
     """
     failed = [code for code in codes if code != ExitCode.OK]
-    # torchrun ends the others by SIGTERM, which a rank that has just been started cannot answer yet
+    # torchrun ends the others by SIGTERM, which a rank that has just been started cannot handle yet
     follow = (ExitCode.STOPPED, ExitCode.PEER_LOST, -signal.SIGTERM)
     first = [code for code in failed if code not in follow]
     if first:
@@ -65,26 +63,24 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.STOPPED))  # until torchrun listens: no rank is there yet
     if _WATCH in arguments:  # here and not in the ranks: each line of the supervisor's is read by one process only
         arguments.remove(_WATCH)
-        from pruning.cli.commands import exit_with_parent
-
-        threading.Thread(target=exit_with_parent, name="watch-stdin", daemon=True).start()
+        watch_stdin()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "86400")  # a stop may take what the supervisor grants it
-    logging.disable(logging.ERROR)  # standard error is for the ranks' last words
+    logging.disable(logging.ERROR)  # standard error is for the last lines of the ranks
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
-    torchrun = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={devices}", "-m", PROGRAM]
+    torchrun = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={devices}", "--no-python", *RANK_COMMAND]
     try:
         run(parse_args([*torchrun, *arguments, "--launcher", str(os.getpid())]))  # type: ignore[no-untyped-call]
     except ChildFailedError as failure:
-        return cause(rank.exitcode for rank in failure.failures.values())
+        return run_exit_code(rank.exitcode for rank in failure.failures.values())
     except SignalException:
         return ExitCode.STOPPED
     return ExitCode.OK
 
 
-def _leave(code: int) -> NoReturn:
+def _exit(code: int) -> NoReturn:
     """Exit with ``code``, or by the signal that it stands for."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the rank has left its own dump, if it was to leave one
@@ -95,4 +91,4 @@ def _leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    _leave(main())
+    _exit(main())

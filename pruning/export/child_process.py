@@ -1,13 +1,9 @@
-"""A run's exports, made by a process of its own once the masks are written: whatever becomes of it, the masks stand.
+"""Exports of a run, made by a child process once the masks are written, so that no failure of an export costs the masks.
 
-Called by :mod:`pruning.training.finalize`. The process is ``python -m pruning export``; what it says is passed on, and what
-it did not come to, because it crashed or ran out of memory, is told in ``exports.json`` and by a warning.
+Called by :mod:`pruning.training.finalize`. The child is ``python -m pruning export``; its events are emitted as this process's
+own. An export that it did not make, because it crashed or ran out of memory, gets an entry in ``exports.json`` and a warning.
 """
 
-import os
-import select
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,6 +13,9 @@ from pydantic import ValidationError
 from pruning.errors import StoppedError
 from pruning.events import ArtifactEvent, ErrorEvent, EventSink, FinishedEvent, LogEvent, parse_line
 from pruning.export import results
+from pruning.processes.bootstrap import python_command
+from pruning.processes.child import ChildProcess, format_exit
+from pruning.processes.pipe_lines import PipeLines
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 
@@ -36,22 +35,15 @@ def make_exports(
     Raises StoppedError, with the process ended, once ``should_stop`` says so.
     """
     reason = "the process that made the exports ended early"
-    with subprocess.Popen(
-        _command(formats, mask, model, sources), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - for the type checker; PIPE was given
-        try:
-            for line in _lines(process.stdout, should_stop):
-                reason = _hear(line, emit) or reason
-        except BaseException:
-            process.kill()
-            raise
-        code = process.wait()
-    return _complete(formats, mask.parent, reason if code >= 0 else f"{reason} (signal {-code})", emit)
+    with ChildProcess(_command(formats, mask, model, sources), own_session=False) as process:
+        for line in _event_lines(process.stdout, should_stop):
+            reason = _forward(line, emit) or reason
+        code = process.wait() or 0
+    return _complete(formats, mask.parent, reason if code >= 0 else f"{reason} ({format_exit(code)})", emit)
 
 
 def _command(formats: Sequence[Format], mask: Path, model: Path, sources: Sources) -> list[str]:
-    command = [sys.executable, "-m", "pruning", "export", "--mask", str(mask), "--model", str(model)]
+    command = python_command("pruning", "export", "--mask", str(mask), "--model", str(model))
     command += ["--out", str(mask.parent), "--archive", "--watch-stdin"]
     for format_ in formats:
         command += ["--to", format_]
@@ -64,23 +56,20 @@ def _command(formats: Sequence[Format], mask: Path, model: Path, sources: Source
     return command if sources.hub else [*command, "--no-hub"]
 
 
-def _lines(output: IO[bytes], should_stop: Callable[[], bool]) -> Iterator[bytes]:
+def _event_lines(output: IO[bytes], should_stop: Callable[[], bool]) -> Iterator[bytes]:
     """Whole lines, as they come. Raises StoppedError."""
-    pending = b""
+    lines = PipeLines(output)
     while True:
         if should_stop():
             raise StoppedError
-        if not select.select([output], [], [], _POLL_SECONDS)[0]:
-            continue
-        read = os.read(output.fileno(), 65536)
-        if not read:
+        read = lines.read(_POLL_SECONDS)
+        if read is None:
             return
-        *lines, pending = (pending + read).split(b"\n")
-        yield from lines
+        yield from read
 
 
-def _hear(line: bytes, emit: EventSink) -> str | None:
-    """Pass an event on; what an error event says instead."""
+def _forward(line: bytes, emit: EventSink) -> str | None:
+    """Emit the event of a line; the message where it is an error."""
     try:
         event = parse_line(line)
     except ValidationError:  # its standard output is for events alone, so this is a line cut off by its end

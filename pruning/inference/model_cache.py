@@ -1,6 +1,6 @@
 """Predictions with many masks: which of them are in memory, and what becomes of a question.
 
-Used by :mod:`pruning.cli.serving`.
+Used by :mod:`pruning.cli.serve_predictions`.
 """
 
 import traceback

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 
 from pruning import failpoints
-from pruning.cli.commands import exit_with_parent
+from pruning.cli.environment import watch_stdin
 from pruning.events import (
     ArtifactEvent,
     CheckpointEvent,
@@ -280,7 +280,7 @@ def main() -> None:
     behaviour = globals()[sys.argv[2]]
     signal.signal(signal.SIGTERM, stop)
     if behaviour is not deaf:
-        threading.Thread(target=exit_with_parent, daemon=True).start()
+        watch_stdin()
     if behaviour not in (steady, slow_steady, exports):
         begin()
     behaviour()

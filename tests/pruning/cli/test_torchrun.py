@@ -1,12 +1,15 @@
 """The ends of ranks under a real torchrun, and what the launcher makes of them."""
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from pruning.cli.torchrun import cause
+from pruning.cli import torchrun
+from pruning.cli.torchrun import run_exit_code
 from pruning.events import ExitCode
+from pruning.processes.bootstrap import python_command
 from tests.processes import is_alive
 from tests.pruning.runs import Forked, fork
 from tests.waiting import wait_until
@@ -14,9 +17,9 @@ from tests.waiting import wait_until
 LAUNCH = """
 import sys
 from pruning.cli import torchrun
-torchrun.PROGRAM = "tests.pruning.training.fake_rank"
+torchrun.RANK_COMMAND = [sys.executable, "-m", "tests.pruning.cli.fake_rank"]
 sys.argv = ["torchrun", "2", *{arguments}]
-torchrun._leave(torchrun.main())
+torchrun._exit(torchrun.main())
 """
 
 
@@ -48,7 +51,7 @@ def ranks(folder: Path) -> list[int]:
     ],
 )
 def test_the_first_end_that_follows_from_no_other_is_that_of_the_run(codes: list[int], whole: int) -> None:
-    assert cause(codes) == whole
+    assert run_exit_code(codes) == whole
     assert whole not in (ExitCode.OK, ExitCode.PEER_LOST)
 
 
@@ -72,3 +75,12 @@ def test_ranks_end_with_their_launcher(tmp_path: Path, number: signal.Signals, c
     launcher.signal(number)
     assert launcher.finish().code == code
     wait_until(lambda: not any(is_alive(rank) for rank in pids), what="the end of the ranks")
+
+
+def test_launcher_and_ranks_run_this_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda path, command: started.append([path, *command]))
+    torchrun.exec_launcher(2, ["train", "--spec", "spec.json"])
+    module = ["pruning.cli.torchrun", "2", "train", "--spec", "spec.json"]
+    assert started == [[sys.executable, *python_command(*module)]]
+    assert python_command("pruning") == torchrun.RANK_COMMAND

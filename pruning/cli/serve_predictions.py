@@ -1,9 +1,9 @@
-"""``python -m pruning serve-predictions``: one JSON line in, one out, until there are no more.
+"""``python -m pruning serve-predictions``: a JSON line in, a JSON line out, until standard input ends.
 
-Started by ``api.predictions.service``, which may not load torch itself. A line ``{"key", "mask", "weights", "texts", "pairs"}`` on
+Started by :mod:`api.predictions`, which may not load torch itself. A line ``{"key", "mask", "weights", "texts", "pairs"}`` on
 standard input (``key`` names the content of the mask file) is answered by ``{"predictions": [...]}`` or
-``{"error": {"kind", "code", "message", "param"}}`` on standard output. The program ends when its standard input does, and
-when it was not asked anything for a while.
+``{"error": {"kind", "code", "message", "param"}}`` on standard output. The program also ends after ``--idle-seconds`` without
+a request.
 """
 
 import argparse
@@ -14,22 +14,22 @@ import resource
 import sys
 import threading
 
-from pruning.cli.commands import passive_threads, quiet, sources_of
+from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads
 from pruning.events import ExitCode
 
 
-def run_serving(arguments: argparse.Namespace) -> ExitCode:
+def run_serve_predictions(arguments: argparse.Namespace) -> ExitCode:
     """The ``serve-predictions`` command."""
-    passive_threads()
+    use_passive_threads()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints goes to standard error
-    lines = _lines()
+    lines = _request_lines()
     from pruning.inference.model_cache import ModelCache
 
-    quiet()
+    silence_libraries()
     if arguments.memory_bytes is not None:  # allocations beyond it fail, and not the machine
         resource.setrlimit(resource.RLIMIT_DATA, (arguments.memory_bytes, arguments.memory_bytes))
-    cache = ModelCache(sources_of(arguments), arguments.masks)
+    cache = ModelCache(sources_from_arguments(arguments), arguments.masks)
     while True:
         try:
             line = lines.get(timeout=arguments.idle_seconds)
@@ -39,8 +39,8 @@ def run_serving(arguments: argparse.Namespace) -> ExitCode:
         out.flush()
 
 
-def _lines() -> "queue.Queue[bytes]":
-    """Standard input, read by a thread of its own: when it ends the program does, whatever it is doing."""
+def _request_lines() -> "queue.Queue[bytes]":
+    """Lines of standard input, read by a thread of its own: when the input ends the program does, whatever it is doing."""
     lines: queue.Queue[bytes] = queue.Queue()
 
     def read() -> None:

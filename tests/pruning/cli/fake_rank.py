@@ -1,4 +1,4 @@
-"""A rank that trains nothing: ``python -m tests.pruning.training.fake_rank FOLDER BEHAVIOUR… --launcher PID``, a behaviour
+"""A rank that trains nothing: ``python -m tests.pruning.cli.fake_rank FOLDER BEHAVIOUR… --launcher PID``, a behaviour
 per rank."""
 
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pruning.cli.torchrun import end_with
+from pruning.cli.torchrun import exit_with_launcher
 from pruning.events import ExitCode
 from tests.waiting import wait_until
 
@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 def main() -> None:
     """``wait`` for a signal, or end with an exit code or, where it is negative, by a signal."""
     folder, *behaviours, _, launcher = sys.argv[1:]
-    end_with(int(launcher))
+    exit_with_launcher(int(launcher))
     rank = os.environ["RANK"]
     behaviour = behaviours[int(rank)]
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.STOPPED))

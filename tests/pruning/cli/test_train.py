@@ -1,4 +1,4 @@
-"""``python -m pruning`` from outside: exit codes, the last line, signals, and nothing but events on standard output."""
+"""``python -m pruning train`` from outside: exit codes, the last line, signals, and nothing but events on standard output."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from pruning.events import ExitCode
 from pruning.sources import Sources
-from tests.pruning.export.factories import make_mask
 from tests.pruning.runs import arguments_of, finish, fork, make_sources, next_event, start
 
 Change = Callable[[Path], object]
@@ -108,30 +107,15 @@ def test_a_run_that_succeeds_ends_with_0_and_a_finished_line(sources: Sources, t
     assert evaluated.last.metrics == ended.last.metrics["final"]
 
 
-def test_an_export_that_cannot_be_made_ends_with_65_and_figures_that_say_why(sources: Sources, tmp_path: Path) -> None:
-    assert sources.models_dir is not None
-    mask = make_mask(tmp_path / "mask.safetensors", sources.models_dir / "bert")
-    ended = fork(
-        [
-            "export", "--mask", str(mask), "--to", "semi-structured", "--out", str(tmp_path / "out"), "--archive",
-            "--no-hub", "--models-dir", str(sources.models_dir),
-        ],
-        tmp_path,
-    ).finish()  # fmt: skip
-    assert (ended.code, ended.last.code, ended.last.param) == (65, "device_unsupported", "exports"), ended.stderr
-    assert ended.last.message.startswith("semi-structured: ")
-    assert [event.name for event in ended.events if event.event == "artifact"] == ["exports.json"]
-
-
 def test_whatever_libraries_print_goes_to_standard_error(sources: Sources, tmp_path: Path) -> None:
     talkative = (
         "import os\n"
-        "import pruning.cli.commands as program\n"
+        "import pruning.cli.train as program\n"
         "def loud():\n"
         "    print('from python', flush=True)\n"
         "    os.system('echo from a child')\n"
         "    os.write(1, b'from below\\n')\n"
-        "program.quiet = loud\n"
+        "program.silence_libraries = loud\n"
     )
     arguments = arguments_of(tmp_path / "work", {"model": "bort"}, sources)
     ended = fork(arguments, tmp_path, before=talkative).finish()

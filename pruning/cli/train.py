@@ -1,0 +1,57 @@
+"""``python -m pruning train``: a spec trained to a mask, on one device or, through torchrun, on several.
+
+Called by :mod:`pruning.cli.main`. Torch is imported late: it takes two seconds, and a faulty spec is reported at once.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pruning import failpoints
+from pruning.cli import torchrun
+from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
+from pruning.cli.program import EventWriter, StopRequest, exit_code_of
+from pruning.errors import PermanentError
+from pruning.events import ExitCode
+from pruning.spec.schema import PruningSpec, explain
+
+
+def run_train(arguments: argparse.Namespace) -> ExitCode:
+    """The ``train`` command."""
+    use_passive_threads()
+    emit = EventWriter()
+    should_stop = StopRequest()
+    if arguments.launcher is not None:
+        torchrun.exit_with_launcher(arguments.launcher)
+
+    def work() -> None:
+        spec = _read_spec(arguments.spec)
+        if spec.devices > 1 and not torchrun.is_rank():
+            emit.restore_stdout()
+            torchrun.exec_launcher(spec.devices, sys.argv[1:])
+        if arguments.watch_stdin:
+            watch_stdin()
+        from pruning.training.distributed import join_process_group
+        from pruning.training.loop import train
+
+        silence_libraries()
+        process_group = join_process_group(spec.devices)
+        emit.is_reporter = process_group.is_reporter
+        sources = sources_from_arguments(arguments)
+        train(spec, arguments.work, sources, emit, should_stop, process_group, arguments.exports or ())
+        process_group.close()
+        failpoints.hit(failpoints.Failpoint.LEAVING)
+
+    return exit_code_of(work, emit)
+
+
+def _read_spec(path: Path) -> PruningSpec:
+    try:
+        return PruningSpec.model_validate_json(path.read_bytes())
+    except ValidationError as refusal:
+        fault = explain(refusal)[0]
+        raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
+    except OSError as fault:
+        raise PermanentError(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
