@@ -1,7 +1,8 @@
-"""Pruning as a service, the user's side: ``Client`` and ``AsyncClient`` for a running service, ``load_pruned``,
-``load_export`` and ``MaskBank`` for what comes out of it.
+"""Client side of the pruning service: ``Client`` and ``AsyncClient`` for a running service, ``load_pruned``, ``load_export``
+and ``MaskBank`` for the masks that come out of it; and the command ``espalier``.
 
-They are loaded on first use, so that the command line starts without httpx and the client without torch.
+Imported by users. Names are loaded on first use, so that the command line starts without httpx and the client without torch.
+Must not import ``api`` or ``worker``; ``service`` only in the commands that run beside it.
 """
 
 from importlib import import_module
@@ -10,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from espalier.client._async.client import AsyncClient
     from espalier.client._sync.client import Client
-    from espalier.inference.exported import load_export
-    from espalier.inference.pruned import load_pruned
+    from espalier.inference.loading import load_export, load_pruned
+    from espalier.inference.mask_bank import MaskBank as MaskBank
 
 __all__ = ["AsyncClient", "Client", "load_export", "load_pruned"]
-_HOMES = {
+_MODULES = {
     "AsyncClient": "espalier.client._async.client",
     "Client": "espalier.client._sync.client",
-    "MaskBank": "espalier.inference.bank",
-    "load_export": "espalier.inference.exported",
-    "load_pruned": "espalier.inference.pruned",
+    "MaskBank": "espalier.inference.mask_bank",
+    "load_export": "espalier.inference.loading",
+    "load_pruned": "espalier.inference.loading",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'espalier' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

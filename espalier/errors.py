@@ -1,8 +1,8 @@
-"""What can go wrong between a client and the service. All are EspalierError, so one ``except`` suffices.
+"""Exceptions of the client. All are EspalierError, so one ``except`` suffices.
 
 EspalierError
-├── ApiError              the service answered with a problem (RFC 9457)
-├── UnreachableError      no answer
+├── ApiError              the service responded with a problem (RFC 9457)
+├── UnreachableError      no response
 ├── DownloadCorruptError  the bytes received differ from the service's digest
 └── JobNotSucceededError  the awaited job ended otherwise
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 
 class EspalierError(Exception):
-    """Something between this client and the service went wrong."""
+    """A request, a download or a job failed."""
 
 
 class ApiError(EspalierError):
-    """The service refused or could not do what was asked."""
+    """The service refused a request or could not answer it."""
 
     def __init__(
         self, status: int, *, code: str, detail: str, param: str | None = None, problem: Mapping[str, Any] | None = None
@@ -30,23 +30,23 @@ class ApiError(EspalierError):
         self.param = param
         """The field to change, where one is to blame."""
         self.problem = dict(problem or {})
-        """The whole answer, e.g. with ``errors`` when several fields are wrong."""
+        """The problem document, e.g. with ``errors`` when several fields are wrong."""
 
     @classmethod
-    def from_answer(cls, status: int, body: Any) -> "ApiError":
-        """From a decoded body; anything that is no problem document still becomes a readable error."""
+    def from_response(cls, status: int, body: Any) -> "ApiError":
+        """From a decoded body; a body that is no problem document still becomes a readable error."""
         if not isinstance(body, Mapping):
             return cls(status, code=f"http_{status}", detail=f"the service answered {status} without saying why")
         faults = [fault for fault in body.get("errors") or () if isinstance(fault, Mapping)]
         fields = [_field(fault) for fault in faults]
-        told = body.get("detail") or body.get("title") or f"the service answered {status}"
+        text = body.get("detail") or body.get("title") or f"the service answered {status}"
         if faults and all(fields):  # else the detail says it all, with the row of an uploaded file for instance
-            first, *rest = (str(fault.get("detail") or told) for fault in faults)
-            told = "; ".join([first, *(f"{field}: {detail}" for field, detail in zip(fields[1:], rest, strict=True))])
+            first, *rest = (str(fault.get("detail") or text) for fault in faults)
+            text = "; ".join([first, *(f"{field}: {detail}" for field, detail in zip(fields[1:], rest, strict=True))])
         return cls(
             status,
             code=str(body.get("code") or f"http_{status}"),
-            detail=str(told),
+            detail=str(text),
             param=body.get("param") or (fields[0] if fields else None),
             problem=body,
         )
@@ -63,7 +63,7 @@ class UnreachableError(EspalierError):
 
 
 class DownloadCorruptError(EspalierError):
-    """A download ended with another digest or length than announced; the partial file was removed."""
+    """A download has another digest or length than announced; the partial file was removed."""
 
 
 class JobNotSucceededError(EspalierError):

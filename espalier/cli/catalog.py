@@ -1,21 +1,38 @@
 """``espalier tasks`` and ``espalier methods``: what a service can be asked for."""
 
-from espalier.cli import options
-from espalier.cli.output import list_json, show
+from typing import TYPE_CHECKING
+
+from espalier.cli.service_context import ServiceContext, with_service
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from espalier.client.models import Method, Task
 
 
-def tasks(
-    url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
-) -> None:
+@with_service
+def tasks(context: ServiceContext) -> None:
     """List the tasks known by name, with their defaults.
 
     Example: espalier tasks
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         found = client.tasks()
-    if as_json:
-        print(list_json(found))
-        return
+    context.print_list(found, lambda: _tasks_table(found))
+
+
+@with_service
+def methods(context: ServiceContext) -> None:
+    """List the pruning methods, with their defaults.
+
+    Example: espalier methods
+    """
+    with context.client() as client:
+        found = client.methods()
+    context.print_list(found, lambda: _methods_table(found))
+
+
+def _tasks_table(found: "list[Task]") -> "Table":
     from rich.table import Table
 
     table = Table("task", "kind", "label words", "metrics", "epochs", "batch", "length", "data here", box=None)
@@ -23,21 +40,10 @@ def tasks(
         words = (task.name, task.kind, ", ".join(task.label_words), ", ".join(task.metrics))
         local = "yes" if task.local else "no"
         table.add_row(*words, f"{task.epochs:g}", str(task.batch_size), str(task.max_length), local)
-    show(table)
+    return table
 
 
-def methods(
-    url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
-) -> None:
-    """List the pruning methods, with their defaults.
-
-    Example: espalier methods
-    """
-    with options.client(url, api_key) as client:
-        found = client.methods()
-    if as_json:
-        print(list_json(found))
-        return
+def _methods_table(found: "list[Method]") -> "Table":
     from rich.table import Column, Table
 
     table = Table(
@@ -48,4 +54,4 @@ def methods(
         rates = (f"{method.learning_rate:g}", f"{method.regularization:g}")
         two_four = "yes" if method.two_four else "no"
         table.add_row(name, method.trains, method.sparsity, two_four, *rates, method.summary)
-    show(table)
+    return table

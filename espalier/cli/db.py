@@ -2,7 +2,7 @@
 
 import typer
 
-from espalier.cli.output import say
+from espalier.cli.output import notify
 from espalier.cli.service_access import DataDir, migrate, read_settings
 
 app = typer.Typer(help="Look after the database of a service on this machine.", no_args_is_help=True)
@@ -20,4 +20,4 @@ def upgrade(data_dir: DataDir = None) -> None:
     Settings come from ESPALIER_… variables. Example: espalier db upgrade
     """
     migrate(read_settings(data_dir=data_dir))
-    say("the database is at the schema of this version")
+    notify("the database is at the schema of this version")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from espalier.cli import options
-from espalier.cli.output import show
+from espalier.cli.output import print_table
 from espalier.cli.service_access import DataDir, settings_or_faults
+from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,12 +21,11 @@ _EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
 _MARKS = {"ok": "ok", "note": "note", "broken": "BROKEN"}
 
 
+@with_service
 def doctor(
+    context: ServiceContext,
     local: Annotated[bool, typer.Option("--local", help="Leave the API out, e.g. before it is started.")] = False,
     data_dir: DataDir = None,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Look at everything a job needs: API, database, broker, storage, hub, devices, versions. Never prints secrets.
 
@@ -43,7 +42,7 @@ def doctor(
         if settings is None:
             yield checks.Finding("settings", "broken", faults, "correct the variables that it names; docs/settings.md")
         if not local:
-            yield checks.api(url, options.key(api_key))
+            yield checks.api(context.url, context.key())
         if settings is not None:
             yield from checks.service(settings, explicit)
             yield checks.hub(settings.hub_enabled)
@@ -51,7 +50,7 @@ def doctor(
         yield checks.kernels()
 
     findings = list(looks())
-    if as_json:
+    if context.as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         _print(findings)
@@ -68,4 +67,4 @@ def _print(findings: "list[Finding]") -> None:
         style = {"broken": "bold red", "note": "yellow"}.get(finding.state, "green")
         detail = finding.detail if finding.remedy is None else f"{finding.detail}\n→ {finding.remedy}"
         table.add_row(finding.name, Text(_MARKS[finding.state], style), Text(detail))
-    show(table)
+    print_table(table)

@@ -1,22 +1,75 @@
-"""``espalier exports``: other forms of a finished job's mask, made by the service, and those asked for so far."""
+"""``espalier export`` and ``espalier exports``: other forms of a mask, each measured, made here or by the service."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import job_json, list_json, say, show, verdict
+from espalier.cli.output import fail, format_outcome, notify
 from espalier.cli.progress import fetching, follow
+from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from espalier.client._sync.client import Client
     from espalier.client.models import Job
 
 _FIGURES = "exports.json"
 
 
+def export(
+    mask: Annotated[Path, typer.Argument(help="mask.safetensors or mask.espalier of a finished job.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the exports and their figures.")],
+    to: Annotated[
+        list[str],
+        typer.Option("--to", help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated."),
+    ],
+    model: options.BaseModelFolder = None,
+    models_dir: options.ModelsDir = None,
+    datasets_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="ESPALIER_DATASETS_DIR", help="Folder of local data sets, for the rows to compare on."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Turn a mask and its base model into smaller or faster forms, and measure whether they are. Needs the train extra.
+
+    Example: espalier export mask.safetensors --to compact --to onnx-int8 -o exports
+    """
+    try:
+        from pruning.export.run import run_exports
+    except ImportError as missing:
+        fail(f"export needs {missing.name}: pip install 'espalier[train]'", code=2)
+    from pruning.errors import PruningError
+    from pruning.sources import Sources
+    from pruning.spec.export_formats import FORMATS, named
+
+    unknown = [name for name in to if name not in FORMATS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
+    try:
+        entries = run_exports(mask, named(to), output, model=model, sources=Sources(models_dir, datasets_dir))
+    except FileExistsError as there:
+        fail(f"{there} exists already; name another folder", code=2)
+    except PruningError as error:
+        fail(f"{error.message} ({error.code})", code=1)
+    for entry in entries:
+        size = f" ({entry.bytes} bytes)" if entry.error is None else ""
+        notify(f"{entry.format}{size}: {entry.verdict}")
+    if as_json:
+        print(json.dumps([entry.model_dump(mode="json") for entry in entries]))
+    if any(entry.error is not None for entry in entries):
+        raise typer.Exit(1)
+
+
+@with_service
 def exports(
+    context: ServiceContext,
     job: options.JobId,
     to: Annotated[
         list[str] | None,
@@ -29,52 +82,45 @@ def exports(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Wait for them and download them into this folder.")
     ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Have the mask of a finished job exported by the service and print the id of the job that does it, or list such jobs.
 
     Example: espalier exports job_01jd3 --to compact --to onnx-int8 -o exports
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         if not to:
-            _list(client, job, as_json)
+            pruned = client.get(job)
+            found = [*client.exports(job), *([pruned] if pruned.exports else [])]
+            context.print_list(found, lambda: _table(found))
             return
         made = client.export(job, to)
         waited = watch or output is not None
         if waited:
-            say(made.id)
+            notify(made.id)
             made = follow(client, made.id)
-            _tell(made)
+            _print_figures(made)
         if output is not None and made.status == "succeeded":
             _download(client, made, [*(f"export-{name}.zip" for name in to), _FIGURES], output)
-    print(job_json(made) if as_json else made.id)
+    context.print_resource(made, made.id)
     if waited and made.status != "succeeded":
         raise typer.Exit(1)
 
 
-def _list(client: "Client", job_id: str, as_json: bool) -> None:
-    """What the job made itself is told with the rest."""
-    pruned = client.get(job_id)
-    found = [*client.exports(job_id), *([pruned] if pruned.exports else [])]
-    if as_json:
-        print(list_json(found))
-        return
+def _table(found: "Sequence[Job]") -> "Table":
     from rich.table import Column, Table
 
     table = Table(Column("job", no_wrap=True), "status", "exports", "files", box=None)
     for each in found:
         files = [artifact.name for artifact in each.artifacts if artifact.name.startswith("export-")]
         table.add_row(each.id, each.status, " ".join(each.exports), " ".join(files))
-    show(table)
+    return table
 
 
-def _tell(made: "Job") -> None:
-    """How it ended, and what each export is good for."""
-    say(verdict(made))
+def _print_figures(made: "Job") -> None:
+    """How the job ended, and what was measured of each export."""
+    notify(format_outcome(made))
     for entry in (made.result or {}).get("exports", ()):
-        say(f"{entry['format']} ({entry['bytes']} bytes): {entry['verdict']}")
+        notify(f"{entry['format']} ({entry['bytes']} bytes): {entry['verdict']}")
 
 
 def _download(client: "Client", made: "Job", names: list[str], folder: Path) -> None:
@@ -82,4 +128,4 @@ def _download(client: "Client", made: "Job", names: list[str], folder: Path) -> 
     for name in names:
         with fetching(name) as report:
             path = client.download(made, name, folder, report=report)
-        say(f"{path} ({path.stat().st_size} bytes, sha-256 verified)")
+        notify(f"{path} ({path.stat().st_size} bytes, sha-256 verified)")

@@ -1,5 +1,6 @@
-"""``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``: what exists, its end, its fruit."""
+"""``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``, ``logs``: jobs that exist already."""
 
+import json
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -8,17 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import job_json, list_json, said_or_json, say, show
+from espalier.cli.output import notify
 from espalier.cli.progress import fetching
+from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
-    from espalier.client.models import Job
+    from rich.table import Table
 
+    from espalier.client.models import Event, Job
 
 _PAGE = 100
+_PATIENCE_SECONDS = 300.0
+"""How long a service may be away while its log is followed."""
 
 
+@with_service
 def list_jobs(
+    context: ServiceContext,
     status: Annotated[str | None, typer.Option(help="Only jobs in this state, e.g. running.")] = None,
     task: Annotated[str | None, typer.Option(help="Only jobs for this task, by name.")] = None,
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
@@ -30,24 +37,127 @@ def list_jobs(
         typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """List jobs, newest first.
 
     Example: espalier jobs --status running --metadata team=nlp
     """
     pairs = options.pairs(metadata, "--metadata")
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         matching = client.list(
             limit=min(limit, _PAGE), status=status, task=task, model=model, method=method, sweep=sweep, kind=kind,
             metadata=pairs,
         )  # fmt: skip
         found = list(islice(matching, limit))
-    if as_json:
-        print(list_json(found))
-        return
+    context.print_list(found, lambda: _table(found))
+
+
+@with_service
+def cancel(context: ServiceContext, job: options.JobId) -> None:
+    """Cancel a job; one that is running ends within seconds.
+
+    Example: espalier cancel job_01jd3
+    """
+    with context.client() as client:
+        cancelled = client.cancel(job)
+    context.print_resource(cancelled, f"{cancelled.id} {_format_request(cancelled, 'cancelled')}")
+
+
+@with_service
+def pause(context: ServiceContext, job: options.JobId) -> None:
+    """Pause a job; one that is running leaves a checkpoint and its device within seconds.
+
+    Example: espalier pause job_01jd3
+    """
+    with context.client() as client:
+        paused = client.pause(job)
+    context.print_resource(paused, f"{paused.id} {_format_request(paused, 'paused')}")
+
+
+@with_service
+def resume(context: ServiceContext, job: options.JobId) -> None:
+    """Queue a paused job again; it goes on from its checkpoint.
+
+    Example: espalier resume job_01jd3
+    """
+    with context.client() as client:
+        resumed = client.resume(job)
+    context.print_resource(resumed, f"{resumed.id} {resumed.status}")
+
+
+@with_service
+def retry(context: ServiceContext, job: options.JobId) -> None:
+    """Submit a failed or cancelled job again and print the new job's id.
+
+    Example: espalier retry job_01jd3
+    """
+    with context.client() as client:
+        again = client.retry(job)
+    context.print_resource(again, again.id)
+
+
+@with_service
+def delete(context: ServiceContext, job: options.JobId) -> None:
+    """Delete a job that has ended, with everything it made.
+
+    Example: espalier delete job_01jd3
+    """
+    with context.client() as client:
+        client.delete(job)
+    context.print_line(f"{job} deleted", {"id": job, "deleted": True})
+
+
+@with_service
+def download(
+    context: ServiceContext,
+    job: options.JobId,
+    name: Annotated[str, typer.Argument(help="Which artifact.")] = "mask.safetensors",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File or folder; default: its name, here.")
+    ] = None,
+) -> None:
+    """Download what a job has made; goes on where an interrupted download stopped.
+
+    Example: espalier download job_01jd3 mask.safetensors -o sst2.safetensors
+    """
+    with context.client() as client, fetching(name) as report:
+        path = client.download(job, name, output, report=report)
+    size = path.stat().st_size
+    notify(f"{size} bytes, sha-256 verified")
+    context.print_line(str(path), {"path": str(path), "bytes": size})
+
+
+@with_service
+def logs(
+    context: ServiceContext,
+    job: options.JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+) -> None:
+    """Print a job's log; with --json an event per line. Following survives a restart of the service.
+
+    Example: espalier logs job_01jd3 --follow
+    """
+    with context.client() as client:
+        for event in client.events(job, live=follow, patience=_PATIENCE_SECONDS):
+            print(event.model_dump_json() if context.as_json else format_event(event), flush=True)
+
+
+def format_event(event: "Event") -> str:
+    """An event as the service has it at ``…/log``."""
+    data = {name: value for name, value in event.data.items() if name not in ("event", "time", "message")}
+    message = str(event.data.get("message") or "")
+    words = [message] if message else []
+    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in data.items()]
+    time = f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}" if event.created_at is not None else ""
+    text = " ".join(words).replace("\r", "").replace("\n", "\n    ")
+    return f"{time}  {event.attempt}  {event.type:<11} {text}"
+
+
+def _format_request(job: "Job", wanted: str) -> str:
+    return job.status if job.status != "running" else f"is running and will be {wanted} in a moment"
+
+
+def _table(found: "list[Job]") -> "Table":
     from rich.table import Column, Table
 
     table = Table(
@@ -55,107 +165,7 @@ def list_jobs(
     )
     for job in found:
         table.add_row(*_row(job))
-    show(table)
-
-
-def cancel(
-    job: options.JobId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Cancel a job; one that is running ends within seconds.
-
-    Example: espalier cancel job_01jd3
-    """
-    with options.client(url, api_key) as client:
-        cancelled = client.cancel(job)
-    print(job_json(cancelled) if as_json else f"{cancelled.id} {_wish(cancelled, 'cancelled')}")
-
-
-def pause(
-    job: options.JobId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Pause a job; one that is running leaves a checkpoint and its device within seconds.
-
-    Example: espalier pause job_01jd3
-    """
-    with options.client(url, api_key) as client:
-        paused = client.pause(job)
-    print(job_json(paused) if as_json else f"{paused.id} {_wish(paused, 'paused')}")
-
-
-def resume(
-    job: options.JobId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Queue a paused job again; it goes on from its checkpoint.
-
-    Example: espalier resume job_01jd3
-    """
-    with options.client(url, api_key) as client:
-        resumed = client.resume(job)
-    print(job_json(resumed) if as_json else f"{resumed.id} {resumed.status}")
-
-
-def retry(
-    job: options.JobId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Submit a failed or cancelled job again and print the new job's id.
-
-    Example: espalier retry job_01jd3
-    """
-    with options.client(url, api_key) as client:
-        again = client.retry(job)
-    print(job_json(again) if as_json else again.id)
-
-
-def delete(
-    job: options.JobId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Delete a job that has ended, with everything it made.
-
-    Example: espalier delete job_01jd3
-    """
-    with options.client(url, api_key) as client:
-        client.delete(job)
-    said_or_json(f"{job} deleted", {"id": job, "deleted": True}, as_json)
-
-
-def download(
-    job: options.JobId,
-    name: Annotated[str, typer.Argument(help="Which artifact.")] = "mask.safetensors",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File or folder; default: its name, here.")
-    ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Download what a job has made; goes on where an interrupted download stopped.
-
-    Example: espalier download job_01jd3 mask.safetensors -o sst2.safetensors
-    """
-    with options.client(url, api_key) as client, fetching(name) as report:
-        path = client.download(job, name, output, report=report)
-    size = path.stat().st_size
-    say(f"{size} bytes, sha-256 verified")
-    said_or_json(str(path), {"path": str(path), "bytes": size}, as_json)
-
-
-def _wish(job: "Job", wanted: str) -> str:
-    return job.status if job.status != "running" else f"is running and will be {wanted} in a moment"
+    return table
 
 
 def _row(job: "Job") -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import fail, say, show
+from espalier.cli.output import fail, notify, print_table
 from espalier.cli.service_access import DataDir, opened, read_settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def create(
     if as_json:
         print(json.dumps({**_shown(row), "key": key}, indent=2))
         return
-    say(f"key {row.id} of {row.owner}, good for {row.scopes}; keep it now, it cannot be shown again:")
+    notify(f"key {row.id} of {row.owner}, good for {row.scopes}; keep it now, it cannot be shown again:")
     print(key)
 
 
@@ -76,7 +76,7 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
     for row in rows:
         times = (row["created_at"], row["expires_at"], row["last_used_at"], row["revoked_at"])
         table.add_row(row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_minute(time) for time in times))
-    show(table)
+    print_table(table)
 
 
 @app.command()
@@ -101,7 +101,7 @@ def revoke(
     if as_json:
         print(json.dumps(_shown(row), indent=2))
         return
-    say(f"key {row.id} ({row.name}) opens nothing any more")
+    notify(f"key {row.id} ({row.name}) opens nothing any more")
 
 
 def _shown(row: "ApiKey") -> dict[str, Any]:

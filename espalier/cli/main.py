@@ -10,21 +10,17 @@ from pathlib import Path
 import typer
 
 from espalier.cli import (
-    apply,
     catalog,
-    convert,
     datasets,
     db,
     doctor,
-    export,
     exports,
     jobs,
     keys,
-    logs,
+    masks,
     predict,
     run,
     serve,
-    submit,
     sweeps,
     webhooks,
     worker,
@@ -50,10 +46,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(rich_help_panel=_JOBS)(run.run)
-app.command(rich_help_panel=_JOBS)(submit.submit)
+app.command(rich_help_panel=_JOBS)(run.submit)
 app.command("jobs", rich_help_panel=_JOBS)(jobs.list_jobs)
 app.command(rich_help_panel=_JOBS)(run.watch)
-app.command(rich_help_panel=_JOBS)(logs.logs)
+app.command(rich_help_panel=_JOBS)(jobs.logs)
 app.command(rich_help_panel=_JOBS)(jobs.cancel)
 app.command(rich_help_panel=_JOBS)(jobs.pause)
 app.command(rich_help_panel=_JOBS)(jobs.resume)
@@ -62,10 +58,10 @@ app.command(rich_help_panel=_JOBS)(jobs.delete)
 app.add_typer(sweeps.app, name="sweep", rich_help_panel=_JOBS)
 app.command(rich_help_panel=_MASKS)(jobs.download)
 app.command(rich_help_panel=_MASKS)(predict.predict)
-app.command(rich_help_panel=_MASKS)(apply.apply)
-app.command(rich_help_panel=_MASKS)(export.export)
+app.command(rich_help_panel=_MASKS)(masks.apply)
+app.command(rich_help_panel=_MASKS)(exports.export)
 app.command(rich_help_panel=_MASKS)(exports.exports)
-app.command(rich_help_panel=_MASKS)(convert.convert)
+app.command(rich_help_panel=_MASKS)(masks.convert)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)
 app.command(rich_help_panel=_DATA)(catalog.methods)

@@ -1,26 +1,13 @@
-"""Options that several commands share, and what is read from them."""
+"""Command-line options and arguments that several commands share, and the parsing of their values."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from espalier.client._sync.client import Client
-
-Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        envvar="ESPALIER_API_KEY",
-        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments.",
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, e.g. from: espalier jobs")]
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 Model = Annotated[
     str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")
@@ -37,27 +24,12 @@ SpecFile = Annotated[
     typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it."),
 ]
 
-
-def client(url: str, api_key: str | None) -> "Client":
-    """The client of the service that the options name. Raises typer.BadParameter for a key that cannot be read."""
-    from espalier.client._sync.client import Client
-
-    return Client(url, key(api_key))
-
-
-def key(given: str | None) -> str | None:
-    """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
-    if given is None or not given.startswith("@"):
-        return given
-    file = Path(given[1:]).expanduser()
-    try:
-        held = file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
-        raise typer.BadParameter(f"no key can be read from {file}: {reason}", param_hint="--api-key") from error
-    if len(held.split()) != 1:
-        raise typer.BadParameter(f"{file} must hold one key and nothing else", param_hint="--api-key")
-    return held
+BaseModelFolder = Annotated[
+    Path | None, typer.Option("--model", help="Folder of the base model; default: by the mask's own word.")
+]
+ModelsDir = Annotated[
+    Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="Folder of local models, looked at before the hub.")
+]
 
 
 def spec_from(

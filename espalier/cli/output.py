@@ -1,9 +1,8 @@
-"""What the command line prints: results on standard output, everything else on standard error."""
+"""Output of the command line: results on standard output, everything else on standard error."""
 
-import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -16,39 +15,29 @@ _PIPED_WIDTH = 200
 
 
 def fail(message: str, *, code: int) -> NoReturn:
-    """One line on standard error, and out."""
+    """One line on standard error, and exit with ``code``."""
     print(f"espalier: {message}", file=sys.stderr)
     sys.exit(code)
 
 
-def say(message: str) -> None:
+def notify(message: str) -> None:
     """A line for the person at the terminal; never mixed into a result that is piped on."""
     print(message, file=sys.stderr)
 
 
-def job_json(job: "Job") -> str:
-    """The job as the service told it."""
-    return job.model_dump_json(indent=2)
+def format_list(resources: "Sequence[BaseModel]") -> str:
+    """Several resources as the service sent them, in one JSON list."""
+    return "[" + ",\n".join(each.model_dump_json(indent=2) for each in resources) + "]"
 
 
-def list_json(found: "Sequence[BaseModel]") -> str:
-    """Several things as the service told them, in one JSON list."""
-    return "[" + ",\n".join(each.model_dump_json(indent=2) for each in found) + "]"
-
-
-def said_or_json(line: str, data: dict[str, Any], as_json: bool) -> None:
-    """A line, or the same as JSON where that was asked for."""
-    print(json.dumps(data) if as_json else line)
-
-
-def show(table: "RenderableType") -> None:
+def print_table(table: "RenderableType") -> None:
     """A table on standard output."""
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 
 
-def verdict(job: "Job") -> str:
+def format_outcome(job: "Job") -> str:
     """The end of a job in a line."""
     if job.error is not None:
         field = f"{job.error.param}: " if job.error.param else ""

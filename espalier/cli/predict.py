@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from espalier.cli import options
 from espalier.cli.output import fail
+from espalier.cli.service_context import ServiceContext, with_service
 
 _JOB = re.compile(r"job_[0-9a-z]{1,36}")
 
 
+@with_service
 def predict(
+    context: ServiceContext,
     job_or_mask: Annotated[str, typer.Argument(metavar="JOB|MASK", help="Id of a job, or a mask file.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; default: the lines of standard input.")] = None,
     pairs: Annotated[
@@ -24,9 +26,6 @@ def predict(
     models_dir: Annotated[
         Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="For a mask: folder of local models.")
     ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Print what a pruned model says of texts: one line each, the label and its probability.
 
@@ -38,26 +37,24 @@ def predict(
     if not firsts:
         raise typer.BadParameter("give at least one text", param_hint="TEXTS")
     if _JOB.fullmatch(job_or_mask) and not Path(job_or_mask).exists():
-        rows = _by_service(job_or_mask, firsts, pairs, url, api_key)
+        rows = _by_service(context, job_or_mask, firsts, pairs)
     else:
         rows = _here(Path(job_or_mask), firsts, pairs, models_dir)
-    if as_json:
+    if context.as_json:
         print(json.dumps(rows))
         return
     for row in rows:
         print(_line(row))
 
 
-def _by_service(
-    job: str, firsts: list[str], pairs: list[str] | None, url: str, api_key: str | None
-) -> list[dict[str, Any]]:
-    with options.client(url, api_key) as client:
+def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
+    with context.client() as client:
         texts: list[str | tuple[str, str]] = list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
         return [prediction.model_dump() for prediction in client.predict(job, texts)]
 
 
 def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Path | None) -> list[dict[str, Any]]:
-    from espalier.inference.pruned import load_pruned
+    from espalier.inference.loading import load_pruned
     from pruning.cli.environment import silence_libraries
     from pruning.errors import PruningError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from espalier.cli.output import say
+from espalier.cli.output import notify
 
 if TYPE_CHECKING:
     from espalier.client._sync.client import Client
@@ -68,7 +68,7 @@ def _plain(changes: Iterator["Job"]) -> "Job":
         if now != told:
             told = now
             steps = f"{step}/{total}" if total else ""
-            say("  ".join(filter(None, (_phase(seen), steps, values(seen)))))
+            notify("  ".join(filter(None, (_phase(seen), steps, values(seen)))))
     return seen
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli.listen import bind, refusal, url_from_here, url_of
-from espalier.cli.output import fail, say
+from espalier.cli.output import fail, notify
 from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings
 from espalier.cli.worker import WORKER
 
@@ -59,7 +59,7 @@ def serve(
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
             ManagedProcess("worker", python_command(*WORKER), environment),
         ]
-        _run(ProcessManager(services, say), listening, settings)
+        _run(ProcessManager(services, notify), listening, settings)
 
 
 def api(
@@ -76,7 +76,7 @@ def api(
         fail(reason, code=2)
     with bind(settings.host, settings.port) as listening:
         listening.set_inheritable(True)
-        say(f"the API listens on {url_of(listening)}")
+        notify(f"the API listens on {url_of(listening)}")
         few_arenas = {name: value for name, value in _FEW_ARENAS.items() if name not in os.environ}
         become([_API, str(listening.fileno())], few_arenas | overrides(settings))
 
@@ -95,7 +95,7 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
     try:
         manager.run(stopping, probe.tick)
     finally:
-        say("Espalier stops: running jobs save their work and continue at the next start")
+        notify("Espalier stops: running jobs save their work and continue at the next start")
         manager.stop(settings.term_grace_seconds + _MARGIN_SECONDS, hurry)
 
 
@@ -109,7 +109,7 @@ def _say_who_gets_in(settings: "Settings", data_dir: Path | None) -> None:
         usable = api_keys.any_usable(session)
     if not usable:
         where = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir is not None else ""
-        say(f"requests need an API key and there is none yet; make one with: espalier keys create NAME{where}")
+        notify(f"requests need an API key and there is none yet; make one with: espalier keys create NAME{where}")
 
 
 class _Probe:

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from espalier.cli import options
-from espalier.cli.output import list_json, said_or_json, say
-from espalier.cli.output import show as show_table
+from espalier.cli.output import format_list, notify, print_table
+from espalier.cli.service_context import ServiceContext, with_service
 from espalier.errors import JobNotSucceededError
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the table until
 
 
 @app.command()
+@with_service
 def submit(
+    context: ServiceContext,
     file: Annotated[
         Path | None,
         typer.Argument(
@@ -54,9 +56,6 @@ def submit(
     baseline: Annotated[float | None, typer.Option(help="Metric of the dense model, for the plot.")] = None,
     fields: options.Fields = None,
     watch: Watch = False,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Submit a sweep and print its id.
 
@@ -71,65 +70,62 @@ def submit(
     base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
     if "sparsities" not in body:
         raise typer.BadParameter("the least a sweep needs beside a model and a task is --sparsities")
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         sweep = client.sweep(**(base | body))
         if watch:
-            say(sweep.id)
+            notify(sweep.id)
             sweep = _follow(client, sweep.id)
-    print(sweep.model_dump_json(indent=2) if as_json else sweep.id)
+    context.print_resource(sweep, sweep.id)
     if watch:
         _require_success(sweep)
 
 
 @app.command("list")
-def list_sweeps(
-    url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
-) -> None:
+@with_service
+def list_sweeps(context: ServiceContext) -> None:
     """List sweeps, newest first.
 
     Example: espalier sweep list
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         found = list(client.sweeps())
-    if as_json:
-        print(list_json(found))
-    for sweep in found if not as_json else []:
+    if context.as_json:
+        print(format_list(found))
+    for sweep in found if not context.as_json else []:
         print(sweep.id, sweep.status, f"{sweep.progress:.0%}", sweep.base.get("model", ""), _counts(sweep), sep="  ")
 
 
 @app.command()
+@with_service
 def show(
+    context: ServiceContext,
     sweep: SweepId,
     watch: Watch = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a line per job, as CSV.")] = False,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Show the results by now: means over the seeds.
 
     Example: espalier sweep show swp_01jd3 --watch
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         if as_csv:
             print(client.sweep_csv(sweep), end="")
             return
         found = _follow(client, sweep) if watch else client.get_sweep(sweep)
-    if as_json:
+    if context.as_json:
         print(found.model_dump_json(indent=2))
     elif not watch:
-        show_table(_drawn(found))
+        print_table(_drawn(found))
     if watch:
         _require_success(found)
 
 
 @app.command()
+@with_service
 def plot(
+    context: ServiceContext,
     sweep: SweepId,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, .svg or .png.")] = Path("sweep.png"),
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Draw remaining weights against the metric, a line per method.
 
@@ -137,41 +133,39 @@ def plot(
     """
     if output.suffix.lower() not in (".svg", ".png"):
         raise typer.BadParameter(f"{output} must end in .svg or .png", param_hint="--output")
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         path = client.sweep_plot(sweep, output)
-    said_or_json(str(path), {"path": str(path), "bytes": path.stat().st_size}, as_json)
+    context.print_line(str(path), {"path": str(path), "bytes": path.stat().st_size})
 
 
 @app.command()
+@with_service
 def cancel(
+    context: ServiceContext,
     sweep: SweepId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Cancel every job of a sweep that has not ended.
 
     Example: espalier sweep cancel swp_01jd3
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         found = client.cancel_sweep(sweep)
-    print(found.model_dump_json(indent=2) if as_json else f"{found.id}  {_counts(found)}")
+    context.print_resource(found, f"{found.id}  {_counts(found)}")
 
 
 @app.command()
+@with_service
 def delete(
+    context: ServiceContext,
     sweep: SweepId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Delete a sweep that has ended, with its jobs and everything they made.
 
     Example: espalier sweep delete swp_01jd3
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         client.delete_sweep(sweep)
-    said_or_json(f"{sweep} deleted", {"id": sweep, "deleted": True}, as_json)
+    context.print_line(f"{sweep} deleted", {"id": sweep, "deleted": True})
 
 
 def _follow(client: "Client", sweep_id: str) -> "Sweep":

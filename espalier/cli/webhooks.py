@@ -5,155 +5,149 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from espalier.cli import options
-from espalier.cli.output import list_json, said_or_json, say, show
+from espalier.cli.output import notify
+from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from espalier.client._sync.client import Client
-    from espalier.client.models import Webhook
+    from espalier.client.models import Delivery, Webhook
 
 app = typer.Typer(help="Have a URL told of your jobs, and see whether messages arrive.", no_args_is_help=True)
 WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a webhook, e.g. from: espalier webhooks list")]
 
 
 @app.command()
+@with_service
 def create(
+    context: ServiceContext,
     receiver: Annotated[str, typer.Argument(metavar="URL", help="https, and no private address.")],
     event: Annotated[
         list[str] | None,
         typer.Option("--event", help="e.g. job.succeeded; may be repeated. Default: the ends of jobs."),
     ] = None,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
 ) -> None:
     """Make a webhook and print the secret that its messages are signed with, this once.
 
     Example: espalier webhooks create https://example.com/espalier --event job.failed
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         made = client.create_webhook(receiver, event)
-    _tell_secret(made, as_json)
+    _print_secret(context, made)
 
 
 @app.command("list")
-def list_webhooks(
-    url: options.Url = options.DEFAULT_URL, api_key: options.ApiKey = None, as_json: options.AsJson = False
-) -> None:
+@with_service
+def list_webhooks(context: ServiceContext) -> None:
     """List webhooks, newest first; never their secrets.
 
     Example: espalier webhooks list
     """
-    with options.client(url, api_key) as client:
+    with context.client() as client:
         found = list(client.webhooks())
-    if as_json:
-        print(list_json(found))
-        return
+    context.print_list(found, lambda: _webhooks_table(found))
+
+
+@app.command()
+@with_service
+def deliveries(
+    context: ServiceContext,
+    webhook: WebhookId,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most this many, newest first.")] = 20,
+) -> None:
+    """List the latest messages of a webhook, and why one did not arrive.
+
+    Example: espalier webhooks deliveries whk_01jd3
+    """
+    with context.client() as client:
+        found = client.webhook_deliveries(webhook, limit)
+    context.print_list(found, lambda: _deliveries_table(found))
+
+
+@app.command()
+@with_service
+def enable(
+    context: ServiceContext,
+    webhook: WebhookId,
+) -> None:
+    """Send messages again, also those that waited.
+
+    Example: espalier webhooks enable whk_01jd3
+    """
+    _set_enabled(context, lambda client: client.enable_webhook(webhook))
+
+
+@app.command()
+@with_service
+def disable(
+    context: ServiceContext,
+    webhook: WebhookId,
+) -> None:
+    """Hold messages back until it is enabled again; what happens meanwhile is not told.
+
+    Example: espalier webhooks disable whk_01jd3
+    """
+    _set_enabled(context, lambda client: client.disable_webhook(webhook))
+
+
+@app.command()
+@with_service
+def rotate(
+    context: ServiceContext,
+    webhook: WebhookId,
+) -> None:
+    """Print a new secret, this once; for a day messages carry the signature of the old one as well.
+
+    Example: espalier webhooks rotate whk_01jd3
+    """
+    with context.client() as client:
+        turned = client.rotate_webhook(webhook)
+    _print_secret(context, turned)
+
+
+@app.command()
+@with_service
+def delete(
+    context: ServiceContext,
+    webhook: WebhookId,
+) -> None:
+    """Delete a webhook, with the messages that it was still to get.
+
+    Example: espalier webhooks delete whk_01jd3
+    """
+    with context.client() as client:
+        client.delete_webhook(webhook)
+    context.print_line(f"{webhook} deleted", {"id": webhook, "deleted": True})
+
+
+def _set_enabled(context: ServiceContext, request: "Callable[[Client], Webhook]") -> None:
+    with context.client() as client:
+        webhook = request(client)
+    context.print_resource(webhook, f"{webhook.id} {'enabled' if webhook.enabled else 'disabled'}")
+
+
+def _print_secret(context: ServiceContext, webhook: "Webhook") -> None:
+    if not context.as_json:
+        notify(f"{webhook.id} is told of {', '.join(webhook.events)}; keep its secret now, it cannot be shown again:")
+    context.print_resource(webhook, str(webhook.secret))
+
+
+def _webhooks_table(found: "list[Webhook]") -> "Table":
     from rich.table import Column, Table
 
     table = Table(Column("id", no_wrap=True), "url", "events", "state", box=None)
     for webhook in found:
         state = "enabled" if webhook.enabled else f"disabled: {webhook.disabled_reason}"
         table.add_row(webhook.id, webhook.url, ", ".join(webhook.events), state)
-    show(table)
+    return table
 
 
-@app.command()
-def deliveries(
-    webhook: WebhookId,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most this many, newest first.")] = 20,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """List the latest messages of a webhook, and why one did not arrive.
-
-    Example: espalier webhooks deliveries whk_01jd3
-    """
-    with options.client(url, api_key) as client:
-        found = client.webhook_deliveries(webhook, limit)
-    if as_json:
-        print(list_json(found))
-        return
+def _deliveries_table(found: "list[Delivery]") -> "Table":
     from rich.table import Column, Table
 
     table = Table(Column("id", no_wrap=True), "event", Column("job", no_wrap=True), "state", "tries", "last", box=None)
     for each in found:
         last = each.last_error or (str(each.last_status) if each.last_status is not None else "")
         table.add_row(each.id, each.type, each.job_id, each.status, str(each.attempts), last)
-    show(table)
-
-
-@app.command()
-def enable(
-    webhook: WebhookId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Send messages again, also those that waited.
-
-    Example: espalier webhooks enable whk_01jd3
-    """
-    _turn(url, api_key, as_json, lambda client: client.enable_webhook(webhook))
-
-
-@app.command()
-def disable(
-    webhook: WebhookId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Hold messages back until it is enabled again; what happens meanwhile is not told.
-
-    Example: espalier webhooks disable whk_01jd3
-    """
-    _turn(url, api_key, as_json, lambda client: client.disable_webhook(webhook))
-
-
-@app.command()
-def rotate(
-    webhook: WebhookId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Print a new secret, this once; for a day messages carry the signature of the old one as well.
-
-    Example: espalier webhooks rotate whk_01jd3
-    """
-    with options.client(url, api_key) as client:
-        turned = client.rotate_webhook(webhook)
-    _tell_secret(turned, as_json)
-
-
-@app.command()
-def delete(
-    webhook: WebhookId,
-    url: options.Url = options.DEFAULT_URL,
-    api_key: options.ApiKey = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Delete a webhook, with the messages that it was still to get.
-
-    Example: espalier webhooks delete whk_01jd3
-    """
-    with options.client(url, api_key) as client:
-        client.delete_webhook(webhook)
-    said_or_json(f"{webhook} deleted", {"id": webhook, "deleted": True}, as_json)
-
-
-def _turn(url: str, api_key: str | None, as_json: bool, turn: "Callable[[Client], Webhook]") -> None:
-    with options.client(url, api_key) as client:
-        turned = turn(client)
-    state = "enabled" if turned.enabled else "disabled"
-    print(turned.model_dump_json(indent=2) if as_json else f"{turned.id} {state}")
-
-
-def _tell_secret(webhook: "Webhook", as_json: bool) -> None:
-    if as_json:
-        print(webhook.model_dump_json(indent=2))
-        return
-    say(f"{webhook.id} is told of {', '.join(webhook.events)}; keep its secret now, it cannot be shown again:")
-    print(webhook.secret)
+    return table

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from espalier.cli.output import say
+from espalier.cli.output import notify
 from espalier.cli.service_access import DataDir, become, opened, overrides, read_settings
 from espalier.errors import EspalierError
 
@@ -33,8 +33,8 @@ def worker(
     except EspalierError as error:
         if not wait:
             raise
-        say(str(error))
-    say(f"worker with {settings.worker_slots} slots; running jobs save their work when it is stopped")
+        notify(str(error))
+    notify(f"worker with {settings.worker_slots} slots; running jobs save their work when it is stopped")
     become(WORKER, overrides(settings))
 
 

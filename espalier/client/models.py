@@ -1,4 +1,4 @@
-"""The service's answers as objects. Unknown fields are kept and allowed: an older client reads a newer service."""
+"""Response models of the client. Unknown fields are allowed and kept: an older client reads a newer service."""
 
 from datetime import datetime
 from typing import Any
@@ -45,13 +45,13 @@ class Event(_Resource):
     seq: int
     type: str
     attempt: int = 0
-    """The run it happened in."""
+    """The attempt it happened in."""
     data: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
 
 
 class MetricRow(_Resource):
-    """The numbers of one step."""
+    """The metrics of one step."""
 
     step: int
     attempt: int = 0
@@ -59,7 +59,7 @@ class MetricRow(_Resource):
 
 
 class Job(_Resource):
-    """A pruning job as the service last told it."""
+    """A pruning job as it was when the service sent it."""
 
     id: str
     status: str
@@ -82,7 +82,7 @@ class Job(_Resource):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the job is in a terminal state."""
         return self.status in ENDED
 
     def artifact(self, name: str) -> Artifact | None:
@@ -126,7 +126,7 @@ class Dataset(_Resource):
 
 
 class Prediction(_Resource):
-    """What a job's masked model says of one text or pair."""
+    """Prediction of a job's masked model for one text or pair."""
 
     value: int | float | str
     """Class id; for a regression the number, for a question the answer."""
@@ -137,7 +137,7 @@ class Prediction(_Resource):
 
 
 class SweepRow(_Resource):
-    """One combination of a sweep, and what its newest job came to."""
+    """One combination of a sweep, with the result of its newest job."""
 
     method: str
     sparsity: float
@@ -165,7 +165,7 @@ class SweepMean(_Resource):
 
 
 class SweepResults(_Resource):
-    """What has come out by now; ``metric`` is its name, ``dense`` that of the dense model before training."""
+    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model before training."""
 
     metric: str | None = None
     dense: float | None = None
@@ -192,12 +192,12 @@ class Sweep(_Resource):
 
     @property
     def ended(self) -> bool:
-        """Whether every job has."""
+        """Whether every job has ended."""
         return self.status == "ended"
 
 
 class Webhook(_Resource):
-    """Who is told of jobs; ``secret`` only in the answer that made it."""
+    """A URL that receives messages about jobs; ``secret`` only in the response that created it."""
 
     id: str
     url: str
@@ -210,7 +210,7 @@ class Webhook(_Resource):
 
 
 class Delivery(_Resource):
-    """A message of a webhook, and how far it got: ``pending``, ``delivered`` or ``failed``."""
+    """A message of a webhook and its state: ``pending``, ``delivered`` or ``failed``."""
 
     id: str
     type: str
@@ -239,7 +239,7 @@ class Task(_Resource):
 
 
 class Method(_Resource):
-    """A way to make masks."""
+    """A pruning method."""
 
     name: str
     summary: str
@@ -253,7 +253,7 @@ class Method(_Resource):
 
 
 class SecretState(_Resource):
-    """All that is shown of a secret."""
+    """The public part of a secret."""
 
     name: str
     set: bool

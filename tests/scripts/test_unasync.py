@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from espalier import AsyncClient, Client
-from scripts.unasync import CLIENT, SOURCES, TWINS, twin
+from scripts.unasync import CLIENT, SOURCES, GENERATED, unasync
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_the_files_are_those_that_are_made(source: Path) -> None:
-    made = twin(source.read_text(encoding="utf-8"), source.name)
-    assert (TWINS / source.name).read_text(encoding="utf-8") == made, "run: python -m scripts.unasync"
-    assert not any(word in made for word in ("async ", "await ", "Async", "from espalier.client._async"))
+    generated = unasync(source.read_text(encoding="utf-8"), source.name)
+    assert (GENERATED / source.name).read_text(encoding="utf-8") == generated, "run: python -m scripts.unasync"
+    assert not any(word in generated for word in ("async ", "await ", "Async", "from espalier.client._async"))
 
 
 def test_only_the_waiting_differs() -> None:

@@ -1,3 +1,5 @@
-"""The client as it is written: asynchronous. ``python -m scripts.unasync`` makes the synchronous modules beside this package
-from the modules in it (all but ``waiting``), word by word, and a test compares; so both always do the same.
+"""Asynchronous client, the one that is written by hand.
+
+Called by ``espalier.client``. ``python -m scripts.unasync`` generates the synchronous modules in ``_sync`` from these (all but
+``waiting``), token by token, and a test compares; so both always do the same. Must not import ``pruning``.
 """

@@ -1,10 +1,10 @@
-"""The Python client of a running service: submit, watch, download.
+"""``AsyncClient``, the Python client of a running service: submit, watch, download.
 
     async with AsyncClient("http://127.0.0.1:8000") as client:
         job = await client.wait(await client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
         await client.download(job, "mask.safetensors", "sst2.safetensors")
 
-Every method raises ApiError or UnreachableError (``errors.py``). What can be done with each noun is in a file of its own.
+Every method raises ApiError or UnreachableError (``errors.py``). The calls for each kind of resource are in a file of its own.
 """
 
 from types import TracebackType
@@ -33,12 +33,13 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         transport: httpx.AsyncBaseTransport | None = None,
         retries: int = RETRIES,
     ) -> None:
-        """``retries`` is how often what can be sent again is, with growing pauses, when no answer comes or a busy one."""
+        """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is away
+        or busy."""
         self._http = Http(base_url, api_key, transport, retries)
 
     @property
     def base_url(self) -> str:
-        """Where the service is, without a slash at the end."""
+        """Address of the service, without a slash at the end."""
         return self._http.base_url
 
     async def tasks(self) -> list[Task]:
@@ -51,19 +52,19 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
 
     async def hub_token(self) -> SecretState:
         """Whether your jobs have a token for private and gated models on the hub, and since when; never the token."""
-        return SecretState.model_validate(await self._http.ask("GET", _HUB))
+        return SecretState.model_validate(await self._http.request("GET", _HUB))
 
     async def set_hub_token(self, value: str) -> SecretState:
         """Leave a token for your own jobs; kept encrypted, never shown again."""
-        return SecretState.model_validate(await self._http.ask("PUT", _HUB, json={"value": value}))
+        return SecretState.model_validate(await self._http.request("PUT", _HUB, json={"value": value}))
 
     async def delete_hub_token(self) -> None:
         """Have the token forgotten; a run that has begun keeps its copy until it ends."""
-        await self._http.ask("DELETE", _HUB)
+        await self._http.request("DELETE", _HUB)
 
     async def ready(self) -> dict[str, Any]:
-        """What a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
-        return dict((await self._http.ask("GET", "/readyz"))["checks"])
+        """State of what a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
+        return dict((await self._http.request("GET", "/readyz"))["checks"])
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""Data sets of a user's own in the client. The part of ``AsyncClient`` that speaks of them."""
+"""Calls for uploaded data sets: upload, list, read rows, delete. The part of ``AsyncClient`` for them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from espalier.client.models import Dataset
 
 
 class DatasetCalls:
-    """What ``AsyncClient`` can do with data sets. Every method raises ApiError or UnreachableError."""
+    """Methods of ``AsyncClient`` for data sets. Every one raises ApiError or UnreachableError."""
 
     _http: Http
 
@@ -25,7 +25,7 @@ class DatasetCalls:
 
     async def dataset(self, dataset: Dataset | str) -> Dataset:
         """The data set of that id."""
-        return Dataset.model_validate(await self._http.ask("GET", _path(dataset)))
+        return Dataset.model_validate(await self._http.request("GET", _path(dataset)))
 
     async def datasets(self) -> AsyncIterator[Dataset]:
         """All uploaded data sets, newest first, page after page."""
@@ -34,13 +34,13 @@ class DatasetCalls:
 
     async def dataset_rows(self, dataset: Dataset | str, split: str = "train", limit: int = 10) -> list[dict[str, Any]]:
         """The first rows of a split, at most 100."""
-        asked = {"split": split, "limit": limit}
-        page = await self._http.ask("GET", f"{_path(dataset)}/rows", params=asked)
+        query = {"split": split, "limit": limit}
+        page = await self._http.request("GET", f"{_path(dataset)}/rows", params=query)
         return list(page["data"])
 
     async def delete_dataset(self, dataset: Dataset | str) -> None:
         """Delete an uploaded data set; refused while a job that has not ended reads it."""
-        await self._http.ask("DELETE", _path(dataset))
+        await self._http.request("DELETE", _path(dataset))
 
 
 def _path(dataset: Dataset | str) -> str:

@@ -1,7 +1,8 @@
-"""Downloads that can be cut anywhere: resumed by Range, verified by digest, visible only when complete.
+"""Resumable, verified download: continued by Range after a cut, checked by SHA-256, visible only when complete.
 
-Called by ``AsyncClient.download``. The partial file is named by the digest of what is being fetched, so that a later call,
-of another process even, goes on where this one stopped and never mixes two files.
+Called by ``AsyncClient.download``. The partial file is named by the digest of the artifact, so that a later call, even of
+another process, continues where this one stopped and never mixes two files. Not :func:`pruning.files.write_verified`: the
+client runs in the user's own process, where ``pruning`` may be a package of theirs.
 """
 
 import hashlib
@@ -50,12 +51,12 @@ async def download(http: Http, artifact: Artifact, target: Path, report: Report 
 async def _fetch(http: Http, artifact: Artifact, part: Path, have: int, report: Report | None) -> None:
     """Add to ``part`` as much as one connection brings."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    async with http.stream(artifact.url, headers) as answer:
-        resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    async with http.stream(artifact.url, headers) as response:
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if not resumed:  # the service sent all of it
             have = 0
         with part.open("ab" if resumed else "wb") as file:
-            async for piece in answer.aiter_raw():
+            async for piece in response.aiter_raw():
                 have += await in_thread(partial(file.write, piece))
                 if have > artifact.bytes:
                     break

@@ -1,7 +1,7 @@
-"""A job's events as they happen, over a connection that may break. Called by ``AsyncClient.events``.
+"""Live events of a job as server-sent events, over a connection that may break. Called by ``AsyncClient.events``.
 
-The service sends them as server-sent events whose ``id`` is the event's number; whoever comes back with that number as
-``Last-Event-ID`` misses nothing and sees nothing twice.
+The ``id`` of a message is the event's number in its job. A client that returns with that number as ``Last-Event-ID`` misses
+no event and gets none twice.
 """
 
 import time
@@ -20,13 +20,13 @@ PAUSE_SECONDS = (0.25, 4.0)
 
 async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIterator[Event]:
     """Events numbered above ``after`` until the job's end. Raises ApiError, and UnreachableError after ``patience`` seconds."""
-    heard = time.monotonic()
+    received_at = time.monotonic()
     pause, longest = PAUSE_SECONDS
     while True:
         cut: UnreachableError | ApiError = UnreachableError(f"the stream of {path} ends before the job has")
         try:
             async for name, data in _messages(http, path, after):
-                heard, pause = time.monotonic(), PAUSE_SECONDS[0]
+                received_at, pause = time.monotonic(), PAUSE_SECONDS[0]
                 if name == "end":
                     return
                 if name == "":
@@ -37,7 +37,7 @@ async def follow(http: Http, path: str, after: int, patience: float) -> AsyncIte
             if isinstance(error, ApiError) and error.status not in BUSY:
                 raise
             cut = error
-        if time.monotonic() - heard > patience:
+        if time.monotonic() - received_at > patience:
             raise cut
         await sleep(pause)
         pause = min(2 * pause, longest)
@@ -47,8 +47,8 @@ async def _messages(http: Http, path: str, after: int) -> AsyncIterator[tuple[st
     """Name and data of each message that one connection brings; the name of an event is empty."""
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
     name, data = "", b""
-    async with http.stream(path, headers) as answer:
-        async for line in _lines(answer):
+    async with http.stream(path, headers) as response:
+        async for line in _lines(response):
             field, _, value = line.partition(b":")
             value = value.strip()
             if field == b"event":
@@ -61,10 +61,10 @@ async def _messages(http: Http, path: str, after: int) -> AsyncIterator[tuple[st
                 name, data = "", b""
 
 
-async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
     """Complete lines; httpx's own also end at U+2028 and other characters that a message may hold."""
     rest = b""
-    async for piece in answer.aiter_bytes():
+    async for piece in response.aiter_bytes():
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line

@@ -1,48 +1,47 @@
-"""Jobs in the client: submit, look, steer, wait, fetch. The part of ``AsyncClient`` that speaks of them."""
+"""Calls for jobs: submit, read, list, control, watch, download. The part of ``AsyncClient`` for them."""
 
 import builtins
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from espalier.client._async.download import Report, download
 from espalier.client._async.follow import follow
-from espalier.client._async.http import BUSY, Http
-from espalier.client._async.waiting import sleep
+from espalier.client._async.http import Http
+from espalier.client._async.polling import poll
 from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction
-from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
+from espalier.errors import JobNotSucceededError
 
 POLL_SECONDS = (0.2, 2.0)
-"""First and longest pause between two looks at a job; each pause is half as long again as the one before."""
+"""First and longest pause between two requests for a job that is watched."""
 
 
 class JobCalls:
-    """What ``AsyncClient`` can do with jobs. Every method raises ApiError or UnreachableError."""
+    """Methods of ``AsyncClient`` for jobs. Every one raises ApiError or UnreachableError."""
 
     _http: Http
 
     async def submit(self, **spec: Any) -> Job:
         """Post a job: ``model`` and ``task``, and any other field of the spec or of the job (``metadata``, …).
 
-        Should the answer get lost on the way, the job is there once all the same.
+        When the response is lost and the request repeated, there is still one job.
         """
-        return Job.model_validate(await self._http.ask("POST", "/v1/jobs", json=spec))
+        return Job.model_validate(await self._http.request("POST", "/v1/jobs", json=spec))
 
     async def get(self, job: Job | str) -> Job:
         """The job as it is now."""
-        return Job.model_validate(await self._http.ask("GET", _path(job)))
+        return Job.model_validate(await self._http.request("GET", _path(job)))
 
     async def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
         """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
         ``sweep``, ``kind`` and ``metadata``, a mapping all of whose pairs the jobs have."""
         pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
-        asked = {"limit": limit, "after": after, **filters, **pairs}
-        parameters = {name: value for name, value in asked.items() if value is not None}
-        return JobPage.model_validate(await self._http.ask("GET", "/v1/jobs", params=parameters))
+        query = {"limit": limit, "after": after, **filters, **pairs}
+        parameters = {name: value for name, value in query.items() if value is not None}
+        return JobPage.model_validate(await self._http.request("GET", "/v1/jobs", params=parameters))
 
     async def list(self, **filters: Any) -> AsyncIterator[Job]:
-        """All jobs that the filters let through, newest first, page after page."""
+        """All jobs that match the filters, newest first, page after page."""
         page = await self.page(**filters)
         for job in page.data:
             yield job
@@ -52,32 +51,32 @@ class JobCalls:
                 yield job
 
     async def cancel(self, job: Job | str) -> Job:
-        """Ask for the end of a job; a running one ends within seconds."""
-        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/cancel"))
+        """Request the end of a job; a running one ends within seconds."""
+        return Job.model_validate(await self._http.request("POST", f"{_path(job)}/cancel"))
 
     async def pause(self, job: Job | str) -> Job:
-        """Lay a job aside; a running one leaves a checkpoint and is paused within seconds."""
-        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/pause"))
+        """Pause a job; a running one writes a checkpoint and is paused within seconds."""
+        return Job.model_validate(await self._http.request("POST", f"{_path(job)}/pause"))
 
     async def resume(self, job: Job | str) -> Job:
         """Queue a paused job again; it goes on from its checkpoint."""
-        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/resume"))
+        return Job.model_validate(await self._http.request("POST", f"{_path(job)}/resume"))
 
     async def retry(self, job: Job | str) -> Job:
         """A new job that does a failed or cancelled one again."""
-        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/retry"))
+        return Job.model_validate(await self._http.request("POST", f"{_path(job)}/retry"))
 
     async def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with everything it made."""
-        await self._http.ask("DELETE", _path(job))
+        await self._http.request("DELETE", _path(job))
 
     async def events(
         self, job: Job | str, after: int = 0, *, live: bool = False, patience: float = 60.0
     ) -> AsyncIterator[Event]:
-        """What has happened to the job, from the event after number ``after`` on; ``live``: and what happens, to its end.
+        """The job's events with numbers above ``after``; with ``live`` also those to come, until the job ends.
 
-        A live stream that breaks is taken up behind the last event, so that none is missing and none comes twice; a
-        service that is away is waited for up to ``patience`` seconds.
+        A live stream that breaks continues behind the last event, so that none is missing and none comes twice; a service
+        that is away is waited for up to ``patience`` seconds.
         """
         path = f"{_path(job)}/events"
         if live:
@@ -86,7 +85,7 @@ class JobCalls:
             return
         more = True
         while more:
-            page = await self._http.ask("GET", path, params={"after": after})
+            page = await self._http.request("GET", path, params={"after": after})
             for data in page["data"]:
                 event = Event.model_validate(data)
                 after = event.seq
@@ -94,13 +93,13 @@ class JobCalls:
             more = bool(page.get("has_more")) and bool(page["data"])
 
     async def metrics(self, job: Job | str) -> AsyncIterator[MetricRow]:
-        """The numbers of each step that reported some, in order."""
+        """The metrics of each step that reported some, in order."""
         async for row in self._http.rows(f"{_path(job)}/metrics"):
             yield MetricRow.model_validate(row)
 
     async def log(self, job: Job | str) -> str:
         """The job's log so far, a line per event."""
-        return (await self._http.exchange("GET", f"{_path(job)}/log")).text
+        return (await self._http.send("GET", f"{_path(job)}/log")).text
 
     async def watch(
         self, job: Job | str, *, timeout: float | None = None, patience: float = 60.0
@@ -110,41 +109,26 @@ class JobCalls:
         A service that is away (restarting, say) is waited for up to ``patience`` seconds. Raises TimeoutError when the
         job has not ended after ``timeout`` seconds.
         """
-        started = answered = time.monotonic()
-        seen: Job | None = None
-        pause, longest = POLL_SECONDS
-        while seen is None or not seen.ended:
-            now: Job | None = None
-            try:
-                now = await self.get(job)
-                answered = time.monotonic()
-            except (UnreachableError, ApiError) as error:
-                passing = isinstance(error, UnreachableError) or error.status in BUSY
-                if not passing or time.monotonic() - answered > patience:
-                    raise
-            if now is not None and now != seen:
-                seen, pause = now, POLL_SECONDS[0]
-                yield now
-                continue
-            if timeout is not None and time.monotonic() - started > timeout:
-                raise TimeoutError(f"{_id(job)} has not ended after {timeout:g} seconds")
-            await sleep(pause)
-            pause = min(pause * 1.5, longest)
+        unfinished = f"{_id(job)} has not ended"
+        async for seen in poll(
+            lambda: self.get(job), unfinished, pauses=POLL_SECONDS, timeout=timeout, patience=patience
+        ):
+            yield seen
 
     async def wait(self, job: Job | str, timeout: float | None = None) -> Job:
         """The job once it has ended, whatever its end. Raises TimeoutError after ``timeout`` seconds."""
-        async for seen in self.watch(job, timeout=timeout):  # noqa: B007 - the last one is the answer
+        async for seen in self.watch(job, timeout=timeout):  # noqa: B007 - the last one is returned
             pass
         return seen
 
     async def export(self, job: Job | str, formats: Sequence[str], **fields: Any) -> Job:
-        """Ask for other forms of the mask of a job that has succeeded: ``compact``, ``onnx``, …
+        """Have the mask of a job that has succeeded exported to other forms: ``compact``, ``onnx``, …
 
-        The answer is the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
+        Returns the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
         ``export-<format>.zip``. ``fields``: ``priority``, ``max_duration``.
         """
         body = {"formats": [*formats], **fields}
-        return Job.model_validate(await self._http.ask("POST", f"{_path(job)}/exports", json=body))
+        return Job.model_validate(await self._http.request("POST", f"{_path(job)}/exports", json=body))
 
     async def exports(self, job: Job | str) -> AsyncIterator[Job]:
         """The jobs that export this one's mask, newest first."""
@@ -152,9 +136,9 @@ class JobCalls:
             yield Job.model_validate(row)
 
     async def predict(self, job: Job | str, texts: Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
-        """Try a job that has succeeded: on texts, or for a task on two columns on pairs of them."""
-        answer = await self._http.ask("POST", f"{_path(job)}/predictions", json={"texts": texts})
-        return [Prediction.model_validate(row) for row in answer["data"]]
+        """Predictions of a job that has succeeded: for texts, or for pairs of texts where the task has two columns."""
+        response = await self._http.request("POST", f"{_path(job)}/predictions", json={"texts": texts})
+        return [Prediction.model_validate(row) for row in response["data"]]
 
     async def download(
         self,
@@ -164,7 +148,7 @@ class JobCalls:
         *,
         report: Report | None = None,
     ) -> Path:
-        """Fetch an artifact to ``path`` (a file or an existing folder; default: its name, here).
+        """Download an artifact to ``path`` (a file or an existing folder; default: its name, in the working directory).
 
         Resumes what an earlier call left, verifies the digest and only then gives the file its name. ``report`` is called
         with bytes fetched and bytes in all. Raises JobNotSucceededError when the job has made no such artifact,

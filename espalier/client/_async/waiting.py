@@ -1,6 +1,6 @@
-"""How the asynchronous client waits.
+"""Sleeping and file access of the asynchronous client.
 
-With ``espalier/client/_sync/waiting.py`` the only part of the client that is written twice.
+With ``_sync/waiting.py`` the only part of the client that is written twice.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 async def sleep(seconds: float) -> None:
-    """Let others go on for so long."""
+    """Wait so many seconds while other tasks run."""
     await anyio.sleep(seconds)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns; it reads or writes files and would hold up everything else here."""
+    """What ``work`` returns; it reads or writes files, which would block the event loop."""
     return await anyio.to_thread.run_sync(work)

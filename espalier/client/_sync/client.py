@@ -1,11 +1,11 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/client.py; change that file, not this one
-"""The Python client of a running service: submit, watch, download.
+"""``Client``, the Python client of a running service: submit, watch, download.
 
     with Client("http://127.0.0.1:8000") as client:
         job = client.wait(client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
         client.download(job, "mask.safetensors", "sst2.safetensors")
 
-Every method raises ApiError or UnreachableError (``errors.py``). What can be done with each noun is in a file of its own.
+Every method raises ApiError or UnreachableError (``errors.py``). The calls for each kind of resource are in a file of its own.
 """
 
 from types import TracebackType
@@ -34,12 +34,13 @@ class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         transport: httpx.BaseTransport | None = None,
         retries: int = RETRIES,
     ) -> None:
-        """``retries`` is how often what can be sent again is, with growing pauses, when no answer comes or a busy one."""
+        """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is away
+        or busy."""
         self._http = Http(base_url, api_key, transport, retries)
 
     @property
     def base_url(self) -> str:
-        """Where the service is, without a slash at the end."""
+        """Address of the service, without a slash at the end."""
         return self._http.base_url
 
     def tasks(self) -> list[Task]:
@@ -52,19 +53,19 @@ class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
 
     def hub_token(self) -> SecretState:
         """Whether your jobs have a token for private and gated models on the hub, and since when; never the token."""
-        return SecretState.model_validate(self._http.ask("GET", _HUB))
+        return SecretState.model_validate(self._http.request("GET", _HUB))
 
     def set_hub_token(self, value: str) -> SecretState:
         """Leave a token for your own jobs; kept encrypted, never shown again."""
-        return SecretState.model_validate(self._http.ask("PUT", _HUB, json={"value": value}))
+        return SecretState.model_validate(self._http.request("PUT", _HUB, json={"value": value}))
 
     def delete_hub_token(self) -> None:
         """Have the token forgotten; a run that has begun keeps its copy until it ends."""
-        self._http.ask("DELETE", _HUB)
+        self._http.request("DELETE", _HUB)
 
     def ready(self) -> dict[str, Any]:
-        """What a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
-        return dict((self._http.ask("GET", "/readyz"))["checks"])
+        """State of what a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
+        return dict((self._http.request("GET", "/readyz"))["checks"])
 
     def close(self) -> None:
         """Close the connections."""

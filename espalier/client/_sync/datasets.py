@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/datasets.py; change that file, not this one
-"""Data sets of a user's own in the client. The part of ``Client`` that speaks of them."""
+"""Calls for uploaded data sets: upload, list, read rows, delete. The part of ``Client`` for them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from espalier.client.models import Dataset
 
 
 class DatasetCalls:
-    """What ``Client`` can do with data sets. Every method raises ApiError or UnreachableError."""
+    """Methods of ``Client`` for data sets. Every one raises ApiError or UnreachableError."""
 
     _http: Http
 
@@ -26,7 +26,7 @@ class DatasetCalls:
 
     def dataset(self, dataset: Dataset | str) -> Dataset:
         """The data set of that id."""
-        return Dataset.model_validate(self._http.ask("GET", _path(dataset)))
+        return Dataset.model_validate(self._http.request("GET", _path(dataset)))
 
     def datasets(self) -> Iterator[Dataset]:
         """All uploaded data sets, newest first, page after page."""
@@ -35,13 +35,13 @@ class DatasetCalls:
 
     def dataset_rows(self, dataset: Dataset | str, split: str = "train", limit: int = 10) -> list[dict[str, Any]]:
         """The first rows of a split, at most 100."""
-        asked = {"split": split, "limit": limit}
-        page = self._http.ask("GET", f"{_path(dataset)}/rows", params=asked)
+        query = {"split": split, "limit": limit}
+        page = self._http.request("GET", f"{_path(dataset)}/rows", params=query)
         return list(page["data"])
 
     def delete_dataset(self, dataset: Dataset | str) -> None:
         """Delete an uploaded data set; refused while a job that has not ended reads it."""
-        self._http.ask("DELETE", _path(dataset))
+        self._http.request("DELETE", _path(dataset))
 
 
 def _path(dataset: Dataset | str) -> str:

@@ -1,8 +1,8 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/follow.py; change that file, not this one
-"""A job's events as they happen, over a connection that may break. Called by ``Client.events``.
+"""Live events of a job as server-sent events, over a connection that may break. Called by ``Client.events``.
 
-The service sends them as server-sent events whose ``id`` is the event's number; whoever comes back with that number as
-``Last-Event-ID`` misses nothing and sees nothing twice.
+The ``id`` of a message is the event's number in its job. A client that returns with that number as ``Last-Event-ID`` misses
+no event and gets none twice.
 """
 
 import time
@@ -21,13 +21,13 @@ PAUSE_SECONDS = (0.25, 4.0)
 
 def follow(http: Http, path: str, after: int, patience: float) -> Iterator[Event]:
     """Events numbered above ``after`` until the job's end. Raises ApiError, and UnreachableError after ``patience`` seconds."""
-    heard = time.monotonic()
+    received_at = time.monotonic()
     pause, longest = PAUSE_SECONDS
     while True:
         cut: UnreachableError | ApiError = UnreachableError(f"the stream of {path} ends before the job has")
         try:
             for name, data in _messages(http, path, after):
-                heard, pause = time.monotonic(), PAUSE_SECONDS[0]
+                received_at, pause = time.monotonic(), PAUSE_SECONDS[0]
                 if name == "end":
                     return
                 if name == "":
@@ -38,7 +38,7 @@ def follow(http: Http, path: str, after: int, patience: float) -> Iterator[Event
             if isinstance(error, ApiError) and error.status not in BUSY:
                 raise
             cut = error
-        if time.monotonic() - heard > patience:
+        if time.monotonic() - received_at > patience:
             raise cut
         sleep(pause)
         pause = min(2 * pause, longest)
@@ -48,8 +48,8 @@ def _messages(http: Http, path: str, after: int) -> Iterator[tuple[str, bytes]]:
     """Name and data of each message that one connection brings; the name of an event is empty."""
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
     name, data = "", b""
-    with http.stream(path, headers) as answer:
-        for line in _lines(answer):
+    with http.stream(path, headers) as response:
+        for line in _lines(response):
             field, _, value = line.partition(b":")
             value = value.strip()
             if field == b"event":
@@ -62,9 +62,9 @@ def _messages(http: Http, path: str, after: int) -> Iterator[tuple[str, bytes]]:
                 name, data = "", b""
 
 
-def _lines(answer: httpx.Response) -> Iterator[bytes]:
+def _lines(response: httpx.Response) -> Iterator[bytes]:
     """Complete lines; httpx's own also end at U+2028 and other characters that a message may hold."""
     rest = b""
-    for piece in answer.iter_bytes():
+    for piece in response.iter_bytes():
         *lines, rest = (rest + piece).split(b"\n")
         yield from lines

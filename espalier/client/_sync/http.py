@@ -1,8 +1,8 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/http.py; change that file, not this one
-"""One HTTP exchange with the service: errors become nouns, and what can be sent again is, until the service has answered.
+"""HTTP requests with retries: problem documents become exceptions, and requests that are safe to repeat are.
 
-Called by ``client.py`` and the files of calls beside it. A POST carries an idempotency key of its own, so the service does
-once what it is sent twice: an answer that was lost on the way is asked for again like any read.
+Called by ``client.py`` and the files of calls beside it. Each POST carries an idempotency key, so the service does once what it
+is sent twice: a POST whose response was lost is repeated like any read.
 """
 
 import random
@@ -21,14 +21,14 @@ from espalier.errors import ApiError, UnreachableError
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
-"""The service looks at every row before it answers."""
+"""The service checks every row before it responds."""
 PAUSE_SECONDS = (0.25, 8.0)
 """First and longest pause before another try; each is twice as long as the one before, less up to half of it by chance."""
 RETRIES = 3
 LONGEST_RETRY_AFTER = 60.0
-"""Seconds; who is told to stay away for longer gets the error."""
+"""Seconds; a longer Retry-After is an error at once."""
 BUSY = frozenset({429, 502, 503, 504})
-"""Answers that say come back later."""
+"""Statuses of a service that is busy or restarting."""
 
 
 class Http:
@@ -53,18 +53,16 @@ class Http:
             transport=transport,
         )
 
-    def ask(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded JSON answer; None where there is no body. Raises ApiError, UnreachableError."""
-        return _decoded(self.exchange(method, path, **options))
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """The decoded JSON body; None where there is none. Raises ApiError, UnreachableError."""
+        return _decoded(self.send(method, path, **options))
 
-    def exchange(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> httpx.Response:
-        """The answer, whatever its status below 400. Sent again while that is safe. Raises ApiError, UnreachableError."""
+    def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Response:
+        """The response, whatever its status below 400. Sent again while that is safe. Raises ApiError, UnreachableError."""
         headers = dict(headers or {})
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
-        return self._tried(
+        return self._send_with_retries(
             lambda: self._client.request(method, path, headers=headers, **options),
             repeatable=method in ("GET", "POST", "PUT"),
         )
@@ -73,58 +71,58 @@ class Http:
         """POST files as a form, read from disk as they are sent. Raises ApiError, UnreachableError, OSError."""
         key = {"Idempotency-Key": str(uuid.uuid4())}
 
-        def send() -> httpx.Response:
+        def post() -> httpx.Response:
             with ExitStack() as stack:
                 opened = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
                 timeout = httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS)
                 return self._client.post(path, files=opened, data=dict(fields), headers=key, timeout=timeout)
 
-        return _decoded(self._tried(send, repeatable=True))
+        return _decoded(self._send_with_retries(post, repeatable=True))
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """An answer whose body is read piece by piece. Raises ApiError, and UnreachableError at any piece."""
-        with self._translated(), self._client.stream("GET", path, headers=dict(headers)) as answer:
-            _check(answer)
-            yield answer
+        """A response whose body is read piece by piece. Raises ApiError, and UnreachableError at any piece."""
+        with self._transport_errors(), self._client.stream("GET", path, headers=dict(headers)) as response:
+            _check(response)
+            yield response
 
     def rows(self, path: str) -> Iterator[Any]:
-        """What the pages of a list hold, one after the other. Raises ApiError, UnreachableError."""
-        asked: dict[str, str] = {}
+        """The rows of all pages of a list, one after the other. Raises ApiError, UnreachableError."""
+        query: dict[str, str] = {}
         while True:
-            page = self.ask("GET", path, params=asked)
+            page = self.request("GET", path, params=query)
             yield from page["data"]
             if not page.get("has_more") or page.get("next_cursor") is None:
                 return
-            asked["after"] = page["next_cursor"]
+            query["after"] = page["next_cursor"]
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _tried(self, send: Callable[[], httpx.Response], *, repeatable: bool) -> httpx.Response:
-        """The first answer that is one; the last refusal or failure when there is none."""
+    def _send_with_retries(self, send: Callable[[], httpx.Response], *, repeatable: bool) -> httpx.Response:
+        """The first response that is final; the last refusal or failure when no try brings one."""
         pause, longest = PAUSE_SECONDS
         for left in range(self._retries if repeatable else 0, -1, -1):
             wait = pause * random.uniform(0.5, 1)  # noqa: S311 - so that clients who failed together do not return together
             try:
-                with self._translated():
-                    answer = send()
+                with self._transport_errors():
+                    response = send()
             except UnreachableError:
                 if left == 0:
                     raise
             else:
-                asked = _retry_after(answer)
-                if left == 0 or not _passing(answer) or (asked or 0) > LONGEST_RETRY_AFTER:
-                    _check(answer)
-                    return answer
-                wait = wait if asked is None else asked
+                retry_after = _retry_after(response)
+                if left == 0 or not _is_temporary(response) or (retry_after or 0) > LONGEST_RETRY_AFTER:
+                    _check(response)
+                    return response
+                wait = wait if retry_after is None else retry_after
             sleep(wait)
             pause = min(2 * pause, longest)
         raise AssertionError("the last try returns or raises")
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _transport_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx.TransportError as error:
@@ -132,39 +130,41 @@ class Http:
             raise UnreachableError(f"no answer from {self.base_url}: {reason}") from error
 
 
-def _check(answer: httpx.Response) -> None:
-    """Raises ApiError for an answer that is an error."""
-    if answer.status_code < 400:
+def _check(response: httpx.Response) -> None:
+    """Raises ApiError for a response that is an error."""
+    if response.status_code < 400:
         return
-    answer.read()
-    raise ApiError.from_answer(answer.status_code, _body(answer))
+    response.read()
+    raise ApiError.from_response(response.status_code, _body(response))
 
 
-def _decoded(answer: httpx.Response) -> Any:
-    return answer.json() if answer.content else None
+def _decoded(response: httpx.Response) -> Any:
+    return response.json() if response.content else None
 
 
-def _body(answer: httpx.Response) -> Any:
+def _body(response: httpx.Response) -> Any:
     try:
-        return answer.json()
+        return response.json()
     except ValueError:  # a proxy's HTML, or nothing
         return None
 
 
-def _passing(answer: httpx.Response) -> bool:
-    """Whether the same request may fare better later."""
-    if answer.status_code in BUSY:
+def _is_temporary(response: httpx.Response) -> bool:
+    """Whether the same request may succeed later."""
+    if response.status_code in BUSY:
         return True
-    body = _body(answer) if answer.status_code == 409 else None
+    body = _body(response) if response.status_code == 409 else None
     return isinstance(body, dict) and body.get("code") == "idempotency_in_progress"
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Seconds until the service wants to be asked again, if it says so: as a number, or as a date by its own clock."""
-    told = answer.headers.get("Retry-After", "").strip()
-    if told.isdecimal():
-        return float(told)
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the service asks the client to wait, if it does: as a number, or as a date by its own clock."""
+    header = response.headers.get("Retry-After", "").strip()
+    if header.isdecimal():
+        return float(header)
     try:
-        return max(0.0, (parsedate_to_datetime(told) - parsedate_to_datetime(answer.headers["Date"])).total_seconds())
+        return max(
+            0.0, (parsedate_to_datetime(header) - parsedate_to_datetime(response.headers["Date"])).total_seconds()
+        )
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,23 +1,22 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/sweeps.py; change that file, not this one
-"""Sweeps in the client: a grid of jobs submitted, watched and drawn as one. The part of ``Client`` that speaks of them."""
+"""Calls for sweeps: a grid of jobs submitted, watched and plotted as one. The part of ``Client`` for them."""
 
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from espalier.client._sync.http import BUSY, Http
-from espalier.client._sync.waiting import in_thread, sleep
+from espalier.client._sync.http import Http
+from espalier.client._sync.polling import poll
+from espalier.client._sync.waiting import in_thread
 from espalier.client.models import Sweep
-from espalier.errors import ApiError, UnreachableError
 
 WATCH_SECONDS = 2.0
-"""Pause between two looks at a sweep."""
+"""Pause between two requests for a sweep that is watched."""
 
 
 class SweepCalls:
-    """What ``Client`` can do with sweeps. Every method raises ApiError or UnreachableError."""
+    """Methods of ``Client`` for sweeps. Every one raises ApiError or UnreachableError."""
 
     _http: Http
 
@@ -36,11 +35,11 @@ class SweepCalls:
         """
         axes = {"methods": [*methods], "sparsities": [*sparsities], "seeds": [*seeds]}
         body = {"base": base, **axes} | ({"baseline": baseline} if baseline is not None else {})
-        return Sweep.model_validate(self._http.ask("POST", "/v1/sweeps", json=body))
+        return Sweep.model_validate(self._http.request("POST", "/v1/sweeps", json=body))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
         """The sweep with its results by now."""
-        return Sweep.model_validate(self._http.ask("GET", _path(sweep)))
+        return Sweep.model_validate(self._http.request("GET", _path(sweep)))
 
     def sweeps(self) -> Iterator[Sweep]:
         """All sweeps, newest first, page after page, without their results."""
@@ -55,46 +54,31 @@ class SweepCalls:
         A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after
         ``timeout`` seconds.
         """
-        started = answered = time.monotonic()
-        seen: Sweep | None = None
-        while seen is None or not seen.ended:
-            try:
-                now = self.get_sweep(sweep)
-                answered = time.monotonic()
-            except (UnreachableError, ApiError) as error:
-                passing = isinstance(error, UnreachableError) or error.status in BUSY
-                if not passing or time.monotonic() - answered > patience:
-                    raise
-                now = None
-            if now is not None and now != seen:
-                seen = now
-                yield now
-                continue
-            if timeout is not None and time.monotonic() - started > timeout:
-                raise TimeoutError(f"{_path(sweep)} has jobs that have not ended after {timeout:g} seconds")
-            sleep(WATCH_SECONDS)
+        unfinished = f"{_path(sweep)} has jobs that have not ended"
+        pauses = (WATCH_SECONDS, WATCH_SECONDS)
+        yield from poll(lambda: self.get_sweep(sweep), unfinished, pauses=pauses, timeout=timeout, patience=patience)
 
     def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Ask for the end of every job that has not ended."""
-        return Sweep.model_validate(self._http.ask("POST", f"{_path(sweep)}/cancel"))
+        """Request the end of every job that has not ended."""
+        return Sweep.model_validate(self._http.request("POST", f"{_path(sweep)}/cancel"))
 
     def delete_sweep(self, sweep: Sweep | str) -> None:
         """Delete a sweep that has ended, with its jobs and all that they made."""
-        self._http.ask("DELETE", _path(sweep))
+        self._http.request("DELETE", _path(sweep))
 
     def sweep_plot(self, sweep: Sweep | str, path: str | Path) -> Path:
-        """Draw what has succeeded by now: an SVG or a PNG, as the ending of ``path`` says. Raises ValueError for others."""
+        """Plot the jobs that have succeeded by now, as SVG or PNG by the suffix of ``path``. Raises ValueError for others."""
         target = Path(path)
         kind = target.suffix.lower()
         if kind not in (".svg", ".png"):
             raise ValueError(f"{target} must end in .svg or .png")
-        answer = self._http.exchange("GET", f"{_path(sweep)}/plot{kind}")
-        in_thread(partial(target.write_bytes, answer.content))
+        response = self._http.send("GET", f"{_path(sweep)}/plot{kind}")
+        in_thread(partial(target.write_bytes, response.content))
         return target
 
     def sweep_csv(self, sweep: Sweep | str) -> str:
         """A line per combination."""
-        return (self._http.exchange("GET", f"{_path(sweep)}/results", params={"format": "csv"})).text
+        return (self._http.send("GET", f"{_path(sweep)}/results", params={"format": "csv"})).text
 
 
 def _path(sweep: Sweep | str) -> str:

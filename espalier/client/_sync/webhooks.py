@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/webhooks.py; change that file, not this one
-"""Webhooks in the client: who is told of jobs, and whether it arrived. The part of ``Client`` that speaks of them."""
+"""Calls for webhooks: create, enable, disable, rotate secrets, list deliveries. The part of ``Client`` for them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,19 +8,19 @@ from espalier.client.models import Delivery, Webhook
 
 
 class WebhookCalls:
-    """What ``Client`` can do with webhooks. Every method raises ApiError or UnreachableError."""
+    """Methods of ``Client`` for webhooks. Every one raises ApiError or UnreachableError."""
 
     _http: Http
 
     def create_webhook(self, url: str, events: Sequence[str] | None = None, *, secret: str | None = None) -> Webhook:
-        """Have ``url`` told of all your jobs: of ``events`` such as ``job.succeeded``, by default of every end.
+        """Send messages about all your jobs to ``url``: of ``events`` such as ``job.succeeded``, by default of every end.
 
-        The answer has the ``secret`` that messages are signed with, this once; None after an answer that was lost and asked
-        for again, then ``rotate_webhook`` gives another.
+        Only this response has the ``secret`` that messages are signed with; it is None when the response was lost and the
+        request repeated, and then ``rotate_webhook`` makes another.
         """
         body = {"url": url, "events": None if events is None else [*events], "secret": secret}
         given = {name: value for name, value in body.items() if value is not None}
-        return Webhook.model_validate(self._http.ask("POST", "/v1/webhooks", json=given))
+        return Webhook.model_validate(self._http.request("POST", "/v1/webhooks", json=given))
 
     def webhooks(self) -> Iterator[Webhook]:
         """All webhooks, newest first."""
@@ -29,28 +29,28 @@ class WebhookCalls:
 
     def webhook(self, webhook: Webhook | str) -> Webhook:
         """The webhook of that id, without its secret."""
-        return Webhook.model_validate(self._http.ask("GET", _path(webhook)))
+        return Webhook.model_validate(self._http.request("GET", _path(webhook)))
 
     def webhook_deliveries(self, webhook: Webhook | str, limit: int = 20) -> list[Delivery]:
         """The latest messages, newest first, and why one did not arrive; at most 100."""
-        page = self._http.ask("GET", f"{_path(webhook)}/deliveries", params={"limit": limit})
+        page = self._http.request("GET", f"{_path(webhook)}/deliveries", params={"limit": limit})
         return [Delivery.model_validate(row) for row in page["data"]]
 
     def enable_webhook(self, webhook: Webhook | str) -> Webhook:
         """Send messages again, also those that waited."""
-        return Webhook.model_validate(self._http.ask("POST", f"{_path(webhook)}/enable"))
+        return Webhook.model_validate(self._http.request("POST", f"{_path(webhook)}/enable"))
 
     def disable_webhook(self, webhook: Webhook | str) -> Webhook:
-        """Hold messages back; what happens meanwhile is not told."""
-        return Webhook.model_validate(self._http.ask("POST", f"{_path(webhook)}/disable"))
+        """Hold messages back; events that happen meanwhile send none."""
+        return Webhook.model_validate(self._http.request("POST", f"{_path(webhook)}/disable"))
 
     def rotate_webhook(self, webhook: Webhook | str) -> Webhook:
         """The webhook with a new secret, shown this once; for a day messages carry both signatures."""
-        return Webhook.model_validate(self._http.ask("POST", f"{_path(webhook)}/rotate"))
+        return Webhook.model_validate(self._http.request("POST", f"{_path(webhook)}/rotate"))
 
     def delete_webhook(self, webhook: Webhook | str) -> None:
-        """Delete it, with the messages that it was still to get."""
-        self._http.ask("DELETE", _path(webhook))
+        """Delete it, with its messages that were not delivered."""
+        self._http.request("DELETE", _path(webhook))
 
 
 def _path(webhook: Webhook | str) -> str:

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from espalier.cli.listen import refusal
 from espalier.cli.main import app
-from espalier.cli.options import client
 from espalier.errors import EspalierError
 from service.access import api_keys
 from service.db.engine import Database
@@ -95,30 +92,3 @@ def test_a_database_without_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert told("keys", "list") == []
     elsewhere = run("keys", "list", "--data-dir", str(tmp_path / "other")).exception
     assert isinstance(elsewhere, EspalierError)
-
-
-def test_a_key_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("esp_secret\n")
-    with client("http://127.0.0.1:9", f"@{file}") as opened:
-        assert opened._http._client.headers["Authorization"] == "Bearer esp_secret"
-    for content in (b"", b"esp_secret two", b"esp_secret\xff"):
-        file.write_bytes(content)
-        with pytest.raises(typer.BadParameter) as refused:
-            client("http://127.0.0.1:9", f"@{file}")
-        assert "secret" not in str(refused.value)
-    with pytest.raises(typer.BadParameter, match="No such file"):
-        client("http://127.0.0.1:9", f"@{tmp_path}/none")
-
-
-@pytest.mark.parametrize(
-    ("host", "keys_required", "words"),
-    [
-        ("127.0.0.1", False, None), ("::1", False, None), ("localhost", False, None), ("0.0.0.0", True, None),
-        ("0.0.0.0", False, "lets anybody in"), ("192.0.2.1", False, "lets anybody in"),
-        ("example.org", True, "must be an address"),
-    ],
-)  # fmt: skip
-def test_where_it_may_listen(host: str, keys_required: bool, words: str | None) -> None:
-    reason = refusal(host, keys_required=keys_required)
-    assert reason is None if words is None else words in str(reason)

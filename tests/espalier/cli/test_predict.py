@@ -8,8 +8,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from espalier.cli import options
 from espalier.cli.main import app
+from espalier.cli.service_context import ServiceContext
 from espalier.client._sync.client import Client
 from tests.pruning.runs import make_sources, run_toy
 
@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         requests.append(request)
         return httpx.Response(200, json={"job_id": "job_1", "task": "sst2", "data": ROWS})
 
-    monkeypatch.setattr(options, "client", lambda url, key: Client(url, key, transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(ServiceContext, "client", lambda context: Client(transport=httpx.MockTransport(answer)))
     return requests
 
 

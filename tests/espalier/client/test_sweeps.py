@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from espalier.cli.main import app
+from espalier.cli.service_context import ServiceContext
 from espalier.client._sync import sweeps
 from espalier.client._sync.client import Client
 from tests.espalier.client.test_client import script, talking
@@ -43,7 +44,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         httpx.Response(202, json=sweep(queued=2)), httpx.Response(200, json=sweep(succeeded=1, running=1)),
         httpx.Response(200, json=sweep("ended", succeeded=1, failed=1)),
     )  # fmt: skip
-    monkeypatch.setattr("espalier.cli.options.client", lambda *_: talking(handler))
+    monkeypatch.setattr(ServiceContext, "client", lambda _: talking(handler))
     return asked
 
 

@@ -1,4 +1,4 @@
-"""``espalier export``: what it writes, says and answers; the exports themselves are tested in tests/pruning/export."""
+"""Exports made here and by a service; what is in them is tested in tests/pruning/export."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 import espalier
 from espalier.cli.main import app
 from pruning.export import benchmark
+from service.jobs import claims
 from tests import toy_models
+from tests.api.conftest import Jobs
+from tests.espalier.cli.conftest import Run
 from tests.pruning.export.factories import make_mask
 
 
@@ -49,3 +52,22 @@ def test_what_cannot_be_exported_is_one_line_and_an_exit_code(mask: Path, tmp_pa
     code, said = run("pickle", mask.parent / "models")
     assert code == 2
     assert "none of compact" in said
+
+
+def test_exports_asked_for_waited_for_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:
+    done = jobs.succeeded()
+    assert json.loads(espalier("exports", done, "--json")) == []
+    export = espalier("exports", done, "--to", "csr", "--to", "onnx").strip()
+    with jobs.database.write() as session:
+        claims.claim(session, worker_id="w", lease_seconds=600)
+    for name in ("export-csr.zip", "export-onnx.zip", "exports.json"):
+        jobs.artifact(export, name.encode(), name)
+    figures = {"exports": [{"format": "csr", "bytes": 14, "verdict": "no gain: 0.5 times"}]}
+    with jobs.database.write() as session:
+        claims.succeed(session, export, 1, result=figures, mask_artifact_id=None)
+    assert espalier("exports", done, "--to", "csr", "-o", str(tmp_path / "out")) == f"{export}\n"
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"export-csr.zip", "exports.json"}
+    assert (tmp_path / "out" / "export-csr.zip").read_bytes() == b"export-csr.zip"
+    assert json.loads(espalier("exports", done, "--json"))[0]["id"] == export
+    assert "export-csr.zip export-onnx.zip" in espalier("exports", done)
+    assert espalier("jobs", "--kind", "export", "--json") == espalier("exports", done, "--json")

@@ -1,0 +1,65 @@
+"""``espalier convert`` and ``espalier apply``: a downloaded mask in another form, or put on its model, without any service."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from espalier.cli.options import AsJson, BaseModelFolder, ModelsDir
+from espalier.cli.output import fail, notify
+
+
+def convert(
+    mask: Annotated[Path, typer.Argument(help="mask.safetensors, mask.espalier or the reference code's .npy.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Ends in .safetensors, .espalier or .npy.")],
+    like: Annotated[
+        Path | None, typer.Option(help="For a .npy: a mask of the same model, whose metadata to take.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mask in another form: packed bits, entropy-coded, or as the reference code has it.
+
+    Example: espalier convert mask.safetensors -o mask.espalier
+    """
+    from pruning.errors import PruningError
+    from pruning.formats.convert import convert as write
+
+    try:
+        path = write(mask, output, like=like)
+    except PruningError as error:
+        fail(f"{error.message} ({error.code})", code=2 if error.code == "mask_form" else 1)
+    size = path.stat().st_size
+    if as_json:
+        print(json.dumps({"path": str(path), "bytes": size}))
+    notify(f"written: {path} ({size} bytes)")
+
+
+def apply(
+    mask: Annotated[Path, typer.Argument(help="mask.safetensors or mask.espalier of a finished job.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; must not exist yet.")],
+    model: BaseModelFolder = None,
+    models_dir: ModelsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the masked model as a folder that plain transformers loads, with a model card. Needs the train extra.
+
+    Example: espalier apply mask.safetensors -o sst2-pruned
+    """
+    try:
+        from pruning.export.huggingface import write_folder
+    except ImportError as missing:
+        fail(f"apply needs {missing.name}: pip install 'espalier[train]'", code=2)
+    from pruning.errors import PruningError
+    from pruning.sources import Sources
+
+    try:
+        folder = write_folder(mask, output, model=model, sources=Sources(models_dir=models_dir))
+    except FileExistsError:
+        fail(f"{output} exists already; name a folder that does not", code=2)
+    except PruningError as error:
+        fail(f"{error.message} ({error.code})", code=1)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if as_json:
+        print(json.dumps({"folder": str(folder), "bytes": size}))
+    notify(f"written: {folder} ({size} bytes, dense: zeros take room too)")

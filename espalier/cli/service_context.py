@@ -1,0 +1,104 @@
+"""Service context of a command: which service it talks to, with which key, and whether it prints JSON.
+
+Called by every command that talks to a service over HTTP. :func:`with_service` gives a command the options ``--url``,
+``--api-key`` and ``--json``; what they say arrives as its one argument ``context``.
+"""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from espalier.cli.options import AsJson
+from espalier.cli.output import format_list, print_table
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import RenderableType
+
+    from espalier.client._sync.client import Client
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+_Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
+_ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="ESPALIER_API_KEY",
+        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments.",
+    ),
+]
+_OPTIONS = (
+    Parameter("url", Parameter.KEYWORD_ONLY, default=DEFAULT_URL, annotation=_Url),
+    Parameter("api_key", Parameter.KEYWORD_ONLY, default=None, annotation=_ApiKey),
+    Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=AsJson),
+)
+
+
+@dataclass(frozen=True)
+class ServiceContext:
+    """What ``--url``, ``--api-key`` and ``--json`` say."""
+
+    url: str
+    api_key: str | None
+    as_json: bool
+
+    def client(self) -> "Client":
+        """A client of the service. Raises typer.BadParameter for a key that cannot be read."""
+        from espalier.client._sync.client import Client
+
+        return Client(self.url, self.key())
+
+    def key(self) -> str | None:
+        """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
+        if self.api_key is None or not self.api_key.startswith("@"):
+            return self.api_key
+        file = Path(self.api_key[1:]).expanduser()
+        try:
+            held = file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
+            raise typer.BadParameter(f"no key can be read from {file}: {reason}", param_hint="--api-key") from error
+        if len(held.split()) != 1:
+            raise typer.BadParameter(f"{file} must hold one key and nothing else", param_hint="--api-key")
+        return held
+
+    def print_line(self, line: str, data: dict[str, Any]) -> None:
+        """A line, or the same as JSON."""
+        print(json.dumps(data) if self.as_json else line)
+
+    def print_resource(self, resource: "BaseModel", line: str) -> None:
+        """A line on a resource, or the resource itself as JSON."""
+        print(resource.model_dump_json(indent=2) if self.as_json else line)
+
+    def print_list(self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]") -> None:
+        """What ``table`` makes of the resources, or the resources themselves as one JSON list."""
+        if self.as_json:
+            print(format_list(resources))
+        else:
+            print_table(table())
+
+
+def with_service(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with ``--url``, ``--api-key`` and ``--json`` as its last options, in place of its argument ``context``."""
+
+    @functools.wraps(command)
+    def run(*, url: str, api_key: str | None, as_json: bool, **given: Any) -> None:
+        command(**given, context=ServiceContext(url, api_key, as_json))
+
+    signature = inspect.signature(command, eval_str=True)
+    own = (
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        if name != "context"
+    )
+    parameters = [*own, *_OPTIONS]
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)  # which Typer reads, with the annotations
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
