@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from espalier import AsyncClient, Client
-from scripts.unasync import CLIENT, SOURCES, GENERATED, unasync
+from scripts.unasync import CLIENT, GENERATED, SOURCES, unasync
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
