@@ -11,9 +11,10 @@ from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
-from api.errors import catalog as errors
+from api.errors.handlers import install_handlers
+from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.loopback import LoopbackMiddleware
-from api.middleware.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from api.middleware.request_id import RequestIdMiddleware
 from api.openapi import document
 from api.predictions.service import PredictionService
 from api.request import auth
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    errors.install_handlers(app)
+    install_handlers(app)
     for routes in (
         jobs,
         events,
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.openapi = partial(document.build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, larger=larger)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
     app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost

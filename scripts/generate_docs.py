@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from api.errors import codes
+from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, Entry
 from pruning.models.checks import MODEL_TYPES
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
@@ -44,25 +44,25 @@ def settings_page() -> str:
 def errors_page() -> str:
     """Every error code."""
 
-    def table(of: dict[str, codes.Code], status: str | None = None) -> str:
+    def table(of: dict[str, Entry], status: str | None = None) -> str:
         rows: list[tuple[object, ...]] = []
-        for name, code in sorted(of.items()):
-            rows.append((f"`{name}`", *([code.status or ""] if status else []), code.whose, code.remedy))
-        return _table(("code", *([status] if status else []), "who can mend it", "what to do"), rows)
+        for code, entry in sorted(of.items()):
+            rows.append((f"`{code}`", *([entry.status or ""] if status else []), entry.responsible, entry.remedy))
+        return _table(("code", *([status] if status else []), "who must act", "what to do"), rows)
 
     return (
         f"{NOTE}# Error codes\n\nEvery error answer is an RFC 9457 problem, `application/problem+json`. Branch on `code`, show "
-        "`detail` to people: it names the field and the remedy. Codes do not change; new ones may come. `kind` says whose turn "
-        "it is in general: `user` means that the request must change, `system` that the same one may work later. Who can mend "
-        "it below: *user*, who asks; *service*, who runs it; *outside*, nobody, it passes.\n\n## Problems\n\n"
-        + table(codes.PROBLEMS, "HTTP")
+        "`detail` to people: it names the field and the remedy. Codes do not change; new ones may come. `kind` says it in "
+        "general: `user` means that the request must change, `system` that the same one may work later. Who must act below: the "
+        "*client* changes the request, the *operator* changes the service, *none*: the same request works later.\n\n## Problems\n\n"
+        + table(PROBLEMS, "HTTP")
         + "\nAny other status has the code `http_` and its number.\n\n## Faults\n\nA 422 has a list `errors`, where `pointer` (RFC "
         "6901) or `parameter` names the place. Beside these their `code` may be any of "
         "[pydantic's](https://docs.pydantic.dev/latest/errors/validation_errors/), such as `less_than` or `missing`.\n\n"
-        + table(codes.FAULTS)
+        + table(FAULTS)
         + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "
         "themselves. Those with a status are also found when a job is submitted, and then are the `code` of the problem.\n\n"
-        + table(codes.FAILURES, "at submission")
+        + table(FAILURES, "at submission")
     )
 
 

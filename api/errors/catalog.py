@@ -1,20 +1,25 @@
-"""Which problem each error becomes: the only place where an error of ``jobs`` or ``pruning`` meets an HTTP status.
+"""Error catalog: every error code, with its HTTP status, who must act on it, the remedy, and the exceptions that have it.
 
-Handlers are found by walking the exception's classes, so one row per base class is enough. Registered by ``api.app``;
-what nobody foresaw is answered by ``api.middleware.middleware.RequestIds``.
+The one table of errors. ``api.errors.handlers`` takes statuses and codes from it, ``docs/errors.md`` is generated from it, and a
+test compares it with the codes that the packages use. A code may stand in two sections with different remedies. Codes of
+pydantic (``less_than``, ``missing``, …), which say what is wrong with a single field, are not repeated here.
 """
 
-import logging
+from typing import Literal, NamedTuple
 
-from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from api.errors import validation
-from api.errors.problems import Fault, make_problem
-from api.openapi import document
+from api.errors.exceptions import (
+    CodedError,
+    ForbiddenError,
+    NotPossibleError,
+    NotSucceededError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from pruning.errors import PermanentError
 from service.errors import (
     ArtifactNotFoundError,
@@ -27,7 +32,6 @@ from service.errors import (
     QuotaExceededError,
     SchemaOutdatedError,
     SecretsUnavailableError,
-    ServiceError,
     SplitNotFoundError,
     StorageUnavailableError,
     StoredResponseElsewhereError,
@@ -37,187 +41,245 @@ from service.errors import (
     WebhookNotFoundError,
 )
 
-log = logging.getLogger(__name__)
 
-DATABASE_DOWN = (OperationalError, InterfaceError, PoolTimeout)
-_JOBS_ERRORS: dict[type, tuple[int, str]] = {
-    JobNotFoundError: (404, "job_not_found"),
-    ArtifactNotFoundError: (404, "artifact_not_found"),
-    DatasetNotFoundError: (404, "dataset_not_found"),
-    SplitNotFoundError: (404, "split_not_found"),
-    SweepNotFoundError: (404, "sweep_not_found"),
-    WebhookNotFoundError: (404, "webhook_not_found"),
-    NotFoundError: (404, "not_found"),
-    DatasetInUseError: (409, "dataset_in_use"),
-    StoredResponsePendingError: (409, "idempotency_in_progress"),
-    StoredResponseElsewhereError: (422, "idempotency_key_reused"),
-    IllegalTransitionError: (409, "illegal_transition"),
-    SweepNotEndedError: (409, "sweep_not_ended"),
-    InvalidCursorError: (422, "cursor_invalid"),
-    QuotaExceededError: (507, "quota_exceeded"),  # RFC 4331, section 6, has 507 for quotas
-    StorageUnavailableError: (503, "storage_unavailable"),
-    SecretsUnavailableError: (503, "secrets_unavailable"),
-    SchemaOutdatedError: (503, "database_outdated"),
+class Entry(NamedTuple):
+    """What there is to know of a code."""
+
+    status: int | None
+    """Of the response whose ``code`` it is; None: it only stands elsewhere."""
+    responsible: Literal["client", "operator", "none"]
+    """Who must act: the client changes the request, the operator changes the service; none: the same request works later."""
+    remedy: str
+    exception: type[Exception] | None = None
+    """The class whose exceptions become a response with this code. All codes of one class have the same status."""
+
+
+PROBLEMS: dict[str, Entry] = {
+    "artifact_changed": Entry(412, "client", "Download again from the start, with the new ETag."),
+    "artifact_not_found": Entry(
+        404, "client", "List the artifacts of the job; retention may have removed it.", ArtifactNotFoundError
+    ),
+    "body_too_large": Entry(
+        413, "client", "Send less, or have ESPALIER_MAX_BODY_BYTES or ESPALIER_MAX_DATASET_BYTES raised.", HTTPException
+    ),
+    "cursor_invalid": Entry(
+        422, "client", "Pass `next_cursor` of the page before as `after`, unchanged.", InvalidCursorError
+    ),
+    "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", SchemaOutdatedError),
+    "database_unavailable": Entry(
+        503, "none", "Try again after Retry-After; if it stays, look at the database.", OperationalError
+    ),
+    "dataset_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", DatasetInUseError),
+    "dataset_invalid": Entry(422, "client", "Mend the rows that `errors` names."),
+    "dataset_not_found": Entry(
+        404, "client", "Upload the data set; others' are not found either.", DatasetNotFoundError
+    ),
+    "idempotency_in_progress": Entry(
+        409, "none", "Send the same request again after Retry-After.", StoredResponsePendingError
+    ),
+    "idempotency_key_reused": Entry(
+        422, "client", "Take a new Idempotency-Key for each request.", StoredResponseElsewhereError
+    ),
+    "illegal_transition": Entry(
+        409,
+        "client",
+        "Look at the job's `status`; it does not allow this any more, or not yet.",
+        IllegalTransitionError,
+    ),
+    "insufficient_storage": Entry(
+        503, "operator", "Try again later; the service needs a larger disk.", UnavailableError
+    ),
+    "internal_error": Entry(500, "operator", "Tell whoever runs the service the `request_id`: its log has the reason."),
+    "invalid_request": Entry(422, "client", "Change the fields that `errors` names.", RequestValidationError),
+    "job_not_found": Entry(404, "client", "Check the id; jobs of other owners are not found either.", JobNotFoundError),
+    "job_not_succeeded": Entry(409, "client", "Wait until the job has succeeded.", NotSucceededError),
+    "key_expired": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
+    "key_missing": Entry(401, "client", "Send `Authorization: Bearer esp_…`.", UnauthorizedError),
+    "key_revoked": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
+    "key_unknown": Entry(
+        401, "client", "Check the key for missing characters; it must be one of this service.", UnauthorizedError
+    ),
+    "loopback_only": Entry(
+        403, "operator", "Set ESPALIER_REQUIRE_KEYS=true: without keys only its own machine is served."
+    ),
+    "malformed_body": Entry(400, "client", "Send JSON, or a form for data sets.", HTTPException),
+    "method_not_allowed": Entry(405, "client", "Use a method that the Allow header names.", HTTPException),
+    "no_worker": Entry(503, "operator", "Start a worker; jobs wait until one is there.", UnavailableError),
+    "not_found": Entry(404, "client", "Check the id.", NotFoundError),
+    "prediction_process_lost": Entry(
+        503, "none", "Try again; if it stays, the API needs more memory for predictions.", UnavailableError
+    ),
+    "prediction_timeout": Entry(
+        503, "none", "Send fewer texts, or try again: the model may be loaded by now.", UnavailableError
+    ),
+    "predictions_busy": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
+    "predictions_unavailable": Entry(
+        501, "operator", "Do what `detail` says, or download the mask and use `espalier.load_pruned`.", NotPossibleError
+    ),
+    "quota_exceeded": Entry(
+        507, "client", "Delete jobs or data sets that are not needed, or have the limit raised.", QuotaExceededError
+    ),
+    "range_not_satisfiable": Entry(416, "client", "Ask for bytes that the file has: Content-Range tells its size."),
+    "route_not_found": Entry(404, "client", "Take a path of `/openapi.json`.", HTTPException),
+    "scope_missing": Entry(403, "client", "Use a key with the scope that `detail` names.", ForbiddenError),
+    "secrets_unavailable": Entry(
+        503, "operator", "Set ESPALIER_SECRET_KEY, the same for API and workers.", SecretsUnavailableError
+    ),
+    "split_not_found": Entry(404, "client", "Ask for one of the splits that the data set has.", SplitNotFoundError),
+    "storage_unavailable": Entry(
+        503,
+        "operator",
+        "Try again; if it stays, look at the object storage and its credentials.",
+        StorageUnavailableError,
+    ),
+    "sweep_not_ended": Entry(409, "client", "Cancel the sweep first, or wait for its jobs.", SweepNotEndedError),
+    "sweep_not_found": Entry(404, "client", "Check the id.", SweepNotFoundError),
+    "sweep_too_large": Entry(422, "client", "Leave combinations out or submit several sweeps.", PermanentError),
+    "text_not_unicode": Entry(422, "client", "Send whole Unicode characters.", PermanentError),
+    "text_shape": Entry(422, "client", "Send a text, or a pair for tasks on two columns.", PermanentError),
+    "texts_too_long": Entry(422, "client", "Send fewer or shorter texts.", PermanentError),
+    "too_many_queued_jobs": Entry(429, "client", "Wait for jobs to start, or cancel some.", TooManyRequestsError),
+    "too_many_requests": Entry(
+        429, "client", "Wait for Retry-After; RateLimit says what is left.", TooManyRequestsError
+    ),
+    "too_many_streams": Entry(503, "none", "Close other event streams, or poll.", UnavailableError),
+    "too_many_texts": Entry(422, "client", "Send the rest in a further request.", PermanentError),
+    "too_many_uploads": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
+    "too_many_webhooks": Entry(422, "client", "Delete a webhook first.", PermanentError),
+    "unsupported_media_type": Entry(415, "client", "Send JSON and say so in Content-Type; for data sets a form."),
+    "webhook_not_found": Entry(404, "client", "Check the id.", WebhookNotFoundError),
+    "webhook_refused": Entry(422, "client", "Give an https URL that leads to public addresses.", PermanentError),
 }
-_PARAMETERS: dict[type, str] = {
-    InvalidCursorError: "after",
-    StoredResponsePendingError: "Idempotency-Key",
-    StoredResponseElsewhereError: "Idempotency-Key",
+"""``code`` of a problem."""
+
+FAULTS: dict[str, Entry] = {
+    "file_unreadable": Entry(None, "client", "Send the whole file, in the form that its name or type says."),
+    "form_invalid": Entry(None, "client", "Mend the field of the form."),
+    "metadata_filter": Entry(None, "client", "Write `metadata[key]=value`."),
+    "model_name": Entry(None, "client", "Give the name of a model: no path, no address."),
+    "not_distinct": Entry(None, "client", "Name each value once."),
+    "nul_character": Entry(None, "client", "Take NUL characters out of the text."),
+    "preset_conflict": Entry(None, "client", "Leave the field out, or take another preset."),
+    "rows_invalid": Entry(None, "client", "Mend the row that `row` numbers."),
+    "rows_missing": Entry(None, "client", "Send a file with rows."),
+    "spec_conflict": Entry(None, "client", "Change one of the fields that do not go together."),
+    "sweep_axis": Entry(None, "client", "Give the list beside `base` instead."),
+    "unknown_task": Entry(None, "client", "Name a task of `GET /v1/tasks`, or describe a custom one."),
+    "webhook_secret": Entry(None, "client", "Give `whsec_` and 24 to 64 random bytes in base64."),
 }
-_HTTP_CODES = {
-    400: "malformed_body",
-    404: "route_not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
+"""``code`` in the ``errors`` of an ``invalid_request`` or ``dataset_invalid``, beside those of pydantic."""
+
+FAILURES: dict[str, Entry] = {
+    "artifact_not_found": Entry(None, "client", "Prune again: the mask that was to be exported is gone."),
+    "base_mismatch": Entry(None, "client", "Give the very base model that the mask was trained for."),
+    "column_missing": Entry(422, "client", "Name columns that the data set has.", PermanentError),
+    "dataset_gated": Entry(None, "client", "Accept the data set's terms on the hub and set a hub token."),
+    "dataset_not_found": Entry(
+        422, "client", "Check the spelling, upload the data set, or set a hub token if it is private.", PermanentError
+    ),
+    "device_unsupported": Entry(None, "client", "Leave the export out, or run the job on a GPU that can."),
+    "devices_missing": Entry(None, "client", "Lower `devices`, or give the worker as many."),
+    "diverged": Entry(None, "client", "Lower `learning_rate` or `regularization`."),
+    "export_failed": Entry(None, "operator", "Report it, with the message; the mask is not touched by it."),
+    "export_invalid": Entry(None, "client", "Download the export again."),
+    "export_packages_missing": Entry(None, "operator", "Install `espalier[onnx]` where jobs run."),
+    "export_pointless": Entry(None, "client", "Prune further, or take another export: this one would be slower."),
+    "export_unsupported": Entry(
+        422, "client", "Leave the export out: the model or pattern does not allow it.", PermanentError
+    ),
+    "export_wrong": Entry(None, "operator", "Report it: the export does not compute what the masked model does."),
+    "hub_token_refused": Entry(
+        None, "client", "Set a new one with `PUT /v1/secrets/hub_token`, or delete it if what you name is public."
+    ),
+    "hub_unreachable": Entry(None, "none", "It is tried again; or put the files under the local folders."),
+    "insufficient_storage": Entry(None, "operator", "Give the worker a larger disk."),
+    "label_word_unknown": Entry(422, "client", "Take label words that are one token of the model.", PermanentError),
+    "label_words_collide": Entry(422, "client", "Take label words that are different tokens.", PermanentError),
+    "labels_mismatch": Entry(422, "client", "Make labels, label words and data agree.", PermanentError),
+    "mask_form": Entry(None, "client", "Let the file's name end in a form of masks."),
+    "mask_invalid": Entry(None, "client", "Download the mask again."),
+    "max_duration_exceeded": Entry(None, "client", "Raise `max_duration`, or ask for fewer steps."),
+    "model_config_invalid": Entry(
+        422, "client", "Take a folder with a config.json of a known model type.", PermanentError
+    ),
+    "model_config_missing": Entry(422, "client", "Take a folder with a config.json.", PermanentError),
+    "model_gated": Entry(None, "client", "Accept the model's terms on the hub and set a hub token."),
+    "model_head_missing": Entry(422, "client", "Take a checkpoint with the head that `head` names.", PermanentError),
+    "model_invalid": Entry(422, "client", "Take a checkpoint that transformers can load.", PermanentError),
+    "model_not_found": Entry(
+        422,
+        "client",
+        "Check the spelling, put the model under the local folder, or set a hub token if it is private.",
+        PermanentError,
+    ),
+    "model_nothing_to_prune": Entry(None, "client", "Take an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA."),
+    "model_type_unsupported": Entry(422, "client", "Take a model type of docs/spec.md.", PermanentError),
+    "model_weights_corrupt": Entry(422, "client", "Download the model again: its weights are damaged.", PermanentError),
+    "model_weights_incomplete": Entry(422, "client", "Take a checkpoint that has all weights.", PermanentError),
+    "model_weights_missing": Entry(
+        422, "client", "Take a checkpoint with weights in safetensors format.", PermanentError
+    ),
+    "out_of_memory": Entry(None, "client", "It is tried again; lower `batch_size` or `max_length` if it stays."),
+    "pattern_unfit": Entry(None, "client", "Use `pattern` unstructured."),
+    "peer_lost": Entry(None, "none", "It is tried again; the other process's error is the reason."),
+    "precision_unavailable": Entry(None, "client", "Set `precision` to fp32, or run on another device."),
+    "prediction_failed": Entry(None, "operator", "Report it, with the message; in HTTP it is predictions_unavailable."),
+    "quota_exceeded": Entry(None, "client", "Delete jobs or data sets that are not needed, or have the limit raised."),
+    "ranks_differ": Entry(None, "operator", "Set `devices` to 1, or give the worker devices of one kind."),
+    "revision_not_found": Entry(None, "client", "Give a branch, tag or commit that exists."),
+    "rows_invalid": Entry(422, "client", "Mend the row that the message names.", PermanentError),
+    "rows_missing": Entry(None, "client", "Give a split with rows."),
+    "schedule_too_short": Entry(None, "client", "Raise `epochs` or `max_steps`, or lower `batch_size`."),
+    "secrets_unavailable": Entry(None, "operator", "Give workers the secret key that the API has."),
+    "spec_unreadable": Entry(None, "client", "Check the path of the spec."),
+    "split_missing": Entry(
+        422, "client", "Give train and validation splits, or name the ones there are.", PermanentError
+    ),
+    "stopped": Entry(None, "client", "Start it again: it goes on from its checkpoint."),
+    "storage_unavailable": Entry(
+        None, "operator", "It is tried again; look at the object storage and its credentials."
+    ),
+    "teacher_tokenizer": Entry(None, "client", "Take a teacher with the model's tokenizer."),
+    "teacher_too_short": Entry(None, "client", "Lower `max_length`, or take another teacher."),
+    "token_unreadable": Entry(None, "operator", "Check the file that holds the hub token."),
+    "tokenizer_invalid": Entry(422, "client", "Take a folder with a tokenizer that can be read.", PermanentError),
+    "tokenizer_missing": Entry(422, "client", "Take a folder with a tokenizer.", PermanentError),
+    "trainer_bug": Entry(None, "operator", "Report it, with the message."),
+    "trainer_crashed": Entry(None, "none", "It is tried again; the message has the trainer's last words."),
+    "trainer_killed": Entry(
+        None, "none", "It is tried again; most often memory ran out: lower `batch_size` or `max_length`."
+    ),
+    "trainer_stalled": Entry(None, "none", "It is tried again; ESPALIER_STALL_SECONDS says how long silence may last."),
+    "trainer_stopped": Entry(None, "none", "It is tried again."),
+    "weights_invalid": Entry(None, "client", "Download mask and weights from the same job."),
+    "weights_missing": Entry(None, "client", "Download `weights.safetensors` of the job beside the mask."),
+    "window_too_short": Entry(
+        None, "client", "Raise `max_length` or lower `stride`; of a prediction (422): shorten the question."
+    ),
+    "worker_environment": Entry(None, "operator", "Look at the worker's log: it could not start the trainer."),
+    "worker_lost": Entry(None, "none", "It is tried again, up to ESPALIER_MAX_ATTEMPTS."),
 }
+"""``error.code`` of a job, of an export or of a program; with a status also the ``code`` of a refusal at submission."""
 
 
-class UnavailableError(Exception):
-    """The service cannot do this now; the same request may work later."""
-
-    def __init__(self, code: str, message: str, *, retry_after: int = 5) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retry_after = retry_after
-        """Seconds."""
+def status_of(code: str) -> int:
+    """The HTTP status of a problem with this ``code``. Raises KeyError for a code that no problem has."""
+    return _STATUS[code]
 
 
-class NotSucceededError(Exception):
-    """This needs a job that has succeeded."""
+def find_response(error: Exception) -> tuple[int, str] | None:
+    """HTTP status and code of the response to ``error``, by the nearest of its classes in the catalog; None: it is a bug.
 
-
-class NotPossibleError(Exception):
-    """This service cannot do this at all, as it is set up; the message says how it could."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class UnauthorizedError(Exception):
-    """Nobody that this service knows asks."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class ForbiddenError(Exception):
-    """The caller is known and may not do this."""
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"this needs an API key with the scope {scope}")
-        self.scope = scope
-
-
-class TooManyRequestsError(Exception):
-    """The caller has used up what they may ask for at present."""
-
-    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retry_after = retry_after
-        """Seconds."""
-
-
-def install_handlers(app: FastAPI) -> None:
-    """Register every handler of this file with ``app``."""
-    app.exception_handler(ServiceError)(_jobs_error)
-    app.exception_handler(PermanentError)(_refused)
-    app.exception_handler(RequestValidationError)(_invalid)
-    app.exception_handler(HTTPException)(_http)
-    app.exception_handler(UnauthorizedError)(_unauthorized)
-    app.exception_handler(ForbiddenError)(_forbidden)
-    app.exception_handler(TooManyRequestsError)(_too_many)
-    app.exception_handler(UnavailableError)(_unavailable)
-    app.exception_handler(NotSucceededError)(_not_succeeded)
-    app.exception_handler(NotPossibleError)(_not_possible)
-    app.exception_handler(PoolTimeout)(_database)
-    app.exception_handler(DBAPIError)(_database)
-
-
-def problem_response(
-    request: Request,
-    status: int,
-    code: str,
-    detail: str,
-    errors: list[Fault] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """A problem about this request."""
-    return make_problem(
-        status, code, detail, request.url.path, errors=errors, request_id=request.state.request_id, headers=headers
-    )  # fmt: skip
-
-
-def _jobs_error(request: Request, error: ServiceError) -> Response:
+    An error that carries a code of its own keeps it, also one that only a trainer knows.
+    """
     for base in type(error).__mro__:
-        if base in _JOBS_ERRORS:
-            status, code = _JOBS_ERRORS[base]
-            blamed = _PARAMETERS.get(base)
-            faults = [Fault(code=code, detail=str(error), parameter=blamed)] if blamed else None
-            headers = {"Retry-After": "1"} if base is StoredResponsePendingError else None
-            return problem_response(request, status, code, str(error), faults, headers)
-    raise error
+        if base in _CODE_OF_CLASS:
+            code = _CODE_OF_CLASS[base]
+            return _STATUS[code], error.code if isinstance(error, CodedError | PermanentError) else code
+    return None
 
 
-def _refused(request: Request, error: PermanentError) -> Response:
-    """A spec that could be read but not be run: the codes are those of the trainer's own refusals."""
-    pointer = validation.json_pointer(error.param.split(".")) if error.param else None
-    return problem_response(
-        request, 422, error.code, str(error), [Fault(code=error.code, detail=str(error), pointer=pointer)]
-    )
-
-
-def _invalid(request: Request, error: RequestValidationError) -> Response:
-    refusal = validation.rejection_of(request, error)
-    return problem_response(request, refusal.status, refusal.code, refusal.detail, refusal.errors)
-
-
-def _unauthorized(request: Request, error: UnauthorizedError) -> Response:
-    """RFC 6750: no ``error`` for who sent no key at all."""
-    failed = "" if error.code == "key_missing" else ', error="invalid_token"'
-    return problem_response(
-        request, 401, error.code, str(error), headers={"WWW-Authenticate": f'Bearer realm="espalier"{failed}'}
-    )
-
-
-def _forbidden(request: Request, error: ForbiddenError) -> Response:
-    needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
-    return problem_response(request, 403, "scope_missing", str(error), headers={"WWW-Authenticate": needed})
-
-
-def _too_many(request: Request, error: TooManyRequestsError) -> Response:
-    return problem_response(request, 429, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
-
-
-def _unavailable(request: Request, error: UnavailableError) -> Response:
-    return problem_response(request, 503, error.code, str(error), headers={"Retry-After": str(error.retry_after)})
-
-
-def _not_succeeded(request: Request, error: NotSucceededError) -> Response:
-    return problem_response(request, 409, "job_not_succeeded", str(error))
-
-
-def _not_possible(request: Request, error: NotPossibleError) -> Response:
-    return problem_response(request, 501, error.code, str(error))
-
-
-def _database(request: Request, error: DBAPIError | PoolTimeout) -> Response:
-    if not isinstance(error, DATABASE_DOWN) and not error.connection_invalidated:
-        raise error  # a fault of the statement, not of the connection: ours
-    log.error("request %s: the database is not available: %s", request.state.request_id, error)
-    detail = "the database cannot be reached at the moment; try again"
-    return problem_response(request, 503, "database_unavailable", detail, headers={"Retry-After": "5"})
-
-
-def _http(request: Request, error: HTTPException) -> Response:
-    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
-    detail, headers = str(error.detail), dict(error.headers or {})
-    if code == "route_not_found":
-        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
-    elif code == "method_not_allowed":
-        # Starlette names the methods of the first route that has the path, not of all
-        headers["Allow"] = ", ".join(document.methods(request.app, request.url.path)) or headers.get("Allow", "GET")
-        detail = f"{request.method} is not possible at {request.url.path}; possible: {headers['Allow']}"
-    return problem_response(request, error.status_code, code, detail, headers=headers)
+_STATUS = {code: entry.status for code, entry in PROBLEMS.items() if entry.status is not None}
+_CODE_OF_CLASS: dict[type, str] = {
+    entry.exception: code for code, entry in PROBLEMS.items() if entry.exception is not None
+}

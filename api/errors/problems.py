@@ -1,10 +1,17 @@
-"""RFC 9457 problem details: the one shape of every error answer, and how OpenAPI says so."""
+"""Problem details (RFC 9457): the one shape of every error response, and its declaration in OpenAPI.
 
+Called by ``api.errors.handlers``, by middleware, and by routes that answer with a problem themselves.
+"""
+
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
+from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+
+from api.errors.catalog import status_of
 
 MEDIA_TYPE = "application/problem+json"
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
@@ -55,17 +62,36 @@ class Problem(BaseModel):
     request_id: str | None = Field(None, description="Names this request in the service's log")
 
 
+def problem_response(
+    request: Request,
+    code: str,
+    detail: str,
+    errors: Sequence[Fault] = (),
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem about ``request``; see :func:`make_problem`."""
+    return make_problem(
+        code, detail, request.url.path, errors=errors, status=status, request_id=request.state.request_id, headers=headers
+    )  # fmt: skip
+
+
 def make_problem(
-    status: int,
     code: str,
     detail: str,
     instance: str,
     *,
-    errors: list[Fault] | None = None,
+    errors: Sequence[Fault] = (),
+    status: int | None = None,
     request_id: str | None = None,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """An error answer. ``kind`` follows from the status."""
+    """An error response with the status that the catalog has for ``code``, unless ``status`` is another.
+
+    ``kind`` follows from the status.
+    """
+    status = status_of(code) if status is None else status
     body = Problem(
         title=_title(status),
         status=status,
@@ -73,16 +99,16 @@ def make_problem(
         detail=detail,
         kind="system" if status >= 500 or status == 429 else "user",
         instance=instance,
-        errors=errors or [],
+        errors=[*errors],
         request_id=request_id,
     )
     return JSONResponse(body.model_dump(exclude_none=True), status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of an endpoint that may answer with these problems, and, as all may, with 500 and 503.
+    """The ``responses`` of a route that may answer with problems of these statuses; 500 and 503 are added, which all may.
 
-    The schema is put among the components by ``api.openapi.document``: FastAPI would declare it as ``application/json`` too.
+    ``api.openapi.document`` puts the schema among the components: FastAPI would declare it as ``application/json`` too.
     """
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

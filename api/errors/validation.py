@@ -1,7 +1,8 @@
-"""What FastAPI found wrong with a request, as a problem. Called by ``api.errors.catalog``.
+"""Validation errors of a request, as FastAPI and pydantic find them, turned into code, detail and faults of a problem.
 
-The rules for a spec's faults are those of ``pruning.spec.schema.explain``: ``ctx.param`` names the field to change, and a field
-whose default could not be made only follows from another fault.
+Called by ``api.errors.handlers``, and by ``api.submission.sweep_grid`` for the path of a fault. The rules for a spec's faults are
+those of ``pruning.spec.schema.explain``: ``ctx.param`` names the field to change, and a field whose default could not be made
+only follows from another fault.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,36 +22,35 @@ _NAMED_BY_PATH = {
     "name": "artifact_not_found",
 }
 _TASK_TAGS = ("name", "custom")
-"""Branches of the union type of ``task``; pydantic names them in error locations, users know nothing of them."""
+"""Branches of the union type of ``task``: pydantic puts them into error locations, the JSON of a request has no such level."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """What ``api.errors.catalog`` makes an answer of."""
+    """The parts of a problem that depend on what is wrong; the catalog has the status."""
 
-    status: int
     code: str
     detail: str
     errors: list[Fault] = field(default_factory=list)
 
 
 def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
-    """404 for a path that names nothing, 400 or 415 for a body that could not be read, else 422 with every fault."""
+    """A path that names nothing (404), a body that cannot be read (400, 415), or every fault of the fields (422)."""
     raw = [fault for fault in error.errors() if fault["type"] != "default_factory_not_called"]
     for fault in raw:
-        whole = _unreadable(request, fault)
-        if whole is not None:
-            return whole
+        unreadable = _unreadable(request, fault)
+        if unreadable is not None:
+            return unreadable
     faults = [_fault(fault) for fault in raw]
     where = faults[0].pointer or faults[0].parameter
     detail = f"{where}: {faults[0].detail}" if where else faults[0].detail
     if len(faults) > 1:
         detail += f" (and {len(faults) - 1} more, see errors)"
-    return Rejection(422, "invalid_request", detail, faults)
+    return Rejection("invalid_request", detail, faults)
 
 
 def json_pointer(path: Sequence[str | int]) -> str:
-    """RFC 6901."""
+    """The JSON pointer (RFC 6901) to a field."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -58,13 +58,13 @@ def _unreadable(request: Request, fault: dict[str, Any]) -> Rejection | None:
     place, *path = fault["loc"]
     if place == "path":
         code = _NAMED_BY_PATH.get(str(path[0]), "not_found")
-        return Rejection(404, code, f"there is nothing at {request.url.path}")
+        return Rejection(code, f"there is nothing at {request.url.path}")
     if fault["type"] == "json_invalid":
         detail = f"the body is not JSON: {fault['ctx']['error']} at character {path[0]}"
-        return Rejection(400, "malformed_body", detail)
+        return Rejection("malformed_body", detail)
     if place == "body" and not path and fault["type"] != "missing" and not _is_json(request):
         detail = "send the body as JSON, with the header Content-Type: application/json"
-        return Rejection(415, "unsupported_media_type", detail)
+        return Rejection("unsupported_media_type", detail)
     return None
 
 
@@ -81,7 +81,7 @@ def _fault(fault: dict[str, Any]) -> Fault:
 
 
 def blamed_path(fault: Mapping[str, Any], path: Sequence[str | int]) -> Sequence[str | int]:
-    """The field to change, of a fault that pydantic found at ``path`` of a spec."""
+    """Path of the field to change, for a fault that pydantic found at ``path`` of a spec."""
     blamed = fault.get("ctx", {}).get("param")
     if blamed:
         return str(blamed).split(".")

@@ -1,9 +1,9 @@
-"""Keeps a service without keys to its own machine. Added by ``api.app`` where no keys are required.
+"""Loopback guard: a service without API keys serves requests from its own machine only.
 
-Listening on loopback is not enough: a page in a browser on this machine can send requests there from any origin, and with
-a name of its own that resolves to 127.0.0.1 (DNS rebinding) even read the answers. And ``uvicorn --host 0.0.0.0`` knows
-nothing of the service's settings. So three things must be of loopback: the socket that the request came in by, the name in
-``Host``, and an ``Origin``, which must be the service's own.
+Added by ``api.app`` where no keys are required. Listening on loopback is not enough: a page in a browser on this machine can
+send requests there from any origin and, under a name of its own that resolves to 127.0.0.1 (DNS rebinding), even read the
+responses. And ``uvicorn --host 0.0.0.0`` does not read the service's settings. So three things must be of loopback: the socket
+that the request came in by, the name in ``Host``, and an ``Origin``, which must be the service's own.
 """
 
 from urllib.parse import urlsplit
@@ -18,31 +18,29 @@ _REMEDY = "set ESPALIER_REQUIRE_KEYS=true and make a key with: espalier keys cre
 
 
 class LoopbackMiddleware:
-    """Answers 403 to whatever did not come from this machine, by its own will."""
+    """Answers 403 to requests from other machines and from other sites' pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reason = _refusal(scope) if scope["type"] == "http" else None
+        reason = _refusal_reason(scope) if scope["type"] == "http" else None
         if reason is None:
             await self.app(scope, receive, send)
             return
-        answer = make_problem(
-            403, "loopback_only", f"{reason}, and this service asks for no keys; {_REMEDY}", scope["path"],
-            request_id=scope["state"]["request_id"],
-        )  # fmt: skip
-        await answer(scope, receive, send)
+        detail = f"{reason}, and this service asks for no keys; {_REMEDY}"
+        response = make_problem("loopback_only", detail, scope["path"], request_id=scope["state"]["request_id"])
+        await response(scope, receive, send)
 
 
-def _refusal(scope: Scope) -> str | None:
-    """Why a request is not from here; None if it is."""
+def _refusal_reason(scope: Scope) -> str | None:
+    """Why a request is not from this machine; None if it is."""
     headers = Headers(scope=scope)
     address, port = scope.get("server") or (None, None)
     if port is not None and not is_loopback(str(address)):  # a Unix socket has no port
         return f"the request came in at {address}, which other machines reach"
     host = headers.get("host", "")
-    if not is_loopback(_name(host)):
+    if not is_loopback(_host_name(host)):
         return f"the request is for {host or 'no host'}, which is no name of this machine's own"
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
@@ -50,8 +48,8 @@ def _refusal(scope: Scope) -> str | None:
     return None
 
 
-def _name(host: str) -> str:
-    """``host`` without its port and brackets; empty if it is none."""
+def _host_name(host: str) -> str:
+    """``host`` without its port and brackets; empty if it is not valid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.errors.catalog import NotPossibleError, UnavailableError
+from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions.process import PredictionProcess, PredictionTimeoutError, ProcessEndedError, command, environment
 from pruning.errors import PermanentError
 from service.artifacts import store

@@ -19,7 +19,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.errors.catalog import ForbiddenError, UnauthorizedError
+from api.errors.exceptions import ForbiddenError, UnauthorizedError
 from api.request import rate_limit
 from api.request.deps import Services
 from api.responses.routing import serialize_in_thread
@@ -33,7 +33,7 @@ _BEARER = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="esp_…",
     description="An API key, made with `espalier keys create`. Not needed while the service listens on loopback only.",
-    auto_error=False,  # api.errors.catalog answers
+    auto_error=False,  # api.errors.handlers answers
 )
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 

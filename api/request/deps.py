@@ -47,7 +47,7 @@ async def _services(request: Request) -> Services:  # async: a plain function wo
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-# a path that does not match names nothing: api.errors.catalog answers 404
+# a path that does not match names nothing: api.errors.handlers answers 404
 JobId = Annotated[
     str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]

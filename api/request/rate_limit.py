@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from api.errors.catalog import TooManyRequestsError
+from api.errors.exceptions import TooManyRequestsError
 from service.jobs import commands
 from service.settings import Settings
 

@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.errors.catalog import DATABASE_DOWN, UnavailableError
+from api.errors.exceptions import DATABASE_UNAVAILABLE, UnavailableError
 from api.request.limiter import ConcurrencyLimiter
 from api.schemas.jobs import Event, Progress
 from service.db.engine import Database
@@ -74,7 +74,7 @@ async def _stream(database: Database, job_id: str, seq: int) -> AsyncIterator[st
         except JobNotFoundError:
             yield _format_message({"status": "deleted"}, name="end")
             return
-        except DATABASE_DOWN as error:  # the client comes back by itself, with the number of its last event
+        except DATABASE_UNAVAILABLE as error:  # the client comes back by itself, with the number of its last event
             log.warning("event stream of %s ended early: %s", job_id, error)
             return
         for event in look.events:

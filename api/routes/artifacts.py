@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.errors.catalog import problem_response
-from api.errors.problems import problem_responses
+from api.errors.problems import problem_response, problem_responses
 from api.request.auth import AuthenticatedRoute, Reader
 from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
 from api.request.deps import ArtifactName, JobId, ServicesDep
@@ -69,7 +68,7 @@ def download_artifact(
     etag = f'"{artifact.sha256}"'
     headers = _headers(artifact, etag, spec)
     if "if-match" in asked and not etag_matches(asked["if-match"], etag, weak=False):
-        return problem_response(request, 412, "artifact_changed", "the file is not the one named by If-Match any more")
+        return problem_response(request, "artifact_changed", "the file is not the one named by If-Match any more")
     if etag_matches(asked.get("if-none-match"), etag, weak=True):
         return Response(status_code=304, headers={"ETag": etag})
     if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
@@ -79,9 +78,8 @@ def download_artifact(
         part = parse_range(asked.get("range"), asked.get("if-range"), etag, artifact.size)
     except RangeNotSatisfiableError:
         size = {"Content-Range": f"bytes */{artifact.size}"}
-        return problem_response(
-            request, 416, "range_not_satisfiable", f"the file has {artifact.size} bytes", headers=size
-        )
+        detail = f"the file has {artifact.size} bytes"
+        return problem_response(request, "range_not_satisfiable", detail, headers=size)
     sent = part or ByteRange(0, artifact.size)
     if part is not None:
         headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"

@@ -13,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from starlette.datastructures import FormData, UploadFile
 
-from api.errors.catalog import UnavailableError, problem_response
-from api.errors.problems import Fault, problem_responses
+from api.errors.exceptions import UnavailableError
+from api.errors.problems import Fault, problem_response, problem_responses
 from api.request.auth import AuthenticatedRoute, Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
@@ -83,7 +83,7 @@ async def create_dataset(
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
-        return problem_response(request, 415, "unsupported_media_type", detail)
+        return problem_response(request, "unsupported_media_type", detail)
     if not services.upload_slots.acquire(blocking=False):
         raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
@@ -120,11 +120,11 @@ def _create(
             )  # fmt: skip
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
-        return problem_response(request, 422, "dataset_invalid", f"{fault}{more}", fault.faults)
+        return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
     except TooLargeError as fault:
         raise HTTPException(413, str(fault)) from fault
     except UnknownFormatError as fault:
-        return problem_response(request, 415, "unsupported_media_type", str(fault))
+        return problem_response(request, "unsupported_media_type", str(fault))
     return made[-1]
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from api.errors.catalog import NotSucceededError
+from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
 from api.request import rate_limit

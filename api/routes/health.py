@@ -9,7 +9,7 @@ from celery import Celery
 from fastapi import APIRouter
 from kombu.exceptions import KombuError
 
-from api.errors.catalog import UnavailableError
+from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
 from api.schemas.jobs import Checks, Liveness, Readiness

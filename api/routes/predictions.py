@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.errors.catalog import NotSucceededError
+from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
 from api.request.auth import AuthenticatedRoute, Reader

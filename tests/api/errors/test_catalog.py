@@ -1,225 +1,87 @@
-"""Every kind of error is a problem with a stable code, and no error tells more than it should."""
+"""The error catalog has exactly the codes that the packages use, and one status for each class of exceptions."""
 
-import json
-import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-import pytest
-from fastapi.testclient import TestClient
-from httpx import Response
-from pydantic import ValidationError
-from sqlalchemy import text
+from starlette.exceptions import HTTPException
 
-from api.app import create_app
-from pruning.spec.schema import PruningSpec, explain
-from service.db.engine import downgrade, upgrade
-from service.settings import Settings
-from tests.api.conftest import BODY, local
+from api.errors import validation
+from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, find_response
+from api.errors.exceptions import CodedError, UnavailableError
+from pruning.errors import PermanentError
+from service.errors import InvalidKeyError, JobNotFoundError, NotFoundError
 
-
-def problem(answer: Response, status: int, code: str) -> dict[str, Any]:
-    """The body of an error answer, after the checks that hold for all of them."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body: dict[str, Any] = answer.json()
-    assert (body["status"], body["code"]) == (status, code)
-    assert body["request_id"] == answer.headers["x-request-id"]
-    assert body["kind"] == ("system" if status >= 500 or status == 429 else "user")
-    assert body["title"]
-    assert body["detail"]
-    return body
+ROOT = Path(__file__).parents[3]
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")
+_TAKES_A_CODE = {
+    "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
+    "Failed", "failed", "make_problem", "problem_response", "_add_fault", "_error", "_invalid", "_invalid_filter", "_note",
+    "_refused",
+}  # fmt: skip
+"""Whose positional arguments may be codes; others are given one by ``code=``."""
+_MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
+"""What pruning.hub.models and pruning.models.checks put together from a kind and a fault."""
 
 
-def test_unknown_route(strict_client: TestClient) -> None:
-    assert problem(strict_client.get("/v2/jobs"), 404, "route_not_found")["instance"] == "/v2/jobs"
+def used(tree: ast.AST) -> Iterator[str]:
+    """The codes that a file names: given by name or by position, by default, or under the name ``code``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            given = list(node.args) if name in _TAKES_A_CODE else []
+            yield from codes(given)
+            wanted = {"code", "kind"} if name == "refused" else {"code"}
+            for value in (word.value for word in node.keywords if word.arg in wanted):
+                yield from [value.value] if isinstance(value, ast.Constant) else codes([value])
+        elif isinstance(node, ast.arguments):
+            names = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            yield from codes(default for argument, default in names if argument.arg in ("code", "kind"))
+        elif isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["code"]:
+            yield from codes([node.value])
 
 
-def test_wrong_method(strict_client: TestClient) -> None:
-    for path, allowed in (
-        ("/v1/jobs", "GET, POST"),
-        ("/v1/jobs/job_0", "DELETE, GET"),
-        ("/v1/jobs/job_0/artifacts/x", "GET, HEAD"),
-    ):
-        answer = strict_client.put(path, json=BODY)
-        problem(answer, 405, "method_not_allowed")
-        assert answer.headers["allow"] == allowed
+def codes(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
+    """The texts among ``nodes`` that look like a code, also in ``a if b else c``."""
+    for node in nodes:
+        match node:
+            case ast.IfExp():
+                yield from codes([node.body, node.orelse])
+            case ast.Constant(value=str() as text) if _CODE.fullmatch(text):
+                yield text
 
 
-@pytest.mark.parametrize("content", [b"{", b"{'model': 1}", b'{"model": "\xff"}', b"[" * 100_000])
-def test_malformed_json(strict_client: TestClient, content: bytes) -> None:
-    problem(
-        strict_client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"}),
-        400,
-        "malformed_body",
-    )
+def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
+    coded = (CodedError, PermanentError)
+    found = {
+        code for code, entry in PROBLEMS.items() if entry.exception and not issubclass(entry.exception, coded)
+    } | _MADE
+    found |= {*validation._NAMED_BY_PATH.values(), "metadata_filter"}
+    for package in ("api", "service", "pruning", "worker"):
+        for path in (ROOT / package).rglob("*.py"):
+            found |= {*used(ast.parse(path.read_text()))}
+    found -= {"int_type", "float_type"}  # pydantic's
+    assert found == PROBLEMS.keys() | FAULTS.keys() | FAILURES.keys()
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
-def test_a_body_that_does_not_say_it_is_json(strict_client: TestClient, kind: str | None) -> None:
-    headers = {"Content-Type": kind} if kind else {}
-    body = problem(
-        strict_client.post("/v1/jobs", content=b'{"model": "m"}', headers=headers), 415, "unsupported_media_type"
-    )
-    assert "Content-Type: application/json" in body["detail"]
+def test_all_codes_of_one_class_have_one_status() -> None:
+    statuses: dict[type, set[int | None]] = {}
+    for entry in (*PROBLEMS.values(), *FAILURES.values()):
+        if entry.exception is not None and entry.exception is not HTTPException:
+            statuses.setdefault(entry.exception, set()).add(entry.status)
+    assert {error.__name__ for error, found in statuses.items() if len(found) > 1} == set()
+    assert all(entry.status is not None for entry in PROBLEMS.values())
+    assert {PROBLEMS[code].status for code in validation._NAMED_BY_PATH.values()} == {404}
 
 
-@pytest.mark.parametrize("body", [[], "x", 3, None])
-def test_a_body_that_is_no_object(strict_client: TestClient, body: Any) -> None:
-    problem(strict_client.post("/v1/jobs", json=body), 422, "invalid_request")
+def test_an_exception_has_the_code_of_its_nearest_class_unless_it_carries_one() -> None:
+    class OtherNotFoundError(NotFoundError):
+        pass
 
-
-def test_an_empty_body(strict_client: TestClient) -> None:
-    problem(strict_client.post("/v1/jobs"), 422, "invalid_request")
-
-
-def test_announced_body_too_large(client_with: Callable[..., TestClient]) -> None:
-    client = client_with(max_body_bytes=1000)
-    assert client.post("/v1/jobs", json=BODY | {"metadata": {"k": "x" * 400}}).status_code == 202
-    problem(client.post("/v1/jobs", json=BODY | {"metadata": {"k": "x" * 1000}}), 413, "body_too_large")
-
-
-def test_streamed_body_too_large(client_with: Callable[..., TestClient]) -> None:
-    def pieces() -> Iterator[bytes]:
-        for _ in range(100):
-            yield b" " * 100
-
-    problem(client_with(max_body_bytes=1000).post("/v1/jobs", content=pieces()), 413, "body_too_large")
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer", "code"),
-    [
-        ({"sparsity": 1.0}, "/sparsity", "less_than"),
-        ({"sparsity": "0.9"}, "/sparsity", "float_type"),
-        ({"seed": True}, "/seed", "int_type"),
-        ({"one_shot": "no"}, "/one_shot", "bool_type"),
-        ({"task": "sst3"}, "/task", "unknown_task"),
-        ({"method": "smp-x"}, "/method", "literal_error"),
-        ({"devices": 2, "method": "wanda"}, "/devices", "spec_conflict"),
-        ({"model": "../etc"}, "/model", "model_name"),
-        ({"sparcity": 0.9}, "/sparcity", "extra_forbidden"),
-        ({"a/b~c": 0.9}, "/a~1b~0c", "extra_forbidden"),
-        ({"ramp": 0.9, "hold": 0.9}, "/hold", "spec_conflict"),
-        ({"max_steps": 1}, "/max_steps", "spec_conflict"),
-        ({"label_words": ["a"]}, "/label_words", "spec_conflict"),
-        ({"label_words": ["a", ""]}, "/label_words/1", "string_too_short"),
-        ({"preset": "paper", "temperature": 2.0}, "/temperature", "preset_conflict"),
-        ({"preset": {}}, "/preset", "literal_error"),
-        (
-            {"task": {"dataset": "d", "text": ["t"], "label_words": ["a", "b", ""]}},
-            "/task/label_words/2",
-            "string_too_short",
-        ),
-        ({"task": {"dataset": "d", "text": ["t"], "label_words": ["a"], "x": 1}}, "/task/x", "extra_forbidden"),
-        ({"metadata": {"name": 3}}, "/metadata/name", "string_type"),
-        ({"metadata": {"a.b": "x" * 513}}, "/metadata/a.b", "string_too_long"),
-        ({"metadata": {str(n): "" for n in range(17)}}, "/metadata", "too_long"),
-        ({"priority": 101}, "/priority", "less_than_equal"),
-        ({"max_duration": 0}, "/max_duration", "greater_than"),
-        ({"max_grad_norm": float("inf")}, "/max_grad_norm", "finite_number"),
-        ({"metadata": {"k": "a\0"}}, None, "nul_character"),
-    ],
-)
-def test_refused_fields(strict_client: TestClient, change: dict[str, Any], pointer: str | None, code: str) -> None:
-    body = json.dumps(BODY | change)  # with Infinity, which is not JSON but what Python reads
-    answer = strict_client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
-    (fault,) = problem(answer, 422, "invalid_request")["errors"]
-    assert (fault.get("pointer") or None, fault["code"]) == (pointer, code)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"sparsity": 1.0, "ramp": 0, "batch_size": 0},
-        {"task": "sst3"},
-        {"task": {"dataset": "/", "text": [], "label_words": ["a", ""]}},
-        {"method": "wanda", "label_words": ["", "a"]},
-        {"preset": "paper", "temperature": 2.0},
-    ],
-)
-def test_a_specs_faults_are_those_that_the_trainer_would_tell(
-    strict_client: TestClient, change: dict[str, Any]
-) -> None:
-    with pytest.raises(ValidationError) as caught:
-        PruningSpec(**(BODY | change))
-    expected = [("/" + fault["param"].replace(".", "/"), fault["code"]) for fault in explain(caught.value)]
-    faults = problem(strict_client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
-    assert [(fault["pointer"], fault["code"]) for fault in faults] == expected
-
-
-def test_all_faults_are_told_at_once(strict_client: TestClient) -> None:
-    answer = strict_client.post("/v1/jobs", json={"task": "nothing", "sparsity": 2, "metadata": {"": "x"}})
-    pointers = {fault["pointer"] for fault in problem(answer, 422, "invalid_request")["errors"]}
-    assert {"/model", "/task", "/sparsity"} < pointers
-
-
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("status=done", "status"),
-     ("method=x", "method"), ("model=%00", "model")],
-)  # fmt: skip
-def test_refused_parameters(strict_client: TestClient, query: str, parameter: str) -> None:
-    (fault,) = problem(strict_client.get(f"/v1/jobs?{query}"), 422, "invalid_request")["errors"]
-    assert fault["parameter"] == parameter
-
-
-@pytest.mark.parametrize("cursor", ["x", "%C3%A4", "AAAA"])
-def test_a_made_up_cursor(strict_client: TestClient, cursor: str) -> None:
-    (fault,) = problem(strict_client.get(f"/v1/jobs?after={cursor}"), 422, "cursor_invalid")["errors"]
-    assert fault["parameter"] == "after"
-
-
-@pytest.mark.parametrize("job_id", ["job_0", "x", "job_%00", "JOB_0", "job_" + "0" * 300])
-def test_unknown_jobs(client: TestClient, job_id: str) -> None:
-    for rest in ("", "/events", "/metrics", "/log", "/artifacts", "/artifacts/mask.safetensors"):
-        problem(client.get(f"/v1/jobs/{job_id}{rest}"), 404, "job_not_found")
-
-
-def test_an_unreachable_database(client_with: Callable[..., TestClient], settings: Settings) -> None:
-    client = client_with(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
-    for answer in (client.post("/v1/jobs", json=BODY), client.get("/v1/jobs"), client.get("/readyz")):
-        assert "127.0.0.1" not in problem(answer, 503, "database_unavailable")["detail"]
-        assert answer.headers["retry-after"]
-    assert client.get("/livez").status_code == 200
-
-
-def test_a_database_without_tables(settings: Settings) -> None:
-    downgrade(settings.database_url, "base")
-    try:
-        with local(create_app(settings)) as client:
-            problem(client.get("/readyz"), 503, "database_outdated")
-            assert client.get("/v1/jobs").status_code >= 500
-    finally:
-        upgrade(settings.database_url)
-
-
-def test_a_bug_is_logged_and_not_told(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("the password is hunter2")
-
-    monkeypatch.setattr("api.schemas.job_view.views.load", broken)
-    with local(create_app(settings)) as client, caplog.at_level(logging.ERROR):
-        answer = client.get("/v1/jobs/job_0", headers={"X-Request-Id": "from-proxy-1"})
-    body = problem(answer, 500, "internal_error")
-    assert "hunter2" not in answer.text
-    assert "Traceback" not in answer.text
-    assert body["request_id"] == "from-proxy-1"
-    logged = [record for record in caplog.records if "from-proxy-1" in record.getMessage()]
-    assert len(logged) == 1
-    assert "hunter2" in str(logged[0].exc_info)
-
-
-def test_a_faulty_statement_is_a_bug(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(session: Any, *_: object, **__: object) -> None:
-        session.execute(text("INSERT INTO workers (id) VALUES ('without the rest')"))
-
-    monkeypatch.setattr("api.routes.jobs.commands.request_cancel", broken)
-    problem(client.post("/v1/jobs/job_0/cancel"), 500, "internal_error")
-
-
-def test_a_request_id_that_could_forge_a_log_line_is_replaced(strict_client: TestClient) -> None:
-    answer = strict_client.get("/livez", headers={"X-Request-Id": "a b"})
-    assert answer.headers["x-request-id"].startswith("req_")
+    assert find_response(JobNotFoundError("job_1")) == (404, "job_not_found")
+    assert find_response(OtherNotFoundError()) == (404, "not_found")
+    assert find_response(UnavailableError("out_of_memory", "later")) == (503, "out_of_memory")
+    assert find_response(PermanentError("no", code="label_word_unknown")) == (422, "label_word_unknown")
+    assert find_response(InvalidKeyError()) is None
+    assert find_response(KeyError()) is None

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from service.settings import Settings
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 HERE = "http://127.0.0.1:8000"
 
@@ -25,14 +25,14 @@ def test_names_of_this_machine(strict_client: TestClient, host: str) -> None:
 )
 def test_a_name_that_was_bent_to_this_machine(strict_client: TestClient, host: str) -> None:
     for path in ("/v1/jobs", "/livez", "/openapi.json"):
-        refused = problem(strict_client.get(path, headers={"Host": host}), 403, "loopback_only")
+        refused = assert_problem(strict_client.get(path, headers={"Host": host}), 403, "loopback_only")
         assert "ESPALIER_REQUIRE_KEYS" in refused["detail"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:3000", "http://localhost:8000"])
 def test_a_page_of_another_origin(strict_client: TestClient, origin: str) -> None:
     answer = strict_client.post("/v1/jobs/job_x/cancel", headers={"Origin": origin})
-    assert origin in problem(answer, 403, "loopback_only")["detail"]
+    assert origin in assert_problem(answer, 403, "loopback_only")["detail"]
 
 
 def test_a_socket_that_others_reach(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -40,11 +40,11 @@ def test_a_socket_that_others_reach(tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("reached")
     with TestClient(create_app(Settings(data_dir=folder)), base_url="http://192.0.2.1:8000") as client:
         answer = client.get("/v1/tasks", headers={"Host": "127.0.0.1:8000"})
-        assert "192.0.2.1" in problem(answer, 403, "loopback_only")["detail"]
+        assert "192.0.2.1" in assert_problem(answer, 403, "loopback_only")["detail"]
 
 
 def test_with_keys_any_name_will_do(client_with: Callable[..., TestClient]) -> None:
     client = client_with(require_keys=True)
     headers = {"Host": "espalier.example", "Origin": "https://elsewhere.example"}
     assert client.get("/v1/tasks", headers=headers).status_code == 200
-    problem(client.get("/v1/jobs", headers=headers), 401, "key_missing")
+    assert_problem(client.get("/v1/jobs", headers=headers), 401, "key_missing")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.errors.catalog import NotPossibleError, UnavailableError
+from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions.service import PredictionService
 from pruning.errors import PermanentError
 from service.artifacts import store

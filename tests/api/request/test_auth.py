@@ -15,7 +15,7 @@ from service.db.engine import Database
 from service.db.models import ApiKey
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring, ProtectedApp
 
 OPEN = {"livez", "readyz", "listTasks", "listMethods"}
@@ -46,7 +46,7 @@ def test_every_route_asks_for_a_key(guarded: ProtectedApp) -> None:
             continue
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="espalier"'
         if method != "HEAD":
-            problem(answer, 401, "key_missing")
+            assert_problem(answer, 401, "key_missing")
     assert unguarded == OPEN
     for path in ("/openapi.json", "/docs"):
         assert guarded.client.get(path).status_code == 200
@@ -64,7 +64,7 @@ def test_every_route_wants_its_scope(guarded: ProtectedApp) -> None:
         assert answer.status_code == 403, name
         assert f'error="insufficient_scope", scope="{needed}"' in answer.headers["WWW-Authenticate"], name
         if method != "HEAD":
-            assert needed in problem(answer, 403, "scope_missing")["detail"]
+            assert needed in assert_problem(answer, 403, "scope_missing")["detail"]
 
 
 def test_every_route_hides_what_belongs_to_others(guarded: ProtectedApp) -> None:
@@ -117,7 +117,7 @@ def test_a_job_belongs_to_who_submits_it_and_so_does_its_retry(guarded: Protecte
 
 @pytest.mark.parametrize("sent", ["Basic YTpi", "Bearer", "Bearer ", "esp_0"])
 def test_what_is_no_bearer_token(guarded: ProtectedApp, sent: str) -> None:
-    problem(guarded.client.get("/v1/jobs", headers={"Authorization": sent}), 401, "key_missing")
+    assert_problem(guarded.client.get("/v1/jobs", headers={"Authorization": sent}), 401, "key_missing")
 
 
 def test_keys_that_open_nothing(guarded: ProtectedApp) -> None:

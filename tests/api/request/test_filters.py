@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.api.conftest import BODY
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 AWKWARD: dict[str, Any] = {
     "a.b": "1",
@@ -40,5 +40,5 @@ def test_the_metadata_filter(client: TestClient) -> None:
     "query", ["metadata=1", "metadata[]=1", "metadata[a=1", "metadata[a%00]=1", f"metadata[a]={'x' * 513}"]
 )
 def test_a_metadata_filter_that_cannot_be_read(strict_client: TestClient, query: str) -> None:
-    fault = problem(strict_client.get(f"/v1/jobs?{query}"), 422, "invalid_request")["errors"][0]
+    fault = assert_problem(strict_client.get(f"/v1/jobs?{query}"), 422, "invalid_request")["errors"][0]
     assert fault["parameter"].startswith("metadata")

@@ -18,7 +18,7 @@ from service.db.models import Job, StoredResponse
 from service.jobs import commands
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.serving import serving
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -48,13 +48,15 @@ def test_the_same_request_is_answered_again_and_done_once(
 
 def test_a_key_that_was_used_for_something_else(client: TestClient, database: Database) -> None:
     assert client.post("/v1/jobs", json=BODY, headers=KEY).status_code == 202
-    refusal = problem(client.post("/v1/jobs", json=BODY | {"seed": 1}, headers=KEY), 422, "idempotency_key_reused")
+    refusal = assert_problem(
+        client.post("/v1/jobs", json=BODY | {"seed": 1}, headers=KEY), 422, "idempotency_key_reused"
+    )
     assert refusal["errors"][0]["parameter"] == "Idempotency-Key"
     assert count(database) == 1
 
 
 def test_a_refused_request_can_be_mended_under_its_key(client: TestClient) -> None:
-    problem(client.post("/v1/jobs", json=BODY | {"sparsity": 2}, headers=KEY), 422, "invalid_request")
+    assert_problem(client.post("/v1/jobs", json=BODY | {"sparsity": 2}, headers=KEY), 422, "invalid_request")
     assert client.post("/v1/jobs", json=BODY, headers=KEY).status_code == 202
 
 
@@ -69,13 +71,13 @@ def test_keys_belong_to_a_route(client: TestClient, jobs: Jobs) -> None:
     client.post(f"/v1/jobs/{retried.json()['id']}/cancel")  # without the key a new job would be made now
     again = client.post(path, headers=KEY)
     assert (again.json(), again.headers["idempotency-replayed"]) == (retried.json(), "true")
-    problem(client.post(f"/v1/jobs/{cancelled[1]}/retry", headers=KEY), 422, "idempotency_key_reused")
+    assert_problem(client.post(f"/v1/jobs/{cancelled[1]}/retry", headers=KEY), 422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ä".encode(), "x" * 256, '"open', '"a"b"'])
 def test_a_malformed_key(strict_client: TestClient, key: str | bytes) -> None:
     answer = strict_client.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": key})  # type: ignore[dict-item]
-    assert problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Idempotency-Key"
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Idempotency-Key"
 
 
 def test_old_answers_are_forgotten(client: TestClient, database: Database) -> None:
@@ -99,7 +101,7 @@ def test_the_answer_and_the_job_are_stored_together(
     with monkeypatch.context() as late:  # another process, which looked before the first had committed
         late.setattr(idempotency, "find", lambda *_, **__: None)
         answer = client.post("/v1/jobs", json=BODY, headers=KEY)
-    problem(answer, 409, "idempotency_in_progress")
+    assert_problem(answer, 409, "idempotency_in_progress")
     assert answer.headers["retry-after"] == "1"
     assert count(database) == 1
     assert client.post("/v1/jobs", json=BODY, headers=KEY).headers["idempotency-replayed"] == "true"

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from api.request.rate_limit import RateLimitResult, TokenBuckets
 from service.db.engine import Database
 from tests.api.conftest import BODY
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
 
 
@@ -63,7 +63,7 @@ def test_a_key_that_asks_too_often(client_with: Callable[..., TestClient], datab
         assert answer.headers["RateLimit-Policy"] == '"requests";q=3;w=60'
         assert answer.headers["RateLimit"].startswith(f'"requests";r={left};t=')
     refused = client.get("/v1/jobs", headers=keys.header_of("a"))
-    assert problem(refused, 429, "too_many_requests")["kind"] == "system"
+    assert assert_problem(refused, 429, "too_many_requests")["kind"] == "system"
     assert 1 <= int(refused.headers["Retry-After"]) <= 20
     assert refused.headers["RateLimit"].startswith('"requests";r=0;')
     assert client.get("/v1/jobs", headers=keys.header_of("b")).status_code == 200
@@ -80,12 +80,12 @@ def test_an_owner_with_too_many_waiting_jobs(client_with: Callable[..., TestClie
     first = submit("a").json()["id"]
     assert submit("a").status_code == 202
     refused = submit("a")
-    assert "at most 2" in problem(refused, 429, "too_many_queued_jobs")["detail"]
+    assert "at most 2" in assert_problem(refused, 429, "too_many_queued_jobs")["detail"]
     assert refused.headers["Retry-After"] == "30"
     assert submit("b").status_code == 202
     assert client.post(f"/v1/jobs/{first}/cancel", headers=keys.header_of("a")).status_code == 200
     assert submit("a").status_code == 202
-    problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.header_of("a")), 429, "too_many_queued_jobs")
+    assert_problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.header_of("a")), 429, "too_many_queued_jobs")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -9,7 +9,7 @@ from api.responses import long_poll
 from api.responses.long_poll import parse_prefer_wait
 from service.jobs import commands
 from tests.api.conftest import BODY, Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 Happen = Callable[[Callable[[], object]], None]
 
@@ -138,4 +138,4 @@ def test_a_job_deleted_meanwhile(client: TestClient, jobs: Jobs, happen: Happen)
             commands.delete(session, job_id)
 
     happen(vanish)
-    problem(client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=50"}), 404, "job_not_found")
+    assert_problem(client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=50"}), 404, "job_not_found")

@@ -12,7 +12,7 @@ from service.db.engine import Database
 from service.db.models import Artifact, Job, StoredObject
 from tests import services
 from tests.api.conftest import Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 CONTENT = bytes(random.Random(0).randbytes(100))
 ETAG = f'"{hashlib.sha256(CONTENT).hexdigest()}"'
@@ -71,7 +71,7 @@ def test_a_file_in_an_object_storage(client: TestClient, jobs: Jobs, database: D
     with database.write() as session:
         session.execute(update(StoredObject).values(storage=away))
     assert client.head(url).status_code == 200
-    problem(client.get(url), 503, "storage_unavailable")
+    assert_problem(client.get(url), 503, "storage_unavailable")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_open_ranges(client: TestClient, url: str, header: str, part: bytes) -> 
 @pytest.mark.parametrize("header", ["bytes=100-", "bytes=100-200", "bytes=-0"])
 def test_ranges_behind_the_end(client: TestClient, url: str, header: str) -> None:
     answer = client.get(url, headers={"Range": header})
-    problem(answer, 416, "range_not_satisfiable")
+    assert_problem(answer, 416, "range_not_satisfiable")
     assert answer.headers["content-range"] == "bytes */100"
 
 
@@ -122,7 +122,7 @@ def test_conditions(client: TestClient, url: str, headers: dict[str, str], statu
     if status == 304:
         assert (answer.content, answer.headers["etag"]) == (b"", ETAG)
     if status == 412:
-        problem(answer, 412, "artifact_changed")
+        assert_problem(answer, 412, "artifact_changed")
 
 
 def test_an_empty_file(client: TestClient, jobs: Jobs) -> None:
@@ -131,7 +131,7 @@ def test_an_empty_file(client: TestClient, jobs: Jobs) -> None:
     url = f"/v1/jobs/{job_id}/artifacts/report.html"
     answer = client.get(url)
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
-    problem(client.get(url, headers={"Range": "bytes=0-"}), 416, "range_not_satisfiable")
+    assert_problem(client.get(url, headers={"Range": "bytes=0-"}), 416, "range_not_satisfiable")
 
 
 def test_listing(client: TestClient, url: str) -> None:
@@ -162,7 +162,7 @@ def test_an_incomplete_file_is_not_there(client: TestClient, url: str, database:
         session.add(
             Artifact(job_id=job.id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4)
         )
-    problem(client.get(url.replace("mask.safetensors", "half")), 404, "artifact_not_found")
+    assert_problem(client.get(url.replace("mask.safetensors", "half")), 404, "artifact_not_found")
 
 
 def test_a_custom_tasks_name_is_made_fit_for_a_file(client: TestClient, jobs: Jobs) -> None:

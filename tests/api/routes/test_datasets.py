@@ -18,7 +18,7 @@ from api.uploads import normalize
 from service.access import api_keys
 from service.db.engine import Database
 from tests.api.conftest import BODY, Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 TRAIN = b"body,queue\nhelp me,open\nthanks,shut\n"
 DEV = b'{"body": "hello", "queue": "open"}\n'
@@ -48,7 +48,7 @@ def test_upload_look_and_read(client: TestClient) -> None:
     rest = client.get(url, params={"after": first["next_cursor"]}).json()
     assert rest == {"data": [{"body": "thanks", "queue": "shut"}], "has_more": False, "next_cursor": None}
     assert client.get(url, params={"split": "validation"}).json()["data"][0]["body"] == "hello"
-    problem(client.get(url, params={"split": "test"}), 404, "split_not_found")
+    assert_problem(client.get(url, params={"split": "test"}), 404, "split_not_found")
 
 
 def test_the_same_rows_are_the_same_data_set(client: TestClient) -> None:
@@ -98,13 +98,13 @@ def test_uploads_have_idempotency_keys(client: TestClient) -> None:
     first = send(client, headers=key)
     again = send(client, headers=key)
     assert (again.status_code, again.json(), again.headers["idempotency-replayed"]) == (201, first.json(), "true")
-    problem(send(client, dev=DEV * 2, headers=key), 422, "idempotency_key_reused")
+    assert_problem(send(client, dev=DEV * 2, headers=key), 422, "idempotency_key_reused")
     assert len(client.get("/v1/datasets").json()["data"]) == 1
 
 
 def test_every_fault_is_told_with_its_row(client: TestClient) -> None:
     answer = send(client, train=b"body,queue\na\nb,1\nc,2,3\n", dev=b"{")
-    errors = problem(answer, 422, "dataset_invalid")["errors"]
+    errors = assert_problem(answer, 422, "dataset_invalid")["errors"]
     assert [(fault["parameter"], fault["row"]) for fault in errors] == [("train", 1), ("train", 3), ("validation", 1)]
     assert client.get("/v1/datasets").json()["data"] == []
 
@@ -124,17 +124,17 @@ def test_every_fault_is_told_with_its_row(client: TestClient) -> None:
     ],
 )
 def test_forms_that_cannot_be_used(strict_client: TestClient, form: dict[str, Any], status: int, code: str) -> None:
-    problem(strict_client.post("/v1/datasets", **form), status, code)
+    assert_problem(strict_client.post("/v1/datasets", **form), status, code)
 
 
 def test_limits(client_with: Callable[..., TestClient]) -> None:
     client = client_with(max_dataset_bytes=2000)
-    problem(send(client, train=b"body,queue\n" + b"x" * 3000 + b",1\n"), 413, "body_too_large")
-    problem(send(client, train=b"body,queue\n" + b"x" * 100_000 + b",1\n"), 413, "body_too_large")
+    assert_problem(send(client, train=b"body,queue\n" + b"x" * 3000 + b",1\n"), 413, "body_too_large")
+    assert_problem(send(client, train=b"body,queue\n" + b"x" * 100_000 + b",1\n"), 413, "body_too_large")
     places: threading.BoundedSemaphore = client.app.state.services.upload_slots  # type: ignore[attr-defined]
     for _ in range(deps.MAX_UPLOADS):
         assert places.acquire(blocking=False)  # every refusal above gave its place back
-    assert problem(send(client), 503, "too_many_uploads")
+    assert assert_problem(send(client), 503, "too_many_uploads")
     places.release()
     assert send(client).status_code == 201
 
@@ -144,7 +144,7 @@ def test_a_disk_that_is_full(client: TestClient, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(normalize.tempfile, "TemporaryFile", full)
-    problem(send(client), 503, "insufficient_storage")
+    assert_problem(send(client), 503, "insufficient_storage")
 
 
 def test_jobs_on_a_data_set(client: TestClient, jobs: Jobs) -> None:
@@ -152,22 +152,22 @@ def test_jobs_on_a_data_set(client: TestClient, jobs: Jobs) -> None:
     task = TASK | {"dataset": dataset}
     job = client.post("/v1/jobs", json=BODY | {"task": task})
     assert job.status_code == 202, job.text
-    problem(client.delete(f"/v1/datasets/{dataset}"), 409, "dataset_in_use")
+    assert_problem(client.delete(f"/v1/datasets/{dataset}"), 409, "dataset_in_use")
     for change, code, pointer in (
         ({"text": ["subject"]}, "column_missing", "/task/text/0"),
         ({"labels": ["open", "done"]}, "labels_mismatch", "/label_words"),
         ({"validation_split": "dev"}, "split_missing", "/task/validation_split"),
         ({"dataset": "ds_" + "0" * 32}, "dataset_not_found", "/task/dataset"),
     ):
-        fault = problem(client.post("/v1/jobs", json=BODY | {"task": task | change}), 422, code)["errors"][0]
+        fault = assert_problem(client.post("/v1/jobs", json=BODY | {"task": task | change}), 422, code)["errors"][0]
         assert fault["pointer"] == pointer
     assert len(client.get("/v1/jobs").json()["data"]) == 1
 
     client.post(f"/v1/jobs/{job.json()['id']}/cancel")
     assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
-    problem(client.get(f"/v1/datasets/{dataset}"), 404, "dataset_not_found")
-    problem(client.get("/v1/datasets/ds_x"), 404, "dataset_not_found")
-    problem(client.post(f"/v1/jobs/{job.json()['id']}/retry"), 404, "dataset_not_found")
+    assert_problem(client.get(f"/v1/datasets/{dataset}"), 404, "dataset_not_found")
+    assert_problem(client.get("/v1/datasets/ds_x"), 404, "dataset_not_found")
+    assert_problem(client.post(f"/v1/jobs/{job.json()['id']}/retry"), 404, "dataset_not_found")
 
 
 def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient], database: Database) -> None:
@@ -183,9 +183,9 @@ def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient],
         client.get(f"{url}/rows", headers=ben),
         client.delete(url, headers=ben),
     ):
-        problem(answer, 404, "dataset_not_found")
+        assert_problem(answer, 404, "dataset_not_found")
     assert client.get("/v1/datasets", headers=ben).json()["data"] == []
     task = TASK | {"dataset": url.rpartition("/")[2]}
-    problem(client.post("/v1/jobs", json=BODY | {"task": task}, headers=ben), 422, "dataset_not_found")
+    assert_problem(client.post("/v1/jobs", json=BODY | {"task": task}, headers=ben), 422, "dataset_not_found")
     assert client.post("/v1/jobs", json=BODY | {"task": task}, headers=ann).status_code == 202
     assert send(client, headers=ben).headers["location"] != url

@@ -18,7 +18,7 @@ from api.schemas import metric_history
 from service.jobs import claims, commands
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.serving import serving
 
 LIVE = {"Accept": "text/event-stream"}
@@ -155,7 +155,7 @@ def test_streams_are_bounded_and_their_places_come_back(client: TestClient, jobs
     for _ in range(settings.max_streams):
         assert places.acquire("local")
     answer = client.get(f"/v1/jobs/{job_id}/events", headers=LIVE)
-    problem(answer, 503, "too_many_streams")
+    assert_problem(answer, 503, "too_many_streams")
     assert answer.headers["retry-after"]
     places.release("local")
     for _ in range(3):
@@ -199,7 +199,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
 @pytest.mark.parametrize("given", ["x", "-1", "1e3", str(2**70)])
 def test_a_last_event_id_that_is_no_number(client: TestClient, jobs: Jobs, given: str) -> None:
     answer = client.get(f"/v1/jobs/{jobs.queued()}/events", headers=LIVE | {"Last-Event-ID": given})
-    assert problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Last-Event-ID"
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Last-Event-ID"
 
 
 def test_metrics(client: TestClient, jobs: Jobs) -> None:

@@ -12,7 +12,7 @@ from service.db.models import Job
 from service.jobs import claims, commands
 from tests import toy_architectures
 from tests.api.conftest import BODY, Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 
 def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
@@ -40,7 +40,7 @@ def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
     ids=["unknown", "twice", "pattern"],
 )
 def test_what_cannot_be_is_refused_by_its_place(client: TestClient, change: dict[str, Any], pointer: str) -> None:
-    (fault,) = problem(client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
+    (fault,) = assert_problem(client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
     assert fault["pointer"] == pointer
 
 
@@ -55,9 +55,9 @@ def test_a_local_model_of_another_type_cannot_be_compacted(
     toy_architectures.make_model(tmp_path / "models" / "small", "albert")
     client = client_with(models_dir=tmp_path / "models")
     body = {**BODY, "model": "small"}
-    (fault,) = problem(client.post("/v1/jobs", json={**body, "exports": ["compact"]}), 422, "export_unsupported")[
-        "errors"
-    ]
+    (fault,) = assert_problem(
+        client.post("/v1/jobs", json={**body, "exports": ["compact"]}), 422, "export_unsupported"
+    )["errors"]
     assert fault["pointer"] == "/exports/0"
     assert client.post("/v1/jobs", json={**body, "exports": ["onnx", "csr"]}).status_code == 202
 
@@ -115,22 +115,22 @@ def test_they_are_listed_below_their_job_and_apart_from_the_others(client: TestC
     assert 'espalier_export_jobs{status="queued"} 2.0' in metrics
     assert 'espalier_job_duration_seconds_count{status="succeeded"} 1.0' in metrics
     assert client.delete(f"/v1/jobs/{pruned}").status_code == 204
-    problem(client.get(f"/v1/jobs/{ids[0]}"), 404, "job_not_found")
-    problem(client.get(f"/v1/jobs/{pruned}/exports"), 404, "job_not_found")
+    assert_problem(client.get(f"/v1/jobs/{ids[0]}"), 404, "job_not_found")
+    assert_problem(client.get(f"/v1/jobs/{pruned}/exports"), 404, "job_not_found")
 
 
 def test_what_has_no_mask_cannot_be_exported(client: TestClient, jobs: Jobs, database: Database) -> None:
-    problem(client.post("/v1/jobs/job_0/exports", json=CSR), 404, "job_not_found")
+    assert_problem(client.post("/v1/jobs/job_0/exports", json=CSR), 404, "job_not_found")
     pruned = jobs.succeeded()
     export = client.post(f"/v1/jobs/{pruned}/exports", json=CSR).json()["id"]
-    problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_not_succeeded")
+    assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_not_succeeded")
     with database.write() as session:
         claims.claim(session, worker_id="w", lease_seconds=600)
         claims.succeed(session, export, 1, result={}, mask_artifact_id=None)
-    problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 404, "artifact_not_found")
+    assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 404, "artifact_not_found")
     with database.write() as session:  # its weights are past their retention
         session.get_one(Job, pruned).result = {"weights_changed": True}
-    problem(client.post(f"/v1/jobs/{pruned}/exports", json=CSR), 404, "artifact_not_found")
+    assert_problem(client.post(f"/v1/jobs/{pruned}/exports", json=CSR), 404, "artifact_not_found")
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_formats_that_cannot_be_are_refused_by_their_place(
     client: TestClient, jobs: Jobs, formats: list[str], code: str, pointer: str
 ) -> None:
     answer = client.post(f"/v1/jobs/{jobs.succeeded()}/exports", json={"formats": formats})
-    (fault,) = problem(answer, 422, code)["errors"]
+    (fault,) = assert_problem(answer, 422, code)["errors"]
     assert fault["pointer"] == pointer
 
 
 def test_they_count_among_what_an_owner_may_have(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
     pruned = jobs.succeeded()
     full = client_with(max_stored_bytes=4)
-    problem(full.post(f"/v1/jobs/{pruned}/exports", json=CSR), 507, "quota_exceeded")
+    assert_problem(full.post(f"/v1/jobs/{pruned}/exports", json=CSR), 507, "quota_exceeded")

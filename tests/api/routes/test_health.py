@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 
 def test_alive(client: TestClient) -> None:
@@ -15,7 +15,7 @@ def test_alive(client: TestClient) -> None:
 
 def test_ready_once_a_worker_lives(client: TestClient, jobs: Jobs) -> None:
     answer = client.get("/readyz")
-    problem(answer, 503, "no_worker")
+    assert_problem(answer, 503, "no_worker")
     assert answer.headers["retry-after"]
     jobs.worker()
     answer = client.get("/readyz")
@@ -25,7 +25,7 @@ def test_ready_once_a_worker_lives(client: TestClient, jobs: Jobs) -> None:
 
 def test_a_worker_that_is_silent_is_not_alive(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
     jobs.worker()
-    problem(client_with(worker_seen_seconds=-1.0).get("/readyz"), 503, "no_worker")
+    assert_problem(client_with(worker_seen_seconds=-1.0).get("/readyz"), 503, "no_worker")
 
 
 def test_ready_but_degraded_without_a_broker(client_with: Callable[..., TestClient], jobs: Jobs) -> None:

@@ -14,7 +14,7 @@ from service.db.engine import Database
 from service.jobs import claims, commands
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs, local
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 
 
 def test_the_least_body_is_accepted_and_resolved(client: TestClient, database: Database) -> None:
@@ -88,7 +88,7 @@ def test_nothing_is_accepted_when_the_commit_fails(client: TestClient, monkeypat
 
     engine = client.app.state.services.database.engine  # type: ignore[attr-defined]
     event.listen(engine, "commit", refused)
-    problem(client.post("/v1/jobs", json=BODY), 500, "internal_error")
+    assert_problem(client.post("/v1/jobs", json=BODY), 500, "internal_error")
     assert rung == []
     event.remove(engine, "commit", refused)
     assert client.get("/v1/jobs").json()["data"] == []
@@ -165,11 +165,11 @@ def test_cancel(client: TestClient, jobs: Jobs) -> None:
         job = client.post(f"/v1/jobs/{queued}/cancel").json()
         assert job["status"] == "cancelled"
         assert job["finished_at"]
-    problem(client.post("/v1/jobs/job_0/cancel"), 404, "job_not_found")
+    assert_problem(client.post("/v1/jobs/job_0/cancel"), 404, "job_not_found")
 
 
 def test_a_job_that_succeeded_cannot_be_cancelled(client: TestClient, jobs: Jobs) -> None:
-    problem(client.post(f"/v1/jobs/{jobs.succeeded()}/cancel"), 409, "illegal_transition")
+    assert_problem(client.post(f"/v1/jobs/{jobs.succeeded()}/cancel"), 409, "illegal_transition")
 
 
 def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
@@ -180,7 +180,7 @@ def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
     jobs.fail(failed := jobs.running())
     sweep = {"base": BODY, "sparsities": [0.5, 0.9]}
     for path, body in (("/v1/jobs", BODY), (f"/v1/jobs/{failed}/retry", None), ("/v1/sweeps", sweep)):
-        refusal = problem(client.post(path, json=body), 507, "quota_exceeded")
+        refusal = assert_problem(client.post(path, json=body), 507, "quota_exceeded")
         assert refusal["detail"].startswith("Nothing more can be stored: local may store 4 bytes; delete")
     assert [job["id"] for job in client.get("/v1/jobs").json()["data"]] == [failed, done]
     assert client.delete(f"/v1/jobs/{done}").status_code == 204
@@ -190,11 +190,11 @@ def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
 def test_delete(client: TestClient, jobs: Jobs) -> None:
     done = jobs.succeeded()
     running = jobs.running()
-    problem(client.delete(f"/v1/jobs/{running}"), 409, "illegal_transition")
+    assert_problem(client.delete(f"/v1/jobs/{running}"), 409, "illegal_transition")
     answer = client.delete(f"/v1/jobs/{done}")
     assert (answer.status_code, answer.content) == (204, b"")
-    problem(client.delete(f"/v1/jobs/{done}"), 404, "job_not_found")
-    problem(client.get(f"/v1/jobs/{done}/artifacts/mask.safetensors"), 404, "job_not_found")
+    assert_problem(client.delete(f"/v1/jobs/{done}"), 404, "job_not_found")
+    assert_problem(client.get(f"/v1/jobs/{done}/artifacts/mask.safetensors"), 404, "job_not_found")
 
 
 def test_settings_come_from_the_environment(

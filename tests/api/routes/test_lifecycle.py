@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 from service.db.engine import Database
 from service.jobs import claims
 from tests.api.conftest import Jobs
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.service import factories
 
 
@@ -15,9 +15,9 @@ def test_pause_and_resume_a_queued_job(client: TestClient, jobs: Jobs) -> None:
         assert client.post(f"/v1/jobs/{job_id}/pause").json()["status"] == "paused"
     for _ in range(2):
         assert client.post(f"/v1/jobs/{job_id}/resume").json()["status"] == "queued"
-    problem(client.post("/v1/jobs/job_0/pause"), 404, "job_not_found")
-    problem(client.post("/v1/jobs/job_0/resume"), 404, "job_not_found")
-    problem(client.post("/v1/jobs/job_0/retry"), 404, "job_not_found")
+    assert_problem(client.post("/v1/jobs/job_0/pause"), 404, "job_not_found")
+    assert_problem(client.post("/v1/jobs/job_0/resume"), 404, "job_not_found")
+    assert_problem(client.post("/v1/jobs/job_0/retry"), 404, "job_not_found")
 
 
 def test_pause_of_a_running_job_is_a_wish_that_can_be_taken_back(client: TestClient, jobs: Jobs) -> None:
@@ -33,13 +33,13 @@ def test_pause_of_a_running_job_is_a_wish_that_can_be_taken_back(client: TestCli
 def test_a_job_about_to_be_cancelled_cannot_be_paused(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.running()
     client.post(f"/v1/jobs/{job_id}/cancel")
-    problem(client.post(f"/v1/jobs/{job_id}/pause"), 409, "illegal_transition")
+    assert_problem(client.post(f"/v1/jobs/{job_id}/pause"), 409, "illegal_transition")
 
 
 def test_a_paused_job_can_be_cancelled_and_deleted(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.queued()
     client.post(f"/v1/jobs/{job_id}/pause")
-    problem(client.delete(f"/v1/jobs/{job_id}"), 409, "illegal_transition")
+    assert_problem(client.delete(f"/v1/jobs/{job_id}"), 409, "illegal_transition")
     assert client.post(f"/v1/jobs/{job_id}/cancel").json()["status"] == "cancelled"
     assert client.delete(f"/v1/jobs/{job_id}").status_code == 204
 
@@ -47,7 +47,7 @@ def test_a_paused_job_can_be_cancelled_and_deleted(client: TestClient, jobs: Job
 def test_finished_jobs_cannot_be_paused_or_resumed(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.succeeded()
     for verb in ("pause", "resume", "retry"):
-        problem(client.post(f"/v1/jobs/{job_id}/{verb}"), 409, "illegal_transition")
+        assert_problem(client.post(f"/v1/jobs/{job_id}/{verb}"), 409, "illegal_transition")
 
 
 def test_wishes_are_forced_when_the_worker_is_gone(client: TestClient, jobs: Jobs, database: Database) -> None:
@@ -66,7 +66,7 @@ def test_wishes_are_forced_when_the_worker_is_gone(client: TestClient, jobs: Job
 def test_retry_is_a_new_job_of_the_same_spec(client: TestClient, jobs: Jobs, database: Database) -> None:
     body = {"model": "m", "task": "rte", "seed": 7, "metadata": {"team": "a"}, "priority": 3, "max_duration": 60}
     first = client.post("/v1/jobs", json=body).json()
-    problem(client.post(f"/v1/jobs/{first['id']}/retry"), 409, "illegal_transition")
+    assert_problem(client.post(f"/v1/jobs/{first['id']}/retry"), 409, "illegal_transition")
     client.post(f"/v1/jobs/{first['id']}/cancel")
     answer = client.post(f"/v1/jobs/{first['id']}/retry")
     again = answer.json()

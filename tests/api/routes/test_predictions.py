@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 from api.predictions.service import PredictionService
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.errors.test_catalog import problem
 from tests.api.predictions.test_service import FAKE
+from tests.api.problems import assert_problem
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_texts_in_labels_out(client: TestClient, jobs: Jobs) -> None:
 def test_pairs_for_a_task_on_two_columns(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.succeeded(task="squad")
     assert ask(client, job_id, ["who?", "me"]).json()["data"][0]["label"].endswith("mask me")
-    refusal = problem(ask(client, job_id, ["who?", "me"], "alone"), 422, "text_shape")
+    refusal = assert_problem(ask(client, job_id, ["who?", "me"], "alone"), 422, "text_shape")
     assert refusal["errors"][0]["pointer"] == "/texts/1"
     assert "question, context" in refusal["detail"]
 
@@ -63,24 +63,24 @@ REFUSED: tuple[tuple[list[Any], str, str], ...] = (
 def test_texts_that_do_not_fit(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.succeeded()
     for texts, code, pointer in REFUSED:
-        assert problem(ask(client, job_id, *texts), 422, code)["errors"][0]["pointer"] == pointer
+        assert assert_problem(ask(client, job_id, *texts), 422, code)["errors"][0]["pointer"] == pointer
 
 
 def test_half_a_surrogate_pair(client: TestClient, jobs: Jobs) -> None:
     url = f"/v1/jobs/{jobs.succeeded()}/predictions"
     answer = client.post(url, content=b'{"texts": ["\\ud800"]}', headers={"Content-Type": "application/json"})
-    problem(answer, 422, "text_not_unicode")
+    assert_problem(answer, 422, "text_not_unicode")
 
 
 def test_only_of_a_job_that_has_succeeded(client: TestClient, jobs: Jobs) -> None:
-    problem(ask(client, "job_none", "a"), 404, "job_not_found")
+    assert_problem(ask(client, "job_none", "a"), 404, "job_not_found")
     job_id = jobs.running()
-    assert "is running" in problem(ask(client, job_id, "a"), 409, "job_not_succeeded")["detail"]
+    assert "is running" in assert_problem(ask(client, job_id, "a"), 409, "job_not_succeeded")["detail"]
 
 
 def test_a_process_that_dies_is_a_503_with_when_to_come_again(client: TestClient, jobs: Jobs) -> None:
     answer = ask(client, jobs.succeeded(), "die")
-    problem(answer, 503, "prediction_process_lost")
+    assert_problem(answer, 503, "prediction_process_lost")
     assert answer.headers["retry-after"] == "5"
 
 
@@ -88,5 +88,5 @@ def test_a_service_that_does_not_predict_says_what_to_do(client: TestClient, job
     services = client.app.state.services  # type: ignore[attr-defined]
     off = PredictionService(services.settings.model_copy(update={"predictions_enabled": False}), services.database)
     client.app.state.services = type(services)(**{**vars(services), "predictions": off})  # type: ignore[attr-defined]
-    refusal = problem(ask(client, jobs.succeeded(), "a"), 501, "predictions_unavailable")
+    refusal = assert_problem(ask(client, jobs.succeeded(), "a"), 501, "predictions_unavailable")
     assert "ESPALIER_PREDICTIONS_ENABLED" in refusal["detail"]

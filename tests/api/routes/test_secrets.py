@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from service.access import secrets
 from service.db.engine import Database
 from service.settings import Settings
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
 
 PATH = "/v1/secrets/hub_token"
@@ -43,13 +43,13 @@ def test_set_look_replace_forget(
 @pytest.mark.parametrize("value", ["", "hf_sh", "with a space", "new\nline", 'quote"quote', "x" * 513, None])
 def test_what_is_no_token_is_refused_without_repeating_it(strict_client: TestClient, value: str | None) -> None:
     answer = strict_client.put(PATH, json={"value": value})
-    assert problem(answer, 422, "invalid_request")["errors"][0]["pointer"] == "/value"
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["pointer"] == "/value"
     assert not value or value not in answer.text
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_production_without_a_secret_key_says_so(client: TestClient) -> None:
-    refused = problem(client.put(PATH, json={"value": TOKEN}), 503, "secrets_unavailable")
+    refused = assert_problem(client.put(PATH, json={"value": TOKEN}), 503, "secrets_unavailable")
     assert "ESPALIER_SECRET_KEY" in refused["detail"]
     assert client.get(PATH).json()["set"] is False
 

@@ -12,7 +12,7 @@ from service.db import read_timeout
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import Jobs, local
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.service import factories
 from tests.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
@@ -55,6 +55,6 @@ def test_a_read_during_the_cut_is_told_to_come_again(
             wait_until(lambda: factories.lock_is_awaited(database), what="the read")
             tcp_proxy.cut()
         answer = during.result(timeout=20)
-    problem(answer, 503, "database_unavailable")
+    assert_problem(answer, 503, "database_unavailable")
     assert answer.headers["retry-after"] == "5"
     assert client.get(path).status_code == 200

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from tests.api.errors.test_catalog import problem
+from tests.api.problems import assert_problem
 from tests.model_folders import make_model, write_rows
 
 BODY = {"model": "small", "task": "sst2"}
@@ -38,7 +38,7 @@ def post(client_with: Callable[..., TestClient], models: Path, datasets: Path) -
 
 
 def fault(answer: Response, code: str) -> dict[str, Any]:
-    (found,) = problem(answer, 422, code)["errors"]
+    (found,) = assert_problem(answer, 422, code)["errors"]
     assert found["code"] == code
     return dict(found)
 
@@ -84,7 +84,7 @@ def test_names_that_are_paths(post: Post, name: str) -> None:
 
 
 def fault_code(answer: Response) -> str:
-    return str(problem(answer, 422, "invalid_request")["errors"][0]["code"])
+    return str(assert_problem(answer, 422, "invalid_request")["errors"][0]["code"])
 
 
 def test_a_missing_head(post: Post, models: Path) -> None:

@@ -1,0 +1,56 @@
+"""Exceptions of the HTTP interface itself, beside those of ``service`` and ``pruning``.
+
+Raised by every package of ``api``; ``api.errors.catalog`` gives each class its status and its codes.
+"""
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What SQLAlchemy raises when the database cannot be reached."""
+
+
+class CodedError(Exception):
+    """An error whose code is chosen where it is raised."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnavailableError(CodedError):
+    """The service cannot do this now; the same request may work later."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class TooManyRequestsError(CodedError):
+    """The caller has used up an allowance."""
+
+    def __init__(self, code: str, message: str, *, retry_after: int) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+        """Seconds."""
+
+
+class NotPossibleError(CodedError):
+    """The service, as it is set up, cannot do this at all; the message says which setting would allow it."""
+
+
+class UnauthorizedError(CodedError):
+    """The request has no API key, or one that is not valid."""
+
+
+class ForbiddenError(Exception):
+    """The API key is valid and lacks the scope that the route needs."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope {scope}")
+        self.scope = scope
+
+
+class NotSucceededError(Exception):
+    """The request needs a job that has succeeded."""

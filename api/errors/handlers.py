@@ -1,0 +1,123 @@
+"""Exception handlers: each error of ``service``, ``pruning`` and ``api`` becomes the problem that the catalog has for it.
+
+Registered by ``api.app``. FastAPI finds a handler by the classes of the exception, so one for each base class is enough. What
+none of them takes is a bug, answered by ``api.middleware.request_id``.
+"""
+
+import logging
+import re
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from api.errors import validation
+from api.errors.catalog import PROBLEMS, find_response
+from api.errors.exceptions import (
+    DATABASE_UNAVAILABLE,
+    CodedError,
+    ForbiddenError,
+    NotSucceededError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from api.errors.problems import Fault, problem_response
+from pruning.errors import PermanentError
+from service.errors import (
+    InvalidCursorError,
+    ServiceError,
+    StoredResponseElsewhereError,
+    StoredResponsePendingError,
+)
+
+log = logging.getLogger(__name__)
+_PARAMETERS: dict[type, str] = {
+    InvalidCursorError: "after",
+    StoredResponsePendingError: "Idempotency-Key",
+    StoredResponseElsewhereError: "Idempotency-Key",
+}
+"""The parameter or header that an error is about."""
+_HTTP_CODES = {entry.status: code for code, entry in PROBLEMS.items() if entry.exception is HTTPException}
+"""Status of an error of the framework → code."""
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"})
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Register the handlers of this module with ``app``."""
+    for known in (ServiceError, PermanentError, CodedError, ForbiddenError, NotSucceededError):
+        app.exception_handler(known)(_handle_known)
+    for database in (DBAPIError, PoolTimeoutError):
+        app.exception_handler(database)(_handle_database)
+    app.exception_handler(RequestValidationError)(_handle_validation)
+    app.exception_handler(HTTPException)(_handle_http)
+
+
+def _handle_known(request: Request, error: Exception) -> Response:
+    found = find_response(error)
+    if found is None:
+        raise error
+    status, code = found
+    return problem_response(request, code, str(error), _faults(error, code), status=status, headers=_headers(error))
+
+
+def _faults(error: Exception, code: str) -> list[Fault]:
+    """The place in the request that ``error`` is about, where there is one."""
+    if isinstance(
+        error, PermanentError
+    ):  # of a spec that could be read but not be run: the codes are the trainer's own
+        pointer = validation.json_pointer(error.param.split(".")) if error.param else None
+        return [Fault(code=code, detail=str(error), pointer=pointer)]
+    parameter = _PARAMETERS.get(type(error))
+    return [Fault(code=code, detail=str(error), parameter=parameter)] if parameter else []
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    match error:
+        case UnavailableError() | TooManyRequestsError():
+            return {"Retry-After": str(error.retry_after)}
+        case StoredResponsePendingError():
+            return {"Retry-After": "1"}
+        case UnauthorizedError():  # RFC 6750: no ``error`` for a request without a key
+            failed = "" if error.code == "key_missing" else ', error="invalid_token"'
+            return {"WWW-Authenticate": f'Bearer realm="espalier"{failed}'}
+        case ForbiddenError():
+            needed = f'Bearer realm="espalier", error="insufficient_scope", scope="{error.scope}"'
+            return {"WWW-Authenticate": needed}
+    return {}
+
+
+def _handle_validation(request: Request, error: RequestValidationError) -> Response:
+    rejection = validation.rejection_of(request, error)
+    return problem_response(request, rejection.code, rejection.detail, rejection.errors)
+
+
+def _handle_database(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
+    if not isinstance(error, DATABASE_UNAVAILABLE) and not error.connection_invalidated:
+        raise error  # an error of the statement and not of the connection is a bug
+    log.error("request %s: the database is not available: %s", request.state.request_id, error)
+    detail = "the database cannot be reached at the moment; try again"
+    return problem_response(request, "database_unavailable", detail, headers={"Retry-After": "5"})
+
+
+def _handle_http(request: Request, error: HTTPException) -> Response:
+    code = _HTTP_CODES.get(error.status_code, f"http_{error.status_code}")
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if code == "route_not_found":
+        detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+    elif code == "method_not_allowed":
+        # Starlette names the methods of the first route that has the path, not of all
+        headers["Allow"] = ", ".join(_allowed_methods(request)) or headers.get("Allow", "GET")
+        detail = f"{request.method} is not possible at {request.url.path}; possible: {headers['Allow']}"
+    return problem_response(request, code, detail, status=error.status_code, headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods that the OpenAPI document has for the path of ``request``."""
+    found: set[str] = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), request.url.path):
+            found |= {method.upper() for method in operations}
+    return sorted(found & _METHODS)

@@ -1,0 +1,57 @@
+"""Request ids: every response has an ``X-Request-Id`` that the log shares, and every bug becomes a 500 problem with it.
+
+Plain ASGI, the outermost middleware of ``api.app``: Starlette's own error middleware would send the traceback to the server's
+log a second time and knows no request id.
+"""
+
+import logging
+import re
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors.problems import make_problem
+
+log = logging.getLogger(__name__)
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Adds ``X-Request-Id`` (a proxy's, or a new one) and the headers in ``request.state.headers`` to every response.
+
+    An unexpected exception is logged once, under the id; such a request gets a 500 problem that says nothing but the id.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers.update(scope["state"].get("headers", {}))
+                headers["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            if (
+                started
+            ):  # too late for another response; the server cuts the connection, so the client sees that it is broken
+                raise
+            detail = "the service failed; its log has the reason under this request id"
+            response = make_problem("internal_error", detail, scope["path"], request_id=request_id)
+            await response(scope, receive, send_with_id)

@@ -1,0 +1,18 @@
+"""Assertion for error responses: a problem (RFC 9457) with the status and code that the test expects."""
+
+from typing import Any
+
+from httpx import Response
+
+
+def assert_problem(answer: Response, status: int, code: str) -> dict[str, Any]:
+    """The body of an error response, after the checks that hold for all of them."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["kind"] == ("system" if status >= 500 or status == 429 else "user")
+    assert body["title"]
+    assert body["detail"]
+    return body
