@@ -1,5 +1,5 @@
-"""``report.json`` and ``report.html``: what a run did and what came of it, for a person and for a program.
+"""Report of a run: figures from masks and predictions, and the page ``report.html`` that shows them.
 
-``history`` notes the steps while they pass, ``collect`` makes the numbers, ``page`` draws them. Called by
-:mod:`pruning.training.loop` and :mod:`pruning.training.finalize`. Torch-free but for the packing of the history into a checkpoint.
+Called by :mod:`pruning.training`, which it must not import: everything arrives as plain values (the dictionary that
+``report.json`` holds). Only :mod:`pruning.report.analysis` needs torch.
 """

@@ -3,22 +3,18 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pruning.evaluation.evaluate import Evaluation, merged
 from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
-from pruning.models.loading import checkpoint_bytes
-from pruning.report.collect import collect
-from pruning.report.write import HTML_REPORT, JSON_REPORT, write_reports
+from pruning.report.page import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 from pruning.training.history import History
+from pruning.training.report_data import COMPACT, MASK, job_result, report_data
 from pruning.training.run import Run, library_versions
 
-MASK = "mask.safetensors"
-COMPACT = "mask.espalier"
 PREDICTIONS = "predictions.jsonl"
 BINARY = "application/octet-stream"
 
@@ -48,32 +44,11 @@ def finalize(
     if exports:
         figures = make_exports(exports, folder / MASK, run.located.path, sources, emit, should_stop)
         emit(ArtifactEvent.from_file(figures, "application/json"))
-    result = _summary(run, before, final, folder, history.seconds)
-    write_reports(folder, collect(run, history, final, result, masks, folder))
+    result = job_result(run, before, final, folder, history.seconds)
+    write_reports(folder, report_data(run, history, final, result, masks, folder))
     emit(ArtifactEvent.from_file(folder / JSON_REPORT, "application/json"))
     emit(ArtifactEvent.from_file(folder / HTML_REPORT, "text/html; charset=utf-8"))
     emit(FinishedEvent(metrics=result))
-
-
-def _summary(
-    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
-) -> dict[str, Any]:
-    return {
-        "primary_metric": run.task.metrics[0],
-        "before": merged(before, run.validation),
-        "final": merged(final, run.validation),
-        "remaining": run.kept / run.matrices.total,
-        "sparsity": 1 - run.kept / run.matrices.total,
-        "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
-        "kept_weights": run.kept,
-        "masked_weights": run.matrices.total,
-        "weights_changed": (folder / trained_weights.WEIGHTS).is_file(),
-        "steps": run.total_steps,
-        "seconds": round(seconds, 3),
-        "mask_bytes": (folder / MASK).stat().st_size,
-        "compact_mask_bytes": (folder / COMPACT).stat().st_size,
-        "checkpoint_bytes": checkpoint_bytes(run.located.path),
-    }
 
 
 def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:

@@ -1,6 +1,6 @@
 """What a run did step by step, small enough to travel in every checkpoint, so that a resumed run has its whole curves.
 
-Filled by :mod:`pruning.training.loop`, read by :mod:`pruning.report.collect`.
+Filled by :mod:`pruning.training.loop`, read by :mod:`pruning.training.report_data`.
 """
 
 import json

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pruning.report.heads import head_densities
-from pruning.report.matrices import matrix_table
+from pruning.report.analysis import head_densities, matrix_table
 from pruning.spec.schema import PruningSpec
 
 KINDS = {

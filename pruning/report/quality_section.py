@@ -1,14 +1,15 @@
-"""The part of the page that shows how good the mask is on the validation rows. Called by ``page``."""
+"""Section of the report page on quality: metrics on the validation rows, and by kind of task a confusion matrix, scatter or F1.
+
+Called by :mod:`pruning.report.page`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from pruning.report import figures
-from pruning.report.curves import drawing
-from pruning.report.figures import number
-from pruning.report.heat import ZOOM, Cell, heat_map
-from pruning.report.markup import Html, join, tag
-from pruning.report.tables import figure, paragraph, section, table
+from pruning.report import number_format
+from pruning.report.charts import ZOOM, Cell, drawing, heat_map
+from pruning.report.markup import Html, figure, join, paragraph, section, table, tag
+from pruning.report.number_format import number
 
 Numbers = dict[str, Any]
 MAX_CLASSES = 20
@@ -46,7 +47,7 @@ def _confusion(confusion: Numbers, where: str) -> tuple[Html, Html]:
     cells = {
         (i, j): Cell(
             count / max(sum(line), 1), number(count) if count < 100_000 else f"{count / 1000:,.0f}k",
-            f"{names[i]} taken for {names[j]}: {number(count)}, {figures.percent(count / max(sum(line), 1))} of {names[i]}",
+            f"{names[i]} taken for {names[j]}: {number(count)}, {number_format.percent(count / max(sum(line), 1))} of {names[i]}",
         )
         for i, line in enumerate(counts)
         for j, count in enumerate(line)
@@ -79,7 +80,7 @@ def _scatter(points: Sequence[Sequence[float]], where: str) -> Html:
             tag("text", number(value), x=_LEFT - 6, y=floor - at(value) + 4, class_="end"),
             tag("text", number(value), x=_LEFT + at(value), y=floor + 16, class_="middle"),
         )
-        for value in figures.ticks(low, high, 5)
+        for value in number_format.ticks(low, high, 5)
     ]
     dots = [
         tag("circle", cx=_LEFT + at(true), cy=floor - at(guess), r=3, class_="scatter")

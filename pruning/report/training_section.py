@@ -1,46 +1,18 @@
-"""The parts of the page, each from the numbers it shows. Called by ``page``; the shapes are those of ``collect``."""
+"""Section of the report page on training: curves of loss, density, validation metric, gradient norm and schedule.
 
-import json
+Called by :mod:`pruning.report.page`.
+"""
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pruning.report import figures
-from pruning.report.curves import Series, line_chart, smoothed
-from pruning.report.figures import NONE, duration, number, percent, size
-from pruning.report.markup import Html, tag
-from pruning.report.tables import figure, paragraph, section, table
+from pruning.report import number_format
+from pruning.report.charts import Series, line_chart, smoothed
+from pruning.report.markup import Html, figure, paragraph, section, table, tag
+from pruning.report.number_format import NONE, number, percent
 
 _TABLE_ROWS = 25
 Numbers = dict[str, Any]
-
-
-def head(numbers: Numbers) -> Html:
-    """What was pruned to what, and the four numbers that matter."""
-    result, model, task = numbers["result"], numbers["model"]["name"], numbers["task"]["name"]
-    lead = (
-        f"Method {numbers['method']} kept {number(result['kept_weights'])} of {number(result['masked_weights'])} masked "
-        f"weights in {number(result['steps'])} steps."
-    )
-    return tag("header", tag("h1", f"{model}, pruned to {task}"), paragraph(lead, class_="lead"), _tiles(numbers))
-
-
-def _tiles(numbers: Numbers) -> Html:
-    result, cost = numbers["result"], numbers["cost"]
-    metric, mask, base = result["primary_metric"], result["compact_mask_bytes"], result["checkpoint_bytes"]
-    before = result["before"].get(metric)
-    asked = result["sparsity_asked"]
-    tiles = [
-        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} before training"),
-        ("weights kept", percent(result["remaining"]),
-         f"{percent(1 - asked)} asked" if asked is not None else "as the method found"),
-        ("mask, compact", size(mask), f"{base / mask:,.0f} times smaller than the checkpoint" if mask else ""),
-        ("time", duration(cost["seconds"]), f"on {cost['device']}"),
-    ]  # fmt: skip
-    return tag(
-        "dl",
-        *(tag("div", tag("dt", name), tag("dd", value, tag("small", note))) for name, value, note in tiles),
-        class_="tiles",
-    )
 
 
 def training(numbers: Numbers) -> Html:
@@ -126,33 +98,6 @@ def _thin(
     heading: Sequence[str], columns: Sequence[Sequence[Any]], shown: Callable[[Any], str] = number
 ) -> Html:  # fmt: skip
     """Some of the points; all are in report.json."""
-    chosen = figures.thinned(len(columns[0]), _TABLE_ROWS)
+    chosen = number_format.thinned(len(columns[0]), _TABLE_ROWS)
     rows = [(number(columns[0][i]), *(shown(column[i]) for column in columns[1:])) for i in chosen]
     return table(heading, rows, label=heading[1])
-
-
-def reproduce(numbers: Numbers) -> Html:
-    """All that has to be the same for the same mask."""
-    spec = json.dumps(numbers["spec"], indent=2, ensure_ascii=False)
-    model = numbers["model"]
-    facts = [
-        ("base model", model["name"]), ("revision", model["revision"] or "a local folder"),
-        ("sha-256 of its weights", model["digest"]), ("device", numbers["cost"]["device"]),
-        *numbers["versions"].items(),
-    ]  # fmt: skip
-    shown = [(name, tag("code", value)) for name, value in facts]
-    return section(
-        "How to repeat it", "repeat",
-        paragraph(
-            "With the same base weights, data, versions, kind of machine and number of threads the same spec gives the same "
-            "mask, bit by bit: ", tag("code", "python -m pruning train --spec spec.json --work run"),
-        ),
-        tag("div", table(("what", "value"), shown, label="Versions"), class_="words"),
-        tag("h3", "spec.json"), tag("pre", tag("code", spec), tabindex="0"),
-    )  # fmt: skip
-
-
-def foot(numbers: Numbers) -> Html:
-    """Where the numbers are."""
-    said = ("The same numbers, and all points of the curves, are in ", tag("code", "report.json"))
-    return tag("footer", paragraph(*said, f" (format version {numbers['version']})."), class_="soft")

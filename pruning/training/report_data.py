@@ -1,6 +1,6 @@
-"""The numbers of a report: what ``report.json`` holds.
+"""Numbers of a finished run: the job's result, and the content of ``report.json``.
 
-Called by :mod:`pruning.training.finalize` once everything else is written.
+Called by :mod:`pruning.training.finalize` once the masks are written.
 """
 
 import json
@@ -13,26 +13,50 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pruning.evaluation.evaluate import Evaluation
-from pruning.report.heads import head_densities
-from pruning.report.matrices import matrix_table
-from pruning.report.scores import split_scores
+from pruning.evaluation.evaluate import Evaluation, merged
+from pruning.formats import trained_weights
+from pruning.models.loading import checkpoint_bytes
+from pruning.report.analysis import head_densities, matrix_table, split_scores
 from pruning.training.history import COLUMNS, History
 from pruning.training.run import Run, library_versions
 
 FORMAT, VERSION = "espalier-report", 1
+MASK = "mask.safetensors"
+COMPACT = "mask.espalier"
 EXPORTS = "exports.json"
 """File of the artifacts folder with what the exports measured; absent where none was asked for."""
 
 
-def collect(
+def job_result(
+    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
+) -> dict[str, Any]:
+    """The job's result: metrics before and after, density, sizes and seconds; ``folder`` holds the artifacts."""
+    return {
+        "primary_metric": run.task.metrics[0],
+        "before": merged(before, run.validation),
+        "final": merged(final, run.validation),
+        "remaining": run.kept / run.matrices.total,
+        "sparsity": 1 - run.kept / run.matrices.total,
+        "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
+        "kept_weights": run.kept,
+        "masked_weights": run.matrices.total,
+        "weights_changed": (folder / trained_weights.WEIGHTS).is_file(),
+        "steps": run.total_steps,
+        "seconds": round(seconds, 3),
+        "mask_bytes": (folder / MASK).stat().st_size,
+        "compact_mask_bytes": (folder / COMPACT).stat().st_size,
+        "checkpoint_bytes": checkpoint_bytes(run.located.path),
+    }
+
+
+def report_data(
     run: Run, history: History, final: Sequence[Evaluation], result: dict[str, Any],
     masks: dict[str, npt.NDArray[np.bool_]], folder: Path,
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything a report tells, ready for JSON: numbers that are not finite are null.
+    """Content of ``report.json``, ready for JSON: numbers that are not finite are null.
 
     ``result`` is the job's result, ``masks`` the final masks (bool [out, in] by module path), ``folder`` the artifacts
-    written so far, whose sizes are told.
+    written so far.
     """
     numbers: dict[str, Any] = _finite(
         {

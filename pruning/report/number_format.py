@@ -1,4 +1,7 @@
-"""Numbers as people read them. Called by whatever draws a page."""
+"""Number formats of a report: percentages, bytes, durations, and round numbers for scales.
+
+Called by :mod:`pruning.report.charts` and the sections of the page.
+"""
 
 import math
 from collections.abc import Sequence

@@ -1,11 +1,21 @@
-"""Density per attention head, against counting by hand."""
+"""Density of matrices and heads, confusion and F1 by question, against scikit-learn and counting by hand."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix
 
-from pruning.report.heads import head_densities, layer_of
+from pruning.report.analysis import (
+    MAX_CLASSES,
+    confusion,
+    f1_histogram,
+    head_densities,
+    kind_of,
+    layer_of,
+    matrix_table,
+    spread,
+)
 
 RANDOM = np.random.default_rng(1)
 Bits = np.ndarray[Any, np.dtype[np.bool_]]
@@ -63,3 +73,44 @@ def test_what_cannot_be_divided_or_is_not_known_has_no_heads() -> None:
 
 def test_layers_are_told_by_their_numbers() -> None:
     assert layer_of("albert.encoder.groups.0.layers.3.attention.query") == "0.3"
+
+
+def test_density_and_what_is_empty() -> None:
+    mask = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0]], dtype=bool)
+    assert matrix_table({"encoder.layer.7.output.dense": mask}) == [
+        {
+            "path": "encoder.layer.7.output.dense", "kind": "output.dense", "layer": "7", "rows": 3, "columns": 4, "kept": 3,
+            "density": 0.25, "empty_rows": 1, "empty_columns": 2,
+        }
+    ]  # fmt: skip
+
+
+def test_kinds_are_what_stands_behind_the_last_number() -> None:
+    assert kind_of("albert.encoder.groups.0.layers.3.attention.query") == "attention.query"
+
+
+def test_a_confusion_matrix_has_true_classes_down() -> None:
+    random = np.random.default_rng(0)
+    labels, predictions = random.integers(0, 3, 200).tolist(), random.integers(0, 2, 200).tolist()
+    found = confusion(labels, predictions, ("a", "b", "c"))
+    assert found == {
+        "labels": ["a", "b", "c"],
+        "counts": confusion_matrix(labels, predictions, labels=[0, 1, 2]).tolist(),
+    }
+
+
+def test_too_many_classes_have_none() -> None:
+    assert confusion([0], [0], [str(i) for i in range(MAX_CLASSES + 1)]) is None
+
+
+def test_pairs_are_spread_over_the_rows() -> None:
+    assert spread([1.0, 2.0], [3.0, 4.0]) == [[1.0, 3.0], [2.0, 4.0]]
+    found = spread(range(5000), range(5000))
+    assert len(found) == 400
+    assert (found[0], found[-1]) == ([0.0, 0.0], [4999.0, 4999.0])
+
+
+def test_questions_by_f1() -> None:
+    answers = ["the red fox", "a red dog", "blue", ""]
+    golds = [["red fox"], ["red fox"], ["red fox"], ["red fox"]]
+    assert f1_histogram(answers, golds) == [2, 0, 0, 0, 0, 1, 0, 0, 0, 1]

@@ -1,13 +1,15 @@
-"""The part of the page about bytes and milliseconds. Called by ``page``."""
+"""Section of the report page on cost: sizes of the artifacts, latency of the exports, time of the run.
+
+Called by :mod:`pruning.report.page`.
+"""
 
 from typing import Any
 
-from pruning.report.figures import NONE, duration, number, percent, size
-from pruning.report.markup import Html, tag
-from pruning.report.tables import paragraph, section, table
+from pruning.report.markup import Html, paragraph, section, table, tag
+from pruning.report.number_format import NONE, duration, number, percent, size
 
 Numbers = dict[str, Any]
-_WHAT = {
+_DESCRIPTIONS = {
     "mask.safetensors": "mask, one bit per weight",
     "mask.espalier": "mask, entropy-coded",
     "weights.safetensors": "weights that the method trained",
@@ -16,13 +18,15 @@ _WHAT = {
 }
 
 
-def sizes(numbers: Numbers) -> Html:
+def costs(numbers: Numbers) -> Html:
     """Files against the checkpoint, latency of the exports, cost of the run."""
     base, cost = numbers["model"]["checkpoint_bytes"], numbers["cost"]
     rows = [("the base model's checkpoint", NONE, size(base), "100 %")]
     for file in numbers["sizes"]:
         share = percent(file["bytes"] / base) if base else NONE
-        rows.append((_WHAT.get(file["artifact"], file["artifact"]), file["artifact"], size(file["bytes"]), share))
+        rows.append(
+            (_DESCRIPTIONS.get(file["artifact"], file["artifact"]), file["artifact"], size(file["bytes"]), share)
+        )
     spent = (
         f"The run took {duration(cost['seconds'])} for {number(cost['steps'])} steps of {number(cost['rows_per_step'])} rows "
         f"on {cost['device']}, out of {number(cost['train_rows'])} training rows."

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pruning.report.curves import BOTTOM, HEIGHT, LEFT, MAX_POINTS, RIGHT, TOP, WIDTH, Series, line_chart, smoothed
+from pruning.report.charts import BOTTOM, HEIGHT, LEFT, MAX_POINTS, RIGHT, TOP, WIDTH, Series, line_chart, smoothed
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,32 @@
-"""Line charts as SVG. Called by :mod:`pruning.report.parts`."""
+"""Charts as SVG: line charts over steps, and heat maps with their values written in.
+
+Called by the sections of the page.
+"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pruning.report import figures
+from pruning.report import number_format
 from pruning.report.markup import Html, join, tag
 
 WIDTH, HEIGHT = 400, 230
+
+
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
+
+
 MAX_POINTS = 300
 """Of a line: one for each pixel it has."""
+CELL_WIDTH, CELL_HEIGHT, GAP = 42, 26, 2
+ZOOM = 1.2
+"""Pixels of the page for one unit of a map: all maps have letters of one size, wide ones scroll in narrow windows."""
+HEADER = 22
+LETTER = 6.4
+"""Width of a letter of the labels, about."""
+_DARK = 0.55
+"""Cells above this share of the scale are written on in the paper's colour."""
+LEGEND = 46
 
 
 @dataclass(frozen=True)
@@ -24,7 +40,7 @@ class Series:
 
 
 def line_chart(
-    title: str, description: str, series: Sequence[Series], *, end: float, shown: Callable[[float], str] = figures.number,
+    title: str, description: str, series: Sequence[Series], *, end: float, shown: Callable[[float], str] = number_format.number,
     floor: float | None = None, ceiling: float | None = None, marks: Sequence[int] = (), x_label: str = "step",
 ) -> Html:  # fmt: skip
     """Lines over steps from 0 to ``end``. ``floor`` and ``ceiling`` are included in the scale; ``marks`` are upright lines."""
@@ -72,7 +88,7 @@ def _scale(values: Sequence[float]) -> list[float]:
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
         low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
-    steps = figures.ticks(low, high, 4)
+    steps = number_format.ticks(low, high, 4)
     step = steps[1] - steps[0] if len(steps) > 1 else high - low
     before = [round(steps[0] - step, 12)] if low < steps[0] else []
     return [*before, *steps, *([round(steps[-1] + step, 12)] if high > steps[-1] else [])]
@@ -85,8 +101,8 @@ def _grid(place: _Place, scale: Sequence[float], shown: Callable[[float], str], 
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(tag("text", shown(value), x=LEFT - 6, y=y + 4, class_="end"))
     parts += [
-        tag("text", figures.number(step), x=place.x(step), y=HEIGHT - BOTTOM + 16, class_="middle")
-        for step in figures.ticks(0, place.end, 4)
+        tag("text", number_format.number(step), x=place.x(step), y=HEIGHT - BOTTOM + 16, class_="middle")
+        for step in number_format.ticks(0, place.end, 4)
     ]
     parts.append(tag("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 4, class_="end soft"))
     return join(*parts)
@@ -101,12 +117,12 @@ def _mark(place: _Place, step: int) -> Html:
 
 def _draw(place: _Place, series: Series) -> Html:
     points = [(x, y) for x, y in zip(series.xs, series.ys, strict=True) if y is not None]
-    line = [points[i] for i in figures.thinned(len(points), MAX_POINTS)]
+    line = [points[i] for i in number_format.thinned(len(points), MAX_POINTS)]
     path = " ".join(f"{place.x(x):.1f},{place.y(y):.1f}" for x, y in line)
     parts = [tag("polyline", points=path, class_=series.style.split()[0])]
     if "dots" in series.style:
         parts += [
-            tag("circle", tag("title", f"step {figures.number(x)}: {figures.number(y)}"),
+            tag("circle", tag("title", f"step {number_format.number(x)}: {number_format.number(y)}"),
                 cx=place.x(x), cy=place.y(y), r=3, class_="dot")
             for x, y in line
         ]  # fmt: skip
@@ -133,3 +149,60 @@ def smoothed(values: Sequence[float | None], share: float = 0.04) -> list[float 
         window = [value for value in values[max(0, i - half) : i + half + 1] if value is not None]
         means.append(sum(window) / len(window) if window else None)
     return means
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``depth`` between 0 and 1 is the colour, ``text`` stands in the cell, ``tooltip`` appears under the pointer."""
+
+    depth: float
+    text: str
+    tooltip: str
+
+
+def heat_map(
+    title: str, description: str, rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], Cell],
+    *, across: str, scale: tuple[str, str], down: str = "", cell_width: float = CELL_WIDTH,
+) -> Html:  # fmt: skip
+    """``cells`` by row and column; ``across`` and ``down`` name the columns and rows, ``scale`` the ends of the colours."""
+    left = max(LETTER * max(map(len, [*rows, down]), default=0) + 12, 60)
+    below = HEADER + len(rows) * CELL_HEIGHT
+    width = max(left + len(columns) * cell_width, left + LETTER * (len(scale[0]) + len(scale[1])) + 130)
+    parts = [
+        tag("text", down, x=left - 8, y=HEADER - 8, class_="end soft"),
+        *(
+            tag("text", name, x=left + (i + 0.5) * cell_width - GAP / 2, y=HEADER - 8, class_="middle")
+            for i, name in enumerate(columns)
+        ),
+        *(tag("text", name, x=left - 8, y=_y(i) + CELL_HEIGHT / 2 + 4, class_="end") for i, name in enumerate(rows)),
+        *(_cell(left + column * cell_width, _y(row), cell_width, cell) for (row, column), cell in cells.items()),
+        tag("text", across, x=left, y=below + 14, class_="soft"),
+        _colour_scale(left, below + 24, *scale),
+    ]
+    chart = drawing(title, description, round(width), below + LEGEND, join(*parts), zoom=ZOOM)
+    return tag("div", chart, class_="scroll heat", tabindex="0", role="region", aria_label=title)
+
+
+def _y(row: int) -> float:
+    return HEADER + row * CELL_HEIGHT
+
+
+def _cell(x: float, y: float, cell_width: float, cell: Cell) -> Html:
+    depth = min(max(cell.depth, 0.0), 1.0)
+    width, height = cell_width - GAP, CELL_HEIGHT - GAP
+    return tag(
+        "g", tag("title", cell.tooltip),
+        tag("rect", x=x, y=y, width=width, height=height, fill_opacity=0.04 + 0.96 * depth),
+        tag("text", cell.text, x=x + width / 2, y=y + height / 2 + 4, class_="on" if depth > _DARK else None),
+        class_="cell",
+    )  # fmt: skip
+
+
+def _colour_scale(x: float, y: float, low: str, high: str) -> Html:
+    blocks = [
+        tag("rect", x=x + LETTER * len(low) + 8 + i * 10, y=y, width=10, height=10, fill_opacity=0.04 + 0.96 * i / 9)
+        for i in range(10)
+    ]
+    after = x + LETTER * len(low) + 8 + 108
+    words = (tag("text", low, x=x, y=y + 9, class_="soft"), tag("text", high, x=after, y=y + 9, class_="soft"))
+    return tag("g", *blocks, *words, class_="cell scale")

@@ -1,17 +1,19 @@
-"""The part of the page that shows where the kept weights are: heat maps by matrix and by head. Called by ``page``."""
+"""Section of the report page on density: heat maps of the kept weights by matrix and by attention head.
+
+Called by :mod:`pruning.report.page`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from pruning.report.figures import number, percent, round_up
-from pruning.report.heat import Cell, heat_map
-from pruning.report.markup import Html
-from pruning.report.tables import figure, paragraph, section, table
+from pruning.report.charts import Cell, heat_map
+from pruning.report.markup import Html, figure, paragraph, section, table
+from pruning.report.number_format import number, percent, round_up
 
 Numbers = dict[str, Any]
 
 
-def where(numbers: Numbers) -> Html:
+def density(numbers: Numbers) -> Html:
     """Density per matrix and per attention head on one scale, and what became empty."""
     matrices, heads = numbers["matrices"], numbers["heads"]
     top = min(1.0, round_up(max([row["density"] for row in (*matrices, *heads)], default=1)))
