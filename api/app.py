@@ -19,9 +19,8 @@ from api.openapi import document
 from api.predictions.service import PredictionService
 from api.request import auth
 from api.request.deps import Services
-from api.request.limiter import ConcurrencyLimiter
+from api.request.limits import ConcurrencyLimiter, TokenBuckets
 from api.request.query_batcher import QueryBatcher
-from api.request.rate_limit import TokenBuckets
 from api.routes import (
     artifacts,
     catalog,

@@ -1,28 +1,22 @@
-"""Who is asking, and may they? The parameters ``caller: Reader``, ``Writer`` and ``Admin`` of routes that are not for all.
+"""Authentication and scopes: the dependencies ``caller: Reader``, ``Writer`` and ``Admin`` of routes that need an API key.
 
-Where no keys are required the caller is the owner ``local``, who may do everything; ``api.middleware.loopback`` sees to it
-that such a service is used from its own machine alone. Queries take ``caller.sees`` as their ``owner``, so that what
-belongs to others is not found. OpenAPI declares the scheme for every such route, and ``api.openapi.document`` the 401, 403
-and 429 that go with it.
-
-FastAPI reads a body before it asks any parameter. So routers have ``route_class=KeyFirst``, which finds out who is asking
-before anything is read: strangers cannot make the service parse what they send.
+Where no keys are required the caller is the owner ``local``, who may do everything; ``api.middleware.loopback`` ensures that such
+a service is used from its own machine alone. Queries take ``caller.owner_filter`` as their ``owner``, so that what belongs to
+others is not found. OpenAPI declares the scheme for every such route, and ``api.openapi.document`` the 401, 403 and 429 that go
+with it. Keys are checked by ``api.responses.routing.AuthenticatedRoute``, before a body is read.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors.exceptions import ForbiddenError, UnauthorizedError
-from api.request import rate_limit
 from api.request.deps import Services
-from api.responses.routing import serialize_in_thread
+from api.request.limits import check_request_rate
 from service.access import api_keys
 from service.access.api_keys import ALL_SCOPES, Scope
 from service.db.engine import Database
@@ -40,40 +34,41 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request."""
+    """The authenticated client of a request."""
 
     owner: str
-    """Whose things they make."""
+    """The owner of what the request creates."""
     scopes: frozenset[str]
     key_id: str | None
     """None where no keys are required."""
 
     @property
     def owner_filter(self) -> str | None:
-        """The owner whose things they may see; None: everybody's."""
+        """The only owner whose rows the caller may see; None: all owners."""
         return None if Scope.ADMIN in self.scopes else self.owner
 
     def has_scope(self, scope: str) -> bool:
-        """Administrators may do everything."""
+        """Whether the caller has ``scope``; the admin scope includes all others."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 LOCAL_CALLER = Caller(LOCAL, ALL_SCOPES, None)
+"""The caller of every request where no keys are required."""
 
 
 @dataclass(frozen=True)
 class RequireScope:
-    """A dependency: the caller, who has ``scope`` and was let in by ``KeyFirst``."""
+    """A dependency: the caller, which has ``scope`` and was authenticated by ``AuthenticatedRoute``."""
 
     scope: Scope
 
     async def __call__(self, request: Request, _: _Credentials) -> Caller:
-        """Async: a service without keys need not change threads for this. Credentials are named for OpenAPI's sake."""
+        """Async, so that FastAPI needs no thread for it. The credentials are a parameter for OpenAPI alone."""
         caller: Caller = request.state.caller
         return caller
 
     async def authenticate(self, request: Request) -> Caller:
-        """Raises UnauthorizedError, ForbiddenError, TooManyRequestsError."""
+        """The caller, by the API key of ``request``. Raises UnauthorizedError, ForbiddenError, TooManyRequestsError."""
         services: Services = request.app.state.services
         if not services.settings.keys_required:
             return LOCAL_CALLER
@@ -81,36 +76,10 @@ class RequireScope:
         if credentials is None:
             raise UnauthorizedError("key_missing", "send an API key: Authorization: Bearer esp_…")
         caller = await _caller_of_key(services, credentials.credentials)
-        rate_limit.check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
+        check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
         if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
         return caller
-
-
-class AuthenticatedRoute(APIRoute):
-    """A route that knows its caller before it reads anything of the request but its head."""
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, serialize_in_thread(endpoint, options.get("status_code")), **options)
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, behind the door."""
-        handle = super().get_route_handler()
-        needed = {call for call in _dependency_calls(self.dependant) if isinstance(call, RequireScope)}
-
-        async def let_in(request: Request) -> Response:
-            for needs in needed:
-                request.state.caller = await needs.authenticate(request)
-            return await handle(request)
-
-        return let_in
-
-
-def _dependency_calls(dependant: Dependant) -> Iterator[Any]:
-    """Every function that FastAPI will call for a route."""
-    yield dependant.call
-    for inner in dependant.dependencies:
-        yield from _dependency_calls(inner)
 
 
 async def _metrics_reader(request: Request, _: _Credentials) -> Caller:
@@ -136,14 +105,14 @@ def _record_use(database: Database, key_id: str) -> None:
         api_keys.record_use(session, key_id)
 
 
-def load_keys(database: Database, given: Collection[str]) -> Mapping[str, api_keys.ValidKey | InvalidKeyError]:
-    """What ``service.access.api_keys.find_all`` says, in a transaction of its own."""
+def load_keys(database: Database, keys: Collection[str]) -> Mapping[str, api_keys.ValidKey | InvalidKeyError]:
+    """``service.access.api_keys.find_all`` in a transaction of its own: what the key loader of ``api.app`` fetches by."""
     with database.read_connection() as connection:
-        return api_keys.find_all(connection, given)
+        return api_keys.find_all(connection, keys)
 
 
 Reader = Annotated[Caller, Depends(RequireScope(Scope.READ))]
 Writer = Annotated[Caller, Depends(RequireScope(Scope.WRITE))]
 Admin = Annotated[Caller, Depends(RequireScope(Scope.ADMIN))]
 MetricsReader = Annotated[Caller, Depends(_metrics_reader)]
-"""For /metrics: an administrator, unless a setting opens it to everybody."""
+"""For /metrics: a caller with the admin scope, unless a setting opens it to all."""

@@ -1,6 +1,7 @@
-"""Conditional and partial downloads (RFC 9110, sections 13 and 14), as pure functions of header values.
+"""Conditional requests and byte ranges (RFC 9110, sections 13 and 14), as pure functions of header values.
 
-Called by ``api.routes.artifacts``. Validators are strong: an artifact's entity tag is the sha-256 of its bytes.
+Called by ``api.routes.artifacts``, ``api.routes.sweep_results`` and ``api.responses.long_poll``. Validators are strong: an
+artifact's entity tag is the SHA-256 of its bytes.
 """
 
 import re
@@ -19,7 +20,7 @@ class ByteRange:
 
 
 class RangeNotSatisfiableError(Exception):
-    """The range asked for begins behind the last byte."""
+    """The range begins behind the last byte."""
 
 
 def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
@@ -34,8 +35,8 @@ def etag_matches(header: str | None, etag: str, *, weak: bool) -> bool:
 def parse_range(range_header: str | None, if_range: str | None, etag: str, size: int) -> ByteRange | None:
     """The part that a request asks for; None means the whole.
 
-    Several ranges, other units and malformed headers are answered with the whole, as RFC 9110 allows. So is ``If-Range``
-    with anything but this very entity tag (a date is no strong validator here, a weak tag never is).
+    Several ranges, other units and malformed headers are answered with the whole, as RFC 9110 allows. So is an ``If-Range``
+    that is not equal to ``etag`` (a date is no strong validator here, a weak tag never is).
     Raises RangeNotSatisfiableError.
     """
     found = _RANGE.fullmatch(range_header) if range_header is not None else None

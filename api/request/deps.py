@@ -1,4 +1,7 @@
-"""What the routes share: settings, database, doorbell. Built once by ``api.app`` and kept on the application."""
+"""Dependencies that all routes share: the services of the process, and the ids and names in paths.
+
+``api.app`` builds the services once and keeps them on the application.
+"""
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
@@ -8,9 +11,8 @@ from celery import Celery
 from fastapi import Depends, Path, Request
 
 from api.predictions.service import PredictionService
-from api.request.limiter import ConcurrencyLimiter
+from api.request.limits import ConcurrencyLimiter, TokenBuckets
 from api.request.query_batcher import QueryBatcher
-from api.request.rate_limit import TokenBuckets
 from api.schemas.job_view import JobRepresentation
 from service.access.api_keys import ValidKey
 from service.db.engine import Database
@@ -18,36 +20,36 @@ from service.errors import InvalidKeyError
 from service.settings import Settings
 
 MAX_UPLOADS = 2
-"""Data sets that one process receives at a time; each may need as much temporary disk as a data set may have."""
+"""Data sets that one process receives at a time; each may take as much temporary disk as the largest data set."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """One process's connections."""
+    """The connections, loaders and limits of one process."""
 
     settings: Settings
     database: Database
     job_loader: QueryBatcher[str, JobRepresentation | None]
-    """Jobs by their ids."""
+    """Jobs by id."""
     key_loader: QueryBatcher[str, ValidKey | InvalidKeyError]
-    """API keys."""
+    """API keys by their text."""
     celery: Celery
     token_buckets: TokenBuckets
     predictions: PredictionService
     stream_slots: ConcurrencyLimiter
     wait_slots: BoundedSemaphore
     keys_being_recorded: set[str] = field(default_factory=set)
-    """Ids of API keys whose use is being written down: of many requests at once, one does it."""
+    """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
     upload_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
 
 
-async def _services(request: Request) -> Services:  # async: a plain function would cost a change of thread
+async def _services(request: Request) -> Services:  # async: FastAPI would run a plain function in a thread
     services: Services = request.app.state.services
     return services
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-# a path that does not match names nothing: api.errors.handlers answers 404
+# an id that does not match its pattern names nothing: api.errors.handlers answers 404
 JobId = Annotated[
     str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]

@@ -1,4 +1,4 @@
-"""The filter ``metadata[key]=value`` of lists, which FastAPI has no parameter for. Called by ``api.routes.jobs``."""
+"""Query filter ``metadata[key]=value``, which FastAPI has no parameter type for. Called by ``api.routes.jobs``."""
 
 import re
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 
 _NAME = re.compile(r"metadata\[(.*)\]", re.DOTALL)
-_MOST, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512  # as many and as long as a job's own
+_MAX_PAIRS, _MAX_KEY, _MAX_VALUE = 16, 64, 512  # the limits of a job's own metadata
 
 METADATA_PARAMETER: dict[str, Any] = {
     "parameters": [
@@ -20,8 +20,8 @@ METADATA_PARAMETER: dict[str, Any] = {
             "description": "Only jobs whose metadata has these pairs: `metadata[team]=nlp&metadata[run]=7`",
             "schema": {
                 "type": "object",
-                "maxProperties": _MOST,
-                "additionalProperties": {"type": "string", "maxLength": _LONGEST_VALUE},
+                "maxProperties": _MAX_PAIRS,
+                "additionalProperties": {"type": "string", "maxLength": _MAX_VALUE},
             },
         }
     ]
@@ -30,19 +30,19 @@ METADATA_PARAMETER: dict[str, Any] = {
 
 
 async def _parse_metadata_filter(request: Request) -> list[tuple[str, str]]:
-    """Every pair asked for, in order. Raises RequestValidationError naming the parameter."""
+    """Every pair of the query, in order. Raises RequestValidationError naming the parameter."""
     pairs: list[tuple[str, str]] = []
     for name, value in request.query_params.multi_items():
         if name != "metadata" and not name.startswith("metadata["):
             continue
         found = _NAME.fullmatch(name)
-        if found is None or not 1 <= len(found[1]) <= _LONGEST_KEY or "\0" in name:
-            raise _invalid_filter(name, f"write metadata[key]=value, with a key of 1 to {_LONGEST_KEY} characters")
-        if len(value) > _LONGEST_VALUE or "\0" in value:
-            raise _invalid_filter(name, f"a value has at most {_LONGEST_VALUE} characters, none of them NUL")
+        if found is None or not 1 <= len(found[1]) <= _MAX_KEY or "\0" in name:
+            raise _invalid_filter(name, f"write metadata[key]=value, with a key of 1 to {_MAX_KEY} characters")
+        if len(value) > _MAX_VALUE or "\0" in value:
+            raise _invalid_filter(name, f"a value has at most {_MAX_VALUE} characters, none of them NUL")
         pairs.append((found[1], value))
-    if len(pairs) > _MOST:
-        raise _invalid_filter("metadata", f"at most {_MOST} pairs can be asked for")
+    if len(pairs) > _MAX_PAIRS:
+        raise _invalid_filter("metadata", f"at most {_MAX_PAIRS} pairs can be asked for")
     return pairs
 
 

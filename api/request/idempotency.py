@@ -1,9 +1,10 @@
-"""The header ``Idempotency-Key``: a POST that is sent again is answered again and done once.
+"""Idempotency keys: a POST that is repeated with its ``Idempotency-Key`` is done once and gets the first response again.
 
-Semantics of draft-ietf-httpapi-idempotency-key-header: keys belong to their owner and to a route; the same key with another
-request is refused, and so is one whose first request has not been answered yet. Only successes are kept, so a request that
-was refused can be mended and sent again with its key. A route takes ``once: Once``, asks ``once.before()`` first, and calls
-``once.keep(...)`` as the last thing of the transaction that does the work.
+Semantics of draft-ietf-httpapi-idempotency-key-header: a key belongs to its owner and to a route; the same key with another
+request is refused, and so is a repetition whose first request has no response yet. Only successes are stored, so a request that
+was refused can be corrected and sent again with its key. A route takes ``idempotency: Idempotency``, returns
+``idempotency.stored_response()`` if there is one, and calls ``idempotency.store_response(...)`` at the end of the transaction
+that does the work.
 """
 
 import hashlib
@@ -45,29 +46,32 @@ class IdempotentRequest:
     fingerprint: str
 
     def with_content(self, content: bytes) -> "IdempotentRequest":
-        """The same, when ``content`` is part of what is asked for."""
+        """The same request with ``content`` added to its fingerprint."""
         return replace(self, fingerprint=hashlib.sha256(self.fingerprint.encode() + content).hexdigest())
 
     def stored_response(self) -> Response | None:
-        """The answer this request got before. Raises StoredResponseElsewhereError where another request has its key."""
+        """The response of the first request with this key; None: this is the first.
+
+        Raises StoredResponseElsewhereError where another request has the key.
+        """
         if self.key is None:
             return None
         with self.services.database.read() as session:
-            kept = idempotency.find(session, **self._named(self.key))
-        if kept is None:
+            stored = idempotency.find(session, **self._identity(self.key))
+        if stored is None:
             return None
-        headers = {"Idempotency-Replayed": "true"} | ({"Location": kept.location} if kept.location else {})
-        return Response(kept.body, kept.status, headers, "application/json")
+        headers = {"Idempotency-Replayed": "true"} | ({"Location": stored.location} if stored.location else {})
+        return Response(stored.body, stored.status, headers, "application/json")
 
     def store_response(self, session: Session, status: int, body: str, location: str | None = None) -> None:
-        """Keep the answer together with what the transaction did.
+        """Store the response in the transaction that does the work.
 
-        Raises StoredResponsePendingError, so that all of it is undone, when a
-        request with this key was faster."""
+        Raises StoredResponsePendingError, which rolls all of it back, when another request with this key was faster.
+        """
         if self.key is not None:
-            idempotency.store(session, **self._named(self.key), status=status, body=body, location=location)
+            idempotency.store(session, **self._identity(self.key), status=status, body=body, location=location)
 
-    def _named(self, key: str) -> dict[str, Any]:
+    def _identity(self, key: str) -> dict[str, Any]:
         return {
             "owner": self.owner, "route": self.route, "key": key, "fingerprint": self.fingerprint,
             "keep_seconds": self.services.settings.idempotency_seconds,
@@ -77,11 +81,11 @@ class IdempotentRequest:
 async def _idempotent_stream(
     request: Request, services: ServicesDep, caller: Writer, key: _Key = None
 ) -> IdempotentRequest:
-    """Without the body, which a route that reads a stream adds with ``about``."""
+    """Without the body, which a route that reads a stream adds by ``with_content``."""
     route = f"{request.method} {request.scope['route'].path}"
-    asked = f"{request.url.path}?{request.url.query}"
+    target = f"{request.url.path}?{request.url.query}"
     key = key.strip('"') if key is not None else None
-    return IdempotentRequest(services, caller.owner, route, key, hashlib.sha256(asked.encode()).hexdigest())
+    return IdempotentRequest(services, caller.owner, route, key, hashlib.sha256(target.encode()).hexdigest())
 
 
 async def _idempotent(
@@ -91,7 +95,7 @@ async def _idempotent(
 
 
 def _canonical(body: bytes) -> bytes:
-    """The same for JSON that differs in nothing but blanks and the order of names."""
+    """Equal for JSON texts that differ only in white space and the order of names."""
     try:
         return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
     except (ValueError, RecursionError):  # a route without a body, or one that will be refused

@@ -1,8 +1,8 @@
-"""Short questions to the database, asked by many requests at once and answered together. Made by ``api.app``.
+"""Query batching: concurrent reads of single rows become one database query (the DataLoader pattern). Made by ``api.app``.
 
-Under load the way to the database costs more than the answer. So one thread takes all questions that have come and
-answers them with one look, equal ones once; what is asked meanwhile waits for the next look. Nothing is kept: an answer is
-always read after its question was asked.
+Under load the round trip to the database costs more than the query. So one thread takes all keys that have come and loads them
+with one query, equal keys once; keys that come meanwhile wait for the next query. There is no cache: a value is always read
+after it was asked for.
 """
 
 import asyncio
@@ -15,68 +15,68 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-_BATCH_SIZE = 200
-"""Questions of one look: few enough that nobody waits long for the others."""
+_MAX_BATCH = 200
+"""Keys of one query: few enough that none waits long for the others."""
 
 
-class _PendingQuery(NamedTuple):
-    question: Any
+class _Pending(NamedTuple):
+    """A key that a coroutine waits for."""
+
+    key: Any
     loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Any]
+    value: asyncio.Future[Any]
 
 
 class QueryBatcher(Generic[K, V]):
-    """Answers by ``look``, which is called in the desk's own thread with different questions and must answer each.
+    """Loads values by ``fetch``, which is called in a thread of the batcher's own with distinct keys and must return all.
 
-    Everybody waits for it, so it must end within seconds: ``Database.read_connection`` does, whatever becomes of the database. What
-    ``look`` raises is raised to everybody who waits for that look. Any event loop may ask.
+    All callers wait for ``fetch``, so it must end within seconds: ``Database.read_connection`` does, whatever happens to the
+    database. What ``fetch`` raises is raised to every caller of that batch. Any event loop may call :meth:`load`.
     """
 
-    def __init__(self, name: str, look: Callable[[Collection[K]], Mapping[K, V]]) -> None:
-        self._line: SimpleQueue[_PendingQuery | None] = SimpleQueue()
-        # the thread knows the line and not the desk, so that a desk that nobody has any more lets it end
-        threading.Thread(target=_serve_queries, args=(self._line, look), name=f"desk-{name}", daemon=True).start()
-        self.close = weakref.finalize(self, self._line.put, None)
-        """Let the thread end; what waits is answered before."""
+    def __init__(self, name: str, fetch: Callable[[Collection[K]], Mapping[K, V]]) -> None:
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        # the thread refers to the queue and not to the batcher, so that it ends when the batcher is garbage
+        threading.Thread(target=_load_batches, args=(self._queue, fetch), name=f"batcher-{name}", daemon=True).start()
+        self.close = weakref.finalize(self, self._queue.put, None)
+        """Let the thread end, after it has loaded what is waited for."""
 
-    async def load(self, question: K) -> V:
-        """Raises what the look raises, e.g. sqlalchemy.exc.OperationalError."""
+    async def load(self, key: K) -> V:
+        """The value of ``key``. Raises what ``fetch`` raises, e.g. sqlalchemy.exc.OperationalError."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[V] = loop.create_future()
-        self._line.put(_PendingQuery(question, loop, answer))
-        return await answer
+        value: asyncio.Future[V] = loop.create_future()
+        self._queue.put(_Pending(key, loop, value))
+        return await value
 
 
-def _serve_queries(
-    line: SimpleQueue[_PendingQuery | None], look: Callable[[Collection[Any]], Mapping[Any, Any]]
-) -> None:
-    open_ = True
-    while open_ and (first := line.get()) is not None:
-        asked = [first]
+def _load_batches(queue: SimpleQueue[_Pending | None], fetch: Callable[[Collection[Any]], Mapping[Any, Any]]) -> None:
+    closed = False
+    while not closed and (first := queue.get()) is not None:
+        batch = [first]
         with contextlib.suppress(Empty):
-            while open_ and len(asked) < _BATCH_SIZE:
-                following = line.get_nowait()
+            while not closed and len(batch) < _MAX_BATCH:
+                following = queue.get_nowait()
                 if following is None:
-                    open_ = False
+                    closed = True
                 else:
-                    asked.append(following)
-        answers: Mapping[Any, Any] = {}
+                    batch.append(following)
+        values: Mapping[Any, Any] = {}
         failure: Exception | None = None
         try:
-            answers = look({one.question for one in asked})
-        except Exception as error:  # noqa: BLE001 - whoever asked is told; the next question may fare better
+            values = fetch({pending.key for pending in batch})
+        except Exception as error:  # noqa: BLE001 - raised again to every caller; the next batch may succeed
             failure = error
-        for loop in {one.loop for one in asked}:
-            here = [one for one in asked if one.loop is loop]
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_resolve, here, answers, failure)
+        for loop in {pending.loop for pending in batch}:
+            callers = [pending for pending in batch if pending.loop is loop]
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all that waited
+                loop.call_soon_threadsafe(_resolve, callers, values, failure)
 
 
-def _resolve(asked: Sequence[_PendingQuery], answers: Mapping[Any, Any], failure: Exception | None) -> None:
-    for one in asked:
-        if one.answer.done():  # its request was given up
+def _resolve(batch: Sequence[_Pending], values: Mapping[Any, Any], failure: Exception | None) -> None:
+    for pending in batch:
+        if pending.value.done():  # its request was cancelled
             continue
         if failure is not None:
-            one.answer.set_exception(failure)
+            pending.value.set_exception(failure)
         else:
-            one.answer.set_result(answers[one.question])
+            pending.value.set_result(values[pending.key])

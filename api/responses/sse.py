@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.errors.exceptions import DATABASE_UNAVAILABLE, UnavailableError
-from api.request.limiter import ConcurrencyLimiter
+from api.request.limits import ConcurrencyLimiter
 from api.schemas.jobs import Event, Progress
 from service.db.engine import Database
 from service.errors import JobNotFoundError

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.errors.problems import problem_response, problem_responses
-from api.request.auth import AuthenticatedRoute, Reader
+from api.request.auth import Reader
 from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
 from api.request.deps import ArtifactName, JobId, ServicesDep
+from api.responses.routing import AuthenticatedRoute
 from api.schemas import jobs as schemas
 from service.artifacts import store
 from service.db import models

@@ -15,9 +15,10 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.errors.exceptions import UnavailableError
 from api.errors.problems import Fault, problem_response, problem_responses
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.auth import Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
+from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
 from api.uploads.formats import TooLargeError, UnknownFormatError, detect_format
 from api.uploads.normalize import InvalidRowsError, SplitFile, normalize_splits

@@ -11,8 +11,9 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 
 from api.errors.problems import problem_responses
-from api.request.auth import AuthenticatedRoute, Reader
+from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
+from api.responses.routing import AuthenticatedRoute
 from api.responses.sse import EventStream
 from api.schemas import jobs as schemas
 from api.schemas import metric_history

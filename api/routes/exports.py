@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
-from api.request import rate_limit
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request import limits
+from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.long_poll import ETAG_HEADERS, LongPollResponse, Prefer, parse_prefer_wait
+from api.responses.routing import AuthenticatedRoute
 from api.schemas import jobs as schemas
 from api.schemas.job_view import JobRepresentation
 from api.schemas.strict import StrictModel
@@ -92,7 +93,7 @@ def create_exports(
     with services.database.write() as session:
         job = commands.get(session, job_id, owner=caller.owner_filter)
         _check(session, job, request, services.settings)
-        rate_limit.check_queue_length(session, services.settings, job.owner)
+        limits.check_queue_length(session, services.settings, job.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), job.owner)
         files: dict[str, str] = {name: archive_of(name) for name in request.formats}
         export = exports.request_export(

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
-from api.request import rate_limit
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request import limits
+from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.filters import METADATA_PARAMETER, MetadataFilter
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
+from api.responses.routing import AuthenticatedRoute
 from api.schemas import jobs as schemas
 from api.schemas.job_view import JobRepresentation
 from api.submission import admission, webhook_checks
@@ -63,7 +64,7 @@ def create_job(
         return stored
     admission.check_job(request, services.settings)
     with services.database.write() as session:
-        rate_limit.check_queue_length(session, services.settings, caller.owner)
+        limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         admission.hold_dataset(session, request.spec, caller.owner)
         job = commands.create(session, owner=caller.owner, **request.stored)
@@ -171,7 +172,7 @@ def retry_job(
         return stored
     with services.database.write() as session:
         former = commands.get(session, job_id, owner=caller.owner_filter)
-        rate_limit.check_queue_length(session, services.settings, former.owner)
+        limits.check_queue_length(session, services.settings, former.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)

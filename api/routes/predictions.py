@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
 from api.predictions.service import MASK, WEIGHTS
-from api.request.auth import AuthenticatedRoute, Reader
+from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
+from api.responses.routing import AuthenticatedRoute
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors.problems import problem_responses
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep
+from api.responses.routing import AuthenticatedRoute
 from service.access import secrets
 from service.access.secrets import HUB_TOKEN
 

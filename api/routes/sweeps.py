@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from api.errors.problems import problem_responses
-from api.request import rate_limit
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request import limits
+from api.request.auth import Reader, Writer
 from api.request.conditional import etag_matches
 from api.request.deps import Services, ServicesDep, SweepId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.responses.routing import AuthenticatedRoute
 from api.schemas.jobs import JobRequest
 from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepResults, SweepSummary
 from api.submission import admission, sweep_grid, sweep_plot, webhook_checks
@@ -57,7 +58,7 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     with _blaming_base():  # model, data and webhook, which all of them share
         admission.check_job(jobs[0], services.settings)
     with services.database.write() as session:
-        rate_limit.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
+        limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _blaming_base():
             admission.hold_dataset(session, jobs[0].spec, caller.owner)

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
-from api.request.auth import AuthenticatedRoute, Reader, Writer
+from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep, WebhookId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.responses.routing import AuthenticatedRoute
 from api.schemas.jobs import Page
 from api.schemas.webhooks import Delivery, Webhook, WebhookRequest
 from api.submission.webhook_checks import check_webhook, store_webhook

@@ -1,4 +1,4 @@
-"""Questions that are answered together: which share a look, and what becomes of them when it fails or nobody waits."""
+"""Query batching: which keys share a query, and what happens when it fails or a caller is cancelled."""
 
 import asyncio
 import threading
@@ -13,19 +13,19 @@ from tests.waiting import wait_until
 
 
 class Database:
-    """Looks that the test holds up, and remembers."""
+    """Queries that the test delays and records."""
 
     def __init__(self) -> None:
-        self.looks: list[list[str]] = []
+        self.fetches: list[list[str]] = []
         self.held = threading.Event()
         self.held.set()
 
-    def look(self, questions: Collection[str]) -> Mapping[str, str]:
-        self.looks.append(sorted(questions))
+    def fetch(self, keys: Collection[str]) -> Mapping[str, str]:
+        self.fetches.append(sorted(keys))
         assert self.held.wait(10)
-        if "broken" in questions:
+        if "broken" in keys:
             raise OSError("away")
-        return {question: question.upper() for question in questions}
+        return {key: key.upper() for key in keys}
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -36,66 +36,66 @@ class Database:
             self.held.set()
 
 
-def run(asked: Callable[[QueryBatcher[str, str], Database], Coroutine[Any, Any, None]]) -> None:
+def run(check: Callable[[QueryBatcher[str, str], Database], Coroutine[Any, Any, None]]) -> None:
     database = Database()
-    desk = QueryBatcher("test", database.look)
-    asyncio.run(asked(desk, database))
-    desk.close()
+    batcher = QueryBatcher("test", database.fetch)
+    asyncio.run(check(batcher, database))
+    batcher.close()
     wait_until(
-        lambda: not any(thread.name == "desk-test" for thread in threading.enumerate()), what="the desk's thread"
+        lambda: not any(thread.name == "batcher-test" for thread in threading.enumerate()), what="the batcher's thread"
     )
 
 
-async def begun(database: Database, looks: int) -> None:
-    while len(database.looks) < looks:
+async def begun(database: Database, count: int) -> None:
+    while len(database.fetches) < count:
         await asyncio.sleep(0)
 
 
-def test_what_is_asked_during_a_look_shares_the_next() -> None:
-    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
+def test_keys_that_come_during_a_query_share_the_next() -> None:
+    async def check(batcher: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            first = asyncio.create_task(desk.load("a"))
+            first = asyncio.create_task(batcher.load("a"))
             await begun(database, 1)
-            others = [asyncio.create_task(desk.load(question)) for question in "baba"]
+            others = [asyncio.create_task(batcher.load(key)) for key in "baba"]
             await asyncio.sleep(0)
             assert not first.done()
         assert await first == "A"
         assert await asyncio.gather(*others) == ["B", "A", "B", "A"]
-        assert database.looks == [["a"], ["a", "b"]]  # "a" again: its first answer was read before it was asked
+        assert database.fetches == [["a"], ["a", "b"]]  # "a" again: its first value was read before it was asked for
 
-    run(asked)
+    run(check)
 
 
-def test_a_look_that_fails_is_told_to_all_who_share_it_and_to_no_others() -> None:
-    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
+def test_a_failed_query_is_raised_to_all_callers_of_its_batch_and_to_no_others() -> None:
+    async def check(batcher: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            before = asyncio.create_task(desk.load("a"))
+            before = asyncio.create_task(batcher.load("a"))
             await begun(database, 1)
-            sharing = [asyncio.create_task(desk.load(question)) for question in ("broken", "b")]
+            sharing = [asyncio.create_task(batcher.load(key)) for key in ("broken", "b")]
             await asyncio.sleep(0)
         assert await before == "A"
         for one in sharing:
             with pytest.raises(OSError, match="away"):
                 await one
-        assert await desk.load("b") == "B"
+        assert await batcher.load("b") == "B"
 
-    run(asked)
+    run(check)
 
 
-def test_a_request_that_is_given_up_disturbs_no_other() -> None:
-    async def asked(desk: QueryBatcher[str, str], database: Database) -> None:
+def test_a_cancelled_caller_disturbs_no_other() -> None:
+    async def check(batcher: QueryBatcher[str, str], database: Database) -> None:
         with database.busy():
-            gone, here = (asyncio.create_task(desk.load(question)) for question in "ab")
+            gone, here = (asyncio.create_task(batcher.load(key)) for key in "ab")
             await begun(database, 1)
             gone.cancel()
             await asyncio.sleep(0)
         assert await here == "B"
         assert gone.cancelled()
 
-    run(asked)
+    run(check)
 
 
-def test_any_loop_may_ask() -> None:
-    desk = QueryBatcher("test", Database().look)
-    assert [asyncio.run(desk.load(question)) for question in "ab"] == ["A", "B"]
-    desk.close()
+def test_any_event_loop_may_load() -> None:
+    batcher = QueryBatcher("test", Database().fetch)
+    assert [asyncio.run(batcher.load(key)) for key in "ab"] == ["A", "B"]
+    batcher.close()

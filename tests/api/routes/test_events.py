@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.request.limiter import ConcurrencyLimiter
+from api.request.limits import ConcurrencyLimiter
 from api.responses import sse
 from api.schemas import metric_history
 from service.jobs import claims, commands

@@ -1,4 +1,4 @@
-"""How much a caller may ask for, by a clock that the test turns."""
+"""Limits per caller: token buckets by a clock that the test sets, queued jobs, and slots of concurrent streams."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.request.rate_limit import RateLimitResult, TokenBuckets
+from api.request.limits import ConcurrencyLimiter, RateLimitResult, TokenBuckets
 from service.db.engine import Database
 from tests.api.conftest import BODY
 from tests.api.problems import assert_problem
@@ -25,25 +25,35 @@ class Clock:
 
 def test_a_bucket_empties_and_fills_evenly() -> None:
     clock = Clock()
-    rates = TokenBuckets(6, clock)  # one in ten seconds
-    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
-    assert [rates.consume("a").allowed for _ in range(6)] == [True] * 5 + [False]  # type: ignore[union-attr]
-    assert rates.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=10, reset_after=60)
-    assert rates.consume("b") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
+    buckets = TokenBuckets(6, clock)  # one in ten seconds
+    assert buckets.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
+    assert [buckets.consume("a").allowed for _ in range(6)] == [True] * 5 + [False]  # type: ignore[union-attr]
+    assert buckets.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=10, reset_after=60)
+    assert buckets.consume("b") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
     clock.now = 9.5
-    assert rates.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=1, reset_after=51)
+    assert buckets.consume("a") == RateLimitResult(allowed=False, remaining=0, retry_after=1, reset_after=51)
     clock.now = 10
-    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=0, retry_after=10, reset_after=60)
+    assert buckets.consume("a") == RateLimitResult(allowed=True, remaining=0, retry_after=10, reset_after=60)
     clock.now = 1e6
-    assert rates.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
+    assert buckets.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
     assert TokenBuckets(None).consume("a") is None
 
 
-def test_threads_get_no_more_than_there_is() -> None:
-    rates, granted = TokenBuckets(50, Clock()), list[bool]()
+def test_an_owner_has_a_share_of_the_slots_and_all_owners_have_no_more_than_there_are() -> None:
+    slots = ConcurrencyLimiter(total=3, per_owner=2)
+    assert [slots.acquire(owner) for owner in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
+    slots.release("a")
+    assert [slots.acquire(owner) for owner in ("b", "c")] == [True, False]
+    for owner in ("a", "b", "b"):
+        slots.release(owner)
+    assert slots == ConcurrencyLimiter(total=3, per_owner=2, _lock=slots._lock)
+
+
+def test_threads_get_no_more_tokens_than_there_are() -> None:
+    buckets, granted = TokenBuckets(50, Clock()), list[bool]()
 
     def ask() -> None:
-        granted.extend(rates.consume("a").allowed for _ in range(20))  # type: ignore[union-attr]
+        granted.extend(buckets.consume("a").allowed for _ in range(20))  # type: ignore[union-attr]
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
