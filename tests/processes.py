@@ -53,24 +53,25 @@ def children(pid: int) -> list[int]:
     return found
 
 
-class ModuleProcess:
-    """``python -m …`` with its output in files; killed when the block ends."""
+class CommandProcess:
+    """A command with its output in files; killed when the block ends."""
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        command: Sequence[str],
         environment: Mapping[str, str],
         folder: Path,
         name: str,
         descriptors: Sequence[int] = (),
+        cwd: Path = ROOT,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                command,
                 env={**os.environ, **environment},
-                cwd=ROOT,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -123,3 +124,17 @@ class ModuleProcess:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+class ModuleProcess(CommandProcess):
+    """``python -m …`` in the repository."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        name: str,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        super().__init__([sys.executable, "-m", *arguments], environment, folder, name, descriptors)

@@ -8,11 +8,11 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from typing import IO
 
+from pruning.processes.bootstrap import python_command
 from service.settings import Settings
 
 _ALLOWED_VARIABLES = frozenset(
@@ -39,10 +39,10 @@ class ProcessEndedError(Exception):
 
 def command(settings: Settings) -> list[str]:
     """The arguments of the real program; tests put another one in its place."""
-    arguments = [
-        sys.executable, "-m", "pruning", "serve-predictions", "--masks", str(settings.predictions_masks),
+    arguments = python_command(
+        "pruning", "serve-predictions", "--masks", str(settings.predictions_masks),
         "--idle-seconds", str(settings.predictions_idle_seconds), "--memory-bytes", str(settings.predictions_memory_bytes),
-    ]  # fmt: skip
+    )  # fmt: skip
     if settings.models_dir is not None:
         arguments += ["--models-dir", str(settings.models_dir)]
     return arguments if settings.hub_enabled else [*arguments, "--no-hub"]

@@ -57,7 +57,7 @@ def serve(
         descriptor = listening.fileno()
         services = [
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
-            ManagedProcess("worker", python_command(*WORKER), environment),
+            ManagedProcess("worker", python_command(WORKER), environment),
         ]
         _run(ProcessManager(services, notify), listening, settings)
 

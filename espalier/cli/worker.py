@@ -8,11 +8,8 @@ from espalier.cli.output import notify
 from espalier.cli.service_access import DataDir, become, opened, overrides, read_settings
 from espalier.errors import EspalierError
 
-WORKER = (
-    "celery", "--quiet", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "INFO",
-    "--without-gossip", "--without-mingle", "--without-heartbeat",  # this worker talks to the database, not to others
-)  # fmt: skip
-"""The module that works, with its arguments; ``serve`` starts the same."""
+WORKER = "worker"
+"""The module that takes jobs; ``serve`` starts the same."""
 
 
 def worker(
@@ -28,14 +25,14 @@ def worker(
     """
     settings = read_settings(worker_slots=slots, data_dir=data_dir)
     try:
-        with opened(settings):  # a database that is away or not migrated is named in a line, before Celery takes over
+        with opened(settings):  # a database that is away or not migrated is named in a line, before the worker starts
             pass
     except EspalierError as error:
         if not wait:
             raise
         notify(str(error))
     notify(f"worker with {settings.worker_slots} slots; running jobs save their work when it is stopped")
-    become(WORKER, overrides(settings))
+    become([WORKER], overrides(settings))
 
 
 def health() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from pruning.processes.bootstrap import python_command
 from service.settings import Settings
 
 _LEASH = Path(__file__).with_name("deathsig.py")
@@ -26,7 +27,7 @@ def trainer_command(
     settings: Settings, spec: Path, work: Path, token_file: Path | None = None, exports: Sequence[str] = ()
 ) -> list[str]:
     """The arguments of the real trainer; tests put another program in its place."""
-    command = [sys.executable, "-m", "pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin"]
+    command = python_command("pruning", "train", "--spec", str(spec), "--work", str(work), "--watch-stdin")
     if settings.token_cache_bytes:
         command += ["--token-cache", str(settings.data_dir / "tokens")]
         command += ["--token-cache-bytes", str(settings.token_cache_bytes)]
@@ -40,7 +41,7 @@ def export_command(
     settings: Settings, mask: Path, work: Path, token_file: Path | None = None, exports: Sequence[str] = ()
 ) -> list[str]:
     """The same of the program that takes the trainer's place where ``mask`` is there already and is to be exported."""
-    command = [sys.executable, "-m", "pruning", "export", "--mask", str(mask), "--out", str(work / "artifacts")]
+    command = python_command("pruning", "export", "--mask", str(mask), "--out", str(work / "artifacts"))
     command += ["--archive", "--uploads-dir", str(work / "uploads"), "--watch-stdin", *_sources(settings, token_file)]
     for name in exports:
         command += ["--to", name]

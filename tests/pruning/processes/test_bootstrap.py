@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 
 from pruning.processes.bootstrap import PACKAGES, python_command
+from tests.foreign_project import make_project
 from tests.processes import ROOT
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with packages of the same names as ours, each of which cannot be imported, and a module of its own."""
-    for name in PACKAGES:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"raise SystemExit('the project own {name}')")
-    (tmp_path / "mine.py").write_text("")
-    return tmp_path
+    return make_project(tmp_path)
 
 
 @pytest.mark.parametrize("on_path", [False, True])
