@@ -12,6 +12,7 @@ from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Job
 from service.ids import new_job_id
+from service.jobs.fence import Fence
 from service.states import Status
 
 _BATCH = 5000
@@ -54,7 +55,7 @@ def add_artifact(database_url: str, job_id: str, size: int) -> str:
         with database.read() as session:
             attempt = session.get_one(Job, job_id).attempt
         store.put(
-            database, job_id=job_id, attempt=attempt, name=path.name, media_type="application/octet-stream",
+            database, Fence(job_id, attempt), name=path.name, media_type="application/octet-stream",
             path=path, size=size, sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=256 * 1024,
         )  # fmt: skip
     database.dispose()

@@ -4,7 +4,7 @@ Called by ``service.artifacts.store``, which knows when a file may be written an
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from sqlalchemy import exists, insert, select
@@ -15,11 +15,10 @@ from service.artifacts.s3 import PART_BYTES, READ_BYTES, open_bucket
 from service.db.engine import Database
 from service.db.models import Artifact, ArtifactChunk, StoredObject
 from service.errors import ArtifactNotFoundError, ObjectMissingError
+from service.jobs.fence import Fence
 
 Batches = Iterator[list[tuple[int, bytes]]]
 """Numbered pieces of ``piece_bytes`` each, the last one shorter, a few megabytes at a time; read as they are needed."""
-Hold = Callable[[Session], None]
-"""The fence, for a transaction."""
 _SENT_BYTES = 256 * 1024
 ARTIFACTS = "artifacts/"
 """Folder of the objects."""
@@ -30,8 +29,8 @@ class ArtifactBackend(Protocol):
 
     piece_bytes: int
 
-    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
-        """Store all pieces. Raises what ``batches`` and ``hold`` raise, and StorageUnavailableError."""
+    def write(self, database: Database, batches: Batches, fence: Fence) -> None:
+        """Store all pieces. Raises what ``batches`` raises, LeaseLostError, StorageUnavailableError."""
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
         """These bytes, piece by piece. Raises ArtifactNotFoundError, StorageUnavailableError."""
@@ -43,11 +42,11 @@ class DatabaseBackend:
     def __init__(self, artifact: Artifact) -> None:
         self.artifact, self.piece_bytes = artifact, artifact.chunk_bytes
 
-    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
+    def write(self, database: Database, batches: Batches, fence: Fence) -> None:
         """A transaction per batch."""
         for batch in batches:
             with database.write() as session:
-                hold(session)
+                fence.lock(session)
                 rows = [{"artifact_id": self.artifact.id, "number": number, "data": data} for number, data in batch]
                 session.execute(insert(ArtifactChunk), rows)
             failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
@@ -79,12 +78,12 @@ class ObjectBackend:
     def __init__(self, artifact: Artifact, stored: StoredObject) -> None:
         self.artifact, self.stored = artifact, stored
 
-    def write(self, database: Database, batches: Batches, hold: Hold) -> None:
+    def write(self, database: Database, batches: Batches, fence: Fence) -> None:
         """A part per piece; the store shows nothing of it before the last one is there."""
 
         def arrived() -> None:
             with database.write() as session:
-                hold(session)
+                fence.lock(session)
             failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
         parts = (data for batch in batches for _, data in batch)

@@ -18,17 +18,16 @@ from service.access.quotas import Quota
 from service.artifacts.backends import backend_for, create_backend
 from service.db.engine import Database
 from service.db.models import Artifact
-from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError, ServiceError
-from service.jobs.transitions import lock_row, running
+from service.errors import ArtifactMismatchError, ArtifactNotFoundError, ServiceError
+from service.jobs.fence import Fence
 
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
 
 
 def put(
     database: Database,
+    fence: Fence,
     *,
-    job_id: str,
-    attempt: int,
     name: str,
     media_type: str,
     path: Path,
@@ -46,11 +45,11 @@ def put(
     QuotaExceededError; StorageUnavailableError; OSError.
     """
     with database.write() as session:
-        _hold(session, job_id, attempt)
-        unfinished = or_(Artifact.name == name, Artifact.attempt < attempt)
-        session.execute(delete(Artifact).where(Artifact.job_id == job_id, ~Artifact.complete, unfinished))
+        fence.lock(session)
+        unfinished = or_(Artifact.name == name, Artifact.attempt < fence.attempt)
+        session.execute(delete(Artifact).where(Artifact.job_id == fence.job_id, ~Artifact.complete, unfinished))
         artifact = Artifact(
-            job_id=job_id, attempt=attempt, name=name, media_type=media_type,
+            job_id=fence.job_id, attempt=fence.attempt, name=name, media_type=media_type,
             size=size, sha256=sha256, chunk_bytes=chunk_bytes,
         )  # fmt: skip
         session.add(artifact)
@@ -61,10 +60,10 @@ def put(
     try:
         with path.open("rb") as file:
             batches = _batches(file, name, size, sha256, place.piece_bytes)
-            place.write(database, batches, lambda session: _hold(session, job_id, attempt))
+            place.write(database, batches, fence)
         with database.write() as session:
-            _hold(session, job_id, attempt)
-            same_name = (Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
+            fence.lock(session)
+            same_name = (Artifact.job_id == fence.job_id, Artifact.name == name, Artifact.complete)
             session.execute(delete(Artifact).where(*same_name))
             session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
             failpoints.hit(failpoints.Failpoint.ARTIFACT_WRITTEN)
@@ -135,9 +134,3 @@ def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int
             break
     if digest.hexdigest() != sha256:
         raise ArtifactMismatchError(f"File {name} has sha-256 {digest.hexdigest()}, announced was {sha256}.")
-
-
-def _hold(session: Session, job_id: str, attempt: int) -> None:
-    """The fence of one transaction: the job stays this attempt's until it commits."""
-    if lock_row(session, *running(job_id, attempt)) is None:
-        raise LeaseLostError(job_id, attempt)

@@ -6,8 +6,7 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.models import Event, Failure, Job
 from service.jobs import heartbeats
-from service.jobs.claims import record_failed_attempt
-from service.jobs.due import due_for_devices, requested_devices
+from service.jobs.claims import due_for_devices, record_failed_attempt, requested_devices
 from service.jobs.transitions import append_event
 from service.states import Status
 

@@ -17,11 +17,6 @@ from service.states import TERMINAL, Status, sources
 from service.webhooks import subscriptions
 
 
-def running(job_id: str, attempt: int) -> list[ColumnElement[bool]]:
-    """The fence: true only while this very attempt runs the job."""
-    return [Job.id == job_id, Job.attempt == attempt, Job.status == Status.RUNNING]
-
-
 def update_guarded(session: Session, where: Sequence[ColumnElement[bool]], **values: Any) -> Job | None:
     """One guarded UPDATE of at most one job; the row as it now is, or None if the guard matched none."""
     statement = update(Job).where(*where).values(updated_at=now_sql(), **values).returning(Job)

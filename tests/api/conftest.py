@@ -16,6 +16,7 @@ from service.artifacts import store
 from service.db import engine
 from service.db.engine import Database
 from service.jobs import claims, commands, heartbeats
+from service.jobs.fence import Fence
 from service.settings import Settings
 
 BODY = {"model": "bert-base-uncased", "task": "sst2"}
@@ -48,11 +49,11 @@ class Jobs:
 
     def event(self, job_id: str, kind: str, **data: Any) -> int:
         with self.database.write() as session:
-            return claims.record_event(session, job_id, 1, kind, data)
+            return claims.record_event(session, Fence(job_id, 1), kind, data)
 
     def metrics(self, job_id: str, step: int, attempt: int = 1, **values: float) -> None:
         with self.database.write() as session:
-            claims.record_metrics(session, job_id, attempt, step=step, values=values)
+            claims.record_metrics(session, Fence(job_id, attempt), step=step, values=values)
 
     def artifact(
         self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7, **options: Any
@@ -60,19 +61,19 @@ class Jobs:
         path = self.folder / name
         path.write_bytes(content)
         return store.put(
-            self.database, job_id=job_id, attempt=1, name=name, media_type="application/octet-stream", path=path,
+            self.database, Fence(job_id, 1), name=name, media_type="application/octet-stream", path=path,
             size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes, **options,
         )  # fmt: skip
 
     def finish(self, job_id: str) -> None:
         mask = self.artifact(job_id, b"mask")
         with self.database.write() as session:
-            claims.succeed(session, job_id, 1, result={"final": {"accuracy": 0.9}}, mask_artifact_id=mask)
+            claims.succeed(session, Fence(job_id, 1), result={"final": {"accuracy": 0.9}}, mask_artifact_id=mask)
 
     def fail(self, job_id: str) -> None:
         error: Any = {"code": "diverged", "message": "no", "param": "seed", "kind": "user", "retryable": False}
         with self.database.write() as session:
-            claims.fail(session, job_id, 1, error=error)
+            claims.fail(session, Fence(job_id, 1), error=error)
 
     def succeeded(self, **spec: Any) -> str:
         job_id = self.running(**spec)

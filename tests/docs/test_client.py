@@ -15,6 +15,7 @@ from espalier import AsyncClient
 from service.artifacts import store
 from service.db.engine import Database
 from service.jobs import claims
+from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.processes import ROOT
 from tests.serving import serving
@@ -33,11 +34,11 @@ def work(database: Database, folder: Path, stopping: threading.Event) -> None:
         if job is None:
             continue
         mask = store.put(
-            database, job_id=job.id, attempt=1, name="mask.safetensors", media_type="application/octet-stream",
+            database, Fence(job.id, 1), name="mask.safetensors", media_type="application/octet-stream",
             path=folder / "mask", size=len(MASK), sha256=hashlib.sha256(MASK).hexdigest(), chunk_bytes=4096,
         )  # fmt: skip
         with database.write() as session:
-            claims.succeed(session, job.id, 1, result={}, mask_artifact_id=mask)
+            claims.succeed(session, Fence(job.id, 1), result={}, mask_artifact_id=mask)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from pruning.sources import Sources
 from service.db import engine
 from service.db.engine import Database
 from service.jobs import claims
+from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.pruning.runs import make_sources, run_toy
@@ -58,7 +59,7 @@ def served(sources: Sources, artifacts: Path, tmp_path_factory: pytest.TempPathF
     for name in ("report.html", "mask.safetensors"):
         mask = jobs.artifact(job_id, (artifacts / name).read_bytes(), name, chunk_bytes=4096)
     with database.write() as session:
-        claims.succeed(session, job_id, 1, result={}, mask_artifact_id=mask)
+        claims.succeed(session, Fence(job_id, 1), result={}, mask_artifact_id=mask)
     database.dispose()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning"))

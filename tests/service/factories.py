@@ -15,6 +15,7 @@ from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Failure, Job
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 
 SPEC: dict[str, Any] = {"version": 1, "model": "acme/tiny", "task": "sst2", "method": "smp-s"}
 LOST = Failure(code="hub_unreachable", message="The hub did not answer.", param=None, kind="system", retryable=True)
@@ -48,7 +49,7 @@ def store_file(
     """``data`` as an artifact of the run of ``job``."""
     path.write_bytes(data)
     return store.put(
-        database, job_id=job.id, attempt=job.attempt, name=name, media_type="application/octet-stream", path=path,
+        database, Fence.from_row(job), name=name, media_type="application/octet-stream", path=path,
         size=len(data), sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=chunk_bytes, **options,
     )  # fmt: skip
 
@@ -60,14 +61,14 @@ def succeeded(database: Database, folder: Path, *, reports: Sequence[str] = (), 
         store_file(database, job, folder / name, b"report", name=name, storage_url=storage_url)
     mask = store_file(database, job, folder / MASK, b"mask", storage_url=storage_url)
     with database.write() as session:
-        return claims.succeed(session, job.id, job.attempt, result={"accuracy": 0.9}, mask_artifact_id=mask)
+        return claims.succeed(session, Fence.from_row(job), result={"accuracy": 0.9}, mask_artifact_id=mask)
 
 
 def failed(database: Database) -> Job:
     """A job that ended badly."""
     job = running(database)
     with database.write() as session:
-        return claims.fail(session, job.id, job.attempt, error=LOST)
+        return claims.fail(session, Fence.from_row(job), error=LOST)
 
 
 def cancelled(database: Database) -> Job:

@@ -53,7 +53,7 @@ class WorkerHarness:
         return work_folder(self.context.settings.data_dir, job_id)
 
     def run(self, claimed: ClaimedJob, behaviour: str) -> Outcome | Failed:
-        work = attempt_folder(self.context.settings.data_dir, claimed.job_id, claimed.attempt)
+        work = attempt_folder(self.context.settings.data_dir, claimed.fence)
         return supervise(claimed, self.context, fake_trainer_command(work, behaviour))
 
     def start(self, claimed: ClaimedJob, behaviour: str) -> "SupervisorThread":

@@ -17,6 +17,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from service.jobs.fence import Fence
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ def work_folder(data_dir: Path, job_id: str) -> Path:
     return data_dir / "work" / job_id
 
 
-def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
+def attempt_folder(data_dir: Path, fence: Fence) -> Path:
     """Where one attempt's trainer reads its spec and leaves its artifacts."""
-    return work_folder(data_dir, job_id) / f"attempt-{attempt}"
+    return work_folder(data_dir, fence.job_id) / f"attempt-{fence.attempt}"
 
 
 def checkpoint_folder(settings: Settings, job_id: str) -> Path:
@@ -39,16 +40,16 @@ def checkpoint_folder(settings: Settings, job_id: str) -> Path:
     return settings.checkpoint_dir / job_id
 
 
-def prepare(settings: Settings, job_id: str, attempt: int, spec: dict[str, Any]) -> tuple[Path, OSError | None]:
+def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Path, OSError | None]:
     """The attempt's folder made ready: the path of its spec, and why checkpoints stay on this host if they must.
 
     Raises OSError.
     """
-    folder = attempt_folder(settings.data_dir, job_id, attempt)
+    folder = attempt_folder(settings.data_dir, fence)
     for former in folder.parent.glob("attempt-*"):  # of a worker that died
         remove_folder(former)
     folder.mkdir(parents=True)
-    checkpoints, failure = checkpoint_folder(settings, job_id), None
+    checkpoints, failure = checkpoint_folder(settings, fence.job_id), None
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:  # a shared folder that is not mounted costs a restart from the first step, not the job

@@ -20,7 +20,7 @@ from service.access import idempotency
 from service.db.models import Job
 from service.ids import is_job_id
 from service.jobs import heartbeats
-from service.jobs.due import count_startable
+from service.jobs.claims import count_startable
 from service.jobs.reaper import reap_expired_leases, report_unrunnable_jobs
 from service.states import TERMINAL
 from worker.context import Context

@@ -45,7 +45,7 @@ def synchronized_checkpoints(settings: Settings, reporter: EventRecorder, leavin
         lambda: lease.lost or lease.requests.cancel or lease.requests.pause or leaving.is_set()
     )
     try:
-        fetched = checkpoint_store.fetch(bucket, lease.job_id, folder, asked_to_stop)
+        fetched = checkpoint_store.fetch(bucket, lease.fence.job_id, folder, asked_to_stop)
         if fetched is not None:
             log.info("checkpoint %s came from the storage", fetched)
     except (StorageUnavailableError, OSError) as error:
@@ -53,7 +53,7 @@ def synchronized_checkpoints(settings: Settings, reporter: EventRecorder, leavin
     except CopyInterruptedError:
         log.info("asked to stop before the checkpoints were here")
     mirror = CheckpointUploader(
-        bucket, lease.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text)
+        bucket, lease.fence.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text)
     )
     reporter.on_checkpoint = mirror.wake
     try:

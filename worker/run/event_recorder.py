@@ -30,6 +30,7 @@ from service.access.quotas import Quota
 from service.artifacts import store
 from service.errors import ArtifactMismatchError
 from service.jobs import claims
+from service.jobs.fence import Fence
 from worker.run.fenced_writer import FencedWriter
 from worker.run.pipes import Tail, readable
 from worker.run.redaction import Redactor
@@ -119,7 +120,7 @@ class EventRecorder:
 
     def record_event(self, kind: str, data: dict[str, Any]) -> None:
         """Write an event. Raises as ``hear`` does."""
-        self.writer.write(lambda session: claims.record_event(session, *self.writer.fence, kind, data))
+        self.writer.write(lambda session: claims.record_event(session, self.writer.fence, kind, data))
 
     def _record_unreadable(self, line: bytes) -> None:
         text = readable(line)[:_UNREADABLE_CHARACTERS]
@@ -140,9 +141,9 @@ class EventRecorder:
         values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"})
 
         def change(session: Session) -> None:
-            claims.record_metrics(session, *self.writer.fence, step=event.step, values=values)
+            claims.record_metrics(session, self.writer.fence, step=event.step, values=values)
             claims.set_progress(
-                session, *self.writer.fence, step=event.step, total_steps=event.total_steps,
+                session, self.writer.fence, step=event.step, total_steps=event.total_steps,
                 eta_seconds=event.eta_seconds, metrics=values,
             )  # fmt: skip
             failpoints.hit(failpoints.Failpoint.METRICS_WRITTEN)
@@ -159,9 +160,9 @@ class EventRecorder:
             self.finished = event
 
         def change(session: Session) -> None:
-            _apply(session, *self.writer.fence, event)
+            _apply(session, self.writer.fence, event)
             data = event.model_dump(mode="json", exclude={"event"})
-            claims.record_event(session, *self.writer.fence, event.event, data)
+            claims.record_event(session, self.writer.fence, event.event, data)
             failpoints.hit(failpoints.Failpoint.EVENT_WRITTEN)
 
         self.writer.write(change)
@@ -174,11 +175,10 @@ class EventRecorder:
     def _store(self, event: ArtifactEvent) -> None:
         """Store an announced file. Its name is a mere file name, as the event's pattern sees to."""
         path = self.work / "artifacts" / event.name
-        job_id, attempt = self.writer.fence
         try:
             self.stored[event.name] = self.writer.with_retry(
                 lambda: store.put(
-                    self.writer.database, job_id=job_id, attempt=attempt, name=event.name, media_type=event.media_type,
+                    self.writer.database, self.writer.fence, name=event.name, media_type=event.media_type,
                     path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._chunk_bytes,
                     storage_url=self._storage_url, quota=self._quota,
                 )
@@ -187,17 +187,17 @@ class EventRecorder:
             raise InvalidArtifactError(f"the trainer announced {event.name}, but {error}") from error
 
 
-def _apply(session: Session, job_id: str, attempt: int, event: Event) -> None:
+def _apply(session: Session, fence: Fence, event: Event) -> None:
     """What an event changes on the job beside its own row."""
     if isinstance(event, PhaseEvent):
-        claims.set_phase(session, job_id, attempt, event.phase)
+        claims.set_phase(session, fence, event.phase)
     elif isinstance(event, StartedEvent):
         claims.set_progress(
-            session, job_id, attempt, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
+            session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
         )  # fmt: skip
     elif isinstance(event, EvaluationEvent):
         values = {f"validation_{name}": value for name, value in event.metrics.items()}
         claims.record_metrics(
-            session, job_id, attempt, step=event.step, values={**values, "remaining": event.remaining}
+            session, fence, step=event.step, values={**values, "remaining": event.remaining}
         )  # fmt: skip
-        claims.set_progress(session, job_id, attempt, metrics=values)
+        claims.set_progress(session, fence, metrics=values)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.db.engine import Database
 from service.errors import StorageUnavailableError
+from service.jobs.fence import Fence
 from worker.run.lease import UNREACHABLE, Lease
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -27,9 +28,9 @@ class FencedWriter:
         self.lease = lease
 
     @property
-    def fence(self) -> tuple[str, int]:
-        """Job and attempt: the first arguments of every fenced write."""
-        return self.lease.job_id, self.lease.attempt
+    def fence(self) -> Fence:
+        """The second argument of every fenced write, behind the session."""
+        return self.lease.fence
 
     def write(self, change: Callable[[Session], T]) -> T:
         """What ``change`` returns, once it is committed. Raises LeaseLostError; whatever else ``change`` raises is not retried."""

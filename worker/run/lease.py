@@ -19,6 +19,7 @@ from service.db.engine import Database
 from service.errors import LeaseLostError
 from service.jobs import claims
 from service.jobs.claims import ControlRequests
+from service.jobs.fence import Fence
 
 UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout)
 """What the database raises when it is away, restarting or overloaded; worth another try."""
@@ -33,16 +34,14 @@ class Lease:
     def __init__(
         self,
         database: Database,
-        job_id: str,
-        attempt: int,
+        fence: Fence,
         *,
         lease_seconds: float,
         heartbeat_seconds: float,
         since: float,
     ) -> None:
         """``since``: ``time.monotonic()`` before the claim was made."""
-        self.job_id = job_id
-        self.attempt = attempt
+        self.fence = fence
         self.seconds = lease_seconds
         self.requests = ControlRequests(cancel=False, pause=False)
         """What the user has asked for meanwhile."""
@@ -53,7 +52,7 @@ class Lease:
         self._until = since + lease_seconds
         self._lost = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease {job_id}", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"lease {fence.job_id}", daemon=True)
 
     @property
     def until(self) -> float:
@@ -68,7 +67,7 @@ class Lease:
     def require(self) -> None:
         """Raises LeaseLostError."""
         if self.lost:
-            raise LeaseLostError(self.job_id, self.attempt)
+            raise self.fence.lost()
 
     def _beat(self) -> None:
         pause = self._heartbeat_seconds
@@ -76,15 +75,15 @@ class Lease:
             asked = time.monotonic()
             try:
                 with self._database.write() as session:
-                    wishes = claims.renew_lease(session, self.job_id, self.attempt, lease_seconds=self.seconds)
+                    wishes = claims.renew_lease(session, self.fence, lease_seconds=self.seconds)
                     failpoints.hit(failpoints.Failpoint.HEARTBEAT_WRITTEN)
             except LeaseLostError:
                 if not self._over.is_set():
-                    log.warning("job %s attempt %d: the lease is lost", self.job_id, self.attempt)
+                    log.warning("job %s attempt %d: the lease is lost", self.fence.job_id, self.fence.attempt)
                 self._lost.set()
                 return
             except UNREACHABLE as error:
-                log.warning("job %s: no heartbeat, the database is away: %s", self.job_id, error)
+                log.warning("job %s: no heartbeat, the database is away: %s", self.fence.job_id, error)
                 pause = min(_RETRY_SECONDS, self._heartbeat_seconds)
             else:
                 failpoints.hit(failpoints.Failpoint.HEARTBEAT_COMMITTED)

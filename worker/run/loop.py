@@ -24,7 +24,7 @@ def work(context: Context) -> int:
             claimed = claim(context) if free else None
             if claimed is None:
                 break
-            log.info("claimed job %s, attempt %d", claimed.job_id, claimed.attempt)
+            log.info("claimed job %s, attempt %d", claimed.fence.job_id, claimed.fence.attempt)
             supervise(claimed, context)
         runs += 1
     return runs

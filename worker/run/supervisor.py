@@ -28,6 +28,7 @@ from service.errors import (
     SecretsUnavailableError,
     StorageUnavailableError,
 )
+from service.jobs.fence import Fence
 from service.states import TERMINAL
 from worker.context import Context
 from worker.files import inputs, masks, work_dirs
@@ -51,8 +52,7 @@ log = logging.getLogger(__name__)
 class ClaimedJob:
     """What is needed of a claimed job once its transaction is over."""
 
-    job_id: str
-    attempt: int
+    fence: Fence
     owner: str
     spec: dict[str, Any]
     max_duration: float | None
@@ -71,7 +71,7 @@ class ClaimedJob:
     def from_row(cls, job: Job, since: float) -> "ClaimedJob":
         """From the row."""
         return cls(
-            job.id, job.attempt, job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.export_of, job.step,
+            Fence.from_row(job), job.owner, job.spec, job.max_duration, tuple(job.exports or ()), job.export_of, job.step,
             since,
         )  # fmt: skip
 
@@ -91,11 +91,11 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
 
 def _run(claimed: ClaimedJob, context: Context, command: Sequence[str] | None) -> Outcome | Failed:
     settings = context.settings
-    work = work_dirs.attempt_folder(settings.data_dir, claimed.job_id, claimed.attempt)
+    work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
     with (
-        log_context(job=claimed.job_id, attempt=claimed.attempt),
+        log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt),
         Lease(
-            context.database, claimed.job_id, claimed.attempt, since=claimed.since,
+            context.database, claimed.fence, since=claimed.since,
             lease_seconds=settings.lease_seconds, heartbeat_seconds=settings.heartbeat_seconds,
         ) as lease,
     ):  # fmt: skip
@@ -113,7 +113,7 @@ def _run(claimed: ClaimedJob, context: Context, command: Sequence[str] | None) -
         try:
             verdict = _attempt(claimed, context, reporter, command)
             if verdict is Outcome.ABANDONED:
-                raise LeaseLostError(claimed.job_id, claimed.attempt)
+                raise claimed.fence.lost()
             reporter.close()
             job = ledger.write(finish)
             failpoints.hit(failpoints.Failpoint.FINISH_COMMITTED)
@@ -124,8 +124,8 @@ def _run(claimed: ClaimedJob, context: Context, command: Sequence[str] | None) -
             work_dirs.remove_folder(work)
         log.info("the run ended (%s), the job is %s", _name(verdict), job.status)
     if job.status in TERMINAL:
-        work_dirs.remove_job_files(settings, claimed.job_id)
-        forget(settings, claimed.job_id)
+        work_dirs.remove_job_files(settings, claimed.fence.job_id)
+        forget(settings, claimed.fence.job_id)
     return verdict
 
 
@@ -198,7 +198,7 @@ def _prepare(claimed: ClaimedJob, context: Context, reporter: EventRecorder) -> 
     Raises DatasetNotFoundError, ArtifactNotFoundError, StorageUnavailableError, SecretsUnavailableError, OSError.
     """
     settings, patiently = context.settings, reporter.writer.with_retry
-    spec, failure = work_dirs.prepare(settings, claimed.job_id, claimed.attempt, claimed.spec)
+    spec, failure = work_dirs.prepare(settings, claimed.fence, claimed.spec)
     if claimed.export_of is None:
         patiently(lambda: inputs.fetch(context.database, settings, claimed.spec, reporter.work))
         command = partial(trainer_command, settings, spec)

@@ -16,6 +16,7 @@ from api.request.limits import ConcurrencyLimiter
 from api.responses import sse
 from api.schemas import metric_history
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.problems import assert_problem
@@ -114,7 +115,7 @@ def test_a_live_stream_follows_until_the_end(client: TestClient, jobs: Jobs, mon
 
 def progress(jobs: Jobs, job_id: str, step: int) -> None:
     with jobs.database.write() as session:
-        claims.set_progress(session, job_id, 1, step=step, total_steps=9)
+        claims.set_progress(session, Fence(job_id, 1), step=step, total_steps=9)
 
 
 def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +241,7 @@ def test_steps_that_a_resumed_run_repeats_count_once(client: TestClient, jobs: J
     for step in (1, 2, 3, 4):
         jobs.metrics(job_id, step, loss=1.0)
     with jobs.database.write() as session:
-        claims.requeue(session, job_id, 1, reason="shutdown")
+        claims.requeue(session, Fence(job_id, 1), reason="shutdown")
         claims.claim(session, worker_id="w", lease_seconds=60)
     for step in (3, 4, 5):
         jobs.metrics(job_id, step, attempt=2, loss=2.0)

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from tests import toy_architectures
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
@@ -89,7 +90,7 @@ def test_a_finished_job_gets_a_job_that_exports_it(
     for name in ("export-csr.zip", "export-onnx.zip", "exports.json"):
         jobs.artifact(export["id"], b"made", name)
     with database.write() as session:
-        claims.succeed(session, export["id"], 1, result={"exports": []}, mask_artifact_id=None)
+        claims.succeed(session, Fence(export["id"], 1), result={"exports": []}, mask_artifact_id=None)
     there = client.post(f"/v1/jobs/{pruned}/exports", json=CSR)
     assert (there.status_code, there.json()["id"], there.json()["result"]) == (200, export["id"], {"exports": []})
     assert there.headers["location"] == f"/v1/jobs/{export['id']}"
@@ -126,7 +127,7 @@ def test_what_has_no_mask_cannot_be_exported(client: TestClient, jobs: Jobs, dat
     assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_not_succeeded")
     with database.write() as session:
         claims.claim(session, worker_id="w", lease_seconds=600)
-        claims.succeed(session, export, 1, result={}, mask_artifact_id=None)
+        claims.succeed(session, Fence(export, 1), result={}, mask_artifact_id=None)
     assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 404, "artifact_not_found")
     with database.write() as session:  # its weights are past their retention
         session.get_one(Job, pruned).result = {"weights_changed": True}

@@ -12,6 +12,7 @@ from api.app import create_app
 from pruning.spec.schema import PruningSpec
 from service.db.engine import Database
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs, local
 from tests.api.problems import assert_problem
@@ -128,8 +129,8 @@ def test_filters(client: TestClient, jobs: Jobs) -> None:
 def test_a_running_job(client: TestClient, jobs: Jobs, database: Database) -> None:
     job_id = jobs.running()
     with database.write() as session:
-        claims.set_phase(session, job_id, 1, "training")
-        claims.set_progress(session, job_id, 1, step=3, total_steps=10, eta_seconds=1.5, metrics={"loss": 0.5})
+        claims.set_phase(session, Fence(job_id, 1), "training")
+        claims.set_progress(session, Fence(job_id, 1), step=3, total_steps=10, eta_seconds=1.5, metrics={"loss": 0.5})
     job = client.get(f"/v1/jobs/{job_id}").json()
     assert (job["status"], job["phase"], job["attempt"]) == ("running", "training", 1)
     assert job["progress"] == {"step": 3, "total_steps": 10, "eta_seconds": 1.5}

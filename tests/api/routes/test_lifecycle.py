@@ -4,6 +4,7 @@ from fastapi.testclient import TestClient
 
 from service.db.engine import Database
 from service.jobs import claims
+from service.jobs.fence import Fence
 from tests.api.conftest import Jobs
 from tests.api.problems import assert_problem
 from tests.service import factories
@@ -102,7 +103,7 @@ def test_what_a_dead_worker_was_storing_goes_with_the_end_of_the_job(
             Artifact(job_id=job_id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4)
         )  # fmt: skip
     with database.write() as session:
-        claims.cancel(session, job_id, 1)
+        claims.cancel(session, Fence(job_id, 1))
     with database.read() as session:
         assert session.query(Artifact).count() == 0
     assert client.get(f"/v1/jobs/{job_id}").json()["artifacts"] == []

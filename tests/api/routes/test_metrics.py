@@ -8,6 +8,7 @@ from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims
+from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from tests.api.conftest import Jobs
 
@@ -36,7 +37,7 @@ def test_what_is_counted(client: TestClient, jobs: Jobs, database: Database) -> 
     jobs.succeeded()
     lost = jobs.running()
     with database.write() as session:
-        claims.set_progress(session, lost, 1, device="cuda:0")
+        claims.set_progress(session, Fence(lost, 1), device="cuda:0")
         session.execute(
             update(Job).where(Job.id == lost).values(claimed_at=now_sql(-100), lease_expires_at=now_sql(-1))
         )  # fmt: skip

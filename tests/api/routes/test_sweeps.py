@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from tests.api.conftest import BODY, Jobs
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -91,7 +92,7 @@ def finish(client: TestClient, jobs: Jobs, accuracy: float) -> None:
     mask = jobs.artifact(job.id, b"mask")
     result = {"primary_metric": "accuracy", "before": {"accuracy": 0.5}, "final": {"accuracy": accuracy}}
     with jobs.database.write() as session:
-        claims.succeed(session, job.id, 1, result=result | {"remaining": 0.1}, mask_artifact_id=mask)
+        claims.succeed(session, Fence(job.id, 1), result=result | {"remaining": 0.1}, mask_artifact_id=mask)
 
 
 @on_sqlite

@@ -10,6 +10,7 @@ import espalier
 from espalier.cli.main import app
 from pruning.export import benchmark
 from service.jobs import claims
+from service.jobs.fence import Fence
 from tests import toy_models
 from tests.api.conftest import Jobs
 from tests.espalier.cli.conftest import Run
@@ -64,7 +65,7 @@ def test_exports_asked_for_waited_for_and_listed(espalier: Run, jobs: Jobs, tmp_
         jobs.artifact(export, name.encode(), name)
     figures = {"exports": [{"format": "csr", "bytes": 14, "verdict": "no gain: 0.5 times"}]}
     with jobs.database.write() as session:
-        claims.succeed(session, export, 1, result=figures, mask_artifact_id=None)
+        claims.succeed(session, Fence(export, 1), result=figures, mask_artifact_id=None)
     assert espalier("exports", done, "--to", "csr", "-o", str(tmp_path / "out")) == f"{export}\n"
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"export-csr.zip", "exports.json"}
     assert (tmp_path / "out" / "export-csr.zip").read_bytes() == b"export-csr.zip"

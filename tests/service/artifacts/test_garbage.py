@@ -8,6 +8,7 @@ from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
 from service.ids import new_job_id
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from tests import object_store
 from tests.service import factories
 
@@ -30,7 +31,7 @@ def test_what_no_row_names_is_removed(database: Database, storage_url: str, tmp_
     for content in (b"first", b"second"):  # the second replaces the first
         factories.store_file(database, deleted, tmp_path / "file", content, storage_url=storage_url)
     with database.write() as session:
-        claims.cancel(session, deleted.id, 1)
+        claims.cancel(session, Fence(deleted.id, 1))
     assert len(object_store.objects(storage_url)) == 3
     assert garbage.collect_garbage(database, storage_url, stay) == 1
     with database.write() as session:

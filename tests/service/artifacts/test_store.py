@@ -17,6 +17,7 @@ from service.db.engine import Database
 from service.db.models import Artifact, ArtifactChunk, Job, StoredObject
 from service.errors import ArtifactMismatchError, ArtifactNotFoundError, LeaseLostError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from tests import object_store
 from tests.service import factories
 
@@ -129,7 +130,7 @@ def test_a_file_that_is_not_as_announced_leaves_nothing(
     (tmp_path / "file").write_bytes(DATA)
     with pytest.raises(ArtifactMismatchError, match=message):
         store.put(
-            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "file",
+            database, Fence(job.id, 1), name="file", media_type="text/plain", path=tmp_path / "file",
             size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=place,
         )  # fmt: skip
     assert rows(database) == (0, 0)
@@ -140,7 +141,7 @@ def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: P
     job = factories.running(database)
     with pytest.raises(FileNotFoundError):
         store.put(
-            database, job_id=job.id, attempt=1, name="file", media_type="text/plain", path=tmp_path / "no",
+            database, Fence(job.id, 1), name="file", media_type="text/plain", path=tmp_path / "no",
             size=0, sha256=hashlib.sha256().hexdigest(), chunk_bytes=_CHUNK,
         )  # fmt: skip
     assert rows(database) == (0, 0)
@@ -185,7 +186,7 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
     with pytest.raises(ArtifactNotFoundError):
         store.iter_bytes(database, half)
     with database.write() as session:
-        claims.requeue(session, job.id, 1, reason="worker_shutdown")
+        claims.requeue(session, Fence(job.id, 1), reason="worker_shutdown")
     again = factories.claim(database)
     assert again is not None
     factories.store_file(database, again, tmp_path / "file", b"mask")
@@ -195,7 +196,7 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
 def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
     job = factories.running(database)
     with database.write() as session:
-        claims.requeue(session, job.id, 1, reason="worker_shutdown")
+        claims.requeue(session, Fence(job.id, 1), reason="worker_shutdown")
     factories.claim(database)
     with pytest.raises(LeaseLostError):
         factories.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
@@ -214,7 +215,7 @@ class Losing(Database):
         self._writes += 1
         if self._writes == 3:
             with super().write() as session:
-                claims.requeue(session, self.job_id, 1, reason="worker_shutdown")
+                claims.requeue(session, Fence(self.job_id, 1), reason="worker_shutdown")
         with super().write() as session:
             yield session
 
@@ -237,7 +238,7 @@ def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database,
     first = factories.store_file(database, job, tmp_path / "file", b"first")
     second = factories.store_file(database, job, tmp_path / "file", b"second")  # replaces the first
     with database.write() as session:
-        claims.cancel(session, job.id, 1)
+        claims.cancel(session, Fence(job.id, 1))
         commands.delete(session, job.id)
     third = factories.store_file(database, factories.running(database), tmp_path / "file", b"third")
     assert first < second < third

@@ -12,7 +12,8 @@ from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
 from service.errors import ArtifactNotFoundError, LeaseLostError
-from service.jobs import claims, commands, due
+from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.states import Status
 from tests.service import factories
@@ -49,7 +50,7 @@ def asking(database: Database, devices: int) -> str:
 def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Database) -> None:
     def claimed(devices: int, free: int) -> str | None:
         with database.write() as session:
-            could = due.count_startable(session, devices=devices, free_devices=free, slots=4)
+            could = claims.count_startable(session, devices=devices, free_devices=free, slots=4)
             job = claims.claim(session, worker_id="w", lease_seconds=60, devices=devices, free_devices=free)
         assert (could > 0) is (job is not None)
         return job.id if job else None
@@ -59,8 +60,12 @@ def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Datab
     assert claimed(2, 2) == small  # a worker that could never run the big one does not wait for that
     small = factories.queued(database)
     with database.read() as session:
-        assert [due.count_startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
-        assert due.count_startable(session, devices=4, free_devices=4, slots=1) == 1
+        assert [claims.count_startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [
+            0,
+            1,
+            2,
+        ]
+        assert claims.count_startable(session, devices=4, free_devices=4, slots=1) == 1
     assert (claimed(4, 3), claimed(4, 1)) == (big, small)
     assert claimed(4, 4) is None
     assert claimed(9, 9) == too_big
@@ -78,12 +83,12 @@ def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
 def test_a_run_tells_what_it_does(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
-        claims.set_phase(session, job.id, job.attempt, "training")
+        claims.set_phase(session, Fence.from_row(job), "training")
         claims.set_progress(
-            session, job.id, job.attempt, step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1}
+            session, Fence.from_row(job), step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1}
         )
-        claims.set_progress(session, job.id, job.attempt, step=2, metrics={"loss": 0.25})
-        assert claims.record_event(session, job.id, job.attempt, "log", {"message": "half way"}) == 3
+        claims.set_progress(session, Fence.from_row(job), step=2, metrics={"loss": 0.25})
+        assert claims.record_event(session, Fence.from_row(job), "log", {"message": "half way"}) == 3
     now = factories.load(database, job.id)
     assert (now.phase, now.step, now.total_steps, now.eta_seconds) == ("training", 2, 9, 4.5)
     assert now.metrics == {"loss": 0.25, "lr": 0.1}
@@ -96,10 +101,10 @@ def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_p
     job = factories.running(database)
     for mask in (other.mask_artifact_id, 999_999):
         with pytest.raises(ArtifactNotFoundError), database.write() as session:
-            claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask or 0)
+            claims.succeed(session, Fence.from_row(job), result={}, mask_artifact_id=mask or 0)
     mask = factories.store_file(database, job, tmp_path / "mask", b"1")
     with database.write() as session:
-        done = claims.succeed(session, job.id, job.attempt, result={"accuracy": 1}, mask_artifact_id=mask)
+        done = claims.succeed(session, Fence.from_row(job), result={"accuracy": 1}, mask_artifact_id=mask)
     assert (done.status, done.mask_artifact_id, done.result) == (Status.SUCCEEDED, mask, {"accuracy": 1})
     assert (done.lease_expires_at, done.eta_seconds, done.phase) == (None, None, None)
 
@@ -113,13 +118,13 @@ def test_a_failure_is_shown(database: Database) -> None:
 def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
-        back = claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
+        back = claims.requeue(session, Fence.from_row(job), reason="worker_shutdown")
     assert (back.status, back.attempts_spent) == (Status.QUEUED, 0)
     again = factories.claim(database)
     assert again is not None
     assert (again.attempt, again.attempts_spent, again.started_at) == (2, 0, job.started_at)
     with pytest.raises(LeaseLostError), database.write() as session:
-        claims.set_phase(session, job.id, job.attempt, "training")
+        claims.set_phase(session, Fence.from_row(job), "training")
 
 
 def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> None:
@@ -129,7 +134,7 @@ def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> N
         assert job is not None
         with database.write() as session:
             job = claims.retry_or_fail(
-                session, job_id, job.attempt, error=factories.LOST, retry_delay_seconds=15, max_attempts=3
+                session, Fence(job_id, job.attempt), error=factories.LOST, retry_delay_seconds=15, max_attempts=3
             )
             wait = (job.not_before - db_now(session)).total_seconds()
         assert (job.status, job.attempts_spent, job.error) == (Status.QUEUED, spent, factories.LOST)
@@ -141,7 +146,7 @@ def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> N
     assert job.error is None
     with database.write() as session:
         job = claims.retry_or_fail(
-            session, job_id, job.attempt, error=factories.LOST, retry_delay_seconds=15, max_attempts=3
+            session, Fence(job_id, job.attempt), error=factories.LOST, retry_delay_seconds=15, max_attempts=3
         )  # fmt: skip
     assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, factories.LOST)
 
@@ -156,10 +161,10 @@ def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, w
         factories.expire_leases(database, job.id)
     with database.write() as session:
         if way == "requeue":
-            claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
+            claims.requeue(session, Fence.from_row(job), reason="worker_shutdown")
         elif way == "retry":
             claims.retry_or_fail(
-                session, job.id, job.attempt, error=factories.LOST, retry_delay_seconds=0, max_attempts=3
+                session, Fence.from_row(job), error=factories.LOST, retry_delay_seconds=0, max_attempts=3
             )  # fmt: skip
         else:
             reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
@@ -171,25 +176,27 @@ def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) ->
     with database.write() as session:
         for job in (one, two):
             commands.request_cancel(session, job.id)
-        assert claims.pause(session, one.id, 1).status is Status.CANCELLED
-        ended = claims.retry_or_fail(session, two.id, 1, error=factories.LOST, retry_delay_seconds=0, max_attempts=1)
+        assert claims.pause(session, Fence(one.id, 1)).status is Status.CANCELLED
+        ended = claims.retry_or_fail(
+            session, Fence(two.id, 1), error=factories.LOST, retry_delay_seconds=0, max_attempts=1
+        )
     assert (ended.status, ended.error) == (Status.CANCELLED, None)
 
 
-FENCED: dict[str, Callable[[Session, str, int], object]] = {
-    "renew_lease": lambda s, j, a: claims.renew_lease(s, j, a, lease_seconds=60),
-    "record_event": lambda s, j, a: claims.record_event(s, j, a, "log", {}),
-    "record_metrics": lambda s, j, a: claims.record_metrics(s, j, a, step=1, values={}),
-    "set_phase": lambda s, j, a: claims.set_phase(s, j, a, "saving"),
-    "set_progress": lambda s, j, a: claims.set_progress(s, j, a, step=99),
-    "set_progress with metrics": lambda s, j, a: claims.set_progress(s, j, a, metrics={"loss": 1}),
-    "succeed": lambda s, j, a: claims.succeed(s, j, a, result={}, mask_artifact_id=1),
-    "fail": lambda s, j, a: claims.fail(s, j, a, error=factories.LOST),
-    "cancel": lambda s, j, a: claims.cancel(s, j, a),
-    "pause": lambda s, j, a: claims.pause(s, j, a),
-    "requeue": lambda s, j, a: claims.requeue(s, j, a, reason="worker_shutdown"),
-    "retry_or_fail": lambda s, j, a: claims.retry_or_fail(
-        s, j, a, error=factories.LOST, retry_delay_seconds=0, max_attempts=1
+FENCED: dict[str, Callable[[Session, Fence], object]] = {
+    "renew_lease": lambda s, fence: claims.renew_lease(s, fence, lease_seconds=60),
+    "record_event": lambda s, fence: claims.record_event(s, fence, "log", {}),
+    "record_metrics": lambda s, fence: claims.record_metrics(s, fence, step=1, values={}),
+    "set_phase": lambda s, fence: claims.set_phase(s, fence, "saving"),
+    "set_progress": lambda s, fence: claims.set_progress(s, fence, step=99),
+    "set_progress with metrics": lambda s, fence: claims.set_progress(s, fence, metrics={"loss": 1}),
+    "succeed": lambda s, fence: claims.succeed(s, fence, result={}, mask_artifact_id=1),
+    "fail": lambda s, fence: claims.fail(s, fence, error=factories.LOST),
+    "cancel": lambda s, fence: claims.cancel(s, fence),
+    "pause": lambda s, fence: claims.pause(s, fence),
+    "requeue": lambda s, fence: claims.requeue(s, fence, reason="worker_shutdown"),
+    "retry_or_fail": lambda s, fence: claims.retry_or_fail(
+        s, fence, error=factories.LOST, retry_delay_seconds=0, max_attempts=1
     ),
 }
 
@@ -205,11 +212,11 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
         assert second is not None
         if owner == "nobody any more":
             with database.write() as session:
-                claims.fail(session, second.id, second.attempt, error=factories.LOST)
+                claims.fail(session, Fence.from_row(second), error=factories.LOST)
     before, told = factories.load(database, job.id), factories.recorded_events(database, job.id)
     for write in FENCED.values():
         with pytest.raises(LeaseLostError, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
-            write(session, job.id, job.attempt)
+            write(session, Fence.from_row(job))
     now = factories.load(database, job.id)
     columns = [column.key for column in Job.__mapper__.column_attrs]
     assert {name: getattr(now, name) for name in columns} == {name: getattr(before, name) for name in columns}
@@ -221,4 +228,4 @@ def test_every_write_of_a_run_is_in_the_fence_test() -> None:
     of_a_locked_job = {"record_failed_attempt", "release"}
     assert {name.split()[0] for name in FENCED} == {
         name for name in public if not name.startswith("_")
-    } - of_a_locked_job - {"claim", "ControlRequests"}
+    } - of_a_locked_job - {"claim", "ControlRequests", "due_for_devices", "count_startable"}

@@ -11,6 +11,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.errors import IllegalTransitionError, InvalidCursorError, JobNotFoundError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.states import Status
 from tests.service import factories
 
@@ -97,7 +98,7 @@ def test_events_and_metrics_are_read_after_a_place(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
         for step in range(1, 4):
-            claims.record_metrics(session, job.id, job.attempt, step=step, values={"loss": 1 / step})
+            claims.record_metrics(session, Fence.from_row(job), step=step, values={"loss": 1 / step})
     with database.read() as session:
         assert [event.seq for event in commands.events(session, job.id, after=1)] == [2]
         first, *rest = commands.metrics(session, job.id)
@@ -125,10 +126,10 @@ def test_cancelling_what_runs_is_a_wish(database: Database) -> None:
         assert (job.status, job.cancel_requested_at is not None) == (Status.RUNNING, True)
         again = commands.request_cancel(session, job.id)
         assert again.cancel_requested_at == job.cancel_requested_at
-        assert claims.renew_lease(session, job.id, job.attempt, lease_seconds=60) == claims.ControlRequests(
+        assert claims.renew_lease(session, Fence.from_row(job), lease_seconds=60) == claims.ControlRequests(
             cancel=True, pause=False
         )
-        claims.cancel(session, job.id, job.attempt)
+        claims.cancel(session, Fence.from_row(job))
     assert [event for event, _ in factories.recorded_events(database, job.id)] == [
         "created",
         "status",
@@ -162,11 +163,11 @@ def test_pausing_what_runs_is_a_wish_that_can_be_taken_back(database: Database) 
     with database.write() as session:
         commands.request_pause(session, job.id)
         commands.request_pause(session, job.id)
-        assert claims.renew_lease(session, job.id, job.attempt, lease_seconds=60).pause
+        assert claims.renew_lease(session, Fence.from_row(job), lease_seconds=60).pause
         commands.resume(session, job.id)
-        assert not claims.renew_lease(session, job.id, job.attempt, lease_seconds=60).pause
+        assert not claims.renew_lease(session, Fence.from_row(job), lease_seconds=60).pause
         commands.request_pause(session, job.id)
-        assert claims.pause(session, job.id, job.attempt).status is Status.PAUSED
+        assert claims.pause(session, Fence.from_row(job)).status is Status.PAUSED
     assert [event for event, _ in factories.recorded_events(database, job.id)] == [
         "created", "status", "pause_requested", "pause_withdrawn", "pause_requested", "status",
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from service.db.engine import Database
 from service.errors import IllegalTransitionError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.states import Status
 from tests.service import factories
@@ -89,7 +90,7 @@ def test_events_written_from_many_threads_have_no_gaps(database: Database) -> No
     def write(thread: int) -> None:
         for number in range(10):
             with database.write() as session:
-                claims.record_event(session, job.id, 1, "log", {"thread": thread, "number": number})
+                claims.record_event(session, Fence(job.id, 1), "log", {"thread": thread, "number": number})
 
     def wish() -> None:
         with database.write() as session:
@@ -109,7 +110,7 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
 
         def beat(job_id: str = job.id) -> claims.ControlRequests:
             with database.write() as session:
-                return claims.renew_lease(session, job_id, 1, lease_seconds=60)
+                return claims.renew_lease(session, Fence(job_id, 1), lease_seconds=60)
 
         def sweep() -> list[str]:
             with database.write() as session:
@@ -123,7 +124,7 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
             assert beaten == claims.ControlRequests(cancel=False, pause=False)
             assert factories.load(database, job.id).status is Status.RUNNING
             with database.write() as session:
-                claims.cancel(session, job.id, 1)
+                claims.cancel(session, Fence(job.id, 1))
 
 
 def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Pa
 
         def finish(job_id: str = job.id, mask: int = mask) -> Status:
             with database.write() as session:
-                return claims.succeed(session, job_id, 1, result={}, mask_artifact_id=mask).status
+                return claims.succeed(session, Fence(job_id, 1), result={}, mask_artifact_id=mask).status
 
         asked, finished = together(cancel, finish)
         assert finished is Status.SUCCEEDED  # a wish does not stop the worker; the first to change the row wins
@@ -202,10 +203,10 @@ def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as session:
-            claims.record_event(session, run.id, run.attempt, "log", {})
+            claims.record_event(session, Fence.from_row(run), "log", {})
             deletion = pool.submit(delete)
             wait_until(waits, what="the deletion to wait for the run")
-            claims.record_event(session, run.id, run.attempt, "log", {})
+            claims.record_event(session, Fence.from_row(run), "log", {})
         deletion.result(20)
     with database.read() as session, pytest.raises(JobNotFoundError):
         commands.get(session, ended.id)

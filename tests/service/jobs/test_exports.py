@@ -10,6 +10,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.errors import ArtifactNotFoundError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands, exports
+from service.jobs.fence import Fence
 from service.states import Status
 from tests.service import factories
 
@@ -29,7 +30,7 @@ def run(database: Database, export: Job, folder: Path, *formats: str) -> Job:
     for name in formats:
         factories.store_file(database, job, folder / name, b"files", name=FILES[name])
     with database.write() as session:
-        return claims.succeed(session, job.id, job.attempt, result={"exports": []}, mask_artifact_id=None)
+        return claims.succeed(session, Fence.from_row(job), result={"exports": []}, mask_artifact_id=None)
 
 
 def test_who_asks_again_is_told_of_the_job_that_has_them(database: Database, tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: 
     with database.read() as session, pytest.raises(JobNotFoundError):
         commands.get(session, export.id)
     with database.write() as session, pytest.raises(LeaseLostError):
-        claims.renew_lease(session, export.id, running.attempt, lease_seconds=60)
+        claims.renew_lease(session, Fence(export.id, running.attempt), lease_seconds=60)
     with pytest.raises(LeaseLostError):
         factories.store_file(database, running, tmp_path / "late", b"late", name=FILES["csr"])
 
@@ -101,6 +102,6 @@ def test_a_job_that_prunes_still_needs_a_mask(database: Database, tmp_path: Path
     pruned = factories.succeeded(database, tmp_path)
     job = factories.running(database)
     with database.write() as session, pytest.raises(ArtifactNotFoundError):
-        claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=None)
+        claims.succeed(session, Fence.from_row(job), result={}, mask_artifact_id=None)
     with pytest.raises(IntegrityError, match="exports_named"), database.write() as session:
         commands.create(session, spec=factories.SPEC, export_of=pruned.id)

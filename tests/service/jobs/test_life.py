@@ -22,6 +22,7 @@ from service.artifacts import store
 from service.db.engine import Database
 from service.errors import ArtifactMismatchError, IllegalTransitionError, LeaseLostError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.states import TERMINAL, Status
 from tests.faults import invariants
@@ -44,14 +45,6 @@ class Model:
 
     def leave(self, to: Status) -> None:
         self.status, self.pause, self.lapsed = to, False, False
-
-
-@dataclass(frozen=True)
-class Run:
-    """An attempt that a worker believes in, whether it still holds or not."""
-
-    job_id: str
-    attempt: int
 
 
 class Life(RuleBasedStateMachine):
@@ -85,7 +78,7 @@ class Life(RuleBasedStateMachine):
         model = self.model[job.id]
         model.status, model.attempt = S.RUNNING, model.attempt + 1
         assert job.attempt == model.attempt
-        return Run(job.id, job.attempt)
+        return Fence.from_row(job)
 
     @rule(job_id=jobs)
     def cancel(self, job_id: str) -> None:
@@ -135,65 +128,65 @@ class Life(RuleBasedStateMachine):
             self._spend(self.model[job_id])
 
     @rule(run=runs)
-    def heartbeat(self, run: Run) -> None:
+    def heartbeat(self, run: Fence) -> None:
         model = self.model[run.job_id]
         with self._fenced(run), self.database.write() as session:
-            wishes = claims.renew_lease(session, run.job_id, run.attempt, lease_seconds=60)
+            wishes = claims.renew_lease(session, run, lease_seconds=60)
             assert (wishes.cancel, wishes.pause) == (model.cancel, model.pause)
             model.lapsed = False
 
     @rule(run=runs)
-    def event(self, run: Run) -> None:
+    def event(self, run: Fence) -> None:
         with self._fenced(run), self.database.write() as session:
-            claims.record_event(session, run.job_id, run.attempt, "log", {"message": "x"})
+            claims.record_event(session, run, "log", {"message": "x"})
 
     @rule(run=runs)
-    def half_an_artifact(self, run: Run) -> None:
+    def half_an_artifact(self, run: Fence) -> None:
         """Announced with a digest that is not its own, as by a worker that dies."""
         file = self.folder / "half"
         file.write_bytes(b"half")
         expected = ArtifactMismatchError if self._holds(run) else LeaseLostError
         with pytest.raises(expected):
             store.put(
-                self.database, job_id=run.job_id, attempt=run.attempt, name="half", media_type="text/plain", path=file,
+                self.database, run, name="half", media_type="text/plain", path=file,
                 size=4, sha256="0" * 64, chunk_bytes=4096,
             )  # fmt: skip
 
     @rule(run=runs)
-    def succeed(self, run: Run) -> None:
+    def succeed(self, run: Fence) -> None:
         with self._fenced(run):
             job = factories.load(self.database, run.job_id)
             job.attempt = run.attempt
             mask = factories.store_file(self.database, job, self.folder / "mask", b"mask")
             with self.database.write() as session:
-                claims.succeed(session, run.job_id, run.attempt, result={}, mask_artifact_id=mask)
+                claims.succeed(session, run, result={}, mask_artifact_id=mask)
             self.model[run.job_id].leave(S.SUCCEEDED)
 
     @rule(run=runs)
-    def fail(self, run: Run) -> None:
+    def fail(self, run: Fence) -> None:
         with self._fenced(run):
             with self.database.write() as session:
-                claims.fail(session, run.job_id, run.attempt, error=factories.LOST)
+                claims.fail(session, run, error=factories.LOST)
             self.model[run.job_id].leave(S.FAILED)
 
     @rule(run=runs)
-    def fail_for_now(self, run: Run) -> None:
+    def fail_for_now(self, run: Fence) -> None:
         with self._fenced(run):
             with self.database.write() as session:
                 claims.retry_or_fail(
-                    session, run.job_id, run.attempt, error=factories.LOST, retry_delay_seconds=0, max_attempts=MAX_ATTEMPTS
+                    session, run, error=factories.LOST, retry_delay_seconds=0, max_attempts=MAX_ATTEMPTS
                 )  # fmt: skip
             self._spend(self.model[run.job_id])
 
     @rule(run=runs, pause=st.booleans())
-    def hand_back(self, run: Run, pause: bool) -> None:
+    def hand_back(self, run: Fence, pause: bool) -> None:
         model = self.model[run.job_id]
         with self._fenced(run):
             with self.database.write() as session:
                 if pause:
-                    claims.pause(session, run.job_id, run.attempt)
+                    claims.pause(session, run)
                 else:
-                    claims.requeue(session, run.job_id, run.attempt, reason="worker_shutdown")
+                    claims.requeue(session, run, reason="worker_shutdown")
             model.leave(S.CANCELLED if model.cancel else S.PAUSED if pause or model.pause else S.QUEUED)
 
     @precondition(lambda self: self.model)
@@ -216,12 +209,12 @@ class Life(RuleBasedStateMachine):
         else:
             model.leave(S.PAUSED if model.pause else S.QUEUED)
 
-    def _holds(self, run: Run) -> bool:
+    def _holds(self, run: Fence) -> bool:
         model = self.model[run.job_id]
         return (model.status, model.attempt) == (S.RUNNING, run.attempt)
 
-    def _fenced(self, run: Run) -> "Fence":
-        return Fence(self._holds(run))
+    def _fenced(self, run: Fence) -> "FencedWrite":
+        return FencedWrite(self._holds(run))
 
     def _asked(self, ask: object, job_id: str, allowed: bool) -> None:
         with Refusal(not allowed), self.database.write() as session:
@@ -245,7 +238,7 @@ class _Expected:
         return raised
 
 
-class Fence(_Expected):
+class FencedWrite(_Expected):
     """Writes of a run that lost its job are refused."""
 
     error = LeaseLostError

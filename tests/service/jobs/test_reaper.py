@@ -2,6 +2,7 @@
 
 from service.db.engine import Database
 from service.jobs import claims, heartbeats
+from service.jobs.fence import Fence
 from service.jobs.reaper import WORKER_LOST, reap_expired_leases, report_unrunnable_jobs
 from service.states import Status
 from tests.service import factories
@@ -50,7 +51,7 @@ def test_hand_backs_do_not_count_towards_the_cap(database: Database) -> None:
         job = factories.claim(database)
         assert job is not None
         with database.write() as session:
-            claims.requeue(session, job.id, job.attempt, reason="worker_shutdown")
+            claims.requeue(session, Fence.from_row(job), reason="worker_shutdown")
     last = factories.claim(database)
     assert last is not None
     factories.expire_leases(database, last.id)

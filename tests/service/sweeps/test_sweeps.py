@@ -10,6 +10,7 @@ from service.db.engine import Database
 from service.db.models import Artifact, Job, Sweep
 from service.errors import InvalidCursorError, SweepNotEndedError, SweepNotFoundError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.states import Status
 from service.sweeps import sweeps
 from service.sweeps.results import Mean, Row, build_table, progress
@@ -47,7 +48,7 @@ def finish(database: Database, folder: Path, accuracy: float) -> Combination:
         "mask_bytes": 4, "compact_mask_bytes": 3, "seconds": 2.5,
     }  # fmt: skip
     with database.write() as session:
-        claims.succeed(session, job.id, job.attempt, result=result, mask_artifact_id=mask)
+        claims.succeed(session, Fence.from_row(job), result=result, mask_artifact_id=mask)
     return sweeps.combination_of(job)
 
 
@@ -57,7 +58,7 @@ def test_the_newest_job_of_a_combination_counts(database: Database) -> None:
     assert job is not None
     place = sweeps.combination_of(job)
     with database.write() as session:
-        claims.fail(session, job.id, job.attempt, error=factories.LOST)
+        claims.fail(session, Fence.from_row(job), error=factories.LOST)
     assert newest(database, sweep_id)[place].status is Status.FAILED
     with database.write() as session:
         again = commands.retry(session, job.id)
@@ -105,7 +106,7 @@ def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
     assert sweeps.count_by_status([*after.values()])[Status.CANCELLED] == 6
     assert after[sweeps.combination_of(running)].cancel_requested_at is not None
     with database.write() as session:
-        claims.cancel(session, running.id, running.attempt)
+        claims.cancel(session, Fence.from_row(running))
     with database.write() as session:
         sweeps.delete(session, sweep_id)
     with database.read() as session:

@@ -14,6 +14,7 @@ from service.db.engine import Database
 from service.db.models import Delivery, Job, Webhook
 from service.errors import LeaseLostError, SecretsUnavailableError, ServiceError, WebhookNotFoundError
 from service.jobs import claims, commands
+from service.jobs.fence import Fence
 from service.settings import Settings
 from service.states import Status
 from service.webhooks import outbox, subscriptions
@@ -68,12 +69,12 @@ def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings
     own = register(database, settings, FINAL_EVENTS, job_id=job.id)
     with database.write() as session:
         commands.request_pause(session, job.id)
-        claims.pause(session, job.id, job.attempt)
+        claims.pause(session, Fence.from_row(job))
         commands.resume(session, job.id)
     again = factories.claim(database)
     assert again is not None
     with database.write() as session:
-        claims.fail(session, job.id, again.attempt, error=factories.LOST)
+        claims.fail(session, Fence(job.id, again.attempt), error=factories.LOST)
     assert sorted(told(database, everything)) == ["job.failed", "job.paused", "job.started", "job.started"]
     assert told(database, ends) == told(database, own) == ["job.failed"]
     assert told(database, other) == []
@@ -93,14 +94,14 @@ def test_a_move_that_is_undone_is_not_told(database: Database, settings: Setting
 
     def die() -> None:
         with database.write() as session:
-            claims.fail(session, job.id, job.attempt, error=factories.LOST)
+            claims.fail(session, Fence.from_row(job), error=factories.LOST)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         die()
     factories.expire_leases(database, job.id)
     with pytest.raises(LeaseLostError), database.write() as session:
-        claims.fail(session, job.id, job.attempt + 1, error=factories.LOST)
+        claims.fail(session, Fence(job.id, job.attempt + 1), error=factories.LOST)
     assert told(database, webhook) == []
     assert factories.load(database, job.id).status is Status.RUNNING
 
@@ -234,7 +235,7 @@ def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm
         begun.set()
         try:
             with database.write() as session:
-                claims.fail(session, job.id, job.attempt, error=factories.LOST)
+                claims.fail(session, Fence.from_row(job), error=factories.LOST)
         except (SQLAlchemyError, ServiceError) as failure:
             failures.append(failure)
 

@@ -9,6 +9,7 @@ from service.artifacts import s3 as bucket_module
 from service.artifacts.s3 import READ_BYTES, Bucket, open_bucket
 from service.db.models import StoredObject
 from service.jobs import claims, commands, exports
+from service.jobs.fence import Fence
 from service.states import Status
 from tests import object_store, services
 from tests.service import factories
@@ -36,7 +37,7 @@ def export(host: WorkerHarness, storage_url: str, tmp_path: Path) -> str:
     factories.store_file(database, job, tmp_path / "w", LARGE, name="weights.safetensors", storage_url=storage_url)
     mask = factories.store_file(database, job, tmp_path / "m", b"mask", storage_url=storage_url)
     with database.write() as session:
-        claims.succeed(session, job.id, job.attempt, result={"weights_changed": True}, mask_artifact_id=mask)
+        claims.succeed(session, Fence.from_row(job), result={"weights_changed": True}, mask_artifact_id=mask)
         return exports.request_export(session, job.id, {"csr": "export-csr.zip"}).id
 
 

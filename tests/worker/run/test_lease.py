@@ -21,7 +21,7 @@ def lease(
 ) -> Lease:
     claimed = bench.claim()
     return Lease(
-        database or bench.context.database, claimed.job_id, claimed.attempt, lease_seconds=seconds,
+        database or bench.context.database, claimed.fence, lease_seconds=seconds,
         heartbeat_seconds=0.05, since=claimed.since if since is None else since,
     )  # fmt: skip
 

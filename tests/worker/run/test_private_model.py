@@ -20,6 +20,7 @@ from service.artifacts.s3 import open_bucket
 from service.db.engine import Database
 from service.db.models import Job
 from service.jobs import claims
+from service.jobs.fence import Fence
 from service.states import Status
 from tests import object_store, toy_datasets, toy_models
 from tests.api.conftest import local
@@ -123,7 +124,7 @@ def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> 
     )
     mask = factories.store_file(database, job, path, path.read_bytes(), storage_url=storage_url)
     with database.write() as session:
-        claims.succeed(session, job.id, job.attempt, result={}, mask_artifact_id=mask)
+        claims.succeed(session, Fence.from_row(job), result={}, mask_artifact_id=mask)
     return job.id
 
 

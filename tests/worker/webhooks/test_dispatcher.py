@@ -66,14 +66,14 @@ def test_a_message_arrives_and_its_signature_holds(harness: WorkerHarness) -> No
         harness.submit()
         claimed = harness.claim()
         with harness.context.database.write() as session:
-            claims.cancel(session, claimed.job_id, claimed.attempt)
+            claims.cancel(session, claimed.fence)
         assert WebhookDispatcher(harness.context).tick() == 1
         assert WebhookDispatcher(harness.context).tick() == 0
         (request,) = heard.requests
         assert request[0] == "/hook?a=b"
         assert request[1]["host"] == heard.url.split("/")[2]
         payload = heard.verified(secret)
-        assert (payload["type"], payload["data"]["id"]) == ("job.cancelled", claimed.job_id)
+        assert (payload["type"], payload["data"]["id"]) == ("job.cancelled", claimed.fence.job_id)
         assert request[1]["webhook-id"] == message(harness, webhook_id).id
         with pytest.raises(WebhookVerificationError):
             heard.verified(subscriptions.new_secret())
