@@ -17,12 +17,12 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks.masks import even
 from pruning.formats import mask_file
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.mask_bank import MaskBank
 from pruning.inference.pruned_model import load_pruned
-from pruning.masking.wrap import prunable
-from pruning.models.heads import word_ids
-from pruning.models.loading import digest, load
+from pruning.masking.wrap import prunable_linears
+from pruning.models.heads import label_word_ids
+from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 
 _TOKENIZER = Path(__file__).parent.parent / "demo" / "models" / "espalier-demo-mlm"
@@ -72,11 +72,13 @@ def _write(folder: Path, count: int) -> list[Path]:
     BertForMaskedLM(BertConfig()).save_pretrained(folder / "base")
     for file in _TOKENIZER.glob("tokenizer*"):
         shutil.copy(file, folder / "base")
-    loaded = load(Located(folder / "base", None), _WORDS, "label-words")
-    shapes = {path: (linear.out_features, linear.in_features) for path, linear in prunable(loaded.model).items()}
+    loaded = load_model(ModelFolder(folder / "base", None), _WORDS, "label-words")
+    shapes = {
+        path: (linear.out_features, linear.in_features) for path, linear in prunable_linears(loaded.model).items()
+    }
     info = mask_file.MaskInfo(
-        base_model="base", base_digest=digest(loaded.model), task="sst2", kind="classification", head="label-words",
-        label_words=_WORDS, label_ids=tuple(word_ids(loaded.tokenizer, _WORDS)), max_length=128, shapes=shapes, kept={},
+        base_model="base", base_digest=weights_digest(loaded.model), task="sst2", kind="classification", head="label-words",
+        label_words=_WORDS, label_ids=tuple(label_word_ids(loaded.tokenizer, _WORDS)), max_length=128, shapes=shapes, kept={},
         metrics={}, spec=PruningSpec(model="base", task="sst2"), versions={},
     )  # fmt: skip
     written = []

@@ -32,7 +32,7 @@ from benchmarks.reference_style import Reference
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.models import autocast
 from pruning.models.heads import LabelWordHead
 from pruning.spec.schema import PruningSpec
@@ -54,7 +54,7 @@ def main() -> None:
             "benchmarks.gpu measures on an NVIDIA GPU, and torch sees none here; benchmarks.step measures on the CPU"
         )
     device = torch.device("cuda")
-    autocast.require("bf16", device)
+    autocast.require_precision("bf16", device)
     name = torch.cuda.get_device_name(device)
     steps, flops, used = prepare(BertConfig(), arguments.rows, arguments.tokens, device)
     found = measure(steps, arguments.rounds, arguments.steps, device, say=None if arguments.json else print)
@@ -83,9 +83,9 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
     torch.manual_seed(0)
     model = BertForMaskedLM(config).train()
     theirs = copy.deepcopy(model)
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     head = LabelWordHead(model, WORDS, MASK).to(device)
-    schedule = Schedule.of(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
+    schedule = Schedule.from_spec(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
     layers = list(matrices.layers.values())
     for layer in layers:
         layer.scores.normal_(0, 0.1)  # spread, as after some hundred steps: they start equal
@@ -95,7 +95,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
 
     def loss_by(forward: Callable[..., torch.Tensor]) -> Callable[[Batch], torch.Tensor]:
         def loss_of(given: Batch) -> torch.Tensor:
-            with autocast.forward_pass("bf16", device):
+            with autocast.for_precision("bf16", device):
                 logits = forward(given["input_ids"], given["attention_mask"])
             return losses.classification(logits.float(), given["labels"])
 
@@ -119,7 +119,7 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
             before.pop(0)()
 
     def step_of_theirs(t: int) -> None:
-        with autocast.forward_pass("bf16", device):
+        with autocast.for_precision("bf16", device):
             reference.step(t, batch)
 
     eager = dense_by(loss_by(head))

@@ -24,12 +24,12 @@ from transformers.utils import logging
 from benchmarks import masks as made
 from pruning.export.run import run_exports
 from pruning.formats import mask_file
-from pruning.hub.models import Located
-from pruning.masking.wrap import prunable
-from pruning.models.heads import word_ids
-from pruning.models.loading import digest, load
+from pruning.hub.models import ModelFolder
+from pruning.masking.wrap import prunable_linears
+from pruning.models.heads import label_word_ids
+from pruning.models.loading import load_model, weights_digest
 from pruning.sources import Sources
-from pruning.spec.export_formats import FORMATS, named
+from pruning.spec.export_formats import FORMATS, parse_formats
 from pruning.spec.schema import PruningSpec
 from pruning.training.run import library_versions
 
@@ -49,7 +49,9 @@ def main() -> None:
         work = Path(folder)
         model = arguments.model or (DEMO if arguments.shape == "demo" else _random_bert(work / "bert-base"))
         for case, mask in _cases(arguments, model, work):
-            entries = run_exports(mask, named(arguments.to), work / case, model=model, sources=Sources(hub=False))
+            entries = run_exports(
+                mask, parse_formats(arguments.to), work / case, model=model, sources=Sources(hub=False)
+            )
             results[case] = {entry.format: entry.model_dump(mode="json", exclude={"format"}) for entry in entries}
             shutil.rmtree(work / case)
             _keep(arguments, results)
@@ -106,16 +108,17 @@ def _cases(arguments: argparse.Namespace, model: Path, work: Path) -> list[tuple
 
 def _write_mask(path: Path, model: Path, share: float, make: Any) -> None:
     """A made mask for the model's matrices."""
-    loaded = load(Located(model, None), WORDS, "label-words")
-    linears = prunable(loaded.model)
+    loaded = load_model(ModelFolder(model, None), WORDS, "label-words")
+    linears = prunable_linears(loaded.model)
     shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
     bits = dict(zip(shapes, make(share, tuple(shapes.values())).masks, strict=True))
     spec = PruningSpec(model="benchmark", task="sst2", sparsity=round(1 - share, 6), max_length=128)
     mask_file.write(
         path, bits,
         mask_file.MaskInfo(
-            base_model="benchmark", base_digest=digest(loaded.model), task="sst2", kind="classification", head="label-words",
-            label_words=WORDS, label_ids=tuple(word_ids(loaded.tokenizer, WORDS)), max_length=min(128, loaded.longest),
+            base_model="benchmark", base_digest=weights_digest(loaded.model), task="sst2", kind="classification",
+            head="label-words", label_words=WORDS, label_ids=tuple(label_word_ids(loaded.tokenizer, WORDS)),
+            max_length=min(128, loaded.max_positions),
             shapes=shapes, kept={name: int(mask.sum()) for name, mask in bits.items()}, metrics={}, spec=spec,
             versions=library_versions(),
         ),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pruning.masking.schedule import Schedule
-from pruning.masking.wrap import pattern_of, prunable
+from pruning.masking.wrap import group_pattern, prunable_linears
 from pruning.models.heads import LabelWordHead
 
 Batch = dict[str, torch.Tensor]
@@ -53,12 +53,12 @@ class Reference:
         head.requires_grad_(requires_grad=False)
         self.layers: list[_Layer] = []
         self.groups: dict[str, list[_Layer]] = {}
-        for path, linear in prunable(head.model).items():
+        for path, linear in prunable_linears(head.model).items():
             layer = _Layer(linear)
             parent, _, name = path.rpartition(".")
             setattr(head.model.get_submodule(parent), name, layer)
             self.layers.append(layer)
-            self.groups.setdefault(pattern_of(path), []).append(layer)
+            self.groups.setdefault(group_pattern(path), []).append(layer)
         self.optimizer = torch.optim.AdamW([layer.scores for layer in self.layers], weight_decay=0.0)
 
     def step(self, t: int, batch: Batch) -> None:

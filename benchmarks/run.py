@@ -22,9 +22,9 @@ import demo
 from benchmarks import records
 from benchmarks.reference_style import Reference
 from demo.settings import SHIPPED_MODEL, SHIPPED_SPEC
-from pruning.data.encoding import MULTIPLE
+from pruning.data.encoding import PAD_MULTIPLE
 from pruning.models.heads import LabelWordHead
-from pruning.models.loading import load, locate
+from pruning.models.loading import load_model, locate_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.run import Batch, Run
@@ -46,7 +46,7 @@ def main() -> None:
     began = time.perf_counter()
     run = set_up(spec, sources, lambda event: None)
     prepared = time.perf_counter() - began
-    loaded = load(locate(spec.model, None, sources), spec.label_words, "label-words")
+    loaded = load_model(locate_model(spec.model, None, sources), spec.label_words, "label-words")
     head = LabelWordHead(loaded.model, run.label_ids, loaded.tokenizer.mask_token_id)
     found = _measure(run, Reference(head, run.pruner.schedule), arguments.steps)
     found |= {"prepare_s": round(prepared, 2), "train_rows": len(run.train), "threads": arguments.threads}
@@ -102,7 +102,7 @@ def _measure(run: Run, reference: Reference, steps: int) -> dict[str, Any]:
 
 def _padded(batch: Batch, width: int, pad_id: int) -> Batch:
     """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.encoding.MULTIPLE`."""
-    missing = width // MULTIPLE * MULTIPLE - batch["input_ids"].shape[1]
+    missing = width // PAD_MULTIPLE * PAD_MULTIPLE - batch["input_ids"].shape[1]
     if missing <= 0:
         return batch
     fill = {"input_ids": pad_id, "attention_mask": 0, "token_type_ids": 0}

@@ -21,7 +21,7 @@ from torch import nn
 
 from benchmarks import records
 from pruning.masking.kernels import dispatch
-from pruning.masking.masked_linear import MaskedLinear, keep_each, keep_together
+from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each, keep_top_k_overall
 from pruning.masking.topk import TopK
 
 SHAPES = ((768, 768),) * 4 + ((3072, 768), (768, 3072))
@@ -73,7 +73,7 @@ def _kinds(layers: list[MaskedLinear], counts: list[int]) -> dict[str, Callable[
     together, plain_top_k = TopK(), [TopK() for _ in layers]
 
     def plain() -> None:
-        with dispatch.plain():
+        with dispatch.plain_only():
             for layer, top_k, k in zip(layers, plain_top_k, counts, strict=True):
                 layer.set_mask(top_k.mask(layer.scores, k))
 
@@ -87,8 +87,8 @@ def _kinds(layers: list[MaskedLinear], counts: list[int]) -> dict[str, Callable[
         return select
 
     return {
-        "native": lambda: keep_each(layers, counts),
-        "native_together": lambda: keep_together(layers, together, sum(counts)),
+        "native": lambda: keep_top_k_each(layers, counts),
+        "native_together": lambda: keep_top_k_overall(layers, together, sum(counts)),
         "plain": plain,
         "topk": by(lambda scores, k: torch.topk(scores, k, sorted=False).indices),
         "sort": by(lambda scores, k: scores.sort(descending=True).indices[:k]),

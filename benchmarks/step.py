@@ -37,7 +37,7 @@ from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.topk import TopK
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import LabelWordHead
 from pruning.spec.schema import PruningSpec
@@ -64,7 +64,7 @@ def main() -> None:
         print(_high_water())
         return
     if arguments.plain:
-        with dispatch.plain():
+        with dispatch.plain_only():
             found = _measure(pruner, head, batch, arguments)
     else:
         found = _measure(pruner, head, batch, arguments)
@@ -89,8 +89,8 @@ def _prepare(shape: str) -> tuple[Pruner[Batch], LabelWordHead, Batch]:
     torch.manual_seed(0)
     sizes, rows, tokens = SHAPES[shape]
     model = BertForMaskedLM(BertConfig(**sizes)).train()
-    matrices = attach(model)
-    dropout.attach(model)
+    matrices = wrap_linears(model)
+    dropout.replace_dropout(model)
     head = LabelWordHead(model, [6659, 2307], 103)
     ids = torch.randint(1000, 30000, (rows, tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.randint(0, 2, (rows,))}
@@ -98,7 +98,7 @@ def _prepare(shape: str) -> tuple[Pruner[Batch], LabelWordHead, Batch]:
     def loss_of(given: Batch) -> torch.Tensor:
         return losses.classification(head(given["input_ids"], given["attention_mask"]), given["labels"])
 
-    schedule = Schedule.of(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
+    schedule = Schedule.from_spec(PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.9), STEPS)
     layers = list(matrices.layers.values())
     return Pruner(matrices, SmpS(), ScoreAdam(layers), schedule, loss_of), head, batch
 
@@ -135,7 +135,7 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
         if not arguments.json:
             print(f"round {i}:", *(f"{name} {times[-1]:.3f} s" for name, times in wall.items() if times), flush=True)
     found: dict[str, Any] = {"shape": arguments.shape, "threads": arguments.threads, "rounds": arguments.rounds}
-    found["kernels"] = dispatch.name_for(torch.device("cpu"))
+    found["kernels"] = dispatch.kernel_name(torch.device("cpu"))
     for name in wall:
         found[f"{name}_s"] = round(statistics.median(wall[name]), 4)
         found[f"{name}_cpu_s"] = round(statistics.median(cpu[name]), 4)
@@ -153,7 +153,7 @@ def _remember(layers: list[MaskedLinear], memories: list[TopK]) -> None:
 
 def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: Batch) -> None:
     if name == "dense":
-        with dispatch.plain(), head.every_state():
+        with dispatch.plain_only(), head.all_positions():
             dense_step(pruner, batch)
     elif name == "bare":
         dense_step(pruner, batch)
@@ -164,7 +164,7 @@ def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: 
 def dense_step(pruner: Pruner[Batch], batch: Batch) -> None:
     """Forward and backward of the dense model; the gradients of the masked matrices are made and dropped."""
     for layer in pruner.matrices.layers.values():
-        layer.open()
+        layer.remove_mask()
     loss = pruner.loss_of(batch)
     torch.autograd.backward(loss)
     float(loss.detach())

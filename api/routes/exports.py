@@ -19,9 +19,9 @@ from api.schemas import jobs as schemas
 from api.schemas.job_view import JobRepresentation
 from api.schemas.strict import StrictModel
 from pruning.errors import PermanentError
-from pruning.models.checks import find_folder, model_type
-from pruning.spec.errors import refused
-from pruning.spec.export_formats import FORMATS, Format, archive_of, misfit_of_pattern, misfit_of_type
+from pruning.models.checks import find_folder, read_model_type
+from pruning.spec.errors import spec_error
+from pruning.spec.export_formats import FORMATS, Format, archive_name, unsupported_by_model_type, unsupported_by_pattern
 from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
@@ -64,7 +64,7 @@ class ExportRequest(StrictModel):
     @model_validator(mode="after")
     def _once_each(self) -> "ExportRequest":
         if len(set(self.formats)) < len(self.formats):
-            raise refused("formats", "each export is made once; name none of them twice")
+            raise spec_error("formats", "each export is made once; name none of them twice")
         return self
 
 
@@ -95,7 +95,7 @@ def create_exports(
         _check(session, job, request, services.settings)
         limits.check_queue_length(session, services.settings, job.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), job.owner)
-        files: dict[str, str] = {name: archive_of(name) for name in request.formats}
+        files: dict[str, str] = {name: archive_name(name) for name in request.formats}
         export = exports.request_export(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
@@ -140,7 +140,7 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
     if (job.result or {}).get("weights_changed"):
         store.get(session, job.id, WEIGHTS)
     folder = find_folder(settings.models_dir, job.spec["model"])
-    of_type = misfit_of_type(request.formats, model_type(folder)) if folder is not None else None
-    misfit = misfit_of_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type
+    of_type = unsupported_by_model_type(request.formats, read_model_type(folder)) if folder is not None else None
+    misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type
     if misfit is not None:
-        raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.place}")
+        raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.index}")

@@ -72,7 +72,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
             raise NotSucceededError(
                 f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
             )
-        task = PruningSpec.model_validate(job.spec).task_table
+        task = PruningSpec.model_validate(job.spec).task_info
         mask = store.get(session, job_id, MASK)
         made = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     texts, pairs = _columns(request.texts, task, services.settings)

@@ -10,8 +10,8 @@ from sqlalchemy import Row
 
 from api.schemas.strict import StrictModel
 from api.schemas.webhooks import JobWebhookRequest, Webhook
-from pruning.spec.errors import refused
-from pruning.spec.export_formats import FORMATS, Format, misfit_of_pattern
+from pruning.spec.errors import spec_error
+from pruning.spec.export_formats import FORMATS, Format, unsupported_by_pattern
 from pruning.spec.schema import PruningSpec
 from service.db import models
 from service.jobs.views import ArtifactView, WebhookView
@@ -70,11 +70,11 @@ class JobRequest(StrictModel, PruningSpec):
 
     @model_validator(mode="after")
     def _exportable(self) -> Self:
-        misfit = misfit_of_pattern(self.exports, self.pattern)
+        misfit = unsupported_by_pattern(self.exports, self.pattern)
         if misfit is not None:
-            raise refused(f"exports.{misfit.place}", "{reason}", reason=misfit.message)
+            raise spec_error(f"exports.{misfit.index}", "{reason}", reason=misfit.message)
         if len(set(self.exports)) < len(self.exports):
-            raise refused("exports", "each export is made once; name none of them twice")
+            raise spec_error("exports", "each export is made once; name none of them twice")
         return self
 
     @property

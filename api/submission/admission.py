@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from api.schemas.jobs import JobRequest
 from api.submission import webhook_checks
 from api.uploads.normalize import columns_of
-from pruning.data.jsonl import check_rows, dataset_folder_name
+from pruning.data.jsonl import check_dataset, dataset_folder_name
 from pruning.data.profile import check_columns
 from pruning.errors import PermanentError
-from pruning.models.checks import check_folder, find_folder, model_type, require_folder
-from pruning.spec.export_formats import misfit_of_type
+from pruning.models.checks import check_model_folder, find_folder, read_model_type, require_folder
+from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
 from service.errors import DatasetNotFoundError
@@ -33,9 +33,9 @@ def check_job(request: JobRequest, settings: Settings) -> None:
 
 def _check_exports(request: JobRequest, settings: Settings) -> None:
     folder = find_folder(settings.models_dir, request.model)
-    misfit = misfit_of_type(request.exports, model_type(folder)) if folder is not None else None
+    misfit = unsupported_by_model_type(request.exports, read_model_type(folder)) if folder is not None else None
     if misfit is not None:
-        raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.place}")
+        raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
 
 
 def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) -> None:
@@ -44,7 +44,7 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
     if folder is None:
         return
     try:
-        check_folder(folder, spec.label_words, spec.head)
+        check_model_folder(folder, spec.label_words, spec.head)
     except PermanentError as refusal:
         from_task = not isinstance(spec.task, str) and not words_given
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
@@ -77,4 +77,4 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
         param = "task" if isinstance(spec.task, str) else "task.dataset"
         folder = require_folder(settings.datasets_dir, name, kind="dataset", param=param)
     if folder is not None:
-        check_rows(folder, spec.task)
+        check_dataset(folder, spec.task)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from api.uploads.formats import ByteBudget, Row, UnreadableFileError
-from pruning.data.jsonl import LONGEST_ROW
+from pruning.data.jsonl import MAX_ROW_BYTES
 
 
 def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
@@ -40,10 +40,10 @@ def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
     file.seek(0)
     source: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
     try:
-        while line := source.readline(LONGEST_ROW + 1):
+        while line := source.readline(MAX_ROW_BYTES + 1):
             budget.spend(len(line))
-            if len(line) > LONGEST_ROW:
-                raise UnreadableFileError(f"a line is longer than {LONGEST_ROW} bytes")
+            if len(line) > MAX_ROW_BYTES:
+                raise UnreadableFileError(f"a line is longer than {MAX_ROW_BYTES} bytes")
             yield line
     except (gzip.BadGzipFile, EOFError, zlib.error) as fault:
         raise UnreadableFileError(f"it cannot be unpacked: {fault}") from fault

@@ -19,7 +19,7 @@ from api.uploads.csv import read_csv
 from api.uploads.formats import ByteBudget, FileFormat, Row, UnreadableFileError
 from api.uploads.jsonl import read_jsonl
 from api.uploads.parquet import read_parquet
-from pruning.data.profile import Column, Columns
+from pruning.data.profile import Column, ColumnProfiler
 
 MAX_FAULTS = 20
 """After so many the rest of the files is not looked at."""
@@ -92,7 +92,7 @@ class _SplitWriter:
     def __init__(self, split: str, file: IO[bytes], budget: ByteBudget, faults: list[Fault]) -> None:
         self.digest = hashlib.sha256()
         self._split, self._file, self._budget, self._faults = split, file, budget, faults
-        self._columns = Columns()
+        self._columns = ColumnProfiler()
 
     def write_rows(self, rows: Iterator[Row | str]) -> None:
         """All rows, or as many as it takes to have enough faults."""

@@ -162,7 +162,7 @@ def kernels() -> Finding:
         from pruning.masking.kernels import dispatch as found
     except ImportError:
         return Finding("kernels", "note", "no torch")
-    why = found.reason()
+    why = found.unavailable_reason()
     return Finding("kernels", "note", f"plain, slower on the CPU: {why}") if why else Finding("kernels", "ok", "native")
 
 

@@ -47,13 +47,13 @@ def export(
         fail(f"export needs {missing.name}: pip install 'espalier[train]'", code=2)
     from pruning.errors import PruningError
     from pruning.sources import Sources
-    from pruning.spec.export_formats import FORMATS, named
+    from pruning.spec.export_formats import FORMATS, parse_formats
 
     unknown = [name for name in to if name not in FORMATS]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
     try:
-        entries = run_exports(mask, named(to), output, model=model, sources=Sources(models_dir, datasets_dir))
+        entries = run_exports(mask, parse_formats(to), output, model=model, sources=Sources(models_dir, datasets_dir))
     except FileExistsError as there:
         fail(f"{there} exists already; name another folder", code=2)
     except PruningError as error:

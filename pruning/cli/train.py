@@ -15,7 +15,7 @@ from pruning.cli.environment import silence_libraries, sources_from_arguments, u
 from pruning.cli.program import EventWriter, StopRequest, exit_code_of
 from pruning.errors import PermanentError
 from pruning.events import ExitCode
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 
 
 def run_train(arguments: argparse.Namespace) -> ExitCode:
@@ -51,7 +51,7 @@ def _read_spec(path: Path) -> PruningSpec:
     try:
         return PruningSpec.model_validate_json(path.read_bytes())
     except ValidationError as refusal:
-        fault = explain(refusal)[0]
+        fault = error_details(refusal)[0]
         raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
     except OSError as fault:
         raise PermanentError(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault

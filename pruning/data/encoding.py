@@ -19,16 +19,16 @@ from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
 
-MULTIPLE = 8
+PAD_MULTIPLE = 8
 """Batches are padded to a multiple of this, which matrix kernels like."""
-POOL = 50
+POOL_BATCHES = 50
 """Batches sorted by length together: enough that padding is small, few enough that the order stays random."""
-NOTHING = -1e4
+PADDING_LOGIT = -1e4
 """Teacher logit of a padding position: no probability, and still finite."""
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedRows:
     """Tokenized rows; for a span task, windows."""
 
     input_ids: list[list[int]]
@@ -37,7 +37,7 @@ class Encoded:
     """int64 class ids or float32 numbers [rows]; for spans int64 start and end tokens [windows, 2]."""
     pad_id: int
     windows: squad.Windows | None = None
-    teacher: list[npt.NDArray[np.float32]] | None = None
+    teacher_logits: list[npt.NDArray[np.float32]] | None = None
     """Teacher logits of each row, [C] or [tokens, 2]."""
 
     def __len__(self) -> int:
@@ -49,14 +49,14 @@ class Encoded:
         return np.array([len(ids) for ids in self.input_ids], dtype=np.int64)
 
     def batch(
-        self, rows: Sequence[int], device: torch.device, *, beside: Sequence[int] | None = None
+        self, rows: Sequence[int], device: torch.device, *, padded_like: Sequence[int] | None = None
     ) -> dict[str, torch.Tensor]:
         """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any.
 
         Padded as a batch of the rows ``beside`` would be, of which these are a part, where there are such.
         """
         numbers = np.asarray(rows)
-        width = -(-int(self.lengths[beside or rows].max()) // MULTIPLE) * MULTIPLE
+        width = -(-int(self.lengths[padded_like or rows].max()) // PAD_MULTIPLE) * PAD_MULTIPLE
         inside = np.arange(width) < self.lengths[numbers, np.newaxis]
         places = (self._starts[numbers, np.newaxis] + np.arange(width))[inside]
 
@@ -72,9 +72,9 @@ class Encoded:
         }
         if self._types is not None:
             batch["token_type_ids"] = padded(self._types, 0)
-        if self.teacher is not None:
-            batch["teacher"] = _stacked([self.teacher[row] for row in rows], width)
-        return {name: _sent(tensor, device) for name, tensor in batch.items()}
+        if self.teacher_logits is not None:
+            batch["teacher"] = _stacked_logits([self.teacher_logits[row] for row in rows], width)
+        return {name: _to_device(tensor, device) for name, tensor in batch.items()}
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -84,37 +84,37 @@ class Encoded:
     def _tokens(self) -> npt.NDArray[np.int32]:
         """All rows one behind the other: a batch of 64 rows of 128 tokens is then cut out in 0.1 ms; a loop over the rows
         took 2.4, in which a large GPU could do a good part of a step."""
-        return _joined(self.input_ids)
+        return _concatenated(self.input_ids)
 
     @cached_property
     def _types(self) -> npt.NDArray[np.int32] | None:
-        return None if self.token_type_ids is None else _joined(self.token_type_ids)
+        return None if self.token_type_ids is None else _concatenated(self.token_type_ids)
 
 
-def _joined(rows: list[list[int]]) -> npt.NDArray[np.int32]:
+def _concatenated(rows: list[list[int]]) -> npt.NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(rows), dtype=np.int32)
 
 
-def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """On the device; to a GPU from pinned memory, so that the copy takes its turn there and the host does not wait for it."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _stacked(logits: list[npt.NDArray[np.float32]], width: int) -> torch.Tensor:
+def _stacked_logits(logits: list[npt.NDArray[np.float32]], width: int) -> torch.Tensor:
     """[B, C], or [B, S, 2] padded with :data:`NOTHING`."""
     if logits[0].ndim == 1:
         return torch.from_numpy(np.stack(logits))
-    padded = np.full((len(logits), width, logits[0].shape[1]), NOTHING, dtype=np.float32)
+    padded = np.full((len(logits), width, logits[0].shape[1]), PADDING_LOGIT, dtype=np.float32)
     for i, rows in enumerate(logits):
         padded[i, : len(rows)] = rows
     return torch.from_numpy(padded)
 
 
-def encode(
+def encode_rows(
     rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
-) -> Encoded:
+) -> EncodedRows:
     """Tokenize as usual for the model (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
     windows of that length. Rows that ``cache`` has are not tokenized again."""
     windows = None
@@ -136,7 +136,7 @@ def encode(
                 f"row {i + 1} of split {rows.split!r} has no tokens; give every row some text",
                 code="rows_invalid", param="task",
             )  # fmt: skip
-    return Encoded(
+    return EncodedRows(
         input_ids=tokens["input_ids"],
         token_type_ids=tokens.get("token_type_ids"),
         labels=labels,
@@ -145,9 +145,9 @@ def encode(
     )
 
 
-def with_teacher(rows: Encoded, teacher: list[npt.NDArray[np.float32]]) -> Encoded:
+def with_teacher_logits(rows: EncodedRows, teacher: list[npt.NDArray[np.float32]]) -> EncodedRows:
     """The same rows with a teacher's logits beside them."""
-    return replace(rows, teacher=teacher)
+    return replace(rows, teacher_logits=teacher)
 
 
 def training_batches(lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -155,8 +155,8 @@ def training_batches(lengths: npt.NDArray[np.int64], batch_size: int, seed: int,
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
     batches: list[list[int]] = []
-    for start in range(0, len(order), POOL * batch_size):
-        pool = order[start : start + POOL * batch_size]
+    for start in range(0, len(order), POOL_BATCHES * batch_size):
+        pool = order[start : start + POOL_BATCHES * batch_size]
         pool = pool[np.argsort(lengths[pool], kind="stable")]
         batches += [pool[i : i + batch_size].tolist() for i in range(0, len(pool), batch_size)]
     return [batches[i] for i in random.permutation(len(batches))]

@@ -14,9 +14,9 @@ from typing import Any
 from pruning.errors import PermanentError
 from pruning.models.checks import find_folder
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, Task, task_of
+from pruning.spec.tasks import CustomTask, Task, resolve_task
 
-LONGEST_ROW = 16 * 1024 * 1024
+MAX_ROW_BYTES = 16 * 1024 * 1024
 """Bytes; a file without line breaks is not read to its end."""
 
 
@@ -25,7 +25,7 @@ def dataset_folder_name(given: str | CustomTask) -> str:
     return given if isinstance(given, str) else given.dataset
 
 
-def dataset_folder(sources: Sources, name: str) -> Path | None:
+def find_dataset(sources: Sources, name: str) -> Path | None:
     """Where the data set called ``name`` lies: among the uploaded ones, else in the data sets directory, else nowhere."""
     return find_folder(sources.uploads_dir, name) or find_folder(sources.datasets_dir, name)
 
@@ -44,25 +44,25 @@ def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
     )
 
 
-def check_rows(folder: Path, given: str | CustomTask) -> None:
+def check_dataset(folder: Path, given: str | CustomTask) -> None:
     """Refuse a task whose data set folder lacks a split or, in a split's first row, a column.
 
     Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``); ``param`` is the task's field.
     """
-    task = task_of(given)
+    task = resolve_task(given)
     custom = not isinstance(given, str)
     splits = {task.train_split: "train_split"} | dict.fromkeys(task.validation_splits, "validation_split")
     for split, field in splits.items():
         file = find_split(folder, split, param=f"task.{field}" if custom else "task")
-        _check_columns(task, file, first_row(file), custom=custom)
+        _check_columns(task, file, read_first_row(file), custom=custom)
 
 
-def first_row(file: Path) -> dict[str, Any]:
+def read_first_row(file: Path) -> dict[str, Any]:
     """The first row of a split. Raises PermanentError (``rows_invalid``) when there is none."""
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rb") as lines:
-            line = lines.readline(LONGEST_ROW)
+            line = lines.readline(MAX_ROW_BYTES)
         row = json.loads(line) if line else None
     except (OSError, EOFError, ValueError) as fault:
         raise _invalid(file, f"its first line is not a row: {fault}") from fault
@@ -97,7 +97,7 @@ def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | Non
     return next(((column, param) for column, param in wanted.items() if column not in columns), None)
 
 
-def class_of(label: Any, task: Task, where: str) -> int | float:
+def parse_label(label: Any, task: Task, where: str) -> int | float:
     """A class id or a number. Raises PermanentError (``labels_mismatch``) for anything that is not of this task."""
     number = isinstance(label, int | float) and not isinstance(label, bool)
     if task.kind == "regression":

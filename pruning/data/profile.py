@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from pruning.data.jsonl import class_of, missing_column
+from pruning.data.jsonl import missing_column, parse_label
 from pruning.errors import PermanentError
-from pruning.spec.tasks import CustomTask, Task, task_of
+from pruning.spec.tasks import CustomTask, Task, resolve_task
 
-MOST_VALUES = 1000
+MAX_DISTINCT_VALUES = 1000
 """Different values of a column that are remembered, as many as a task can have classes."""
-_LONGEST_VALUE = 100
+_MAX_VALUE_CHARS = 100
 """Characters; what is longer is a text and no label."""
 
 
@@ -46,7 +46,7 @@ class Column(BaseModel):
     """Every different text or number, in the order they first occur; None: too many, or a text too long for a label."""
 
 
-class Columns:
+class ColumnProfiler:
     """Gathers the columns of one split, row after row."""
 
     def __init__(self) -> None:
@@ -63,12 +63,14 @@ class Columns:
         """Count a row, whose columns are those of the first."""
         self.rows += 1
         for name, value in row.items():
-            kind = kind_of(value)
+            kind = value_kind(value)
             self._kinds.setdefault(name, {}).setdefault(kind, [0, self.rows])[0] += 1
             values = self._values.setdefault(name, {})
             if values is None or kind in ("null", "boolean", "other"):
                 continue
-            if value not in values and (len(values) == MOST_VALUES or (kind == "text" and len(value) > _LONGEST_VALUE)):
+            if value not in values and (
+                len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > _MAX_VALUE_CHARS)
+            ):
                 self._values[name] = None
             else:
                 values.setdefault(value, [0, self.rows])[0] += 1
@@ -94,7 +96,7 @@ def _seen(counted: list[int]) -> Seen:
     return Seen(rows=rows, first=first)
 
 
-def kind_of(value: Any) -> str:
+def value_kind(value: Any) -> str:
     """Which of the kinds a JSON value is."""
     if value is None:
         return "null"
@@ -111,7 +113,7 @@ def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None
     Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``) naming the task's field
     and, where a row is to blame, its number.
     """
-    task = task_of(given)
+    task = resolve_task(given)
     for field, name in (("train_split", given.train_split), ("validation_split", given.validation_split)):
         if name not in splits:
             there = ", ".join(sorted(splits))
@@ -156,9 +158,9 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
         return  # numbers that are not finite were refused when they arrived
     if column.values is None:
         raise PermanentError(
-            f"label column {column.name!r} of {where} has texts longer than {_LONGEST_VALUE} characters or more than "
-            f"{MOST_VALUES} different values; name the column of the labels",
+            f"label column {column.name!r} of {where} has texts longer than {_MAX_VALUE_CHARS} characters or more than "
+            f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
     for found in column.values:
-        class_of(found.value, task, f"row {found.first} of {where}")
+        parse_label(found.value, task, f"row {found.first} of {where}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pruning.data import squad
-from pruning.data.jsonl import class_of, dataset_folder, find_split
+from pruning.data.jsonl import find_dataset, find_split, parse_label
 from pruning.errors import PermanentError
 from pruning.hub.datasets import load_hub_split
 from pruning.models.checks import find_folder, require_folder
@@ -35,7 +35,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     Class names become class ids. Raises PermanentError (missing split or column, unreadable row with its number) or TemporaryError
     (``hub_unreachable``).
     """
-    folder = dataset_folder(sources, task.name)
+    folder = find_dataset(sources, task.name)
     public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
     if folder is None and sources.hub:
         columns = load_hub_split(task, split, limit, sources.token)
@@ -50,7 +50,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
         squad.check_answers(rows.labels, rows.texts[1], where)
         return rows
     return replace(
-        rows, labels=[class_of(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
+        rows, labels=[parse_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
     )
 
 

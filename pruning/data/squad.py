@@ -17,9 +17,9 @@ import torch
 
 from pruning.errors import PermanentError
 
-BEST = 20
+N_BEST = 20
 """Starts and ends considered in each window."""
-LONGEST_ANSWER = 30
+MAX_ANSWER_TOKENS = 30
 """Tokens."""
 
 
@@ -71,19 +71,19 @@ def target_positions(windows: Windows, answers: Sequence[dict[str, list[Any]]]) 
     return targets
 
 
-def answers_of(
+def extract_answers(
     logits: Sequence[npt.NDArray[np.float32]], windows: Windows, contexts: Sequence[str], questions: int
 ) -> list[str]:
     """The best answer to each question from the logits [tokens, 2] of its windows; "" where no span is possible."""
     best = [-np.inf] * questions
     found = [""] * questions
     for scores, row, offsets in zip(logits, windows.question, windows.offsets, strict=True):
-        starts = np.argsort(-scores[:, 0], kind="stable")[:BEST]
-        ends = np.argsort(-scores[:, 1], kind="stable")[:BEST]
+        starts = np.argsort(-scores[:, 0], kind="stable")[:N_BEST]
+        ends = np.argsort(-scores[:, 1], kind="stable")[:N_BEST]
         for start in starts:
             for end in ends:
                 first, last = offsets[start], offsets[end]
-                if first is None or last is None or not start <= end < start + LONGEST_ANSWER:
+                if first is None or last is None or not start <= end < start + MAX_ANSWER_TOKENS:
                     continue
                 score = float(scores[start, 0] + scores[end, 1])
                 if score > best[row]:
@@ -92,7 +92,7 @@ def answers_of(
     return found
 
 
-def score(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, float]:
+def compute_metrics(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, float]:
     """Mean F1 and exact match of one prediction per question against its gold answers."""
     pairs = list(zip(predictions, golds, strict=True))
     return {
@@ -101,18 +101,18 @@ def score(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[st
     }
 
 
-def normalize(text: str) -> str:
+def normalize_answer(text: str) -> str:
     """Lower case, without punctuation, articles and extra blanks, in the official script's order."""
     plain = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
 
 
 def _exact(prediction: str, gold: str) -> float:
-    return float(normalize(prediction) == normalize(gold))
+    return float(normalize_answer(prediction) == normalize_answer(gold))
 
 
 def _f1(prediction: str, gold: str) -> float:
-    mine, theirs = normalize(prediction).split(), normalize(gold).split()
+    mine, theirs = normalize_answer(prediction).split(), normalize_answer(gold).split()
     common = (Counter(mine) & Counter(theirs)).total()
     if common == 0:
         return 0.0
@@ -123,7 +123,7 @@ def _f1(prediction: str, gold: str) -> float:
 def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -> None:
     """Refuse rows without a gold answer, or with one that does not stand in its context. Raises PermanentError."""
     for i, answer in enumerate(answers):
-        if not _stands(answer, contexts[i]):
+        if not _is_in_context(answer, contexts[i]):
             raise PermanentError(
                 f"row {i + 1} of {where}: answers must be {{text: [...], answer_start: [...]}} with at least one answer "
                 "that stands in the context at its offset",
@@ -131,7 +131,7 @@ def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -
             )  # fmt: skip
 
 
-def _stands(answer: Any, context: str) -> bool:
+def _is_in_context(answer: Any, context: str) -> bool:
     texts = answer.get("text") if isinstance(answer, dict) else None
     starts = answer.get("answer_start") if isinstance(answer, dict) else None
     if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts) > 0):

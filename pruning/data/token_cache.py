@@ -30,7 +30,7 @@ from pruning.sources import Sources
 
 VERSION = 1
 """Of the layout of the files, and of how ``pruning.data.encoding.encode`` calls the tokenizer."""
-FEWEST_ROWS = 1000
+MIN_ROWS = 1000
 """Fewer are tokenized in some 40 ms."""
 _NAMES = ("input_ids", "token_type_ids")
 _ABANDONED = 3600
@@ -42,20 +42,20 @@ class TokenCache:
     """Tokens of earlier runs in ``folder``, at most ``limit`` bytes of them; ``report`` hears what was found."""
 
     folder: Path
-    limit: int
+    max_bytes: int
     report: Callable[[Event], None]
-    fewest_rows: int = FEWEST_ROWS
+    min_rows: int = MIN_ROWS
     _broken: bool = field(default=False, init=False)
 
     def tokens(
         self, rows: Rows, tokenizer: Any, max_length: int, tokenize: Callable[[], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
         """What ``tokenize`` returns: ``input_ids`` and maybe ``token_type_ids``, a list of ints for each row."""
-        if self._broken or not rows.public or len(rows.labels) < self.fewest_rows:
+        if self._broken or not rows.public or len(rows.labels) < self.min_rows:
             return tokenize()
         if getattr(tokenizer, "backend_tokenizer", None) is None:  # in Python, with a state that is not to be had whole
             return tokenize()
-        key = key_of(rows, tokenizer, max_length)
+        key = cache_key(rows, tokenizer, max_length)
         file = self.folder / f"tokens-{key}.safetensors"
         found = self._find(file, key, len(rows.labels))
         if found is not None:
@@ -63,7 +63,7 @@ class TokenCache:
             self.report(PhaseEvent(phase="tokenizing", message=message))
             return found
         tokens = tokenize()
-        self._keep(file, key, tokens)
+        self._store(file, key, tokens)
         return tokens
 
     def _find(self, file: Path, key: str, rows: int) -> dict[str, list[list[int]]] | None:
@@ -88,22 +88,22 @@ class TokenCache:
         listed = ((name, tokens.tolist()) for name, tokens in flat.items())
         return {name: [all_[a:b] for a, b in zip(starts, ends, strict=True)] for name, all_ in listed}
 
-    def _keep(self, file: Path, key: str, tokens: Mapping[str, Any]) -> None:
+    def _store(self, file: Path, key: str, tokens: Mapping[str, Any]) -> None:
         flat = {name: _flat(chain.from_iterable(tokens[name])) for name in _NAMES if name in tokens}
         flat["lengths"] = _flat(map(len, tokens["input_ids"]))
         data = save(flat, metadata={"sha256": _digest(key, flat)})
-        if len(data) > self.limit:
+        if len(data) > self.max_bytes:
             return
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with atomic_write(file) as unfinished:
                 unfinished.write_bytes(data)
-            self._clean()
+            self._evict()
         except OSError as fault:  # it saves seconds, and the run needs none of it
             self._broken = True
             self.report(LogEvent(message=f"tokens are not kept for later runs: {fault}"))
 
-    def _clean(self) -> None:
+    def _evict(self) -> None:
         """Remove the files unused for longest until the rest is within the limit, and what killed processes left."""
         now = time.time()
         for partial in self.folder.glob(".tokens-*"):
@@ -114,7 +114,7 @@ class TokenCache:
         for file in self.folder.glob("tokens-*.safetensors"):
             with suppress(FileNotFoundError):  # another process does the same
                 found.append((file.stat().st_mtime_ns, file.stat().st_size, file))
-        excess = sum(size for _, size, _ in found) - self.limit
+        excess = sum(size for _, size, _ in found) - self.max_bytes
         for _, size, file in sorted(found):
             if excess <= 0:
                 break
@@ -122,14 +122,14 @@ class TokenCache:
             excess -= size
 
 
-def of(sources: Sources, report: Callable[[Event], None]) -> TokenCache | None:
+def from_sources(sources: Sources, report: Callable[[Event], None]) -> TokenCache | None:
     """The cache of a run; None where it is to have none."""
     if sources.token_cache is None or sources.token_cache_bytes == 0:
         return None
     return TokenCache(sources.token_cache, sources.token_cache_bytes, report)
 
 
-def key_of(rows: Rows, tokenizer: Any, max_length: int) -> str:
+def cache_key(rows: Rows, tokenizer: Any, max_length: int) -> str:
     """sha-256 over texts, tokenizer, the length at which they are cut, and the libraries that do it.
 
     Labels and label words are no part of it: tokens do not depend on them.

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from pruning.data import squad
-from pruning.data.encoding import Encoded, evaluation_batches
+from pruning.data.encoding import EncodedRows, evaluation_batches
 from pruning.data.reader import Rows
 from pruning.errors import StoppedError
-from pruning.evaluation.metrics import predictions_of, score
+from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
 from pruning.spec.tasks import Task
 
 BATCH_TOKENS = 8192
@@ -26,7 +26,7 @@ class Split:
     """A validation split, as read and as tokenized."""
 
     rows: Rows
-    encoded: Encoded
+    encoded: EncodedRows
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Evaluation:
     metrics: dict[str, float]
 
 
-def logits_of(
-    head: nn.Module, rows: Encoded, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+def compute_logits(
+    head: nn.Module, rows: EncodedRows, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> list[npt.NDArray[np.float32]]:
     """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
 
@@ -62,7 +62,7 @@ def logits_of(
 
 @torch.no_grad()
 def _batched(
-    head: nn.Module, rows: Encoded, device: torch.device
+    head: nn.Module, rows: EncodedRows, device: torch.device
 ) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
     lengths = rows.lengths
     for numbers in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
@@ -76,12 +76,12 @@ def evaluate(
     head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> Evaluation:
     """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`logits_of`."""
-    logits = logits_of(head, split.encoded, device, should_stop)
+    logits = compute_logits(head, split.encoded, device, should_stop)
     predictions = predict(logits, split, task)
     if task.kind == "span":
-        metrics = squad.score(predictions, [answers["text"] for answers in split.rows.labels])
+        metrics = squad.compute_metrics(predictions, [answers["text"] for answers in split.rows.labels])
     else:
-        metrics = score(task, np.stack(logits), split.encoded.labels.numpy())
+        metrics = compute_metrics(task, np.stack(logits), split.encoded.labels.numpy())
     return Evaluation(logits, predictions, metrics)
 
 
@@ -89,8 +89,8 @@ def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> 
     """Class id, number or answer of each row."""
     if split.encoded.windows is not None:
         contexts = split.rows.texts[1]
-        return squad.answers_of(logits, split.encoded.windows, contexts, len(contexts))
-    predictions: list[Any] = predictions_of(task, np.stack(logits)).tolist()
+        return squad.extract_answers(logits, split.encoded.windows, contexts, len(contexts))
+    predictions: list[Any] = predictions_from_logits(task, np.stack(logits)).tolist()
     return predictions
 
 
@@ -105,7 +105,7 @@ def evaluate_all(
     return [evaluate(head, split, task, device, should_stop) for split in splits]
 
 
-def merged(evaluations: list[Evaluation], splits: list[Split]) -> dict[str, float]:
+def merge_metrics(evaluations: list[Evaluation], splits: list[Split]) -> dict[str, float]:
     """Metrics of all splits: those of the first by their names, others with the split's (``accuracy_mismatched``)."""
     metrics = dict(evaluations[0].metrics)
     for evaluation, split in zip(evaluations[1:], splits[1:], strict=True):

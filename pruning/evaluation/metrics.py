@@ -49,13 +49,13 @@ METRICS: dict[Metric, Callable[[Values, Values], float]] = {
 }
 
 
-def predictions_of(task: Task, logits: npt.NDArray[np.floating]) -> Values:
+def predictions_from_logits(task: Task, logits: npt.NDArray[np.floating]) -> Values:
     """Class ids by largest logit from [N, C]; for a regression the raw numbers, [N]."""
     return logits[:, 0] if task.kind == "regression" else logits.argmax(axis=1)
 
 
-def score(task: Task, logits: npt.NDArray[np.floating], labels: Values) -> dict[str, float]:
+def compute_metrics(task: Task, logits: npt.NDArray[np.floating], labels: Values) -> dict[str, float]:
     """Every metric of a task from logits [N, C] and labels [N]; the first one names the result."""
-    predictions = predictions_of(task, logits)
+    predictions = predictions_from_logits(task, logits)
     of_task = METRICS | {"f1": partial(_f1, classes=len(task.label_words))}
     return {name: of_task[name](labels, predictions) for name in task.metrics}

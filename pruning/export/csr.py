@@ -11,7 +11,7 @@ from torch import nn
 
 from pruning.errors import PermanentError
 from pruning.export.compaction import put
-from pruning.masking.wrap import prunable
+from pruning.masking.wrap import prunable_linears
 
 MOST = 0.15
 """Density above which a matrix stays dense: about where both products take the same time at 128 tokens."""
@@ -75,7 +75,7 @@ def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
 
     Raises PermanentError (``export_pointless``) where every matrix keeps too much.
     """
-    linears = prunable(model)
+    linears = prunable_linears(model)
     thin = [
         path for path, linear in linears.items() if int(linear.weight.count_nonzero()) <= MOST * linear.weight.numel()
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import masked_base
-from pruning.models.loading import Loaded
+from pruning.models.loading import LoadedModel
 from pruning.sources import Sources
 
 
@@ -30,7 +30,7 @@ def write_folder(
     return target
 
 
-def model_card(loaded: Loaded, info: mask_file.MaskInfo) -> str:
+def model_card(loaded: LoadedModel, info: mask_file.MaskInfo) -> str:
     """Front matter that the hub reads, then what a person should know."""
     metrics = "\n".join(f"- {name}: {value:.4f}" for name, value in info.metrics.items())
     commit = f" at commit `{info.base_revision}`" if info.base_revision else ""
@@ -70,7 +70,7 @@ def _origin(info: mask_file.MaskInfo) -> str:
     return f"Method {info.spec.method} also trained the weights it kept."
 
 
-def _usage(loaded: Loaded, info: mask_file.MaskInfo) -> str:
+def _usage(loaded: LoadedModel, info: mask_file.MaskInfo) -> str:
     name = type(loaded.model).__name__
     if info.head == "classifier":
         return f"`{name}`; classes {', '.join(info.label_words)} are its outputs {', '.join(map(str, info.columns))}."

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.masking.wrap import prunable
+from pruning.masking.wrap import prunable_linears
 from pruning.spec.export_formats import COMPACT_TYPES
 
 _ROLES = {"query": "query", "q_lin": "query", "key": "key", "k_lin": "key", "value": "value", "v_lin": "value"}
@@ -37,7 +37,7 @@ class Layer:
 
 def layers_of(model: nn.Module) -> list[Layer]:
     """Every repeated layer of a model, in order. Raises PermanentError (``export_unsupported``) for any other structure."""
-    linears = prunable(model)
+    linears = prunable_linears(model)
     return [_layer(model, prefix, list(paths)) for prefix, paths in groupby(linears, _prefix)]
 
 

@@ -20,11 +20,11 @@ from pruning.export.bundle import WEIGHTS, Manifest, read_manifest
 from pruning.export.compaction import put
 from pruning.export.csr import CsrLinear
 from pruning.export.onnx import MODEL, OnnxHead
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, head_of
-from pruning.masking.wrap import prunable
-from pruning.models.checks import MODEL_TYPES, model_type
-from pruning.models.loading import Loaded, class_of
+from pruning.masking.wrap import prunable_linears
+from pruning.models.checks import MODEL_TYPES, read_model_type
+from pruning.models.loading import LoadedModel, transformers_class
 
 
 def load_export(folder: str | Path) -> PrunedModel:
@@ -38,9 +38,9 @@ def load_export(folder: str | Path) -> PrunedModel:
         with _unpacked(path) as unpacked:
             return load_export(unpacked)
     manifest = read_manifest(path)
-    if manifest.format not in ("onnx", "onnx-int8") and model_type(path) not in MODEL_TYPES:
+    if manifest.format not in ("onnx", "onnx-int8") and read_model_type(path) not in MODEL_TYPES:
         raise PermanentError(
-            f"model type {model_type(path)!r} is not known here", code="export_invalid", param="folder"
+            f"model type {read_model_type(path)!r} is not known here", code="export_invalid", param="folder"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
@@ -76,11 +76,13 @@ def _unpacked(archive: Path) -> Iterator[Path]:
 
 def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
     config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    kind = class_of(manifest.mask.head, decoder_only=manifest.decoder_only)
+    kind = transformers_class(manifest.mask.head, decoder_only=manifest.decoder_only)
     model = kind.from_config(config, trust_remote_code=False).eval()
-    head = head_of(Loaded(model, tokenizer, Located(path, None), 0, manifest.decoder_only, frozenset()), manifest.mask)
+    head = head_of(
+        LoadedModel(model, tokenizer, ModelFolder(path, None), 0, manifest.decoder_only, frozenset()), manifest.mask
+    )
     state = _state(path / WEIGHTS)
-    for name in prunable(model):
+    for name in prunable_linears(model):
         put(model, name, _shell(name, manifest, state))
     for name, size in manifest.head_sizes.items():
         attention: Any = model.get_submodule(name)

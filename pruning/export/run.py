@@ -27,11 +27,11 @@ from pruning.export.results import Entry, Latency
 from pruning.export.verify import Rows, compare, random_rows, rows_of
 from pruning.files import atomic_write
 from pruning.formats import compact_file
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
-from pruning.models.loading import load
+from pruning.models.loading import load_model
 from pruning.sources import Sources
-from pruning.spec.export_formats import Format, archive_of
+from pruning.spec.export_formats import Format, archive_name
 from pruning.training.setup import find_model
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -72,9 +72,9 @@ class _Work:
     def __init__(self, mask: Path, model: Path, sources: Sources, weights: Path | None) -> None:
         self.mask, self.sources, self.weights = mask, sources, weights
         loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
-        self.base = loaded.located.path
+        self.base = loaded.folder.path
         self.subject = Subject(PrunedModel(head_of(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
-        self.longest = loaded.longest
+        self.longest = loaded.max_positions
         self.rows: Rows = rows_of(self.subject.pruned, sources)
 
 
@@ -91,7 +91,7 @@ def _one(work: _Work, name: Format, out: Path, archive: bool, emit: EventSink) -
             return failed
         if name != "stock":  # which has a model card of its own
             (folder / "README.md").write_text(model_card.text(made, work.subject.pruned), encoding="utf-8")
-        target = out / (archive_of(name) if archive else name)
+        target = out / (archive_name(name) if archive else name)
         size = _archived(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         if not archive:
             folder.rename(target)
@@ -136,7 +136,7 @@ def _beside(before: PrunedModel, device: torch.device) -> PrunedModel:
 
 
 def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
-    loaded = load(Located(folder, None), before.info.label_words, before.info.head)
+    loaded = load_model(ModelFolder(folder, None), before.info.label_words, before.info.head)
     return PrunedModel(head_of(loaded, before.info), loaded.tokenizer, before.info)
 
 

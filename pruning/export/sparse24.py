@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.masking.wrap import prunable
+from pruning.masking.wrap import prunable_linears
 
 _CAPABILITY = (8, 0)
 _ROWS, _COLUMNS = 32, 64
@@ -36,7 +36,7 @@ def require_device() -> torch.device:
 
 def fitting(model: nn.Module) -> list[str]:
     """Paths of the matrices that the kernels can take. Raises PermanentError unless every matrix is 2:4, and one fits."""
-    linears = prunable(model)
+    linears = prunable_linears(model)
     for path, linear in linears.items():
         if not is_two_four(linear.weight):
             raise PermanentError(

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.data.encoding import Encoded, encode
+from pruning.data.encoding import EncodedRows, encode_rows
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, PruningError
-from pruning.evaluation.evaluate import logits_of
+from pruning.evaluation.evaluate import compute_logits
 from pruning.inference.pruned_model import PrunedModel
 from pruning.sources import Sources
 
@@ -25,7 +25,7 @@ _EXACT = 1e-4
 class Rows:
     """What is compared on."""
 
-    encoded: Encoded
+    encoded: EncodedRows
     source: Literal["validation", "random"]
 
 
@@ -47,15 +47,15 @@ class Agreement:
 def rows_of(pruned: PrunedModel, sources: Sources) -> Rows:
     """The first validation rows, or as many rows of random tokens where the data set cannot be had."""
     spec = pruned.info.spec
-    task = spec.task_table
+    task = spec.task_info
     try:
         rows = load_rows(task, task.validation_splits[0], sources, ROWS)
     except PruningError:
         return Rows(random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random")
-    return Rows(encode(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
+    return Rows(encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
 
 
-def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encoded:
+def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> EncodedRows:
     """Rows of random ordinary tokens between the tokenizer's own marks, of the given lengths in tokens."""
     tokenizer = pruned.tokenizer
     source = np.random.default_rng(seed)
@@ -70,13 +70,13 @@ def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encod
         rows.append(ids)
     typed = "token_type_ids" in tokenizer.model_input_names
     types = [[0] * len(ids) for ids in rows] if typed else None
-    return Encoded(rows, types, torch.zeros(len(rows), dtype=torch.int64), tokenizer.pad_token_id)
+    return EncodedRows(rows, types, torch.zeros(len(rows), dtype=torch.int64), tokenizer.pad_token_id)
 
 
 def compare(before: PrunedModel, after: PrunedModel, rows: Rows) -> Agreement:
     """Logits and predictions of both. Raises PermanentError where the export computes no number."""
-    ours = logits_of(before.head, rows.encoded, before.device)
-    theirs = logits_of(after.head, rows.encoded, after.device)
+    ours = compute_logits(before.head, rows.encoded, before.device)
+    theirs = compute_logits(after.head, rows.encoded, after.device)
     if not all(np.isfinite(logits).all() for logits in theirs):
         raise PermanentError("the export gives logits that are no numbers", code="export_wrong", param="exports")
     same = [_same(a, b, before.info.kind) for a, b in zip(ours, theirs, strict=True)]

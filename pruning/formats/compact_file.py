@@ -19,10 +19,10 @@ from pruning.files import atomic_write
 from pruning.formats import mask_file
 from pruning.formats.codec import matrices
 from pruning.formats.codec.frequency_tables import LEVELS, TOTAL
-from pruning.formats.codec.matrices import Coded, Shape
+from pruning.formats.codec.matrices import CodedMasks, Shape
 from pruning.formats.codec.planner import Codec
 from pruning.formats.codec.rans import CorruptFileError, Stream
-from pruning.formats.mask_file import MaskInfo, Masks, invalid
+from pruning.formats.mask_file import MaskInfo, Masks, mask_error
 
 MAGIC = b"\x89ESPM\r\n\x1a"
 """Neither text nor any known format; line ends show whether a transfer mangled them, as in PNG."""
@@ -70,7 +70,7 @@ def is_compact(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError as fault:
-        raise invalid(path, f"it cannot be read ({fault})") from fault
+        raise mask_error(path, f"it cannot be read ({fault})") from fault
 
 
 def read_either(path: Path) -> tuple[Masks, MaskInfo]:
@@ -117,7 +117,7 @@ def _read(path: Path, parse: Callable[[_Source], Result]) -> Result:
         with path.open("rb") as file:
             return parse(_Source(file))
     except (CorruptFileError, OSError) as fault:
-        raise invalid(path, str(fault)) from fault
+        raise mask_error(path, str(fault)) from fault
 
 
 def _metadata(source: _Source) -> MaskInfo:
@@ -160,7 +160,7 @@ def _masks(source: _Source) -> tuple[Masks, MaskInfo]:
     return masks, info
 
 
-def _coded(source: _Source, shapes: list[Shape]) -> Coded:
+def _coded(source: _Source, shapes: list[Shape]) -> CodedMasks:
     numbers = source.take(len(shapes))
     if any(number > max(Codec) for number in numbers):
         raise CorruptFileError("a codec is unknown")
@@ -174,7 +174,7 @@ def _coded(source: _Source, shapes: list[Shape]) -> Coded:
         -(-rows * columns // 8) for codec, (rows, columns) in zip(codecs, shapes, strict=True) if codec is Codec.RAW
     ]
     raw = [np.frombuffer(source.take(size), np.uint8) for size in sizes]
-    return Coded(codecs, bases, row_frequencies, column_frequencies, marks, bits, raw)
+    return CodedMasks(codecs, bases, row_frequencies, column_frequencies, marks, bits, raw)
 
 
 def _table_bytes(frequencies: npt.NDArray[np.uint32]) -> bytes:

@@ -6,7 +6,7 @@ from pruning.errors import PermanentError
 from pruning.formats import compact_file, mask_file, npy_masks
 from pruning.formats.mask_file import MaskInfo, Masks
 
-FORMS = (".safetensors", ".espalier", ".npy")
+SUFFIXES = (".safetensors", ".espalier", ".npy")
 
 
 def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
@@ -15,9 +15,9 @@ def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
     A ``.npy`` file says nothing of itself: as a source it needs ``like``, a mask of the same model, whose metadata it takes
     but for the metrics. Raises PermanentError (``mask_invalid``, ``mask_form``).
     """
-    if target.suffix not in FORMS:
+    if target.suffix not in SUFFIXES:
         raise PermanentError(
-            f"{target.name} ends in no form of a mask; let it end in {', '.join(FORMS)}",
+            f"{target.name} ends in no form of a mask; let it end in {', '.join(SUFFIXES)}",
             code="mask_form",
             param="output",
         )

@@ -87,7 +87,7 @@ def read_info(path: Path) -> MaskInfo:
         with safe_open(path, framework="np") as file:
             return _from_metadata(file.metadata())
     except (SafetensorError, OSError) as fault:
-        raise invalid(path, f"not a complete safetensors file ({fault})") from fault
+        raise mask_error(path, f"not a complete safetensors file ({fault})") from fault
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
@@ -101,20 +101,20 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
     with safe_open(path, framework="np") as file:
         names = set(file.keys())
         if names != set(info.shapes) or names != set(info.kept):
-            raise invalid(path, "its tensors are not those of its metadata")
+            raise mask_error(path, "its tensors are not those of its metadata")
         for name, (rows, columns) in info.shapes.items():
             size = rows * columns
             about = file.get_slice(name)
             if about.get_dtype() != "U8" or about.get_shape() != [-(-size // 8)]:
-                raise invalid(path, f"tensor {name} does not hold {rows} x {columns} bits")
+                raise mask_error(path, f"tensor {name} does not hold {rows} x {columns} bits")
             bits = np.unpackbits(file.get_tensor(name))
             if bits[size:].any() or int(bits.sum()) != info.kept[name]:
-                raise invalid(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
+                raise mask_error(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
             masks[name] = bits[:size].astype(bool).reshape(rows, columns)
     return masks, info
 
 
-def invalid(path: Path, fault: str) -> PermanentError:
+def mask_error(path: Path, fault: str) -> PermanentError:
     """The refusal of a file."""
     return PermanentError(
         f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"

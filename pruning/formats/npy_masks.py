@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pruning.files import atomic_write
 from pruning.formats.codec.rans import CorruptFileError
-from pruning.formats.mask_file import Masks, invalid
+from pruning.formats.mask_file import Masks, mask_error
 
 _SUFFIX = ".mask_scores"
 """What the reference appends to the path of a module in the names it sorts."""
@@ -36,9 +36,9 @@ def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
     try:
         bits = np.unpackbits(_packed(path, -(-total // 8)))
     except (CorruptFileError, OSError) as fault:
-        raise invalid(path, str(fault)) from fault
+        raise mask_error(path, str(fault)) from fault
     if bits[total:].any():
-        raise invalid(path, "there are ones behind the last weight")
+        raise mask_error(path, "there are ones behind the last weight")
     masks, taken = {}, 0
     for name in names:
         rows, columns = shapes[name]

@@ -31,12 +31,12 @@ def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], paramete
         raise failed_write(fault) from fault
 
 
-def apply(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
+def load_file_into(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
     """Put stored values and parameters into ``model``; weights outside the masks become zero.
 
     Raises PermanentError (``weights_invalid``) if the file is missing, damaged or of another model.
     """
-    put(read(path), model, masks, path.name)
+    load_into(read(path), model, masks, path.name)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -52,7 +52,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def put(stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str) -> None:
+def load_into(
+    stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str
+) -> None:
     """Put what :func:`read` gave into ``model``. Raises PermanentError (``weights_invalid``) if it is of another model."""
     try:
         for key, value in stored.items():

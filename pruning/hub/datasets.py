@@ -7,7 +7,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
 
 from pruning.errors import PermanentError
-from pruning.hub.models import TIMEOUT_SECONDS, explain_failure
+from pruning.hub.models import TIMEOUT_SECONDS, pruning_error_from
 from pruning.spec.tasks import Task
 
 
@@ -23,7 +23,7 @@ def load_hub_split(task: Task, split: str, limit: int | None = None, token: str 
         commit = HfApi(token=token).dataset_info(task.dataset, timeout=TIMEOUT_SECONDS).sha
         rows = load_dataset(task.dataset, task.config, split=split, revision=commit, token=token)
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
-        raise explain_failure(fault, "dataset", task.dataset, None) from fault
+        raise pruning_error_from(fault, "dataset", task.dataset, None) from fault
     except ValueError as fault:  # what the library raises for unknown configurations and splits
         raise PermanentError(
             f"data set {task.dataset!r} has no split {split!r} in configuration {task.config!r}: {fault}",

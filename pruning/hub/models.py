@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
 
 from pruning.errors import PermanentError, PruningError, TemporaryError
-from pruning.hub.progress import telling_bar
+from pruning.hub.progress import progress_bar_class
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
                "special_tokens_map.json", "added_tokens.json", "*.model"]  # fmt: skip
@@ -29,19 +29,19 @@ TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Located:
+class ModelFolder:
     """A folder on this machine with a model's files."""
 
     path: Path
     revision: str | None
     """Commit on the hub; None for a folder that never was there."""
-    note: str = ""
+    notice: str = ""
     """What the user should know about where it came from; empty when nothing is remarkable."""
 
 
 def download_model(
-    name: str, revision: str | None, token: str | None = None, tell: Callable[[str], None] = lambda _: None
-) -> Located:
+    name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None
+) -> ModelFolder:
     """Bring one commit of a hub model to this machine, or find it in the cache; ``tell`` hears how far it is.
 
     Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
@@ -58,17 +58,17 @@ def download_model(
         # by its name, not by info.sha: it pins the commit itself, and notes which one the name means for _cached
         folder = snapshot_download(
             name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
-            tqdm_class=telling_bar(tell),
+            tqdm_class=progress_bar_class(on_progress),
         )  # fmt: skip
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
-        failure = explain_failure(fault, "model", name, revision)
+        failure = pruning_error_from(fault, "model", name, revision)
         if isinstance(failure, PermanentError):
             raise failure from fault
         return _cached(name, revision, failure)
-    return Located(Path(folder), Path(folder).name)
+    return ModelFolder(Path(folder), Path(folder).name)
 
 
-def explain_failure(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:
+def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:
     """What a failed request to the hub means for the user; ``kind`` is ``model`` or ``dataset``, as in the codes."""
     param = "model" if kind == "model" else "task"
     if isinstance(fault, GatedRepoError):
@@ -101,9 +101,9 @@ def explain_failure(fault: Exception, kind: str, name: str, revision: str | None
     )  # fmt: skip
 
 
-def _cached(name: str, revision: str | None, failure: PruningError) -> Located:
+def _cached(name: str, revision: str | None, failure: PruningError) -> ModelFolder:
     try:
         path = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES, local_files_only=True))
     except LocalEntryNotFoundError:
         raise failure from None
-    return Located(path, path.name, note=f"the hub is unreachable; using the cached commit {path.name} of {name}")
+    return ModelFolder(path, path.name, notice=f"the hub is unreachable; using the cached commit {path.name} of {name}")

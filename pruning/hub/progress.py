@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 INTERVAL_SECONDS = 2.0
 
 
-def telling_bar(tell: Callable[[str], None]) -> type[Any]:
+def progress_bar_class(on_progress: Callable[[str], None]) -> type[Any]:
     """A class for ``tqdm_class=`` that calls ``tell`` with ``12 of 440 MB`` at most every two seconds."""
     last = [time.monotonic()]
 
@@ -23,6 +23,6 @@ def telling_bar(tell: Callable[[str], None]) -> type[Any]:
             now = time.monotonic()
             if self.unit == "B" and self.total and now - last[0] >= INTERVAL_SECONDS:
                 last[0] = now
-                tell(f"{self.n / 1e6:.1f} of {self.total / 1e6:.1f} MB")
+                on_progress(f"{self.n / 1e6:.1f} of {self.total / 1e6:.1f} MB")
 
     return TellingBar

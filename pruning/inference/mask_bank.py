@@ -23,7 +23,7 @@ import torch
 from pruning.errors import PermanentError
 from pruning.formats import compact_file, trained_weights
 from pruning.formats.mask_file import MaskInfo, Masks
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.predictions import Prediction
 from pruning.inference.pruned_model import (
     PrunedModel,
@@ -32,8 +32,8 @@ from pruning.inference.pruned_model import (
     require_same_matrices,
     weights_beside,
 )
-from pruning.masking.wrap import prunable
-from pruning.models.loading import Loaded, digest, load, locate
+from pruning.masking.wrap import prunable_linears
+from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 
 
@@ -61,10 +61,10 @@ class _Entry:
 class _Base:
     """A loaded base and the mask that it carries at the moment."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.digest = digest(loaded.model, loaded.new_parameters)
-        self.linears = prunable(loaded.model)
+        self.digest = weights_digest(loaded.model, loaded.new_parameters)
+        self.linears = prunable_linears(loaded.model)
         self.weights = {path: linear.weight.detach().clone() for path, linear in self.linears.items()}
         self._before: dict[str, torch.Tensor] = {}
         """Parameters that the entry in use replaced, as the base has them."""
@@ -80,7 +80,7 @@ class _Base:
         if entry.stored is not None:
             names = [key.removeprefix("parameter.") for key in entry.stored if key.startswith("parameter.")]
             self._before = {name: model.get_parameter(name).clone() for name in names}
-            trained_weights.put(
+            trained_weights.load_into(
                 entry.stored, model, {path: entry.mask(path) for path in entry.bits}, trained_weights.WEIGHTS
             )
         self._head = head_of(self.loaded, entry.info)
@@ -134,7 +134,7 @@ class MaskBank:
         masks, info = compact_file.read_either(path)
         with self._lock:
             base = self._base_for(info)
-            require_same_base(base.digest, base.loaded.located.path.name, info)
+            require_same_base(base.digest, base.loaded.folder.path.name, info)
             require_same_matrices(base.linears, {matrix: bits.shape for matrix, bits in masks.items()})
             stored = None if info.weights_sha256 is None else trained_weights.read(weights_beside(path, info, weights))
             self._entries[name] = _Entry(info, _packed(masks), stored)
@@ -176,9 +176,11 @@ class MaskBank:
         if self._base is None:
             folder = Path(self._named)
             located = (
-                Located(folder, None) if folder.is_dir() else locate(str(self._named), self._revision, self._sources)
+                ModelFolder(folder, None)
+                if folder.is_dir()
+                else locate_model(str(self._named), self._revision, self._sources)
             )
-            self._base, self._words = _Base(load(located, info.label_words, info.head)), words
+            self._base, self._words = _Base(load_model(located, info.label_words, info.head)), words
         classes = self._base.loaded.model.config.num_labels
         if words != self._words or (
             not words and self._base.loaded.new_parameters and classes != len(info.label_words)

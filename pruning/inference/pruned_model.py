@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.data.encoding import encode
+from pruning.data.encoding import encode_rows
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
-from pruning.evaluation.evaluate import Split, evaluate_all, logits_of, merged, predict
+from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
 from pruning.formats import compact_file, mask_file, trained_weights
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.predictions import Prediction, classified
-from pruning.masking.wrap import prunable
-from pruning.models.loading import Loaded, digest, load, locate
+from pruning.masking.wrap import prunable_linears
+from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
 from pruning.training.setup import make_head
@@ -41,18 +41,18 @@ class PrunedModel:
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names, or where the task has none the label words, in class-id order."""
-        return self.info.spec.task_table.labels or self.info.label_words
+        return self.info.spec.task_info.labels or self.info.label_words
 
     def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Logits [N, C] of N texts, or of N text pairs; for classification and regression."""
-        return np.stack(logits_of(self.head, self._split(texts, pairs).encoded, self.device))
+        return np.stack(compute_logits(self.head, self._split(texts, pairs).encoded, self.device))
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
         """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer."""
         if not texts:
             return []
         split = self._split(texts, pairs)
-        return predict(logits_of(self.head, split.encoded, self.device), split, self._task)
+        return predict(compute_logits(self.head, split.encoded, self.device), split, self._task)
 
     def predictions(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
         """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
@@ -70,11 +70,11 @@ class PrunedModel:
         nothing: Any = {"text": [""], "answer_start": [0]} if self._task.kind == "span" else 0
         rows = Rows(columns, [nothing] * len(texts), "given")
         spec = self.info.spec
-        return Split(rows, encode(rows, self._task, self.tokenizer, self.info.max_length, spec.stride))
+        return Split(rows, encode_rows(rows, self._task, self.tokenizer, self.info.max_length, spec.stride))
 
     @property
     def _task(self) -> Task:
-        return self.info.spec.task_table
+        return self.info.spec.task_info
 
 
 def load_pruned(
@@ -89,7 +89,7 @@ def load_pruned(
     return PrunedModel(head_of(loaded, info), loaded.tokenizer, info)
 
 
-def head_of(loaded: Loaded, info: mask_file.MaskInfo) -> torch.nn.Module:
+def head_of(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:
     """The head that a mask was trained with, on its model, which is changed in place."""
     return make_head(loaded, list(info.label_ids), list(info.columns), info.head)
 
@@ -100,7 +100,7 @@ def masked_base(
     model: str | Path | None = None,
     sources: Sources | None = None,
     weights: str | Path | None = None,
-) -> tuple[Loaded, mask_file.MaskInfo]:
+) -> tuple[LoadedModel, mask_file.MaskInfo]:
     """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
 
     ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
@@ -112,21 +112,25 @@ def masked_base(
     masks, info = compact_file.read_either(path)
     folder = None if model is None else Path(model)
     located = (
-        locate(info.base_model, info.base_revision, sources or Sources()) if folder is None else Located(folder, None)
+        locate_model(info.base_model, info.base_revision, sources or Sources())
+        if folder is None
+        else ModelFolder(folder, None)
     )
-    loaded = load(located, info.label_words, info.head)
-    require_same_base(digest(loaded.model, loaded.new_parameters), loaded.located.path.name, info)
+    loaded = load_model(located, info.label_words, info.head)
+    require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
     apply_masks(loaded.model, masks)
     if info.weights_sha256 is not None:
         stored = weights_beside(path, info, weights)
-        trained_weights.apply(stored, loaded.model, {name: torch.from_numpy(mask) for name, mask in masks.items()})
+        trained_weights.load_file_into(
+            stored, loaded.model, {name: torch.from_numpy(mask) for name, mask in masks.items()}
+        )
     return loaded, info
 
 
 @torch.no_grad()
 def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
     """Zero every weight outside its mask, in place. Raises PermanentError if the matrices are not the model's."""
-    linears = prunable(model)
+    linears = prunable_linears(model)
     require_same_matrices(linears, {path: mask.shape for path, mask in masks.items()})
     for path, mask in masks.items():
         linears[path].weight.mul_(torch.from_numpy(mask).to(linears[path].weight.device))
@@ -144,12 +148,12 @@ def require_same_matrices(linears: Mapping[str, torch.nn.Linear], shapes: Mappin
 def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
     """Metrics of a mask on its task's validation rows, as the final evaluation of its training computed them."""
     spec = pruned.info.spec
-    task = spec.task_table
+    task = spec.task_info
     splits = []
     for name in task.validation_splits:
         rows = load_rows(task, name, sources, spec.validation_rows)
-        splits.append(Split(rows, encode(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
-    return merged(evaluate_all(pruned.head, splits, task, pruned.device), splits)
+        splits.append(Split(rows, encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
+    return merge_metrics(evaluate_all(pruned.head, splits, task, pruned.device), splits)
 
 
 def weights_beside(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:

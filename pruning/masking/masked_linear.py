@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.masked_matmul import masked_product
+from pruning.masking.masked_matmul import masked_matmul
 from pruning.masking.topk import TopK
 
 _NO_MASK = torch.empty(0, dtype=torch.bool)
@@ -72,13 +72,13 @@ class MaskedLinear(nn.Linear):
             if self._rounded and not torch.is_autocast_enabled(x.device.type):  # an evaluation in a run in bf16
                 return linear(x, self.masked_weight, self.bias)
             return super().forward(x)
-        return masked_product(x, self.weight, self.bias, self._packed)
+        return masked_matmul(x, self.weight, self.bias, self._packed)
 
     @property
     def mask(self) -> torch.Tensor:
         """M; not to be written to."""
         if self._packed is not None:
-            return dispatch.unpacked(self._packed, self.base.shape)
+            return dispatch.unpack(self._packed, self.base.shape)
         return self._mask
 
     @property
@@ -94,7 +94,7 @@ class MaskedLinear(nn.Linear):
     @property
     def kept(self) -> int:
         """Ones in the mask."""
-        return int(self._mask.sum()) if self._packed is None else dispatch.ones(self._packed)
+        return int(self._mask.sum()) if self._packed is None else dispatch.count_ones(self._packed)
 
     @property
     def mass_temperature(self) -> float | None:
@@ -104,14 +104,14 @@ class MaskedLinear(nn.Linear):
     def mass(self, temperature: float) -> float:
         """Mean σ(S/p), float64 where native kernels are and else in the scores' dtype."""
         if self._mass is None or (self._mass.temperature, self._mass.state) != (temperature, self._state()):
-            if native := dispatch.native_for([self.scores]):
+            if native := dispatch.cpu_kernels_for([self.scores]):
                 value = native.masses([self.scores], temperature)[0]
             else:
                 value = float(torch.sigmoid(self.scores / temperature).mean())
             self._mass = ScoreMass(value, temperature, self._state())
         return self._mass.value
 
-    def scores_moved(self, mass: float, temperature: float | None) -> None:
+    def scores_updated(self, mass: float, temperature: float | None) -> None:
         """A native update wrote to the scores, unseen by torch; ``mass`` is what :meth:`mass` is now at ``temperature``."""
         torch.autograd.graph.increment_version(self.scores)
         self._mass = None if temperature is None else ScoreMass(mass, temperature, self._state())
@@ -119,7 +119,7 @@ class MaskedLinear(nn.Linear):
     def _state(self) -> tuple[int, int]:
         return self.scores.data_ptr(), self.scores._version
 
-    def keep(self, k: int, values: torch.Tensor | None = None) -> None:
+    def keep_top_k(self, k: int, values: torch.Tensor | None = None) -> None:
         """Mask all but the k largest scores, or the k largest of other ``values`` [out, in]."""
         self.set_mask(self._top_k.mask(self.scores if values is None else values, k))
 
@@ -137,7 +137,7 @@ class MaskedLinear(nn.Linear):
     def _rounded(self) -> bool:
         return self.weight.dtype != self.base.dtype
 
-    def room(self, dtype: torch.dtype | None = None) -> torch.Tensor:
+    def masked_weight_buffer(self, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Where a selection on a GPU is to write W ⊙ M, [out, in]: the values of ``weight``, apart from those of W.
 
         In ``dtype``, W's unless another is given; the gradient will have the same.
@@ -148,17 +148,17 @@ class MaskedLinear(nn.Linear):
             self.weight.data = torch.empty_like(self.base, dtype=dtype)
         return self.weight.data
 
-    def set_multiplied(self, packed: torch.Tensor) -> None:
+    def set_packed_mask(self, packed: torch.Tensor) -> None:
         """W ⊙ M has been written to :meth:`room`, and M in bits to ``packed``, which stays the selection's to write to."""
         self._mask, self._packed, self._gates, self._multiplied = _NO_MASK, packed, None, True
 
-    def open(self) -> None:
+    def remove_mask(self) -> None:
         """Keep every weight: the layer computes what the linear did that it replaced."""
         self._mask, self._packed, self._gates = torch.ones_like(self.base, dtype=torch.bool), None, None
         self.weight.data, self._multiplied = self.base, True
 
     def _multiply(self, gates: torch.Tensor) -> None:
-        torch.mul(self.base, gates, out=self.room())
+        torch.mul(self.base, gates, out=self.masked_weight_buffer())
         self._multiplied = True
 
     def _take(self, packed: torch.Tensor) -> None:
@@ -166,17 +166,17 @@ class MaskedLinear(nn.Linear):
         self.weight.data, self._multiplied = self.base, False
 
 
-def keep_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:
+def keep_top_k_each(layers: Sequence[MaskedLinear], counts: Sequence[int]) -> None:
     """In every layer, mask all but so many of its largest scores; where native kernels are, in one pass."""
     if native := _native_for(layers):
         masks = native.select([layer._top_k for layer in layers], [[layer.scores] for layer in layers], counts)
         _take(layers, masks)
     else:
         for layer, k in zip(layers, counts, strict=True):
-            layer.keep(k)
+            layer.keep_top_k(k)
 
 
-def keep_together(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
+def keep_top_k_overall(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
     """Mask all but the k largest scores of all layers; of equal scores those of the earlier layer stay."""
     scores = [layer.scores for layer in layers]
     if native := _native_for(layers):
@@ -186,8 +186,8 @@ def keep_together(layers: Sequence[MaskedLinear], top_k: TopK, k: int) -> None:
             layer.set_mask(mask)
 
 
-def _native_for(layers: Sequence[MaskedLinear]) -> dispatch.Native | None:
-    return dispatch.native_for(*((layer.scores, layer.base) for layer in layers))
+def _native_for(layers: Sequence[MaskedLinear]) -> dispatch.CpuKernels | None:
+    return dispatch.cpu_kernels_for(*((layer.scores, layer.base) for layer in layers))
 
 
 def _take(layers: Sequence[MaskedLinear], packed: Sequence[torch.Tensor]) -> None:

@@ -17,7 +17,7 @@ from pruning.masking.kernels import dispatch
 _buffers = threading.local()
 
 
-def masked_product(
+def masked_matmul(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor
 ) -> torch.Tensor:
     """y [..., out] for x [..., in], W [out, in] and its mask in bits.
@@ -63,5 +63,5 @@ def _masked(weight: torch.Tensor, packed: torch.Tensor, dtype: torch.dtype) -> t
         buffer = torch.empty(weight.numel(), dtype=dtype)
         setattr(_buffers, str(dtype), buffer)
     masked = buffer[: weight.numel()].view(weight.shape)
-    dispatch.masked(weight, packed, masked)
+    dispatch.apply_mask(weight, packed, masked)
     return masked

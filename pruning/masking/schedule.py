@@ -20,7 +20,7 @@ class Ramp:
     every: int = 1
     """The ramp moves only at multiples of this many steps."""
 
-    def left(self, step: int) -> float:
+    def decay(self, step: int) -> float:
         """1 - rise: (1 - x)^3 or 1 - x, with x the share of the ramp behind us (eq. 5)."""
         x = min(max((step // self.every - self.begin) / self.length, 0.0), 1.0) if self.length > 0 else 1.0
         return float((1.0 - x) ** (3 if self.shape == "cubic" else 1))
@@ -42,7 +42,7 @@ class Schedule:
     """v_0."""
 
     @classmethod
-    def of(cls, spec: PruningSpec, total_steps: int) -> Self:
+    def from_spec(cls, spec: PruningSpec, total_steps: int) -> Self:
         """The schedule of a spec over ``total_steps`` optimizer steps: fractions become steps here."""
         begin = max(0.0, round(1.0 - spec.ramp - spec.hold, 9)) * total_steps
         sparsity = Ramp(begin, spec.ramp * total_steps, spec.ramp_shape)
@@ -61,11 +61,11 @@ class Schedule:
     def remaining(self, step: int) -> float:
         """v_t = v_F + (v_0 - v_F)(1 - x)^3."""
         gap = self.remaining_initial - self.remaining_final
-        return self.remaining_final + gap * self.sparsity_ramp.left(step)
+        return self.remaining_final + gap * self.sparsity_ramp.decay(step)
 
     def regularization(self, step: int) -> float:
         """λ_t = λ_F (1 - (1 - x)^3)."""
-        return self.regularization_final * (1.0 - self.regularization_ramp.left(step))
+        return self.regularization_final * (1.0 - self.regularization_ramp.decay(step))
 
     def learning_rate(self, step: int) -> float:
         """Linear from its initial value at step 0 to 0 at ``total_steps``."""

@@ -19,13 +19,13 @@ import torch
 
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear
-from pruning.masking.weight_adam import Companions
+from pruning.masking.weight_adam import WeightAdam
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True)
-class Update:
+class UpdateStats:
     """What one update saw, measured before it moved the scores."""
 
     regularizer: float
@@ -59,27 +59,27 @@ class ScoreAdam:
         self.second = [torch.zeros_like(layer.scores) for layer in self.layers]
 
     @torch.no_grad()
-    def step(self, learning_rate: float, regularization: float, companions: Companions | None = None) -> Update:
+    def step(self, learning_rate: float, regularization: float, weight_adam: WeightAdam | None = None) -> UpdateStats:
         """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them.
 
-        ``regularization`` is λ_t. ``companions`` are clipped together with the scores, and updated. Raises
+        ``regularization`` is λ_t. What ``weight_adam`` trains is clipped together with the scores, and updated. Raises
         FloatingPointError if the gradients are not finite; nothing has then changed.
         """
-        others = companions.gather() if companions else []
+        others = weight_adam.collect_gradients() if weight_adam else []
         masses, norms = self._score_gradients(regularization)
         total = math.hypot(*norms, *others)
         if not math.isfinite(total):
             raise FloatingPointError("the gradients of the scores are not finite")
         clip = min(1.0, self.max_grad_norm / (total + 1e-6))
         self.steps += 1
-        if companions:
-            companions.step(clip)
+        if weight_adam:
+            weight_adam.step(clip)
         self._move(learning_rate, clip)
         for layer in self.layers:
             layer.weight.grad = None
-        return Update(sum(masses) / max(len(masses), 1), norms, total)
+        return UpdateStats(sum(masses) / max(len(masses), 1), norms, total)
 
-    def stride(self, learning_rate: float) -> tuple[float, float]:
+    def step_size(self, learning_rate: float) -> tuple[float, float]:
         """(a, b) such that update number ``steps`` moves S by a m / (sqrt(v) / b + ε). With ``uncorrected`` ε is added to
         sqrt(v) and not to sqrt(v̂), so that it weighs 1/sqrt(1 - β2^u) times more (31.6 times at the first update), as in
         transformers 4.17's AdamW."""
@@ -90,11 +90,11 @@ class ScoreAdam:
 
     def _score_gradients(self, regularization: float) -> tuple[list[float], list[float]]:
         """Overwrite each ``weight.grad`` by dL/dS; returns mean σ(S) and the gradient's norm, matrix by matrix."""
-        gradients = [gradient_of(layer) for layer in self.layers]
+        gradients = [weight_gradient(layer) for layer in self.layers]
         base, scores = [layer.base for layer in self.layers], [layer.scores for layer in self.layers]
         slopes = [layer.gate_slope for layer in self.layers]
         pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
-        if native := dispatch.native_for(gradients, base, scores, slopes):
+        if native := dispatch.cpu_kernels_for(gradients, base, scores, slopes):
             return native.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
         found = [
             _plain_gradient(*given, self.penalty_shift)
@@ -104,14 +104,14 @@ class ScoreAdam:
 
     def _move(self, learning_rate: float, clip: float) -> None:
         """S <- S - lr m̂ / (sqrt(v̂) + ε)."""
-        step, divisor = self.stride(learning_rate)
-        scores, gradients = [layer.scores for layer in self.layers], [gradient_of(layer) for layer in self.layers]
-        if native := dispatch.native_for(scores, gradients, self.first, self.second):
+        step, divisor = self.step_size(learning_rate)
+        scores, gradients = [layer.scores for layer in self.layers], [weight_gradient(layer) for layer in self.layers]
+        if native := dispatch.cpu_kernels_for(scores, gradients, self.first, self.second):
             temperatures = [layer.mass_temperature for layer in self.layers]
             constants = (clip, BETA1, 1 - BETA1, BETA2, 1 - BETA2, step, divisor, EPSILON)
             masses = native.adam(scores, gradients, self.first, self.second, constants, temperatures)
             for layer, mass, temperature in zip(self.layers, masses, temperatures, strict=True):
-                layer.scores_moved(mass, temperature)
+                layer.scores_updated(mass, temperature)
             return
         for given in zip(scores, gradients, self.first, self.second, strict=True):
             _plain_adam(*given, clip, step, divisor)
@@ -156,7 +156,7 @@ def _plain_adam(
     scores.addcdiv_(first, root.add_(EPSILON), value=step)
 
 
-def gradient_of(layer: MaskedLinear) -> torch.Tensor:
+def weight_gradient(layer: MaskedLinear) -> torch.Tensor:
     """What a backward pass left in ``weight.grad``, contiguous; zeros where it left nothing."""
     if layer.weight.grad is None:  # a matrix that the loss does not reach
         layer.weight.grad = torch.zeros_like(layer.weight)

@@ -62,10 +62,10 @@ class TopK:
         if k in (0, total):
             return [torch.full(t.shape, k > 0, dtype=torch.bool, device=t.device) for t in scores]
         if scores[0].device.type != "cpu":
-            return top_k_on_device(scores, k)
-        if native := dispatch.native_for(scores):
+            return top_k_masks_on_device(scores, k)
+        if native := dispatch.cpu_kernels_for(scores):
             packed = native.select([self], [scores], [k])
-            return [dispatch.unpacked(bits, tensor.shape) for bits, tensor in zip(packed, scores, strict=True)]
+            return [dispatch.unpack(bits, tensor.shape) for bits, tensor in zip(packed, scores, strict=True)]
         flat = [tensor.detach().reshape(-1).numpy() for tensor in scores]
         if any(np.isnan(part.min(initial=np.inf)) for part in flat):  # no comparison below would notice
             raise ValueError("a score is NaN; no ranking exists")
@@ -123,7 +123,7 @@ def _add_largest(chosen: list[Bools], flat: list[Floats], candidates: list[npt.N
     return float(values[order[-1]])
 
 
-def top_k_on_device(scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor]:
+def top_k_masks_on_device(scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor]:
     """The same masks by torch operations alone: nothing is copied to the host, so a GPU is never waited for."""
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in scores])
     threshold = torch.topk(flat, k, sorted=True).values[-1]
@@ -135,7 +135,7 @@ def top_k_on_device(scores: Sequence[torch.Tensor], k: int) -> list[torch.Tensor
     return [part.view(tensor.shape) for part, tensor in zip(parts, scores, strict=True)]
 
 
-def top_of_rows(values: torch.Tensor, k: int, group: int | None = None) -> torch.Tensor:
+def top_k_of_rows(values: torch.Tensor, k: int, group: int | None = None) -> torch.Tensor:
     """Bool mask of the shape of ``values`` [out, in] with the ``k`` largest of every row, or of every ``group``
     neighbours in a row (in must be a multiple of it); ties as above."""
     rows = values.reshape(-1, group or values.shape[1])

@@ -12,28 +12,28 @@ from torch import nn
 from pruning.masking.masked_linear import MaskedLinear
 
 
-class Companions:
+class WeightAdam:
     """AdamW (no weight decay) over the weights of ``layers`` and over ``others``, with one learning rate."""
 
     def __init__(self, layers: Sequence[MaskedLinear], others: Sequence[nn.Parameter], learning_rate: float) -> None:
         self._layers = list(layers)
         self._weights = [nn.Parameter(layer.base) for layer in self._layers]  # the same storage: W moves in place
-        self.others = list(others)
+        self.parameters = list(others)
         """Parameters outside the masked layers."""
         self._learning_rate = learning_rate
         self.learning_rate_share = 1.0
         """Set before every step."""
-        parameters = [*self._weights, *self.others]
+        parameters = [*self._weights, *self.parameters]
         self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, foreach=False)
 
-    def gather(self) -> list[float]:
+    def collect_gradients(self) -> list[float]:
         """Take dL/dW = G ⊙ gates from the layers, before the scores' update overwrites G; norms of all gradients."""
         for layer, weight in zip(self._layers, self._weights, strict=True):
             gradient = layer.weight.grad
             weight.grad = torch.zeros_like(layer.base) if gradient is None else gradient * layer.gates
         return [
             float(torch.linalg.vector_norm(parameter.grad))
-            for parameter in (*self._weights, *self.others)
+            for parameter in (*self._weights, *self.parameters)
             if parameter.grad is not None
         ]
 
@@ -41,7 +41,7 @@ class Companions:
         """Scale the gathered gradients by ``clip`` and update."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate * self.learning_rate_share
-        for parameter in (*self._weights, *self.others):
+        for parameter in (*self._weights, *self.parameters):
             if parameter.grad is not None:
                 parameter.grad.mul_(clip)
         self._optimizer.step()
@@ -50,7 +50,7 @@ class Companions:
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that moved, by position: values and both moments; for checkpoints."""
         found: dict[str, torch.Tensor] = {}
-        for i, parameter in enumerate((*self._weights, *self.others)):
+        for i, parameter in enumerate((*self._weights, *self.parameters)):
             found[f"companion.{i}.value"] = parameter.detach()
             found |= {
                 f"companion.{i}.{name}": value
@@ -62,7 +62,7 @@ class Companions:
     @torch.no_grad()
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Put a state back."""
-        for i, parameter in enumerate((*self._weights, *self.others)):
+        for i, parameter in enumerate((*self._weights, *self.parameters)):
             parameter.copy_(state[f"companion.{i}.value"])
             prefix = f"companion.{i}."
             moments = {

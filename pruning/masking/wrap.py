@@ -39,12 +39,12 @@ class Matrices:
         return {path: layer.mask for path, layer in self.layers.items()}
 
 
-def pattern_of(path: str) -> str:
+def group_pattern(path: str) -> str:
     """``encoder.layer.3.output.dense`` → ``encoder.layer.*.output.dense``."""
     return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
-def prunable(model: nn.Module) -> dict[str, nn.Linear]:
+def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
     """Module path → linear, for every linear inside a repeated layer of the encoder.
 
     Raises PermanentError if there is none: such a model would otherwise train for hours without effect.
@@ -65,15 +65,15 @@ def prunable(model: nn.Module) -> dict[str, nn.Linear]:
     return found
 
 
-def attach(model: nn.Module) -> Matrices:
+def wrap_linears(model: nn.Module) -> Matrices:
     """Freeze ``model`` and put a MaskedLinear in place of every prunable linear; the model computes what it did before."""
     model.requires_grad_(requires_grad=False)
     layers: dict[str, MaskedLinear] = {}
     groups: dict[str, list[str]] = {}
-    for path, linear in prunable(model).items():
+    for path, linear in prunable_linears(model).items():
         layer = MaskedLinear(linear)
         parent, _, name = path.rpartition(".")
         setattr(model.get_submodule(parent), name, layer)
         layers[path] = layer
-        groups.setdefault(pattern_of(path), []).append(path)
+        groups.setdefault(group_pattern(path), []).append(path)
     return Matrices(layers, groups)

@@ -11,7 +11,7 @@ import torch
 from pruning.errors import PermanentError
 
 
-def require(precision: str, device: torch.device) -> None:
+def require_precision(precision: str, device: torch.device) -> None:
     """Raise PermanentError, naming ``precision``, if the device has no instructions for it."""
     if precision == "bf16" and not has_bf16(device):
         what = "this GPU" if device.type == "cuda" else "this processor has neither AVX512_BF16 nor AMX and"
@@ -28,6 +28,6 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def forward_pass(precision: str, device: torch.device) -> AbstractContextManager[object]:
+def for_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Around a forward pass: linear layers and attention in bf16, what needs range or sums in float32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

@@ -23,7 +23,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
 @dataclass(frozen=True)
-class Shape:
+class LanguageModelHead:
     """Where a model type keeps its language-model head in a checkpoint."""
 
     transform: str
@@ -33,18 +33,20 @@ class Shape:
     decoder_only: bool = False
 
 
-MODEL_TYPES: dict[str, Shape] = {
-    "albert": Shape("predictions.dense.", "predictions.decoder.weight"),
-    "bert": Shape("cls.predictions.transform.", "cls.predictions.decoder.weight"),
-    "deberta-v2": Shape("cls.predictions.transform.", "cls.predictions.decoder.weight"),  # v3 has the same type
-    "distilbert": Shape("vocab_transform.", "vocab_projector.weight"),
-    "electra": Shape("generator_predictions.", "generator_lm_head.weight"),
-    "modernbert": Shape("head.dense.", "decoder.weight"),
-    "mpnet": Shape("lm_head.dense.", "lm_head.decoder.weight"),
-    "roberta": Shape("lm_head.dense.", "lm_head.decoder.weight"),
-    "llama": Shape("", "lm_head.weight", decoder_only=True),
-    "qwen2": Shape("", "lm_head.weight", decoder_only=True),
-    "qwen3": Shape("", "lm_head.weight", decoder_only=True),
+MODEL_TYPES: dict[str, LanguageModelHead] = {
+    "albert": LanguageModelHead("predictions.dense.", "predictions.decoder.weight"),
+    "bert": LanguageModelHead("cls.predictions.transform.", "cls.predictions.decoder.weight"),
+    "deberta-v2": LanguageModelHead(
+        "cls.predictions.transform.", "cls.predictions.decoder.weight"
+    ),  # v3 has the same type
+    "distilbert": LanguageModelHead("vocab_transform.", "vocab_projector.weight"),
+    "electra": LanguageModelHead("generator_predictions.", "generator_lm_head.weight"),
+    "modernbert": LanguageModelHead("head.dense.", "decoder.weight"),
+    "mpnet": LanguageModelHead("lm_head.dense.", "lm_head.decoder.weight"),
+    "roberta": LanguageModelHead("lm_head.dense.", "lm_head.decoder.weight"),
+    "llama": LanguageModelHead("", "lm_head.weight", decoder_only=True),
+    "qwen2": LanguageModelHead("", "lm_head.weight", decoder_only=True),
+    "qwen3": LanguageModelHead("", "lm_head.weight", decoder_only=True),
 }
 
 
@@ -83,7 +85,7 @@ def require_folder(directory: Path | None, name: str, *, kind: str = "model", pa
     )
 
 
-def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
+def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> None:
     """Refuse a model folder that could not be trained with ``head``.
 
     Raises PermanentError with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
@@ -101,7 +103,7 @@ def check_folder(path: Path, label_words: Sequence[str], head: str) -> None:
         _check_words(path / "tokenizer.json", label_words)
 
 
-def model_type(path: Path) -> str:
+def read_model_type(path: Path) -> str:
     """The model type that a folder's configuration names. Raises PermanentError as :func:`check_folder` does."""
     return str(_config(path).get("model_type"))
 
@@ -125,7 +127,7 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _shape(config: dict[str, Any]) -> Shape:
+def _shape(config: dict[str, Any]) -> LanguageModelHead:
     model_type = config.get("model_type")
     shape = MODEL_TYPES.get(model_type) if isinstance(model_type, str) else None
     if shape is None:
@@ -183,7 +185,7 @@ def _weights_remedy(path: Path) -> str:
     return f"model {path.name!r} has no {WEIGHTS}; put the model's weights there, in safetensors format"
 
 
-def _check_head(config: dict[str, Any], shape: Shape, tensors: Iterable[str]) -> None:
+def _check_head(config: dict[str, Any], shape: LanguageModelHead, tensors: Iterable[str]) -> None:
     names = set(tensors)
     if shape.transform and not any(name.startswith(shape.transform) for name in names):
         remedy = (

@@ -25,10 +25,10 @@ class FastDropout(nn.Dropout):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape and dtype of ``x``."""
-        return dropped(x, self.p) if self.training else x
+        return fast_dropout(x, self.p) if self.training else x
 
 
-def attach(model: nn.Module) -> None:
+def replace_dropout(model: nn.Module) -> None:
     """Put fast dropout in the place of dropout, in modules and in attention; the model computes what it did before."""
     for module in list(model.modules()):
         for name, part in module.named_children():
@@ -41,7 +41,7 @@ def attach(model: nn.Module) -> None:
         config._attn_implementation = _ATTENTION
 
 
-def dropped(x: torch.Tensor, p: float) -> torch.Tensor:
+def fast_dropout(x: torch.Tensor, p: float) -> torch.Tensor:
     """x / (1 - p), every element 0 with probability ``p``; any shape."""
     if 0 < p < 1 and _native(x):
         y: torch.Tensor = _Dropped.apply(x, p)  # type: ignore[no-untyped-call]
@@ -78,7 +78,7 @@ def attention(
             scores.masked_fill_(attention_mask.logical_not(), torch.finfo(scores.dtype).min)
         else:
             scores += attention_mask
-    weights = dropped(torch.softmax(scores, dim=-1).to(value.dtype), dropout)
+    weights = fast_dropout(torch.softmax(scores, dim=-1).to(value.dtype), dropout)
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
 
 
@@ -93,8 +93,8 @@ class _Dropped(torch.autograd.Function):
         return _draw(gradients[0].contiguous(), ctx.seed, ctx.p), None
 
 
-def _native(x: torch.Tensor) -> dispatch.Native | None:
-    return dispatch.native_for([x], dtypes=(torch.float32, torch.bfloat16))
+def _native(x: torch.Tensor) -> dispatch.CpuKernels | None:
+    return dispatch.cpu_kernels_for([x], dtypes=(torch.float32, torch.bfloat16))
 
 
 def _draw(x: torch.Tensor, seed: int, p: float) -> torch.Tensor:

@@ -17,13 +17,13 @@ from torch import nn
 
 from pruning.errors import PermanentError
 from pruning.models import position_slicing
-from pruning.models.position_slicing import at_positions
+from pruning.models.position_slicing import select_positions
 
 Position = Literal["first", "last", "every"]
 """first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
 
 
-def word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
+def label_word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
     """Token id of each label word, encoded with a leading space.
 
     Raises PermanentError if a word is not exactly one known token of this tokenizer.
@@ -59,10 +59,10 @@ class LabelWordHead(nn.Module):
         self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
         self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is no submodule
-        self._hook = self._shortcut = None
+        self._hook = self._slicing = None
         if position != "every":
             self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
-            self._shortcut = position_slicing.find(model, self._read_positions, self._trial)
+            self._slicing = position_slicing.attach_if_exact(model, self._read_positions, self._trial)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
         self._positions = self._position_of_interest(input_ids, attention_mask)
@@ -71,20 +71,20 @@ class LabelWordHead(nn.Module):
         return logits if self.position == "every" else logits.squeeze(1)
 
     @contextmanager
-    def every_state(self) -> Iterator[None]:
+    def all_positions(self) -> Iterator[None]:
         """Within it every layer sees every position, also where only one is read."""
-        if self._shortcut is None:
+        if self._slicing is None:
             yield
             return
-        self._shortcut.on = False
+        self._slicing.enabled = False
         try:
             yield
         finally:
-            self._shortcut.on = True
+            self._slicing.enabled = True
 
     def release(self) -> None:
         """Give the model back as it was, for another head; this one is of no use afterwards."""
-        for hook in (self._hook, self._shortcut):
+        for hook in (self._hook, self._slicing):
             if hook is not None:
                 hook.remove()
         self.model.set_output_embeddings(self._whole_decoder[0])  # type: ignore[operator]
@@ -105,7 +105,7 @@ class LabelWordHead(nn.Module):
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         hidden = output[0]  # [B, S, H], or [B, 1, H] behind the shortcut
         if hidden.shape[1] > 1:
-            output.last_hidden_state = at_positions(hidden, self._positions)
+            output.last_hidden_state = select_positions(hidden, self._positions)
         return output
 
     def _trial(self) -> torch.Tensor:
@@ -142,7 +142,7 @@ class ClassifierHead(nn.Module):
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, self.columns]
 
-    def every_state(self) -> AbstractContextManager[None]:
+    def all_positions(self) -> AbstractContextManager[None]:
         """Every layer always sees every position."""
         return nullcontext()
 
@@ -150,7 +150,7 @@ class ClassifierHead(nn.Module):
         """The model was not changed: nothing to give back."""
 
 
-def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, whose: str, param: str) -> list[int]:
+def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, owner: str, param: str) -> list[int]:
     """Column of ``theirs`` for each of our ``count`` classes, by name.
 
     Names are compared without case and punctuation. Raises PermanentError (``labels_mismatch``) where the numbers differ, a
@@ -158,7 +158,7 @@ def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, 
     """
     if len(theirs) != count:
         raise PermanentError(
-            f"{whose} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
+            f"{owner} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
             code="labels_mismatch", param=param,
         )  # fmt: skip
     if count == 1:
@@ -168,7 +168,7 @@ def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, 
     if not wanted or sorted(plain) != sorted(wanted):
         hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
         raise PermanentError(
-            f"{whose} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
+            f"{owner} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
             f"use one that has the task's classes, or a spec that {hint}",
             code="labels_mismatch", param=param,
         )  # fmt: skip

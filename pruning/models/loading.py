@@ -23,36 +23,38 @@ from transformers import (
 )
 
 from pruning.errors import PermanentError
-from pruning.hub.models import Located, download_model
-from pruning.models.checks import MODEL_TYPES, check_folder, find_folder, require_folder
+from pruning.hub.models import ModelFolder, download_model
+from pruning.models.checks import MODEL_TYPES, check_model_folder, find_folder, require_folder
 from pruning.sources import Sources
 
-_PREPARED = re.compile(r"embeddings|\.\d+\.")
+_ENCODER_PARAMETERS = re.compile(r"embeddings|\.\d+\.")
 """Parameters that no head brings along: a checkpoint that lacks one of these is broken, not merely without a head."""
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A base model, dense, in float32, in evaluation mode."""
 
     model: Any
     tokenizer: Any
-    located: Located
-    longest: int
+    folder: ModelFolder
+    max_positions: int
     """Tokens the model can read at once."""
     decoder_only: bool
     new_parameters: frozenset[str]
     """Parameters that the checkpoint does not have and that a new head starts at random."""
 
 
-def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[str], None] = lambda _: None) -> Located:
+def locate_model(
+    name: str, revision: str | None, sources: Sources, on_progress: Callable[[str], None] = lambda _: None
+) -> ModelFolder:
     """The folder of a model: under the models directory if it is there, else from the hub; ``tell`` hears of downloads.
 
     Raises PermanentError or TemporaryError; see :func:`pruning.hub.models.download_model`.
     """
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
-        return download_model(name, revision, sources.token, tell)
+        return download_model(name, revision, sources.token, on_progress)
     if folder is None:
         folder = require_folder(sources.models_dir, name)
     if revision is not None:
@@ -60,25 +62,25 @@ def locate(name: str, revision: str | None, sources: Sources, tell: Callable[[st
             f"model {name!r} is a local folder, which has no revisions; leave revision out",
             code="revision_not_found", param="revision",
         )  # fmt: skip
-    return Located(folder, None)
+    return ModelFolder(folder, None)
 
 
-def load(
-    located: Located, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
-) -> Loaded:
+def load_model(
+    located: ModelFolder, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
+) -> LoadedModel:
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
     ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
     lacks is started at random, with one output per label word. Raises PermanentError naming the file or field at fault.
     """
     path = located.path
-    check_folder(path, label_words, head)
+    check_model_folder(path, label_words, head)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         _configure(config, tokenizer, dropout)
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
-        kind = class_of(head, decoder_only=decoder_only)
+        kind = transformers_class(head, decoder_only=decoder_only)
         if head == "classifier" and not _has_classifier(config):
             config.num_labels = len(label_words)
         model, report = kind.from_pretrained(
@@ -90,12 +92,12 @@ def load(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
     new = _complete(report, path, head, param)
-    return Loaded(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
+    return LoadedModel(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
 
 
-def load_teacher(located: Located, *, span: bool) -> Loaded:
+def load_teacher(located: ModelFolder, *, span: bool) -> LoadedModel:
     """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises PermanentError."""
-    loaded = load(located, (), "teacher-span" if span else "classifier", param="teacher")
+    loaded = load_model(located, (), "teacher-span" if span else "classifier", param="teacher")
     if loaded.new_parameters:
         raise PermanentError(
             f"teacher {located.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
@@ -105,7 +107,7 @@ def load_teacher(located: Located, *, span: bool) -> Loaded:
     return loaded
 
 
-def class_of(head: str, *, decoder_only: bool) -> Any:
+def transformers_class(head: str, *, decoder_only: bool) -> Any:
     """The transformers class that has what a head needs."""
     if head == "classifier":
         return AutoModelForSequenceClassification
@@ -136,7 +138,9 @@ def _has_classifier(config: Any) -> bool:
 def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> frozenset[str]:
     """Names of the tensors that were missing and filled with random numbers; only a head may be."""
     missing = frozenset(report["missing_keys"])
-    broken = sorted(name for name in missing if head not in ("classifier", "teacher-span") or _PREPARED.search(name))
+    broken = sorted(
+        name for name in missing if head not in ("classifier", "teacher-span") or _ENCODER_PARAMETERS.search(name)
+    )
     broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
     if broken:
         raise PermanentError(
@@ -154,7 +158,7 @@ def _longest(config: Any, tokenizer: Any) -> int:
     return min(positions, int(tokenizer.model_max_length))
 
 
-def digest(model: nn.Module, without: frozenset[str] = frozenset()) -> str:
+def weights_digest(model: nn.Module, excluded: frozenset[str] = frozenset()) -> str:
     """sha-256 of a dense model's weights: name, shape and float32 bytes of each parameter, by name.
 
     Masks carry it, so that a mask is never put on other weights than those it was trained for. Compute it before
@@ -162,7 +166,7 @@ def digest(model: nn.Module, without: frozenset[str] = frozenset()) -> str:
     """
     total = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
-        if name not in without:
+        if name not in excluded:
             total.update(f"{name}{list(parameter.shape)}".encode())
             total.update(parameter.detach().to(torch.float32).contiguous().cpu().numpy().data)
     return total.hexdigest()

@@ -17,14 +17,14 @@ _TAKES = ["hidden_states", "input_tensor"]
 Positions = Callable[[], torch.Tensor]
 
 
-class Shortcut:
+class PositionSlicing:
     """Keeps the states of one position of each row before ``module`` sees them: [B, S, H] becomes [B, 1, H].
 
     ``positions`` gives that position, [B]. ``on`` may be switched at any time.
     """
 
     def __init__(self, module: nn.Module, positions: Positions) -> None:
-        self.on = True
+        self.enabled = True
         self._positions = positions
         self._hook = module.register_forward_pre_hook(self._cut)
 
@@ -33,18 +33,18 @@ class Shortcut:
         self._hook.remove()
 
     def _cut(self, _module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        if not self.on:
+        if not self.enabled:
             return None
-        return tuple(at_positions(states, self._positions()) for states in inputs)
+        return tuple(select_positions(states, self._positions()) for states in inputs)
 
 
-def at_positions(states: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+def select_positions(states: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """[B, 1, H]: of every row of ``states`` [B, S, H] the one at its position."""
     rows = torch.arange(states.shape[0], device=states.device)
     return states[rows, positions].unsqueeze(1)
 
 
-def place_in(model: nn.Module) -> nn.Module | None:
+def residual_module(model: nn.Module) -> nn.Module | None:
     """The module of the last of several layers that adds attention to the residual; None where no module takes the two."""
     count = getattr(getattr(model, "config", None), "num_hidden_layers", 0)
     for module in model.modules():
@@ -57,18 +57,20 @@ def place_in(model: nn.Module) -> nn.Module | None:
 
 
 @torch.no_grad()
-def find(model: nn.Module, positions: Positions, logits: Callable[[], torch.Tensor]) -> Shortcut | None:
+def attach_if_exact(
+    model: nn.Module, positions: Positions, logits: Callable[[], torch.Tensor]
+) -> PositionSlicing | None:
     """A shortcut that leaves ``logits`` () of a trial batch as they were; None where the model has none.
 
     ``model`` is in training mode again afterwards if it was before.
     """
-    module = place_in(model)
+    module = residual_module(model)
     if module is None:
         return None
     was_training = model.training
     model.eval()
     expected = logits()
-    shortcut = Shortcut(module, positions)
+    shortcut = PositionSlicing(module, positions)
     try:
         same = torch.allclose(logits(), expected, rtol=1e-3, atol=1e-4)
     except (RuntimeError, ValueError, IndexError, TypeError):  # a model that needs the whole sequence behind that place

@@ -171,5 +171,5 @@ def spread(labels: Sequence[float], predictions: Sequence[float]) -> list[list[f
 
 def f1_histogram(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> list[int]:
     """Questions by the F1 of their answers: BINS bins from 0 to 1, the last with 1 included."""
-    scores = [squad.score([answer], [gold])["f1"] for answer, gold in zip(predictions, golds, strict=True)]
+    scores = [squad.compute_metrics([answer], [gold])["f1"] for answer, gold in zip(predictions, golds, strict=True)]
     return [int(count) for count in np.histogram(scores, bins=BINS, range=(0, 1))[0]]

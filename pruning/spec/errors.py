@@ -4,12 +4,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 
-def refused(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
+def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
     """An error of the whole spec that still names the field to change (``ctx["param"]``)."""
     return PydanticCustomError(kind, message, {"param": param, **context})
 
 
-def explain(refusal: ValidationError) -> list[dict[str, str]]:
+def error_details(refusal: ValidationError) -> list[dict[str, str]]:
     """What is wrong with a spec, one entry per fault: ``param`` (dotted field), ``code`` and ``message``.
 
     Both ends that refuse specs use it: the API for its problem details, the trainer for its error event.

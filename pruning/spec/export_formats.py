@@ -34,12 +34,12 @@ FORMATS: dict[str, FormatInfo] = {
 }
 
 
-def archive_of(name: str) -> str:
+def archive_name(name: str) -> str:
     """The file that an export of this format becomes when it is stored."""
     return f"export-{name}.zip"
 
 
-def named(names: Sequence[str]) -> tuple[Format, ...]:
+def parse_formats(names: Sequence[str]) -> tuple[Format, ...]:
     """The names as formats. Raises ValueError for any other."""
     formats: list[Format] = []
     for name in names:
@@ -54,28 +54,28 @@ COMPACT_TYPES = ("bert", "distilbert", "electra", "roberta")
 
 
 @dataclass(frozen=True)
-class Misfit:
+class UnsupportedFormat:
     """Why a job cannot have one of the exports it asks for."""
 
-    place: int
+    index: int
     """Of the format in the list."""
     message: str
 
 
-def misfit_of_pattern(formats: Sequence[str], pattern: str) -> Misfit | None:
+def unsupported_by_pattern(formats: Sequence[str], pattern: str) -> UnsupportedFormat | None:
     """The export that the pattern of the masks rules out."""
     if pattern != "2:4" and "semi-structured" in formats:
-        return Misfit(
+        return UnsupportedFormat(
             formats.index("semi-structured"),
             f"semi-structured needs pattern '2:4', this job has {pattern!r}; choose pattern '2:4' or leave the export out",
         )
     return None
 
 
-def misfit_of_type(formats: Sequence[str], model_type: str) -> Misfit | None:
+def unsupported_by_model_type(formats: Sequence[str], model_type: str) -> UnsupportedFormat | None:
     """The export that is not for this model type."""
     if model_type not in COMPACT_TYPES and "compact" in formats:
-        return Misfit(
+        return UnsupportedFormat(
             formats.index("compact"),
             f"compact is for {', '.join(COMPACT_TYPES)}, this model is {model_type!r}; leave the export out",
         )

@@ -5,14 +5,14 @@ Called by :class:`pruning.spec.schema.PruningSpec` once every field is valid by 
 
 from typing import TYPE_CHECKING
 
-from pruning.spec.errors import refused
+from pruning.spec.errors import spec_error
 from pruning.spec.methods import METHODS
 
 if TYPE_CHECKING:
     from pruning.spec.schema import PruningSpec
 
 
-def check(spec: "PruningSpec") -> None:
+def validate(spec: "PruningSpec") -> None:
     """Raise PydanticCustomError for the first rule that ``spec`` breaks."""
     _check_length(spec)
     _check_schedule(spec)
@@ -24,32 +24,32 @@ def check(spec: "PruningSpec") -> None:
 
 def _check_length(spec: "PruningSpec") -> None:
     if spec.epochs is not None and spec.max_steps is not None:
-        raise refused("epochs", "give epochs or max_steps, not both")
+        raise spec_error("epochs", "give epochs or max_steps, not both")
     if spec.trains_nothing:
         if spec.epochs is not None or spec.max_steps is not None:
-            raise refused("max_steps", "{what} does not train; leave epochs and max_steps out", what=_one_shot(spec))
+            raise spec_error("max_steps", "{what} does not train; leave epochs and max_steps out", what=_one_shot(spec))
     elif spec.epochs is None and spec.max_steps is None:
-        raise refused("epochs", "give epochs or max_steps; a run needs an end")
+        raise spec_error("epochs", "give epochs or max_steps; a run needs an end")
 
 
 def _check_schedule(spec: "PruningSpec") -> None:
     if spec.ramp + spec.hold > 1 + 1e-9:
-        raise refused(
+        raise spec_error(
             "hold", "ramp ({ramp}) and hold ({hold}) are shares of one run and must add up to at most 1; lower one of them",
             ramp=spec.ramp, hold=spec.hold,
         )  # fmt: skip
-    if spec.task_table.kind == "span" and spec.stride >= spec.max_length:
-        raise refused(
+    if spec.task_info.kind == "span" and spec.stride >= spec.max_length:
+        raise spec_error(
             "stride", "stride ({stride}) must be smaller than max_length ({length}), or windows would not advance",
             stride=spec.stride, length=spec.max_length,
         )  # fmt: skip
     if spec.max_steps is not None and spec.max_steps * spec.ramp < 1:
-        raise refused(
+        raise spec_error(
             "max_steps", "a ramp of {ramp} of {steps} steps has no step in which sparsity could rise; raise max_steps or ramp",
             ramp=spec.ramp, steps=spec.max_steps,
         )  # fmt: skip
     if spec.eval_every is not None and spec.max_steps is not None and spec.eval_every > spec.max_steps:
-        raise refused(
+        raise spec_error(
             "eval_every", "eval_every ({every}) must not exceed max_steps ({steps})",
             every=spec.eval_every, steps=spec.max_steps,
         )  # fmt: skip
@@ -59,48 +59,52 @@ def _check_method(spec: "PruningSpec") -> None:
     info = METHODS[spec.method]
     if spec.pattern == "2:4":
         if not info.two_four:
-            raise refused("pattern", "method {method} has no pattern 2:4; use smp-s or smp-l", method=spec.method)
+            raise spec_error("pattern", "method {method} has no pattern 2:4; use smp-s or smp-l", method=spec.method)
         if spec.sparsity != 0.5:
-            raise refused(
+            raise spec_error(
                 "sparsity", "pattern 2:4 removes exactly half of the weights; set sparsity to 0.5 or leave it out"
             )
     if spec.one_shot and spec.method != "magnitude":
-        raise refused("one_shot", "one_shot is an option of method magnitude; wanda and random always are")
+        raise spec_error("one_shot", "one_shot is an option of method magnitude; wanda and random always are")
     if spec.prior is not None and not spec.method.startswith("smp-"):
-        raise refused("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
+        raise spec_error("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
     if spec.train_biases and spec.trains_nothing:
-        raise refused("train_biases", "{what} does not train; leave train_biases out", what=_one_shot(spec))
+        raise spec_error("train_biases", "{what} does not train; leave train_biases out", what=_one_shot(spec))
     if spec.teacher is not None and spec.trains_nothing:
-        raise refused("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
+        raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
 
 
 def _check_labels(spec: "PruningSpec") -> None:
-    labels = spec.task_table.labels
-    if labels is not None and len(labels) != len(spec.task_table.label_words):
-        raise refused(
+    labels = spec.task_info.labels
+    if labels is not None and len(labels) != len(spec.task_info.label_words):
+        raise spec_error(
             "task.labels", "labels has {got} names and label_words {words} words; give one of each per class",
-            got=len(labels), words=len(spec.task_table.label_words),
+            got=len(labels), words=len(spec.task_info.label_words),
         )  # fmt: skip
-    expected = len(spec.task_table.label_words)
+    expected = len(spec.task_info.label_words)
     if len(spec.label_words) != expected:
-        raise refused(
+        raise spec_error(
             "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
-            got=len(spec.label_words), task=spec.task_table.name, expected=expected,
+            got=len(spec.label_words), task=spec.task_info.name, expected=expected,
         )  # fmt: skip
     if len(set(spec.label_words)) != len(spec.label_words):
-        raise refused("label_words", "label_words must differ from each other, or two classes could not be told apart")
+        raise spec_error(
+            "label_words", "label_words must differ from each other, or two classes could not be told apart"
+        )
     if spec.teacher_labels is not None and spec.teacher is None:
-        raise refused("teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out")
-    if spec.teacher is not None and spec.task_table.kind == "regression":
-        raise refused("teacher", "a regression has one logit, whose softmax teaches nothing; leave teacher out")
+        raise spec_error(
+            "teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out"
+        )
+    if spec.teacher is not None and spec.task_info.kind == "regression":
+        raise spec_error("teacher", "a regression has one logit, whose softmax teaches nothing; leave teacher out")
 
 
 def _check_head(spec: "PruningSpec") -> None:
-    span_task = spec.task_table.kind == "span"
+    span_task = spec.task_info.kind == "span"
     if span_task != (spec.head == "span"):
-        raise refused(
+        raise spec_error(
             "head", "head {head} does not fit task {task}; use {right}",
-            head=spec.head, task=spec.task_table.name, right="span" if span_task else "label-words or classifier",
+            head=spec.head, task=spec.task_info.name, right="span" if span_task else "label-words or classifier",
         )  # fmt: skip
 
 
@@ -108,15 +112,15 @@ def _check_devices(spec: "PruningSpec") -> None:
     if spec.devices == 1:
         return
     if spec.trains_nothing:
-        raise refused(
+        raise spec_error(
             "devices", "{what} does not train, for which one device is enough; set devices to 1", what=_one_shot(spec)
         )
     if spec.method == "l0":
-        raise refused(
+        raise spec_error(
             "devices", "method l0 draws its gates at random, which has to be done in one place; set devices to 1"
         )
     if spec.batch_size < spec.devices:
-        raise refused(
+        raise spec_error(
             "devices", "a micro-batch of {rows} rows cannot be shared by {devices} devices; raise batch_size",
             rows=spec.batch_size, devices=spec.devices,
         )  # fmt: skip

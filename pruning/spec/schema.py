@@ -22,12 +22,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pruning.spec import rules
-from pruning.spec.errors import explain, refused
+from pruning.spec.errors import error_details, spec_error
 from pruning.spec.methods import METHODS, Method, MethodInfo
 from pruning.spec.presets import apply_preset
-from pruning.spec.tasks import TASKS, CustomTask, Task, Word, task_of
+from pruning.spec.tasks import TASKS, CustomTask, Task, Word, resolve_task
 
-__all__ = ["Method", "PruningSpec", "explain"]
+__all__ = ["Method", "PruningSpec", "error_details"]
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
@@ -51,7 +51,7 @@ TaskGiven = Annotated[
 
 def _from_task(read: Callable[[Task], Any]) -> Callable[[dict[str, Any]], Any]:
     """Default of a field that follows the task; pydantic calls it only once the fields before it are valid."""
-    return lambda data: read(task_of(data["task"]))
+    return lambda data: read(resolve_task(data["task"]))
 
 
 def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
@@ -60,7 +60,7 @@ def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any
 
 def _epochs(data: dict[str, Any]) -> float | None:
     trains = METHODS[data["method"]].trains != "nothing" and not data["one_shot"]
-    return task_of(data["task"]).epochs if trains and data["max_steps"] is None else None
+    return resolve_task(data["task"]).epochs if trains and data["max_steps"] is None else None
 
 
 class PruningSpec(BaseModel):
@@ -187,7 +187,7 @@ class PruningSpec(BaseModel):
     @classmethod
     def _known_task(cls, task: str | CustomTask) -> str | CustomTask:
         if isinstance(task, str) and task not in TASKS:
-            raise refused(
+            raise spec_error(
                 "task", "unknown task {task}; one of {known}, or an object with dataset, text and label_words",
                 kind="unknown_task", task=repr(task), known=", ".join(sorted(TASKS)),
             )  # fmt: skip
@@ -195,13 +195,13 @@ class PruningSpec(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        rules.check(self)
+        rules.validate(self)
         return self
 
     @property
-    def task_table(self) -> Task:
+    def task_info(self) -> Task:
         """The task's columns, kind and metrics."""
-        return task_of(self.task)
+        return resolve_task(self.task)
 
     @property
     def method_info(self) -> MethodInfo:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pruning.spec.errors import refused
+from pruning.spec.errors import spec_error
 
-Kind = Literal["classification", "regression", "span"]
+TaskKind = Literal["classification", "regression", "span"]
 Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "exact_match"]
 DatasetName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
@@ -71,7 +71,7 @@ class CustomTask(BaseModel):
     @model_validator(mode="after")
     def _has_words(self) -> Self:
         if not self.label_words:
-            raise refused(
+            raise spec_error(
                 "task.label_words",
                 "give label_words (one word per class, in class-id order), or labels with a word that tells each class apart",
             )
@@ -82,12 +82,12 @@ class CustomTask(BaseModel):
         """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
         regression = self.kind == "regression"
         if self.label_words and regression != (len(self.label_words) == 1):
-            raise refused(
+            raise spec_error(
                 "task.label_words", "a {what} needs {count} label_words, it has {got}",
                 what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
             )  # fmt: skip
         if self.metric is not None and regression != (self.metric in ("pearson", "spearman")):
-            raise refused(
+            raise spec_error(
                 "task.metric", "metric {metric} does not measure a {what}; use {remedy}",
                 metric=self.metric, what=self.kind, remedy="pearson or spearman" if regression else "accuracy, f1 or matthews",
             )  # fmt: skip
@@ -104,7 +104,7 @@ class Task:
     config: str | None
     text: tuple[str, ...]
     label: str
-    kind: Kind
+    kind: TaskKind
     label_words: tuple[str, ...]
     """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space)."""
     labels: tuple[str, ...] | None
@@ -127,7 +127,7 @@ def _glue(
     batch: int,
     labels: tuple[str, ...] | None,
     *,
-    kind: Kind = "classification",
+    kind: TaskKind = "classification",
     splits: tuple[str, ...] = ("validation",),
 ) -> Task:
     return Task(
@@ -165,7 +165,7 @@ TASKS: dict[str, Task] = {
 # fmt: on
 
 
-def task_of(given: str | CustomTask) -> Task:
+def resolve_task(given: str | CustomTask) -> Task:
     """The task of a spec: a row of :data:`TASKS`, or one built from a custom task.
 
     Raises KeyError for a name that is not in the table; the spec refuses such names first.

@@ -6,7 +6,7 @@ Called by :mod:`pruning.training.setup` for the choice, by :mod:`pruning.trainin
 import torch
 
 from pruning.masking.kernels.triton import availability
-from pruning.masking.kernels.triton.chunk_table import Table, UnsupportedSizesError
+from pruning.masking.kernels.triton.chunk_table import ChunkTable, UnsupportedSizesError
 from pruning.masking.methods.prior import WandaPrior
 from pruning.masking.methods.registry import Method
 from pruning.masking.methods.smp_g import SmpG
@@ -42,10 +42,10 @@ def unsupported_reason(pruner: Pruner[Batch]) -> str:
     if any(layer.scores.dtype != torch.float32 for layer in layers):
         return "the fused kernels are for scores in float32"
     try:
-        table = Table(pruner.matrices.sizes, torch.device("cpu"))
+        table = ChunkTable(pruner.matrices.sizes, torch.device("cpu"))
     except UnsupportedSizesError as fault:
         return str(fault)
-    return availability.reason(pruner.device, whole=table.whole)
+    return availability.unavailable_reason(pruner.device, whole=table.whole)
 
 
 def ranking_of(method: Method) -> Ranking | None:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from pruning import failpoints
-from pruning.data.encoding import Encoded
+from pruning.data.encoding import EncodedRows
 from pruning.errors import failed_write
 from pruning.spec.schema import PruningSpec
 from pruning.training.pruner import Pruner
@@ -58,14 +58,14 @@ def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
         torch.cuda.set_rng_state(state["random.cuda"])
 
 
-def identity(spec: PruningSpec, base_digest: str, train: Encoded, kernels: str = "plain") -> str:
+def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain") -> str:
     """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits, and the same
     ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
     total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{kernels}".encode())
     for ids in train.input_ids:
         total.update(np.asarray(ids, dtype=np.int32).data)
     total.update(train.labels.numpy().data)
-    for logits in train.teacher or ():
+    for logits in train.teacher_logits or ():
         total.update(np.ascontiguousarray(logits).data)
     return total.hexdigest()
 

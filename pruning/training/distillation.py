@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pruning.data.encoding import encode
+from pruning.data.encoding import encode_rows
 from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
-from pruning.evaluation.evaluate import logits_of
+from pruning.evaluation.evaluate import compute_logits
 from pruning.models.heads import ClassifierHead, match_labels
-from pruning.models.loading import Loaded, load_teacher, locate
+from pruning.models.loading import LoadedModel, load_teacher, locate_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -37,7 +37,7 @@ class SpanTeacher(nn.Module):
 
 
 def teacher_logits(
-    spec: PruningSpec, task: Task, rows: Rows, student: Loaded, max_length: int, sources: Sources, device: torch.device,
+    spec: PruningSpec, task: Task, rows: Rows, student: LoadedModel, max_length: int, sources: Sources, device: torch.device,
     progress: Callable[[str], None], cache: TokenCache | None = None,
 ) -> list[npt.NDArray[np.float32]]:  # fmt: skip
     """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
@@ -60,21 +60,21 @@ def teacher_logits(
             )  # fmt: skip
         ours = task.labels or task.label_words
         head = ClassifierHead(
-            loaded.model, match_labels(names, ours, len(task.label_words), whose="the teacher", param="teacher")
+            loaded.model, match_labels(names, ours, len(task.label_words), owner="the teacher", param="teacher")
         )
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
-    encoded = encode(rows, task, loaded.tokenizer, min(max_length, loaded.longest), spec.stride, cache)
-    return logits_of(head.to(device).eval(), encoded, device)
+    encoded = encode_rows(rows, task, loaded.tokenizer, min(max_length, loaded.max_positions), spec.stride, cache)
+    return compute_logits(head.to(device).eval(), encoded, device)
 
 
-def _load(spec: PruningSpec, sources: Sources, progress: Callable[[str], None], *, span: bool) -> Loaded:
+def _load(spec: PruningSpec, sources: Sources, progress: Callable[[str], None], *, span: bool) -> LoadedModel:
     try:
-        return load_teacher(locate(str(spec.teacher), None, sources, progress), span=span)
+        return load_teacher(locate_model(str(spec.teacher), None, sources, progress), span=span)
     except PermanentError as fault:  # what is checked of every model calls it "model"
         raise PermanentError(fault.message, code=fault.code, param="teacher") from fault
 
 
-def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
+def _require_same_tokens(teacher: LoadedModel, student: LoadedModel, rows: Rows) -> None:
     """A span teacher speaks of token positions, so both must cut text alike."""
     sample = rows.texts[1][:100]
     if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
@@ -85,11 +85,11 @@ def _require_same_tokens(teacher: Loaded, student: Loaded, rows: Rows) -> None:
         )  # fmt: skip
 
 
-def _require_same_windows(teacher: Loaded, max_length: int) -> None:
+def _require_same_windows(teacher: LoadedModel, max_length: int) -> None:
     """A span teacher that reads less at once would cut contexts into other windows than the model's."""
-    if teacher.longest < max_length:
+    if teacher.max_positions < max_length:
         raise PermanentError(
-            f"the teacher reads {teacher.longest} tokens at once, the windows have {max_length}; "
+            f"the teacher reads {teacher.max_positions} tokens at once, the windows have {max_length}; "
             "lower max_length or choose a teacher that reads as many",
             code="teacher_too_short", param="teacher",
         )  # fmt: skip

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pruning.evaluation.evaluate import Evaluation, merged
+from pruning.evaluation.evaluate import Evaluation, merge_metrics
 from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
@@ -76,7 +76,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
         kept={path: layer.kept for path, layer in layers.items()},
-        metrics=merged(final, run.validation),
+        metrics=merge_metrics(final, run.validation),
         spec=run.spec,
         versions=library_versions(),
     )

@@ -18,15 +18,15 @@ from typing import Any, ClassVar, Self
 import torch
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.kernels.triton.adam import Numbers
-from pruning.masking.kernels.triton.adam import Update as Programs
-from pruning.masking.kernels.triton.allocation import Shares
-from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, Table, upload
-from pruning.masking.kernels.triton.readback import Arrival
-from pruning.masking.kernels.triton.topk import Selection, State
+from pruning.masking.kernels.triton.adam import ScoreUpdate as Programs
+from pruning.masking.kernels.triton.adam import StepNumbers
+from pruning.masking.kernels.triton.allocation import MassAllocation
+from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
+from pruning.masking.kernels.triton.readback import AsyncReadback
+from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
 from pruning.masking.methods.smp_g import SmpG
 from pruning.masking.methods.smp_s import SmpS
-from pruning.masking.score_adam import BETA1, BETA2, EPSILON, Update, gradient_of
+from pruning.masking.score_adam import BETA1, BETA2, EPSILON, UpdateStats, weight_gradient
 from pruning.training.backends import ranking_of
 from pruning.training.cuda_graphs import Capture, CudaGraphCache, cuda_graph_capture, forward_backward
 from pruning.training.pruner import Batch, Pruner, StepResult
@@ -57,7 +57,7 @@ class GpuPruner(Pruner[Batch]):
             weights = [layer.weight for layer in self._layers]
             loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
             self._replays = CudaGraphCache(loss_of, weights, self.capture, self._remarks.append)
-        table = Table(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
+        table = ChunkTable(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
         ranking = ranking_of(self.method)
         if ranking is None:
             raise ValueError(
@@ -65,12 +65,12 @@ class GpuPruner(Pruner[Batch]):
             )
         self._ranking = ranking
         self._programs = Programs(table)
-        self._selection = Selection(table, together=isinstance(ranking, SmpG))
+        self._selection = TopKSelection(table, together=isinstance(ranking, SmpG))
         self._temperatures: list[float | None] = [None] * len(self._layers)
-        self._shares: Shares | None = None
+        self._shares: MassAllocation | None = None
         if isinstance(ranking, SmpS):
             self._temperatures = [ranking.temperature] * len(self._layers)
-            self._shares = Shares(table, self._groups(), ranking.surplus)
+            self._shares = MassAllocation(table, self._groups(), ranking.surplus)
         self._measured: list[tuple[int, int]] = []
         """What :meth:`_state` was when the masses were last found."""
 
@@ -83,7 +83,7 @@ class GpuPruner(Pruner[Batch]):
         return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, **fields)
 
     @property
-    def kernels(self) -> dispatch.Name:
+    def kernels(self) -> dispatch.KernelName:
         return "triton"
 
     def take_warnings(self) -> list[str]:
@@ -93,7 +93,7 @@ class GpuPruner(Pruner[Batch]):
 
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
         self._select(remaining)
-        kept, faults = Arrival(self._selection.kept, self._selection.state[State.FAULT]).read()
+        kept, faults = AsyncReadback(self._selection.kept, self._selection.state[SelectionState.FAULT]).read()
         _require_ranked(faults)
         return [int(count) for count in kept]
 
@@ -113,7 +113,7 @@ class GpuPruner(Pruner[Batch]):
         told, gradients = self._passes(list(micro_batches))
         self._update(learning_rate, regularization, told, gradients)
         selection = self._selection
-        arrival = Arrival(told, self._programs.report, selection.kept, selection.state[State.FAULT])
+        arrival = AsyncReadback(told, self._programs.report, selection.kept, selection.state[SelectionState.FAULT])
 
         def result() -> StepResult:
             losses, report, kept, faults = arrival.read()
@@ -135,12 +135,14 @@ class GpuPruner(Pruner[Batch]):
         """Every mask and every masked weight anew."""
         selection, counts = self._selection, self._counts(remaining)
         if self.bf16:
-            rooms = [layer.room(torch.bfloat16) for layer in self._layers]
+            rooms = [layer.masked_weight_buffer(torch.bfloat16) for layer in self._layers]
             selection.select(self._scores(), counts, self._base(), halves=rooms)
         else:
-            selection.select(self._scores(), counts, self._base(), [layer.room() for layer in self._layers])
+            selection.select(
+                self._scores(), counts, self._base(), [layer.masked_weight_buffer() for layer in self._layers]
+            )
         for layer, packed in zip(self._layers, selection.masks, strict=True):
-            layer.set_multiplied(packed)
+            layer.set_packed_mask(packed)
 
     def _passes(self, batches: list[Batch]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The loss of each batch, float64, and dL/d(W ⊙ M) of each matrix for their mean: float32, or bf16 of one batch."""
@@ -150,11 +152,11 @@ class GpuPruner(Pruner[Batch]):
         for batch in batches:
             losses.append(self._pass(batch, len(batches)))
             if self.bf16 and len(batches) > 1:  # added up in bf16 they would lose what single batches say
-                found = [gradient_of(layer) for layer in self._layers]
+                found = [weight_gradient(layer) for layer in self._layers]
                 sums = sums or [torch.zeros_like(layer.base) for layer in self._layers]
                 torch._foreach_add_(sums, [gradient.float() for gradient in found])
                 torch._foreach_zero_(found)
-        return torch.stack(losses).double(), sums or [gradient_of(layer) for layer in self._layers]
+        return torch.stack(losses).double(), sums or [weight_gradient(layer) for layer in self._layers]
 
     def _pass(self, batch: Batch, parts: int) -> torch.Tensor:
         """Add the gradients of a ``parts``-th of the loss to ``weight.grad``; the loss."""
@@ -166,14 +168,16 @@ class GpuPruner(Pruner[Batch]):
         """Ones of every ranking, int64 on the device."""
         if self._shares is not None:
             if self._state() != self._measured:  # from outside: a prior, a checkpoint
-                self._programs.measure(self._scores(), self._temperatures)
+                self._programs.compute_masses(self._scores(), self._temperatures)
                 self._measured = self._state()
-            return self._shares.allocate(self._programs.masses, upload([remaining], torch.float64, self.device))
+            return self._shares.allocate(
+                self._programs.masses, to_device_async([remaining], torch.float64, self.device)
+            )
         if isinstance(self._ranking, SmpG):
             counts = [math.floor(remaining * self.matrices.total)]
         else:
             counts = self._ranking.keep_counts(self.matrices, remaining)
-        return upload(counts, torch.int64, self.device)
+        return to_device_async(counts, torch.int64, self.device)
 
     @torch.no_grad()
     def _update(
@@ -182,15 +186,15 @@ class GpuPruner(Pruner[Batch]):
         """Turn the gradients of the masked weights into one update of all scores, and drop them."""
         adam, programs = self.optimizer, self._programs
         adam.steps += 1
-        step, divisor = adam.stride(learning_rate)
-        numbers = Numbers(
+        step, divisor = adam.step_size(learning_rate)
+        numbers = StepNumbers(
             regularization=regularization, shift=adam.penalty_shift, max_grad_norm=adam.max_grad_norm, keep1=BETA1,
             take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
         )  # fmt: skip
-        sent = upload(numbers, torch.float64, self.device)
+        sent = to_device_async(numbers, torch.float64, self.device)
         gradients = self._widened(found)
         programs.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
-        programs.judge(sent, losses=losses)
+        programs.clip(sent, losses=losses)
         programs.adam(self._scores(), gradients, adam.first, adam.second, sent, self._temperatures)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
         self._measured = self._state()
@@ -221,7 +225,7 @@ class GpuPruner(Pruner[Batch]):
         return [[numbers[path] for path in paths] for paths in self.matrices.groups.values()]
 
 
-def _told(losses: list[float], report: list[float]) -> Update:
+def _told(losses: list[float], report: list[float]) -> UpdateStats:
     """A report of the programs for the host. Raises FloatingPointError."""
     *found, norm, _, alive = report
     means, squares = found[: len(found) // 2], found[len(found) // 2 :]
@@ -229,7 +233,7 @@ def _told(losses: list[float], report: list[float]) -> Update:
         raise FloatingPointError("the loss is not finite")
     if not alive:
         raise FloatingPointError("the gradients of the scores are not finite")
-    return Update(sum(means) / len(means), [math.sqrt(square) for square in squares], norm)
+    return UpdateStats(sum(means) / len(means), [math.sqrt(square) for square in squares], norm)
 
 
 def _require_ranked(faults: list[float]) -> None:

@@ -110,7 +110,7 @@ def _announce(run: Run, first_step: int, emit: EventSink) -> None:
 
 def _why_plain(run: Run) -> str:
     if run.device.type != "cuda":
-        return dispatch.reason()
+        return dispatch.unavailable_reason()
     return backends.unsupported_reason(run.pruner) if run.total_steps else ""
 
 

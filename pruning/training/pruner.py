@@ -10,8 +10,8 @@ import torch
 from pruning.masking.kernels import dispatch
 from pruning.masking.methods.registry import Method
 from pruning.masking.schedule import Schedule
-from pruning.masking.score_adam import ScoreAdam, Update
-from pruning.masking.weight_adam import Companions
+from pruning.masking.score_adam import ScoreAdam, UpdateStats
+from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices
 from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
 
@@ -32,7 +32,7 @@ class StepResult:
     """Mean task loss of the micro-batches, without the regulariser."""
     kept: list[int]
     """Ones in the mask of each matrix."""
-    update: Update
+    update: UpdateStats
 
 
 @dataclass
@@ -45,16 +45,16 @@ class Pruner(Generic[Batch]):
     schedule: Schedule
     loss_of: Callable[[Batch], torch.Tensor]
     """Differentiable mean task loss of one micro-batch."""
-    weight_adam: Companions | None = None
+    weight_adam: WeightAdam | None = None
     """What else is trained, if anything."""
     process_group: ProcessGroup = SINGLE_PROCESS
     max_pending: ClassVar[int] = 0
     """Steps that may have been launched after one whose result is asked for, if nobody is to wait."""
 
     @property
-    def kernels(self) -> dispatch.Name:
+    def kernels(self) -> dispatch.KernelName:
         """What the scores are selected and updated with."""
-        return dispatch.name_for(self.device)
+        return dispatch.kernel_name(self.device)
 
     @property
     def device(self) -> torch.device:
@@ -110,5 +110,5 @@ class Pruner(Generic[Batch]):
 
     def _parameters(self) -> list[torch.Tensor]:
         """All that a backward pass leaves a gradient in."""
-        others = self.weight_adam.others if self.weight_adam else []
+        others = self.weight_adam.parameters if self.weight_adam else []
         return [*(layer.weight for layer in self.matrices.layers.values()), *others]

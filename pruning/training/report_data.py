@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pruning.evaluation.evaluate import Evaluation, merged
+from pruning.evaluation.evaluate import Evaluation, merge_metrics
 from pruning.formats import trained_weights
 from pruning.models.loading import checkpoint_bytes
 from pruning.report.analysis import head_densities, matrix_table, split_scores
@@ -33,8 +33,8 @@ def job_result(
     """The job's result: metrics before and after, density, sizes and seconds; ``folder`` holds the artifacts."""
     return {
         "primary_metric": run.task.metrics[0],
-        "before": merged(before, run.validation),
-        "final": merged(final, run.validation),
+        "before": merge_metrics(before, run.validation),
+        "final": merge_metrics(final, run.validation),
         "remaining": run.kept / run.matrices.total,
         "sparsity": 1 - run.kept / run.matrices.total,
         "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,

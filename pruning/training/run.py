@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from pruning import __version__
-from pruning.data.encoding import BatchStream, Encoded
-from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merged
+from pruning.data.encoding import BatchStream, EncodedRows
+from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merge_metrics
 from pruning.events import EvaluationEvent, EventSink
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -30,7 +30,7 @@ class Run:
 
     spec: PruningSpec
     task: Task
-    located: Located
+    located: ModelFolder
     base_digest: str
     label_ids: list[int]
     columns: list[int]
@@ -40,7 +40,7 @@ class Run:
     pruner: Pruner[Batch]
     changed: list[str]
     """Names of the parameters outside the masked matrices that the run trains."""
-    train: Encoded
+    train: EncodedRows
     validation: list[Split]
     stream: BatchStream
     total_steps: int
@@ -54,7 +54,7 @@ class Run:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's share of it."""
         rows = self._micro_batch(step, part)
         return self.process_group.scale_loss(
-            self.train.batch(self.process_group.shard(rows), self.device, beside=rows), rows
+            self.train.batch(self.process_group.shard(rows), self.device, padded_like=rows), rows
         )
 
     def rows(self, step: int) -> int:
@@ -88,7 +88,7 @@ class Run:
             return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
-        metrics = merged(evaluations, splits)
+        metrics = merge_metrics(evaluations, splits)
         emit(EvaluationEvent(step=step, stage=stage, remaining=self.kept / self.matrices.total, metrics=metrics))
         return evaluations
 

@@ -8,23 +8,23 @@ import torch
 from torch import nn
 
 from pruning.data import token_cache
-from pruning.data.encoding import BatchStream, Encoded, encode, evaluation_batches, with_teacher
-from pruning.data.jsonl import dataset_folder
+from pruning.data.encoding import BatchStream, EncodedRows, encode_rows, evaluation_batches, with_teacher_logits
+from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.masking.kernels import dispatch
-from pruning.masking.methods.registry import Calibration, method_of
+from pruning.masking.methods.registry import Calibration, create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.weight_adam import Companions
-from pruning.masking.wrap import Matrices, attach
+from pruning.masking.weight_adam import WeightAdam
+from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import autocast, dropout
 from pruning.models.checks import find_folder
-from pruning.models.heads import ClassifierHead, LabelWordHead, match_labels, word_ids
-from pruning.models.loading import Loaded, digest, load, locate
+from pruning.models.heads import ClassifierHead, LabelWordHead, label_word_ids, match_labels
+from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -42,29 +42,30 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
     """
     seed_everything(spec.seed)
     device = process_group.device
-    autocast.require(spec.precision, device)
-    task = replace(spec.task_table, label_words=spec.label_words)
+    autocast.require_precision(spec.precision, device)
+    task = replace(spec.task_info, label_words=spec.label_words)
     loaded = _load_model(spec, sources, emit)
-    label_ids = [] if spec.head == "classifier" else word_ids(loaded.tokenizer, spec.label_words)
+    label_ids = [] if spec.head == "classifier" else label_word_ids(loaded.tokenizer, spec.label_words)
     columns = _columns(loaded, task, spec)
     train_rows, validation_rows = _load_rows(task, spec, sources, emit)
     max_length = _max_length(spec, loaded, emit)
     _emit_phase(emit, "tokenizing", f"{len(train_rows.labels)} rows")
-    cache = token_cache.of(sources, emit)
-    train = encode(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
+    cache = token_cache.from_sources(sources, emit)
+    train = encode_rows(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
     validation = [
-        Split(rows, encode(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
+        Split(rows, encode_rows(rows, task, loaded.tokenizer, max_length, spec.stride, cache))
+        for rows in validation_rows
     ]
     if spec.teacher is not None:
         logits = teacher_logits(
             spec, task, train_rows, loaded, max_length, sources, device, lambda what: _emit_phase(emit, "evaluating", what),
             cache,
         )  # fmt: skip
-        train = with_teacher(train, logits)
-    base_digest = digest(loaded.model, loaded.new_parameters)
-    matrices = attach(loaded.model)
-    if dispatch.name_for(device) == "native":
-        dropout.attach(loaded.model)
+        train = with_teacher_logits(train, logits)
+    base_digest = weights_digest(loaded.model, loaded.new_parameters)
+    matrices = wrap_linears(loaded.model)
+    if dispatch.kernel_name(device) == "native":
+        dropout.replace_dropout(loaded.model)
     head = make_head(loaded, label_ids, columns, spec.head).to(device)
     changed = _unfreeze(loaded, spec)
     stream = BatchStream(train.lengths, spec.batch_size, spec.seed)
@@ -75,7 +76,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
     )
     pruner.method.begin(matrices, _calibration(spec, head, train, device))
     return Run(
-        spec=spec, task=task, located=loaded.located, base_digest=base_digest, label_ids=label_ids, columns=columns,
+        spec=spec, task=task, located=loaded.folder, base_digest=base_digest, label_ids=label_ids, columns=columns,
         head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,
         total_steps=total_steps, eval_every=evaluation_cadence(spec, total_steps, len(validation[0].encoded)),
         max_length=max_length, device=device, process_group=process_group,
@@ -86,31 +87,33 @@ def _emit_phase(emit: EventSink, phase: Phase, message: str) -> None:
     emit(PhaseEvent(phase=phase, message=message))
 
 
-def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> Located:
+def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> ModelFolder:
     """The folder of a model, reporting where it comes from. Raises PermanentError, TemporaryError."""
     local = find_folder(sources.models_dir, name) is not None
     _emit_phase(emit, "validating" if local else "downloading", f"model {name}")
-    located = locate(name, revision, sources, lambda much: _emit_phase(emit, "downloading", f"model {name}: {much}"))
-    if located.note:
-        emit(LogEvent(level="warning", message=located.note))
+    located = locate_model(
+        name, revision, sources, lambda much: _emit_phase(emit, "downloading", f"model {name}: {much}")
+    )
+    if located.notice:
+        emit(LogEvent(level="warning", message=located.notice))
     if not local:
         _emit_phase(emit, "validating", f"commit {located.revision}")
     return located
 
 
-def _load_model(spec: PruningSpec, sources: Sources, emit: EventSink) -> Loaded:
+def _load_model(spec: PruningSpec, sources: Sources, emit: EventSink) -> LoadedModel:
     located = find_model(spec.model, spec.revision, sources, emit)
-    return load(located, spec.label_words, spec.head, dropout=spec.dropout)
+    return load_model(located, spec.label_words, spec.head, dropout=spec.dropout)
 
 
 def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Rows, list[Rows]]:
-    if dataset_folder(sources, task.name) is None:
+    if find_dataset(sources, task.name) is None:
         _emit_phase(emit, "downloading", f"data set {task.dataset}")
     train = load_rows(task, task.train_split, sources, spec.train_rows)
     return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
 
 
-def _columns(loaded: Loaded, task: Task, spec: PruningSpec) -> list[int]:
+def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
     """Which output of a classifier head stands for which class: by name for a trained one, in order for a new one."""
     if spec.head != "classifier":
         return []
@@ -119,24 +122,26 @@ def _columns(loaded: Loaded, task: Task, spec: PruningSpec) -> list[int]:
     config = loaded.model.config
     names = [str(config.id2label[i]) for i in range(config.num_labels)]
     return match_labels(
-        names, task.labels or task.label_words, len(task.label_words), whose="the model", param="model"
+        names, task.labels or task.label_words, len(task.label_words), owner="the model", param="model"
     )  # fmt: skip
 
 
-def _max_length(spec: PruningSpec, loaded: Loaded, emit: EventSink) -> int:
-    length = min(spec.max_length, loaded.longest)
+def _max_length(spec: PruningSpec, loaded: LoadedModel, emit: EventSink) -> int:
+    length = min(spec.max_length, loaded.max_positions)
     if length < spec.max_length:
         emit(
             LogEvent(
                 level="warning",
-                message=f"max_length {spec.max_length} exceeds the {loaded.longest} positions of the model; "
+                message=f"max_length {spec.max_length} exceeds the {loaded.max_positions} positions of the model; "
                 f"inputs are cut at {length} tokens",
             )
         )
     return length
 
 
-def make_head(loaded: Loaded, label_ids: list[int], columns: list[int], head: str) -> LabelWordHead | ClassifierHead:
+def make_head(
+    loaded: LoadedModel, label_ids: list[int], columns: list[int], head: str
+) -> LabelWordHead | ClassifierHead:
     """The head of a run or of a mask, on a model whose linears may already be masked."""
     if head == "classifier":
         return ClassifierHead(loaded.model, columns)
@@ -144,7 +149,7 @@ def make_head(loaded: Loaded, label_ids: list[int], columns: list[int], head: st
     return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)  # type: ignore[arg-type]
 
 
-def _unfreeze(loaded: Loaded, spec: PruningSpec) -> list[str]:
+def _unfreeze(loaded: LoadedModel, spec: PruningSpec) -> list[str]:
     """Let the parameters train that the spec trains beside scores and masked weights: biases and norms, a new head."""
     prefix = f"{loaded.model.base_model_prefix}."
     names = [
@@ -166,7 +171,7 @@ def _pruner(
     others: list[nn.Parameter],
     process_group: ProcessGroup,
 ) -> Pruner[Batch]:
-    layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
+    layers, info, method = list(matrices.layers.values()), spec.method_info, create_method(spec)
     trained = layers if info.trains_weights and not spec.one_shot else []
     return Pruner(
         matrices=matrices,
@@ -175,9 +180,9 @@ def _pruner(
             layers if info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
             penalty_shift=method.penalty_shift,
         ),
-        schedule=Schedule.of(spec, total_steps),
+        schedule=Schedule.from_spec(spec, total_steps),
         loss_of=_loss_of(head, task, spec, process_group.device),
-        weight_adam=Companions(trained, others, spec.weight_learning_rate) if trained or others else None,
+        weight_adam=WeightAdam(trained, others, spec.weight_learning_rate) if trained or others else None,
         process_group=process_group,
     )  # fmt: skip
 
@@ -185,7 +190,7 @@ def _pruner(
 def _loss_of(head: nn.Module, task: Task, spec: PruningSpec, device: torch.device) -> Callable[[Batch], torch.Tensor]:
     def loss_of(batch: Batch) -> torch.Tensor:
         inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher", "weight")}
-        with autocast.forward_pass(spec.precision, device):
+        with autocast.for_precision(spec.precision, device):
             logits = head(**inputs)
         logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
         span = task.kind == "span"
@@ -200,7 +205,7 @@ def _loss_of(head: nn.Module, task: Task, spec: PruningSpec, device: torch.devic
 
 
 def _calibration(
-    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: Encoded, device: torch.device
+    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device
 ) -> Calibration:
     """The first rows of the training split, the head in evaluation mode."""
     rows = min(spec.calibration_rows, len(train))
@@ -213,7 +218,7 @@ def _calibration(
             yield batch
 
     def forward(inputs: Batch) -> torch.Tensor:
-        with head.every_state():
+        with head.all_positions():
             logits: torch.Tensor = head(**inputs)
         return logits
 

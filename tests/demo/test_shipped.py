@@ -9,8 +9,8 @@ import pytest
 import demo
 from demo.make.build import build_data, build_tokenizer
 from demo.settings import HUB_SPEC, SHIPPED_MODEL, SHIPPED_SPEC
-from pruning.data.jsonl import check_rows
-from pruning.models.checks import check_folder
+from pruning.data.jsonl import check_dataset
+from pruning.models.checks import check_model_folder
 from pruning.spec.schema import PruningSpec
 
 HERE = Path(demo.__file__).parent
@@ -56,6 +56,6 @@ def test_rows_are_balanced_and_no_sentence_stands_twice() -> None:
 
 def test_the_demo_job_is_accepted_on_them() -> None:
     spec = PruningSpec.model_validate(SHIPPED_SPEC)
-    check_folder(MODEL, spec.label_words, spec.head)
-    check_rows(DATA, spec.task)
+    check_model_folder(MODEL, spec.label_words, spec.head)
+    check_dataset(DATA, spec.task)
     PruningSpec.model_validate(HUB_SPEC)

@@ -18,7 +18,7 @@ from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Ramp, Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import Matrices, attach
+from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models.heads import LabelWordHead
 from pruning.training import losses
 from pruning.training.pruner import Pruner, StepResult
@@ -71,7 +71,7 @@ class Case:
         tokens = json.loads((GOLDEN / "common" / "tokens.json").read_text())
         self.qa = self.config["task"] == "qa"
         model = BertForMaskedLM.from_pretrained(GOLDEN / "common", dtype=torch.float32).to(dtype)
-        self.matrices = attach(model)
+        self.matrices = wrap_linears(model)
         self.head = LabelWordHead(
             model, self.config["label_map"], tokens["mask_token_id"], "every" if self.qa else "first"
         ).train()

@@ -17,7 +17,7 @@ ZEROS, ONES, CENTRE = 0, 255, 128
 Mask = npt.NDArray[np.bool_]
 
 
-class Layout:
+class BitLayout:
     """Where the bits of one coded matrix are, from its base level and marks alone."""
 
     def __init__(self, base: int, row_marks: Bytes, column_marks: Bytes) -> None:

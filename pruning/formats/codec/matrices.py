@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pruning.formats.codec import frequency_tables, rans
-from pruning.formats.codec.bit_layout import Layout, Mask
+from pruning.formats.codec.bit_layout import BitLayout, Mask
 from pruning.formats.codec.planner import Codec, Plan, constant, plan
 from pruning.formats.codec.rans import Bytes, CorruptFileError, Stream
 
@@ -16,7 +16,7 @@ NO_TABLE = np.zeros(256, np.uint32)
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedMasks:
     """The parts, in the order in which they lie in a file."""
 
     codecs: list[Codec]
@@ -42,7 +42,7 @@ class Coded:
         return states + words + entries + len(self.bases) + sum(len(packed) for packed in self.raw)
 
 
-def encode(masks: Sequence[Mask]) -> Coded:
+def encode(masks: Sequence[Mask]) -> CodedMasks:
     """Code each mask by the codec that makes it smallest, and all as they are if that is smaller still, as it is for toys."""
     coded = _encode([_Matrix(mask) for mask in masks])
     constant = (Codec.ZEROS, Codec.ONES)
@@ -50,7 +50,7 @@ def encode(masks: Sequence[Mask]) -> Coded:
     return coded if coded.size <= plain else _encode([_Matrix(mask, coding=False) for mask in masks])
 
 
-def decode(coded: Coded, shapes: Sequence[Shape]) -> Iterator[Mask]:
+def decode(coded: CodedMasks, shapes: Sequence[Shape]) -> Iterator[Mask]:
     """The masks in their order, one at a time.
 
     Raises CorruptFileError, also after the first ones; memory is bounded by ``shapes``.
@@ -96,7 +96,7 @@ class _Matrix:
 _NOTHING = np.empty(0, np.uint8)
 
 
-def _encode(matrices: Sequence[_Matrix]) -> Coded:
+def _encode(matrices: Sequence[_Matrix]) -> CodedMasks:
     plans = [matrix.plan for matrix in matrices]
     row_frequencies = _frequencies([given.row_marks for given in plans])
     column_frequencies = _frequencies([given.column_marks for given in plans])
@@ -106,7 +106,7 @@ def _encode(matrices: Sequence[_Matrix]) -> Coded:
             if line_marks is not None:
                 marks.append(line_marks)
                 contexts.append(np.full(len(line_marks), context, np.uint8))
-    return Coded(
+    return CodedMasks(
         codecs=[given.codec for given in plans],
         bases=[given.base for given in plans if given.codec.coded],
         row_frequencies=row_frequencies,
@@ -126,7 +126,7 @@ def _frequencies(marks: list[Bytes | None]) -> npt.NDArray[np.uint32]:
     return frequency_tables.from_counts(np.bincount(given, minlength=256)) if len(given) else NO_TABLE
 
 
-def _layouts(coded: Coded, shapes: Sequence[Shape]) -> list[Layout]:
+def _layouts(coded: CodedMasks, shapes: Sequence[Shape]) -> list[BitLayout]:
     """Read the marks, and from them where the bits of each coded matrix are."""
     marked = [
         (context, shape[context])

@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, Layout, Mask
+from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, BitLayout, Mask
 from pruning.formats.codec.frequency_tables import EVEN, LEVELS
 from pruning.formats.codec.rans import Bytes
 
@@ -60,13 +60,13 @@ class Plan:
     row_marks: Bytes | None = None
     column_marks: Bytes | None = None
 
-    def layout(self, shape: tuple[int, int]) -> Layout:
+    def layout(self, shape: tuple[int, int]) -> BitLayout:
         """Of a coded matrix; lines without marks are at the base level."""
         rows, columns = (
             np.full(length, CENTRE, np.uint8) if marks is None else marks
             for marks, length in zip((self.row_marks, self.column_marks), shape, strict=True)
         )
-        return Layout(self.base, rows, columns)
+        return BitLayout(self.base, rows, columns)
 
     def marks_bits(self) -> float:
         """Size of the marks by their entropy."""

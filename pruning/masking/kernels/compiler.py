@@ -26,7 +26,7 @@ class KernelsUnavailableError(Exception):
     """The kernels cannot be built here; the message says why."""
 
 
-def library() -> Path:
+def build_library() -> Path:
     """The compiled kernels, built now if they are not there yet. Raises KernelsUnavailableError."""
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:

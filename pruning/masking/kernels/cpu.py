@@ -21,7 +21,7 @@ _WORTH_A_THREAD = 2**19
 Tensors = Sequence[torch.Tensor]
 
 
-class Native:
+class CpuKernels:
     """The library in ``file``. Raises OSError if it cannot be loaded."""
 
     def __init__(self, file: Path) -> None:
@@ -84,7 +84,7 @@ class Native:
         self._masses(len(scores), _pointers(scores), sizes, 1 / temperature, masses, torch.get_num_threads())
         return _means(masses, sizes)
 
-    def masked(self, base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
+    def apply_mask(self, base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
         """out <- W ⊙ M for W [out, in] and its packed mask; ``out``: as many numbers, in float32 or bfloat16."""
         half = int(out.dtype == torch.bfloat16)
         threads = torch.get_num_threads() if base.numel() >= _WORTH_A_THREAD else 1
@@ -140,13 +140,13 @@ class Native:
         return masks
 
 
-def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def unpack(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """A bool mask of a shape from bits, eight weights in a byte, lowest bit first."""
     bits = np.unpackbits(packed.numpy(), count=shape.numel(), bitorder="little")
     return torch.from_numpy(bits.view(np.bool_)).view(shape)
 
 
-def ones(packed: torch.Tensor) -> int:
+def count_ones(packed: torch.Tensor) -> int:
     """How many weights a packed mask keeps; the bits behind its last weight are zeros."""
     return int(np.bitwise_count(packed.numpy()).sum())
 

@@ -16,23 +16,33 @@ from typing import Literal
 import torch
 
 from pruning.masking.kernels import compiler, cpu
-from pruning.masking.kernels.cpu import Native
+from pruning.masking.kernels.cpu import CpuKernels
 from pruning.masking.kernels.triton import bitmask
 
-__all__ = ["Name", "Native", "masked", "name_for", "native_for", "ones", "plain", "reason", "unpacked"]
+__all__ = [
+    "CpuKernels",
+    "KernelName",
+    "apply_mask",
+    "count_ones",
+    "cpu_kernels_for",
+    "kernel_name",
+    "plain_only",
+    "unavailable_reason",
+    "unpack",
+]
 
-Name = Literal["native", "plain", "triton"]
+KernelName = Literal["native", "plain", "triton"]
 """What scores are worked on with; a checkpoint belongs to one of them."""
 
-_native: Native | None = None
+_native: CpuKernels | None = None
 _reason = ""
 _loaded = False
 _switched_off = False
 
 
-def native_for(
+def cpu_kernels_for(
     *groups: Sequence[torch.Tensor | None], dtypes: Sequence[torch.dtype] = (torch.float32,)
-) -> Native | None:
+) -> CpuKernels | None:
     """The native kernels if they can work on these tensors (None: not needed for this matrix); None means plain."""
     if _switched_off or not all(_fits(tensor, dtypes) for tensors in groups for tensor in tensors):
         return None
@@ -40,38 +50,38 @@ def native_for(
     return _native
 
 
-def masked(base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
+def apply_mask(base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
     """out <- W ⊙ M, for a mask that a native selection packed; ``out`` is contiguous, float32 or bfloat16."""
-    if native := native_for([base]):
-        native.masked(base, packed, out)
+    if native := cpu_kernels_for([base]):
+        native.apply_mask(base, packed, out)
     else:
-        out.copy_(base * unpacked(packed, base.shape))
+        out.copy_(base * unpack(packed, base.shape))
 
 
-def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def unpack(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """A bool mask of a shape from bits, eight weights in a byte, lowest bit first; on their device."""
-    return cpu.unpacked(packed, shape) if packed.device.type == "cpu" else bitmask.unpacked(packed, shape)
+    return cpu.unpack(packed, shape) if packed.device.type == "cpu" else bitmask.unpack(packed, shape)
 
 
-def ones(packed: torch.Tensor) -> int:
+def count_ones(packed: torch.Tensor) -> int:
     """How many weights a packed mask keeps."""
-    return cpu.ones(packed) if packed.device.type == "cpu" else bitmask.ones(packed)
+    return cpu.count_ones(packed) if packed.device.type == "cpu" else bitmask.count_ones(packed)
 
 
-def name_for(device: torch.device) -> Name:
+def kernel_name(device: torch.device) -> KernelName:
     """What the passes called here work on float32 scores of a device with; never the programs of a GPU's whole step."""
     _load()
     return "native" if device.type == "cpu" and _native is not None and not _switched_off else "plain"
 
 
-def reason() -> str:
+def unavailable_reason() -> str:
     """Why there are no native kernels on this machine; empty where there are."""
     _load()
     return _reason
 
 
 @contextmanager
-def plain() -> Iterator[None]:
+def plain_only() -> Iterator[None]:
     """The plain twins only; for tests and benchmarks that compare the two."""
     global _switched_off
     before, _switched_off = _switched_off, True
@@ -91,7 +101,7 @@ def _load() -> None:
     if _loaded:
         return
     try:
-        _native = Native(compiler.library())
+        _native = CpuKernels(compiler.build_library())
     except (compiler.KernelsUnavailableError, OSError) as fault:
         _reason = str(fault)
     _loaded = True

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from pruning.masking.masked_linear import keep_each
+from pruning.masking.masked_linear import keep_top_k_each
 from pruning.masking.wrap import Matrices
 
 
@@ -53,7 +53,7 @@ class ScoreMethod(ABC):
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """Exactly ``keep_counts`` ones in each matrix, at its largest scores."""
         counts = self.keep_counts(matrices, remaining)
-        keep_each(list(matrices.layers.values()), counts)
+        keep_top_k_each(list(matrices.layers.values()), counts)
         return counts
 
     @abstractmethod

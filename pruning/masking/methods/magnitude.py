@@ -18,5 +18,5 @@ class Magnitude:
         """floor(v n) ones in each matrix."""
         counts = allocation.uniform(matrices.sizes, remaining)
         for layer, k in zip(matrices.layers.values(), counts, strict=True):
-            layer.keep(k, layer.base.abs())
+            layer.keep_top_k(k, layer.base.abs())
         return counts

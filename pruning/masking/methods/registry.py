@@ -16,7 +16,7 @@ from pruning.masking.methods.two_four import TwoFour
 from pruning.masking.methods.wanda import Wanda
 from pruning.spec.schema import PruningSpec
 
-__all__ = ["Calibration", "Method", "method_of"]
+__all__ = ["Calibration", "Method", "create_method"]
 
 _MAKERS: dict[str, Callable[[PruningSpec], Method]] = {
     "smp-s": lambda spec: SmpS(temperature=spec.temperature, surplus=spec.surplus),
@@ -31,7 +31,7 @@ _MAKERS: dict[str, Callable[[PruningSpec], Method]] = {
 }
 
 
-def method_of(spec: PruningSpec) -> Method:
+def create_method(spec: PruningSpec) -> Method:
     """The method that a spec asks for, with its pattern and prior."""
     method = _MAKERS[spec.method](spec)
     if spec.pattern == "2:4":

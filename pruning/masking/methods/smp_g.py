@@ -2,7 +2,7 @@
 
 import math
 
-from pruning.masking.masked_linear import keep_together
+from pruning.masking.masked_linear import keep_top_k_overall
 from pruning.masking.methods.base import Calibration
 from pruning.masking.topk import TopK
 from pruning.masking.wrap import Matrices
@@ -22,5 +22,5 @@ class SmpG:
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay."""
         layers = list(matrices.layers.values())
-        keep_together(layers, self._top_k, math.floor(remaining * matrices.total))
+        keep_top_k_overall(layers, self._top_k, math.floor(remaining * matrices.total))
         return [layer.kept for layer in layers]

@@ -7,7 +7,7 @@ import torch
 from pruning.errors import PermanentError
 from pruning.masking.methods.base import Calibration, Method
 from pruning.masking.methods.magnitude import Magnitude
-from pruning.masking.topk import top_of_rows
+from pruning.masking.topk import top_k_of_rows
 from pruning.masking.wrap import Matrices
 
 
@@ -34,7 +34,7 @@ class TwoFour:
         of_four = min(4, max(2, math.ceil(4 * remaining - 1e-9)))
         counts = []
         for layer in matrices.layers.values():
-            layer.set_mask(top_of_rows(self._ranking(layer.scores, layer.base), of_four, group=4))
+            layer.set_mask(top_k_of_rows(self._ranking(layer.scores, layer.base), of_four, group=4))
             counts.append(layer.base.numel() // 4 * of_four)
         return counts
 

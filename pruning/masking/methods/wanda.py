@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pruning.masking.methods.base import Calibration
-from pruning.masking.topk import top_of_rows
+from pruning.masking.topk import top_k_of_rows
 from pruning.masking.wrap import Matrices
 
 
@@ -26,7 +26,7 @@ class Wanda:
         """floor(v · in) ones in every row."""
         counts = []
         for layer in matrices.layers.values():
-            layer.set_mask(top_of_rows(layer.scores, math.floor(remaining * layer.in_features)))
+            layer.set_mask(top_k_of_rows(layer.scores, math.floor(remaining * layer.in_features)))
             counts.append(layer.kept)
         return counts
 

@@ -32,7 +32,7 @@ def used(tree: ast.AST) -> Iterator[str]:
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             given = list(node.args) if name in _TAKES_A_CODE else []
             yield from codes(given)
-            wanted = {"code", "kind"} if name == "refused" else {"code"}
+            wanted = {"code", "kind"} if name == "spec_error" else {"code"}
             for value in (word.value for word in node.keywords if word.arg in wanted):
                 yield from [value.value] if isinstance(value, ast.Constant) else codes([value])
         elif isinstance(node, ast.arguments):

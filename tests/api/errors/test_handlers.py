@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from api.app import create_app
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 from service.db.engine import downgrade, upgrade
 from service.settings import Settings
 from tests.api.conftest import BODY, local
@@ -114,7 +114,7 @@ def test_a_specs_faults_are_those_that_the_trainer_would_tell(
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         PruningSpec(**(BODY | change))
-    expected = [("/" + fault["param"].replace(".", "/"), fault["code"]) for fault in explain(caught.value)]
+    expected = [("/" + fault["param"].replace(".", "/"), fault["code"]) for fault in error_details(caught.value)]
     faults = assert_problem(strict_client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
     assert [(fault["pointer"], fault["code"]) for fault in faults] == expected
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from pruning.data.encoding import BatchStream, Encoded, encode, evaluation_batches, training_batches
+from pruning.data.encoding import BatchStream, EncodedRows, encode_rows, evaluation_batches, training_batches
 from pruning.data.reader import Rows
-from pruning.spec.tasks import CustomTask, task_of
+from pruning.spec.tasks import CustomTask, resolve_task
 from tests import toy_models
 
 CPU = torch.device("cpu")
@@ -20,9 +20,9 @@ def lengths_of(rows: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(3, 120, rows)
 
 
-def encoded(lengths: list[int], *, types: bool = True) -> Encoded:
+def encoded(lengths: list[int], *, types: bool = True) -> EncodedRows:
     ids = [[7 + i] * n for i, n in enumerate(lengths)]
-    return Encoded(ids, [[1] * n for n in lengths] if types else None, torch.arange(len(lengths)), pad_id=3)
+    return EncodedRows(ids, [[1] * n for n in lengths] if types else None, torch.arange(len(lengths)), pad_id=3)
 
 
 @pytest.mark.parametrize(("rows", "batch_size"), [(1000, 16), (37, 8), (5, 8), (1, 1)])
@@ -93,7 +93,7 @@ def test_each_row_of_a_batch_has_its_own_tokens_in_their_order() -> None:
     lengths = lengths_of(30).tolist()
     ids, types = ([random.integers(1, 30000, n).tolist() for n in lengths] for _ in range(2))
     rows = [17, 3, 29, 0, 3]
-    batch = Encoded(ids, types, torch.arange(30), pad_id=0).batch(rows, CPU, beside=range(30))
+    batch = EncodedRows(ids, types, torch.arange(30), pad_id=0).batch(rows, CPU, padded_like=range(30))
     assert batch["input_ids"].shape[1] == -(-max(lengths) // 8) * 8
     for i, row in enumerate(rows):
         assert batch["input_ids"][i, : lengths[row]].tolist() == ids[row]
@@ -111,7 +111,7 @@ def test_a_model_without_token_types_gets_none() -> None:
 def test_pairs_are_joined_by_separators_and_the_longer_text_is_cut(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
     rows = Rows((["the film " * 20], ["a dull day"]), [1], "given")
-    got = encode(rows, task_of("mrpc"), tokenizer, 16)
+    got = encode_rows(rows, resolve_task("mrpc"), tokenizer, 16)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     second = tokenizer.convert_tokens_to_ids(["a", "dull", "day"])
     first = tokenizer.convert_tokens_to_ids(["the", "film"]) * 10
@@ -121,8 +121,8 @@ def test_pairs_are_joined_by_separators_and_the_longer_text_is_cut(tmp_path: Pat
 
 def test_encoding_leaves_each_row_at_its_own_length_and_keeps_the_kind_of_label(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
-    classes = encode(Rows((["a", "a b c the film"],), [1, 0], "given"), task_of("sst2"), tokenizer, 32)
+    classes = encode_rows(Rows((["a", "a b c the film"],), [1, 0], "given"), resolve_task("sst2"), tokenizer, 32)
     assert classes.lengths.tolist() == [3, 7]
     assert classes.labels.dtype == torch.int64
-    numbers = encode(Rows((["a"],), [2], "given"), task_of(NUMBERS), tokenizer, 32)
+    numbers = encode_rows(Rows((["a"],), [2], "given"), resolve_task(NUMBERS), tokenizer, 32)
     assert numbers.labels.dtype == torch.float32

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pruning.data.jsonl import check_rows, dataset_folder, dataset_folder_name, find_split, first_row
+from pruning.data.jsonl import check_dataset, dataset_folder_name, find_dataset, find_split, read_first_row
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import TASKS, CustomTask
@@ -18,7 +18,7 @@ CUSTOM = CustomTask(dataset="tickets", text=("body",), label="queue", label_word
 
 def refusal(folder: Path, task: str | CustomTask) -> PermanentError:
     with pytest.raises(PermanentError) as caught:
-        check_rows(folder, task)
+        check_dataset(folder, task)
     return caught.value
 
 
@@ -28,7 +28,7 @@ def test_complete_data_sets_pass(tmp_path: Path, ending: str) -> None:
         row = dict.fromkeys((*task.text, task.label), "x")
         for split in (task.train_split, *task.validation_splits):
             write_rows(tmp_path / name / f"{split}{ending}", [row])
-        check_rows(tmp_path / name, name)
+        check_dataset(tmp_path / name, name)
 
 
 def test_a_missing_split_names_those_there_are(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_custom_tasks_fault_names_its_own_field(tmp_path: Path) -> None:
     write_rows(tmp_path / "dev.jsonl", [{"body": "x"}])
     assert refusal(tmp_path, CUSTOM).param == "task.label"
     write_rows(tmp_path / "dev.jsonl", [row])
-    check_rows(tmp_path, CUSTOM)
+    check_dataset(tmp_path, CUSTOM)
 
 
 @pytest.mark.parametrize("split", ["../secret", "a/../../secret", "..", "/etc/passwd"])
@@ -69,7 +69,7 @@ def test_a_first_line_that_is_no_row(tmp_path: Path, content: bytes) -> None:
     for name, stored in (("a.jsonl", content), ("b.jsonl.gz", gzip.compress(content)), ("c.jsonl.gz", b"not gzip")):
         (tmp_path / name).write_bytes(stored)
         with pytest.raises(PermanentError) as caught:
-            first_row(tmp_path / name)
+            read_first_row(tmp_path / name)
         assert caught.value.code == "rows_invalid"
 
 
@@ -80,9 +80,9 @@ def test_folder_names() -> None:
 
 def test_uploaded_data_sets_come_first(tmp_path: Path) -> None:
     sources = Sources(datasets_dir=tmp_path / "datasets", uploads_dir=tmp_path / "uploads")
-    assert dataset_folder(sources, "tickets") is None
+    assert find_dataset(sources, "tickets") is None
     (tmp_path / "datasets" / "tickets").mkdir(parents=True)
-    assert dataset_folder(sources, "tickets") == tmp_path / "datasets" / "tickets"
+    assert find_dataset(sources, "tickets") == tmp_path / "datasets" / "tickets"
     (tmp_path / "uploads" / "tickets").mkdir(parents=True)
-    assert dataset_folder(sources, "tickets") == tmp_path / "uploads" / "tickets"
-    assert dataset_folder(Sources(), "tickets") is None
+    assert find_dataset(sources, "tickets") == tmp_path / "uploads" / "tickets"
+    assert find_dataset(Sources(), "tickets") is None

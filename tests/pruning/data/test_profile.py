@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pruning.data.profile import MOST_VALUES, Column, Columns, check_columns
+from pruning.data.profile import MAX_DISTINCT_VALUES, Column, ColumnProfiler, check_columns
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask
 
@@ -12,7 +12,7 @@ TASK: dict[str, Any] = {"dataset": "ds", "text": ["body"], "label": "queue", "la
 
 
 def columns(*rows: dict[str, Any]) -> list[Column]:
-    found = Columns()
+    found = ColumnProfiler()
     for row in rows:
         found.add(row)
     return found.summary()
@@ -36,7 +36,9 @@ def test_what_fits() -> None:
     check(GOOD, {"body": "y", "queue": 1.0})
     check(GOOD | {"queue": "open"}, labels=["shut", "open"])
     check(GOOD | {"queue": 0.3}, kind="regression", label_words=["yes"])
-    check(*({"body": "x", "queue": n / 7} for n in range(MOST_VALUES + 5)), kind="regression", label_words=["yes"])
+    check(
+        *({"body": "x", "queue": n / 7} for n in range(MAX_DISTINCT_VALUES + 5)), kind="regression", label_words=["yes"]
+    )
 
 
 def test_splits_and_columns() -> None:
@@ -68,7 +70,7 @@ def test_labels_that_are_none(label: Any) -> None:
 
 
 def test_a_column_that_cannot_be_labels() -> None:
-    many = [{"body": "x", "queue": n} for n in range(MOST_VALUES + 1)]
+    many = [{"body": "x", "queue": n} for n in range(MAX_DISTINCT_VALUES + 1)]
     for rows in (many, [GOOD | {"queue": "x" * 200}]):
         found = refusal(*rows)
         assert (found.code, found.param) == ("labels_mismatch", "task.label")

@@ -10,7 +10,7 @@ import pytest
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, Task, task_of
+from pruning.spec.tasks import CustomTask, Task, resolve_task
 from tests import toy_datasets
 
 NUMBERS = CustomTask(dataset="numbers", text=("text",), label="y", kind="regression", label_words=("Yes",))
@@ -28,18 +28,18 @@ def refusal(root: Path, task: Task) -> PermanentError:
 
 def test_rows_are_read_plain_or_compressed_up_to_a_limit(tmp_path: Path) -> None:
     toy_datasets.make_opinions(tmp_path / "sst2", train=6)
-    plain = load(tmp_path, task_of("sst2"))
+    plain = load(tmp_path, resolve_task("sst2"))
     file = tmp_path / "sst2" / "train.jsonl"
     (tmp_path / "sst2" / "train.jsonl.gz").write_bytes(gzip.compress(file.read_bytes()))
     file.unlink()
-    assert load(tmp_path, task_of("sst2")) == plain
+    assert load(tmp_path, resolve_task("sst2")) == plain
     assert plain.labels == [0, 1, 0, 1, 0, 1]
     assert plain.texts[0][0] == toy_datasets.opinions(1, 1)[0]["sentence"]
-    assert load(tmp_path, task_of("sst2"), limit=4).labels == [0, 1, 0, 1]
+    assert load(tmp_path, resolve_task("sst2"), limit=4).labels == [0, 1, 0, 1]
 
 
 def test_a_custom_task_reads_its_own_columns(tmp_path: Path) -> None:
-    task = task_of(
+    task = resolve_task(
         CustomTask(dataset="org/mine", text=("b", "a"), label="y", label_words=("Yes", "No"), train_split="fit")
     )
     toy_datasets.write_splits(tmp_path / "org" / "mine", {"fit": [{"a": "one", "b": "two", "y": 1, "more": None}]})
@@ -58,7 +58,7 @@ def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path, line: 
     lines = [json.dumps(row) for row in rows[:2]] + [line] + [json.dumps(row) for row in rows[2:]]
     toy_datasets.write_splits(tmp_path / "sst2", {"validation": []})
     (tmp_path / "sst2" / "train.jsonl").write_text("\n".join(lines) + "\n")
-    found = refusal(tmp_path, task_of("sst2"))
+    found = refusal(tmp_path, resolve_task("sst2"))
     assert found.code == code
     assert "row 3 " in found.message
 
@@ -68,7 +68,7 @@ def test_a_label_that_is_no_class_id_is_named_by_its_row(tmp_path: Path, label: 
     rows = toy_datasets.opinions(5, 0)
     rows[4]["label"] = label
     toy_datasets.write_splits(tmp_path / "sst2", {"train": rows})
-    found = refusal(tmp_path, task_of("sst2"))
+    found = refusal(tmp_path, resolve_task("sst2"))
     assert found.code == "labels_mismatch"
     assert "row 5 " in found.message
     assert repr(label) in found.message
@@ -78,13 +78,13 @@ def test_a_label_that_is_no_class_id_is_named_by_its_row(tmp_path: Path, label: 
 def test_a_label_that_is_no_number_is_named_by_its_row(tmp_path: Path, label: Any) -> None:
     rows = [{"text": "x", "y": 1.5}, {"text": "x", "y": 2}, {"text": "x", "y": label}]
     toy_datasets.write_splits(tmp_path / "numbers", {"train": rows})
-    found = refusal(tmp_path, task_of(NUMBERS))
+    found = refusal(tmp_path, resolve_task(NUMBERS))
     assert (found.code, "row 3 " in found.message) == ("labels_mismatch", True)
 
 
 def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
     toy_datasets.write_splits(tmp_path / "sst2", {"train": []})
-    assert refusal(tmp_path, task_of("sst2")).code == "rows_missing"
+    assert refusal(tmp_path, resolve_task("sst2")).code == "rows_missing"
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
@@ -92,15 +92,15 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress((tmp_path / "sst2" / "train.jsonl").read_bytes())
     (tmp_path / "sst2" / "train.jsonl").unlink()
     (tmp_path / "sst2" / "train.jsonl.gz").write_bytes(whole[:-40])
-    assert refusal(tmp_path, task_of("sst2")).code == "rows_invalid"
+    assert refusal(tmp_path, resolve_task("sst2")).code == "rows_invalid"
 
 
 def test_a_data_set_that_is_nowhere_is_refused_without_the_hub(tmp_path: Path) -> None:
-    found = refusal(tmp_path, task_of("sst2"))
+    found = refusal(tmp_path, resolve_task("sst2"))
     assert (found.code, found.param) == ("dataset_not_found", "task")
 
 
 def test_class_names_become_class_ids(tmp_path: Path) -> None:
     rows = [{"sentence": "x", "label": name} for name in ("positive", "negative", "positive")]
     toy_datasets.write_splits(tmp_path / "sst2", {"train": rows})
-    assert load(tmp_path, task_of("sst2")).labels == [1, 0, 1]
+    assert load(tmp_path, resolve_task("sst2")).labels == [1, 0, 1]

@@ -8,10 +8,17 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from pruning.data.reader import load_rows
-from pruning.data.squad import Windows, answers_of, encode_windows, normalize, score, target_positions
+from pruning.data.squad import (
+    Windows,
+    compute_metrics,
+    encode_windows,
+    extract_answers,
+    normalize_answer,
+    target_positions,
+)
 from pruning.errors import PermanentError
 from pruning.sources import Sources
-from pruning.spec.tasks import task_of
+from pruning.spec.tasks import resolve_task
 from tests import toy_datasets, toy_models
 
 SPECIAL = {
@@ -60,18 +67,18 @@ OFFICIAL: list[tuple[str, list[str], float, float]] = [
 
 @pytest.mark.parametrize(("prediction", "golds", "exact", "f1"), OFFICIAL, ids=lambda value: str(value)[:20])
 def test_exact_match_and_f1_are_the_official_ones(prediction: str, golds: list[str], exact: float, f1: float) -> None:
-    found = score([prediction], [golds])
+    found = compute_metrics([prediction], [golds])
     assert found == {"f1": pytest.approx(f1), "exact_match": exact}
 
 
 def test_questions_count_alike() -> None:
-    found = score([case[0] for case in OFFICIAL], [case[1] for case in OFFICIAL])
+    found = compute_metrics([case[0] for case in OFFICIAL], [case[1] for case in OFFICIAL])
     assert found["f1"] == pytest.approx(sum(case[3] for case in OFFICIAL) / len(OFFICIAL))
     assert found["exact_match"] == pytest.approx(sum(case[2] for case in OFFICIAL) / len(OFFICIAL))
 
 
 def test_text_is_normalised_in_the_official_order() -> None:
-    assert normalize("  The  Quick, (brown) fox's AN\tanswer ") == "quick brown foxs answer"
+    assert normalize_answer("  The  Quick, (brown) fox's AN\tanswer ") == "quick brown foxs answer"
 
 
 def context_of(count: int) -> str:
@@ -175,7 +182,7 @@ def logits(length: int, starts: dict[int, float], ends: dict[int, float]) -> np.
 
 
 def best(length: int, starts: dict[int, float], ends: dict[int, float]) -> str:
-    return answers_of([logits(length, starts, ends)], one_window(length), [LETTERS], 1)[0]
+    return extract_answers([logits(length, starts, ends)], one_window(length), [LETTERS], 1)[0]
 
 
 def test_the_best_span_has_the_largest_sum_of_start_and_end() -> None:
@@ -214,14 +221,14 @@ def test_the_best_window_of_a_question_wins() -> None:
         [first.offsets[0], first.offsets[0], [(s[0] + 10, s[1] + 10) if s else None for s in second.offsets[0]]],
     )
     values = [logits(10, {5: 1.0}, {6: 1.0}), logits(10, {4: 0.0}, {4: 0.0}), logits(10, {5: 1.0}, {6: 1.5})]
-    assert answers_of(values, windows, [LETTERS, LETTERS], 2) == [LETTERS[12:15], LETTERS[0:1]]
+    assert extract_answers(values, windows, [LETTERS, LETTERS], 2) == [LETTERS[12:15], LETTERS[0:1]]
     values[2] = logits(10, {5: 1.0}, {6: 0.5})
-    assert answers_of(values, windows, [LETTERS, LETTERS], 2)[0] == LETTERS[2:5]
+    assert extract_answers(values, windows, [LETTERS, LETTERS], 2)[0] == LETTERS[2:5]
 
 
 def test_a_question_without_a_possible_span_gets_an_empty_answer() -> None:
     windows = Windows([0], [[None] * 6])
-    assert answers_of([np.zeros((6, 2), dtype=np.float32)], windows, ["x"], 1) == [""]
+    assert extract_answers([np.zeros((6, 2), dtype=np.float32)], windows, ["x"], 1) == [""]
 
 
 GOOD_ROW = {"question": "very plot", "context": "the plot is warm", "answers": {"text": ["warm"], "answer_start": [12]}}
@@ -243,5 +250,5 @@ def test_answers_that_do_not_stand_in_their_context_are_refused_by_row(tmp_path:
     rows = [GOOD_ROW, {**GOOD_ROW, "answers": answers}]
     toy_datasets.write_splits(tmp_path / "squad", {"train": rows})
     with pytest.raises(PermanentError, match="row 2 ") as caught:
-        load_rows(task_of("squad"), "train", Sources(datasets_dir=tmp_path, hub=False))
+        load_rows(resolve_task("squad"), "train", Sources(datasets_dir=tmp_path, hub=False))
     assert (caught.value.code, caught.value.param) == ("rows_invalid", "task")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from pruning.data.encoding import encode
+from pruning.data.encoding import encode_rows
 from pruning.data.reader import Rows, load_rows
-from pruning.data.token_cache import FEWEST_ROWS, TokenCache, key_of, of
+from pruning.data.token_cache import MIN_ROWS, TokenCache, cache_key, from_sources
 from pruning.events import Event, LogEvent, PhaseEvent
 from pruning.sources import Sources
-from pruning.spec.tasks import task_of
+from pruning.spec.tasks import resolve_task
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import of_kind, run_toy, same_masks
 
@@ -40,7 +40,7 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def cache(tmp_path: Path, events: list[Event]) -> TokenCache:
-    return TokenCache(tmp_path / "a" / "tokens", 100_000, events.append, fewest_rows=1)
+    return TokenCache(tmp_path / "a" / "tokens", 100_000, events.append, min_rows=1)
 
 
 def kept(cache: TokenCache) -> list[Path]:
@@ -57,7 +57,7 @@ def test_found_tokens_are_those_of_the_tokenizer(
 ) -> None:
     def encoded(with_cache: TokenCache | None) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(model)  # of another process: it has tokenized nothing yet
-        return encode(rows, task_of(task), tokenizer, LENGTH, cache=with_cache)
+        return encode_rows(rows, resolve_task(task), tokenizer, LENGTH, cache=with_cache)
 
     plain, first = encoded(None), encoded(cache)
     assert not events
@@ -73,18 +73,18 @@ def test_found_tokens_are_those_of_the_tokenizer(
 
 
 def test_a_key_is_of_everything_that_tokens_depend_on(bert: Any, tmp_path: Path) -> None:
-    key = key_of(ONE, bert, LENGTH)
+    key = cache_key(ONE, bert, LENGTH)
     bert(["a film"], truncation=True, max_length=7, padding="max_length")
-    assert key_of(ONE, bert, LENGTH) == key, "what a tokenizer did before is no part of it"
-    assert key_of(replace(ONE, labels=[0, 0, 0], split="dev"), bert, LENGTH) == key
+    assert cache_key(ONE, bert, LENGTH) == key, "what a tokenizer did before is no part of it"
+    assert cache_key(replace(ONE, labels=[0, 0, 0], split="dev"), bert, LENGTH) == key
     others = [["the film", "a dull day", "b"], ["the film", "a dull day"], ["the film", "a dull daya", ""], ["\ud800"]]
-    keys = {key_of(replace(ONE, texts=(texts,)), bert, LENGTH) for texts in others}
-    keys |= {key_of(replace(ONE, texts=ONE.texts * 2), bert, LENGTH), key_of(ONE, bert, LENGTH + 1)}
+    keys = {cache_key(replace(ONE, texts=(texts,)), bert, LENGTH) for texts in others}
+    keys |= {cache_key(replace(ONE, texts=ONE.texts * 2), bert, LENGTH), cache_key(ONE, bert, LENGTH + 1)}
     more = AutoTokenizer.from_pretrained(bert.name_or_path)
     more.add_tokens(["film"])
     left = AutoTokenizer.from_pretrained(bert.name_or_path, truncation_side="left")
     untyped = AutoTokenizer.from_pretrained(bert.name_or_path, model_input_names=["input_ids"])
-    keys |= {key_of(ONE, tokenizer, LENGTH) for tokenizer in (more, left, untyped)}
+    keys |= {cache_key(ONE, tokenizer, LENGTH) for tokenizer in (more, left, untyped)}
     assert len(keys - {key}) == 9
 
 
@@ -102,11 +102,11 @@ def _flip(file: Path) -> None:
 def test_a_damaged_file_is_said_and_replaced(
     bert: Any, cache: TokenCache, events: list[Event], damage: Callable[[Path], Any]
 ) -> None:
-    plain = encode(ONE, task_of("sst2"), bert, LENGTH, cache=cache)
+    plain = encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache)
     (file,) = kept(cache)
     whole = file.read_bytes()
     damage(file)
-    assert encode(ONE, task_of("sst2"), bert, LENGTH, cache=cache).input_ids == plain.input_ids
+    assert encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache).input_ids == plain.input_ids
     assert [event.message.split(" (")[0] for event in events if isinstance(event, LogEvent)] == [
         "a damaged file of the token cache is replaced"
     ]
@@ -115,10 +115,10 @@ def test_a_damaged_file_is_said_and_replaced(
 
 
 def test_a_file_of_other_rows_is_not_taken_for_these(bert: Any, cache: TokenCache, events: list[Event]) -> None:
-    encode(ONE, task_of("sst2"), bert, LENGTH, cache=cache)
-    kept(cache)[0].rename(cache.folder / f"tokens-{key_of(PAIRS, bert, LENGTH)}.safetensors")
-    plain = encode(PAIRS, task_of("mrpc"), bert, LENGTH)
-    assert encode(PAIRS, task_of("mrpc"), bert, LENGTH, cache=cache).input_ids == plain.input_ids
+    encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache)
+    kept(cache)[0].rename(cache.folder / f"tokens-{cache_key(PAIRS, bert, LENGTH)}.safetensors")
+    plain = encode_rows(PAIRS, resolve_task("mrpc"), bert, LENGTH)
+    assert encode_rows(PAIRS, resolve_task("mrpc"), bert, LENGTH, cache=cache).input_ids == plain.input_ids
     assert len(events) == 1
 
 
@@ -126,10 +126,10 @@ def test_what_was_unused_for_longest_goes_first_and_leftovers_too(bert: Any, cac
     rows = [replace(ONE, texts=([word] * 3,)) for word in ("a", "film", "dull", "day")]
 
     def use(number: int) -> None:
-        encode(rows[number], task_of("sst2"), bert, LENGTH, cache=cache)
+        encode_rows(rows[number], resolve_task("sst2"), bert, LENGTH, cache=cache)
 
     use(0)
-    cache.limit = 3 * kept(cache)[0].stat().st_size
+    cache.max_bytes = 3 * kept(cache)[0].stat().st_size
     for number in (1, 2):
         use(number)
     for age, file in enumerate(reversed(kept(cache)), 1):  # the file system's clock may be coarse
@@ -145,7 +145,7 @@ def test_what_was_unused_for_longest_goes_first_and_leftovers_too(bert: Any, cac
     there = set(kept(cache))
     assert {first, third, foreign, cache.folder / ".tokens-1.safetensors.x"} < there
     assert not {second, left} & there
-    cache.limit = 10
+    cache.max_bytes = 10
     use(1)
     assert set(kept(cache)) == there, "what is larger than all that may be kept drives nothing out"
 
@@ -155,14 +155,14 @@ def test_a_folder_that_cannot_be_written_to_is_said_once(
 ) -> None:
     (tmp_path / "a").write_text("not a folder")
     for _ in range(2):
-        assert len(encode(ONE, task_of("sst2"), bert, LENGTH, cache=cache).input_ids) == 3
+        assert len(encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache).input_ids) == 3
     assert ["not kept" in event.message for event in events if isinstance(event, LogEvent)] == [True]
 
 
 def test_what_belongs_to_someone_and_what_is_small_is_not_kept(bert: Any, cache: TokenCache) -> None:
-    encode(replace(ONE, public=False), task_of("sst2"), bert, LENGTH, cache=cache)
-    cache.fewest_rows = 4
-    encode(ONE, task_of("sst2"), bert, LENGTH, cache=cache)
+    encode_rows(replace(ONE, public=False), resolve_task("sst2"), bert, LENGTH, cache=cache)
+    cache.min_rows = 4
+    encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache)
     assert not cache.folder.exists()
 
 
@@ -170,19 +170,19 @@ def test_uploaded_rows_are_not_public(tmp_path: Path) -> None:
     for folder in ("datasets", "uploads"):
         toy_datasets.make_opinions(tmp_path / folder / "sst2", train=4)
     local = Sources(datasets_dir=tmp_path / "datasets", token="t")
-    assert load_rows(task_of("sst2"), "train", local).public
-    assert not load_rows(task_of("sst2"), "train", replace(local, uploads_dir=tmp_path / "uploads")).public
+    assert load_rows(resolve_task("sst2"), "train", local).public
+    assert not load_rows(resolve_task("sst2"), "train", replace(local, uploads_dir=tmp_path / "uploads")).public
 
 
 def test_a_run_has_a_cache_where_there_is_a_folder_and_room(tmp_path: Path) -> None:
-    assert of(Sources(), print) is None
-    assert of(Sources(token_cache=tmp_path, token_cache_bytes=0), print) is None
-    assert of(Sources(token_cache=tmp_path), print) == TokenCache(tmp_path, 1024**3, print)
+    assert from_sources(Sources(), print) is None
+    assert from_sources(Sources(token_cache=tmp_path, token_cache_bytes=0), print) is None
+    assert from_sources(Sources(token_cache=tmp_path), print) == TokenCache(tmp_path, 1024**3, print)
 
 
 def test_a_run_ends_with_the_same_bits_whether_tokens_were_found_or_not(tmp_path: Path) -> None:
     toy_models.make_model(tmp_path / "models" / "bert")
-    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=FEWEST_ROWS)
+    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=MIN_ROWS)
     plain = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
     caching = replace(plain, token_cache=tmp_path / "tokens")
     told = {}

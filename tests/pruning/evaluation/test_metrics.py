@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pruning.evaluation.metrics import METRICS, predictions_of, score
-from pruning.spec.tasks import CustomTask, task_of
+from pruning.evaluation.metrics import METRICS, compute_metrics, predictions_from_logits
+from pruning.spec.tasks import CustomTask, resolve_task
 
 
 def measured(name: str, labels: list[float], predictions: list[float]) -> float:
@@ -47,15 +47,15 @@ def test_predictions_that_are_all_the_same_score_nothing_without_a_warning(name:
 
 def test_predictions_are_the_largest_logit_or_the_number_itself() -> None:
     logits = np.array([[0.1, 0.9], [2.0, -1.0], [0.5, 0.5]], dtype=np.float32)
-    assert predictions_of(task_of("sst2"), logits).tolist() == [1, 0, 0]
-    assert predictions_of(task_of("stsb"), logits[:, :1]).tolist() == logits[:, 0].tolist()
+    assert predictions_from_logits(resolve_task("sst2"), logits).tolist() == [1, 0, 0]
+    assert predictions_from_logits(resolve_task("stsb"), logits[:, :1]).tolist() == logits[:, 0].tolist()
 
 
 def test_a_task_is_scored_by_its_metrics_the_main_one_first() -> None:
     logits = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
-    assert list(score(task_of("mrpc"), logits, np.array([1, 0, 0])).items()) == [
+    assert list(compute_metrics(resolve_task("mrpc"), logits, np.array([1, 0, 0])).items()) == [
         ("accuracy", pytest.approx(2 / 3)),
         ("f1", pytest.approx(2 / 3)),
     ]
-    custom = task_of(CustomTask(dataset="d", text=("t",), label_words=("Yes", "No"), metric="matthews"))
-    assert list(score(custom, logits, np.array([1, 0, 1]))) == ["matthews"]
+    custom = resolve_task(CustomTask(dataset="d", text=("t",), label_words=("Yes", "No"), metric="matthews"))
+    assert list(compute_metrics(custom, logits, np.array([1, 0, 1]))) == ["matthews"]

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from pruning.export.build import Subject
 from pruning.formats import mask_file
 from pruning.formats.mask_file import MaskInfo, Masks
-from pruning.hub.models import Located
+from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
-from pruning.masking.wrap import prunable
-from pruning.models.heads import word_ids
-from pruning.models.loading import digest, load
+from pruning.masking.wrap import prunable_linears
+from pruning.models.heads import label_word_ids
+from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 from tests import toy_models
 
@@ -27,14 +27,16 @@ def make_mask(path: Path, model: Path, *, share: float = 0.1, seed: int = 0, **f
     spec = PruningSpec.model_validate(
         {"model": model.name, "task": "sst2", "max_length": 32, "sparsity": 0.9, **fields}
     )
-    task = spec.task_table
-    loaded = load(Located(model, None), spec.label_words, spec.head)
-    shapes = {name: (linear.out_features, linear.in_features) for name, linear in prunable(loaded.model).items()}
+    task = spec.task_info
+    loaded = load_model(ModelFolder(model, None), spec.label_words, spec.head)
+    shapes = {
+        name: (linear.out_features, linear.in_features) for name, linear in prunable_linears(loaded.model).items()
+    }
     masks = make_masks(shapes, share, seed, pattern=spec.pattern)
     info = MaskInfo(
-        base_model=model.name, base_digest=digest(loaded.model, loaded.new_parameters), task=task.name, kind=task.kind,
+        base_model=model.name, base_digest=weights_digest(loaded.model, loaded.new_parameters), task=task.name, kind=task.kind,
         head=spec.head, label_words=spec.label_words, max_length=32, shapes=shapes, metrics={"accuracy": 0.5}, spec=spec,
-        label_ids=() if spec.head == "classifier" else tuple(word_ids(loaded.tokenizer, spec.label_words)),
+        label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words)),
         columns=(0, 1) if spec.head == "classifier" else (), versions={},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
     )  # fmt: skip

@@ -11,9 +11,9 @@ from torch import nn
 from pruning.errors import PermanentError
 from pruning.export.compaction import Affine, compact, compact_attention, compact_pair
 from pruning.export.layer_map import Layer, layers_of
-from pruning.hub.models import Located
-from pruning.masking.wrap import prunable
-from pruning.models.loading import load
+from pruning.hub.models import ModelFolder
+from pruning.masking.wrap import prunable_linears
+from pruning.models.loading import load_model
 from tests import toy_architectures, toy_models
 from tests.pruning.export.factories import make_mask, padded_batch, subject_of
 
@@ -133,7 +133,7 @@ def test_the_logits_of_a_whole_model_stay(models: Path, tmp_path: Path, shape: s
     batch = padded_batch(subject)
     with torch.no_grad():
         torch.testing.assert_close(head(**batch), subject.pruned.head(**batch), rtol=0, atol=1e-5)
-    before, after = prunable(subject.model), prunable(head.model)
+    before, after = prunable_linears(subject.model), prunable_linears(head.model)
     assert all(after[path].weight.numel() <= before[path].weight.numel() for path in before)
     assert sum(one.weight.numel() for one in after.values()) < 0.9 * sum(one.weight.numel() for one in before.values())
     first = layers_of(subject.model)[0]
@@ -141,7 +141,7 @@ def test_the_logits_of_a_whole_model_stay(models: Path, tmp_path: Path, shape: s
 
 
 def neurons(layer: Layer, model: nn.Module) -> int:
-    up, down = (prunable(model)[path].weight != 0 for path in (layer.up, layer.down))
+    up, down = (prunable_linears(model)[path].weight != 0 for path in (layer.up, layer.down))
     return int((up.any(dim=1) & down.any(dim=0)).sum())
 
 
@@ -149,14 +149,14 @@ def test_every_neuron_that_does_something_is_kept(models: Path, masks: Path) -> 
     subject = subject_of(masks / "roberta.safetensors", models / "roberta")
     head = copy.deepcopy(subject.pruned.head)
     compact(head.model)
-    found = [prunable(head.model)[layer.up].out_features for layer in layers_of(head.model)]
+    found = [prunable_linears(head.model)[layer.up].out_features for layer in layers_of(head.model)]
     assert found == [neurons(layer, subject.model) for layer in layers_of(subject.model)]
 
 
 @pytest.mark.parametrize("shape", ["albert", "mpnet", "modernbert", "deberta-v2"])
 def test_other_structures_are_refused_before_anything_is_changed(tmp_path: Path, shape: str) -> None:
     folder = toy_architectures.make_model(tmp_path / shape, shape)
-    model = load(Located(folder, None), ("terrible", "great"), "label-words").model
+    model = load_model(ModelFolder(folder, None), ("terrible", "great"), "label-words").model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(PermanentError, match="compact is for bert") as refused:
         compact(model)

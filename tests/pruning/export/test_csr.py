@@ -8,7 +8,7 @@ from torch import nn
 
 from pruning.errors import PermanentError
 from pruning.export.csr import MOST, CsrLinear, sparsify
-from pruning.masking.wrap import prunable
+from pruning.masking.wrap import prunable_linears
 from tests.pruning.export.factories import make_mask, subject_of
 
 
@@ -37,7 +37,7 @@ def test_a_matrix_without_weights_gives_its_bias() -> None:
 
 def test_matrices_that_keep_too_much_stay_dense(models: Path, tmp_path: Path) -> None:
     model = subject_of(make_mask(tmp_path / "mask.safetensors", models / "bert", share=0.2), models / "bert").model
-    densities = {name: float((linear.weight != 0).float().mean()) for name, linear in prunable(model).items()}
+    densities = {name: float((linear.weight != 0).float().mean()) for name, linear in prunable_linears(model).items()}
     wanted = {name for name, density in densities.items() if density <= MOST}
     assert len(wanted) > 0
     shapes = sparsify(model)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from pruning.errors import PermanentError
 from pruning.formats import mask_file, trained_weights
 from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
-from pruning.models.loading import digest, load, locate
+from pruning.models.loading import load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS
 from tests import toy_architectures, toy_datasets
@@ -87,7 +87,9 @@ def test_static_pruning_writes_no_weights_and_leaves_the_base(
     info = mask_file.read_info(artifacts / MASK)
     assert info.weights_sha256 is None
     assert hash_of(base(sources) / "model.safetensors") == before
-    assert info.base_digest == digest(load(locate("bert", None, sources), ("Yes",), "label-words").model)
+    assert info.base_digest == weights_digest(
+        load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model
+    )
     require_same_logits(load_pruned(artifacts / MASK, sources=sources), artifacts)
 
 
@@ -126,7 +128,7 @@ def test_only_kept_values_and_trained_parameters_are_stored(
     parameters = {key for key in stored if key.startswith("parameter.")}
     assert len(parameters) + len(values) == len(stored)
     assert bool(parameters) == bool(fields.get("train_biases") or fields.get("head"))
-    loaded = load(locate(info.base_model, None, sources), info.label_words, info.head)
+    loaded = load_model(locate_model(info.base_model, None, sources), info.label_words, info.head)
     for key in parameters:
         name = key.removeprefix("parameter.")
         assert loaded.model.get_parameter(name).shape == stored[key].shape
@@ -191,10 +193,10 @@ def test_a_file_that_is_not_of_this_mask_is_refused(sources: Sources, movement: 
         )
     else:
         save_file(damage(load_file(movement / trained_weights.WEIGHTS), how), file)
-    loaded = load(locate("bert", None, sources), ("terrible", "great"), "label-words")
+    loaded = load_model(locate_model("bert", None, sources), ("terrible", "great"), "label-words")
     masks = {path: torch.from_numpy(mask) for path, mask in mask_file.read(movement / MASK)[0].items()}
     with pytest.raises(PermanentError) as caught:
-        trained_weights.apply(file, loaded.model, masks)
+        trained_weights.load_file_into(file, loaded.model, masks)
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 
 
@@ -205,8 +207,8 @@ def test_weights_that_are_there_though_the_mask_needs_none_are_not_looked_at(sou
 
 
 def test_weights_outside_the_mask_become_zero_by_themselves(sources: Sources, movement: Path) -> None:
-    loaded = load(locate("bert", None, sources), ("terrible", "great"), "label-words")
+    loaded = load_model(locate_model("bert", None, sources), ("terrible", "great"), "label-words")
     masks = {path: torch.from_numpy(mask) for path, mask in mask_file.read(movement / MASK)[0].items()}
-    trained_weights.apply(movement / trained_weights.WEIGHTS, loaded.model, masks)
+    trained_weights.load_file_into(movement / trained_weights.WEIGHTS, loaded.model, masks)
     for path, mask in masks.items():
         assert not loaded.model.get_parameter(f"{path}.weight")[~mask].any()

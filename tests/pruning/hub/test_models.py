@@ -20,11 +20,11 @@ from tests.pruning.runs import ROOT, ProcessEndedError, arguments_of, finish, st
 ASK = """
 import json, sys
 from pruning.errors import PruningError
-from pruning.hub import download_model
+from pruning.hub.models import download_model
 for name, revision, *token in json.load(sys.stdin):
     try:
         located = download_model(name, revision, *token)
-        print(json.dumps([located.path.name, located.revision, located.note]))
+        print(json.dumps([located.path.name, located.revision, located.notice]))
     except PruningError as failure:
         print(json.dumps([type(failure).__name__, failure.code, failure.param]))
 """
@@ -199,10 +199,10 @@ def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> No
 import json, sys
 from pruning.errors import PruningError
 from pruning.hub.datasets import load_hub_split
-from pruning.spec.tasks import CustomTask, task_of
+from pruning.spec.tasks import CustomTask, resolve_task
 for name, column, split, limit in json.load(sys.stdin):
     try:
-        task = task_of(CustomTask(dataset=name, text=[column], label_words=["bad", "good"]))
+        task = resolve_task(CustomTask(dataset=name, text=[column], label_words=["bad", "good"]))
         print(json.dumps({key: len(values) for key, values in load_hub_split(task, split, limit).items()}))
     except PruningError as failure:
         print(json.dumps([type(failure).__name__, failure.code, failure.param]))
@@ -233,7 +233,7 @@ def test_downloads_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
     told: list[str] = []
-    with progress.telling_bar(told.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
+    with progress.progress_bar_class(told.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
         for _ in range(4):
             bar.update(1_000_000)
     assert told[-1] == "4.0 of 4.0 MB"

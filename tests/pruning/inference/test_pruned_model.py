@@ -14,7 +14,7 @@ from transformers import AutoModelForMaskedLM
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
-from pruning.masking.wrap import prunable
+from pruning.masking.wrap import prunable_linears
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, run_toy
@@ -93,8 +93,8 @@ def test_weights_outside_the_mask_are_zero_and_all_others_those_of_the_base(
 ) -> None:
     pruned = load_pruned(artifacts / "mask.safetensors", model=base(sources, shape))
     masks, _ = mask_file.read(artifacts / "mask.safetensors")
-    stock = prunable(AutoModelForMaskedLM.from_pretrained(base(sources, shape), dtype=torch.float32))
-    for path, linear in prunable(pruned.head.model).items():
+    stock = prunable_linears(AutoModelForMaskedLM.from_pretrained(base(sources, shape), dtype=torch.float32))
+    for path, linear in prunable_linears(pruned.head.model).items():
         assert torch.equal(linear.weight, stock[path].weight * torch.from_numpy(masks[path]))
 
 

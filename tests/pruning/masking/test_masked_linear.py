@@ -33,7 +33,7 @@ class StraightThrough(torch.autograd.Function):
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_output_is_that_of_the_weights_inside_the_mask(bias: bool) -> None:
     layer = layer_with_scores(bias=bias)
-    layer.keep(13)
+    layer.keep_top_k(13)
     x = torch.randn(3, 4, 5, dtype=torch.float64)
     expected = x @ (layer.base * layer.mask).T + (layer.bias if bias else 0)
     torch.testing.assert_close(layer(x), expected)
@@ -42,7 +42,7 @@ def test_the_output_is_that_of_the_weights_inside_the_mask(bias: bool) -> None:
 
 def test_keep_masks_all_but_the_largest_scores() -> None:
     layer = layer_with_scores()
-    layer.keep(7)
+    layer.keep_top_k(7)
     kept, removed = layer.scores[layer.mask], layer.scores[~layer.mask]
     assert len(kept) == 7
     assert kept.min() > removed.max()
@@ -53,7 +53,7 @@ def test_the_base_is_never_written_to() -> None:
     layer = layer_with_scores()
     before = layer.base.clone()
     for k in (30, 10, 0, 20):
-        layer.keep(k)
+        layer.keep_top_k(k)
     assert torch.equal(layer.base, before)
     assert torch.equal(layer.weight, before * layer.mask)
 
@@ -71,7 +71,7 @@ def test_score_gradients_are_those_of_an_explicit_straight_through_estimator(reg
     (hidden.square().sum() + regularization * penalty).backward()
 
     for layer, k in zip(layers, counts, strict=True):
-        layer.keep(k)
+        layer.keep_top_k(k)
     hidden = x
     for layer in layers:
         hidden = torch.tanh(layer(hidden))
@@ -86,7 +86,7 @@ def test_score_gradients_are_those_of_an_explicit_straight_through_estimator(reg
 
 def test_weights_outside_the_mask_get_score_gradients_too() -> None:
     layer = layer_with_scores()
-    layer.keep(10)
+    layer.keep_top_k(10)
     layer(torch.randn(8, 5, dtype=torch.float64)).square().sum().backward()
     before = layer.scores.clone()
     ScoreAdam([layer]).step(1e-2, 0.0)

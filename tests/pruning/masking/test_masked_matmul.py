@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.masked_linear import MaskedLinear, keep_each
+from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each
 
-pytestmark = pytest.mark.skipif(bool(dispatch.reason()), reason=f"no native kernels: {dispatch.reason()}")
+pytestmark = pytest.mark.skipif(
+    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
+)
 
 
 def twins() -> tuple[MaskedLinear, MaskedLinear]:
@@ -19,7 +21,7 @@ def twins() -> tuple[MaskedLinear, MaskedLinear]:
     linear = nn.Linear(37, 19)
     packed, plain = MaskedLinear(linear), MaskedLinear(linear)
     packed.scores.normal_()
-    keep_each([packed], [211])
+    keep_top_k_each([packed], [211])
     plain.set_mask(packed.mask)
     return packed, plain
 
@@ -50,8 +52,8 @@ def test_the_masked_weight_takes_no_memory_of_its_own_until_a_mask_that_is_not_p
     packed.set_mask(torch.zeros_like(packed.mask))
     assert torch.equal(packed.base, before)
     assert not packed.masked_weight.any()
-    keep_each([packed], [packed.base.numel()])
-    packed.open()
+    keep_top_k_each([packed], [packed.base.numel()])
+    packed.remove_mask()
     x = torch.randn(3, 37)
     torch.testing.assert_close(packed(x), nn.functional.linear(x, before, packed.bias))
 
@@ -62,7 +64,7 @@ def test_rounding_to_bf16_is_torchs() -> None:
     )
     packed = torch.full((2,), 255, dtype=torch.uint8)
     ours = torch.empty_like(weight, dtype=torch.bfloat16)
-    dispatch.masked(weight, packed, ours)
+    dispatch.apply_mask(weight, packed, ours)
     numbers = ~weight.isnan()
     assert torch.equal(ours[numbers].view(torch.int16), weight[numbers].to(torch.bfloat16).view(torch.int16))
     assert torch.equal(ours.isnan(), weight.isnan())

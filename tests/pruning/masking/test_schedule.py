@@ -7,26 +7,28 @@ from pruning.spec.schema import PruningSpec
 
 
 def schedule(steps: int = 100, **fields: object) -> Schedule:
-    return Schedule.of(PruningSpec(model="m", task="sst2", max_steps=steps, **fields), steps)  # type: ignore[arg-type]
+    return Schedule.from_spec(PruningSpec(model="m", task="sst2", max_steps=steps, **fields), steps)  # type: ignore[arg-type]
 
 
 def test_a_cubic_ramp_falls_with_the_third_power_of_what_is_left() -> None:
     ramp = Ramp(begin=10, length=20)
-    assert [ramp.left(t) for t in (0, 10, 15, 20, 25, 30, 99)] == pytest.approx([1, 1, 0.421875, 0.125, 0.015625, 0, 0])
+    assert [ramp.decay(t) for t in (0, 10, 15, 20, 25, 30, 99)] == pytest.approx(
+        [1, 1, 0.421875, 0.125, 0.015625, 0, 0]
+    )
 
 
 def test_a_linear_ramp_falls_evenly() -> None:
     ramp = Ramp(begin=10, length=20, shape="linear")
-    assert [ramp.left(t) for t in (0, 10, 15, 20, 30, 31)] == pytest.approx([1, 1, 0.75, 0.5, 0, 0])
+    assert [ramp.decay(t) for t in (0, 10, 15, 20, 30, 31)] == pytest.approx([1, 1, 0.75, 0.5, 0, 0])
 
 
 def test_a_held_ramp_moves_only_every_so_many_steps() -> None:
     ramp = Ramp(begin=0, length=4, shape="linear", every=3)
-    assert [ramp.left(t) for t in range(13)] == [1, 1, 1, 0.75, 0.75, 0.75, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0]
+    assert [ramp.decay(t) for t in range(13)] == [1, 1, 1, 0.75, 0.75, 0.75, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0]
 
 
 def test_a_ramp_without_length_is_over_at_once() -> None:
-    assert Ramp(begin=0, length=0).left(0) == 0
+    assert Ramp(begin=0, length=0).decay(0) == 0
 
 
 def test_remaining_weights_ramp_down_over_a_share_of_the_run_and_then_hold() -> None:

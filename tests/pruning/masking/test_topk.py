@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pruning.masking.topk import TopK, top_k_on_device, top_of_rows
+from pruning.masking.topk import TopK, top_k_masks_on_device, top_k_of_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # infinities and overflow are asked for here
 
@@ -70,7 +70,7 @@ def test_masks_are_those_of_a_full_stable_sort_whatever_was_selected_before(
         assert got.dtype == torch.bool
         assert torch.equal(got, expected)
         if k > 0:
-            assert torch.equal(top_k_on_device([scores], k)[0], expected)
+            assert torch.equal(top_k_masks_on_device([scores], k)[0], expected)
 
 
 @settings(max_examples=150, deadline=None)
@@ -86,7 +86,7 @@ def test_one_ranking_over_several_tensors_is_that_of_all_their_scores_in_a_row(
         expected = by_sorting(whole, k)
         assert torch.equal(torch.cat(select.masks(tensors, k)), expected)
         if k > 0:
-            assert torch.equal(torch.cat(top_k_on_device(tensors, k)), expected)
+            assert torch.equal(torch.cat(top_k_masks_on_device(tensors, k)), expected)
 
 
 def test_of_equal_scores_those_of_the_earlier_tensor_come_first() -> None:
@@ -98,7 +98,7 @@ def test_of_equal_scores_those_of_the_earlier_tensor_come_first() -> None:
 @pytest.mark.parametrize("group", [None, 4])
 def test_the_largest_of_every_row_or_of_every_few_neighbours_are_chosen(group: int | None) -> None:
     values = torch.round(torch.randn(6, 8, generator=torch.Generator().manual_seed(0)), decimals=1)
-    got = top_of_rows(values, 2, group)
+    got = top_k_of_rows(values, 2, group)
     rows = values.reshape(-1, group or 8)
     assert torch.equal(got.reshape(rows.shape), torch.stack([by_sorting(row, 2) for row in rows]))
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from pruning.errors import StoppedError
 from pruning.formats import mask_file
-from pruning.masking.weight_adam import Companions
-from pruning.masking.wrap import attach
-from pruning.models.loading import load, locate
+from pruning.masking.weight_adam import WeightAdam
+from pruning.masking.wrap import wrap_linears
+from pruning.models.loading import load_model, locate_model
 from pruning.sources import Sources
 from pruning.training.run import Run
 from pruning.training.setup import set_up
@@ -47,7 +47,9 @@ def after_steps(sources: Sources, steps: int = 3, **fields: Any) -> Run:
 
 def moved(run: Run, sources: Sources) -> set[str]:
     """Names of the base model's tensors that are no longer what the folder has; masked matrices by their W."""
-    stock = load(locate(run.spec.model, None, sources), run.spec.label_words, run.spec.head).model.state_dict()
+    stock = load_model(
+        locate_model(run.spec.model, None, sources), run.spec.label_words, run.spec.head
+    ).model.state_dict()
     model = run.head.get_submodule("model")
     found = set()
     for name, tensor in model.state_dict().items():
@@ -102,21 +104,21 @@ def test_a_new_head_moves_and_the_encoder_does_not(sources: Sources) -> None:
 
 def test_the_rate_is_torchs_adamw_with_the_schedules_fall() -> None:
     weight, bias = reference.draw(3, 4, seed=1), reference.draw(3, seed=2)
-    layer = next(iter(attach(nn.ModuleList([nn.Linear(4, 3, dtype=torch.float64)])).layers.values()))
+    layer = next(iter(wrap_linears(nn.ModuleList([nn.Linear(4, 3, dtype=torch.float64)])).layers.values()))
     layer.base.copy_(weight)
     other = nn.Parameter(bias.clone())
-    companions = Companions([layer], [other], learning_rate=0.1)
+    weight_adam = WeightAdam([layer], [other], learning_rate=0.1)
     twins = [nn.Parameter(weight.clone()), nn.Parameter(bias.clone())]
     torch_adamw = torch.optim.AdamW(twins, lr=0.1, weight_decay=0.0)
     layer.set_mask(reference.top(weight, 7))
     for t in range(5):
         gradients = [reference.draw(3, 4, seed=10 + t), reference.draw(3, seed=20 + t)]
         layer.weight.grad, other.grad = gradients[0].clone(), gradients[1].clone()
-        companions.learning_rate_share = (5 - t) / 5
-        norms = companions.gather()
+        weight_adam.learning_rate_share = (5 - t) / 5
+        norms = weight_adam.collect_gradients()
         gradients[0] *= layer.mask
         assert norms == pytest.approx([float(g.norm()) for g in gradients])
-        companions.step(clip=0.5)
+        weight_adam.step(clip=0.5)
         for twin, gradient in zip(twins, gradients, strict=True):
             twin.grad = 0.5 * gradient
         torch_adamw.param_groups[0]["lr"] = 0.1 * (5 - t) / 5
@@ -127,18 +129,18 @@ def test_the_rate_is_torchs_adamw_with_the_schedules_fall() -> None:
 
 
 def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:
-    def companions_of() -> tuple[Any, nn.Parameter, Companions]:
+    def make_trained() -> tuple[Any, nn.Parameter, WeightAdam]:
         torch.manual_seed(0)
-        layer = next(iter(attach(nn.ModuleList([nn.Linear(4, 3)])).layers.values()))
+        layer = next(iter(wrap_linears(nn.ModuleList([nn.Linear(4, 3)])).layers.values()))
         other = nn.Parameter(torch.ones(3))
-        return layer, other, Companions([layer], [other], 0.1)
+        return layer, other, WeightAdam([layer], [other], 0.1)
 
-    def go(layer: Any, other: nn.Parameter, companions: Companions, t: int) -> None:
+    def go(layer: Any, other: nn.Parameter, weight_adam: WeightAdam, t: int) -> None:
         layer.weight.grad, other.grad = reference.draw(3, 4, seed=t).float(), reference.draw(3, seed=t).float()
-        companions.gather()
-        companions.step(1.0)
+        weight_adam.collect_gradients()
+        weight_adam.step(1.0)
 
-    first, second = companions_of(), companions_of()
+    first, second = make_trained(), make_trained()
     for t in range(3):
         go(*first, t)
     second[2].restore({name: tensor.clone() for name, tensor in first[2].state().items()})

@@ -9,7 +9,7 @@ from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
 from pruning.masking.masked_linear import MaskedLinear
-from pruning.masking.wrap import attach, pattern_of, prunable
+from pruning.masking.wrap import group_pattern, prunable_linears, wrap_linears
 from tests import toy_models
 
 INPUTS = {
@@ -43,7 +43,7 @@ def load(folder: Path) -> nn.Module:
 
 
 def test_the_six_linears_of_every_layer_are_masked_and_grouped_and_nothing_else(shape: str, folder: Path) -> None:
-    matrices = attach(load(folder))
+    matrices = wrap_linears(load(folder))
     prefix, kinds = PATTERNS[shape]
     assert set(matrices.groups) == {prefix + kind for kind in kinds}
     assert len(matrices.layers) == 6 * toy_models.LAYERS
@@ -58,13 +58,13 @@ def test_the_model_computes_what_it_did_before(folder: Path) -> None:
     model = load(folder)
     with torch.no_grad():
         before = model(**INPUTS).logits
-        attach(model)
+        wrap_linears(model)
         assert torch.equal(model(**INPUTS).logits, before)
 
 
 def test_only_masked_weights_get_gradients_and_all_of_them_do(folder: Path) -> None:
     model = load(folder)
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     model(**INPUTS).logits.square().mean().backward()
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert trained == {f"{path}.weight" for path in matrices.layers}
@@ -73,7 +73,7 @@ def test_only_masked_weights_get_gradients_and_all_of_them_do(folder: Path) -> N
 
 
 def test_scores_start_at_zero_and_masks_full(folder: Path) -> None:
-    for layer in attach(load(folder)).layers.values():
+    for layer in wrap_linears(load(folder)).layers.values():
         assert torch.equal(layer.scores, torch.zeros_like(layer.base))
         assert layer.kept == layer.base.numel()
 
@@ -81,13 +81,13 @@ def test_scores_start_at_zero_and_masks_full(folder: Path) -> None:
 def test_no_score_or_mask_is_stored_with_the_model(folder: Path) -> None:
     model = load(folder)
     names = set(model.state_dict())
-    attach(model)
+    wrap_linears(model)
     assert set(model.state_dict()) == names
 
 
 def test_a_pattern_is_the_path_without_layer_numbers() -> None:
-    assert pattern_of("bert.encoder.layer.11.output.dense") == "bert.encoder.layer.*.output.dense"
-    assert pattern_of("encoder.h2.0.3.linear") == "encoder.h2.*.*.linear"
+    assert group_pattern("bert.encoder.layer.11.output.dense") == "bert.encoder.layer.*.output.dense"
+    assert group_pattern("encoder.h2.0.3.linear") == "encoder.h2.*.*.linear"
 
 
 def test_linears_outside_repeated_layers_stay_as_they_are() -> None:
@@ -98,7 +98,7 @@ def test_linears_outside_repeated_layers_stay_as_they_are() -> None:
             self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3)])
 
     model = Model()
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     assert list(matrices.layers) == ["blocks.0.0", "blocks.1.0", "blocks.2.0"]
     assert type(model.embed) is type(model.pooler) is nn.Linear
     assert all(isinstance(block[0], MaskedLinear) for block in model.blocks)  # type: ignore[index]
@@ -106,5 +106,5 @@ def test_linears_outside_repeated_layers_stay_as_they_are() -> None:
 
 def test_a_model_without_repeated_linears_is_refused() -> None:
     with pytest.raises(PermanentError) as caught:
-        prunable(nn.Sequential())
+        prunable_linears(nn.Sequential())
     assert (caught.value.code, caught.value.param) == ("model_nothing_to_prune", "model")

@@ -16,7 +16,7 @@ from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.formats import mask_file
 from pruning.inference.pruned_model import PrunedModel, load_pruned
-from pruning.models.loading import digest, load, locate
+from pruning.models.loading import load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.training.run import Run
 from pruning.training.setup import set_up
@@ -162,8 +162,10 @@ def test_logits_of_a_mask_on_fresh_weights_are_those_of_its_training(trained: Tr
 def test_the_base_is_as_before_and_the_mask_is_of_the_density_asked_for(trained: Trained) -> None:
     assert hash_of(trained.model) == trained.digest_before
     masks, info = mask_file.read(trained.artifacts / "mask.safetensors")
-    loaded = load(locate(trained.shape, None, Sources(trained.model.parent, hub=False)), ("Yes", "No"), trained.head)
-    assert info.base_digest == digest(loaded.model, loaded.new_parameters)
+    loaded = load_model(
+        locate_model(trained.shape, None, Sources(trained.model.parent, hub=False)), ("Yes", "No"), trained.head
+    )
+    assert info.base_digest == weights_digest(loaded.model, loaded.new_parameters)
     kept, total = sum(int(mask.sum()) for mask in masks.values()), sum(mask.size for mask in masks.values())
     assert 0 <= 0.3 * total - kept < len(masks)
     assert all(0 < mask.sum() < mask.size for mask in masks.values())

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pruning.errors import PermanentError
-from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_folder, find_folder, require_folder
+from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_model_folder, find_folder, require_folder
 from tests.model_folders import HEAD_TENSORS, byte_pairs, make_model
 
 GOOD = ("terrible", "great")
@@ -16,13 +16,13 @@ GOOD = ("terrible", "great")
 
 def refusal(folder: Path, words: tuple[str, ...] = GOOD, head: str = "label-words") -> PermanentError:
     with pytest.raises(PermanentError) as caught:
-        check_folder(folder, words, head)
+        check_model_folder(folder, words, head)
     return caught.value
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_a_complete_folder_of_each_type_passes(tmp_path: Path, model_type: str) -> None:
-    check_folder(make_model(tmp_path / "m", model_type=model_type), GOOD, "label-words")
+    check_model_folder(make_model(tmp_path / "m", model_type=model_type), GOOD, "label-words")
 
 
 @pytest.mark.parametrize("model_type", [name for name, shape in MODEL_TYPES.items() if not shape.decoder_only])
@@ -39,14 +39,14 @@ def test_an_untied_decoder_only_model_must_have_its_output_embedding(tmp_path: P
 
 
 def test_a_head_is_not_needed_by_other_heads(tmp_path: Path) -> None:
-    check_folder(make_model(tmp_path / "m", head=False), ("unheard", "of"), "classifier")
+    check_model_folder(make_model(tmp_path / "m", head=False), ("unheard", "of"), "classifier")
 
 
 def test_an_untied_decoder_must_be_in_the_file(tmp_path: Path) -> None:
     untied = {"tie_word_embeddings": False}
     assert refusal(make_model(tmp_path / "without", config=untied)).code == "model_head_missing"
     with_it = make_model(tmp_path / "with", config=untied, tensors=["cls.predictions.decoder.weight"])
-    check_folder(with_it, GOOD, "label-words")
+    check_model_folder(with_it, GOOD, "label-words")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_sharded_weights(tmp_path: Path) -> None:
         save_file({tensor: np.zeros(2, np.float32)}, folder / name)
     index = {"weight_map": {tensor: name for name, tensor in parts.items()}}
     (folder / INDEX).write_text(json.dumps(index))
-    check_folder(folder, GOOD, "label-words")
+    check_model_folder(folder, GOOD, "label-words")
     (folder / "b.safetensors").unlink()
     assert refusal(folder).code == "model_weights_missing"
 
@@ -131,13 +131,13 @@ def test_label_words(tmp_path: Path, words: tuple[str, ...], code: str, param: s
 def test_label_words_are_encoded_behind_a_blank(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m", model_type="roberta")
     byte_pairs(["great", "bad"]).save(str(folder / "tokenizer.json"))
-    check_folder(folder, ("great", "bad"), "label-words")
+    check_model_folder(folder, ("great", "bad"), "label-words")
     assert refusal(folder, ("great", "baz")).param == "label_words.1"
 
 
 def test_a_new_tokenizer_file_is_read_again(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m", model_type="roberta")
-    check_folder(folder, GOOD, "label-words")
+    check_model_folder(folder, GOOD, "label-words")
     byte_pairs(["a"]).save(str(folder / "tokenizer.json"))
     assert refusal(folder).code == "label_word_unknown"
 
@@ -149,7 +149,7 @@ def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
     assert refusal(folder).code == "tokenizer_missing"
     (folder / "vocab.txt").write_text("[UNK]\n")
-    check_folder(folder, ("left", "to the trainer"), "label-words")
+    check_model_folder(folder, ("left", "to the trainer"), "label-words")
 
 
 def test_find_folder_stays_inside(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from pruning.masking.kernels import dispatch
 from pruning.models import dropout
 from tests import toy_models
 
-pytestmark = pytest.mark.skipif(bool(dispatch.reason()), reason=f"no native kernels: {dispatch.reason()}")
+pytestmark = pytest.mark.skipif(
+    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
+)
 Words = npt.NDArray[np.uint32]
 
 
@@ -65,7 +67,7 @@ def kept(n: int, seed: int, p: float) -> npt.NDArray[np.bool_]:
 def test_the_elements_that_stay_are_those_of_the_generator(n: int) -> None:
     seed, p = 0x1234_5678_9ABC_DEF0, 0.3
     x = torch.randn(n) + 10
-    native = dispatch.native_for([x])
+    native = dispatch.cpu_kernels_for([x])
     assert native is not None
     expected = torch.where(torch.from_numpy(kept(n, seed, p)), x * (1 / 0.7), torch.zeros(()))
     torch.testing.assert_close(native.dropout(x, seed, p), expected, rtol=1e-6, atol=0)
@@ -77,7 +79,7 @@ def test_the_elements_that_stay_are_those_of_the_generator(n: int) -> None:
 
 def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
     x = torch.randn(300_000)
-    native, threads, found = dispatch.native_for([x]), torch.get_num_threads(), []
+    native, threads, found = dispatch.cpu_kernels_for([x]), torch.get_num_threads(), []
     assert native is not None
     try:
         for count in (1, 2, 5):
@@ -94,7 +96,7 @@ def test_the_backward_pass_drops_what_the_forward_pass_dropped_and_seeds_come_fr
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        y, z = dropout.dropped(x, 0.25), dropout.dropped(x, 0.25)
+        y, z = dropout.fast_dropout(x, 0.25), dropout.fast_dropout(x, 0.25)
         (x_grad,) = torch.autograd.grad(y.sum(), x)
         torch.testing.assert_close(x_grad, y.detach() / 2)
         assert not torch.equal(y, z)
@@ -143,12 +145,12 @@ def test_a_model_computes_what_it_did_before(shape: str, tmp_path: Path) -> None
     stock, ours = (AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32) for _ in range(2))
     ids = torch.arange(5, 17).view(2, 6)
     inputs = {"input_ids": ids, "attention_mask": (ids != 16).long()}
-    dropout.attach(ours)
+    dropout.replace_dropout(ours)
     assert not any(type(part) is nn.Dropout for part in ours.modules())
     with torch.no_grad():
         assert torch.equal(ours.eval()(**inputs).logits, stock.eval()(**inputs).logits)
         torch.manual_seed(0)
-        with dispatch.plain():
+        with dispatch.plain_only():
             plain = ours.train()(**inputs).logits
         torch.manual_seed(0)
         assert torch.equal(plain, stock.train()(**inputs).logits), "without kernels it is torch's own dropout"

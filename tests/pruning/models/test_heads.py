@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from pruning.errors import PermanentError
-from pruning.models.heads import LabelWordHead, word_ids
+from pruning.models.heads import LabelWordHead, label_word_ids
 from tests import toy_models
 
 
@@ -39,7 +39,7 @@ def test_logits_are_the_label_words_columns_at_the_mask_token_or_the_first(
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = inputs_of(tokenizer, masked=masked)
-    ids = word_ids(tokenizer, ("terrible", "great", "Maybe"))
+    ids = label_word_ids(tokenizer, ("terrible", "great", "Maybe"))
     whole = load(folder)(**inputs).logits
     expected = whole[torch.arange(3), torch.tensor([p or 0 for p in masked])][:, ids]
     got = LabelWordHead(load(folder), ids, tokenizer.mask_token_id).eval()(**inputs)
@@ -51,7 +51,7 @@ def test_logits_are_the_label_words_columns_at_the_mask_token_or_the_first(
 def test_one_label_word_gives_one_number_per_row(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = inputs_of(tokenizer, masked=(None, None, None))
-    ids = word_ids(tokenizer, ("Yes",))
+    ids = label_word_ids(tokenizer, ("Yes",))
     got = LabelWordHead(load(folder), ids, tokenizer.mask_token_id).eval()(**inputs)
     torch.testing.assert_close(got, load(folder)(**inputs).logits[:, 0, ids], rtol=1e-5, atol=1e-6)
 
@@ -60,7 +60,7 @@ def test_one_label_word_gives_one_number_per_row(folder: Path) -> None:
 def test_every_position_gives_the_logits_of_every_token(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = inputs_of(tokenizer, masked=(1, None, None))
-    ids = word_ids(tokenizer, ("Yes", "No"))
+    ids = label_word_ids(tokenizer, ("Yes", "No"))
     head = LabelWordHead(load(folder), ids, tokenizer.mask_token_id, position="every").eval()
     torch.testing.assert_close(head(**inputs), load(folder)(**inputs).logits[:, :, ids], rtol=1e-5, atol=1e-6)
 
@@ -68,7 +68,7 @@ def test_every_position_gives_the_logits_of_every_token(folder: Path) -> None:
 @torch.no_grad()
 def test_the_rows_of_a_batch_do_not_depend_on_the_batch_before(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    head = LabelWordHead(load(folder), word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
+    head = LabelWordHead(load(folder), label_word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
     inputs = inputs_of(tokenizer, masked=(None, 4, None))
     first = head(**inputs)
     head(**{name: tensor[:1] for name, tensor in inputs.items()})
@@ -79,7 +79,7 @@ def test_the_rows_of_a_batch_do_not_depend_on_the_batch_before(folder: Path) -> 
 def test_a_deep_copy_reads_its_own_rows(folder: Path) -> None:
     """Exports change copies; a copy that asked the original for its positions would have those of another batch."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    head = LabelWordHead(load(folder), word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
+    head = LabelWordHead(load(folder), label_word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
     inputs = inputs_of(tokenizer, masked=(1, 4, None))
     first, copied = head(**inputs), copy.deepcopy(head)
     head(**{name: tensor[:2].flip(0) for name, tensor in inputs.items()})
@@ -99,14 +99,14 @@ def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:
 )
 def test_words_that_are_not_one_known_token_are_refused(folder: Path, words: tuple[str, ...], shown: str) -> None:
     with pytest.raises(PermanentError, match=shown) as caught:
-        word_ids(AutoTokenizer.from_pretrained(folder), words)
+        label_word_ids(AutoTokenizer.from_pretrained(folder), words)
     assert caught.value.code == "label_word_unknown"
     assert str(caught.value.param).startswith("label_words")
 
 
 def test_only_the_position_of_interest_goes_through_what_follows_the_last_attention(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    head = LabelWordHead(load(folder), word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
+    head = LabelWordHead(load(folder), label_word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
     last = [
         module for path, module in head.model.named_modules() if isinstance(module, torch.nn.Linear) and "1" in path
     ]
@@ -114,7 +114,7 @@ def test_only_the_position_of_interest_goes_through_what_follows_the_last_attent
     last[-1].register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[1]))
     inputs = inputs_of(tokenizer, masked=(None, 4, None))
     short = head(**inputs)
-    with head.every_state():
+    with head.all_positions():
         torch.testing.assert_close(short, head(**inputs), rtol=1e-5, atol=1e-6)
     width = inputs["input_ids"].shape[1]
     assert seen == ([width, width] if "distilbert" in str(type(head.model)).lower() else [1, width])

@@ -10,16 +10,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.hub.models import Located
-from pruning.models.loading import Loaded, checkpoint_bytes, digest, load, locate
+from pruning.hub.models import ModelFolder
+from pruning.models.loading import LoadedModel, checkpoint_bytes, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from tests import toy_models
 
 WORDS = ("terrible", "great")
 
 
-def loaded(folder: Path, **options: Any) -> Loaded:
-    return load(Located(folder, None), WORDS, "label-words", **options)
+def loaded(folder: Path, **options: Any) -> LoadedModel:
+    return load_model(ModelFolder(folder, None), WORDS, "label-words", **options)
 
 
 def dropouts(model: nn.Module) -> set[float]:
@@ -31,17 +31,17 @@ def test_a_model_is_loaded_dense_in_single_precision_and_evaluation_mode(tmp_pat
     found = loaded(toy_models.make_model(tmp_path / "m", shape))
     assert not found.model.training
     assert {parameter.dtype for parameter in found.model.parameters()} == {torch.float32}
-    assert found.longest == toy_models.POSITIONS
+    assert found.max_positions == toy_models.POSITIONS
     assert found.new_parameters == frozenset()
 
 
 def test_every_parameter_counts_for_the_digest(tmp_path: Path) -> None:
     model = loaded(toy_models.make_model(tmp_path / "m")).model
-    seen = {digest(model)}
+    seen = {weights_digest(model)}
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.view(-1)[-1] += 1
-            seen.add(digest(model))
+            seen.add(weights_digest(model))
             parameter.view(-1)[-1] -= 1
     assert len(seen) == 1 + len(list(model.parameters()))
 
@@ -50,7 +50,7 @@ def test_the_digest_is_that_of_names_shapes_and_values() -> None:
     def one(name: str, *shape: int) -> str:
         model = nn.Module()
         model.register_parameter(name, nn.Parameter(torch.arange(6.0).view(shape)))
-        return digest(model)
+        return weights_digest(model)
 
     assert len({one("a", 2, 3), one("b", 2, 3), one("a", 3, 2), one("a", 6)}) == 4
     assert one("a", 2, 3) == one("a", 2, 3)
@@ -80,9 +80,9 @@ def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) 
 
 def test_a_local_folder_comes_before_the_hub_and_has_no_revision(tmp_path: Path) -> None:
     folder = toy_models.make_model(tmp_path / "org" / "m")
-    assert locate("org/m", None, Sources(tmp_path, None)) == Located(folder, None)
+    assert locate_model("org/m", None, Sources(tmp_path, None)) == ModelFolder(folder, None)
     with pytest.raises(PermanentError) as caught:
-        locate("org/m", "main", Sources(tmp_path, None))
+        locate_model("org/m", "main", Sources(tmp_path, None))
     assert (caught.value.code, caught.value.param) == ("revision_not_found", "revision")
 
 

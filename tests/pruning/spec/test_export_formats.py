@@ -5,15 +5,22 @@ from typing import get_args
 import pytest
 
 from pruning.models.checks import MODEL_TYPES
-from pruning.spec.export_formats import COMPACT_TYPES, FORMATS, Format, misfit_of_pattern, misfit_of_type, named
+from pruning.spec.export_formats import (
+    COMPACT_TYPES,
+    FORMATS,
+    Format,
+    parse_formats,
+    unsupported_by_model_type,
+    unsupported_by_pattern,
+)
 from tests import toy_models
 
 
 def test_the_table_has_every_format_once() -> None:
     assert tuple(FORMATS) == get_args(Format)
-    assert named(list(FORMATS)) == get_args(Format)
+    assert parse_formats(list(FORMATS)) == get_args(Format)
     with pytest.raises(ValueError, match="'pickle' is none of compact"):
-        named(["csr", "pickle"])
+        parse_formats(["csr", "pickle"])
 
 
 def test_compaction_is_for_types_that_can_be_pruned_at_all() -> None:
@@ -22,16 +29,16 @@ def test_compaction_is_for_types_that_can_be_pruned_at_all() -> None:
 
 
 def test_semi_structured_needs_two_of_four() -> None:
-    misfit = misfit_of_pattern(["csr", "semi-structured"], "unstructured")
+    misfit = unsupported_by_pattern(["csr", "semi-structured"], "unstructured")
     assert misfit is not None
-    assert misfit.place == 1
+    assert misfit.index == 1
     assert "choose pattern '2:4'" in misfit.message
-    assert misfit_of_pattern(["semi-structured"], "2:4") is None
+    assert unsupported_by_pattern(["semi-structured"], "2:4") is None
 
 
 def test_compact_needs_a_type_it_knows() -> None:
-    misfit = misfit_of_type(["onnx", "compact"], "albert")
+    misfit = unsupported_by_model_type(["onnx", "compact"], "albert")
     assert misfit is not None
-    assert misfit.place == 1
-    assert misfit_of_type(["onnx", "csr"], "albert") is None
-    assert misfit_of_type(["compact"], "roberta") is None
+    assert misfit.index == 1
+    assert unsupported_by_model_type(["onnx", "csr"], "albert") is None
+    assert unsupported_by_model_type(["compact"], "roberta") is None

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from pruning.masking.methods.registry import method_of
+from pruning.masking.methods.registry import create_method
 from pruning.spec.methods import METHODS, Method, Trains
 from pruning.spec.schema import PruningSpec
 from tests.pruning.masking.methods import networks
@@ -25,7 +25,7 @@ def test_every_method_of_the_schema_is_in_it_and_can_be_made() -> None:
         assert info.name == name
         assert info.summary
         assert info.trains in get_args(Trains)
-        assert callable(method_of(spec(name)).select)
+        assert callable(create_method(spec(name)).select)
 
 
 @pytest.mark.parametrize(("method", "rate", "weight"), [

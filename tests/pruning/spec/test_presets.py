@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pruning.spec.presets import PRESETS
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 
 
 def spec(**fields: Any) -> PruningSpec:
@@ -47,7 +47,7 @@ def test_a_field_that_contradicts_the_preset_is_refused_and_one_that_agrees_is_n
     }[field][PRESETS[preset][field]]  # fmt: skip
     with pytest.raises(ValidationError) as caught:
         spec(preset=preset, **{field: other})
-    (fault,) = explain(caught.value)
+    (fault,) = error_details(caught.value)
     assert (fault["param"], fault["code"]) == (field, "preset_conflict")
 
 
@@ -69,7 +69,7 @@ def test_upstream_trains_rte_for_a_hundred_epochs_and_scrambles_the_words_of_mnl
 def test_a_preset_that_is_none_is_refused_by_name(preset: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         spec(preset=preset)
-    assert explain(caught.value)[0]["param"] == "preset"
+    assert error_details(caught.value)[0]["param"] == "preset"
 
 
 def test_the_given_values_are_left_alone() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pruning.spec.methods import METHODS
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 
 
 def spec(**fields: Any) -> PruningSpec:
@@ -16,7 +16,7 @@ def spec(**fields: Any) -> PruningSpec:
 def fault(**fields: Any) -> dict[str, str]:
     with pytest.raises(ValidationError) as caught:
         spec(**fields)
-    (found,) = explain(caught.value)
+    (found,) = error_details(caught.value)
     return found
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 from pruning.spec.tasks import TASKS
 
 CUSTOM: dict[str, Any] = {"dataset": "org/tickets", "text": ["body"], "label": "queue", "label_words": ["Yes", "No"]}
@@ -33,7 +33,7 @@ def spec(**fields: Any) -> PruningSpec:
 def faults(**fields: Any) -> list[dict[str, str]]:
     with pytest.raises(ValidationError) as caught:
         spec(**fields)
-    return explain(caught.value)
+    return error_details(caught.value)
 
 
 @pytest.mark.parametrize("fields", SPECS, ids=str)
@@ -52,7 +52,7 @@ def test_only_model_and_task_are_needed() -> None:
 def _explained(given: Any) -> list[dict[str, str]]:
     with pytest.raises(ValidationError) as caught:
         PruningSpec.model_validate(given)
-    return explain(caught.value)
+    return error_details(caught.value)
 
 
 @pytest.mark.parametrize("task", sorted(set(TASKS) - {"squad"}))
@@ -141,6 +141,6 @@ def understood(values: dict[str, Any]) -> PruningSpec | None:
     try:
         return PruningSpec.model_validate(values)
     except ValidationError as refusal:
-        if not all(fault["message"] for fault in explain(refusal)):
+        if not all(fault["message"] for fault in error_details(refusal)):
             raise AssertionError("a refusal without words") from refusal
         return None

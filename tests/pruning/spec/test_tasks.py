@@ -2,7 +2,7 @@
 
 import pytest
 
-from pruning.spec.tasks import TASKS, CustomTask, task_of
+from pruning.spec.tasks import TASKS, CustomTask, resolve_task
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -26,7 +26,7 @@ def test_the_main_metric_of_each_task_is_the_one_of_the_benchmark() -> None:
 
 
 def test_a_custom_task_becomes_a_row_of_its_own() -> None:
-    task = task_of(
+    task = resolve_task(
         CustomTask(dataset="org/d", text=("q", "a"), label="y", label_words=("Yes", "No"), validation_split="dev")
     )
     assert (task.name, task.dataset, task.text, task.label) == ("org/d", "org/d", ("q", "a"), "y")
@@ -35,10 +35,10 @@ def test_a_custom_task_becomes_a_row_of_its_own() -> None:
 
 def test_the_metric_of_a_custom_task_follows_its_kind() -> None:
     regression = CustomTask(dataset="d", text=("t",), kind="regression", label_words=("Yes",))
-    assert task_of(regression).metrics == ("pearson",)
-    assert task_of(CustomTask(dataset="d", text=("t",), label_words=("a", "b"), metric="f1")).metrics == ("f1",)
+    assert resolve_task(regression).metrics == ("pearson",)
+    assert resolve_task(CustomTask(dataset="d", text=("t",), label_words=("a", "b"), metric="f1")).metrics == ("f1",)
 
 
 def test_an_unknown_name_is_no_task() -> None:
     with pytest.raises(KeyError):
-        task_of("imdb")
+        resolve_task("imdb")

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels.triton import availability
-from pruning.masking.methods.registry import Method, method_of
+from pruning.masking.methods.registry import Method, create_method
 from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.weight_adam import Companions
-from pruning.masking.wrap import attach
+from pruning.masking.weight_adam import WeightAdam
+from pruning.masking.wrap import wrap_linears
 from pruning.training import backends
 from pruning.training.distributed import ProcessGroup
 from pruning.training.pruner import Pruner
@@ -20,9 +20,9 @@ from tests.pruning.runs import spec_of
 
 
 def pruner_of(method: Method, dtype: torch.dtype = torch.float32) -> Pruner[torch.Tensor]:
-    matrices = attach(nn.ModuleList([nn.Linear(4, 4, dtype=dtype)]))
+    matrices = wrap_linears(nn.ModuleList([nn.Linear(4, 4, dtype=dtype)]))
     layers = list(matrices.layers.values())
-    schedule = Schedule.of(spec_of(), 12)
+    schedule = Schedule.from_spec(spec_of(), 12)
     return Pruner(matrices, method, ScoreAdam(layers), schedule, lambda rows: rows.sum())
 
 
@@ -38,14 +38,14 @@ def with_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     + [({"prior": "wanda"}, True), ({"pattern": "2:4"}, False), ({"method": "magnitude"}, False)],
 )  # fmt: skip
 def test_a_run_fits_by_how_it_selects(fields: dict[str, Any], fits: bool) -> None:
-    why = backends.unsupported_reason(pruner_of(method_of(spec_of(**fields))))
+    why = backends.unsupported_reason(pruner_of(create_method(spec_of(**fields))))
     assert why == "" if fits else "smp-s" in why
 
 
 @pytest.mark.usefixtures("with_programs")
 def test_what_else_a_run_does_keeps_it_on_the_common_path() -> None:
     trains_more, of_several = pruner_of(SmpL()), pruner_of(SmpL())
-    trains_more.weight_adam = Companions([], [nn.Parameter(torch.zeros(3))], 1e-3)
+    trains_more.weight_adam = WeightAdam([], [nn.Parameter(torch.zeros(3))], 1e-3)
     of_several.process_group = ProcessGroup()
     assert "scores alone" in backends.unsupported_reason(trains_more)
     assert "one device" in backends.unsupported_reason(of_several)

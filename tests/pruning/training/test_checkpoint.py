@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from pruning.data.encoding import Encoded
+from pruning.data.encoding import EncodedRows
 from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training import checkpoint
 from pruning.training.checkpoint import Checkpoints, capture, identity, restore
@@ -148,14 +148,14 @@ def pruner_of(seed: int) -> Pruner[int]:
     """After three steps of random gradients; micro-batches are numbers."""
     torch.manual_seed(seed)
     model = nn.ModuleList([nn.Linear(4, 3), nn.Linear(3, 2)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
 
     def loss_of(batch: int) -> torch.Tensor:
         x = torch.randn(5, 4, generator=torch.Generator().manual_seed(batch))
         return torch.as_tensor(model[1](torch.tanh(model[0](x))).square().mean())
 
     spec = PruningSpec(model="m", task="sst2", max_steps=10)
-    pruner = Pruner(matrices, SmpL(), ScoreAdam(list(matrices.layers.values())), Schedule.of(spec, 10), loss_of)
+    pruner = Pruner(matrices, SmpL(), ScoreAdam(list(matrices.layers.values())), Schedule.from_spec(spec, 10), loss_of)
     for t in range(3):
         pruner.step(t, [seed + t])
     return pruner
@@ -194,9 +194,9 @@ def test_a_checkpoint_is_an_ordinary_safetensors_file(tmp_path: Path) -> None:
     assert set(load_file(tmp_path / "step-0000000001.safetensors")) == {"scores.a", "random.cpu"}
 
 
-def encoded(*ids: list[int], labels: tuple[int, ...] = (0, 1), teacher: float | None = None) -> Encoded:
+def encoded(*ids: list[int], labels: tuple[int, ...] = (0, 1), teacher: float | None = None) -> EncodedRows:
     logits = None if teacher is None else [np.full(2, teacher, dtype=np.float32) for _ in ids]
-    return Encoded(list(ids), None, torch.tensor(labels), pad_id=0, teacher=logits)
+    return EncodedRows(list(ids), None, torch.tensor(labels), pad_id=0, teacher_logits=logits)
 
 
 def test_any_change_of_spec_weights_rows_or_teacher_is_another_run() -> None:

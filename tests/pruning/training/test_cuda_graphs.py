@@ -20,7 +20,7 @@ from tests.pruning.runs import spec_of
 @pytest.fixture(autouse=True)
 def plain() -> Iterator[None]:
     """As on a GPU: what native kernels do is no operator of PyTorch's."""
-    with dispatch.plain():
+    with dispatch.plain_only():
         yield
 
 
@@ -98,7 +98,7 @@ def test_a_repeated_pass_is_the_pass_run_anew(
     record = GraphRecorder(lambda: gradients(weights), monkeypatch)
     replays = CudaGraphCache(run.pruner.loss_of, weights, record, remarks.append)
     every = list(range(16))
-    steps = [[run.train.batch(every[i : i + 4], run.device, beside=every)] for i in range(0, 16, 4)]
+    steps = [[run.train.batch(every[i : i + 4], run.device, padded_like=every)] for i in range(0, 16, 4)]
     expected = [anew(run.pruner.loss_of, weights, step, seed) for seed, step in enumerate(steps)]
     assert len({losses[0] for losses, _ in expected}) == len(steps)
     for seed, step in enumerate(steps):

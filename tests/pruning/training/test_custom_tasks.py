@@ -11,7 +11,7 @@ from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
-from pruning.spec.schema import PruningSpec, explain
+from pruning.spec.schema import PruningSpec, error_details
 from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, run_toy
 from tests.toy_datasets import read_lines
@@ -56,7 +56,7 @@ def spec(**fields: Any) -> PruningSpec:
 def faults(**fields: Any) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         spec(**fields)
-    return [fault["param"] for fault in explain(caught.value)]
+    return [fault["param"] for fault in error_details(caught.value)]
 
 
 def test_class_names_are_learnt_with_words_made_from_them(sources: Sources, tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ from transformers import (
     BertForSequenceClassification,
 )
 
-from pruning.data.encoding import NOTHING
+from pruning.data.encoding import PADDING_LOGIT
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, StoppedError
 from pruning.formats import mask_file
 from pruning.sources import Sources
-from pruning.spec.schema import explain
-from pruning.spec.tasks import task_of
+from pruning.spec.schema import error_details
+from pruning.spec.tasks import resolve_task
 from pruning.training import losses
 from pruning.training.run import Run
 from pruning.training.setup import set_up
@@ -101,19 +101,19 @@ def by_hand(sources: Sources, folder: str, texts: list[str]) -> np.ndarray:
 )
 def test_logits_come_in_the_tasks_class_order_by_name(sources: Sources, folder: str, columns: list[int]) -> None:
     run = ready(sources, teacher=folder)
-    texts = load_rows(task_of("sst2"), "train", sources).texts[0]
-    assert run.train.teacher is not None
-    assert len(run.train.teacher) == len(texts) == 256
+    texts = load_rows(resolve_task("sst2"), "train", sources).texts[0]
+    assert run.train.teacher_logits is not None
+    assert len(run.train.teacher_logits) == len(texts) == 256
     np.testing.assert_allclose(
-        np.stack(run.train.teacher)[:60], by_hand(sources, folder, texts[:60])[:, columns], rtol=1e-4, atol=1e-5
+        np.stack(run.train.teacher_logits)[:60], by_hand(sources, folder, texts[:60])[:, columns], rtol=1e-4, atol=1e-5
     )
 
 
 def test_a_batch_has_the_logits_of_its_rows(sources: Sources) -> None:
     run = ready(sources, teacher="turned")
     rows = run.stream.rows(0)
-    assert run.train.teacher is not None
-    expected = np.stack([run.train.teacher[row] for row in rows])
+    assert run.train.teacher_logits is not None
+    expected = np.stack([run.train.teacher_logits[row] for row in rows])
     assert torch.equal(run.batch(0, 0)["teacher"], torch.from_numpy(expected))
 
 
@@ -161,7 +161,7 @@ def test_span_logits_are_those_of_the_window_and_nothing_on_padding(sources: Sou
         expected = torch.stack([output.start_logits[0], output.end_logits[0]], dim=-1)
         found = batch["teacher"][window]
         torch.testing.assert_close(found[: len(ids)], expected, rtol=1e-4, atol=1e-5)
-        assert (found[len(ids) :] == NOTHING).all()
+        assert (found[len(ids) :] == PADDING_LOGIT).all()
     logits = run.head(**{k: v for k, v in batch.items() if k not in ("labels", "teacher")})
     task = losses.span(logits, batch["labels"][:, 0], batch["labels"][:, 1])
     expected = 0.5 * losses.distilled(logits, batch["teacher"]) + 0.5 * task
@@ -180,10 +180,10 @@ def test_a_teacher_with_other_classes_is_refused(sources: Sources, folder: str) 
 )
 def test_names_for_a_nameless_teacher_can_be_given(sources: Sources, labels: list[str], columns: list[int]) -> None:
     run = ready(sources, teacher="nameless", teacher_labels=labels)
-    texts = load_rows(task_of("sst2"), "train", sources).texts[0][:20]
-    assert run.train.teacher is not None
+    texts = load_rows(resolve_task("sst2"), "train", sources).texts[0][:20]
+    assert run.train.teacher_logits is not None
     expected = by_hand(sources, "nameless", texts)[:, columns]
-    np.testing.assert_allclose(np.stack(run.train.teacher)[:20], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.stack(run.train.teacher_logits)[:20], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_given_names_must_be_as_many_as_the_teachers_classes(sources: Sources) -> None:
@@ -218,7 +218,7 @@ def test_a_span_teacher_that_sees_other_positions_is_refused(sources: Sources, f
 def test_a_regression_has_nothing_to_learn_from_a_teacher(sources: Sources) -> None:
     with pytest.raises(ValidationError) as caught:
         spec_of(task="stsb", teacher="teacher")
-    assert [fault["param"] for fault in explain(caught.value)] == ["teacher"]
+    assert [fault["param"] for fault in error_details(caught.value)] == ["teacher"]
 
 
 @pytest.mark.parametrize(("teacher", "fields"), [("turned", {}), ("span-teacher", SPAN)])

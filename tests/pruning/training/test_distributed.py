@@ -11,7 +11,7 @@ import torch
 from pruning.errors import PermanentError
 from pruning.events import ExitCode
 from pruning.models import loading
-from pruning.models.loading import Loaded
+from pruning.models.loading import LoadedModel
 from pruning.sources import Sources
 from pruning.training import setup as preparing
 from pruning.training.distributed import SINGLE_PROCESS, DistributedGroup, join_process_group
@@ -26,7 +26,7 @@ DOUBLE = """
 import os
 from pruning.training import setup
 from tests.pruning.training.test_distributed import in_double
-setup.load = in_double(setup.load)
+setup.load_model = in_double(setup.load_model)
 os.environ.update({environment})
 """
 FALSE_SCORES = """
@@ -43,8 +43,8 @@ Pruner.step = shaken
 def in_double(load: Any) -> Any:
     """Models in float64, in which the order of sums decides no bit of a mask."""
 
-    def loaded(*given: Any, **options: Any) -> Loaded:
-        found: Loaded = load(*given, **options)
+    def loaded(*given: Any, **options: Any) -> LoadedModel:
+        found: LoadedModel = load(*given, **options)
         return replace(found, model=found.model.double())
 
     return loaded
@@ -102,7 +102,7 @@ def test_two_processes_find_the_mask_of_one(
     assert [end.code for end in ends] == [0, 0], [end.stderr for end in ends]
     assert (of_kind(ends[0].events, "started")[0].resumed_from > 0) is (batch_size == 7)
     assert ends[1].events == []
-    monkeypatch.setattr(preparing, "load", in_double(loading.load))
+    monkeypatch.setattr(preparing, "load", in_double(loading.load_model))
     alone = run_toy(sources, tmp_path / "one", **spec)
     assert same_masks(tmp_path / "one", tmp_path / "two")
     last, theirs = of_kind(alone, "step")[-1], of_kind(ends[0].events, "step")[-1]
@@ -144,7 +144,7 @@ SPAN = {"task": "squad", "max_length": 40, "stride": 8}
 def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
     sources: Sources, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], count: int, batch_size: int
 ) -> None:
-    monkeypatch.setattr(preparing, "load", in_double(loading.load))
+    monkeypatch.setattr(preparing, "load", in_double(loading.load_model))
     run = set_up(spec_of(batch_size=batch_size, dropout=0.0, **fields), sources, lambda event: None)
     whole, expected = _gradients(run, run.batch(0, 0))
     losses, sums = [], [torch.zeros_like(gradient) for gradient in expected]
@@ -161,7 +161,7 @@ def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
 
 def _gradients(run: Run, batch: Batch) -> tuple[float, list[torch.Tensor]]:
     run.head.eval()
-    others = run.pruner.weight_adam.others if run.pruner.weight_adam else []
+    others = run.pruner.weight_adam.parameters if run.pruner.weight_adam else []
     parameters = [*(layer.weight for layer in run.matrices.layers.values()), *others]
     loss = run.pruner.loss_of(batch)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from pruning.events import EvaluationEvent, Event
-from pruning.masking.score_adam import Update
+from pruning.masking.score_adam import UpdateStats
 from pruning.training.history import EVALUATIONS, POINTS, History
 from pruning.training.pruner import StepResult
 
 
 def result(step: int) -> StepResult:
-    update = Update(regularizer=1 / (step + 1), grad_norms=[], grad_norm=float(step))
+    update = UpdateStats(regularizer=1 / (step + 1), grad_norms=[], grad_norm=float(step))
     return StepResult(step, 1.0, 0.0, 0.02 - step * 1e-7, loss=1 / (step + 3), kept=[90, 10], update=update)
 
 

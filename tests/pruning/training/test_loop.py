@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
-from pruning.models.loading import digest
+from pruning.models.loading import weights_digest
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, masks_in, of_kind, run_toy, same_masks
@@ -75,7 +75,7 @@ def test_the_weights_of_the_model_are_never_touched(sources: Sources, tmp_path: 
     events = run_toy(sources, tmp_path)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
     stock = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32)
-    assert of_kind(events, "started")[0].base_digest == digest(stock)
+    assert of_kind(events, "started")[0].base_digest == weights_digest(stock)
     (run,) = captured
     parameters = dict(stock.named_parameters())
     for path, layer in run.matrices.layers.items():

@@ -8,7 +8,7 @@ from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training.pruner import Pruner
 
@@ -18,13 +18,13 @@ X = torch.randn(8, 6, dtype=torch.float64, generator=torch.Generator().manual_se
 def pruner_of(*, scale: float = 1.0, shift: float = 0.0) -> Pruner[torch.Tensor]:
     torch.manual_seed(0)
     model = nn.ModuleList([nn.Linear(6, 5, dtype=torch.float64), nn.Linear(5, 3, dtype=torch.float64)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     spec = PruningSpec(model="m", task="sst2", max_steps=10, sparsity=0.5, regularization=4)
 
     def loss_of(rows: torch.Tensor) -> torch.Tensor:
         return scale * model[1](torch.tanh(model[0](rows))).square().mean() + shift  # type: ignore[no-any-return]
 
-    return Pruner(matrices, SmpL(), ScoreAdam(list(matrices.layers.values())), Schedule.of(spec, 10), loss_of)
+    return Pruner(matrices, SmpL(), ScoreAdam(list(matrices.layers.values())), Schedule.from_spec(spec, 10), loss_of)
 
 
 def scores(pruner: Pruner[torch.Tensor]) -> list[torch.Tensor]:

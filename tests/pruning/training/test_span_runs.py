@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from pruning.data import squad
-from pruning.data.squad import answers_of, encode_windows, normalize, score, target_positions
+from pruning.data.squad import compute_metrics, encode_windows, extract_answers, normalize_answer, target_positions
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.training.setup import set_up
@@ -46,7 +46,7 @@ def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(
     again = pruned.predict([row["question"] for row in rows], [row["context"] for row in rows])
     assert again == [row["prediction"] for row in predictions]
     final = events[-1].metrics["final"]  # type: ignore[union-attr]
-    assert final == score(again, [row["answers"]["text"] for row in rows])
+    assert final == compute_metrics(again, [row["answers"]["text"] for row in rows])
     assert evaluate_mask(pruned, sources) == final == pruned.info.metrics
     assert (pruned.info.kind, pruned.info.head, pruned.info.label_words) == ("span", "span", ("Yes", "No"))
 
@@ -104,7 +104,7 @@ def test_every_gold_answer_of_real_questions_is_found_from_its_target_tokens(nam
         assert last[0] < begin + len(text) <= last[1]
         shown = rows[row]["context"][first[0] : last[1]]
         assert text in shown
-        found[row] = normalize(shown) == normalize(text)
+        found[row] = normalize_answer(shown) == normalize_answer(text)
     assert sorted(found) == list(range(len(rows)))
     assert sum(found.values()) > 0.98 * len(rows)  # the rest begin or end inside a word
 
@@ -123,6 +123,8 @@ def test_targets_as_logits_give_the_gold_answers_of_real_questions() -> None:
         values[start, 0] += 5 * (start > 0)
         values[end, 1] += 5 * (start > 0)
         perfect.append(values.numpy())
-    found = score(answers_of(perfect, windows, contexts, len(rows)), [row["answers"]["text"] for row in rows])
+    found = compute_metrics(
+        extract_answers(perfect, windows, contexts, len(rows)), [row["answers"]["text"] for row in rows]
+    )
     assert found["exact_match"] > 0.97  # answers of more than 30 tokens, and those inside words, are out of reach
     assert found["f1"] > 0.98

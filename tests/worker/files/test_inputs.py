@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pruning.data.jsonl import check_rows
+from pruning.data.jsonl import check_dataset
 from pruning.spec.tasks import CustomTask
 from service import datasets
 from service.db.engine import Database
@@ -51,7 +51,7 @@ def test_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, t
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         inputs.fetch(database, harness.context.settings, spec_on(dataset), tmp_path / name)
-        check_rows(tmp_path / name / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
+        check_dataset(tmp_path / name / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
     assert kept(harness) == [dataset]
     inputs.fetch(database, harness.context.settings, SPEC, tmp_path)
     assert not (tmp_path / "uploads").exists()
@@ -68,7 +68,7 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
         work.mkdir()
         inputs.fetch(database, settings, spec_on(dataset), work)
         inputs.remove_unused(database, settings)
-        check_rows(work / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
+        check_dataset(work / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(fetch, range(6))) == [None] * 6

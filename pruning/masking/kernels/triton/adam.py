@@ -15,14 +15,14 @@ from typing import NamedTuple
 import torch
 
 from pruning.masking.kernels.triton import adam_kernels as programs
-from pruning.masking.kernels.triton.chunk_table import Addresses, Table, upload
+from pruning.masking.kernels.triton.chunk_table import ChunkTable, PointerArray, to_device_async
 
 _LANES = 128
 """Partial sums that are added at once."""
 Tensors = Sequence[torch.Tensor]
 
 
-class Numbers(NamedTuple):
+class StepNumbers(NamedTuple):
     """What the host decides about one update; as float64 on the device."""
 
     regularization: float
@@ -41,7 +41,7 @@ class Numbers(NamedTuple):
     epsilon: float
 
 
-class Update:
+class ScoreUpdate:
     """The update of the matrices of ``table``.
 
     ``report`` is float64 [2 n + 3] on the device, for n matrices, by the last :meth:`gradients` and :meth:`judge`: mean
@@ -50,18 +50,18 @@ class Update:
     :meth:`measure` left them.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: ChunkTable) -> None:
         self.table, n = table, len(table.sizes)
         self.report = torch.zeros(2 * n + 3, dtype=torch.float64, device=table.device)
-        self._means, self._squares, self.verdict = self.report[:n], self.report[n : 2 * n], self.report[2 * n :]
-        self.verdict[2].fill_(1.0)
+        self._means, self._squares, self.clipping = self.report[:n], self.report[n : 2 * n], self.report[2 * n :]
+        self.clipping[2].fill_(1.0)
         self.masses = torch.zeros(n, dtype=torch.float64, device=table.device)
         self._parts = torch.zeros(table.chunks, dtype=torch.float64, device=table.device)
         self._squared = torch.zeros_like(self._parts)
-        self._any = torch.ones(len(Numbers._fields), dtype=torch.float64, device=table.device)
+        self._any = torch.ones(len(StepNumbers._fields), dtype=torch.float64, device=table.device)
         self._still = torch.zeros(3, dtype=torch.float64, device=table.device)
         self._inverse: tuple[tuple[float | None, ...], torch.Tensor] = ((), self._still)
-        self._at: dict[tuple[str, torch.dtype], Addresses] = {}
+        self._at: dict[tuple[str, torch.dtype], PointerArray] = {}
 
     def gradients(
         self, found: Tensors, out: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None],
@@ -82,7 +82,7 @@ class Update:
         self._add_up(self._parts, self._means, mean=True)
         self._add_up(self._squared, self._squares, mean=False)
 
-    def judge(
+    def clip(
         self, numbers: torch.Tensor, others: torch.Tensor | None = None, losses: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Complete the report by what :meth:`gradients` found, by the norms of ``others``' gradients and by ``losses``.
@@ -90,11 +90,11 @@ class Update:
         Both float64 [any]. Returns the verdict, the end of the report: norm, clip, alive.
         """
         others, losses = (self._still[:0] if given is None else given for given in (others, losses))
-        programs.judge[(1,)](
-            self._squares, len(self.table.sizes), others, others.numel(), losses, losses.numel(), numbers, self.verdict,
+        programs.clip[(1,)](
+            self._squares, len(self.table.sizes), others, others.numel(), losses, losses.numel(), numbers, self.clipping,
             block=_LANES, num_warps=1, enable_fp_fusion=False,
         )  # fmt: skip
-        return self.verdict
+        return self.clipping
 
     def adam(
         self, scores: Tensors, gradients: Tensors, first: Tensors, second: Tensors, numbers: torch.Tensor,
@@ -102,9 +102,9 @@ class Update:
     ) -> None:  # fmt: skip
         """One Adam update in place as the verdict has it; masses of the new scores where a temperature p is given."""
         given = [("scores", scores), ("out", gradients), ("first", first), ("second", second)]
-        self._adam([self._addresses(role, tensors) for role, tensors in given], numbers, self.verdict, temperatures)
+        self._adam([self._addresses(role, tensors) for role, tensors in given], numbers, self.clipping, temperatures)
 
-    def measure(self, scores: Tensors, temperatures: Sequence[float | None]) -> None:
+    def compute_masses(self, scores: Tensors, temperatures: Sequence[float | None]) -> None:
         """The masses of the scores as they are: by the same program as in :meth:`adam`, so to the last bit the same."""
         self._adam([self._addresses("scores", scores)] * 4, self._any, self._still, temperatures)
 
@@ -128,10 +128,10 @@ class Update:
     def _inverses(self, temperatures: Sequence[float | None]) -> torch.Tensor:
         if self._inverse[0] != tuple(temperatures):
             inverse = [0.0 if p is None else 1 / p for p in temperatures]
-            self._inverse = (tuple(temperatures), upload(inverse, torch.float32, self.table.device))
+            self._inverse = (tuple(temperatures), to_device_async(inverse, torch.float32, self.table.device))
         return self._inverse[1]
 
     def _addresses(self, role: str, tensors: Sequence[torch.Tensor | None]) -> torch.Tensor:
         dtype = next((tensor.dtype for tensor in tensors if tensor is not None), torch.float32)
         kind = dtype if role == "found" and dtype == torch.bfloat16 else torch.float32
-        return self._at.setdefault((role, kind), Addresses(self.table, kind)).of(tensors)
+        return self._at.setdefault((role, kind), PointerArray(self.table, kind)).update(tensors)

@@ -79,7 +79,7 @@ def gradients(
 
 
 @triton.jit
-def judge(squares, count, others, other_count, losses, loss_count, numbers, verdict, block: tl.constexpr):
+def clip(squares, count, others, other_count, losses, loss_count, numbers, verdict, block: tl.constexpr):
     """The norm of all gradients, how much it is clipped, and whether everything so far was finite."""
     lanes = tl.arange(0, block)
     square, bad = tl.zeros([block], tl.float64), tl.zeros([block], tl.int32)

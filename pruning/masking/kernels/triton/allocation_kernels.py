@@ -86,7 +86,7 @@ def before(open_, rank, lanes, count):
 
 
 @triton.jit
-def shares(
+def allocate(
     masses, sizes, members, firsts, remaining, counts, drop: tl.constexpr, width: tl.constexpr
 ):  # fmt: skip
     """How many weights each matrix of a group keeps."""

@@ -23,7 +23,7 @@ import torch
 _reasons: dict[tuple[torch.device, bool], str] = {}
 
 
-def reason(device: torch.device, *, whole: bool = True) -> str:
+def unavailable_reason(device: torch.device, *, whole: bool = True) -> str:
     """Why there are no such kernels for a device; empty where there are. ``whole``: all sizes are multiples of sixteen."""
     if (device, whole) not in _reasons:
         _reasons[device, whole] = _tried(device, whole)
@@ -39,7 +39,7 @@ def _tried(device: torch.device, whole: bool) -> str:
         return f"Triton is not installed ({fault})"
     try:
         with torch.cuda.device(device):
-            self_test.run(device, whole=whole)
+            self_test.run_self_test(device, whole=whole)
     except torch.OutOfMemoryError:
         raise
     except Exception as fault:  # noqa: BLE001 - of a compiler, a driver, a C compiler that is missing: no class in common

@@ -3,12 +3,12 @@
 import torch
 
 
-def unpacked(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def unpack(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """A bool mask of a shape from uint8 [ceil(weights / 8)], lowest bit first, on its device; the host does not wait."""
     return _bits(packed).view(-1)[: shape.numel()].view(shape).bool()
 
 
-def ones(packed: torch.Tensor) -> int:
+def count_ones(packed: torch.Tensor) -> int:
     """How many weights a packed mask keeps; the host waits for the answer."""
     return int(_bits(packed).sum())
 

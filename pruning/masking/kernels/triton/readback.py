@@ -3,7 +3,7 @@
 import torch
 
 
-class Arrival:
+class AsyncReadback:
     """A copy of ``parts`` (each [any], of any dtype that float64 holds) as they are at this point of the device's work.
 
     Nothing waits before :meth:`read`. On the CPU there is nothing to wait for.

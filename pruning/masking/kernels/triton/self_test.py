@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import torch
 
 from pruning.masking import allocation
-from pruning.masking.kernels.triton.adam import Numbers, Update
-from pruning.masking.kernels.triton.allocation import Shares
-from pruning.masking.kernels.triton.bitmask import unpacked
-from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, Table, upload
-from pruning.masking.kernels.triton.topk import Selection, State
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
+from pruning.masking.kernels.triton.allocation import MassAllocation
+from pruning.masking.kernels.triton.bitmask import unpack
+from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
+from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
 
-_NUMBERS = Numbers(
+_NUMBERS = StepNumbers(
     regularization=40.0, shift=0.25, max_grad_norm=1.0, keep1=0.9, take1=0.1, keep2=0.999, take2=0.001, step=-1e-2, divisor=0.7,
     epsilon=1e-8,
 )  # fmt: skip
@@ -27,13 +27,13 @@ class SelfTestError(Exception):
     """A program computes something else than its plain twin; the message says which."""
 
 
-def run(device: torch.device, *, whole: bool = True, chunk: int = CHUNK, tile: int = TILE) -> None:
+def run_self_test(device: torch.device, *, whole: bool = True, chunk: int = CHUNK, tile: int = TILE) -> None:
     """Raises SelfTestError, or whatever Triton raises where it cannot compile or start a program.
 
     ``whole`` says whether sizes are multiples of sixteen (:class:`Table`): other programs are made for others.
     """
     sizes = [2 * chunk + 80, 48, 16] if whole else [2 * chunk + 77, 35, 3]
-    table = Table(sizes, device, chunk=chunk, tile=tile)
+    table = ChunkTable(sizes, device, chunk=chunk, tile=tile)
     random = torch.Generator().manual_seed(0)
 
     def normal(scale: float = 1.0) -> Tensors:
@@ -50,22 +50,22 @@ def run(device: torch.device, *, whole: bool = True, chunk: int = CHUNK, tile: i
 
 
 def _update(
-    table: Table, found: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None]
+    table: ChunkTable, found: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None]
 ) -> None:
     device, n = table.device, len(table.sizes)
-    update, numbers = Update(table), upload(_NUMBERS, torch.float64, device)
+    update, numbers = ScoreUpdate(table), to_device_async(_NUMBERS, torch.float64, device)
     first, second = [0.1 * w for w in base], [w * w for w in base]
     g, w, s, m, v = ([tensor.to(device, copy=True) for tensor in part] for part in (found, base, scores, first, second))
     given = [None if slope is None else slope.to(device) for slope in slopes]
     out = [torch.zeros_like(tensor) for tensor in w]
     update.gradients(g, out, w, s, given, numbers)
-    update.judge(numbers, others=upload([0.5], torch.float64, device))
+    update.clip(numbers, others=to_device_async([0.5], torch.float64, device))
     update.adam(s, out, m, v, numbers, [_TEMPERATURE] * n)
     expected = [_gradient(*each, n) for each in zip(found, base, scores, slopes, strict=True)]
     norm = torch.cat([*expected, torch.tensor([0.5])]).norm()
     clip = min(1.0, 1.0 / (float(norm) + 1e-6))
     _require("the gradients", out, expected)
-    _require("the norm", [update.verdict], [torch.tensor([float(norm), clip, 1.0])])
+    _require("the norm", [update.clipping], [torch.tensor([float(norm), clip, 1.0])])
     _require(
         "the penalty", [update.report[:n]], [torch.stack([torch.sigmoid(t.double() - 0.25).mean() for t in scores])]
     )
@@ -81,12 +81,12 @@ def _update(
     _require("the moments and scores", [*m, *v, *s], [*m2, *v2, *s2])
     found_on_the_way = update.masses.clone()
     _require("the masses", [found_on_the_way], [torch.stack([torch.sigmoid(t / _TEMPERATURE).mean() for t in s2])])
-    update.measure(s, [_TEMPERATURE] * n)
+    update.compute_masses(s, [_TEMPERATURE] * n)
     _require_same("the masses found alone", update.masses, found_on_the_way)
     before = [tensor.clone() for tensor in (*s, *m, *v)]
     out[0][0] = float("nan")
     update.gradients(out, out, w, s, given, numbers)
-    update.judge(numbers)
+    update.clip(numbers)
     update.adam(s, out, m, v, numbers, [_TEMPERATURE] * n)
     for now, then in zip((*s, *m, *v), before, strict=True):
         _require_same("what an update that is not finite leaves", now, then)
@@ -102,9 +102,9 @@ def _gradient(
     return own + _NUMBERS.regularization / (base.numel() * matrices) * sigma * (1 - sigma)
 
 
-def _selection(table: Table, together: bool, base: Tensors, scores: Tensors, random: torch.Generator) -> None:
+def _selection(table: ChunkTable, together: bool, base: Tensors, scores: Tensors, random: torch.Generator) -> None:
     """Cold, warm, and with so many equal scores that most of those at the threshold are cut off."""
-    device, selection = table.device, Selection(table, together=together)
+    device, selection = table.device, TopKSelection(table, together=together)
     w, s = ([tensor.to(device, copy=True) for tensor in part] for part in (base, scores))
     weights, halves = [torch.zeros_like(t) for t in w], [torch.zeros_like(t, dtype=torch.bfloat16) for t in w]
     for turn in range(4):
@@ -113,17 +113,17 @@ def _selection(table: Table, together: bool, base: Tensors, scores: Tensors, ran
             if turn == 3:
                 tensor.copy_(torch.round(tensor, decimals=1))
         asked = [int(0.3 * size) for size in ([sum(table.sizes)] if together else table.sizes)]
-        selection.select(s, upload(asked, torch.int64, device), w, weights, halves)
+        selection.select(s, to_device_async(asked, torch.int64, device), w, weights, halves)
         rankings = [s] if together else [[tensor] for tensor in s]
         expected = [mask for ranking, k in zip(rankings, asked, strict=True) for mask in _sorted(ranking, k)]
         for mask, weight, half, wanted, own in zip(selection.masks, weights, halves, expected, w, strict=True):
-            _require_same("a mask", unpacked(mask, wanted.shape), wanted)
+            _require_same("a mask", unpack(mask, wanted.shape), wanted)
             _require_same("the masked weights", weight.view(torch.int32), (own * wanted).view(torch.int32))
             _require_same(
                 "the masked weights in bf16", half.view(torch.int16), (own * wanted).bfloat16().view(torch.int16)
             )
         _require_same("the ones", selection.kept, torch.stack([mask.sum() for mask in expected]))
-    if bool(selection.state[State.FAULT].any()):
+    if bool(selection.state[SelectionState.FAULT].any()):
         raise SelfTestError("the selection reports a fault where there is none")
 
 
@@ -134,12 +134,15 @@ def _sorted(ranking: Tensors, k: int) -> Tensors:
     return list(torch.split(mask, [tensor.numel() for tensor in ranking]))
 
 
-def _allocation(table: Table) -> None:
+def _allocation(table: ChunkTable) -> None:
     n = len(table.sizes)
     masses, remaining = [0.5 / (i + 1) for i in range(n)], 0.7
-    on_device = upload(masses, torch.float64, table.device), upload([remaining], torch.float64, table.device)
+    on_device = (
+        to_device_async(masses, torch.float64, table.device),
+        to_device_async([remaining], torch.float64, table.device),
+    )
     for surplus in ("redistribute", "drop"):
-        counts = Shares(table, [range(n)], surplus).allocate(*on_device)
+        counts = MassAllocation(table, [range(n)], surplus).allocate(*on_device)
         expected = allocation.by_mass(table.sizes, masses, remaining, surplus)
         _require_same("the counts", counts.cpu(), torch.tensor(expected))
 

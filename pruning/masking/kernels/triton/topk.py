@@ -27,7 +27,7 @@ import torch
 
 from pruning.masking.kernels.triton import adam_kernels
 from pruning.masking.kernels.triton import topk_kernels as programs
-from pruning.masking.kernels.triton.chunk_table import ALIGNED, Addresses, Table, upload
+from pruning.masking.kernels.triton.chunk_table import ALIGNMENT, ChunkTable, PointerArray, to_device_async
 
 _SHARE = 8
 """A bracket may hold so much of a ranking: one weight in eight. More is searched from the start."""
@@ -35,7 +35,7 @@ _LANES = 128
 Tensors = Sequence[torch.Tensor]
 
 
-class State(IntEnum):
+class SelectionState(IntEnum):
     """Rows of a selection's memory, int64 [rows, rankings] on the device."""
 
     LOW = 0
@@ -60,7 +60,7 @@ class State(IntEnum):
     KNOWN = 11
 
 
-class Selection:
+class TopKSelection:
     """Selects the largest scores of every matrix of ``table``, or ``together`` those of all, again and again.
 
     ``masks`` are uint8 [ceil(weights / 8)] for each matrix, in bits as the native kernels write them; ``kept`` int64
@@ -68,26 +68,26 @@ class Selection:
     time and has no say in the masks.
     """
 
-    def __init__(self, table: Table, *, together: bool = False) -> None:
+    def __init__(self, table: ChunkTable, *, together: bool = False) -> None:
         self.table, device = table, table.device
         sizes = [sum(table.sizes)] if together else list(table.sizes)
-        capacities = [-(-size // (_SHARE * ALIGNED)) * ALIGNED for size in sizes]
+        capacities = [-(-size // (_SHARE * ALIGNMENT)) * ALIGNMENT for size in sizes]
         self._rankings = len(sizes)
         self._ranking_of = torch.zeros_like(table.matrix) if together else table.matrix
-        self._firsts = upload([0] if together else table.firsts[:-1], torch.int32, device)
-        self._totals = upload(sizes, torch.int64, device)
-        self._capacities = upload(capacities, torch.int64, device)
+        self._firsts = to_device_async([0] if together else table.firsts[:-1], torch.int32, device)
+        self._totals = to_device_async(sizes, torch.int64, device)
+        self._capacities = to_device_async(capacities, torch.int64, device)
         self._candidates = torch.zeros(sum(capacities), dtype=torch.int32, device=device)
         ends = [sum(capacities[:i]) for i in range(len(sizes))]
-        self._areas = upload([self._candidates.data_ptr() + 4 * end for end in ends], torch.int64, device)
+        self._areas = to_device_async([self._candidates.data_ptr() + 4 * end for end in ends], torch.int64, device)
         self._histogram = torch.zeros(len(sizes), 256, dtype=torch.int32, device=device)
         self._places = torch.zeros(3, len(sizes), dtype=torch.float32, device=device)
-        self.state = torch.zeros(len(State), len(sizes), dtype=torch.int64, device=device)
+        self.state = torch.zeros(len(SelectionState), len(sizes), dtype=torch.int64, device=device)
         self._ties, self._kept = (torch.zeros(table.chunks, dtype=torch.int32, device=device) for _ in range(2))
         self.kept = torch.zeros(len(table.sizes), dtype=torch.int64, device=device)
         self.masks, self._mask_addresses = _bits(table)
-        self._at = {role: Addresses(table) for role in ("scores", "base", "weights")}
-        self._halves = Addresses(table, torch.bfloat16)
+        self._at = {role: PointerArray(table) for role in ("scores", "base", "weights")}
+        self._halves = PointerArray(table, torch.bfloat16)
 
     def select(
         self, scores: Tensors, counts: torch.Tensor, base: Tensors | None = None, weights: Tensors | None = None,
@@ -99,23 +99,23 @@ class Selection:
         UnsupportedSizesError.
         """
         table, n = self.table, self._rankings
-        s = self._at["scores"].of(scores)
+        s = self._at["scores"].update(scores)
         chunked = (s, table.matrix, table.turn, table.weights, self._ranking_of)
         grid = (table.chunks,)
-        programs.look[grid](*chunked, self.state, n, self._areas, self._capacities, **table.layout | table.wide)
-        programs.decide[(-(-n // _LANES),)](
+        programs.count_above[grid](*chunked, self.state, n, self._areas, self._capacities, **table.layout | table.wide)
+        programs.check_bracket[(-(-n // _LANES),)](
             self.state, n, counts, self._totals, self._capacities, block=_LANES, num_warps=4
         )
         for shift in (24, 16, 8, 0):
-            programs.digits[grid](
+            programs.count_digits[grid](
                 *chunked, self._firsts, self.state, n, self._areas, self._histogram, shift, **table.layout
             )
-            programs.descend[(n,)](
+            programs.choose_digit[(n,)](
                 self.state, n, counts, self._totals, self._histogram, self._places, shift, num_warps=1, enable_fp_fusion=False
             )  # fmt: skip
         programs.count_ties[grid](*chunked, self.state, n, self._ties, **table.layout)
         w, whole, half = (
-            known.of(given) if given is not None else s
+            known.update(given) if given is not None else s
             for known, given in ((self._at["base"], base), (self._at["weights"], weights), (self._halves, halves))
         )
         programs.write[grid](
@@ -127,7 +127,7 @@ class Selection:
         )
 
 
-def _bits(table: Table) -> tuple[list[torch.Tensor], torch.Tensor]:
+def _bits(table: ChunkTable) -> tuple[list[torch.Tensor], torch.Tensor]:
     """A mask in bits for each matrix, and their addresses on the device."""
     masks = [torch.zeros(-(-size // 8), dtype=torch.uint8, device=table.device) for size in table.sizes]
-    return masks, upload([mask.data_ptr() for mask in masks], torch.int64, table.device)
+    return masks, to_device_async([mask.data_ptr() for mask in masks], torch.int64, table.device)

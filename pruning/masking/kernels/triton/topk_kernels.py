@@ -52,7 +52,7 @@ def rounded(weight):
 
 
 @triton.jit
-def look(
+def count_above(
     scores, matrices, turns, sizes, ranking_of, state, rankings, areas, capacities, chunk: tl.constexpr,
     tile: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
@@ -88,7 +88,7 @@ def look(
 
 
 @triton.jit
-def decide(state, rankings, counts, totals, capacities, block: tl.constexpr):
+def check_bracket(state, rankings, counts, totals, capacities, block: tl.constexpr):
     """Whether the k-th score of each ranking is among its candidates, and how many are to be taken from what is searched."""
     ranking = tl.program_id(0) * block + tl.arange(0, block)
     mine = ranking < rankings
@@ -111,7 +111,7 @@ def decide(state, rankings, counts, totals, capacities, block: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["shift"])
-def digits(
+def count_digits(
     scores, matrices, turns, sizes, ranking_of, firsts, state, rankings, areas, histogram, shift, chunk: tl.constexpr,
     tile: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
@@ -151,7 +151,7 @@ def digits(
 
 
 @triton.jit(do_not_specialize=["shift"])
-def descend(state, rankings, counts, totals, histogram, places, shift):
+def choose_digit(state, rankings, counts, totals, histogram, places, shift):
     """One more digit of the k-th key; after the last one what a selection leaves behind for the next."""
     ranking = tl.program_id(0)
     own = state + ranking
@@ -170,7 +170,7 @@ def descend(state, rankings, counts, totals, histogram, places, shift):
     tl.store(own + PREFIX * rankings, prefix)
     if shift == 0:
         tl.store(own + TIES * rankings, ties.to(tl.int64))
-        remember(own, rankings, places + ranking, prefix)
+        set_bracket(own, rankings, places + ranking, prefix)
         k, total = tl.load(counts + ranking), tl.load(totals + ranking)
         if (tl.load(own + NAN * rankings) != 0) & (k > 0) & (k < total):
             tl.store(own + FAULT * rankings, tl.load(own + FAULT * rankings) | NOT_A_NUMBER)
@@ -180,7 +180,7 @@ def descend(state, rankings, counts, totals, histogram, places, shift):
 
 
 @triton.jit
-def remember(own, rankings, place, threshold):
+def set_bracket(own, rankings, place, threshold):
     """The bracket of the next selection: around where this threshold is heading, as wide as it was off course and more.
 
     ``place`` has in its first row where it was expected, then the width, then where it was.

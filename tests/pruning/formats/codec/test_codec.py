@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks import masks as made
 from pruning.formats.codec import frequency_tables, matrices, planner, rans
-from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, Layout
+from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, BitLayout
 from pruning.formats.codec.planner import Codec, plan
 from pruning.formats.codec.rans import CorruptFileError, Stream
 
@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 LAYER = made.BERT_BASE[:6]
 
 
-def there_and_back(masks: list[Mask]) -> matrices.Coded:
+def there_and_back(masks: list[Mask]) -> matrices.CodedMasks:
     coded = matrices.encode(masks)
     for got, mask in zip(matrices.decode(coded, [mask.shape for mask in masks]), masks, strict=True):
         assert got.dtype == np.bool_
@@ -139,7 +139,7 @@ def test_a_lane_has_a_bounded_number_of_steps() -> None:
 def test_any_marks_make_a_layout_that_gives_the_mask_back(
     row_marks: list[int], column_marks: list[int], seed: int
 ) -> None:
-    layout = Layout(40, np.array(row_marks, np.uint8), np.array(column_marks, np.uint8))
+    layout = BitLayout(40, np.array(row_marks, np.uint8), np.array(column_marks, np.uint8))
     mask = np.random.default_rng(seed).random((len(row_marks), len(column_marks))) < 0.5
     mask[:, np.array(column_marks) == ZEROS] = False
     mask[:, np.array(column_marks) == ONES] = True
@@ -152,13 +152,13 @@ def test_any_marks_make_a_layout_that_gives_the_mask_back(
 
 def test_levels_are_base_plus_row_plus_the_mean_of_eight_columns_within_the_range() -> None:
     columns = np.array([128, 120, 136, 128, 130, 128, 128, 129, 131, 0], np.uint8)
-    layout = Layout(40, np.array([128, 0, 118, 254, 1], np.uint8), columns)
+    layout = BitLayout(40, np.array([128, 0, 118, 254, 1], np.uint8), columns)
     # sorted: 136 131 130 129 128 128 128 128 | 120; (8 + 3 + 2 + 1 + 4) // 8 = 2
     assert layout.levels().tolist() == [42, 32, 32, 22, 80, 80, 0, 0]
 
 
 def test_ones_behind_the_last_column_are_damage() -> None:
-    layout = Layout(40, np.full(2, CENTRE, np.uint8), np.full(11, CENTRE, np.uint8))
+    layout = BitLayout(40, np.full(2, CENTRE, np.uint8), np.full(11, CENTRE, np.uint8))
     with pytest.raises(CorruptFileError):
         layout.unpack(np.array([255, 0, 255, 0b00010000], np.uint8))
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from pruning.masking.kernels import compiler, dispatch
-from pruning.masking.kernels.cpu import Native
+from pruning.masking.kernels.cpu import CpuKernels
 from pruning.sources import Sources
 from tests.pruning.runs import make_sources, of_kind, run_toy
 
-needs_compiler = pytest.mark.skipif(bool(dispatch.reason()), reason="no compiler here")
+needs_compiler = pytest.mark.skipif(bool(dispatch.unavailable_reason()), reason="no compiler here")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def test_builders_at_the_same_time_end_with_one_whole_file(tmp_path: Path, monke
         compile, "_FLAGS", ("-std=c++17", "-O0", "-march=native", "-fPIC", "-shared", "-pthread")
     )  # in less time
     with ThreadPoolExecutor() as pool:
-        files = set(pool.map(lambda _: compiler.library(), range(2)))
+        files = set(pool.map(lambda _: compiler.build_library(), range(2)))
     assert len(files) == 1
-    Native(files.pop())
+    CpuKernels(files.pop())
     assert len(list((tmp_path / "espalier" / "kernels").iterdir())) == 1
     assert (tmp_path / "espalier" / "kernels").stat().st_mode & 0o077 == 0
 
@@ -50,7 +50,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Mon
     program.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(program))
     with pytest.raises(compiler.KernelsUnavailableError, match="no space"):
-        compiler.library()
+        compiler.build_library()
     assert not list((tmp_path / "cache").rglob("*.so"))
 
 
@@ -69,4 +69,4 @@ def test_a_run_without_a_compiler_says_so_and_ends_well(
 @needs_compiler
 def test_a_run_says_that_it_uses_the_kernels(sources: Sources, tmp_path: Path) -> None:
     events = run_toy(sources, tmp_path, max_steps=4)
-    assert of_kind(events, "started")[0].versions["kernels"] == dispatch.name_for(torch.device("cpu")) == "native"
+    assert of_kind(events, "started")[0].versions["kernels"] == dispatch.kernel_name(torch.device("cpu")) == "native"

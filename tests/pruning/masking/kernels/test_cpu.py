@@ -8,14 +8,16 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.masked_linear import MaskedLinear, keep_each, keep_together
+from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each, keep_top_k_overall
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.topk import TopK
 
 SHAPES = ((300, 301), (7, 5), (3, 1), (64, 64))
 """Longer than a block, shorter than a vector, one column, a whole number of vectors."""
 
-pytestmark = pytest.mark.skipif(bool(dispatch.reason()), reason=f"no native kernels: {dispatch.reason()}")
+pytestmark = pytest.mark.skipif(
+    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
+)
 
 
 def layers_of(seed: int = 0) -> list[MaskedLinear]:
@@ -45,7 +47,7 @@ def train(layers: list[MaskedLinear], steps: int, *, slopes: bool = False, tempe
 def test_updates_equal_those_of_the_plain_twin(slopes: bool) -> None:
     native, plain = layers_of(), layers_of()
     ours = train(native, 5, slopes=slopes)
-    with dispatch.plain():
+    with dispatch.plain_only():
         theirs = train(plain, 5, slopes=slopes)
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert ours != theirs, "the two are not told apart"
@@ -107,20 +109,20 @@ def test_masks_and_masked_weights_are_those_of_the_plain_twin(share: float, kind
         counts = [math.floor(share * layer.base.numel()) for layer in native]
         for together in (False, True):
             if together:
-                keep_together(native, ours, sum(counts))
+                keep_top_k_overall(native, ours, sum(counts))
             else:
-                keep_each(native, counts)
-            with dispatch.plain():
+                keep_top_k_each(native, counts)
+            with dispatch.plain_only():
                 if together:
-                    keep_together(plain, theirs, sum(counts))
+                    keep_top_k_overall(plain, theirs, sum(counts))
                 else:
-                    keep_each(plain, counts)
+                    keep_top_k_each(plain, counts)
             for layer, twin in zip(native, plain, strict=True):
                 assert torch.equal(layer.mask, twin.mask)
                 assert layer._packed is not None
                 for dtype, whole in ((torch.float32, torch.int32), (torch.bfloat16, torch.int16)):
                     masked = torch.empty_like(layer.base, dtype=dtype)
-                    dispatch.masked(layer.base, layer._packed, masked)
+                    dispatch.apply_mask(layer.base, layer._packed, masked)
                     expected = twin.weight.detach().to(dtype)
                     assert torch.equal(masked.view(whole), expected.view(whole)), "bits, signs of zero too"
             assert sum(layer.kept for layer in native) == sum(counts)
@@ -129,10 +131,10 @@ def test_masks_and_masked_weights_are_those_of_the_plain_twin(share: float, kind
 def test_a_score_that_is_not_a_number_and_a_count_that_no_mask_has_are_refused() -> None:
     layers = layers_of()
     with pytest.raises(ValueError, match="k = -1"):
-        keep_each(layers, [1, 1, 1, -1])
+        keep_top_k_each(layers, [1, 1, 1, -1])
     for _ in range(2):  # cold, then warm
-        keep_each(layers, [10, 10, 1, 10])
+        keep_top_k_each(layers, [10, 10, 1, 10])
         layers[0].scores[299, 300] = math.nan
         with pytest.raises(ValueError, match="NaN"):
-            keep_each(layers, [10, 10, 1, 10])
+            keep_top_k_each(layers, [10, 10, 1, 10])
         layers[0].scores[299, 300] = 0.0

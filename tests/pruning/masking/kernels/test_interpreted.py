@@ -58,11 +58,13 @@ def test_the_programs_compile(tmp_path: Path) -> None:
 
 def test_why_there_are_no_programs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "_reasons", {})
-    assert "NVIDIA" in availability.reason(torch.device("cpu"))
+    assert "NVIDIA" in availability.unavailable_reason(torch.device("cpu"))
     if torch.cuda.is_available():
         return
     for name in [name for name in sys.modules if name.startswith("pruning.masking.kernels.triton.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "triton", None)
-    assert availability.reason(torch.device("cuda", 0)) == availability.reason(torch.device("cuda", 0))
-    assert "Triton is not installed" in availability.reason(torch.device("cuda", 0))
+    assert availability.unavailable_reason(torch.device("cuda", 0)) == availability.unavailable_reason(
+        torch.device("cuda", 0)
+    )
+    assert "Triton is not installed" in availability.unavailable_reason(torch.device("cuda", 0))

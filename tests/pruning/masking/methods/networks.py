@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruning.masking.methods.registry import Calibration, method_of
+from pruning.masking.methods.registry import Calibration, create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.weight_adam import Companions
-from pruning.masking.wrap import Matrices, attach
+from pruning.masking.weight_adam import WeightAdam
+from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training.pruner import Pruner
 from tests.pruning.masking.methods import reference
@@ -24,7 +24,7 @@ def spec_of(method: str, **fields: Any) -> PruningSpec:
 
 def matrices_of(*weights: Tensor) -> Matrices:
     """Masked layers ``0``, ``1``, ... with these weights."""
-    return attach(nn.ModuleList(linear_of(weight) for weight in weights))
+    return wrap_linears(nn.ModuleList(linear_of(weight) for weight in weights))
 
 
 def linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
@@ -50,8 +50,8 @@ def set_scores(matrices: Matrices, scores: Iterable[Tensor]) -> None:
 def pruner_of(spec: PruningSpec, *, loss_scale: float = 1.0) -> Pruner[tuple[Tensor, Tensor]]:
     """The reference's network under ``spec``, scores begun."""
     model = nn.ModuleList(linear_of(w, b) for w, b in zip(*reference.start(), strict=True))
-    matrices = attach(model)
-    layers, info, method = list(matrices.layers.values()), spec.method_info, method_of(spec)
+    matrices = wrap_linears(model)
+    layers, info, method = list(matrices.layers.values()), spec.method_info, create_method(spec)
     biases = [layer.bias.requires_grad_() for layer in layers] if spec.train_biases else []
     trained = layers if info.trains_weights and not spec.one_shot else []
 
@@ -65,9 +65,9 @@ def pruner_of(spec: PruningSpec, *, loss_scale: float = 1.0) -> Pruner[tuple[Ten
         matrices=matrices,
         method=method,
         optimizer=ScoreAdam(layers if info.trains_scores else [], penalty_shift=method.penalty_shift),
-        schedule=Schedule.of(spec, reference.STEPS),
+        schedule=Schedule.from_spec(spec, reference.STEPS),
         loss_of=loss_of,
-        weight_adam=Companions(trained, biases, spec.weight_learning_rate) if trained or biases else None,
+        weight_adam=WeightAdam(trained, biases, spec.weight_learning_rate) if trained or biases else None,
     )
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pruning.formats import mask_file
 from pruning.masking.methods.hard_concrete import INITIAL_SCORE, HardConcrete, sample
-from pruning.masking.wrap import prunable
-from pruning.models.loading import load, locate
+from pruning.masking.wrap import prunable_linears
+from pruning.models.loading import load_model, locate_model
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference
 from tests.pruning.runs import make_sources, run_toy
@@ -120,7 +120,7 @@ def test_stored_weights_have_the_gates_in_them_and_the_density_is_reported(tmp_p
     assert told["sparsity_asked"] is None
     assert 0 < told["remaining"] == info.density < 1
     stored = load_file(artifacts / "weights.safetensors")
-    stock = prunable(load(locate("bert", None, sources), ("Yes",), "label-words").model)
+    stock = prunable_linears(load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model)
     shrunk = 0
     for path, mask in masks.items():
         kept = stock[path].weight.detach()[torch.from_numpy(mask)]

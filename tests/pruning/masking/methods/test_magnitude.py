@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pruning.formats import mask_file
 from pruning.masking.methods.magnitude import Magnitude
-from pruning.masking.wrap import prunable
-from pruning.models.loading import load, locate
+from pruning.masking.wrap import prunable_linears
+from pruning.models.loading import load_model, locate_model
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference, cubic, top
 from tests.pruning.runs import make_sources, run_toy
@@ -51,7 +51,7 @@ def test_one_shot_masks_the_pretrained_weights_without_a_step(tmp_path: Path) ->
     assert events[-1].metrics["steps"] == 0  # type: ignore[union-attr]
     assert events[-1].metrics["weights_changed"] is False  # type: ignore[union-attr]
     assert not (tmp_path / "work" / "artifacts" / "weights.safetensors").exists()
-    stock = prunable(load(locate("bert", None, sources), ("Yes",), "label-words").model)
+    stock = prunable_linears(load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model)
     masks, _ = mask_file.read(tmp_path / "work" / "artifacts" / "mask.safetensors")
     for path, mask in masks.items():
         size = stock[path].weight.numel()

@@ -9,7 +9,7 @@ import torch
 
 from pruning.formats import mask_file
 from pruning.masking.methods.prior import WandaPrior
-from pruning.masking.methods.registry import method_of
+from pruning.masking.methods.registry import create_method
 from pruning.masking.methods.smp_l import SmpL
 from pruning.training.setup import set_up
 from tests.pruning.masking.methods import networks
@@ -41,7 +41,7 @@ def test_a_weight_of_exactly_zero_does_not_spoil_the_rest() -> None:
 def test_selection_is_that_of_the_method_beneath() -> None:
     spec = networks.spec_of("smp-g", prior="wanda", prior_strength=0.5)
     matrices, calibration, _, _ = network_and_batches()
-    method = method_of(spec)
+    method = create_method(spec)
     method.begin(matrices, calibration)
     assert sum(method.select(matrices, 0.4)) == int(0.4 * 35)  # one budget for all, as SMP-G has it
     assert method.penalty_shift == 0

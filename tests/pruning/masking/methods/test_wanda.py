@@ -11,9 +11,9 @@ from pruning.data.reader import load_rows
 from pruning.formats import mask_file
 from pruning.masking.methods.registry import Calibration
 from pruning.masking.methods.wanda import Wanda, saliencies
-from pruning.masking.wrap import Matrices, attach
-from pruning.models.loading import load, locate
-from pruning.spec.tasks import task_of
+from pruning.masking.wrap import Matrices, wrap_linears
+from pruning.models.loading import load_model, locate_model
+from pruning.spec.tasks import resolve_task
 from pruning.training.setup import set_up
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.runs import make_sources, run_toy, spec_of
@@ -24,7 +24,7 @@ W0, W1 = reference.draw(5, 4, seed=1), reference.draw(3, 5, seed=2)
 def network_and_batches() -> tuple[Matrices, Calibration, list[dict[str, Tensor]], nn.ModuleList]:
     """Two linears, one after the other on every token; two batches with padding full of large numbers."""
     model = nn.ModuleList([networks.linear_of(W0), networks.linear_of(W1)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     batches = []
     for i, lengths in enumerate(((3, 5), (1, 4, 2))):
         x = reference.draw(len(lengths), 6, 4, seed=60 + i)
@@ -78,7 +78,7 @@ def test_every_row_keeps_the_same_number_of_its_own_best(remaining: float) -> No
 
 def test_a_layer_that_sees_one_position_per_row_is_counted_whole() -> None:
     model = nn.ModuleList([networks.linear_of(W0)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     pooled = reference.draw(2, 4, seed=70)
     attention = torch.tensor([[1, 1, 0], [1, 0, 0]])
     calibration = Calibration(lambda inputs: model[0](pooled), [{"attention_mask": attention}])
@@ -91,7 +91,7 @@ def test_on_a_transformer_they_are_those_of_each_row_run_by_itself(tmp_path: Pat
     sources = make_sources(tmp_path / "toys")
     fields: dict[str, Any] = {"model": shape, "method": "wanda", "max_steps": None, "calibration_rows": 40}
     run = set_up(spec_of(**fields), sources, lambda event: None)
-    loaded = load(locate(shape, None, sources), ("Yes",), "label-words")
+    loaded = load_model(locate_model(shape, None, sources), ("Yes",), "label-words")
     squares: dict[str, Tensor] = {}
 
     def watch(path: str) -> Any:
@@ -102,7 +102,7 @@ def test_on_a_transformer_they_are_those_of_each_row_run_by_itself(tmp_path: Pat
 
     for path in run.matrices.layers:
         loaded.model.get_submodule(path).register_forward_pre_hook(watch(path))
-    rows = load_rows(task_of("sst2"), "train", sources)
+    rows = load_rows(resolve_task("sst2"), "train", sources)
     with torch.no_grad():
         for text in rows.texts[0][:40]:
             loaded.model(**loaded.tokenizer(text, return_tensors="pt"))

@@ -13,17 +13,17 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
-from pruning.masking.kernels.triton.adam import Numbers, Update
-from pruning.masking.kernels.triton.allocation import Shares
-from pruning.masking.kernels.triton.chunk_table import Table
-from pruning.masking.kernels.triton.topk import Selection
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
+from pruning.masking.kernels.triton.allocation import MassAllocation
+from pruning.masking.kernels.triton.chunk_table import ChunkTable
+from pruning.masking.kernels.triton.topk import TopKSelection
 from pruning.masking.methods.registry import Method
 from pruning.masking.methods.smp_g import SmpG
 from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training.gpu_pruner import GpuPruner
 from pruning.training.pruner import Pruner
@@ -62,7 +62,7 @@ def _unspecialized(program: Any, name: str) -> bool:
 def launch(method: Method, *, halves: bool = False) -> None:
     """Two steps, of which nothing is to be asked; with ``halves`` under bf16."""
     model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
 
     def loss_of(rows: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=halves):
@@ -70,7 +70,7 @@ def launch(method: Method, *, halves: bool = False) -> None:
 
     spec = PruningSpec(model="m", task="sst2", max_steps=2)
     adam = ScoreAdam(list(matrices.layers.values()))
-    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.of(spec, 2), loss_of), bf16=halves)
+    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.from_spec(spec, 2), loss_of), bf16=halves)
     with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])
@@ -86,23 +86,23 @@ def main() -> None:
         launch(method)
     launch(SmpS(), halves=True)
     for sizes in ([32768, 16], [32769, 7]):
-        table = Table(sizes, CPU)
+        table = ChunkTable(sizes, CPU)
         tensors = [torch.zeros(size) for size in sizes]
         halves = [torch.zeros(size, dtype=torch.bfloat16) for size in sizes]
-        numbers = torch.zeros(len(Numbers._fields), dtype=torch.float64)
-        update = Update(table)
+        numbers = torch.zeros(len(StepNumbers._fields), dtype=torch.float64)
+        update = ScoreUpdate(table)
         update.gradients(tensors, tensors, tensors, tensors, [None, None], numbers)
         update.gradients(halves, tensors, tensors, tensors, tensors, numbers)
-        update.judge(numbers, others=numbers, losses=numbers[:1])
+        update.clip(numbers, others=numbers, losses=numbers[:1])
         update.adam(tensors, tensors, tensors, tensors, numbers, [1.0, None])
-        update.measure(tensors, [1.0, 1.0])
+        update.compute_masses(tensors, [1.0, 1.0])
         for together in (False, True):
-            selection = Selection(table, together=together)
+            selection = TopKSelection(table, together=together)
             counts = torch.zeros(1 if together else 2, dtype=torch.int64)
             selection.select(tensors, counts)
             selection.select(tensors, counts, tensors, tensors, halves)
         for surplus in ("redistribute", "drop"):
-            Shares(table, [[0, 1]], surplus).allocate(update.masses, numbers[:1])
+            MassAllocation(table, [[0, 1]], surplus).allocate(update.masses, numbers[:1])
     reading = [made.asm["ptx"] for key, made in compiled.items() if key.startswith("adam ") and "True" in key]
     assert all("ld.global.v4" in text for text in reading), "sixteen bytes are to be read at once"
     assert not any("fma.rn.f32" in text for text in reading), "a product and a sum are two roundings"

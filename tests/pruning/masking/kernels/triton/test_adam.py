@@ -9,8 +9,8 @@ from torch import nn
 from pruning.masking.kernels import dispatch
 from pruning.masking.kernels.triton import adam as module
 from pruning.masking.kernels.triton import self_test
-from pruning.masking.kernels.triton.adam import Numbers, Update
-from pruning.masking.kernels.triton.chunk_table import Table, upload
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
+from pruning.masking.kernels.triton.chunk_table import ChunkTable, to_device_async
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.score_adam import BETA1, BETA2, EPSILON, ScoreAdam
 
@@ -30,8 +30,10 @@ def layers_of() -> list[MaskedLinear]:
 def numbers_of(step: int, regularization: float = 0.0, shift: float = 0.0) -> torch.Tensor:
     """As ScoreAdam has them, in transformers' manner."""
     size = -RATE * math.sqrt(1 - BETA2**step) / (1 - BETA1**step)
-    return upload(
-        Numbers(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON), torch.float64, CPU
+    return to_device_async(
+        StepNumbers(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON),
+        torch.float64,
+        CPU,
     )
 
 
@@ -41,12 +43,12 @@ class Updated:
     def __init__(self, layers: list[MaskedLinear]) -> None:
         self.base, self.scores = [layer.base for layer in layers], [layer.scores for layer in layers]
         self.first, self.second = ([torch.zeros_like(s) for s in self.scores] for _ in range(2))
-        self.update = Update(Table([s.numel() for s in self.scores], CPU, chunk=256, tile=128))
+        self.update = ScoreUpdate(ChunkTable([s.numel() for s in self.scores], CPU, chunk=256, tile=128))
 
     def step(self, found: list[torch.Tensor], numbers: torch.Tensor, slopes: list[torch.Tensor] | None = None) -> None:
         out = [torch.empty_like(s) for s in self.scores]
         self.update.gradients(found, out, self.base, self.scores, slopes or [None] * len(out), numbers)
-        self.update.judge(numbers)
+        self.update.clip(numbers)
         self.update.adam(self.scores, out, self.first, self.second, numbers, [TEMPERATURE] * len(out))
 
 
@@ -60,7 +62,7 @@ def test_updates_equal_those_of_the_plain_twin(sloped: bool) -> None:
         slopes = [torch.rand(shape, generator=random) for shape in SHAPES] if sloped else None
         for i, layer in enumerate(plain):
             layer.weight.grad, layer.gate_slope = found[i].clone(), slopes[i] if slopes else None
-        with dispatch.plain():
+        with dispatch.plain_only():
             expected = adam.step(RATE, 30.0 * t)
         ours.step(found, numbers_of(t + 1, 30.0 * t, adam.penalty_shift), slopes)
         report = ours.update.report
@@ -90,13 +92,13 @@ def test_nothing_changes_any_more_once_something_is_not_finite(where: str) -> No
     if where == "gradient":
         found[1][2] = math.inf
     elif where == "loss":
-        ours.update.judge(numbers_of(2), losses=upload([0.5, math.nan], torch.float64, CPU))
+        ours.update.clip(numbers_of(2), losses=to_device_async([0.5, math.nan], torch.float64, CPU))
     else:
-        ours.update.judge(numbers_of(2), others=upload([1.0, math.inf], torch.float64, CPU))
+        ours.update.clip(numbers_of(2), others=to_device_async([1.0, math.inf], torch.float64, CPU))
     for t in (2, 3):  # later gradients are finite
         ours.step(found, numbers_of(t))
         found = [torch.randn(shape) for shape in SHAPES]
-    assert float(ours.update.verdict[2]) == 0
+    assert float(ours.update.clipping[2]) == 0
     assert all(map(torch.equal, (*ours.scores, *ours.first, *ours.second), before))
 
 
@@ -104,15 +106,15 @@ def test_the_mass_found_alone_is_the_one_found_on_the_way() -> None:
     ours = Updated(layers_of())
     ours.step([torch.randn(shape) for shape in SHAPES], numbers_of(1))
     found = ours.update.masses.clone()
-    ours.update.measure(ours.scores, [TEMPERATURE] * 4)
+    ours.update.compute_masses(ours.scores, [TEMPERATURE] * 4)
     assert torch.equal(ours.update.masses, found)
-    ours.update.measure(ours.scores, [4.0, None, 4.0, 4.0])
+    ours.update.compute_masses(ours.scores, [4.0, None, 4.0, 4.0])
     assert ours.update.masses[1] == 0
     assert ours.update.masses[0] == pytest.approx(float(torch.sigmoid(ours.scores[0] / 4.0).mean()), rel=1e-5)
 
 
 def test_the_check_of_a_first_use_passes_and_notices_a_wrong_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    self_test.run(CPU, chunk=128, tile=64)
+    self_test.run_self_test(CPU, chunk=128, tile=64)
     right = module.programs.adam
 
     class SelfTestError:
@@ -121,4 +123,4 @@ def test_the_check_of_a_first_use_passes_and_notices_a_wrong_program(monkeypatch
 
     monkeypatch.setattr(module.programs, "adam", SelfTestError())
     with pytest.raises(self_test.SelfTestError, match="moments"):
-        self_test.run(CPU, chunk=128, tile=64)
+        self_test.run_self_test(CPU, chunk=128, tile=64)

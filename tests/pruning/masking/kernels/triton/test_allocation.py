@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pruning.masking import allocation
-from pruning.masking.kernels.triton.allocation import Shares
-from pruning.masking.kernels.triton.chunk_table import Table
+from pruning.masking.kernels.triton.allocation import MassAllocation
+from pruning.masking.kernels.triton.chunk_table import ChunkTable
 
 CPU = torch.device("cpu")
 KINDS = {
@@ -24,10 +24,10 @@ def test_counts_are_those_of_the_allocation(kind: str, surplus: allocation.Surpl
     for members in (1, 7):
         groups = [range(i, 3 * members, 3) for i in range(3)]
         sizes = [dice.choice([7, 64, 589824, dice.randint(1, 99999)]) for _ in range(3 * members)]
-        table = Table(sizes, CPU)
+        table = ChunkTable(sizes, CPU)
         for v in (0.0, 0.03, 1 / 3, dice.random(), 1.0):
             masses = [KINDS[kind](dice) for _ in sizes]
-            found = Shares(table, groups, surplus).allocate(
+            found = MassAllocation(table, groups, surplus).allocate(
                 torch.tensor(masses, dtype=torch.float64), torch.tensor([v], dtype=torch.float64)
             )
             for group in groups:

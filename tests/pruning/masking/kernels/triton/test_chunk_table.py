@@ -3,34 +3,34 @@
 import pytest
 import torch
 
-from pruning.masking.kernels.triton.chunk_table import Addresses, Table, UnsupportedSizesError
+from pruning.masking.kernels.triton.chunk_table import ChunkTable, PointerArray, UnsupportedSizesError
 
 CPU = torch.device("cpu")
 
 
 def test_every_weight_is_in_one_chunk() -> None:
-    table = Table([700, 3, 256], CPU, chunk=256, tile=64)
+    table = ChunkTable([700, 3, 256], CPU, chunk=256, tile=64)
     assert table.matrix.tolist() == [0, 0, 0, 1, 2]
     assert table.turn.tolist() == [0, 1, 2, 0, 0]
     assert table.first.tolist() == table.firsts == [0, 3, 4, 5]
     assert not table.whole
-    assert Table([8], torch.device("cpu", 0)).device == torch.zeros(8, device="cpu:0").device, "as tensors name it"
-    assert Table([1600, 16], CPU).whole
+    assert ChunkTable([8], torch.device("cpu", 0)).device == torch.zeros(8, device="cpu:0").device, "as tensors name it"
+    assert ChunkTable([1600, 16], CPU).whole
 
 
 @pytest.mark.parametrize("sizes", [[], [4, 0], [2**31]])
 def test_sizes_without_a_table(sizes: list[int]) -> None:
     with pytest.raises(UnsupportedSizesError, match="weights"):
-        Table(sizes, CPU)
+        ChunkTable(sizes, CPU)
 
 
 def test_addresses_are_sent_again_only_when_they_change() -> None:
-    table = Table([8, 4], CPU)
-    addresses, tensors = Addresses(table), [torch.zeros(2, 4), torch.zeros(4)]
-    sent = addresses.of(tensors)
+    table = ChunkTable([8, 4], CPU)
+    addresses, tensors = PointerArray(table), [torch.zeros(2, 4), torch.zeros(4)]
+    sent = addresses.update(tensors)
     assert sent.tolist() == [tensor.data_ptr() for tensor in tensors]
-    assert addresses.of(tensors) is sent
-    assert addresses.of([tensors[0], None]).tolist() == [tensors[0].data_ptr(), 0]
+    assert addresses.update(tensors) is sent
+    assert addresses.update([tensors[0], None]).tolist() == [tensors[0].data_ptr(), 0]
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_addresses_are_sent_again_only_when_they_change() -> None:
 )
 def test_tensors_that_do_not_fit(given: torch.Tensor) -> None:
     with pytest.raises(UnsupportedSizesError):
-        Addresses(Table([4], CPU)).of([given])
+        PointerArray(ChunkTable([4], CPU)).update([given])

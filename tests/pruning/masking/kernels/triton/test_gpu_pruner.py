@@ -20,7 +20,7 @@ from pruning.masking.methods.smp_l import SmpL
 from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
+from pruning.masking.wrap import wrap_linears
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.checkpoint import capture, restore
@@ -39,7 +39,7 @@ def plain_of(method: Method) -> Pruner[torch.Tensor]:
     """Two groups of two matrices, one of them out of reach of the loss; a row that is all NaN makes a loss that is."""
     torch.manual_seed(0)
     model = nn.ModuleList(nn.ModuleDict({"in": nn.Linear(7, 19), "out": nn.Linear(19, 7)}) for _ in range(2))
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     for layer in matrices.layers.values():
         layer.scores.normal_(0, 0.1)
     blocks: Any = model
@@ -51,7 +51,7 @@ def plain_of(method: Method) -> Pruner[torch.Tensor]:
 
     spec = PruningSpec(model="m", task="sst2", max_steps=STEPS, sparsity=0.7, regularization=40)
     adam = ScoreAdam(list(matrices.layers.values()))
-    return Pruner(matrices, method, adam, Schedule.of(spec, STEPS), loss_of)
+    return Pruner(matrices, method, adam, Schedule.from_spec(spec, STEPS), loss_of)
 
 
 def on_device(pruner: Pruner[Any]) -> GpuPruner[Any]:
@@ -67,7 +67,7 @@ def state(pruner: Pruner[Any]) -> list[torch.Tensor]:
 def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
     plain, ours = plain_of(METHODS[name]()), on_device(plain_of(METHODS[name]()))
     for t in range(STEPS):
-        with dispatch.plain():
+        with dispatch.plain_only():
             expected = plain.step(t, [X[:4], X[4:]])
         found = ours.step(t, [X[:4], X[4:]])
         assert found.kept == expected.kept
@@ -97,7 +97,7 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
     ours = GpuPruner.from_pruner(pruner, chunk=128, tile=64, bf16=True, capture=record if recorded else None)
     for t in range(STEPS):
         batches = [{"x": X[i::parts] + t} for i in range(parts)]
-        with dispatch.plain():
+        with dispatch.plain_only():
             expected = plain.step(t, batches)
         found = ours.step(t, batches)
         assert found.kept == expected.kept

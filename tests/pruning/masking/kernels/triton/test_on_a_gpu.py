@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels.triton import availability
-from pruning.masking.methods.registry import method_of
+from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.wrap import attach
-from pruning.models.autocast import forward_pass
+from pruning.masking.wrap import wrap_linears
+from pruning.models.autocast import for_precision
 from pruning.training import backends
 from pruning.training.cuda_graphs import Batch
 from pruning.training.pruner import Pruner
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch see
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_programs_compute_what_their_twins_compute(whole: bool) -> None:
-    assert availability.reason(torch.device("cuda"), whole=whole) == ""
+    assert availability.unavailable_reason(torch.device("cuda"), whole=whole) == ""
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def pruner_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
 def plain_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
     torch.manual_seed(0)
     model = nn.ModuleList([nn.Linear(128, 256), nn.Linear(256, 128)])
-    matrices = attach(model)
+    matrices = wrap_linears(model)
     model.cuda()
     spec = spec_of(method=method)
 
     def loss_of(batch: Batch) -> torch.Tensor:
-        with forward_pass(precision, torch.device("cuda")):
+        with for_precision(precision, torch.device("cuda")):
             hidden = nn.functional.dropout(torch.tanh(model[0](batch["x"])), 0.1)
             return torch.tanh(model[1](hidden)).float().square().mean()
 
     layers = list(matrices.layers.values())
-    return Pruner(matrices, method_of(spec), ScoreAdam(layers), Schedule.of(spec, 12), loss_of)
+    return Pruner(matrices, create_method(spec), ScoreAdam(layers), Schedule.from_spec(spec, 12), loss_of)
