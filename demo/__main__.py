@@ -1,8 +1,8 @@
-"""``make demo``: the main job as a user runs it, end to end, and a table of what came of it.
+"""End-to-end demonstration, ``make demo``: one job from submission to a verified mask, and a table of its results.
 
-Starts the embedded service in a folder of its own on a free loopback port, posts a job, watches it, downloads the mask,
-puts it on the untouched model again and compares, stops the service. The hub is tried first; without it the model and the
-data set that ship with the project serve.
+Starts the embedded service in a temporary folder on a free loopback port, submits a job, watches it, downloads the mask,
+applies it to the unchanged model and compares the predictions, stops the service. The hub's model is used when the hub can be
+reached, else the model and data set that ship with the project.
 """
 
 import json
@@ -22,16 +22,17 @@ from rich.table import Table
 
 from demo import settings
 from espalier.cli.progress import follow
-from espalier.client._sync.client import Client
+from espalier.client import Client
 from espalier.client.models import Job
+from pruning.processes.bootstrap import python_command
 
 START_SECONDS = 60
-say = Console(highlight=False).print
+notify = Console(highlight=False).print
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run."""
+    """The job to run, and the settings of the service that runs it."""
 
     spec: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
@@ -44,31 +45,31 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="espalier-demo-") as folder, _service(Path(folder), plan) as url:
         started = time.monotonic()
         with Client(url) as client:
-            say(f"\nPOST {url}/v1/jobs\n{json.dumps(plan.spec, indent=2)}")
+            notify(f"\nPOST {url}/v1/jobs\n{json.dumps(plan.spec, indent=2)}")
             job = client.submit(**plan.spec)
-            say(f"202 Accepted: {job.id}\n")
+            notify(f"202 Accepted: {job.id}\n")
             job = follow(client, job.id)
             if job.status != "succeeded":
-                say(f"the job {job.status}: {job.error}")
+                notify(f"the job {job.status}: {job.error}")
                 return 1
             mask = client.download(job, "mask.safetensors", Path(folder) / "mask.safetensors")
         seconds = time.monotonic() - started
-        say(f"downloaded {mask.name}: {mask.stat().st_size:,} bytes, sha-256 verified")
+        notify(f"downloaded {mask.name}: {mask.stat().st_size:,} bytes, sha-256 verified")
         same = _verify(mask, plan, job)
-        say(_table(job, seconds))
+        notify(_table(job, seconds))
     return 0 if same else 1
 
 
 def _plan() -> Plan:
-    """The hub's model if the hub answers, else the shipped one; says which."""
+    """The hub's model if the hub can be reached, else the shipped one; prints which."""
     from huggingface_hub import HfApi
 
     try:
         HfApi().model_info(settings.HUB_MODEL, timeout=5)
         HfApi().dataset_info("nyu-mll/glue", timeout=5)
-    except Exception as fault:  # noqa: BLE001 - whatever the reason, the demo goes on without the hub and says so
-        say(f"The model hub cannot be reached ({type(fault).__name__}).")
-        say(f"Using the small model and data set that ship with the project: {settings.SHIPPED_MODEL}, reviews.")
+    except Exception as fault:  # noqa: BLE001 - for any reason the demo goes on without the hub, and prints it
+        notify(f"The model hub cannot be reached ({type(fault).__name__}).")
+        notify(f"Using the small model and data set that ship with the project: {settings.SHIPPED_MODEL}, reviews.")
         here = Path(__file__).parent
         environment = {
             "ESPALIER_MODELS_DIR": str(here / "models"),
@@ -76,36 +77,36 @@ def _plan() -> Plan:
             "ESPALIER_HUB_ENABLED": "false",
         }
         return Plan(settings.SHIPPED_SPEC, environment, here / "models")
-    say(f"The model hub answers: using {settings.HUB_MODEL} and GLUE SST-2.")
+    notify(f"The model hub answers: using {settings.HUB_MODEL} and GLUE SST-2.")
     return Plan(settings.HUB_SPEC)
 
 
 @contextmanager
 def _service(folder: Path, plan: Plan) -> Iterator[str]:
     """The embedded service while the block runs; yields its address."""
-    command = [sys.executable, "-m", "espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data")]
+    command = python_command("espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"))
     log = (folder / "service.log").open("w+")
     service = subprocess.Popen(
         command, env=os.environ | plan.environment, stdout=subprocess.PIPE, stderr=log, text=True
     )
     try:
-        assert service.stdout is not None  # noqa: S101 - for the type checker: it was asked for
+        assert service.stdout is not None  # noqa: S101 - for the type checker: PIPE was given
         line = service.stdout.readline()  # the one line that serve prints, once it is ready
         if "listens on" not in line:
             service.wait(START_SECONDS)
             log.seek(0)
             raise SystemExit(f"the service did not start:\n{log.read()}")
-        say(line.strip())
+        notify(line.strip())
         yield line.split("listens on ")[1].split()[0]
     finally:
         service.terminate()
         service.wait()
         log.close()
-        say("service stopped")
+        notify("service stopped")
 
 
 def _verify(mask: Path, plan: Plan, job: Job) -> bool:
-    """Put the mask on the untouched base model and predict again: every prediction must be the trainer's."""
+    """Apply the mask to the unchanged base model and evaluate again: the metrics must be the trainer's."""
     from transformers.utils import logging
 
     from espalier import load_pruned
@@ -117,7 +118,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     datasets = plan.environment.get("ESPALIER_DATASETS_DIR")
     again = evaluate_mask(pruned, Sources(plan.models_dir, Path(datasets) if datasets else None))
     same = bool(again == (job.result or {})["final"])
-    say(
+    notify(
         f"verified: mask on the untouched model evaluates {'exactly as in training' if same else f'differently: {again}'}"
     )
     return same

@@ -1,4 +1,4 @@
-"""What the demo runs: with the hub a well-known model on GLUE, without it the model and the data set made here."""
+"""Specs of the demo's job: with the hub a well-known model on GLUE, without it the shipped model and data set."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rebuilds the demonstration model and data set from nothing but this package: ``python -m demo.make.build``."""
+"""Build of the demonstration model and data set from this package alone: ``python -m demo.make.build``."""
 
 import argparse
 import gzip
@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from transformers import BertForMaskedLM
 
 from demo.make.corpus import labelled_reviews, pretraining_text
-from demo.make.dice import Dice
 from demo.make.pretrain import MAX_LENGTH, Pretraining, pretrain
+from demo.make.rng import Rng
 from demo.make.tokenizer import save_tokenizer, train_tokenizer
 
 HERE = Path(__file__).parents[1]
@@ -34,10 +34,10 @@ Rebuild it, together with `demo/datasets/reviews`, with `python -m demo.make.bui
 def build_data(folder: Path) -> set[str]:
     """Write the two splits and return the validation sentences, which the pretraining text must avoid."""
     folder.mkdir(parents=True, exist_ok=True)
-    dice, taken = Dice(DATA_SEED), set[str]()
+    rng, taken = Rng(DATA_SEED), set[str]()
     held_out: set[str] = set()
     for split, count in (("validation", VALIDATION_ROWS), ("train", TRAIN_ROWS)):
-        rows = labelled_reviews(dice, count, taken)
+        rows = labelled_reviews(rng, count, taken)
         if split == "validation":
             held_out = {sentence for sentence, _ in rows}
         lines = [
@@ -51,8 +51,8 @@ def build_data(folder: Path) -> set[str]:
 
 
 def build_tokenizer(held_out: set[str]) -> Tokenizer:
-    dice = Dice(TOKENIZER_SEED)
-    return train_tokenizer(pretraining_text(dice, held_out) for _ in range(TOKENIZER_TEXTS))
+    rng = Rng(TOKENIZER_SEED)
+    return train_tokenizer(pretraining_text(rng, held_out) for _ in range(TOKENIZER_TEXTS))
 
 
 def save_model(model: BertForMaskedLM, folder: Path) -> None:

@@ -8,66 +8,66 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from demo.make import vocabulary as words
-from demo.make.dice import Dice
 from demo.make.domain import Domain
-from demo.make.domains_made import MADE
-from demo.make.domains_visited import VISITED
 from demo.make.narrative import fill, narrative, narrative_sentence, with_article
 from demo.make.opinions import general_adjective, intensified, opinion, plain_opinion, thing_phrase
+from demo.make.place_domains import PLACES
+from demo.make.product_domains import PRODUCTS
+from demo.make.rng import Rng
 
-DOMAINS: tuple[Domain, ...] = MADE + VISITED
-
-
-def _single(dice: Dice, domain: Domain, label: int) -> str:
-    return f"{opinion(dice, domain, label)} ."
-
-
-def _agreeing(dice: Dice, domain: Domain, label: int) -> str:
-    joint = dice.pick((" and ", " , and ", " ; ", " . ", " . also , ", " . besides , "))
-    return f"{opinion(dice, domain, label)}{joint}{opinion(dice, domain, label)} ."
+DOMAINS: tuple[Domain, ...] = PRODUCTS + PLACES
 
 
-def _contrast(dice: Dice, domain: Domain, label: int) -> str:
+def _single(rng: Rng, domain: Domain, label: int) -> str:
+    return f"{opinion(rng, domain, label)} ."
+
+
+def _agreeing(rng: Rng, domain: Domain, label: int) -> str:
+    joint = rng.choice((" and ", " , and ", " ; ", " . ", " . also , ", " . besides , "))
+    return f"{opinion(rng, domain, label)}{joint}{opinion(rng, domain, label)} ."
+
+
+def _contrast(rng: Rng, domain: Domain, label: int) -> str:
     """Concession and main clause, in either order; the main clause decides."""
-    main, aside = opinion(dice, domain, label), opinion(dice, domain, 1 - label)
-    match dice.below(4):
+    main, aside = opinion(rng, domain, label), opinion(rng, domain, 1 - label)
+    match rng.below(4):
         case 0:
-            return f"{aside} , {dice.pick(('but', 'yet', 'but'))} {main} ."
+            return f"{aside} , {rng.choice(('but', 'yet', 'but'))} {main} ."
         case 1:
-            return f"{dice.pick(('although', 'though', 'while', 'even if'))} {aside} , {main} ."
+            return f"{rng.choice(('although', 'though', 'while', 'even if'))} {aside} , {main} ."
         case 2:
-            return f"{main} {dice.pick(('although', 'even though', 'even if'))} {aside} ."
-    return f"{aside} . {dice.pick(('still', 'even so', 'nevertheless', 'all the same'))} , {main} ."
+            return f"{main} {rng.choice(('although', 'even though', 'even if'))} {aside} ."
+    return f"{aside} . {rng.choice(('still', 'even so', 'nevertheless', 'all the same'))} , {main} ."
 
 
-def _hearsay(dice: Dice, domain: Domain, label: int) -> str:
+def _hearsay(rng: Rng, domain: Domain, label: int) -> str:
     """Somebody else's opinion first, usually the opposite one; the writer's own decides."""
-    agrees = dice.chance(0.2)
-    said = general_adjective(dice, label if agrees else 1 - label)
-    turn = "indeed ," if agrees else dice.pick(("in truth ,", "for us ,", "but", "as it turned out ,"))
-    source = dice.pick(words.SOURCES)
-    match dice.below(3):
+    agrees = rng.chance(0.2)
+    said = general_adjective(rng, label if agrees else 1 - label)
+    turn = "indeed ," if agrees else rng.choice(("in truth ,", "for us ,", "but", "as it turned out ,"))
+    source = rng.choice(words.SOURCES)
+    match rng.below(3):
         case 0:
             heard = f"{source} called it {said}"
         case 1:
             heard = f"{source} promised us {with_article(said)} {domain.things[0]}"
         case _:
             heard = f"i expected {with_article(said)} {domain.things[0]}"
-    return f"{heard} . {turn} {opinion(dice, domain, label)} ."
+    return f"{heard} . {turn} {opinion(rng, domain, label)} ."
 
 
-def _verdict(dice: Dice, domain: Domain, label: int) -> str:
+def _verdict(rng: Rng, domain: Domain, label: int) -> str:
     """Opinions both ways, then a closing judgement that decides."""
-    first = dice.below(2)
-    opener = dice.pick(("all in all", "overall", "in the end", "on balance", "taken together"))
-    body = f"{opinion(dice, domain, first)} . {opinion(dice, domain, 1 - first)} ."
-    adjective = general_adjective(dice, label)
-    if dice.chance(0.3):
-        adjective = f"{dice.pick(words.NEGATORS)} {general_adjective(dice, 1 - label)}"
-    return f"{body} {opener} , {thing_phrase(dice, domain)} was {adjective} ."
+    first = rng.below(2)
+    opener = rng.choice(("all in all", "overall", "in the end", "on balance", "taken together"))
+    body = f"{opinion(rng, domain, first)} . {opinion(rng, domain, 1 - first)} ."
+    adjective = general_adjective(rng, label)
+    if rng.chance(0.3):
+        adjective = f"{rng.choice(words.NEGATORS)} {general_adjective(rng, 1 - label)}"
+    return f"{body} {opener} , {thing_phrase(rng, domain)} was {adjective} ."
 
 
-Shape = Callable[[Dice, Domain, int], str]
+Shape = Callable[[Rng, Domain, int], str]
 
 # Repetition is frequency.  Opinions of both signs meet in a third of the reviews.
 SHAPES: tuple[Shape, ...] = (
@@ -76,42 +76,42 @@ SHAPES: tuple[Shape, ...] = (
 )  # fmt: skip
 
 
-def review(dice: Dice, domain: Domain, label: int) -> str:
+def review(rng: Rng, domain: Domain, label: int) -> str:
     """One review with the given label: 0 negative, 1 positive."""
-    topic = replace(domain, things=(dice.pick(domain.things),))
-    text = dice.pick(SHAPES)(dice, topic, label)
-    if dice.chance(0.15):
-        text = f"{dice.pick(domain.contexts)} . {text}"
-    if dice.chance(0.1):
-        text = f"{text} {dice.pick(domain.contexts)} ."
-    return fill(text, dice)
+    topic = replace(domain, things=(rng.choice(domain.things),))
+    text = rng.choice(SHAPES)(rng, topic, label)
+    if rng.chance(0.15):
+        text = f"{rng.choice(domain.contexts)} . {text}"
+    if rng.chance(0.1):
+        text = f"{text} {rng.choice(domain.contexts)} ."
+    return fill(text, rng)
 
 
-def labelled_reviews(dice: Dice, count: int, taken: set[str]) -> list[tuple[str, int]]:
+def labelled_reviews(rng: Rng, count: int, taken: set[str]) -> list[tuple[str, int]]:
     """``count`` reviews, half of them positive, none of them in ``taken``, to which they are added."""
     rows: list[tuple[str, int]] = []
     while len(rows) < count:
         label = len(rows) % 2
-        text = review(dice, dice.pick(DOMAINS), label)
+        text = review(rng, rng.choice(DOMAINS), label)
         if text not in taken:
             taken.add(text)
             rows.append((text, label))
-    dice.shuffle(rows)
+    rng.shuffle(rows)
     return rows
 
 
-def _testimonial(dice: Dice, domain: Domain, label: int) -> str:
+def _testimonial(rng: Rng, domain: Domain, label: int) -> str:
     """Two or three plain opinions that agree, from which a model learns early which words belong together."""
-    topic = replace(domain, things=(dice.pick(domain.things),))
-    count = 2 + dice.below(2)
-    return fill(" ".join(f"{plain_opinion(dice, topic, label)} ." for _ in range(count)), dice)
+    topic = replace(domain, things=(rng.choice(domain.things),))
+    count = 2 + rng.below(2)
+    return fill(" ".join(f"{plain_opinion(rng, topic, label)} ." for _ in range(count)), rng)
 
 
-def _summed_up(dice: Dice, text: str, label: int) -> str:
+def _summed_up(rng: Rng, text: str, label: int) -> str:
     """A review with a one-word summary before or after it, as people write them."""
-    word = ("terrible", "great")[label] if dice.chance(0.4) else general_adjective(dice, label)
-    word = intensified(dice, word, label)
-    match dice.below(6):
+    word = ("terrible", "great")[label] if rng.chance(0.4) else general_adjective(rng, label)
+    word = intensified(rng, word, label)
+    match rng.below(6):
         case 0:
             return f"{word} . {text}"
         case 1:
@@ -132,21 +132,21 @@ def quotes(text: str, held_out: set[str]) -> bool:
     return any(f"{' . '.join(sentences[start:end])} ." in held_out for end in ends for start in range(end))
 
 
-def pretraining_text(dice: Dice, held_out: set[str]) -> str:
+def pretraining_text(rng: Rng, held_out: set[str]) -> str:
     """One passage for masked language modelling; no held-out review occurs in it, not even as a part."""
-    while quotes(text := _passage(dice), held_out):
+    while quotes(text := _passage(rng), held_out):
         pass
     return text
 
 
-def _passage(dice: Dice) -> str:
+def _passage(rng: Rng) -> str:
     """Narrative in one case of ten; else a review or a testimonial, with a summary or after a narrative."""
-    kind = dice.below(10)
+    kind = rng.below(10)
     if kind < 1:
-        return narrative(dice)
-    label, domain = dice.below(2), dice.pick(DOMAINS)
+        return narrative(rng)
+    label, domain = rng.below(2), rng.choice(DOMAINS)
     write = _testimonial if kind < 5 else review
-    text = write(dice, domain, label)
+    text = write(rng, domain, label)
     if kind < 9:
-        return _summed_up(dice, text, label)
-    return f"{narrative_sentence(dice)} {text}"
+        return _summed_up(rng, text, label)
+    return f"{narrative_sentence(rng)} {text}"

@@ -1,4 +1,4 @@
-"""How the word tables of one kind of reviewed thing are written down.
+"""Format of the word tables for one kind of reviewed thing: its names, aspects and adjectives.
 
 Polarity has to depend on the pair (aspect, adjective), not on the adjective alone, or the task would be a
 word list: a cold drink is good and a cold soup is bad, a long battery life is good and a long queue is bad.

@@ -1,4 +1,4 @@
-"""Single clauses that say something good (1) or bad (0) about a thing.
+"""Clauses with an opinion, positive (1) or negative (0), about a thing.
 
 A fifth of the clauses turn the polarity of the word they contain ("hardly impressive", "free of dirt",
 "never bored us") and some hold a stray one ("worse than the lovely one"), so words alone do not
@@ -8,138 +8,138 @@ give the sign.
 from collections.abc import Callable
 
 from demo.make import vocabulary as words
-from demo.make.dice import Dice
 from demo.make.domain import Aspect, Domain
 from demo.make.narrative import with_article
+from demo.make.rng import Rng
 
 
-def general_adjective(dice: Dice, polarity: int) -> str:
-    return dice.pick(words.GOOD_ADJECTIVES if polarity else words.BAD_ADJECTIVES)
+def general_adjective(rng: Rng, polarity: int) -> str:
+    return rng.choice(words.GOOD_ADJECTIVES if polarity else words.BAD_ADJECTIVES)
 
 
-def intensified(dice: Dice, adjective: str, polarity: int) -> str:
+def intensified(rng: Rng, adjective: str, polarity: int) -> str:
     """Half of the adjectives get a degree word, two thirds of those one that fits the sign only."""
-    if dice.chance(0.5):
+    if rng.chance(0.5):
         return adjective
     fitting = words.GOOD_INTENSIFIERS if polarity else words.BAD_INTENSIFIERS
-    return f"{dice.pick(fitting if dice.chance(0.67) else words.INTENSIFIERS)} {adjective}"
+    return f"{rng.choice(fitting if rng.chance(0.67) else words.INTENSIFIERS)} {adjective}"
 
 
-def thing_phrase(dice: Dice, domain: Domain) -> str:
+def thing_phrase(rng: Rng, domain: Domain) -> str:
     """The reviewed thing; a topic that has been narrowed to one thing keeps its name through the review."""
-    return f"{dice.pick(('the', 'the', 'this'))} {dice.pick(domain.things)}"
+    return f"{rng.choice(('the', 'the', 'this'))} {rng.choice(domain.things)}"
 
 
-def _aspect_phrase(dice: Dice, domain: Domain, aspect: Aspect) -> str:
-    if dice.chance(0.25):
+def _aspect_phrase(rng: Rng, domain: Domain, aspect: Aspect) -> str:
+    if rng.chance(0.25):
         return f"its {aspect.noun}"
-    owner = f" of {thing_phrase(dice, domain)}" if dice.chance(0.15) else ""
+    owner = f" of {thing_phrase(rng, domain)}" if rng.chance(0.15) else ""
     return f"the {aspect.noun}{owner}"
 
 
-def _aspect_adjective(dice: Dice, aspect: Aspect, polarity: int) -> str:
-    if dice.chance(0.5):
-        return general_adjective(dice, polarity)
-    return dice.pick(aspect.good if polarity else aspect.bad)
+def _aspect_adjective(rng: Rng, aspect: Aspect, polarity: int) -> str:
+    if rng.chance(0.5):
+        return general_adjective(rng, polarity)
+    return rng.choice(aspect.good if polarity else aspect.bad)
 
 
-def _predicate(dice: Dice, domain: Domain, polarity: int, negated: bool) -> str:
+def _predicate(rng: Rng, domain: Domain, polarity: int, negated: bool) -> str:
     """Subject, verb and adjective: the aspect itself in four cases of five, else the whole thing."""
     inner = 1 - polarity if negated else polarity
-    if dice.chance(0.2):
-        subject, verb = thing_phrase(dice, domain), "was"
-        adjective = general_adjective(dice, inner)
+    if rng.chance(0.2):
+        subject, verb = thing_phrase(rng, domain), "was"
+        adjective = general_adjective(rng, inner)
     else:
-        aspect = dice.pick(domain.aspects)
-        subject, verb = _aspect_phrase(dice, domain, aspect), "were" if aspect.plural else "was"
-        adjective = _aspect_adjective(dice, aspect, inner)
+        aspect = rng.choice(domain.aspects)
+        subject, verb = _aspect_phrase(rng, domain, aspect), "were" if aspect.plural else "was"
+        adjective = _aspect_adjective(rng, aspect, inner)
     if negated:
-        return f"{subject} {verb} {dice.pick(words.NEGATORS)} {adjective}"
-    return f"{subject} {verb} {intensified(dice, adjective, polarity)}"
+        return f"{subject} {verb} {rng.choice(words.NEGATORS)} {adjective}"
+    return f"{subject} {verb} {intensified(rng, adjective, polarity)}"
 
 
-def _is_adjective(dice: Dice, domain: Domain, polarity: int) -> str:
-    return _predicate(dice, domain, polarity, negated=False)
+def _is_adjective(rng: Rng, domain: Domain, polarity: int) -> str:
+    return _predicate(rng, domain, polarity, negated=False)
 
 
-def _is_both(dice: Dice, domain: Domain, polarity: int) -> str:
+def _is_both(rng: Rng, domain: Domain, polarity: int) -> str:
     """Two adjectives side by side: the plainest evidence in the language of which words go together."""
-    first = _predicate(dice, domain, polarity, negated=False)
-    while first.endswith(second := general_adjective(dice, polarity)):
+    first = _predicate(rng, domain, polarity, negated=False)
+    while first.endswith(second := general_adjective(rng, polarity)):
         pass
     return f"{first} and {second}"
 
 
-def _is_not_adjective(dice: Dice, domain: Domain, polarity: int) -> str:
-    return _predicate(dice, domain, polarity, negated=True)
+def _is_not_adjective(rng: Rng, domain: Domain, polarity: int) -> str:
+    return _predicate(rng, domain, polarity, negated=True)
 
 
-def _moves_me(dice: Dice, domain: Domain, polarity: int) -> str:
-    aspect = dice.pick(domain.aspects)
-    past = dice.pick(words.GOOD_VERBS if polarity else words.BAD_VERBS).split("/")[1]
-    often = dice.pick(("", "", "really ", "deeply ", "often ", "constantly "))
-    return f"{_aspect_phrase(dice, domain, aspect)} {often}{past} {dice.pick(('me', 'us', 'everybody'))}"
+def _moves_me(rng: Rng, domain: Domain, polarity: int) -> str:
+    aspect = rng.choice(domain.aspects)
+    past = rng.choice(words.GOOD_VERBS if polarity else words.BAD_VERBS).split("/")[1]
+    often = rng.choice(("", "", "really ", "deeply ", "often ", "constantly "))
+    return f"{_aspect_phrase(rng, domain, aspect)} {often}{past} {rng.choice(('me', 'us', 'everybody'))}"
 
 
-def _fails_to_move_me(dice: Dice, domain: Domain, polarity: int) -> str:
-    aspect = dice.pick(domain.aspects)
-    base, past = dice.pick(words.BAD_VERBS if polarity else words.GOOD_VERBS).split("/")
-    verb = dice.pick((f"failed to {base}", f"did not {base}", f"never once {past}", f"hardly {past}"))
-    return f"{_aspect_phrase(dice, domain, aspect)} {verb} {dice.pick(('me', 'us', 'anybody'))}"
+def _fails_to_move_me(rng: Rng, domain: Domain, polarity: int) -> str:
+    aspect = rng.choice(domain.aspects)
+    base, past = rng.choice(words.BAD_VERBS if polarity else words.GOOD_VERBS).split("/")
+    verb = rng.choice((f"failed to {base}", f"did not {base}", f"never once {past}", f"hardly {past}"))
+    return f"{_aspect_phrase(rng, domain, aspect)} {verb} {rng.choice(('me', 'us', 'anybody'))}"
 
 
-def _has_quality(dice: Dice, domain: Domain, polarity: int) -> str:
-    noun = dice.pick(words.GOOD_NOUNS if polarity else words.BAD_NOUNS)
+def _has_quality(rng: Rng, domain: Domain, polarity: int) -> str:
+    noun = rng.choice(words.GOOD_NOUNS if polarity else words.BAD_NOUNS)
     fitting = ("was rich in", "was blessed with") if polarity else ("was riddled with", "suffered from")
-    amount = dice.pick(("was full of", "showed a lot of", "had plenty of", *fitting))
-    return f"{thing_phrase(dice, domain)} {amount} {noun}"
+    amount = rng.choice(("was full of", "showed a lot of", "had plenty of", *fitting))
+    return f"{thing_phrase(rng, domain)} {amount} {noun}"
 
 
-def _lacks_quality(dice: Dice, domain: Domain, polarity: int) -> str:
-    noun = dice.pick(words.BAD_NOUNS if polarity else words.GOOD_NOUNS)
-    amount = dice.pick(("was free of", "showed no trace of", "had little", "was without any", "had no"))
-    return f"{thing_phrase(dice, domain)} {amount} {noun}"
+def _lacks_quality(rng: Rng, domain: Domain, polarity: int) -> str:
+    noun = rng.choice(words.BAD_NOUNS if polarity else words.GOOD_NOUNS)
+    amount = rng.choice(("was free of", "showed no trace of", "had little", "was without any", "had no"))
+    return f"{thing_phrase(rng, domain)} {amount} {noun}"
 
 
-def _i_find(dice: Dice, domain: Domain, polarity: int) -> str:
-    aspect = dice.pick(domain.aspects)
-    subject = dice.pick(("i", "we", "my {kin}", "{name}"))
-    verb = dice.pick(("found", "called", "considered"))
-    adjective = _aspect_adjective(dice, aspect, polarity)
-    return f"{subject} {verb} {_aspect_phrase(dice, domain, aspect)} {adjective}"
+def _i_find(rng: Rng, domain: Domain, polarity: int) -> str:
+    aspect = rng.choice(domain.aspects)
+    subject = rng.choice(("i", "we", "my {kin}", "{name}"))
+    verb = rng.choice(("found", "called", "considered"))
+    adjective = _aspect_adjective(rng, aspect, polarity)
+    return f"{subject} {verb} {_aspect_phrase(rng, domain, aspect)} {adjective}"
 
 
-def _i_cannot_call(dice: Dice, domain: Domain, polarity: int) -> str:
-    aspect = dice.pick(domain.aspects)
-    verb = dice.pick(("i would not call", "nobody could call", "i cannot call", "it is wrong to call"))
-    adjective = _aspect_adjective(dice, aspect, 1 - polarity)
-    return f"{verb} {_aspect_phrase(dice, domain, aspect)} {adjective}"
+def _i_cannot_call(rng: Rng, domain: Domain, polarity: int) -> str:
+    aspect = rng.choice(domain.aspects)
+    verb = rng.choice(("i would not call", "nobody could call", "i cannot call", "it is wrong to call"))
+    adjective = _aspect_adjective(rng, aspect, 1 - polarity)
+    return f"{verb} {_aspect_phrase(rng, domain, aspect)} {adjective}"
 
 
-def _is_done(dice: Dice, domain: Domain, polarity: int) -> str:
-    adverb = dice.pick(words.GOOD_ADVERBS if polarity else words.BAD_ADVERBS)
-    return f"{thing_phrase(dice, domain)} was {adverb} {dice.pick(words.PARTICIPLES)}"
+def _is_done(rng: Rng, domain: Domain, polarity: int) -> str:
+    adverb = rng.choice(words.GOOD_ADVERBS if polarity else words.BAD_ADVERBS)
+    return f"{thing_phrase(rng, domain)} was {adverb} {rng.choice(words.PARTICIPLES)}"
 
 
-def _compares(dice: Dice, domain: Domain, polarity: int) -> str:
+def _compares(rng: Rng, domain: Domain, polarity: int) -> str:
     """Better than something bad is still better: the adjective inside the comparison does not count."""
-    degree = dice.pick(("", "", "far ", "so much "))
+    degree = rng.choice(("", "", "far ", "so much "))
     comparison = f"{degree}{'better' if polarity else 'worse'}"
-    other = f"the {general_adjective(dice, dice.below(2))} {dice.pick(('one', 'one', domain.things[0]))}"
-    tail = dice.pick(("in {place}", "of {year}"))
-    return f"{thing_phrase(dice, domain)} was {comparison} than {other} {tail}"
+    other = f"the {general_adjective(rng, rng.below(2))} {rng.choice(('one', 'one', domain.things[0]))}"
+    tail = rng.choice(("in {place}", "of {year}"))
+    return f"{thing_phrase(rng, domain)} was {comparison} than {other} {tail}"
 
 
-def _remark(dice: Dice, domain: Domain, polarity: int) -> str:
-    return dice.pick(domain.praises if polarity else domain.complaints)
+def _remark(rng: Rng, domain: Domain, polarity: int) -> str:
+    return rng.choice(domain.praises if polarity else domain.complaints)
 
 
-def _is_a(dice: Dice, domain: Domain, polarity: int) -> str:
-    adjective = with_article(general_adjective(dice, polarity))
-    return f"{dice.pick(('it', 'this'))} was {adjective} {dice.pick(domain.things)}"
+def _is_a(rng: Rng, domain: Domain, polarity: int) -> str:
+    adjective = with_article(general_adjective(rng, polarity))
+    return f"{rng.choice(('it', 'this'))} was {adjective} {rng.choice(domain.things)}"
 
 
-Form = Callable[[Dice, Domain, int], str]
+Form = Callable[[Rng, Domain, int], str]
 
 # Repetition is frequency: five clauses of 23 negate a word of the other sign.
 FORMS: tuple[Form, ...] = (
@@ -149,11 +149,11 @@ FORMS: tuple[Form, ...] = (
 )  # fmt: skip
 
 
-def plain_opinion(dice: Dice, domain: Domain, polarity: int) -> str:
+def plain_opinion(rng: Rng, domain: Domain, polarity: int) -> str:
     """One clause whose words all have the sign of the clause."""
-    return dice.pick((_is_adjective, _is_both, _i_find))(dice, domain, polarity)
+    return rng.choice((_is_adjective, _is_both, _i_find))(rng, domain, polarity)
 
 
-def opinion(dice: Dice, domain: Domain, polarity: int) -> str:
+def opinion(rng: Rng, domain: Domain, polarity: int) -> str:
     """One clause without its full stop, open slots still in it."""
-    return dice.pick(FORMS)(dice, domain, polarity)
+    return rng.choice(FORMS)(rng, domain, polarity)

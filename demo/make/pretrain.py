@@ -1,4 +1,4 @@
-"""Masked language modelling of generated text: makes the dense network that the demonstration prunes."""
+"""Masked language model pretraining on generated text: the dense model that the demonstration prunes."""
 
 import math
 import time
@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM
 
 from demo.make.corpus import pretraining_text
-from demo.make.dice import Dice
+from demo.make.rng import Rng
 from demo.make.tokenizer import CLS, MASK, PAD, SEP, SPECIAL_TOKENS
 from demo.make.word_vectors import word_vectors
 
@@ -64,8 +64,8 @@ def _wave_positions(count: int, width: int) -> Tensor:
 
 def start_embeddings(model: BertForMaskedLM, tokenizer: Tokenizer, held_out: set[str], seed: int) -> None:
     """Replace the random word and position embeddings by counted and computed ones."""
-    dice = Dice(seed)
-    texts = [pretraining_text(dice, held_out) for _ in range(COUNTED_TEXTS)]
+    rng = Rng(seed)
+    texts = [pretraining_text(rng, held_out) for _ in range(COUNTED_TEXTS)]
     rows = [encoding.ids[1:-1] for encoding in tokenizer.encode_batch(texts)]
     words = model.bert.embeddings.word_embeddings.weight
     positions = model.bert.embeddings.position_embeddings.weight
@@ -76,14 +76,14 @@ def start_embeddings(model: BertForMaskedLM, tokenizer: Tokenizer, held_out: set
 
 def _batches(tokenizer: Tokenizer, held_out: set[str], run: Pretraining) -> Iterator[Tensor]:
     """Endless padded batches of fresh text; 16 batches at a time are sorted by length to save padding."""
-    dice = Dice(run.seed)
+    rng = Rng(run.seed)
     while True:
-        texts = [pretraining_text(dice, held_out) for _ in range(16 * run.batch_size)]
+        texts = [pretraining_text(rng, held_out) for _ in range(16 * run.batch_size)]
         rows = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
         rows = [row if len(row) <= MAX_LENGTH else [*row[: MAX_LENGTH - 1], SEP] for row in rows]
         rows.sort(key=len)
         starts = list(range(0, len(rows), run.batch_size))
-        dice.shuffle(starts)
+        rng.shuffle(starts)
         for start in starts:
             batch = rows[start : start + run.batch_size]
             width = max(map(len, batch))

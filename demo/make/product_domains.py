@@ -94,4 +94,4 @@ GADGET = make_domain(
     they will have to pry it from my hands""",
 )
 
-MADE = (FILM, BOOK, GADGET)
+PRODUCTS = (FILM, BOOK, GADGET)

@@ -159,4 +159,4 @@ MUSEUM = make_domain(
     we ran out of room for photographs""",
 )
 
-VISITED = (RESTAURANT, HOTEL, LECTURE, CONCERT, MUSEUM)
+PLACES = (RESTAURANT, HOTEL, LECTURE, CONCERT, MUSEUM)

@@ -1,4 +1,4 @@
-"""Seeded choices whose sequence does not depend on the Python version.
+"""Seeded random number generator whose sequence does not depend on the Python version.
 
 The shipped data set must be rebuildable years later.  Of the ``random`` module only ``random()`` itself
 promises the same numbers for the same seed across versions, so every choice here is made from that one call.
@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
+class Rng:
     """A seeded source of choices."""
 
     def __init__(self, seed: int) -> None:
@@ -21,7 +21,7 @@ class Dice:
         """A whole number from 0 up to, but not including, ``limit``."""
         return int(self._random() * limit)
 
-    def pick(self, options: Sequence[T]) -> T:
+    def choice(self, options: Sequence[T]) -> T:
         return options[self.below(len(options))]
 
     def chance(self, probability: float) -> bool:
