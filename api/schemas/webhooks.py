@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from service.db import models
 from service.db.models.webhook import URL_LENGTH
+from service.jobs.status_messages import FINAL_EVENTS, EventType
 from service.jobs.views import WebhookView
-from service.webhooks.subscriptions import FINAL_EVENTS, SECRET_PREFIX, EventType
+from service.webhooks.subscriptions import SECRET_PREFIX
 
 _SHORTEST, _LONGEST = 24, 64
 """Bytes of a secret, by Standard Webhooks."""

@@ -14,10 +14,10 @@ from service.db import cursors
 from service.db.clock import now_sql
 from service.db.models import LOCAL, Event, Job, Metric
 from service.errors import IllegalTransitionError, JobNotFoundError
+from service.jobs import status_messages
 from service.jobs.metadata_filter import metadata_equals
 from service.jobs.transitions import append_event, lock_dependents, lock_row, transition
 from service.states import TERMINAL, Status
-from service.webhooks import subscriptions
 
 # built once and of columns, not entities: either would cost more than the query
 _JOBS, _EVENT, _METRIC = Job.__table__.c, Event.__table__.c, Metric.__table__.c
@@ -204,7 +204,7 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
         export_of=job.export_of,
     )  # fmt: skip
-    subscriptions.copy(session, job_id, again.id)
+    status_messages.copy_webhooks(session, job_id, again.id)
     return again
 
 

@@ -4,18 +4,16 @@ Such a job waits, runs, is lost and comes back like any other; it names the job 
 that is deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from service.artifacts import store
-from service.db.models import Job
+from service.db.models import Artifact, Job
 from service.errors import JobNotFoundError
-from service.jobs import commands
+from service.jobs import commands, status_messages
 from service.jobs.transitions import lock_row
 from service.states import TERMINAL
-from service.webhooks import subscriptions
 
 
 def request_export(
@@ -41,7 +39,7 @@ def request_export(
         session, spec=pruned.spec | {"devices": 1}, owner=pruned.owner, metadata=pruned.user_metadata, priority=priority,
         max_duration=max_duration, exports=list(artifact_names), export_of=pruned.id,
     )  # fmt: skip
-    subscriptions.copy(session, pruned.id, export.id)
+    status_messages.copy_webhooks(session, pruned.id, export.id)
     return export
 
 
@@ -49,11 +47,20 @@ def _there(session: Session, pruned: Job, files: Mapping[str, str]) -> Job | Non
     """The newest job that has the files, or is about to make them."""
     either = or_(Job.id == pruned.id, Job.export_of == pruned.id)
     jobs = session.scalars(select(Job).where(either).order_by(Job.created_at.desc(), Job.id.desc())).all()
-    made = store.list_for_jobs(session, [job.id for job in jobs])
+    made = _artifact_names(session, [job.id for job in jobs])
     for job in jobs:
         under_way = job.status not in TERMINAL and job.cancel_requested_at is None
         if under_way and files.keys() <= set(job.exports or ()):
             return job
-        if set(files.values()) <= {artifact.name for artifact in made.get(job.id, ())}:
+        if set(files.values()) <= made.get(job.id, set()):
             return job
     return None
+
+
+def _artifact_names(session: Session, job_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Names of the complete artifacts, by job."""
+    statement = select(Artifact.job_id, Artifact.name).where(Artifact.job_id.in_(job_ids), Artifact.complete)
+    found: dict[str, set[str]] = {}
+    for job_id, name in session.execute(statement):
+        found.setdefault(job_id, set()).add(name)
+    return found

@@ -1,8 +1,8 @@
-"""The only place where a job changes state, and where its events get their numbers.
+"""Guarded state transitions of jobs: the only writer of a job's status and of its event numbers.
 
-A move is one UPDATE that names the states it may start from; whoever changes the row first wins, and the loser sees that
-no row was left for it. The event that tells of the move is numbered by the same UPDATE, so numbers have no gaps and
-appear in order.
+A transition is one UPDATE that names the states it may start from. Of two concurrent ones the first changes the row, and the
+second finds no row to change. The same UPDATE numbers the event that records it, so numbers have no gaps and appear in order.
+Called by ``service.jobs.claims`` for workers and by ``service.jobs.commands`` for users; never commits.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql, seconds_sql
 from service.db.models import Artifact, Event, Job
+from service.jobs import status_messages
 from service.states import TERMINAL, Status, sources
-from service.webhooks import subscriptions
 
 
 def update_guarded(session: Session, where: Sequence[ColumnElement[bool]], **values: Any) -> Job | None:
@@ -27,7 +27,7 @@ def update_guarded(session: Session, where: Sequence[ColumnElement[bool]], **val
 def append_event(
     session: Session, where: Sequence[ColumnElement[bool]], event: str, data: dict[str, Any], **values: Any
 ) -> Job | None:
-    """``update_guarded`` together with an event that tells of it."""
+    """``update_guarded`` together with an event of type ``event`` that records it."""
     job = update_guarded(session, where, event_seq=Job.event_seq + 1, **values)
     if job is not None:
         session.execute(
@@ -44,10 +44,11 @@ def transition(
     details: dict[str, Any] | None = None,
     **values: Any,
 ) -> Job | None:
-    """Take ``job`` (an id, or a subquery that picks one) to state ``to`` if TRANSITIONS and ``guards`` allow it.
+    """Take ``job`` (an id, or a subquery that selects one) to status ``to`` if TRANSITIONS and ``guards`` allow it.
 
-    Writes an event of type ``status`` with ``details`` in its data, and what webhooks are to be told of it. ``values`` are
-    further columns. None: nothing changed.
+    Writes an event of type ``status`` with ``details`` in its data, and the messages to webhooks. A terminal status also
+    deletes artifacts that were not complete, because no later attempt will. ``values`` are further columns. None: nothing
+    changed.
     """
     if to is Status.RUNNING:
         values |= {"claimed_at": now_sql()}
@@ -59,30 +60,31 @@ def transition(
     if to in TERMINAL:
         values |= {"finished_at": now_sql()}
     if to in (Status.QUEUED, Status.PAUSED, Status.SUCCEEDED):
-        values |= {"phase": None}  # a failed or cancelled job shows where it was
+        values |= {"phase": None}  # a failed or cancelled job keeps the phase it ended in
     where = [Job.id == job, Job.status.in_(sorted(sources(to))), *guards]
-    moved = append_event(session, where, "status", {"status": to, **(details or {})}, status=to, **values)
-    if moved is None:
+    changed = append_event(session, where, "status", {"status": to, **(details or {})}, status=to, **values)
+    if changed is None:
         return None
-    subscriptions.announce(session, moved)
-    if to in TERMINAL:  # what a worker that died was writing; no later attempt will clear it away
-        session.execute(delete(Artifact).where(Artifact.job_id == moved.id, ~Artifact.complete))
-    return moved
+    status_messages.enqueue(session, changed)
+    if to in TERMINAL:
+        session.execute(delete(Artifact).where(Artifact.job_id == changed.id, ~Artifact.complete))
+    return changed
 
 
 def lock_row(session: Session, *where: ColumnElement[bool]) -> Job | None:
-    """The job that ``where`` matches, held until the transaction ends, so that what is read stays true."""
+    """The job that ``where`` matches, its row locked until the transaction ends."""
     # NO KEY: rows that refer to the job can still be added. SQLite has no row locks and needs none inside write()
     statement = select(Job).where(*where).with_for_update(key_share=True)
     return session.execute(statement, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
 def lock_dependents(session: Session, job_ids: Sequence[str]) -> None:
-    """Hold whatever refers to jobs that are about to be deleted: their exports, and jobs that do them again.
+    """Lock the jobs that refer to jobs which are about to be deleted: their exports and their retries.
 
-    Who runs one of these holds its row and, at the second write of a transaction, has PostgreSQL look at the row that it
-    refers to. A deletion that took that row first and these by its cascade would wait for the run, and the run for it. The
-    caller holds the jobs themselves by ``lock_row``, which such a look does not mind, so that no further ones are added.
+    A worker that runs a dependent holds its row and, at the second write of a transaction, PostgreSQL locks the row that it
+    refers to. A deletion that locked that row first and the dependents by its cascade would deadlock with the worker. The
+    caller holds the jobs themselves by ``lock_row``, which those checks do not conflict with and which keeps further
+    dependents from being added.
     """
     refer = or_(Job.export_of.in_(job_ids), Job.retried_from.in_(job_ids))
     session.execute(select(Job.id).where(refer).order_by(Job.id).with_for_update())

@@ -7,22 +7,18 @@ id stays the same.
 """
 
 import base64
-import json
 import secrets as random
 from collections.abc import Sequence
-from datetime import UTC
-from enum import StrEnum
 
-from sqlalchemy import and_, or_, select, update
 from sqlalchemy import delete as sql_delete
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service.access import secrets
 from service.db.clock import now_sql
-from service.db.models import Delivery, Job, Webhook
+from service.db.models import Webhook
 from service.errors import WebhookNotFoundError
 from service.settings import Settings
-from service.states import Status
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - Standard Webhooks' mark of a secret
 _SECRET_BYTES = 32
@@ -30,27 +26,6 @@ ROTATION_SECONDS = 24 * 3600.0
 """How long a former secret goes on signing beside the new one."""
 _SEALED_AS = "webhook"
 """The name under which ``service.access.secrets`` seals, the same for all: a copy of a webhook can be read as well as the first."""
-
-
-class EventType(StrEnum):
-    """What a receiver can be told of."""
-
-    STARTED = "job.started"
-    PAUSED = "job.paused"
-    SUCCEEDED = "job.succeeded"
-    FAILED = "job.failed"
-    CANCELLED = "job.cancelled"
-
-
-FINAL_EVENTS = (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELLED)
-"""What is told unless a webhook asks for something else."""
-_OF_STATUS = {
-    Status.RUNNING: EventType.STARTED,
-    Status.PAUSED: EventType.PAUSED,
-    Status.SUCCEEDED: EventType.SUCCEEDED,
-    Status.FAILED: EventType.FAILED,
-    Status.CANCELLED: EventType.CANCELLED,
-}
 
 
 def new_secret() -> str:
@@ -128,50 +103,3 @@ def signing_secrets(session: Session, settings: Settings, webhook: Webhook) -> l
 def delete(session: Session, webhook_id: str) -> None:
     """Forget a receiver, and what it was to be told."""
     session.execute(sql_delete(Webhook).where(Webhook.id == webhook_id))
-
-
-def copy(session: Session, from_job: str, to_job: str) -> None:
-    """Whoever is told of one job is told of another as well: of the one that does it again."""
-    for webhook in list_webhooks(session, job_id=from_job):
-        session.add(
-            Webhook(
-                owner=webhook.owner,
-                job_id=to_job,
-                url=webhook.url,
-                events=webhook.events,
-                secret=webhook.secret,
-                former_secret=webhook.former_secret,
-                former_until=webhook.former_until,
-            )
-        )
-    session.flush()
-
-
-def announce(session: Session, job: Job) -> None:
-    """Put what has just become of ``job`` into the outbox of everybody who wants to know."""
-    event = _OF_STATUS.get(job.status)
-    if event is None:
-        return
-    of_owner = and_(Webhook.job_id.is_(None), Webhook.owner == job.owner)
-    receivers = (
-        select(Webhook)
-        .where(or_(Webhook.job_id == job.id, of_owner), Webhook.disabled_at.is_(None))
-        .with_for_update(read=True, key_share=True)  # one that is deleted at this moment is not told, and does no harm
-    )
-    for webhook in session.scalars(receivers):
-        if event in webhook.events:
-            session.add(Delivery(webhook_id=webhook.id, job_id=job.id, type=event, body=_body(event, job)))
-    session.flush()
-
-
-def _body(event: EventType, job: Job) -> str:
-    """Thin, as Standard Webhooks advises: who wants more asks for the job."""
-    data = {"id": job.id, "status": job.status, "attempt": job.attempt, "metadata": job.user_metadata}
-    if job.sweep_id is not None:
-        data["sweep_id"] = job.sweep_id
-    if job.export_of is not None:
-        data["export_of"] = job.export_of
-    if job.status is Status.FAILED and job.error is not None:
-        data["error"] = {name: job.error.get(name) for name in ("code", "message", "param", "kind", "retryable")}
-    moment = job.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": event, "timestamp": moment, "data": data}, separators=(",", ":"))

@@ -15,11 +15,11 @@ from service.db.models import Delivery, Job, Webhook
 from service.errors import LeaseLostError, SecretsUnavailableError, ServiceError, WebhookNotFoundError
 from service.jobs import claims, commands
 from service.jobs.fence import Fence
+from service.jobs.status_messages import FINAL_EVENTS, EventType
 from service.settings import Settings
 from service.states import Status
 from service.webhooks import outbox, subscriptions
 from service.webhooks.outbox import SCHEDULE_SECONDS, DeliveryResult
-from service.webhooks.subscriptions import FINAL_EVENTS, EventType
 from tests.service import factories
 
 ALL = tuple(EventType)

@@ -11,9 +11,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from service.db.clock import now_sql
 from service.db.models import Delivery
 from service.jobs import claims, commands
+from service.jobs.status_messages import FINAL_EVENTS
 from service.webhooks import outbox, subscriptions
 from service.webhooks.ssrf import UrlPolicy
-from service.webhooks.subscriptions import FINAL_EVENTS
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
 from tests.worker.conftest import WorkerHarness
