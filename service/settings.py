@@ -1,10 +1,8 @@
-"""Every setting of the service, read from ``ESPALIER_*`` environment variables; the table in ``docs/`` is made from here.
+"""Settings of the service, read from ``ESPALIER_*`` environment variables; the settings table in ``docs/`` is generated from them.
 
 ``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument.
 """
 
-import ipaddress
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -12,33 +10,9 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.artifacts.s3_url import parse_storage_url
+from service.urls import is_loopback, normalize_database_url, parse_storage_url
 
 _KIB = 1024
-_POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
-
-
-@lru_cache(64)  # the API asks at every request
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``, an address or name without its port."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def normalize_database_url(url: str) -> str:
-    """``url`` naming the driver that ships with the service. Raises ValueError for a database that is not supported."""
-    for prefix in _POSTGRES:
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
-        path = url.removeprefix(prefix)
-        if url.startswith(prefix) and path and not path.startswith(":memory:"):
-            return "sqlite:///" + path
-    raise ValueError("must be postgresql://… or sqlite:///<file> (several processes share it, so not in memory)")
 
 
 class Settings(BaseSettings):

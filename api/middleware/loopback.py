@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors.problems import make_problem
-from service.settings import is_loopback
+from service.urls import is_loopback
 
 _REMEDY = "set ESPALIER_REQUIRE_KEYS=true and make a key with: espalier keys create"
 

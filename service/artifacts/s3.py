@@ -13,8 +13,8 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from service.artifacts.s3_url import StorageUrl, parse_storage_url
 from service.errors import ObjectMissingError, StorageUnavailableError
+from service.urls import StorageUrl, parse_storage_url
 
 PART_BYTES = 8 * 1024 * 1024
 """Uploaded at a time. S3 allows 10,000 parts, which makes 78 GiB the largest file, and parts under 5 MiB only at the end."""

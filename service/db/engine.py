@@ -24,7 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from service.settings import normalize_database_url
+from service.urls import normalize_database_url
 
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
 _NO_DEAD_PEERS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, normalize_database_url
+from service.settings import Settings
 
 
 def test_the_defaults_live_under_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -26,20 +26,6 @@ def test_every_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatc
     assert (settings.data_dir, settings.worker_slots, settings.models_dir) == (tmp_path, 3, None)
     assert settings.database_url == "postgresql+psycopg://u:p@h/d"
     assert "u:p" not in repr(settings)
-
-
-@pytest.mark.parametrize(
-    ("url", "with_its_driver"),
-    [
-        ("postgres://h/d", "postgresql+psycopg://h/d"),
-        ("postgresql://h/d", "postgresql+psycopg://h/d"),
-        ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
-        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
-        ("sqlite+pysqlite:///a.db", "sqlite:///a.db"),
-    ],
-)
-def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
-    assert normalize_database_url(url) == with_its_driver
 
 
 @pytest.mark.parametrize(
@@ -64,3 +50,11 @@ def test_a_lease_outlives_two_lost_heartbeats() -> None:
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_storage_url_is_kept_in_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESPALIER_STORAGE_URL", "s3://b/p/?region=")
+    assert Settings().storage_url == "s3://b/p"
+    monkeypatch.setattr("service.settings.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"storage_url[\s\S]*espalier\[s3\]"):
+        Settings()

@@ -1,9 +1,8 @@
-"""The storage's URL: every part in its place, and no password in it."""
+"""Database and storage URLs: their parts, their one form, and no password in what is refused."""
 
 import pytest
 
-from service.artifacts.s3_url import StorageUrl, parse_storage_url
-from service.settings import Settings
+from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_storage_url
 
 
 @pytest.mark.parametrize(
@@ -47,9 +46,30 @@ def test_what_is_refused_is_not_repeated(url: str) -> None:
     assert "password" not in str(refusal.value)
 
 
-def test_the_setting_is_kept_in_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ESPALIER_STORAGE_URL", "s3://b/p/?region=")
-    assert Settings().storage_url == "s3://b/p"
-    monkeypatch.setattr("service.settings.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"storage_url[\s\S]*espalier\[s3\]"):
-        Settings()
+@pytest.mark.parametrize(
+    ("url", "with_its_driver"),
+    [
+        ("postgres://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql://h/d", "postgresql+psycopg://h/d"),
+        ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("sqlite+pysqlite:///a.db", "sqlite:///a.db"),
+    ],
+)
+def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
+    assert normalize_database_url(url) == with_its_driver
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback_hosts(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -1,0 +1,83 @@
+"""URLs and addresses in settings: database, object storage, loopback hosts; checked and brought into one form.
+
+Pure functions below ``service.settings``, which validates with them; the database engine and the object storage client parse
+with them again.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+_POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
+_STORAGE_SHAPE = "must be s3://bucket[/prefix][?endpoint=https://host:port&region=name]"
+
+
+@dataclass(frozen=True)
+class StorageUrl:
+    """``s3://bucket/prefix?endpoint=https://host&region=name``; everything but the bucket is optional.
+
+    Never holds credentials: it is stored with artifacts and written to logs.
+    """
+
+    bucket: str
+    prefix: str
+    """The folder that belongs to this service alone, without slashes at its ends; empty: the whole bucket."""
+    endpoint: str | None
+    """None: AWS."""
+    region: str | None
+    """None: as the SDK finds it."""
+
+    def key(self, name: str) -> str:
+        """The object key of ``name``, which is relative to the prefix."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def __str__(self) -> str:
+        """The URL in one form, whichever way it was written."""
+        given = {"endpoint": self.endpoint, "region": self.region}
+        query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
+        return f"s3://{self.location}" + (f"?{query}" if query else "")
+
+    @property
+    def location(self) -> str:
+        """Bucket and prefix, for messages."""
+        return f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
+
+
+def parse_storage_url(url: str) -> StorageUrl:
+    """Raises ValueError, never quoting what may be a password."""
+    parts = urlsplit(url)
+    if "@" in url:
+        raise ValueError("must not hold credentials; they belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if parts.scheme != "s3" or not parts.netloc or parts.fragment:
+        raise ValueError(_STORAGE_SHAPE)
+    given = parse_qs(parts.query, keep_blank_values=True)
+    if not given.keys() <= {"endpoint", "region"} or any(len(values) > 1 for values in given.values()):
+        raise ValueError(_STORAGE_SHAPE)
+    endpoint = given.get("endpoint", [""])[0].rstrip("/") or None
+    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+        raise ValueError("endpoint must be http://… or https://…")
+    return StorageUrl(parts.netloc, parts.path.strip("/"), endpoint, given.get("region", [""])[0] or None)
+
+
+def normalize_database_url(url: str) -> str:
+    """``url`` with the driver that ships with the service. Raises ValueError for a database that is not supported."""
+    for prefix in _POSTGRES:
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
+        path = url.removeprefix(prefix)
+        if url.startswith(prefix) and path and not path.startswith(":memory:"):
+            return "sqlite:///" + path
+    raise ValueError("must be postgresql://… or sqlite:///<file> (several processes share it, so not in memory)")
+
+
+@lru_cache(64)  # the API calls it for every request
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``, an address or name without its port."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
