@@ -1,4 +1,4 @@
-"""``python -m espalier.cli``: the same program where the ``espalier`` script is not on the path."""
+"""``python -m espalier.cli``: the command line where the ``espalier`` script is not on the path."""
 
 from espalier.cli.main import main
 

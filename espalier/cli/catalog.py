@@ -1,4 +1,4 @@
-"""``espalier tasks`` and ``espalier methods``: what a service can be asked for."""
+"""``espalier tasks`` and ``espalier methods``: the tasks and pruning methods that a service knows."""
 
 from typing import TYPE_CHECKING
 

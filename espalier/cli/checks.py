@@ -1,6 +1,6 @@
-"""What ``espalier doctor`` looks at, one function per part of a service. Nothing here shows a password, key or token.
+"""Health checks of ``espalier doctor``, one function per part of a service. No result shows a password, key or token.
 
-The service's own packages are looked at as ``local`` does, and only where this machine has a service.
+The service's own packages are imported as in ``service_access``, and checked only where this machine has a service.
 """
 
 import os
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 State = Literal["ok", "note", "broken"]
-_ANSWER_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _PACKAGES = ("espalier", "torch", "transformers", "onnxruntime", "boto3")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look found; ``remedy`` says what to do where it is ``broken``."""
+    """Result of one check; ``remedy`` says what to do where the part is ``broken``."""
 
     name: str
     state: State
@@ -30,7 +30,7 @@ class Finding:
 
 
 def versions() -> Finding:
-    """Of Python and of what decides what this machine can do."""
+    """Versions of Python and of the packages that decide what this machine can do."""
     found = [f"Python {platform.python_version()}"]
     for package in _PACKAGES:
         try:
@@ -94,7 +94,7 @@ def database(settings: "Settings") -> Finding:
 
 
 def broker(settings: "Settings") -> Finding:
-    """Whether the bell can be rung; without it jobs are found all the same, only later."""
+    """Whether wake-up messages can be sent; without a broker jobs start all the same, only later."""
     if settings.broker_url.startswith("filesystem"):
         usable = os.access(settings.data_dir, os.W_OK)
         detail = f"files in {settings.data_dir}"
@@ -107,7 +107,7 @@ def broker(settings: "Settings") -> Finding:
     place = _without_password(settings.broker_url)
     with celery_app(settings).connection_for_write() as connection:
         try:
-            connection.ensure_connection(max_retries=1, timeout=_ANSWER_SECONDS)
+            connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
         except (KombuError, OSError, *connection.connection_errors) as error:
             reason = str(error).splitlines()[0]
             return Finding("broker", "broken", f"{place}: {reason}", "start Redis, or correct ESPALIER_BROKER_URL")
@@ -115,7 +115,7 @@ def broker(settings: "Settings") -> Finding:
 
 
 def storage(settings: "Settings") -> Finding:
-    """Where artifacts go, and whether that answers."""
+    """Where artifacts are stored, and whether that storage answers."""
     if settings.storage_url is None:
         return Finding("storage", "ok", "artifacts in the database")
     from service.artifacts.s3 import open_bucket
@@ -137,7 +137,7 @@ def hub(enabled: bool) -> Finding:
     if not enabled or os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "True", "ON", "YES"):
         return Finding("hub", "note", "switched off: only local models and data sets")
     try:
-        httpx.head(place, timeout=_ANSWER_SECONDS)
+        httpx.head(place, timeout=_TIMEOUT_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         shown = _without_password(place)
         return Finding("hub", "note", f"{shown} does not answer ({type(error).__name__}): only local and cached models")
@@ -145,7 +145,7 @@ def hub(enabled: bool) -> Finding:
 
 
 def devices() -> Finding:
-    """What training on this machine would run on."""
+    """Devices that training on this machine would use."""
     try:
         import torch
     except ImportError:
@@ -157,7 +157,7 @@ def devices() -> Finding:
 
 
 def kernels() -> Finding:
-    """Whether the passes over scores are compiled or plain PyTorch."""
+    """Whether the kernels for scores are compiled or plain PyTorch."""
     try:
         from pruning.masking.kernels import dispatch as found
     except ImportError:
@@ -167,7 +167,7 @@ def kernels() -> Finding:
 
 
 def service(settings: "Settings", explicit: bool) -> Iterator[Finding]:
-    """The service's own parts; only a note where this machine has none and ``explicit`` does not say that it should."""
+    """Database, broker and storage; only a note where this machine has no service and ``explicit`` is not set."""
     if not explicit and settings.database_url.startswith("sqlite") and not settings.data_dir.exists():
         yield Finding("service", "note", f"none on this machine: there is no folder {settings.data_dir}")
         return

@@ -1,4 +1,4 @@
-"""``espalier datasets``: upload rows of your own, see what is there, delete it."""
+"""``espalier datasets``: upload, list, show and delete data sets for custom tasks."""
 
 import json
 from pathlib import Path

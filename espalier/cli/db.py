@@ -1,4 +1,4 @@
-"""``espalier db``: the tables of the service's database."""
+"""``espalier db``: schema migrations of the service's database."""
 
 import typer
 

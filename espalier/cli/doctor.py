@@ -1,4 +1,4 @@
-"""``espalier doctor``: what is configured, what answers, what this machine can do."""
+"""``espalier doctor``: diagnosis of a service and of this machine, as a table or JSON. The checks are in ``checks``."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def doctor(
     settings, faults = settings_or_faults(data_dir=data_dir)
     explicit = data_dir is not None or any(name in os.environ for name in _EXPLICIT)
 
-    def looks() -> "Iterator[Finding]":
+    def run_checks() -> "Iterator[Finding]":
         yield checks.versions()
         yield checks.variables()
         if settings is None:
@@ -49,7 +49,7 @@ def doctor(
         yield checks.devices()
         yield checks.kernels()
 
-    findings = list(looks())
+    findings = list(run_checks())
     if context.as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -1,4 +1,4 @@
-"""``espalier keys``: who may use a service, written straight into its database, for the first key can come no other way."""
+"""``espalier keys``: API keys, written straight into the service's database, because the first key needs no other key."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,7 +49,7 @@ def create(
         except ValueError as error:
             fail(str(error), code=2)
     if as_json:
-        print(json.dumps({**_shown(row), "key": key}, indent=2))
+        print(json.dumps({**_as_json(row), "key": key}, indent=2))
         return
     notify(f"key {row.id} of {row.owner}, good for {row.scopes}; keep it now, it cannot be shown again:")
     print(key)
@@ -64,7 +64,7 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
     from service.access import api_keys
 
     with opened(read_settings(data_dir=data_dir)) as database, database.read() as session:
-        rows = [_shown(row) for row in api_keys.list_keys(session)]
+        rows = [_as_json(row) for row in api_keys.list_keys(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -75,7 +75,9 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
     )
     for row in rows:
         times = (row["created_at"], row["expires_at"], row["last_used_at"], row["revoked_at"])
-        table.add_row(row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_minute(time) for time in times))
+        table.add_row(
+            row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_format_minute(time) for time in times)
+        )
     print_table(table)
 
 
@@ -99,12 +101,12 @@ def revoke(
         except KeyNotFoundError as error:
             fail(str(error), code=2)
     if as_json:
-        print(json.dumps(_shown(row), indent=2))
+        print(json.dumps(_as_json(row), indent=2))
         return
     notify(f"key {row.id} ({row.name}) opens nothing any more")
 
 
-def _shown(row: "ApiKey") -> dict[str, Any]:
+def _as_json(row: "ApiKey") -> dict[str, Any]:
     times = {name: getattr(row, name) for name in ("created_at", "expires_at", "last_used_at", "revoked_at")}
     return {
         "id": row.id,
@@ -115,5 +117,5 @@ def _shown(row: "ApiKey") -> dict[str, Any]:
     }
 
 
-def _minute(time: str | None) -> str:
+def _format_minute(time: str | None) -> str:
     return "" if time is None else time[:16].replace("T", " ")

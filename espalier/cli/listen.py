@@ -1,4 +1,4 @@
-"""The address that ``espalier serve`` listens on: checked, bound once, and held for as long as the service runs."""
+"""Listening socket of ``espalier serve`` and ``espalier api``: address checked, bound once, held while the service runs."""
 
 import errno
 import ipaddress
@@ -8,7 +8,7 @@ import sys
 
 
 def refusal(host: str, *, keys_required: bool) -> str | None:
-    """Why the service must not listen there; None if it may."""
+    """Why the service must not listen on ``host``; None if it may."""
     if host == "localhost":
         return None
     try:
@@ -24,7 +24,7 @@ def refusal(host: str, *, keys_required: bool) -> str | None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError that says in words what is in the way."""
+    """A listening socket; port 0 takes a free one. Raises OSError with the reason and the remedy."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listening = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix" and sys.platform != "cygwin":

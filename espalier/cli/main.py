@@ -1,6 +1,7 @@
-"""The command line ``espalier``: one file per group of commands, most of them talking to a service over HTTP.
+"""Entry point of the command line ``espalier``: its commands, exit codes and error messages.
 
-Everything heavy is imported by the command that needs it, so that ``--help`` is instant.
+Called by the console script and by ``python -m espalier.cli``. Everything heavy is imported by the command that needs it, so
+that ``--help`` takes a quarter of a second.
 """
 
 import runpy
@@ -76,7 +77,7 @@ app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
 
 
 def main() -> None:
-    """The program. Turns every planned error into one line on standard error and an exit code."""
+    """Run the program; an expected error becomes one line on standard error and an exit code."""
     runpy.run_path(str(_BOOTSTRAP))["install"]()  # by its path: until then ``pruning`` may be the user's own package
     try:
         app()

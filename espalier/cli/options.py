@@ -40,7 +40,7 @@ def spec_from(
     fields: list[str] | None,
     file: Path | None,
 ) -> dict[str, Any]:
-    """The body to post. Raises typer.BadParameter (exit code 2) for what cannot be read."""
+    """The request body of a job. Raises typer.BadParameter (exit code 2) for values that cannot be read."""
     spec: dict[str, Any] = {}
     if file is not None:
         try:
@@ -59,12 +59,12 @@ def spec_from(
 
 
 def fields_from(fields: list[str] | None) -> dict[str, Any]:
-    """What ``--set`` gives. Raises typer.BadParameter."""
+    """Fields of the spec given by ``--set``. Raises typer.BadParameter."""
     return {name: value(given) for name, given in pairs(fields, "--set", "FIELD=VALUE").items()}
 
 
 def pairs(given: list[str] | None, option: str, shape: str = "KEY=VALUE") -> dict[str, str]:
-    """What an option gives that takes pairs. Raises typer.BadParameter."""
+    """Values of an option that takes pairs. Raises typer.BadParameter."""
     found: dict[str, str] = {}
     for pair in given or []:
         name, equals, text = pair.partition("=")

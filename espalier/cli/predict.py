@@ -1,4 +1,4 @@
-"""``espalier predict``: try a finished job over HTTP, or a mask file here."""
+"""``espalier predict``: predictions of a finished job over HTTP, or of a mask file on this machine."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""A job drawn as a progress bar, for whoever waits for it: ``espalier run``, ``espalier watch``, ``make demo``.
+"""Progress display of a job that is waited for: ``espalier run``, ``espalier watch``, ``make demo``.
 
-All of it goes to standard error: a live bar to a terminal, else a line when something has changed and every tenth of the way.
+On standard error: a live bar on a terminal, else a line at each change of phase and at every tenth of the steps.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from espalier.client.models import Job
 
 _PATIENCE_SECONDS = 300.0
-"""How long a service may be away once it has been there."""
+"""How long a service may be away once it has responded."""
 _LINES = 10
 """Of progress where there is no terminal."""
 _NARROW = 100
@@ -22,11 +22,11 @@ _NARROW = 100
 _LARGE_BYTES = 4_000_000
 """Smaller downloads are over before a bar could be read."""
 _VALIDATION = "validation_"
-"""What the service puts before the name of a metric on the validation rows."""
+"""Prefix of the names of metrics on the validation rows."""
 
 
 def follow(client: "Client", job: str) -> "Job":
-    """Show where the job is until it has ended. A service that never was there is not waited for."""
+    """Show the job's progress until it has ended. A service that cannot be reached at the start is not waited for."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -61,12 +61,12 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
 
 
 def _plain(changes: Iterator["Job"]) -> "Job":
-    told: tuple[str, int] | None = None
+    shown: tuple[str, int] | None = None
     for seen in changes:
         step, total = _steps(seen)
         now = (_phase(seen), _LINES * step // total if total else 0)
-        if now != told:
-            told = now
+        if now != shown:
+            shown = now
             steps = f"{step}/{total}" if total else ""
             notify("  ".join(filter(None, (_phase(seen), steps, values(seen)))))
     return seen
@@ -108,7 +108,7 @@ def _measured(job: "Job") -> str | None:
 
 @contextmanager
 def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
-    """What ``download`` reports to: a bar for a large file on a terminal, else nothing."""
+    """A callback for ``download``: it draws a bar for a large file on a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

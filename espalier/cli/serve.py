@@ -1,7 +1,7 @@
 """``espalier serve`` and ``espalier api``: the whole service on one machine under one data folder, or its API alone.
 
 ``serve`` migrates the database, then keeps two processes running: the API (uvicorn) and one Celery worker with as many slots
-as asked for. ``api`` becomes the first of them.
+as requested. ``api`` becomes the first of them.
 """
 
 import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _API = "espalier.cli.api_process"
 _MARGIN_SECONDS = 15.0
-"""What the worker needs beyond its trainers' grace to hand their jobs back and leave."""
+"""What the worker needs beyond its trainers' grace period to requeue their jobs and exit."""
 _PROBE_SECONDS = 2.0
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc gives each thread a heap of its own and keeps what was freed there: 16 downloads cost 27 MiB instead of 34."""
@@ -52,7 +52,7 @@ def serve(
     with bind(settings.host, settings.port) as listening:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         migrate(settings)
-        _say_who_gets_in(settings, data_dir)
+        _notify_of_missing_key(settings, data_dir)
         environment = os.environ | overrides(settings)
         descriptor = listening.fileno()
         services = [
@@ -82,7 +82,7 @@ def api(
 
 
 def _run(manager: "ProcessManager", listening: socket.socket, settings: "Settings") -> None:
-    """Until SIGINT or SIGTERM; a second one does not wait for the trainers."""
+    """Run until SIGINT or SIGTERM; a second signal does not wait for the trainers."""
     stopping, hurry = threading.Event(), threading.Event()
 
     def stop(*_: object) -> None:
@@ -91,7 +91,7 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     message = f"Espalier listens on {url_of(listening)} (data in {settings.data_dir})"
-    probe = _Probe(url_from_here(listening), message)
+    probe = _ReadinessProbe(url_from_here(listening), message)
     try:
         manager.run(stopping, probe.tick)
     finally:
@@ -99,8 +99,8 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
         manager.stop(settings.term_grace_seconds + _MARGIN_SECONDS, hurry)
 
 
-def _say_who_gets_in(settings: "Settings", data_dir: Path | None) -> None:
-    """Where keys are required and nobody has one, say how to make the first."""
+def _notify_of_missing_key(settings: "Settings", data_dir: Path | None) -> None:
+    """Where keys are required and none is usable, print how to make the first."""
     from service.access import api_keys
 
     if not settings.keys_required:
@@ -112,8 +112,8 @@ def _say_who_gets_in(settings: "Settings", data_dir: Path | None) -> None:
         notify(f"requests need an API key and there is none yet; make one with: espalier keys create NAME{where}")
 
 
-class _Probe:
-    """Says so, once, when the service is ready for jobs."""
+class _ReadinessProbe:
+    """Readiness probe: prints a message once, when the service is ready for jobs."""
 
     def __init__(self, url: str, message: str) -> None:
         import httpx
@@ -124,13 +124,13 @@ class _Probe:
         self._due = 0.0
 
     def tick(self) -> None:
-        """Ask ``/readyz`` unless it has answered already or was asked a moment ago."""
+        """Request ``/readyz``, unless it was ready before or the last request is too recent."""
         if self._client is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _PROBE_PAUSE
         try:
             ready = self._client.get("/readyz").status_code == 200
-        except self._failed:  # not up yet
+        except self._failed:  # the API has not started
             return
         if ready:
             print(self._message, flush=True)

@@ -25,7 +25,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded servi
 
 
 def read_settings(**given: object) -> "Settings":
-    """The environment's settings with the options over them; what is wrong with them ends the program."""
+    """The environment's settings with the options over them; the program ends with a message when they are invalid."""
     settings, faults = settings_or_faults(**given)
     if settings is None:
         fail(f"settings cannot be used: {faults}", code=2)
@@ -33,7 +33,7 @@ def read_settings(**given: object) -> "Settings":
 
 
 def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
-    """The same, or what is wrong, naming fields and never values."""
+    """The settings, or None with what is wrong: a message that names fields and never values, which may be secret."""
     from pydantic import ValidationError
 
     from service.settings import Settings
@@ -46,7 +46,7 @@ def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
 
 
 def overrides(settings: "Settings") -> dict[str, str]:
-    """What child processes must see as this one does, whatever their environment says."""
+    """Environment variables that give a child process the settings of this one."""
     names = ("host", "port", "data_dir", "worker_slots", "database_url", "broker_url")
     return {f"ESPALIER_{name.upper()}": str(getattr(settings, name)) for name in names} | {"PYTHONUNBUFFERED": "1"}
 
@@ -62,7 +62,7 @@ def become(module: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
 
 
 def migrate(settings: "Settings") -> None:
-    """Raises EspalierError; the database's errors have many classes, and all of them end the program."""
+    """Bring the database to the schema of this version. Raises EspalierError, whatever class the database's error has."""
     from service.db.engine import upgrade
 
     try:
@@ -73,7 +73,7 @@ def migrate(settings: "Settings") -> None:
 
 @contextmanager
 def opened(settings: "Settings") -> Iterator["Database"]:
-    """The service's database, at the schema of this version. Raises EspalierError when it is away or is not."""
+    """The service's database. Raises EspalierError when it cannot be used or is not at the schema of this version."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from service.db.engine import Database, is_current

@@ -1,4 +1,4 @@
-"""``espalier sweep``: a grid of jobs submitted as one, its table while it runs, its figure.
+"""``espalier sweep``: a grid of jobs submitted as one, its table of results and its plot.
 
 ``espalier sweep FILE`` is short for ``espalier sweep submit FILE``.
 """

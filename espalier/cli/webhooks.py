@@ -1,4 +1,4 @@
-"""``espalier webhooks``: have a URL told of your jobs, and see whether the messages arrive."""
+"""``espalier webhooks``: messages about jobs to a URL, and whether they arrive."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated

@@ -1,6 +1,6 @@
-"""How the synchronous client waits.
+"""Sleeping and file access of the synchronous client.
 
-With ``espalier/client/_async/waiting.py`` the only part of the client that is written twice.
+With ``_async/waiting.py`` the only part of the client that is written twice.
 """
 
 import time
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def sleep(seconds: float) -> None:
-    """Wait for so long."""
+    """Wait so many seconds."""
     time.sleep(seconds)
 
 
 def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns; nobody else is held up, so it is done here."""
+    """What ``work`` returns; there is no event loop to block, so it runs in this thread."""
     return work()
