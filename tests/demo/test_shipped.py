@@ -1,4 +1,4 @@
-"""What ships with the project for the demo: small, rebuilt from the project's own text, and fit for the demo's job."""
+"""Shipped model and data set of the demo: small, reproducible, and accepted by the demo's job."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ def rows(folder: Path, split: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in lines]
 
 
-def test_together_they_are_small() -> None:
+def test_model_and_data_set_are_small() -> None:
     files = [file for folder in (MODEL, DATA) for file in folder.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 6_000_000
 
@@ -34,18 +34,18 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     return folder, build_data(folder)
 
 
-def test_the_data_set_is_what_the_grammar_makes(rebuilt: tuple[Path, set[str]]) -> None:
+def test_the_data_set_is_reproducible(rebuilt: tuple[Path, set[str]]) -> None:
     for split in ("train", "validation"):
         assert rows(rebuilt[0], split) == rows(DATA, split)
 
 
-def test_the_vocabulary_is_what_the_text_makes(rebuilt: tuple[Path, set[str]]) -> None:
+def test_the_vocabulary_is_reproducible(rebuilt: tuple[Path, set[str]]) -> None:
     vocabulary = build_tokenizer(rebuilt[1]).get_vocab()
     shipped = (MODEL / "vocab.txt").read_text(encoding="utf-8").splitlines()
     assert shipped == sorted(vocabulary, key=lambda token: vocabulary[token])
 
 
-def test_rows_are_balanced_and_no_sentence_stands_twice() -> None:
+def test_rows_are_balanced_and_unique() -> None:
     train, validation = rows(DATA, "train"), rows(DATA, "validation")
     sentences = [row["sentence"] for row in (*train, *validation)]
     assert len(set(sentences)) == len(sentences)

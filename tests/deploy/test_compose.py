@@ -1,4 +1,4 @@
-"""The compose file is valid and keeps its promises: nobody is root, nobody can write to the image, one port is published.
+"""The compose file is valid and hardened: no root, read-only images, one published port.
 
 ``compose_spec.json`` is the Compose Specification's schema (Apache License 2.0) as docker-compose 1.29.2 ships it.
 """
@@ -26,7 +26,7 @@ def seconds(text: str) -> float:
     return float(text.removesuffix("s"))
 
 
-def test_it_follows_the_specification() -> None:
+def test_the_compose_file_is_valid() -> None:
     jsonschema_rs.validate(SCHEMA, COMPOSE)
 
 
@@ -54,7 +54,7 @@ def test_only_the_api_is_published_and_only_on_loopback() -> None:
         assert SERVICES[name]["networks"] == ["inside"]
 
 
-def test_nobody_gets_in_without_a_key() -> None:
+def test_the_api_requires_keys() -> None:
     api = DOCKERFILE[DOCKERFILE.index("FROM base AS api") : DOCKERFILE.index("FROM base AS worker")]
     assert "ENV ESPALIER_REQUIRE_KEYS=true" in api
     for name in ("api", *WORKERS):  # workers keep owners apart where keys are required
@@ -76,12 +76,12 @@ def test_one_worker_has_a_gpu_and_one_needs_none() -> None:
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_has_time_to_hand_its_jobs_back(name: str) -> None:
+def test_a_worker_has_time_to_requeue_its_jobs(name: str) -> None:
     grace = float(SERVICES[name]["environment"]["ESPALIER_TERM_GRACE_SECONDS"])
     assert seconds(SERVICES[name]["stop_grace_period"]) >= grace + 15
 
 
-def test_redis_keeps_its_queue() -> None:
+def test_redis_persists_and_never_evicts() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command

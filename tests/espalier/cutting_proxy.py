@@ -1,4 +1,4 @@
-"""A network that breaks: passes on what a service answers, and cuts connections where a test says."""
+"""Proxy that passes responses on and cuts connections after a given number of bytes."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class CuttingProxy:
-    """Its ``url`` leads to the service at ``beyond``; connection i is cut after ``after[i]`` bytes of answer, later ones never."""
+    """Its ``url`` leads to the service at ``beyond``; connection i is cut after ``after[i]`` bytes, later ones are not cut."""
 
     def __init__(self, beyond: str, after: Sequence[int]) -> None:
         self.connections = 0
@@ -19,7 +19,7 @@ class CuttingProxy:
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def serve(self) -> None:
-        """Until it is closed."""
+        """Accept connections until it is closed."""
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listening.accept()
@@ -30,7 +30,7 @@ class CuttingProxy:
                 threading.Thread(target=self._pass_on, args=(far, near, left), daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
@@ -48,7 +48,7 @@ class CuttingProxy:
 
 @contextmanager
 def cutting_proxy(beyond: str, *after: int) -> Iterator[CuttingProxy]:
-    """One that is gone when the block ends."""
+    """A proxy that is closed when the block ends."""
     network = CuttingProxy(beyond, after)
     threading.Thread(target=network.serve, daemon=True).start()
     try:

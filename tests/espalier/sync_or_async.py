@@ -1,4 +1,4 @@
-"""The synchronous and the asynchronous client behind one face, so that one test tries both."""
+"""One interface to the synchronous and the asynchronous client, so that one test covers both."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Kind = Literal["sync", "async"]
 
 
 class BlockingAsyncClient:
-    """An ``AsyncClient`` whose calls wait for their answers, on an event loop in another thread."""
+    """An ``AsyncClient`` whose calls block, on an event loop in another thread."""
 
     def __init__(self, client: AsyncClient, portal: BlockingPortal) -> None:
         self._client, self._portal = client, portal
@@ -38,7 +38,7 @@ class BlockingAsyncClient:
 
 @contextmanager
 def sync_or_async_client(kind: Kind, url: str, **options: Any) -> Iterator[Any]:
-    """A client of that kind."""
+    """A client of the given kind."""
     with ExitStack() as stack:
         if kind == "sync":
             yield stack.enter_context(Client(url, **options))

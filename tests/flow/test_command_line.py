@@ -87,7 +87,7 @@ def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> 
     assert (tmp_path / "report").read_text() == "{}"
 
 
-def test_a_job_that_fails(service: Service) -> None:
+def test_a_failed_job_has_exit_code_1(service: Service) -> None:
     with service.worker("permanent"):
         done = service.espalier("run", MODEL, "sst2")
     assert done.returncode == 1
@@ -105,7 +105,7 @@ def test_cancel_while_it_runs(service: Service) -> None:
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
-def test_a_request_that_is_refused(service: Service) -> None:
+def test_a_refused_request_has_exit_code_2(service: Service) -> None:
     done = service.espalier("submit", MODEL, "no-such-task")
     assert done.returncode == 2
     assert "no-such-task" in done.stderr

@@ -1,4 +1,4 @@
-"""``espalier serve`` as its users start it: ready, healed, stopped, and gone without a trace."""
+"""``espalier serve`` from start to stop: readiness, restart of children, shutdown, no process left behind."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def service(tmp_path: Path) -> Iterator[ModuleProcess]:
         yield program
 
 
-def test_ready_then_stopped_politely(service: ModuleProcess, tmp_path: Path) -> None:
+def test_it_becomes_ready_and_stops_on_sigint(service: ModuleProcess, tmp_path: Path) -> None:
     url = url_of(service)
     assert service.stdout.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
     assert httpx.get(f"{url}/readyz").status_code == 200
@@ -63,14 +63,14 @@ def test_a_child_that_dies_is_started_again_on_the_same_port(service: ModuleProc
     wait_until(lambda: httpx.get(f"{url}/readyz", timeout=20).status_code == 200, what="readiness")
 
 
-def test_nothing_survives_its_sudden_death(service: ModuleProcess) -> None:
+def test_api_and_worker_end_with_a_killed_serve(service: ModuleProcess) -> None:
     url_of(service)
     processes = children(service.process.pid)
     service.signal(signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, processes)), seconds=30, what="the end of API and worker")
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with serve(tmp_path, "--port", str(port)) as program:
@@ -78,7 +78,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             assert f"port {port} of 127.0.0.1 is taken" in program.stderr
 
 
-def test_beyond_loopback_it_asks_for_keys(tmp_path: Path) -> None:
+def test_beyond_loopback_requests_need_a_key(tmp_path: Path) -> None:
     with serve(tmp_path, "--host", "0.0.0.0") as program:
         ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(
             program.wait_for_line("Espalier listens on")
@@ -93,14 +93,14 @@ def test_beyond_loopback_it_asks_for_keys(tmp_path: Path) -> None:
         assert key not in program.stderr
 
 
-def test_it_lets_nobody_in_without_a_key_from_elsewhere(tmp_path: Path) -> None:
+def test_it_refuses_to_listen_beyond_loopback_without_keys(tmp_path: Path) -> None:
     arguments = ["espalier.cli", "serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path / "data")]
     with ModuleProcess(arguments, {"ESPALIER_REQUIRE_KEYS": "false"}, tmp_path, "serve") as program:
         assert program.wait() == 2
         assert "ESPALIER_REQUIRE_KEYS=false lets anybody in" in program.stderr
 
 
-def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
+def test_invalid_settings_are_an_error(tmp_path: Path) -> None:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     with ModuleProcess(arguments, {"ESPALIER_LEASE_SECONDS": "1"}, tmp_path, "serve") as program:
         assert program.wait() == 2

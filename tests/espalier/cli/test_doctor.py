@@ -10,7 +10,7 @@ from espalier.cli.main import app
 from tests.api.conftest import Jobs
 
 
-def test_doctor_finds_what_is_broken_and_tells_no_secret(
+def test_doctor_finds_broken_parts_and_prints_no_secret(
     url: str, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -40,7 +40,7 @@ def test_exports_and_their_figures(mask: Path, tmp_path: Path, monkeypatch: pyte
     assert "exists already" in again.stderr
 
 
-def test_what_cannot_be_exported_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path) -> None:
+def test_a_failed_export_is_one_line_and_an_exit_code(mask: Path, tmp_path: Path) -> None:
     def run(name: str, models: Path) -> tuple[int, str]:
         command = ["export", str(mask), "--to", name, "-o", str(tmp_path / "out"), "--models-dir", str(models)]
         done = CliRunner().invoke(app, command)
@@ -55,7 +55,7 @@ def test_what_cannot_be_exported_is_one_line_and_an_exit_code(mask: Path, tmp_pa
     assert "none of compact" in said
 
 
-def test_exports_asked_for_waited_for_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:
+def test_exports_are_requested_awaited_and_listed(espalier: Run, jobs: Jobs, tmp_path: Path) -> None:
     done = jobs.succeeded()
     assert json.loads(espalier("exports", done, "--json")) == []
     export = espalier("exports", done, "--to", "csr", "--to", "onnx").strip()

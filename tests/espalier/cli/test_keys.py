@@ -1,4 +1,4 @@
-"""``espalier keys`` and ``espalier db``, straight on a database of either kind; and where a client's own key comes from."""
+"""``espalier keys`` and ``espalier db`` on a database of either kind."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ def test_create_list_revoke(database: Database) -> None:
 
 @on_one_database
 @pytest.mark.usefixtures("here")
-def test_only_the_key_goes_where_it_can_be_piped(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_key_is_printed_to_standard_output(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         done = run("keys", "create", "ci")
     key = done.stdout.strip()
@@ -77,7 +77,7 @@ def test_only_the_key_goes_where_it_can_be_piped(database: Database, caplog: pyt
         (["revoke", "key_none"], "There is no key key_none"),
     ],
 )
-def test_what_cannot_be_done(arguments: list[str], words: str) -> None:
+def test_invalid_key_commands_are_refused(arguments: list[str], words: str) -> None:
     done = run("keys", *arguments)
     assert done.exit_code == 2
     assert words in done.stderr

@@ -13,6 +13,6 @@ from espalier.cli.listen import refusal
         ("example.org", True, "must be an address"),
     ],
 )  # fmt: skip
-def test_where_it_may_listen(host: str, keys_required: bool, words: str | None) -> None:
+def test_addresses_that_may_be_listened_on(host: str, keys_required: bool, words: str | None) -> None:
     reason = refusal(host, keys_required=keys_required)
     assert reason is None if words is None else words in str(reason)

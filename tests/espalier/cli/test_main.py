@@ -1,4 +1,4 @@
-"""The command line on its own: what it reads, how fast it starts, how it leaves."""
+"""The command line without a service: help, parsing, exit codes."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 COMMANDS = dict(commands())
 SILENT = {"espalier serve", "espalier api", "espalier worker", "espalier health", "espalier db upgrade"}
-"""They print no data."""
+"""Commands that print no data."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)

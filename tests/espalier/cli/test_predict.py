@@ -1,4 +1,4 @@
-"""``espalier predict``: what it sends to a service, what it makes of a mask file, and how it prints both."""
+"""``espalier predict`` with a service and with a mask file."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ ROWS = [
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
-    """What a scripted service was asked."""
+    """Requests that a scripted service received."""
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -37,7 +37,7 @@ def run(*arguments: str, given: str = "") -> Any:
     return CliRunner().invoke(app, ["predict", *arguments], input=given)
 
 
-def test_a_job_is_asked_over_http(asked: list[httpx.Request]) -> None:
+def test_predictions_of_a_job_over_http(asked: list[httpx.Request]) -> None:
     done = run("job_1", "a", "b", "c")
     assert done.output == "positive\t0.7500\n2.5000\nan answer\n"
     assert asked[0].url.path == "/v1/jobs/job_1/predictions"
@@ -54,7 +54,7 @@ def test_pairs_and_lines_of_standard_input(asked: list[httpx.Request]) -> None:
     assert run("job_1").exit_code == 2
 
 
-def test_a_mask_file_is_used_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_of_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = make_sources(tmp_path / "toys")
     run_toy(sources, tmp_path / "run", max_steps=2)
     mask = str(tmp_path / "run" / "artifacts" / "mask.safetensors")

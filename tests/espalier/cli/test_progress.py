@@ -1,4 +1,4 @@
-"""What is printed while a job runs."""
+"""Progress display without a terminal."""
 
 from typing import Any
 

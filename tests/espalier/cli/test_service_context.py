@@ -1,4 +1,4 @@
-"""Which service a command talks to, with which key, and how it prints what that returns."""
+"""Options ``--url``, ``--api-key`` and ``--json``: parsing, keys from files, output."""
 
 import inspect
 from pathlib import Path

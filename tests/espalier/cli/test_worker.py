@@ -1,4 +1,4 @@
-"""A worker beside a service."""
+"""``espalier worker``: what it needs before it starts."""
 
 from pathlib import Path
 

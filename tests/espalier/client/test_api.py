@@ -1,4 +1,4 @@
-"""Both clients against the real API behind a real socket, and over a network that breaks."""
+"""Both clients against the real API over a socket, and over connections that break."""
 
 import asyncio
 import re
@@ -97,7 +97,7 @@ def test_exports_of_a_finished_job(client: Any, jobs: Jobs) -> None:
 
 
 @both
-def test_what_can_be_asked_for(client: Any) -> None:
+def test_tasks_methods_and_secrets(client: Any) -> None:
     assert "sst2" in {task.name for task in client.tasks()}
     assert [method.name for method in client.methods() if method.default] == ["smp-s"]
     with pytest.raises(ApiError) as refusal:
@@ -144,7 +144,7 @@ def test_webhooks(client: Any) -> None:
 
 
 @both
-def test_a_download_that_is_cut_goes_on(kind: Kind, url: str, jobs: Jobs, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues(kind: Kind, url: str, jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.running()
     jobs.artifact(job, CONTENT, "report.html", chunk_bytes=65_536)
     told: list[tuple[int, int]] = []
@@ -178,7 +178,7 @@ def test_live_events_neither_miss_nor_repeat(kind: Kind, url: str, jobs: Jobs, m
 
 
 @both
-def test_nobody_there(kind: Kind) -> None:
+def test_a_service_that_cannot_be_reached(kind: Kind) -> None:
     with sync_or_async_client(kind, f"http://127.0.0.1:{free_port()}", retries=0) as client:
         with pytest.raises(UnreachableError):
             client.submit(**BODY)
@@ -186,7 +186,7 @@ def test_nobody_there(kind: Kind) -> None:
             list(client.events("job_1", live=True, patience=0))
 
 
-def test_many_at_once_and_a_stream_that_is_left(url: str, jobs: Jobs) -> None:
+def test_concurrent_requests_and_an_abandoned_stream(url: str, jobs: Jobs) -> None:
     async def main() -> list[str]:
         async with AsyncClient(url) as client:
             made = await asyncio.gather(*(client.submit(**BODY, seed=seed) for seed in range(8)))

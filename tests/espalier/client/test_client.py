@@ -1,4 +1,4 @@
-"""The client against a scripted network: what it asks, what it makes of the answers, what it survives."""
+"""The client against scripted responses: requests, parsing, errors, retries."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def talking(handler: Handler) -> Client:
 
 
 def script(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
-    """Answers one after the other; the last one again and again."""
+    """A handler that returns the responses one after the other, the last one repeatedly."""
     asked: list[httpx.Request] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -76,13 +76,13 @@ def test_a_problem_becomes_an_error_that_names_the_field() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[]"])
-def test_an_answer_that_is_no_problem_document_is_readable_too(body: bytes) -> None:
+def test_an_error_without_a_problem_document_is_readable(body: bytes) -> None:
     with pytest.raises(ApiError, match="502") as refusal:
         talking(script(httpx.Response(502, content=body))[0]).get("job_1")
     assert refusal.value.code == "http_502"
 
 
-def test_no_answer() -> None:
+def test_a_transport_error_is_unreachable() -> None:
     with pytest.raises(UnreachableError, match=r"service\.test"):
         talking(script(httpx.ConnectError("refused"))[0]).submit(model="toy", task="sst2")
 
@@ -101,7 +101,7 @@ def test_watch_yields_changes_up_to_the_end_and_survives_a_restart() -> None:
     assert len(asked) == 6
 
 
-def test_watch_loses_patience() -> None:
+def test_watch_gives_up_after_its_patience() -> None:
     handler, asked = script(httpx.ConnectError("gone"))
     with pytest.raises(UnreachableError):
         list(talking(handler).watch("job_1", patience=0.01))
@@ -115,7 +115,7 @@ def test_watch_does_not_wait_for_a_job_that_is_not_there() -> None:
     assert len(asked) == 1
 
 
-def test_wait_has_a_limit() -> None:
+def test_wait_times_out() -> None:
     with pytest.raises(TimeoutError, match="job_1"):
         talking(script(httpx.Response(200, json=job()))[0]).wait("job_1", timeout=0.01)
 

@@ -1,4 +1,4 @@
-"""Downloads over a network that breaks: complete, verified, or not there at all."""
+"""Downloads over connections that break: complete and verified, or absent."""
 
 import hashlib
 import re
@@ -52,7 +52,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_in_one_go(tmp_path: Path) -> None:
+def test_a_download_without_interruption(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     path = download(http(Server()), ARTIFACT, tmp_path / "new" / "mask", lambda *now: seen.append(now))
     assert path.read_bytes() == CONTENT
@@ -60,13 +60,13 @@ def test_in_one_go(tmp_path: Path) -> None:
     assert left(path.parent) == ["mask"]
 
 
-def test_cut_again_and_again(tmp_path: Path) -> None:
+def test_a_download_that_is_cut_repeatedly(tmp_path: Path) -> None:
     server = Server(cut=50_000)
     assert download(http(server), ARTIFACT, tmp_path / "mask").read_bytes() == CONTENT
     assert server.asked[:3] == [None, "bytes=50000-", "bytes=100000-"]
 
 
-def test_a_later_call_goes_on(tmp_path: Path) -> None:
+def test_a_later_call_continues_a_partial_file(tmp_path: Path) -> None:
     class Once(Server):
         def __call__(self, request: httpx.Request) -> httpx.Response:
             if self.asked:
@@ -87,13 +87,13 @@ def test_a_server_without_ranges_starts_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"x", CONTENT + b"more"])
-def test_damage_is_found_and_nothing_kept(tmp_path: Path, content: bytes) -> None:
+def test_a_corrupt_download_is_refused_and_removed(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DownloadCorruptError):
         download(http(Server(content=content)), ARTIFACT, tmp_path / "mask")
     assert left(tmp_path) == []
 
 
-def test_a_short_answer_is_no_success(tmp_path: Path) -> None:
+def test_a_short_response_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError, match="stops after"):
         download(http(Server(content=CONTENT[:1000], ranges=False)), ARTIFACT, tmp_path / "mask")
     assert not (tmp_path / "mask").exists()

@@ -1,4 +1,4 @@
-"""What is sent again, when, and that the service then does it once: answers lost, busy services, their wishes for patience."""
+"""Retries and idempotency: lost responses, busy services, Retry-After."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Answer = httpx.Response | Exception
 
 
 class Lossy(httpx.BaseTransport):
-    """Between a client and a real application: the first answers to each kind of request are lost on the way back."""
+    """A transport to a real application that loses the first responses to each kind of request."""
 
     def __init__(self, app: TestClient, lose: int) -> None:
         self._app, self._lose = app, lose
@@ -39,14 +39,14 @@ class Lossy(httpx.BaseTransport):
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Every pause that was made, none of which took any time."""
+    """The pauses between retries, none of which takes any time."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
 
 
 def scripted(*answers: Answer) -> tuple[Client, list[httpx.Request]]:
-    """A client that gets one answer after the other."""
+    """A client that receives the responses one after the other."""
     asked: list[httpx.Request] = []
     left = list(answers)
 
@@ -68,7 +68,7 @@ JOB = {"id": "job_1", "status": "queued"}
 
 
 @pytest.mark.usefixtures("pauses")
-def test_a_job_whose_answer_was_lost_is_made_once(settings: Settings, database: Database, tmp_path: Path) -> None:
+def test_a_job_whose_response_was_lost_is_created_once(settings: Settings, database: Database, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("body,queue\nhelp,0\nthanks,1\n")
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as app:
@@ -116,13 +116,13 @@ def test_posts_are_sent_again_with_the_same_key(failure: Answer, pauses: list[fl
         ({"Retry-After": "Tue, 24 Nov 2026 10:00:09 GMT", "Date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 9.0),
     ],
 )
-def test_the_service_says_how_long(headers: dict[str, str], pause: float, pauses: list[float]) -> None:
+def test_retry_after_is_respected(headers: dict[str, str], pause: float, pauses: list[float]) -> None:
     client, _ = scripted(busy(429, **headers), httpx.Response(200, json=JOB))
     client.get("job_1")
     assert pauses == [pause]
 
 
-def test_patience_has_an_end(pauses: list[float]) -> None:
+def test_retries_are_limited(pauses: list[float]) -> None:
     client, asked = scripted(busy(429, **{"Retry-After": "3600"}))
     with pytest.raises(ApiError, match="later"):
         client.get("job_1")
@@ -155,7 +155,7 @@ def test_a_request_still_in_progress_is_waited_for(pauses: list[float]) -> None:
         (lambda client: client.delete_dataset("ds_1"), httpx.ReadError("lost")),
     ],
 )
-def test_what_would_fail_again_or_do_harm_is_sent_once(
+def test_requests_that_are_not_safe_to_repeat_are_sent_once(
     do: Callable[[Client], object], answer: Answer, pauses: list[float]
 ) -> None:
     client, asked = scripted(answer)

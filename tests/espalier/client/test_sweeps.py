@@ -1,4 +1,4 @@
-"""Sweeps in the client and on the command line, against a scripted network."""
+"""Sweeps in the client and on the command line, against scripted responses."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def posted(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
-    """What the command line asks; it is answered with a sweep that runs, then with one that has ended."""
+    """Requests of the command line; the responses are a sweep that runs, then one that has ended."""
     handler, asked = script(
         httpx.Response(202, json=sweep(queued=2)), httpx.Response(200, json=sweep(succeeded=1, running=1)),
         httpx.Response(200, json=sweep("ended", succeeded=1, failed=1)),
@@ -69,7 +69,7 @@ def test_watching_ends_with_the_last_job() -> None:
         list(talking(script(running)[0]).watch_sweep("swp_1", timeout=0))
 
 
-def test_the_ending_of_the_file_says_what_is_drawn(tmp_path: Path) -> None:
+def test_the_suffix_of_the_file_decides_the_format_of_the_plot(tmp_path: Path) -> None:
     handler, asked = script(httpx.Response(200, content=b"<svg/>"))
     assert talking(handler).sweep_plot("swp_1", tmp_path / "a.SVG").read_bytes() == b"<svg/>"
     assert asked[0].url.path == "/v1/sweeps/swp_1/plot.svg"
@@ -98,7 +98,7 @@ def test_the_command_line_reads_a_file_and_options(tmp_path: Path, posted: list[
         (["absent.json"], "does not exist"),
     ],
 )
-def test_what_cannot_be_read_is_said(arguments: list[str], reason: str) -> None:
+def test_invalid_sweep_options_are_refused(arguments: list[str], reason: str) -> None:
     done = CliRunner().invoke(app, ["sweep", *arguments])
     assert done.exit_code == 2
     assert reason in done.output
