@@ -21,7 +21,7 @@ from pruning.hub.models import ModelFolder
 from pruning.inference.mask_bank import MaskBank
 from pruning.inference.pruned_model import load_pruned
 from pruning.masking.wrap import prunable_linears
-from pruning.models.heads import label_word_ids
+from pruning.models.label_words import label_word_ids
 from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 

@@ -26,7 +26,7 @@ from pruning.export.run import run_exports
 from pruning.formats import mask_file
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
-from pruning.models.heads import label_word_ids
+from pruning.models.label_words import label_word_ids
 from pruning.models.loading import load_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.export_formats import FORMATS, parse_formats

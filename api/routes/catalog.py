@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
 from api.schemas import jobs
-from pruning.models.checks import find_folder
+from pruning.hub.local import find_folder
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS, CustomTask

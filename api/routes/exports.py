@@ -19,7 +19,8 @@ from api.schemas import jobs as schemas
 from api.schemas.job_view import JobRepresentation
 from api.schemas.strict import StrictModel
 from pruning.errors import PermanentError
-from pruning.models.checks import find_folder, read_model_type
+from pruning.hub.local import find_folder
+from pruning.models.checks import read_model_type
 from pruning.spec.errors import spec_error
 from pruning.spec.export_formats import FORMATS, Format, archive_name, unsupported_by_model_type, unsupported_by_pattern
 from service import broker, failpoints

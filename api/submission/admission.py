@@ -12,7 +12,8 @@ from api.uploads.normalize import columns_of
 from pruning.data.jsonl import check_dataset, dataset_folder_name
 from pruning.data.profile import check_columns
 from pruning.errors import PermanentError
-from pruning.models.checks import check_model_folder, find_folder, read_model_type, require_folder
+from pruning.hub.local import find_folder, require_folder
+from pruning.models.checks import check_model_folder, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets

@@ -1,9 +1,10 @@
-"""A task's rows, tokenized and cut into batches of similar length; every batch is a function of seed and position.
+"""Tokenized rows of a task, and padded batches of them as tensors.
 
-Nothing here has a cursor: batch i of a run is computed from ``(seed, i)``, so a resumed run needs only its step number.
+Called by training, evaluation, exports and predictions, which all encode in the same way; :mod:`pruning.data.batching` says which
+rows make a batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -20,11 +21,9 @@ from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
 
 PAD_MULTIPLE = 8
-"""Batches are padded to a multiple of this, which matrix kernels like."""
-POOL_BATCHES = 50
-"""Batches sorted by length together: enough that padding is small, few enough that the order stays random."""
+"""Batches are padded to a multiple of this many tokens, which suits matrix kernels."""
 PADDING_LOGIT = -1e4
-"""Teacher logit of a padding position: no probability, and still finite."""
+"""Teacher logit of a padding position: probability 0, and still finite."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class EncodedRows:
     ) -> dict[str, torch.Tensor]:
         """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any.
 
-        Padded as a batch of the rows ``beside`` would be, of which these are a part, where there are such.
+        ``padded_like``: rows of a larger batch, of which these are a part, that set the width in place of ``rows``.
         """
         numbers = np.asarray(rows)
         width = -(-int(self.lengths[padded_like or rows].max()) // PAD_MULTIPLE) * PAD_MULTIPLE
@@ -82,8 +81,8 @@ class EncodedRows:
 
     @cached_property
     def _tokens(self) -> npt.NDArray[np.int32]:
-        """All rows one behind the other: a batch of 64 rows of 128 tokens is then cut out in 0.1 ms; a loop over the rows
-        took 2.4, in which a large GPU could do a good part of a step."""
+        """All rows concatenated: a batch of 64 rows of 128 tokens is then cut out in 0.1 ms. A loop over the rows took 2.4 ms,
+        in which a large GPU does a good part of a step."""
         return _concatenated(self.input_ids)
 
     @cached_property
@@ -96,7 +95,7 @@ def _concatenated(rows: list[list[int]]) -> npt.NDArray[np.int32]:
 
 
 def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """On the device; to a GPU from pinned memory, so that the copy takes its turn there and the host does not wait for it."""
+    """The tensor on the device; to a GPU from pinned memory, so that the copy is asynchronous and the host does not wait."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -115,8 +114,10 @@ def _stacked_logits(logits: list[npt.NDArray[np.float32]], width: int) -> torch.
 def encode_rows(
     rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
 ) -> EncodedRows:
-    """Tokenize as usual for the model (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
-    windows of that length. Rows that ``cache`` has are not tokenized again."""
+    """Tokenize as the model expects (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
+    windows of that length. Rows that ``cache`` has are not tokenized again.
+
+    Raises PermanentError (``rows_invalid``) for a row without tokens."""
     windows = None
     if task.kind == "span":
         tokens, windows = squad.encode_windows(tokenizer, rows.texts[0], rows.texts[1], max_length, stride)
@@ -131,7 +132,7 @@ def encode_rows(
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)
         labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
     for i, ids in enumerate(tokens["input_ids"]):
-        if not ids:  # tokenizers that add no special tokens make nothing of an empty text
+        if not ids:  # tokenizers that add no special tokens give none for an empty text
             raise PermanentError(
                 f"row {i + 1} of split {rows.split!r} has no tokens; give every row some text",
                 code="rows_invalid", param="task",
@@ -146,42 +147,5 @@ def encode_rows(
 
 
 def with_teacher_logits(rows: EncodedRows, teacher: list[npt.NDArray[np.float32]]) -> EncodedRows:
-    """The same rows with a teacher's logits beside them."""
+    """The same rows with a teacher's logits."""
     return replace(rows, teacher_logits=teacher)
-
-
-def training_batches(lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Row numbers of every batch of one epoch, in order; each row once, rows of a batch of similar length."""
-    random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(lengths))
-    batches: list[list[int]] = []
-    for start in range(0, len(order), POOL_BATCHES * batch_size):
-        pool = order[start : start + POOL_BATCHES * batch_size]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += [pool[i : i + batch_size].tolist() for i in range(0, len(pool), batch_size)]
-    return [batches[i] for i in random.permutation(len(batches))]
-
-
-class BatchStream:
-    """Endless micro-batches over the epochs, addressable by number: ``stream.rows(i)`` depends on seed and i alone."""
-
-    def __init__(self, lengths: npt.NDArray[np.int64], batch_size: int, seed: int) -> None:
-        self.per_epoch = -(-len(lengths) // batch_size)
-        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
-        self._epoch = -1
-        self._batches: list[list[int]] = []
-
-    def rows(self, i: int) -> list[int]:
-        """Row numbers of micro-batch ``i`` of the run, counted from 0 over all epochs."""
-        epoch, position = divmod(i, self.per_epoch)
-        if epoch != self._epoch:
-            self._batches = training_batches(self._lengths, self._batch_size, self._seed, epoch)
-            self._epoch = epoch
-        return self._batches[position]
-
-
-def evaluation_batches(lengths: npt.NDArray[np.int64], batch_size: int) -> Iterator[list[int]]:
-    """Row numbers of batches over all rows, longest first (so that memory runs out at once or never)."""
-    order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size].tolist()

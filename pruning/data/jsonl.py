@@ -1,7 +1,7 @@
-"""Local data sets, looked at without loading them: are the splits there, and do the rows have the task's columns?
+"""Data sets as JSON Lines files in a folder: finding splits, and checks of columns and labels without loading the rows.
 
-The API calls :func:`check_rows` before a job is accepted; the trainer reads the same files by :func:`find_split`.
-A data set is a folder of ``<split>.jsonl`` or ``<split>.jsonl.gz``, one JSON object per line.
+A data set is a folder of ``<split>.jsonl`` or ``<split>.jsonl.gz``, one JSON object per line. The API calls :func:`check_dataset`
+before a job is accepted; the trainer finds the same files by :func:`find_split`.
 """
 
 import gzip
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pruning.errors import PermanentError
-from pruning.models.checks import find_folder
+from pruning.hub.local import find_folder
 from pruning.sources import Sources
 from pruning.spec.tasks import CustomTask, Task, resolve_task
 
 MAX_ROW_BYTES = 16 * 1024 * 1024
-"""Bytes; a file without line breaks is not read to its end."""
+"""Limit of one line, so that a file without line breaks is not read to its end."""
 
 
 def dataset_folder_name(given: str | CustomTask) -> str:
@@ -26,12 +26,12 @@ def dataset_folder_name(given: str | CustomTask) -> str:
 
 
 def find_dataset(sources: Sources, name: str) -> Path | None:
-    """Where the data set called ``name`` lies: among the uploaded ones, else in the data sets directory, else nowhere."""
+    """Folder of the data set ``name``: among the uploaded ones, else in the data sets directory; None if it is in neither."""
     return find_folder(sources.uploads_dir, name) or find_folder(sources.datasets_dir, name)
 
 
 def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
-    """The file of a split. Raises PermanentError (``split_missing``) naming the splits that are there."""
+    """The file of a split. Raises PermanentError (``split_missing``) that lists the splits there are."""
     plain = Path(split).name == split
     for name in (f"{split}.jsonl", f"{split}.jsonl.gz") if plain else ():
         if (folder / name).is_file():
@@ -98,7 +98,10 @@ def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | Non
 
 
 def parse_label(label: Any, task: Task, where: str) -> int | float:
-    """A class id or a number. Raises PermanentError (``labels_mismatch``) for anything that is not of this task."""
+    """The class id or number that a row's label stands for; ``where`` names the row in messages.
+
+    Raises PermanentError (``labels_mismatch``) for a label that the task does not have.
+    """
     number = isinstance(label, int | float) and not isinstance(label, bool)
     if task.kind == "regression":
         if not (number and math.isfinite(label)):

@@ -1,7 +1,7 @@
-"""What is known of a data set's columns without reading it again: kinds of values, and every value where these are few.
+"""Column statistics of an uploaded data set: kinds of values, and all distinct values where they are few.
 
-Gathered by ``api.uploads`` while a data set arrives and stored with it; :func:`check_columns` then tells in no time whether
-a task fits, with the rules of the trainer (``pruning.data.jsonl``) and the number of the first row that breaks one.
+Gathered by ``api.uploads`` while a data set arrives, and stored with it. :func:`check_columns` then checks a task against the
+statistics, without the rows, by the trainer's rules (:mod:`pruning.data.jsonl`), and names the first row that breaks one.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,13 +14,13 @@ from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
 
 MAX_DISTINCT_VALUES = 1000
-"""Different values of a column that are remembered, as many as a task can have classes."""
+"""Distinct values of a column that are kept, as many as a task can have classes."""
 _MAX_VALUE_CHARS = 100
-"""Characters; what is longer is a text and no label."""
+"""A longer value is a text, not a label."""
 
 
 class Seen(BaseModel):
-    """How often something occurs, and in which row first; rows count from 1."""
+    """Number of rows with a kind or value, and the first such row; rows count from 1."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,7 +29,7 @@ class Seen(BaseModel):
 
 
 class Value(Seen):
-    """A value that occurs."""
+    """A distinct value of a column."""
 
     value: str | int | float
 
@@ -47,7 +47,7 @@ class Column(BaseModel):
 
 
 class ColumnProfiler:
-    """Gathers the columns of one split, row after row."""
+    """Gathers the statistics of one split, row by row."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -60,7 +60,7 @@ class ColumnProfiler:
         return self._kinds.keys()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row, whose columns are those of the first."""
+        """Count a row; its columns must be those of the first row."""
         self.rows += 1
         for name, value in row.items():
             kind = value_kind(value)
@@ -76,7 +76,7 @@ class ColumnProfiler:
                 values.setdefault(value, [0, self.rows])[0] += 1
 
     def summary(self) -> list[Column]:
-        """What was gathered."""
+        """The statistics so far."""
         return [
             Column(
                 name=name, kinds={kind: _seen(counted) for kind, counted in kinds.items()}, values=self._listed(name)
@@ -97,7 +97,7 @@ def _seen(counted: list[int]) -> Seen:
 
 
 def value_kind(value: Any) -> str:
-    """Which of the kinds a JSON value is."""
+    """Kind of a JSON value: ``text``, ``integer``, ``number``, ``boolean``, ``null`` or ``other``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -146,7 +146,7 @@ def _check_text(column: Column, param: str, where: str) -> None:
 
 
 def _check_labels(column: Column, task: Task, where: str) -> None:
-    """The trainer's own rule (``pruning.data.jsonl.class_of``), for each different label once."""
+    """The trainer's rule (:func:`pruning.data.jsonl.parse_label`), once for each distinct label."""
     odd = [(seen.first, kind) for kind, seen in column.kinds.items() if kind in ("null", "boolean", "other")]
     if odd:
         row, kind = min(odd)
@@ -155,7 +155,7 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
     if task.kind == "regression" and "text" not in column.kinds:
-        return  # numbers that are not finite were refused when they arrived
+        return  # uploads with numbers that are not finite are refused
     if column.values is None:
         raise PermanentError(
             f"label column {column.name!r} of {where} has texts longer than {_MAX_VALUE_CHARS} characters or more than "

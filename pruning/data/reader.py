@@ -1,4 +1,7 @@
-"""A split's rows as plain columns, from the data sets directory or the hub, checked against the task."""
+"""Rows of a split as columns, from the data sets directory or the hub, checked against the task.
+
+Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a mask.
+"""
 
 import gzip
 import json
@@ -11,7 +14,7 @@ from pruning.data import squad
 from pruning.data.jsonl import find_dataset, find_split, parse_label
 from pruning.errors import PermanentError
 from pruning.hub.datasets import load_hub_split
-from pruning.models.checks import find_folder, require_folder
+from pruning.hub.local import find_folder, require_folder
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
 
@@ -26,7 +29,7 @@ class Rows:
     """Class ids, numbers, or SQuAD's answers."""
     split: str
     public: bool = False
-    """Whether all jobs may read them, and what is made of them may be kept: neither uploaded nor fetched with a token."""
+    """Whether all jobs may read the rows, so that their tokens may be cached: neither uploaded nor fetched with a token."""
 
 
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:

@@ -1,7 +1,8 @@
-"""Questions on texts (SQuAD): windows over long contexts, answers from start and end logits, exact match and F1.
+"""SQuAD: windows over long contexts, answers from start and end logits, exact match and F1.
 
-Exact match and F1 are those of the official SQuAD v1.1 script: answers are compared without case, punctuation, articles
-and extra blanks, each prediction with the gold answer that suits it best, averaged over questions. Values lie in 0..1.
+Exact match and F1 are those of the official SQuAD v1.1 script: answers are compared without case, punctuation, articles and extra
+blanks, each prediction with the gold answer that suits it best, averaged over questions. Values lie in 0..1. Called by
+:mod:`pruning.data.encoding`, :mod:`pruning.evaluation` and :mod:`pruning.inference` for span tasks.
 """
 
 import re
@@ -18,14 +19,13 @@ import torch
 from pruning.errors import PermanentError
 
 N_BEST = 20
-"""Starts and ends considered in each window."""
+"""Candidate starts and candidate ends of each window."""
 MAX_ANSWER_TOKENS = 30
-"""Tokens."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the windows of tokenized questions lie."""
+    """Positions of the windows of tokenized questions."""
 
     question: list[int]
     """Row of each window's question."""
@@ -38,7 +38,8 @@ def encode_windows(
 ) -> tuple[Any, Windows]:
     """Tokenize question and context, the context cut into windows that overlap by ``stride`` tokens.
 
-    Returns the tokenizer's output and the windows. Raises PermanentError where a question leaves no room for its context.
+    Returns the tokenizer's output and the windows. Raises PermanentError (``window_too_short``) where
+    a question leaves no room for its context.
     """
     try:
         tokens = tokenizer(
@@ -121,7 +122,7 @@ def _f1(prediction: str, gold: str) -> float:
 
 
 def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -> None:
-    """Refuse rows without a gold answer, or with one that does not stand in its context. Raises PermanentError."""
+    """Refuse rows without a gold answer, or with one that is not in its context. Raises PermanentError (``rows_invalid``)."""
     for i, answer in enumerate(answers):
         if not _is_in_context(answer, contexts[i]):
             raise PermanentError(

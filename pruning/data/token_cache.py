@@ -1,11 +1,11 @@
-"""Tokenized rows kept on disk, so that the next run on the same data set does not cut the same texts again.
+"""Cache of tokenized rows on disk, shared between runs on the same data set.
 
-    tokens-<key>.safetensors        ids, lengths and token types, one row behind the other, with a digest
+    tokens-<key>.safetensors        ids, lengths and token types, all rows concatenated, with a digest
 
-A key is made of everything that the tokens depend on (:func:`key_of`), so what is found is what the tokenizer would say.
-Any number of processes may share a folder: files are renamed into place, and whoever adds one removes the longest unused
-beyond the limit. Nothing is kept of rows that are someone's own (:attr:`pruning.data.reader.Rows.public`), of few rows, and
-of spans, whose windows with the places of all tokens in their text would be many times as large.
+A key covers everything that the tokens depend on (:func:`cache_key`), so a hit equals what the tokenizer would give. Any number of
+processes may share a folder: files are renamed into place, and each process that adds a file evicts the least recently used ones
+beyond the limit. Not cached: rows that are private (:attr:`pruning.data.reader.Rows.public`), few rows, and spans, whose windows
+with the offsets of all tokens would be many times as large. Called by :func:`pruning.data.encoding.encode_rows`.
 """
 
 import hashlib
@@ -24,26 +24,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from pruning.data.reader import Rows
-from pruning.events import Event, LogEvent, PhaseEvent
+from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.files import atomic_write
 from pruning.sources import Sources
 
 VERSION = 1
-"""Of the layout of the files, and of how ``pruning.data.encoding.encode`` calls the tokenizer."""
+"""Of the file layout, and of how :func:`pruning.data.encoding.encode_rows` calls the tokenizer."""
 MIN_ROWS = 1000
-"""Fewer are tokenized in some 40 ms."""
+"""Fewer rows are tokenized in some 40 ms."""
 _NAMES = ("input_ids", "token_type_ids")
 _ABANDONED = 3600
-"""Seconds after which a file that is still being written belongs to a process that was killed."""
+"""Seconds after which a temporary file is taken to be left by a killed process."""
 
 
 @dataclass
 class TokenCache:
-    """Tokens of earlier runs in ``folder``, at most ``limit`` bytes of them; ``report`` hears what was found."""
+    """Tokens of earlier runs in ``folder``, at most ``max_bytes`` of them; ``emit`` gets an event for each hit and each fault."""
 
     folder: Path
     max_bytes: int
-    report: Callable[[Event], None]
+    emit: EventSink
     min_rows: int = MIN_ROWS
     _broken: bool = field(default=False, init=False)
 
@@ -53,14 +53,14 @@ class TokenCache:
         """What ``tokenize`` returns: ``input_ids`` and maybe ``token_type_ids``, a list of ints for each row."""
         if self._broken or not rows.public or len(rows.labels) < self.min_rows:
             return tokenize()
-        if getattr(tokenizer, "backend_tokenizer", None) is None:  # in Python, with a state that is not to be had whole
+        if getattr(tokenizer, "backend_tokenizer", None) is None:  # in Python: its state cannot be hashed
             return tokenize()
         key = cache_key(rows, tokenizer, max_length)
         file = self.folder / f"tokens-{key}.safetensors"
         found = self._find(file, key, len(rows.labels))
         if found is not None:
             message = f"{len(rows.labels)} rows of split {rows.split!r} found in the token cache"
-            self.report(PhaseEvent(phase="tokenizing", message=message))
+            self.emit(PhaseEvent(phase="tokenizing", message=message))
             return found
         tokens = tokenize()
         self._store(file, key, tokens)
@@ -79,9 +79,9 @@ class TokenCache:
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as fault:
-            self.report(LogEvent(message=f"a damaged file of the token cache is replaced ({file.name}: {fault})"))
+            self.emit(LogEvent(message=f"a damaged file of the token cache is replaced ({file.name}: {fault})"))
             return None
-        with suppress(OSError):  # removed meanwhile, or not ours to touch
+        with suppress(OSError):  # removed meanwhile, or owned by another user
             os.utime(file)
         ends = np.cumsum(lengths).tolist()
         starts = [0, *ends[:-1]]
@@ -99,12 +99,12 @@ class TokenCache:
             with atomic_write(file) as unfinished:
                 unfinished.write_bytes(data)
             self._evict()
-        except OSError as fault:  # it saves seconds, and the run needs none of it
+        except OSError as fault:  # the cache saves seconds; the run does not need it
             self._broken = True
-            self.report(LogEvent(message=f"tokens are not kept for later runs: {fault}"))
+            self.emit(LogEvent(message=f"tokens are not kept for later runs: {fault}"))
 
     def _evict(self) -> None:
-        """Remove the files unused for longest until the rest is within the limit, and what killed processes left."""
+        """Remove the least recently used files beyond the limit, and temporary files of killed processes."""
         now = time.time()
         for partial in self.folder.glob(".tokens-*"):
             with suppress(FileNotFoundError):
@@ -112,7 +112,7 @@ class TokenCache:
                     partial.unlink()
         found = []
         for file in self.folder.glob("tokens-*.safetensors"):
-            with suppress(FileNotFoundError):  # another process does the same
+            with suppress(FileNotFoundError):  # another process evicts, too
                 found.append((file.stat().st_mtime_ns, file.stat().st_size, file))
         excess = sum(size for _, size, _ in found) - self.max_bytes
         for _, size, file in sorted(found):
@@ -122,17 +122,17 @@ class TokenCache:
             excess -= size
 
 
-def from_sources(sources: Sources, report: Callable[[Event], None]) -> TokenCache | None:
-    """The cache of a run; None where it is to have none."""
+def from_sources(sources: Sources, emit: EventSink) -> TokenCache | None:
+    """The cache of a run; None where it has none."""
     if sources.token_cache is None or sources.token_cache_bytes == 0:
         return None
-    return TokenCache(sources.token_cache, sources.token_cache_bytes, report)
+    return TokenCache(sources.token_cache, sources.token_cache_bytes, emit)
 
 
 def cache_key(rows: Rows, tokenizer: Any, max_length: int) -> str:
     """sha-256 over texts, tokenizer, the length at which they are cut, and the libraries that do it.
 
-    Labels and label words are no part of it: tokens do not depend on them.
+    Labels and label words are not part of it: tokens do not depend on them.
     """
     tokenizer.backend_tokenizer.no_truncation()  # left by the last call, and set anew by every call
     tokenizer.backend_tokenizer.no_padding()

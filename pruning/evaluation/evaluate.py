@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from pruning.data import squad
-from pruning.data.encoding import EncodedRows, evaluation_batches
+from pruning.data.batching import evaluation_batches
+from pruning.data.encoding import EncodedRows
 from pruning.data.reader import Rows
 from pruning.errors import StoppedError
 from pruning.evaluation.metrics import compute_metrics, predictions_from_logits

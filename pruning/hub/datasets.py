@@ -1,10 +1,13 @@
-"""Data sets from the hub, by the ``datasets`` library, pinned to a commit; a split becomes plain columns."""
+"""Download of data sets from the Hugging Face hub by the ``datasets`` library, pinned to a commit; a split becomes plain columns.
+
+Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder.
+"""
 
 from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
 
 from pruning.errors import PermanentError
 from pruning.hub.models import TIMEOUT_SECONDS, pruning_error_from

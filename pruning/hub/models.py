@@ -1,14 +1,17 @@
-"""The model hub: names to commits, commits to local folders; every failure becomes one of our two kinds.
+"""Download of models from the Hugging Face hub: revisions pinned to a commit, hub errors as PermanentError or TemporaryError.
 
-The only file that talks to the hub about models. Revisions are pinned to a commit before anything is downloaded, so a
-branch that moves meanwhile cannot mix two states. Where the hub is out of reach, a copy in its cache serves if there is
-one, and :class:`Located` says so.
+Called by :mod:`pruning.models.loading`; the only file that asks the hub for models. A revision becomes a commit before anything is
+downloaded, so a branch that moves meanwhile cannot mix two states. Where the hub is out of reach, a copy in its cache serves if
+there is one, and :class:`ModelFolder` says so.
 """
 
+import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
@@ -18,31 +21,33 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported for us under this name in every release
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
+from tqdm.auto import tqdm
 
 from pruning.errors import PermanentError, PruningError, TemporaryError
-from pruning.hub.progress import progress_bar_class
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
                "special_tokens_map.json", "added_tokens.json", "*.model"]  # fmt: skip
 TIMEOUT_SECONDS = 10
+PROGRESS_SECONDS = 2.0
+"""Least time between two messages about a download."""
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder on this machine with a model's files."""
+    """A folder on this machine with a model's files, and the commit it is of."""
 
     path: Path
     revision: str | None
-    """Commit on the hub; None for a folder that never was there."""
+    """Commit on the hub; None for a folder that is not from the hub."""
     notice: str = ""
-    """What the user should know about where it came from; empty when nothing is remarkable."""
+    """Message for the run's log about where the files came from; empty when there is nothing to say."""
 
 
 def download_model(
     name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None
 ) -> ModelFolder:
-    """Bring one commit of a hub model to this machine, or find it in the cache; ``tell`` hears how far it is.
+    """Download one commit of a hub model, or find it in the cache; ``on_progress`` is called with lines such as ``12 of 440 MB``.
 
     Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
     ``model_weights_missing``) or TemporaryError (``hub_unreachable``).
@@ -55,7 +60,7 @@ def download_model(
                 "convert it or choose another model",
                 code="model_weights_missing", param="model",
             )  # fmt: skip
-        # by its name, not by info.sha: it pins the commit itself, and notes which one the name means for _cached
+        # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
         folder = snapshot_download(
             name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
             tqdm_class=progress_bar_class(on_progress),
@@ -69,7 +74,7 @@ def download_model(
 
 
 def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:
-    """What a failed request to the hub means for the user; ``kind`` is ``model`` or ``dataset``, as in the codes."""
+    """A failed request to the hub as the error of this package; ``kind`` is ``model`` or ``dataset``, as in the codes."""
     param = "model" if kind == "model" else "task"
     if isinstance(fault, GatedRepoError):
         return PermanentError(
@@ -107,3 +112,22 @@ def _cached(name: str, revision: str | None, failure: PruningError) -> ModelFold
     except LocalEntryNotFoundError:
         raise failure from None
     return ModelFolder(path, path.name, notice=f"the hub is unreachable; using the cached commit {path.name} of {name}")
+
+
+def progress_bar_class(on_progress: Callable[[str], None]) -> type[Any]:
+    """A class for ``tqdm_class=`` that draws nothing and calls ``on_progress`` once in :data:`PROGRESS_SECONDS` at most."""
+    last = time.monotonic()
+
+    class CallbackBar(tqdm):  # type: ignore[misc]  # tqdm has no types
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)  # the hub client's own argument
+            super().__init__(*args, **{**kwargs, "file": io.StringIO(), "disable": False})
+
+        def display(self, *_args: Any, **_kwargs: Any) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if self.unit == "B" and self.total and now - last >= PROGRESS_SECONDS:
+                last = now
+                on_progress(f"{self.n / 1e6:.1f} of {self.total / 1e6:.1f} MB")
+
+    return CallbackBar

@@ -23,25 +23,6 @@ Position = Literal["first", "last", "every"]
 """first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
 
 
-def label_word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
-    """Token id of each label word, encoded with a leading space.
-
-    Raises PermanentError if a word is not exactly one known token of this tokenizer.
-    """
-    ids = []
-    for word in words:
-        pieces = tokenizer.encode(f" {word}", add_special_tokens=False)
-        if len(pieces) != 1 or pieces[0] == tokenizer.unk_token_id:
-            shown = tokenizer.convert_ids_to_tokens(pieces)
-            raise PermanentError(
-                f"label word {word!r} is {len(pieces)} tokens ({' '.join(shown)}) for this model's tokenizer, "
-                "it must be one known token; choose another word",
-                code="label_word_unknown", param="label_words",
-            )  # fmt: skip
-        ids.append(int(pieces[0]))
-    return ids
-
-
 class LabelWordHead(nn.Module):
     """A language model turned classifier, regressor (one label word) or span finder (two: start and end).
 

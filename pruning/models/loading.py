@@ -23,8 +23,9 @@ from transformers import (
 )
 
 from pruning.errors import PermanentError
+from pruning.hub.local import find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
-from pruning.models.checks import MODEL_TYPES, check_model_folder, find_folder, require_folder
+from pruning.models.checks import MODEL_TYPES, check_model_folder
 from pruning.sources import Sources
 
 _ENCODER_PARAMETERS = re.compile(r"embeddings|\.\d+\.")

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from pruning import __version__
-from pruning.data.encoding import BatchStream, EncodedRows
+from pruning.data.batching import BatchStream
+from pruning.data.encoding import EncodedRows
 from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merge_metrics
 from pruning.events import EvaluationEvent, EventSink
 from pruning.hub.models import ModelFolder

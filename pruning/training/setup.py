@@ -8,12 +8,14 @@ import torch
 from torch import nn
 
 from pruning.data import token_cache
-from pruning.data.encoding import BatchStream, EncodedRows, encode_rows, evaluation_batches, with_teacher_logits
+from pruning.data.batching import BatchStream, evaluation_batches
+from pruning.data.encoding import EncodedRows, encode_rows, with_teacher_logits
 from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
+from pruning.hub.local import find_folder
 from pruning.hub.models import ModelFolder
 from pruning.masking.kernels import dispatch
 from pruning.masking.methods.registry import Calibration, create_method
@@ -22,8 +24,8 @@ from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import autocast, dropout
-from pruning.models.checks import find_folder
-from pruning.models.heads import ClassifierHead, LabelWordHead, label_word_ids, match_labels
+from pruning.models.heads import ClassifierHead, LabelWordHead, match_labels
+from pruning.models.label_words import label_word_ids
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec

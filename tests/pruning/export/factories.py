@@ -13,7 +13,7 @@ from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
 from pruning.masking.wrap import prunable_linears
-from pruning.models.heads import label_word_ids
+from pruning.models.label_words import label_word_ids
 from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 from tests import toy_models

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pruning.formats import mask_file
+from pruning.hub import models
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.fake_hub import FakeHub, serving
@@ -228,13 +229,11 @@ for name, column, split, limit in json.load(sys.stdin):
     ]
 
 
-def test_downloads_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pruning.hub import progress
-
-    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
-    told: list[str] = []
-    with progress.progress_bar_class(told.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
+def test_downloads_report_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "PROGRESS_SECONDS", 0.0)
+    messages: list[str] = []
+    with models.progress_bar_class(messages.append)(total=4_000_000, unit="B", name="x", mininterval=0) as bar:
         for _ in range(4):
             bar.update(1_000_000)
-    assert told[-1] == "4.0 of 4.0 MB"
-    assert "2.0 of 4.0 MB" in told
+    assert messages[-1] == "4.0 of 4.0 MB"
+    assert "2.0 of 4.0 MB" in messages

@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from pruning.errors import PermanentError
-from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_model_folder, find_folder, require_folder
-from tests.model_folders import HEAD_TENSORS, byte_pairs, make_model
+from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_model_folder
+from tests.model_folders import HEAD_TENSORS, make_model
 
 GOOD = ("terrible", "great")
 
@@ -113,35 +113,6 @@ def test_an_index_that_cannot_be_right(tmp_path: Path, index: str) -> None:
     assert refusal(folder).code == "model_weights_corrupt"
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "param"),
-    [
-        (("great", "unrelated"), "label_word_unknown", "label_words.1"),  # two pieces
-        (("zebra", "great"), "label_word_unknown", "label_words.0"),  # the unknown token
-        (("great", "Great"), "label_words_collide", "label_words.1"),  # lower-cased to the same token
-        (("very great",), "label_word_unknown", "label_words.0"),
-    ],
-)
-def test_label_words(tmp_path: Path, words: tuple[str, ...], code: str, param: str) -> None:
-    found = refusal(make_model(tmp_path / "m"), words)
-    assert (found.code, found.param) == (code, param)
-    assert repr(words[int(param[-1])]) in str(found)
-
-
-def test_label_words_are_encoded_behind_a_blank(tmp_path: Path) -> None:
-    folder = make_model(tmp_path / "m", model_type="roberta")
-    byte_pairs(["great", "bad"]).save(str(folder / "tokenizer.json"))
-    check_model_folder(folder, ("great", "bad"), "label-words")
-    assert refusal(folder, ("great", "baz")).param == "label_words.1"
-
-
-def test_a_new_tokenizer_file_is_read_again(tmp_path: Path) -> None:
-    folder = make_model(tmp_path / "m", model_type="roberta")
-    check_model_folder(folder, GOOD, "label-words")
-    byte_pairs(["a"]).save(str(folder / "tokenizer.json"))
-    assert refusal(folder).code == "label_word_unknown"
-
-
 def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     (folder / "tokenizer.json").write_text("{}")
@@ -150,34 +121,3 @@ def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:
     assert refusal(folder).code == "tokenizer_missing"
     (folder / "vocab.txt").write_text("[UNK]\n")
     check_model_folder(folder, ("left", "to the trainer"), "label-words")
-
-
-def test_find_folder_stays_inside(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    make_model(models / "org" / "small")
-    make_model(tmp_path / "models-other" / "x")
-    assert find_folder(models, "org/small") == models / "org" / "small"
-    for name in ("small", "../models-other/x", "..", ".", "", "org/../../models-other/x", str(tmp_path)):
-        assert find_folder(models, name) is None
-    assert find_folder(None, "org/small") is None
-    assert find_folder(tmp_path / "nowhere", "org") is None
-
-
-def test_find_folder_follows_an_administrators_link(tmp_path: Path) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "linked").symlink_to(make_model(tmp_path / "disk" / "m"))
-    assert find_folder(tmp_path / "models", "linked") is not None
-
-
-def test_require_folder_names_what_there_is(tmp_path: Path) -> None:
-    for name in "abcdefg":
-        (tmp_path / name).mkdir()
-    with pytest.raises(PermanentError, match=r"a, b, c, d, e, \.\.\.") as caught:
-        require_folder(tmp_path, "x")
-    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-    with pytest.raises(PermanentError, match="no datasets directory") as caught:
-        require_folder(None, "x", kind="dataset", param="task")
-    assert (caught.value.code, caught.value.param) == ("dataset_not_found", "task")
-    with pytest.raises(PermanentError, match="is empty"):
-        require_folder(tmp_path / "a", "x")
-    assert require_folder(tmp_path, "a") == tmp_path / "a"

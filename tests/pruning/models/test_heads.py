@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from pruning.errors import PermanentError
-from pruning.models.heads import LabelWordHead, label_word_ids
+from pruning.models.heads import LabelWordHead
+from pruning.models.label_words import label_word_ids
 from tests import toy_models
 
 
@@ -92,16 +92,6 @@ def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:
     head = LabelWordHead(model, [5, 6], None)
     assert sum(p.numel() for p in head.parameters()) <= before + 2 * (toy_models.HIDDEN + 1)  # a copy of two rows
     assert not any(p.requires_grad for p in head.parameters())
-
-
-@pytest.mark.parametrize(
-    ("words", "shown"), [(("great", "zebra"), "'zebra'"), (("filmplay",), "'filmplay'"), (("€",), "'€'")]
-)
-def test_words_that_are_not_one_known_token_are_refused(folder: Path, words: tuple[str, ...], shown: str) -> None:
-    with pytest.raises(PermanentError, match=shown) as caught:
-        label_word_ids(AutoTokenizer.from_pretrained(folder), words)
-    assert caught.value.code == "label_word_unknown"
-    assert str(caught.value.param).startswith("label_words")
 
 
 def test_only_the_position_of_interest_goes_through_what_follows_the_last_attention(folder: Path) -> None:
