@@ -16,7 +16,7 @@ from api.responses.routing import AuthenticatedRoute
 from api.schemas import jobs as schemas
 from api.schemas.job_view import JobRepresentation
 from api.submission import admission, webhook_checks
-from pruning.spec.schema import Method
+from pruning.spec.methods import Method
 from service import broker, datasets, failpoints
 from service.access import quotas
 from service.access.quotas import Quota

@@ -15,7 +15,8 @@ from pruning.cli.environment import silence_libraries, sources_from_arguments, u
 from pruning.cli.program import EventWriter, StopRequest, exit_code_of
 from pruning.errors import PermanentError
 from pruning.events import ExitCode
-from pruning.spec.schema import PruningSpec, error_details
+from pruning.spec.errors import error_details
+from pruning.spec.schema import PruningSpec
 
 
 def run_train(arguments: argparse.Namespace) -> ExitCode:

@@ -1,26 +1,29 @@
-"""How a spec says no: errors that name the field and the remedy, whether one field or several together are at fault."""
+"""Validation errors of a spec: they name the field to change and the remedy, for one field or for a combination of fields.
+
+Raised by the validators in this package and by the API's request models; :func:`error_details` is the form in which both the API's
+problem details and the trainer's error event show them.
+"""
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 
 def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
-    """An error of the whole spec that still names the field to change (``ctx["param"]``)."""
+    """An error for a validator of the whole spec to raise; it still names the field to change (``ctx["param"]``)."""
     return PydanticCustomError(kind, message, {"param": param, **context})
 
 
-def error_details(refusal: ValidationError) -> list[dict[str, str]]:
-    """What is wrong with a spec, one entry per fault: ``param`` (dotted field), ``code`` and ``message``.
-
-    Both ends that refuse specs use it: the API for its problem details, the trainer for its error event.
-    """
-    faults = []
-    for error in refusal.errors():
+def error_details(validation_error: ValidationError) -> list[dict[str, str]]:
+    """One entry for each error of a spec: ``param`` (dotted field), ``code`` and ``message``."""
+    details = []
+    for error in validation_error.errors():
         if error["type"] == "default_factory_not_called":
-            continue  # a consequence of another fault in the list
+            continue  # a consequence of another error in the list
         context = error.get("ctx", {})
         path = [str(part) for part in error["loc"]]
         if path[:1] == ["task"] and path[1:2] in (["name"], ["custom"]):
-            del path[1]  # which of the two forms of a task was tried
-        faults.append({"param": context.get("param") or ".".join(path), "code": error["type"], "message": error["msg"]})
-    return faults
+            del path[1]  # the tag of the form of task that was tried
+        details.append(
+            {"param": context.get("param") or ".".join(path), "code": error["type"], "message": error["msg"]}
+        )
+    return details

@@ -1,4 +1,7 @@
-"""The export formats by name, and which of them a job can have. Torch-free: the API refuses from here at submission."""
+"""Catalogue of the export formats, and the formats that a job cannot have because of its pattern or model type. Torch-free.
+
+The API lists it and refuses from it at submission; the formats themselves are written by :mod:`pruning.export`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,20 +53,20 @@ def parse_formats(names: Sequence[str]) -> tuple[Format, ...]:
 
 
 COMPACT_TYPES = ("bert", "distilbert", "electra", "roberta")
-"""Model types whose layers :mod:`pruning.export.layer_map` recognises; it looks at the modules, this is for refusals."""
+"""Model types whose layers :mod:`pruning.export.layer_map` recognises by their modules; for refusals at submission."""
 
 
 @dataclass(frozen=True)
 class UnsupportedFormat:
-    """Why a job cannot have one of the exports it asks for."""
+    """An export that a job cannot have, and why."""
 
     index: int
-    """Of the format in the list."""
+    """Of the format in the request's list."""
     message: str
 
 
 def unsupported_by_pattern(formats: Sequence[str], pattern: str) -> UnsupportedFormat | None:
-    """The export that the pattern of the masks rules out."""
+    """The first of ``formats`` that the pattern of the masks rules out."""
     if pattern != "2:4" and "semi-structured" in formats:
         return UnsupportedFormat(
             formats.index("semi-structured"),
@@ -73,7 +76,7 @@ def unsupported_by_pattern(formats: Sequence[str], pattern: str) -> UnsupportedF
 
 
 def unsupported_by_model_type(formats: Sequence[str], model_type: str) -> UnsupportedFormat | None:
-    """The export that is not for this model type."""
+    """The first of ``formats`` that this model type cannot have."""
     if model_type not in COMPACT_TYPES and "compact" in formats:
         return UnsupportedFormat(
             formats.index("compact"),

@@ -1,8 +1,8 @@
-"""The methods by name: what each trains, what becomes of the sparsity asked for, and its defaults. Torch-free.
+"""Catalogue of the pruning methods: what each one trains, whether its sparsity is set or emerges, and its default settings.
 
-The spec takes its defaults from here, the API lists it; the arithmetic is in :mod:`pruning.masking.methods.registry`.
-Learning rates and λ of the SMP methods are the SMP paper's, those of the others the ones of their own reference scripts
-(movement pruning, arXiv 2005.07683; L0, arXiv 1712.01312).
+The spec takes its defaults from here, the API lists it; the arithmetic is in :mod:`pruning.masking.methods`. Learning rates and λ
+of the SMP methods are the SMP paper's, those of the others the ones of their own reference scripts (movement pruning,
+arXiv 2005.07683; L0, arXiv 1712.01312). Torch-free.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class MethodInfo:
     name: Method
     summary: str
     trains: Trains
-    """Whatever else is trained, weights that are trained are stored beside the mask."""
+    """Weights that are trained are stored in addition to the mask."""
     learning_rate: float
-    """Of the scores; without use where there are none."""
+    """Of the scores; unused where there are none."""
     regularization: float
     """λ."""
     sparsity: Literal["asked", "emerges"] = "asked"

@@ -1,18 +1,14 @@
-"""Rules over several fields of a spec: combinations that could only fail later are refused here, before any work.
+"""Validation rules over several fields of a spec: combinations that could only fail later are refused before any work.
 
 Called by :class:`pruning.spec.schema.PruningSpec` once every field is valid by itself.
 """
 
-from typing import TYPE_CHECKING
-
 from pruning.spec.errors import spec_error
+from pruning.spec.fields import SpecFields
 from pruning.spec.methods import METHODS
 
-if TYPE_CHECKING:
-    from pruning.spec.schema import PruningSpec
 
-
-def validate(spec: "PruningSpec") -> None:
+def validate(spec: SpecFields) -> None:
     """Raise PydanticCustomError for the first rule that ``spec`` breaks."""
     _check_length(spec)
     _check_schedule(spec)
@@ -22,7 +18,7 @@ def validate(spec: "PruningSpec") -> None:
     _check_devices(spec)
 
 
-def _check_length(spec: "PruningSpec") -> None:
+def _check_length(spec: SpecFields) -> None:
     if spec.epochs is not None and spec.max_steps is not None:
         raise spec_error("epochs", "give epochs or max_steps, not both")
     if spec.trains_nothing:
@@ -32,7 +28,7 @@ def _check_length(spec: "PruningSpec") -> None:
         raise spec_error("epochs", "give epochs or max_steps; a run needs an end")
 
 
-def _check_schedule(spec: "PruningSpec") -> None:
+def _check_schedule(spec: SpecFields) -> None:
     if spec.ramp + spec.hold > 1 + 1e-9:
         raise spec_error(
             "hold", "ramp ({ramp}) and hold ({hold}) are shares of one run and must add up to at most 1; lower one of them",
@@ -55,7 +51,7 @@ def _check_schedule(spec: "PruningSpec") -> None:
         )  # fmt: skip
 
 
-def _check_method(spec: "PruningSpec") -> None:
+def _check_method(spec: SpecFields) -> None:
     info = METHODS[spec.method]
     if spec.pattern == "2:4":
         if not info.two_four:
@@ -74,7 +70,7 @@ def _check_method(spec: "PruningSpec") -> None:
         raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
 
 
-def _check_labels(spec: "PruningSpec") -> None:
+def _check_labels(spec: SpecFields) -> None:
     labels = spec.task_info.labels
     if labels is not None and len(labels) != len(spec.task_info.label_words):
         raise spec_error(
@@ -99,7 +95,7 @@ def _check_labels(spec: "PruningSpec") -> None:
         raise spec_error("teacher", "a regression has one logit, whose softmax teaches nothing; leave teacher out")
 
 
-def _check_head(spec: "PruningSpec") -> None:
+def _check_head(spec: SpecFields) -> None:
     span_task = spec.task_info.kind == "span"
     if span_task != (spec.head == "span"):
         raise spec_error(
@@ -108,7 +104,7 @@ def _check_head(spec: "PruningSpec") -> None:
         )  # fmt: skip
 
 
-def _check_devices(spec: "PruningSpec") -> None:
+def _check_devices(spec: SpecFields) -> None:
     if spec.devices == 1:
         return
     if spec.trains_nothing:
@@ -126,5 +122,5 @@ def _check_devices(spec: "PruningSpec") -> None:
         )  # fmt: skip
 
 
-def _one_shot(spec: "PruningSpec") -> str:
+def _one_shot(spec: SpecFields) -> str:
     return f"method {spec.method}" + (" with one_shot" if spec.one_shot else "")

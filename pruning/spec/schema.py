@@ -1,182 +1,26 @@
-"""The one description of a pruning job: POST body, stored JSON and trainer argument are this class.
+"""The spec of a pruning job: POST body, stored JSON and trainer argument in one pydantic class.
 
-Torch-free, so that the API can refuse bad input before any work is done. Building a spec *resolves* it: fields left out
-take the paper's value for the task, and ``model_dump()`` shows every one of them; parsing the dump again changes nothing.
+Torch-free, so that the API can refuse bad input before any work is done. Building a spec *resolves* it: fields left out take the
+paper's value for the task, and ``model_dump()`` shows every one of them; parsing the dump again changes nothing.
 """
 
-import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import field_validator, model_validator
 
 from pruning.spec import rules
-from pruning.spec.errors import error_details, spec_error
-from pruning.spec.methods import METHODS, Method, MethodInfo
+from pruning.spec.errors import spec_error
+from pruning.spec.fields import SpecFields
 from pruning.spec.presets import apply_preset
-from pruning.spec.tasks import TASKS, CustomTask, Task, Word, resolve_task
-
-__all__ = ["Method", "PruningSpec", "error_details"]
-
-_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+from pruning.spec.tasks import TASKS, CustomTask
 
 
-def _model_name(name: str) -> str:
-    if not _HUB_NAME.fullmatch(name) or ".." in name:
-        raise PydanticCustomError(  # without a field's name: a teacher is named the same way
-            "model_name", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
-            {"name": repr(name)},
-        )  # fmt: skip
-    return name
-
-
-ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_model_name)]
-Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)]
-TaskGiven = Annotated[
-    Annotated[str, Tag("name")] | Annotated[CustomTask, Tag("custom")],
-    Discriminator(lambda given: "name" if isinstance(given, str) else "custom"),
-]
-
-
-def _from_task(read: Callable[[Task], Any]) -> Callable[[dict[str, Any]], Any]:
-    """Default of a field that follows the task; pydantic calls it only once the fields before it are valid."""
-    return lambda data: read(resolve_task(data["task"]))
-
-
-def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
-    return lambda data: read(METHODS[data["method"]])
-
-
-def _epochs(data: dict[str, Any]) -> float | None:
-    trains = METHODS[data["method"]].trains != "nothing" and not data["one_shot"]
-    return resolve_task(data["task"]).epochs if trains and data["max_steps"] is None else None
-
-
-class PruningSpec(BaseModel):
+class PruningSpec(SpecFields):
     """Everything that decides the result of a pruning run.
 
     Shares (``sparsity``, ``ramp``, ``hold``) lie between 0 and 1; lengths are in tokens; cadences in optimizer steps.
     Raises pydantic.ValidationError naming the field: unknown names, values out of range, and schedules that cannot fit.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    version: Literal[1] = Field(1, description="Version of this schema")
-    model: ModelName = Field(description="Folder under the models directory, or a model on the hub")
-    revision: Revision | None = Field(None, description="Branch, tag or commit of a hub model; default its main branch")
-    task: TaskGiven = Field(description=f"One of {', '.join(sorted(TASKS))}, or a custom task on named columns")
-    preset: Literal["espalier", "paper", "upstream"] = Field(
-        "espalier", description="paper / upstream pin every point on which the paper and its code disagree"
-    )
-
-    method: Method = Field("smp-s", description="How scores and masks are made")
-    pattern: Literal["unstructured", "2:4"] = Field("unstructured", description="Where zeros may lie")
-    sparsity: float = Field(
-        default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9, ge=0, lt=1,
-        description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
-    )  # fmt: skip
-    one_shot: bool = Field(False, description="magnitude only: prune once, without training")
-    head: Literal["label-words", "span", "classifier"] = Field(
-        default_factory=_from_task(lambda task: "span" if task.kind == "span" else "label-words"),
-        description="label-words: frozen MLM head, columns of the label words; default follows the task",
-    )
-    label_words: tuple[Word, ...] = Field(
-        default_factory=_from_task(lambda task: task.label_words),
-        description="One word per class, in class-id order, each a single token; default follows the task",
-    )
-    teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
-    teacher_labels: tuple[Word, ...] | None = Field(
-        None, description="The teacher's class names in the order of its logits, where its configuration has none"
-    )
-    distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
-    distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
-    train_biases: bool = Field(False, description="Train biases and norms as well; they are then stored with the mask")
-    prior: Literal["wanda"] | None = Field(None, description="Start scores from this saliency instead of zero")
-    prior_strength: float = Field(0.1, gt=0, le=10, description="Of the prior, in units of scores")
-    calibration_rows: int = Field(128, ge=1, le=100_000, description="Training rows that wanda looks at")
-
-    max_steps: int | None = Field(None, ge=1, le=100_000_000, description="Optimizer steps; replaces epochs")
-    epochs: float | None = Field(
-        default_factory=_epochs,
-        gt=0,
-        le=10_000,
-        description="Passes over the training rows; null when max_steps is given",
-    )
-    batch_size: int = Field(
-        default_factory=_from_task(lambda task: task.batch_size), ge=1, le=4096, description="Rows per micro-batch"
-    )
-    gradient_accumulation: int = Field(1, ge=1, le=1024, description="Micro-batches per optimizer step")
-    max_length: int = Field(
-        default_factory=_from_task(lambda task: task.max_length), ge=8, le=8192,
-        description="Longest input in tokens; the rest is cut off",
-    )  # fmt: skip
-    stride: int = Field(128, ge=1, le=8192, description="Spans only: tokens by which windows over a context overlap")
-    train_rows: int | None = Field(None, ge=1, le=2**40, description="Use only the first rows of the training split")
-    validation_rows: int | None = Field(
-        None, ge=1, le=2**40, description="Use only the first rows of the validation split"
-    )
-
-    learning_rate: float = Field(
-        default_factory=_from_method(lambda info: info.learning_rate), ge=0, le=10,
-        description="Of the scores; falls linearly to 0 over the run; default follows the method",
-    )  # fmt: skip
-    weight_learning_rate: float = Field(
-        3e-5, gt=0, le=1, description="Of weights, biases, norms or a new head, where these are trained; falls likewise"
-    )
-    max_grad_norm: float = Field(
-        1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm"
-    )
-    adam_epsilon: Literal["uncorrected", "corrected"] = Field(
-        "uncorrected", description="Added to sqrt(v) before (reference code) or after (torch) bias correction"
-    )
-    regularization: float = Field(
-        default_factory=_from_method(lambda info: info.regularization), ge=0, le=1e6,
-        description="Final weight λ of the mean-sigmoid regulariser; default follows the method",
-    )  # fmt: skip
-    threshold: float = Field(0.1, gt=0, lt=0.5, description="τ of soft-movement: weights with σ(S) above it stay")
-    regularization_ramp: Literal["run", "sparsity"] = Field(
-        "run", description="λ rises over the whole run (reference code) or with the sparsity (paper)"
-    )
-    temperature: float = Field(1.0, gt=0, le=100, description="p of σ(S/p) in the allocation of smp-s")
-    surplus: Literal["redistribute", "drop"] = Field(
-        "redistribute",
-        description="Weights allotted to an already full matrix go to the others, or are lost (reference code)",
-    )
-    ramp: float = Field(0.6, gt=0, le=1, description="Share of the run in which sparsity rises")
-    hold: float = Field(
-        default_factory=lambda data: round(1.0 - data.get("ramp", 0.0), 12), ge=0, le=1,
-        description="Share of the run, at its end, at full sparsity; default 1 - ramp",
-    )  # fmt: skip
-    ramp_shape: Literal["cubic", "linear"] = Field("cubic", description="Shape of both ramps")
-    dropout: float | None = Field(
-        None, ge=0, lt=1, description="Overrides the dropout of the checkpoint's configuration"
-    )
-
-    seed: int = Field(42, ge=0, lt=2**32, description="Of batch order and dropout")
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32",
-        description="Of forward and backward in training; bf16 needs a device that has it; scores are always fp32",
-    )
-    eval_every: int | None = Field(
-        None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
-    )
-    checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints")
-    devices: int = Field(
-        1, ge=1, le=64,
-        description="GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one "
-        "device up to rounding, but with dropout, which each device draws by itself",
-    )  # fmt: skip
 
     @model_validator(mode="before")
     @classmethod
@@ -197,23 +41,3 @@ class PruningSpec(BaseModel):
     def _fits(self) -> Self:
         rules.validate(self)
         return self
-
-    @property
-    def task_info(self) -> Task:
-        """The task's columns, kind and metrics."""
-        return resolve_task(self.task)
-
-    @property
-    def method_info(self) -> MethodInfo:
-        """The method's row of the catalogue."""
-        return METHODS[self.method]
-
-    @property
-    def trains_nothing(self) -> bool:
-        """Whether the mask is made at once, without a training loop."""
-        return self.one_shot or self.method_info.trains == "nothing"
-
-    @property
-    def remaining(self) -> float:
-        """Share of masked weights kept at the end; rounded so that 1 - 0.9 keeps exactly a tenth."""
-        return round(1.0 - self.sparsity, 12)

@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 _TAKES_A_CODE = {
     "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
-    "Failed", "failed", "make_problem", "problem_response", "_add_fault", "_error", "_invalid", "_invalid_filter", "_note",
-    "_refused",
+    "Failed", "failed", "make_problem", "problem_response", "_add_fault", "_error", "_invalid", "_invalid_filter", "_model_error",
+    "_note", "_refused",
 }  # fmt: skip
 """Whose positional arguments may be codes; others are given one by ``code=``."""
 _MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
-"""What pruning.hub.models and pruning.models.checks put together from a kind and a fault."""
+"""What pruning.hub.models and pruning.hub.local put together from a kind and a fault."""
 
 
 def used(tree: ast.AST) -> Iterator[str]:

@@ -9,7 +9,8 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from api.app import create_app
-from pruning.spec.schema import PruningSpec, error_details
+from pruning.spec.errors import error_details
+from pruning.spec.schema import PruningSpec
 from service.db.engine import downgrade, upgrade
 from service.settings import Settings
 from tests.api.conftest import BODY, local

@@ -6,7 +6,8 @@ from typing import get_args
 
 from fastapi.testclient import TestClient
 
-from pruning.spec.schema import Method, PruningSpec
+from pruning.spec.methods import Method
+from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 
 

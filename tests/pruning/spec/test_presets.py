@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pruning.spec.errors import error_details
 from pruning.spec.presets import PRESETS
-from pruning.spec.schema import PruningSpec, error_details
+from pruning.spec.schema import PruningSpec
 
 
 def spec(**fields: Any) -> PruningSpec:

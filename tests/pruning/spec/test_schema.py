@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pruning.spec.schema import PruningSpec, error_details
+from pruning.spec.errors import error_details
+from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 
 CUSTOM: dict[str, Any] = {"dataset": "org/tickets", "text": ["body"], "label": "queue", "label_words": ["Yes", "No"]}

@@ -11,7 +11,8 @@ from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
-from pruning.spec.schema import PruningSpec, error_details
+from pruning.spec.errors import error_details
+from pruning.spec.schema import PruningSpec
 from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, run_toy
 from tests.toy_datasets import read_lines

@@ -24,7 +24,7 @@ from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, StoppedError
 from pruning.formats import mask_file
 from pruning.sources import Sources
-from pruning.spec.schema import error_details
+from pruning.spec.errors import error_details
 from pruning.spec.tasks import resolve_task
 from pruning.training import losses
 from pruning.training.run import Run
