@@ -32,10 +32,11 @@ from api.routes import (
     metrics,
     predictions,
     secrets,
+    sweep_results,
     sweeps,
     webhooks,
 )
-from api.schemas import job_view
+from api.schemas import job_representation
 from pruning import __version__
 from service.broker import celery_app
 from service.db.engine import Database
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings,
         database,
-        QueryBatcher("jobs", partial(job_view.load_jobs, database)),
+        QueryBatcher("jobs", partial(job_representation.load_jobs, database)),
         QueryBatcher("keys", partial(auth.load_keys, database)),
         celery_app(settings),
         TokenBuckets(settings.requests_per_minute),
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         artifacts,
         exports,
         sweeps,
+        sweep_results,
         webhooks,
         datasets,
         catalog,
@@ -100,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.openapi = partial(document.build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.WRAPPING_BYTES}
+    larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)

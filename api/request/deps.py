@@ -13,7 +13,7 @@ from fastapi import Depends, Path, Request
 from api.predictions.service import PredictionService
 from api.request.limits import ConcurrencyLimiter, TokenBuckets
 from api.request.query_batcher import QueryBatcher
-from api.schemas.job_view import JobRepresentation
+from api.schemas.job_representation import JobRepresentation
 from service.access.api_keys import ValidKey
 from service.db.engine import Database
 from service.errors import InvalidKeyError

@@ -1,8 +1,8 @@
-"""A job as an answer: with its entity tag, and after a wait if its client would rather wait than ask again.
+"""Long polling of a job (RFC 7240): a job as a response with its entity tag, kept back until the job ends or changes.
 
-``Prefer: wait=10`` (RFC 7240) keeps the answer back until the job has ended, or, with ``If-None-Match``, until it has
-changed. The wait is a coroutine that looks at the database now and then, like the event streams: meanwhile it holds neither
-a connection nor a thread. Called by ``api.routes.jobs``.
+``Prefer: wait=10`` keeps the response back until the job has ended or, with ``If-None-Match``, until it has changed. The wait is a
+coroutine that polls the database, as the event streams do: meanwhile it holds neither a connection nor a thread. Called by
+``api.routes.jobs`` and ``api.routes.exports``.
 """
 
 import re
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.request.conditional import etag_matches
 from api.request.deps import Services
-from api.schemas.job_view import JobRepresentation
+from api.schemas.job_representation import JobRepresentation
 from service.errors import JobNotFoundError
 from service.states import TERMINAL
 
@@ -35,17 +35,17 @@ ETAG_HEADERS: dict[str, Any] = {
 
 
 def parse_prefer_wait(prefer: str | None, longest: float) -> float:
-    """How long a request wants to wait, ``longest`` at most; 0 where it does not say so in a way that can be read."""
+    """Seconds that the header asks to wait, ``longest`` at most; 0 where it does not or is malformed."""
     found = _WAIT.search(prefer or "")
     return min(float(found[1]), longest) if found else 0.0
 
 
 class LongPollResponse(Response):
-    """The job as it is when the answer is sent.
+    """The job as it is when the response is sent.
 
-    ``none_match`` is what the client has (304 while that is true), ``seconds`` how long it will wait: for the job's end, or,
-    given ``none_match``, for any change. Where no place to wait is free the answer is immediate, as RFC 7240 allows.
-    A job that ends while it is waited for turns a 202 into a 200.
+    ``none_match`` is what the client has (304 while that is current), ``seconds`` how long it will wait: for the job's end or,
+    given ``none_match``, for any change. Where no slot to wait is free the response is immediate, as RFC 7240 allows.
+    A job that ends during the wait turns a 202 into a 200.
     """
 
     media_type = "application/json"
@@ -64,64 +64,64 @@ class LongPollResponse(Response):
         self._none_match = none_match
         self._seconds = seconds
         self._status = status
-        self._told = {"Cache-Control": "private, no-cache", "Vary": "Prefer"}
+        self._extra_headers = {"Cache-Control": "private, no-cache", "Vary": "Prefer"}
         if location is not None:
-            self._told["Location"] = location
-        self._fill(job)
+            self._extra_headers["Location"] = location
+        self._set_job(job)
 
-    def _fill(self, job: JobRepresentation) -> None:
+    def _set_job(self, job: JobRepresentation) -> None:
         self._job = job
-        self._same = etag_matches(self._none_match, job.etag, weak=True)
-        headers = {"ETag": job.etag, **self._told}
-        status = 200 if self._status == 202 and self._waited and job.status in TERMINAL else self._status
-        super().__init__(None if self._same else job.body, 304 if self._same else status, headers)
+        self._unchanged = etag_matches(self._none_match, job.etag, weak=True)
+        headers = {"ETag": job.etag, **self._extra_headers}
+        status = 200 if self._status == 202 and self._has_waited and job.status in TERMINAL else self._status
+        super().__init__(None if self._unchanged else job.body, 304 if self._unchanged else status, headers)
 
     @property
-    def _waited(self) -> bool:
-        return "Preference-Applied" in self._told
+    def _has_waited(self) -> bool:
+        return "Preference-Applied" in self._extra_headers
 
     @property
-    def _awaited(self) -> bool:
-        """Whether what the client waits for has not happened yet and still may."""
-        return self._job.status not in TERMINAL and (self._none_match is None or self._same)
+    def _must_wait(self) -> bool:
+        """Whether what the client waits for has not happened yet and still can."""
+        return self._job.status not in TERMINAL and (self._none_match is None or self._unchanged)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._seconds > 0 and self._services.wait_slots.acquire(blocking=False):
-            self._told["Preference-Applied"] = f"wait={self._seconds:g}"
+            self._extra_headers["Preference-Applied"] = f"wait={self._seconds:g}"
             try:
                 await _until_disconnect(receive, self._wait)
             finally:
                 self._services.wait_slots.release()
-            self._fill(self._job)
+            self._set_job(self._job)
         await super().__call__(scope, receive, send)
 
     async def _wait(self) -> None:
         until = time.monotonic() + self._seconds
-        while self._awaited and (left := until - time.monotonic()) > 0:
+        while self._must_wait and (left := until - time.monotonic()) > 0:
             await anyio.sleep(min(POLL_SECONDS, left))
-            self._fill(await load_job(self._services, self._job.id))
+            self._set_job(await load_job(self._services, self._job.id))
 
 
 async def _until_disconnect(receive: Receive, wait: Callable[[], Any]) -> None:
-    """Until ``wait`` is over or the client has left."""
+    """Run ``wait``, and cancel it when the client has disconnected."""
     try:
         async with anyio.create_task_group() as tasks:
 
-            async def notice() -> None:
+            async def watch() -> None:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(notice)
+            tasks.start_soon(watch)
             await wait()
             tasks.cancel_scope.cancel()
-    except ExceptionGroup as group:  # of one: the job was deleted, or the database is away
+    except ExceptionGroup as group:  # of one exception: the job was deleted, or the database is unavailable
         raise group.exceptions[0] from group
 
 
 async def load_job(services: Services, job_id: str, *, owner: str | None = None) -> JobRepresentation:
-    """The job as it is now; ``owner`` is who asks, None may see all. Raises JobNotFoundError."""
-    shown = await services.job_loader.load(job_id)
-    if shown is None or owner not in (None, shown.owner):
+    """The job as it is now, if it belongs to ``owner`` (None: any owner). Raises JobNotFoundError."""
+    job = await services.job_loader.load(job_id)
+    if job is None or owner not in (None, job.owner):
         raise JobNotFoundError(job_id)
-    return shown
+    return job

@@ -1,8 +1,12 @@
-"""Server-sent events of one job: what happened, then what happens, until it is over. Called by ``api.routes.events``.
+"""Server-sent events of one job: its history, then live events, until the job has ended. Called by ``api.routes.events``.
 
-An event's ``id`` is its number in the job, so a client that reconnects with ``Last-Event-ID`` misses nothing and sees
-nothing twice. Events carry no SSE name, since one called ``error`` would look like a broken connection to a browser;
-the type is in the data. Beside them come ``progress`` (no ``id``: only the latest matters) and, last, ``end``.
+An event's ``id`` is its number in the job, so a client that reconnects with ``Last-Event-ID`` misses nothing and sees nothing
+twice. Events carry no SSE name, since one called ``error`` would look like a broken connection to a browser; the type is in the
+data. Beside them come ``progress`` (no ``id``: only the latest matters) and, last, ``end``.
+
+FastAPI's ``EventSourceResponse`` is not used, because it breaks two guarantees. It makes a whole path operation a stream, while
+``GET …/events`` answers with a page of JSON or with a stream, by ``Accept``, as one operation of the OpenAPI document. And its
+framing is fixed: ``: ping`` as keep-alive, names before ids, non-ASCII text escaped; the bytes that clients receive would change.
 """
 
 import json
@@ -19,7 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.errors.exceptions import DATABASE_UNAVAILABLE, UnavailableError
 from api.request.limits import ConcurrencyLimiter
-from api.schemas.jobs import Event, Progress
+from api.schemas.events import Event
+from api.schemas.jobs import Progress
 from service.db.engine import Database
 from service.errors import JobNotFoundError
 from service.jobs import commands
@@ -27,21 +32,21 @@ from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15.0
-"""Silence after which a comment is sent; proxies close what is silent for 30 to 60 seconds."""
+"""Silence after which a comment is sent; proxies close a connection that is silent for 30 to 60 seconds."""
 _RETRY_MILLISECONDS = 2000
 _PAGE = 500
 log = logging.getLogger(__name__)
 
 
 class EventStream(StreamingResponse):
-    """The answer, holding one of ``places`` for as long as it lasts. Raises UnavailableError when ``owner`` can have none."""
+    """The stream, holding one of ``slots`` for as long as it lasts. Raises UnavailableError when ``owner`` can have none."""
 
-    def __init__(self, database: Database, job_id: str, *, after: int, places: ConcurrencyLimiter, owner: str) -> None:
-        if not places.acquire(owner):
+    def __init__(self, database: Database, job_id: str, *, after: int, slots: ConcurrencyLimiter, owner: str) -> None:
+        if not slots.acquire(owner):
             raise UnavailableError(
                 "too_many_streams", "too many event streams are open; close some, poll, or try again later"
             )
-        self._places = places
+        self._slots = slots
         self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(_stream(database, job_id, after), headers=headers, media_type="text/event-stream")
@@ -49,63 +54,63 @@ class EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
-        finally:  # here and not in the generator, which never runs if the client is gone by now
-            self._places.release(self._owner)
+        finally:  # here and not in the generator, which never starts if the client has left by now
+            self._slots.release(self._owner)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """What one look at the database showed."""
+    """State of a job, and its events since the last snapshot."""
 
     events: list[Event]
     progress: dict[str, Any]
     status: str
-    over: bool
-    """The job is finished and ``events`` are its last."""
+    ended: bool
+    """The job has ended and ``events`` are its last."""
 
 
 async def _stream(database: Database, job_id: str, seq: int) -> AsyncIterator[str]:
     yield f"retry: {_RETRY_MILLISECONDS}\n\n"
     progress: dict[str, Any] = {}
-    spoken = time.monotonic()
+    last_sent = time.monotonic()
     while True:
         try:
-            look = await run_in_threadpool(_read_snapshot, database, job_id, seq)
+            snapshot = await run_in_threadpool(_read_snapshot, database, job_id, seq)
         except JobNotFoundError:
             yield _format_message({"status": "deleted"}, name="end")
             return
-        except DATABASE_UNAVAILABLE as error:  # the client comes back by itself, with the number of its last event
+        except DATABASE_UNAVAILABLE as error:  # the client reconnects by itself, with the number of its last event
             log.warning("event stream of %s ended early: %s", job_id, error)
             return
-        for event in look.events:
+        for event in snapshot.events:
             yield _format_message(event.model_dump(mode="json"), number=event.seq)
             seq = event.seq
-        if look.progress != progress:
-            progress = look.progress
+        if snapshot.progress != progress:
+            progress = snapshot.progress
             yield _format_message(progress, name="progress")
-        elif not look.events and time.monotonic() - spoken < KEEP_ALIVE_SECONDS:
+        elif not snapshot.events and time.monotonic() - last_sent < KEEP_ALIVE_SECONDS:
             await anyio.sleep(POLL_SECONDS)
             continue
-        elif not look.events:
+        elif not snapshot.events:
             yield ": keep-alive\n\n"
-        spoken = time.monotonic()
-        if look.over:
-            yield _format_message({"status": look.status}, name="end")
+        last_sent = time.monotonic()
+        if snapshot.ended:
+            yield _format_message({"status": snapshot.status}, name="end")
             return
 
 
 def _read_snapshot(database: Database, job_id: str, seq: int) -> _Snapshot:
     with database.read() as session:
-        # first the job, then its events: were it the other way round on PostgreSQL, a job that ends in between
-        # would look finished while its last event is still missing
+        # the job before its events: in the other order, on PostgreSQL, a job that ends in between would be read as ended
+        # while its last event is still missing
         job = commands.get(session, job_id)
-        shown = Progress(step=job.step, total_steps=job.total_steps, eta_seconds=job.eta_seconds)
+        progress = Progress(step=job.step, total_steps=job.total_steps, eta_seconds=job.eta_seconds)
         rows = commands.events(session, job_id, after=seq, limit=_PAGE)
         return _Snapshot(
             events=[Event.from_row(row) for row in rows],
-            progress={"status": job.status, "phase": job.phase, **shown.model_dump(), "metrics": job.metrics},
+            progress={"status": job.status, "phase": job.phase, **progress.model_dump(), "metrics": job.metrics},
             status=job.status,
-            over=job.status in TERMINAL and len(rows) < _PAGE,
+            ended=job.status in TERMINAL and len(rows) < _PAGE,
         )
 
 

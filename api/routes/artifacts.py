@@ -1,4 +1,4 @@
-"""What a job made: list and download, whole or in part, without ever holding a file in memory."""
+"""Artifact routes: list the files of a job, and download them whole or in part, streamed and never held in memory."""
 
 import base64
 import re
@@ -12,17 +12,17 @@ from api.request.auth import Reader
 from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
 from api.request.deps import ArtifactName, JobId, ServicesDep
 from api.responses.routing import AuthenticatedRoute
-from api.schemas import jobs as schemas
+from api.schemas.jobs import Artifact, ArtifactList
 from service.artifacts import store
 from service.db import models
 from service.jobs import commands
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=AuthenticatedRoute)
 REPORT = "report.html"
-"""The one file that a browser may show instead of saving it."""
+"""The only file that a browser may display instead of saving it."""
 _POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
-"""Jobs put names into files that others open here: whatever is shown runs no script, asks for nothing and has no origin, so
-that it can do nothing in the name of this service."""
+"""Reports hold names that users chose, and other users open them: a displayed file runs no script, loads nothing and has no
+origin, so it cannot act on this service in the name of its reader."""
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _BINARY},
@@ -36,12 +36,12 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", operation_id="listArtifacts", responses=problem_responses(404), summary="List what a job made")
-def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> schemas.ArtifactList:
+def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> ArtifactList:
     """Complete files only."""
     with services.database.read() as session:
         commands.require(session, job_id, owner=caller.owner_filter)
-        data = [schemas.Artifact.from_row(row) for row in store.list_for_job(session, job_id)]
-    return schemas.ArtifactList(data=data, has_more=False, next_cursor=None)
+        data = [Artifact.from_row(row) for row in store.list_for_job(session, job_id)]
+    return ArtifactList(data=data, has_more=False, next_cursor=None)
 
 
 @router.head(
@@ -65,18 +65,18 @@ def download_artifact(
     with services.database.read() as session:
         spec = commands.get(session, job_id, owner=caller.owner_filter).spec
         artifact = store.get(session, job_id, name)
-    asked = request.headers
+    given = request.headers
     etag = f'"{artifact.sha256}"'
     headers = _headers(artifact, etag, spec)
-    if "if-match" in asked and not etag_matches(asked["if-match"], etag, weak=False):
+    if "if-match" in given and not etag_matches(given["if-match"], etag, weak=False):
         return problem_response(request, "artifact_changed", "the file is not the one named by If-Match any more")
-    if etag_matches(asked.get("if-none-match"), etag, weak=True):
+    if etag_matches(given.get("if-none-match"), etag, weak=True):
         return Response(status_code=304, headers={"ETag": etag})
     if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
         headers["Content-Length"] = str(artifact.size)
         return Response(headers=headers, media_type=artifact.media_type)
     try:
-        part = parse_range(asked.get("range"), asked.get("if-range"), etag, artifact.size)
+        part = parse_range(given.get("range"), given.get("if-range"), etag, artifact.size)
     except RangeNotSatisfiableError:
         size = {"Content-Range": f"bytes */{artifact.size}"}
         detail = f"the file has {artifact.size} bytes"
@@ -104,7 +104,7 @@ def _headers(artifact: models.Artifact, etag: str, spec: dict[str, Any]) -> dict
 
 
 def file_name(artifact: models.Artifact, spec: dict[str, Any]) -> str:
-    """A name that still says what the file is once it lies in a downloads folder.
+    """A name that says what the file is in a downloads folder.
 
     E.g. ``sst2_smp-s_0.9_job_01jd3x…_mask.safetensors``; only characters that every file system takes.
     """

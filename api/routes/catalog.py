@@ -1,4 +1,4 @@
-"""What can be asked for: tasks with their defaults, methods, and the JSON Schema of a job."""
+"""Catalog routes: the tasks with their defaults, the pruning methods, and the JSON Schema of a job."""
 
 from dataclasses import asdict
 
@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
-from api.schemas import jobs
+from api.schemas.catalog import Method, MethodList, Task, TaskList
+from api.schemas.job_request import JobRequest
 from pruning.hub.local import find_folder
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
@@ -16,10 +17,10 @@ router = APIRouter(prefix="/v1", tags=["catalog"])
 
 
 @router.get("/tasks", operation_id="listTasks", responses=problem_responses(), summary="The tasks known by name")
-def list_tasks(services: ServicesDep) -> jobs.TaskList:
+def list_tasks(services: ServicesDep) -> TaskList:
     """Every value is the default of the field of that name in a job's spec."""
     data = [
-        jobs.Task(
+        Task(
             name=task.name,
             kind=task.kind,
             dataset=task.dataset,
@@ -36,16 +37,16 @@ def list_tasks(services: ServicesDep) -> jobs.TaskList:
         )
         for task in TASKS.values()
     ]
-    return jobs.TaskList(
+    return TaskList(
         data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema()
     )  # fmt: skip
 
 
 @router.get("/methods", operation_id="listMethods", responses=problem_responses(), summary="The pruning methods")
-def list_methods() -> jobs.MethodList:
+def list_methods() -> MethodList:
     """The schema describes the body of ``POST /v1/jobs``."""
     default = PruningSpec.model_fields["method"].default
-    data = [jobs.Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
-    return jobs.MethodList(
-        data=data, has_more=False, next_cursor=None, spec_schema=jobs.JobRequest.model_json_schema()
+    data = [Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
+    return MethodList(
+        data=data, has_more=False, next_cursor=None, spec_schema=JobRequest.model_json_schema()
     )  # fmt: skip

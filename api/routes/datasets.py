@@ -1,8 +1,7 @@
-"""Data sets of users' own: upload, list, look, read some rows, delete. A custom task names one by its id."""
+"""Data set routes: upload, list, get, read some rows, delete. A custom task refers to a data set by its id."""
 
 import errno
 import json
-import re
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -11,31 +10,32 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
-from starlette.datastructures import FormData, UploadFile
+from sqlalchemy.orm import Session
+from starlette.datastructures import FormData
 
 from api.errors.exceptions import UnavailableError
-from api.errors.problems import Fault, problem_response, problem_responses
+from api.errors.problems import problem_response, problem_responses
 from api.request.auth import Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
-from api.uploads.formats import TooLargeError, UnknownFormatError, detect_format
-from api.uploads.normalize import InvalidRowsError, SplitFile, normalize_splits
+from api.uploads.form import MAX_SPLITS, parse_form
+from api.uploads.formats import TooLargeError, UnknownFormatError
+from api.uploads.normalize import InvalidRowsError, normalize_splits
 from service import datasets
 from service.access.quotas import Quota
+from service.db import models
 from service.db.engine import Database
 from service.errors import SplitNotFoundError
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=AuthenticatedRoute)
-WRAPPING_BYTES = 64 * 1024
-"""What a form may have beside its files."""
-_MOST_SPLITS = 8
-_SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""Bytes that a form may have in addition to its files."""
 _FILE = {"type": "string", "format": "binary", "description": ".jsonl, .csv (both also .gz) or .parquet"}
 _ROWS = _FILE | {"examples": ["text,label\na fine film,1\n"]}
 _KIND = {"contentType": "text/csv, application/x-ndjson, application/vnd.apache.parquet"}
-"""Of the file's part of the form, where its name says nothing."""
+"""Media types of a file whose name does not say its format."""
 _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -88,7 +88,7 @@ async def create_dataset(
     if not services.upload_slots.acquire(blocking=False):
         raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
-        async with request.form(max_files=_MOST_SPLITS, max_fields=1) as form:
+        async with request.form(max_files=MAX_SPLITS, max_fields=1) as form:
             return await run_in_threadpool(_create, request, services, caller.owner, idempotency, form)
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
@@ -101,23 +101,23 @@ async def create_dataset(
 def _create(
     request: Request, services: Services, owner: str, idempotency: IdempotentRequest, form: FormData
 ) -> Response:
-    made: list[Response] = []
+    responses: list[Response] = []
     try:
-        name, parts = _parts(form)
-        with normalize_splits(parts, services.settings.max_dataset_bytes) as found:
+        name, files = parse_form(form)
+        with normalize_splits(files, services.settings.max_dataset_bytes) as found:
             idempotency = idempotency.with_content(f"{found.sha256} {name}".encode())
             if (stored := idempotency.stored_response()) is not None:
                 return stored
 
-            def told(session: Any, row: Any, new: bool) -> None:
+            def store_response(session: Session, row: models.Dataset, new: bool) -> None:
                 body, status = Dataset.from_row(row).model_dump_json(), 201 if new else 200
                 path = f"{router.prefix}/{row.id}"
                 idempotency.store_response(session, status, body, path)
-                made.append(Response(body, status, {"Location": path}, "application/json"))
+                responses.append(Response(body, status, {"Location": path}, "application/json"))
 
             datasets.put(
                 services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-                chunk_bytes=services.settings.chunk_bytes, on_stored=told, quota=Quota.from_settings(services.settings),
+                chunk_bytes=services.settings.chunk_bytes, on_stored=store_response, quota=Quota.from_settings(services.settings),
             )  # fmt: skip
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
@@ -126,33 +126,7 @@ def _create(
         raise HTTPException(413, str(fault)) from fault
     except UnknownFormatError as fault:
         return problem_response(request, "unsupported_media_type", str(fault))
-    return made[-1]
-
-
-def _parts(form: FormData) -> tuple[str | None, dict[str, SplitFile]]:
-    """The form's name and files. Raises InvalidRowsError, UnknownFormatError."""
-    name: str | None = None
-    parts: dict[str, SplitFile] = {}
-    for field, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            if not _SPLIT.fullmatch(field) or field == "name":
-                raise _fault(field, "a file's field is the name of its split: letters, digits and _ . -")
-            if field in parts:
-                raise _fault(field, f"there are two files for the split {field}")
-            parts[field] = SplitFile(detect_format(value.filename or "", value.content_type), value.file)
-        elif field != "name":
-            raise _fault(field, "send a file: curl -F train=@train.csv")
-        elif not (1 <= len(value) <= 100 and value.isprintable()):
-            raise _fault(field, "a name has 1 to 100 printable characters")
-        else:
-            name = value
-    if not parts:
-        raise _fault("train", "send at least one file, and for a job those of its train and validation splits")
-    return name, parts
-
-
-def _fault(field: str, detail: str) -> InvalidRowsError:
-    return InvalidRowsError([Fault(code="form_invalid", detail=f"{field}: {detail}", parameter=field)])
+    return responses[-1]
 
 
 @router.get("", operation_id="listDatasets", responses=problem_responses(422), summary="List data sets, newest first")
@@ -165,8 +139,10 @@ def list_datasets(
     """Without their rows."""
     with services.database.read() as session:
         rows, cursor = datasets.page(session, limit=limit, owner=caller.owner_filter, after=after)
-    onward = str(cursor) if cursor is not None else None
-    return DatasetList(data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=onward)
+    next_cursor = str(cursor) if cursor is not None else None
+    return DatasetList(
+        data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=next_cursor
+    )
 
 
 @router.get("/{dataset_id}", operation_id="getDataset", responses=problem_responses(404), summary="Look at a data set")
@@ -202,10 +178,10 @@ def list_rows(
 
 
 def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
-    """Unpacked as far as they are asked for."""
-    unpacker, rest = zlib.decompressobj(wbits=31), b""
+    """The rows of a split, decompressed only as far as they are read."""
+    decompressor, rest = zlib.decompressobj(wbits=31), b""
     for piece in datasets.iter_split(database, number, split):
-        *whole, rest = (rest + unpacker.decompress(piece)).split(b"\n")
+        *whole, rest = (rest + decompressor.decompress(piece)).split(b"\n")
         yield from whole
 
 

@@ -1,4 +1,4 @@
-"""What happened to a job, in three forms: events (pages or a live stream), metrics by step (JSON or CSV), a log to read."""
+"""History routes of a job: events (pages or a live stream), metrics by step (JSON or CSV), and a readable log."""
 
 import csv
 import io
@@ -13,24 +13,24 @@ from sqlalchemy import Row
 from api.errors.problems import problem_responses
 from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
+from api.responses import metric_history
 from api.responses.routing import AuthenticatedRoute
 from api.responses.sse import EventStream
-from api.schemas import jobs as schemas
-from api.schemas import metric_history
+from api.schemas.events import Event, EventList, MetricList
 from service.db.engine import Database
 from service.jobs import commands
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
-_LARGEST = 2**53  # what every JSON reader holds exactly
+_MAX_INTEGER = 2**53  # every JSON reader holds it exactly
 _TEXT = {"schema": {"type": "string"}}
-After = Annotated[int, Query(ge=0, le=_LARGEST, description="`next_cursor` of the page before")]
+After = Annotated[int, Query(ge=0, le=_MAX_INTEGER, description="`next_cursor` of the page before")]
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 
 @router.get(
     "/events",
     operation_id="listEvents",
-    response_model=schemas.EventList,
+    response_model=EventList,
     responses=problem_responses(404, 422) | {200: {"content": {"text/event-stream": _TEXT}}},
     summary="What happened to a job",
 )
@@ -42,9 +42,9 @@ def list_events(
     limit: Annotated[int, Query(ge=1, le=1000, description="Largest number of events returned")] = 100,
     accept: Accept = "",
     last_event_id: Annotated[
-        int | None, Header(alias="Last-Event-ID", ge=0, le=_LARGEST, description="Of a stream: the last `id` seen")
+        int | None, Header(alias="Last-Event-ID", ge=0, le=_MAX_INTEGER, description="Of a stream: the last `id` seen")
     ] = None,
-) -> schemas.EventList | Response:
+) -> EventList | Response:
     """A page of events numbered above ``after``; with ``Accept: text/event-stream`` all of them, then live until `end`.
 
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
@@ -53,17 +53,17 @@ def list_events(
         commands.require(session, job_id, owner=caller.owner_filter)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
-            return EventStream(services.database, job_id, after=start, places=services.stream_slots, owner=caller.owner)
+            return EventStream(services.database, job_id, after=start, slots=services.stream_slots, owner=caller.owner)
         rows = commands.events(session, job_id, after=after, limit=limit + 1)
-    data = [schemas.Event.from_row(row) for row in rows[:limit]]
+    data = [Event.from_row(row) for row in rows[:limit]]
     more = len(rows) > limit
-    return schemas.EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
+    return EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
 
 
 @router.get(
     "/metrics",
     operation_id="listMetrics",
-    response_model=schemas.MetricList,
+    response_model=MetricList,
     responses=problem_responses(404, 422) | {200: {"content": {"text/csv": _TEXT}}},
     summary="The numbers of a job, step by step",
 )
@@ -75,15 +75,15 @@ def list_metrics(
     limit: Annotated[int, Query(ge=1, le=10_000, description="Largest number of steps returned")] = 1000,
     form: Annotated[Literal["json", "csv"] | None, Query(alias="format", description="Overrides Accept")] = None,
     accept: Accept = "",
-) -> schemas.MetricList | Response:
+) -> MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with services.database.read() as session:
         commands.require(session, job_id, owner=caller.owner_filter)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(services.database, job_id), headers=headers, media_type="text/csv")
-        data, onward = metric_history.read_steps(session, job_id, after=after, limit=limit)
-    return schemas.MetricList(data=data, has_more=onward is not None, next_cursor=str(onward) if onward else None)
+        data, next_row = metric_history.read_steps(session, job_id, after=after, limit=limit)
+    return MetricList(data=data, has_more=next_row is not None, next_cursor=str(next_row) if next_row else None)
 
 
 @router.get(
@@ -122,15 +122,15 @@ def _log(database: Database, job_id: str) -> Iterator[str]:
             rows = commands.events(session, job_id, after=seq)
         if not rows:
             return
-        yield "".join(_line(row) for row in rows)
+        yield "".join(_format_line(row) for row in rows)
         seq = rows[-1].seq
 
 
-def _line(event: Row[Any]) -> str:
-    """``2026-01-31T09:30:00Z  1  phase  training``; what would break the line is escaped."""
+def _format_line(event: Row[Any]) -> str:
+    """``2026-01-31T09:30:00Z  1  phase  training``; the further lines of a message are indented."""
     data: dict[str, Any] = dict(event.data)
-    for told in ("event", "time"):
-        data.pop(told, None)
+    for repeated in ("event", "time"):
+        data.pop(repeated, None)
     message = str(data.pop("message", "") or "")
     words = [message] if message else []
     words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in data.items()]

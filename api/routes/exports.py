@@ -1,9 +1,8 @@
-"""Exports of a job that has succeeded: asked for later, made by a job of their own that the ``jobs`` routes look at and steer."""
+"""Export routes: create and list the exports of a job that has succeeded; each is made by a job of its own."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from api.errors.exceptions import NotSucceededError
@@ -15,14 +14,13 @@ from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.long_poll import ETAG_HEADERS, LongPollResponse, Prefer, parse_prefer_wait
 from api.responses.routing import AuthenticatedRoute
-from api.schemas import jobs as schemas
-from api.schemas.job_view import JobRepresentation
-from api.schemas.strict import StrictModel
+from api.schemas.job_representation import JobRepresentation
+from api.schemas.job_request import ExportRequest
+from api.schemas.jobs import Job, JobList
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.models.checks import read_model_type
-from pruning.spec.errors import spec_error
-from pruning.spec.export_formats import FORMATS, Format, archive_name, unsupported_by_model_type, unsupported_by_pattern
+from pruning.spec.export_formats import archive_name, unsupported_by_model_type, unsupported_by_pattern
 from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
@@ -42,38 +40,15 @@ _LOCATED = {
 }
 _LOCATION: dict[int | str, dict[str, Any]] = {
     202: _LOCATED,
-    200: _LOCATED | {"description": "The job that has made them, now or before", "model": schemas.Job},
+    200: _LOCATED | {"description": "The job that has made them, now or before", "model": Job},
 }
-
-
-class ExportRequest(StrictModel):
-    """What the mask of a job is to be turned into."""
-
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"formats": ["compact", "onnx-int8"]}]}
-    )
-
-    formats: list[Format] = Field(
-        min_length=1,
-        max_length=len(FORMATS),
-        description="Each is measured before and after",
-        json_schema_extra={"uniqueItems": True},
-    )
-    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
-    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
-
-    @model_validator(mode="after")
-    def _once_each(self) -> "ExportRequest":
-        if len(set(self.formats)) < len(self.formats):
-            raise spec_error("formats", "each export is made once; name none of them twice")
-        return self
 
 
 @router.post(
     "",
     operation_id="createExports",
     status_code=202,
-    response_model=schemas.Job,
+    response_model=Job,
     responses=problem_responses(400, 404, 409, 413, 415, 422, 507) | _LOCATION,
     summary="Export the mask of a job that has succeeded",
 )
@@ -100,7 +75,7 @@ def create_exports(
         export = exports.request_export(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
-        shown = schemas.Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
+        shown = Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         idempotency.store_response(session, status, shown.model_dump_json(), location)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
@@ -121,18 +96,18 @@ def list_exports(
     caller: Reader,
     limit: Annotated[int, Query(ge=1, le=100, description="Largest number of jobs returned")] = 20,
     after: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")] = None,
-) -> schemas.JobList:
+) -> JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with services.database.read() as session:
         commands.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = commands.page(session, limit=limit, after=after, export_of=job_id)
         seen = views.load(session.connection(), ids).values()
-    data = [schemas.Job.from_row(*one) for one in seen]
-    return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
+    data = [Job.from_row(*one) for one in seen]
+    return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
 def _check(session: Session, job: models.Job, request: ExportRequest, settings: Settings) -> None:
-    """Refuse what is sure to fail. Raises NotSucceededError, ArtifactNotFoundError, PermanentError naming the field."""
+    """Refuse exports that cannot succeed. Raises NotSucceededError, ArtifactNotFoundError, PermanentError naming the field."""
     if job.status is not Status.SUCCEEDED:
         raise NotSucceededError(
             f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has"

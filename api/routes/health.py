@@ -1,4 +1,4 @@
-"""Is the process alive, and would a job run? For orchestrators, load balancers and the impatient."""
+"""Liveness and readiness probes for orchestrators and load balancers."""
 
 import contextlib
 import logging
@@ -8,11 +8,11 @@ from typing import Literal
 from celery import Celery
 from fastapi import APIRouter
 from kombu.exceptions import KombuError
+from pydantic import BaseModel, Field
 
 from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
-from api.schemas.jobs import Checks, Liveness, Readiness
 from service.broker import create_folders
 from service.db import engine
 from service.errors import SchemaOutdatedError
@@ -20,6 +20,27 @@ from service.jobs import heartbeats
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
+
+
+class Checks(BaseModel):
+    """What a job needs."""
+
+    database: Literal["ok"]
+    broker: Literal["ok", "degraded"] = Field(description="degraded: jobs start some seconds later")
+    workers: int = Field(description="Workers heard of lately")
+
+
+class Readiness(BaseModel):
+    """A job would run."""
+
+    status: Literal["ready"] = "ready"
+    checks: Checks
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 @router.get("/livez", operation_id="livez", responses=problem_responses(), summary="Does the process answer?")
@@ -43,7 +64,7 @@ def readyz(services: ServicesDep) -> Readiness:
 
 
 def _broker(celery: Celery) -> Literal["ok", "degraded"]:
-    """Whether the bell can be rung; asks for a second or two at most."""
+    """Whether workers can be notified; takes two seconds at most."""
     folder = celery.conf.broker_transport_options.get("data_folder_out")
     if folder is not None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, look, steer, delete. A write commits at the end of its block; what follows is already true."""
+"""Job routes: submit, list, get, cancel, pause, resume, retry, delete. A write is committed before its response is sent."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,9 +13,10 @@ from api.request.filters import METADATA_PARAMETER, MetadataFilter
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
 from api.responses.routing import AuthenticatedRoute
-from api.schemas import jobs as schemas
-from api.schemas.job_view import JobRepresentation
-from api.submission import admission, webhook_checks
+from api.schemas.job_representation import JobRepresentation
+from api.schemas.job_request import JobRequest
+from api.schemas.jobs import Job, JobList
+from api.submission import admission
 from pruning.spec.methods import Method
 from service import broker, datasets, failpoints
 from service.access import quotas
@@ -36,11 +37,11 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
     },
     200: {
         "description": "The job, which has ended while Prefer: wait kept the answer back",
-        "model": schemas.Job,
+        "model": Job,
         "headers": ETAG_HEADERS,
     },
 }
-_LOOKED: dict[int | str, dict[str, Any]] = {
+_GET_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": ETAG_HEADERS},
     304: {"description": "Unchanged since the ETag of If-None-Match", "headers": ETAG_HEADERS},
 }
@@ -52,12 +53,12 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     "",
     operation_id="createJob",
     status_code=202,
-    response_model=schemas.Job,
+    response_model=Job,
     responses=problem_responses(400, 409, 413, 415, 422, 507) | _LOCATION,
     summary="Submit a job",
 )
 def create_job(
-    request: schemas.JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
+    request: JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
 ) -> Response:
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
     if (stored := idempotency.stored_response()) is not None:
@@ -66,11 +67,11 @@ def create_job(
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
-        admission.hold_dataset(session, request.spec, caller.owner)
+        admission.lock_dataset(session, request.spec, caller.owner)
         job = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
-            webhook_checks.store_webhook(session, services.settings, request.webhook, owner=job.owner, job_id=job.id)
-        shown = schemas.Job.from_row(job, artifacts=[], webhook=job.webhook)
+            admission.store_webhook(session, services.settings, request.webhook, owner=job.owner, job_id=job.id)
+        shown = Job.from_row(job, artifacts=[], webhook=job.webhook)
         idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(shown, services, prefer)
@@ -95,7 +96,7 @@ def list_jobs(
     method: Annotated[Method | None, Query(description="Only jobs by this method")] = None,
     sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
     kind: Annotated[Kind, Query(description="Jobs that prune, or those that export the mask of another")] = "pruning",
-) -> schemas.JobList:
+) -> JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with services.database.read() as session:
         ids, cursor = commands.page(
@@ -103,15 +104,15 @@ def list_jobs(
             sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
         seen = views.load(session.connection(), ids).values()
-    data = [schemas.Job.from_row(*one) for one in seen]
-    return schemas.JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
+    data = [Job.from_row(*one) for one in seen]
+    return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
 @router.get(
     "/{job_id}",
     operation_id="getJob",
-    response_model=schemas.Job,
-    responses=problem_responses(404) | _LOOKED,
+    response_model=Job,
+    responses=problem_responses(404) | _GET_RESPONSES,
     summary="Look at a job",
 )
 async def get_job(
@@ -126,19 +127,19 @@ async def get_job(
 @router.post(
     "/{job_id}/cancel", operation_id="cancelJob", responses=problem_responses(404, 409), summary="Cancel a job"
 )
-def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
+def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
-        shown = _shown(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
+        shown = _to_schema(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
 
 @router.post("/{job_id}/pause", operation_id="pauseJob", responses=problem_responses(404, 409), summary="Pause a job")
-def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
+def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with services.database.write() as session:
-        shown = _shown(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
+        shown = _to_schema(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 
@@ -146,10 +147,10 @@ def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.J
 @router.post(
     "/{job_id}/resume", operation_id="resumeJob", responses=problem_responses(404, 409), summary="Resume a paused job"
 )
-def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.Job:
+def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with services.database.write() as session:
-        shown = _shown(session, commands.resume(session, job_id, owner=caller.owner_filter))
+        shown = _to_schema(session, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if shown.status is Status.QUEUED:
         broker.notify_workers(services.celery)
@@ -160,7 +161,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> schemas.
     "/{job_id}/retry",
     operation_id="retryJob",
     status_code=202,
-    response_model=schemas.Job,
+    response_model=Job,
     responses=problem_responses(404, 409, 422, 507) | _LOCATION,
     summary="Do a failed or cancelled job again",
 )
@@ -176,7 +177,7 @@ def retry_job(
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
-        shown = _shown(session, commands.retry(session, job_id, owner=caller.owner_filter))
+        shown = _to_schema(session, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(shown, services, prefer)
@@ -195,10 +196,10 @@ def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
         commands.delete(session, job_id, owner=caller.owner_filter)
 
 
-def _accepted(shown: schemas.Job, services: ServicesDep, prefer: str | None) -> Response:
-    """The answer for a job that is stored, once somebody was told of it."""
+def _accepted(shown: Job, services: ServicesDep, prefer: str | None) -> Response:
+    """The response for a job that is stored, after workers were notified."""
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    broker.notify_workers(services.celery)  # unheard, it costs seconds: workers also look by themselves
+    broker.notify_workers(services.celery)  # a lost message costs seconds: workers also poll
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(
@@ -206,9 +207,9 @@ def _accepted(shown: schemas.Job, services: ServicesDep, prefer: str | None) -> 
     )
 
 
-def _path(shown: schemas.Job) -> str:
+def _path(shown: Job) -> str:
     return f"/v1/jobs/{shown.id}"
 
 
-def _shown(session: Session, job: models.Job) -> schemas.Job:
-    return schemas.Job.from_row(job, store.list_for_job(session, job.id), job.webhook)
+def _to_schema(session: Session, job: models.Job) -> Job:
+    return Job.from_row(job, store.list_for_job(session, job.id), job.webhook)

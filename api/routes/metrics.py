@@ -1,4 +1,4 @@
-"""``/metrics`` for Prometheus, read from the database at each scrape: it does not matter which API process is asked."""
+"""Prometheus endpoint ``/metrics``. Read from the database at each scrape, so that any API process may answer it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

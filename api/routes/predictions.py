@@ -1,10 +1,9 @@
-"""Trying a finished job: texts in, labels out."""
+"""Prediction route: try the mask of a job that has succeeded on texts."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
@@ -12,6 +11,7 @@ from api.predictions.service import MASK, WEIGHTS
 from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
 from api.responses.routing import AuthenticatedRoute
+from api.schemas.predictions import Prediction, PredictionList, PredictionRequest
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -21,37 +21,6 @@ from service.settings import Settings
 from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=AuthenticatedRoute)
-_TEXT: dict[str, Any] = {"type": "string"}
-_PAIR: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
-Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _PAIR]})]
-"""Looked at once the task is known, which says whether texts or pairs are wanted."""
-
-
-class PredictionRequest(BaseModel):
-    """What to predict on."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"texts": ["a film to remember"]}]})
-
-    texts: list[Given] = Field(
-        min_length=1,
-        description="Texts, or for tasks on two columns pairs: `[premise, hypothesis]`, `[question, context]`, …",
-    )
-
-
-class Prediction(BaseModel):
-    """What the masked model says of one text or pair."""
-
-    value: int | float | str = Field(description="Class id; for a regression the number, for a question the answer")
-    label: str | None = Field(description="Name of the class; null where there are no classes")
-    probabilities: dict[str, float] | None = Field(description="Of each class by name; not calibrated")
-
-
-class PredictionList(BaseModel):
-    """Predictions in the order of the texts."""
-
-    job_id: str
-    task: str
-    data: list[Prediction]
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""What the caller's jobs may use and nobody can read back: the token for private and gated models on the hub."""
+"""Secret routes: set, inspect and delete the hub token that the caller's own jobs use; no response ever contains it."""
 
 from datetime import datetime
 

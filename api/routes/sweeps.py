@@ -1,35 +1,26 @@
-"""Sweeps: a grid of jobs submitted as one, with one table and one figure of what came out."""
+"""Sweep routes: submit a grid of jobs as one, list, get, cancel, delete. Their results are in ``api.routes.sweep_results``."""
 
-import csv
-import hashlib
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from api.errors.problems import problem_responses
 from api.request import limits
 from api.request.auth import Reader, Writer
-from api.request.conditional import etag_matches
-from api.request.deps import Services, ServicesDep, SweepId
+from api.request.deps import ServicesDep, SweepId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.routing import AuthenticatedRoute
-from api.schemas.jobs import JobRequest
-from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepResults, SweepSummary
-from api.submission import admission, sweep_grid, sweep_plot, webhook_checks
+from api.schemas.job_request import JobRequest
+from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepSummary
+from api.submission import admission, sweep_grid
 from pruning.errors import PermanentError
 from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
-from service.db import models
 from service.jobs import heartbeats
-from service.states import TERMINAL
-from service.sweeps import results, sweeps
-from service.sweeps.results import Row, Table
-from service.sweeps.sweeps import Combination, Grid
+from service.sweeps import sweeps
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
@@ -37,8 +28,8 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"description": "Path of the sweep", "schema": {"type": "string"}}, **REPLAYED_HEADER}
     },
 }
-_SHOWN = JobRequest.model_fields.keys() - {"metadata", "webhook"}
-"""Fields of ``base`` that are shown back in it; the others are beside it, or nobody's business."""
+_BASE_FIELDS = JobRequest.model_fields.keys() - {"metadata", "webhook"}
+"""Fields of ``base`` that the sweep shows; ``metadata`` stands beside it, and a webhook has a secret."""
 
 
 @router.post(
@@ -54,27 +45,27 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     if (stored := idempotency.stored_response()) is not None:
         return stored
     jobs = sweep_grid.expand_grid(request, max_jobs=services.settings.max_sweep_jobs)
-    base = {name: value for name, value in request.base.items() if name in _SHOWN}
-    with _blaming_base():  # model, data and webhook, which all of them share
+    base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
+    with _errors_in_base():  # model, data and webhook are the same for all jobs
         admission.check_job(jobs[0], services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
-        with _blaming_base():
-            admission.hold_dataset(session, jobs[0].spec, caller.owner)
+        with _errors_in_base():
+            admission.lock_dataset(session, jobs[0].spec, caller.owner)
         sweep, made = sweeps.create(
             session, owner=caller.owner, grid=request.grid, base=base, jobs=[job.stored for job in jobs],
             metadata=jobs[0].metadata, baseline=request.baseline,
         )  # fmt: skip
         if (webhook := jobs[0].webhook) is not None:
             for job in made:
-                webhook_checks.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
+                admission.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
         body = Sweep.with_results(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
         idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
         live = heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    # once for each job that could start now: who finishes one looks for the next by itself
+    # one message for each job that could start now: a worker that finishes a job claims the next without one
     for _ in range(max(1, min(len(jobs), sum(worker.slots for worker in live)))):
         broker.notify_workers(services.celery)
     return Response(body, 202, {"Location": location}, "application/json")
@@ -98,58 +89,10 @@ def list_sweeps(
 @router.get("/{sweep_id}", operation_id="getSweep", responses=problem_responses(404), summary="Look at a sweep")
 def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep:
     """States, progress, and the results by now. Of a job that was retried the newest counts."""
-    return Sweep.with_results(*_read(services, sweep_id, caller.owner_filter))
-
-
-@router.get(
-    "/{sweep_id}/results",
-    operation_id="getSweepResults",
-    response_model=SweepResults,
-    responses=problem_responses(404, 422) | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-    summary="The results as a table",
-)
-def get_sweep_results(
-    sweep_id: SweepId,
-    services: ServicesDep,
-    caller: Reader,
-    format: Annotated[Literal["json", "csv"], Query(description="csv: the rows alone")] = "json",  # noqa: A002
-) -> Response | SweepResults:
-    """A row per combination; with `json` also the means over the seeds."""
-    sweep, jobs = _read(services, sweep_id, caller.owner_filter)
-    table = results.build_table(Grid.from_row(sweep), jobs)
-    if format == "json":
-        return SweepResults.from_table(table, sweep.baseline)
-    headers = {"Content-Disposition": f'attachment; filename="{sweep_id}.csv"', "X-Content-Type-Options": "nosniff"}
-    return Response(_csv(table), headers=headers, media_type="text/csv")
-
-
-@router.get(
-    "/{sweep_id}/plot.svg",
-    operation_id="getSweepPlotSvg",
-    response_class=Response,
-    responses=problem_responses(404)
-    | {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}, 304: {"description": "Unchanged"}},
-    summary="The results as a figure, SVG",
-)
-def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
-    """Remaining weights across, metric up, a line per method: means over the seeds, with a band from worst to best."""
-    return _figure(request, _read(services, sweep_id, caller.owner_filter), "svg")
-
-
-@router.get(
-    "/{sweep_id}/plot.png",
-    operation_id="getSweepPlotPng",
-    response_class=Response,
-    responses=problem_responses(404)
-    | {
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "Unchanged"},
-    },
-    summary="The results as a figure, PNG",
-)
-def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
-    """The same figure; both show what has succeeded by now."""
-    return _figure(request, _read(services, sweep_id, caller.owner_filter), "png")
+    with services.database.read() as session:
+        sweep = sweeps.get(session, sweep_id, owner=caller.owner_filter)
+        jobs = sweeps.latest_jobs(session, [sweep])[sweep_id]
+    return Sweep.with_results(sweep, jobs)
 
 
 @router.post(
@@ -178,53 +121,10 @@ def delete_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> No
 
 
 @contextmanager
-def _blaming_base() -> Iterator[None]:
-    """What is wrong with a job is wrong with ``base``."""
+def _errors_in_base() -> Iterator[None]:
+    """Refusals of a job, raised as refusals of the field in ``base``."""
     try:
         yield
     except PermanentError as refusal:
         refusal.param = f"base.{refusal.param}" if refusal.param else None
         raise
-
-
-def _read(services: Services, sweep_id: str, owner: str | None) -> tuple[models.Sweep, dict[Combination, models.Job]]:
-    with services.database.read() as session:
-        sweep = sweeps.get(session, sweep_id, owner=owner)
-        return sweep, sweeps.latest_jobs(session, [sweep])[sweep_id]
-
-
-def _csv(table: Table) -> str:
-    """The rows, with the metric's name in a column of its own."""
-    written = io.StringIO()
-    columns = [field.name for field in fields(Row)]
-    writer = csv.DictWriter(written, ["metric_name", *columns], lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerow({"metric_name": table.metric or ""} | asdict(row))
-    return written.getvalue()
-
-
-def _figure(
-    request: Request, read: tuple[models.Sweep, dict[Combination, models.Job]], kind: sweep_plot.Kind
-) -> Response:
-    sweep, jobs = read
-    table = results.build_table(Grid.from_row(sweep), jobs)
-    body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
-    headers = {
-        "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",  # an SVG is a document to a browser
-    }
-    if etag_matches(request.headers.get("if-none-match"), headers["ETag"], weak=True):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="image/svg+xml" if kind == "svg" else "image/png")
-
-
-def _caption(sweep: models.Sweep, jobs: dict[Combination, models.Job]) -> sweep_plot.Caption:
-    task = sweep.base.get("task", "")
-    task = task.get("dataset", "custom task") if isinstance(task, dict) else task
-    ended, seeds = sum(job.status in TERMINAL for job in jobs.values()), len(sweep.grid["seeds"])
-    band = f" · mean over {seeds} seeds, band from worst to best" if seeds > 1 else ""
-    note = f"{ended} of {len(jobs)} jobs ended{band}"
-    return sweep_plot.Caption(f"{sweep.base.get('model', '')} · {task}", note, sweep.baseline)

@@ -1,4 +1,7 @@
-"""Webhooks: who is told of jobs, and whether the messages arrived. The messages are sent by ``worker.webhooks.dispatcher``."""
+"""Webhook routes: create, list, get, enable, disable, rotate, delete, and list deliveries.
+
+The messages are sent by ``worker.webhooks.dispatcher``.
+"""
 
 from typing import Annotated, Any
 
@@ -10,9 +13,8 @@ from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep, WebhookId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.routing import AuthenticatedRoute
-from api.schemas.jobs import Page
-from api.schemas.webhooks import Delivery, Webhook, WebhookRequest
-from api.submission.webhook_checks import check_webhook, store_webhook
+from api.schemas.webhooks import Delivery, DeliveryList, Webhook, WebhookList, WebhookRequest
+from api.submission.admission import check_webhook, store_webhook
 from pruning.errors import PermanentError
 from service.webhooks import outbox, subscriptions
 
@@ -22,14 +24,6 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED_HEADER}
     },
 }
-
-
-class WebhookList(Page[Webhook]):
-    """All webhooks, newest first."""
-
-
-class DeliveryList(Page[Delivery]):
-    """The latest messages of a webhook, newest first."""
 
 
 @router.post(
@@ -107,7 +101,7 @@ def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer)
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.enable(session, webhook_id)
-        return _now(session, webhook_id)
+        return _read(session, webhook_id)
 
 
 @router.post(
@@ -118,7 +112,7 @@ def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer
     with services.database.write() as session:
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         subscriptions.disable(session, webhook_id, "requested")
-        return _now(session, webhook_id)
+        return _read(session, webhook_id)
 
 
 @router.post(
@@ -149,5 +143,5 @@ def delete_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer)
         subscriptions.delete(session, webhook_id)
 
 
-def _now(session: Session, webhook_id: str) -> Webhook:
+def _read(session: Session, webhook_id: str) -> Webhook:
     return Webhook.from_row(subscriptions.get(session, webhook_id))

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.jobs import Page
+from api.schemas.base import Page
 from api.uploads.normalize import columns_of
 from pruning.data.profile import Column
 from service.db import models

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.jobs import Page
-from api.schemas.strict import StrictModel
+from api.schemas.base import Page, StrictModel
 from pruning.spec.methods import Method
 from service.db import models
 from service.states import TERMINAL, Status

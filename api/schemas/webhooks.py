@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from api.schemas.base import Page
 from service.db import models
 from service.db.models.webhook import URL_LENGTH
 from service.jobs.status_messages import FINAL_EVENTS, EventType
@@ -132,3 +133,11 @@ class Delivery(BaseModel):
             delivered_at=row.delivered_at,
             created_at=row.created_at,
         )
+
+
+class WebhookList(Page[Webhook]):
+    """All webhooks, newest first."""
+
+
+class DeliveryList(Page[Delivery]):
+    """The latest messages of a webhook, newest first."""

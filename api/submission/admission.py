@@ -1,13 +1,13 @@
-"""What can be known of a job before it is accepted, beyond the spec's own rules: does its local model and data fit?
+"""Admission checks: what can be known of a job before it is accepted, beyond the rules of its spec; webhooks stored with it.
 
-Called by ``api.routes.jobs.create_job``. Raises ``pruning.errors.PermanentError`` with the codes and fields of the trainer,
-which repeats these checks and knows the rest (whatever is on the hub).
+Called by the routes that submit jobs and create webhooks. Refusals are ``pruning.errors.PermanentError`` with the codes and fields
+of the trainer, which repeats these checks and makes those that need the hub.
 """
 
 from sqlalchemy.orm import Session
 
-from api.schemas.jobs import JobRequest
-from api.submission import webhook_checks
+from api.schemas.job_request import JobRequest
+from api.schemas.webhooks import WebhookRequest
 from api.uploads.normalize import columns_of
 from pruning.data.jsonl import check_dataset, dataset_folder_name
 from pruning.data.profile import check_columns
@@ -17,19 +17,22 @@ from pruning.models.checks import check_model_folder, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
-from service.errors import DatasetNotFoundError
+from service.db import models
+from service.errors import DatasetNotFoundError, DestinationRefusedError
 from service.ids import is_dataset_id
 from service.settings import Settings
+from service.webhooks import subscriptions
+from service.webhooks.ssrf import UrlPolicy, resolve_checked
 
 
 def check_job(request: JobRequest, settings: Settings) -> None:
-    """Refuse what is sure to fail. Raises PermanentError naming the field."""
+    """Refuse a job that cannot succeed. Raises PermanentError naming the field."""
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
     _check_dataset(spec, settings)
     _check_exports(request, settings)
     if request.webhook is not None:
-        webhook_checks.check_webhook(request.webhook, settings, param="webhook.url")
+        check_webhook(request.webhook, settings, param="webhook.url")
 
 
 def _check_exports(request: JobRequest, settings: Settings) -> None:
@@ -53,10 +56,10 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         raise
 
 
-def hold_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
-    """Refuse a task that an uploaded data set does not fit, and keep the data set until the job that needs it is stored.
+def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
+    """Refuse a task that its uploaded data set does not fit, and lock the data set until the job is stored.
 
-    To be called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
+    Called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
     """
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
@@ -70,7 +73,7 @@ def hold_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
 
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
     name = dataset_folder_name(spec.task)
-    if is_dataset_id(name):  # it lies in the database: hold_dataset
+    if is_dataset_id(name):  # its rows are in the database: lock_dataset checks it
         return
     if settings.hub_enabled:
         folder = find_folder(settings.datasets_dir, name)
@@ -79,3 +82,24 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
         folder = require_folder(settings.datasets_dir, name, kind="dataset", param=param)
     if folder is not None:
         check_dataset(folder, spec.task)
+
+
+def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:
+    """Refuse a URL that no message may be sent to; resolves its host. Raises PermanentError naming ``param``."""
+    policy = UrlPolicy(allow_private=settings.webhook_allow_private, allow_http=settings.webhook_allow_http)
+    try:
+        resolve_checked(request.url, policy)
+    except DestinationRefusedError as refusal:
+        raise PermanentError(str(refusal), code="webhook_refused", param=param) from refusal
+
+
+def store_webhook(
+    session: Session, settings: Settings, request: WebhookRequest, *, owner: str, job_id: str | None = None
+) -> tuple[models.Webhook, str | None]:
+    """Store a webhook that :func:`check_webhook` passed. Second: its secret if that is a new one, which is shown this once."""
+    new_secret = None if request.secret else subscriptions.new_secret()
+    row = subscriptions.create(
+        session, settings, owner=owner, url=request.url, events=request.events, secret=request.secret or new_secret or "",
+        job_id=job_id,
+    )  # fmt: skip
+    return row, new_secret

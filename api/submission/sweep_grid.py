@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.errors.validation import blamed_path
-from api.schemas.jobs import JobRequest
+from api.schemas.job_request import JobRequest
 from api.schemas.sweeps import AXES, SweepRequest
 from pruning.errors import PermanentError
 from pruning.spec.methods import METHODS

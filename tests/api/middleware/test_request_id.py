@@ -19,7 +19,7 @@ def test_a_bug_is_logged_and_not_told(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the password is hunter2")
 
-    monkeypatch.setattr("api.schemas.job_view.views.load", broken)
+    monkeypatch.setattr("api.schemas.job_representation.views.load", broken)
     with local(create_app(settings)) as client, caplog.at_level(logging.ERROR):
         answer = client.get("/v1/jobs/job_0", headers={"X-Request-Id": "from-proxy-1"})
     body = assert_problem(answer, 500, "internal_error")

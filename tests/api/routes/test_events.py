@@ -13,8 +13,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.request.limits import ConcurrencyLimiter
-from api.responses import sse
-from api.schemas import metric_history
+from api.responses import metric_history, sse
 from service.jobs import claims, commands
 from service.jobs.fence import Fence
 from service.settings import Settings

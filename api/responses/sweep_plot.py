@@ -1,8 +1,8 @@
-"""The figure of a sweep, drawn like those of the pruning papers: remaining weights across, metric up, a line per method.
+"""Figure of a sweep, as in the pruning papers: remaining weights across, metric up, one line per method.
 
-Called by ``api.routes.sweeps``. Matplotlib is loaded with the first figure: it costs memory, and most processes draw none.
-Figures are built without ``pyplot``, whose figures are global, and one at a time: its text layout is not thread-safe. The
-same table always gives the same bytes.
+Called by ``api.routes.sweep_results``. Matplotlib is loaded with the first figure: it costs memory, and most processes draw none.
+Figures are built without ``pyplot``, whose figures are global, and one at a time: its text layout is not thread-safe. Equal tables
+give equal bytes.
 """
 
 from collections.abc import Sequence
@@ -41,18 +41,18 @@ _drawing = Lock()
 
 @dataclass(frozen=True)
 class Caption:
-    """What is written around the lines."""
+    """Texts of the figure, and its baseline."""
 
     title: str
     note: str
     """How much of the sweep the figure shows."""
     baseline: float | None
-    """The dense model as its user measured it; drawn instead of the dense model before training."""
+    """Metric of the dense model as its user measured it; drawn instead of the dense model before training."""
 
 
-@lru_cache(maxsize=16)  # whoever watches a sweep asks again and again
+@lru_cache(maxsize=16)  # clients that watch a sweep request the same figure repeatedly
 def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
-    """The figure of what has succeeded by now, as an SVG document or a PNG file of 1400 × 900 pixels."""
+    """The figure of ``table``, as an SVG document or a PNG file of 1400 × 900 pixels."""
     with _drawing:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,14 +64,14 @@ def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
         figure = Figure(figsize=(7.0, 4.5), dpi=200, layout="constrained")
         canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
         _compose(figure, table, caption)
-        written = BytesIO()
+        file = BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        canvas.print_figure(written, format=kind, metadata=metadata)
-        return written.getvalue()
+        canvas.print_figure(file, format=kind, metadata=metadata)
+        return file.getvalue()
 
 
 def share(mean: Mean) -> float:
-    """Where a mean stands on the axis: what remained, which is what was asked for unless the method's sparsity emerges."""
+    """Position of a mean on the axis: the share of weights that remains, as measured or else as requested."""
     return mean.remaining if mean.remaining is not None else 1.0 - mean.sparsity
 
 

@@ -1,4 +1,7 @@
-"""What a job reported step by step, without the steps that a resumed run repeated. Called by ``api.routes.events``."""
+"""Metric history of a job: its reported numbers by step, without the steps that a resumed run repeated.
+
+Called by ``api.routes.events``.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -7,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from api.schemas.jobs import MetricRow
+from api.schemas.events import MetricRow
 from service.db.engine import Database
 from service.db.models import Metric
 from service.jobs import commands
@@ -24,20 +27,20 @@ _RESUMED = (
 def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:
     """At most ``limit`` reports behind row ``after``, one per step, and where the next page begins (None: the end).
 
-    A run that resumes from a checkpoint repeats the steps after it; of those only the later run's are shown. What was
-    reported of one step at different moments (training, then evaluation) becomes one row.
+    A run that resumes from a checkpoint repeats the steps after it; of those only the later run's are returned. Reports of
+    one step at different times (training, then evaluation) become one row.
     """
     rows = commands.metrics(session, job_id, after=after, limit=limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
-    if more:  # the last step may go on behind the limit; leave it for the next page unless it is all there is
+    if more:  # the last step may continue behind the limit: it is left to the next page unless it is the only one
         whole = [row for row in rows if (row.attempt, row.step) != (rows[-1].attempt, rows[-1].step)]
         rows = whole or rows
-    return list(_merged(rows, _resumed_at(session, job_id))), rows[-1].id if more else None
+    return list(_merge(rows, _resumed_at(session, job_id))), rows[-1].id if more else None
 
 
 def iterate_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
-    """Every page of ``steps``, each read in a transaction of its own."""
+    """Every row of :func:`read_steps`, each page read in a transaction of its own."""
     after: int | None = 0
     while after is not None:
         with database.read() as session:
@@ -50,12 +53,12 @@ def _resumed_at(session: Session, job_id: str) -> dict[int, int]:
     return {row.attempt: row.step for row in session.connection().execute(_RESUMED, {"job": job_id})}
 
 
-def _merged(rows: Iterable[Row[Any]], resumed_at: dict[int, int]) -> Iterator[MetricRow]:
+def _merge(rows: Iterable[Row[Any]], resumed_at: dict[int, int]) -> Iterator[MetricRow]:
     valid = (
         row
         for row in rows
         if all(row.step < step for attempt, step in resumed_at.items() if attempt > row.attempt)
     )  # fmt: skip
-    for (attempt, step), same in groupby(valid, key=lambda row: (row.attempt, row.step)):
-        values = {name: value for row in same for name, value in row.values.items()}
+    for (attempt, step), reports in groupby(valid, key=lambda row: (row.attempt, row.step)):
+        values = {name: value for row in reports for name, value in row.values.items()}
         yield MetricRow(step=step, attempt=attempt, values=values)

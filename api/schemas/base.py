@@ -1,12 +1,14 @@
-"""Numbers and truth values of a body must be that in JSON. Base of the requests in ``api.schemas.jobs`` and ``api.schemas.sweeps``.
+"""Base classes of request and response bodies: strict numbers and booleans for requests, the page of every list.
 
-Pydantic would take "0.9" for a number and true for 1; the OpenAPI document says neither, and a ``seed`` of true is a slip.
+Pydantic would take "0.9" for a number and true for 1; the OpenAPI document allows neither, and a ``seed`` of true is a mistake.
 """
 
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
+
+T = TypeVar("T")
 
 
 class StrictModel(BaseModel):
@@ -22,3 +24,11 @@ class StrictModel(BaseModel):
         if bool in kinds and not isinstance(value, bool):
             raise PydanticKnownError("bool_type")
         return value
+
+
+class Page(BaseModel, Generic[T]):
+    """Part of a list."""
+
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None = Field(description="Pass as `after` to get the next page; null on the last one")

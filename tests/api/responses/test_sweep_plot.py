@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.submission.sweep_plot import Caption, draw, share
+from api.responses.sweep_plot import Caption, draw, share
 from service.sweeps.results import Mean, Table
 
 ROOT = Path(__file__).parents[3]

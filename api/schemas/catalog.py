@@ -1,0 +1,54 @@
+"""Response bodies of the catalog: the tasks and the pruning methods that a job can name."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.base import Page
+
+
+class Task(BaseModel):
+    """A task known by name, with its defaults."""
+
+    name: str
+    kind: str
+    dataset: str
+    config: str | None
+    text: list[str] = Field(description="Columns that are read")
+    label: str
+    label_words: list[str] = Field(description="Word of each class, in class-id order")
+    labels: list[str] | None = Field(description="Name of each class; null where there are none")
+    metrics: list[str] = Field(description="The first one names the result")
+    epochs: float
+    batch_size: int
+    max_length: int
+    local: bool = Field(description="Whether the data lies in this service's data sets directory")
+
+
+class TaskList(Page[Task]):
+    """The tasks known by name."""
+
+    custom_task_schema: dict[str, Any] = Field(description="JSON Schema of a task on your own data")
+
+
+class Method(BaseModel):
+    """A way to make masks."""
+
+    name: str
+    summary: str
+    trains: Literal["scores", "weights", "scores and weights", "nothing"] = Field(
+        description="Weights that are trained are stored beside the mask"
+    )
+    sparsity: Literal["asked", "emerges"] = Field(
+        description="Whether the sparsity asked for is the one that is reached"
+    )
+    two_four: bool = Field(description="Whether pattern 2:4 is possible")
+    learning_rate: float = Field(description="Default, of the scores")
+    regularization: float = Field(description="Default λ")
+    default: bool
+
+
+class MethodList(Page[Method]):
+    """The methods, and the schema of the spec that all of them share."""
+
+    spec_schema: dict[str, Any] = Field(description="JSON Schema of the body of POST /v1/jobs")

@@ -1,0 +1,108 @@
+"""Request bodies that submit a job: one that prunes, and one that exports the mask of another."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.schemas.base import StrictModel
+from api.schemas.webhooks import JobWebhookRequest
+from pruning.spec.errors import spec_error
+from pruning.spec.export_formats import FORMATS, Format, unsupported_by_pattern
+from pruning.spec.schema import PruningSpec
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Value = Annotated[str, StringConstraints(max_length=512)]
+
+
+class JobRequest(StrictModel, PruningSpec):
+    """A pruning spec, with what concerns the job and not its result beside it. Only model and task are required."""
+
+    model_config = ConfigDict(
+        allow_inf_nan=False,  # Python's JSON reader takes NaN and Infinity; no database does
+        json_schema_extra={
+            "examples": [
+                {"model": "google-bert/bert-base-uncased", "task": "sst2"},
+                {
+                    "model": "bert-base-uncased", "task": "mrpc", "method": "smp-l", "sparsity": 0.97, "seed": 1,
+                    "metadata": {"experiment": "table-2"}, "priority": 10, "max_duration": 7200,
+                    "webhook": {
+                        "url": "https://example.com/espalier", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                    },
+                },
+                {
+                    "model": "roberta-base",
+                    "task": {"dataset": "tickets", "text": ["body"], "label": "queue", "label_words": ["hard", "soft"]},
+                },
+            ]
+        },
+    )  # fmt: skip
+
+    metadata: dict[Key, Value] = Field(
+        default_factory=dict, max_length=16, description="Your own key-value pairs; shown back, never read"
+    )
+    priority: int = Field(0, ge=-100, le=100, description="Queued jobs with a higher one start first")
+    max_duration: float | None = Field(
+        None,
+        gt=0,
+        le=366 * 86400,
+        description="Seconds that one run may take before it is ended; default the service's",
+    )
+    exports: tuple[Format, ...] = Field(
+        (),
+        max_length=len(FORMATS),
+        description="What the mask is turned into at the end, each measured before and after",
+    )
+
+    webhook: JobWebhookRequest | None = Field(None, description="Who is told of this job, beside your other webhooks")
+
+    @model_validator(mode="after")
+    def _storable(self) -> Self:
+        if "\\u0000" in self.model_dump_json():
+            raise PydanticCustomError("nul_character", "text must not contain NUL characters")
+        return self
+
+    @model_validator(mode="after")
+    def _exportable(self) -> Self:
+        misfit = unsupported_by_pattern(self.exports, self.pattern)
+        if misfit is not None:
+            raise spec_error(f"exports.{misfit.index}", "{reason}", reason=misfit.message)
+        if len(set(self.exports)) < len(self.exports):
+            raise spec_error("exports", "each export is made once; name none of them twice")
+        return self
+
+    @property
+    def spec(self) -> PruningSpec:
+        """The resolved spec alone, as it is stored and passed to the trainer."""
+        return PruningSpec(**self.model_dump(include=set(PruningSpec.model_fields)))
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The part of it that is stored: arguments of ``service.jobs.commands.create``."""
+        return {
+            "spec": self.spec.model_dump(mode="json"), "metadata": self.metadata, "priority": self.priority,
+            "max_duration": self.max_duration, "exports": self.exports,
+        }  # fmt: skip
+
+
+class ExportRequest(StrictModel):
+    """What the mask of a job is to be turned into."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"formats": ["compact", "onnx-int8"]}]}
+    )
+
+    formats: list[Format] = Field(
+        min_length=1,
+        max_length=len(FORMATS),
+        description="Each is measured before and after",
+        json_schema_extra={"uniqueItems": True},
+    )
+    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
+    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
+
+    @model_validator(mode="after")
+    def _once_each(self) -> "ExportRequest":
+        if len(set(self.formats)) < len(self.formats):
+            raise spec_error("formats", "each export is made once; name none of them twice")
+        return self
