@@ -1,7 +1,7 @@
 """A sweep's results as one table: a row per combination, and per method and sparsity the mean over the seeds.
 
 Pure functions over jobs that were read already; called by ``api.schemas.sweeps`` and, for the figure,
-``api.submission.sweep_plot``.
+``api.responses.sweep_plot``.
 """
 
 from collections.abc import Mapping

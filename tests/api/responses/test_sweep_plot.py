@@ -57,7 +57,7 @@ def test_where_sparsity_emerges_the_share_that_was_reached_counts() -> None:
 
 def test_another_process_draws_the_same_bytes_without_pyplot() -> None:
     script = (
-        "import sys; from tests.api.submission.test_sweep_plot import *\n"
+        "import sys; from tests.api.responses.test_sweep_plot import *\n"
         "print(*(hashlib.sha256(draw(TABLE, CAPTION, kind)).hexdigest() for kind in ('svg', 'png')))\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
