@@ -1,1 +1,3 @@
-"""The history of the tables; applied by ``service.db.engine.upgrade`` or ``alembic -c migrations/alembic.ini upgrade head``."""
+"""Database migrations (Alembic); applied by ``service.db.migrate.upgrade`` or ``alembic -c migrations/alembic.ini upgrade head``.
+
+Imports ``service.db`` and ``service.settings`` only."""

@@ -3,7 +3,7 @@
 A step of its own in production, before API and workers start; any number may run at once. ``espalier serve`` does the same.
 """
 
-from service.db.engine import upgrade
+from service.db.migrate import upgrade
 from service.settings import Settings
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Run by Alembic for every command. ``service.db.engine`` brings its own locked connection; the command line gets one here."""
+"""Alembic environment, run for every command. ``service.db.migrate`` passes its own locked connection; the alembic command line
+gets one here."""
 
 from alembic import context
 from sqlalchemy import Connection
 
-from service.db.engine import migrating
+from service.db.migrate import migrating
 from service.db.models import Base
 from service.settings import Settings
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import text
 
-from service.db import engine
+from service.db import migrate
 from service.db.engine import Database
 from service.settings import Settings
 from tests import object_store, services
@@ -98,14 +98,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file to copy: migrating takes a third of a second, copying does not."""
     path = tmp_path_factory.mktemp("migrated") / "template.db"
-    engine.upgrade(f"sqlite:///{path}")
+    migrate.upgrade(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_url: str) -> str:
     """The session's PostgreSQL database with its tables, in whatever state the last test left them."""
-    engine.upgrade(postgres_url)
+    migrate.upgrade(postgres_url)
     return postgres_url
 
 

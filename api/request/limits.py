@@ -16,7 +16,7 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from api.errors.exceptions import TooManyRequestsError
-from service.jobs import commands
+from service.jobs import queries
 from service.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -105,7 +105,7 @@ def check_queue_length(session: Session, settings: Settings, owner: str, *, addi
     largest = settings.max_queued_jobs_per_owner
     if largest is None or not settings.keys_required:
         return
-    waiting = commands.count_queued(session, owner=owner)
+    waiting = queries.count_queued(session, owner=owner)
     if waiting + adding > largest:
         raise TooManyRequestsError(
             "too_many_queued_jobs",

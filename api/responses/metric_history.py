@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.schemas.events import MetricRow
 from service.db.engine import Database
 from service.db.models import Metric
-from service.jobs import commands
+from service.jobs import queries
 
 _PAGE = 2000
 _METRIC = Metric.__table__.c
@@ -30,7 +30,7 @@ def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tupl
     A run that resumes from a checkpoint repeats the steps after it; of those only the later run's are returned. Reports of
     one step at different times (training, then evaluation) become one row.
     """
-    rows = commands.metrics(session, job_id, after=after, limit=limit + 1)
+    rows = queries.metrics(session, job_id, after=after, limit=limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
     if more:  # the last step may continue behind the limit: it is left to the next page unless it is the only one

@@ -27,7 +27,7 @@ from api.schemas.events import Event
 from api.schemas.jobs import Progress
 from service.db.engine import Database
 from service.errors import JobNotFoundError
-from service.jobs import commands
+from service.jobs import queries
 from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
@@ -103,9 +103,9 @@ def _read_snapshot(database: Database, job_id: str, seq: int) -> _Snapshot:
     with database.read() as session:
         # the job before its events: in the other order, on PostgreSQL, a job that ends in between would be read as ended
         # while its last event is still missing
-        job = commands.get(session, job_id)
+        job = queries.get(session, job_id)
         progress = Progress(step=job.step, total_steps=job.total_steps, eta_seconds=job.eta_seconds)
-        rows = commands.events(session, job_id, after=seq, limit=_PAGE)
+        rows = queries.events(session, job_id, after=seq, limit=_PAGE)
         return _Snapshot(
             events=[Event.from_row(row) for row in rows],
             progress={"status": job.status, "phase": job.phase, **progress.model_dump(), "metrics": job.metrics},

@@ -15,7 +15,7 @@ from api.responses.routing import AuthenticatedRoute
 from api.schemas.jobs import Artifact, ArtifactList
 from service.artifacts import store
 from service.db import models
-from service.jobs import commands
+from service.jobs import queries
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=AuthenticatedRoute)
 REPORT = "report.html"
@@ -39,7 +39,7 @@ _HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
 def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> ArtifactList:
     """Complete files only."""
     with services.database.read() as session:
-        commands.require(session, job_id, owner=caller.owner_filter)
+        queries.require(session, job_id, owner=caller.owner_filter)
         data = [Artifact.from_row(row) for row in store.list_for_job(session, job_id)]
     return ArtifactList(data=data, has_more=False, next_cursor=None)
 
@@ -63,7 +63,7 @@ def download_artifact(
 ) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
     with services.database.read() as session:
-        spec = commands.get(session, job_id, owner=caller.owner_filter).spec
+        spec = queries.get(session, job_id, owner=caller.owner_filter).spec
         artifact = store.get(session, job_id, name)
     given = request.headers
     etag = f'"{artifact.sha256}"'

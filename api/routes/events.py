@@ -18,7 +18,7 @@ from api.responses.routing import AuthenticatedRoute
 from api.responses.sse import EventStream
 from api.schemas.events import Event, EventList, MetricList
 from service.db.engine import Database
-from service.jobs import commands
+from service.jobs import queries
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
 _MAX_INTEGER = 2**53  # every JSON reader holds it exactly
@@ -50,11 +50,11 @@ def list_events(
     In a stream, ``id`` is the event's ``seq``; reconnect with ``Last-Event-ID`` to go on behind it.
     """
     with services.database.read() as session:
-        commands.require(session, job_id, owner=caller.owner_filter)
+        queries.require(session, job_id, owner=caller.owner_filter)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
             return EventStream(services.database, job_id, after=start, slots=services.stream_slots, owner=caller.owner)
-        rows = commands.events(session, job_id, after=after, limit=limit + 1)
+        rows = queries.events(session, job_id, after=after, limit=limit + 1)
     data = [Event.from_row(row) for row in rows[:limit]]
     more = len(rows) > limit
     return EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
@@ -78,7 +78,7 @@ def list_metrics(
 ) -> MetricList | Response:
     """A page as JSON; everything as CSV with ``Accept: text/csv`` or ``?format=csv``. A resumed run's repeats count once."""
     with services.database.read() as session:
-        commands.require(session, job_id, owner=caller.owner_filter)
+        queries.require(session, job_id, owner=caller.owner_filter)
         if form == "csv" or (form is None and "text/csv" in accept.lower()):
             headers = {"Content-Disposition": f'attachment; filename="{job_id}_metrics.csv"'}
             return StreamingResponse(_csv(services.database, job_id), headers=headers, media_type="text/csv")
@@ -96,7 +96,7 @@ def list_metrics(
 def get_log(job_id: JobId, services: ServicesDep, caller: Reader) -> Response:
     """One line per event; the same as ``/events``, to read."""
     with services.database.read() as session:
-        commands.require(session, job_id, owner=caller.owner_filter)
+        queries.require(session, job_id, owner=caller.owner_filter)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(_log(services.database, job_id), headers=headers, media_type="text/plain")
 
@@ -119,7 +119,7 @@ def _log(database: Database, job_id: str) -> Iterator[str]:
     seq = 0
     while True:
         with database.read() as session:
-            rows = commands.events(session, job_id, after=seq)
+            rows = queries.events(session, job_id, after=seq)
         if not rows:
             return
         yield "".join(_format_line(row) for row in rows)

@@ -26,7 +26,7 @@ from service.access import quotas
 from service.access.quotas import Quota
 from service.artifacts import store
 from service.db import models
-from service.jobs import commands, exports, views
+from service.jobs import exports, queries, views
 from service.settings import Settings
 from service.states import TERMINAL, Status
 
@@ -67,7 +67,7 @@ def create_exports(
     if (stored := idempotency.stored_response()) is not None:
         return stored
     with services.database.write() as session:
-        job = commands.get(session, job_id, owner=caller.owner_filter)
+        job = queries.get(session, job_id, owner=caller.owner_filter)
         _check(session, job, request, services.settings)
         limits.check_queue_length(session, services.settings, job.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), job.owner)
@@ -99,8 +99,8 @@ def list_exports(
 ) -> JobList:
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with services.database.read() as session:
-        commands.require(session, job_id, owner=caller.owner_filter)
-        ids, cursor = commands.page(session, limit=limit, after=after, export_of=job_id)
+        queries.require(session, job_id, owner=caller.owner_filter)
+        ids, cursor = queries.page(session, limit=limit, after=after, export_of=job_id)
         seen = views.load(session.connection(), ids).values()
     data = [Job.from_row(*one) for one in seen]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)

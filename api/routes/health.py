@@ -14,7 +14,7 @@ from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_responses
 from api.request.deps import ServicesDep
 from service.broker import create_folders
-from service.db import engine
+from service.db import migrate
 from service.errors import SchemaOutdatedError
 from service.jobs import heartbeats
 
@@ -52,7 +52,7 @@ async def livez() -> Liveness:  # async, without a thread: it answers while ever
 @router.get("/readyz", operation_id="readyz", responses=problem_responses(), summary="Would a job run?")
 def readyz(services: ServicesDep) -> Readiness:
     """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
-    if not engine.is_current(services.database):
+    if not migrate.is_current(services.database):
         raise SchemaOutdatedError
     with services.database.read() as session:
         live = len(heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds))

@@ -23,7 +23,7 @@ from service.access import quotas
 from service.access.quotas import Quota
 from service.artifacts import store
 from service.db import models
-from service.jobs import commands, views
+from service.jobs import commands, queries, views
 from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
@@ -99,7 +99,7 @@ def list_jobs(
 ) -> JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with services.database.read() as session:
-        ids, cursor = commands.page(
+        ids, cursor = queries.page(
             session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
@@ -172,7 +172,7 @@ def retry_job(
     if (stored := idempotency.stored_response()) is not None:
         return stored
     with services.database.write() as session:
-        former = commands.get(session, job_id, owner=caller.owner_filter)
+        former = queries.get(session, job_id, owner=caller.owner_filter)
         limits.check_queue_length(session, services.settings, former.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:

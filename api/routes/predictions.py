@@ -16,7 +16,7 @@ from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from service.artifacts import store
-from service.jobs import commands
+from service.jobs import queries
 from service.settings import Settings
 from service.states import Status
 
@@ -35,7 +35,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
     409 unless the job has succeeded; 501 where this service cannot predict, with what to do; 503 while too many wait.
     """
     with services.database.read() as session:
-        job = commands.get(session, job_id, owner=caller.owner_filter)
+        job = queries.get(session, job_id, owner=caller.owner_filter)
         services.predictions.require_enabled()
         if job.status is not Status.SUCCEEDED:
             raise NotSucceededError(

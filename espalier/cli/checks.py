@@ -77,7 +77,8 @@ def database(settings: "Settings") -> Finding:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from service.db.engine import Database, is_current
+    from service.db.engine import Database
+    from service.db.migrate import is_current
 
     place = make_url(settings.database_url).render_as_string(hide_password=True)
     opened = Database(settings.database_url)

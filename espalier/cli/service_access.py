@@ -63,7 +63,7 @@ def become(module: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
 
 def migrate(settings: "Settings") -> None:
     """Bring the database to the schema of this version. Raises EspalierError, whatever class the database's error has."""
-    from service.db.engine import upgrade
+    from service.db.migrate import upgrade
 
     try:
         upgrade(settings.database_url)
@@ -76,7 +76,8 @@ def opened(settings: "Settings") -> Iterator["Database"]:
     """The service's database. Raises EspalierError when it cannot be used or is not at the schema of this version."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from service.db.engine import Database, is_current
+    from service.db.engine import Database
+    from service.db.migrate import is_current
 
     database = Database(settings.database_url)
     try:

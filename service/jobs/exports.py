@@ -1,7 +1,7 @@
-"""Exports of a mask that is there already, made by jobs of their own. Called by the API, inside its transactions; never commits.
+"""Export jobs: jobs that export a mask which another job has made.
 
-Such a job waits, runs, is lost and comes back like any other; it names the job whose mask it exports, and goes with it when
-that is deleted.
+Called by the API inside its transactions; never commits. An export job is queued, run, requeued and retried like any other. It
+names the job whose mask it exports, and is deleted with that job.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,17 +24,17 @@ def request_export(
     priority: int = 0,
     max_duration: float | None = None,
 ) -> Job:
-    """The job from which the exports of ``job_id``, which has succeeded, are to be had.
+    """The job that has, or will make, the exports of ``job_id``, which has succeeded.
 
-    ``artifact_names`` are the formats, each with the artifact that it becomes. One that has made all of them, and still has the
-    files, or is going to, is there for whoever asks again; else a new one is queued. Raises JobNotFoundError.
+    ``artifact_names`` gives the artifact of each format. A job that has made all of them and still has the files, or is about
+    to make them, serves repeated requests; else a new one is queued. Raises JobNotFoundError.
     """
-    pruned = lock_row(session, Job.id == job_id)  # of two that ask at once the second finds what the first has made
+    pruned = lock_row(session, Job.id == job_id)  # of two concurrent requests the second finds the job of the first
     if pruned is None:
         raise JobNotFoundError(job_id)
-    there = _there(session, pruned, artifact_names)
-    if there is not None:
-        return there
+    existing = _find_existing(session, pruned, artifact_names)
+    if existing is not None:
+        return existing
     export = commands.create(
         session, spec=pruned.spec | {"devices": 1}, owner=pruned.owner, metadata=pruned.user_metadata, priority=priority,
         max_duration=max_duration, exports=list(artifact_names), export_of=pruned.id,
@@ -43,21 +43,21 @@ def request_export(
     return export
 
 
-def _there(session: Session, pruned: Job, files: Mapping[str, str]) -> Job | None:
+def _find_existing(session: Session, pruned: Job, artifact_names: Mapping[str, str]) -> Job | None:
     """The newest job that has the files, or is about to make them."""
     either = or_(Job.id == pruned.id, Job.export_of == pruned.id)
     jobs = session.scalars(select(Job).where(either).order_by(Job.created_at.desc(), Job.id.desc())).all()
-    made = _artifact_names(session, [job.id for job in jobs])
+    stored = _stored_names(session, [job.id for job in jobs])
     for job in jobs:
-        under_way = job.status not in TERMINAL and job.cancel_requested_at is None
-        if under_way and files.keys() <= set(job.exports or ()):
+        unfinished = job.status not in TERMINAL and job.cancel_requested_at is None
+        if unfinished and artifact_names.keys() <= set(job.exports or ()):
             return job
-        if set(files.values()) <= made.get(job.id, set()):
+        if set(artifact_names.values()) <= stored.get(job.id, set()):
             return job
     return None
 
 
-def _artifact_names(session: Session, job_ids: Sequence[str]) -> dict[str, set[str]]:
+def _stored_names(session: Session, job_ids: Sequence[str]) -> dict[str, set[str]]:
     """Names of the complete artifacts, by job."""
     statement = select(Artifact.job_id, Artifact.name).where(Artifact.job_id.in_(job_ids), Artifact.complete)
     found: dict[str, set[str]] = {}

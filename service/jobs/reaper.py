@@ -1,4 +1,7 @@
-"""Jobs whose worker fell silent come back; every worker runs this every few seconds, and any number may at once."""
+"""Reaper of expired leases: requeues or fails jobs whose worker stopped renewing its lease.
+
+The maintenance thread of every worker calls it every few seconds; any number may do so at once. Never commits.
+"""
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -10,8 +13,8 @@ from service.jobs.claims import due_for_devices, record_failed_attempt, requeste
 from service.jobs.transitions import append_event
 from service.states import Status
 
-_BATCH = 100  # rows locked by one sweep; the next comes in seconds
-_ANY = 1 << 30  # devices
+_BATCH = 100  # rows locked by one call; the next comes within seconds
+_UNLIMITED = 1 << 30  # devices
 
 WORKER_LOST = Failure(
     code="worker_lost",
@@ -24,19 +27,19 @@ WORKER_LOST = Failure(
 
 
 def reap_expired_leases(session: Session, *, max_attempts: int, retry_delay_seconds: float) -> list[str]:
-    """Take every job whose lease ran out from its worker; their ids.
+    """End the attempt of every job whose lease has expired; the ids of these jobs.
 
-    Each spends an attempt and is queued again after a back-off, or fails as ``worker_lost`` when none is left; a wish of
-    its user (cancel, pause) is fulfilled instead.
+    Each spends an attempt and is queued again after a back-off, or fails as ``worker_lost`` when none is left. Where the user
+    requested to cancel or pause the job, that is done instead.
     """
-    lost = (
+    expired = (
         select(Job)
         .where(Job.status == Status.RUNNING, Job.lease_expires_at < now_sql())
         .order_by(Job.lease_expires_at)
         .limit(_BATCH)
-        .with_for_update(skip_locked=True)  # what another rescuer or a heartbeat holds is in good hands
+        .with_for_update(skip_locked=True)  # skip rows locked by another reaper or by a heartbeat
     )
-    jobs = session.scalars(lost, execution_options={"populate_existing": True}).all()
+    jobs = session.scalars(expired, execution_options={"populate_existing": True}).all()
     for job in jobs:
         record_failed_attempt(
             session, job, error=WORKER_LOST, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts,
@@ -46,23 +49,27 @@ def reap_expired_leases(session: Session, *, max_attempts: int, retry_delay_seco
 
 
 def report_unrunnable_jobs(session: Session, *, worker_seen_seconds: float) -> list[str]:
-    """Say, once for each, which due jobs ask for more devices than any live worker has; their ids.
+    """Add one event ``waiting`` to each due job that requests more devices than any live worker has; the ids of these jobs.
 
-    They wait for such a worker: it may be about to be started, so they were not refused when they were submitted.
+    Such a job is not refused when it is submitted, because a worker with enough devices may be about to start.
     """
     most = max(
         (worker.devices for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)), default=0
     )
     if not most:
         return []
-    told = exists().where(Event.job_id == Job.id, Event.type == "waiting")
+    reported = exists().where(Event.job_id == Job.id, Event.type == "waiting")
     waiting = (
-        select(Job.id, requested_devices).where(*due_for_devices(_ANY), requested_devices > most, ~told).limit(_BATCH)
+        select(Job.id, requested_devices)
+        .where(*due_for_devices(_UNLIMITED), requested_devices > most, ~reported)
+        .limit(_BATCH)
     )
     rows = session.execute(waiting).all()
     for job_id, wanted in rows:
         message = (
             f"the job asks for {wanted} devices, and no live worker has more than {most}; it waits for one that has"
         )
-        append_event(session, [Job.id == job_id, Job.status == Status.QUEUED, ~told], "waiting", {"message": message})
+        append_event(
+            session, [Job.id == job_id, Job.status == Status.QUEUED, ~reported], "waiting", {"message": message}
+        )
     return [job_id for job_id, _ in rows]

@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindp
 from service.db.models import Artifact, Job, Webhook
 from service.db.models.base import JSON_OBJECT
 
-_WEBHOOK = "webhook_"
+_WEBHOOK_PREFIX = "webhook_"
 _JSON = {"postgresql": ("json_agg", "json_build_object"), "sqlite": ("json_group_array", "json_object")}
-"""How each database makes an array of rows, and an object of a row."""
+"""Functions of each database that aggregate rows into an array, and make an object of a row."""
 
 
 class ArtifactView(NamedTuple):
-    """What is told of an artifact; the names are those of the entity."""
+    """The public columns of an ``Artifact``."""
 
     job_id: str
     name: str
@@ -30,7 +30,7 @@ class ArtifactView(NamedTuple):
 
 
 class WebhookView(NamedTuple):
-    """What is told of a webhook; the names are those of the entity."""
+    """The public columns of a ``Webhook``."""
 
     id: str
     url: str
@@ -42,46 +42,49 @@ class WebhookView(NamedTuple):
 
 
 class JobView(NamedTuple):
-    """A job and what belongs to it."""
+    """A job with its artifacts and its webhook."""
 
     job: Row[Any]
-    """Has the names of the entity."""
+    """Has the attribute names of ``Job``."""
     artifacts: Sequence[ArtifactView]
     """The complete ones, by name."""
     webhook: WebhookView | None
-    """The one that was submitted with it."""
+    """The webhook that was submitted with it."""
 
 
 def load(connection: Connection, job_ids: Collection[str]) -> dict[str, JobView]:
-    """A look at each of these jobs that exists, whoever owns it, in the order in which they are named."""
+    """Views of those of ``job_ids`` that exist, of any owner, in the given order."""
     rows = connection.execute(_statement(connection.dialect.name), {"ids": list(job_ids)})
-    found = {row.id: JobView(row, [ArtifactView(**made) for made in row.made or ()], _receiver(row)) for row in rows}
+    found = {
+        row.id: JobView(row, [ArtifactView(**artifact) for artifact in row.artifacts or ()], _webhook(row))
+        for row in rows
+    }
     return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
 
-def _receiver(row: Row[Any]) -> WebhookView | None:
+def _webhook(row: Row[Any]) -> WebhookView | None:
     if row.webhook_id is None:
         return None
-    return WebhookView(*(getattr(row, _WEBHOOK + name) for name in WebhookView._fields))
+    return WebhookView(*(getattr(row, _WEBHOOK_PREFIX + name) for name in WebhookView._fields))
 
 
 @cache
 def _statement(dialect: str) -> Select[Any]:
-    """Not made at import: the mapping is not ready."""
+    """Built at the first call: at import the mapping is not complete."""
     jobs, webhooks = Job.__table__, Webhook.__table__
-    receiver = [webhooks.c[name].label(_WEBHOOK + name) for name in WebhookView._fields]
+    webhook = [webhooks.c[name].label(_WEBHOOK_PREFIX + name) for name in WebhookView._fields]
     columns = [attribute.columns[0].label(attribute.key) for attribute in inspect(Job).column_attrs]
     return (
-        select(*columns, *receiver, _made(jobs, dialect).label("made"))
+        select(*columns, *webhook, _artifacts(jobs, dialect).label("artifacts"))
         .select_from(jobs.outerjoin(webhooks, webhooks.c.job_id == jobs.c.id))
         .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
     )
 
 
-def _made(jobs: FromClause, dialect: str) -> ColumnElement[Any]:
-    array, of_row = (getattr(func, name) for name in _JSON[dialect])
+def _artifacts(jobs: FromClause, dialect: str) -> ColumnElement[Any]:
+    array, row_object = (getattr(func, name) for name in _JSON[dialect])
     table = Artifact.__table__.c
-    mine = select(*(table[name] for name in ArtifactView._fields)).where(table.job_id == jobs.c.id, table.complete)
-    in_order = mine.order_by(table.name).correlate(jobs).subquery()
+    of_job = select(*(table[name] for name in ArtifactView._fields)).where(table.job_id == jobs.c.id, table.complete)
+    in_order = of_job.order_by(table.name).correlate(jobs).subquery()
     pairs = [part for name in ArtifactView._fields for part in (name, in_order.c[name])]
-    return select(array(of_row(*pairs), type_=JSON_OBJECT)).scalar_subquery()
+    return select(array(row_object(*pairs), type_=JSON_OBJECT)).scalar_subquery()

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from pruning.spec.schema import PruningSpec
 from service.artifacts import store
-from service.db import engine
+from service.db import migrate
 from service.db.engine import Database
 from service.jobs import claims, commands, heartbeats
 from service.jobs.fence import Fence
@@ -96,7 +96,7 @@ def strict_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClie
     """For requests whose answer does not depend on what the database holds: one application for all of them."""
     folder = tmp_path_factory.mktemp("strict")
     url = f"sqlite:///{folder}/espalier.db"
-    engine.upgrade(url)
+    migrate.upgrade(url)
     with local(create_app(Settings(data_dir=folder, database_url=url))) as client:
         yield client
 

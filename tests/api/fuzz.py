@@ -27,7 +27,7 @@ from schemathesis.engine import events, from_schema
 
 from api.app import create_app
 from service.access.api_keys import Scope
-from service.db import engine
+from service.db import migrate
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import Jobs
@@ -64,7 +64,7 @@ def run(folder: Path, phases: Iterable[str], *, examples: int, seed: int) -> Out
         data_dir=folder, require_keys=True, requests_per_minute=None, max_queued_jobs_per_owner=None,
         webhook_max_per_owner=1_000_000, max_wait_seconds=0.01, predictions_enabled=False,
     )  # fmt: skip
-    engine.upgrade(settings.database_url)
+    migrate.upgrade(settings.database_url)
     database = Database(settings.database_url)
     app = create_app(settings)
     outcome = Outcome()

@@ -21,7 +21,7 @@ import uvicorn
 from api.app import create_app
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
-from service.db import engine
+from service.db import migrate
 from service.db.engine import Database
 from service.jobs import claims
 from service.jobs.fence import Fence
@@ -52,7 +52,7 @@ def served(sources: Sources, artifacts: Path, tmp_path_factory: pytest.TempPathF
     """Address of a service and the id of its job."""
     folder = tmp_path_factory.mktemp("service")
     settings = Settings(data_dir=folder, models_dir=sources.models_dir, hub_enabled=False)
-    engine.upgrade(settings.database_url)
+    migrate.upgrade(settings.database_url)
     database = Database(settings.database_url)
     jobs = Jobs(database, folder)
     job_id = jobs.running(model="bert")

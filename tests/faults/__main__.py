@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from service.db import engine
+from service.db import migrate
 from tests import services
 from tests.faults.chaos import FaultSchedule
 from tests.faults.cluster import Cluster, Stack, empty_database
@@ -51,7 +51,7 @@ def _servers(held: contextlib.ExitStack) -> tuple[str, services.RedisServer] | N
     except services.UnavailableError as missing:
         print(f"only the embedded stack: {missing}", file=sys.stderr)
         return None
-    engine.upgrade(url)
+    migrate.upgrade(url)
     return url, server
 
 
@@ -66,7 +66,7 @@ def _run(
     folder.mkdir()
     if servers is None or (wanted is None and number % 2 == 0):
         stack, redis = Stack("embedded", f"sqlite:///{folder}/espalier.db"), None
-        engine.upgrade(stack.database_url)
+        migrate.upgrade(stack.database_url)
     else:
         stack, redis = Stack("production", servers[0], servers[1].url), servers[1]
         empty_database(stack)

@@ -10,7 +10,7 @@ import redis
 from pruning import failpoints as trainer_failpoints
 from service import failpoints
 from service.errors import IllegalTransitionError
-from service.jobs import commands
+from service.jobs import commands, queries
 from service.states import TERMINAL, Status
 from tests.faults import invariants
 from tests.faults.cluster import Cluster
@@ -75,7 +75,7 @@ class FaultSchedule:
 
     def _events(self) -> int:
         with self.cluster.database.read() as session:
-            return sum(commands.get(session, job_id).event_seq for job_id in commands.page(session, limit=1000)[0])
+            return sum(queries.get(session, job_id).event_seq for job_id in queries.page(session, limit=1000)[0])
 
     def _submit(self) -> None:
         if self._api is None or self._api.exit_code is not None:

@@ -13,11 +13,11 @@ from sqlalchemy import text, update
 
 from pruning import failpoints as trainer_failpoints
 from service import broker, failpoints
-from service.db import engine
+from service.db import migrate
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
-from service.jobs import commands
+from service.jobs import commands, queries
 from service.settings import Settings
 from service.states import TERMINAL, Status
 from tests.faults import invariants
@@ -103,11 +103,11 @@ class Cluster:
 
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:
-            return commands.get(session, job_id)
+            return queries.get(session, job_id)
 
     def event_types(self, job_id: str) -> list[str]:
         with self.database.read() as session:
-            return [event.type for event in commands.events(session, job_id)]
+            return [event.type for event in queries.events(session, job_id)]
 
     def wait_for_status(self, job_id: str, *statuses: Status, seconds: float = 60) -> Job:
         def what() -> str:
@@ -206,8 +206,8 @@ class Cluster:
 
     def _open_jobs(self) -> list[str]:
         with self.database.read() as session:
-            listed, _ = commands.page(session, limit=1000)
-            return [job_id for job_id in listed if commands.get(session, job_id).status not in TERMINAL]
+            listed, _ = queries.page(session, limit=1000)
+            return [job_id for job_id in listed if queries.get(session, job_id).status not in TERMINAL]
 
     def _all_ended(self) -> bool:
         return not self._open_jobs()
@@ -226,7 +226,7 @@ def empty_database(stack: Stack, template: Path | None = None) -> None:
     if template is not None:
         shutil.copy(template, stack.database_url.removeprefix("sqlite:///"))
         return
-    engine.upgrade(stack.database_url)
+    migrate.upgrade(stack.database_url)
     database = Database(stack.database_url)
     with database.write() as session:
         for table in ("jobs", "workers", "answers"):

@@ -9,7 +9,7 @@ from pruning import failpoints as trainer_failpoints
 from service import failpoints
 from service.artifacts import garbage, store
 from service.artifacts.s3 import open_bucket
-from service.jobs import commands
+from service.jobs import queries
 from service.states import Status
 from tests import object_store
 from tests.faults.cluster import Cluster, Failpoint
@@ -103,7 +103,7 @@ def test_death_of_the_api_while_it_accepts(cluster: Cluster, point: Failpoint) -
     assert cluster.post(key="once") is None
     assert api.wait() == -9
     with cluster.database.read() as session:
-        stored, _ = commands.page(session, limit=10)
+        stored, _ = queries.page(session, limit=10)
     assert len(stored) == (0 if point is P.SUBMIT_WRITTEN else 1)
     cluster.start_api()
     assert cluster.post(key="once") in (stored or cluster.accepted)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from espalier.client._sync.client import Client
-from service.db import engine
+from service.db import migrate
 from service.settings import Settings
 from tests.processes import ROOT, ModuleProcess
 from tests.waiting import wait_until
@@ -59,7 +59,7 @@ def stack(request: pytest.FixtureRequest) -> dict[str, str]:
 def service(tmp_path: Path, stack: dict[str, str]) -> Iterator[Service]:
     environment = {"ESPALIER_DATA_DIR": str(tmp_path / "data"), **TUNING, **stack}
     if not stack:
-        engine.upgrade(Settings(data_dir=tmp_path / "data").database_url)
+        migrate.upgrade(Settings(data_dir=tmp_path / "data").database_url)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)
         descriptor = listening.fileno()

@@ -14,7 +14,8 @@ from alembic.operations import Operations
 from sqlalchemy import CheckConstraint, inspect, text
 
 from service.artifacts import store
-from service.db.engine import Database, downgrade, is_current, migrating, upgrade
+from service.db.engine import Database
+from service.db.migrate import downgrade, is_current, migrating, upgrade
 from service.db.models import Base, StoredObject
 from service.jobs import exports
 from tests import services
@@ -73,7 +74,7 @@ def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database
         } == {(key.name, key.referred_table.name, key.ondelete) for key in table.foreign_key_constraints}
 
 
-_UPGRADE = "import sys; from service.db.engine import upgrade; input(); upgrade(sys.argv[1])"
+_UPGRADE = "import sys; from service.db.migrate import upgrade; input(); upgrade(sys.argv[1])"
 
 
 def test_processes_that_migrate_at_once_wait_for_each_other(empty_url: str) -> None:

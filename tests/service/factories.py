@@ -14,7 +14,7 @@ from service.artifacts import store
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Failure, Job
-from service.jobs import claims, commands
+from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 
 SPEC: dict[str, Any] = {"version": 1, "model": "acme/tiny", "task": "sst2", "method": "smp-s"}
@@ -100,13 +100,13 @@ def make_due(database: Database, job_id: str) -> None:
 def load(database: Database, job_id: str) -> Job:
     """The job as it is now."""
     with database.read() as session:
-        return commands.get(session, job_id)
+        return queries.get(session, job_id)
 
 
 def recorded_events(database: Database, job_id: str) -> list[tuple[str, dict[str, Any]]]:
     """Type and data of its events; fails unless they are numbered 1, 2, 3, …"""
     with database.read() as session:
-        events = commands.events(session, job_id)
+        events = queries.events(session, job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     return [(event.type, event.data) for event in events]
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from service.db.engine import Database
 from service.db.models import Artifact, Event, Job, Metric
-from service.jobs import commands
+from service.jobs import commands, queries
 from service.settings import Settings
 from tests.waiting import wait_until
 from worker.context import Context
@@ -61,7 +61,7 @@ class WorkerHarness:
 
     def job(self, job_id: str) -> Job:
         with self.context.database.read() as session:
-            return commands.get(session, job_id)
+            return queries.get(session, job_id)
 
     def events(self, job_id: str) -> list[Event]:
         with self.context.database.read() as session:

@@ -10,7 +10,7 @@ from celery import Celery
 from service import broker
 from service.db.engine import Database
 from service.db.models import Job
-from service.jobs import commands, heartbeats
+from service.jobs import heartbeats, queries
 from service.settings import Settings
 from service.states import Status
 from tests.processes import ModuleProcess, is_alive
@@ -48,7 +48,7 @@ class Cluster:
 
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:
-            return commands.get(session, job_id)
+            return queries.get(session, job_id)
 
     def wait_for_status(self, job_id: str, status: Status) -> Job:
         wait_until(lambda: self.job(job_id).status is status, seconds=30, what=f"{job_id} {status}")

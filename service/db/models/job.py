@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
 from service.db.models.base import JSON_OBJECT, Base
-from service.db.models.lists import LISTED_LENGTH, default_from_spec, list_indexes
+from service.db.models.list_indexes import LISTED_LENGTH, default_from_spec, list_indexes
 from service.ids import new_job_id
 from service.states import TERMINAL, Status
 

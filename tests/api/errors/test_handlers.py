@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from api.app import create_app
 from pruning.spec.errors import error_details
 from pruning.spec.schema import PruningSpec
-from service.db.engine import downgrade, upgrade
+from service.db.migrate import downgrade, upgrade
 from service.settings import Settings
 from tests.api.conftest import BODY, local
 from tests.api.problems import assert_problem

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from api.app import create_app
 from service.access import api_keys
 from service.access.api_keys import Scope
-from service.db import engine
+from service.db import migrate
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import ApiKey
@@ -30,7 +30,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtectedApp]:
     """One application for all questions that change nothing of others."""
     folder = tmp_path_factory.mktemp("guarded")
     settings = Settings(data_dir=folder, require_keys=True, requests_per_minute=None)
-    engine.upgrade(settings.database_url)
+    migrate.upgrade(settings.database_url)
     database = Database(settings.database_url)
     with TestClient(create_app(settings)) as client:
         yield ProtectedApp(client, Keyring(database), Jobs(database, folder))

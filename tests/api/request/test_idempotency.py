@@ -15,7 +15,7 @@ from service.access import api_keys, idempotency
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job, StoredResponse
-from service.jobs import commands
+from service.jobs import queries
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
@@ -26,7 +26,7 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 def count(database: Database) -> int:
     with database.read() as session:
-        return len(commands.page(session, limit=1000)[0])
+        return len(queries.page(session, limit=1000)[0])
 
 
 def test_the_same_request_is_answered_again_and_done_once(

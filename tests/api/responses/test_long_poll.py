@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from api.responses import long_poll
 from api.responses.long_poll import parse_prefer_wait
-from service.jobs import commands
+from service.jobs import commands, queries
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
 
@@ -97,7 +97,7 @@ def test_what_can_change_no_more_is_not_waited_for(client: TestClient, jobs: Job
 def test_submitting_and_waiting(client: TestClient, jobs: Jobs, happen: Happen) -> None:
     def cancel() -> None:
         with jobs.database.write() as session:
-            ((job_id,), _) = commands.page(session, limit=2)
+            ((job_id,), _) = queries.page(session, limit=2)
             commands.request_cancel(session, job_id)
 
     happen(cancel)

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.request.limits import ConcurrencyLimiter
 from api.responses import metric_history, sse
-from service.jobs import claims, commands
+from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.api.conftest import Jobs
@@ -190,7 +190,7 @@ def test_a_reader_whose_connection_breaks_anywhere_misses_nothing(
             breaks += 1
     assert breaks > 40
     with jobs.database.read() as session:
-        last = commands.events(session, job_id, after=int(seen[-1]))
+        last = queries.events(session, job_id, after=int(seen[-1]))
     assert not last
     assert seen == [str(number) for number in range(len(seen))]
     assert len(seen) > 100

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from service.db.engine import Database
 from service.db.models import Job
-from service.jobs import claims, commands
+from service.jobs import claims, queries
 from service.jobs.fence import Fence
 from tests import toy_architectures
 from tests.api.conftest import BODY, Jobs
@@ -28,7 +28,7 @@ def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
     again = client.post(f"/v1/jobs/{job['id']}/retry").json()
     assert again["exports"] == ["compact", "onnx-int8"]
     with database.read() as session:
-        assert commands.get(session, again["id"]).exports == ["compact", "onnx-int8"]
+        assert queries.get(session, again["id"]).exports == ["compact", "onnx-int8"]
 
 
 @pytest.mark.parametrize(

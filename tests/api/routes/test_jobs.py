@@ -11,7 +11,7 @@ from sqlalchemy import event
 from api.app import create_app
 from pruning.spec.schema import PruningSpec
 from service.db.engine import Database
-from service.jobs import claims, commands
+from service.jobs import claims, queries
 from service.jobs.fence import Fence
 from service.settings import Settings
 from tests.api.conftest import BODY, Jobs, local
@@ -30,7 +30,7 @@ def test_the_least_body_is_accepted_and_resolved(client: TestClient, database: D
     assert job["created_at"].endswith("Z")
     assert client.get(answer.headers["location"]).json() == job
     with database.read() as session:
-        assert commands.get(session, job["id"]).spec == job["spec"]
+        assert queries.get(session, job["id"]).spec == job["spec"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: 
     assert {name: job[name] for name in own} == own
     assert not own.keys() & job["spec"].keys()
     with database.read() as session:
-        row = commands.get(session, job["id"])
+        row = queries.get(session, job["id"])
     assert (row.user_metadata, row.priority, row.max_duration) == tuple(own.values())
 
 
@@ -67,7 +67,7 @@ def test_the_bell_is_rung_once_the_row_is_there(
 
     def ring(_: object) -> bool:
         with database.read() as session:
-            seen.append(len(commands.page(session, limit=5)[0]))
+            seen.append(len(queries.page(session, limit=5)[0]))
         return False  # and it makes no difference that nobody heard it
 
     monkeypatch.setattr("api.routes.jobs.broker.notify_workers", ring)

@@ -13,7 +13,7 @@ from espalier.client._sync import http
 from espalier.client._sync.client import Client
 from espalier.errors import ApiError, UnreachableError
 from service.db.engine import Database
-from service.jobs import commands
+from service.jobs import queries
 from service.settings import Settings
 
 BODY = {"model": "bert-base-uncased", "task": "sst2"}
@@ -77,7 +77,7 @@ def test_a_job_whose_response_was_lost_is_created_once(settings: Settings, datab
             first, second = client.submit(**BODY), client.submit(**BODY)
             assert lossy.lost == 2
             with database.read() as session:
-                assert set(commands.page(session, limit=9)[0]) == {first.id, second.id}
+                assert set(queries.page(session, limit=9)[0]) == {first.id, second.id}
             client.cancel(first)
             lossy.lost = 0
             again = client.retry(first)

@@ -8,7 +8,7 @@ import pytest
 from service.access import idempotency
 from service.db.engine import Database
 from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
-from service.jobs import commands
+from service.jobs import commands, queries
 from tests.service.factories import SPEC
 
 NAMED: dict[str, Any] = {
@@ -61,7 +61,7 @@ def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: D
         thread.join(30)
     assert lost == [True]
     with database.read() as session:
-        assert len(commands.page(session, limit=9)[0]) == 1
+        assert len(queries.page(session, limit=9)[0]) == 1
 
 
 def test_an_answer_goes_with_what_was_undone(database: Database) -> None:

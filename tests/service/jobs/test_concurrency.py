@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from service.db.engine import Database
 from service.errors import IllegalTransitionError, JobNotFoundError, LeaseLostError
-from service.jobs import claims, commands
+from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.states import Status
@@ -209,4 +209,4 @@ def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
             claims.record_event(session, Fence.from_row(run), "log", {})
         deletion.result(20)
     with database.read() as session, pytest.raises(JobNotFoundError):
-        commands.get(session, ended.id)
+        queries.get(session, ended.id)

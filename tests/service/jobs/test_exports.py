@@ -9,7 +9,7 @@ from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Job
 from service.errors import ArtifactNotFoundError, JobNotFoundError, LeaseLostError
-from service.jobs import claims, commands, exports
+from service.jobs import claims, commands, exports, queries
 from service.jobs.fence import Fence
 from service.states import Status
 from tests.service import factories
@@ -78,9 +78,9 @@ def test_they_are_listed_apart(database: Database, tmp_path: Path) -> None:
     pruned, other = factories.succeeded(database, tmp_path), factories.succeeded(database, tmp_path)
     export, another = ask(database, pruned.id, "csr"), ask(database, other.id, "csr")
     with database.read() as session:
-        assert set(commands.page(session, limit=9)[0]) == {pruned.id, other.id}
-        assert set(commands.page(session, limit=9, exporting=True)[0]) == {export.id, another.id}
-        assert commands.page(session, limit=9, export_of=pruned.id)[0] == [export.id]
+        assert set(queries.page(session, limit=9)[0]) == {pruned.id, other.id}
+        assert set(queries.page(session, limit=9, exporting=True)[0]) == {export.id, another.id}
+        assert queries.page(session, limit=9, export_of=pruned.id)[0] == [export.id]
 
 
 def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: 
     with database.write() as session:
         commands.delete(session, pruned.id)
     with database.read() as session, pytest.raises(JobNotFoundError):
-        commands.get(session, export.id)
+        queries.get(session, export.id)
     with database.write() as session, pytest.raises(LeaseLostError):
         claims.renew_lease(session, Fence(export.id, running.attempt), lease_seconds=60)
     with pytest.raises(LeaseLostError):

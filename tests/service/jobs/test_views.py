@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact, Job, Webhook
-from service.jobs import commands, views
+from service.jobs import queries, views
 from tests.service import factories
 
 
@@ -23,7 +23,7 @@ def test_a_look_shows_what_the_entities_do(database: Database, tmp_path: Path) -
     assert [*found] == [waits, ended]
     with database.read() as session:
         for job_id, look in found.items():
-            job = commands.get(session, job_id)
+            job = queries.get(session, job_id)
             for name in [attribute.key for attribute in inspect(Job).column_attrs]:
                 assert getattr(look.job, name) == getattr(job, name), name
             assert look.artifacts == [_as(views.ArtifactView, row) for row in store.list_for_job(session, job_id)]

@@ -9,7 +9,7 @@ from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact, Job, Sweep
 from service.errors import InvalidCursorError, SweepNotEndedError, SweepNotFoundError
-from service.jobs import claims, commands
+from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.states import Status
 from service.sweeps import sweeps
@@ -66,10 +66,10 @@ def test_the_newest_job_of_a_combination_counts(database: Database) -> None:
     assert len(counted) == len(GRID) == 8
     assert (counted[place].id, counted[place].status) == (again.id, Status.QUEUED)
     with database.read() as session:
-        listed, _ = commands.page(session, limit=100, sweep=sweep_id)
-        assert {commands.get(session, job_id).sweep_id for job_id in listed} == {sweep_id}
+        listed, _ = queries.page(session, limit=100, sweep=sweep_id)
+        assert {queries.get(session, job_id).sweep_id for job_id in listed} == {sweep_id}
         assert len(listed) == 9
-        assert commands.page(session, limit=100, sweep="swp_other") == ([], None)
+        assert queries.page(session, limit=100, sweep="swp_other") == ([], None)
 
 
 def test_table_and_means(database: Database, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import event, insert, text
 from service.db.engine import Database
 from service.db.models import Job
 from service.ids import new_job_id
-from service.jobs import commands
+from service.jobs import queries
 from service.states import Status
 from tests.service import factories
 
@@ -63,7 +63,7 @@ def plan(database: Database, without: Sequence[str] = (), **filters: Any) -> str
         for way in () if sqlite else without:
             session.execute(text(f"SET LOCAL enable_{way} = off"))
         event.listen(connection, "before_cursor_execute", keep)
-        commands.page(session, limit=20, **filters)
+        queries.page(session, limit=20, **filters)
         event.remove(connection, "before_cursor_execute", keep)
         statement, parameters = asked[-1]
         explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
@@ -73,7 +73,7 @@ def plan(database: Database, without: Sequence[str] = (), **filters: Any) -> str
 def cursor(database: Database) -> str:
     """Somewhere in the middle."""
     with database.read() as session:
-        after = commands.page(session, limit=100)[1]
+        after = queries.page(session, limit=100)[1]
     assert after is not None
     return after
 

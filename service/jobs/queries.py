@@ -1,0 +1,132 @@
+"""Read queries about jobs: one job, pages of a list, events, metrics.
+
+Called by the API inside its transactions. ``owner`` is the owner whose jobs the caller may see: any other job is not found.
+None sees all, as administrators and the service itself do.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, String, Text, bindparam, func, literal, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from service.db import cursors
+from service.db.models import Event, Job, Metric
+from service.errors import JobNotFoundError
+from service.states import Status
+
+# built once, and of columns instead of entities: building them or loading entities would cost more than the query
+_JOBS, _EVENT, _METRIC = Job.__table__.c, Event.__table__.c, Metric.__table__.c
+_JOB_ID, _AFTER = bindparam("job", type_=String()), bindparam("after", type_=BigInteger())
+_OWNER = select(_JOBS.owner).where(_JOBS.id == _JOB_ID)
+_EVENTS = (
+    select(*_EVENT)
+    .where(_EVENT.job_id == _JOB_ID, _EVENT.seq > _AFTER)
+    .order_by(_EVENT.seq)
+    .limit(bindparam("limit", type_=Integer()))
+)
+_METRICS = (
+    select(*_METRIC)
+    .where(_METRIC.job_id == _JOB_ID, _METRIC.id > _AFTER)
+    .order_by(_METRIC.id)
+    .limit(bindparam("limit", type_=Integer()))
+)
+
+
+def get(session: Session, job_id: str, *, owner: str | None = None) -> Job:
+    """The job. Raises JobNotFoundError."""
+    job = session.get(Job, job_id)
+    if job is None or owner not in (None, job.owner):
+        raise JobNotFoundError(job_id)
+    return job
+
+
+def require(session: Session, job_id: str, *, owner: str | None = None) -> None:
+    """Check that the job exists, without loading it. Raises JobNotFoundError."""
+    found = session.connection().execute(_OWNER, {"job": job_id}).scalar_one_or_none()
+    if found is None or owner not in (None, found):
+        raise JobNotFoundError(job_id)
+
+
+def page(
+    session: Session,
+    *,
+    limit: int,
+    owner: str | None = None,
+    after: str | None = None,
+    status: Status | None = None,
+    task: str | None = None,
+    model: str | None = None,
+    method: str | None = None,
+    sweep: str | None = None,
+    metadata: Iterable[tuple[str, str]] = (),
+    exporting: bool = False,
+    export_of: str | None = None,
+) -> tuple[list[str], str | None]:
+    """One page of a list, newest first: the ids of at most ``limit`` jobs, and the cursor of the next page or None.
+
+    Jobs that prune; with ``exporting`` those that export, or with ``export_of`` those that export that job's mask. Raises
+    InvalidCursorError.
+    """
+    statement = select(Job.id, Job.created_at).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
+    if export_of is not None:
+        statement = statement.where(Job.export_of == export_of)
+    else:
+        statement = statement.where(Job.export_of.is_not(None) if exporting else Job.export_of.is_(None))
+    if sweep is not None:
+        statement = statement.where(Job.sweep_id == sweep)
+    wanted = {Job.owner: owner, Job.status: status, Job.task: task, Job.model: model, Job.method: method}
+    for column, value in wanted.items():
+        if value is not None:
+            # a sweep has few jobs, so its index is the one to use; SQLite cannot know that, and uses no index for an expression
+            statement = statement.where((column if sweep is None else func.coalesce(column, column)) == value)
+    statement = statement.where(*(metadata_equals(key, value) for key, value in metadata))
+    if after is not None:
+        statement = statement.where(cursors.rows_after(after, "job_", Job.created_at, Job.id))
+    rows = session.execute(statement).all()
+    next_cursor = cursors.encode(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    return [row.id for row in rows[:limit]], next_cursor
+
+
+def count_queued(session: Session, *, owner: str) -> int:
+    """Number of queued jobs of ``owner``."""
+    waiting = select(func.count()).select_from(Job).where(Job.owner == owner, Job.status == Status.QUEUED)
+    return session.scalars(waiting).one()
+
+
+def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Row[Any]]:
+    """Events numbered above ``after``, in order, as plain rows with the columns of ``Event``; empty if there is no such job."""
+    return session.connection().execute(_EVENTS, {"job": job_id, "after": after, "limit": limit}).all()
+
+
+def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Row[Any]]:
+    """Plain rows with the columns of ``Metric`` and an ``id`` above ``after``, oldest first; empty if there is no such job."""
+    return session.connection().execute(_METRICS, {"job": job_id, "after": after, "limit": limit}).all()
+
+
+class _MetadataValue(FunctionElement[str]):
+    """Value under a key of the user's metadata. The key is a bound value and no JSON path, so dots and quotes in it are plain."""
+
+    type = Text()
+    inherit_cache = True
+    name = "espalier_metadata_value"
+
+
+def metadata_equals(key: str, value: str) -> ColumnElement[bool]:
+    """SQL expression: whether a job's metadata has ``value`` under ``key``."""
+    return _MetadataValue(Job.user_metadata, literal(key, Text())) == literal(value, Text())
+
+
+@compiles(_MetadataValue, "postgresql")
+def _postgresql(element: _MetadataValue, compiler: SQLCompiler, **options: Any) -> str:
+    document, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({document} ->> {key}::text)"
+
+
+@compiles(_MetadataValue, "sqlite")
+def _sqlite(element: _MetadataValue, compiler: SQLCompiler, **options: Any) -> str:
+    document, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"(SELECT pair.value FROM json_each({document}) AS pair WHERE pair.key = {key})"  # noqa: S608 - bound
