@@ -1,6 +1,7 @@
-"""Predictions with the masks of finished jobs: one process predicts for this one, requests take turns.
+"""Prediction service: one child process predicts for this API process, and requests take turns.
 
-Called by ``routes.predictions``. Masks are copied from the database into a temporary folder, once each; the newest stay.
+Called by ``api.routes.predictions``. Masks are copied from the artifact store into a temporary folder, once each and verified
+against their digest; the most recently used stay.
 """
 
 import importlib.util
@@ -16,37 +17,45 @@ from pathlib import Path
 from typing import Any
 
 from api.errors.exceptions import NotPossibleError, UnavailableError
-from api.predictions.process import PredictionProcess, PredictionTimeoutError, ProcessEndedError, command, environment
+from api.predictions.process import (
+    PredictionProcess,
+    PredictionTimeoutError,
+    ProcessEndedError,
+    prediction_command,
+    prediction_environment,
+)
 from pruning.errors import PermanentError
+from pruning.files import CorruptDownloadError, write_verified
 from service.artifacts import store
 from service.db.engine import Database
 from service.db.models import Artifact
+from service.errors import StorageUnavailableError
 from service.settings import Settings
 
 MASK, WEIGHTS = "mask.safetensors", "weights.safetensors"
 BUSY_RETRY_SECONDS = 5
-_USER_ERRORS = frozenset({"window_too_short"})
-"""What the texts are to blame for; anything else that is wrong for good is this service's."""
+_TEXT_ERRORS = frozenset({"window_too_short"})
+"""Permanent errors that the texts cause; all others mean that this service cannot use the mask."""
 
 
 class PredictionService:
-    """Of one API process. Any thread may use it."""
+    """The predictions of one API process. Any thread may use it."""
 
     def __init__(
-        self, settings: Settings, database: Database, arguments: Callable[[Settings], list[str]] = command
+        self, settings: Settings, database: Database, command: Callable[[Settings], list[str]] = prediction_command
     ) -> None:
         self._settings = settings
         self._database = database
-        self._arguments = arguments
+        self._command = command
         self._queue_slots = threading.BoundedSemaphore(settings.predictions_waiting)
         self._lock = threading.Lock()
         self._process: PredictionProcess | None = None
         self._folder: Path | None = None
-        self._files: OrderedDict[str, Path] = OrderedDict()
-        """Digest of a mask → the folder with its files; the one used last at the end."""
+        self._mask_folders: OrderedDict[str, Path] = OrderedDict()
+        """Digest of a mask → the folder with its files; the most recently used last."""
 
     def require_enabled(self) -> None:
-        """Refuse where nothing can be predicted. Raises NotPossibleError, which says what to do."""
+        """Refuse where nothing can be predicted. Raises NotPossibleError, which names the remedy."""
         if not self._settings.predicts:
             raise NotPossibleError(
                 "predictions_unavailable",
@@ -65,8 +74,9 @@ class PredictionService:
     ) -> list[dict[str, Any]]:
         """``value``, ``label`` and ``probabilities`` of each text or pair.
 
-        Raises UnavailableError (too many wait, no answer in time, the process died), PermanentError where the texts are to blame,
-        NotPossibleError where this service cannot use the mask, and what reading the artifacts raises.
+        Raises UnavailableError (too many requests wait, no response in time, the process died), PermanentError where the texts
+        are to blame, NotPossibleError where this service cannot use the mask, StorageUnavailableError where mask or weights
+        cannot be read or do not match their digest.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
         if not self._queue_slots.acquire(blocking=False):
@@ -80,37 +90,36 @@ class PredictionService:
                 raise self._timed_out()
             try:
                 folder = self._mask_folder(mask, weights)
-                question = {
+                request = {
                     "key": mask.sha256, "mask": str(folder / MASK), "weights": str(folder / WEIGHTS) if weights else None,
                     "texts": texts, "pairs": pairs,
                 }  # fmt: skip
-                answer = self._request(json.dumps(question).encode(), deadline)
+                response = self._request(json.dumps(request).encode(), deadline)
             finally:
                 self._lock.release()
         finally:
             self._queue_slots.release()
-        return _parse_response(answer)
+        return _parse_response(response)
 
     def close(self) -> None:
-        """End the process and forget the files. A request under way fails."""
+        """End the process and remove the files. A request in progress fails."""
         if self._process is not None:
             self._process.close()
             self._process = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-        self._files.clear()
+        self._mask_folders.clear()
 
-    def _request(self, question: bytes, deadline: float) -> dict[str, Any]:
-        for fresh in (False, True):
-            process = self._process if self._process is not None and self._process.alive else None
-            if process is None or fresh:
-                process = self._process = PredictionProcess(
-                    self._arguments(self._settings), environment(os.environ, self._settings.trainer_threads)
-                )
+    def _request(self, request: bytes, deadline: float) -> dict[str, Any]:
+        for is_retry in (False, True):
+            process = self._process if self._process is not None and self._process.is_alive else None
+            if process is None or is_retry:
+                environment = prediction_environment(os.environ, self._settings.trainer_threads)
+                process = self._process = PredictionProcess(self._command(self._settings), environment)
             try:
-                answer: dict[str, Any] = json.loads(process.request(question, deadline))
-                return answer
+                response: dict[str, Any] = json.loads(process.request(request, deadline))
+                return response
             except PredictionTimeoutError:
                 process.kill()
                 self._process = None
@@ -118,11 +127,11 @@ class PredictionService:
             except ProcessEndedError as end:
                 process.kill()
                 self._process = None
-                if end.code != 0 or fresh:
+                if end.code != 0 or is_retry:
                     raise UnavailableError(
                         "prediction_process_lost", f"the process that predicts ended ({end}); try again"
                     ) from end
-                # it had nothing to do for long and left at this very moment
+                # it had been idle for long and ended at this very moment
         raise AssertionError("unreachable")
 
     def _timed_out(self) -> UnavailableError:
@@ -133,34 +142,42 @@ class PredictionService:
 
     def _mask_folder(self, mask: Artifact, weights: Artifact | None) -> Path:
         """The folder with the files of a mask, copied if they are not there yet."""
-        if mask.sha256 in self._files:
-            self._files.move_to_end(mask.sha256)
-            return self._files[mask.sha256]
+        if mask.sha256 in self._mask_folders:
+            self._mask_folders.move_to_end(mask.sha256)
+            return self._mask_folders[mask.sha256]
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="espalier-predictions-"))
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             for artifact, name in ((mask, MASK), (weights, WEIGHTS)):
                 if artifact is not None:
-                    with (folder / name).open("wb") as file:
-                        file.writelines(store.iter_bytes(self._database, artifact.id))
+                    self._copy(artifact, folder / name)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._files[mask.sha256] = folder
-        if len(self._files) > self._settings.predictions_masks:
-            shutil.rmtree(self._files.popitem(last=False)[1], ignore_errors=True)
+        self._mask_folders[mask.sha256] = folder
+        if len(self._mask_folders) > self._settings.predictions_masks:
+            shutil.rmtree(self._mask_folders.popitem(last=False)[1], ignore_errors=True)
         return folder
 
+    def _copy(self, artifact: Artifact, path: Path) -> None:
+        chunks = store.iter_bytes(self._database, artifact.id)
+        try:
+            write_verified(chunks, path, sha256=artifact.sha256, size=artifact.size)
+        except CorruptDownloadError as error:
+            raise StorageUnavailableError(
+                f"{artifact.name} of job {artifact.job_id} arrived damaged from the storage; try again"
+            ) from error
 
-def _parse_response(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The predictions, or the error that the answer is."""
-    if "predictions" in answer:
-        predictions: list[dict[str, Any]] = answer["predictions"]
+
+def _parse_response(response: dict[str, Any]) -> list[dict[str, Any]]:
+    """The predictions; raises the error that the process responded with instead."""
+    if "predictions" in response:
+        predictions: list[dict[str, Any]] = response["predictions"]
         return predictions
-    error = answer["error"]
+    error = response["error"]
     if error["kind"] == "temporary":
         raise UnavailableError(error["code"], error["message"])
-    if error["code"] in _USER_ERRORS:
+    if error["code"] in _TEXT_ERRORS:
         raise PermanentError(error["message"], code=error["code"], param="texts")
     raise NotPossibleError("predictions_unavailable", f"this service cannot use the mask: {error['message']}")

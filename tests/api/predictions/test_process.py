@@ -1,13 +1,13 @@
-"""What the process that predicts is started with; ``test_predictor`` has how it is spoken with."""
+"""Command line and environment of the prediction process; ``test_service`` has requests and responses."""
 
 from pathlib import Path
 
-from api.predictions.process import command, environment
+from api.predictions.process import prediction_command, prediction_environment
 from service.settings import Settings
 
 
 def test_it_gets_no_credentials_and_the_settings_it_needs(tmp_path: Path) -> None:
     secrets = {"ESPALIER_DATABASE_URL": "x", "HF_TOKEN": "x", "AWS_SECRET_ACCESS_KEY": "x", "PATH": "/bin"}
-    assert environment(secrets, 2) == {"PATH": "/bin", "OMP_NUM_THREADS": "2"}
+    assert prediction_environment(secrets, 2) == {"PATH": "/bin", "OMP_NUM_THREADS": "2"}
     settings = Settings(data_dir=tmp_path, models_dir=tmp_path, hub_enabled=False)
-    assert command(settings)[-3:] == ["--models-dir", str(tmp_path), "--no-hub"]
+    assert prediction_command(settings)[-3:] == ["--models-dir", str(tmp_path), "--no-hub"]

@@ -1,4 +1,4 @@
-"""One process predicts, in turns: late, dead and busy ones become answers, and nothing outlives the predictor."""
+"""One process predicts, in turns: a late, dead or busy one becomes an error, and nothing outlives the service."""
 
 import shutil
 import sys
@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions.service import PredictionService
 from pruning.errors import PermanentError
 from service.artifacts import store
 from service.db.engine import Database
-from service.db.models import Artifact
+from service.db.models import Artifact, ArtifactChunk
+from service.errors import StorageUnavailableError
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.processes import is_alive
 from tests.waiting import wait_until
 
-FAKE = Path(__file__).with_name("fake_predictor.py")
+FAKE = Path(__file__).with_name("fake_prediction_process.py")
 Make = Callable[..., PredictionService]
 
 
 @pytest.fixture
 def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    """Of one kind: the predictor only reads artifacts, which is tested on both."""
+    """SQLite alone: the service only reads artifacts, which is tested with both databases elsewhere."""
     shutil.copy(migrated_sqlite, tmp_path / "test.db")
     return f"sqlite:///{tmp_path}/test.db"
 
@@ -36,15 +38,15 @@ def make(settings: Settings, database: Database) -> Iterator[Make]:
     made: list[PredictionService] = []
 
     def build(**changes: Any) -> PredictionService:
-        predictor = PredictionService(
+        service = PredictionService(
             settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)]
         )
-        made.append(predictor)
-        return predictor
+        made.append(service)
+        return service
 
     yield build
-    for predictor in made:
-        predictor.close()
+    for service in made:
+        service.close()
 
 
 @pytest.fixture
@@ -59,66 +61,66 @@ def stored(jobs: Jobs, database: Database, content: str) -> Artifact:
         return store.get(session, job_id, "mask.safetensors")
 
 
-def hurry(predictor: PredictionService, seconds: float) -> None:
-    """Shorten its patience, once its process runs."""
-    predictor._settings = predictor._settings.model_copy(update={"predictions_seconds": seconds})
+def hurry(service: PredictionService, seconds: float) -> None:
+    """Shorten its time limit, once its process runs."""
+    service._settings = service._settings.model_copy(update={"predictions_seconds": seconds})
 
 
 def pid_of(rows: list[dict[str, Any]]) -> int:
     return int(rows[0]["label"].split()[0])
 
 
-def test_one_process_answers_all_and_ends_with_the_predictor(make: Make, mask: Artifact) -> None:
-    predictor = make()
-    first = predictor.predict(mask, None, ["a", "b"], ["c", "d"])
+def test_one_process_answers_all_and_ends_with_the_service(make: Make, mask: Artifact) -> None:
+    service = make()
+    first = service.predict(mask, None, ["a", "b"], ["c", "d"])
     assert [row["label"].split()[1:] for row in first] == [["one", "c"], ["one", "d"]]
-    second = predictor.predict(mask, None, ["e"], None)
+    second = service.predict(mask, None, ["e"], None)
     assert (second[0]["value"], pid_of(second)) == (1, pid_of(first))
-    predictor.close()
+    service.close()
     assert not is_alive(pid_of(first))
-    assert predictor.predict(mask, None, ["e"], None)[0]["value"] == 0
+    assert service.predict(mask, None, ["e"], None)[0]["value"] == 0
 
 
 def test_one_that_had_left_for_want_of_work_is_started_again(make: Make, mask: Artifact) -> None:
-    predictor = make()
-    left = pid_of(predictor.predict(mask, None, ["leave"], None))
-    assert pid_of(predictor.predict(mask, None, ["a"], None)) != left
+    service = make()
+    left = pid_of(service.predict(mask, None, ["leave"], None))
+    assert pid_of(service.predict(mask, None, ["a"], None)) != left
 
 
 def test_one_that_dies_fails_that_request_alone(make: Make, mask: Artifact) -> None:
-    predictor = make()
+    service = make()
     with pytest.raises(UnavailableError, match="signal 9") as caught:
-        predictor.predict(mask, None, ["die"], None)
+        service.predict(mask, None, ["die"], None)
     assert caught.value.code == "prediction_process_lost"
-    assert len(predictor.predict(mask, None, ["a"], None)) == 1
+    assert len(service.predict(mask, None, ["a"], None)) == 1
 
 
 def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
-    predictor = make()
-    hanging = pid_of(predictor.predict(mask, None, ["a"], None))
-    hurry(predictor, 0.5)
+    service = make()
+    hanging = pid_of(service.predict(mask, None, ["a"], None))
+    hurry(service, 0.5)
     with pytest.raises(UnavailableError) as caught:
-        predictor.predict(mask, None, ["hang"], None)
+        service.predict(mask, None, ["hang"], None)
     assert caught.value.code == "prediction_timeout"
     assert not is_alive(hanging)
 
 
 def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) -> None:
-    predictor = make(predictions_waiting=1)
-    predictor.predict(mask, None, ["a"], None)
-    hurry(predictor, 1.0)
+    service = make(predictions_waiting=1)
+    service.predict(mask, None, ["a"], None)
+    hurry(service, 1.0)
     refused: list[str] = []
 
     def hang() -> None:
         with pytest.raises(UnavailableError) as late:
-            predictor.predict(mask, None, ["hang"], None)
+            service.predict(mask, None, ["hang"], None)
         refused.append(late.value.code)
 
     thread = threading.Thread(target=hang)
     thread.start()
-    wait_until(lambda: predictor._lock.locked(), seconds=30, what="the first one's turn")
+    wait_until(lambda: service._lock.locked(), seconds=30, what="the first one's turn")
     with pytest.raises(UnavailableError) as caught:
-        predictor.predict(mask, None, ["a"], None)
+        service.predict(mask, None, ["a"], None)
     assert (caught.value.code, caught.value.retry_after) == ("predictions_busy", 5)
     thread.join()
     assert refused == ["prediction_timeout"]
@@ -139,14 +141,39 @@ def test_what_it_refuses(make: Make, mask: Artifact, said: str, error: type[Exce
 
 
 def test_files_of_masks_are_copied_once_and_the_oldest_removed(make: Make, jobs: Jobs, database: Database) -> None:
-    predictor = make(predictions_masks=2)
+    service = make(predictions_masks=2)
     for content in ("one", "two", "two", "three"):
-        assert content in predictor.predict(stored(jobs, database, content), None, ["a"], None)[0]["label"]
-    assert predictor._folder is not None
-    assert sorted(file.read_text() for file in predictor._folder.glob("*/*")) == ["three", "two"]
-    folder = predictor._folder
-    predictor.close()
+        assert content in service.predict(stored(jobs, database, content), None, ["a"], None)[0]["label"]
+    assert service._folder is not None
+    assert sorted(file.read_text() for file in service._folder.glob("*/*")) == ["three", "two"]
+    folder = service._folder
+    service.close()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("damaged", ["mask.safetensors", "weights.safetensors"])
+def test_a_file_that_does_not_match_its_digest_is_refused(
+    make: Make, jobs: Jobs, database: Database, damaged: str
+) -> None:
+    job_id = jobs.running()
+    for name in ("mask.safetensors", "weights.safetensors"):
+        jobs.artifact(job_id, b"right", name=name)
+    with database.write() as session:
+        files = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
+        session.execute(
+            update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"wrong")
+        )
+    mask, weights = files["mask.safetensors"], files["weights.safetensors"]
+    service = make()
+    with pytest.raises(StorageUnavailableError, match=f"{damaged} of job {job_id} arrived damaged"):
+        service.predict(mask, weights, ["a"], None)
+    assert service._folder is not None
+    assert [*service._folder.rglob("*")] == []
+    with database.write() as session:
+        session.execute(
+            update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"right")
+        )
+    assert len(service.predict(mask, weights, ["a"], None)) == 1
 
 
 def test_where_it_is_off(make: Make) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from api.predictions.service import PredictionService
+from service.db.models import ArtifactChunk
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.predictions.test_service import FAKE
@@ -21,11 +23,11 @@ def client(client: TestClient, settings: Settings) -> Iterator[TestClient]:
     enabled = settings.model_copy(
         update={"predictions_enabled": True, "predictions_max_texts": 3, "predictions_max_characters": 20}
     )
-    predictor = PredictionService(enabled, services.database, lambda _: [sys.executable, str(FAKE)])
-    changed = type(services)(**{**vars(services), "settings": enabled, "predictions": predictor})
+    service = PredictionService(enabled, services.database, lambda _: [sys.executable, str(FAKE)])
+    changed = type(services)(**{**vars(services), "settings": enabled, "predictions": service})
     client.app.state.services = changed  # type: ignore[attr-defined]
     yield client
-    predictor.close()
+    service.close()
 
 
 def ask(client: TestClient, job_id: str, *texts: Any) -> Any:
@@ -48,6 +50,13 @@ def test_pairs_for_a_task_on_two_columns(client: TestClient, jobs: Jobs) -> None
     refusal = assert_problem(ask(client, job_id, ["who?", "me"], "alone"), 422, "text_shape")
     assert refusal["errors"][0]["pointer"] == "/texts/1"
     assert "question, context" in refusal["detail"]
+
+
+def test_a_damaged_mask_is_not_predicted_with(client: TestClient, jobs: Jobs) -> None:
+    job_id = jobs.succeeded()
+    with jobs.database.write() as session:
+        session.execute(update(ArtifactChunk).values(data=b"MASK"))
+    assert "mask.safetensors" in assert_problem(ask(client, job_id, "a"), 503, "storage_unavailable")["detail"]
 
 
 REFUSED: tuple[tuple[list[Any], str, str], ...] = (

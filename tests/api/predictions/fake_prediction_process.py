@@ -1,4 +1,4 @@
-"""Stands in for ``python -m pruning serve-predictions``: what it does is told by the first text of a question."""
+"""Stand-in for ``python -m pruning serve-predictions``: the first text of a request says what it does."""
 
 import json
 import os
@@ -6,10 +6,10 @@ import signal
 import sys
 
 for number, line in enumerate(sys.stdin):
-    question = json.loads(line)
-    with open(question["mask"], "rb") as mask:
+    request = json.loads(line)
+    with open(request["mask"], "rb") as mask:
         content = mask.read().decode()
-    first = question["texts"][0]
+    first = request["texts"][0]
     if first == "hang":
         signal.pause()
     if first == "die":
@@ -23,7 +23,7 @@ for number, line in enumerate(sys.stdin):
         continue
     rows = [
         {"value": number, "label": f"{os.getpid()} {content} {pair}", "probabilities": {"a": 1.0}}
-        for pair in question["pairs"] or question["texts"]
+        for pair in request["pairs"] or request["texts"]
     ]
     print(json.dumps({"predictions": rows}), flush=True)
     if first == "leave":
