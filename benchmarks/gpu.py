@@ -29,7 +29,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import records
 from benchmarks.reference_style import Reference
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.smp import SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears

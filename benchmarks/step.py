@@ -31,9 +31,7 @@ from benchmarks import records
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.methods.base import Method
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.topk import TopK

@@ -7,15 +7,8 @@ import torch
 
 from pruning.masking.kernels.triton import availability
 from pruning.masking.kernels.triton.chunk_table import ChunkTable, UnsupportedSizesError
-from pruning.masking.methods.prior import WandaPrior
-from pruning.masking.methods.registry import Method
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
 from pruning.training.distributed import SINGLE_PROCESS
 from pruning.training.pruner import Batch, Pruner
-
-Ranking = SmpS | SmpL | SmpG
 
 
 def select_backend(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
@@ -32,7 +25,7 @@ def select_backend(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Bat
 
 def unsupported_reason(pruner: Pruner[Batch]) -> str:
     """Why the GPU's programs cannot take the steps of a pruner; empty where they can."""
-    if ranking_of(pruner.method) is None:
+    if pruner.method.ranking is None:
         return "the fused kernels are for smp-s, smp-l and smp-g without a pattern"
     if pruner.weight_adam:
         return "the fused kernels are for runs that train scores alone"
@@ -46,9 +39,3 @@ def unsupported_reason(pruner: Pruner[Batch]) -> str:
     except UnsupportedSizesError as fault:
         return str(fault)
     return availability.unavailable_reason(pruner.device, whole=table.whole)
-
-
-def ranking_of(method: Method) -> Ranking | None:
-    """The method whose scores are ranked as they are, under its prior; None for one that selects in another way."""
-    under = method.method if isinstance(method, WandaPrior) else method
-    return under if isinstance(under, SmpS | SmpL | SmpG) else None

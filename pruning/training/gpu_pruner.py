@@ -24,10 +24,7 @@ from pruning.masking.kernels.triton.allocation import MassAllocation
 from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
 from pruning.masking.kernels.triton.readback import AsyncReadback
 from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_s import SmpS
 from pruning.masking.score_adam import BETA1, BETA2, EPSILON, UpdateStats, weight_gradient
-from pruning.training.backends import ranking_of
 from pruning.training.cuda_graphs import Capture, CudaGraphCache, cuda_graph_capture, forward_backward
 from pruning.training.pruner import Batch, Pruner, StepResult
 
@@ -58,19 +55,19 @@ class GpuPruner(Pruner[Batch]):
             loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
             self._replays = CudaGraphCache(loss_of, weights, self.capture, self._remarks.append)
         table = ChunkTable(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
-        ranking = ranking_of(self.method)
+        ranking = self.method.ranking
         if ranking is None:
             raise ValueError(
                 f"{type(self.method).__name__} selects in another way; ask pruning.training.backends.unsupported_reason before"
             )
         self._ranking = ranking
         self._programs = Programs(table)
-        self._selection = TopKSelection(table, together=isinstance(ranking, SmpG))
+        self._selection = TopKSelection(table, together=ranking.scope == "model")
         self._temperatures: list[float | None] = [None] * len(self._layers)
         self._shares: MassAllocation | None = None
-        if isinstance(ranking, SmpS):
-            self._temperatures = [ranking.temperature] * len(self._layers)
-            self._shares = MassAllocation(table, self._groups(), ranking.surplus)
+        if ranking.mass_shares is not None:
+            self._temperatures = [ranking.mass_shares.temperature] * len(self._layers)
+            self._shares = MassAllocation(table, self._groups(), ranking.mass_shares.surplus)
         self._measured: list[tuple[int, int]] = []
         """What :meth:`_state` was when the masses were last found."""
 
@@ -173,11 +170,7 @@ class GpuPruner(Pruner[Batch]):
             return self._shares.allocate(
                 self._programs.masses, to_device_async([remaining], torch.float64, self.device)
             )
-        if isinstance(self._ranking, SmpG):
-            counts = [math.floor(remaining * self.matrices.total)]
-        else:
-            counts = self._ranking.keep_counts(self.matrices, remaining)
-        return to_device_async(counts, torch.int64, self.device)
+        return to_device_async(self._ranking.counts(self.matrices, remaining), torch.int64, self.device)
 
     @torch.no_grad()
     def _update(

@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.methods.registry import Method
+from pruning.masking.methods.base import Method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam, UpdateStats
 from pruning.masking.weight_adam import WeightAdam

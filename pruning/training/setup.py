@@ -18,7 +18,8 @@ from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import find_folder
 from pruning.hub.models import ModelFolder
 from pruning.masking.kernels import dispatch
-from pruning.masking.methods.registry import Calibration, create_method
+from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
@@ -76,7 +77,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
     pruner = backends.select_backend(
         _pruner(spec, matrices, head, task, total_steps, others, process_group), spec.precision
     )
-    pruner.method.begin(matrices, _calibration(spec, head, train, device))
+    pruner.method.initialize(matrices, _calibration(spec, head, train, device))
     return Run(
         spec=spec, task=task, located=loaded.folder, base_digest=base_digest, label_ids=label_ids, columns=columns,
         head=head, matrices=matrices, pruner=pruner, changed=changed, train=train, validation=validation, stream=stream,

@@ -14,8 +14,7 @@ import pytest
 import torch
 from transformers import BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification
 
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.smp import SmpL, SmpS
 from pruning.masking.schedule import Ramp, Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import Matrices, wrap_linears

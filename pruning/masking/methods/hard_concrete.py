@@ -1,10 +1,10 @@
-"""L0 regularisation by hard concrete gates (Louizos et al., 2018): masks that are sampled and differentiable."""
+"""L0 regularisation by hard concrete gates (Louizos et al., 2018): differentiable gates in place of a ranking of scores."""
 
 import math
 
 import torch
 
-from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.base import Calibration, Method
 from pruning.masking.wrap import Matrices
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
@@ -12,18 +12,18 @@ INITIAL_SCORE = 2.197
 """σ = 0.9: nearly every gate is open at first, as in the movement pruning scripts."""
 
 
-class HardConcrete:
+class HardConcrete(Method):
     """z = clip(σ((log u - log(1-u) + S)/β)(ζ-γ) + γ, 0, 1) in training, clip(σ(S)(ζ-γ) + γ, 0, 1) in the end."""
 
     penalty_shift = BETA * math.log(-GAMMA / ZETA)  # P(z > 0) = σ(S - β log(-γ/ζ)), whose mean is the penalty
 
-    def begin(self, matrices: Matrices, calibration: Calibration) -> None:
+    def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
         """Gates start open."""
         for layer in matrices.layers.values():
             layer.scores.fill_(INITIAL_SCORE)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
-        """Sample the gates, or close those whose expected value is 0; ``remaining`` has no say, λ decides."""
+        """Sample the gates, or close those whose expected value is 0; ``remaining`` is ignored: λ decides the sparsity."""
         counts = []
         for layer in matrices.layers.values():
             if final:

@@ -1,24 +1,21 @@
-"""The methods by name. Each is one small file behind the interface in :mod:`pruning.masking.methods.base`."""
+"""Registry of the pruning methods by the names that a spec gives them.
+
+Called by :mod:`pruning.training.setup`. A new method is a class with the interface of :mod:`pruning.masking.methods.base`, an entry
+here, and a row in :mod:`pruning.spec.methods`.
+"""
 
 from collections.abc import Callable
 
-from pruning.masking.methods.base import Calibration, Method
+from pruning.masking.methods.base import Method
+from pruning.masking.methods.baselines import Magnitude, RandomMask
 from pruning.masking.methods.hard_concrete import HardConcrete
-from pruning.masking.methods.magnitude import Magnitude
-from pruning.masking.methods.movement import Movement
-from pruning.masking.methods.prior import WandaPrior
-from pruning.masking.methods.random import RandomMask
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
-from pruning.masking.methods.soft_movement import SoftMovement
+from pruning.masking.methods.movement import Movement, SoftMovement
+from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.methods.two_four import TwoFour
-from pruning.masking.methods.wanda import Wanda
+from pruning.masking.methods.wanda import Wanda, WandaPrior
 from pruning.spec.schema import PruningSpec
 
-__all__ = ["Calibration", "Method", "create_method"]
-
-_MAKERS: dict[str, Callable[[PruningSpec], Method]] = {
+_CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
     "smp-s": lambda spec: SmpS(temperature=spec.temperature, surplus=spec.surplus),
     "smp-l": lambda spec: SmpL(),
     "smp-g": lambda spec: SmpG(),
@@ -33,7 +30,7 @@ _MAKERS: dict[str, Callable[[PruningSpec], Method]] = {
 
 def create_method(spec: PruningSpec) -> Method:
     """The method that a spec asks for, with its pattern and prior."""
-    method = _MAKERS[spec.method](spec)
+    method = _CONSTRUCTORS[spec.method](spec)
     if spec.pattern == "2:4":
         method = TwoFour(method)
     return WandaPrior(method, spec.prior_strength) if spec.prior == "wanda" else method

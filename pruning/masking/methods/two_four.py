@@ -1,24 +1,24 @@
-"""Pattern 2:4: of every four neighbours in a row at most two stay, as sparse tensor cores want it."""
+"""Pattern 2:4: of every four neighbours in a row at most two stay, as sparse tensor cores want it.
+
+Any method but those whose sparsity emerges can have it: the method says by what weights are compared.
+"""
 
 import math
 
-import torch
-
 from pruning.errors import PermanentError
 from pruning.masking.methods.base import Calibration, Method
-from pruning.masking.methods.magnitude import Magnitude
 from pruning.masking.topk import top_k_of_rows
 from pruning.masking.wrap import Matrices
 
 
-class TwoFour:
-    """Another method's ranking, cut by fours: the ramp goes from 4 to 3 to 2 of 4 as the share asked for falls."""
+class TwoFour(Method):
+    """Another method with its weights compared in fours: the ramp goes from 4 to 3 to 2 of 4 as the share to keep falls."""
 
     def __init__(self, method: Method) -> None:
         self.method = method
         self.penalty_shift = method.penalty_shift
 
-    def begin(self, matrices: Matrices, calibration: Calibration) -> None:
+    def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
         """Raises PermanentError if a matrix has rows that fours do not fill."""
         odd = [path for path, layer in matrices.layers.items() if layer.in_features % 4]
         if odd:
@@ -27,16 +27,13 @@ class TwoFour:
                 f"{matrices.layers[odd[0]].in_features}; use pattern unstructured",
                 code="pattern_unfit", param="pattern",
             )  # fmt: skip
-        self.method.begin(matrices, calibration)
+        self.method.initialize(matrices, calibration)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """Exactly 2 of 4 once ``remaining`` has come down to a half."""
         of_four = min(4, max(2, math.ceil(4 * remaining - 1e-9)))
         counts = []
         for layer in matrices.layers.values():
-            layer.set_mask(top_k_of_rows(self._ranking(layer.scores, layer.base), of_four, group=4))
+            layer.set_mask(top_k_of_rows(self.method.saliency(layer), of_four, group=4))
             counts.append(layer.base.numel() // 4 * of_four)
         return counts
-
-    def _ranking(self, scores: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
-        return base.abs() if isinstance(self.method, Magnitude) else scores

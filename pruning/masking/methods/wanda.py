@@ -1,4 +1,7 @@
-"""Wanda (Sun et al., 2023): weight times input norm, compared within each output row; a few batches, no training."""
+"""Wanda (Sun et al., 2023): weight times input norm, compared within each output row, from a few batches and without training.
+
+As a method of its own, and as a prior: the scores that another method starts with.
+"""
 
 import math
 from collections.abc import Iterator
@@ -7,17 +10,15 @@ from typing import Any
 
 import torch
 
-from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.base import Calibration, Method, Ranking
 from pruning.masking.topk import top_k_of_rows
 from pruning.masking.wrap import Matrices
 
 
-class Wanda:
+class Wanda(Method):
     """Keeps the share v of every row with the largest |W_ij| ‖X_j‖₂ over the calibration rows."""
 
-    penalty_shift = 0.0
-
-    def begin(self, matrices: Matrices, calibration: Calibration) -> None:
+    def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
         """Scores become the saliencies."""
         for path, saliency in saliencies(matrices, calibration).items():
             matrices.layers[path].scores.copy_(saliency)
@@ -29,6 +30,33 @@ class Wanda:
             layer.set_mask(top_k_of_rows(layer.scores, math.floor(remaining * layer.in_features)))
             counts.append(layer.kept)
         return counts
+
+
+class WandaPrior(Method):
+    """Another method, begun with S = strength · standardised log saliency of each matrix (the idea of MaskLLM's and LEAP's priors).
+
+    Strength is in units of scores: 0.1 is what five steps at the default learning rate of 0.02 can undo.
+    """
+
+    def __init__(self, method: Method, strength: float) -> None:
+        self.method, self.strength = method, strength
+        self.penalty_shift = method.penalty_shift
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """That of the method."""
+        return self.method.ranking
+
+    def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
+        """Set the scores."""
+        self.method.initialize(matrices, calibration)
+        for path, saliency in saliencies(matrices, calibration).items():
+            log = saliency.clamp_min(1e-12).log()
+            matrices.layers[path].scores.add_((log - log.mean()) / log.std().clamp_min(1e-12), alpha=self.strength)
+
+    def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
+        """As the method does."""
+        return self.method.select(matrices, remaining, final=final)
 
 
 def saliencies(matrices: Matrices, calibration: Calibration) -> dict[str, torch.Tensor]:

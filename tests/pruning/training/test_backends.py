@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels.triton import availability
-from pruning.masking.methods.registry import Method, create_method
-from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.base import Method
+from pruning.masking.methods.registry import create_method
+from pruning.masking.methods.smp import SmpL
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
@@ -28,7 +29,7 @@ def pruner_of(method: Method, dtype: torch.dtype = torch.float32) -> Pruner[torc
 
 @pytest.fixture
 def with_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability, "reason", lambda device, *, whole: "")
+    monkeypatch.setattr(availability, "unavailable_reason", lambda device, *, whole: "")
 
 
 @pytest.mark.usefixtures("with_programs")

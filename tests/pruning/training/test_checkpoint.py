@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pruning.data.encoding import EncodedRows
-from pruning.masking.methods.smp_l import SmpL
+from pruning.masking.methods.smp import SmpL
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears

@@ -102,7 +102,7 @@ def test_two_processes_find_the_mask_of_one(
     assert [end.code for end in ends] == [0, 0], [end.stderr for end in ends]
     assert (of_kind(ends[0].events, "started")[0].resumed_from > 0) is (batch_size == 7)
     assert ends[1].events == []
-    monkeypatch.setattr(preparing, "load", in_double(loading.load_model))
+    monkeypatch.setattr(preparing, "load_model", in_double(loading.load_model))
     alone = run_toy(sources, tmp_path / "one", **spec)
     assert same_masks(tmp_path / "one", tmp_path / "two")
     last, theirs = of_kind(alone, "step")[-1], of_kind(ends[0].events, "step")[-1]
@@ -144,7 +144,7 @@ SPAN = {"task": "squad", "max_length": 40, "stride": 8}
 def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
     sources: Sources, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], count: int, batch_size: int
 ) -> None:
-    monkeypatch.setattr(preparing, "load", in_double(loading.load_model))
+    monkeypatch.setattr(preparing, "load_model", in_double(loading.load_model))
     run = set_up(spec_of(batch_size=batch_size, dropout=0.0, **fields), sources, lambda event: None)
     whole, expected = _gradients(run, run.batch(0, 0))
     losses, sums = [], [torch.zeros_like(gradient) for gradient in expected]

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.smp import SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears

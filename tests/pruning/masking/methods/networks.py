@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruning.masking.methods.registry import Calibration, create_method
+from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
@@ -60,7 +61,7 @@ def pruner_of(spec: PruningSpec, *, loss_scale: float = 1.0) -> Pruner[tuple[Ten
         loss: Tensor = loss_scale * (model[1](torch.tanh(model[0](x))) - y).square().mean()
         return loss
 
-    method.begin(matrices, no_rows())
+    method.initialize(matrices, no_rows())
     return Pruner(
         matrices=matrices,
         method=method,

@@ -105,7 +105,7 @@ def test_final_gates_are_the_expected_ones_and_the_mask_is_where_they_are_open()
 
 def test_gates_start_nearly_open() -> None:
     matrices = networks.matrices_of(torch.ones(100, 100))
-    HardConcrete().begin(matrices, networks.no_rows())
+    HardConcrete().initialize(matrices, networks.no_rows())
     assert float(torch.sigmoid(matrices.layers["0"].scores).mean()) == pytest.approx(0.9, abs=1e-3)
 
 

@@ -39,7 +39,7 @@ def test_of_every_four_the_best_stay_four_then_three_then_two(name: str, remaini
     scores = [reference.draw(*shape, seed=9 + i).round(decimals=1) for i, shape in enumerate(shapes)]  # with ties
     matrices = networks.matrices_of(*weights)
     method = create_method(networks.spec_of(name, pattern="2:4"))
-    method.begin(matrices, networks.no_rows())
+    method.initialize(matrices, networks.no_rows())
     networks.set_scores(matrices, scores)
     counts = method.select(matrices, remaining)
     ranking = [weight.abs() for weight in weights] if name == "magnitude" else scores
@@ -51,7 +51,7 @@ def test_of_every_four_the_best_stay_four_then_three_then_two(name: str, remaini
 def test_rows_that_fours_do_not_fill_are_refused_by_name() -> None:
     matrices = networks.matrices_of(torch.ones(4, 8), torch.ones(4, 6))
     with pytest.raises(PermanentError, match="1 has 6") as caught:
-        create_method(networks.spec_of("smp-s", pattern="2:4")).begin(matrices, networks.no_rows())
+        create_method(networks.spec_of("smp-s", pattern="2:4")).initialize(matrices, networks.no_rows())
     assert (caught.value.code, caught.value.param) == ("pattern_unfit", "pattern")
 
 

@@ -17,10 +17,8 @@ from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
 from pruning.masking.kernels.triton.allocation import MassAllocation
 from pruning.masking.kernels.triton.chunk_table import ChunkTable
 from pruning.masking.kernels.triton.topk import TopKSelection
-from pruning.masking.methods.registry import Method
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.base import Method
+from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears

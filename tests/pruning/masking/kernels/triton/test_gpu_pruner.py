@@ -14,10 +14,8 @@ from torch import nn
 from pruning.errors import PermanentError, StoppedError
 from pruning.masking.kernels import dispatch
 from pruning.masking.kernels.triton import availability
-from pruning.masking.methods.registry import Method
-from pruning.masking.methods.smp_g import SmpG
-from pruning.masking.methods.smp_l import SmpL
-from pruning.masking.methods.smp_s import SmpS
+from pruning.masking.methods.base import Method
+from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import wrap_linears
@@ -198,9 +196,9 @@ def test_a_restored_run_goes_on_to_the_same_bits() -> None:
 
 @pytest.fixture
 def as_if_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(availability, "reason", lambda device, *, whole: "")
+    monkeypatch.setattr(availability, "unavailable_reason", lambda device, *, whole: "")
     # what is read from a file lies anywhere in the host's memory, and every sixteen bytes once it is on a GPU
-    monkeypatch.setattr("pruning.masking.kernels.triton.chunk_table.ALIGNED", 4)
+    monkeypatch.setattr("pruning.masking.kernels.triton.chunk_table.ALIGNMENT", 4)
     monkeypatch.setattr(GpuPruner, "from_pruner", partial(GpuPruner.from_pruner, chunk=2048, tile=2048))
 
 

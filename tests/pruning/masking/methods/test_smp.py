@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pruning.formats import mask_file
-from pruning.masking.methods.smp_g import SmpG
+from pruning.masking.methods.smp import SmpG
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.runs import make_sources, run_toy
 
