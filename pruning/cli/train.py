@@ -35,7 +35,7 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
         if arguments.watch_stdin:
             watch_stdin()
         from pruning.training.distributed import join_process_group
-        from pruning.training.loop import train
+        from pruning.training.train import train
 
         silence_libraries()
         process_group = join_process_group(spec.devices)

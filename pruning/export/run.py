@@ -29,10 +29,9 @@ from pruning.files import atomic_write
 from pruning.formats import compact_file
 from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
-from pruning.models.loading import load_model
+from pruning.models.loading import find_model, load_model
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format, archive_name
-from pruning.training.setup import find_model
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in an archive, so that equal exports are equal files."""

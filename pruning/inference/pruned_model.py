@@ -17,10 +17,10 @@ from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.hub.models import ModelFolder
 from pruning.inference.predictions import Prediction, classified
 from pruning.masking.wrap import prunable_linears
+from pruning.models.heads import create_head
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
-from pruning.training.setup import make_head
 
 
 class PrunedModel:
@@ -91,7 +91,7 @@ def load_pruned(
 
 def head_of(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:
     """The head that a mask was trained with, on its model, which is changed in place."""
-    return make_head(loaded, list(info.label_ids), list(info.columns), info.head)
+    return create_head(loaded, list(info.label_ids), list(info.columns), info.head)
 
 
 def masked_base(

@@ -17,6 +17,7 @@ from torch import nn
 
 from pruning.errors import PermanentError
 from pruning.models import position_slicing
+from pruning.models.loading import LoadedModel
 from pruning.models.position_slicing import select_positions
 
 Position = Literal["first", "last", "every"]
@@ -129,6 +130,16 @@ class ClassifierHead(nn.Module):
 
     def release(self) -> None:
         """The model was not changed: nothing to give back."""
+
+
+def create_head(
+    loaded: LoadedModel, label_ids: list[int], columns: list[int], head: str
+) -> LabelWordHead | ClassifierHead:
+    """The head of a run or of a mask, on a model whose linears may already be masked."""
+    if head == "classifier":
+        return ClassifierHead(loaded.model, columns)
+    position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
+    return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)
 
 
 def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, owner: str, param: str) -> list[int]:

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from pruning.errors import PermanentError
+from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
 from pruning.models.checks import MODEL_TYPES, check_model_folder
@@ -64,6 +65,22 @@ def locate_model(
             code="revision_not_found", param="revision",
         )  # fmt: skip
     return ModelFolder(folder, None)
+
+
+def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> ModelFolder:
+    """:func:`locate_model`, with events that say where the model comes from. Raises PermanentError, TemporaryError."""
+    local = find_folder(sources.models_dir, name) is not None
+
+    def emit_phase(phase: Phase, message: str) -> None:
+        emit(PhaseEvent(phase=phase, message=message))
+
+    emit_phase("validating" if local else "downloading", f"model {name}")
+    folder = locate_model(name, revision, sources, lambda much: emit_phase("downloading", f"model {name}: {much}"))
+    if folder.notice:
+        emit(LogEvent(level="warning", message=folder.notice))
+    if not local:
+        emit_phase("validating", f"commit {folder.revision}")
+    return folder
 
 
 def load_model(

@@ -1,6 +1,6 @@
-"""Which runs a GPU steps through by its own programs, and why others are not among them.
+"""Choice of the backend that takes a run's steps: the GPU's own kernels where they apply, else plain PyTorch.
 
-Called by :mod:`pruning.training.setup` for the choice, by :mod:`pruning.training.loop` for the reason.
+Called by :mod:`pruning.training.build` for the choice, by :mod:`pruning.training.train` for the reason.
 """
 
 import torch
@@ -8,23 +8,24 @@ import torch
 from pruning.masking.kernels.triton import availability
 from pruning.masking.kernels.triton.chunk_table import ChunkTable, UnsupportedSizesError
 from pruning.training.distributed import SINGLE_PROCESS
-from pruning.training.pruner import Batch, Pruner
+from pruning.training.pruner import Pruner
+from pruning.training.step import Backend, Batch
 
 
-def select_backend(pruner: Pruner[Batch], precision: str = "fp32") -> Pruner[Batch]:
-    """The pruner that takes the same steps in the least time: this one, or one that leaves them to the GPU.
+def select_backend(pruner: Pruner[Batch], precision: str = "fp32") -> Backend[Batch]:
+    """The fastest backend for the steps of ``pruner``: itself, or one that leaves them to the GPU.
 
     ``precision`` is that of the forward passes in ``loss_of``.
     """
     if unsupported_reason(pruner):
         return pruner
-    from pruning.training.gpu_pruner import GpuPruner  # Triton is imported with it
+    from pruning.training.gpu_pruner import GpuPruner  # imports Triton
 
     return GpuPruner.from_pruner(pruner, bf16=precision == "bf16")
 
 
 def unsupported_reason(pruner: Pruner[Batch]) -> str:
-    """Why the GPU's programs cannot take the steps of a pruner; empty where they can."""
+    """Why the GPU's kernels cannot take the steps of a pruner; empty where they can."""
     if pruner.method.ranking is None:
         return "the fused kernels are for smp-s, smp-l and smp-g without a pattern"
     if pruner.weight_adam:

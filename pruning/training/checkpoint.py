@@ -1,13 +1,11 @@
-"""Checkpoints: everything a run needs to go on as if nothing had happened, written whole or not at all.
+"""Checkpoints of a run: its state as tensors, and atomic files of it, from which a run resumes to the same bits.
 
 A checkpoint is one safetensors file (scores, moments, whatever else is trained, random state) named by its step, written
 to a temporary name, synced and renamed by a background thread. Two are kept; a corrupt newest one falls back to the one
-before. The position in the data and in the schedule follows from the step number.
+before. The position in the data and in the schedule follows from the step number. Called by :mod:`pruning.training.resume`.
 """
 
 import hashlib
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +19,16 @@ from safetensors.torch import save_file
 from pruning import failpoints
 from pruning.data.encoding import EncodedRows
 from pruning.errors import failed_write
+from pruning.files import atomic_write
 from pruning.spec.schema import PruningSpec
-from pruning.training.pruner import Pruner
+from pruning.training.step import Backend
 
 KEPT = 2
 _PARTIAL = ".writing-"
 State = dict[str, torch.Tensor]
 
 
-def capture(pruner: Pruner[Any]) -> State:
+def capture(pruner: Backend[Any]) -> State:
     """A copy of the run's state, on the CPU."""
     state: State = {"random.cpu": torch.get_rng_state().clone()}
     if torch.cuda.is_available():
@@ -43,7 +42,7 @@ def capture(pruner: Pruner[Any]) -> State:
     return state
 
 
-def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
+def restore(state: State, step: int, pruner: Backend[Any]) -> None:
     """Put a captured state back."""
     optimizer = pruner.optimizer
     for i, layer in enumerate(optimizer.layers):
@@ -59,8 +58,8 @@ def restore(state: State, step: int, pruner: Pruner[Any]) -> None:
 
 
 def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain") -> str:
-    """What a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher logits, and the same
-    ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
+    """Digest of the run that a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher
+    logits, and the same ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
     total = hashlib.sha256(f"{spec.model_dump_json()}{base_digest}{kernels}".encode())
     for ids in train.input_ids:
         total.update(np.asarray(ids, dtype=np.int32).data)
@@ -125,18 +124,10 @@ class Checkpoints:
             self._written(step)
 
     def _put(self, step: int, state: State) -> None:
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PARTIAL)
-        os.close(handle)
-        failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
-        try:
-            save_file(state, name, metadata={"belongs_to": self.belongs_to})
-            with open(name, "rb") as file:
-                os.fsync(file.fileno())
+        with atomic_write(self.folder / f"step-{step:010d}.safetensors", _PARTIAL) as draft:
+            failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
+            save_file(state, draft, metadata={"belongs_to": self.belongs_to})
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
-            os.replace(name, self.folder / f"step-{step:010d}.safetensors")
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
         failpoints.hit(failpoints.Failpoint.CHECKPOINT_NAMED)
         for old in sorted(self.folder.glob("step-*.safetensors"))[:-KEPT]:
             old.unlink(missing_ok=True)  # a trainer whose supervisor is frozen may do the same at the same time

@@ -42,7 +42,7 @@ def finalize(
     emit(ArtifactEvent.from_file(folder / COMPACT, compact_file.MEDIA_TYPE))
     emit(ArtifactEvent.from_file(folder / PREDICTIONS, "application/jsonl"))
     if exports:
-        figures = make_exports(exports, folder / MASK, run.located.path, sources, emit, should_stop)
+        figures = make_exports(exports, folder / MASK, run.model_folder.path, sources, emit, should_stop)
         emit(ArtifactEvent.from_file(figures, "application/json"))
     result = job_result(run, before, final, folder, history.seconds)
     write_reports(folder, report_data(run, history, final, result, masks, folder))
@@ -54,9 +54,11 @@ def finalize(
 def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
     """Store the weights that the method trained; None where it trained none, as static pruning never does."""
     moved = run.spec.method_info.trains_weights and not run.spec.one_shot
-    if not moved and not run.changed:
+    if not moved and not run.trained_parameters:
         return None
-    trained_weights.write(path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.changed)
+    trained_weights.write(
+        path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.trained_parameters
+    )
     return ArtifactEvent.from_file(path, BINARY)
 
 
@@ -64,7 +66,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
     layers = run.matrices.layers
     return mask_file.MaskInfo(
         base_model=run.spec.model,
-        base_revision=run.located.revision,
+        base_revision=run.model_folder.revision,
         base_digest=run.base_digest,
         task=run.task.name,
         kind=run.task.kind,

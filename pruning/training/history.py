@@ -1,18 +1,17 @@
-"""What a run did step by step, small enough to travel in every checkpoint, so that a resumed run has its whole curves.
+"""History of a run step by step, small enough to be part of every checkpoint, so that a resumed run has its whole curves.
 
-Filled by :mod:`pruning.training.loop`, read by :mod:`pruning.training.report_data`.
+Filled by :mod:`pruning.training.progress`, read by :mod:`pruning.training.report_data`.
 """
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from pruning.events import EvaluationEvent, Event
-from pruning.training.pruner import StepResult
+from pruning.events import EvaluationEvent, Event, EventSink
+from pruning.training.step import StepResult
 
 POINTS = 1000
 """Most points that are kept: more than a chart has pixels. Once there are as many, two each become one."""
@@ -44,21 +43,21 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """What the run took until now, all its attempts together as far as their checkpoints know."""
+        """Duration of the run until now, all its attempts together as far as their checkpoints know."""
         return self._earlier_seconds + time.monotonic() - self._began
 
-    def listening(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
-        """``report``, which notes evaluations in passing."""
+    def recording(self, emit: EventSink) -> EventSink:
+        """``emit``, with evaluations recorded on their way."""
 
-        def hear(event: Event) -> None:
+        def record_and_emit(event: Event) -> None:
             if isinstance(event, EvaluationEvent):
-                self._evaluated(event)
+                self._add_evaluation(event)
             emit(event)
 
-        return hear
+        return record_and_emit
 
     def add(self, result: StepResult, total_weights: int) -> None:
-        """Note a step."""
+        """Add the result of a step."""
         update = result.update
         remaining = sum(result.kept) / total_weights
         row = [result.step + 1, result.loss, update.grad_norm, update.regularizer, remaining, result.learning_rate]
@@ -89,7 +88,7 @@ class History:
         self.evaluations, self._earlier_seconds = state["evaluations"], state["seconds"]
         self.resumed = [*state["resumed"], step]
 
-    def _evaluated(self, event: EvaluationEvent) -> None:
+    def _add_evaluation(self, event: EvaluationEvent) -> None:
         row = event.model_dump(include={"step", "stage", "remaining", "metrics"})
         kept = [old for old in self.evaluations if (old["stage"], old["step"]) != (event.stage, event.step)]
         if len(kept) >= EVALUATIONS:

@@ -1,7 +1,17 @@
-"""What a head's logits are trained on: task losses and distillation; pure functions of tensors."""
+"""Losses of a head's logits: task losses and distillation, pure functions of tensors, and the loss of a run's batches.
+
+Called by :mod:`pruning.training.build`.
+"""
+
+from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.nn import functional
+
+from pruning.models import autocast
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import Task
 
 
 def classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -42,3 +52,23 @@ def distilled(student: torch.Tensor, teacher: torch.Tensor, temperature: float =
         distillation(s, t, temperature) for s, t in zip(student.unbind(-1), teacher.unbind(-1), strict=True)
     )
     return (starts + ends) / 2
+
+
+def loss_function(
+    head: nn.Module, task: Task, spec: PruningSpec, device: torch.device
+) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
+    """The loss of a batch of ``head``'s inputs with its ``labels``, and, where it has them, ``teacher`` and ``weight``."""
+
+    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher", "weight")}
+        with autocast.for_precision(spec.precision, device):
+            logits = head(**inputs)
+        logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
+        loss = span(logits, labels[:, 0], labels[:, 1]) if task.kind == "span" else classification(logits, labels)
+        if "teacher" in batch:
+            distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
+            loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss
+        # every loss is a mean over rows (no span target lies outside its window), so those of the ranks add up by rows
+        return loss * batch["weight"] if "weight" in batch else loss
+
+    return loss_of

@@ -1,19 +1,23 @@
-"""Steps as they are taken, and what is told of them: the history, an event a second, and where a run diverged.
+"""Progress of a run: results of steps into the history and, once a second, into events with speed and time left.
 
-A device that works by itself is not waited for: what is told of a step is then told while the next one runs. Called by
+A device that works asynchronously is not waited for: the result of a step is then read while the next one runs. Called by
 :mod:`pruning.training.loop`.
 """
 
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pruning.errors import PermanentError
 from pruning.events import EventSink, LogEvent, StepEvent
 from pruning.training.history import History
-from pruning.training.pace import Pace
-from pruning.training.pruner import StepResult
 from pruning.training.run import Run
+from pruning.training.step import PendingStep, StepResult
+
+INTERVAL_SECONDS = 1.0
+WINDOW = 60
+"""Reports over which the speed is averaged: a minute, so that the time left does not jump."""
 
 
 class Progress:
@@ -21,37 +25,40 @@ class Progress:
 
     def __init__(self, run: Run, first_step: int, history: History, emit: EventSink) -> None:
         self._run, self._history, self._emit = run, history, emit
-        self._pace = Pace(first_step, run.total_steps)
-        self._open: deque[tuple[int, int, Callable[[], StepResult]]] = deque()
+        self._pending: deque[tuple[int, int, PendingStep]] = deque()
+        self._rows = 0
+        """Rows of all steps whose results were read."""
+        self._marks: deque[tuple[float, int, int]] = deque([(time.monotonic(), first_step, 0)], maxlen=WINDOW)
+        """Time, steps and rows at each report."""
 
-    def step(self, t: int) -> None:
-        """Take step t. Raises PermanentError where this one, or the one before, turns out to have diverged."""
-        run = self._run
-        batches = [run.batch(t, part) for part in range(run.spec.gradient_accumulation)]
-        run.process_group.begin_step(run.spec.seed, t)
-        with _diverging(t):
-            self._open.append((t, run.rows(t), run.pruner.launch(t, batches)))
-        self._tell(run.pruner.max_pending)
+    def record(self, t: int, pending: PendingStep) -> None:
+        """Step t was launched. Raises PermanentError where this one, or the one before, turns out to have diverged."""
+        self._pending.append((t, self._run.row_count(t), pending))
+        self._read(self._run.pruner.max_pending)
 
     def settle(self) -> None:
-        """Wait for all steps taken, and tell of them. Raises PermanentError."""
-        self._tell(0)
+        """Wait for all steps launched, and record their results. Raises PermanentError."""
+        self._read(0)
 
-    def _tell(self, lag: int) -> None:
-        while len(self._open) > lag:
-            t, rows, result_of = self._open.popleft()
-            with _diverging(t):
-                result = result_of()
+    def _read(self, max_pending: int) -> None:
+        while len(self._pending) > max_pending:
+            t, rows, pending = self._pending.popleft()
+            with divergence_reported(t):
+                result = pending()
             for message in self._run.pruner.take_warnings():
                 self._emit(LogEvent(level="warning", message=message))
             self._history.add(result, self._run.matrices.total)
-            self._pace.count(rows)
-            if self._pace.due(t + 1):
+            self._rows += rows
+            if self._is_due(t + 1):
                 self._emit(self._event(result))
+
+    def _is_due(self, done: int) -> bool:
+        """Whether the state after ``done`` steps is reported: at most once a second, and after the last step."""
+        return done == self._run.total_steps or time.monotonic() - self._marks[-1][0] >= INTERVAL_SECONDS
 
     def _event(self, result: StepResult) -> StepEvent:
         run, done = self._run, result.step + 1
-        rows_per_second, eta_seconds = self._pace.mark(done)
+        rows_per_second, eta_seconds = self._speed(done)
         return StepEvent(
             step=done,
             total_steps=run.total_steps,
@@ -65,9 +72,19 @@ class Progress:
             eta_seconds=eta_seconds,
         )
 
+    def _speed(self, done: int) -> tuple[float, float]:
+        """Rows per second and seconds left, measured since up to a minute ago; this report becomes a mark."""
+        now = time.monotonic()
+        since, first, rows = self._marks[0]
+        elapsed = max(now - since, 1e-9)
+        self._marks.append((now, done, self._rows))
+        per_step = elapsed / max(done - first, 1)
+        return (self._rows - rows) / elapsed, per_step * (self._run.total_steps - done)
+
 
 @contextmanager
-def _diverging(t: int) -> Iterator[None]:
+def divergence_reported(t: int) -> Iterator[None]:
+    """Raises PermanentError (``diverged``) where step t meets a loss or gradient that is not finite."""
     try:
         yield
     except FloatingPointError as fault:

@@ -1,42 +1,27 @@
-"""One training step of score-only pruning, the same for every caller: the loop, the parity tests, the benchmarks."""
+"""Plain backend: training steps in PyTorch, on any device, for every method, on one process or several.
+
+The native kernels of a CPU are behind :mod:`pruning.masking.kernels.dispatch`. Called by :mod:`pruning.training.loop`.
+"""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import torch
 
 from pruning.masking.kernels import dispatch
 from pruning.masking.methods.base import Method
 from pruning.masking.schedule import Schedule
-from pruning.masking.score_adam import ScoreAdam, UpdateStats
+from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices
 from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
-
-Batch = TypeVar("Batch")
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What happened in step t; everything is measured in its forward and backward pass, before its update."""
-
-    step: int
-    remaining: float
-    """v_t, the share asked for; ``kept`` has what rounding made of it."""
-    regularization: float
-    """λ_t."""
-    learning_rate: float
-    loss: float
-    """Mean task loss of the micro-batches, without the regulariser."""
-    kept: list[int]
-    """Ones in the mask of each matrix."""
-    update: UpdateStats
+from pruning.training.step import Backend, Batch, PendingStep, StepResult, forward_backward
 
 
 @dataclass
-class Pruner(Generic[Batch]):
+class Pruner(Backend[Batch]):
     """A model under pruning: its matrices, how they are masked, and how their scores move."""
 
     matrices: Matrices
@@ -44,71 +29,47 @@ class Pruner(Generic[Batch]):
     optimizer: ScoreAdam
     schedule: Schedule
     loss_of: Callable[[Batch], torch.Tensor]
-    """Differentiable mean task loss of one micro-batch."""
     weight_adam: WeightAdam | None = None
-    """What else is trained, if anything."""
     process_group: ProcessGroup = SINGLE_PROCESS
     max_pending: ClassVar[int] = 0
-    """Steps that may have been launched after one whose result is asked for, if nobody is to wait."""
 
     @property
     def kernels(self) -> dispatch.KernelName:
-        """What the scores are selected and updated with."""
         return dispatch.kernel_name(self.device)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the scores are."""
-        return next(iter(self.matrices.layers.values())).scores.device
-
-    def take_warnings(self) -> list[str]:
-        """What the run's log should say of the steps so far, each once."""
-        return []
-
+    @torch.no_grad()
     def select(self, remaining: float, *, final: bool = False) -> list[int]:
-        """Make every mask, and with it every masked weight, anew; returns the ones of each matrix."""
-        with torch.no_grad():
-            return self.method.select(self.matrices, remaining, final=final)
+        return self.method.select(self.matrices, remaining, final=final)
 
-    def launch(self, t: int, micro_batches: Iterable[Batch]) -> Callable[[], StepResult]:
-        """Take step t, or where the device works by itself begin it; what is returned waits for the end, and raises what
-        :meth:`step` does."""
-        result = self.step(t, micro_batches)
-        return lambda: result
+    def select_masks(self, remaining: float) -> None:
+        self._kept = self.select(remaining)
 
-    def step(self, t: int, micro_batches: Iterable[Batch]) -> StepResult:
-        """Select, run the micro-batches forward and backward, update the scores once.
+    def forward_backward(self, batch: Batch, parts: int) -> torch.Tensor:
+        return forward_backward(self.loss_of, batch, parts)
 
-        Raises FloatingPointError when loss or gradients stop being finite.
-        """
+    def update(self, t: int, losses: list[torch.Tensor]) -> PendingStep:
         schedule = self.schedule
-        remaining, regularization = schedule.remaining(t), schedule.regularization(t)
-        kept = self.select(remaining)
-        losses = []
-        batches = list(micro_batches)
-        for batch in batches:
-            loss = self.loss_of(batch)
-            torch.autograd.backward(loss / len(batches))
-            losses.append(float(loss.detach()))
-        losses = self.process_group.all_reduce_sum(losses, self._parameters())  # before anything is decided by them
-        if not all(map(math.isfinite, losses)):  # its gradients may well be
+        # summed over all ranks before anything is decided by them
+        means = self.process_group.all_reduce_sum([float(loss) for loss in losses], self._parameters())
+        if not all(map(math.isfinite, means)):  # its gradients may well be
             raise FloatingPointError("the loss is not finite")
         if self.weight_adam:
             self.weight_adam.learning_rate_share = schedule.learning_rate_share(t)
-        update = self.optimizer.step(schedule.learning_rate(t), regularization, self.weight_adam)
+        update = self.optimizer.step(schedule.learning_rate(t), schedule.regularization(t), self.weight_adam)
         for layer in self.matrices.layers.values():
             layer.weight.grad = None
-        return StepResult(
+        result = StepResult(
             step=t,
-            remaining=remaining,
-            regularization=regularization,
+            remaining=schedule.remaining(t),
+            regularization=schedule.regularization(t),
             learning_rate=schedule.learning_rate(t),
-            loss=sum(losses) / len(losses),
-            kept=kept,
+            loss=sum(means) / len(means),
+            kept=self._kept,
             update=update,
         )
+        return lambda: result
 
     def _parameters(self) -> list[torch.Tensor]:
-        """All that a backward pass leaves a gradient in."""
+        """Everything in which a backward pass leaves a gradient."""
         others = self.weight_adam.parameters if self.weight_adam else []
         return [*(layer.weight for layer in self.matrices.layers.values()), *others]

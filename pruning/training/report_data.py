@@ -35,17 +35,17 @@ def job_result(
         "primary_metric": run.task.metrics[0],
         "before": merge_metrics(before, run.validation),
         "final": merge_metrics(final, run.validation),
-        "remaining": run.kept / run.matrices.total,
-        "sparsity": 1 - run.kept / run.matrices.total,
+        "remaining": run.kept_weights / run.matrices.total,
+        "sparsity": 1 - run.kept_weights / run.matrices.total,
         "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
-        "kept_weights": run.kept,
+        "kept_weights": run.kept_weights,
         "masked_weights": run.matrices.total,
         "weights_changed": (folder / trained_weights.WEIGHTS).is_file(),
         "steps": run.total_steps,
         "seconds": round(seconds, 3),
         "mask_bytes": (folder / MASK).stat().st_size,
         "compact_mask_bytes": (folder / COMPACT).stat().st_size,
-        "checkpoint_bytes": checkpoint_bytes(run.located.path),
+        "checkpoint_bytes": checkpoint_bytes(run.model_folder.path),
     }
 
 
@@ -63,7 +63,7 @@ def report_data(
             "format": FORMAT,
             "version": VERSION,
             "model": {
-                "name": run.spec.model, "revision": run.located.revision, "digest": run.base_digest,
+                "name": run.spec.model, "revision": run.model_folder.revision, "digest": run.base_digest,
                 "checkpoint_bytes": result["checkpoint_bytes"],
             },
             "task": {

@@ -1,4 +1,7 @@
-"""A run that is ready to go: what :mod:`pruning.training.setup` makes, what the loop and the delivery use."""
+"""State of a training run: spec, model, pruner, data in order, schedule in steps.
+
+Made by :mod:`pruning.training.setup`; the loop, checkpoints, progress and artifacts read it.
+"""
 
 import platform
 import random
@@ -20,7 +23,7 @@ from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.training.distributed import ProcessGroup
-from pruning.training.pruner import Pruner
+from pruning.training.step import Backend
 
 Batch = dict[str, torch.Tensor]
 
@@ -31,15 +34,15 @@ class Run:
 
     spec: PruningSpec
     task: Task
-    located: ModelFolder
+    model_folder: ModelFolder
     base_digest: str
     label_ids: list[int]
     columns: list[int]
     """Of a classifier head: its output for each class of the task."""
     head: nn.Module
     matrices: Matrices
-    pruner: Pruner[Batch]
-    changed: list[str]
+    pruner: Backend[Batch]
+    trained_parameters: list[str]
     """Names of the parameters outside the masked matrices that the run trains."""
     train: EncodedRows
     validation: list[Split]
@@ -52,18 +55,29 @@ class Run:
     process_group: ProcessGroup
 
     def batch(self, step: int, part: int) -> Batch:
-        """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's share of it."""
-        rows = self._micro_batch(step, part)
-        return self.process_group.scale_loss(
-            self.train.batch(self.process_group.shard(rows), self.device, padded_like=rows), rows
-        )
+        """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's shard of it."""
+        rows = self._rows(step, part)
+        group = self.process_group
+        return group.scale_loss(self.train.batch(group.shard(rows), self.device, padded_like=rows), rows)
 
-    def rows(self, step: int) -> int:
+    def micro_batches(self, step: int) -> list[Batch]:
+        """All micro-batches of optimizer step ``step``."""
+        return [self.batch(step, part) for part in range(self.spec.gradient_accumulation)]
+
+    def row_count(self, step: int) -> int:
         """Rows that all ranks together train on in a step."""
-        return sum(len(self._micro_batch(step, part)) for part in range(self.spec.gradient_accumulation))
+        return sum(len(self._rows(step, part)) for part in range(self.spec.gradient_accumulation))
 
-    def _micro_batch(self, step: int, part: int) -> list[int]:
+    def _rows(self, step: int, part: int) -> list[int]:
         return self.stream.rows(step * self.spec.gradient_accumulation + part)
+
+    def evaluates_after(self, done: int) -> bool:
+        """Whether the masks are evaluated after ``done`` steps; after the last step they are anyway."""
+        return self.eval_every is not None and done % self.eval_every == 0 and done < self.total_steps
+
+    def saves_after(self, done: int) -> bool:
+        """Whether a checkpoint is written after ``done`` steps; none is after the last one."""
+        return done % self.spec.checkpoint_every == 0 and done < self.total_steps
 
     def require_same_scores(self) -> None:
         """Raise PermanentError, on all ranks, unless all have the same scores and masked weights to the last bit."""
@@ -73,24 +87,26 @@ class Run:
         )
 
     @property
-    def kept(self) -> int:
+    def kept_weights(self) -> int:
         """Ones in all masks."""
         return sum(layer.kept for layer in self.matrices.layers.values())
 
     def evaluate(
         self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False
     ) -> list[Evaluation]:
-        """Evaluate the masks as they are on the validation rows, and report it; while training on the first split only.
+        """Evaluate the masks as they are on the validation rows, and emit the metrics; while training on the first split only.
 
-        Of several ranks the first one does; the others find nothing. Raises StoppedError between two batches once ``should_stop``
-        says so.
+        Of several ranks the first one does, the others return nothing. Raises StoppedError between two batches once
+        ``should_stop`` says so.
         """
         if not self.process_group.is_main:
             return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
         metrics = merge_metrics(evaluations, splits)
-        emit(EvaluationEvent(step=step, stage=stage, remaining=self.kept / self.matrices.total, metrics=metrics))
+        emit(
+            EvaluationEvent(step=step, stage=stage, remaining=self.kept_weights / self.matrices.total, metrics=metrics)
+        )
         return evaluations
 
 

@@ -24,7 +24,7 @@ from pruning.formats import mask_file
 from pruning.formats.mask_file import Masks
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
-from pruning.training.loop import train
+from pruning.training.train import train
 from tests import toy_datasets, toy_models
 from tests.waiting import wait_until
 

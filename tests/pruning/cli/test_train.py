@@ -137,7 +137,7 @@ def test_a_stop_during_training_saves_a_checkpoint_and_ends_with_80(sources: Sou
 STOPPED_INSIDE = {
     "the configuration": ("pruning.models.loading", "AutoConfig"),
     "the tokenizer": ("pruning.models.label_words", "Tokenizer"),
-    "the rows": ("pruning.training.setup", "load_rows"),
+    "the rows": ("pruning.training.inputs", "load_rows"),
 }
 
 

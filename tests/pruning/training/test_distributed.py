@@ -13,7 +13,7 @@ from pruning.events import ExitCode
 from pruning.models import loading
 from pruning.models.loading import LoadedModel
 from pruning.sources import Sources
-from pruning.training import setup as preparing
+from pruning.training import inputs
 from pruning.training.distributed import SINGLE_PROCESS, DistributedGroup, join_process_group
 from pruning.training.run import Batch, Run
 from pruning.training.setup import set_up
@@ -24,19 +24,19 @@ from tests.toy_datasets import make_span_dataset
 
 DOUBLE = """
 import os
-from pruning.training import setup
+from pruning.training import inputs
 from tests.pruning.training.test_distributed import in_double
-setup.load_model = in_double(setup.load_model)
+inputs.load_model = in_double(inputs.load_model)
 os.environ.update({environment})
 """
 FALSE_SCORES = """
 from pruning.training.pruner import Pruner
-real = Pruner.step
-def shaken(pruner, t, batches):
+real = Pruner.update
+def shaken(pruner, t, losses):
     if t == 3:
         next(iter(pruner.matrices.layers.values())).scores[0, 0] += 1e-12
-    return real(pruner, t, batches)
-Pruner.step = shaken
+    return real(pruner, t, losses)
+Pruner.update = shaken
 """
 
 
@@ -102,7 +102,7 @@ def test_two_processes_find_the_mask_of_one(
     assert [end.code for end in ends] == [0, 0], [end.stderr for end in ends]
     assert (of_kind(ends[0].events, "started")[0].resumed_from > 0) is (batch_size == 7)
     assert ends[1].events == []
-    monkeypatch.setattr(preparing, "load_model", in_double(loading.load_model))
+    monkeypatch.setattr(inputs, "load_model", in_double(loading.load_model))
     alone = run_toy(sources, tmp_path / "one", **spec)
     assert same_masks(tmp_path / "one", tmp_path / "two")
     last, theirs = of_kind(alone, "step")[-1], of_kind(ends[0].events, "step")[-1]
@@ -144,7 +144,7 @@ SPAN = {"task": "squad", "max_length": 40, "stride": 8}
 def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
     sources: Sources, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], count: int, batch_size: int
 ) -> None:
-    monkeypatch.setattr(preparing, "load_model", in_double(loading.load_model))
+    monkeypatch.setattr(inputs, "load_model", in_double(loading.load_model))
     run = set_up(spec_of(batch_size=batch_size, dropout=0.0, **fields), sources, lambda event: None)
     whole, expected = _gradients(run, run.batch(0, 0))
     losses, sums = [], [torch.zeros_like(gradient) for gradient in expected]

@@ -57,7 +57,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_never_was(cut: int) -> None:
 
 def test_evaluations_are_noted_in_passing_once_each_and_the_oldest_are_thinned() -> None:
     history, heard = History(), list[Event]()
-    report = history.listening(heard.append)
+    report = history.recording(heard.append)
     events: list[Any] = [EvaluationEvent(step=0, stage="before", remaining=1, metrics={"f1": 0.1})] * 2
     events += [
         EvaluationEvent(step=i, stage="during", remaining=0.5, metrics={"f1": 0.2}) for i in range(1, 3 * EVALUATIONS)

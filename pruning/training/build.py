@@ -1,0 +1,111 @@
+"""Construction of a run's model and pruner: masked matrices, head, trained parameters, schedule, optimizers, backend.
+
+Second and third stage of :func:`pruning.training.setup.set_up`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from pruning.data.batching import evaluation_batches
+from pruning.data.encoding import EncodedRows
+from pruning.masking.kernels import dispatch
+from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.registry import create_method
+from pruning.masking.schedule import Schedule
+from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.weight_adam import WeightAdam
+from pruning.masking.wrap import Matrices, wrap_linears
+from pruning.models import dropout
+from pruning.models.heads import ClassifierHead, LabelWordHead, create_head
+from pruning.models.loading import LoadedModel, weights_digest
+from pruning.spec.schema import PruningSpec
+from pruning.training import backends
+from pruning.training.distributed import ProcessGroup
+from pruning.training.inputs import Inputs
+from pruning.training.losses import loss_function
+from pruning.training.pruner import Pruner
+from pruning.training.run import Batch
+from pruning.training.step import Backend
+
+
+@dataclass(frozen=True)
+class MaskedModel:
+    """A model on its device, every prunable linear of it masked."""
+
+    head: LabelWordHead | ClassifierHead
+    matrices: Matrices
+    base_digest: str
+    """Of the weights before anything is masked or trained."""
+    trained_parameters: list[str]
+    """Names of the parameters outside the masked matrices that the run trains."""
+
+
+def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> MaskedModel:
+    """Wrap the linears of the loaded model, which is changed in place, and put its head on top."""
+    loaded = inputs.loaded
+    base_digest = weights_digest(loaded.model, loaded.new_parameters)
+    matrices = wrap_linears(loaded.model)
+    if dispatch.kernel_name(device) == "native":
+        dropout.replace_dropout(loaded.model)
+    head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
+    return MaskedModel(head, matrices, base_digest, _unfreeze(loaded, spec))
+
+
+def build_pruner(
+    spec: PruningSpec, inputs: Inputs, model: MaskedModel, total_steps: int, process_group: ProcessGroup
+) -> Backend[Batch]:
+    """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
+    layers, method, device = list(model.matrices.layers.values()), create_method(spec), process_group.device
+    weights = layers if spec.method_info.trains_weights and not spec.one_shot else []
+    others = [model.head.model.get_parameter(name) for name in model.trained_parameters]
+    pruner = Pruner(
+        matrices=model.matrices,
+        method=method,
+        optimizer=ScoreAdam(
+            layers if spec.method_info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
+            penalty_shift=method.penalty_shift,
+        ),
+        schedule=Schedule.from_spec(spec, total_steps),
+        loss_of=loss_function(model.head, inputs.task, spec, device),
+        weight_adam=WeightAdam(weights, others, spec.weight_learning_rate) if weights or others else None,
+        process_group=process_group,
+    )  # fmt: skip
+    backend = backends.select_backend(pruner, spec.precision)
+    backend.method.initialize(model.matrices, _calibration(spec, model.head, inputs.train, device))
+    return backend
+
+
+def _unfreeze(loaded: LoadedModel, spec: PruningSpec) -> list[str]:
+    """Let the parameters train that the spec trains besides scores and masked weights: biases and norms, a new head."""
+    prefix = f"{loaded.model.base_model_prefix}."
+    names = [
+        name
+        for name, parameter in loaded.model.named_parameters()
+        if name in loaded.new_parameters or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix))
+    ]
+    for name in names:
+        loaded.model.get_parameter(name).requires_grad_()
+    return names
+
+
+def _calibration(
+    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device
+) -> Calibration:
+    """The first rows of the training split, the head in evaluation mode."""
+    rows = min(spec.calibration_rows, len(train))
+
+    def batches() -> Iterator[Batch]:
+        head.eval()
+        for numbers in evaluation_batches(train.lengths[:rows], 32):
+            batch = train.batch(numbers, device)
+            batch.pop("teacher", None)
+            yield batch
+
+    def forward(inputs: Batch) -> torch.Tensor:
+        with head.all_positions():
+            logits: torch.Tensor = head(**inputs)
+        return logits
+
+    return Calibration(forward, batches())

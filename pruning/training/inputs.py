@@ -1,0 +1,93 @@
+"""Inputs of a run: the loaded model and tokenizer, the encoded rows of the task, and a teacher's logits on them.
+
+First stage of :func:`pruning.training.setup.set_up`; everything that a user can get wrong in a spec is refused here.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from pruning.data import token_cache
+from pruning.data.encoding import EncodedRows, encode_rows, with_teacher_logits
+from pruning.data.jsonl import find_dataset
+from pruning.data.reader import Rows, load_rows
+from pruning.evaluation.evaluate import Split
+from pruning.events import EventSink, LogEvent, PhaseEvent
+from pruning.models.heads import match_labels
+from pruning.models.label_words import label_word_ids
+from pruning.models.loading import LoadedModel, find_model, load_model
+from pruning.sources import Sources
+from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import Task
+from pruning.training.distillation import teacher_logits
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A model as it was loaded, and rows in its tokens."""
+
+    task: Task
+    loaded: LoadedModel
+    label_ids: list[int]
+    """Of a label-word head: token id of each class."""
+    columns: list[int]
+    """Of a classifier head: its output for each class of the task."""
+    max_length: int
+    """Tokens at which inputs are cut: the spec's, or what the model can read."""
+    train: EncodedRows
+    validation: list[Split]
+
+
+def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: torch.device) -> Inputs:
+    """Load model and rows; a teacher, if there is one, computes on ``device``. Raises PermanentError, TemporaryError."""
+    task = replace(spec.task_info, label_words=spec.label_words)
+    model_folder = find_model(spec.model, spec.revision, sources, emit)
+    loaded = load_model(model_folder, spec.label_words, spec.head, dropout=spec.dropout)
+    label_ids = [] if spec.head == "classifier" else label_word_ids(loaded.tokenizer, spec.label_words)
+    columns = _columns(loaded, task, spec)
+    train_rows, validation_rows = _load_rows(task, spec, sources, emit)
+    max_length = _max_length(spec, loaded, emit)
+    emit(PhaseEvent(phase="tokenizing", message=f"{len(train_rows.labels)} rows"))
+    cache = token_cache.from_sources(sources, emit)
+    train = encode_rows(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
+    validation = [
+        Split(rows, encode_rows(rows, task, loaded.tokenizer, max_length, spec.stride, cache))
+        for rows in validation_rows
+    ]
+    if spec.teacher is not None:
+        logits = teacher_logits(
+            spec, task, train_rows, loaded, max_length, sources, device,
+            lambda message: emit(PhaseEvent(phase="evaluating", message=message)), cache,
+        )  # fmt: skip
+        train = with_teacher_logits(train, logits)
+    return Inputs(task, loaded, label_ids, columns, max_length, train, validation)
+
+
+def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Rows, list[Rows]]:
+    if find_dataset(sources, task.name) is None:
+        emit(PhaseEvent(phase="downloading", message=f"data set {task.dataset}"))
+    train = load_rows(task, task.train_split, sources, spec.train_rows)
+    return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+
+
+def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
+    """Which output of a classifier head stands for which class: by name for a trained one, in order for a new one."""
+    if spec.head != "classifier":
+        return []
+    if loaded.new_parameters:
+        return list(range(len(task.label_words)))
+    config = loaded.model.config
+    names = [str(config.id2label[i]) for i in range(config.num_labels)]
+    ours = task.labels or task.label_words
+    return match_labels(names, ours, len(task.label_words), owner="the model", param="model")
+
+
+def _max_length(spec: PruningSpec, loaded: LoadedModel, emit: EventSink) -> int:
+    length = min(spec.max_length, loaded.max_positions)
+    if length < spec.max_length:
+        message = (
+            f"max_length {spec.max_length} exceeds the {loaded.max_positions} positions of the model; "
+            f"inputs are cut at {length} tokens"
+        )
+        emit(LogEvent(level="warning", message=message))
+    return length

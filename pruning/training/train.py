@@ -1,0 +1,90 @@
+"""Training run from spec to artifacts: set up, evaluate the dense model, resume, run the loop, finalize.
+
+Called by ``python -m pruning train``.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pruning import failpoints
+from pruning.events import CheckpointEvent, EventSink, LogEvent, PhaseEvent, StartedEvent
+from pruning.masking.kernels import dispatch
+from pruning.sources import Sources
+from pruning.spec.export_formats import Format
+from pruning.spec.schema import PruningSpec
+from pruning.training import backends
+from pruning.training.checkpoint import Checkpoints, identity
+from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
+from pruning.training.finalize import finalize
+from pruning.training.history import History
+from pruning.training.loop import run_loop
+from pruning.training.pruner import Pruner
+from pruning.training.resume import resume, saved_when_stopped
+from pruning.training.run import Run, library_versions
+from pruning.training.setup import set_up
+
+
+def train(
+    spec: PruningSpec,
+    work: Path,
+    sources: Sources,
+    emit: EventSink,
+    should_stop: Callable[[], bool] = lambda: False,
+    process_group: ProcessGroup = SINGLE_PROCESS,
+    exports: Sequence[Format] = (),
+) -> None:
+    """Run a spec to the end: artifacts in ``work/artifacts``, checkpoints in ``work/checkpoints``, events to ``emit``.
+
+    Resumes from the newest checkpoint of the same run found in ``work``. Of several ranks each calls this; the first one
+    writes. Raises PermanentError, TemporaryError, or, once ``should_stop`` says so on any rank and a checkpoint is written,
+    StoppedError.
+    """
+    history = History()
+    emit = history.recording(emit)
+    run = set_up(spec, sources, emit, process_group)
+    failpoints.hit(failpoints.Failpoint.PREPARED)
+    emit(PhaseEvent(phase="evaluating", message="the dense model, before training"))
+    before = run.evaluate("before", 0, emit)
+    checkpoints = Checkpoints(
+        work / "checkpoints",
+        identity(spec, run.base_digest, run.train, run.pruner.kernels),
+        lambda step: emit(CheckpointEvent(step=step)),
+    )
+    first_step = resume(run, history, checkpoints, emit)
+    _emit_started(run, first_step, emit)
+    try:
+        run_loop(run, first_step, history, checkpoints, emit, should_stop)
+        failpoints.hit(failpoints.Failpoint.TRAINED)
+        run.require_same_scores()
+        if process_group.is_main:
+            with saved_when_stopped(run, run.total_steps, history, checkpoints):
+                finalize(run, before, history, work, emit, should_stop, sources, exports)
+    finally:
+        checkpoints.wait()  # a checkpoint that is being written is finished, and reported, before the last event
+
+
+def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
+    emit(
+        StartedEvent(
+            total_steps=run.total_steps,
+            resumed_from=first_step,
+            model_revision=run.model_folder.revision,
+            base_digest=run.base_digest,
+            matrices=len(run.matrices.layers),
+            masked_weights=run.matrices.total,
+            train_rows=len(run.train),
+            validation_rows=sum(len(split.rows.labels) for split in run.validation),
+            device=str(run.device),
+            versions={**library_versions(), "kernels": run.pruner.kernels},
+        )
+    )
+    if run.pruner.kernels == "plain" and (reason := _plain_reason(run)):
+        emit(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
+    emit(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))
+
+
+def _plain_reason(run: Run) -> str:
+    """Why neither the GPU's nor the native kernels take the steps; empty where there are none to take."""
+    if run.device.type != "cuda":
+        return dispatch.unavailable_reason()
+    return backends.unsupported_reason(run.pruner) if run.total_steps and isinstance(run.pruner, Pruner) else ""
