@@ -101,7 +101,7 @@ def _measure(run: Run, reference: Reference, steps: int) -> dict[str, Any]:
 
 
 def _padded(batch: Batch, width: int, pad_id: int) -> Batch:
-    """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.encoding.MULTIPLE`."""
+    """The batch with every row as long as ``width``, a multiple of :data:`pruning.data.encoding.PAD_MULTIPLE`."""
     missing = width // PAD_MULTIPLE * PAD_MULTIPLE - batch["input_ids"].shape[1]
     if missing <= 0:
         return batch
