@@ -1,1 +1,4 @@
-"""HTTP in, HTTP out: checks what strangers send, writes a row, shows rows; knows neither worker nor torch."""
+"""The HTTP interface: validates requests, reads and writes rows of the service, and serializes them.
+
+Started by ``espalier serve`` and by ``uvicorn``. Must not import ``worker``, ``espalier`` or torch.
+"""

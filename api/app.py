@@ -1,7 +1,7 @@
-"""The HTTP interface as an ASGI application: ``uvicorn --factory api.process:create``, or ``espalier serve``.
+"""The HTTP interface as an ASGI application: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
 
-One request's way: ``middleware`` (id, body limit) → ``routes`` → ``jobs`` (rows) → ``schemas``; errors leave by
-``errors``. The database must have been migrated; the API itself never changes the schema.
+The way of a request: ``middleware`` → ``request`` (authentication, limits) → ``routes`` → ``service`` (rows) → ``schemas``,
+``responses``; exceptions become problems in ``errors``. The database must have been migrated: the API never changes the schema.
 """
 
 from collections.abc import AsyncIterator
@@ -15,9 +15,9 @@ from api.errors.handlers import install_handlers
 from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
-from api.openapi import document
+from api.openapi.document import build_document
 from api.predictions.service import PredictionService
-from api.request import auth
+from api.request.auth import load_keys
 from api.request.deps import Services
 from api.request.limits import ConcurrencyLimiter, TokenBuckets
 from api.request.query_batcher import QueryBatcher
@@ -36,7 +36,7 @@ from api.routes import (
     sweeps,
     webhooks,
 )
-from api.schemas import job_representation
+from api.schemas.job_representation import load_jobs
 from pruning import __version__
 from service.broker import celery_app
 from service.db.engine import Database
@@ -57,15 +57,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     database = Database(settings.database_url)
     services = Services(
-        settings,
-        database,
-        QueryBatcher("jobs", partial(job_representation.load_jobs, database)),
-        QueryBatcher("keys", partial(auth.load_keys, database)),
-        celery_app(settings),
-        TokenBuckets(settings.requests_per_minute),
-        PredictionService(settings, database),
-        ConcurrencyLimiter(settings.max_streams, _share(settings)),
-        BoundedSemaphore(settings.max_waits),
+        settings=settings,
+        database=database,
+        job_loader=QueryBatcher("jobs", partial(load_jobs, database)),
+        key_loader=QueryBatcher("keys", partial(load_keys, database)),
+        celery=celery_app(settings),
+        token_buckets=TokenBuckets(settings.requests_per_minute),
+        predictions=PredictionService(settings, database),
+        stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
+        wait_slots=BoundedSemaphore(settings.max_waits),
     )
 
     @asynccontextmanager
@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         secrets,
     ):
         app.include_router(routes.router)
-    app.openapi = partial(document.build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     if not settings.keys_required:
@@ -110,6 +110,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _share(settings: Settings) -> int:
-    """Event streams of one owner: without API keys there is only one, who may have all of them."""
+def _streams_per_owner(settings: Settings) -> int:
+    """Event streams of one owner; without API keys there is only one owner, who may have all of them."""
     return settings.max_streams_per_owner if settings.keys_required else settings.max_streams

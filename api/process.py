@@ -1,7 +1,7 @@
-"""The application for a process that does nothing else: ``uvicorn --factory api.process:create``, as ``espalier serve`` does.
+"""Application factory for a process of its own: ``uvicorn --factory api.process:create``, as ``espalier serve`` starts it.
 
-What is there once the application is made stays for good. Python's collector would walk all of it again and again and find
-nothing; each such walk stops every request for 50 ms. So it is told to leave it alone.
+What exists once the application is made stays for good. Python's garbage collector would walk all of it again and again, and each
+walk stops every request for 50 ms, so these objects are taken out of its sight.
 """
 
 import gc

@@ -60,7 +60,7 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
         if (webhook := jobs[0].webhook) is not None:
             for job in made:
                 admission.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
-        body = Sweep.with_results(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
+        body = Sweep.from_row(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
         idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
         live = heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
@@ -92,7 +92,7 @@ def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep
     with services.database.read() as session:
         sweep = sweeps.get(session, sweep_id, owner=caller.owner_filter)
         jobs = sweeps.latest_jobs(session, [sweep])[sweep_id]
-    return Sweep.with_results(sweep, jobs)
+    return Sweep.from_row(sweep, jobs)
 
 
 @router.post(
@@ -102,7 +102,7 @@ def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sw
     """Every job that has not ended; running ones end within seconds. Asking again changes nothing."""
     with services.database.write() as session:
         sweep = sweeps.cancel(session, sweep_id, owner=caller.owner_filter)
-        shown = Sweep.with_results(sweep, sweeps.latest_jobs(session, [sweep])[sweep_id])
+        shown = Sweep.from_row(sweep, sweeps.latest_jobs(session, [sweep])[sweep_id])
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return shown
 

@@ -1,4 +1,4 @@
-"""The bodies of ``/v1/datasets``; rows become answers by the ``of`` of each class."""
+"""Response bodies of data sets, built from rows while their session is open."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -10,7 +10,7 @@ from api.uploads.normalize import columns_of
 from pruning.data.profile import Column
 from service.db import models
 
-_MOST_SHOWN = 20
+_MAX_VALUES = 20
 
 
 class DatasetColumn(BaseModel):
@@ -21,12 +21,12 @@ class DatasetColumn(BaseModel):
         description="Rows by kind of value: text, integer, number, boolean, null, other", examples=[{"text": 800}]
     )
     values: list[str | int | float] | None = Field(
-        description=f"The values that occur, in order of appearance; null where there are more than {_MOST_SHOWN}"
+        description=f"The values that occur, in order of appearance; null where there are more than {_MAX_VALUES}"
     )
 
     @classmethod
     def from_column(cls, column: Column) -> Self:
-        few = column.values is not None and len(column.values) <= _MOST_SHOWN
+        few = column.values is not None and len(column.values) <= _MAX_VALUES
         return cls(
             name=column.name,
             kinds={kind: seen.rows for kind, seen in column.kinds.items()},

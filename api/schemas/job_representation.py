@@ -1,4 +1,7 @@
-"""A job as it goes out: bytes with their entity tag. Many requests for a job at once share them (``api.request.query_batcher``)."""
+"""Representation of a job: its JSON bytes with their entity tag, as they are sent.
+
+Concurrent requests for one job share it: :func:`load_jobs` is what the job loader of ``api.app`` fetches by.
+"""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -13,7 +16,7 @@ from service.states import Status
 
 @dataclass(frozen=True)
 class JobRepresentation:
-    """A job at one moment."""
+    """A job at one moment, serialized."""
 
     id: str
     owner: str
@@ -25,14 +28,14 @@ class JobRepresentation:
 
     @classmethod
     def from_job(cls, job: Job) -> Self:
-        """``job`` as bytes."""
+        """Serialize ``job``."""
         body = job.model_dump_json().encode()
         return cls(job.id, job.owner, job.status, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def load_jobs(database: Database, job_ids: Collection[str]) -> Mapping[str, JobRepresentation | None]:
-    """Every one of these jobs, whoever owns it; None for those that do not exist."""
+    """Each of these jobs, of any owner; None for those that do not exist."""
     with database.read_connection() as connection:
         found = views.load(connection, job_ids)
-    shown = {job_id: JobRepresentation.from_job(Job.from_row(*seen)) for job_id, seen in found.items()}
-    return {job_id: shown.get(job_id) for job_id in job_ids}
+    loaded = {job_id: JobRepresentation.from_job(Job.from_row(*view)) for job_id, view in found.items()}
+    return {job_id: loaded.get(job_id) for job_id in job_ids}

@@ -1,4 +1,4 @@
-"""The bodies of sweeps that go in and out; as in ``api.schemas.jobs``, rows become answers by the ``of`` of each class."""
+"""Request and response bodies of sweeps, built from rows while their session is open."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,10 +12,8 @@ from api.schemas.base import Page, StrictModel
 from pruning.spec.methods import Method
 from service.db import models
 from service.states import TERMINAL, Status
-from service.sweeps import results as sweep_table
-from service.sweeps import sweeps
-from service.sweeps.results import Table
-from service.sweeps.sweeps import Combination, Grid
+from service.sweeps.results import Table, build_table, progress
+from service.sweeps.sweeps import Combination, Grid, count_by_status
 
 AXES = {"method": "methods", "sparsity": "sparsities", "seed": "seeds"}
 """Field of the spec → list of the sweep, in the order of ``service.sweeps.sweeps.Combination``."""
@@ -27,7 +25,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-class SweepRequest(StrictModel, BaseModel):
+class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter then knows that defaults are copied
     """A grid of jobs. Every combination of method, sparsity and seed becomes one."""
 
     model_config = ConfigDict(
@@ -133,22 +131,9 @@ class SweepSummary(BaseModel):
     created_at: datetime
 
     @classmethod
-    def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job], **more: Any) -> Self:
-        """``jobs`` are those that count (``service.sweeps.sweeps.latest_jobs``)."""
-        ended = all(job.status in TERMINAL for job in jobs.values())
-        return cls(
-            id=row.id,
-            status="ended" if ended else "active",
-            progress=round(sweep_table.progress(Grid.from_row(row), jobs), 4),
-            jobs=sweeps.count_by_status([*jobs.values()]),
-            base=row.base,
-            methods=row.grid["methods"],
-            sparsities=row.grid["sparsities"],
-            seeds=row.grid["seeds"],
-            metadata=row.user_metadata,
-            created_at=row.created_at,
-            **more,
-        )
+    def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
+        """``jobs`` has the latest job of each combination (``service.sweeps.sweeps.latest_jobs``)."""
+        return cls(**_summary(row, jobs))
 
 
 class Sweep(SweepSummary):
@@ -157,12 +142,27 @@ class Sweep(SweepSummary):
     results: SweepResults
 
     @classmethod
-    def with_results(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
-        """The answer to whoever looks at one sweep."""
-        return cls.from_row(
-            row, jobs, results=SweepResults.from_table(sweep_table.build_table(Grid.from_row(row), jobs), row.baseline)
-        )
+    def from_row(cls, row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> Self:
+        """As :meth:`SweepSummary.from_row`, with the results."""
+        table = build_table(Grid.from_row(row), jobs)
+        return cls(**_summary(row, jobs), results=SweepResults.from_table(table, row.baseline))
 
 
 class SweepList(Page[SweepSummary]):
     """A page of sweeps, newest first."""
+
+
+def _summary(row: models.Sweep, jobs: Mapping[Combination, models.Job]) -> dict[str, Any]:
+    ended = all(job.status in TERMINAL for job in jobs.values())
+    return {
+        "id": row.id,
+        "status": "ended" if ended else "active",
+        "progress": round(progress(Grid.from_row(row), jobs), 4),
+        "jobs": count_by_status([*jobs.values()]),
+        "base": row.base,
+        "methods": row.grid["methods"],
+        "sparsities": row.grid["sparsities"],
+        "seeds": row.grid["seeds"],
+        "metadata": row.user_metadata,
+        "created_at": row.created_at,
+    }

@@ -1,4 +1,4 @@
-"""The bodies of webhooks that go in and out; as in ``api.schemas.jobs``, rows become answers by the ``of`` of each class."""
+"""Request and response bodies of webhooks, built from rows while their session is open."""
 
 import base64
 import binascii
@@ -15,8 +15,8 @@ from service.jobs.status_messages import FINAL_EVENTS, EventType
 from service.jobs.views import WebhookView
 from service.webhooks.subscriptions import SECRET_PREFIX
 
-_SHORTEST, _LONGEST = 24, 64
-"""Bytes of a secret, by Standard Webhooks."""
+_MIN_BYTES, _MAX_BYTES = 24, 64
+"""Of a secret, by Standard Webhooks."""
 
 
 def _secret(text: str) -> str:
@@ -24,10 +24,10 @@ def _secret(text: str) -> str:
         size = len(base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True))
     except binascii.Error:
         size = 0
-    if not text.startswith(SECRET_PREFIX) or not _SHORTEST <= size <= _LONGEST:
+    if not text.startswith(SECRET_PREFIX) or not _MIN_BYTES <= size <= _MAX_BYTES:
         raise PydanticCustomError(
             "webhook_secret", "a secret is whsec_ and {least} to {most} random bytes in base64",
-            {"least": _SHORTEST, "most": _LONGEST},
+            {"least": _MIN_BYTES, "most": _MAX_BYTES},
         )  # fmt: skip
     return text
 

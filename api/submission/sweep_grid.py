@@ -1,6 +1,6 @@
-"""A sweep's grid becomes the jobs it stands for, each resolved and checked before any is created.
+"""Expansion of a sweep's grid into its jobs, each resolved and validated before any is created.
 
-Called by ``api.routes.sweeps``. What is wrong is reported once, with the first combination that it is wrong for.
+Called by ``api.routes.sweeps``. Each fault is reported once, with the first combination that has it.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ _RUN_LENGTH = ("epochs", "max_steps")
 
 
 def expand_grid(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
-    """The jobs of every combination, in the grid's order.
+    """The jobs of all combinations, in the order of the grid.
 
-    Methods that do not train get no run length from ``base`` as long as other methods of the grid do. Raises
+    Methods that do not train take no run length from ``base`` if other methods of the grid do. Raises
     RequestValidationError naming the field and the combination, PermanentError for a grid of more than ``max_jobs``.
     """
     grid = request.grid
@@ -30,22 +30,22 @@ def expand_grid(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
             f"the grid has {len(grid)} combinations and a sweep at most {max_jobs}; leave some out or submit several sweeps",
             code="sweep_too_large",
         )
-    made: list[JobRequest] = []
+    jobs: list[JobRequest] = []
     faults: dict[tuple[Any, ...], dict[str, Any]] = {}
     for combination in grid.combinations():
         try:
-            made.append(JobRequest.model_validate(_body(request, combination)))
+            jobs.append(JobRequest.model_validate(_job_body(request, combination)))
         except ValidationError as error:
             for fault in error.errors():
                 if fault["type"] != "default_factory_not_called":
-                    located = _located(request, combination, dict(fault))
+                    located = _fault_of_sweep(request, combination, dict(fault))
                     faults.setdefault((located["loc"], fault["msg"]), located)
     if faults:
         raise RequestValidationError([*faults.values()])
-    return made
+    return jobs
 
 
-def _body(request: SweepRequest, combination: Combination) -> dict[str, Any]:
+def _job_body(request: SweepRequest, combination: Combination) -> dict[str, Any]:
     base = dict(request.base)
     if not _trains(combination[0]) and any(_trains(method) for method in request.methods):
         base = {name: value for name, value in base.items() if name not in _RUN_LENGTH}
@@ -56,8 +56,8 @@ def _trains(method: str) -> bool:
     return METHODS[method].trains != "nothing"
 
 
-def _located(request: SweepRequest, combination: Combination, fault: dict[str, Any]) -> dict[str, Any]:
-    """A fault of one job as a fault of the sweep's body."""
+def _fault_of_sweep(request: SweepRequest, combination: Combination, fault: dict[str, Any]) -> dict[str, Any]:
+    """A fault of one job, with its place in the body of the sweep."""
     first, *rest = [*blamed_path(fault, fault["loc"])] or ["base"]
     if first in AXES:
         axis = AXES[str(first)]

@@ -1,4 +1,4 @@
-"""CSV as rows: the first line names the columns, and a column whose cells are all numbers becomes numbers."""
+"""CSV reader: the first line names the columns, and a column whose cells are all numbers becomes numbers."""
 
 import csv
 import re
@@ -10,20 +10,20 @@ from api.uploads.jsonl import decoded_lines
 
 CellType = type[int] | type[float] | type[str]
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)  # 007 is a name, not a number
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)  # 007 is text, not a number
 
 
-def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
-    """Read twice, for only the last cell tells what its column is. An empty cell among numbers is null.
+def read_csv(file: BinaryIO, max_bytes: int) -> Iterator[Row | str]:
+    """The rows of a file, read twice: the type of a column is known after its last cell. An empty cell among numbers is null.
 
     Raises UnreadableFileError, TooLargeError.
     """
-    lines = _read_cells(file, most_bytes)
+    lines = _read_cells(file, max_bytes)
     names = next(lines, None)
     if names is None or isinstance(names, str) or len(set(names)) < len(names):
         raise UnreadableFileError("the first line must name every column, each differently")
-    kinds = _column_types(lines, len(names))
-    lines = _read_cells(file, most_bytes)
+    types = _column_types(lines, len(names))
+    lines = _read_cells(file, max_bytes)
     next(lines)
     for cells in lines:
         if isinstance(cells, str):
@@ -31,31 +31,31 @@ def read_csv(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
         elif len(cells) != len(names):
             yield f"has {len(cells)} cells, the first line names {len(names)} columns"
         else:
-            yield {name: _convert(cell, kind) for name, cell, kind in zip(names, cells, kinds, strict=True)}
+            yield {name: _convert(cell, cell_type) for name, cell, cell_type in zip(names, cells, types, strict=True)}
 
 
 def _column_types(lines: Iterator[list[str] | str], columns: int) -> Sequence[CellType]:
-    """The narrowest kind that all cells of each column have; a column of empty cells is of texts."""
-    kinds: list[CellType | None] = [None] * columns
+    """The narrowest type that all cells of each column have; a column of empty cells is text."""
+    types: list[CellType | None] = [None] * columns
     for cells in lines:
         if isinstance(cells, str):
             continue
         for i, cell in enumerate(cells[:columns]):
-            if not cell or kinds[i] is str:
+            if not cell or types[i] is str:
                 continue
             if not _INTEGER.fullmatch(cell):
-                kinds[i] = float if _NUMBER.fullmatch(cell) else str
-            elif kinds[i] is None:
-                kinds[i] = int
-    return [kind or str for kind in kinds]
+                types[i] = float if _NUMBER.fullmatch(cell) else str
+            elif types[i] is None:
+                types[i] = int
+    return [cell_type or str for cell_type in types]
 
 
-def _convert(cell: str, kind: CellType) -> int | float | str | None:
-    return cell if kind is str else kind(cell) if cell else None
+def _convert(cell: str, cell_type: CellType) -> int | float | str | None:
+    return cell if cell_type is str else cell_type(cell) if cell else None
 
 
-def _read_cells(file: BinaryIO, most_bytes: int) -> Iterator[list[str] | str]:
-    rows = csv.reader(decoded_lines(file, most_bytes), strict=True)
+def _read_cells(file: BinaryIO, max_bytes: int) -> Iterator[list[str] | str]:
+    rows = csv.reader(decoded_lines(file, max_bytes), strict=True)
     while True:
         try:
             cells = next(rows)

@@ -1,7 +1,7 @@
-"""Which kinds of files can be sent, why one cannot be taken, and how much of one is read.
+"""Formats of uploaded files: detection by name or media type, the errors of readers, and the limit of decompressed bytes.
 
-Called by ``api.routes.datasets`` and by the readers beside it. A reader yields rows, one after the other and never a whole
-file in memory; a row that cannot be read comes as the words that say why, and reading goes on.
+Called by ``api.routes.datasets`` and by the readers of this package. A reader yields rows one after the other and never holds a
+whole file in memory; in place of a row that cannot be read it yields the reason as text, and reading goes on.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 class FileFormat(StrEnum):
-    """The kinds of files that are understood."""
+    """The formats that can be read."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -19,7 +19,7 @@ class FileFormat(StrEnum):
 
 
 class UploadError(Exception):
-    """A file that cannot be taken."""
+    """A file that cannot be used."""
 
 
 class UnknownFormatError(UploadError):
@@ -30,25 +30,25 @@ class UnknownFormatError(UploadError):
 
 
 class UnreadableFileError(UploadError):
-    """The file is damaged from some place on."""
+    """The file is damaged from some byte on."""
 
 
 class TooLargeError(UploadError):
-    """Unpacked, the data set is larger than allowed."""
+    """The data set is larger than allowed when it is decompressed."""
 
 
 class ByteBudget:
-    """Bytes that may still be read. Raises TooLargeError when they are used up."""
+    """Bytes that may still be read."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._left = most
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._left = total
 
     def spend(self, count: int) -> None:
-        """Use some up."""
+        """Use ``count`` bytes. Raises TooLargeError when there are not as many left."""
         self._left -= count
         if self._left < 0:
-            raise TooLargeError(f"the data set has more than {self.most} bytes when it is unpacked")
+            raise TooLargeError(f"the data set has more than {self.total} bytes when it is unpacked")
 
 
 _TYPES = {
@@ -62,7 +62,7 @@ _ENDINGS = {"jsonl": FileFormat.JSONL, "ndjson": FileFormat.JSONL, "csv": FileFo
 
 
 def detect_format(name: str, media_type: str | None) -> FileFormat:
-    """What a file is, by the ending of its name, else by its media type. Raises UnknownFormatError."""
+    """The format of a file by the ending of its name, else by its media type. Raises UnknownFormatError."""
     ending = name.lower().removesuffix(".gz").rpartition(".")[2]
     kind = (media_type or "").partition(";")[0].strip().lower()
     found = _ENDINGS.get(ending) or _TYPES.get(kind)

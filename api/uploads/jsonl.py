@@ -1,4 +1,4 @@
-"""Files of lines, packed or not: JSONL as rows, and the lines that ``csv_rows.py`` makes cells of."""
+"""JSONL reader, and the lines of text files, compressed or not, that the CSV reader takes its cells from."""
 
 import gzip
 import json
@@ -10,9 +10,9 @@ from api.uploads.formats import ByteBudget, Row, UnreadableFileError
 from pruning.data.jsonl import MAX_ROW_BYTES
 
 
-def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
-    """Blank lines are no rows. Raises UnreadableFileError, TooLargeError."""
-    for line in _lines(file, most_bytes):
+def read_jsonl(file: BinaryIO, max_bytes: int) -> Iterator[Row | str]:
+    """The rows of a file; blank lines are skipped. Raises UnreadableFileError, TooLargeError."""
+    for line in _lines(file, max_bytes):
         if not line.strip():
             continue
         try:
@@ -23,22 +23,22 @@ def read_jsonl(file: BinaryIO, most_bytes: int) -> Iterator[Row | str]:
         yield row if isinstance(row, dict) else "is not a JSON object"
 
 
-def decoded_lines(file: BinaryIO, most_bytes: int) -> Iterator[str]:
-    """The lines of ``file`` with their ends, from its start. Raises UnreadableFileError, TooLargeError."""
-    for number, line in enumerate(_lines(file, most_bytes), 1):
+def decoded_lines(file: BinaryIO, max_bytes: int) -> Iterator[str]:
+    """The lines of ``file`` as text, with their line ends, from its start. Raises UnreadableFileError, TooLargeError."""
+    for number, line in enumerate(_lines(file, max_bytes), 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as fault:
             raise UnreadableFileError(f"line {number} is not UTF-8: {fault}") from fault
 
 
-def _lines(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:
-    """Unpacked where it is gzip, whatever its name says."""
-    budget = ByteBudget(most_bytes)
+def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
+    """The lines as bytes, decompressed where the content is gzip, whatever the name of the file."""
+    budget = ByteBudget(max_bytes)
     file.seek(0)
-    packed = file.read(2) == b"\x1f\x8b"
+    compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    source: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
+    source: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=file, mode="rb") if compressed else file
     try:
         while line := source.readline(MAX_ROW_BYTES + 1):
             budget.spend(len(line))

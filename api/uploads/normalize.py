@@ -1,7 +1,7 @@
-"""Uploaded files become normalised splits: the same rows give the same bytes, every column is known, every fault is told.
+"""Normalisation of uploaded files: equal rows give equal bytes, every column is profiled, and every fault is reported.
 
-A normalised split is gzipped JSONL in a temporary file: one object per row, names sorted, every row with the columns of the
-first. Called by ``api.routes.datasets``.
+A normalised split is gzipped JSONL in a temporary file: one object per row, names sorted, every row with the columns of the first.
+Called by ``api.routes.datasets``.
 """
 
 import gzip
@@ -22,17 +22,17 @@ from api.uploads.parquet import read_parquet
 from pruning.data.profile import Column, ColumnProfiler
 
 MAX_FAULTS = 20
-"""After so many the rest of the files is not looked at."""
-_MOST_COLUMNS, _LONGEST_NAME = 200, 100
+"""After this many faults the rest of the files is not read."""
+_MAX_COLUMNS, _MAX_NAME = 200, 100
 _GZIP_LEVEL = 3
-"""Level of gzip: 20 MB of text take 0.9 s and 5.6 MB, with the highest 7.2 s and 4.7 MB."""
+"""20 MB of text take 0.9 s and become 5.6 MB; at level 9 it is 7.2 s and 4.7 MB."""
 _BUFFER_BYTES = 64 * 1024
 _READERS = {FileFormat.JSONL: read_jsonl, FileFormat.CSV: read_csv, FileFormat.PARQUET: read_parquet}
 
 
 @dataclass(frozen=True)
 class SplitFile:
-    """A file that was sent."""
+    """An uploaded file with the rows of one split."""
 
     format: FileFormat
     file: BinaryIO
@@ -43,9 +43,9 @@ class NormalizedDataset:
     """All splits of a data set."""
 
     sha256: str
-    """Of split names and rows, however they were sent."""
+    """Of split names and rows; the same for every format they were sent in."""
     splits: dict[str, Any]
-    """What ``service.db.models.Dataset.splits`` keeps."""
+    """As ``service.db.models.Dataset.splits`` stores them."""
     files: dict[str, IO[bytes]]
 
 
@@ -58,20 +58,20 @@ class InvalidRowsError(Exception):
 
 
 @contextmanager
-def normalize_splits(parts: Mapping[str, SplitFile], most_bytes: int) -> Iterator[NormalizedDataset]:
-    """The data set that ``parts`` are the splits of; its files are gone after the block.
+def normalize_splits(uploads: Mapping[str, SplitFile], max_bytes: int) -> Iterator[NormalizedDataset]:
+    """The data set whose splits are ``uploads``; its files are removed after the block.
 
     Raises InvalidRowsError with all that is wrong, up to MOST_FAULTS; UnknownFormatError; TooLargeError beyond
-    ``most_bytes`` in all; OSError.
+    ``max_bytes`` in all; OSError.
     """
-    budget, faults, digest = ByteBudget(most_bytes), list[Fault](), hashlib.sha256()
+    budget, faults, digest = ByteBudget(max_bytes), list[Fault](), hashlib.sha256()
     splits: dict[str, Any] = {}
     files: dict[str, IO[bytes]] = {}
     with ExitStack() as stack:
-        for name, part in sorted(parts.items()):
+        for name, upload in sorted(uploads.items()):
             files[name] = stack.enter_context(tempfile.TemporaryFile())
             writer = _SplitWriter(name, files[name], budget, faults)
-            writer.write_rows(_READERS[part.format](part.file, most_bytes))
+            writer.write_rows(_READERS[upload.format](upload.file, max_bytes))
             digest.update(f"{name}\n{writer.digest.hexdigest()}\n".encode())
             splits[name] = writer.summary()
             if len(faults) >= MAX_FAULTS:
@@ -82,12 +82,12 @@ def normalize_splits(parts: Mapping[str, SplitFile], most_bytes: int) -> Iterato
 
 
 def columns_of(split: Mapping[str, Any]) -> list[Column]:
-    """The columns of a split as ``service.db.models.Dataset.splits`` keeps them."""
+    """The columns of a split that ``service.db.models.Dataset.splits`` stores."""
     return [Column.model_validate(column) for column in split["columns"]]
 
 
 class _SplitWriter:
-    """Writes one split and notes what is wrong with it."""
+    """Writes one split and collects its faults."""
 
     def __init__(self, split: str, file: IO[bytes], budget: ByteBudget, faults: list[Fault]) -> None:
         self.digest = hashlib.sha256()
@@ -95,7 +95,7 @@ class _SplitWriter:
         self._columns = ColumnProfiler()
 
     def write_rows(self, rows: Iterator[Row | str]) -> None:
-        """All rows, or as many as it takes to have enough faults."""
+        """Write all rows, or stop at the maximum number of faults."""
         number = 0
         packed = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", mtime=0, compresslevel=_GZIP_LEVEL)
         with packed, io.BufferedWriter(packed, _BUFFER_BYTES) as out:
@@ -115,7 +115,7 @@ class _SplitWriter:
             self._add_fault("rows_missing", "the file has no rows")
 
     def summary(self) -> dict[str, Any]:
-        """What is kept of the split beside its rows."""
+        """What is stored of the split in addition to its rows."""
         size = self._file.tell()
         self._file.seek(0)
         stored = hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]  # a real file has readinto
@@ -124,10 +124,10 @@ class _SplitWriter:
         return {"rows": self._columns.rows, "bytes": size, "sha256": stored, "columns": columns}
 
     def _line(self, row: Row | str) -> bytes | str:
-        """A row as it is stored, or what is wrong with it."""
+        """A row as it is stored; a text says what is wrong with it."""
         if isinstance(row, str):
             return row
-        wrong = self._column_mismatch(row) if self._columns.rows else _bad_names(row)
+        wrong = self._column_mismatch(row) if self._columns.rows else _invalid_names(row)
         if wrong is not None:
             return wrong
         try:
@@ -151,21 +151,21 @@ class _SplitWriter:
             if name not in row:
                 return f"has no column {name!r}, which the first row has"
         extra = next(name for name in row if name not in self._columns.names)
-        return f"has a column {extra[:_LONGEST_NAME]!r}, which the first row has not"
+        return f"has a column {extra[:_MAX_NAME]!r}, which the first row has not"
 
     def _add_fault(self, code: str, detail: str, row: int | None = None) -> bool:
-        """Whether there is room for more."""
+        """Record a fault; whether more may be recorded."""
         detail = f"{self._split}: {detail[:500]}"
         self._faults.append(Fault(code=code, detail=detail, parameter=self._split, row=row))
         return len(self._faults) < MAX_FAULTS
 
 
-def _bad_names(row: Row) -> str | None:
-    if not 1 <= len(row) <= _MOST_COLUMNS:
-        return f"has {len(row)} columns; 1 to {_MOST_COLUMNS} can be stored"
-    bad = next((name for name in row if not (1 <= len(name) <= _LONGEST_NAME and name.isprintable())), None)
+def _invalid_names(row: Row) -> str | None:
+    if not 1 <= len(row) <= _MAX_COLUMNS:
+        return f"has {len(row)} columns; 1 to {_MAX_COLUMNS} can be stored"
+    bad = next((name for name in row if not (1 <= len(name) <= _MAX_NAME and name.isprintable())), None)
     return (
-        f"has a column {bad[:_LONGEST_NAME]!r}; names have 1 to {_LONGEST_NAME} printable characters"
+        f"has a column {bad[:_MAX_NAME]!r}; names have 1 to {_MAX_NAME} printable characters"
         if bad is not None
         else None
     )
