@@ -1,5 +1,6 @@
-"""Where the bytes of artifacts lie: chunks in the database, or objects in an S3-compatible store.
+"""Artifacts: the files that jobs make, in chunks of the database or as objects of an S3-compatible storage.
 
-``places.py`` is the choice between the two, ``bucket.py`` the only file that talks to the store, ``orphans.py`` what is
-cleared away there. Rows in the database decide what exists; an object that no row names is nothing.
+``store`` writes and reads them for worker and API, ``backends`` is the choice between the two, ``s3`` the only client of the
+object storage, ``garbage`` deletes objects there that nothing refers to. Rows of the database decide what exists: an object that
+no row names does not. Imports ``service.jobs.fence`` and the quotas; must not import webhooks, sweeps or operations.
 """

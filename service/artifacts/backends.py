@@ -1,6 +1,6 @@
-"""The two places where the bytes of one artifact can lie, behind the same two verbs: write and read.
+"""The two backends that hold the bytes of artifacts: chunks in the database, or objects in an object storage.
 
-Called by ``service.artifacts.store``, which knows when a file may be written and when it is complete.
+Called by ``service.artifacts.store``, which decides when an artifact may be written and when it is complete.
 """
 
 import secrets
@@ -19,13 +19,13 @@ from service.jobs.fence import Fence
 
 Batches = Iterator[list[tuple[int, bytes]]]
 """Numbered pieces of ``piece_bytes`` each, the last one shorter, a few megabytes at a time; read as they are needed."""
-_SENT_BYTES = 256 * 1024
+_YIELDED_BYTES = 256 * 1024
 ARTIFACTS = "artifacts/"
 """Folder of the objects."""
 
 
 class ArtifactBackend(Protocol):
-    """Where one artifact lies."""
+    """Holds the bytes of one artifact."""
 
     piece_bytes: int
 
@@ -37,7 +37,7 @@ class ArtifactBackend(Protocol):
 
 
 class DatabaseBackend:
-    """Rows of the database; the default."""
+    """Chunks in rows of the database; the default."""
 
     def __init__(self, artifact: Artifact) -> None:
         self.artifact, self.piece_bytes = artifact, artifact.chunk_bytes
@@ -52,7 +52,7 @@ class DatabaseBackend:
             failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
-        """Only the chunks that are touched, each in a transaction of its own."""
+        """Reads only the chunks that hold them, each in a transaction of its own."""
         length = self.piece_bytes
         for number in range(start // length, -(-stop // length) if stop > start else 0):
             with database.read() as session:
@@ -65,13 +65,13 @@ class DatabaseBackend:
                 raise _deleted(self.artifact)
             offset = number * length
             first, last = max(start - offset, 0), min(len(data), stop - offset)
-            for at in range(first, last, _SENT_BYTES):
-                yield bytes(data[at : min(last, at + _SENT_BYTES)])
-            del data  # whoever sends still holds what was last given; a whole chunk more would be held by each
+            for at in range(first, last, _YIELDED_BYTES):
+                yield bytes(data[at : min(last, at + _YIELDED_BYTES)])
+            del data  # while a slow reader holds the last piece, this frame must not hold a whole chunk as well
 
 
 class ObjectBackend:
-    """One object of an S3-compatible store."""
+    """One object of an S3-compatible storage."""
 
     piece_bytes = PART_BYTES
 
@@ -79,46 +79,48 @@ class ObjectBackend:
         self.artifact, self.stored = artifact, stored
 
     def write(self, database: Database, batches: Batches, fence: Fence) -> None:
-        """A part per piece; the store shows nothing of it before the last one is there."""
+        """A part per piece; no object exists before the last one is stored."""
 
-        def arrived() -> None:
-            with database.write() as session:
-                fence.lock(session)
-            failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
+        def parts() -> Iterator[bytes]:
+            for batch in batches:
+                for _, data in batch:
+                    yield data
+                    with database.write() as session:  # the part is stored; the fence is checked before the next
+                        fence.lock(session)
+                    failpoints.hit(failpoints.Failpoint.ARTIFACT_CHUNK)
 
-        parts = (data for batch in batches for _, data in batch)
-        open_bucket(self.stored.storage).put(self.stored.name, parts, part_stored=arrived)
+        open_bucket(self.stored.storage).put(self.stored.name, parts())
 
     def read(self, database: Database, start: int, stop: int) -> Iterator[bytes]:
-        """Ranges of a few megabytes. Whether the object can be had is found out at once, not with the first piece."""
+        """Reads ranges of a few megabytes. A missing object is noticed at once, not with the first piece."""
         bucket = open_bucket(self.stored.storage)
         try:
             bucket.head(self.stored.name)
         except ObjectMissingError as error:
-            self._check(database)
+            self._check_not_deleted(database)
             raise ObjectMissingError(
                 f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}."
             ) from error
 
         def pieces() -> Iterator[bytes]:
             for offset in range(start, stop, READ_BYTES):
-                self._check(database)
+                self._check_not_deleted(database)
                 yield bucket.get(self.stored.name, offset, min(offset + READ_BYTES, stop))
 
         return pieces()
 
-    def _check(self, database: Database) -> None:
-        """The object outlives its row for a while, but must not be told of."""
+    def _check_not_deleted(self, database: Database) -> None:
+        """The object outlives the artifact's row for a while, but must not be read any more."""
         with database.read() as session:
             if not session.scalar(select(exists().where(Artifact.id == self.artifact.id))):
                 raise _deleted(self.artifact)
 
 
 def create_backend(session: Session, artifact: Artifact, storage_url: str | None) -> ArtifactBackend:
-    """Where a new artifact, which is a row of this transaction, is going to lie."""
+    """The backend for a new artifact, which is a row of this transaction."""
     if storage_url is None:
         return DatabaseBackend(artifact)
-    # the number alone would come again in a database that was restored from a copy
+    # the id alone would come again in a database that was restored from a copy
     name = f"{ARTIFACTS}{artifact.job_id}/{artifact.attempt}/{artifact.id}-{secrets.token_hex(8)}"
     stored = StoredObject(artifact_id=artifact.id, storage=storage_url, name=name)
     session.add(stored)
@@ -127,7 +129,7 @@ def create_backend(session: Session, artifact: Artifact, storage_url: str | None
 
 
 def backend_for(session: Session, artifact: Artifact) -> ArtifactBackend:
-    """Where it lies, whatever the setting says now."""
+    """The backend that holds a stored artifact, whatever the setting is now."""
     stored = session.get(StoredObject, artifact.id)
     return DatabaseBackend(artifact) if stored is None else ObjectBackend(artifact, stored)
 

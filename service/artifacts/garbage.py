@@ -1,8 +1,9 @@
-"""What lies in the object storage for nobody: removed here, and nowhere else. Called by ``worker.maintenance.garbage_collector``.
+"""Garbage collection in the object storage: deletes objects and uploads that no row needs.
 
-An object is orphaned when its row is gone (job deleted, artifact replaced, worker lost between upload and commit). The store
-is looked at first and the database after: a row is there before its object is, so what has none by then will never have one.
-Only the place that is set now is looked at: a database copied to elsewhere also names the places of the one it came from.
+Called by ``worker.maintenance.garbage_collector``; nothing else deletes there, but for a job's checkpoints at its end. An object is
+garbage when its row is gone (job deleted, artifact replaced, worker lost between upload and commit). The storage is listed
+first and the database queried after: a row exists before its object does, so an object without one will never have one. Only
+the storage that is set now is collected: a database copied to elsewhere also names the storage of its origin.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,52 +18,52 @@ from service.ids import is_job_id
 from service.states import TERMINAL
 
 CHECKPOINTS = "checkpoints/"
-"""Folder of the checkpoints, one folder per job in it. See ``worker.files.checkpoint_store``."""
+"""Folder of the checkpoints, with one folder per job. See ``worker.files.checkpoint_store``."""
 _NAMES_PER_QUERY = 500
 
 
 def collect_garbage(database: Database, storage_url: str, should_stop: Callable[[], bool]) -> int:
-    """Remove what nobody needs at this address; how many objects and uploads. Raises StorageUnavailableError.
+    """Delete garbage at this URL; how many objects and uploads. Raises StorageUnavailableError.
 
-    ``should_stop`` is asked now and then, and ends it when true.
+    ``should_stop`` is called between pages and jobs, and ends the collection when true.
     """
     bucket = open_bucket(storage_url)
     removed = 0
     for page in bucket.list_pages(ARTIFACTS):
         if should_stop():
             return removed
-        orphans = set(page) - _named(database, page)
+        orphans = set(page) - _with_row(database, page)
         bucket.delete(sorted(orphans))
         removed += len(orphans)
-    removed += _abort(bucket, ARTIFACTS, lambda names: _named(database, names))
+    removed += _abort_uploads(bucket, ARTIFACTS, lambda names: _with_row(database, names))
     ended = {job_id for job_id in bucket.list_folders(CHECKPOINTS) if is_job_id(job_id)}
-    ended -= _open(database, ended)
+    ended -= _unfinished(database, ended)
     for job_id in sorted(ended):
         if should_stop():
             return removed
         removed += delete_checkpoints(bucket, job_id)
-    return removed + _abort(bucket, CHECKPOINTS, lambda names: _of_open_jobs(database, names))
+    return removed + _abort_uploads(bucket, CHECKPOINTS, lambda names: _of_unfinished_jobs(database, names))
 
 
 def delete_checkpoints(bucket: Bucket, job_id: str) -> int:
-    """Remove all checkpoints of a job that has ended; how many. Raises StorageUnavailableError."""
+    """Delete all checkpoints of a job that has ended; how many. Raises StorageUnavailableError."""
     names = [name for page in bucket.list_pages(f"{CHECKPOINTS}{job_id}/") for name in page]
     bucket.delete(names)
     return len(names)
 
 
-def _abort(bucket: Bucket, folder: str, needed: Callable[[set[str]], set[str]]) -> int:
-    """Give up the uploads under ``folder`` that nobody will complete; how many."""
+def _abort_uploads(bucket: Bucket, folder: str, needed: Callable[[set[str]], set[str]]) -> int:
+    """Abort the uploads under ``folder`` that will never be completed; how many."""
     uploads = bucket.list_uploads(folder)
     kept = needed({name for name, _ in uploads})
-    given_up = [(name, upload) for name, upload in uploads if name not in kept]
-    for name, upload in given_up:
+    abandoned = [(name, upload) for name, upload in uploads if name not in kept]
+    for name, upload in abandoned:
         bucket.abort_upload(name, upload)
-    return len(given_up)
+    return len(abandoned)
 
 
-def _named(database: Database, names: Iterable[str]) -> set[str]:
-    """Those that a row names, at whatever address: the same store may be known by two."""
+def _with_row(database: Database, names: Iterable[str]) -> set[str]:
+    """Those that a row names, under any URL: the same storage may have several."""
     asked, found = sorted(names), set[str]()
     for start in range(0, len(asked), _NAMES_PER_QUERY):
         with database.read() as session:
@@ -71,8 +72,8 @@ def _named(database: Database, names: Iterable[str]) -> set[str]:
     return found
 
 
-def _open(database: Database, job_ids: Iterable[str]) -> set[str]:
-    """Those that have not ended."""
+def _unfinished(database: Database, job_ids: Iterable[str]) -> set[str]:
+    """Those of ``job_ids`` that have not ended."""
     asked, found = sorted(job_ids), set[str]()
     for start in range(0, len(asked), _NAMES_PER_QUERY):
         with database.read() as session:
@@ -81,7 +82,7 @@ def _open(database: Database, job_ids: Iterable[str]) -> set[str]:
     return found
 
 
-def _of_open_jobs(database: Database, names: Iterable[str]) -> set[str]:
+def _of_unfinished_jobs(database: Database, names: Iterable[str]) -> set[str]:
     owners = {name: name.removeprefix(CHECKPOINTS).partition("/")[0] for name in names}
-    kept = _open(database, set(owners.values()))
+    kept = _unfinished(database, set(owners.values()))
     return {name for name, job_id in owners.items() if job_id in kept}

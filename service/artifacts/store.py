@@ -1,6 +1,6 @@
-"""Files that jobs made: written by the worker, read by the API, never whole in memory.
+"""Artifact store: files that jobs made, written by the worker and read by the API, streamed in pieces.
 
-Their bytes lie in the database or in an object storage, see ``jobs.storage``; what exists is decided by rows alone.
+Their bytes lie in a backend (``service.artifacts.backends``); rows alone decide what exists.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from service.db.models import Artifact
 from service.errors import ArtifactMismatchError, ArtifactNotFoundError, ServiceError
 from service.jobs.fence import Fence
 
-_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let the heartbeat in between on SQLite
+_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: heartbeats must get SQLite's write lock in time
 
 
 def put(
@@ -37,12 +37,14 @@ def put(
     storage_url: str | None = None,
     quota: Quota = Quota(),  # noqa: B008 - frozen
 ) -> int:
-    """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it when all of it is there.
+    """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it once all of it is stored.
 
-    An artifact of this name, of this or an earlier run, is replaced in that moment. The file is read once. Its bytes go to
-    the object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
-    fenced. Raises LeaseLostError; ArtifactMismatchError when the file has not ``size`` bytes with that ``sha256`` (hexadecimal);
-    QuotaExceededError; StorageUnavailableError; OSError.
+    It then replaces an artifact of this name, of this or an earlier attempt. The file is read once. Its bytes go to the
+    object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
+    fenced.
+
+    Raises LeaseLostError; ArtifactMismatchError when the file does not have ``size`` bytes with that ``sha256`` (in
+    hexadecimal); QuotaExceededError; StorageUnavailableError; OSError.
     """
     with database.write() as session:
         fence.lock(session)
@@ -55,12 +57,12 @@ def put(
         session.add(artifact)
         session.flush()
         quotas.check_artifact(session, quota, artifact)
-        place = create_backend(session, artifact, storage_url)
+        backend = create_backend(session, artifact, storage_url)
     failpoints.hit(failpoints.Failpoint.ARTIFACT_REGISTERED)
     try:
         with path.open("rb") as file:
-            batches = _batches(file, name, size, sha256, place.piece_bytes)
-            place.write(database, batches, fence)
+            batches = _batches(file, name, size, sha256, backend.piece_bytes)
+            backend.write(database, batches, fence)
         with database.write() as session:
             fence.lock(session)
             same_name = (Artifact.job_id == fence.job_id, Artifact.name == name, Artifact.complete)
@@ -76,7 +78,7 @@ def put(
 
 
 def get(session: Session, job_id: str, name: str) -> Artifact:
-    """Raises ArtifactNotFoundError."""
+    """A complete artifact. Raises ArtifactNotFoundError."""
     found = session.scalars(
         select(Artifact).where(Artifact.job_id == job_id, Artifact.name == name, Artifact.complete)
     ).one_or_none()
@@ -102,18 +104,18 @@ def list_for_jobs(session: Session, job_ids: Sequence[str]) -> dict[str, list[Ar
 def iter_bytes(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The bytes ``start`` (included) to ``stop`` (excluded; None: the end), a piece of at most a few megabytes at a time.
 
-    Reads only the pieces that hold them, each for itself: a slow reader keeps no connection. Raises ArtifactNotFoundError,
+    Reads only the pieces that hold them, one at a time: a slow reader keeps no connection. Raises ArtifactNotFoundError,
     possibly half-way when it is deleted meanwhile; StorageUnavailableError; ValueError for a range that is not inside.
     """
     with database.read() as session:
         artifact = session.get(Artifact, artifact_id)
         if artifact is None or not artifact.complete:
             raise ArtifactNotFoundError
-        place = backend_for(session, artifact)
+        backend = backend_for(session, artifact)
     stop = artifact.size if stop is None else stop
     if not 0 <= start <= stop <= artifact.size:
         raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
-    return place.read(database, start, stop)
+    return backend.read(database, start, stop)
 
 
 def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:

@@ -1,8 +1,10 @@
-"""Objects against a server that somebody else wrote: whole or not there, and errors that tell no secrets."""
+"""Objects on an S3 server that is not ours (moto): whole or absent, and errors without secrets."""
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,34 +17,70 @@ PART = b"x" * PART_BYTES
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"small"], [PART, b"end"], [PART, PART]])
-def test_what_is_put_comes_back(storage_url: str, parts: list[bytes]) -> None:
-    bucket, arrived = open_bucket(storage_url), list[int]()
-    bucket.put("folder/name", parts, metadata={"sha256": "abc"}, part_stored=lambda: arrived.append(1))
+def test_objects_come_back_as_they_were_put(storage_url: str, parts: list[bytes]) -> None:
+    bucket = open_bucket(storage_url)
+    bucket.put("folder/name", parts, metadata={"sha256": "abc"})
     whole = b"".join(parts)
     assert bucket.head("folder/name") == (len(whole), {"sha256": "abc"})
     if whole:
         assert bucket.get("folder/name", 0, len(whole)) == whole
         assert bucket.get("folder/name", len(whole) - 2, len(whole)) == whole[-2:]
-    assert len(arrived) == max(1, len(parts))
     assert [name for page in bucket.list_pages("folder/") for name in page] == ["folder/name"]
     assert bucket.list_folders("") == {"folder"}
     assert bucket.list_uploads("") == []
 
 
+def test_a_part_is_taken_once_the_former_one_is_stored(storage_url: str) -> None:
+    """So no more than two are ever in memory, and the source runs in the caller's own thread."""
+    bucket, client = open_bucket(storage_url), object_store.client(storage_url)
+    stored, threads = list[int](), set[int]()
+
+    def parts() -> Iterator[bytes]:
+        for number in range(4):
+            yield bytes([number]) * PART_BYTES
+            threads.add(threading.get_ident())
+            ((name, upload),) = bucket.list_uploads("")
+            listed = client.list_parts(Bucket=bucket.url.bucket, Key=bucket.url.key(name), UploadId=upload)
+            stored.append(len(listed["Parts"]))
+
+    bucket.put("name", parts())
+    assert (stored, threads) == ([1, 2, 3, 4], {threading.get_ident()})
+    assert bucket.head("name")[0] == 4 * PART_BYTES
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
 @pytest.mark.parametrize("good", [0, 1, 2])
-def test_an_upload_that_breaks_leaves_nothing(storage_url: str, good: int) -> None:
+def test_an_upload_that_breaks_leaves_nothing(storage_url: str, good: int, error: type[BaseException]) -> None:
     def parts() -> Iterator[bytes]:
         yield from [PART] * good
-        raise KeyError("broken")
+        raise error("broken")
 
     bucket = open_bucket(storage_url)
-    with pytest.raises(KeyError):
+    with pytest.raises(error, match="broken"):
         bucket.put("name", parts())
     assert object_store.objects(storage_url) == {}
     assert bucket.list_uploads("") == []
 
 
-def test_a_body_that_breaks_off_is_asked_for_again(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_the_storage_refuses_leaves_nothing(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import EndpointConnectionError
+
+    bucket, client = open_bucket(storage_url), object_store.client(storage_url)
+    real = client._make_api_call
+
+    def call(operation: str, arguments: dict[str, Any]) -> Any:
+        if operation == "UploadPart" and arguments["PartNumber"] == 2:
+            raise EndpointConnectionError(endpoint_url="away")
+        return real(operation, arguments)
+
+    monkeypatch.setattr(client, "_make_api_call", call)
+    with pytest.raises(StorageUnavailableError, match="EndpointConnectionError"):
+        bucket.put("name", [PART] * 3)
+    assert object_store.objects(storage_url) == {}
+    assert bucket.list_uploads("") == []
+
+
+def test_a_body_that_breaks_off_is_requested_again(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ResponseStreamingError
     from botocore.response import StreamingBody
 
@@ -62,7 +100,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(storage_url: str, monkeypatch
         bucket.get("name", 0, 7)
 
 
-def test_what_is_not_there(storage_url: str) -> None:
+def test_missing_objects(storage_url: str) -> None:
     bucket = open_bucket(storage_url)
     with pytest.raises(ObjectMissingError):
         bucket.head("nothing")
@@ -72,9 +110,7 @@ def test_what_is_not_there(storage_url: str) -> None:
     bucket.abort_upload("nothing", "no-upload")
 
 
-def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
-    storage_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_errors_of_the_storage_hold_no_secrets(storage_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     with pytest.raises(StorageUnavailableError, match="EndpointConnectionError") as refusal:
@@ -82,11 +118,11 @@ def test_a_storage_that_is_away_or_refuses_says_so_without_secrets(
     with pytest.raises(StorageUnavailableError, match="NoSuchBucket"):
         open_bucket(storage_url.replace("bucket-", "other-")).put("x", [b"x"])
     assert "127.0.0.1" not in str(refusal.value)
-    assert "127.0.0.1" in caplog.text  # the operator is told
+    assert "127.0.0.1" in caplog.text  # the operator finds it in the log
     assert object_store.CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in caplog.text
 
 
-def test_without_boto3_it_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_boto3_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     bucket_module._client.cache_clear()
     with pytest.raises(StorageUnavailableError, match=r"espalier\[s3\]"):
