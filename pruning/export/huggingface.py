@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from pruning.formats import mask_file
-from pruning.inference.pruned_model import masked_base
+from pruning.inference.masked_base import load_masked_base
 from pruning.models.loading import LoadedModel
 from pruning.sources import Sources
 
@@ -18,11 +18,11 @@ def write_folder(
 ) -> Path:  # fmt: skip
     """Write the masked model, its tokenizer and a model card to ``folder``, which must not exist yet.
 
-    The arguments are those of :func:`pruning.inference.pruned_model.load_pruned`. Raises PermanentError or TemporaryError
+    The arguments are those of :func:`pruning.inference.masked_base.load_masked_base`. Raises PermanentError or TemporaryError
     as that does, and FileExistsError.
     """
     target = Path(folder)
-    loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
+    loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
     target.mkdir(parents=True)
     loaded.model.save_pretrained(target)
     loaded.tokenizer.save_pretrained(target)

@@ -21,7 +21,8 @@ from pruning.export.compaction import put
 from pruning.export.csr import CsrLinear
 from pruning.export.onnx import MODEL, OnnxHead
 from pruning.hub.models import ModelFolder
-from pruning.inference.pruned_model import PrunedModel, head_of
+from pruning.inference.masked_base import create_mask_head
+from pruning.inference.pruned_model import PrunedModel
 from pruning.masking.wrap import prunable_linears
 from pruning.models.checks import MODEL_TYPES, read_model_type
 from pruning.models.loading import LoadedModel, transformers_class
@@ -78,7 +79,7 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
     config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     kind = transformers_class(manifest.mask.head, decoder_only=manifest.decoder_only)
     model = kind.from_config(config, trust_remote_code=False).eval()
-    head = head_of(
+    head = create_mask_head(
         LoadedModel(model, tokenizer, ModelFolder(path, None), 0, manifest.decoder_only, frozenset()), manifest.mask
     )
     state = _state(path / WEIGHTS)

@@ -28,7 +28,8 @@ from pruning.export.verify import Rows, compare, random_rows, rows_of
 from pruning.files import atomic_write
 from pruning.formats import compact_file
 from pruning.hub.models import ModelFolder
-from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
+from pruning.inference.masked_base import create_mask_head, load_masked_base
+from pruning.inference.pruned_model import PrunedModel
 from pruning.models.loading import find_model, load_model
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format, archive_name
@@ -70,9 +71,9 @@ class _Work:
 
     def __init__(self, mask: Path, model: Path, sources: Sources, weights: Path | None) -> None:
         self.mask, self.sources, self.weights = mask, sources, weights
-        loaded, info = masked_base(mask, model=model, sources=sources, weights=weights)
+        loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
         self.base = loaded.folder.path
-        self.subject = Subject(PrunedModel(head_of(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+        self.subject = Subject(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
         self.longest = loaded.max_positions
         self.rows: Rows = rows_of(self.subject.pruned, sources)
 
@@ -136,7 +137,7 @@ def _beside(before: PrunedModel, device: torch.device) -> PrunedModel:
 
 def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
     loaded = load_model(ModelFolder(folder, None), before.info.label_words, before.info.head)
-    return PrunedModel(head_of(loaded, before.info), loaded.tokenizer, before.info)
+    return PrunedModel(create_mask_head(loaded, before.info), loaded.tokenizer, before.info)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""``MaskBank``: one frozen base in memory, a mask of bits for every task, and no reloading to switch between them.
+"""Bank of masks on one base model: the base is in memory once, each task is a mask of bits, switching needs no reloading.
 
     bank = MaskBank("bert-base-uncased")
     bank.add("sst2", "sst2/mask.safetensors")
@@ -6,7 +6,8 @@
     bank.predict("sst2", ["a film to remember"])
 
 Memory: the base, a second copy of its masked matrices that carries the mask in use, and one bit per masked weight for each
-task. A switch multiplies the matrices with another mask and hangs in another head. Used by :mod:`pruning.inference.model_cache`.
+task. A switch multiplies the matrices with another mask and attaches another head. Called by
+:mod:`pruning.inference.model_cache` and, as ``espalier.MaskBank``, by users.
 """
 
 import threading
@@ -24,14 +25,13 @@ from pruning.errors import PermanentError
 from pruning.formats import compact_file, trained_weights
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import ModelFolder
-from pruning.inference.predictions import Prediction
-from pruning.inference.pruned_model import (
-    PrunedModel,
-    head_of,
+from pruning.inference.masked_base import (
+    create_mask_head,
+    find_trained_weights,
     require_same_base,
     require_same_matrices,
-    weights_beside,
 )
+from pruning.inference.pruned_model import Prediction, PrunedModel
 from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
@@ -45,7 +45,7 @@ class _Entry:
     bits: dict[str, npt.NDArray[np.uint8]]
     """Module path → packed mask."""
     stored: dict[str, torch.Tensor] | None
-    """What its method trained beside the mask."""
+    """What its method trained in addition to the mask."""
 
     @property
     def bytes(self) -> int:
@@ -59,7 +59,7 @@ class _Entry:
 
 
 class _Base:
-    """A loaded base and the mask that it carries at the moment."""
+    """A loaded base and the mask that is applied to it at the moment."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -71,7 +71,7 @@ class _Base:
         self._head: Any = None
 
     @torch.no_grad()
-    def carry(self, entry: _Entry) -> PrunedModel:
+    def apply(self, entry: _Entry) -> PrunedModel:
         """The base under another mask, with the head of its task."""
         self._release()
         model = self.loaded.model
@@ -83,7 +83,7 @@ class _Base:
             trained_weights.load_into(
                 entry.stored, model, {path: entry.mask(path) for path in entry.bits}, trained_weights.WEIGHTS
             )
-        self._head = head_of(self.loaded, entry.info)
+        self._head = create_mask_head(self.loaded, entry.info)
         return PrunedModel(self._head, self.loaded.tokenizer, entry.info)
 
     @torch.no_grad()
@@ -104,7 +104,7 @@ class MaskBank:
 
         It is loaded when the first mask is added, which says with what kind of head.
         """
-        self._named = base
+        self._base_name = base
         self._revision = revision
         self._sources = sources or Sources()
         self._entries: dict[str, _Entry] = {}
@@ -125,9 +125,9 @@ class MaskBank:
         return sum(entry.bytes for entry in self._entries.values())
 
     def add(self, name: str, mask: str | Path, *, weights: str | Path | None = None) -> MaskInfo:
-        """Take in a mask file of either form; one of the same name is replaced.
+        """Add a mask file of either form; one of the same name is replaced.
 
-        ``weights`` as in :func:`pruning.inference.pruned_model.masked_base`. Raises PermanentError (``mask_invalid``,
+        ``weights`` as in :func:`pruning.inference.masked_base.load_masked_base`. Raises PermanentError (``mask_invalid``,
         ``base_mismatch``, ``weights_missing``, …) or, while the base is loaded, TemporaryError.
         """
         path = Path(mask)
@@ -136,12 +136,14 @@ class MaskBank:
             base = self._base_for(info)
             require_same_base(base.digest, base.loaded.folder.path.name, info)
             require_same_matrices(base.linears, {matrix: bits.shape for matrix, bits in masks.items()})
-            stored = None if info.weights_sha256 is None else trained_weights.read(weights_beside(path, info, weights))
+            stored = (
+                None if info.weights_sha256 is None else trained_weights.read(find_trained_weights(path, info, weights))
+            )
             self._entries[name] = _Entry(info, _packed(masks), stored)
         return info
 
     def remove(self, name: str) -> None:
-        """Forget a mask. Raises KeyError if there is none of this name."""
+        """Drop a mask. Raises KeyError if there is none of this name."""
         with self._lock:
             del self._entries[name]
 
@@ -156,9 +158,9 @@ class MaskBank:
                 raise KeyError(f"there is no mask {name!r} in this bank; it has {', '.join(self._entries) or 'none'}")
             entry = self._entries[name]
             if self._used is None or self._used[0] is not entry:
-                self._used = None  # should the switch fail, the base carries nothing that can be used
+                self._used = None  # should the switch fail, the state of the base is undefined
                 assert self._base is not None  # noqa: S101 - for the type checker; there is an entry
-                self._used = entry, self._base.carry(entry)
+                self._used = entry, self._base.apply(entry)
             yield self._used[1]
 
     def predict(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
@@ -174,11 +176,11 @@ class MaskBank:
     def _base_for(self, info: MaskInfo) -> _Base:
         words = info.head != "classifier"
         if self._base is None:
-            folder = Path(self._named)
+            folder = Path(self._base_name)
             located = (
                 ModelFolder(folder, None)
                 if folder.is_dir()
-                else locate_model(str(self._named), self._revision, self._sources)
+                else locate_model(str(self._base_name), self._revision, self._sources)
             )
             self._base, self._words = _Base(load_model(located, info.label_words, info.head)), words
         classes = self._base.loaded.model.config.num_labels

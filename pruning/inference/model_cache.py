@@ -1,6 +1,6 @@
-"""Predictions with many masks: which of them are in memory, and what becomes of a question.
+"""LRU cache of masked models for predictions: one bank of masks per base model, and requests answered from them.
 
-Used by :mod:`pruning.cli.serve_predictions`.
+Called by :mod:`pruning.cli.serve_predictions`.
 """
 
 import traceback
@@ -15,34 +15,34 @@ from pruning.formats.mask_file import MaskInfo
 from pruning.inference.mask_bank import MaskBank
 from pruning.sources import Sources
 
-BASES = 2
-"""Bases that are kept in memory; a third one takes the place of the one that was not used for longest."""
+MAX_BASES = 2
+"""Bases that are kept in memory; a third one replaces the least recently used."""
 _BankKey = tuple[str, str | None, str, int]
 
 
 class ModelCache:
-    """The masks that were asked for last, in a bank for each base."""
+    """The most recently used masks, in a bank for each base."""
 
     def __init__(self, sources: Sources, masks: int) -> None:
         """``masks``: how many are kept."""
         self._sources = sources
-        self._most = masks
+        self._max_masks = masks
         self._banks: OrderedDict[_BankKey, MaskBank] = OrderedDict()
         self._masks: OrderedDict[str, _BankKey] = OrderedDict()
-        """Content of a mask → its bank; the one used last at the end, as are the banks."""
+        """Key of a mask's content → its bank; the most recently used last, as in the banks."""
 
     def respond(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One exchange. Faults become answers, too."""
+        """The response to one request; a failure is a response, too."""
         try:
             bank = self._bank(request["key"], Path(request["mask"]), request.get("weights"))
             found = bank.predictions(request["key"], request["texts"], request.get("pairs"))
         except PruningError as refusal:
             kind = "temporary" if isinstance(refusal, TemporaryError) else "permanent"
             return _error(kind, refusal.code, refusal.message, refusal.param)
-        except Exception as fault:  # noqa: BLE001 - the next question may be about another mask; this one is told
+        except Exception as fault:  # noqa: BLE001 - the next request may be about another mask; this one gets the error
             traceback.print_exc()
             if isinstance(fault, MemoryError) or "allocate memory" in str(fault):
-                self._forget()
+                self._clear()
                 return _error("temporary", "out_of_memory", "the predictions need more memory than they may have")
             return _error(
                 "permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}"
@@ -56,7 +56,7 @@ class ModelCache:
             return self._banks[self._masks[key]]
         info = compact_file.read_info(mask) if compact_file.is_compact(mask) else mask_file.read_info(mask)
         name = _bank_key(info)
-        if name not in self._banks and len(self._banks) >= BASES:
+        if name not in self._banks and len(self._banks) >= MAX_BASES:
             self._drop(next(iter(self._banks)))
         bank = self._banks.setdefault(
             name, MaskBank(info.base_model, revision=info.base_revision, sources=self._sources)
@@ -64,7 +64,7 @@ class ModelCache:
         bank.add(key, mask, weights=weights)
         self._banks.move_to_end(name)
         self._masks[key] = name
-        if len(self._masks) > self._most:
+        if len(self._masks) > self._max_masks:
             oldest, of = self._masks.popitem(last=False)
             self._banks[of].remove(oldest)
         return bank
@@ -73,7 +73,7 @@ class ModelCache:
         del self._banks[name]
         self._masks = OrderedDict((key, of) for key, of in self._masks.items() if of != name)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._banks.clear()
         self._masks.clear()
 

@@ -11,7 +11,8 @@ from pruning.export.build import Subject
 from pruning.formats import mask_file
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import ModelFolder
-from pruning.inference.pruned_model import PrunedModel, head_of, masked_base
+from pruning.inference.masked_base import create_mask_head, load_masked_base
+from pruning.inference.pruned_model import PrunedModel
 from pruning.masking.wrap import prunable_linears
 from pruning.models.label_words import label_word_ids
 from pruning.models.loading import load_model, weights_digest
@@ -68,8 +69,8 @@ def _two_four(source: np.random.Generator, shape: tuple[int, int]) -> npt.NDArra
 
 def subject_of(mask: Path, model: Path) -> Subject:
     """What the exporters start from."""
-    loaded, info = masked_base(mask, model=model)
-    return Subject(PrunedModel(head_of(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+    loaded, info = load_masked_base(mask, model=model)
+    return Subject(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
 
 
 def padded_batch(subject: Subject, lengths: tuple[int, ...] = (24, 3, 11), seed: int = 1) -> dict[str, Any]:

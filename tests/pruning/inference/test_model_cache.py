@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.model_cache import BASES, ModelCache
+from pruning.inference.model_cache import MAX_BASES, ModelCache
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
@@ -24,7 +24,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 @pytest.fixture(scope="module")
 def masks(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    for shape in toy_models.SHAPES[: BASES + 1]:
+    for shape in toy_models.SHAPES[: MAX_BASES + 1]:
         run_toy(sources, folder / shape, model=shape, max_steps=2, validation_rows=4)
     run_toy(sources, folder / "other", max_steps=2, validation_rows=4, seed=5)
     return {work.name: work / "artifacts" / "mask.safetensors" for work in folder.iterdir() if work.is_dir()}
@@ -58,7 +58,7 @@ def test_bases_are_shared_and_the_oldest_make_room(
     ask(cache, "bert", masks["bert"])
     assert added == ["bert", "other", "roberta", "bert"]
     ask(cache, "distilbert", masks["distilbert"])  # a third base: the bank used longest ago leaves
-    assert len(cache._banks) == BASES
+    assert len(cache._banks) == MAX_BASES
 
 
 def test_faults_are_answers(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
-from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
+from pruning.inference.pruned_model import PrunedModel, class_predictions, evaluate_mask, load_pruned
 from pruning.masking.wrap import prunable_linears
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
@@ -176,3 +176,14 @@ def test_a_base_that_is_nowhere_is_refused_by_name(mask: Path, tmp_path: Path) -
     with pytest.raises(PermanentError, match="'bert'") as caught:
         load_pruned(mask, sources=Sources(tmp_path, None, hub=False))
     assert caught.value.code == "model_not_found"
+
+
+def test_classes_by_name_with_their_probabilities() -> None:
+    logits = np.array([[2.0, -1.0, 0.5], [-3.0, 88.0, 87.0]], dtype=np.float32)
+    first, second = class_predictions(logits, ("a", "b", "c"))
+    assert (first.value, first.label, second.value, second.label) == (0, "a", 1, "b")
+    expected = torch.softmax(torch.from_numpy(logits).double(), dim=1).tolist()
+    for prediction, shares in zip((first, second), expected, strict=True):
+        assert prediction.probabilities is not None
+        assert list(prediction.probabilities) == ["a", "b", "c"]
+        assert list(prediction.probabilities.values()) == pytest.approx(shares, abs=1e-12)

@@ -1,0 +1,105 @@
+"""Mask applied to its base model: file and base are read, checked against each other, and put together.
+
+Called by :mod:`pruning.inference.pruned_model`, :mod:`pruning.inference.mask_bank` and :mod:`pruning.export`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from pruning.errors import PermanentError
+from pruning.formats import compact_file, mask_file, trained_weights
+from pruning.hub.models import ModelFolder
+from pruning.masking.wrap import prunable_linears
+from pruning.models.heads import create_head
+from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
+from pruning.sources import Sources
+
+
+def load_masked_base(
+    mask: str | Path,
+    *,
+    model: str | Path | None = None,
+    sources: Sources | None = None,
+    weights: str | Path | None = None,
+) -> tuple[LoadedModel, mask_file.MaskInfo]:
+    """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
+
+    ``model`` is the base model's folder; without it the base is looked up by the name and commit in the mask, in
+    ``sources`` (default: the hub). ``weights`` is the file of a method that trained weights, by default
+    ``weights.safetensors`` beside the mask. Raises PermanentError (``mask_invalid``, ``base_mismatch``, ``weights_missing``, …)
+    or TemporaryError.
+    """
+    path = Path(mask)
+    masks, info = compact_file.read_either(path)
+    folder = None if model is None else Path(model)
+    located = (
+        locate_model(info.base_model, info.base_revision, sources or Sources())
+        if folder is None
+        else ModelFolder(folder, None)
+    )
+    loaded = load_model(located, info.label_words, info.head)
+    require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
+    apply_masks(loaded.model, masks)
+    if info.weights_sha256 is not None:
+        stored = find_trained_weights(path, info, weights)
+        trained_weights.load_file_into(
+            stored, loaded.model, {name: torch.from_numpy(mask) for name, mask in masks.items()}
+        )
+    return loaded, info
+
+
+def create_mask_head(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:
+    """The head that a mask was trained with, on its model, which is changed in place."""
+    return create_head(loaded, list(info.label_ids), list(info.columns), info.head)
+
+
+@torch.no_grad()
+def apply_masks(model: torch.nn.Module, masks: mask_file.Masks) -> None:
+    """Zero every weight outside its mask, in place. Raises PermanentError if the matrices are not the model's."""
+    linears = prunable_linears(model)
+    require_same_matrices(linears, {path: mask.shape for path, mask in masks.items()})
+    for path, mask in masks.items():
+        linears[path].weight.mul_(torch.from_numpy(mask).to(linears[path].weight.device))
+
+
+def require_same_matrices(linears: Mapping[str, torch.nn.Linear], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse masks of other matrices than ``linears``. Raises PermanentError (``base_mismatch``)."""
+    if {path: tuple(linear.weight.shape) for path, linear in linears.items()} != dict(shapes):
+        raise PermanentError(
+            "the mask's matrices are not those of this model; give the base model the mask was trained for",
+            code="base_mismatch", param="model",
+        )  # fmt: skip
+
+
+def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
+    """Refuse a mask for other weights than those of the base ``name``, whose digest is ``found``. Raises PermanentError."""
+    if found != info.base_digest:
+        raise PermanentError(
+            f"the weights of {name!r} are not those the mask was trained for "
+            f"({info.base_model}, sha-256 {info.base_digest[:12]}..., found {found[:12]}...); give the same base model",
+            code="base_mismatch", param="model",
+        )  # fmt: skip
+
+
+def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:
+    """The file of what a method trained beside its mask, whose digest is the one in the mask.
+
+    Raises PermanentError (``weights_missing``, ``weights_invalid``).
+    """
+    path = Path(given) if given is not None else mask.parent / trained_weights.WEIGHTS
+    if not path.is_file():
+        raise PermanentError(
+            f"method {info.spec.method} trained more than the mask; download {trained_weights.WEIGHTS} of the job "
+            "into the same folder, or name it by weights=",
+            code="weights_missing", param="mask",
+        )  # fmt: skip
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != info.weights_sha256:
+            raise PermanentError(
+                f"{path.name} is not the one this mask belongs to; download both from the same job",
+                code="weights_invalid", param="mask",
+            )  # fmt: skip
+    return path
