@@ -113,7 +113,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     from pruning.inference.pruned_model import evaluate_mask
     from pruning.sources import Sources
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type for it
     pruned = load_pruned(mask, models_dir=plan.models_dir)
     datasets = plan.environment.get("ESPALIER_DATASETS_DIR")
     again = evaluate_mask(pruned, Sources(plan.models_dir, Path(datasets) if datasets else None))

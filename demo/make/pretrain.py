@@ -129,7 +129,7 @@ def pretrain(tokenizer: Tokenizer, held_out: set[str], run: Pretraining) -> Bert
             group["lr"] = run.learning_rate * _rate(step, run)
         loss = _loss(model, ids, *_hide(ids, run.mask_share, tokenizer.get_vocab_size(), generator))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         total += loss.item()
@@ -137,5 +137,5 @@ def pretrain(tokenizer: Tokenizer, held_out: set[str], run: Pretraining) -> Bert
             seconds = time.perf_counter() - started
             print(f"  step {step + 1}/{run.steps}: loss {total / 200:.3f}, {seconds:.0f} s", flush=True)
             total = 0.0
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()  # type: ignore[no-untyped-call]  # transformers has no type for it
     return model

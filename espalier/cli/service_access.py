@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -39,7 +39,8 @@ def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
     from service.settings import Settings
 
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None}), ""  # type: ignore[arg-type]
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return Settings(**options), ""
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors())
         return None, "; ".join(faults)

@@ -14,8 +14,6 @@ except ImportError as missing:
 class MaskBank(mask_bank.MaskBank):
     """One frozen base, a mask for every task: ``bank.add("sst2", "mask.safetensors")``, ``bank.predict("sst2", texts)``."""
 
-    def __init__(
-        self, base: str | Path, *, revision: str | None = None, models_dir: str | Path | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, base: str | Path, *, revision: str | None = None, models_dir: str | Path | None = None) -> None:
         """``base`` is a folder, or a name under ``models_dir`` (default: ``ESPALIER_MODELS_DIR``) or on the hub."""
         super().__init__(base, revision=revision, sources=Sources(models_dir=models_folder(models_dir)))

@@ -29,9 +29,7 @@ class OwnPackageFinder:
     """Finds the packages of this installation in the folder that holds them all."""
 
     @staticmethod
-    def find_spec(
-        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:  # fmt: skip
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """As ``importlib.abc.MetaPathFinder`` has it; None for every other name."""
         return PathFinder.find_spec(name, [_ROOT], target) if path is None and name in PACKAGES else None
 

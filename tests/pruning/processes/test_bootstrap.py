@@ -36,9 +36,12 @@ def test_all_our_packages_are_found_and_modules_of_pythonpath_as_well(project: P
         f"print(*(importlib.util.find_spec(name).origin for name in {sorted(PACKAGES)!r}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=project, env=os.environ | {"PYTHONPATH": str(project)}, capture_output=True,
+        [sys.executable, "-c", code],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project)},
+        capture_output=True,
         text=True,
-    )  # fmt: skip
+    )
     assert done.stderr == ""
     assert done.stdout.split() == [str(ROOT / name / "__init__.py") for name in sorted(PACKAGES)]
 

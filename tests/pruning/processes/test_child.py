@@ -136,8 +136,9 @@ def test_it_dies_with_its_parent_even_by_kill_9(tmp_path: Path) -> None:
             "child = ChildProcess([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'])\n"
             "child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)"
         ),
-        cwd=ROOT, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
     with parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
