@@ -202,7 +202,7 @@ class Settings(BaseSettings):
     @classmethod
     def _storage(cls, url: str | None) -> str | None:
         if url is not None and find_spec("boto3") is None:
-            raise ValueError("needs boto3; install it with: pip install 'espalier[s3]'")
+            raise ValueError("needs boto3; install it with: pip install 'espalier-pruning[s3]'")
         return str(parse_storage_url(url)) if url is not None else None
 
     @property

@@ -182,7 +182,7 @@ FAILURES: dict[str, Entry] = {
     "diverged": Entry(None, "client", "Lower `learning_rate` or `regularization`."),
     "export_failed": Entry(None, "operator", "Report it, with the message; the mask is not touched by it."),
     "export_invalid": Entry(None, "client", "Download the export again."),
-    "export_packages_missing": Entry(None, "operator", "Install `espalier[onnx]` where jobs run."),
+    "export_packages_missing": Entry(None, "operator", "Install `espalier-pruning[onnx]` where jobs run."),
     "export_pointless": Entry(None, "client", "Prune further, or take another export: this one would be slower."),
     "export_unsupported": Entry(
         422, "client", "Leave the export out: the model or pattern does not allow it.", PermanentError

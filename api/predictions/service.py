@@ -65,7 +65,7 @@ class PredictionService:
         if importlib.util.find_spec("torch") is None:
             raise NotPossibleError(
                 "predictions_unavailable",
-                "the API has no torch to predict with: pip install 'espalier[train]' where it runs, or download the mask "
+                "the API has no torch to predict with: pip install 'espalier-pruning[train]' where it runs, or download the mask "
                 "and use espalier.load_pruned",
             )
 

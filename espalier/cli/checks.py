@@ -151,7 +151,9 @@ def devices() -> Finding:
         import torch
     except ImportError:
         return Finding(
-            "devices", "note", "no torch: this machine cannot train or use masks (pip install 'espalier[train]')"
+            "devices",
+            "note",
+            "no torch: this machine cannot train or use masks (pip install 'espalier-pruning[train]')",
         )
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding("devices", "ok", ", ".join(names) or f"CPU, {os.cpu_count()} cores")

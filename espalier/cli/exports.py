@@ -44,7 +44,7 @@ def export(
     try:
         from pruning.export.run import run_exports
     except ImportError as missing:
-        fail(f"export needs {missing.name}: pip install 'espalier[train]'", code=2)
+        fail(f"export needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
     from pruning.errors import PruningError
     from pruning.sources import Sources
     from pruning.spec.export_formats import FORMATS, parse_formats

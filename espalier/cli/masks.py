@@ -49,7 +49,7 @@ def apply(
     try:
         from pruning.export.huggingface import write_folder
     except ImportError as missing:
-        fail(f"apply needs {missing.name}: pip install 'espalier[train]'", code=2)
+        fail(f"apply needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
     from pruning.errors import PruningError
     from pruning.sources import Sources
 

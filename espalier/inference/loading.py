@@ -57,5 +57,5 @@ def import_error(name: str, missing: ImportError) -> ImportError:
             f"{name} finds another package named pruning before Espalier's; rename it, or start elsewhere"
         )
     return ImportError(
-        f"{name} needs {missing.name}, which the client alone does not install: pip install 'espalier[train]'"
+        f"{name} needs {missing.name}, which the client alone does not install: pip install 'espalier-pruning[train]'"
     )

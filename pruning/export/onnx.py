@@ -41,7 +41,7 @@ def require_packages() -> None:
     missing = [name for name in FORMATS["onnx"].packages if find_spec(name) is None]
     if missing:
         raise PermanentError(
-            f"ONNX exports need {', '.join(missing)} where the job runs: pip install 'espalier[onnx]'",
+            f"ONNX exports need {', '.join(missing)} where the job runs: pip install 'espalier-pruning[onnx]'",
             code="export_packages_missing", param="exports",
         )  # fmt: skip
 

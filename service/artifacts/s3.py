@@ -169,7 +169,9 @@ def _client(endpoint: str | None, region: str | None) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
-        raise StorageUnavailableError("Objects need boto3; install it with: pip install 'espalier[s3]'") from error
+        raise StorageUnavailableError(
+            "Objects need boto3; install it with: pip install 'espalier-pruning[s3]'"
+        ) from error
     config = Config(
         connect_timeout=5,
         read_timeout=30,

@@ -1,0 +1,43 @@
+"""Name of the distribution: ``espalier`` on the package index is another project's, so nothing may tell people to install it."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOREIGN = re.compile(r"pip install[^\n&|;]*?[\s'\"]espalier(?![\w-])|(?<![\w-])espalier\[\w+\]|espalier\s*[=~><]=")
+THIS = Path(__file__).relative_to(ROOT)
+
+
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "espalier-pruning"
+    assert project["scripts"].keys() == {"espalier"}
+
+
+def test_no_file_installs_the_foreign_project() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    suffixes = {".py", ".md", ".toml", ".yml", ".yaml", ".sh", ".lock", ""}
+    files = [Path(name) for name in listed.split("\0") if name and Path(name).suffix in suffixes and Path(name) != THIS]
+    assert len(files) > 300, "the files of the repository were not listed"
+    found = {
+        f"{file}: {match[0]}"
+        for file in files
+        for match in FOREIGN.finditer((ROOT / file).read_text(encoding="utf-8", errors="ignore"))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "text", ["pip install espalier", "pip install 'espalier[train]'", "needs espalier[onnx]", "espalier==0.1.0"]
+)
+def test_a_mention_is_found(text: str) -> None:
+    assert FOREIGN.search(text)
+
+
+@pytest.mark.parametrize("text", ["pip install 'espalier-pruning[train]'", "pip install -r x && espalier serve"])
+def test_the_own_name_and_the_program_are_not_mistaken(text: str) -> None:
+    assert not FOREIGN.search(text)
