@@ -34,8 +34,8 @@ def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tupl
     more = len(rows) > limit
     rows = rows[:limit]
     if more:  # the last step may continue behind the limit: it is left to the next page unless it is the only one
-        whole = [row for row in rows if (row.attempt, row.step) != (rows[-1].attempt, rows[-1].step)]
-        rows = whole or rows
+        complete = [row for row in rows if (row.attempt, row.step) != (rows[-1].attempt, rows[-1].step)]
+        rows = complete or rows
     return list(_merge(rows, _resumed_at(session, job_id))), rows[-1].id if more else None
 
 

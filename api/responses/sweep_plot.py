@@ -29,7 +29,7 @@ _STYLE: dict[str, Any] = {
     "axes.titlesize": 11,
 }
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4FC9", "#8C6D1F", "#666666")
-"""Okabe and Ito's palette, which colour-blind people can tell apart, and two more; each method always has the same one."""
+"""Okabe and Ito's palette, which are distinct to colour-blind readers, and two more; each method always has the same one."""
 _MARKERS = "osD^vP*Xd"
 _STYLES = {name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(METHODS)}
 _LOG_RATIO = 3.0

@@ -91,12 +91,12 @@ def download_artifact(
 
 def _headers(artifact: models.Artifact, etag: str, spec: dict[str, Any]) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
-    shown = "inline" if artifact.name == REPORT else "attachment"
+    disposition = "inline" if artifact.name == REPORT else "attachment"
     return {
         "ETag": etag,
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f'{shown}; filename="{file_name(artifact, spec)}"',
+        "Content-Disposition": f'{disposition}; filename="{file_name(artifact, spec)}"',
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-cache",
@@ -109,6 +109,6 @@ def file_name(artifact: models.Artifact, spec: dict[str, Any]) -> str:
     E.g. ``sst2_smp-s_0.9_job_01jd3x…_mask.safetensors``; only characters that every file system takes.
     """
     task = spec.get("task")
-    named = task.get("dataset") if isinstance(task, dict) else task
-    whole = f"{named}_{spec.get('method')}_{spec.get('sparsity')}_{artifact.job_id}_{artifact.name}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", whole)
+    task_name = task.get("dataset") if isinstance(task, dict) else task
+    parts = f"{task_name}_{spec.get('method')}_{spec.get('sparsity')}_{artifact.job_id}_{artifact.name}"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", parts)

@@ -180,9 +180,9 @@ def list_rows(
 def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
     """The rows of a split, decompressed only as far as they are read."""
     decompressor, rest = zlib.decompressobj(wbits=31), b""
-    for piece in datasets.iter_split(database, number, split):
-        *whole, rest = (rest + decompressor.decompress(piece)).split(b"\n")
-        yield from whole
+    for chunk in datasets.iter_split(database, number, split):
+        *lines, rest = (rest + decompressor.decompress(chunk)).split(b"\n")
+        yield from lines
 
 
 @router.delete(

@@ -75,9 +75,9 @@ def create_exports(
         export = exports.request_export(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
-        shown = Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
+        body = Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
-        idempotency.store_response(session, status, shown.model_dump_json(), location)
+        idempotency.store_response(session, status, body.model_dump_json(), location)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if export.status is Status.QUEUED:
@@ -85,7 +85,7 @@ def create_exports(
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(
-        services, JobRepresentation.from_job(shown), status=status, location=location, seconds=seconds
+        services, JobRepresentation.from_job(body), status=status, location=location, seconds=seconds
     )
 
 
@@ -101,8 +101,8 @@ def list_exports(
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = queries.page(session, limit=limit, after=after, export_of=job_id)
-        seen = views.load(session.connection(), ids).values()
-    data = [Job.from_row(*one) for one in seen]
+        loaded = views.load(session.connection(), ids).values()
+    data = [Job.from_row(*view) for view in loaded]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

@@ -68,7 +68,7 @@ def _broker(celery: Celery) -> Literal["ok", "degraded"]:
     folder = celery.conf.broker_transport_options.get("data_folder_out")
     if folder is not None:
         with contextlib.suppress(OSError):
-            create_folders(celery)  # as ringing does
+            create_folders(celery)  # as a notification does
         return "ok" if os.access(folder, os.W_OK) else "degraded"
     with celery.connection_for_write() as connection:
         try:

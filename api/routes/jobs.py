@@ -68,13 +68,13 @@ def create_job(
         limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         admission.lock_dataset(session, request.spec, caller.owner)
-        job = commands.create(session, owner=caller.owner, **request.stored)
+        row = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
-            admission.store_webhook(session, services.settings, request.webhook, owner=job.owner, job_id=job.id)
-        shown = Job.from_row(job, artifacts=[], webhook=job.webhook)
-        idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
+            admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)
+        job = Job.from_row(row, artifacts=[], webhook=row.webhook)
+        idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(shown, services, prefer)
+    return _accepted(job, services, prefer)
 
 
 @router.get(
@@ -103,8 +103,8 @@ def list_jobs(
             session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
-        seen = views.load(session.connection(), ids).values()
-    data = [Job.from_row(*one) for one in seen]
+        loaded = views.load(session.connection(), ids).values()
+    data = [Job.from_row(*view) for view in loaded]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
@@ -119,9 +119,9 @@ async def get_job(
     job_id: JobId, services: ServicesDep, caller: Reader, if_none_match: IfNoneMatch = None, prefer: Prefer = None
 ) -> Response:
     """State, phase, progress, latest metrics, and links to what it made."""
-    shown = await load_job(services, job_id, owner=caller.owner_filter)
+    job = await load_job(services, job_id, owner=caller.owner_filter)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(services, shown, none_match=if_none_match, seconds=seconds)
+    return LongPollResponse(services, job, none_match=if_none_match, seconds=seconds)
 
 
 @router.post(
@@ -130,18 +130,18 @@ async def get_job(
 def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
-        shown = _to_schema(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
-    return shown
+    return job
 
 
 @router.post("/{job_id}/pause", operation_id="pauseJob", responses=problem_responses(404, 409), summary="Pause a job")
 def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with services.database.write() as session:
-        shown = _to_schema(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
-    return shown
+    return job
 
 
 @router.post(
@@ -150,11 +150,11 @@ def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with services.database.write() as session:
-        shown = _to_schema(session, commands.resume(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
-    if shown.status is Status.QUEUED:
+    if job.status is Status.QUEUED:
         broker.notify_workers(services.celery)
-    return shown
+    return job
 
 
 @router.post(
@@ -177,10 +177,10 @@ def retry_job(
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
-        shown = _to_schema(session, commands.retry(session, job_id, owner=caller.owner_filter))
-        idempotency.store_response(session, 202, shown.model_dump_json(), _path(shown))
+        job = _to_schema(session, commands.retry(session, job_id, owner=caller.owner_filter))
+        idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(shown, services, prefer)
+    return _accepted(job, services, prefer)
 
 
 @router.delete(
@@ -196,20 +196,18 @@ def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
         commands.delete(session, job_id, owner=caller.owner_filter)
 
 
-def _accepted(shown: Job, services: ServicesDep, prefer: str | None) -> Response:
+def _accepted(job: Job, services: ServicesDep, prefer: str | None) -> Response:
     """The response for a job that is stored, after workers were notified."""
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     broker.notify_workers(services.celery)  # a lost message costs seconds: workers also poll
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(
-        services, JobRepresentation.from_job(shown), status=202, location=_path(shown), seconds=seconds
-    )
+    return LongPollResponse(services, JobRepresentation.from_job(job), status=202, location=_path(job), seconds=seconds)
 
 
-def _path(shown: Job) -> str:
-    return f"/v1/jobs/{shown.id}"
+def _path(job: Job) -> str:
+    return f"/v1/jobs/{job.id}"
 
 
-def _to_schema(session: Session, job: models.Job) -> Job:
-    return Job.from_row(job, store.list_for_job(session, job.id), job.webhook)
+def _to_schema(session: Session, row: models.Job) -> Job:
+    return Job.from_row(row, store.list_for_job(session, row.id), row.webhook)

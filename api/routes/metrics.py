@@ -31,12 +31,12 @@ def metrics(services: ServicesDep, _: MetricsReader) -> Response:
     with services.database.read() as session:
         found = statistics.collect(session, worker_seen_seconds=services.settings.worker_seen_seconds)
     registry = CollectorRegistry()
-    registry.register(_Collected(found))
+    registry.register(_StatisticsCollector(found))
     return Response(generate_latest(registry), media_type=_MEDIA_TYPE)
 
 
 @dataclass(eq=False)
-class _Collected(Collector):
+class _StatisticsCollector(Collector):
     found: Statistics
 
     def collect(self) -> Iterator[Metric]:

@@ -43,13 +43,13 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
             )
         task = PruningSpec.model_validate(job.spec).task_info
         mask = store.get(session, job_id, MASK)
-        made = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
-    texts, pairs = _columns(request.texts, task, services.settings)
-    found = services.predictions.predict(mask, made.get(WEIGHTS), texts, pairs)
-    return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in found])
+        artifacts = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
+    texts, pairs = _split_columns(request.texts, task, services.settings)
+    predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs)
+    return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in predictions])
 
 
-def _columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[str], list[str] | None]:
+def _split_columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[str], list[str] | None]:
     """The texts, and for tasks on two columns the second ones. Raises PermanentError naming the text at fault."""
     if len(given) > settings.predictions_max_texts:
         raise _refused(

@@ -53,15 +53,15 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _errors_in_base():
             admission.lock_dataset(session, jobs[0].spec, caller.owner)
-        sweep, made = sweeps.create(
+        row, job_rows = sweeps.create(
             session, owner=caller.owner, grid=request.grid, base=base, jobs=[job.stored for job in jobs],
             metadata=jobs[0].metadata, baseline=request.baseline,
         )  # fmt: skip
         if (webhook := jobs[0].webhook) is not None:
-            for job in made:
+            for job in job_rows:
                 admission.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
-        body = Sweep.from_row(sweep, {sweeps.combination_of(job): job for job in made}).model_dump_json()
-        idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{sweep.id}")
+        body = Sweep.from_row(row, {sweeps.combination_of(job): job for job in job_rows}).model_dump_json()
+        idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{row.id}")
         live = heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
@@ -101,10 +101,10 @@ def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep
 def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sweep:
     """Every job that has not ended; running ones end within seconds. Asking again changes nothing."""
     with services.database.write() as session:
-        sweep = sweeps.cancel(session, sweep_id, owner=caller.owner_filter)
-        shown = Sweep.from_row(sweep, sweeps.latest_jobs(session, [sweep])[sweep_id])
+        row = sweeps.cancel(session, sweep_id, owner=caller.owner_filter)
+        sweep = Sweep.from_row(row, sweeps.latest_jobs(session, [row])[sweep_id])
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
-    return shown
+    return sweep
 
 
 @router.delete(

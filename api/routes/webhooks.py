@@ -52,8 +52,8 @@ def create_webhook(
         idempotency.store_response(
             session, 201, Webhook.from_row(row).model_dump_json(), location := f"/v1/webhooks/{row.id}"
         )
-        shown = Webhook.from_row(row, secret)
-    return Response(shown.model_dump_json(), 201, {"Location": location}, "application/json")
+        webhook = Webhook.from_row(row, secret)
+    return Response(webhook.model_dump_json(), 201, {"Location": location}, "application/json")
 
 
 @router.get("", operation_id="listWebhooks", responses=problem_responses(), summary="List webhooks")

@@ -1,4 +1,4 @@
-"""The application over a migrated database, and jobs in any state, made by the functions the worker uses."""
+"""Fixtures of the API tests: the application over a migrated database, and jobs in any state."""
 
 import hashlib
 from collections.abc import Callable, Iterator

@@ -1,10 +1,10 @@
-"""Requests that nobody would think of, made by Schemathesis from the OpenAPI document, and every promise in it checked.
+"""Property tests of the interface: requests that Schemathesis generates from the OpenAPI document, each response checked by it.
 
-Called by ``test_schemathesis``, and for longer runs, of minutes or a night, by itself:
+Called by ``test_schemathesis``, and by itself for runs of minutes or a night:
 
     python -m tests.api.fuzz --examples 1000 --seed 7
 
-The application asks for keys and lies on SQLite; jobs in every state and one thing of each kind are there from the start.
+The application requires keys and uses SQLite; jobs in every state and one thing of each kind exist from the start.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""A client made from the OpenAPI document by a stock generator works as it comes, against a service on a socket.
+"""A client generated from the OpenAPI document by a stock generator works unchanged, against a service on a socket.
 
-The generator (``pipx install openapi-python-client``) is none of the pinned packages: it wants an older typer than ours.
-Without it this is skipped.
+The generator (``pipx install openapi-python-client``) is not among the pinned packages: it needs an older typer than ours. Without
+it this is skipped.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The application as a process of its own makes it."""
+"""Application factory for a process of its own."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The service keeps every promise of its OpenAPI document, whatever it is asked and in whatever order.
+"""The service does what its OpenAPI document says, for any requests in any order.
 
 Few requests per operation, always the same; ``python -m tests.api.fuzz`` makes as many as you like.
 """

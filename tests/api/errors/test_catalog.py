@@ -52,7 +52,7 @@ def codes(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
                 yield text
 
 
-def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
+def test_the_catalog_has_exactly_the_codes_that_are_used() -> None:
     coded = (CodedError, PermanentError)
     found = {
         code for code, entry in PROBLEMS.items() if entry.exception and not issubclass(entry.exception, coded)

@@ -1,4 +1,4 @@
-"""Every kind of error is a problem with a stable code, and no error tells more than it should."""
+"""Error responses: every kind of error is a problem with a stable code that reveals nothing internal."""
 
 import json
 from collections.abc import Callable
@@ -110,9 +110,7 @@ def test_refused_fields(strict_client: TestClient, change: dict[str, Any], point
         {"preset": "paper", "temperature": 2.0},
     ],
 )
-def test_a_specs_faults_are_those_that_the_trainer_would_tell(
-    strict_client: TestClient, change: dict[str, Any]
-) -> None:
+def test_faults_of_a_spec_are_those_that_the_trainer_reports(strict_client: TestClient, change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         PruningSpec(**(BODY | change))
     expected = [("/" + fault["param"].replace(".", "/"), fault["code"]) for fault in error_details(caught.value)]
@@ -120,7 +118,7 @@ def test_a_specs_faults_are_those_that_the_trainer_would_tell(
     assert [(fault["pointer"], fault["code"]) for fault in faults] == expected
 
 
-def test_all_faults_are_told_at_once(strict_client: TestClient) -> None:
+def test_all_faults_are_reported_at_once(strict_client: TestClient) -> None:
     answer = strict_client.post("/v1/jobs", json={"task": "nothing", "sparsity": 2, "metadata": {"": "x"}})
     pointers = {fault["pointer"] for fault in assert_problem(answer, 422, "invalid_request")["errors"]}
     assert {"/model", "/task", "/sparsity"} < pointers

@@ -1,4 +1,4 @@
-"""A service without keys answers its own machine alone, and no page of another origin."""
+"""Loopback guard: a service without keys serves its own machine alone, and no page of another origin."""
 
 from collections.abc import Callable
 
@@ -23,19 +23,19 @@ def test_names_of_this_machine(strict_client: TestClient, host: str) -> None:
     "host",
     ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "192.0.2.1", "0.0.0.0", "", "[", "::1"],
 )
-def test_a_name_that_was_bent_to_this_machine(strict_client: TestClient, host: str) -> None:
+def test_a_foreign_host_name_is_refused(strict_client: TestClient, host: str) -> None:
     for path in ("/v1/jobs", "/livez", "/openapi.json"):
         refused = assert_problem(strict_client.get(path, headers={"Host": host}), 403, "loopback_only")
         assert "ESPALIER_REQUIRE_KEYS" in refused["detail"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:3000", "http://localhost:8000"])
-def test_a_page_of_another_origin(strict_client: TestClient, origin: str) -> None:
+def test_a_page_of_another_origin_is_refused(strict_client: TestClient, origin: str) -> None:
     answer = strict_client.post("/v1/jobs/job_x/cancel", headers={"Origin": origin})
     assert origin in assert_problem(answer, 403, "loopback_only")["detail"]
 
 
-def test_a_socket_that_others_reach(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_socket_that_other_machines_reach_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
     """``uvicorn --host 0.0.0.0`` without the setting: whatever name it is called by."""
     folder = tmp_path_factory.mktemp("reached")
     with TestClient(create_app(Settings(data_dir=folder)), base_url="http://192.0.2.1:8000") as client:
@@ -43,7 +43,7 @@ def test_a_socket_that_others_reach(tmp_path_factory: pytest.TempPathFactory) ->
         assert "192.0.2.1" in assert_problem(answer, 403, "loopback_only")["detail"]
 
 
-def test_with_keys_any_name_will_do(client_with: Callable[..., TestClient]) -> None:
+def test_with_keys_any_host_name_is_accepted(client_with: Callable[..., TestClient]) -> None:
     client = client_with(require_keys=True)
     headers = {"Host": "espalier.example", "Origin": "https://elsewhere.example"}
     assert client.get("/v1/tasks", headers=headers).status_code == 200

@@ -13,7 +13,7 @@ from tests.api.conftest import local
 from tests.api.problems import assert_problem
 
 
-def test_a_bug_is_logged_and_not_told(
+def test_a_bug_is_logged_and_not_shown_to_the_client(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object, **__: object) -> None:

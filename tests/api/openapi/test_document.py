@@ -35,7 +35,7 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for path in document["paths"].values() for operation in path.values()]
 
 
-def test_the_document_is_one(document: dict[str, Any]) -> None:
+def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     schemathesis.openapi.from_dict(document).validate()  # by the schema of OpenAPI itself; raises
 
@@ -105,7 +105,7 @@ def test_every_body_has_examples_that_are_accepted(document: dict[str, Any]) -> 
     assert seen == REQUESTS.keys()
 
 
-def test_what_is_made_is_linked_to_what_can_be_done_with_it(document: dict[str, Any]) -> None:
+def test_created_things_are_linked_to_the_operations_that_take_their_id(document: dict[str, Any]) -> None:
     def linked(name: str, status: str) -> set[str]:
         (operation,) = [one for one in operations(document) if one["operationId"] == name]
         return {*operation["responses"][status]["links"]}

@@ -70,7 +70,7 @@ def pid_of(rows: list[dict[str, Any]]) -> int:
     return int(rows[0]["label"].split()[0])
 
 
-def test_one_process_answers_all_and_ends_with_the_service(make: Make, mask: Artifact) -> None:
+def test_one_process_serves_all_requests_and_ends_with_the_service(make: Make, mask: Artifact) -> None:
     service = make()
     first = service.predict(mask, None, ["a", "b"], ["c", "d"])
     assert [row["label"].split()[1:] for row in first] == [["one", "c"], ["one", "d"]]
@@ -81,13 +81,13 @@ def test_one_process_answers_all_and_ends_with_the_service(make: Make, mask: Art
     assert service.predict(mask, None, ["e"], None)[0]["value"] == 0
 
 
-def test_one_that_had_left_for_want_of_work_is_started_again(make: Make, mask: Artifact) -> None:
+def test_an_idle_process_that_ended_is_started_again(make: Make, mask: Artifact) -> None:
     service = make()
     left = pid_of(service.predict(mask, None, ["leave"], None))
     assert pid_of(service.predict(mask, None, ["a"], None)) != left
 
 
-def test_one_that_dies_fails_that_request_alone(make: Make, mask: Artifact) -> None:
+def test_a_process_that_dies_fails_one_request_alone(make: Make, mask: Artifact) -> None:
     service = make()
     with pytest.raises(UnavailableError, match="signal 9") as caught:
         service.predict(mask, None, ["die"], None)
@@ -95,7 +95,7 @@ def test_one_that_dies_fails_that_request_alone(make: Make, mask: Artifact) -> N
     assert len(service.predict(mask, None, ["a"], None)) == 1
 
 
-def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
+def test_a_process_that_takes_too_long_is_killed(make: Make, mask: Artifact) -> None:
     service = make()
     hanging = pid_of(service.predict(mask, None, ["a"], None))
     hurry(service, 0.5)
@@ -105,7 +105,7 @@ def test_one_that_takes_too_long_is_ended(make: Make, mask: Artifact) -> None:
     assert not is_alive(hanging)
 
 
-def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) -> None:
+def test_more_requests_than_may_wait_are_refused_at_once(make: Make, mask: Artifact) -> None:
     service = make(predictions_waiting=1)
     service.predict(mask, None, ["a"], None)
     hurry(service, 1.0)
@@ -134,7 +134,7 @@ def test_more_than_may_wait_are_sent_away_at_once(make: Make, mask: Artifact) ->
         ("error permanent base_mismatch", NotPossibleError, "predictions_unavailable"),
     ],
 )
-def test_what_it_refuses(make: Make, mask: Artifact, said: str, error: type[Exception], code: str) -> None:
+def test_errors_of_the_process(make: Make, mask: Artifact, said: str, error: type[Exception], code: str) -> None:
     with pytest.raises(error, match="because") as caught:
         make().predict(mask, None, [said], None)
     assert caught.value.code == code  # type: ignore[attr-defined]
@@ -176,7 +176,7 @@ def test_a_file_that_does_not_match_its_digest_is_refused(
     assert len(service.predict(mask, weights, ["a"], None)) == 1
 
 
-def test_where_it_is_off(make: Make) -> None:
+def test_where_predictions_are_disabled(make: Make) -> None:
     with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED"):
         make(predictions_enabled=False).require_enabled()
     make(predictions_enabled=True).require_enabled()

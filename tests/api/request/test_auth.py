@@ -1,4 +1,4 @@
-"""Who may do what: first every route of the application, whichever there are, then what keys are and how they end."""
+"""Authentication and scopes: first of every route of the application, then the states of keys."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtectedApp]:
     database.dispose()
 
 
-def test_every_route_asks_for_a_key(guarded: ProtectedApp) -> None:
+def test_every_route_requires_a_key(guarded: ProtectedApp) -> None:
     unguarded = set()
     for method, path, operation in guarded.operations():
         answer = guarded.client.request(method, path, content=b"{", headers={"Content-Type": "application/json"})
@@ -52,7 +52,7 @@ def test_every_route_asks_for_a_key(guarded: ProtectedApp) -> None:
         assert guarded.client.get(path).status_code == 200
 
 
-def test_every_route_wants_its_scope(guarded: ProtectedApp) -> None:
+def test_every_route_requires_its_scope(guarded: ProtectedApp) -> None:
     for method, path, operation in guarded.operations():
         name = operation["operationId"]
         if name in OPEN:
@@ -116,11 +116,11 @@ def test_a_job_belongs_to_who_submits_it_and_so_does_its_retry(guarded: Protecte
 
 
 @pytest.mark.parametrize("sent", ["Basic YTpi", "Bearer", "Bearer ", "esp_0"])
-def test_what_is_no_bearer_token(guarded: ProtectedApp, sent: str) -> None:
+def test_malformed_authorization_headers(guarded: ProtectedApp, sent: str) -> None:
     assert_problem(guarded.client.get("/v1/jobs", headers={"Authorization": sent}), 401, "key_missing")
 
 
-def test_keys_that_open_nothing(guarded: ProtectedApp) -> None:
+def test_invalid_keys(guarded: ProtectedApp) -> None:
     def refused(key: str) -> str:
         answer = guarded.client.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
@@ -137,7 +137,7 @@ def test_keys_that_open_nothing(guarded: ProtectedApp) -> None:
     assert refused("esp_" + "0" * 38) == refused("hf_someothertoken") == "key_unknown"
 
 
-def test_use_is_noted(guarded: ProtectedApp) -> None:
+def test_use_of_a_key_is_recorded(guarded: ProtectedApp) -> None:
     with guarded.jobs.database.write() as session:
         row, key = api_keys.create(session, name="used")
     assert row.last_used_at is None

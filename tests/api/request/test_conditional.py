@@ -1,4 +1,4 @@
-"""Range arithmetic against slices of a list of bytes, exhaustively for a small file."""
+"""Byte ranges and entity tags, against slices of a list of bytes, exhaustively for a small file."""
 
 from itertools import product
 
@@ -33,7 +33,7 @@ def test_every_single_range_of_small_files() -> None:
     "header",
     ["", "bytes", "bytes=", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=1", "bytes=--1", "bytes=-1-", "0-1"],
 )
-def test_what_is_not_one_range_is_the_whole(header: str) -> None:
+def test_anything_but_one_range_gives_the_whole_file(header: str) -> None:
     assert parse_range(header, None, TAG, 10) is None
 
 

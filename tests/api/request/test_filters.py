@@ -1,4 +1,4 @@
-"""The filter on metadata: exact pairs on both databases, whatever the key looks like."""
+"""Metadata filter: exact pairs on both databases, with any characters in keys."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A request that is sent again: answered again, done once; by one client, by two hundred, after a crash, days later."""
+"""Idempotency keys: a repeated request is done once, by one client, by two hundred, after a crash, days later."""
 
 import threading
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_the_same_request_is_answered_again_and_done_once(
     assert count(database) == 1
 
 
-def test_a_key_that_was_used_for_something_else(client: TestClient, database: Database) -> None:
+def test_a_key_that_was_used_for_another_request(client: TestClient, database: Database) -> None:
     assert client.post("/v1/jobs", json=BODY, headers=KEY).status_code == 202
     refusal = assert_problem(
         client.post("/v1/jobs", json=BODY | {"seed": 1}, headers=KEY), 422, "idempotency_key_reused"
@@ -55,7 +55,7 @@ def test_a_key_that_was_used_for_something_else(client: TestClient, database: Da
     assert count(database) == 1
 
 
-def test_a_refused_request_can_be_mended_under_its_key(client: TestClient) -> None:
+def test_a_refused_request_can_be_corrected_under_its_key(client: TestClient) -> None:
     assert_problem(client.post("/v1/jobs", json=BODY | {"sparsity": 2}, headers=KEY), 422, "invalid_request")
     assert client.post("/v1/jobs", json=BODY, headers=KEY).status_code == 202
 
@@ -80,7 +80,7 @@ def test_a_malformed_key(strict_client: TestClient, key: str | bytes) -> None:
     assert assert_problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Idempotency-Key"
 
 
-def test_old_answers_are_forgotten(client: TestClient, database: Database) -> None:
+def test_old_responses_expire(client: TestClient, database: Database) -> None:
     first = client.post("/v1/jobs", json=BODY, headers=KEY).json()
     with database.write() as session:
         session.execute(update(StoredResponse).values(created_at=now_sql(-90_000)))

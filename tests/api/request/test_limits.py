@@ -64,7 +64,7 @@ def test_threads_get_no_more_tokens_than_there_are() -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_key_that_asks_too_often(client_with: Callable[..., TestClient], database: Database) -> None:
+def test_a_key_with_too_many_requests(client_with: Callable[..., TestClient], database: Database) -> None:
     keys = Keyring(database)
     client = client_with(require_keys=True, requests_per_minute=3)
     for left in (2, 1, 0):
@@ -80,7 +80,7 @@ def test_a_key_that_asks_too_often(client_with: Callable[..., TestClient], datab
     assert "RateLimit" not in client.get("/livez").headers
 
 
-def test_an_owner_with_too_many_waiting_jobs(client_with: Callable[..., TestClient], database: Database) -> None:
+def test_an_owner_with_too_many_queued_jobs(client_with: Callable[..., TestClient], database: Database) -> None:
     keys = Keyring(database)
     client = client_with(require_keys=True, max_queued_jobs_per_owner=2)
 

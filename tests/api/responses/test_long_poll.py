@@ -1,4 +1,4 @@
-"""Entity tags of jobs, and answers that wait: what they wait for, how long at most, how many at once."""
+"""Long polling: entity tags of jobs, what a response waits for, how long at most, how many at the same time."""
 
 from collections.abc import Callable, Iterator
 
@@ -88,13 +88,13 @@ def test_the_wait_ends(client_with: Callable[..., TestClient], jobs: Jobs) -> No
     assert client.get(f"/v1/jobs/{job_id}", headers=both).status_code == 304
 
 
-def test_what_can_change_no_more_is_not_waited_for(client: TestClient, jobs: Jobs) -> None:
+def test_a_finished_job_is_not_waited_for(client: TestClient, jobs: Jobs) -> None:
     url = f"/v1/jobs/{jobs.succeeded()}"
     tag = client.get(url, headers={"Prefer": "wait=60"}).headers["etag"]
     assert client.get(url, headers={"Prefer": "wait=60", "If-None-Match": tag}).status_code == 304
 
 
-def test_submitting_and_waiting(client: TestClient, jobs: Jobs, happen: Happen) -> None:
+def test_waiting_after_a_submission(client: TestClient, jobs: Jobs, happen: Happen) -> None:
     def cancel() -> None:
         with jobs.database.write() as session:
             ((job_id,), _) = queries.page(session, limit=2)
@@ -112,7 +112,7 @@ def test_submitting_and_waiting(client: TestClient, jobs: Jobs, happen: Happen) 
     assert "preference-applied" not in plain.headers
 
 
-def test_waits_are_bounded_and_their_places_come_back(client: TestClient, jobs: Jobs) -> None:
+def test_waits_are_bounded_and_their_slots_are_released(client: TestClient, jobs: Jobs) -> None:
     places = client.app.state.services.wait_slots  # type: ignore[attr-defined]
     taken = 0
     while places.acquire(blocking=False):

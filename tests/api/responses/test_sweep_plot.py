@@ -1,4 +1,4 @@
-"""The figure of a sweep: the same bytes each time, everything in it, user text as text, no pyplot."""
+"""Figure of a sweep: equal bytes each time, all of its parts, user text as text, no pyplot."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Downloads against a bytes reference: whole, in part, conditional."""
+"""Artifact downloads against a reference of bytes: whole, in part, conditional."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What is offered is what is accepted."""
+"""Catalog: the listed tasks and methods are those that are accepted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_tasks_show_the_specs_defaults(strict_client: TestClient) -> None:
     assert "label_words" in listing["custom_task_schema"]["properties"]
 
 
-def test_local_data_sets_are_told(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
+def test_local_data_sets_are_marked(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
     (tmp_path / "cola").mkdir()
     tasks = client_with(datasets_dir=tmp_path).get("/v1/tasks").json()["data"]
     assert [task["name"] for task in tasks if task["local"]] == ["cola"]

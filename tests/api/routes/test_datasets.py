@@ -1,4 +1,4 @@
-"""Uploading, listing, reading and deleting data sets; jobs on them are accepted only where they fit."""
+"""Data sets: upload, list, read, delete; jobs are accepted only on data sets that fit."""
 
 import gzip
 import io
@@ -31,7 +31,7 @@ def send(client: TestClient, train: bytes = TRAIN, dev: bytes = DEV, **options: 
     return client.post("/v1/datasets", files=files, **options)
 
 
-def test_upload_look_and_read(client: TestClient) -> None:
+def test_upload_get_and_read_rows(client: TestClient) -> None:
     answer = send(client, data={"name": "tickets"})
     assert answer.status_code == 201, answer.text
     made = answer.json()
@@ -102,7 +102,7 @@ def test_uploads_have_idempotency_keys(client: TestClient) -> None:
     assert len(client.get("/v1/datasets").json()["data"]) == 1
 
 
-def test_every_fault_is_told_with_its_row(client: TestClient) -> None:
+def test_every_fault_is_reported_with_its_row(client: TestClient) -> None:
     answer = send(client, train=b"body,queue\na\nb,1\nc,2,3\n", dev=b"{")
     errors = assert_problem(answer, 422, "dataset_invalid")["errors"]
     assert [(fault["parameter"], fault["row"]) for fault in errors] == [("train", 1), ("train", 3), ("validation", 1)]

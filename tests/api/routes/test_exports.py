@@ -1,4 +1,4 @@
-"""Exports asked for with a job, kept beside the spec and repeated by a retry; and later, made by a job of their own."""
+"""Exports: submitted with a job, stored beside its spec and repeated by a retry; or later, made by a job of their own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
 
 
-def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
+def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(
     client: TestClient, jobs: Jobs, database: Database
 ) -> None:
     job = client.post("/v1/jobs", json={**BODY, "exports": ["compact", "onnx-int8"]}).json()
@@ -40,7 +40,9 @@ def test_they_stand_beside_the_spec_and_a_retry_makes_them_too(
     ],
     ids=["unknown", "twice", "pattern"],
 )
-def test_what_cannot_be_is_refused_by_its_place(client: TestClient, change: dict[str, Any], pointer: str) -> None:
+def test_impossible_exports_are_refused_by_their_index(
+    client: TestClient, change: dict[str, Any], pointer: str
+) -> None:
     (fault,) = assert_problem(client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
     assert fault["pointer"] == pointer
 
@@ -50,7 +52,7 @@ def test_semi_structured_goes_with_two_of_four(client: TestClient) -> None:
     assert client.post("/v1/jobs", json=body).status_code == 202
 
 
-def test_a_local_model_of_another_type_cannot_be_compacted(
+def test_a_local_model_of_an_unsupported_type_cannot_be_compacted(
     client_with: Callable[..., TestClient], tmp_path: Path
 ) -> None:
     toy_architectures.make_model(tmp_path / "models" / "small", "albert")
@@ -99,7 +101,7 @@ def test_a_finished_job_gets_a_job_that_exports_it(
     assert len(rung) == 2
 
 
-def test_they_are_listed_below_their_job_and_apart_from_the_others(client: TestClient, jobs: Jobs) -> None:
+def test_exports_are_listed_under_their_job_and_not_among_pruning_jobs(client: TestClient, jobs: Jobs) -> None:
     pruned = jobs.succeeded()
     ids = [client.post(f"/v1/jobs/{pruned}/exports", json={"formats": [name]}).json()["id"] for name in ("csr", "onnx")]
 
@@ -120,7 +122,7 @@ def test_they_are_listed_below_their_job_and_apart_from_the_others(client: TestC
     assert_problem(client.get(f"/v1/jobs/{pruned}/exports"), 404, "job_not_found")
 
 
-def test_what_has_no_mask_cannot_be_exported(client: TestClient, jobs: Jobs, database: Database) -> None:
+def test_a_job_without_a_mask_cannot_be_exported(client: TestClient, jobs: Jobs, database: Database) -> None:
     assert_problem(client.post("/v1/jobs/job_0/exports", json=CSR), 404, "job_not_found")
     pruned = jobs.succeeded()
     export = client.post(f"/v1/jobs/{pruned}/exports", json=CSR).json()["id"]
@@ -144,7 +146,7 @@ def test_what_has_no_mask_cannot_be_exported(client: TestClient, jobs: Jobs, dat
     ],
     ids=["unknown", "none", "twice", "pattern"],
 )
-def test_formats_that_cannot_be_are_refused_by_their_place(
+def test_impossible_formats_are_refused_by_their_index(
     client: TestClient, jobs: Jobs, formats: list[str], code: str, pointer: str
 ) -> None:
     answer = client.post(f"/v1/jobs/{jobs.succeeded()}/exports", json={"formats": formats})
@@ -152,7 +154,7 @@ def test_formats_that_cannot_be_are_refused_by_their_place(
     assert fault["pointer"] == pointer
 
 
-def test_they_count_among_what_an_owner_may_have(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
+def test_export_jobs_count_against_the_quota(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
     pruned = jobs.succeeded()
     full = client_with(max_stored_bytes=4)
     assert_problem(full.post(f"/v1/jobs/{pruned}/exports", json=CSR), 507, "quota_exceeded")

@@ -1,4 +1,4 @@
-"""Alive needs nothing; ready needs a database, its schema and a worker, and tolerates a broker that is down."""
+"""Probes: liveness needs nothing; readiness needs a database, its schema and a worker, and tolerates a broker that is down."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Submitting, listing, looking, cancelling, deleting: what a client is told, and what is then in the database."""
+"""Job routes: submit, list, get, cancel, delete; the responses, and what the database holds afterwards."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: 
     assert (row.user_metadata, row.priority, row.max_duration) == tuple(own.values())
 
 
-def test_the_bell_is_rung_once_the_row_is_there(
+def test_workers_are_notified_after_the_row_is_committed(
     client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""Pause, resume, retry over HTTP, at every stage of a job; and wishes that are forced when the worker is gone."""
+"""Pause, resume and retry over HTTP in every state of a job; control requests are forced when the worker is dead."""
 
 from fastapi.testclient import TestClient
 
@@ -21,7 +21,7 @@ def test_pause_and_resume_a_queued_job(client: TestClient, jobs: Jobs) -> None:
     assert_problem(client.post("/v1/jobs/job_0/retry"), 404, "job_not_found")
 
 
-def test_pause_of_a_running_job_is_a_wish_that_can_be_taken_back(client: TestClient, jobs: Jobs) -> None:
+def test_a_pause_request_of_a_running_job_can_be_withdrawn(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.running()
     for _ in range(2):
         job = client.post(f"/v1/jobs/{job_id}/pause").json()
@@ -51,7 +51,9 @@ def test_finished_jobs_cannot_be_paused_or_resumed(client: TestClient, jobs: Job
         assert_problem(client.post(f"/v1/jobs/{job_id}/{verb}"), 409, "illegal_transition")
 
 
-def test_wishes_are_forced_when_the_worker_is_gone(client: TestClient, jobs: Jobs, database: Database) -> None:
+def test_control_requests_are_forced_when_the_worker_is_dead(
+    client: TestClient, jobs: Jobs, database: Database
+) -> None:
     cancelled = jobs.running()
     client.post(f"/v1/jobs/{cancelled}/cancel")
     paused = jobs.running()
@@ -92,7 +94,7 @@ def test_retry_of_a_failed_job(client: TestClient, jobs: Jobs) -> None:
     assert client.post(f"/v1/jobs/{job_id}/retry").status_code == 202
 
 
-def test_what_a_dead_worker_was_storing_goes_with_the_end_of_the_job(
+def test_files_of_a_dead_worker_are_deleted_when_the_job_ends(
     client: TestClient, jobs: Jobs, database: Database
 ) -> None:
     from service.db.models import Artifact

@@ -1,4 +1,4 @@
-"""The numbers for Prometheus are those of the tables."""
+"""Prometheus metrics have the numbers of the tables."""
 
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -32,7 +32,7 @@ def test_an_empty_service(client: TestClient) -> None:
     assert found["espalier_oldest_queued_seconds", ""] == found["espalier_runs_total", ""] == 0
 
 
-def test_what_is_counted(client: TestClient, jobs: Jobs, database: Database) -> None:
+def test_values_of_the_metrics(client: TestClient, jobs: Jobs, database: Database) -> None:
     jobs.worker()
     jobs.succeeded()
     lost = jobs.running()

@@ -1,4 +1,4 @@
-"""Trying a finished job: who may, when, and with which texts."""
+"""Prediction route: which jobs, which callers, which texts."""
 
 import sys
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def test_only_of_a_job_that_has_succeeded(client: TestClient, jobs: Jobs) -> Non
     assert "is running" in assert_problem(ask(client, job_id, "a"), 409, "job_not_succeeded")["detail"]
 
 
-def test_a_process_that_dies_is_a_503_with_when_to_come_again(client: TestClient, jobs: Jobs) -> None:
+def test_a_process_that_dies_is_a_503_with_retry_after(client: TestClient, jobs: Jobs) -> None:
     answer = ask(client, jobs.succeeded(), "die")
     assert_problem(answer, 503, "prediction_process_lost")
     assert answer.headers["retry-after"] == "5"

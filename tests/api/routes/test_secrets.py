@@ -1,4 +1,4 @@
-"""The hub token goes in and does not come out."""
+"""Hub token: it is stored and never returned."""
 
 import base64
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
 KEY = SecretStr(base64.b64encode(b"k" * 32).decode())
 
 
-def test_set_look_replace_forget(
+def test_set_get_replace_and_delete(
     client_with: Callable[..., TestClient], database: Database, settings: Settings
 ) -> None:
     client, keys = client_with(require_keys=True, secret_key=KEY), Keyring(database)
@@ -41,7 +41,7 @@ def test_set_look_replace_forget(
 
 
 @pytest.mark.parametrize("value", ["", "hf_sh", "with a space", "new\nline", 'quote"quote', "x" * 513, None])
-def test_what_is_no_token_is_refused_without_repeating_it(strict_client: TestClient, value: str | None) -> None:
+def test_a_malformed_token_is_refused_without_repeating_it(strict_client: TestClient, value: str | None) -> None:
     answer = strict_client.put(PATH, json={"value": value})
     assert assert_problem(answer, 422, "invalid_request")["errors"][0]["pointer"] == "/value"
     assert not value or value not in answer.text

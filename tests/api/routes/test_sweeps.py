@@ -1,15 +1,12 @@
-"""Sweeps over HTTP: refused as a whole or made as a whole, and shown by table and figure while they run."""
+"""Sweeps over HTTP: refused as a whole or created as a whole, listed, cancelled, deleted."""
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from service.jobs import claims, commands
-from service.jobs.fence import Fence
+from service.jobs import commands
 from tests.api.conftest import BODY, Jobs
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -82,45 +79,6 @@ def test_limits(client_with: Callable[..., TestClient]) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "sweep_too_large")
     absent = client.post("/v1/sweeps", json=GRID | {"seeds": [1]})
     assert absent.json()["errors"][0]["pointer"] == "/base/model"
-
-
-def finish(client: TestClient, jobs: Jobs, accuracy: float) -> None:
-    """Let the best queued job succeed."""
-    with jobs.database.write() as session:
-        job = claims.claim(session, worker_id="w", lease_seconds=600)
-    assert job is not None
-    mask = jobs.artifact(job.id, b"mask")
-    result = {"primary_metric": "accuracy", "before": {"accuracy": 0.5}, "final": {"accuracy": accuracy}}
-    with jobs.database.write() as session:
-        claims.succeed(session, Fence(job.id, 1), result=result | {"remaining": 0.1}, mask_artifact_id=mask)
-
-
-@on_sqlite
-def test_results_and_figures_of_an_unfinished_sweep(client: TestClient, jobs: Jobs) -> None:
-    made = client.post("/v1/sweeps", json=GRID | {"methods": ["smp-s"], "sparsities": [0.9], "baseline": 0.93}).json()
-    path = f"/v1/sweeps/{made['id']}"
-    empty = client.get(f"{path}/plot.svg")
-    assert "no job has succeeded yet" in empty.text
-    finish(client, jobs, 0.8)
-    seen = client.get(path).json()
-    assert (seen["status"], seen["progress"], seen["jobs"]["succeeded"]) == ("active", 0.5, 1)
-    results = client.get(f"{path}/results").json()
-    assert results == seen["results"]
-    assert (results["metric"], results["dense"], results["baseline"]) == ("accuracy", 0.5, 0.93)
-    assert [(mean["runs"], mean["metric"]) for mean in results["means"]] == [(1, 0.8)]
-    rows = client.get(f"{path}/results", params={"format": "csv"})
-    assert rows.headers["content-type"].startswith("text/csv")
-    table = list(csv.DictReader(io.StringIO(rows.text)))
-    assert sorted((row["metric_name"], row["status"], row["metric"]) for row in table) == [
-        ("accuracy", "queued", ""), ("accuracy", "succeeded", "0.8"),
-    ]  # fmt: skip
-    svg = client.get(f"{path}/plot.svg")
-    assert "1 of 2 jobs ended" in svg.text
-    assert svg.headers["etag"] != empty.headers["etag"]
-    assert svg.headers["content-security-policy"].startswith("default-src 'none'")
-    same = client.get(f"{path}/plot.svg", headers={"If-None-Match": svg.headers["etag"]})
-    assert (same.status_code, same.content) == (304, b"")
-    assert client.get(f"{path}/plot.png").content.startswith(b"\x89PNG")
 
 
 def test_cancel_retry_and_delete(client: TestClient, jobs: Jobs) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: refused where they may not lead, secrets shown once, messages to be looked at."""
+"""Webhook routes: forbidden URLs are refused, secrets are shown once, deliveries are listed."""
 
 import base64
 import socket
@@ -115,7 +115,7 @@ def test_a_jobs_own_webhook_is_shown_with_it_and_without_its_secret(client: Test
 
 
 @on_sqlite
-def test_what_was_told(client: TestClient, jobs: Jobs) -> None:
+def test_deliveries_of_a_webhook(client: TestClient, jobs: Jobs) -> None:
     path = client.post("/v1/webhooks", json={"url": URL}).headers["location"]
     job_id = jobs.queued()
     with jobs.database.write() as session:

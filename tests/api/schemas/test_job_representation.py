@@ -1,4 +1,4 @@
-"""Status reads while the connection that all of them share is dead and nobody was told."""
+"""Status reads while the connection that they share is dead and the client has not noticed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ def test_reads_after_the_cut_are_answered(client: TestClient, jobs: Jobs, tcp_pr
     assert tcp_proxy.discarded_data.is_set()
 
 
-def test_a_read_during_the_cut_is_told_to_come_again(
+def test_a_read_during_the_cut_is_a_503_with_retry_after(
     client: TestClient, jobs: Jobs, database: Database, tcp_proxy: TcpProxy
 ) -> None:
     path = f"/v1/jobs/{jobs.queued()}"

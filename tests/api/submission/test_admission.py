@@ -1,4 +1,4 @@
-"""Jobs that are sure to fail are refused when they are posted, with the field to change."""
+"""Admission: jobs that cannot succeed are refused at submission, with the field to change."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,13 +49,13 @@ def test_local_names_that_fit_are_accepted(post: Post) -> None:
         assert answer.status_code == 202, answer.text
 
 
-def test_a_model_that_is_nowhere(post: Post) -> None:
+def test_a_model_that_does_not_exist(post: Post) -> None:
     found = fault(post(model="smoll"), "model_not_found")
     assert found["pointer"] == "/model"
     assert "small" in found["detail"]
 
 
-def test_a_data_set_that_is_nowhere(post: Post) -> None:
+def test_a_data_set_that_does_not_exist(post: Post) -> None:
     assert fault(post(task="rte", label_words=["yes", "no"]), "dataset_not_found")["pointer"] == "/task"
     found = fault(post(task=CUSTOM | {"dataset": "tikkets"}), "dataset_not_found")
     assert found["pointer"] == "/task/dataset"
@@ -92,7 +92,7 @@ def test_a_missing_head(post: Post, models: Path) -> None:
     assert fault(post(model="headless"), "model_head_missing")["pointer"] == "/model"
 
 
-def test_words_point_to_where_they_were_given(post: Post) -> None:
+def test_label_word_faults_point_to_the_field_that_has_them(post: Post) -> None:
     assert fault(post(label_words=["great", "zebra"]), "label_word_unknown")["pointer"] == "/label_words/1"
     custom = CUSTOM | {"label_words": ["zebra", "no"]}
     assert fault(post(task=custom), "label_word_unknown")["pointer"] == "/task/label_words/0"

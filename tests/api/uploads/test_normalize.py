@@ -1,4 +1,4 @@
-"""Files of every form become the same rows; what is wrong is told with its row; nothing hostile is unpacked to its end."""
+"""Normalisation: files of every format become the same rows, faults name their row, and decompression is bounded."""
 
 import gzip
 import io
@@ -54,7 +54,7 @@ def faults(content: bytes, form: FileFormat = FileFormat.JSONL) -> list[tuple[st
     return [(fault.code, fault.row, fault.detail) for fault in refusal.value.faults]
 
 
-def test_every_form_gives_the_same_data_set() -> None:
+def test_every_format_gives_the_same_data_set() -> None:
     expected = made(*FILES[0])
     assert expected[1] == ROWS
     assert all(made(*file) == expected for file in FILES)
@@ -115,7 +115,7 @@ def test_a_row_that_cannot_be_used_is_named(line: bytes, words: str) -> None:
     assert detail.startswith("train: row 3 ")
 
 
-def test_every_fault_is_told_up_to_a_limit() -> None:
+def test_faults_are_reported_up_to_a_limit() -> None:
     found = faults(jsonl(ROWS[:1]) + b"{\n" + jsonl(ROWS[:1]) + b"[]\n")
     assert [row for _, row, _ in found] == [2, 4]
     assert len(faults(jsonl(ROWS[:1]) + b"{\n" * 100)) == MAX_FAULTS
@@ -144,7 +144,7 @@ def test_files_that_cannot_be_used(form: FileFormat, content: bytes, code: str) 
     assert faults(content, form)[0][0] == code
 
 
-def test_what_is_small_only_while_it_is_packed() -> None:
+def test_files_that_are_small_only_while_compressed_are_refused() -> None:
     bomb = gzip.compress(b" " * 10_000_000)
     with pytest.raises(TooLargeError):
         made(FileFormat.JSONL, bomb)
@@ -176,7 +176,7 @@ def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> N
         ("a.parquet", None, FileFormat.PARQUET), ("-", "application/x-ndjson", FileFormat.JSONL),
     ],
 )  # fmt: skip
-def test_what_a_file_is(name: str, media_type: str | None, form: FileFormat) -> None:
+def test_detection_of_the_format(name: str, media_type: str | None, form: FileFormat) -> None:
     assert detect_format(name, media_type) is form
     with pytest.raises(UnknownFormatError):
         detect_format("a.zip", "application/zip")
