@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     """How the trainer left; 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h."""
 
     OK = 0
-    BUG = 1  # an exception nobody planned; the traceback is on stderr
+    BUG = 1  # an unexpected exception; the traceback is on stderr
     PERMANENT = 65  # an ErrorEvent of kind "permanent" was the last line
     TEMPORARY = 75  # an ErrorEvent of kind "temporary" was the last line
     STOPPED = 80  # SIGTERM was honoured: checkpoint written where there was something to save

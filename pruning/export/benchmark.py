@@ -1,11 +1,20 @@
-"""Latency before and after, measured so that noise hits both alike: one call of each in turn, medians of their times."""
+"""Latency of an export against the dense model, measured so that noise hits both alike: calls in turn, medians of their times.
+
+Called by :mod:`pruning.export.run`.
+"""
 
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
+from pruning.events import EventSink, PhaseEvent
 from pruning.export.results import Latency
+from pruning.export.verify import random_rows
+from pruning.inference.pruned_model import PrunedModel
 
 SIZES = ((1, 32), (1, 128), (8, 32), (8, 128))
 """Rows and tokens of a batch."""
@@ -17,7 +26,7 @@ SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairTiming:
     """Median milliseconds of two calls, and the median of the rounds' ratios, on which noise has least hold."""
 
     before_ms: float
@@ -25,7 +34,7 @@ class Pair:
     factor: float
 
 
-def paired(before: Callable[[], object], after: Callable[[], object], seconds: float = SECONDS) -> Pair:
+def time_pair(before: Callable[[], object], after: Callable[[], object], seconds: float = SECONDS) -> PairTiming:
     """Rounds of one call each, in changing order, until there are enough of them or ``seconds`` have passed."""
     calls = (before, after)
     for call in (*calls, *calls):  # warm-up: the first calls allocate
@@ -38,10 +47,31 @@ def paired(before: Callable[[], object], after: Callable[[], object], seconds: f
             calls[which]()
             times[which].append((time.perf_counter() - start) * 1000)
     ratios = [first / second for first, second in zip(*times, strict=True)]
-    return Pair(statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios))
+    return PairTiming(statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios))
 
 
-def verdict(latency: list[Latency]) -> str:
+@torch.no_grad()
+def measure_latency(before: PrunedModel, after: PrunedModel, longest: int, emit: EventSink) -> list[Latency]:
+    """Latency of both models at each size that the model can read; ``longest`` is its number of positions."""
+    found = []
+    for batch, tokens in SIZES:
+        if tokens > longest:
+            continue
+        emit(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
+        rows = random_rows(before, [tokens] * batch)
+        inputs = rows.batch(range(batch), after.device)
+        del inputs["labels"]
+        pair = time_pair(_timed_call(before.head, inputs), _timed_call(after.head, inputs))
+        found.append(
+            Latency(
+                batch=batch, tokens=tokens, before_ms=round(pair.before_ms, 3), after_ms=round(pair.after_ms, 3),
+                factor=round(pair.factor, 3),
+            )
+        )  # fmt: skip
+    return found
+
+
+def speed_verdict(latency: list[Latency]) -> str:
     """What the figures mean, in a sentence that starts with the bad news where there is nothing else."""
     if not latency:
         return "not measured: the model reads fewer tokens than the shortest size"
@@ -57,3 +87,12 @@ def verdict(latency: list[Latency]) -> str:
 
 def _listed(latency: list[Latency]) -> str:
     return ", ".join(f"{one.batch} x {one.tokens} tokens ({one.factor:.2f} times)" for one in latency)
+
+
+def _timed_call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], object]:
+    def call() -> None:
+        head(**inputs)
+        if next(iter(inputs.values())).is_cuda:
+            torch.cuda.synchronize()
+
+    return call

@@ -1,4 +1,7 @@
-"""Writing one export's folder from a masked model; :mod:`pruning.export.run` loads it again and measures it."""
+"""Writers of the export formats: one folder from a masked model.
+
+Called by :mod:`pruning.export.run`, which loads the folder again and measures it.
+"""
 
 import copy
 import json
@@ -15,14 +18,13 @@ from pruning.export import sparse24
 from pruning.export.bundle import WEIGHTS, Manifest, write_manifest
 from pruning.export.compaction import compact
 from pruning.export.csr import sparsify
-from pruning.export.int8 import write_int8
-from pruning.export.onnx import MODEL, write_onnx
+from pruning.export.onnx import MODEL, write_int8, write_onnx
 from pruning.inference.pruned_model import PrunedModel
 from pruning.spec.export_formats import COMPACT_TYPES, Format
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExportSource:
     """The masked dense model that every export starts from; none of them changes it."""
 
     pruned: PrunedModel
@@ -40,53 +42,53 @@ class Subject:
         return ("input_ids", "attention_mask", *(("token_type_ids",) if typed else ()))
 
 
-def write(subject: Subject, format_: Format, folder: Path) -> Manifest:
+def write_export(source: ExportSource, format_: Format, folder: Path) -> Manifest:
     """Write the export, without README and figures, into ``folder``, which exists and is empty. Raises PermanentError."""
-    head: Any = copy.deepcopy(subject.pruned.head)
-    changes = _WRITERS[format_](subject, head, folder)
+    head: Any = copy.deepcopy(source.pruned.head)
+    changes = _WRITERS[format_](source, head, folder)
     manifest = Manifest(
-        format=format_, id2label=_id2label(subject), inputs=subject.inputs, decoder_only=subject.decoder_only,
-        mask=subject.pruned.info, compacted=bool(changes.pop("compacted", False)), **changes,
+        format=format_, id2label=_id2label(source), inputs=source.inputs, decoder_only=source.decoder_only,
+        mask=source.pruned.info, compacted=bool(changes.pop("compacted", False)), **changes,
     )  # fmt: skip
-    subject.pruned.tokenizer.save_pretrained(folder)
+    source.pruned.tokenizer.save_pretrained(folder)
     write_manifest(folder, manifest)
     return manifest
 
 
-def _id2label(subject: Subject) -> dict[str, str]:
-    labels = ("start", "end") if subject.pruned.info.kind == "span" else subject.pruned.labels
+def _id2label(source: ExportSource) -> dict[str, str]:
+    labels = ("start", "end") if source.pruned.info.kind == "span" else source.pruned.labels
     return {str(number): label for number, label in enumerate(labels)}
 
 
-def _compact(subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
+def _compact(source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
     sizes = compact(head.model)
     _save(head, folder)
     return {"compacted": True, "head_sizes": sizes}
 
 
-def _csr(subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
-    sizes = _compacted_if_possible(head)
+def _csr(source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
+    sizes = _compact_if_supported(head)
     sparse = sparsify(head.model)
     _save(head, folder)
     return {"compacted": sizes is not None, "head_sizes": sizes or {}, "sparse": sparse}
 
 
-def _onnx(subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
-    return _through(write_onnx, subject, head, folder)
+def _onnx(source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
+    return _write_onnx_file(write_onnx, source, head, folder)
 
 
-def _onnx_int8(subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
-    return _through(write_int8, subject, head, folder)
+def _onnx_int8(source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
+    return _write_onnx_file(write_int8, source, head, folder)
 
 
-def _semi_structured(subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
-    sparse24.require_device()
-    sparse24.fitting(head.model)
+def _semi_structured(source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
+    sparse24.require_gpu()
+    sparse24.eligible_matrices(head.model)
     _save(head.half(), folder)
     return {}
 
 
-_WRITERS: dict[str, Callable[[Subject, Any, Path], dict[str, Any]]] = {
+_WRITERS: dict[str, Callable[[ExportSource, Any, Path], dict[str, Any]]] = {
     "compact": _compact,
     "csr": _csr,
     "onnx": _onnx,
@@ -95,15 +97,15 @@ _WRITERS: dict[str, Callable[[Subject, Any, Path], dict[str, Any]]] = {
 }
 
 
-def _through(writer: Callable[..., None], subject: Subject, head: Any, folder: Path) -> dict[str, Any]:
-    sizes = _compacted_if_possible(head)
-    info = subject.pruned.info
-    notes = {"id2label": json.dumps(_id2label(subject)), "task": info.task, "base_model": info.base_model}
-    writer(head, subject.inputs, folder / MODEL, notes)
+def _write_onnx_file(writer: Callable[..., None], source: ExportSource, head: Any, folder: Path) -> dict[str, Any]:
+    sizes = _compact_if_supported(head)
+    info = source.pruned.info
+    notes = {"id2label": json.dumps(_id2label(source)), "task": info.task, "base_model": info.base_model}
+    writer(head, source.inputs, folder / MODEL, notes)
     return {"compacted": sizes is not None, "head_sizes": sizes or {}}
 
 
-def _compacted_if_possible(head: Any) -> dict[str, int] | None:
+def _compact_if_supported(head: Any) -> dict[str, int] | None:
     """Head sizes of the model, compacted in place; None where its type is not one that can be."""
     if head.model.config.model_type not in COMPACT_TYPES:
         return None

@@ -1,4 +1,4 @@
-"""The folder of an export: what lies in it, and ``espalier.json``, from which it is put together again.
+"""Folder of an export: its files, and the manifest ``espalier.json`` from which :mod:`pruning.export.load` rebuilds the model.
 
     espalier.json       format, class names, head, what was changed; what load_export needs
     config.json         of the base model     (compact, csr, semi-structured)

@@ -89,5 +89,5 @@ def _complete(formats: Sequence[Format], folder: Path, reason: str, emit: EventS
     missing = [format_ for format_ in dict.fromkeys(formats) if format_ not in made]
     for format_ in missing:
         emit(LogEvent(level="warning", message=f"there is no export {format_}: {reason}"))
-    entries += [results.failed(format_, "export_failed", reason) for format_ in missing]
+    entries += [results.failed_entry(format_, "export_failed", reason) for format_ in missing]
     return results.write(folder, found.threads if found else 0, entries)

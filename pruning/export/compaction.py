@@ -1,12 +1,14 @@
-"""Exact compaction: the same function of the input in smaller matrices, without whatever does nothing.
+"""Exact compaction of an encoder: smaller matrices for the same function, without neurons, dimensions and heads that do nothing.
+
+Called by :mod:`pruning.export.build`.
 
 What a row or column of zeros means in an encoder layer in evaluation mode:
 
 - row i of the up matrix is empty: neuron i is act(b_i) everywhere, a constant that goes into the bias of the down matrix;
-- column i of the down matrix is empty: nobody reads neuron i;
+- column i of the down matrix is empty: neuron i is not read;
 - a row of value is empty: that dimension is its bias at every position, and the attention weights of a position sum to 1,
   so it leaves the attention unchanged and goes into the bias of the attention's output matrix;
-- a column of the output matrix is empty: nobody reads that value dimension;
+- a column of the output matrix is empty: that value dimension is not read;
 - a row of key is empty: it adds the same to a query's score of every position, which softmax does not see;
 - a row of query is empty: its bias times the key remains. All such dimensions of a head are one, of the summed key.
 
@@ -20,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.export.layer_map import Layer, layers_of
+from pruning.export.layer_map import Layer, map_layers
 
 _MULTIPLE = 8
 """Heads of 56 dimensions are faster than heads of 55: vector units take eight numbers at a time."""
@@ -55,7 +57,7 @@ def compact(model: nn.Module) -> dict[str, int]:
     The model keeps its forward: linears are smaller and the attention's head size is another, its scaling is not. Raises
     PermanentError (``export_unsupported``) before anything is changed.
     """
-    layers = layers_of(model)
+    layers = map_layers(model)
     model.eval()
     sizes = {}
     for layer in layers:
@@ -64,15 +66,15 @@ def compact(model: nn.Module) -> dict[str, int]:
         query, key, value, output = (Affine.from_linear(_linear(model, path)) for path in names)
         parts, size = compact_attention(query, key, value, output, attention.attention_head_size, _MULTIPLE)
         for path, part in zip(names, parts, strict=True):
-            put(model, path, part.linear())
+            replace_module(model, path, part.linear())
         attention.attention_head_size = sizes[layer.attention] = size
         up, down = (Affine.from_linear(_linear(model, path)) for path in (layer.up, layer.down))
-        for path, part in zip((layer.up, layer.down), compact_pair(up, down, layer), strict=True):
-            put(model, path, part.linear())
+        for path, part in zip((layer.up, layer.down), compact_feed_forward(up, down, layer), strict=True):
+            replace_module(model, path, part.linear())
     return sizes
 
 
-def compact_pair(up: Affine, down: Affine, layer: Layer) -> tuple[Affine, Affine]:
+def compact_feed_forward(up: Affine, down: Affine, layer: Layer) -> tuple[Affine, Affine]:
     """Up [m, h] and down [h, m] of a feed-forward pair without dead neurons; one is kept where all are dead."""
     silent = _empty(up.weight, 1)
     constants = layer.activation(up.bias[silent].float()).double()
@@ -94,7 +96,7 @@ def compact_attention(
     silent = _empty(value.weight, 1)
     bias = output.bias + output.weight[:, silent] @ value.bias[silent]
     live = (~silent & ~_empty(output.weight, 0)).view(-1, size)
-    heads = [_head(query, key, value, output, h, live[h]) for h in range(len(live)) if live[h].any()]
+    heads = [_compact_head(query, key, value, output, h, live[h]) for h in range(len(live)) if live[h].any()]
     if not heads:
         nothing = Affine(query.weight[:0], query.bias[:0])
         heads = [(nothing, nothing, nothing, Affine(output.weight[:, :0], output.bias))]
@@ -108,7 +110,7 @@ def compact_attention(
     return [*stacked, Affine(torch.cat(columns, dim=1), bias)], width
 
 
-def _head(
+def _compact_head(
     query: Affine, key: Affine, value: Affine, output: Affine, h: int, live: torch.Tensor
 ) -> tuple[Affine, Affine, Affine, Affine]:
     """One head's query, key and value rows and output columns that do something."""
@@ -146,7 +148,7 @@ def _linear(model: nn.Module, path: str) -> nn.Linear:
     return linear
 
 
-def put(model: nn.Module, path: str, module: nn.Module) -> None:
+def replace_module(model: nn.Module, path: str, module: nn.Module) -> None:
     """Replace the module at ``path``."""
     parent, _, name = path.rpartition(".")
     setattr(model.get_submodule(parent), name, module)

@@ -1,4 +1,4 @@
-"""CSR modules for processors: a matrix of which few weights remain, multiplied by those alone.
+"""CSR linear layers for processors: a matrix of which few weights remain is multiplied by those alone.
 
 Measured on one core (``benchmarks/inference.py``): worth it for matrices of BERT's size at a tenth of the weights and below;
 a matrix that keeps more than :data:`MOST` stays dense, for the sparse product would be the slower one.
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.export.compaction import put
+from pruning.export.compaction import replace_module
 from pruning.masking.wrap import prunable_linears
 
 MOST = 0.15
@@ -87,5 +87,5 @@ def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
             code="export_pointless", param="exports",
         )  # fmt: skip
     for path in thin:
-        put(model, path, CsrLinear.from_linear(linears[path]))
+        replace_module(model, path, CsrLinear.from_linear(linears[path]))
     return {path: (linears[path].out_features, linears[path].in_features) for path in thin}

@@ -1,6 +1,7 @@
-"""A mask and its base as a stock Hugging Face folder: plain ``transformers`` loads it, without this project.
+"""Stock Hugging Face folder of a mask and its base, which plain ``transformers`` loads without this project.
 
 The folder has the size and speed of the base (zeros are stored like any other number), and says so in its model card.
+Called by :mod:`pruning.export.run` and ``espalier apply``.
 """
 
 import json

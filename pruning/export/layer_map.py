@@ -1,4 +1,6 @@
-"""Which linear is what in a repeated layer: found from the modules, so that compaction names no model type.
+"""Roles of the linears in a repeated layer, found from the modules, so that compaction names no model type.
+
+Called by :mod:`pruning.export.compaction`.
 
 A layer is understood when it has exactly one attention (query, key, value and an output) and one feed-forward pair with an
 elementwise activation between, and its attention reads its head size from an attribute, as BERT's relatives do.
@@ -35,7 +37,7 @@ class Layer:
     """Elementwise, between ``up`` and ``down``."""
 
 
-def layers_of(model: nn.Module) -> list[Layer]:
+def map_layers(model: nn.Module) -> list[Layer]:
     """Every repeated layer of a model, in order. Raises PermanentError (``export_unsupported``) for any other structure."""
     linears = prunable_linears(model)
     return [_layer(model, prefix, list(paths)) for prefix, paths in groupby(linears, _prefix)]

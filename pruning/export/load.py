@@ -1,4 +1,7 @@
-"""An export's folder back into a model that predicts. ``espalier.load_export`` and the check after writing call this."""
+"""Loader of exports: a folder or archive back into a model that predicts.
+
+Called by ``espalier.load_export``, and by :mod:`pruning.export.run` to check what was written.
+"""
 
 import tempfile
 import zipfile
@@ -17,7 +20,7 @@ from transformers import AutoConfig, AutoTokenizer
 from pruning.errors import PermanentError
 from pruning.export import sparse24
 from pruning.export.bundle import WEIGHTS, Manifest, read_manifest
-from pruning.export.compaction import put
+from pruning.export.compaction import replace_module
 from pruning.export.csr import CsrLinear
 from pruning.export.onnx import MODEL, OnnxHead
 from pruning.hub.models import ModelFolder
@@ -84,7 +87,7 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
     )
     state = _state(path / WEIGHTS)
     for name in prunable_linears(model):
-        put(model, name, _shell(name, manifest, state))
+        replace_module(model, name, _shell(name, manifest, state))
     for name, size in manifest.head_sizes.items():
         attention: Any = model.get_submodule(name)
         attention.attention_head_size = size
@@ -93,7 +96,7 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
         if isinstance(module, CsrLinear):
             module.check()
     if manifest.format == "semi-structured":
-        device = sparse24.require_device()
+        device = sparse24.require_gpu()
         head.to(device)
         sparse24.compress(model, device)
     return head.eval().requires_grad_(requires_grad=False)

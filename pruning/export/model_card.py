@@ -1,6 +1,6 @@
-"""The README of an export: how to load it, and what was measured, good or bad."""
+"""README of an export: how to load it, and what was measured, good or bad. Called by :mod:`pruning.export.run`."""
 
-from pruning.export.results import Entry
+from pruning.export.results import ExportEntry
 from pruning.inference.pruned_model import PrunedModel
 
 _LOADERS = {
@@ -12,7 +12,7 @@ _LOADERS = {
 }
 
 
-def text(made: Entry, pruned: PrunedModel) -> str:
+def text(made: ExportEntry, pruned: PrunedModel) -> str:
     """Markdown."""
     info = pruned.info
     return f"""# {info.base_model}, pruned to {info.task}: export `{made.format}`
@@ -38,18 +38,18 @@ On {made.rows} {"validation rows" if made.checked_on == "validation" else "rows 
 """
 
 
-def _compacted(made: Entry) -> str:
+def _compacted(made: ExportEntry) -> str:
     if not made.compacted:
         return ""
     return "Neurons, dimensions and heads that do nothing were removed and their constants put into biases."
 
 
-def _table(made: Entry) -> str:
+def _table(made: ExportEntry) -> str:
     rows = [f"| {one.batch} | {one.tokens} | {one.before_ms} | {one.after_ms} | {one.factor} |" for one in made.latency]
     return "\n".join(["| batch | tokens | before ms | after ms | factor |", "|---|---|---|---|---|", *rows])
 
 
-def _usage(made: Entry) -> str:
+def _usage(made: ExportEntry) -> str:
     return f"""```python
 import espalier
 

@@ -1,4 +1,7 @@
-"""``exports.json``: what came of each export asked for. Torch-free; ``docs/exports.md`` describes it for users."""
+"""Results of exports in ``exports.json``: files, agreement, latencies and failures of each; ``docs/exports.md`` describes it.
+
+Written by :mod:`pruning.export.run` and :mod:`pruning.export.child_process`, read by the reports. Torch-free.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +40,7 @@ class Failure(BaseModel):
     """Whether another attempt may succeed: memory or disk ran out, or a server was away."""
 
 
-class Entry(BaseModel):
+class ExportEntry(BaseModel):
     """One export."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -72,15 +75,15 @@ class Exports(BaseModel):
 
     threads: int
     """Of the processor that the measurements used, on both sides."""
-    exports: list[Entry]
+    exports: list[ExportEntry]
 
 
-def failed(format_: Format, code: str, message: str, *, retryable: bool = False) -> Entry:
+def failed_entry(format_: Format, code: str, message: str, *, retryable: bool = False) -> ExportEntry:
     """The entry of an export that could not be made."""
-    return Entry(format=format_, verdict=message, error=Failure(code=code, message=message, retryable=retryable))
+    return ExportEntry(format=format_, verdict=message, error=Failure(code=code, message=message, retryable=retryable))
 
 
-def write(folder: Path, threads: int, entries: Sequence[Entry]) -> Path:
+def write(folder: Path, threads: int, entries: Sequence[ExportEntry]) -> Path:
     """Write ``exports.json`` so that it is complete or absent."""
     path = folder / FILE
     with atomic_write(path) as draft:

@@ -1,6 +1,6 @@
-"""The exports of one mask, each written, loaded again, compared with the dense model and timed against it.
+"""Exports of one mask: each is written, loaded again, compared with the dense model and timed against it.
 
-Called by ``python -m pruning export`` and ``espalier export``. One export that fails is an entry that says why; the others
+Called by ``python -m pruning export`` and ``espalier export``. An export that fails becomes an entry with the reason; the others
 are made all the same.
 """
 
@@ -10,21 +10,20 @@ import shutil
 import tempfile
 import traceback
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from pruning.errors import PermanentError, PruningError, StoppedError, TemporaryError, failed_write
 from pruning.events import ArtifactEvent, EventSink, LogEvent, PhaseEvent
 from pruning.export import benchmark, model_card, results
-from pruning.export.build import Subject, write
+from pruning.export.build import ExportSource, write_export
 from pruning.export.huggingface import write_folder
 from pruning.export.load import load_export
-from pruning.export.results import Entry, Latency
-from pruning.export.verify import Rows, compare, random_rows, rows_of
+from pruning.export.results import ExportEntry
+from pruning.export.verify import ComparisonRows, compare, comparison_rows
 from pruning.files import atomic_write
 from pruning.formats import compact_file
 from pruning.hub.models import ModelFolder
@@ -41,58 +40,64 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def run_exports(
     mask: Path, formats: Sequence[Format], out: Path, *, model: Path | None = None, sources: Sources | None = None,
     weights: Path | None = None, archive: bool = False, emit: EventSink = lambda _: None,
-) -> list[Entry]:  # fmt: skip
+) -> list[ExportEntry]:  # fmt: skip
     """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
 
     Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
-    weights are as for :func:`pruning.inference.pruned_model.load_pruned`, and what is wrong with those is raised as that does.
+    weights are as for :func:`pruning.inference.masked_base.load_masked_base`, which raises what is wrong with them.
     FileExistsError if a folder is there already.
     """
     sources = sources or Sources()
     if model is None:
         _, info = compact_file.read_either(mask)
         model = find_model(info.base_model, info.base_revision, sources, emit).path
-    work = _Work(mask, model, sources, weights)
+    context = _Context(mask, model, sources, weights)
     out.mkdir(parents=True, exist_ok=True)
     taken = [out / name for name in formats if not archive and (out / name).exists()]
     if taken:
         raise FileExistsError(taken[0])
-    entries: list[Entry] = []
+    entries: list[ExportEntry] = []
     for name in dict.fromkeys(formats):
         emit(PhaseEvent(phase="exporting", message=name))
-        entries.append(_one(work, name, out, archive, emit))
+        entries.append(_export_one(context, name, out, archive, emit))
         figures = results.write(out, torch.get_num_threads(), entries)
     emit(ArtifactEvent.from_file(figures, "application/json"))
     return entries
 
 
-class _Work:
-    """What the exports of one mask share."""
+class _Context:
+    """Model, rows and files that the exports of one mask share."""
 
     def __init__(self, mask: Path, model: Path, sources: Sources, weights: Path | None) -> None:
         self.mask, self.sources, self.weights = mask, sources, weights
         loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
         self.base = loaded.folder.path
-        self.subject = Subject(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+        self.source = ExportSource(
+            PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only
+        )
         self.longest = loaded.max_positions
-        self.rows: Rows = rows_of(self.subject.pruned, sources)
+        self.rows: ComparisonRows = comparison_rows(self.source.pruned, sources)
 
 
-def _one(work: _Work, name: Format, out: Path, archive: bool, emit: EventSink) -> Entry:
+def _export_one(context: _Context, name: Format, out: Path, archive: bool, emit: EventSink) -> ExportEntry:
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as draft:
         folder = Path(draft) / name
         try:
-            made = _made(work, name, folder, emit)
+            made = _build_and_measure(context, name, folder, emit)
         except StoppedError:
             raise
         except Exception as fault:  # noqa: BLE001 - exporters raise what they like; the mask and the other exports stand
-            failed = _failed(name, fault)
+            failed = _failure_entry(name, fault)
             emit(LogEvent(level="warning", message=f"there is no export {name}: {failed.verdict}"))
             return failed
-        if name != "stock":  # which has a model card of its own
-            (folder / "README.md").write_text(model_card.text(made, work.subject.pruned), encoding="utf-8")
+        if name != "stock":  # a stock folder has a model card of its own
+            (folder / "README.md").write_text(model_card.text(made, context.source.pruned), encoding="utf-8")
         target = out / (archive_name(name) if archive else name)
-        size = _archived(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        size = (
+            _write_archive(folder, target)
+            if archive
+            else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        )
         if not archive:
             folder.rename(target)
     if archive:
@@ -101,33 +106,33 @@ def _one(work: _Work, name: Format, out: Path, archive: bool, emit: EventSink) -
     return made.model_copy(update={"artifact": target.name, "bytes": size})
 
 
-def _made(work: _Work, name: Format, folder: Path, emit: EventSink) -> Entry:
+def _build_and_measure(context: _Context, name: Format, folder: Path, emit: EventSink) -> ExportEntry:
     """Write, load what was written, compare, measure."""
-    before = work.subject.pruned
+    before = context.source.pruned
     compacted = False
     if name == "stock":
-        write_folder(work.mask, folder, model=work.base, weights=work.weights)
+        write_folder(context.mask, folder, model=context.base, weights=context.weights)
         after = _stock(folder, before)
     else:
         folder.mkdir()
-        compacted = write(work.subject, name, folder).compacted
+        compacted = write_export(context.source, name, folder).compacted
         after = load_export(folder)
-    before = _beside(before, after.device)
-    agreement = compare(before, after, work.rows)
+    before = _on_device(before, after.device)
+    agreement = compare(before, after, context.rows)
     if not agreement.exact and name not in ("onnx-int8", "semi-structured"):
         raise PermanentError(
             f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
             code="export_wrong", param="exports",
         )  # fmt: skip
-    latency = _latency(before, after, work, emit)
-    return Entry(
-        format=name, verdict=benchmark.verdict(latency), compacted=compacted, equal=agreement.equal,
-        max_difference=agreement.max_difference, rows=len(work.rows.encoded), checked_on=work.rows.source, latency=latency,
+    latency = benchmark.measure_latency(before, after, context.longest, emit)
+    return ExportEntry(
+        format=name, verdict=benchmark.speed_verdict(latency), compacted=compacted, equal=agreement.equal,
+        max_difference=agreement.max_difference, rows=len(context.rows.encoded), checked_on=context.rows.source, latency=latency,
         device=torch.cuda.get_device_name() if after.device.type == "cuda" else "cpu",
     )  # fmt: skip
 
 
-def _beside(before: PrunedModel, device: torch.device) -> PrunedModel:
+def _on_device(before: PrunedModel, device: torch.device) -> PrunedModel:
     """The dense model where the export is: on a GPU in half precision, as the export there."""
     if device.type == "cpu":
         return before
@@ -140,49 +145,20 @@ def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
     return PrunedModel(create_mask_head(loaded, before.info), loaded.tokenizer, before.info)
 
 
-@torch.no_grad()
-def _latency(before: PrunedModel, after: PrunedModel, work: _Work, emit: EventSink) -> list[Latency]:
-    found = []
-    for batch, tokens in benchmark.SIZES:
-        if tokens > work.longest:
-            continue
-        emit(PhaseEvent(phase="exporting", message=f"measuring {batch} x {tokens} tokens"))
-        rows = random_rows(before, [tokens] * batch)
-        inputs = rows.batch(range(batch), after.device)
-        del inputs["labels"]
-        pair = benchmark.paired(_call(before.head, inputs), _call(after.head, inputs))
-        found.append(
-            Latency(
-                batch=batch, tokens=tokens, before_ms=round(pair.before_ms, 3), after_ms=round(pair.after_ms, 3),
-                factor=round(pair.factor, 3),
-            )
-        )  # fmt: skip
-    return found
-
-
-def _call(head: nn.Module, inputs: dict[str, torch.Tensor]) -> Callable[[], object]:
-    def call() -> None:
-        head(**inputs)
-        if next(iter(inputs.values())).is_cuda:
-            torch.cuda.synchronize()
-
-    return call
-
-
-def _failed(name: Format, fault: Exception) -> Entry:
+def _failure_entry(name: Format, fault: Exception) -> ExportEntry:
     if isinstance(fault, PruningError):
-        return results.failed(name, fault.code, fault.message, retryable=isinstance(fault, TemporaryError))
+        return results.failed_entry(name, fault.code, fault.message, retryable=isinstance(fault, TemporaryError))
     if isinstance(fault, SafetensorError):
         fault = failed_write(fault)
     if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
-        return results.failed(name, "insufficient_storage", "the disk of the worker is full", retryable=True)
+        return results.failed_entry(name, "insufficient_storage", "the disk of the worker is full", retryable=True)
     if isinstance(fault, MemoryError | torch.OutOfMemoryError):
-        return results.failed(name, "out_of_memory", "memory ran out; give the worker more", retryable=True)
-    traceback.print_exc()  # nobody planned it; standard error is kept with the job
-    return results.failed(name, "export_failed", f"{type(fault).__name__}: {fault}"[:500])
+        return results.failed_entry(name, "out_of_memory", "memory ran out; give the worker more", retryable=True)
+    traceback.print_exc()  # unexpected; standard error is kept with the job
+    return results.failed_entry(name, "export_failed", f"{type(fault).__name__}: {fault}"[:500])
 
 
-def _archived(folder: Path, target: Path) -> int:
+def _write_archive(folder: Path, target: Path) -> int:
     """The folder as one ZIP file, complete or absent; its size."""
     with atomic_write(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):

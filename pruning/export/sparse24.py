@@ -1,4 +1,4 @@
-"""2:4 masks as semi-structured tensors: half the multiplications on GPUs that have the instruction, in half precision.
+"""Semi-structured tensors for 2:4 masks: half the multiplications, in half precision, on GPUs that have the instruction.
 
 Only torch's own ``to_sparse_semi_structured``. The file keeps the dense half-precision weights; they are compressed when
 they are loaded, because the compressed layout is the GPU's.
@@ -17,7 +17,7 @@ _ROWS, _COLUMNS = 32, 64
 """Multiples that the kernels ask of a matrix in half precision."""
 
 
-def require_device() -> torch.device:
+def require_gpu() -> torch.device:
     """A GPU with the instruction. Raises PermanentError (``device_unsupported``) where there is none."""
     if not torch.cuda.is_available():
         raise PermanentError(
@@ -34,7 +34,7 @@ def require_device() -> torch.device:
     return torch.device("cuda")
 
 
-def fitting(model: nn.Module) -> list[str]:
+def eligible_matrices(model: nn.Module) -> list[str]:
     """Paths of the matrices that the kernels can take. Raises PermanentError unless every matrix is 2:4, and one fits."""
     linears = prunable_linears(model)
     for path, linear in linears.items():
@@ -67,7 +67,7 @@ def compress(model: nn.Module, device: torch.device) -> None:
     """Half precision on ``device``, and the matrices that fit as semi-structured tensors."""
     from torch.sparse import to_sparse_semi_structured
 
-    paths = fitting(model)
+    paths = eligible_matrices(model)
     model.to(device=device, dtype=torch.float16)
     for path in paths:
         linear: Any = model.get_submodule(path)

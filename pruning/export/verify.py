@@ -1,4 +1,7 @@
-"""Whether an export says what the dense model says: on rows of the task where they are at hand, else on random tokens."""
+"""Agreement of an export with the dense model, on rows of the task where they are at hand, else on random tokens.
+
+Called by :mod:`pruning.export.run`.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +25,7 @@ _EXACT = 1e-4
 
 
 @dataclass(frozen=True)
-class Rows:
+class ComparisonRows:
     """What is compared on."""
 
     encoded: EncodedRows
@@ -44,15 +47,17 @@ class Agreement:
         return self.max_difference <= _EXACT * max(1.0, self.largest)
 
 
-def rows_of(pruned: PrunedModel, sources: Sources) -> Rows:
+def comparison_rows(pruned: PrunedModel, sources: Sources) -> ComparisonRows:
     """The first validation rows, or as many rows of random tokens where the data set cannot be had."""
     spec = pruned.info.spec
     task = spec.task_info
     try:
         rows = load_rows(task, task.validation_splits[0], sources, ROWS)
     except PruningError:
-        return Rows(random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random")
-    return Rows(encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
+        return ComparisonRows(
+            random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random"
+        )
+    return ComparisonRows(encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
 
 
 def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> EncodedRows:
@@ -73,7 +78,7 @@ def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encod
     return EncodedRows(rows, types, torch.zeros(len(rows), dtype=torch.int64), tokenizer.pad_token_id)
 
 
-def compare(before: PrunedModel, after: PrunedModel, rows: Rows) -> Agreement:
+def compare(before: PrunedModel, after: PrunedModel, rows: ComparisonRows) -> Agreement:
     """Logits and predictions of both. Raises PermanentError where the export computes no number."""
     ours = compute_logits(before.head, rows.encoded, before.device)
     theirs = compute_logits(after.head, rows.encoded, after.device)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pruning.export.build import Subject
+from pruning.export.build import ExportSource
 from pruning.formats import mask_file
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import ModelFolder
@@ -67,13 +67,13 @@ def _two_four(source: np.random.Generator, shape: tuple[int, int]) -> npt.NDArra
     return (ranks < 2).reshape(shape)
 
 
-def subject_of(mask: Path, model: Path) -> Subject:
+def subject_of(mask: Path, model: Path) -> ExportSource:
     """What the exporters start from."""
     loaded, info = load_masked_base(mask, model=model)
-    return Subject(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
+    return ExportSource(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
 
 
-def padded_batch(subject: Subject, lengths: tuple[int, ...] = (24, 3, 11), seed: int = 1) -> dict[str, Any]:
+def padded_batch(subject: ExportSource, lengths: tuple[int, ...] = (24, 3, 11), seed: int = 1) -> dict[str, Any]:
     """Inputs [B, S] of rows of these lengths."""
     from pruning.export.verify import random_rows
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pruning.export.benchmark import paired, verdict
+from pruning.export.benchmark import speed_verdict, time_pair
 from pruning.export.results import Latency
 
 
@@ -19,7 +19,7 @@ def measured(**factors: float) -> list[Latency]:
 
 def test_both_are_called_in_turn_and_equally_often() -> None:
     calls: list[str] = []
-    pair = paired(lambda: calls.append("before"), lambda: calls.append("after"), seconds=0)
+    pair = time_pair(lambda: calls.append("before"), lambda: calls.append("after"), seconds=0)
     assert calls.count("before") == calls.count("after") == 7  # two to warm up, five that count
     rounds = [tuple(calls[i : i + 2]) for i in range(4, len(calls), 2)]
     assert set(rounds) == {("before", "after"), ("after", "before")}
@@ -40,4 +40,4 @@ def test_both_are_called_in_turn_and_equally_often() -> None:
     ids=["none", "all", "some", "nothing"],
 )  # fmt: skip
 def test_the_verdict_says_no_gain_in_those_words(latency: list[Latency], said: str) -> None:
-    assert verdict(latency) == said
+    assert speed_verdict(latency) == said

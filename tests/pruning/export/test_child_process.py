@@ -54,7 +54,7 @@ def test_a_process_that_dies_leaves_an_entry_and_a_warning_each(
 
 
 def test_what_was_made_before_the_end_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = results.Entry(format="csr", artifact="export-csr.zip", bytes=1, verdict="no gain: …")
+    made = results.ExportEntry(format="csr", artifact="export-csr.zip", bytes=1, verdict="no gain: …")
     results.write(tmp_path, 3, [made])
     run(DIES, tmp_path, monkeypatch, lambda _: False)
     found = results.read(tmp_path)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.export.compaction import Affine, compact, compact_attention, compact_pair
-from pruning.export.layer_map import Layer, layers_of
+from pruning.export.compaction import Affine, compact, compact_attention, compact_feed_forward
+from pruning.export.layer_map import Layer, map_layers
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import load_model
@@ -116,12 +116,12 @@ def test_dead_neurons_leave_their_constant_behind() -> None:
     def run(up: Affine, down: Affine) -> torch.Tensor:
         return nn.functional.gelu(x @ up.weight.T + up.bias) @ down.weight.T + down.bias
 
-    small_up, small_down = compact_pair(up, down, layer)
+    small_up, small_down = compact_feed_forward(up, down, layer)
     assert small_up.weight.shape == (4, 5)
     torch.testing.assert_close(run(small_up, small_down), run(up, down), rtol=0, atol=1e-6)
     up.weight[:] = 0
-    assert compact_pair(up, down, layer)[0].weight.shape == (1, 5)
-    torch.testing.assert_close(run(*compact_pair(up, down, layer)), run(up, down), rtol=0, atol=1e-6)
+    assert compact_feed_forward(up, down, layer)[0].weight.shape == (1, 5)
+    torch.testing.assert_close(run(*compact_feed_forward(up, down, layer)), run(up, down), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", toy_models.SHAPES)
@@ -136,7 +136,7 @@ def test_the_logits_of_a_whole_model_stay(models: Path, tmp_path: Path, shape: s
     before, after = prunable_linears(subject.model), prunable_linears(head.model)
     assert all(after[path].weight.numel() <= before[path].weight.numel() for path in before)
     assert sum(one.weight.numel() for one in after.values()) < 0.9 * sum(one.weight.numel() for one in before.values())
-    first = layers_of(subject.model)[0]
+    first = map_layers(subject.model)[0]
     assert after[first.value].out_features == sizes[first.attention]  # one of two heads had no values
 
 
@@ -149,8 +149,8 @@ def test_every_neuron_that_does_something_is_kept(models: Path, masks: Path) -> 
     subject = subject_of(masks / "roberta.safetensors", models / "roberta")
     head = copy.deepcopy(subject.pruned.head)
     compact(head.model)
-    found = [prunable_linears(head.model)[layer.up].out_features for layer in layers_of(head.model)]
-    assert found == [neurons(layer, subject.model) for layer in layers_of(subject.model)]
+    found = [prunable_linears(head.model)[layer.up].out_features for layer in map_layers(head.model)]
+    assert found == [neurons(layer, subject.model) for layer in map_layers(subject.model)]
 
 
 @pytest.mark.parametrize("shape", ["albert", "mpnet", "modernbert", "deberta-v2"])

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import espalier
 from pruning.errors import PermanentError
-from pruning.export.build import write
+from pruning.export.build import write_export
 from pruning.export.bundle import read_manifest
 from pruning.export.csr import CsrLinear
 from pruning.export.load import load_export
@@ -25,7 +25,7 @@ def test_what_was_written_is_loaded_and_predicts(
     models: Path, masks: Path, tmp_path: Path, shape: str, name: str
 ) -> None:
     subject = subject_of(masks / f"{shape}.safetensors", models / shape)
-    manifest = write(subject, name, tmp_path)  # type: ignore[arg-type]
+    manifest = write_export(subject, name, tmp_path)  # type: ignore[arg-type]
     assert manifest == read_manifest(tmp_path)
     assert manifest.compacted
     assert manifest.id2label == {"0": "negative", "1": "positive"}
@@ -68,7 +68,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_folder_is_refused(models: Path, masks: Path, tmp_path: Path, damage: str) -> None:
-    write(subject_of(masks / "bert.safetensors", models / "bert"), "csr", tmp_path)
+    write_export(subject_of(masks / "bert.safetensors", models / "bert"), "csr", tmp_path)
     change, message = DAMAGE[damage]
     change(tmp_path)
     with pytest.raises(PermanentError, match=message) as refused:

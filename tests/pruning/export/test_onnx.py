@@ -9,7 +9,7 @@ import torch
 
 from pruning.errors import PermanentError
 from pruning.export import onnx as exporter
-from pruning.export.build import write
+from pruning.export.build import write_export
 from pruning.export.load import load_export
 from tests.pruning.export.factories import make_mask, padded_batch, subject_of
 
@@ -22,7 +22,7 @@ onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
 def test_the_logits_are_those_of_torch(models: Path, tmp_path: Path, shape: str, fields: dict[str, object]) -> None:
     subject = subject_of(make_mask(tmp_path / "mask.safetensors", models / shape, **fields), models / shape)
     (tmp_path / "onnx").mkdir()
-    write(subject, "onnx", tmp_path / "onnx")
+    write_export(subject, "onnx", tmp_path / "onnx")
     exported = load_export(tmp_path / "onnx")
     for lengths in ((17,), (24, 3, 11), (5, 40, 8, 9, 33)):
         batch = padded_batch(subject, lengths)
@@ -35,7 +35,7 @@ def test_8_bits_are_smaller_near_and_in_the_file(models: Path, masks: Path, tmp_
     subject = subject_of(masks / "electra.safetensors", models / "electra")
     path = tmp_path / "onnx-int8"
     path.mkdir()
-    write(subject, "onnx-int8", path)
+    write_export(subject, "onnx-int8", path)
     model = onnx.load(path / "model.onnx")
     kinds = {node.op_type for node in model.graph.node}
     assert "MatMulInteger" in kinds or "DynamicQuantizeMatMul" in kinds
@@ -55,7 +55,7 @@ def test_without_the_extra_it_names_what_is_missing(
 ) -> None:
     monkeypatch.setattr(exporter, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(PermanentError, match=r"ONNX exports need onnxscript .* 'espalier\[onnx\]'") as refused:
-        write(subject_of(masks / "bert.safetensors", models / "bert"), "onnx", tmp_path)
+        write_export(subject_of(masks / "bert.safetensors", models / "bert"), "onnx", tmp_path)
     assert refused.value.code == "export_packages_missing"
 
 

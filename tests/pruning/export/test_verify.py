@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
-from pruning.export.verify import ROWS, compare, random_rows, rows_of
+from pruning.export.verify import ROWS, compare, comparison_rows, random_rows
 from pruning.inference.pruned_model import PrunedModel
 from pruning.sources import Sources
 from tests import toy_datasets
@@ -37,7 +37,7 @@ def shifted(pruned: PrunedModel, *by: float) -> PrunedModel:
 
 
 def test_a_shift_of_both_logits_changes_no_prediction_and_is_told(pruned: PrunedModel) -> None:
-    rows = rows_of(pruned, Sources(hub=False))
+    rows = comparison_rows(pruned, Sources(hub=False))
     same = compare(pruned, pruned, rows)
     assert (same.equal, same.max_difference, same.exact) == (1.0, 0.0, True)
     moved = compare(pruned, shifted(pruned, 0.5, 0.5), rows)
@@ -47,7 +47,7 @@ def test_a_shift_of_both_logits_changes_no_prediction_and_is_told(pruned: Pruned
 
 
 def test_the_share_of_equal_predictions_is_counted(pruned: PrunedModel) -> None:
-    rows = rows_of(pruned, Sources(hub=False))
+    rows = comparison_rows(pruned, Sources(hub=False))
     margins = np.diff(np.stack([pruned.head(**_one(rows.encoded, i)).detach().numpy()[0] for i in range(ROWS)]))[:, 0]
     by = float(np.median(margins))  # so that about half of the rows change sides
     after = compare(pruned, shifted(pruned, by, 0.0), rows)
@@ -62,14 +62,14 @@ def _one(encoded: object, row: int) -> dict[str, torch.Tensor]:
 
 def test_no_numbers_are_refused(pruned: PrunedModel) -> None:
     with pytest.raises(PermanentError, match="no numbers"):
-        compare(pruned, shifted(pruned, float("nan"), 0.0), rows_of(pruned, Sources(hub=False)))
+        compare(pruned, shifted(pruned, float("nan"), 0.0), comparison_rows(pruned, Sources(hub=False)))
 
 
 def test_rows_of_the_task_are_taken_where_they_are_at_hand(pruned: PrunedModel, tmp_path: Path) -> None:
     toy_datasets.make_opinions(tmp_path / "sst2")
-    found = rows_of(pruned, Sources(datasets_dir=tmp_path, hub=False))
+    found = comparison_rows(pruned, Sources(datasets_dir=tmp_path, hub=False))
     assert (found.source, len(found.encoded)) == ("validation", ROWS)
-    assert rows_of(pruned, Sources(hub=False)).source == "random"
+    assert comparison_rows(pruned, Sources(hub=False)).source == "random"
 
 
 def test_random_rows_are_ordinary_tokens_between_the_marks(pruned: PrunedModel) -> None:
