@@ -4,6 +4,7 @@ Started on demand by ``api.predictions.service``. It gets no credentials, becaus
 standard input does, so it cannot outlive the API, whatever ends that.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from pruning.processes.bootstrap import python_command
@@ -50,18 +51,23 @@ def prediction_environment(variables: Mapping[str, str], threads: int | None) ->
 
 
 class PredictionProcess:
-    """One running process. Used by one thread at a time."""
+    """One running process. One thread at a time makes requests; any thread may close it meanwhile."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
         # not bound to the thread that starts it: that is one of a pool, which ends when it has been idle for a while
         self._child = ChildProcess(command, environment, end_with_thread=False)
         self._lines = PipeLines(self._child.stdout, _MAX_RESPONSE_BYTES)
+        self._request_lock = threading.Lock()
+        """Held during a request, which uses the pipes."""
+        self._wait_lock = threading.Lock()
+        """Held while the process is waited for, which one thread at a time can do."""
 
     @property
     def is_alive(self) -> bool:
         """Whether it still runs."""
-        return not self._child.exited()
+        with self._wait_lock:
+            return not self._child.exited()
 
     def request(self, line: bytes, deadline: float) -> bytes:
         """Its response to ``line``, before ``deadline`` by ``time.monotonic()``.
@@ -69,20 +75,28 @@ class PredictionProcess:
         Raises PredictionTimeoutError, ProcessEndedError. After either it must be killed: its next line would belong to this
         request.
         """
-        try:
-            self._child.write(line + b"\n", deadline)
-            return self._lines.read_line(deadline)
-        except TimeoutError:
-            raise PredictionTimeoutError from None
-        except (BrokenPipeError, EOFError, LineTooLongError) as error:
-            raise ProcessEndedError(self._child.reap()) from error
+        with self._request_lock:
+            try:
+                self._child.write(line + b"\n", deadline)
+                return self._lines.read_line(deadline)
+            except TimeoutError:
+                raise PredictionTimeoutError from None
+            except (BrokenPipeError, EOFError, LineTooLongError) as error:
+                raise ProcessEndedError(self._kill()) from error
 
     def close(self) -> None:
-        """Close its standard input, which ends it; kill it if that takes long."""
+        """Close its standard input, which ends it, or kill it if that takes long. A request in progress fails."""
         self._child.close_stdin()
-        self._child.wait(_CLOSE_SECONDS)
+        with self._wait_lock:
+            self._child.wait(_CLOSE_SECONDS)
         self.kill()
 
     def kill(self) -> None:
         """End it now, if it still runs, and close the pipes to it."""
-        self._child.close()
+        self._kill()
+        with self._request_lock:  # a request in progress has failed by now, or does so at once
+            self._child.close()
+
+    def _kill(self) -> int:
+        with self._wait_lock:
+            return self._child.reap()

@@ -35,7 +35,7 @@ def get_sweep_results(
     sweep_id: SweepId,
     services: ServicesDep,
     caller: Reader,
-    format: Annotated[Literal["json", "csv"], Query(description="csv: the rows alone")] = "json",  # noqa: A002
+    format: Annotated[Literal["json", "csv"], Query(description="csv: the rows alone")] = "json",  # noqa: A002 - the name of the parameter
 ) -> Response | SweepResults:
     """A row per combination; with `json` also the means over the seeds."""
     sweep, jobs = _read_sweep(services, sweep_id, caller.owner_filter)

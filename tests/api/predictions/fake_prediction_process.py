@@ -11,6 +11,7 @@ for number, line in enumerate(sys.stdin):
         content = mask.read().decode()
     first = request["texts"][0]
     if first == "hang":
+        open(request["mask"] + ".hanging", "w").close()
         signal.pause()
     if first == "die":
         os.kill(os.getpid(), signal.SIGKILL)

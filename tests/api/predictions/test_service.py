@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from api.errors.exceptions import NotPossibleError, UnavailableError
+from api.predictions import process
 from api.predictions.service import PredictionService
 from pruning.errors import PermanentError
 from service.artifacts import store
@@ -149,6 +150,27 @@ def test_files_of_masks_are_copied_once_and_the_oldest_removed(make: Make, jobs:
     folder = service._folder
     service.close()
     assert not folder.exists()
+
+
+def test_closing_ends_a_request_in_progress(make: Make, mask: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_CLOSE_SECONDS", 0.1)
+    service = make()
+    hanging = pid_of(service.predict(mask, None, ["a"], None))
+    (folder,) = service._mask_folders.values()
+    failed: list[str] = []
+
+    def hang() -> None:
+        with pytest.raises(UnavailableError) as lost:
+            service.predict(mask, None, ["hang"], None)
+        failed.append(lost.value.code)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    wait_until(lambda: [*folder.glob("*.hanging")], seconds=30, what="the request")
+    service.close()
+    thread.join(30)
+    assert failed == ["prediction_process_lost"]
+    assert not is_alive(hanging)
 
 
 @pytest.mark.parametrize("damaged", ["mask.safetensors", "weights.safetensors"])
