@@ -1,4 +1,4 @@
-"""What can go wrong while pruning, sorted by what the caller should do about it.
+"""Errors of pruning, in classes that say whether another attempt may succeed.
 
 ``python -m pruning`` turns each class into an exit code and an ``error`` event; the worker decides from the class alone
 whether a job is tried again. No class knows HTTP.
@@ -7,7 +7,7 @@ whether a job is tried again. No class knows HTTP.
     ├── PermanentError  the same input fails again: fix the field named by ``param``
     ├── TemporaryError  the same input may succeed later: try again with back-off
     ├── StoppedError    a stop was requested; a checkpoint was written where one could be
-    └── PeerLostError   another process of the same run is gone; that one's end is the run's
+    └── PeerLostError   another process of the same run has ended, which decides the end of the run
 """
 
 import errno
@@ -52,6 +52,6 @@ class PeerLostError(PruningError):
 
 
 def failed_write(fault: SafetensorError) -> OSError:
-    """What a write through the safetensors library failed of, which it wraps so that the number is lost."""
+    """The error behind a failed write of the safetensors library, which wraps it so that the number is lost."""
     full = "os error 28" in str(fault)
     return OSError(errno.ENOSPC, str(fault)) if full else OSError(str(fault))

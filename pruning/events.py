@@ -1,7 +1,7 @@
-"""The trainer's side of the conversation: one JSON object per line on its standard output, and its exit code.
+"""Events and exit codes of the trainer: one JSON object per line on its standard output, validated by pydantic.
 
-Written by ``python -m pruning``, read by the worker; both validate against the classes here, so this file is the
-contract. Torch-free. Nothing but these lines ever goes to standard output (libraries that print are sent to stderr).
+Written by ``python -m pruning``, read by the worker; both validate against the classes here, so this file is the contract.
+Torch-free. Nothing but these lines goes to standard output (what libraries print is sent to stderr).
 """
 
 import hashlib
@@ -17,14 +17,16 @@ Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluati
 
 
 class ExitCode(IntEnum):
-    """How the trainer left; 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h."""
+    """How the trainer ended; 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h."""
 
     OK = 0
     BUG = 1  # an unexpected exception; the traceback is on stderr
     PERMANENT = 65  # an ErrorEvent of kind "permanent" was the last line
     TEMPORARY = 75  # an ErrorEvent of kind "temporary" was the last line
     STOPPED = 80  # SIGTERM was honoured: checkpoint written where there was something to save
-    PEER_LOST = 81  # of one of several ranks: another one is gone. Never that of a whole run, see pruning.cli.torchrun
+    PEER_LOST = (
+        81  # of one of several ranks: another one has ended. Never that of a whole run, see pruning.cli.torchrun
+    )
 
 
 class _Event(BaseModel):
@@ -42,7 +44,7 @@ class PhaseEvent(_Event):
 
 
 class StartedEvent(_Event):
-    """Validation is over and training begins: what was found out on the way."""
+    """Validation is over and training begins."""
 
     event: Literal["started"] = "started"
     total_steps: int
@@ -61,7 +63,7 @@ class StartedEvent(_Event):
 
 
 class StepEvent(_Event):
-    """Where training stands; sent about once a second and at the last step."""
+    """Progress of training; sent about once a second and at the last step."""
 
     event: Literal["step"] = "step"
     step: int = Field(ge=1)
@@ -117,7 +119,7 @@ class ArtifactEvent(_Event):
 
 
 class LogEvent(_Event):
-    """Something a user should read, in words."""
+    """A message for the user."""
 
     event: Literal["log"] = "log"
     level: Literal["info", "warning"] = "info"

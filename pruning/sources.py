@@ -1,4 +1,7 @@
-"""Where the names of models and data sets are looked up; torch-free, because the program reads it from its arguments."""
+"""Sources of models and data sets: local directories, the hub, the hub token and the token cache.
+
+Made from the arguments of ``python -m pruning``, passed to whatever loads a model or rows. Torch-free.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +15,12 @@ class Sources:
     datasets_dir: Path | None = None
     hub: bool = True
     token: str | None = field(default=None, repr=False)
-    """Of the hub; read from a file, so that it stands in no argument, environment or log."""
+    """Of the hub; read from a file, so that it is in no argument, environment or log."""
     token_file: Path | None = None
     """That file, for a program that is started in turn."""
     uploads_dir: Path | None = None
     """Data sets that came with the run, as a service's uploaded ones do; looked at before ``datasets_dir``."""
     token_cache: Path | None = None
-    """Folder of tokens that earlier runs have left (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
+    """Folder of tokens from earlier runs (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3
     """Most that is kept there."""

@@ -1,8 +1,8 @@
-"""Distillation: a fine-tuned model's logits on the training rows, computed once before training and kept.
+"""Distillation: the logits of a fine-tuned teacher on the training rows, computed once before training and kept.
 
 Any Hugging Face sequence classifier or, for span tasks, question answering model serves; its classes are matched to the
 task's by name. Logits come in evaluation mode and in an order that depends on the rows alone, so a resumed run has the
-same ones.
+same ones. Called by :mod:`pruning.training.inputs`.
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def _load(spec: PruningSpec, sources: Sources, progress: Callable[[str], None], 
 
 
 def _require_same_tokens(teacher: LoadedModel, student: LoadedModel, rows: Rows) -> None:
-    """A span teacher speaks of token positions, so both must cut text alike."""
+    """The logits of a span teacher are about token positions, so both tokenizers must cut text alike."""
     sample = rows.texts[1][:100]
     if teacher.tokenizer(sample)["input_ids"] != student.tokenizer(sample)["input_ids"]:
         raise PermanentError(

@@ -22,11 +22,11 @@ from pruning.errors import PeerLostError, PermanentError
 from pruning.events import ErrorEvent, Event
 
 _TIMEOUT = timedelta(days=1)
-"""Others wait while rank 0 evaluates. A hang is for the supervisor to notice, who hears nothing any more."""
+"""Ranks wait while rank 0 evaluates. A hang is noticed by the supervisor, to which no event comes any more."""
 
 
 class ProcessGroup:
-    """A run of one process."""
+    """The group of a run of one process: no collectives."""
 
     rank = 0
     world_size = 1
@@ -38,7 +38,7 @@ class ProcessGroup:
 
     @property
     def device(self) -> torch.device:
-        """What this process computes on."""
+        """Device on which this process computes."""
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def shard(self, rows: Sequence[int]) -> Sequence[int]:
@@ -46,45 +46,45 @@ class ProcessGroup:
         return rows
 
     def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        """The batch made of ``share(rows)``, with the ``weight`` of its mean loss in that of all rows."""
+        """``batch``, made of ``shard(rows)``, with the ``weight`` of its mean loss in that of all ``rows``."""
         return batch
 
     def begin_step(self, seed: int, step: int) -> None:
-        """Before the forward passes of a step: dropout of its own for every rank."""
+        """Before the forward passes of a step: every rank gets dropout masks of its own."""
 
     def all_reduce_sum(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
-        """Put the sum over all ranks into every ``grad``; returns that of the (weighted) losses. Raises PeerLostError."""
+        """Sum every ``grad`` over all ranks, in place; returns the sums of the (weighted) losses. Raises PeerLostError."""
         return losses
 
     def any_rank(self, flag: bool) -> bool:
-        """Whether any rank wishes; the answer is the same on all of them. Raises PeerLostError."""
+        """Whether ``flag`` is set on any rank; the result is the same on all of them. Raises PeerLostError."""
         return flag
 
     def require_same(self, what: str, *tensors: torch.Tensor) -> None:
-        """Raise PermanentError, on all ranks, unless they hold the same bits; PeerLostError."""
+        """Raises PermanentError, on all ranks, unless all hold the same bits in ``tensors``; PeerLostError."""
 
     def is_reporter(self, event: Event) -> bool:
-        """Whether this process is the one to report an event."""
+        """Whether this process writes ``event``."""
         return True
 
     def close(self) -> None:
-        """All is done; the others need this process no longer."""
+        """Leave the group at the end of the run."""
 
 
 SINGLE_PROCESS = ProcessGroup()
 
 
 class DistributedGroup(ProcessGroup):
-    """One of several processes on one host."""
+    """The group of several processes on one host, this one being a rank of it."""
 
     def __init__(self) -> None:
-        """Meets the others, by the environment that torchrun has set."""
+        """Join the other ranks, by the environment that torchrun has set."""
         if torch.cuda.is_available():
             self._device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(self._device)
         else:
             self._device = torch.device("cpu")
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one host; its name may lead elsewhere, or nowhere
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one host; its name may resolve elsewhere, or not at all
         self._store, self.rank, self.world_size = next(rendezvous("env://", timeout=_TIMEOUT))
         distributed.init_process_group(
             "nccl" if self._device.type == "cuda" else "gloo",
@@ -96,7 +96,7 @@ class DistributedGroup(ProcessGroup):
         return self._device
 
     def shard(self, rows: Sequence[int]) -> Sequence[int]:
-        """Every ``count``-th row, so that shares differ by one row at most; where none is left the first row, unweighted."""
+        """Every ``world_size``-th row, so that shards differ by one row at most; where none is left the first row, unweighted."""
         return rows[self.rank :: self.world_size] or rows[:1]
 
     def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -108,19 +108,19 @@ class DistributedGroup(ProcessGroup):
         torch.manual_seed(zlib.crc32(f"{seed} {self.rank} {step}".encode()))
 
     def all_reduce_sum(self, losses: list[float], parameters: Iterable[torch.Tensor]) -> list[float]:
-        told = torch.tensor(losses, dtype=torch.float64, device=self._device)
+        sums = torch.tensor(losses, dtype=torch.float64, device=self._device)
         gradients = []
         for parameter in parameters:
-            if parameter.grad is None:  # what the loss does not reach; the others must not wait for it
+            if parameter.grad is None:  # the loss does not reach it; the other ranks must not wait for it
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
-        self._reduce([told, *gradients], distributed.ReduceOp.SUM)
-        return [float(loss) for loss in told]
+        self._reduce([sums, *gradients], distributed.ReduceOp.SUM)
+        return [float(loss) for loss in sums]
 
     def any_rank(self, flag: bool) -> bool:
-        wishes = torch.tensor([int(flag)], device=self._device)
-        self._reduce([wishes], distributed.ReduceOp.MAX)
-        return bool(wishes)
+        flags = torch.tensor([int(flag)], device=self._device)
+        self._reduce([flags], distributed.ReduceOp.MAX)
+        return bool(flags)
 
     def require_same(self, what: str, *tensors: torch.Tensor) -> None:
         sums = torch.stack([_checksum(tensor) for tensor in tensors]).to(self._device)
@@ -139,7 +139,7 @@ class DistributedGroup(ProcessGroup):
             return self.is_main
         try:
             return bool(self._store.add("failures", 1) == 1)
-        except RuntimeError:  # who kept the count is gone, and has said why or has nobody left to tell
+        except RuntimeError:  # the rank that kept the count has ended, and has reported its own failure
             return False
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class DistributedGroup(ProcessGroup):
 
 
 def join_process_group(devices: int) -> ProcessGroup:
-    """The ranks of a run on ``devices`` devices, this process being one. Raises PermanentError when they are not as many."""
+    """The group of a run on ``devices`` devices, this process being a rank. Raises PermanentError when there are not as many."""
     if devices == 1:
         return SINGLE_PROCESS
     started = int(os.environ.get("WORLD_SIZE", "1"))

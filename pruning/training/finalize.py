@@ -1,4 +1,7 @@
-"""The end of a run: final masks, their evaluation, and the files a user downloads."""
+"""End of a run: final masks, their evaluation, and the artifacts that a user downloads.
+
+Called by :mod:`pruning.training.train`, on the first rank alone.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,14 +26,14 @@ def finalize(
     run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
     sources: Sources, exports: Sequence[Format] = (),
 ) -> None:  # fmt: skip
-    """Select the final masks, evaluate them, write the artifacts and the exports asked for, say that the run succeeded."""
+    """Select the final masks, evaluate them, write the artifacts and the exports asked for, emit ``finished``."""
     emit(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
     final = run.evaluate("final", run.total_steps, emit, should_stop)
     emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
-    weights = _write_changes(run, folder / trained_weights.WEIGHTS)
+    weights = _write_trained_weights(run, folder / trained_weights.WEIGHTS)
     masks = {path: mask.cpu().numpy() for path, mask in run.matrices.masks.items()}
     info = _mask_info(run, final, weights.sha256 if weights else None)
     mask_file.write(folder / MASK, masks, info)
@@ -51,7 +54,7 @@ def finalize(
     emit(FinishedEvent(metrics=result))
 
 
-def _write_changes(run: Run, path: Path) -> ArtifactEvent | None:
+def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
     """Store the weights that the method trained; None where it trained none, as static pruning never does."""
     moved = run.spec.method_info.trains_weights and not run.spec.one_shot
     if not moved and not run.trained_parameters:
