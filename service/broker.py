@@ -1,4 +1,8 @@
-"""The doorbell: a message that only means "look at the table". Losing, delaying or repeating it does no harm."""
+"""Message broker (Celery): sends the wake-up message that makes a worker claim jobs until the queue is empty.
+
+The API sends with ``notify_workers``, the worker consumes with the same ``celery_app``. The row of a job is the truth: a wake-up
+message that is lost, delayed or repeated does no harm.
+"""
 
 import logging
 from pathlib import Path
@@ -11,48 +15,48 @@ from kombu.exceptions import KombuError
 from service.settings import Settings
 
 WORK_TASK = "espalier.work"
-"""Name of the one task; ``worker.run.loop`` has it, so that the API needs no worker code to send it."""
+"""Name of the only task; ``worker.app`` defines it, and the API sends it by name, without worker code."""
 QUEUE = "espalier"
 
 _log = logging.getLogger(__name__)
 
 
 def celery_app(settings: Settings) -> Celery:
-    """A Celery application for sending (API) and consuming (worker); every setting that matters is named here."""
+    """A Celery application for sending (API) and consuming (worker); every setting that matters is set here."""
     app = Celery("espalier", set_as_current=False)
     app.conf.update(_broker(settings), **_MESSAGES, **_WORKER, worker_concurrency=settings.worker_slots)
     return app
 
 
 def notify_workers(app: Celery) -> bool:
-    """Wake one worker. False, and a line in the log, when the broker cannot be reached; never raises for that.
+    """Wake one worker. False, and a warning in the log, when the broker cannot be reached; never raises for that.
 
-    Takes a second or two at most: the caller's row is already committed, and the workers look at the table now and then.
+    Takes a second or two at most: the caller's row is already committed, and workers also poll the table.
     """
     try:
         create_folders(app)
         app.send_task(WORK_TASK, retry=False, ignore_result=True)
     except (KombuError, CeleryError, OSError) as error:
-        _log.warning("broker unreachable, the job waits for the next sweep: %s", error)
+        _log.warning("broker unreachable, the job waits until a worker polls the table: %s", error)
         return False
     return True
 
 
 _MESSAGES: dict[str, Any] = {
     "task_default_queue": QUEUE,
-    # JSON both ways: whoever can write to the broker must not be able to run code here (pickle could)
+    # JSON both ways: with pickle, write access to the broker would mean running code here
     "accept_content": ["json"],
     "task_serializer": "json",
     "result_serializer": "json",
     "event_serializer": "json",
-    # The row has the result. Celery trusted what lay in a result backend once (CVE-2021-23727)
+    # The row has the result; a result backend is one more input to trust (CVE-2021-23727)
     "result_backend": None,
     "task_ignore_result": True,
     "task_store_errors_even_if_ignored": False,
     "task_track_started": False,
-    # No retry inside send_task: the API answers now, and workers look at the table now and then
+    # No retry inside send_task: the API must respond, and workers also poll the table
     "task_publish_retry": False,
-    # Nobody reads events; metrics come from the database
+    # Celery's events are not used; metrics come from the database
     "task_send_sent_event": False,
     "worker_send_task_events": False,
     "enable_utc": True,
@@ -60,22 +64,22 @@ _MESSAGES: dict[str, Any] = {
 }
 
 _WORKER: dict[str, Any] = {
-    "worker_pool": "threads",  # a task only supervises a process of its own: nothing to fork, no CUDA in here
+    "worker_pool": "threads",  # a task only supervises a process of its own: nothing to fork, no CUDA in this one
     # Early: with late acknowledgement Redis delivers every job longer than the visibility timeout again (measured: three
-    # executions of one). What brings a lost job back is its lease
+    # executions of one). The lease is what requeues a lost job
     "task_acks_late": False,
-    "task_reject_on_worker_lost": False,  # would loop without a cap; attempts are counted in the table
+    "task_reject_on_worker_lost": False,  # would loop without limit; attempts are counted in the table
     # Announced to become True: a broker hiccup must not end trainings that do not need the broker
     "worker_cancel_long_running_tasks_on_connection_loss": False,
-    "worker_prefetch_multiplier": 1,  # a bell taken by a busy worker wakes nobody
-    # Celery's own limits kill without cleanup, and only in prefork; max_duration and the watchdog are the supervisor's
+    "worker_prefetch_multiplier": 1,  # a message taken by a busy worker would wake none
+    # Celery's own limits kill without cleanup, and only in prefork; the supervisor enforces max_duration and detects stalls
     "task_time_limit": None,
     "task_soft_time_limit": None,
     # Cancelling is a column; remote control needs broadcast, which the filesystem lacks, and leaks reply queues on Redis
     "worker_enable_remote_control": False,
-    "worker_hijack_root_logger": False,  # the worker logs as it was set up to
+    "worker_hijack_root_logger": False,  # the worker configures its own logging
     "worker_redirect_stdouts": False,
-    # Start without a broker and keep trying: jobs are found in the table as long as the rescuer runs
+    # Start without a broker and keep trying: the maintenance thread finds jobs in the table meanwhile
     "broker_connection_retry": True,
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
@@ -87,26 +91,26 @@ def _broker(settings: Settings) -> dict[str, Any]:
         return {
             "broker_url": "filesystem://localhost",  # without a host kombu warns at every start
             "broker_transport_options": _folders(settings.data_dir / "broker"),
-            "worker_disable_prefetch": False,  # knows only Redis
+            "worker_disable_prefetch": False,  # Redis only
         }
     return {
         "broker_url": settings.broker_url,
         "broker_connection_timeout": 1,
-        "worker_disable_prefetch": True,  # with a multiplier of 1 alone, a second bell waits behind a job of hours
+        "worker_disable_prefetch": True,  # with a multiplier of 1 alone, a second message waits behind a job of hours
         "broker_transport_options": {
             "socket_connect_timeout": 1,
-            "socket_timeout": 1,  # a broker that accepts and then says nothing
+            "socket_timeout": 1,  # a broker that accepts the connection and then is silent
             "socket_keepalive": True,
             "retry_on_timeout": False,
-            "health_check_interval": 25,  # notices a connection that died silently
+            "health_check_interval": 25,  # detects a connection that died silently
             "max_retries": 0,  # of connecting while sending; a consuming worker retries by broker_connection_retry
-            "visibility_timeout": 3600,  # the default; without effect on what is acknowledged at receipt
+            "visibility_timeout": 3600,  # the default; no effect with acknowledgement at receipt
         },
     }
 
 
 def create_folders(app: Celery) -> None:
-    """Make what the filesystem broker needs, before the first message is sent or asked for. Raises OSError."""
+    """Create what the filesystem broker needs, before the first message is sent or consumed. Raises OSError."""
     options = app.conf.broker_transport_options
     for name in ("data_folder_in", "control_folder"):
         if name in options:
@@ -114,12 +118,12 @@ def create_folders(app: Celery) -> None:
 
 
 def _folders(root: Path) -> dict[str, Any]:
-    """Kombu's filesystem transport: one folder is both inbox and outbox, and none is created by it."""
+    """Options of Kombu's filesystem transport: one folder is both inbox and outbox; the transport creates none."""
     messages, control = root / "messages", root / "control"
     return {
         "data_folder_in": str(messages),
         "data_folder_out": str(messages),
         "control_folder": str(control),
         "store_processed": False,
-        "polling_interval": 0.25,  # seconds from ring to claim at worst; the default is one
+        "polling_interval": 0.25,  # seconds from message to claim at worst; the default is one
     }

@@ -1,8 +1,8 @@
-"""Data sets that users uploaded, kept in the database in chunks: written and read by the API, fetched by the worker.
+"""Uploaded data sets, stored in the database in chunks: written and read by the API, downloaded by the worker.
 
-A data set is known by owner and content, so it never changes, and the same upload twice is one. Each split is stored as a
-file ``<split>.jsonl.gz`` of normalised rows, the form that the trainer reads. ``owner`` is who asks, as in
-``service.jobs.commands``.
+A data set is identified by owner and content, so it never changes, and the same upload twice is one. Each split is stored as a
+file ``<split>.jsonl.gz`` of normalised rows, the form that the trainer reads. ``owner`` is the owner whose data sets the caller
+may see, as in ``service.jobs.commands``.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from service.errors import DatasetInUseError, DatasetNotFoundError
 from service.ids import is_dataset_id
 from service.states import TERMINAL
 
-_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: short enough to let heartbeats in between on SQLite
+_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: heartbeats must get SQLite's write lock in time
 _ABANDONED_SECONDS = 3600.0
 
 OnStored = Callable[[Session, Dataset, bool], None]
@@ -32,7 +32,7 @@ OnStored = Callable[[Session, Dataset, bool], None]
 
 
 def dataset_id_for(owner: str, sha256: str) -> str:
-    """The id of this content of this owner: ``ds_`` and 32 hexadecimal digits. Nobody can guess another owner's."""
+    """The id of this content of this owner: ``ds_`` and 32 hexadecimal digits."""
     return "ds_" + hashlib.sha256(f"{owner}\n{sha256}".encode()).hexdigest()[:32]
 
 
@@ -54,8 +54,8 @@ def put(
     """
     dataset_id, size = dataset_id_for(owner, sha256), sum(_size(file) for file in files.values())
     with database.write() as session:
-        if (there := _complete(session, dataset_id, owner)) is not None:
-            on_stored(session, there, False)
+        if (existing := _find(session, dataset_id, owner)) is not None:
+            on_stored(session, existing, False)
             return
         quotas.check_dataset(session, quota or Quota(), owner, size)
         row = Dataset(id=dataset_id, owner=owner, name=name, sha256=sha256, splits=splits, size=size)
@@ -68,24 +68,24 @@ def put(
                     rows = [{"dataset": row.number, "split": split, "number": n, "data": data} for n, data in batch]
                     session.execute(insert(DatasetChunk), rows)
         with database.write() as session:
-            same = select(Dataset.number).where(Dataset.id == dataset_id, Dataset.complete)
-            if session.scalars(same).first() is None:
+            concurrent = select(Dataset.number).where(Dataset.id == dataset_id, Dataset.complete)
+            if session.scalars(concurrent).first() is None:
                 session.execute(update(Dataset).where(Dataset.number == row.number).values(complete=True))
                 on_stored(session, row, True)
                 return
-    except IntegrityError:  # the same upload, beside this one, was completed in this very moment
-        _discard(database, row.number)
+    except IntegrityError:  # a concurrent upload of the same content was completed at the same moment
+        _delete_incomplete(database, row.number)
     except BaseException:
-        _discard(database, row.number)
+        _delete_incomplete(database, row.number)
         raise
-    _discard(database, row.number)
+    _delete_incomplete(database, row.number)
     with database.write() as session:
         on_stored(session, get(session, dataset_id, owner=owner), False)
 
 
 def get(session: Session, dataset_id: str, *, owner: str | None = None) -> Dataset:
-    """Raises DatasetNotFoundError."""
-    found = _complete(session, dataset_id, owner)
+    """A complete data set. Raises DatasetNotFoundError."""
+    found = _find(session, dataset_id, owner)
     if found is None:
         raise DatasetNotFoundError(dataset_id)
     return found
@@ -94,8 +94,10 @@ def get(session: Session, dataset_id: str, *, owner: str | None = None) -> Datas
 def page(
     session: Session, *, limit: int, owner: str | None = None, after: int | None = None
 ) -> tuple[Sequence[Dataset], int | None]:
-    """Newest first: at most ``limit`` data sets older than number ``after``, and the number the next page is asked with."""
-    statement = select(Dataset).where(Dataset.complete, *_of(owner)).order_by(Dataset.number.desc()).limit(limit + 1)
+    """Newest first: at most ``limit`` data sets below number ``after``, and the ``after`` of the next page, None on the last."""
+    statement = (
+        select(Dataset).where(Dataset.complete, *_owned_by(owner)).order_by(Dataset.number.desc()).limit(limit + 1)
+    )
     if after is not None:
         statement = statement.where(Dataset.number < after)
     rows = session.scalars(statement).all()
@@ -103,11 +105,11 @@ def page(
 
 
 def lock_for_reader(session: Session, dataset_id: str, *, owner: str) -> Dataset:
-    """Keep a data set from being deleted until this transaction, which adds a job that reads it, has ended.
+    """Protect a data set from deletion until this transaction, which adds a job that reads it, has ended.
 
     Raises DatasetNotFoundError.
     """
-    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_owned_by(owner))
     found = session.scalars(statement.with_for_update(read=True, key_share=True)).one_or_none()
     if found is None:
         raise DatasetNotFoundError(dataset_id)
@@ -115,13 +117,13 @@ def lock_for_reader(session: Session, dataset_id: str, *, owner: str) -> Dataset
 
 
 def delete(session: Session, dataset_id: str, *, owner: str | None = None) -> None:
-    """Delete a data set. Raises DatasetNotFoundError; DatasetInUseError while a job reads it or is going to."""
-    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+    """Delete a data set. Raises DatasetNotFoundError; DatasetInUseError while a job that has not ended reads it."""
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_owned_by(owner))
     row = session.scalars(statement.with_for_update()).one_or_none()
     if row is None:
         raise DatasetNotFoundError(dataset_id)
     readers = session.scalars(
-        select(Job.id).where(_named_by_job() == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(3)
+        select(Job.id).where(_dataset_of_job() == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(3)
     ).all()
     if readers:
         raise DatasetInUseError(
@@ -133,7 +135,7 @@ def delete(session: Session, dataset_id: str, *, owner: str | None = None) -> No
 def iter_split(database: Database, number: int, split: str) -> Iterator[bytes]:
     """The bytes of a split's file, a chunk at a time, each read in a transaction of its own.
 
-    Raises DatasetNotFoundError, possibly half-way when the data set is deleted meanwhile.
+    Raises DatasetNotFoundError, half-way too when the data set is deleted meanwhile.
     """
     piece = 0
     while True:
@@ -160,32 +162,32 @@ def dataset_named_in(spec: Mapping[str, Any]) -> str | None:
 
 
 def ids_in_use(session: Session) -> set[str]:
-    """The ids of the data sets that jobs read which have not ended."""
-    found = select(_named_by_job()).where(Job.status.not_in(sorted(TERMINAL))).distinct()
+    """The ids of the data sets that are read by jobs which have not ended."""
+    found = select(_dataset_of_job()).where(Job.status.not_in(sorted(TERMINAL))).distinct()
     return {name for name in session.scalars(found) if name is not None and is_dataset_id(name)}
 
 
 def delete_abandoned(session: Session) -> None:
-    """Clear away uploads whose process died half-way. Called by the worker's rescuer."""
+    """Delete uploads whose process died half-way. Called by the worker's maintenance thread."""
     abandoned = (~Dataset.complete, Dataset.created_at < now_sql(-_ABANDONED_SECONDS))
     session.execute(sql_delete(Dataset).where(*abandoned))
 
 
-def _complete(session: Session, dataset_id: str, owner: str | None) -> Dataset | None:
-    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_of(owner))
+def _find(session: Session, dataset_id: str, owner: str | None) -> Dataset | None:
+    statement = select(Dataset).where(Dataset.id == dataset_id, Dataset.complete, *_owned_by(owner))
     return session.scalars(statement).one_or_none()
 
 
-def _of(owner: str | None) -> list[ColumnElement[bool]]:
+def _owned_by(owner: str | None) -> list[ColumnElement[bool]]:
     return [Dataset.owner == owner] if owner is not None else []
 
 
-def _named_by_job() -> ColumnElement[str]:
+def _dataset_of_job() -> ColumnElement[str]:
     name: ColumnElement[str] = Job.spec[("task", "dataset")].as_string()
     return name
 
 
-def _discard(database: Database, number: int) -> None:
+def _delete_incomplete(database: Database, number: int) -> None:
     with database.write() as session:
         session.execute(sql_delete(Dataset).where(Dataset.number == number, ~Dataset.complete))
 

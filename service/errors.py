@@ -1,19 +1,19 @@
-"""What can go wrong with remembered things. The class docstring is the default message.
+"""Errors of the service. The class docstring is the default message.
 
-The API gives each base class a status; no class here knows HTTP.
+``api.errors`` gives each base class an HTTP status and a code; nothing here knows HTTP.
 
     ServiceError
     ├── NotFoundError               JobNotFoundError, SweepNotFoundError, WebhookNotFoundError and their like
     ├── IllegalTransitionError      the job's state does not allow the request
     ├── SweepNotEndedError          some of the sweep's jobs have not ended
-    ├── DestinationRefusedError     a webhook may not lead there
+    ├── DestinationRefusedError     a webhook URL is not allowed
     ├── LeaseLostError              the caller no longer owns the job: stop, write nothing more
     ├── ArtifactMismatchError       a file differs from its announcement
     ├── InvalidCursorError          the cursor of a page was not made by the service
     ├── DatasetInUseError           a job that has not ended reads the data set
     ├── StoredResponseMissingError  an idempotency key without a response: ...PendingError, ...ElsewhereError
     ├── InvalidKeyError             an API key that is unknown, revoked or malformed
-    ├── QuotaExceededError          no room for the bytes to be stored
+    ├── QuotaExceededError          no space for the bytes to be stored
     ├── StorageUnavailableError     the object storage does not answer or refuses: ObjectMissingError
     ├── SecretsUnavailableError     no secret key, or another than the one a secret was sealed with
     └── SchemaOutdatedError         the database was not migrated
@@ -96,7 +96,7 @@ class InvalidKeyError(ServiceError):
     def __init__(self, message: str | None = None, *, code: str = "key_unknown") -> None:
         super().__init__(message)
         self.code = code
-        """Only who holds a key that once was good is told more than that it is not."""
+        """More specific only for a key that was once valid, whose holder may know why it is not."""
 
 
 class IllegalTransitionError(ServiceError):
@@ -106,7 +106,7 @@ class IllegalTransitionError(ServiceError):
         super().__init__(f"Job {job_id} is {status}; it cannot be {wanted}.")
         self.job_id = job_id
         self.status = status
-        """State the job was found in."""
+        """The job's status at the request."""
 
 
 class SweepNotEndedError(ServiceError):

@@ -1,4 +1,4 @@
-"""Ids: ``job_`` (or ``key_``) and a lower-case ULID, so that ids sort by the time they were made and cannot be guessed."""
+"""Ids of rows: a prefix such as ``job_`` and a lower-case ULID, so that ids sort by creation time and cannot be guessed."""
 
 import re
 import secrets
@@ -13,7 +13,7 @@ def new_job_id() -> str:
 
 
 def new_key_id() -> str:
-    """The same for what names an API key without being it."""
+    """The same for an API key: the id names it and is not the key."""
     return _new("key_")
 
 
@@ -28,7 +28,7 @@ def new_webhook_id() -> str:
 
 
 def new_delivery_id() -> str:
-    """The same for what is sent to a webhook: the ``webhook-id`` of every attempt."""
+    """The same for a message to a webhook: the ``webhook-id`` of every attempt."""
     return _new("msg_")
 
 

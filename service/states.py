@@ -1,21 +1,21 @@
-"""The states of a job and the only table of legal moves between them. ``service.jobs.transitions`` is the only writer."""
+"""States of a job, and the table of legal transitions between them; ``service.jobs.transitions`` is the only writer."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
     QUEUED = "queued"
-    """Waits for a worker; a claim moves it on. ``not_before`` may hold it back for a while."""
+    """Waits for a worker; a claim ends it. ``not_before`` may delay the claim."""
     RUNNING = "running"
-    """A worker holds a lease on it; only that worker writes, or the rescuer once the lease ran out."""
+    """A worker holds a lease on it; only that worker writes, or the reaper once the lease has expired."""
     PAUSED = "paused"
-    """Waits for its user, who resumes or cancels it."""
+    """Waits until its user resumes or cancels it."""
     SUCCEEDED = "succeeded"
     """Final; its mask is stored."""
     FAILED = "failed"
     """Final; ``error`` says why."""
     CANCELLED = "cancelled"
-    """Final; its user asked for it."""
+    """Final; its user requested it."""
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
@@ -33,5 +33,5 @@ TERMINAL = frozenset(status for status, onward in TRANSITIONS.items() if not onw
 
 
 def sources(target: Status) -> frozenset[Status]:
-    """The states from which a job may move to ``target``."""
+    """The states from which a job may change to ``target``."""
     return frozenset(status for status, onward in TRANSITIONS.items() if target in onward)

@@ -1,10 +1,10 @@
-"""API keys: made, looked up, revoked.
+"""API keys: created, looked up, revoked.
 
-Called by ``api.request.auth`` and the command line, inside their transactions; never commits.
+Called by ``api.request.auth`` and the command line inside their transactions; never commits.
 
-A key is ``esp_``, 32 random letters and digits (190 bits) and 6 that check them, so that scanners for leaked keys know one
-when they see it and a typing error needs no database. Stored is its SHA-256 alone: what cannot be guessed needs no slow
-hash, and finding a digest in an index tells an attacker nothing about the key.
+A key is ``esp_``, 32 random letters and digits (190 bits) and a checksum of 6, so that scanners for leaked keys recognise one and
+a typing error costs no query. Only its SHA-256 is stored: a random key needs no slow hash, and the time of a look-up in an
+index reveals nothing about keys.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _FIND: Select[Any] = select(
     func.coalesce(_KEYS.expires_at <= now_sql(), False).label("is_expired"),
     or_(_KEYS.last_used_at.is_(None), _KEYS.last_used_at < now_sql(-USED_SECONDS)).label("is_stale"),
 ).where(_KEYS.digest.in_(bindparam("digests", expanding=True)))
-"""Built once: it is asked with every request."""
+"""Built once: it runs for every request."""
 OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
 
 
@@ -58,8 +58,8 @@ def create(
     scopes: Iterable[Scope] = (Scope.READ, Scope.WRITE),
     expires_days: float | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key: its row, and the key itself, which can never be read again. Raises ValueError for a name or owner that
-    cannot be stored."""
+    """A new key: its row, and the key itself, which cannot be read again. Raises ValueError for a bad name, owner or
+    scope."""
     if not OWNER.fullmatch(owner):
         raise ValueError(
             f"owner {owner!r} must be 1 to {OWNER_LENGTH} letters, digits and . _ @ -, a letter or digit first"
@@ -69,7 +69,7 @@ def create(
     if not (wanted := sorted(set(scopes))):
         raise ValueError(f"scopes must name at least one of {', '.join(Scope)}")
     body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
-    key = f"esp_{body}{_check(body)}"
+    key = f"esp_{body}{_checksum(body)}"
     row = ApiKey(
         name=name,
         owner=owner,
@@ -84,12 +84,12 @@ def create(
 
 
 class ValidKey(NamedTuple):
-    """A key that is good."""
+    """A key that is known, neither revoked nor expired."""
 
     row: Row[Any]
     """A plain row with the names of ``ApiKey``."""
     stale: bool
-    """Whether its last use was noted too long ago."""
+    """Whether ``last_used_at`` should be written again."""
 
 
 def find(session: Session, key: str) -> ValidKey:
@@ -101,16 +101,16 @@ def find(session: Session, key: str) -> ValidKey:
 
 
 def find_all(connection: Connection, given: Collection[str]) -> dict[str, ValidKey | InvalidKeyError]:
-    """Every given key, found or refused."""
+    """Each given key, found or with the error that refuses it."""
     digests = {key: _digest(key) for key in given if is_well_formed(key)}
     rows: dict[str, Row[Any]] = {}
     if digests:
         found = connection.execute(_FIND, {"digests": list(digests.values())})
         rows = {row.digest: row for row in found}
-    return {key: _judged(rows.get(digests.get(key, ""))) for key in given}
+    return {key: _check_row(rows.get(digests.get(key, ""))) for key in given}
 
 
-def _judged(row: Row[Any] | None) -> ValidKey | InvalidKeyError:
+def _check_row(row: Row[Any] | None) -> ValidKey | InvalidKeyError:
     if row is None:
         return InvalidKeyError()
     if row.revoked_at is not None:
@@ -121,18 +121,18 @@ def _judged(row: Row[Any] | None) -> ValidKey | InvalidKeyError:
 
 
 def record_use(session: Session, key_id: str) -> None:
-    """Write down that a key was used, unless another process just did."""
+    """Record that a key was used, unless another process just did."""
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))
     session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now_sql()))
 
 
 def list_keys(session: Session) -> Sequence[ApiKey]:
-    """All keys, the newest first, those of no use any more too."""
+    """All keys, newest first, revoked and expired ones too."""
     return session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id.desc())).all()
 
 
 def revoke(session: Session, key_id: str) -> ApiKey:
-    """Make a key useless from now on; doing it again changes nothing. Raises KeyNotFoundError."""
+    """Revoke a key. Idempotent. Raises KeyNotFoundError."""
     ends = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now_sql())
     session.execute(ends, execution_options={"synchronize_session": False})
     row = session.get(ApiKey, key_id, populate_existing=True)
@@ -142,7 +142,7 @@ def revoke(session: Session, key_id: str) -> ApiKey:
 
 
 def any_usable(session: Session) -> bool:
-    """Whether anybody can get in."""
+    """Whether any key is neither revoked nor expired."""
     usable = select(ApiKey.id).where(
         ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_sql())
     )
@@ -152,14 +152,14 @@ def any_usable(session: Session) -> bool:
 def is_well_formed(key: str) -> bool:
     """Whether ``key`` could have come from ``create``."""
     shape = re.fullmatch(rf"esp_([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECK}}})", key)
-    return shape is not None and _check(shape[1]) == shape[2]
+    return shape is not None and _checksum(shape[1]) == shape[2]
 
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _check(body: str) -> str:
+def _checksum(body: str) -> str:
     """CRC-32 in base 62."""
     number, digits = zlib.crc32(body.encode()), ""
     for _ in range(_CHECK):

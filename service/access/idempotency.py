@@ -1,8 +1,8 @@
-"""Repeated requests: the first answer to each idempotency key, kept with what it made. Called by ``api.request.idempotency``.
+"""Idempotent requests: the first response to each idempotency key is stored, and returned to repetitions.
 
-An answer is written in the very transaction that makes the job, so no crash can leave one without the other: whoever
-repeats the request either finds the answer, or nothing was made. Of two at the same time one commits and the other, whose
-row has the same key, is rolled back with everything it had written.
+Called by ``api.request.idempotency``. A response is written in the transaction that creates the job, so a crash cannot leave one
+without the other: a repetition finds the response, or nothing was created. Of two concurrent requests one commits; the other,
+whose row has the same key, is rolled back with everything it had written.
 """
 
 from sqlalchemy import delete, select
@@ -17,9 +17,9 @@ from service.errors import StoredResponseElsewhereError, StoredResponsePendingEr
 def find(
     session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float
 ) -> StoredResponse | None:
-    """The answer that this request got before; None for the first one.
+    """The response that this request got before; None for the first one.
 
-    Raises StoredResponseElsewhereError for another request's key.
+    Raises StoredResponseElsewhereError for the key of another request.
     """
     row = session.scalars(
         select(StoredResponse).where(
@@ -44,11 +44,11 @@ def store(
     location: str | None,
     keep_seconds: float,
 ) -> None:
-    """Keep the answer to the first request. Raises StoredResponsePendingError when another one with this key was faster."""
+    """Store the response to the first request. Raises StoredResponsePendingError if a concurrent one with this key was faster."""
     same = (StoredResponse.owner == owner, StoredResponse.route == route, StoredResponse.key == key)
     session.execute(delete(StoredResponse).where(*same, StoredResponse.created_at < now_sql(-keep_seconds)))
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    # on PostgreSQL this waits for the other's transaction; should that fail, the row is ours
+    # on PostgreSQL this waits for the concurrent transaction; if that rolls back, this row is inserted
     statement = insert(StoredResponse).on_conflict_do_nothing().returning(StoredResponse.status)
     values = {
         "owner": owner, "route": route, "key": key, "fingerprint": fingerprint, "status": status, "body": body,
@@ -59,5 +59,5 @@ def store(
 
 
 def delete_expired(session: Session, *, keep_seconds: float) -> None:
-    """Clear away the answers that are too old to be given again. Called by the worker's rescuer."""
+    """Delete expired responses. Called by the worker's maintenance thread."""
     session.execute(delete(StoredResponse).where(StoredResponse.created_at < now_sql(-keep_seconds)))

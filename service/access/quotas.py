@@ -1,7 +1,7 @@
-"""How much may be stored. Checked when a job is submitted, and when an artifact or a data set is about to be stored.
+"""Storage quotas, checked when a job is submitted and before an artifact or a data set is stored.
 
-What counts is announced sizes, also of files that are still being written; submissions and files at the very same moment may
-overshoot by as many.
+What counts is announced sizes, also of files that are still being written; concurrent submissions and files may overshoot by
+their own sizes.
 """
 
 from dataclasses import dataclass
@@ -26,34 +26,34 @@ class Quota:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """As the service is set up."""
+        """The limits of the settings."""
         return cls(settings.max_stored_bytes, settings.max_stored_bytes_per_owner)
 
 
 def check_submission(session: Session, quota: Quota, owner: str) -> None:
-    """Whether ``owner`` may store anything more. Raises QuotaExceededError."""
-    _within(session, quota, owner, spare=1, what="Nothing more can be stored")
+    """Check that ``owner`` has any space left. Raises QuotaExceededError."""
+    _check_limits(session, quota, owner, additional=1, what="Nothing more can be stored")
 
 
 def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
-    """Whether a new artifact, which is a row of this transaction, fits in. Raises QuotaExceededError.
+    """Check that a new artifact, which is a row of this transaction, fits. Raises QuotaExceededError.
 
-    A complete one of the same name does not count: it is going to be replaced.
+    A complete one of the same name does not count, because it will be replaced.
     """
     same_name = (Artifact.job_id == artifact.job_id, Artifact.name == artifact.name, Artifact.complete)
     replaced = session.scalars(select(func.coalesce(func.sum(Artifact.size), 0)).where(*same_name)).one()
     owner = session.scalars(select(Job.owner).where(Job.id == artifact.job_id)).one()
     what = f"{artifact.name} of {artifact.size} bytes cannot be stored"
-    _within(session, quota, owner, spare=-int(replaced), what=what)
+    _check_limits(session, quota, owner, additional=-int(replaced), what=what)
 
 
 def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None:
-    """Whether a data set of ``size`` bytes, which is no row yet, fits in. Raises QuotaExceededError."""
-    _within(session, quota, owner, spare=size, what=f"A data set of {size} bytes cannot be stored")
+    """Check that a data set of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
+    _check_limits(session, quota, owner, additional=size, what=f"A data set of {size} bytes cannot be stored")
 
 
 def stored_bytes(session: Session, owner: str | None = None) -> int:
-    """What is stored, of one owner or of all. Whatever else is to count is added here."""
+    """Bytes stored, of one owner or of all."""
     artifacts = select(func.coalesce(func.sum(Artifact.size), 0)).join(Job, Job.id == Artifact.job_id)
     datasets = select(func.coalesce(func.sum(Dataset.size), 0))
     if owner is not None:
@@ -61,9 +61,9 @@ def stored_bytes(session: Session, owner: str | None = None) -> int:
     return int(session.scalars(artifacts).one()) + int(session.scalars(datasets).one())
 
 
-def _within(session: Session, quota: Quota, owner: str, *, spare: int, what: str) -> None:
-    """Whether what is stored and ``spare`` bytes stay within the limits."""
-    if quota.per_owner is not None and stored_bytes(session, owner) + spare > quota.per_owner:
+def _check_limits(session: Session, quota: Quota, owner: str, *, additional: int, what: str) -> None:
+    """Check that what is stored and ``additional`` bytes are within the limits."""
+    if quota.per_owner is not None and stored_bytes(session, owner) + additional > quota.per_owner:
         raise QuotaExceededError(f"{what}: {owner} may store {quota.per_owner} bytes; {_REMEDY}.")
-    if quota.total is not None and stored_bytes(session) + spare > quota.total:
+    if quota.total is not None and stored_bytes(session) + additional > quota.total:
         raise QuotaExceededError(f"{what}: the service may store {quota.total} bytes; {_REMEDY}.")

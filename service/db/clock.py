@@ -1,4 +1,4 @@
-"""The database's clock in SQL: the only clock that decides anything, so a host whose clock is wrong does no harm.
+"""The database's clock in SQL: the only clock that decides anything, so that a host with a wrong clock does no harm.
 
 Times are UTC with microseconds in both databases and timezone-aware in Python.
 """

@@ -1,6 +1,6 @@
-"""Cursors of lists that are ordered by ``(created_at, id)``, newest first: the place after the last row of a page.
+"""Page cursors of lists ordered by ``(created_at, id)``, newest first: a cursor names the position after a page's last row.
 
-Pages that are asked for so neither repeat nor skip while rows come and go.
+So pages neither repeat nor skip rows while rows come and go. Used by the lists of jobs and of sweeps.
 """
 
 import base64
@@ -15,12 +15,12 @@ from service.ids import is_id
 
 
 def encode(created_at: datetime, row_id: str) -> str:
-    """The cursor of whatever follows this row."""
+    """The cursor of the rows after this one."""
     return base64.urlsafe_b64encode(f"{created_at.isoformat()} {row_id}".encode()).decode().rstrip("=")
 
 
 def rows_after(text: str, prefix: str, created_at: Any, row_id: Any) -> ColumnElement[bool]:
-    """Condition on the two columns: rows behind the cursor ``text``, of a list whose ids begin with ``prefix``.
+    """Condition on the two columns: rows after the cursor ``text``, of a list whose ids begin with ``prefix``.
 
     Raises InvalidCursorError.
     """

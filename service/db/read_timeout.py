@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that gives up on a server from which nothing comes. Used by ``service.db.engine`` for looks.
+"""A psycopg connection with a read timeout, for ``Database.read_connection`` on PostgreSQL.
 
-TCP tells of a host that is gone without a word only after ``tcp_user_timeout``, and never of a server that is frozen while
-its host answers. Of no use with SQLite, and psycopg takes a tenth of a second to import.
+TCP reports a vanished host only after ``tcp_user_timeout``, and never a server that is frozen while its host still acknowledges.
+In a file of its own because psycopg takes a tenth of a second to import and SQLite needs none of it.
 """
 
 import time
@@ -11,28 +11,28 @@ import psycopg
 from psycopg.abc import PQGen
 
 READ_TIMEOUT_SECONDS = 2.0
-"""That one exchange with the server may take; a look takes milliseconds."""
+"""The longest that one exchange with the server may take; such a query takes milliseconds."""
 RV = TypeVar("RV")
 
 
 class ServerTimeoutError(psycopg.OperationalError):
-    """Nothing came in time."""
+    """The server sent nothing in time."""
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """Closes itself and raises ServerSilent where the server has been silent and SECONDS are over."""
+    """Closes itself and raises ServerTimeoutError when the server has been silent for READ_TIMEOUT_SECONDS."""
 
     def wait(self, gen: PQGen[RV], *arguments: Any, **options: Any) -> RV:
-        """What psycopg waits for every answer with."""
+        """psycopg calls this to wait for every response."""
         try:
             return super().wait(_within(gen, READ_TIMEOUT_SECONDS), *arguments, **options)
         except ServerTimeoutError:
-            self.close()  # the answer may come yet, and would be taken for that to the next statement
+            self.close()  # a late response would be taken for that to the next statement
             raise
 
 
 def _within(gen: PQGen[RV], seconds: float) -> PQGen[RV]:
-    """``gen``, which psycopg goes on with whenever there is something to read or write, and ten times a second if not."""
+    """``gen`` with a deadline; psycopg resumes it when the socket is ready, and else ten times a second."""
     deadline = time.monotonic() + seconds
     try:
         awaited = next(gen)

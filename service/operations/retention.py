@@ -1,9 +1,7 @@
-"""What is too old goes: finished jobs, and before them their files.
+"""Retention: deletes jobs that ended long ago, and before them their artifacts.
 
-Called by ``worker.maintenance.garbage_collector``, on the database's clock.
-
-One small transaction at a time, so that deleting gigabytes of chunks holds nobody up. Objects that lose their row are
-removed by ``service.artifacts.garbage``.
+Called by ``worker.maintenance.garbage_collector``; ages follow the database's clock. Deletes in small transactions, so that
+gigabytes of chunks do not block other writers. ``service.artifacts.garbage`` deletes the objects whose rows are gone.
 """
 
 from collections.abc import Callable
@@ -23,31 +21,37 @@ _BATCH = 10
 
 
 def expire(database: Database, settings: Settings, should_stop: Callable[[], bool]) -> tuple[int, int]:
-    """Delete everything that is older than the settings allow: how many jobs, and how many artifacts of others.
+    """Delete what is older than the settings allow: how many jobs, and how many artifacts of other jobs.
 
-    ``should_stop`` is asked before each transaction, and ends it when true.
+    ``should_stop`` is called before each transaction, and ends it when true.
     """
-    jobs = artifacts = 0
-    for days, act in ((settings.job_retention_days, _jobs), (settings.artifact_retention_days, _artifacts)):
-        deleted = _BATCH if days is not None else 0
-        while days is not None and deleted == _BATCH and not should_stop():
-            with database.write() as session:
-                deleted = act(session, days)
-            if act is _jobs:
-                jobs += deleted
-            else:
-                artifacts += deleted
-    return jobs, artifacts
+    jobs = _in_batches(database, settings.job_retention_days, _expire_jobs, should_stop)
+    return jobs, _in_batches(database, settings.artifact_retention_days, _expire_artifacts, should_stop)
 
 
-def _jobs(session: Session, days: float) -> int:
-    """Only finished jobs have a ``finished_at``."""
+def _in_batches(
+    database: Database,
+    days: float | None,
+    expire_batch: Callable[[Session, float], int],
+    should_stop: Callable[[], bool],
+) -> int:
+    """How many rows of that age were deleted, a transaction per batch; none where ``days`` is None."""
+    total, deleted = 0, _BATCH
+    while days is not None and deleted == _BATCH and not should_stop():
+        with database.write() as session:
+            deleted = expire_batch(session, days)
+        total += deleted
+    return total
+
+
+def _expire_jobs(session: Session, days: float) -> int:
+    """Only jobs that have ended have a ``finished_at``."""
     old = (
         select(Job.id)
         .where(Job.finished_at < now_sql(-days * _DAY))
         .order_by(Job.finished_at)
         .limit(_BATCH)
-        .with_for_update(skip_locked=True, key_share=True)  # another worker is deleting these
+        .with_for_update(skip_locked=True, key_share=True)  # skip rows that another worker is deleting
     )
     ids = session.scalars(old).all()
     lock_dependents(session, ids)
@@ -55,8 +59,8 @@ def _jobs(session: Session, days: float) -> int:
     return len(ids)
 
 
-def _artifacts(session: Session, days: float) -> int:
-    """All but masks: a job that succeeded has one as long as it exists."""
+def _expire_artifacts(session: Session, days: float) -> int:
+    """All but masks: a job that succeeded keeps its mask as long as it exists."""
     old = (
         select(Artifact.id)
         .join(Job, Job.id == Artifact.job_id)

@@ -1,6 +1,7 @@
-"""Numbers for whoever watches the service, counted in the database, so that every API process tells the same.
+"""Statistics of jobs, workers and webhook messages, counted in the database, so that every API process reports the same.
 
-Deleted jobs are no longer counted: a total can fall, which Prometheus takes for a restart. Called by ``api.routes.metrics``.
+Called by ``api.routes.metrics``. Deleted jobs are no longer counted, so a total can fall, which Prometheus takes for a counter
+reset.
 """
 
 from dataclasses import dataclass, field
@@ -22,26 +23,26 @@ DURATION_BUCKETS = (30.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 2
 
 @dataclass(frozen=True)
 class DurationHistogram:
-    """Seconds from submission to the end of the jobs that prune and ended in one way."""
+    """Seconds from submission to the end, of the jobs that prune and ended with one status."""
 
     buckets: list[int]
-    """How many took no longer than each of DURATION_BUCKETS."""
+    """Number of jobs that took no longer than each of DURATION_BUCKETS."""
     count: int
     total: float
 
 
 @dataclass
 class Statistics:
-    """One moment."""
+    """Values at one moment."""
 
     jobs: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     exporting: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     """Those of ``jobs`` that export the mask of another."""
     oldest_queued_seconds: float = 0.0
-    """How long the job that waits longest could have been claimed for."""
+    """How long the oldest due job has been due."""
     attempts: int = 0
     attempts_failed: int = 0
-    """Runs that were lost or failed for an outside reason."""
+    """Attempts that were lost or failed for an outside reason."""
     lease_expiries: int = 0
     run_seconds: float = 0.0
     gpu_seconds: float = 0.0
@@ -49,20 +50,20 @@ class Statistics:
     workers: int = 0
     slots: int = 0
     messages_pending: int = 0
-    """Messages to webhooks that are still to be delivered, those that wait for a disabled one too."""
+    """Webhook messages to be delivered, those of disabled webhooks included."""
     messages_failed: int = 0
-    """Messages of the last weeks that were given up."""
+    """Webhook messages of the last weeks that were given up."""
 
 
 def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
-    """Everything in four queries."""
+    """All statistics, in four queries."""
     found = Statistics()
     for row in session.execute(_by_status()):
         status = Status(row.status)
         found.jobs[status] = row.jobs
         found.exporting[status] = row.exporting
-        found.attempts += row.runs
-        found.attempts_failed += row.runs_failed
+        found.attempts += row.attempts
+        found.attempts_failed += row.attempts_failed
         found.lease_expiries += row.lease_expiries
         found.run_seconds += row.run_seconds
         found.gpu_seconds += row.gpu_seconds
@@ -92,8 +93,8 @@ def _by_status() -> Select[*tuple[Any, ...]]:
         Job.status.label("status"),
         func.count().label("jobs"),
         func.sum(case((prunes, 0), else_=1)).label("exporting"),
-        func.sum(Job.attempt).label("runs"),
-        func.sum(Job.attempts_spent).label("runs_failed"),
+        func.sum(Job.attempt).label("attempts"),
+        func.sum(Job.attempts_spent).label("attempts_failed"),
         func.sum(Job.lease_expiries).label("lease_expiries"),
         func.sum(ran).label("run_seconds"),
         func.sum(on_gpu).label("gpu_seconds"),

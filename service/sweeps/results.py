@@ -1,7 +1,6 @@
-"""A sweep's results as one table: a row per combination, and per method and sparsity the mean over the seeds.
+"""Results of a sweep as a table: a row per combination, and per method and sparsity the mean over the seeds.
 
-Pure functions over jobs that were read already; called by ``api.schemas.sweeps`` and, for the figure,
-``api.responses.sweep_plot``.
+Pure functions over loaded jobs; called by ``api.schemas.sweeps`` and, for the figure, ``api.submission.sweep_plot``.
 """
 
 from collections.abc import Mapping
@@ -20,15 +19,15 @@ class Row:
 
     method: str
     sparsity: float
-    """As it was asked for."""
+    """As requested."""
     seed: int
     job_id: str | None = None
     """None: the job was deleted."""
     status: Status | None = None
     metric: float | None = None
-    """Of the final mask, as all that follows; None before the job has succeeded."""
+    """Of the final mask, like all that follows; None before the job has succeeded."""
     remaining: float | None = None
-    """Share of the masked weights that is kept, as it was reached."""
+    """Share of the masked weights that is kept, as reached."""
     mask_bytes: int | None = None
     compact_mask_bytes: int | None = None
     seconds: float | None = None
@@ -50,7 +49,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Table:
-    """All that is known of a sweep's results by now."""
+    """The results of a sweep so far."""
 
     metric: str | None
     """Name of the metric; None before a job has succeeded."""
@@ -61,12 +60,12 @@ class Table:
 
 
 def build_table(grid: Grid, jobs: Mapping[Combination, Job]) -> Table:
-    """From the jobs that count (``service.sweeps.sweeps.latest_jobs``)."""
+    """From the latest job of each combination (``service.sweeps.sweeps.latest_jobs``)."""
     results = [job.result for job in jobs.values() if job.result is not None]
     metric = next((result["primary_metric"] for result in results if "primary_metric" in result), None)
     dense = [value for result in results if (value := _number(result, "before", metric)) is not None]
     rows = tuple(_row(combination, jobs.get(combination), metric) for combination in grid.combinations())
-    means = tuple(_mean(*place, [*same]) for place, same in groupby(rows, lambda row: (row.method, row.sparsity)))
+    means = tuple(_mean(*key, [*same]) for key, same in groupby(rows, lambda row: (row.method, row.sparsity)))
     return Table(metric, _average(dense), rows, means)
 
 

@@ -1,7 +1,7 @@
-"""Sweeps: many jobs submitted, looked at and steered as one. Called by the API, inside its transactions; never commits.
+"""Sweeps: submit, list, cancel and delete a grid of jobs as one.
 
-A sweep has no state of its own: all that is told of it follows from its jobs. ``owner`` is who asks, as in
-``service.jobs.commands``.
+Called by the API inside its transactions; never commits. A sweep has no state of its own: everything follows from its jobs.
+``owner`` is the owner whose sweeps the caller may see, as in ``service.jobs.commands``.
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,14 @@ class Grid:
         return len(self.methods) * len(self.sparsities) * len(self.seeds)
 
     def combinations(self) -> list[Combination]:
-        """All of them, seeds fastest."""
+        """All combinations; seeds vary fastest."""
         return [
             (method, sparsity, seed) for method in self.methods for sparsity in self.sparsities for seed in self.seeds
         ]
 
     @classmethod
     def from_row(cls, sweep: Sweep) -> "Grid":
+        """The grid of a stored sweep."""
         return cls(*(tuple(sweep.grid[axis]) for axis in ("methods", "sparsities", "seeds")))
 
 
@@ -63,7 +64,7 @@ def create(
 
 
 def get(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
-    """Raises SweepNotFoundError."""
+    """The sweep. Raises SweepNotFoundError."""
     sweep = session.get(Sweep, sweep_id)
     if sweep is None or owner not in (None, sweep.owner):
         raise SweepNotFoundError(sweep_id)
@@ -84,7 +85,7 @@ def page(
 
 
 def latest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:
-    """By sweep, the job that counts for each combination that has one: the newest, which a retry made if there was any."""
+    """By sweep, the newest job of each combination that has one: the original, or its latest retry."""
     statement = select(Job).where(Job.sweep_id.in_([sweep.id for sweep in sweeps])).order_by(Job.created_at, Job.id)
     found: dict[str, dict[Combination, Job]] = {sweep.id: {} for sweep in sweeps}
     for job in session.scalars(statement):
@@ -94,14 +95,14 @@ def latest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Com
 
 
 def combination_of(job: Job) -> Combination:
-    """Where in its sweep's grid a job stands."""
+    """The combination of a sweep's job."""
     return job.spec["method"], job.spec["sparsity"], job.spec["seed"]
 
 
 def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
     """Cancel every job that has not ended, as ``service.jobs.commands.request_cancel`` does. Raises SweepNotFoundError."""
     sweep = get(session, sweep_id, owner=owner)
-    for job in _locked(session, sweep_id):
+    for job in _lock_jobs(session, sweep_id):
         if job.status not in TERMINAL:
             commands.request_cancel(session, job.id)
     return sweep
@@ -110,8 +111,8 @@ def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Swee
 def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None:
     """Remove a sweep with its jobs and everything of them. Raises SweepNotFoundError, or SweepNotEndedError while a job is not."""
     sweep = get(session, sweep_id, owner=owner)
-    jobs = _locked(session, sweep_id)
-    # asked only now: whoever retries a job holds it until the new one is there
+    jobs = _lock_jobs(session, sweep_id)
+    # after the locks: a retry holds its job's row until the new job exists
     if session.scalar(select(exists().where(Job.sweep_id == sweep_id, Job.status.not_in(sorted(TERMINAL))))):
         raise SweepNotEndedError(sweep.id)
     for job in jobs:
@@ -120,11 +121,11 @@ def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None
 
 
 def count_by_status(jobs: Sequence[Job]) -> dict[Status, int]:
-    """How many of ``jobs`` are in each state."""
+    """Number of ``jobs`` in each state."""
     return {status: sum(job.status is status for job in jobs) for status in Status}
 
 
-def _locked(session: Session, sweep_id: str) -> Sequence[Job]:
-    """The jobs of a sweep, held until the transaction ends; in one order for all, so that nobody waits in a circle."""
+def _lock_jobs(session: Session, sweep_id: str) -> Sequence[Job]:
+    """The jobs of a sweep, their rows locked until the transaction ends; always in the order of ids, which avoids deadlocks."""
     statement = select(Job).where(Job.sweep_id == sweep_id).order_by(Job.id).with_for_update(key_share=True)
     return session.scalars(statement, execution_options={"populate_existing": True}).all()

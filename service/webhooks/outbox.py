@@ -1,7 +1,8 @@
-"""The outbox of webhooks, from a message's claim to its end. Called by ``worker.webhooks.dispatcher`` only; never commits.
+"""Webhook outbox: delivery state of messages, from claim to delivered or given up.
 
-A claim is a lease: it puts off the next attempt to when this one must be over. What came of an attempt is written only as
-long as no later one has begun.
+Called by ``worker.webhooks.dispatcher``; the API lists deliveries and counts the backlog. Never commits. A claim is a lease: it
+sets the next attempt to when this one must be over, so a message whose sender died is sent again. The result of an attempt is
+recorded only while no later attempt has begun.
 """
 
 from collections.abc import Sequence
@@ -16,32 +17,32 @@ from service.db.models import Delivery, Webhook
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
 RETENTION_SECONDS = 30 * 24 * 3600.0
-"""How long a message that was delivered or given up can be looked at."""
+"""How long a message that was delivered or given up stays listed."""
 
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What came of an attempt."""
+    """Result of one attempt."""
 
     status: int | None = None
-    """Of the answer; None: there was none."""
+    """HTTP status of the response; None: there was none."""
     error: str | None = None
-    """Why it failed; None: it did not."""
+    """Why it failed; None: it succeeded."""
     retry: bool = True
     """Whether another attempt makes sense."""
     gone: bool = False
-    """Whether the receiver wants nothing more, ever."""
+    """Whether the receiver is gone for good."""
     retry_after: float = 0.0
-    """Seconds that the receiver asked to be left alone for."""
+    """Seconds that the receiver asked to wait."""
 
 
 def any_due(session: Session) -> bool:
-    """Whether ``claim`` would find anything; costs no lock."""
+    """Whether ``claim`` would find a message; takes no lock."""
     return session.scalars(select(Delivery.id).join(Webhook).where(*_due()).limit(1)).first() is not None
 
 
 def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Delivery]:
-    """Take due messages, the longest due first and at most one per receiver, so that a slow one keeps no other waiting."""
+    """Claim due messages, the longest due first and at most one per webhook, so that a slow receiver delays no other."""
     first = (
         select(func.min(Delivery.id)).select_from(Delivery).join(Webhook).where(*_due()).group_by(Delivery.webhook_id)
     )
@@ -65,7 +66,7 @@ def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Del
 def record_result(
     session: Session, delivery: Delivery, result: DeliveryResult, *, max_attempts: int, jitter: float = 1.0
 ) -> bool:
-    """Write down what came of the attempt that ``claim`` began; False when a later one has begun since.
+    """Record the result of the attempt that ``claim`` began; False when a later one has begun since.
 
     A failed one is due again by SCHEDULE_SECONDS times ``jitter``, unless it was the last.
     """
@@ -76,10 +77,10 @@ def record_result(
     else:
         pause = SCHEDULE_SECONDS[min(delivery.attempts, len(SCHEDULE_SECONDS) - 1)]
         values = {"due_at": now_sql(max(pause * jitter, result.retry_after))}
-    mine = (Delivery.id == delivery.id, Delivery.attempts == delivery.attempts, Delivery.due_at.is_not(None))
+    same_attempt = (Delivery.id == delivery.id, Delivery.attempts == delivery.attempts, Delivery.due_at.is_not(None))
     written = (
         update(Delivery)
-        .where(*mine)
+        .where(*same_attempt)
         .values(last_status=result.status, last_error=result.error, **values)
         .returning(Delivery.id)
     )
@@ -87,7 +88,7 @@ def record_result(
 
 
 def list_deliveries(session: Session, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-    """The latest messages of a receiver, newest first."""
+    """The latest messages of a webhook, newest first."""
     statement = select(Delivery).where(Delivery.webhook_id == webhook_id)
     return session.scalars(statement.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)).all()
 
@@ -97,7 +98,7 @@ def _due() -> tuple[ColumnElement[bool], ...]:
 
 
 def backlog(session: Session) -> tuple[int, int]:
-    """How many messages are still to be delivered, and how many were given up and are not forgotten yet."""
+    """How many messages are pending, and how many were given up and are not deleted yet."""
     pending = func.count(case((Delivery.due_at.is_not(None), 1)))
     failed = func.count(case((and_(Delivery.due_at.is_(None), Delivery.delivered_at.is_(None)), 1)))
     row = session.execute(select(pending, failed)).one()
@@ -105,7 +106,7 @@ def backlog(session: Session) -> tuple[int, int]:
 
 
 def delete_old(session: Session) -> None:
-    """Remove messages that ended long ago."""
+    """Delete messages that were delivered or given up long ago."""
     session.execute(
         delete(Delivery).where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-RETENTION_SECONDS))
     )

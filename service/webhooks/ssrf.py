@@ -1,8 +1,8 @@
-"""Where webhooks may lead: users choose the addresses, and the service's own network is none of their business.
+"""SSRF protection for webhook URLs, which users choose.
 
-Asked twice: by the API when a webhook is made, so that its user hears of it, and by ``worker.webhooks.dispatcher`` at every
-call, for by then the name may lead elsewhere. The caller connects to the very address that was checked, never to the name
-again.
+Called by the API when a webhook is created, so that its user gets the error, and by ``worker.webhooks.dispatcher`` before every
+delivery, because the name may resolve to other addresses by then. The caller connects to the very address that was checked and
+does not resolve the name again.
 """
 
 import ipaddress
@@ -20,24 +20,24 @@ _URL = re.compile(r"[!-~]+")  # printable ASCII without spaces
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
-"""Below 1024 only these: others belong to services that are not spoken to in HTTP."""
+"""Below 1024 only these: the others belong to services that do not speak HTTP."""
 _PUBLIC_V6 = ipaddress.ip_network(
     "2000::/3"
-)  # all that was ever given out; leaves out NAT64, mapped and compatible ones
+)  # all that was ever allocated; leaves out NAT64, mapped and compatible ones
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
         "192.88.99.0/24",  # 6to4 relays
         "2001::/23",  # Teredo and other tunnels
         "2001:db8::/32", "3fff::/20",  # documentation
-        "2002::/16",  # 6to4: any IPv4 address in disguise
+        "2002::/16",  # 6to4: embeds any IPv4 address
     )
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UrlPolicy:
-    """What the operator allows beyond public addresses over TLS."""
+    """What the operator allows in addition to public addresses over TLS."""
 
     allow_private: bool = False
     allow_http: bool = False
@@ -45,7 +45,7 @@ class UrlPolicy:
 
 @dataclass(frozen=True)
 class Destination:
-    """A URL that follows the rules, and the addresses that its host has now, all of them checked."""
+    """A URL that the policy allows, and the addresses that its host has now, all of them checked."""
 
     scheme: str
     host: str
@@ -56,7 +56,7 @@ class Destination:
 
 
 def resolve_checked(url: str, policy: UrlPolicy) -> Destination:
-    """Check ``url`` and every address of its host. Raises DestinationRefusedError with a reason that says what to change."""
+    """Resolve the host of ``url`` and check the URL and every address. Raises DestinationRefusedError, saying what to change."""
     parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and policy.allow_http):
         raise DestinationRefusedError("the URL must begin with https://" + (" or http://" if policy.allow_http else ""))
@@ -73,7 +73,7 @@ def resolve_checked(url: str, policy: UrlPolicy) -> Destination:
 
 
 def is_public_address(address: Address) -> bool:
-    """Whether ``address`` is one host of the public internet, and no other address in disguise."""
+    """Whether ``address`` is one host of the public internet, and does not embed another address."""
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     if address.version == 6 and address not in _PUBLIC_V6:
@@ -103,7 +103,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _resolve(host: str, port: int) -> list[Address]:
-    """Every address, in the system's order. A name that has none is refused: it could be given any afterwards."""
+    """Every address, in the system's order. A name without any is refused: it could be given a private one later."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # a scope (fe80::1%eth0) names an interface of this machine; such an address is not public anyway

@@ -1,9 +1,8 @@
-"""Webhooks: who wants to be told of jobs, and the outbox of what they are still to be told. Never commits.
+"""Webhook subscriptions: receivers of a job's or an owner's events, their state and their signing secrets.
 
-``announce`` is called by ``service.jobs.transitions`` in the transaction that moves a job, so that a message is there
-exactly if the move is. What follows is at-least-once: ``worker.webhooks.dispatcher`` claims due messages, sends them, and
-writes down what came of it; a message whose sender died is claimed again. Messages may arrive twice or out of order; their
-id stays the same.
+Called by the API, and by ``worker.webhooks.dispatcher`` for URL and secrets of a receiver; never commits. Messages are written by
+``service.jobs.status_messages`` and delivered through ``service.webhooks.outbox``, at least once: they may arrive twice or out of
+order, under the same id.
 """
 
 import base64
@@ -23,9 +22,9 @@ from service.settings import Settings
 SECRET_PREFIX = "whsec_"  # noqa: S105 - Standard Webhooks' mark of a secret
 _SECRET_BYTES = 32
 ROTATION_SECONDS = 24 * 3600.0
-"""How long a former secret goes on signing beside the new one."""
+"""How long the former secret still signs in addition to the new one."""
 _SEALED_AS = "webhook"
-"""The name under which ``service.access.secrets`` seals, the same for all: a copy of a webhook can be read as well as the first."""
+"""The name under which ``service.access.secrets`` seals; the same for all, so that the copy of a webhook can be unsealed."""
 
 
 def new_secret() -> str:
@@ -43,7 +42,7 @@ def create(
     secret: str,
     job_id: str | None = None,
 ) -> Webhook:
-    """Add a receiver of all jobs of ``owner``, or of one. The caller has checked ``url`` (``service.webhooks.ssrf``).
+    """Add a webhook for all jobs of ``owner``, or for one. The caller has checked ``url`` (``service.webhooks.ssrf``).
 
     Raises SecretsUnavailableError.
     """
@@ -55,7 +54,7 @@ def create(
 
 
 def get(session: Session, webhook_id: str, *, owner: str | None = None) -> Webhook:
-    """Raises WebhookNotFoundError."""
+    """The webhook. Raises WebhookNotFoundError."""
     webhook = session.get(Webhook, webhook_id, populate_existing=True)
     if webhook is None or owner not in (None, webhook.owner):
         raise WebhookNotFoundError(webhook_id)
@@ -63,7 +62,7 @@ def get(session: Session, webhook_id: str, *, owner: str | None = None) -> Webho
 
 
 def list_webhooks(session: Session, *, owner: str | None = None, job_id: str | None = None) -> Sequence[Webhook]:
-    """The receivers of all jobs, or of one job, newest first."""
+    """The webhooks for all jobs, or those of one job, newest first."""
     statement = select(Webhook).order_by(Webhook.created_at.desc(), Webhook.id.desc())
     statement = statement.where(Webhook.job_id.is_(None) if job_id is None else Webhook.job_id == job_id)
     if owner is not None:
@@ -72,18 +71,18 @@ def list_webhooks(session: Session, *, owner: str | None = None, job_id: str | N
 
 
 def disable(session: Session, webhook_id: str, reason: str) -> None:
-    """Tell a receiver nothing more; what is due to it waits. Doing it again changes nothing."""
+    """Stop deliveries to a webhook; pending messages wait. Idempotent."""
     enabled = (Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
     session.execute(update(Webhook).where(*enabled).values(disabled_at=now_sql(), disabled_reason=reason))
 
 
 def enable(session: Session, webhook_id: str) -> None:
-    """Tell it again, and what waited too."""
+    """Resume deliveries, pending messages included."""
     session.execute(update(Webhook).where(Webhook.id == webhook_id).values(disabled_at=None, disabled_reason=None))
 
 
 def rotate(session: Session, settings: Settings, webhook: Webhook) -> str:
-    """A new secret. The one before signs beside it for ``ROTATION_SECONDS``, so that no message is lost."""
+    """A new secret. The former one also signs for ``ROTATION_SECONDS``, so that receivers can change over."""
     secret = new_secret()
     webhook.former_secret, webhook.former_until = webhook.secret, now_sql(ROTATION_SECONDS)
     webhook.secret = secrets.seal(settings, webhook.owner, _SEALED_AS, secret)
@@ -92,7 +91,7 @@ def rotate(session: Session, settings: Settings, webhook: Webhook) -> str:
 
 
 def signing_secrets(session: Session, settings: Settings, webhook: Webhook) -> list[str]:
-    """What its messages are signed with now, newest first. Raises SecretsUnavailableError."""
+    """The secrets that sign its messages now, newest first. Raises SecretsUnavailableError."""
     still = select(Webhook.id).where(Webhook.id == webhook.id, Webhook.former_until > now_sql())
     sealed = [webhook.secret]
     if webhook.former_secret is not None and session.scalars(still).first() is not None:
@@ -101,5 +100,5 @@ def signing_secrets(session: Session, settings: Settings, webhook: Webhook) -> l
 
 
 def delete(session: Session, webhook_id: str) -> None:
-    """Forget a receiver, and what it was to be told."""
+    """Delete a webhook with its messages."""
     session.execute(sql_delete(Webhook).where(Webhook.id == webhook_id))

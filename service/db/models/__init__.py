@@ -1,4 +1,8 @@
-"""The tables, one file per subject. A new one is named here, so that migrations and tests see it."""
+"""Tables (SQLAlchemy models), one file per subject.
+
+Imported everywhere in ``service``. A new table is exported here, so that migrations and tests see it. Imports ids, states and
+``service.db.clock`` only.
+"""
 
 from service.db.models.access import LOCAL, OWNER_LENGTH, ApiKey, Secret
 from service.db.models.artifact import Artifact, ArtifactChunk, StoredObject

@@ -1,5 +1,4 @@
-"""Who may ask for what: API keys, and what their owners entrust to the service. Both are stored so that a copy of the
-database is of no use to a thief."""
+"""Tables of API keys and of owners' secrets, both stored so that a copy of the database is of no use to a thief."""
 
 from datetime import datetime
 
@@ -16,30 +15,30 @@ LOCAL = "local"
 
 
 class ApiKey(Base):
-    """A key that was given out. See ``service.access.api_keys``."""
+    """An API key. See ``service.access.api_keys``."""
 
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_key_id)
     name: Mapped[str] = mapped_column(String(100))
-    """What its holder is called, for people."""
+    """Name of its holder, for people."""
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH))
-    """Whose jobs it makes and sees."""
+    """The owner of the jobs that it creates and sees."""
     scopes: Mapped[str] = mapped_column(String(200))
-    """What it is good for, separated by spaces."""
+    """Scopes, separated by spaces."""
     digest: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of the key, hexadecimal; the key itself is nowhere."""
+    """SHA-256 of the key, hexadecimal; the key itself is not stored."""
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-    """Right to about a minute."""
+    """Accurate to about a minute."""
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (Index("uq_api_keys_digest", "digest", unique=True),)
 
 
 class Secret(Base):
-    """Something that an owner told the service and that nobody is shown again. See ``service.access.secrets``."""
+    """A value that an owner entrusted to the service and that is never shown again. See ``service.access.secrets``."""
 
     __tablename__ = "secrets"
 

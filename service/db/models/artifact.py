@@ -1,4 +1,4 @@
-"""Files that jobs made, and the pieces they are kept in."""
+"""Tables of artifacts: the files that jobs make, their chunks and their objects."""
 
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class Artifact(Base):
 
     __table_args__ = (
         CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"),
-        Index(None, "job_id"),  # a deleted job looks for what is its
+        Index(None, "job_id"),  # a deleted job's artifacts
         Index(
             "uq_artifacts_complete_name", "job_id", "name", unique=True,
             postgresql_where=text("complete"), sqlite_where=text("complete"),
@@ -42,7 +42,7 @@ class Artifact(Base):
 
 
 class StoredObject(Base):
-    """The object that holds an artifact; an artifact without one is in chunks. See ``jobs.storage``."""
+    """The object that holds an artifact; an artifact without one is in chunks. See ``service.artifacts.backends``."""
 
     __tablename__ = "objects"
 
@@ -50,7 +50,7 @@ class StoredObject(Base):
         ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     storage: Mapped[str] = mapped_column(String(URL_LENGTH))
-    """The setting ``storage_url`` when it was stored, so that it is found after the setting has changed."""
+    """The setting ``storage_url`` when it was stored, which may have changed since."""
     name: Mapped[str] = mapped_column(String(200))
     """Of the object under that URL; never used twice."""
 

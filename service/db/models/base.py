@@ -1,6 +1,6 @@
-"""What all tables share: names of constraints, types of columns.
+"""Declarative base of all tables: names of constraints, types of columns.
 
-Every change of a file in this package needs a migration beside it; a test compares the two.
+Every change of a file in this package needs a migration in ``migrations/``; a test compares the two.
 """
 
 from datetime import datetime
@@ -21,8 +21,8 @@ NAMING = {
 JSON_OBJECT = JSON(none_as_null=True)
 SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTEGER primary keys
 
-# SQLite would give the number of the last row again once that is deleted: a reader half-way through the old artifact
-# would go on in the new one
+# SQLite would reuse the id of the last row once that is deleted: a reader half-way through a deleted artifact would continue
+# in the new one
 NO_ID_REUSE = {"sqlite_autoincrement": True}
 
 

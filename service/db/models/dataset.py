@@ -1,4 +1,4 @@
-"""Data sets that users uploaded, and the pieces they are kept in."""
+"""Tables of uploaded data sets and their chunks."""
 
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,10 @@ class Dataset(Base):
 
     number: Mapped[int] = mapped_column(SERIAL, primary_key=True)
     id: Mapped[str] = mapped_column(String(40))
-    """Follows from owner and content, so the same upload gets the same id."""
+    """Derived from owner and content, so the same upload gets the same id."""
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL)
     name: Mapped[str | None] = mapped_column(String(100))
-    """What its owner calls it."""
+    """Name given by its owner."""
     sha256: Mapped[str] = mapped_column(String(64))
     """Of the content: split names and normalised rows; lower-case hexadecimal."""
     splits: Mapped[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What happened to a job, and the numbers of its steps."""
+"""Tables of a job's history: its events, and the metrics of its steps."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ class Event(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempt: Mapped[int]
-    """Run in which it happened; 0 before the first."""
+    """Attempt in which it happened; 0 before the first."""
     type: Mapped[str] = mapped_column(String(40))
     data: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
@@ -27,7 +27,7 @@ class Event(Base):
 
 
 class Metric(Base):
-    """Numbers of one step. A resumed run repeats the steps after its checkpoint under a higher ``attempt``."""
+    """Metrics of one step. A resumed job repeats the steps after its checkpoint under a higher ``attempt``."""
 
     __tablename__ = "metrics"
 

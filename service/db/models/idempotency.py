@@ -1,4 +1,4 @@
-"""Answers that are given again to a request that is sent again."""
+"""Table of stored responses, which repeated requests get again."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ KEY_LENGTH = 255
 
 
 class StoredResponse(Base):
-    """What the first request with an idempotency key was told. Stored with what it made; see ``service.access.idempotency``."""
+    """The response to the first request with an idempotency key. See ``service.access.idempotency``."""
 
     __tablename__ = "answers"
 
@@ -24,10 +24,10 @@ class StoredResponse(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the request, hexadecimal."""
     status: Mapped[int]
-    """Of HTTP."""
+    """HTTP status."""
     body: Mapped[str] = mapped_column(Text)
     """As it was sent, JSON."""
     location: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
 
-    __table_args__ = (Index(None, "created_at"),)  # the clearing of old ones
+    __table_args__ = (Index(None, "created_at"),)  # deletion of expired responses

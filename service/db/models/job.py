@@ -1,11 +1,11 @@
-"""The table of jobs. The database itself refuses what must never be: a finished job without an end, a success without a mask.
+"""Table of jobs, with constraints that refuse impossible states: an ended job without an end, a success without a mask.
 
-A job prunes, or it exports: it turns the mask of a job that has succeeded into other forms. Both are claimed, run, lost and
-brought back alike.
+A job prunes, or it exports the mask of a job that has succeeded into other formats. Both kinds are claimed, run, requeued and
+retried in the same way.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -14,14 +14,12 @@ from service.db.clock import now_sql
 from service.db.models.access import LOCAL, OWNER_LENGTH
 from service.db.models.base import JSON_OBJECT, Base
 from service.db.models.list_indexes import LISTED_LENGTH, default_from_spec, list_indexes
+from service.db.models.webhook import Webhook
 from service.ids import new_job_id
 from service.states import TERMINAL, Status
 
-if TYPE_CHECKING:
-    from service.db.models.webhook import Webhook
 
-
-def _listed(statuses: frozenset[Status] | type[Status]) -> str:
+def _sql_list(statuses: frozenset[Status] | type[Status]) -> str:
     return ", ".join(f"'{status}'" for status in sorted(statuses))
 
 
@@ -33,7 +31,7 @@ class Failure(TypedDict):
     message: str
     """A sentence that says what to do."""
     param: str | None
-    """Field of the spec to blame."""
+    """The field of the spec at fault."""
     kind: str
     """``user``: the request must change; ``system``: it need not."""
     retryable: bool
@@ -54,48 +52,48 @@ class Job(Base):
         default=Status.QUEUED,
     )
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL, server_default=LOCAL)
-    """Who submitted it; others are told that there is no such job."""
+    """The owner who submitted it; for other owners it does not exist."""
     spec: Mapped[dict[str, Any]]
     """The resolved PruningSpec."""
     model: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("model"))
-    """The same as in ``spec``, and so the next two: JSON would have to be read of every job of a list."""
+    """Repeats a field of ``spec``, as do the next two: a list would have to read the JSON of every job."""
     task: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("task"))
     """By name; None for a custom task."""
     method: Mapped[str | None] = mapped_column(String(LISTED_LENGTH), default=default_from_spec("method"))
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
-    """The user's own key-value pairs; ``metadata`` outside, a name that SQLAlchemy keeps to itself."""
+    """The user's own key-value pairs; ``metadata`` in SQL and in the API, a name that SQLAlchemy reserves here."""
     priority: Mapped[int] = mapped_column(default=0)
     """Higher is sooner."""
     max_duration: Mapped[float | None]
-    """Seconds that one run may take."""
+    """Seconds that one attempt may take."""
     exports: Mapped[list[str] | None] = mapped_column(JSON_OBJECT)
-    """Formats that the mask is to be turned into, by their names; None for none."""
+    """Names of the formats to export the mask to; None for none."""
     export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     """The job whose mask this one exports; None for a job that prunes."""
     retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
-    """The job that failed or was cancelled and that this one does again."""
+    """The failed or cancelled job that this one repeats."""
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id", ondelete="SET NULL"))
-    """The sweep that it is one combination of."""
+    """The sweep of which it is one combination."""
 
     attempt: Mapped[int] = mapped_column(default=0)
-    """Runs begun; also the fence: a write that carries an older number is refused."""
+    """Attempts begun; also the fencing token: a write with an older number is refused."""
     attempts_spent: Mapped[int] = mapped_column(default=0)
-    """Runs that were lost or failed for an outside reason; a polite hand-back is not counted."""
+    """Attempts that were lost or failed for an outside reason; a job that a worker requeues at shutdown spends none."""
     worker_id: Mapped[str | None] = mapped_column(String(100))
-    """Last worker that claimed it; not a foreign key, for workers come and go."""
+    """The last worker that claimed it; not a foreign key, because workers are deleted."""
     lease_expires_at: Mapped[datetime | None]
     not_before: Mapped[datetime] = mapped_column(default=now_sql())
     """A queued job is not claimed earlier (back-off)."""
     lease_expiries: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Runs that were lost with their worker."""
+    """Attempts that were lost with their worker."""
     claimed_at: Mapped[datetime | None]
-    """Start of the last run."""
+    """Start of the last attempt."""
     run_seconds: Mapped[float] = mapped_column(default=0, server_default="0")
-    """Time that all ended runs took together."""
+    """Duration of all ended attempts together."""
     device: Mapped[str | None] = mapped_column(String(40))
-    """What the last run trained on, e.g. ``cuda:0``."""
+    """The device of the last attempt, e.g. ``cuda:0``."""
     cancel_requested_at: Mapped[datetime | None]
-    """The wish of the user of a running job; honoured on every way out of ``running``."""
+    """Set while a request of the user is open on a running job; honoured by every transition out of ``running``."""
     pause_requested_at: Mapped[datetime | None]
 
     phase: Mapped[str | None] = mapped_column(String(40))
@@ -106,26 +104,26 @@ class Job(Base):
     progress_at: Mapped[datetime | None]
     """When phase or progress last changed."""
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The latest of each."""
+    """The latest value of each metric."""
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
-    """A ``Failure``; on a queued job, why the last run did not finish."""
+    """A ``Failure``; on a queued job, why the last attempt did not finish."""
     mask_artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id", use_alter=True))
     event_seq: Mapped[int] = mapped_column(default=0)
     """Sequence number of the job's last event."""
 
-    webhook: Mapped["Webhook | None"] = relationship(viewonly=True)
-    """The receiver that was submitted with it."""
+    webhook: Mapped[Webhook | None] = relationship(viewonly=True)
+    """The webhook that was submitted with it."""
 
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
     started_at: Mapped[datetime | None]
-    """Start of the first run."""
+    """Start of the first attempt."""
     finished_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now_sql())
 
     __table_args__ = (
-        CheckConstraint(f"status IN ({_listed(Status)})", "status_known"),
-        CheckConstraint(f"(finished_at IS NOT NULL) = (status IN ({_listed(TERMINAL)}))", "finished_when_terminal"),
+        CheckConstraint(f"status IN ({_sql_list(Status)})", "status_known"),
+        CheckConstraint(f"(finished_at IS NOT NULL) = (status IN ({_sql_list(TERMINAL)}))", "finished_when_terminal"),
         CheckConstraint(
             "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)", "mask_when_succeeded"
         ),
@@ -138,15 +136,15 @@ class Job(Base):
         CheckConstraint("step >= 0 AND event_seq >= 0", "counters_positive"),
         Index(None, "status", "priority", "created_at", "id"),  # the claim
         *list_indexes(),
-        Index(None, "owner", "status", "id"),  # how many jobs of an owner wait, and what belongs to all of theirs
+        Index(None, "owner", "status", "id"),  # queued jobs of an owner, and the bytes of all
         Index(None, "finished_at"),  # retention
-        Index(None, "sweep_id"),  # a sweep looks for its jobs
-        Index(None, "retried_from"),  # a deleted job looks for its successors
-        Index(  # and for its exports, as does who lists them
+        Index(None, "sweep_id"),  # the jobs of a sweep
+        Index(None, "retried_from"),  # the retries of a deleted job
+        Index(  # its exports, also when they are listed
             None,
             "export_of",
             postgresql_where=text("export_of IS NOT NULL"),
             sqlite_where=text("export_of IS NOT NULL"),
         ),
-        Index(None, "mask_artifact_id"),  # a deleted artifact looks whether it is a mask
+        Index(None, "mask_artifact_id"),  # whether a deleted artifact is a mask
     )

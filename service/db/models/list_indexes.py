@@ -1,8 +1,7 @@
-"""What lists of jobs are found by: some fields of the spec as columns, and an index for every list, in its order.
+"""Indexes of the lists of jobs, and the columns that repeat fields of the spec for them.
 
-A list is of one kind, of one owner or of all, and of what has one value in one column or of everything. Each of these has an
-index that holds its jobs and no others, newest last: a page is then a piece of it, however many jobs there are and however
-few it is looking for.
+A list has one kind of jobs, of one owner or of all, with one value in one column or with any. Each such list has an index that
+holds exactly its jobs in its order, so a page is one range of that index, however many jobs there are and however few match.
 """
 
 from collections.abc import Callable
@@ -11,16 +10,16 @@ from typing import Any
 from sqlalchemy import Index, text
 
 LISTED_LENGTH = 200
-"""Of a column that repeats a field of the spec: as long as what may be asked for."""
+"""Length of a column that repeats a field of the spec: the longest value a filter may have."""
 _KINDS = {
     "pruning": ("export_of IS NULL", ("", "status", "task", "model", "method")),
-    # there are few, so that looking through one owner's for a model is not worth an index
+    # export jobs are few: scanning those of one owner for a model needs no index
     "exporting": ("export_of IS NOT NULL", ("", "status")),
 }
 
 
 def default_from_spec(field: str) -> Callable[[Any], str | None]:
-    """Default of a column that repeats ``field`` of the spec, where that is a text; a custom task is none."""
+    """Default of a column that repeats ``field`` of the spec, where that is a string; a custom task is none."""
 
     def value(context: Any) -> str | None:  # SQLAlchemy's DefaultExecutionContext, which is not typed
         found = context.get_current_parameters()["spec"].get(field)

@@ -1,4 +1,4 @@
-"""Grids of jobs that were submitted as one."""
+"""Table of sweeps: grids of jobs that were submitted as one."""
 
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,13 @@ class Sweep(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_sweep_id)
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL)
     grid: Mapped[dict[str, Any]]
-    """``methods``, ``sparsities`` and ``seeds``, each a list without repetitions, in the order they were given."""
+    """``methods``, ``sparsities`` and ``seeds``, each a list without repetitions, in the given order."""
     base: Mapped[dict[str, Any]]
-    """What all jobs share, as it was given: defaults are filled in by each job's spec."""
+    """The fields that all jobs share, as given: each job's spec fills in the defaults."""
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     """The user's own key-value pairs; each job has them too."""
     baseline: Mapped[float | None]
-    """The metric of the dense model as its user measured it, for the plot."""
+    """The metric of the dense model as measured by its user, for the plot."""
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
 
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Where users want to be told of their jobs, and what they are still to be told."""
+"""Tables of webhooks and of their messages (the outbox)."""
 
 from datetime import datetime
 from typing import Any
@@ -15,21 +15,24 @@ URL_LENGTH = 2048
 
 
 class Webhook(Base):
-    """One receiver: of all jobs of its owner, or of the one job it was submitted with. See ``service.webhooks.subscriptions``."""
+    """One receiver of events: of all jobs of its owner, or of the job it was submitted with.
+
+    See ``service.webhooks.subscriptions``.
+    """
 
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_webhook_id)
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    """The only job it is told of; None: every one of its owner."""
+    """The job whose events it receives; None: those of all jobs of its owner."""
     url: Mapped[str] = mapped_column(String(URL_LENGTH))
     events: Mapped[list[Any]] = mapped_column(JSON_OBJECT)
-    """Types it wants."""
+    """Types of events it subscribes to."""
     secret: Mapped[bytes] = mapped_column(LargeBinary)
-    """What messages are signed with, sealed by ``service.access.secrets``."""
+    """The signing secret, sealed by ``service.access.secrets``."""
     former_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
-    """The one before, which signs as well until ``former_until``."""
+    """The former secret, which also signs until ``former_until``."""
     former_until: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None] = mapped_column(String(40))
@@ -45,7 +48,7 @@ class Webhook(Base):
 
 
 class Delivery(Base):
-    """One message to one receiver, written in the transaction that moved the job: neither is there without the other."""
+    """One message to one webhook, written in the transaction of the job's transition: neither exists without the other."""
 
     __tablename__ = "deliveries"
 
@@ -58,13 +61,13 @@ class Delivery(Base):
     body: Mapped[str] = mapped_column(Text)
     """JSON, the same bytes at every attempt."""
     attempts: Mapped[int] = mapped_column(default=0)
-    """Attempts begun; also the fence of their outcome."""
+    """Attempts begun; also the fence of their results."""
     due_at: Mapped[datetime | None] = mapped_column(default=now_sql())
-    """When to try next; while an attempt is under way, when to think it dead. None: delivered or given up."""
+    """Time of the next attempt; during an attempt, when it counts as dead. None: delivered or given up."""
     delivered_at: Mapped[datetime | None]
     last_attempt_at: Mapped[datetime | None]
     last_status: Mapped[int | None]
-    """HTTP status of the last answer."""
+    """HTTP status of the last response."""
     last_error: Mapped[str | None] = mapped_column(String(200))
     """Why the last attempt failed."""
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
@@ -72,7 +75,11 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("delivered_at IS NULL OR due_at IS NULL", "delivered_once"),
         Index(None, "webhook_id", "created_at", "id"),
-        Index("ix_deliveries_due", "due_at", postgresql_where=text("due_at IS NOT NULL"),
-              sqlite_where=text("due_at IS NOT NULL")),
-        Index(None, "created_at"),  # old ones are forgotten
-    )  # fmt: skip
+        Index(
+            "ix_deliveries_due",
+            "due_at",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
+        Index(None, "created_at"),  # deletion of old messages
+    )

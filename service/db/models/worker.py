@@ -1,4 +1,4 @@
-"""Which workers live."""
+"""Table of workers and their latest heartbeats."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from service.db.models.base import Base
 
 
 class Worker(Base):
-    """A worker process that said it lives."""
+    """A worker process that has sent a heartbeat."""
 
     __tablename__ = "workers"
 
@@ -19,6 +19,6 @@ class Worker(Base):
     pid: Mapped[int]
     slots: Mapped[int]
     devices: Mapped[int] = mapped_column(default=1, server_default="1")
-    """The most that it can give to one job."""
+    """The most devices that it can give to one job."""
     started_at: Mapped[datetime] = mapped_column(default=now_sql())
     seen_at: Mapped[datetime] = mapped_column(default=now_sql())
