@@ -125,5 +125,5 @@ def test_errors_of_the_storage_hold_no_secrets(storage_url: str, caplog: pytest.
 def test_without_boto3_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     bucket_module._client.cache_clear()
-    with pytest.raises(StorageUnavailableError, match=r"espalier\[s3\]"):
+    with pytest.raises(StorageUnavailableError, match=r"espalier-pruning\[s3\]"):
         open_bucket("s3://b")
