@@ -1,4 +1,4 @@
-"""Up, down and up again; the models and the migrated tables are the same; two migrations at once do no harm."""
+"""Migrations up, down and up again; models and migrated tables agree; concurrent migrations."""
 
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def test_up_down_up(empty_url: str) -> None:
     database.dispose()
 
 
-def test_the_models_and_the_migrated_tables_are_the_same(database: Database) -> None:
+def test_the_models_equal_the_migrated_tables(database: Database) -> None:
     with database.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
@@ -77,7 +77,7 @@ def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database
 _UPGRADE = "import sys; from service.db.migrate import upgrade; input(); upgrade(sys.argv[1])"
 
 
-def test_processes_that_migrate_at_once_wait_for_each_other(empty_url: str) -> None:
+def test_concurrent_migrations_wait_for_each_other(empty_url: str) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", _UPGRADE, empty_url],
@@ -121,7 +121,7 @@ def test_the_alembic_command_works_and_finds_nothing_to_add(tmp_path: Path, monk
     database.dispose()
 
 
-def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> None:
+def test_altering_a_table_on_sqlite_keeps_dependent_rows(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)
@@ -137,7 +137,7 @@ def test_altering_a_table_on_sqlite_keeps_what_belongs_to_it(tmp_path: Path) -> 
     database.dispose()
 
 
-def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: Path) -> None:
+def test_a_downgrade_is_refused_while_artifacts_are_objects(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)
@@ -154,7 +154,7 @@ def test_artifacts_that_the_older_version_could_not_read_keep_it_away(tmp_path: 
     database.dispose()
 
 
-def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str, tmp_path: Path) -> None:
+def test_a_downgrade_is_refused_while_export_jobs_exist(empty_url: str, tmp_path: Path) -> None:
     upgrade(empty_url)
     database = Database(empty_url)
     job = factories.succeeded(database, tmp_path)
@@ -172,7 +172,7 @@ def test_exports_that_the_older_version_would_prune_keep_it_away(empty_url: str,
     database.dispose()
 
 
-def test_what_lists_are_filtered_by_is_filled_in(empty_url: str) -> None:
+def test_the_filter_columns_are_filled_in(empty_url: str) -> None:
     upgrade(empty_url)
     database = Database(empty_url)
     specs = {
@@ -187,7 +187,7 @@ def test_what_lists_are_filtered_by_is_filled_in(empty_url: str) -> None:
     database.dispose()
 
 
-def test_a_migration_that_breaks_a_reference_is_undone(tmp_path: Path) -> None:
+def test_a_migration_that_breaks_a_reference_is_rolled_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)
     database = Database(url)

@@ -118,14 +118,14 @@ def db_now(session: Session) -> datetime:
 
 @contextmanager
 def jobs_locked(database: Database) -> Iterator[None]:
-    """Nobody else can read jobs inside the block. PostgreSQL only."""
+    """Locks the table of jobs against all other readers inside the block. PostgreSQL only."""
     with database.write() as session:
         session.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
         yield
 
 
 def lock_is_awaited(database: Database) -> bool:
-    """Whether a statement waits for a table that somebody holds. PostgreSQL only."""
+    """Whether a statement waits for a locked table. PostgreSQL only."""
     mine = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     with database.read() as session:
         return session.execute(text(f"SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND {mine}")).scalar_one()

@@ -1,4 +1,4 @@
-"""The doorbell, on both brokers, and without one."""
+"""Wake-up messages on both brokers, and without one."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ def test_messages_are_json_and_acknowledged_early(tmp_path: Path) -> None:
     assert conf.worker_cancel_long_running_tasks_on_connection_loss is False
 
 
-def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -> None:
+def test_a_wake_up_is_one_message_without_content(redis_url: str, tmp_path: Path) -> None:
     assert notify_workers(app_of(redis_url, tmp_path)) is True
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen(QUEUE) == 1
@@ -51,7 +51,7 @@ def test_a_ring_is_one_message_without_content(redis_url: str, tmp_path: Path) -
     assert b'"content-type": "application/json"' in message
 
 
-def test_the_filesystem_broker_needs_no_folders_made(tmp_path: Path) -> None:
+def test_the_filesystem_broker_creates_its_folders(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path / "not" / "there")
     assert not (tmp_path / "not").exists()  # before it is needed: importing the worker leaves nothing behind
     assert notify_workers(app) is True
@@ -65,7 +65,7 @@ def quickly() -> Iterator[None]:
     assert time.monotonic() - began < 3
 
 
-def test_no_broker_is_a_false_and_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_broker_it_returns_false_and_logs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = app_of(f"redis://:secret@127.0.0.1:{free_port()}/0", tmp_path)
     for _ in range(2):
         with quickly(), caplog.at_level(logging.WARNING, "service.broker"):
@@ -74,9 +74,7 @@ def test_no_broker_is_a_false_and_a_line_in_the_log(tmp_path: Path, caplog: pyte
     assert "secret" not in caplog.text
 
 
-def test_a_broker_that_hangs_or_dies_is_a_false_and_one_that_returns_is_used(
-    redis_server: RedisServer, tmp_path: Path
-) -> None:
+def test_a_hanging_or_dead_broker_returns_false_until_it_is_back(redis_server: RedisServer, tmp_path: Path) -> None:
     app = app_of(redis_server.url, tmp_path)
     assert notify_workers(app) is True
     redis_server.signal(signal.SIGSTOP)
@@ -91,7 +89,7 @@ def test_a_broker_that_hangs_or_dies_is_a_false_and_one_that_returns_is_used(
     assert notify_workers(app) is True
 
 
-def test_a_broker_that_refuses_is_a_false(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_broker_that_refuses_returns_false(redis_server: RedisServer, tmp_path: Path) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         client.config_set("maxmemory", 1)  # noeviction: takes nothing new
         assert notify_workers(app_of(redis_server.url, tmp_path)) is False
@@ -102,7 +100,7 @@ def test_a_broker_that_refuses_is_a_false(redis_server: RedisServer, tmp_path: P
         assert notify_workers(app_of(redis_server.url.replace("redis://", "redis://:secret@"), tmp_path)) is True
 
 
-def test_a_full_or_broken_broker_folder_is_a_false(tmp_path: Path) -> None:
+def test_a_broken_broker_folder_returns_false(tmp_path: Path) -> None:
     app = app_of("filesystem://", tmp_path)
     (tmp_path / "broker").write_text("a file where the folder should be")
     assert notify_workers(app) is False
@@ -120,32 +118,34 @@ app.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel",
 
 
 @pytest.mark.parametrize("broker", ["filesystem", "redis"])
-def test_a_worker_hears_every_ring(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_worker_receives_every_message(broker: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     server: RedisServer | None = request.getfixturevalue("redis_server") if broker == "redis" else None
     url = server.url if server else "filesystem://"
-    heard = tmp_path / "heard"
-    heard.mkdir()
+    received = tmp_path / "received"
+    received.mkdir()
 
     def hears(count: int) -> bool:
-        return len(list(heard.iterdir())) == count
+        return len(list(received.iterdir())) == count
 
     app = app_of(url, tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _WORKER, str(heard)],
+        [sys.executable, "-W", "ignore", "-c", _WORKER, str(received)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "ESPALIER_BROKER_URL": url, "ESPALIER_DATA_DIR": str(tmp_path)},
     )
     try:
         for count in (1, 2):
             assert notify_workers(app) is True
-            wait_until(partial(hears, count), what=f"ring {count}")
-        if server:  # a broker that comes back empty is heard again
-            with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it got ring 2
+            wait_until(partial(hears, count), what=f"message {count}")
+        if server:  # a broker that comes back empty is received again
+            with Redis.from_url(
+                server.url
+            ) as asked:  # not killed while the worker still says that it received message 2
                 wait_until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
             server.kill()
             server.start()
             assert notify_workers(app) is True
-            wait_until(partial(hears, 3), what="the ring after the restart")
+            wait_until(partial(hears, 3), what="the message after the restart")
     finally:
         process.terminate()
         assert process.wait(20) == 0

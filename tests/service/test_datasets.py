@@ -1,4 +1,4 @@
-"""Data sets in the database: whole or not there, one for each content, kept as long as a job reads them."""
+"""Uploaded data sets: complete or absent, one for each content, kept as long as a job reads them."""
 
 import io
 from typing import Any
@@ -20,17 +20,18 @@ from tests.service import factories
 CONTENT = b"0123456789"
 
 
-class Told(list[tuple[str, bool]]):
+class StoredCalls(list[tuple[str, bool]]):
     def __call__(self, _: Session, row: Dataset, new: bool) -> None:
         self.append((row.id, new))
 
 
 def put(
-    database: Database, *, owner: str = "ann", sha256: str = "a" * 64, told: Any = None, quota: Quota | None = None
+    database: Database, *, owner: str = "ann", sha256: str = "a" * 64, on_stored: Any = None, quota: Quota | None = None
 ) -> str:
     datasets.put(
         database, owner=owner, name=None, sha256=sha256, splits={"train": {}, "dev": {}}, chunk_bytes=4,
-        files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])}, on_stored=Told() if told is None else told,
+        files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])},
+        on_stored=StoredCalls() if on_stored is None else on_stored,
         quota=quota,
     )  # fmt: skip
     return datasets.dataset_id_for(owner, sha256)
@@ -45,7 +46,7 @@ def job_on(database: Database, dataset: str) -> str:
     return factories.queued(database, spec=factories.SPEC | {"task": {"dataset": dataset}})
 
 
-def test_stored_in_pieces_and_read_again(database: Database) -> None:
+def test_a_data_set_is_read_as_it_was_stored(database: Database) -> None:
     dataset = put(database)
     with database.read() as session:
         row = datasets.get(session, dataset, owner="ann")
@@ -57,25 +58,29 @@ def test_stored_in_pieces_and_read_again(database: Database) -> None:
 
 
 def test_the_same_content_is_stored_once_for_each_owner(database: Database) -> None:
-    told = Told()
-    first = [put(database, told=told), put(database, told=told), put(database, owner="ben", told=told)]
-    assert [new for _, new in told] == [True, False, True]
+    on_stored = StoredCalls()
+    first = [
+        put(database, on_stored=on_stored),
+        put(database, on_stored=on_stored),
+        put(database, owner="ben", on_stored=on_stored),
+    ]
+    assert [new for _, new in on_stored] == [True, False, True]
     assert first[0] == first[1] != first[2]
     assert chunks(database) == 8
 
 
-def test_an_upload_that_another_one_overtakes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_a_concurrent_one_overtakes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other, of the same content, begins and ends while this one is stored."""
-    told, batches = Told(), datasets._batches
+    on_stored, batches = StoredCalls(), datasets._batches
 
     def overtaken(*arguments: Any) -> Any:
         monkeypatch.setattr(datasets, "_batches", batches)
-        put(database, told=told)
+        put(database, on_stored=on_stored)
         return batches(*arguments)
 
     monkeypatch.setattr(datasets, "_batches", overtaken)
-    dataset = put(database, told=told)
-    assert told == [(dataset, True), (dataset, False)]
+    dataset = put(database, on_stored=on_stored)
+    assert on_stored == [(dataset, True), (dataset, False)]
     assert chunks(database) == 4
 
 
@@ -84,12 +89,12 @@ def test_nothing_is_kept_of_an_upload_that_fails(database: Database) -> None:
         raise StoredResponsePendingError
 
     with pytest.raises(StoredResponsePendingError):
-        put(database, told=refuse)
+        put(database, on_stored=refuse)
     assert chunks(database) == 0
     assert put(database)
 
 
-def test_what_jobs_read_is_not_deleted(database: Database) -> None:
+def test_a_data_set_that_jobs_read_is_not_deleted(database: Database) -> None:
     dataset = put(database)
     job_id = job_on(database, dataset)
     with database.read() as session:
@@ -115,7 +120,7 @@ def test_pages(database: Database) -> None:
         assert ([row.id for row in rows], after) == (made[:1], None)
 
 
-def test_what_an_upload_that_died_left_is_cleared_away(database: Database) -> None:
+def test_abandoned_uploads_are_deleted(database: Database) -> None:
     put(database)
     with database.write() as session:
         session.add(Dataset(id="ds_x", owner="ann", sha256="", splits={}, size=0))
@@ -128,7 +133,7 @@ def test_what_an_upload_that_died_left_is_cleared_away(database: Database) -> No
         assert len(session.scalars(select(Dataset)).all()) == 1
 
 
-def test_which_specs_name_one() -> None:
+def test_specs_that_name_an_uploaded_data_set() -> None:
     known = "ds_" + "0a" * 16
     assert datasets.dataset_named_in({"task": {"dataset": known}}) == known
     for task in ("sst2", {"dataset": "tickets"}, {"dataset": known + "0"}, {"dataset": 3}, None):

@@ -22,13 +22,13 @@ from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_
         ),
     ],
 )
-def test_parts(url: str, address: StorageUrl, canonical: str) -> None:
+def test_the_parts_of_a_storage_url(url: str, address: StorageUrl, canonical: str) -> None:
     assert parse_storage_url(url) == address
     assert str(address) == canonical
     assert parse_storage_url(canonical) == address
 
 
-def test_names_are_below_the_prefix() -> None:
+def test_object_keys_are_below_the_prefix() -> None:
     assert parse_storage_url("s3://b/p").key("artifacts/x") == "p/artifacts/x"
     assert parse_storage_url("s3://b").key("artifacts/x") == "artifacts/x"
 
@@ -40,7 +40,7 @@ def test_names_are_below_the_prefix() -> None:
         "s3://b#x", "s3://key:password@b", "s3://b?endpoint=https://key:password@host",
     ],
 )  # fmt: skip
-def test_what_is_refused_is_not_repeated(url: str) -> None:
+def test_errors_do_not_repeat_passwords(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|endpoint") as refusal:
         parse_storage_url(url)
     assert "password" not in str(refusal.value)

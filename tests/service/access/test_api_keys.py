@@ -1,4 +1,4 @@
-"""API keys: shown once, found by their digest alone, and of no use once they expired or were revoked."""
+"""API keys: shown once, found by their digest alone, refused once expired or revoked."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ def refusal(database: Database, key: str) -> str:
     return refused.value.code
 
 
-def test_a_key_opens_and_is_not_stored(database: Database) -> None:
+def test_a_key_is_found_and_not_stored(database: Database) -> None:
     row, key = make(database, scopes=[Scope.READ])
     other_row, other = make(database)
     assert api_keys.is_well_formed(key)
@@ -43,7 +43,7 @@ def test_a_key_opens_and_is_not_stored(database: Database) -> None:
     assert not any(secret in value or secret[:12] in value for value in stored)
 
 
-def test_what_no_key_can_be_needs_no_database(database: Database) -> None:
+def test_malformed_keys_cost_no_query(database: Database) -> None:
     _, key = make(database)
     mistyped = key[:10] + ("A" if key[10] != "A" else "B") + key[11:]
     assert not api_keys.is_well_formed(mistyped)
@@ -54,7 +54,7 @@ def test_what_no_key_can_be_needs_no_database(database: Database) -> None:
     assert refusal(database, key) == "key_unknown"
 
 
-def test_an_expired_key_opens_nothing(database: Database) -> None:
+def test_an_expired_key_is_refused(database: Database) -> None:
     row, key = make(database, expires_days=2)
     assert row.expires_at is not None
     assert 1.9 < (row.expires_at - row.created_at).total_seconds() / 86_400 < 2.1
@@ -66,7 +66,7 @@ def test_an_expired_key_opens_nothing(database: Database) -> None:
         assert not api_keys.any_usable(session)
 
 
-def test_a_revoked_key_opens_nothing_and_stays_in_the_list(database: Database) -> None:
+def test_a_revoked_key_is_refused_and_stays_listed(database: Database) -> None:
     row, key = make(database)
     kept, _ = make(database, name="kept")
     with database.write() as session:
@@ -81,7 +81,7 @@ def test_a_revoked_key_opens_nothing_and_stays_in_the_list(database: Database) -
         assert api_keys.any_usable(session)
 
 
-def test_the_last_use_is_written_once_a_minute(database: Database) -> None:
+def test_the_last_use_is_recorded_once_a_minute(database: Database) -> None:
     def used() -> datetime | None:
         with database.write() as session:
             api_keys.record_use(session, row.id)
@@ -104,6 +104,6 @@ def test_the_last_use_is_written_once_a_minute(database: Database) -> None:
 @pytest.mark.parametrize(
     "fields", [{"owner": ""}, {"owner": "a b"}, {"owner": "x" * 65}, {"name": ""}, {"name": "a\n"}, {"scopes": ()}]
 )
-def test_what_cannot_be_stored_is_refused(database: Database, fields: dict[str, object]) -> None:
+def test_bad_names_owners_and_scopes_are_refused(database: Database, fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
         make(database, **fields)

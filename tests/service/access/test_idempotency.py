@@ -1,4 +1,4 @@
-"""Kept answers: one for each owner, route and key, and the same transaction's fate as what they tell of."""
+"""Stored responses: one for each owner, route and key, in the transaction of what they describe."""
 
 import threading
 from typing import Any
@@ -30,7 +30,7 @@ def found(database: Database, **changes: Any) -> bool:
         return idempotency.find(session, **NAMED | changes) is not None
 
 
-def test_an_answer_is_that_of_its_owner_route_and_key(database: Database) -> None:
+def test_a_response_belongs_to_its_owner_route_and_key(database: Database) -> None:
     keep(database)
     assert found(database)
     for change in ({"owner": "ben"}, {"route": "POST /v1/sweeps"}, {"key": "l"}, {"keep_seconds": -1.0}):
@@ -42,7 +42,7 @@ def test_an_answer_is_that_of_its_owner_route_and_key(database: Database) -> Non
     keep(database, keep_seconds=-1.0)  # too old to be given again, so the key is free
 
 
-def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: Database) -> None:
+def test_of_two_concurrent_requests_one_commits_and_the_other_leaves_nothing(database: Database) -> None:
     ready, lost = threading.Barrier(2), list[bool]()
 
     def submit() -> None:
@@ -64,7 +64,7 @@ def test_of_two_at_once_one_commits_and_nothing_is_left_of_the_other(database: D
         assert len(queries.page(session, limit=9)[0]) == 1
 
 
-def test_an_answer_goes_with_what_was_undone(database: Database) -> None:
+def test_a_response_is_rolled_back_with_its_transaction(database: Database) -> None:
     with database.write() as session:
         idempotency.store(session, **NAMED, status=202, body="{}", location=None)
         session.rollback()

@@ -28,7 +28,7 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
             quotas.check_submission(session, Quota(total=90), "you")
 
 
-def test_an_artifact_beyond_the_limit_is_not_there_at_all(database: Database, tmp_path: Path) -> None:
+def test_an_artifact_beyond_the_limit_leaves_nothing(database: Database, tmp_path: Path) -> None:
     job = factories.running(database, owner="me")
     factories.store_file(database, job, tmp_path / "file", b"x" * 60, quota=Quota(100, 60))
     factories.store_file(database, job, tmp_path / "file", b"y" * 60, quota=Quota(60, 60))  # replaces the first

@@ -38,7 +38,7 @@ def sealed(database: Database) -> list[bytes]:
         return [bytes(value) for value in session.scalars(select(Secret.sealed))]
 
 
-def test_it_comes_back_for_its_owner_alone_and_is_nowhere_to_read(database: Database, settings: Settings) -> None:
+def test_a_secret_is_revealed_to_its_owner_only_and_stored_encrypted(database: Database, settings: Settings) -> None:
     settings = with_key(settings)
     put(database, settings)
     once = sealed(database)
@@ -55,7 +55,7 @@ def test_it_comes_back_for_its_owner_alone_and_is_nowhere_to_read(database: Data
         assert secrets.set_at(session, "a", HUB_TOKEN) is None
 
 
-def test_a_row_moved_to_another_owner_stays_shut(database: Database, settings: Settings) -> None:
+def test_a_row_moved_to_another_owner_cannot_be_decrypted(database: Database, settings: Settings) -> None:
     settings = with_key(settings)
     put(database, settings)
     with database.write() as session:
@@ -64,7 +64,7 @@ def test_a_row_moved_to_another_owner_stays_shut(database: Database, settings: S
         reveal(database, settings, "b")
 
 
-def test_another_key_does_not_open_it(database: Database, settings: Settings) -> None:
+def test_another_key_cannot_decrypt_it(database: Database, settings: Settings) -> None:
     put(database, with_key(settings))
     with pytest.raises(SecretsUnavailableError, match="set it again"):
         reveal(database, with_key(settings, 2))
@@ -72,7 +72,7 @@ def test_another_key_does_not_open_it(database: Database, settings: Settings) ->
 
 @pytest.mark.parametrize("key", ["", "password", base64.b64encode(b"x" * 16).decode()])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_key_that_is_none(database: Database, settings: Settings, tmp_path: Path, key: str) -> None:
+def test_malformed_keys_are_refused(database: Database, settings: Settings, tmp_path: Path, key: str) -> None:
     file = tmp_path / "key"
     file.write_text(key)
     for bad in ({"secret_key": SecretStr(key)}, {"secret_key_file": file}):
@@ -82,7 +82,7 @@ def test_a_key_that_is_none(database: Database, settings: Settings, tmp_path: Pa
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_embedded_service_makes_its_own_key_once(database: Database, settings: Settings) -> None:
+def test_the_embedded_service_creates_its_key_once(database: Database, settings: Settings) -> None:
     file = settings.data_dir / "secret.key"
     assert reveal(database, settings) is None
     assert not file.exists()
@@ -100,6 +100,6 @@ def test_the_embedded_service_makes_its_own_key_once(database: Database, setting
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_production_says_what_is_missing(database: Database, settings: Settings) -> None:
+def test_without_a_key_the_error_names_the_settings(database: Database, settings: Settings) -> None:
     with pytest.raises(SecretsUnavailableError, match="without ESPALIER_SECRET_KEY or ESPALIER_SECRET_KEY_FILE"):
         put(database, settings)

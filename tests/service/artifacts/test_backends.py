@@ -1,4 +1,4 @@
-"""Each artifact is read from where it lies, whatever the setting says; what the storage lost is not passed over."""
+"""Each artifact is read from the backend that holds it, whatever the setting is; a lost object is an error."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_artifacts_stay_where_they_are_when_the_setting_changes(
     }
 
 
-def test_names_tell_whose_they_are_and_never_come_again(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_object_names_hold_job_and_attempt_and_are_unique(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     names = set()
     for _ in range(2):
@@ -41,7 +41,7 @@ def test_names_tell_whose_they_are_and_never_come_again(database: Database, stor
     assert all(name.startswith(f"artifacts/{job.id}/1/") for name in names)
 
 
-def test_an_object_that_was_lost(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_a_lost_object_raises(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     artifact_id = factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
     open_bucket(storage_url).delete(object_store.objects(storage_url))
@@ -49,7 +49,7 @@ def test_an_object_that_was_lost(database: Database, storage_url: str, tmp_path:
         store.iter_bytes(database, artifact_id)
 
 
-def test_a_storage_that_is_away_leaves_no_row(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_an_unavailable_storage_leaves_no_row(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     away = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     with pytest.raises(StorageUnavailableError):

@@ -1,4 +1,4 @@
-"""Objects that nobody needs go, and no other."""
+"""Garbage collection deletes unneeded objects and no other."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def begin_upload(storage_url: str, name: str) -> None:
     client.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"half")
 
 
-def test_what_no_row_names_is_removed(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_objects_without_a_row_are_deleted(database: Database, storage_url: str, tmp_path: Path) -> None:
     kept, deleted = factories.succeeded(database, tmp_path, storage_url=storage_url), factories.running(database)
     for content in (b"first", b"second"):  # the second replaces the first
         factories.store_file(database, deleted, tmp_path / "file", content, storage_url=storage_url)
@@ -47,9 +47,7 @@ def test_what_no_row_names_is_removed(database: Database, storage_url: str, tmp_
     assert b"".join(store.iter_bytes(database, mask.id)) == b"mask"
 
 
-def test_the_same_storage_under_another_address_loses_nothing(
-    database: Database, storage_url: str, tmp_path: Path
-) -> None:
+def test_the_same_storage_under_another_url_loses_nothing(database: Database, storage_url: str, tmp_path: Path) -> None:
     job = factories.running(database)
     factories.store_file(database, job, tmp_path / "file", b"content", storage_url=storage_url)
     other = f"{storage_url}&region=eu-west-1"
@@ -57,7 +55,7 @@ def test_the_same_storage_under_another_address_loses_nothing(
     assert len(object_store.objects(storage_url)) == 1
 
 
-def test_checkpoints_live_as_long_as_their_job(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_checkpoints_are_kept_until_their_job_ends(database: Database, storage_url: str, tmp_path: Path) -> None:
     ended, waiting, deleted = factories.cancelled(database).id, factories.queued(database), new_job_id()
     bucket = open_bucket(storage_url)
     for job_id in (ended, waiting, deleted, "not-a-job"):

@@ -1,4 +1,4 @@
-"""Files in the database and in an object storage: whole or not at all, in bounded memory, by the owner of the job only."""
+"""Artifacts in both backends: complete or absent, in bounded memory, fenced."""
 
 import hashlib
 import random
@@ -26,8 +26,8 @@ DATA = random.Random(1).randbytes(10 * _CHUNK + 123)
 
 
 @pytest.fixture(params=["database", "objects"])
-def place(request: pytest.FixtureRequest) -> str | None:
-    """The ``storage_url`` that files are stored with; the test runs once per place."""
+def target(request: pytest.FixtureRequest) -> str | None:
+    """The ``storage_url`` that files are stored with; the test runs once per backend."""
     return request.getfixturevalue("storage_url") if request.param == "objects" else None
 
 
@@ -39,9 +39,9 @@ def rows(database: Database) -> tuple[int, int]:
     return count[0], count[1] + count[2]
 
 
-def left(place: str | None) -> int:
+def left(target: str | None) -> int:
     """How many objects and begun uploads there are."""
-    return len(object_store.objects(place)) + len(open_bucket(place).list_uploads("")) if place else 0
+    return len(object_store.objects(target)) + len(open_bucket(target).list_uploads("")) if target else 0
 
 
 def read(database: Database, artifact_id: int, start: int = 0, stop: int | None = None) -> bytes:
@@ -54,16 +54,18 @@ def names(database: Database, job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
-def test_what_is_stored_comes_back(database: Database, place: str | None, tmp_path: Path, size: int) -> None:
+def test_artifacts_are_read_as_they_were_stored(
+    database: Database, target: str | None, tmp_path: Path, size: int
+) -> None:
     job = factories.running(database)
     artifact_id = factories.store_file(
-        database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=place
+        database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=target
     )
     with database.read() as session:
         artifact = store.get(session, job.id, "file.bin")
     assert (artifact.id, artifact.size, artifact.attempt) == (artifact_id, size, 1)
     assert artifact.sha256 == hashlib.sha256(DATA[:size]).hexdigest()
-    assert rows(database) == (1, 1 if place else -(-size // _CHUNK))
+    assert rows(database) == (1, 1 if target else -(-size // _CHUNK))
     assert read(database, artifact_id) == DATA[:size]
 
 
@@ -86,7 +88,7 @@ def test_a_range_reads_only_the_chunks_it_touches(database: Database, tmp_path: 
         assert sum(asked) == chunks, (start, stop)
 
 
-def test_a_range_of_an_object_asks_for_no_more(database: Database, storage_url: str, tmp_path: Path) -> None:
+def test_a_range_of_an_object_requests_no_more(database: Database, storage_url: str, tmp_path: Path) -> None:
     large = random.Random(4).randbytes(2 * READ_BYTES + 10)
     job = factories.running(database)
     artifact_id = factories.store_file(database, job, tmp_path / "file", large, storage_url=storage_url)
@@ -123,21 +125,21 @@ def test_a_range_outside_is_refused(database: Database, tmp_path: Path, start: i
         (len(DATA), "0" * 64, "announced was 0000"),
     ],
 )
-def test_a_file_that_is_not_as_announced_leaves_nothing(
-    database: Database, place: str | None, tmp_path: Path, size: int, sha256: str | None, message: str
+def test_a_file_that_differs_from_its_announcement_leaves_nothing(
+    database: Database, target: str | None, tmp_path: Path, size: int, sha256: str | None, message: str
 ) -> None:
     job = factories.running(database)
     (tmp_path / "file").write_bytes(DATA)
     with pytest.raises(ArtifactMismatchError, match=message):
         store.put(
             database, Fence(job.id, 1), name="file", media_type="text/plain", path=tmp_path / "file",
-            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=place,
+            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=target,
         )  # fmt: skip
     assert rows(database) == (0, 0)
-    assert left(place) == 0
+    assert left(target) == 0
 
 
-def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: Path) -> None:
+def test_a_missing_file_leaves_nothing(database: Database, tmp_path: Path) -> None:
     job = factories.running(database)
     with pytest.raises(FileNotFoundError):
         store.put(
@@ -147,11 +149,11 @@ def test_a_file_that_is_not_there_leaves_nothing(database: Database, tmp_path: P
     assert rows(database) == (0, 0)
 
 
-def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
-    database: Database, place: str | None, tmp_path: Path
+def test_an_artifact_is_visible_once_complete_and_replaces_the_earlier_one(
+    database: Database, target: str | None, tmp_path: Path
 ) -> None:
     job = factories.running(database)
-    first = factories.store_file(database, job, tmp_path / "file", b"first", storage_url=place)
+    first = factories.store_file(database, job, tmp_path / "file", b"first", storage_url=target)
     seen: list[list[str]] = []
     many = random.Random(2).randbytes(9 * 1024 * 1024)  # three transactions
 
@@ -160,17 +162,17 @@ def test_it_is_seen_when_complete_and_replaces_the_earlier_one(
         assert read(database, first) == b"first"
 
     event.listen(database.engine, "commit", spy)
-    second = factories.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024, storage_url=place)
+    second = factories.store_file(database, job, tmp_path / "file", many, chunk_bytes=256 * 1024, storage_url=target)
     event.remove(database.engine, "commit", spy)
-    assert seen == [[factories.MASK]] * (4 if place else 5)  # begin, three lots of chunks or two parts, complete
+    assert seen == [[factories.MASK]] * (4 if target else 5)  # begin, three lots of chunks or two parts, complete
     assert names(database, job) == [factories.MASK]
     assert read(database, second) == many
-    assert rows(database) == (1, 1 if place else 36)
+    assert rows(database) == (1, 1 if target else 36)
     with pytest.raises(ArtifactNotFoundError):
         store.iter_bytes(database, first)
 
 
-def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database: Database, tmp_path: Path) -> None:
+def test_incomplete_artifacts_are_invisible_and_deleted_by_the_next_attempt(database: Database, tmp_path: Path) -> None:
     job = factories.running(database)
     with database.write() as session:  # what a worker killed half-way leaves
         session.add(Artifact(
@@ -193,15 +195,15 @@ def test_leftovers_of_a_lost_run_are_invisible_and_cleared_by_the_next(database:
     assert rows(database) == (1, 1)
 
 
-def test_a_stale_run_stores_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
+def test_a_stale_attempt_stores_nothing(database: Database, target: str | None, tmp_path: Path) -> None:
     job = factories.running(database)
     with database.write() as session:
         claims.requeue(session, Fence(job.id, 1), reason="worker_shutdown")
     factories.claim(database)
     with pytest.raises(LeaseLostError):
-        factories.store_file(database, job, tmp_path / "file", DATA, storage_url=place)
+        factories.store_file(database, job, tmp_path / "file", DATA, storage_url=target)
     assert rows(database) == (0, 0)
-    assert left(place) == 0
+    assert left(target) == 0
 
 
 class Losing(Database):
@@ -220,20 +222,20 @@ class Losing(Database):
             yield session
 
 
-def test_a_lease_lost_half_way_leaves_nothing(database: Database, place: str | None, tmp_path: Path) -> None:
+def test_a_lease_lost_half_way_leaves_nothing(database: Database, target: str | None, tmp_path: Path) -> None:
     job = factories.running(database)
     losing = Losing(database.url)
     losing.job_id = job.id
     with pytest.raises(LeaseLostError):
         factories.store_file(
-            losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=place
+            losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=target
         )
     losing.dispose()
     assert rows(database) == (0, 0)
-    assert left(place) == 0
+    assert left(target) == 0
 
 
-def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database, tmp_path: Path) -> None:
+def test_the_id_of_a_deleted_artifact_is_not_reused(database: Database, tmp_path: Path) -> None:
     job = factories.running(database)
     first = factories.store_file(database, job, tmp_path / "file", b"first")
     second = factories.store_file(database, job, tmp_path / "file", b"second")  # replaces the first
@@ -244,8 +246,8 @@ def test_the_number_of_a_deleted_artifact_is_not_given_again(database: Database,
     assert first < second < third
 
 
-def test_an_artifact_deleted_while_it_is_read_says_so(database: Database, place: str | None, tmp_path: Path) -> None:
-    job = factories.succeeded(database, tmp_path, storage_url=place)
+def test_reading_a_deleted_artifact_raises(database: Database, target: str | None, tmp_path: Path) -> None:
+    job = factories.succeeded(database, tmp_path, storage_url=target)
     with database.read() as session:
         made = store.list_for_jobs(session, [job.id, "job_no"])
     assert [artifact.name for artifact in made[job.id]] == [factories.MASK]

@@ -13,7 +13,7 @@ from tests.service import factories
 from tests.service.factories import db_now
 
 
-def test_the_clock_is_the_databases_and_counts_parts_of_seconds(database: Database) -> None:
+def test_the_clock_is_the_databases_with_fractions_of_seconds(database: Database) -> None:
     with database.read() as session:
         readings = [db_now(session) for _ in range(50)]
         later = session.execute(select(now_sql(90.25))).scalar_one() - readings[-1]

@@ -1,4 +1,4 @@
-"""Transactions and clocks of both databases."""
+"""Transactions of both databases."""
 
 import contextlib
 from pathlib import Path
@@ -28,14 +28,14 @@ def test_write_commits_at_the_end_and_rolls_back_on_an_exception(database: Datab
     assert factories.load(database, kept).id == kept
 
 
-def test_a_read_sees_one_moment(database: Database) -> None:
+def test_a_read_transaction_is_one_snapshot(database: Database) -> None:
     with database.read() as session:
         assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
         factories.queued(database)
         assert session.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 0
 
 
-def test_sqlite_is_set_up_to_be_shared_and_durable(migrated_sqlite: Path) -> None:
+def test_sqlite_is_configured_for_sharing_and_durability(migrated_sqlite: Path) -> None:
     database = Database(f"sqlite:///{migrated_sqlite}")
     with database.read() as session:
         found = {
@@ -48,7 +48,7 @@ def test_sqlite_is_set_up_to_be_shared_and_durable(migrated_sqlite: Path) -> Non
     database.dispose()
 
 
-def test_a_folder_is_made_for_sqlite(tmp_path: Path) -> None:
+def test_the_folder_of_a_sqlite_file_is_created(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/some/where/espalier.db")
     assert not is_current(database)
     assert (tmp_path / "some" / "where").is_dir()
@@ -56,13 +56,15 @@ def test_a_folder_is_made_for_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_frozen_process_does_not_hold_its_locks_for_ever(database: Database) -> None:
+def test_a_frozen_process_loses_its_locks(database: Database) -> None:
     with database.read() as session:
         assert session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "30s"
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_writer_waits_for_its_turn_but_not_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_waits_for_its_turn_up_to_the_busy_timeout(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "_BUSY_MILLISECONDS", 1)
     with database.write(), pytest.raises(OperationalError, match="other threads"), database.write():
         pass
@@ -70,7 +72,7 @@ def test_a_writer_waits_for_its_turn_but_not_for_ever(database: Database, monkey
         session.execute(select(now_sql()))
 
 
-def test_a_look_leaves_no_trace_in_the_connection(database: Database) -> None:
+def test_a_read_connection_is_left_clean(database: Database) -> None:
     """On PostgreSQL it is made without a transaction; what follows on the same connection has one again."""
     kept = factories.queued(database)
     with database.read_connection() as connection:

@@ -1,4 +1,4 @@
-"""How long a page takes: the plan of every list, which must be a piece of an index and nothing more."""
+"""Query plans of every list: a page must be one range of an index."""
 
 import random
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def is_one_piece(found: str, index: str) -> bool:
     return f"{index} " in f"{found} ".replace("\n", " ") and not any(word in found for word in unwanted)
 
 
-def test_a_page_is_a_piece_of_an_index(many: Database) -> None:
+def test_a_page_is_one_range_of_an_index(many: Database) -> None:
     fields = [{}, *({name: value} for name, value in _VALUES.items())]
     after = cursor(many)
     kinds = [("pruning", fields), ("exporting", fields[:2])]
@@ -95,7 +95,7 @@ def test_a_page_is_a_piece_of_an_index(many: Database) -> None:
             assert is_one_piece(found, index), (owner, field, place, found)
 
 
-def test_few_jobs_are_of_a_sweep_or_export_one_mask(many: Database) -> None:
+def test_lists_of_a_sweep_or_of_one_masks_exports_use_their_index(many: Database) -> None:
     after = cursor(many)
     for owner, place in product(_OWNERS, ({}, {"after": after})):
         for field in ({}, {"status": Status.SUCCEEDED}, {"model": "acme/tiny", "task": "sst2"}, _VALUES):
@@ -103,7 +103,7 @@ def test_few_jobs_are_of_a_sweep_or_export_one_mask(many: Database) -> None:
     assert "ix_jobs_export_of" in plan(many, export_of="job_0", after=after)
 
 
-def test_what_lists_are_filtered_by_follows_the_spec(database: Database) -> None:
+def test_filter_columns_repeat_the_spec(database: Database) -> None:
     custom = factories.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}})
     plain = factories.queued(database)
     jobs = [factories.load(database, job_id) for job_id in (plain, custom)]

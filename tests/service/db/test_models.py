@@ -1,4 +1,4 @@
-"""The database itself refuses what must never be, whoever writes it: raw SQL, on both databases."""
+"""Constraints of the tables against raw SQL, on both databases."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _NOW = "2026-01-31 09:30:00.000000+00:00"
         ("step = -1", "counters_positive"),
     ],
 )
-def test_a_queued_job_cannot_be_made_into_nonsense(database: Database, change: str, constraint: str) -> None:
+def test_a_queued_job_cannot_become_inconsistent(database: Database, change: str, constraint: str) -> None:
     factories.queued(database)
     with pytest.raises(IntegrityError, match=constraint), database.write() as session:
         session.execute(text(f"UPDATE jobs SET {change}"))
@@ -45,7 +45,7 @@ def test_a_queued_job_cannot_be_made_into_nonsense(database: Database, change: s
         (f"status = 'succeeded', lease_expires_at = NULL, finished_at = '{_NOW}'", "mask_when_succeeded"),
     ],
 )
-def test_a_running_job_cannot_be_made_into_nonsense(database: Database, change: str, constraint: str) -> None:
+def test_a_running_job_cannot_become_inconsistent(database: Database, change: str, constraint: str) -> None:
     factories.running(database)
     with pytest.raises(IntegrityError, match=constraint), database.write() as session:
         session.execute(text(f"UPDATE jobs SET {change}"))
@@ -74,7 +74,7 @@ def test_the_mask_of_a_success_cannot_be_deleted_alone(database: Database, tmp_p
         "INSERT INTO chunks (artifact_id, number, data) VALUES (999999, 0, '')",
     ],
 )
-def test_nothing_belongs_to_a_job_that_is_not_there(database: Database, row: str) -> None:
+def test_rows_of_an_unknown_job_are_refused(database: Database, row: str) -> None:
     with pytest.raises(IntegrityError), database.write() as session:
         session.execute(text(row))
 
@@ -85,7 +85,7 @@ def test_an_event_number_is_used_once(database: Database) -> None:
         session.add(Event(job_id=job_id, seq=1, attempt=0, type="log", data={}))
 
 
-def test_deleting_a_job_takes_everything_of_it(database: Database, tmp_path: Path) -> None:
+def test_deleting_a_job_deletes_all_its_rows(database: Database, tmp_path: Path) -> None:
     job = factories.succeeded(database, tmp_path)
     with database.write() as session:
         session.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": job.id})
@@ -102,21 +102,21 @@ def test_json_is_kept_in_order_and_nan_is_refused(database: Database) -> None:
         factories.queued(database, spec={"loss": float("nan")})
 
 
-def test_bytes_come_back_as_they_were(database: Database, tmp_path: Path) -> None:
+def test_bytes_are_read_as_they_were_stored(database: Database, tmp_path: Path) -> None:
     data = bytes(range(256))
     factories.store_file(database, factories.running(database), tmp_path / "file", data)
     with database.read() as session:
         assert session.query(ArtifactChunk).one().data == data
 
 
-def test_read_cannot_write(database: Database) -> None:
+def test_a_read_transaction_cannot_write(database: Database) -> None:
     job_id = factories.queued(database)
     with pytest.raises(DBAPIError), database.read() as session:
         session.execute(update(Job).values(priority=7))
     assert factories.load(database, job_id).priority == 0
 
 
-def test_ids_sort_by_the_time_they_were_made() -> None:
+def test_ids_sort_by_creation_time() -> None:
     ids = [new_job_id() for _ in range(100)]
     assert len(set(ids)) == 100
     assert {len(job_id) for job_id in ids} == {30}

@@ -1,4 +1,4 @@
-"""Looks at a PostgreSQL that is gone without a word, or stuck."""
+"""Queries on a PostgreSQL connection that vanished or whose server is stuck."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,7 @@ def test_dead_connections_are_replaced(database: Database, far: Database, tcp_pr
     assert ids(far) == [job_id]
 
 
-def test_a_connection_that_dies_during_a_look(database: Database, far: Database, tcp_proxy: TcpProxy) -> None:
+def test_a_connection_that_dies_during_a_query(database: Database, far: Database, tcp_proxy: TcpProxy) -> None:
     job_id = factories.queued(database)
     with ThreadPoolExecutor() as threads:
         with factories.jobs_locked(database):
@@ -53,7 +53,7 @@ def test_a_connection_that_dies_during_a_look(database: Database, far: Database,
     assert ids(far) == [job_id]
 
 
-def test_a_look_that_the_server_does_not_come_to(database: Database, far: Database) -> None:
+def test_a_query_that_the_server_does_not_answer(database: Database, far: Database) -> None:
     job_id = factories.queued(database)
     with factories.jobs_locked(database):
         with pytest.raises(OperationalError):

@@ -1,4 +1,4 @@
-"""Claiming a job, and what the fence lets through."""
+"""Claiming a job, and what the fence allows."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -47,7 +47,7 @@ def asking(database: Database, devices: int) -> str:
     return factories.queued(database, spec={**factories.SPEC, "devices": devices})
 
 
-def test_a_big_job_gets_its_turn_before_the_small_ones_behind_it(database: Database) -> None:
+def test_a_job_for_many_devices_is_claimed_before_later_small_ones(database: Database) -> None:
     def claimed(devices: int, free: int) -> str | None:
         with database.write() as session:
             could = claims.count_startable(session, devices=devices, free_devices=free, slots=4)
@@ -80,7 +80,7 @@ def test_a_job_is_not_claimed_before_its_time(database: Database) -> None:
     assert factories.claim(database) is not None
 
 
-def test_a_run_tells_what_it_does(database: Database) -> None:
+def test_an_attempt_records_phase_progress_metrics_and_events(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
         claims.set_phase(session, Fence.from_row(job), "training")
@@ -96,7 +96,7 @@ def test_a_run_tells_what_it_does(database: Database) -> None:
     assert factories.recorded_events(database, job.id)[-1] == ("log", {"message": "half way"})
 
 
-def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_path: Path) -> None:
+def test_success_needs_a_complete_mask_of_the_same_job(database: Database, tmp_path: Path) -> None:
     other = factories.succeeded(database, tmp_path)
     job = factories.running(database)
     for mask in (other.mask_artifact_id, 999_999):
@@ -109,13 +109,13 @@ def test_success_needs_the_whole_mask_of_this_very_job(database: Database, tmp_p
     assert (done.lease_expires_at, done.eta_seconds, done.phase) == (None, None, None)
 
 
-def test_a_failure_is_shown(database: Database) -> None:
+def test_a_failure_stores_its_error(database: Database) -> None:
     job = factories.failed(database)
     assert (job.status, job.error) == (Status.FAILED, factories.LOST)
     assert factories.recorded_events(database, job.id)[-1] == ("status", {"status": "failed", "error": factories.LOST})
 
 
-def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Database) -> None:
+def test_a_requeue_spends_no_attempt_but_advances_the_fence(database: Database) -> None:
     job = factories.running(database)
     with database.write() as session:
         back = claims.requeue(session, Fence.from_row(job), reason="worker_shutdown")
@@ -127,7 +127,7 @@ def test_a_polite_hand_back_spends_no_attempt_but_moves_the_fence(database: Data
         claims.set_phase(session, Fence.from_row(job), "training")
 
 
-def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> None:
+def test_temporary_failures_back_off_until_no_attempt_is_left(database: Database) -> None:
     job_id = factories.queued(database)
     for spent, delay in ((1, 15), (2, 30)):
         job = factories.claim(database)
@@ -151,12 +151,12 @@ def test_temporary_failures_back_off_and_end_at_the_cap(database: Database) -> N
     assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, factories.LOST)
 
 
-@pytest.mark.parametrize("wish", ["cancel", "pause"])
+@pytest.mark.parametrize("request", ["cancel", "pause"])
 @pytest.mark.parametrize("way", ["requeue", "retry", "reap"])
-def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, wish: str, way: str) -> None:
+def test_a_request_is_honoured_by_every_way_back_to_the_queue(database: Database, request: str, way: str) -> None:
     job = factories.running(database)
     with database.write() as session:
-        (commands.request_cancel if wish == "cancel" else commands.request_pause)(session, job.id)
+        (commands.request_cancel if request == "cancel" else commands.request_pause)(session, job.id)
     if way == "reap":
         factories.expire_leases(database, job.id)
     with database.write() as session:
@@ -168,10 +168,10 @@ def test_a_wish_is_honoured_on_every_way_back_to_the_queue(database: Database, w
             )  # fmt: skip
         else:
             reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
-    assert factories.load(database, job.id).status is (Status.CANCELLED if wish == "cancel" else Status.PAUSED)
+    assert factories.load(database, job.id).status is (Status.CANCELLED if request == "cancel" else Status.PAUSED)
 
 
-def test_a_wish_to_cancel_goes_before_pausing_and_failing(database: Database) -> None:
+def test_a_request_to_cancel_precedes_pausing_and_failing(database: Database) -> None:
     one, two = factories.running(database), factories.running(database)
     with database.write() as session:
         for job in (one, two):
@@ -201,7 +201,7 @@ FENCED: dict[str, Callable[[Session, Fence], object]] = {
 }
 
 
-@pytest.mark.parametrize("owner", ["another attempt", "the queue", "nobody any more"])
+@pytest.mark.parametrize("owner", ["another attempt", "the queue", "no attempt"])
 def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
     job = factories.running(database)
     factories.expire_leases(database, job.id)
@@ -210,20 +210,20 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
     if owner != "the queue":
         second = factories.claim(database)
         assert second is not None
-        if owner == "nobody any more":
+        if owner == "no attempt":
             with database.write() as session:
                 claims.fail(session, Fence.from_row(second), error=factories.LOST)
-    before, told = factories.load(database, job.id), factories.recorded_events(database, job.id)
+    before, events = factories.load(database, job.id), factories.recorded_events(database, job.id)
     for write in FENCED.values():
         with pytest.raises(LeaseLostError, match=f"Attempt 1 no longer runs job {job.id}"), database.write() as session:
             write(session, Fence.from_row(job))
     now = factories.load(database, job.id)
     columns = [column.key for column in Job.__mapper__.column_attrs]
     assert {name: getattr(now, name) for name in columns} == {name: getattr(before, name) for name in columns}
-    assert factories.recorded_events(database, job.id) == told
+    assert factories.recorded_events(database, job.id) == events
 
 
-def test_every_write_of_a_run_is_in_the_fence_test() -> None:
+def test_every_fenced_write_is_in_the_fence_test() -> None:
     public = {name for name, value in vars(claims).items() if callable(value) and value.__module__ == claims.__name__}
     of_a_locked_job = {"record_failed_attempt", "release"}
     assert {name.split()[0] for name in FENCED} == {

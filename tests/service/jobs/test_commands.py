@@ -92,7 +92,7 @@ def test_pausing_a_running_job_is_a_request_that_can_be_withdrawn(database: Data
     ]  # fmt: skip
 
 
-def test_a_finished_job_can_neither_be_paused_nor_resumed(database: Database) -> None:
+def test_an_ended_job_can_neither_be_paused_nor_resumed(database: Database) -> None:
     job = factories.failed(database)
     for command in (commands.request_pause, commands.resume):
         with pytest.raises(IllegalTransitionError), database.write() as session:

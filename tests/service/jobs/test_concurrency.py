@@ -1,4 +1,4 @@
-"""Many hands on the same rows, with real threads and real processes, on both databases."""
+"""Concurrent writers of the same rows, with real threads and real processes, on both databases."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
         return list(pool.map(run, acts))
 
 
-def test_eight_claimers_take_twenty_jobs_once_each(database: Database) -> None:
+def test_eight_threads_claim_twenty_jobs_once_each(database: Database) -> None:
     ids = [factories.queued(database) for _ in range(20)]
 
     def claim_all(name: str) -> list[str]:
@@ -65,7 +65,7 @@ while True:
 """
 
 
-def test_three_claimer_processes_take_twenty_jobs_once_each(database: Database, database_url: str) -> None:
+def test_three_processes_claim_twenty_jobs_once_each(database: Database, database_url: str) -> None:
     ids = [factories.queued(database) for _ in range(20)]
     root = Path(__file__).parents[3]
     processes = [
@@ -92,18 +92,18 @@ def test_events_written_from_many_threads_have_no_gaps(database: Database) -> No
             with database.write() as session:
                 claims.record_event(session, Fence(job.id, 1), "log", {"thread": thread, "number": number})
 
-    def wish() -> None:
+    def request() -> None:
         with database.write() as session:
             commands.request_cancel(session, job.id)
 
-    together(*(lambda thread=thread: write(thread) for thread in range(4)), wish)
-    told = factories.recorded_events(database, job.id)  # checks the numbering
-    assert len(told) == 2 + 40 + 1
+    together(*(lambda thread=thread: write(thread) for thread in range(4)), request)
+    events = factories.recorded_events(database, job.id)  # checks the numbering
+    assert len(events) == 2 + 40 + 1
     for thread in range(4):  # and each thread's own stay in order
-        assert [data["number"] for _, data in told if data.get("thread") == thread] == list(range(10))
+        assert [data["number"] for _, data in events if data.get("thread") == thread] == list(range(10))
 
 
-def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) -> None:
+def test_a_heartbeat_and_a_reaper_agree_on_who_owns_the_job(database: Database) -> None:
     for _ in range(_ROUNDS):
         job = factories.running(database)
         factories.expire_leases(database, job.id)
@@ -127,7 +127,7 @@ def test_a_heartbeat_and_a_rescue_agree_on_who_owns_the_job(database: Database) 
                 claims.cancel(session, Fence(job.id, 1))
 
 
-def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Path) -> None:
+def test_concurrent_cancel_and_success_end_in_one_state(database: Database, tmp_path: Path) -> None:
     for _ in range(_ROUNDS):
         job = factories.running(database)
         mask = factories.store_file(database, job, tmp_path / "mask", b"mask")
@@ -141,14 +141,14 @@ def test_a_cancel_and_a_finish_end_in_one_state(database: Database, tmp_path: Pa
                 return claims.succeed(session, Fence(job_id, 1), result={}, mask_artifact_id=mask).status
 
         asked, finished = together(cancel, finish)
-        assert finished is Status.SUCCEEDED  # a wish does not stop the worker; the first to change the row wins
+        assert finished is Status.SUCCEEDED  # a request does not stop the worker; the first to change the row wins
         assert asked is Status.RUNNING or isinstance(asked, IllegalTransitionError)
         assert [data["status"] for event, data in factories.recorded_events(database, job.id) if event == "status"] == [
             "running", "succeeded",
         ]  # fmt: skip
 
 
-def test_a_cancel_and_a_claim_end_in_one_state(database: Database) -> None:
+def test_concurrent_cancel_and_claim_end_in_one_state(database: Database) -> None:
     for _ in range(_ROUNDS):
         job_id = factories.queued(database)
 
@@ -166,7 +166,7 @@ def test_a_cancel_and_a_claim_end_in_one_state(database: Database) -> None:
 
 
 @pytest.mark.parametrize("max_attempts", [1, 3])
-def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None:
+def test_two_reapers_reap_once(database: Database, max_attempts: int) -> None:
     for _ in range(_ROUNDS):
         ids = [factories.queued(database) for _ in range(3)]
         for _ in ids:
@@ -186,7 +186,7 @@ def test_two_rescuers_rescue_once(database: Database, max_attempts: int) -> None
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # where rows are locked one by one
 @pytest.mark.parametrize("reference", ["export_of", "retried_from"])
-def test_a_run_may_write_twice_while_what_it_refers_to_is_deleted(
+def test_a_dependent_job_may_write_twice_while_its_origin_is_deleted(
     database: Database, tmp_path: Path, reference: str
 ) -> None:
     ended = factories.succeeded(database, tmp_path)

@@ -1,4 +1,4 @@
-"""Exports asked for later, on both databases: one job for who asks twice, and an end together with the job they are of."""
+"""Export jobs on both databases: one job for repeated requests, deleted with the job that they export."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def run(database: Database, export: Job, folder: Path, *formats: str) -> Job:
         return claims.succeed(session, Fence.from_row(job), result={"exports": []}, mask_artifact_id=None)
 
 
-def test_who_asks_again_is_told_of_the_job_that_has_them(database: Database, tmp_path: Path) -> None:
+def test_a_repeated_request_finds_the_existing_job(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path)
     first = ask(database, pruned.id, "csr", "onnx")
     assert (first.export_of, first.exports, first.priority, first.status) == (pruned.id, ["csr", "onnx"], 7, "queued")
@@ -49,7 +49,7 @@ def test_who_asks_again_is_told_of_the_job_that_has_them(database: Database, tmp
     assert ask(database, pruned.id, "csr").id != first.id
 
 
-def test_what_will_not_be_made_is_asked_for_anew(database: Database, tmp_path: Path) -> None:
+def test_formats_that_no_job_will_make_get_a_new_job(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path)
     first = ask(database, pruned.id, "csr")
     both = ask(database, pruned.id, "csr", "onnx")
@@ -67,14 +67,14 @@ def test_what_will_not_be_made_is_asked_for_anew(database: Database, tmp_path: P
     assert ask(database, pruned.id, "onnx").id == again.id
 
 
-def test_what_the_job_made_itself_is_there_too(database: Database, tmp_path: Path) -> None:
+def test_exports_of_the_pruning_job_itself_are_found(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path, reports=[FILES["csr"]])
     assert ask(database, pruned.id, "csr").id == pruned.id
     with pytest.raises(JobNotFoundError):
         ask(database, "job_0", "csr")
 
 
-def test_they_are_listed_apart(database: Database, tmp_path: Path) -> None:
+def test_export_jobs_are_listed_apart(database: Database, tmp_path: Path) -> None:
     pruned, other = factories.succeeded(database, tmp_path), factories.succeeded(database, tmp_path)
     export, another = ask(database, pruned.id, "csr"), ask(database, other.id, "csr")
     with database.read() as session:
@@ -83,7 +83,7 @@ def test_they_are_listed_apart(database: Database, tmp_path: Path) -> None:
         assert queries.page(session, limit=9, export_of=pruned.id)[0] == [export.id]
 
 
-def test_they_go_with_the_job_also_while_they_run(database: Database, tmp_path: Path) -> None:
+def test_export_jobs_are_deleted_with_their_job_also_while_running(database: Database, tmp_path: Path) -> None:
     pruned = factories.succeeded(database, tmp_path)
     export = ask(database, pruned.id, "csr")
     running = factories.claim(database)

@@ -1,4 +1,4 @@
-"""Which workers live."""
+"""Which workers are live."""
 
 from sqlalchemy import update
 
@@ -23,7 +23,7 @@ def silence(database: Database, worker_id: str, seconds: float) -> None:
         session.execute(update(Worker).where(Worker.id == worker_id).values(seen_at=now_sql(-seconds)))
 
 
-def test_a_worker_lives_while_it_beats_and_until_it_leaves(database: Database) -> None:
+def test_a_worker_is_live_while_it_sends_heartbeats_and_until_it_is_removed(database: Database) -> None:
     assert live(database) == []
     beat(database, "a")
     beat(database, "b")
@@ -40,7 +40,7 @@ def test_a_worker_lives_while_it_beats_and_until_it_leaves(database: Database) -
     assert live(database) == ["a"]
 
 
-def test_long_gone_workers_are_forgotten(database: Database) -> None:
+def test_workers_silent_for_a_day_are_deleted(database: Database) -> None:
     for worker_id, seconds in (("old", 90_000), ("recent", 3600)):
         beat(database, worker_id)
         silence(database, worker_id, seconds)

@@ -1,4 +1,4 @@
-"""The life of jobs as a state machine: whatever users, workers and rescuers do in whatever order, a small model agrees."""
+"""Model-based test of the job state machine: users, workers and reapers in any order."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,7 +259,7 @@ def life(database: Database, tmp_path: Path) -> type[Life]:
     return type("LifeHere", (Life,), {"database": database, "folder": tmp_path})
 
 
-def test_any_life(life: type[Life]) -> None:
+def test_any_order_of_operations_agrees_with_the_model(life: type[Life]) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         life,
         settings=settings(

@@ -47,7 +47,7 @@ def test_the_last_full_page_has_no_cursor(database: Database) -> None:
     assert (len(page), after) == (2, None)
 
 
-def test_jobs_are_found_by_state_and_by_what_they_prune(database: Database) -> None:
+def test_jobs_are_filtered_by_status_task_model_method_and_metadata(database: Database) -> None:
     plain = factories.queued(database)
     custom = factories.queued(database, spec={"model": "acme/big", "task": {"name": "sst2"}, "method": "smp-l"})
     with database.write() as session:

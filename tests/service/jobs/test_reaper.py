@@ -1,4 +1,4 @@
-"""Jobs whose worker fell silent."""
+"""Reaping of expired leases, and jobs that no worker can run."""
 
 from service.db.engine import Database
 from service.jobs import claims, heartbeats
@@ -13,7 +13,7 @@ def sweep(database: Database, max_attempts: int = 3, retry_delay_seconds: float 
         return reap_expired_leases(session, max_attempts=max_attempts, retry_delay_seconds=retry_delay_seconds)
 
 
-def test_a_job_with_a_lease_stays_where_it_is(database: Database) -> None:
+def test_a_job_with_a_valid_lease_keeps_running(database: Database) -> None:
     job = factories.running(database)
     assert sweep(database) == []
     assert factories.load(database, job.id).status is Status.RUNNING
@@ -34,7 +34,7 @@ def test_a_lost_job_is_queued_again(database: Database) -> None:
     assert again.attempt == 2
 
 
-def test_a_job_that_loses_every_worker_fails(database: Database) -> None:
+def test_a_job_that_loses_all_attempts_fails(database: Database) -> None:
     job_id = factories.queued(database)
     for _ in range(2):
         factories.claim(database)
@@ -45,7 +45,7 @@ def test_a_job_that_loses_every_worker_fails(database: Database) -> None:
     assert (dead.status, dead.error, dead.attempts_spent) == (Status.FAILED, WORKER_LOST, 2)
 
 
-def test_hand_backs_do_not_count_towards_the_cap(database: Database) -> None:
+def test_requeues_at_shutdown_spend_no_attempts(database: Database) -> None:
     factories.queued(database)
     for _ in range(5):
         job = factories.claim(database)
@@ -59,7 +59,7 @@ def test_hand_backs_do_not_count_towards_the_cap(database: Database) -> None:
     assert factories.load(database, last.id).status is Status.QUEUED
 
 
-def test_many_lost_jobs_come_back_together(database: Database) -> None:
+def test_many_expired_leases_are_reaped_together(database: Database) -> None:
     ids = [factories.queued(database) for _ in range(5)]
     for _ in ids:
         factories.claim(database)
@@ -67,18 +67,18 @@ def test_many_lost_jobs_come_back_together(database: Database) -> None:
     assert sorted(sweep(database)) == sorted(ids)
 
 
-def test_who_asks_for_more_devices_than_any_worker_has_is_told_once(database: Database) -> None:
+def test_a_job_for_more_devices_than_any_worker_has_gets_one_event(database: Database) -> None:
     big = factories.queued(database, spec={**factories.SPEC, "devices": 4})
     fitting = factories.queued(database, spec={**factories.SPEC, "devices": 2})
 
-    def tell() -> list[str]:
+    def report() -> list[str]:
         with database.write() as session:
             return report_unrunnable_jobs(session, worker_seen_seconds=60)
 
-    assert tell() == []  # without a worker every job waits, and /readyz says so
+    assert report() == []  # without a worker every job waits, and /readyz says so
     with database.write() as session:
         for name, devices in (("a", 1), ("b", 2)):
             heartbeats.record(session, worker_id=name, hostname="host", pid=1, slots=1, devices=devices)
-    assert (tell(), tell()) == ([big], [])
+    assert (report(), report()) == ([big], [])
     assert [kind for kind, _ in factories.recorded_events(database, big)] == ["created", "waiting"]
     assert [kind for kind, _ in factories.recorded_events(database, fitting)] == ["created"]

@@ -1,4 +1,4 @@
-"""Plain rows of many jobs in one statement: the same as the entities, and what belongs to each."""
+"""Views of many jobs in one statement: equal to the entities, with artifacts and webhook."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from service.jobs import queries, views
 from tests.service import factories
 
 
-def test_a_look_shows_what_the_entities_do(database: Database, tmp_path: Path) -> None:
+def test_views_equal_the_entities(database: Database, tmp_path: Path) -> None:
     ended = factories.succeeded(database, tmp_path, reports=["report.html", "events.jsonl"]).id
     waits = factories.queued(database, metadata={"stage": "two"}, exports=["compact"], max_duration=1.5)
     with database.write() as session:

@@ -1,4 +1,4 @@
-"""Sweeps on both databases: one submission, the newest job of each combination, and an end that takes all with it."""
+"""Sweeps on both databases: one submission, the latest job of each combination, one deletion."""
 
 from pathlib import Path
 
@@ -52,19 +52,19 @@ def finish(database: Database, folder: Path, accuracy: float) -> Combination:
     return sweeps.combination_of(job)
 
 
-def test_the_newest_job_of_a_combination_counts(database: Database) -> None:
+def test_the_latest_job_of_a_combination_counts(database: Database) -> None:
     sweep_id = submit(database)
     job = factories.claim(database)
     assert job is not None
-    place = sweeps.combination_of(job)
+    combination = sweeps.combination_of(job)
     with database.write() as session:
         claims.fail(session, Fence.from_row(job), error=factories.LOST)
-    assert newest(database, sweep_id)[place].status is Status.FAILED
+    assert newest(database, sweep_id)[combination].status is Status.FAILED
     with database.write() as session:
         again = commands.retry(session, job.id)
     counted = newest(database, sweep_id)
     assert len(counted) == len(GRID) == 8
-    assert (counted[place].id, counted[place].status) == (again.id, Status.QUEUED)
+    assert (counted[combination].id, counted[combination].status) == (again.id, Status.QUEUED)
     with database.read() as session:
         listed, _ = queries.page(session, limit=100, sweep=sweep_id)
         assert {queries.get(session, job_id).sweep_id for job_id in listed} == {sweep_id}
@@ -74,21 +74,23 @@ def test_the_newest_job_of_a_combination_counts(database: Database) -> None:
 
 def test_table_and_means(database: Database, tmp_path: Path) -> None:
     sweep_id = submit(database, Grid(("smp-s",), (0.9,), (1, 2, 3)))
-    places = {finish(database, tmp_path, accuracy): accuracy for accuracy in (0.8, 0.9)}
+    metrics = {finish(database, tmp_path, accuracy): accuracy for accuracy in (0.8, 0.9)}
     jobs = newest(database, sweep_id)
     with database.read() as session:
         grid = Grid.from_row(sweeps.get(session, sweep_id))
     found = build_table(grid, jobs)
     assert (found.metric, found.dense) == ("accuracy", 0.5)
-    assert {(row.method, row.sparsity, row.seed): row.metric for row in found.rows if row.metric} == places
-    waiting = next(place for place in grid.combinations() if place not in places)
+    assert {(row.method, row.sparsity, row.seed): row.metric for row in found.rows if row.metric} == metrics
+    waiting = next(combination for combination in grid.combinations() if combination not in metrics)
     assert next(row for row in found.rows if (row.method, row.sparsity, row.seed) == waiting) == Row(
         *waiting, job_id=jobs[waiting].id, status=Status.QUEUED
     )
     assert found.means == (Mean("smp-s", 0.9, 2, pytest.approx(0.85), 0.8, 0.9, 0.1, 3.0),)
     assert progress(grid, jobs) == pytest.approx(2 / 3)
-    assert progress(grid, {place: jobs[place] for place in places}) == 1.0  # deleted jobs leave nothing to do
-    assert build_table(grid, {}).rows == tuple(Row(*place) for place in grid.combinations())
+    assert (
+        progress(grid, {combination: jobs[combination] for combination in metrics}) == 1.0
+    )  # deleted jobs leave nothing to do
+    assert build_table(grid, {}).rows == tuple(Row(*combination) for combination in grid.combinations())
 
 
 def test_cancel_and_delete(database: Database, tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_pages_and_owners(database: Database) -> None:
         sweeps.delete(session, theirs, owner="ann")
 
 
-def test_a_sweep_that_is_deleted_otherwise_leaves_its_jobs(database: Database) -> None:
+def test_deleting_the_row_of_a_sweep_keeps_its_jobs(database: Database) -> None:
     """The database itself never deletes a job in passing."""
     sweep_id = submit(database, Grid(("smp-s",), (0.5,), (1,)))
     with database.write() as session:

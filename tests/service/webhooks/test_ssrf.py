@@ -1,4 +1,4 @@
-"""Where webhooks may lead, address by address, and that every address of a name counts."""
+"""SSRF protection: every address of a host counts."""
 
 import ipaddress
 import socket
@@ -31,7 +31,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def test_a_name_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "8.8.8.8", "2606:4700::1111", "8.8.8.8")
     found = resolve_checked("https://Example.com/a/b?c=d", UrlPolicy())
     assert (found.scheme, found.host, found.port, found.target) == ("https", "example.com", 443, "/a/b?c=d")
@@ -54,7 +54,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
         "https://[::ffff:127.0.0.1]/", "https://127.1/",
     ],
 )  # fmt: skip
-def test_ways_to_write_this_machine(url: str) -> None:
+def test_spellings_of_the_loopback_address(url: str) -> None:
     with pytest.raises(DestinationRefusedError, match=r"not a public address|has no address|no URL"):
         resolve_checked(url, UrlPolicy())
 
@@ -78,13 +78,13 @@ def test_ways_to_write_this_machine(url: str) -> None:
         ("https://example.com:22/", "port 22 is not allowed"),
     ],
 )
-def test_urls_that_are_refused_without_asking_anybody(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
+def test_urls_that_are_refused_before_any_resolution(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     resolving(monkeypatch, "8.8.8.8")
     with pytest.raises(DestinationRefusedError, match=reason):
         resolve_checked(url, UrlPolicy())
 
 
-def test_a_name_that_leads_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It could be given a private address as soon as it is accepted."""
 
     def fail(*_: Any, **__: Any) -> None:

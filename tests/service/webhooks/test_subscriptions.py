@@ -1,4 +1,4 @@
-"""The outbox on both databases: a message for each move that somebody wants to know of, whatever happens beside it."""
+"""Webhook messages on both databases: written with each transition, delivered at least once."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ FAILED = DeliveryResult(500, "the receiver answered 500")
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """With a key for secrets, which PostgreSQL has no place for."""
+    """With a key for secrets, which is not created on PostgreSQL."""
     key = base64.b64encode(bytes(range(32))).decode()
     return settings.model_copy(update={"secret_key": SecretStr(key)})
 
@@ -44,7 +44,7 @@ def register(
         return row.id
 
 
-def told(database: Database, webhook_id: str) -> list[str]:
+def message_types(database: Database, webhook_id: str) -> list[str]:
     with database.read() as session:
         rows = session.scalars(
             select(Delivery).where(Delivery.webhook_id == webhook_id).order_by(Delivery.created_at, Delivery.id)
@@ -62,7 +62,7 @@ def make_due(database: Database) -> None:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
-def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings: Settings) -> None:
+def test_each_transition_is_sent_to_its_subscribers(database: Database, settings: Settings) -> None:
     everything, ends = register(database, settings), register(database, settings, FINAL_EVENTS)
     other = register(database, settings, owner="somebody-else")
     job = factories.running(database, metadata={"team": "nlp"})
@@ -75,9 +75,9 @@ def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings
     assert again is not None
     with database.write() as session:
         claims.fail(session, Fence(job.id, again.attempt), error=factories.LOST)
-    assert sorted(told(database, everything)) == ["job.failed", "job.paused", "job.started", "job.started"]
-    assert told(database, ends) == told(database, own) == ["job.failed"]
-    assert told(database, other) == []
+    assert sorted(message_types(database, everything)) == ["job.failed", "job.paused", "job.started", "job.started"]
+    assert message_types(database, ends) == message_types(database, own) == ["job.failed"]
+    assert message_types(database, other) == []
     with database.read() as session:
         body = json.loads(session.scalars(select(Delivery.body).where(Delivery.webhook_id == own)).one())
         assert session.get_one(Job, job.id).webhook.id == own  # type: ignore[union-attr]
@@ -88,7 +88,7 @@ def test_every_move_is_told_to_whoever_asked_for_it(database: Database, settings
     }  # fmt: skip
 
 
-def test_a_move_that_is_undone_is_not_told(database: Database, settings: Settings) -> None:
+def test_a_transition_that_is_rolled_back_is_not_sent(database: Database, settings: Settings) -> None:
     webhook = register(database, settings, FINAL_EVENTS)
     job = factories.running(database)
 
@@ -102,11 +102,11 @@ def test_a_move_that_is_undone_is_not_told(database: Database, settings: Setting
     factories.expire_leases(database, job.id)
     with pytest.raises(LeaseLostError), database.write() as session:
         claims.fail(session, Fence(job.id, job.attempt + 1), error=factories.LOST)
-    assert told(database, webhook) == []
+    assert message_types(database, webhook) == []
     assert factories.load(database, job.id).status is Status.RUNNING
 
 
-def test_a_retry_is_told_to_the_same_receiver(database: Database, settings: Settings) -> None:
+def test_a_retry_keeps_the_webhook(database: Database, settings: Settings) -> None:
     failed = factories.failed(database)
     webhook = register(database, settings, job_id=failed.id)
     with database.write() as session:
@@ -116,7 +116,7 @@ def test_a_retry_is_told_to_the_same_receiver(database: Database, settings: Sett
         assert subscriptions.signing_secrets(session, settings, copied) == first
     with database.write() as session:
         commands.request_cancel(session, again.id)
-    assert told(database, copied.id) == ["job.cancelled"]
+    assert message_types(database, copied.id) == ["job.cancelled"]
     with database.write() as session:
         commands.delete(session, again.id)
         assert subscriptions.list_webhooks(session, job_id=again.id) == []
@@ -164,7 +164,7 @@ def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Data
     assert row.delivered_at is not None
 
 
-def test_claims_at_the_same_moment(database: Database, settings: Settings) -> None:
+def test_concurrent_claims(database: Database, settings: Settings) -> None:
     for owner in range(6):
         register(database, settings, FINAL_EVENTS, owner=f"owner-{owner}")
         with database.write() as session:
@@ -205,27 +205,25 @@ def test_retries_follow_the_schedule_and_end(database: Database, settings: Setti
         assert outbox.list_deliveries(session, webhook_id, limit=5) == []
 
 
-def test_a_disabled_receiver_waits(database: Database, settings: Settings) -> None:
+def test_messages_of_a_disabled_webhook_wait(database: Database, settings: Settings) -> None:
     webhook_id = register(database, settings, FINAL_EVENTS)
     factories.failed(database)
     with database.write() as session:
         subscriptions.disable(session, webhook_id, "requested")
-    factories.failed(database)  # is not told: nobody listens
+    factories.failed(database)  # no message: the webhook is disabled
     assert claim(database) == []
     with database.read() as session:
         assert not outbox.any_due(session)
     with database.write() as session:
         subscriptions.enable(session, webhook_id)
     assert len(claim(database)) == 1
-    assert told(database, webhook_id) == ["job.failed"]
+    assert message_types(database, webhook_id) == ["job.failed"]
     with database.write() as session:
         subscriptions.delete(session, webhook_id)
-    assert told(database, webhook_id) == []
+    assert message_types(database, webhook_id) == []
 
 
-def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm(
-    database: Database, settings: Settings
-) -> None:
+def test_a_webhook_deleted_during_a_transition_does_not_fail_it(database: Database, settings: Settings) -> None:
     webhook_id = register(database, settings, FINAL_EVENTS)
     job = factories.running(database)
     begun = threading.Event()
@@ -247,4 +245,4 @@ def test_a_receiver_that_is_deleted_at_the_moment_of_a_move_does_the_job_no_harm
         mover.join(0.3)  # it waits for this transaction, or has not come to it yet: both must end well
     mover.join(20)
     assert (failures, factories.load(database, job.id).status) == ([], Status.FAILED)
-    assert told(database, webhook_id) == []
+    assert message_types(database, webhook_id) == []
