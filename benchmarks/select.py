@@ -22,7 +22,8 @@ from torch import nn
 from benchmarks import records
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each, keep_top_k_overall
-from pruning.masking.topk import TopK
+from pruning.masking.topk import top_k_mask
+from pruning.masking.topk_state import ThresholdState
 
 SHAPES = ((768, 768),) * 4 + ((3072, 768), (768, 3072))
 
@@ -70,12 +71,12 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _kinds(layers: list[MaskedLinear], counts: list[int]) -> dict[str, Callable[[], None]]:
-    together, plain_top_k = TopK(), [TopK() for _ in layers]
+    together, plain_states = ThresholdState(), [ThresholdState() for _ in layers]
 
     def plain() -> None:
         with dispatch.plain_only():
-            for layer, top_k, k in zip(layers, plain_top_k, counts, strict=True):
-                layer.set_mask(top_k.mask(layer.scores, k))
+            for layer, state, k in zip(layers, plain_states, counts, strict=True):
+                layer.set_mask(top_k_mask(layer.scores, k, state))
 
     def by(order: Callable[[torch.Tensor, int], torch.Tensor]) -> Callable[[], None]:
         def select() -> None:

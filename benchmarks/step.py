@@ -34,7 +34,7 @@ from pruning.masking.methods.base import Method
 from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.topk import TopK
+from pruning.masking.topk_state import ThresholdState
 from pruning.masking.wrap import wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import LabelWordHead
@@ -112,7 +112,7 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
         layer.scores.normal_(0, 0.1)  # spread, as after some hundred steps: they start equal
     methods = {name: make() for name, make in METHODS.items()}
     memories = {
-        name: [TopK() for _ in layers] for name in METHODS
+        name: [ThresholdState() for _ in layers] for name in METHODS
     }  # each knows the thresholds of its own masks, as in a run
     wall: dict[str, list[float]] = {name: [] for name in (*DENSE, *METHODS)}
     cpu: dict[str, list[float]] = {name: [] for name in wall}
@@ -144,9 +144,9 @@ def _measure(pruner: Pruner[Batch], head: LabelWordHead, batch: Batch, arguments
     return found
 
 
-def _remember(layers: list[MaskedLinear], memories: list[TopK]) -> None:
+def _remember(layers: list[MaskedLinear], memories: list[ThresholdState]) -> None:
     for layer, memory in zip(layers, memories, strict=True):
-        layer._top_k = memory
+        layer.threshold = memory
 
 
 def _work(name: str, t: int, pruner: Pruner[Batch], head: LabelWordHead, batch: Batch) -> None:

@@ -2,10 +2,10 @@
 
     tokens-<key>.safetensors        ids, lengths and token types, all rows concatenated, with a digest
 
-A key covers everything that the tokens depend on (:func:`cache_key`), so a hit equals what the tokenizer would give. Any number of
-processes may share a folder: files are renamed into place, and each process that adds a file evicts the least recently used ones
-beyond the limit. Not cached: rows that are private (:attr:`pruning.data.reader.Rows.public`), few rows, and spans, whose windows
-with the offsets of all tokens would be many times as large. Called by :func:`pruning.data.encoding.encode_rows`.
+A key covers everything that the tokens depend on (:func:`cache_key`), so a hit equals what the tokenizer would give. Any number
+of processes may share a folder: files are renamed into place, and each process that adds a file evicts the least recently used
+ones beyond the limit. Not cached: rows that are private (:attr:`pruning.data.reader.Rows.public`), few rows, and spans, whose
+windows with the offsets of all tokens would be many times as large. Called by :func:`pruning.data.encoding.encode_rows`.
 """
 
 import hashlib

@@ -23,6 +23,7 @@ from pruning.formats.codec.matrices import CodedMasks, Shape
 from pruning.formats.codec.planner import Codec
 from pruning.formats.codec.rans import CorruptFileError, Stream
 from pruning.formats.mask_file import MaskInfo, Masks, mask_error
+from pruning.masking.bits import pack_msb_first, packed_size
 
 MAGIC = b"\x89ESPM\r\n\x1a"
 """Neither text nor any known format; line ends show whether a transfer mangled them, as in PNG."""
@@ -171,7 +172,7 @@ def _coded(source: _Source, shapes: list[Shape]) -> CodedMasks:
     row_frequencies, column_frequencies = _read_table(source), _read_table(source)
     marks, bits = _read_stream(source), _read_stream(source)
     sizes = [
-        -(-rows * columns // 8) for codec, (rows, columns) in zip(codecs, shapes, strict=True) if codec is Codec.RAW
+        packed_size(rows * columns) for codec, (rows, columns) in zip(codecs, shapes, strict=True) if codec is Codec.RAW
     ]
     raw = [np.frombuffer(source.take(size), np.uint8) for size in sizes]
     return CodedMasks(codecs, bases, row_frequencies, column_frequencies, marks, bits, raw)
@@ -215,5 +216,5 @@ def _with_bits(before: "hashlib._Hash", masks: Iterable[npt.NDArray[np.bool_]]) 
     """The digest that ends a file: of every byte before it, which a flipped bit anywhere changes, and then of the bits
     that come out, which a decoder that errs changes."""
     for mask in masks:
-        before.update(np.packbits(mask.reshape(-1)).data)
+        before.update(pack_msb_first(mask).data)
     return before.digest()

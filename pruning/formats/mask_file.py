@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
 from pruning.files import atomic_write
+from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 from pruning.spec.schema import PruningSpec
 
 FORMAT = "espalier-mask"
@@ -67,7 +68,7 @@ def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]], info: MaskInfo
 
     Equal masks and metadata give equal bytes; the library's own writer puts metadata in random order.
     """
-    packed = {name: np.packbits(mask.reshape(-1)) for name, mask in sorted(masks.items())}
+    packed = {name: pack_msb_first(mask) for name, mask in sorted(masks.items())}
     header: dict[str, Any] = {"__metadata__": dict(sorted(_to_metadata(info).items()))}
     start = 0
     for name, bits in packed.items():
@@ -105,12 +106,13 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
         for name, (rows, columns) in info.shapes.items():
             size = rows * columns
             about = file.get_slice(name)
-            if about.get_dtype() != "U8" or about.get_shape() != [-(-size // 8)]:
+            if about.get_dtype() != "U8" or about.get_shape() != [packed_size(size)]:
                 raise mask_error(path, f"tensor {name} does not hold {rows} x {columns} bits")
-            bits = np.unpackbits(file.get_tensor(name))
-            if bits[size:].any() or int(bits.sum()) != info.kept[name]:
+            packed = file.get_tensor(name)
+            mask = unpack_msb_first(packed, size)
+            if has_ones_after(packed, size) or np.count_nonzero(mask) != info.kept[name]:
                 raise mask_error(path, f"the ones of {name} are not the {info.kept[name]} of its metadata")
-            masks[name] = bits[:size].astype(bool).reshape(rows, columns)
+            masks[name] = mask.reshape(rows, columns)
     return masks, info
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pruning.files import atomic_write
 from pruning.formats.codec.rans import CorruptFileError
 from pruning.formats.mask_file import Masks, mask_error
+from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 
 _SUFFIX = ".mask_scores"
 """What the reference appends to the path of a module in the names it sorts."""
@@ -34,22 +35,23 @@ def read(path: Path, shapes: Mapping[str, tuple[int, int]]) -> Masks:
     names = _in_file_order(shapes)
     total = sum(rows * columns for rows, columns in shapes.values())
     try:
-        bits = np.unpackbits(_packed(path, -(-total // 8)))
+        packed = _read_packed(path, packed_size(total))
     except (CorruptFileError, OSError) as fault:
         raise mask_error(path, str(fault)) from fault
-    if bits[total:].any():
+    if has_ones_after(packed, total):
         raise mask_error(path, "there are ones behind the last weight")
+    bits = unpack_msb_first(packed, total)
     masks, taken = {}, 0
     for name in names:
         rows, columns = shapes[name]
-        masks[name] = bits[taken : taken + rows * columns].view(np.bool_).reshape(rows, columns)
+        masks[name] = bits[taken : taken + rows * columns].reshape(rows, columns)
         taken += rows * columns
     return masks
 
 
 def write(path: Path, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
     """Write masks (bool [out, in], by module path) as the reference does, complete or not at all. Raises OSError."""
-    packed = np.packbits(np.concatenate([masks[name].reshape(-1) for name in _in_file_order(masks)]))
+    packed = pack_msb_first(np.concatenate([masks[name].reshape(-1) for name in _in_file_order(masks)]))
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, packed)
 
@@ -58,7 +60,7 @@ def _in_file_order(names: Mapping[str, object]) -> list[str]:
     return sorted(names, key=lambda name: name + _SUFFIX)
 
 
-def _packed(path: Path, wanted: int) -> npt.NDArray[np.uint8]:
+def _read_packed(path: Path, wanted: int) -> npt.NDArray[np.uint8]:
     """The array of ``wanted`` bytes. Its header is matched, not evaluated as numpy does, and its length is checked first."""
     with path.open("rb") as file:
         preamble = _PREAMBLE.fullmatch(file.read(10))

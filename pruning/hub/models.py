@@ -1,8 +1,8 @@
 """Download of models from the Hugging Face hub: revisions pinned to a commit, hub errors as PermanentError or TemporaryError.
 
-Called by :mod:`pruning.models.loading`; the only file that asks the hub for models. A revision becomes a commit before anything is
-downloaded, so a branch that moves meanwhile cannot mix two states. Where the hub is out of reach, a copy in its cache serves if
-there is one, and :class:`ModelFolder` says so.
+Called by :mod:`pruning.models.loading`; the only file that asks the hub for models. A revision becomes a commit before anything
+is downloaded, so a branch that moves meanwhile cannot mix two states. Where the hub is out of reach, a copy in its cache serves
+if there is one, and :class:`ModelFolder` says so.
 """
 
 import io

@@ -32,6 +32,7 @@ from pruning.inference.masked_base import (
     require_same_matrices,
 )
 from pruning.inference.pruned_model import Prediction, PrunedModel
+from pruning.masking.bits import pack_lsb_first, unpack_lsb_first
 from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
 from pruning.sources import Sources
@@ -54,8 +55,7 @@ class _Entry:
 
     def mask(self, path: str) -> torch.Tensor:
         rows, columns = self.info.shapes[path]
-        bits = np.unpackbits(self.bits[path], count=rows * columns)
-        return torch.from_numpy(bits.view(np.bool_).reshape(rows, columns))
+        return torch.from_numpy(unpack_lsb_first(self.bits[path], rows * columns).reshape(rows, columns))
 
 
 class _Base:
@@ -196,4 +196,4 @@ class MaskBank:
 
 
 def _packed(masks: Masks) -> dict[str, npt.NDArray[np.uint8]]:
-    return {path: np.packbits(mask.reshape(-1)) for path, mask in masks.items()}
+    return {path: pack_lsb_first(mask) for path, mask in masks.items()}

@@ -1,7 +1,7 @@
 """bf16 for forward and backward where the device computes in it; scores, masks and their updates are always float32.
 
-Called by :mod:`pruning.training.setup`: once to refuse a run early, and around every forward pass. A device that only emulates bf16
-would be slower and less exact at once, so it is refused and not tolerated.
+Called by :mod:`pruning.training.setup`: once to refuse a run early, and around every forward pass. A device that only emulates
+bf16 would be slower and less exact at once, so it is refused and not tolerated.
 """
 
 from contextlib import AbstractContextManager, nullcontext

@@ -14,6 +14,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from pruning.masking.kernels import dispatch
+from pruning.masking.kernels.cpu import CpuKernels
 
 _ATTENTION = "espalier"
 _SPECIAL = ("position_bias", "cache", "softcap", "s_aux")
@@ -93,7 +94,7 @@ class _Dropped(torch.autograd.Function):
         return _draw(gradients[0].contiguous(), ctx.seed, ctx.p), None
 
 
-def _native(x: torch.Tensor) -> dispatch.CpuKernels | None:
+def _native(x: torch.Tensor) -> CpuKernels | None:
     return dispatch.cpu_kernels_for([x], dtypes=(torch.float32, torch.bfloat16))
 
 

@@ -1,7 +1,7 @@
 """Validation errors of a spec: they name the field to change and the remedy, for one field or for a combination of fields.
 
-Raised by the validators in this package and by the API's request models; :func:`error_details` is the form in which both the API's
-problem details and the trainer's error event show them.
+Raised by the validators in this package and by the API's request models; :func:`error_details` is the form in which both the
+API's problem details and the trainer's error event show them.
 """
 
 from pydantic import ValidationError

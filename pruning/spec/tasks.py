@@ -1,8 +1,8 @@
 """Catalogue of the tasks with the paper's settings for each, and custom tasks on named columns.
 
-The API lists this table, the spec takes its defaults from it, the trainer reads its columns. Batch sizes, epochs and label words
-are those of the reference scripts (kongds/SMP ``run.sh``, ``run_squad.sh``); where the paper differs (RTE: 60 epochs, scripts: 100)
-the presets say which one is meant. Torch-free.
+The API lists this table, the spec takes its defaults from it, the trainer reads its columns. Batch sizes, epochs and label
+words are those of the reference scripts (kongds/SMP ``run.sh``, ``run_squad.sh``); where the paper differs (RTE: 60 epochs,
+scripts: 100) the presets say which one is meant. Torch-free.
 """
 
 import re

@@ -5,7 +5,8 @@ others before the update. Scores, selection and schedule are then the same on al
 checkpoint. Rank 0 is the main process: it alone reports, evaluates, and writes checkpoints and artifacts.
 
 :class:`ProcessGroup` is that of a single process, for which all of this is nothing; :class:`DistributedGroup` is that of the
-processes that :mod:`pruning.cli.torchrun` starts. This is the only module that reads torchrun's environment (``RANK`` and others).
+processes that :mod:`pruning.cli.torchrun` starts. This is the only module that reads torchrun's environment (``RANK`` and
+others).
 """
 
 import os

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pruning.formats.codec.frequency_tables import LEVELS
 from pruning.formats.codec.rans import Bytes, CorruptFileError
+from pruning.masking import bits
 
 ZEROS, ONES, CENTRE = 0, 255, 128
 """Marks: a line of zeros, a line of ones, a line at the base level; 1 to 254 are 127 below it to 126 above it."""
@@ -51,14 +52,13 @@ class BitLayout:
         """The bytes of a mask whose lines are as marked, row by row; zero bits after the last column."""
         rows = mask if len(self._rows) == len(mask) else mask[self._rows]
         ordered = rows if self._sorted else rows.take(self._columns, axis=1)
-        return np.packbits(ordered, axis=1).reshape(-1)
+        return bits.pack_msb_first(ordered, axis=1).reshape(-1)
 
     def unpack(self, symbols: Bytes) -> Mask:
         """The mask. Raises CorruptFileError if there are ones after the last column."""
         rows, width = self.shape
         packed = symbols.reshape(rows, width)
-        used = len(self._columns) % 8
-        if used and (packed[:, -1] & (0xFF >> used)).any():
+        if bits.has_ones_after(packed, len(self._columns)):
             raise CorruptFileError("there are ones behind the last column")
         coded = self._as_packed(packed) if self._sorted else self._in_place(packed)
         if rows == len(self._row_marks):
@@ -69,16 +69,16 @@ class BitLayout:
         return mask
 
     def _as_packed(self, packed: Bytes) -> Mask:
-        return np.unpackbits(packed, axis=1, count=len(self._columns)).view(np.bool_)
+        return bits.unpack_msb_first(packed, len(self._columns), axis=1)
 
     def _in_place(self, packed: Bytes) -> Mask:
         """Columns back in their order, and those that are left out: two more bytes a row give their zeros and ones."""
         rows, width = self.shape
         constant = np.tile(np.array([0x00, 0xFF], np.uint8), (rows, 1))
-        bits = np.unpackbits(np.concatenate([packed, constant], axis=1), axis=1).view(np.bool_)
+        ones = bits.unpack_msb_first(np.concatenate([packed, constant], axis=1), axis=1)
         source = np.where(self._column_marks == ONES, 8 * width + 8, 8 * width)
         source[self._columns] = np.arange(len(self._columns))
-        return bits.take(source, axis=1)
+        return ones.take(source, axis=1)
 
 
 def _means_of_eight(values: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

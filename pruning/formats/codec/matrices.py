@@ -10,6 +10,7 @@ from pruning.formats.codec import frequency_tables, rans
 from pruning.formats.codec.bit_layout import BitLayout, Mask
 from pruning.formats.codec.planner import Codec, Plan, constant, plan
 from pruning.formats.codec.rans import Bytes, CorruptFileError, Stream
+from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 
 Shape = tuple[int, int]
 NO_TABLE = np.zeros(256, np.uint32)
@@ -46,7 +47,9 @@ def encode(masks: Sequence[Mask]) -> CodedMasks:
     """Code each mask by the codec that makes it smallest, and all as they are if that is smaller still, as it is for toys."""
     coded = _encode([_Matrix(mask) for mask in masks])
     constant = (Codec.ZEROS, Codec.ONES)
-    plain = sum(_bytes(mask.size) for mask, codec in zip(masks, coded.codecs, strict=True) if codec not in constant)
+    plain = sum(
+        packed_size(mask.size) for mask, codec in zip(masks, coded.codecs, strict=True) if codec not in constant
+    )
     return coded if coded.size <= plain else _encode([_Matrix(mask, coding=False) for mask in masks])
 
 
@@ -81,10 +84,10 @@ class _Matrix:
         if self.plan.codec.coded:
             layout = self.plan.layout((mask.shape[0], mask.shape[1]))
             self.levels, self.symbols = layout.levels(), layout.pack(mask)
-            if self._bits() >= 8 * _bytes(mask.size):  # the estimate was wrong
+            if self._bits() >= 8 * packed_size(mask.size):  # the estimate was wrong
                 self.plan, self.levels, self.symbols = Plan(Codec.RAW), _NOTHING, _NOTHING
         if self.plan.codec is Codec.RAW:
-            self.raw = np.packbits(mask.reshape(-1))
+            self.raw = pack_msb_first(mask)
 
     def _bits(self) -> float:
         """Size by the frequencies that the coder will use."""
@@ -159,14 +162,9 @@ def _layouts(coded: CodedMasks, shapes: Sequence[Shape]) -> list[BitLayout]:
 
 
 def _unpacked(packed: Bytes, rows: int, columns: int) -> Mask:
-    bits = np.unpackbits(packed)
-    if bits[rows * columns :].any():
+    if has_ones_after(packed, rows * columns):
         raise CorruptFileError("there are ones behind the last weight")
-    return bits[: rows * columns].view(np.bool_).reshape(rows, columns)
-
-
-def _bytes(bits: int) -> int:
-    return -(-bits // 8)
+    return unpack_msb_first(packed, rows * columns).reshape(rows, columns)
 
 
 def _joined(parts: list[Bytes]) -> Bytes:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pruning.formats.codec.bit_layout import CENTRE, ONES, ZEROS, BitLayout, Mask
 from pruning.formats.codec.frequency_tables import EVEN, LEVELS
 from pruning.formats.codec.rans import Bytes
+from pruning.masking.bits import pack_msb_first, packed_size
 
 _ROUNDS = 12
 _BINS_PER_NAT = 6
@@ -75,14 +76,14 @@ class Plan:
 
 def plan(mask: Mask) -> Plan:
     """The choice with the smallest estimated size."""
-    rows = np.bitwise_count(np.packbits(mask, axis=1)).sum(axis=1, dtype=np.int64)
+    rows = np.bitwise_count(pack_msb_first(mask, axis=1)).sum(axis=1, dtype=np.int64)
     if rows.sum() in (0, mask.size):
         return constant(mask)
     columns = _column_counts(mask)
     choices = [
         _choice(codec, rows, columns) for codec in (Codec.LEVEL, Codec.ROWS, Codec.COLUMNS, Codec.ROWS_AND_COLUMNS)
     ]
-    raw = (8.0 * -(-mask.size // 8), Plan(Codec.RAW))
+    raw = (8.0 * packed_size(mask.size), Plan(Codec.RAW))
     return min([raw, *choices], key=lambda choice: choice[0])[1]
 
 

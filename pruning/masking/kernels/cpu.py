@@ -1,28 +1,28 @@
-"""The compiled kernels as functions of tensors: contiguous, float32, on the CPU. See :mod:`pruning.masking.kernels.dispatch`.
+"""CPU kernels: the compiled C++ library as functions of contiguous float32 tensors.
 
-Each call covers all matrices at once and uses as many threads as torch does; the bits do not depend on how many.
+Loaded by :mod:`pruning.masking.kernels.dispatch`, which says what they are for. Each call covers all matrices at once and uses
+as many threads as torch does; the bits do not depend on how many.
 """
 
 import ctypes
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from pruning.masking.topk import TopK
+from pruning.masking.bits import packed_size
+from pruning.masking.topk_state import ThresholdState
 
 _NOT_A_NUMBER, _NO_MEMORY = 1, 2
-_WORTH_A_THREAD = 2**19
+_MIN_PARALLEL = 2**19
 """Weights that one thread multiplies in about the time in which a sleeping one wakes up."""
 Tensors = Sequence[torch.Tensor]
 
 
 class CpuKernels:
-    """The library in ``file``. Raises OSError if it cannot be loaded."""
+    """The kernels of the library in ``file``. Raises OSError if it cannot be loaded."""
 
     def __init__(self, file: Path) -> None:
         library = ctypes.CDLL(str(file))
@@ -87,7 +87,7 @@ class CpuKernels:
     def apply_mask(self, base: torch.Tensor, packed: torch.Tensor, out: torch.Tensor) -> None:
         """out <- W ⊙ M for W [out, in] and its packed mask; ``out``: as many numbers, in float32 or bfloat16."""
         half = int(out.dtype == torch.bfloat16)
-        threads = torch.get_num_threads() if base.numel() >= _WORTH_A_THREAD else 1
+        threads = torch.get_num_threads() if base.numel() >= _MIN_PARALLEL else 1
         self._masked(base.data_ptr(), packed.data_ptr(), out.data_ptr(), base.numel(), half, threads)
 
     def dropout(self, x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
@@ -104,9 +104,11 @@ class CpuKernels:
         return y
 
     def select(
-        self, memories: "Sequence[TopK]", rankings: Sequence[Tensors], counts: Sequence[int]
+        self, states: Sequence[ThresholdState], rankings: Sequence[Tensors], counts: Sequence[int]
     ) -> list[torch.Tensor]:
-        """The masks of all tensors, ranking after ranking, packed (:func:`unpacked`).
+        """The masks of all tensors, ranking after ranking, packed lowest bit first (:mod:`pruning.masking.bits`).
+
+        ``states`` are those of the rankings, and updated.
 
         Raises ValueError if a count is out of range or a score is NaN, MemoryError.
         """
@@ -117,38 +119,27 @@ class CpuKernels:
             total = sum(tensor.numel() for tensor in ranking)
             if not 0 <= k <= total:
                 raise ValueError(f"k = {k} is not between 0 and the {total} scores")
-        masks = [torch.empty(-(-tensor.numel() // 8), dtype=torch.uint8) for tensor in scores]
-        thresholds = _doubles([memory.guess for memory in memories])
-        widths = _doubles([memory.width for memory in memories])
-        known = _integers([memory.threshold is not None for memory in memories])
-        cold = _integers([0] * len(memories))
+        masks = [torch.empty(packed_size(tensor.numel()), dtype=torch.uint8) for tensor in scores]
+        thresholds = _doubles([state.expected for state in states])
+        widths = _doubles([state.width for state in states])
+        known = _integers([state.threshold is not None for state in states])
+        cold = _integers([0] * len(states))
         status = self._select(
             len(rankings), _integers(bounds), _pointers(scores), _sizes(scores), _integers(counts), thresholds, widths, known,
             cold, _pointers(masks), torch.get_num_threads(),
         )  # fmt: skip
-        for memory, threshold, width, knows, times in zip(memories, thresholds, widths, known, cold, strict=True):
-            memory.width = width
-            memory.cold_selections += times
+        for state, threshold, width, knows, times in zip(states, thresholds, widths, known, cold, strict=True):
+            state.width = width
+            state.cold_selections += times
             if knows:
-                memory.found(threshold, warm=not times)
+                state.update(threshold, warm=not times)
             else:
-                memory.threshold = None
+                state.threshold = None
         if status == _NO_MEMORY:
             raise MemoryError
         if status == _NOT_A_NUMBER:
             raise ValueError("a score is NaN; no ranking exists")
         return masks
-
-
-def unpack(packed: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """A bool mask of a shape from bits, eight weights in a byte, lowest bit first."""
-    bits = np.unpackbits(packed.numpy(), count=shape.numel(), bitorder="little")
-    return torch.from_numpy(bits.view(np.bool_)).view(shape)
-
-
-def count_ones(packed: torch.Tensor) -> int:
-    """How many weights a packed mask keeps; the bits behind its last weight are zeros."""
-    return int(np.bitwise_count(packed.numpy()).sum())
 
 
 def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:

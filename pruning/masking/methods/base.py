@@ -1,8 +1,8 @@
 """Interface of a pruning method: initial scores, and the masks of each step for a share of weights to keep.
 
-A method is a small object with state of its own only where its reference has some. :mod:`pruning.training` calls it once when a run
-begins (``initialize``), once per optimizer step before the forward pass (``select``) and once for the final masks (``select`` with
-``final``). Everything else about a run is common to all methods.
+A method is a small object with state of its own only where its reference has some. :mod:`pruning.training` calls it once when a
+run begins (``initialize``), once per optimizer step before the forward pass (``select``) and once for the final masks
+(``select`` with ``final``). Everything else about a run is common to all methods.
 """
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,7 @@
 """Registry of the pruning methods by the names that a spec gives them.
 
-Called by :mod:`pruning.training.setup`. A new method is a class with the interface of :mod:`pruning.masking.methods.base`, an entry
-here, and a row in :mod:`pruning.spec.methods`.
+Called by :mod:`pruning.training.setup`. A new method is a class with the interface of :mod:`pruning.masking.methods.base`, an
+entry here, and a row in :mod:`pruning.spec.methods`.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ import math
 from pruning.masking import allocation
 from pruning.masking.masked_linear import keep_top_k_overall
 from pruning.masking.methods.base import LocalTopK, MassShares, Method, Ranking
-from pruning.masking.topk import TopK
+from pruning.masking.topk_state import ThresholdState
 from pruning.masking.wrap import Matrices
 
 
@@ -45,7 +45,7 @@ class SmpG(Method):
     """Global top-v (the "G" row of the SMP paper's ablation): one ranking over all matrices, which may end up nearly empty."""
 
     def __init__(self) -> None:
-        self._top_k = TopK()
+        self._threshold = ThresholdState()
 
     @property
     def ranking(self) -> Ranking:
@@ -55,7 +55,7 @@ class SmpG(Method):
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay."""
         layers = list(matrices.layers.values())
-        keep_top_k_overall(layers, self._top_k, self._count(matrices, remaining))
+        keep_top_k_overall(layers, self._threshold, self._count(matrices, remaining))
         return [layer.kept for layer in layers]
 
     def _count(self, matrices: Matrices, remaining: float) -> int:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pruning.masking.topk import TopK, top_k_masks_on_device, top_k_of_rows
+from pruning.masking.topk import top_k_mask, top_k_masks, top_k_masks_on_device, top_k_of_rows
+from pruning.masking.topk_state import ThresholdState
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # infinities and overflow are asked for here
 
@@ -61,11 +62,11 @@ def _drifting(draw: st.DrawFn) -> list[tuple[Floats, int]]:
 def test_masks_are_those_of_a_full_stable_sort_whatever_was_selected_before(
     moments: Sequence[tuple[Floats, int]],
 ) -> None:
-    select = TopK()
+    state = ThresholdState()
     for array, k in moments:
         scores = torch.from_numpy(array)
         expected = by_sorting(scores, k)
-        got = select.mask(scores, k)
+        got = top_k_mask(scores, k, state)
         assert got.shape == scores.shape
         assert got.dtype == torch.bool
         assert torch.equal(got, expected)
@@ -78,19 +79,19 @@ def test_masks_are_those_of_a_full_stable_sort_whatever_was_selected_before(
 def test_one_ranking_over_several_tensors_is_that_of_all_their_scores_in_a_row(
     moments: Sequence[tuple[Floats, int]], parts: int, random: Random
 ) -> None:
-    select = TopK()
+    state = ThresholdState()
     cuts = sorted(random.randint(0, moments[0][0].size) for _ in range(parts - 1))
     for array, k in moments:
         whole = torch.from_numpy(array.reshape(-1))
         tensors = list(torch.tensor_split(whole, cuts))
         expected = by_sorting(whole, k)
-        assert torch.equal(torch.cat(select.masks(tensors, k)), expected)
+        assert torch.equal(torch.cat(top_k_masks(tensors, k, state)), expected)
         if k > 0:
             assert torch.equal(torch.cat(top_k_masks_on_device(tensors, k)), expected)
 
 
 def test_of_equal_scores_those_of_the_earlier_tensor_come_first() -> None:
-    first, second = TopK().masks([torch.zeros(2, 2), torch.zeros(3)], 5)
+    first, second = top_k_masks([torch.zeros(2, 2), torch.zeros(3)], 5, ThresholdState())
     assert first.tolist() == [[True, True], [True, True]]
     assert second.tolist() == [True, False, False]
 
@@ -107,56 +108,56 @@ def test_the_largest_of_every_row_or_of_every_few_neighbours_are_chosen(group: i
 def test_scores_that_drift_are_selected_without_another_partial_sort(dtype: torch.dtype) -> None:
     random = torch.Generator().manual_seed(5)
     scores = torch.randn(60, 50, generator=random, dtype=dtype)
-    select = TopK()
+    state = ThresholdState()
     for t in range(60):
         k = int(3000 * (0.1 + 0.9 * (1 - t / 60) ** 3)) - 1
-        assert torch.equal(select.mask(scores, k), by_sorting(scores, k))
+        assert torch.equal(top_k_mask(scores, k, state), by_sorting(scores, k))
         scores += 2e-3 * torch.randn(scores.shape, generator=random, dtype=dtype)
-    assert 1 <= select.cold_selections <= 6
+    assert 1 <= state.cold_selections <= 6
 
 
 def test_scores_that_jump_are_selected_cold() -> None:
-    select = TopK()
+    state = ThresholdState()
     for t in range(4):
         scores = torch.randn(200, generator=torch.Generator().manual_seed(t)) + 1e4 * t
-        assert torch.equal(select.mask(scores, 50), by_sorting(scores, 50))
-    assert select.cold_selections == 4
+        assert torch.equal(top_k_mask(scores, 50, state), by_sorting(scores, 50))
+    assert state.cold_selections == 4
 
 
 def test_scores_that_all_moved_onto_one_value_are_cut_by_index() -> None:
-    select = TopK()
-    select.mask(torch.randn(100, generator=torch.Generator().manual_seed(0)), 50)
+    state = ThresholdState()
+    top_k_mask(torch.randn(100, generator=torch.Generator().manual_seed(0)), 50, state)
     for _ in range(2):
-        assert select.mask(torch.zeros(100), 30).nonzero().flatten().tolist() == list(range(30))
+        assert top_k_mask(torch.zeros(100), 30, state).nonzero().flatten().tolist() == list(range(30))
 
 
 def test_negative_and_positive_zero_are_equal() -> None:
     scores = torch.tensor([-0.0, 0.0, -0.0, 0.0, -1.0])
-    assert TopK().mask(scores, 2).tolist() == [True, True, False, False, False]
+    assert top_k_mask(scores, 2, ThresholdState()).tolist() == [True, True, False, False, False]
 
 
 def test_the_scores_are_left_as_they_were_and_need_not_be_contiguous() -> None:
     scores = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
     before = scores.clone()
-    assert torch.equal(TopK().mask(scores.t(), 11), by_sorting(scores.t().contiguous(), 11))
+    assert torch.equal(top_k_mask(scores.t(), 11, ThresholdState()), by_sorting(scores.t().contiguous(), 11))
     assert torch.equal(scores, before)
 
 
 @pytest.mark.parametrize("k", [-1, 5])
 def test_a_count_that_no_mask_can_have_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match=f"k = {k}"):
-        TopK().mask(torch.zeros(4), k)
+        top_k_mask(torch.zeros(4), k, ThresholdState())
 
 
 def test_a_score_that_is_not_a_number_is_refused_cold() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        TopK().mask(torch.tensor([1.0, float("nan"), 0.0]), 1)
+        top_k_mask(torch.tensor([1.0, float("nan"), 0.0]), 1, ThresholdState())
 
 
 def test_a_score_that_is_not_a_number_is_refused_warm() -> None:
-    select = TopK()
+    state = ThresholdState()
     scores = torch.randn(50, generator=torch.Generator().manual_seed(0))
-    select.mask(scores, 20)
+    top_k_mask(scores, 20, state)
     scores[7] = float("nan")
     with pytest.raises(ValueError, match="NaN"):
-        select.mask(scores, 20)
+        top_k_mask(scores, 20, state)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 
 from pruning.masking import allocation
+from pruning.masking.bits import unpack_tensor_lsb_first
 from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
 from pruning.masking.kernels.triton.allocation import MassAllocation
-from pruning.masking.kernels.triton.bitmask import unpack
 from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
 from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
 
@@ -117,7 +117,7 @@ def _selection(table: ChunkTable, together: bool, base: Tensors, scores: Tensors
         rankings = [s] if together else [[tensor] for tensor in s]
         expected = [mask for ranking, k in zip(rankings, asked, strict=True) for mask in _sorted(ranking, k)]
         for mask, weight, half, wanted, own in zip(selection.masks, weights, halves, expected, w, strict=True):
-            _require_same("a mask", unpack(mask, wanted.shape), wanted)
+            _require_same("a mask", unpack_tensor_lsb_first(mask, wanted.shape), wanted)
             _require_same("the masked weights", weight.view(torch.int32), (own * wanted).view(torch.int32))
             _require_same(
                 "the masked weights in bf16", half.view(torch.int16), (own * wanted).bfloat16().view(torch.int16)

@@ -25,7 +25,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_builders_at_the_same_time_end_with_one_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(
-        compile, "_FLAGS", ("-std=c++17", "-O0", "-march=native", "-fPIC", "-shared", "-pthread")
+        compiler, "_FLAGS", ("-std=c++17", "-O0", "-march=native", "-fPIC", "-shared", "-pthread")
     )  # in less time
     with ThreadPoolExecutor() as pool:
         files = set(pool.map(lambda _: compiler.build_library(), range(2)))
@@ -58,8 +58,7 @@ def test_a_run_without_a_compiler_says_so_and_ends_well(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    for name, value in (("_loaded", False), ("_native", None), ("_reason", "")):
-        monkeypatch.setattr(dispatch, name, value)
+    monkeypatch.setattr(dispatch, "_load", dispatch._load.__wrapped__)
     events = run_toy(sources, tmp_path, max_steps=4)
     assert of_kind(events, "started")[0].versions["kernels"] == "plain"
     assert any("no C++ compiler" in event.message for event in of_kind(events, "log"))

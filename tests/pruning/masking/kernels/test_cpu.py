@@ -10,7 +10,7 @@ from torch import nn
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each, keep_top_k_overall
 from pruning.masking.score_adam import ScoreAdam
-from pruning.masking.topk import TopK
+from pruning.masking.topk_state import ThresholdState
 
 SHAPES = ((300, 301), (7, 5), (3, 1), (64, 64))
 """Longer than a block, shorter than a vector, one column, a whole number of vectors."""
@@ -97,7 +97,7 @@ def test_the_sigmoid_is_right_everywhere(x: float) -> None:
 @pytest.mark.parametrize("kind", ["normal", "quantised", "equal"])
 def test_masks_and_masked_weights_are_those_of_the_plain_twin(share: float, kind: str) -> None:
     native, plain = layers_of(), layers_of()
-    ours, theirs = TopK(), TopK()
+    ours, theirs = ThresholdState(), ThresholdState()
     for t in range(4):
         for layer, twin in zip(native, plain, strict=True):
             layer.scores.add_(1e-3 * t)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pruning.masking.kernels.triton.bitmask import count_ones, unpack
+from pruning.masking.bits import count_ones, unpack_tensor_lsb_first
 from pruning.masking.kernels.triton.chunk_table import ChunkTable
 from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
 
@@ -43,7 +43,7 @@ def require_exact(selection: TopKSelection, scores: Tensors, share: float, *, to
     assert selection.state[SelectionState.FAULT].tolist() == [0] * len(counts)
     assert selection.kept.tolist() == [int(mask.sum()) for mask in expected]
     for packed, mask, w, weight, half in zip(selection.masks, expected, base, weights, halves, strict=True):
-        assert torch.equal(unpack(packed, mask.shape), mask)
+        assert torch.equal(unpack_tensor_lsb_first(packed, mask.shape), mask)
         assert count_ones(packed) == int(mask.sum())
         assert torch.equal(weight.view(torch.int32), (w * mask).view(torch.int32)), "bits, signs of zero too"
         assert torch.equal(half.view(torch.int16), (w * mask).bfloat16().view(torch.int16))
@@ -110,11 +110,11 @@ def test_a_score_that_is_not_a_number_is_reported_and_nothing_written(warm: bool
     assert selection.state[SelectionState.FAULT].tolist() == [1, 0, 0, 0]
     assert torch.equal(selection.masks[0], masks[0])
     assert torch.equal(weights[0], torch.ones(271))
-    assert int(unpack(selection.masks[3], scores[3].shape).sum()) == 100
+    assert int(unpack_tensor_lsb_first(selection.masks[3], scores[3].shape).sum()) == 100
 
 
 def test_a_count_that_no_mask_has_is_reported() -> None:
     selection = TopKSelection(table_of())
     selection.select(normal(), torch.tensor([-1, 36, 3, 0]))
     assert selection.state[SelectionState.FAULT].tolist() == [2, 2, 0, 0]
-    assert int(unpack(selection.masks[2], torch.Size([3])).sum()) == 3
+    assert int(unpack_tensor_lsb_first(selection.masks[2], torch.Size([3])).sum()) == 3
