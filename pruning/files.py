@@ -1,10 +1,12 @@
-"""Atomic and verified file writes: a file is complete and right under its name, or absent.
+"""Atomic and verified file writes: a file or folder is complete and right under its name, or absent.
 
 Called by whatever writes a mask, an export, a report or a download. Standard library only.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -51,3 +53,36 @@ def write_verified(
                 written += file.write(chunk)
         if digest.hexdigest() != sha256 or (size is not None and written != size):
             raise CorruptDownloadError(f"{path.name} arrived damaged")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` to write into; it takes the name when the block ends, or is removed.
+
+    Raises OSError as :func:`require_new_folder` does, before the block is entered.
+    """
+    draft = _draft_of(path)
+    try:
+        yield draft
+        draft.chmod(0o755)  # temporary folders are private
+        draft.replace(path)  # also where an empty folder is
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def require_new_folder(path: Path) -> None:
+    """Refuse a folder that could not be written later: for commands that would otherwise find out after a minute of work.
+
+    Raises OSError: FileExistsError for a file or a folder that is not empty, NotADirectoryError, PermissionError, ...
+    """
+    _draft_of(path).rmdir()
+
+
+def _draft_of(path: Path) -> Path:
+    if path.is_dir() and any(path.iterdir()):
+        raise FileExistsError(errno.EEXIST, "exists already and is not empty", str(path))
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(errno.EEXIST, "exists already and is not a folder", str(path))
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))

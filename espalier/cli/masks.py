@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from espalier.cli.options import AsJson, BaseModelFolder, ModelsDir
-from espalier.cli.output import fail, notify
+from espalier.cli.output import fail, notify, require_output
 
 
 def convert(
@@ -37,7 +37,7 @@ def convert(
 
 def apply(
     mask: Annotated[Path, typer.Argument(help="mask.safetensors or mask.espalier of a finished job.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; must not exist yet.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; must not exist yet, or be empty.")],
     model: BaseModelFolder = None,
     models_dir: ModelsDir = None,
     as_json: AsJson = False,
@@ -46,6 +46,7 @@ def apply(
 
     Example: espalier apply mask.safetensors -o sst2-pruned
     """
+    require_output(output)
     try:
         from pruning.export.huggingface import write_folder
     except ImportError as missing:
@@ -54,12 +55,13 @@ def apply(
     from pruning.sources import Sources
 
     try:
-        folder = write_folder(mask, output, model=model, sources=Sources(models_dir=models_dir))
-    except FileExistsError:
-        fail(f"{output} exists already; name a folder that does not", code=2)
+        stock = write_folder(mask, output, model=model, sources=Sources(models_dir=models_dir))
     except PruningError as error:
         fail(f"{error.message} ({error.code})", code=1)
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in output.iterdir())
     if as_json:
-        print(json.dumps({"folder": str(folder), "bytes": size}))
-    notify(f"written: {folder} ({size} bytes, dense: zeros take room too)")
+        about = {"class": stock.class_name, "pipeline": stock.is_pipeline, "reason": stock.reason}
+        print(json.dumps({"folder": str(output), "bytes": size, **about}))
+    notify(f"written: {output} ({size} bytes, dense: zeros take room too), {stock.class_name}")
+    if stock.reason is not None:
+        notify(f"not for pipelines: {stock.reason}; README.md in the folder says how to read its logits")

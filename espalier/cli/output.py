@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -18,6 +19,19 @@ def fail(message: str, *, code: int) -> NoReturn:
     """One line on standard error, and exit with ``code``."""
     print(f"espalier: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def require_output(folder: Path) -> None:
+    """Refuse a folder for ``--output`` that could not be written, before any work is done."""
+    from pruning.files import require_new_folder
+
+    try:
+        require_new_folder(folder)
+    except OSError as fault:
+        fail(
+            f"--output {folder}: {fault.strerror}; name a folder that does not exist or is empty, where you may write",
+            code=2,
+        )
 
 
 def notify(message: str) -> None:

@@ -1,80 +1,50 @@
 """Stock Hugging Face folder of a mask and its base, which plain ``transformers`` loads without this project.
 
-The folder has the size and speed of the base (zeros are stored like any other number), and says so in its model card.
-Called by :mod:`pruning.export.run` and ``espalier apply``.
+Zeros are stored like any other number; what the folder holds is decided by :mod:`pruning.export.stock_model`. Called by
+``espalier apply`` and :mod:`pruning.export.run`.
 """
 
-import json
 from pathlib import Path
 
-from pruning.formats import mask_file
-from pruning.inference.masked_base import load_masked_base
-from pruning.models.loading import LoadedModel
+from pruning.errors import PermanentError
+from pruning.export import huggingface_card, stock_model
+from pruning.export.stock_model import StockModel
+from pruning.files import new_folder
+from pruning.hub.models import ModelFolder
+from pruning.inference.masked_base import create_mask_head, load_masked_base
+from pruning.inference.pruned_model import PrunedModel
+from pruning.models.loading import load_model
+from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
 
 
 def write_folder(
     mask: str | Path, folder: str | Path, *, model: str | Path | None = None, sources: Sources | None = None,
     weights: str | Path | None = None,
-) -> Path:  # fmt: skip
-    """Write the masked model, its tokenizer and a model card to ``folder``, which must not exist yet.
+) -> StockModel:  # fmt: skip
+    """Write the masked model, its tokenizer and a model card to ``folder``, which is new or empty.
 
-    The arguments are those of :func:`pruning.inference.masked_base.load_masked_base`. Raises PermanentError or TemporaryError
-    as that does, and FileExistsError.
+    The other arguments are those of :func:`pruning.inference.pruned_model.load_pruned`. Raises PermanentError or
+    TemporaryError as that does, and before anything is loaded OSError as :func:`pruning.files.new_folder` does.
     """
     target = Path(folder)
-    loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
-    target.mkdir(parents=True)
-    loaded.model.save_pretrained(target)
-    loaded.tokenizer.save_pretrained(target)
-    (target / "README.md").write_text(model_card(loaded, info), encoding="utf-8")
-    return target
+    with new_folder(target) as draft:
+        stock = stock_model.build(lambda: load_masked_base(mask, model=model, sources=sources, weights=weights))
+        with quiet_transformers():
+            stock.model.save_pretrained(draft)
+            stock.tokenizer.save_pretrained(draft)
+        (draft / "README.md").write_text(huggingface_card.text(stock, target.name), encoding="utf-8")
+    return stock
 
 
-def model_card(loaded: LoadedModel, info: mask_file.MaskInfo) -> str:
-    """Front matter that the hub reads, then what a person should know."""
-    metrics = "\n".join(f"- {name}: {value:.4f}" for name, value in info.metrics.items())
-    commit = f" at commit `{info.base_revision}`" if info.base_revision else ""
-    front = {
-        "base_model": info.base_model,
-        "library_name": "transformers",
-        "tags": ["pruned", "espalier", info.spec.method],
-    }
-    return f"""---
-{json.dumps(front)}
----
-
-# {info.base_model}, pruned to {info.task}
-
-The weights of `{info.base_model}`{commit} under a mask that keeps {info.density:.2%} of the {_total(info):,} weights in its
-repeated layers; the others are zero. {_origin(info)} Size and speed are those of the dense model.
-
-On the validation rows of {info.task}:
-
-{metrics}
-
-## How to use it
-
-{_usage(loaded, info)}
-
-Method `{info.spec.method}`, sparsity asked {info.spec.sparsity}; made with espalier {info.versions.get("espalier", "?")}.
-"""
-
-
-def _total(info: mask_file.MaskInfo) -> int:
-    return sum(rows * columns for rows, columns in info.shapes.values())
-
-
-def _origin(info: mask_file.MaskInfo) -> str:
-    if info.weights_sha256 is None:
-        return "No weight was changed: the mask was trained, the weights were not."
-    return f"Method {info.spec.method} also trained the weights it kept."
-
-
-def _usage(loaded: LoadedModel, info: mask_file.MaskInfo) -> str:
-    name = type(loaded.model).__name__
-    if info.head == "classifier":
-        return f"`{name}`; classes {', '.join(info.label_words)} are its outputs {', '.join(map(str, info.columns))}."
-    where = "every position" if info.head == "span" else "the last token" if loaded.decoder_only else "the first token"
-    words = ", ".join(f"{word!r} (token {token})" for word, token in zip(info.label_words, info.label_ids, strict=True))
-    return f"`{name}`: take the logits at {where} and of them the columns of the label words, in class order: {words}."
+def load_folder(folder: Path, stock: StockModel) -> PrunedModel:
+    """A folder that :func:`write_folder` wrote, as transformers reads it. Raises PermanentError."""
+    loaded = load_model(ModelFolder(folder, None), stock.info.label_words, stock.head)
+    if loaded.new_parameters:
+        raise PermanentError(f"the folder lacks {min(loaded.new_parameters)}", code="export_wrong", param="exports")
+    head = (
+        create_mask_head(loaded, stock.info)
+        if stock.reason is not None
+        else stock_model.head_over(loaded.model, stock.info)
+    )
+    return PrunedModel(head, loaded.tokenizer, stock.info)

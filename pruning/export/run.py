@@ -20,16 +20,15 @@ from pruning.errors import PermanentError, PruningError, StoppedError, Temporary
 from pruning.events import ArtifactEvent, EventSink, LogEvent, PhaseEvent
 from pruning.export import benchmark, model_card, results
 from pruning.export.build import ExportSource, write_export
-from pruning.export.huggingface import write_folder
+from pruning.export.huggingface import load_folder, write_folder
 from pruning.export.load import load_export
 from pruning.export.results import ExportEntry
 from pruning.export.verify import ComparisonRows, compare, comparison_rows
 from pruning.files import atomic_write
 from pruning.formats import compact_file
-from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.inference.pruned_model import PrunedModel
-from pruning.models.loading import find_model, load_model
+from pruning.models.loading import find_model
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format, archive_name
 
@@ -111,8 +110,10 @@ def _build_and_measure(context: _Context, name: Format, folder: Path, emit: Even
     before = context.source.pruned
     compacted = False
     if name == "stock":
-        write_folder(context.mask, folder, model=context.base, weights=context.weights)
-        after = _stock(folder, before)
+        stock = write_folder(context.mask, folder, model=context.base, weights=context.weights)
+        if stock.reason is not None:
+            emit(LogEvent(level="warning", message=f"export stock is no classifier: {stock.reason}"))
+        after = load_folder(folder, stock)
     else:
         folder.mkdir()
         compacted = write_export(context.source, name, folder).compacted
@@ -138,11 +139,6 @@ def _on_device(before: PrunedModel, device: torch.device) -> PrunedModel:
         return before
     head = copy.deepcopy(before.head).to(device=device, dtype=torch.float16)
     return PrunedModel(head, before.tokenizer, before.info)
-
-
-def _stock(folder: Path, before: PrunedModel) -> PrunedModel:
-    loaded = load_model(ModelFolder(folder, None), before.info.label_words, before.info.head)
-    return PrunedModel(create_mask_head(loaded, before.info), loaded.tokenizer, before.info)
 
 
 def _failure_entry(name: Format, fault: Exception) -> ExportEntry:

@@ -84,7 +84,12 @@ def compare(before: PrunedModel, after: PrunedModel, rows: ComparisonRows) -> Ag
     theirs = compute_logits(after.head, rows.encoded, after.device)
     if not all(np.isfinite(logits).all() for logits in theirs):
         raise PermanentError("the export gives logits that are no numbers", code="export_wrong", param="exports")
-    same = [_same(a, b, before.info.kind) for a, b in zip(ours, theirs, strict=True)]
+    return agreement_of(ours, theirs, before.info.kind)
+
+
+def agreement_of(ours: list[npt.NDArray[np.float32]], theirs: list[npt.NDArray[np.float32]], kind: str) -> Agreement:
+    """Of the logits of two models on the same rows."""
+    same = [_same(a, b, kind) for a, b in zip(ours, theirs, strict=True)]
     return Agreement(
         equal=sum(same) / len(same),
         max_difference=max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True)),

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from pruning.errors import PermanentError, PruningError, TemporaryError
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
-               "special_tokens_map.json", "added_tokens.json", "*.model"]  # fmt: skip
+               "special_tokens_map.json", "added_tokens.json", "*.model", "README.md"]  # fmt: skip
 TIMEOUT_SECONDS = 10
 PROGRESS_SECONDS = 2.0
 """Least time between two messages about a download."""

@@ -132,6 +132,18 @@ class ClassifierHead(nn.Module):
         """The model was not changed: nothing to give back."""
 
 
+class QuestionAnsweringHead(nn.Module):
+    """transformers' question answering model, a teacher or an export: start and end logits [B, S, 2]."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        output = self.model(**inputs)
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+
+
 def create_head(
     loaded: LoadedModel, label_ids: list[int], columns: list[int], head: str
 ) -> LabelWordHead | ClassifierHead:

@@ -27,6 +27,7 @@ from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
 from pruning.models.checks import MODEL_TYPES, check_model_folder
+from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
 
 _ENCODER_PARAMETERS = re.compile(r"embeddings|\.\d+\.")
@@ -101,10 +102,11 @@ def load_model(
         kind = transformers_class(head, decoder_only=decoder_only)
         if head == "classifier" and not _has_classifier(config):
             config.num_labels = len(label_words)
-        model, report = kind.from_pretrained(
-            path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            output_loading_info=True,
-        )  # fmt: skip
+        with quiet_transformers():
+            model, report = kind.from_pretrained(
+                path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True,
+                trust_remote_code=False, output_loading_info=True,
+            )  # fmt: skip
     except Exception as fault:  # transformers raises what its readers raise; each means: these files do not load
         raise PermanentError(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param

@@ -17,23 +17,11 @@ from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import compute_logits
-from pruning.models.heads import ClassifierHead, match_labels
+from pruning.models.heads import ClassifierHead, QuestionAnsweringHead, match_labels
 from pruning.models.loading import LoadedModel, load_teacher, locate_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
-
-
-class SpanTeacher(nn.Module):
-    """A question answering model as a head: start and end logits [B, S, 2]."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
-        output = self.model(**inputs)
-        return torch.stack([output.start_logits, output.end_logits], dim=-1)
 
 
 def teacher_logits(
@@ -49,7 +37,7 @@ def teacher_logits(
     if span:
         _require_same_tokens(loaded, student, rows)
         _require_same_windows(loaded, max_length)
-        head: nn.Module = SpanTeacher(loaded.model)
+        head: nn.Module = QuestionAnsweringHead(loaded.model)
     else:
         config = loaded.model.config
         names = spec.teacher_labels or [str(config.id2label[i]) for i in range(config.num_labels)]

@@ -23,8 +23,20 @@ HEAD = toy_models.HIDDEN // 2
 """Dimensions of one of a toy's two heads."""
 
 
-def make_mask(path: Path, model: Path, *, share: float = 0.1, seed: int = 0, **fields: Any) -> Path:
-    """A mask file for a toy that keeps about ``share``, with empty rows and columns everywhere and one empty head."""
+def make_mask(
+    path: Path,
+    model: Path,
+    *,
+    share: float = 0.1,
+    seed: int = 0,
+    columns: tuple[int, ...] = (0, 1),
+    metrics: dict[str, float] | None = None,
+    **fields: Any,
+) -> Path:
+    """A mask file for a toy that keeps about ``share``, with empty rows and columns everywhere and one empty head.
+
+    ``columns``: of a classifier head, one per class.
+    """
     spec = PruningSpec.model_validate(
         {"model": model.name, "task": "sst2", "max_length": 32, "sparsity": 0.9, **fields}
     )
@@ -36,9 +48,9 @@ def make_mask(path: Path, model: Path, *, share: float = 0.1, seed: int = 0, **f
     masks = make_masks(shapes, share, seed, pattern=spec.pattern)
     info = MaskInfo(
         base_model=model.name, base_digest=weights_digest(loaded.model, loaded.new_parameters), task=task.name, kind=task.kind,
-        head=spec.head, label_words=spec.label_words, max_length=32, shapes=shapes, metrics={"accuracy": 0.5}, spec=spec,
+        head=spec.head, label_words=spec.label_words, max_length=32, shapes=shapes, metrics=metrics or {"accuracy": 0.5}, spec=spec,
         label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words)),
-        columns=(0, 1) if spec.head == "classifier" else (), versions={},
+        columns=columns if spec.head == "classifier" else (), versions={},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
     )  # fmt: skip
     mask_file.write(path, masks, info)

@@ -1,21 +1,18 @@
-"""A mask written as a stock folder is loaded by plain transformers and gives the very logits of training."""
+"""A trained mask written as a stock folder is loaded by plain transformers and gives the logits of training."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from pruning.errors import PermanentError
 from pruning.export.huggingface import write_folder
 from pruning.formats import mask_file
 from pruning.sources import Sources
-from tests.processes import ROOT
 from tests.pruning.runs import make_sources, run_toy
 
 
@@ -46,45 +43,35 @@ def test_plain_transformers_gives_the_logits_of_training(
     run_toy(sources, tmp_path / "work", **fields)
     artifacts = tmp_path / "work" / "artifacts"
     info = mask_file.read_info(artifacts / "mask.safetensors")
-    folder = write_folder(artifacts / "mask.safetensors", tmp_path / "stock", sources=sources)
-    kind = AutoModelForSequenceClassification if info.head == "classifier" else AutoModelForMaskedLM
-    model = kind.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    write_folder(artifacts / "mask.safetensors", tmp_path / "stock", sources=sources)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "stock").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "stock")
     expected = trained_logits(artifacts)
     texts = sentences(sources)[: len(expected)]
     with torch.no_grad():
         logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
-    got = logits[:, list(info.columns)] if info.head == "classifier" else logits[:, 0, list(info.label_ids)]
-    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-4, atol=1e-5)  # other batches, so not to the last bit
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    front = json.loads(card.split("---")[1])
-    assert front["base_model"] == info.base_model
+    np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-4, atol=1e-5)  # other batches, so not to the last bit
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    card = (tmp_path / "stock" / "README.md").read_text(encoding="utf-8")
     assert f"{info.density:.2%}" in card
     assert ("No weight was changed" in card) == (info.weights_sha256 is None)
+    assert str(tmp_path) not in "".join(file.read_text("utf-8") for file in (tmp_path / "stock").glob("*.[jm]*[nd]"))
 
 
-def test_a_folder_that_exists_is_left_alone_and_a_wrong_base_writes_nothing(sources: Sources, tmp_path: Path) -> None:
+def test_a_folder_with_files_is_left_alone_and_a_wrong_base_writes_nothing(sources: Sources, tmp_path: Path) -> None:
     run_toy(sources, tmp_path / "work")
     mask = tmp_path / "work" / "artifacts" / "mask.safetensors"
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine").write_text("kept")
     with pytest.raises(FileExistsError):
         write_folder(mask, tmp_path / "there", sources=sources)
+    assert [file.name for file in (tmp_path / "there").iterdir()] == ["mine"]
     assert sources.models_dir is not None
-    with pytest.raises(PermanentError) as refused:
-        write_folder(mask, tmp_path / "new", model=sources.models_dir / "roberta")
-    assert refused.value.code == "base_mismatch"
-    assert not (tmp_path / "new").exists()
-
-
-def test_the_command_line_writes_it_from_either_form_of_a_mask(sources: Sources, tmp_path: Path) -> None:
-    run_toy(sources, tmp_path / "work")
-    mask = tmp_path / "work" / "artifacts" / "mask.espalier"
-    command = [sys.executable, "-m", "espalier.cli", "apply", str(mask), "-o", str(tmp_path / "stock"), "--json"]
-    command += ["--models-dir", str(sources.models_dir)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["bytes"] == sum(file.stat().st_size for file in (tmp_path / "stock").iterdir())
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert again.returncode == 2
-    assert "exists already" in again.stderr
+    (tmp_path / "empty").mkdir()
+    for target in ("new", "empty"):
+        with pytest.raises(PermanentError) as refused:
+            write_folder(mask, tmp_path / target, model=sources.models_dir / "roberta")
+        assert refused.value.code == "base_mismatch"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "there", "work"]
+    write_folder(mask, tmp_path / "empty", sources=sources)
+    assert (tmp_path / "empty" / "config.json").is_file()

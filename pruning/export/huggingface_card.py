@@ -1,0 +1,154 @@
+"""The model card of a stock folder: front matter that the hub reads, what the model is, and code that runs as it stands.
+
+Called by :mod:`pruning.export.huggingface`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub.repocard import metadata_load
+
+from pruning.export.stock_model import StockModel, class_names
+from pruning.formats.mask_file import MaskInfo
+
+_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+"""Our names → the hub's, where they differ."""
+_LONGEST_CARD = 2**20
+_IN_BRIEF = {
+    "classification": ("a film to remember", "and a second text"),
+    "span": ("Who wrote it?", "Ann Lee wrote it."),
+}
+
+
+def text(stock: StockModel, folder: str) -> str:
+    """Markdown; ``folder`` is the name that the code in it loads."""
+    info = stock.info
+    commit = f" at commit `{info.base_revision}`" if info.base_revision else ""
+    title = f"{info.base_model} pruned for {info.task}"
+    metrics = "\n".join(f"- {name}: {value:.4f}" for name, value in info.metrics.items())
+    return f"""---
+{_front(stock, title)}
+---
+
+# {title}
+
+The weights of `{info.base_model}`{commit} under a mask that keeps {info.density:.2%} of the {_total(info):,} weights in its
+repeated layers; the others are zero. {_origin(info)} Size and speed are those of the dense model: zeros take room and time too.
+
+On the validation rows of {info.task}:
+
+{metrics}
+
+## How to use it
+
+{_about(stock)}
+
+```python
+{_code(stock, folder)}
+```
+
+Method `{info.spec.method}`, sparsity asked {info.spec.sparsity}; made with espalier {info.versions.get("espalier", "?")}.
+"""
+
+
+def _front(stock: StockModel, title: str) -> str:
+    info = stock.info
+    licence, origin = _licence_and_origin(stock.base)
+    task = info.spec.task_info
+    split, *others = task.validation_splits
+    kind = "question-answering" if info.kind == "span" else "text-classification"
+    results = []
+    for name, value in info.metrics.items():
+        other = next((each for each in others if name.endswith("_" + each.removeprefix("validation_"))), None)
+        plain = name if other is None else name.removesuffix("_" + other.removeprefix("validation_"))
+        results.append(
+            EvalResult(
+                task_type=kind, dataset_type=task.dataset, dataset_name=info.task, dataset_config=task.config,
+                dataset_split=other or split, metric_type=_METRICS.get(plain, plain), metric_value=value, metric_name=name,
+            )
+        )  # fmt: skip
+    card = ModelCardData(
+        model_name=title, base_model=info.base_model if info.base_revision else origin, license=licence,
+        library_name="transformers", pipeline_tag=kind if stock.reason is None else None,
+        tags=["pruned", "espalier", info.spec.method], eval_results=results or None,
+    )  # fmt: skip
+    return card.to_yaml()
+
+
+def _licence_and_origin(base: Path) -> tuple[str | None, str | None]:
+    """Licence of the base model and the hub model that it comes from, as its card or its configuration says, if they do."""
+    try:
+        card = base / "README.md"
+        said = (metadata_load(card) or {}) if card.is_file() and card.stat().st_size <= _LONGEST_CARD else {}
+        config: dict[str, Any] = json.loads((base / "config.json").read_text("utf-8"))
+    except Exception:  # noqa: BLE001 - a card is free text, and nothing depends on it
+        return None, None
+    licence, origin = said.get("license"), said.get("base_model") or config.get("_name_or_path")
+    is_name = isinstance(origin, str) and origin.count("/") == 1 and not origin.startswith((".", "/", "~"))
+    return (licence if isinstance(licence, str) else None), (origin if is_name else None)
+
+
+def _total(info: MaskInfo) -> int:
+    return sum(rows * columns for rows, columns in info.shapes.values())
+
+
+def _origin(info: MaskInfo) -> str:
+    if info.weights_sha256 is None:
+        return "No weight was changed: the mask was trained, the weights were not."
+    return f"Method {info.spec.method} also trained the weights it kept."
+
+
+def _about(stock: StockModel) -> str:
+    info, name = stock.info, stock.class_name
+    if stock.reason is not None:
+        return (
+            f"This is the language model, `{name}`, and no classifier ({stock.reason}): a pipeline for text classification "
+            "would start one at random. The logits of the classes are those of their label words."
+        )
+    if info.head == "span":
+        return f"`{name}`: logits of where an answer starts and ends."
+    added = (
+        " Its last layer is the head of the language model, from which the label words are read."
+        if stock.added_layer
+        else ""
+    )
+    return (
+        f"`{name}`: {', '.join(class_names(info))}. Texts are cut at {info.max_length} tokens, as in training.{added}"
+    )
+
+
+def _code(stock: StockModel, folder: str) -> str:
+    info = stock.info
+    pair = len(info.spec.task_info.text) == 2
+    first, second = _IN_BRIEF["span" if info.kind == "span" else "classification"]
+    if stock.is_pipeline:
+        given = f'{{"text": "{first}", "text_pair": "{second}"}}' if pair else f'"{first}"'
+        return f"""from transformers import pipeline
+
+classify = pipeline("text-classification", model={folder!r})
+print(classify({given}, truncation=True, top_k=None))"""
+    texts = f'"{first}", "{second}"' if pair else f'"{first}"'
+    start = f"""import torch
+from transformers import AutoTokenizer, {stock.class_name}
+
+tokenizer = AutoTokenizer.from_pretrained({folder!r})
+model = {stock.class_name}.from_pretrained({folder!r})
+with torch.no_grad():
+    inputs = tokenizer({texts}, return_tensors="pt", truncation=True)
+    output = model(**inputs)
+"""
+    if info.kind == "span" and stock.reason is None:
+        return (
+            start
+            + """start, end = output.start_logits[0].argmax(), output.end_logits[0].argmax()
+print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))"""
+        )
+    words = dict(zip(("start", "end") if info.kind == "span" else class_names(info), info.label_ids, strict=True))
+    where = ":" if info.kind == "span" else "0"
+    return (
+        start
+        + f"""words = {words!r}  # name and token of its label word
+print(dict(zip(words, output.logits[0, {where}, list(words.values())].{"T." if info.kind == "span" else ""}tolist())))"""
+    )

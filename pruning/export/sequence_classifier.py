@@ -1,0 +1,133 @@
+"""A label-words or classifier head as transformers' own sequence classification class, which pipelines load by themselves.
+
+The rows of the label words become the last matrix of the class; what stands before them in the language model is, by type:
+
+- decoders: nothing. The class reads the last token, as the head does.
+- ModernBERT: the same transform as in its language model; its pooling is set to the first token.
+- BERT and its relatives: an encoder layer more (:mod:`pruning.export.transform_layer`), behind which the class's own dense
+  layer and activation are used as the identity, see :func:`_linear_through`.
+
+Called by :mod:`pruning.export.stock_model`, which compares the result with the head.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification
+
+from pruning.export import transform_layer
+from pruning.models.loading import LoadedModel
+
+_SCALE = 2.0**-10
+_ODD = ((1.0, -1.0), (1.0, -1.0))
+"""act(x) - act(-x) = x for GELU and ReLU."""
+_TANH = ((_SCALE, 2 * _SCALE, 3 * _SCALE), (1.5 / _SCALE, -0.3 / _SCALE, 1 / 30 / _SCALE))
+"""1.5 tanh x - 0.3 tanh 2x + tanh 3x / 30 = x - 1.9 x^7 + ...: for a logit of 40 a relative error of 7e-9."""
+_Units = tuple[tuple[float, ...], tuple[float, ...]]
+_HEADS: dict[str, tuple[str, str, _Units]] = {
+    "bert": ("bert.pooler.dense", "classifier", _TANH),
+    "deberta-v2": ("pooler.dense", "classifier", _ODD),
+    "distilbert": ("pre_classifier", "classifier", _ODD),
+    "electra": ("classifier.dense", "classifier.out_proj", _ODD),
+    "mpnet": ("classifier.dense", "classifier.out_proj", _TANH),
+    "roberta": ("classifier.dense", "classifier.out_proj", _TANH),
+}
+"""Dense layer and last matrix of the class, and how the activation between them (of the first token's state) is undone."""
+
+
+def misfit(loaded: LoadedModel, head: str, classes: int) -> str | None:
+    """Why no class of the model's type computes the head; None where one does."""
+    if not adds_layer(loaded, head):
+        return None
+    model_type = loaded.model.config.model_type
+    reason = transform_layer.misfit(loaded.model)
+    if reason is not None or head == "span":
+        return reason
+    units, states = len(_HEADS[model_type][2][0]), int(loaded.model.config.hidden_size)
+    if units * classes > states:
+        return f"{classes} classes are more than the classification head of {type(loaded.model).__name__} has room for"
+    return None
+
+
+def adds_layer(loaded: LoadedModel, head: str) -> bool:
+    """Whether the language model's head becomes an encoder layer."""
+    return head != "classifier" and not loaded.decoder_only and loaded.model.config.model_type != "modernbert"
+
+
+@torch.no_grad()
+def convert_words(loaded: LoadedModel, label_ids: Sequence[int], head: str, run: Callable[[], object]) -> Any:
+    """A sequence classification model with one output per label word, or for ``span`` a question answering model.
+
+    It takes over the modules of ``loaded.model``, which is of no use afterwards; ``run`` calls that on a few rows. Requires
+    :func:`misfit` to be None.
+    """
+    language_model = loaded.model
+    config = language_model.config
+    weight, bias = _label_rows(language_model, label_ids)
+    if adds_layer(loaded, head):
+        transform_layer.append_transform(language_model, run)
+        weight = torch.cat([weight, weight.new_zeros(len(weight), config.hidden_size - weight.shape[1])], dim=1)
+    config.num_labels = len(label_ids)
+    with torch.device("meta"):
+        kind = AutoModelForQuestionAnswering if head == "span" else AutoModelForSequenceClassification
+        model: Any = kind.from_config(config)  # type: ignore[no-untyped-call]
+    base = language_model.base_model
+    if getattr(model.base_model, "pooler", None) is not None:
+        base.pooler = model.base_model.pooler
+    setattr(model, model.base_model_prefix, base)
+    if config.model_type == "modernbert":
+        model.head = language_model.head
+        config.classifier_pooling = "cls"
+    if head == "span":
+        _set_linear(model, "classifier" if config.model_type == "modernbert" else "qa_outputs", weight, bias)
+    elif config.model_type in _HEADS:
+        _linear_through(model, weight, bias)
+    else:
+        _set_linear(model, "score" if loaded.decoder_only else "classifier", weight, bias)
+    return model.eval()
+
+
+@torch.no_grad()
+def reorder_classes(model: Any, columns: Sequence[int]) -> None:
+    """Put the outputs of a sequence classification model into the order of ``columns``, in place."""
+    prefix = f"{model.base_model_prefix}."
+    last = [
+        module for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(prefix) and module.out_features == model.config.num_labels
+    ][-1]  # fmt: skip
+    for parameter in last.parameters():
+        parameter.copy_(parameter[list(columns)].clone())
+
+
+def _label_rows(language_model: Any, label_ids: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """[C, E] and [C]: rows and biases of the output embedding."""
+    decoder = language_model.get_output_embeddings()
+    rows = torch.tensor(list(label_ids))
+    bias = torch.zeros(len(rows)) if decoder.bias is None else decoder.bias.detach()[rows]
+    return decoder.weight.detach()[rows].clone(), bias.clone()
+
+
+def _linear_through(model: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Rows [C, H] and biases behind a dense layer and an activation that leave them as they are.
+
+    Each logit goes through several neurons, scaled, of which a sum makes it again.
+    """
+    dense_path, last_path, (scales, shares) = _HEADS[model.config.model_type]
+    classes, states = weight.shape
+    dense, shift, last = torch.zeros(states, states), torch.zeros(states), torch.zeros(classes, states)
+    for i, (scale, share) in enumerate(zip(scales, shares, strict=True)):
+        neurons = slice(i * classes, (i + 1) * classes)
+        dense[neurons], shift[neurons], last[:, neurons] = scale * weight, scale * bias, share * torch.eye(classes)
+    if model.config.model_type == "deberta-v2":
+        model.config.pooler_hidden_act = "relu"
+    _set_linear(model, dense_path, dense, shift)
+    _set_linear(model, last_path, last, torch.zeros(classes))
+
+
+def _set_linear(model: Any, path: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    linear = model.get_submodule(path)
+    linear.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    if linear.bias is not None:
+        linear.bias = nn.Parameter(bias, requires_grad=False)
