@@ -3,6 +3,7 @@
 The service has a job that succeeded, with the mask of a real run, and predicts with the real program.
 """
 
+import ast
 import contextlib
 import io
 import os
@@ -19,6 +20,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from pruning.export.huggingface import write_folder
 from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from service.db import migrate
@@ -85,7 +87,7 @@ def run_here(program: str, **names: str) -> str:
 
 
 def test_every_block_is_run() -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, tmp_path: Path) -> None:
@@ -120,3 +122,12 @@ def test_in_python(sources: Sources, artifacts: Path, tmp_path: Path, monkeypatc
     assert predicted in ("[0]", "[1]")
     assert prediction.startswith(f"Prediction(value={predicted[1]}, label=")
     assert run_here(many, base="bert").splitlines() == [predicted, predicted]
+
+
+def test_a_stock_folder(sources: Sources, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_folder(artifacts / "mask.safetensors", "folder", sources=sources)
+    (program,) = blocks("python", "pipeline")
+    (expected,) = load_pruned(artifacts / "mask.safetensors", sources=sources).predictions([FILM])
+    found = {each["label"]: each["score"] for each in ast.literal_eval(run_here(program))}
+    assert found == pytest.approx(expected.probabilities, abs=1e-6)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import SafetensorError
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForSequenceClassification
 
 import espalier
 from pruning.errors import PermanentError, TemporaryError
@@ -46,8 +46,9 @@ def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_p
     assert [log.message for log in of_kind(events, "log") if log.level == "warning"] == [
         f"there is no export semi-structured: {refused.verdict}"
     ]
-    assert stock.max_difference == 0
-    assert AutoModelForMaskedLM.from_pretrained(tmp_path / "stock").config.model_type == "bert"
+    assert stock.max_difference is not None
+    assert stock.max_difference < 1e-5  # its head is computed by an encoder layer more
+    assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "stock").config.model_type == "bert"
     assert not list(tmp_path.glob(".*"))
 
 
