@@ -151,12 +151,12 @@ def test_temporary_failures_back_off_until_no_attempt_is_left(database: Database
     assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, factories.LOST)
 
 
-@pytest.mark.parametrize("request", ["cancel", "pause"])
+@pytest.mark.parametrize("requested", ["cancel", "pause"])
 @pytest.mark.parametrize("way", ["requeue", "retry", "reap"])
-def test_a_request_is_honoured_by_every_way_back_to_the_queue(database: Database, request: str, way: str) -> None:
+def test_a_request_is_honoured_by_every_way_back_to_the_queue(database: Database, requested: str, way: str) -> None:
     job = factories.running(database)
     with database.write() as session:
-        (commands.request_cancel if request == "cancel" else commands.request_pause)(session, job.id)
+        (commands.request_cancel if requested == "cancel" else commands.request_pause)(session, job.id)
     if way == "reap":
         factories.expire_leases(database, job.id)
     with database.write() as session:
@@ -168,7 +168,7 @@ def test_a_request_is_honoured_by_every_way_back_to_the_queue(database: Database
             )  # fmt: skip
         else:
             reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
-    assert factories.load(database, job.id).status is (Status.CANCELLED if request == "cancel" else Status.PAUSED)
+    assert factories.load(database, job.id).status is (Status.CANCELLED if requested == "cancel" else Status.PAUSED)
 
 
 def test_a_request_to_cancel_precedes_pausing_and_failing(database: Database) -> None:
