@@ -16,9 +16,9 @@ from service.errors import InvalidKeyError, JobNotFoundError, NotFoundError
 ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 _TAKES_A_CODE = {
-    "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError", "UnavailableError",
-    "Failed", "failed", "make_problem", "problem_response", "_add_fault", "_error", "_invalid", "_invalid_filter", "_model_error",
-    "_note", "_refused",
+    "Failed", "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError",
+    "UnavailableError", "_add_fault", "_error", "_invalid", "_invalid_filter", "_model_error", "_refused",
+    "failed_entry", "make_problem", "problem_response",
 }  # fmt: skip
 """Whose positional arguments may be codes; others are given one by ``code=``."""
 _MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
