@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 State = Literal["ok", "note", "broken"]
 _TIMEOUT_SECONDS = 5.0
-_PACKAGES = ("espalier", "torch", "transformers", "onnxruntime", "boto3")
+DISTRIBUTION = "espalier-pruning"
+_PACKAGES = (DISTRIBUTION, "torch", "transformers", "onnxruntime", "boto3")
 
 
 @dataclass(frozen=True)

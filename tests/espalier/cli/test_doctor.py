@@ -1,13 +1,17 @@
 """The diagnosis of a service and of this machine."""
 
 import json
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from espalier.cli import checks
 from espalier.cli.main import app
 from tests.api.conftest import Jobs
+from tests.processes import ROOT
 
 
 def test_doctor_finds_broken_parts_and_prints_no_secret(
@@ -33,3 +37,15 @@ def test_doctor_finds_broken_parts_and_prints_no_secret(
     assert "API" not in found
     monkeypatch.setenv("ESPALIER_BROKER_URL", "amqp://u:geheim@127.0.0.1")
     assert states("--local")[1]["settings"] == "broken"
+
+
+def test_versions_are_those_of_the_distribution_and_of_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == "boto3":
+            raise metadata.PackageNotFoundError
+        return "1.2"
+
+    monkeypatch.setattr(checks.metadata, "version", version)
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == checks.DISTRIBUTION
+    packages = checks.versions().detail.split(", ")[1:]
+    assert packages == [f"{checks.DISTRIBUTION} 1.2", "torch 1.2", "transformers 1.2", "onnxruntime 1.2", "no boto3"]
