@@ -59,14 +59,19 @@ class Bucket:
         from boto3.s3.transfer import TransferConfig
 
         config = TransferConfig(
-            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False,
-            preferred_transfer_client="classic",  # the other one has threads of its own
-        )  # fmt: skip
+            multipart_threshold=PART_BYTES,
+            multipart_chunksize=PART_BYTES,
+            use_threads=False,
+            preferred_transfer_client="classic",  # "crt" has threads of its own
+        )
         with self._translating_errors(f"put {name}"):
             self._client.upload_fileobj(
-                _PartReader(parts), self.url.bucket, self.url.key(name), Config=config,
+                _PartReader(parts),
+                self.url.bucket,
+                self.url.key(name),
+                Config=config,
                 ExtraArgs={"Metadata": dict(metadata or {})},
-            )  # fmt: skip
+            )
 
     def head(self, name: str) -> tuple[int, dict[str, str]]:
         """Size of an object in bytes, and its metadata. Raises ObjectMissingError."""

@@ -28,4 +28,4 @@ NO_ID_REUSE = {"sqlite_autoincrement": True}
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime(), float: Double(), dict[str, Any]: JSON_OBJECT}  # noqa: RUF012
+    type_annotation_map = {datetime: UtcDateTime(), float: Double(), dict[str, Any]: JSON_OBJECT}  # noqa: RUF012 - declared by SQLAlchemy
