@@ -84,5 +84,8 @@ def _draft_of(path: Path) -> Path:
         raise FileExistsError(errno.EEXIST, "exists already and is not empty", str(path))
     if path.exists() and not path.is_dir():
         raise FileExistsError(errno.EEXIST, "exists already and is not a folder", str(path))
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
+    parent = path.absolute().parent
+    if file := next((above for above in (parent, *parent.parents) if above.exists() and not above.is_dir()), None):
+        raise NotADirectoryError(errno.ENOTDIR, f"{file.name} is not a folder", str(path))
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent, prefix=f".{path.name}."))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import fail, format_outcome, notify
+from espalier.cli.output import fail, format_outcome, notify, require_output
 from espalier.cli.progress import fetching, follow
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -41,21 +41,22 @@ def export(
 
     Example: espalier export mask.safetensors --to compact --to onnx-int8 -o exports
     """
+    from pruning.spec.export_formats import FORMATS, parse_formats
+
+    unknown = [name for name in to if name not in FORMATS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
+    for name in to:
+        require_output(output / name)
     try:
         from pruning.export.run import run_exports
     except ImportError as missing:
         fail(f"export needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
     from pruning.errors import PruningError
     from pruning.sources import Sources
-    from pruning.spec.export_formats import FORMATS, parse_formats
 
-    unknown = [name for name in to if name not in FORMATS]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
     try:
         entries = run_exports(mask, parse_formats(to), output, model=model, sources=Sources(models_dir, datasets_dir))
-    except FileExistsError as there:
-        fail(f"{there} exists already; name another folder", code=2)
     except PruningError as error:
         fail(f"{error.message} ({error.code})", code=1)
     for entry in entries:

@@ -55,11 +55,9 @@ def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: lis
 
 def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Path | None) -> list[dict[str, Any]]:
     from espalier.inference.loading import load_pruned
-    from pruning.cli.environment import silence_libraries
     from pruning.errors import PruningError
 
     try:
-        silence_libraries()
         pruned = load_pruned(mask, models_dir=models_dir)
         return [asdict(prediction) for prediction in pruned.predictions(firsts, pairs or None)]
     except ImportError as missing:

@@ -1,6 +1,6 @@
 """Process environment of the commands: sources from arguments, threads that sleep when idle, quiet libraries, the watchdog.
 
-Called by every command of ``python -m pruning``, and by ``espalier predict`` for :func:`silence_libraries`.
+Called by every command of ``python -m pruning``.
 """
 
 import argparse

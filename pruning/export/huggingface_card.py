@@ -120,21 +120,21 @@ def _about(stock: StockModel) -> str:
 
 
 def _code(stock: StockModel, folder: str) -> str:
-    info = stock.info
+    info, name = stock.info, json.dumps(folder, ensure_ascii=False)
     pair = len(info.spec.task_info.text) == 2
     first, second = _IN_BRIEF["span" if info.kind == "span" else "classification"]
     if stock.is_pipeline:
         given = f'{{"text": "{first}", "text_pair": "{second}"}}' if pair else f'"{first}"'
         return f"""from transformers import pipeline
 
-classify = pipeline("text-classification", model={folder!r})
+classify = pipeline("text-classification", model={name})
 print(classify({given}, truncation=True, top_k=None))"""
     texts = f'"{first}", "{second}"' if pair else f'"{first}"'
     start = f"""import torch
 from transformers import AutoTokenizer, {stock.class_name}
 
-tokenizer = AutoTokenizer.from_pretrained({folder!r})
-model = {stock.class_name}.from_pretrained({folder!r})
+tokenizer = AutoTokenizer.from_pretrained({name})
+model = {stock.class_name}.from_pretrained({name})
 with torch.no_grad():
     inputs = tokenizer({texts}, return_tensors="pt", truncation=True)
     output = model(**inputs)

@@ -24,7 +24,7 @@ from pruning.export.huggingface import load_folder, write_folder
 from pruning.export.load import load_export
 from pruning.export.results import ExportEntry
 from pruning.export.verify import ComparisonRows, compare, comparison_rows
-from pruning.files import atomic_write
+from pruning.files import atomic_write, require_new_folder
 from pruning.formats import compact_file
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.inference.pruned_model import PrunedModel
@@ -44,17 +44,16 @@ def run_exports(
 
     Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
     weights are as for :func:`pruning.inference.masked_base.load_masked_base`, which raises what is wrong with them.
-    FileExistsError if a folder is there already.
+    OSError as :func:`pruning.files.require_new_folder` does, before anything is loaded.
     """
     sources = sources or Sources()
+    out.mkdir(parents=True, exist_ok=True)
+    for name in formats if not archive else ():
+        require_new_folder(out / name)
     if model is None:
         _, info = compact_file.read_either(mask)
         model = find_model(info.base_model, info.base_revision, sources, emit).path
     context = _Context(mask, model, sources, weights)
-    out.mkdir(parents=True, exist_ok=True)
-    taken = [out / name for name in formats if not archive and (out / name).exists()]
-    if taken:
-        raise FileExistsError(taken[0])
     entries: list[ExportEntry] = []
     for name in dict.fromkeys(formats):
         emit(PhaseEvent(phase="exporting", message=name))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pruning.files import CorruptDownloadError, atomic_write, write_verified
+from pruning.files import CorruptDownloadError, atomic_write, new_folder, require_new_folder, write_verified
 
 DATA = b"0123456789" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -63,3 +63,51 @@ def test_a_source_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
         write_verified(fails(), tmp_path / "file", sha256=SHA256)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "empty"])
+def test_a_folder_takes_its_name_once_it_is_complete(tmp_path: Path, exists: bool) -> None:
+    target = tmp_path / "deep" / "folder"
+    if exists:
+        target.mkdir(parents=True)
+    with new_folder(target) as draft:
+        (draft / "file").write_text("new")
+        assert not (target / "file").exists()
+    assert [file.name for file in target.iterdir()] == ["file"]
+    assert target.stat().st_mode & 0o777 == 0o755
+    assert [*target.parent.iterdir()] == [target]
+
+
+def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
+    def write() -> None:
+        with new_folder(tmp_path / "folder") as draft:
+            (draft / "file").write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write()
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("full", FileExistsError, "not empty"),
+        ("file", FileExistsError, "not a folder"),
+        ("file/below", NotADirectoryError, "file is not a folder"),
+        ("/proc/none/below", OSError, "No such file"),
+    ],
+)
+def test_a_folder_that_could_not_be_written_is_refused_and_nothing_is_left(
+    tmp_path: Path, name: str, kind: type[OSError], words: str
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(kind, match=words):
+        require_new_folder(tmp_path / name)
+    with pytest.raises(kind, match=words), new_folder(tmp_path / name):
+        pytest.fail("the block was entered")
+    require_new_folder(tmp_path / "free")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -138,5 +138,6 @@ def test_a_wrong_base_or_a_folder_in_the_way_stops_at_once(models: Path, masks: 
         run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "roberta")
     assert refused.value.code == "base_mismatch"
     (tmp_path / "compact").mkdir()
+    (tmp_path / "compact" / "mine").touch()
     with pytest.raises(FileExistsError):
         run_exports(masks / "bert.safetensors", ["compact"], tmp_path, model=models / "bert")
