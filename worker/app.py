@@ -1,8 +1,8 @@
 """Worker process: a Celery worker with a thread pool, built in code and configured from the environment.
 
-Called by ``python -m worker`` and so by ``espalier worker``, ``espalier serve`` and the image. Celery brings the notifications,
-the threads and the signals. It is not started by its own command line, which puts the working directory first on the module
-search path: a user's ``worker/`` or ``service/`` there would be imported in place of ours.
+Called by ``python -m worker``, and so by ``espalier worker``, ``espalier serve`` and the image. Celery brings the wake-up messages,
+the threads and the signals; the work is done in ``worker.run``. Celery's own command line is not used: it puts the working
+directory first on the module search path, and a ``worker/`` or ``service/`` there would be imported in place of ours.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from service.db.engine import Database
 from service.settings import Settings
 from worker import json_logging
 from worker.context import Context
+from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
 from worker.run import loop
 from worker.webhooks.dispatcher import WebhookDispatcher
@@ -26,16 +27,16 @@ settings = Settings()
 app = celery_app(settings)
 log = logging.getLogger(__name__)
 _process: dict[str, Any] = {}
-"""The ``context``, ``rescuer`` and ``messenger`` of this worker, from its start to its end."""
+"""The ``context`` and the background ``threads`` of this worker, from its start to its end."""
 
 
 @app.task(name=WORK_TASK)  # type: ignore[untyped-decorator]  # celery has no types
 def work() -> None:
-    """Somebody rang: look at the table."""
+    """Claim jobs until the queue is empty."""
     loop.work(_process["context"])
 
 
-@celeryd_init.connect  # type: ignore[untyped-decorator]  # before Celery has its first words, which are warnings
+@celeryd_init.connect  # type: ignore[untyped-decorator]  # before Celery's first messages, which are warnings
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
     json_logging.configure(loglevel)
@@ -45,13 +46,14 @@ def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
 def _open(**_: object) -> None:
     create_folders(app)
     context = Context(settings, Database(settings.database_url))
-    _process.update(context=context, rescuer=Maintainer(context), messenger=WebhookDispatcher(context))
+    threads = [Maintainer(context), GarbageCollector(context), WebhookDispatcher(context)]
+    _process.update(context=context, threads=threads)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
-def _ready(**_: object) -> None:
-    _process["rescuer"].start()
-    _process["messenger"].start()
+def _start_threads(**_: object) -> None:
+    for thread in _process["threads"]:
+        thread.start()
     context = _process["context"]
     log.info(
         "worker %s is ready: %d slots, %d devices", context.worker_id, settings.worker_slots, context.devices.total
@@ -59,16 +61,16 @@ def _ready(**_: object) -> None:
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _leave(**_: object) -> None:
-    """TERM or INT arrived. Celery waits for the threads, and each of them for its trainer, up to its grace."""
+def _begin_shutdown(**_: object) -> None:
+    """SIGTERM or SIGINT arrived. Celery waits for its threads, and each of them for its trainer, up to the grace."""
     log.info("leaving: trainers save their work, jobs go back to the queue")
     _process["context"].stopping.set()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
-def _gone(**_: object) -> None:
-    _process["messenger"].end()
-    _process["rescuer"].end()
+def _close(**_: object) -> None:
+    for thread in reversed(_process["threads"]):
+        thread.stop()
     _process["context"].database.dispose()
 
 

@@ -1,13 +1,14 @@
-"""What the threads of one worker process share: settings, database, name, slots, devices, and whether it is about to leave.
+"""Worker context: what the threads of one worker process share.
 
-Made by ``app.py`` when the worker starts and handed down; nothing else here is global.
+Settings, database, the worker's name, its slots and devices, and whether it is stopping. Made by ``worker.app`` at the start and
+passed down; nothing else in this package is global.
 """
 
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ _ID_CHARACTERS = 100
 
 
 def _new_id() -> str:
-    """Readable, and never used twice even if the operating system gives the process number out again."""
+    """Readable, and unique even where the operating system uses a process number again."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[-_ID_CHARACTERS:]
 
 
@@ -31,11 +32,11 @@ class Context:
     database: Database
     worker_id: str = field(default_factory=_new_id)
     stopping: threading.Event = field(default_factory=threading.Event)
-    """Set once: claim nothing more, stop the trainers, hand their jobs back."""
+    """Set once: claim nothing more, stop the trainers, requeue their jobs."""
     devices: Devices = field(init=False)
     """Only for the holder of ``devices_lock``."""
     devices_lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held from the look at what is free until it is taken, so that two jobs never get the same."""
+    """Held while free devices are counted and acquired, so that two jobs never get the same."""
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,15 +49,24 @@ class Context:
     def slot(self) -> Iterator[bool]:
         """Hold a slot inside the block; whether there was a free one."""
         with self._lock:
-            got = self._busy < self.settings.worker_slots
-            self._busy += got
+            acquired = self._busy < self.settings.worker_slots
+            self._busy += acquired
         try:
-            yield got
+            yield acquired
         finally:
             with self._lock:
-                self._busy -= got
+                self._busy -= acquired
+
+    @contextmanager
+    def release_afterwards(self, devices: Sequence[str]) -> Iterator[None]:
+        """Release acquired devices at the end of the block."""
+        try:
+            yield
+        finally:
+            with self.devices_lock:
+                self.devices.release(devices)
 
     @property
     def free_slots(self) -> int:
-        """How many jobs this worker could take on now."""
+        """How many more jobs this worker could run now."""
         return max(0, self.settings.worker_slots - self._busy)

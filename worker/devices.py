@@ -1,8 +1,8 @@
-"""The devices of this host that one worker gives to its jobs, and which of them are free.
+"""Device allocation: the GPUs (or CPU shares) of this host that one worker assigns to its jobs.
 
-A job that asks for k devices gets k of them for itself, and its trainer sees no others. Found without torch, which takes
-seconds to load and would hold memory on every GPU it looks at. Made by ``context.py``; taken by ``tasks.py``, given back by
-``supervise.py``.
+A job that asks for k devices gets k of them for itself, and its trainer sees no others. They are found without torch, which
+takes seconds to load and would hold memory on every GPU. Made by ``worker.context``; acquired by ``worker.run.loop``, released by
+``worker.run.supervisor``.
 """
 
 import logging
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _DRIVER = Path("/proc/driver/nvidia/gpus")
-_ANSWER_SECONDS = 30
-"""A driver that nobody uses takes some seconds to wake up."""
+_NVIDIA_SMI_SECONDS = 30
+"""A driver that is not in use takes some seconds to load."""
 log = logging.getLogger(__name__)
 
 
 class Devices:
-    """Devices by name, each with as many shares as jobs may use it at a time. Not for several threads at once."""
+    """Devices by name, each with as many shares as jobs may use it at a time. Used by one thread at a time."""
 
     def __init__(self, gpus: Sequence[str], shares: int) -> None:
         """``shares`` are dealt out to the GPUs in turn; where there is no GPU, every share is a device of its own."""
@@ -30,16 +30,16 @@ class Devices:
 
     @property
     def total(self) -> int:
-        """The most that a job can be given, when no other runs."""
+        """The most that a job can get when no other runs."""
         return len(self._free)
 
     @property
     def free(self) -> int:
-        """The most that a job can be given now."""
+        """The most that a job can get now."""
         return sum(1 for shares in self._free.values() if shares > 0)
 
     def acquire(self, count: int) -> tuple[str, ...]:
-        """``count`` devices, those with most to spare. Raises ValueError when fewer are free."""
+        """``count`` devices, those with the most free shares. Raises ValueError when fewer are free."""
         best = sorted((name for name, shares in self._free.items() if shares > 0), key=lambda name: -self._free[name])
         if count > len(best):
             raise ValueError(f"{count} devices were asked for, {len(best)} are free")
@@ -48,33 +48,33 @@ class Devices:
         return tuple(best[:count])
 
     def release(self, names: Sequence[str]) -> None:
-        """End what ``take`` began."""
+        """Return what ``acquire`` gave."""
         for name in names:
             self._free[name] += 1
 
     def visible(self, names: Sequence[str]) -> str | None:
-        """The ``CUDA_VISIBLE_DEVICES`` of a trainer that was given these; None where there is no GPU to choose."""
+        """The ``CUDA_VISIBLE_DEVICES`` of a trainer that has these; None on a host without GPUs."""
         return ",".join(names) if self._gpus else None
 
 
 def find_gpus(environment: Mapping[str, str]) -> list[str]:
     """Names of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them; empty where there is none.
 
-    Those that the variable lists, if it is set; else what ``nvidia-smi`` says, else what the driver shows.
+    Those that the variable lists, if it is set; else those that ``nvidia-smi`` lists, else those of the driver's folder.
     """
     given = environment.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
         names = [name.strip() for name in given.split(",")]
         end = next((i for i, name in enumerate(names) if name in ("", "-1", "NoDevFiles")), len(names))
-        return names[:end]  # as CUDA reads it: what stands behind an impossible name is not seen
+        return names[:end]  # as CUDA reads it: names after an invalid one do not count
     tool = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if tool is not None:
         try:
-            told = subprocess.run(
+            listed = subprocess.run(
                 [tool, "--query-gpu=uuid", "--format=csv,noheader"],
-                capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=True, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS, check=True, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-            return [line.strip() for line in told.stdout.splitlines() if line.strip()]
+            return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
         except (OSError, subprocess.SubprocessError) as error:
             log.warning("nvidia-smi does not answer, the driver is asked instead: %s", error)
     return [str(i) for i, _ in enumerate(_DRIVER.iterdir())] if _DRIVER.is_dir() else []

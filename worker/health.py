@@ -1,6 +1,7 @@
-"""``python -m worker.health``: whether the worker of this host told the database lately that it lives. For orchestrators.
+"""Health probe of a worker: ``python -m worker.health`` exits with 0 if a worker of this host has a recent heartbeat.
 
-A worker that waits for a database which is away is not healthy, but restarting it would help nobody: probe with patience.
+For orchestrators, through ``espalier health``. A worker that waits for an unreachable database is unhealthy, but restarting it
+would not help: probe with patience.
 """
 
 import socket

@@ -1,6 +1,6 @@
-"""The worker's log: one JSON object per line on standard error, with the job and the attempt it is about.
+"""JSON logging: one object per line on standard error, with the job and the attempt that the line is about.
 
-Set up by ``app.py`` in place of Celery's own formats; the binding is made by ``supervise.py``.
+Configured by ``worker.app`` in place of Celery's own formats; ``worker.run.supervisor`` binds job and attempt.
 """
 
 import json

@@ -31,11 +31,11 @@ def main() -> int:
     given = parser.parse_args()
     total: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     with contextlib.ExitStack() as held, tempfile.TemporaryDirectory(prefix="espalier-faults-") as folder:
-        zygote = held.enter_context(PreforkServer())
+        prefork_server = held.enter_context(PreforkServer())
         servers = _servers(held) if given.stack != "embedded" else None
         for number in range(given.runs):
             seed = given.seed * 100_000 + number
-            total += Counter(_run(seed, Path(folder) / str(number), zygote, servers, given.stack, number))
+            total += Counter(_run(seed, Path(folder) / str(number), prefork_server, servers, given.stack, number))
     told = {"runs": given.runs, "seed": given.seed, **{name: total[name] for name in ("faults", "accepted", *KINDS)}}
     told["stale_writes"] = told.pop("stale")
     print(json.dumps(told))
@@ -58,7 +58,7 @@ def _servers(held: contextlib.ExitStack) -> tuple[str, services.RedisServer] | N
 def _run(
     seed: int,
     folder: Path,
-    zygote: PreforkServer,
+    prefork_server: PreforkServer,
     servers: tuple[str, services.RedisServer] | None,
     wanted: str | None,
     number: int,
@@ -70,19 +70,19 @@ def _run(
     else:
         stack, redis = Stack("production", servers[0], servers[1].url), servers[1]
         empty_database(stack)
-    site = Cluster(stack, folder, zygote, worker_slots=2, max_attempts=50)
+    cluster = Cluster(stack, folder, prefork_server, worker_slots=2, max_attempts=50)
     try:
-        chaos = FaultSchedule(site, redis, random.Random(seed))
+        chaos = FaultSchedule(cluster, redis, random.Random(seed))
         chaos.run()
-        found = site.finish(seconds=180)
+        found = cluster.finish(seconds=180)
     finally:
-        site.close()
+        cluster.close()
     for problem in found.all:
         print(f"run {number} (seed {seed}, {stack.name}): {problem}", file=sys.stderr)
-    story = f"run {number} {stack.name}: {len(site.accepted)} jobs, {' '.join(chaos.faults)}"
+    story = f"run {number} {stack.name}: {len(cluster.accepted)} jobs, {' '.join(chaos.faults)}"
     print(story, file=sys.stderr, flush=True)
     counted = {kind: len(getattr(found, kind)) for kind in KINDS}
-    return {"faults": len(chaos.faults), "accepted": len(site.accepted), **counted}
+    return {"faults": len(chaos.faults), "accepted": len(cluster.accepted), **counted}
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ IN_WORKER = tuple(point for point in failpoints.Failpoint if point not in IN_API
 
 
 class FaultSchedule:
-    """Breaks ``site`` as ``dice`` say; ``done`` tells what was done."""
+    """Breaks ``cluster`` as ``dice`` say; ``done`` tells what was done."""
 
-    def __init__(self, site: Cluster, broker: RedisServer | None, dice: random.Random) -> None:
-        self.cluster, self.rng, self.faults = site, dice, list[str]()
+    def __init__(self, cluster: Cluster, broker: RedisServer | None, dice: random.Random) -> None:
+        self.cluster, self.rng, self.faults = cluster, dice, list[str]()
         self._broker = broker
         self._api: ForkedProcess | None = None
         self._workers: list[ForkedProcess] = []

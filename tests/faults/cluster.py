@@ -45,14 +45,14 @@ class Stack:
 class Cluster:
     """One service. Everything that was started ends with the block."""
 
-    def __init__(self, stack: Stack, folder: Path, zygote: PreforkServer, **tuning: Any) -> None:
+    def __init__(self, stack: Stack, folder: Path, prefork_server: PreforkServer, **tuning: Any) -> None:
         self.settings = Settings(
             data_dir=folder / "data", database_url=stack.database_url, broker_url=stack.broker_url, **{**FAST, **tuning}
         )  # fmt: skip
         self.database = Database(stack.database_url)
         self.accepted: list[str] = []
         self.url = f"http://127.0.0.1:{free_port()}"
-        self._folder, self._zygote = folder, zygote
+        self._folder, self._server = folder, prefork_server
         self._started: list[ForkedProcess] = []
 
     def start_worker(self, at: Failpoint | None = None, **environment: str) -> ForkedProcess:
@@ -121,7 +121,7 @@ class Cluster:
         where = self.settings.data_dir / "work" / job_id / (f"attempt-{attempt}" if attempt else "attempt-")
 
         def found() -> list[int]:
-            return [pid for pid in invariants.processes_under(where) if b"leash" not in command_line(pid)]
+            return [pid for pid in invariants.processes_under(where) if b"parent_watchdog" not in command_line(pid)]
 
         return wait_until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
 
@@ -185,7 +185,7 @@ class Cluster:
         if at is not None:
             told |= {failpoints.AT: at, failpoints.ONCE: str(self._folder / f"died-at-{at}")}
         out = self._logs / f"{name}-{len(self._started)}.out"
-        self._started.append(self._zygote.start(module, list(arguments), {**told, **environment}, out))
+        self._started.append(self._server.start(module, list(arguments), {**told, **environment}, out))
         return self._started[-1]
 
     def freeze_worker_at(self, point: Failpoint) -> ForkedProcess:

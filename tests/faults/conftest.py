@@ -14,8 +14,8 @@ MakeCluster = Callable[..., Cluster]
 
 @pytest.fixture(scope="session")
 def prefork_server() -> Iterator[PreforkServer]:
-    with PreforkServer() as zygote:
-        yield zygote
+    with PreforkServer() as prefork_server:
+        yield prefork_server
 
 
 @pytest.fixture(params=["embedded", "production"])
@@ -42,8 +42,8 @@ def make_cluster(stack: Stack, prefork_server: PreforkServer, tmp_path: Path) ->
         return made[-1]
 
     yield make
-    for site in made:
-        site.close()
+    for cluster in made:
+        cluster.close()
 
 
 @pytest.fixture

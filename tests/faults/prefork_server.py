@@ -32,14 +32,14 @@ PRELOADED = (
 class ForkedProcess:
     """One program, in a session of its own."""
 
-    def __init__(self, zygote: "PreforkServer", pid: int, out: Path) -> None:
+    def __init__(self, prefork_server: "PreforkServer", pid: int, out: Path) -> None:
         self.pid = pid
-        self._zygote, self._out = zygote, out
+        self._server, self._out = prefork_server, out
 
     @property
     def exit_code(self) -> int | None:
         """Its exit code as subprocess has it, once it has ended."""
-        return self._zygote.exit_codes.get(self.pid)
+        return self._server.exit_codes.get(self.pid)
 
     @property
     def output(self) -> str:

@@ -31,61 +31,61 @@ def production(
             made.append(self)
 
     yield Production
-    for site in made:
-        site.close()
+    for cluster in made:
+        cluster.close()
 
 
 def test_submission_without_a_broker(production: type[Cluster], redis_server: RedisServer) -> None:
-    site = production()
+    cluster = production()
     redis_server.kill()
-    site.start_api()
-    assert site.post() is not None
-    site.start_worker()  # starts without one, and looks into the table
+    cluster.start_api()
+    assert cluster.post() is not None
+    cluster.start_worker()  # starts without one, and looks into the table
     redis_server.start()
-    assert site.finish().all == []
+    assert cluster.finish().all == []
 
 
 def test_killed_while_a_job_runs_and_back_again(production: type[Cluster], redis_server: RedisServer) -> None:
-    site = production(**ONLY_BELLS)
-    worker = site.start_worker()
+    cluster = production(**ONLY_BELLS)
+    worker = cluster.start_worker()
     wait_until(lambda: "is ready" in worker.output, what=lambda: f"the worker: {worker.output}")
-    first = site.submit("wait")
-    site.notify_workers()
-    site.trainer_pid(first)
+    first = cluster.submit("wait")
+    cluster.notify_workers()
+    cluster.trainer_pid(first)
     redis_server.kill()
     redis_server.start()
-    second = site.submit()
-    site.notify_workers()  # is heard by a worker that came back to the new server, once its slot is free
-    site.write(commands.request_cancel, first)
-    site.wait_for_status(first, Status.CANCELLED)
-    assert site.wait_for_status(second, Status.SUCCEEDED).attempt == 1
-    assert site.finish().all == []
+    second = cluster.submit()
+    cluster.notify_workers()  # is heard by a worker that came back to the new server, once its slot is free
+    cluster.write(commands.request_cancel, first)
+    cluster.wait_for_status(first, Status.CANCELLED)
+    assert cluster.wait_for_status(second, Status.SUCCEEDED).attempt == 1
+    assert cluster.finish().all == []
 
 
 def test_emptied(production: type[Cluster], redis_server: RedisServer) -> None:
-    site = production()
-    job_id = site.submit()
-    site.notify_workers(3)
+    cluster = production()
+    job_id = cluster.submit()
+    cluster.notify_workers(3)
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
-    site.start_worker()
-    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempt == 1
-    assert site.finish().all == []
+    cluster.start_worker()
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempt == 1
+    assert cluster.finish().all == []
 
 
 def test_connections_reset_while_a_job_runs(production: type[Cluster], redis_server: RedisServer) -> None:
     """With late acknowledgement this would run the job again."""
-    site = production(**ONLY_BELLS)
-    worker = site.start_worker()
+    cluster = production(**ONLY_BELLS)
+    worker = cluster.start_worker()
     wait_until(lambda: "is ready" in worker.output, what=lambda: f"the worker: {worker.output}")
-    job_id = site.submit("wait")
-    site.notify_workers()
-    site.trainer_pid(job_id)
+    job_id = cluster.submit("wait")
+    cluster.notify_workers()
+    cluster.trainer_pid(job_id)
     with redis.Redis.from_url(redis_server.url) as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    site.write(commands.request_cancel, job_id)
-    assert site.wait_for_status(job_id, Status.CANCELLED).attempt == 1
-    after = site.submit()
-    site.notify_workers()
-    assert site.wait_for_status(after, Status.SUCCEEDED).attempt == 1
-    assert site.finish().all == []
+    cluster.write(commands.request_cancel, job_id)
+    assert cluster.wait_for_status(job_id, Status.CANCELLED).attempt == 1
+    after = cluster.submit()
+    cluster.notify_workers()
+    assert cluster.wait_for_status(after, Status.SUCCEEDED).attempt == 1
+    assert cluster.finish().all == []

@@ -11,10 +11,10 @@ from tests.processes import ROOT
 
 
 def test_a_schedule(make_cluster: MakeCluster) -> None:
-    site = make_cluster(worker_slots=2, max_attempts=50)
-    chaos = FaultSchedule(site, None, random.Random(3))
+    cluster = make_cluster(worker_slots=2, max_attempts=50)
+    chaos = FaultSchedule(cluster, None, random.Random(3))
     chaos.run()
-    assert site.finish().all == []
+    assert cluster.finish().all == []
     assert chaos.faults
 
 

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.parametrize("stack", ["production"], indirect=True)
 
 
 @contextlib.contextmanager
-def away(site: Cluster) -> Iterator[None]:
+def away(cluster: Cluster) -> Iterator[None]:
     """As clients see a restart: every connection is cut and new ones are refused inside the block."""
-    url = make_url(site.settings.database_url)
+    url = make_url(cluster.settings.database_url)
     outside = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     with psycopg.connect(outside, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS false")

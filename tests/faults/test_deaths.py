@@ -53,40 +53,40 @@ def test_kill_of_the_api(cluster: Cluster) -> None:
 
 def test_freeze_of_a_worker_past_its_lease(make_cluster: MakeCluster) -> None:
     """Its trainer leaves by itself; a second worker does the job; the first finds out and writes nothing."""
-    site = make_cluster(lease_seconds=5.0)
-    job_id = site.submit("first_waits")
-    first = site.start_worker()
-    trainer = site.trainer_pid(job_id)
+    cluster = make_cluster(lease_seconds=5.0)
+    job_id = cluster.submit("first_waits")
+    first = cluster.start_worker()
+    trainer = cluster.trainer_pid(job_id)
     first.signal(signal.SIGSTOP)
     wait_until(lambda: not is_alive(trainer), seconds=30, what="the end of a trainer whose worker is frozen")
-    site.start_worker()
-    job = site.wait_for_status(job_id, Status.SUCCEEDED)
+    cluster.start_worker()
+    job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert job.attempt == 2
-    told = site.event_types(job_id)
+    told = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
     wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
-    assert site.event_types(job_id) == told
-    site.wait_for_status(site.submit(), Status.SUCCEEDED)
-    site.stop()
+    assert cluster.event_types(job_id) == told
+    cluster.wait_for_status(cluster.submit(), Status.SUCCEEDED)
+    cluster.stop()
     assert first.exit_code == 0
-    assert site.finish().all == []
+    assert cluster.finish().all == []
 
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", [P.EVENT_COMMITTED, P.ARTIFACT_CHUNK, P.ARTIFACT_COMMITTED])
 def test_freeze_between_two_writes(make_cluster: MakeCluster, point: failpoints.Failpoint) -> None:
     """The rest of what it was about to write comes too late and is refused."""
-    site = make_cluster(**QUIET)
-    job_id = site.submit()
-    first = site.freeze_worker_at(point)
-    site.expire_leases()
-    site.start_worker()
-    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempt == 2
-    told = site.event_types(job_id)
+    cluster = make_cluster(**QUIET)
+    job_id = cluster.submit()
+    first = cluster.freeze_worker_at(point)
+    cluster.expire_leases()
+    cluster.start_worker()
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempt == 2
+    told = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
     wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
-    assert site.event_types(job_id) == told
-    assert site.finish().all == []
+    assert cluster.event_types(job_id) == told
+    assert cluster.finish().all == []
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])

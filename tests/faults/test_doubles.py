@@ -12,13 +12,13 @@ from tests.faults.conftest import MakeCluster, embedded_only
 
 
 def test_ten_rings_for_one_job(make_cluster: MakeCluster) -> None:
-    site = make_cluster(worker_slots=4)
-    job_id = site.submit()
-    site.notify_workers(10)
+    cluster = make_cluster(worker_slots=4)
+    job_id = cluster.submit()
+    cluster.notify_workers(10)
     for _ in range(2):
-        site.start_worker()
-    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempt == 1
-    assert site.finish().all == []
+        cluster.start_worker()
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempt == 1
+    assert cluster.finish().all == []
 
 
 @pytest.mark.parametrize("behaviour", ["wait", "steady"])
@@ -52,9 +52,9 @@ def test_two_rescuers_bring_a_job_back_once(cluster: Cluster) -> None:
 
 @embedded_only
 def test_many_jobs_on_many_slots(make_cluster: MakeCluster) -> None:
-    site = make_cluster(worker_slots=2)
-    jobs = [site.submit("success") for _ in range(6)]
+    cluster = make_cluster(worker_slots=2)
+    jobs = [cluster.submit("success") for _ in range(6)]
     for _ in range(2):
-        site.start_worker()
-    assert site.finish().all == []
-    assert {site.job(job_id).attempt for job_id in jobs} == {1}
+        cluster.start_worker()
+    assert cluster.finish().all == []
+    assert {cluster.job(job_id).attempt for job_id in jobs} == {1}

@@ -27,25 +27,25 @@ ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK
 """Points inside and between transactions: what they leave differs by database."""
 
 
-def mask_of(site: Cluster, job_id: str) -> bytes:
-    with site.database.read() as session:
+def mask_of(cluster: Cluster, job_id: str) -> bytes:
+    with cluster.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
-    return b"".join(store.iter_bytes(site.database, mask.id))
+    return b"".join(store.iter_bytes(cluster.database, mask.id))
 
 
-def survives(site: Cluster, point: Failpoint) -> None:
+def survives(cluster: Cluster, point: Failpoint) -> None:
     """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
-    job_id = site.submit()
-    first = site.start_worker(point)
-    wait_until(lambda: site.was_killed_at(point), seconds=60, what=lambda: f"a death at {point}: {site.logs()}")
+    job_id = cluster.submit()
+    first = cluster.start_worker(point)
+    wait_until(lambda: cluster.was_killed_at(point), seconds=60, what=lambda: f"a death at {point}: {cluster.logs()}")
     if isinstance(point, P):
         assert first.wait() == -9
-        site.expire_leases()
-        site.start_worker()
-    job = site.wait_for_status(job_id, Status.SUCCEEDED)
-    found = site.finish()
+        cluster.expire_leases()
+        cluster.start_worker()
+    job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
+    found = cluster.finish()
     assert found.all == []
-    assert mask_of(site, job_id) == steady_mask()
+    assert mask_of(cluster, job_id) == steady_mask()
     died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_failpoints.Failpoint.LEAVING)
     assert job.attempts_spent == died_with_the_job
 
@@ -65,20 +65,20 @@ def test_death_of_a_worker_between_two_servers(cluster: Cluster, point: Failpoin
 @embedded_only
 def test_death_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url: str) -> None:
     """Nothing of it can be seen, the next attempt stores it all, and the parts do not stay in the object storage."""
-    site = make_cluster(storage_url=storage_url)
-    job_id = site.submit("large")
-    assert site.start_worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).wait() == -9
+    cluster = make_cluster(storage_url=storage_url)
+    job_id = cluster.submit("large")
+    assert cluster.start_worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).wait() == -9
     bucket = open_bucket(storage_url)
-    with site.database.read() as session:
+    with cluster.database.read() as session:
         assert store.list_for_job(session, job_id) == []
     assert object_store.objects(storage_url) == {}
     assert len(bucket.list_uploads("")) == 1
-    site.expire_leases()
-    site.start_worker(**object_store.CREDENTIALS)
-    assert site.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
-    assert site.finish().all == []
-    assert mask_of(site, job_id) == bytes(9 * 1024 * 1024)
-    garbage.collect_garbage(site.database, storage_url, lambda: False)
+    cluster.expire_leases()
+    cluster.start_worker(**object_store.CREDENTIALS)
+    assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
+    assert cluster.finish().all == []
+    assert mask_of(cluster, job_id) == bytes(9 * 1024 * 1024)
+    garbage.collect_garbage(cluster.database, storage_url, lambda: False)
     assert len(object_store.objects(storage_url)) == 1
     assert bucket.list_uploads("") == []
 

@@ -78,21 +78,21 @@ def test_a_worker_that_dies_with_a_real_trainer(
     make_cluster: MakeCluster, sources: Sources, undisturbed: object, tmp_path: Path
 ) -> None:
     """On another host, which shares nothing but the checkpoints, the job is resumed."""
-    site = make_cluster(
+    cluster = make_cluster(
         models_dir=sources.models_dir, datasets_dir=sources.datasets_dir, hub_enabled=False,
         checkpoint_dir=tmp_path / "shared",
     )  # fmt: skip
     spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
-    job_id = site.submit(spec=spec)
-    site.start_worker(failpoints.Failpoint.ARTIFACT_COMMITTED).wait(seconds=120)
-    site.expire_leases()
-    site.start_worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
-    job = site.wait_for_status(job_id, Status.SUCCEEDED, seconds=120)
-    with site.database.read() as session:
+    job_id = cluster.submit(spec=spec)
+    cluster.start_worker(failpoints.Failpoint.ARTIFACT_COMMITTED).wait(seconds=120)
+    cluster.expire_leases()
+    cluster.start_worker(ESPALIER_DATA_DIR=str(tmp_path / "another-host"), ESPALIER_BROKER_URL="filesystem://")
+    job = cluster.wait_for_status(job_id, Status.SUCCEEDED, seconds=120)
+    with cluster.database.read() as session:
         mask = store.get(session, job_id, "mask.safetensors")
-    (tmp_path / "mask").write_bytes(b"".join(store.iter_bytes(site.database, mask.id)))
+    (tmp_path / "mask").write_bytes(b"".join(store.iter_bytes(cluster.database, mask.id)))
     assert content(tmp_path / "mask") == undisturbed
     assert (job.attempt, job.attempts_spent) == (2, 1)
     wait_until(lambda: not list((tmp_path / "shared").iterdir()), what="the clearing away of the checkpoints")
-    site.start_worker()  # the first host is back, and clears its own folder away
-    assert site.finish().all == []
+    cluster.start_worker()  # the first host is back, and clears its own folder away
+    assert cluster.finish().all == []

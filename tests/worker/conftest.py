@@ -17,9 +17,10 @@ from service.settings import Settings
 from tests.waiting import wait_until
 from worker.context import Context
 from worker.files.work_dirs import attempt_folder, work_folder
+from worker.run.claimed_job import ClaimedJob
 from worker.run.loop import claim
 from worker.run.outcome import Failed, Outcome
-from worker.run.supervisor import ClaimedJob, supervise
+from worker.run.supervisor import supervise
 
 SPEC = {"model": "toy", "task": "sst2", "sparsity": 0.5}
 

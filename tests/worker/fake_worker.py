@@ -12,7 +12,7 @@ from typing import Any
 
 from service.settings import Settings
 from worker.app import main
-from worker.run import supervisor
+from worker.run import preparation
 from worker.run.process import trainer_command as _real_command
 
 
@@ -25,7 +25,7 @@ def fake_command(settings: Settings, spec: Path, work: Path, *more: Any) -> list
     return [sys.executable, "-m", "tests.worker.fake_trainer", str(work), behaviour]
 
 
-vars(supervisor)["trainer_command"] = fake_command
+vars(preparation)["trainer_command"] = fake_command
 
 if __name__ == "__main__":
     main()

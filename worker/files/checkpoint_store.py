@@ -1,24 +1,24 @@
-"""A job's checkpoints in the object storage, so that another host resumes it. Called by ``mirror.py``.
+"""Checkpoint store: copies of a job's checkpoints in the object storage, from which another host resumes it.
 
-They are objects named as the trainer names its files, by step. An object is there whole or not at all, and those of the same
-step hold the same, whichever attempt wrote them; only the highest steps are kept. So a worker that lost its job may be late,
-but can undo nothing. The trainer knows nothing of this: it has no credentials.
+Called by ``worker.run.checkpoint_sync``. Objects are named as the trainer names its files, by step; only the highest steps are
+kept. An object is complete or absent, and those of the same step hold the same bytes whichever attempt wrote them, so a worker
+that lost its job may be late but can undo nothing. The trainer has no part in this: it holds no credentials.
 """
 
 import hashlib
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
+from pruning.files import CorruptDownloadError, write_verified
 from service.artifacts.garbage import CHECKPOINTS
 from service.artifacts.s3 import PART_BYTES, READ_BYTES, Bucket
 
 KEPT = 2
 """As many as ``pruning.training.checkpoint`` keeps."""
-_PARTIAL = ".writing-"  # the trainer removes what is named so before it begins
+_PARTIAL = ".writing-"  # the trainer removes such files before it begins
 _SHA256 = "sha256"
 log = logging.getLogger(__name__)
 
@@ -28,61 +28,64 @@ class CopyInterruptedError(Exception):
 
 
 class Interruption:
-    """Asked between two parts of a copy."""
+    """A condition that ends a copy between two of its parts."""
 
-    def __init__(self, reason: Callable[[], bool]) -> None:
-        self._reason = reason
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
 
     def raise_if_due(self) -> None:
         """Raises CopyInterruptedError."""
-        if self._reason():
+        if self._condition():
             raise CopyInterruptedError
 
 
 def fetch(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> str | None:
-    """Put the newest checkpoint into ``folder`` unless that has one as new; its name if it came from the storage.
+    """Download the newest checkpoint to ``folder`` unless a file there is as new; its name if it was downloaded.
 
     One that arrives damaged is passed over for the one before. Raises StorageUnavailableError, OSError, CopyInterruptedError.
     """
-    here = max(map(_step, _files(folder)), default=-1)
-    for name in sorted(_objects(bucket, job_id), key=_order, reverse=True):
-        if _step(name) <= here:
+    newest = max(map(_step, _file_names(folder)), default=-1)
+    for name in sorted(_object_names(bucket, job_id), key=_order, reverse=True):
+        if _step(name) <= newest:
             break
-        if _download(bucket, _object(job_id, name), folder / name, interruption):
+        try:
+            _download(bucket, _object_key(job_id, name), folder / name, interruption)
+        except CorruptDownloadError:
+            log.warning("checkpoint %s of job %s came damaged from the storage", name, job_id)
+        else:
             return name
-        log.warning("checkpoint %s of job %s came damaged from the storage", name, job_id)
     return None
 
 
 def upload(bucket: Bucket, job_id: str, folder: Path, interruption: Interruption) -> None:
-    """Store the newest checkpoints of ``folder`` that are not there yet, and remove what they replace.
+    """Store the newest checkpoints of ``folder`` that are not stored yet, and delete those that they replace.
 
     Raises StorageUnavailableError, OSError, CopyInterruptedError.
     """
-    there = _objects(bucket, job_id)
-    newest = sorted(there | _files(folder), key=_order)[-KEPT:]
+    stored = _object_names(bucket, job_id)
+    newest = sorted(stored | _file_names(folder), key=_order)[-KEPT:]
     for name in reversed(newest):
-        if name in there:
+        if name in stored:
             continue
         try:
             with (folder / name).open("rb") as file:
-                _upload(bucket, _object(job_id, name), file, interruption)
-        except FileNotFoundError:  # meanwhile the trainer has newer ones, which it tells of
+                _upload_file(bucket, _object_key(job_id, name), file, interruption)
+        except FileNotFoundError:  # the trainer has newer ones by now, each of which starts another upload
             return
     interruption.raise_if_due()
-    bucket.delete(_object(job_id, name) for name in sorted(there - set(newest)))
+    bucket.delete(_object_key(job_id, name) for name in sorted(stored - set(newest)))
 
 
-def _objects(bucket: Bucket, job_id: str) -> set[str]:
-    folder = _object(job_id, "")
-    return {name.removeprefix(folder) for page in bucket.list_pages(folder) for name in page}
+def _object_names(bucket: Bucket, job_id: str) -> set[str]:
+    folder = _object_key(job_id, "")
+    return {key.removeprefix(folder) for page in bucket.list_pages(folder) for key in page}
 
 
-def _files(folder: Path) -> set[str]:
+def _file_names(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir() if not file.name.startswith(".")}
 
 
-def _object(job_id: str, name: str) -> str:
+def _object_key(job_id: str, name: str) -> str:
     return f"{CHECKPOINTS}{job_id}/{name}"
 
 
@@ -96,7 +99,7 @@ def _order(name: str) -> tuple[int, str]:
     return _step(name), name
 
 
-def _upload(bucket: Bucket, name: str, file: BufferedReader, interruption: Interruption) -> None:
+def _upload_file(bucket: Bucket, key: str, file: BufferedReader, interruption: Interruption) -> None:
     digest = hashlib.file_digest(file, hashlib.sha256).hexdigest()
     file.seek(0)
 
@@ -105,25 +108,16 @@ def _upload(bucket: Bucket, name: str, file: BufferedReader, interruption: Inter
             interruption.raise_if_due()
             yield data
 
-    bucket.put(name, parts(), metadata={_SHA256: digest})
+    bucket.put(key, parts(), metadata={_SHA256: digest})
 
 
-def _download(bucket: Bucket, name: str, target: Path, interruption: Interruption) -> bool:
-    """Whether all of it arrived; only then is there a file."""
-    size, metadata = bucket.head(name)
-    digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_PARTIAL, delete=False) as file:
-        partial = Path(file.name)
-        try:
-            for start in range(0, size, READ_BYTES):
-                interruption.raise_if_due()
-                data = bucket.get(name, start, min(start + READ_BYTES, size))
-                digest.update(data)
-                file.write(data)
-            file.close()
-            whole = partial.stat().st_size == size and digest.hexdigest() == metadata.get(_SHA256)
-            if whole:
-                partial.replace(target)
-            return whole
-        finally:
-            partial.unlink(missing_ok=True)
+def _download(bucket: Bucket, key: str, target: Path, interruption: Interruption) -> None:
+    """Raises CorruptDownloadError besides what :func:`fetch` raises."""
+    size, metadata = bucket.head(key)
+
+    def parts() -> Iterator[bytes]:
+        for start in range(0, size, READ_BYTES):
+            interruption.raise_if_due()
+            yield bucket.get(key, start, min(start + READ_BYTES, size))
+
+    write_verified(parts(), target, sha256=metadata.get(_SHA256, ""), size=size, prefix=_PARTIAL)

@@ -1,13 +1,14 @@
-"""Uploaded data sets on a worker's disk: fetched before a trainer starts that needs one, removed when no job does.
+"""Inputs of a trainer: uploaded data sets and the mask of a finished job, fetched to this host's disk.
 
-    datasets/<id>/<split>.jsonl.gz                  under the data directory, for all jobs of this host
+    datasets/<id>/<split>.jsonl.gz                  under the data directory, shared by all jobs of this host
     work/<job>/attempt-2/uploads/<id> → that        where the trainer looks first
+    work/<job>/attempt-2/mask.safetensors           of the job that an exporting job exports
 
-An id stands for its content, so a folder that is there is right. Called by ``supervise.py`` and ``rescue.py``.
+A data set's id stands for its content, so a folder that exists is right. Called by ``worker.run.preparation``, and by
+``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
 """
 
 import fcntl
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -15,19 +16,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pruning.files import CorruptDownloadError, write_verified
 from service import datasets
+from service.artifacts import store
 from service.db.engine import Database
+from service.errors import ArtifactNotFoundError
 from service.ids import is_dataset_id
 from service.settings import Settings
-from worker.files.work_dirs import remove_folder
+from worker.files.work_dirs import MASK, WEIGHTS, remove_folder
 
 
-def uploads_folder(data_dir: Path) -> Path:
-    """Where the folders of all data sets lie."""
+def datasets_folder(data_dir: Path) -> Path:
+    """Where the folders of all uploaded data sets lie."""
     return data_dir / "datasets"
 
 
-def fetch(database: Database, settings: Settings, spec: dict[str, Any], work: Path) -> None:
+def fetch_dataset(database: Database, settings: Settings, spec: dict[str, Any], work: Path) -> None:
     """Put the data set that ``spec`` names where a trainer in ``work`` finds it; nothing to do where it names none.
 
     Raises DatasetNotFoundError; OSError, also for a file that did not arrive as it was stored.
@@ -35,32 +39,52 @@ def fetch(database: Database, settings: Settings, spec: dict[str, Any], work: Pa
     dataset_id = datasets.dataset_named_in(spec)
     if dataset_id is None:
         return
-    folder = uploads_folder(settings.data_dir) / dataset_id
+    folder = datasets_folder(settings.data_dir) / dataset_id
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.parent):
         if not folder.is_dir():
-            _fetch(database, dataset_id, folder)
+            _download_dataset(database, dataset_id, folder)
     link = work / "uploads" / dataset_id
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(folder, target_is_directory=True)
 
 
-def _fetch(database: Database, dataset_id: str, folder: Path) -> None:
+def _download_dataset(database: Database, dataset_id: str, folder: Path) -> None:
     with database.read() as session:
         row = datasets.get(session, dataset_id)
     unfinished = folder.with_name(f".{dataset_id}.{secrets.token_hex(4)}")
     unfinished.mkdir()
     try:
-        for split, about in row.splits.items():
-            _write(database, row.number, split, unfinished / f"{split}.jsonl.gz", about["sha256"])
+        for split, info in row.splits.items():
+            chunks = datasets.iter_split(database, row.number, split)
+            try:
+                write_verified(chunks, unfinished / f"{split}.jsonl.gz", sha256=info["sha256"])
+            except CorruptDownloadError as error:
+                raise CorruptDownloadError(f"split {split} of an uploaded data set arrived damaged") from error
         os.rename(unfinished, folder)
     finally:
         remove_folder(unfinished)
 
 
-def remove_unused(database: Database, settings: Settings) -> None:
-    """Remove what no job that has not ended reads, and what a worker that died was fetching for one that has."""
-    root = uploads_folder(settings.data_dir)
+def fetch_mask(database: Database, job_id: str, work: Path) -> Path:
+    """Put the mask of ``job_id``, and the weights that belong to it, into the folder ``work``; the path of the mask.
+
+    Raises ArtifactNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
+    """
+    with database.read() as session:
+        stored = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
+    if MASK not in stored:
+        raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
+    for name in (MASK, WEIGHTS):
+        if name in stored:
+            chunks = store.iter_bytes(database, stored[name].id)
+            write_verified(chunks, work / name, sha256=stored[name].sha256, size=stored[name].size)
+    return work / MASK
+
+
+def remove_unused_datasets(database: Database, settings: Settings) -> None:
+    """Remove data sets that no unfinished job reads, and partial downloads of a worker that was killed."""
+    root = datasets_folder(settings.data_dir)
     if not root.is_dir():
         return
     with _locked(root):
@@ -74,19 +98,8 @@ def remove_unused(database: Database, settings: Settings) -> None:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Whoever fetches runs a job that is in the table as running: no sweep that comes later removes what it needs."""
+    """Downloads and removals of this host exclude each other. A job that downloads is a row that runs, so a removal that
+    comes later keeps its data set."""
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _write(database: Database, number: int, split: str, path: Path, sha256: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for piece in datasets.iter_split(database, number, split):
-            digest.update(piece)
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != sha256:
-        raise OSError(f"split {split} of an uploaded data set arrived damaged")

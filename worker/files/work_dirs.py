@@ -1,14 +1,12 @@
-"""Where a job's files lie on a worker's disk, and how they get there and go away.
+"""Attempt folders: where a job's files lie on this host's disk, how they are prepared and removed.
 
-    <job>/attempt-2/               spec.json, artifacts/: of one attempt, gone when it is over
-    <job>/attempt-2/checkpoints →  <job>/checkpoints, or the same job's folder under the checkpoint directory
+    work/<job>/attempt-2/               spec.json, uploads/, artifacts/: of one attempt, removed when it is over
+    work/<job>/attempt-2/checkpoints →  work/<job>/checkpoints, or the job's folder under ESPALIER_CHECKPOINT_DIR
 
-where <job> lies in the folder ``work`` of the data directory. With an object storage, ``mirror.py`` keeps copies of the
-checkpoints there.
-
-Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a while after another
-worker took the job. Checkpoints alone are shared; they are written under a temporary name and renamed, and those of the
-same step hold the same. Called by ``supervise.py`` and ``rescue.py``.
+under the data directory. Each attempt has a folder of its own: a trainer whose supervisor is frozen goes on writing for a
+while after another worker took the job. Only checkpoints are shared; they are written under a temporary name and renamed, and
+those of the same step hold the same bytes. Called by ``worker.run.preparation``, ``worker.run.supervisor`` and
+``worker.maintenance.garbage_collector``.
 """
 
 import json
@@ -20,6 +18,12 @@ from typing import Any
 from service.jobs.fence import Fence
 from service.settings import Settings
 
+MASK = "mask.safetensors"
+"""The artifact that every job which prunes must leave."""
+WEIGHTS = "weights.safetensors"
+"""What a method trained in addition to the mask; most train nothing else."""
+EXPORTS = "exports.json"
+"""The artifact that every job which exports must leave."""
 log = logging.getLogger(__name__)
 
 
@@ -34,20 +38,20 @@ def attempt_folder(data_dir: Path, fence: Fence) -> Path:
 
 
 def checkpoint_folder(settings: Settings, job_id: str) -> Path:
-    """Where all attempts of a job, on whatever host, look for checkpoints and leave them."""
+    """Where all attempts of a job, on every host that shares the folder, find checkpoints and leave them."""
     if settings.checkpoint_dir is None:
         return work_folder(settings.data_dir, job_id) / "checkpoints"
     return settings.checkpoint_dir / job_id
 
 
 def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Path, OSError | None]:
-    """The attempt's folder made ready: the path of its spec, and why checkpoints stay on this host if they must.
+    """Create the attempt's folder: the path of its spec, and why checkpoints must stay on this host, if they must.
 
     Raises OSError.
     """
     folder = attempt_folder(settings.data_dir, fence)
-    for former in folder.parent.glob("attempt-*"):  # of a worker that died
-        remove_folder(former)
+    for earlier in folder.parent.glob("attempt-*"):  # left by a worker that was killed
+        remove_folder(earlier)
     folder.mkdir(parents=True)
     checkpoints, failure = checkpoint_folder(settings, fence.job_id), None
     try:
@@ -68,10 +72,10 @@ def remove_job_files(settings: Settings, job_id: str) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder that nobody needs any more; its absence is no error."""
+    """Remove a folder that is not needed any more; its absence is no error, a failure only a warning."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
         pass
-    except OSError as error:  # the job has ended all the same; the rescuer's sweep tries again
+    except OSError as error:  # the job has ended all the same; the garbage collector tries again
         log.warning("%s could not be removed: %s", folder, error)

@@ -1,59 +1,95 @@
-"""What is cleared away in the background: jobs and files past their retention, objects that nobody needs.
+"""Garbage collection: removes leftovers of jobs on this host, in the database and in the object storage.
 
-Started by the rescuer's sweep. It has a thread of its own, for an object storage may be slow or away, and meanwhile the
-rescuer has promises to keep.
+Started by ``worker.app``. It has a thread of its own: an object storage may be slow or away, and the maintainer must renew the
+worker's heartbeat meanwhile.
 """
 
 import logging
-import threading
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service import datasets
+from service.access import idempotency
 from service.artifacts import garbage
+from service.db.models import Job
 from service.errors import StorageUnavailableError
+from service.ids import is_job_id
 from service.operations import retention
+from service.states import TERMINAL
 from worker.context import Context
-from worker.run.lease import UNREACHABLE
+from worker.files import inputs, work_dirs
+from worker.periodic import PeriodicThread
 
+_MAINTENANCE_TICKS = 30
+"""Ticks of the maintainer between two collections: five minutes by default."""
+_STOP_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
 class GarbageCollector:
-    """One per worker process."""
+    """One per worker process; any number may collect at once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._thread: threading.Thread | None = None
+        self._interval = _MAINTENANCE_TICKS * context.settings.rescue_seconds
+        self._thread = PeriodicThread("garbage collector", self._run_once, retry_seconds=self._interval)
 
     def start(self) -> None:
-        """Begin, unless the last time is not over."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="tidier", daemon=True)
-            self._thread.start()
+        """Collect at once, then every few minutes."""
+        self._thread.start()
 
-    def wait(self) -> None:
-        """Until it is over."""
-        if self._thread is not None:
-            self._thread.join()
+    def stop(self) -> None:
+        """Begin no further collection. One that runs sees ``stopping``, or ends with the process: each removal stands alone."""
+        self._thread.stop(_STOP_SECONDS)
 
-    def _run(self) -> None:
-        try:
-            self.collect()
-        except UNREACHABLE as error:
-            log.warning("the database is away: %s", error)
-        except Exception:
-            log.exception("clearing away failed; the next time is due in some minutes")
+    def _run_once(self) -> float:
+        self.collect()
+        return self._interval
 
     def collect(self) -> None:
-        """All of it, once. Stops early when the worker is about to leave. Raises the database's error when it is away."""
-        database, settings, leaving = self._context.database, self._context.settings, self._context.stopping.is_set
-        jobs, artifacts = retention.expire(database, settings, leaving)
+        """Remove everything that is not needed any more. Raises the database's error when it is away."""
+        self._remove_files()
+        self._delete_rows()
+        self._remove_objects()
+
+    def _remove_files(self) -> None:
+        """Files of jobs that ended while no worker held them (cancelled while queued, say) or were deleted, and data sets
+        that no job reads."""
+        settings = self._context.settings
+        roots = [root for root in (settings.data_dir / "work", settings.checkpoint_dir) if root and root.is_dir()]
+        found = {folder.name for root in roots for folder in root.iterdir() if is_job_id(folder.name)}
+        with self._context.database.read() as session:
+            unfinished = _unfinished(session, found)
+        for job_id in found - unfinished:
+            work_dirs.remove_job_files(settings, job_id)
+        inputs.remove_unused_datasets(self._context.database, settings)
+
+    def _delete_rows(self) -> None:
+        """Stored responses and uploads that were kept for a while only, jobs and artifacts past their retention."""
+        database, settings = self._context.database, self._context.settings
+        with database.write() as session:
+            idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
+            datasets.delete_abandoned(session)
+        jobs, artifacts = retention.expire(database, settings, self._context.stopping.is_set)
         if jobs or artifacts:
             log.info("past their retention: %d jobs and %d artifacts of others deleted", jobs, artifacts)
-        if settings.storage_url is None:
+
+    def _remove_objects(self) -> None:
+        """Objects of the storage that no row names."""
+        url = self._context.settings.storage_url
+        if url is None:
             return
         try:
-            removed = garbage.collect_garbage(database, settings.storage_url, leaving)
+            removed = garbage.collect_garbage(self._context.database, url, self._context.stopping.is_set)
         except StorageUnavailableError as error:
-            log.warning("%s could not be swept: %s", settings.storage_url, error)
+            log.warning("%s could not be swept: %s", url, error)
         else:
             if removed:
-                log.info("%d objects that nobody needs removed from %s", removed, settings.storage_url)
+                log.info("%d objects that nobody needs removed from %s", removed, url)
+
+
+def _unfinished(session: Session, ids: set[str]) -> set[str]:
+    """Those that have not ended. A row exists before its folder does, so a job without a row was deleted."""
+    open_jobs = select(Job.id).where(Job.id.in_(ids), Job.status.not_in(sorted(TERMINAL)))
+    return set(session.scalars(open_jobs)) if ids else set()

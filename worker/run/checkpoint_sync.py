@@ -1,7 +1,7 @@
-"""Copies the checkpoints of one run to the object storage while it goes on, and brings them back before it begins.
+"""Checkpoint synchronisation with the object storage: download before an attempt, upload while its trainer runs.
 
-Called by ``supervise.py`` around a trainer. The copying has a thread of its own and never delays the training; a storage
-that is away costs a warning, and at worst the job starts over elsewhere.
+Called by ``worker.run.supervisor`` around a trainer. The upload has a thread of its own and never delays the training; a
+storage that is away costs a warning, and at worst the job starts over on another host.
 """
 
 import contextlib
@@ -17,61 +17,61 @@ from service.errors import LeaseLostError, StorageUnavailableError
 from service.settings import Settings
 from worker.files import checkpoint_store
 from worker.files.checkpoint_store import CopyInterruptedError, Interruption
+from worker.periodic import DATABASE_UNAVAILABLE
 from worker.run.event_recorder import EventRecorder
-from worker.run.lease import UNREACHABLE
 
-_LEAVING_SECONDS = 8.0
-"""How long a worker that leaves waits for a copy, of the 15 s that it has beyond its trainers' grace."""
-_LAST_SECONDS = 2.0
-"""How long a thread that was told to stop copying is waited for; it hangs in a request then, which ends by itself."""
+_SHUTDOWN_SECONDS = 8.0
+"""How long a worker that shuts down waits for an upload, of the 15 s that it has beyond its trainers' grace."""
+_INTERRUPTED_SECONDS = 2.0
+"""How long an interrupted upload is waited for; it hangs in a request then, which ends by itself."""
 _NOT_FETCHED = "earlier checkpoints cannot be fetched ({error}); the run begins with those of this host, if it has any"
 _NOT_COPIED = "checkpoints stay on this host for now ({error}); training goes on"
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def synchronized_checkpoints(settings: Settings, reporter: EventRecorder, leaving: threading.Event) -> Iterator[None]:
-    """A trainer runs inside the block: it finds the newest checkpoint that any host has left, and its own are copied.
+def synchronized(settings: Settings, recorder: EventRecorder, stopping: threading.Event) -> Iterator[None]:
+    """Download the newest checkpoint of any host, then upload those that the trainer leaves inside the block.
 
-    Does nothing without an object storage. At the end of a run that may go on elsewhere, waits a while for the last copy.
-    Raises what ``reporter.note`` does.
+    Does nothing without an object storage. At the end of an attempt after which the job may go on elsewhere, waits a while
+    for the last upload. Raises what ``recorder.record_event`` does.
     """
     if settings.storage_url is None:
         yield
         return
-    lease, folder = reporter.writer.lease, reporter.work / "checkpoints"
-    bucket = open_bucket(settings.storage_url)
-    asked_to_stop = Interruption(
-        lambda: lease.lost or lease.requests.cancel or lease.requests.pause or leaving.is_set()
+    lease, folder = recorder.writer.lease, recorder.work / "checkpoints"
+    job_id, bucket = lease.fence.job_id, open_bucket(settings.storage_url)
+    stop_requested = Interruption(
+        lambda: lease.lost or lease.requests.cancel or lease.requests.pause or stopping.is_set()
     )
     try:
-        fetched = checkpoint_store.fetch(bucket, lease.fence.job_id, folder, asked_to_stop)
+        fetched = checkpoint_store.fetch(bucket, job_id, folder, stop_requested)
         if fetched is not None:
             log.info("checkpoint %s came from the storage", fetched)
     except (StorageUnavailableError, OSError) as error:
-        _warn(reporter, _NOT_FETCHED.format(error=error))
+        _warn(recorder, _NOT_FETCHED.format(error=error))
     except CopyInterruptedError:
         log.info("asked to stop before the checkpoints were here")
-    mirror = CheckpointUploader(
-        bucket, lease.fence.job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(reporter, text)
+    uploader = CheckpointUploader(
+        bucket, job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(recorder, text)
     )
-    reporter.on_checkpoint = mirror.wake
+    recorder.on_checkpoint = uploader.wake
     try:
         yield
     finally:
-        mirror.close(_patience(settings, reporter, leaving))
+        uploader.close(_last_upload_seconds(settings, recorder, stopping))
 
 
-def _patience(settings: Settings, reporter: EventRecorder, leaving: threading.Event) -> float:
-    """Seconds to wait for the last copy."""
-    lease = reporter.writer.lease
-    if reporter.finished is not None or lease.requests.cancel or lease.lost:
-        return 0  # nobody will resume this run, or somebody has done so already
-    return _LEAVING_SECONDS if leaving.is_set() else settings.term_grace_seconds
+def _last_upload_seconds(settings: Settings, recorder: EventRecorder, stopping: threading.Event) -> float:
+    """How long to wait for the last upload."""
+    lease = recorder.writer.lease
+    if recorder.finished is not None or lease.requests.cancel or lease.lost:
+        return 0  # the job is not resumed, or another worker has resumed it
+    return _SHUTDOWN_SECONDS if stopping.is_set() else settings.term_grace_seconds
 
 
-def forget(settings: Settings, job_id: str) -> None:
-    """Remove the copies of a job that has ended; what the storage does not let go is left to ``tidy.py``."""
+def delete_copies(settings: Settings, job_id: str) -> None:
+    """Delete the copies of a job that has ended; where the storage is away, the garbage collector deletes them later."""
     if settings.storage_url is None:
         return
     try:
@@ -80,44 +80,44 @@ def forget(settings: Settings, job_id: str) -> None:
         log.warning("checkpoints of job %s could not be removed: %s", job_id, error)
 
 
-def _warn(reporter: EventRecorder, text: str) -> None:
+def _warn(recorder: EventRecorder, text: str) -> None:
     log.warning("%s", text)
-    reporter.record_event("log", {"level": "warning", "message": text})
+    recorder.record_event("log", {"level": "warning", "message": text})
 
 
 class CheckpointUploader:
-    """The thread. Where it falls behind, it passes over checkpoints, but never over the last one."""
+    """The upload thread. Where it falls behind, it passes over checkpoints, but never over the last one."""
 
     def __init__(
         self, bucket: Bucket, job_id: str, folder: Path, *, lost: Callable[[], bool], warn: Callable[[str], None]
     ) -> None:
         self._bucket, self._job_id, self._folder, self._warn = bucket, job_id, folder, warn
-        self._orders: SimpleQueue[bool] = SimpleQueue()
-        """True: copy what is new; False: leave."""
+        self._commands: SimpleQueue[bool] = SimpleQueue()
+        """True: upload what is new; False: end."""
         self._cancelled = threading.Event()
         self._interruption = Interruption(lambda: self._cancelled.is_set() or lost())
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name=f"mirror {job_id}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"checkpoints of {job_id}", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """There is a new checkpoint."""
-        self._orders.put(True)
+        self._commands.put(True)
 
     def close(self, seconds: float) -> None:
-        """Finish what is to be copied, but give up after ``seconds``."""
+        """Finish the uploads that are due, but give up after ``seconds``."""
         if self._failing and seconds:
-            self._orders.put(True)  # the storage may be back
-        self._orders.put(False)
+            self._commands.put(True)  # the storage may be back
+        self._commands.put(False)
         self._thread.join(seconds)
         self._cancelled.set()
-        self._thread.join(_LAST_SECONDS)
+        self._thread.join(_INTERRUPTED_SECONDS)
 
     def _run(self) -> None:
-        while self._orders.get() and self._copied():
+        while self._commands.get() and self._upload():
             pass
 
-    def _copied(self) -> bool:
+    def _upload(self) -> bool:
         """Whether there is a reason to go on."""
         try:
             checkpoint_store.upload(self._bucket, self._job_id, self._folder, self._interruption)
@@ -127,7 +127,7 @@ class CheckpointUploader:
             try:
                 if not self._failing:  # once per outage
                     self._warn(_NOT_COPIED.format(error=error))
-            except (LeaseLostError, *UNREACHABLE):  # the supervisor finds out by itself
+            except (LeaseLostError, *DATABASE_UNAVAILABLE):  # the supervisor notices by itself
                 return False
             self._failing = True
         else:

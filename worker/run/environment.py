@@ -1,6 +1,6 @@
-"""What a trainer gets to see of the worker's environment: enough to run, nothing to log in with.
+"""Trainer environment: the worker's environment variables without credentials and without the service's settings.
 
-Called by ``trainer.py``. A trainer reads files that strangers published; it must not hold the keys of the service.
+Called by ``worker.run.preparation``. A trainer reads files that strangers published; it must not hold the keys of the service.
 """
 
 import re
@@ -20,8 +20,8 @@ def trainer_environment(
 ) -> dict[str, str]:
     """A copy without Espalier's settings and without anything that looks like a credential.
 
-    ``threads`` limits the arithmetic threads of the trainer; None leaves that to the libraries. ``gpus`` are the only ones
-    that it sees.
+    ``threads`` limits the arithmetic threads of the trainer; None leaves that to the libraries. ``gpus`` is its
+    ``CUDA_VISIBLE_DEVICES``.
     """
     clean = {name: value for name, value in environment.items() if not _private(name, value)}
     clean |= {name: environment[name] for name in (failpoints.AT, failpoints.ONCE) if name in environment}  # tests only

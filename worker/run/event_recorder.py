@@ -1,7 +1,7 @@
-"""What a trainer says, written down: events as rows, numbers as metrics, files as artifacts.
+"""Event recorder: a trainer's events stored as rows, its numbers as metrics, its files as artifacts.
 
-Called by ``supervise.py`` with one line at a time. Steps come about once a second for hours; they are thinned out, so
-that a job leaves thousands of metric rows and not tens of thousands, and the latest is always on the job itself.
+Called by ``worker.run.monitor`` with one line at a time. Steps come about once a second for hours; they are thinned out, so that
+a job leaves thousands of metric rows and not tens of thousands, while the latest is always on the job itself.
 """
 
 import logging
@@ -31,9 +31,10 @@ from service.artifacts import store
 from service.errors import ArtifactMismatchError
 from service.jobs import claims
 from service.jobs.fence import Fence
+from service.settings import Settings
 from worker.run.fenced_writer import FencedWriter
-from worker.run.pipes import Tail, readable
-from worker.run.redaction import Redactor
+from worker.run.outcome import InvalidArtifactError
+from worker.run.pipes import Redactor, TailBuffer, storable_text
 
 _METRIC_SECONDS = 0.5
 _METRIC_SHARE = 1 / 500
@@ -46,53 +47,38 @@ _STARTS_OVER = (
 log = logging.getLogger(__name__)
 
 
-class InvalidArtifactError(Exception):
-    """The trainer announced a file that is not there, or not as announced."""
-
-
 class EventRecorder:
-    """Keeps the record of one attempt."""
+    """The record of one attempt."""
 
-    def __init__(
-        self,
-        ledger: FencedWriter,
-        work: Path,
-        *,
-        chunk_bytes: int,
-        tail_bytes: int,
-        reached: int = 0,
-        storage_url: str | None = None,
-        quota: Quota = Quota(),  # noqa: B008 - frozen
-    ) -> None:
-        """``reached``: steps that an earlier attempt had completed."""
-        self.writer = ledger
+    def __init__(self, writer: FencedWriter, work: Path, settings: Settings, reached_step: int = 0) -> None:
+        """``reached_step``: steps that earlier attempts had completed."""
+        self.writer = writer
         self.work = work
         """The attempt's folder, in which the trainer leaves its files."""
         self.redact = Redactor()
-        """What it must not be seen to have said."""
-        self.stderr = Tail(tail_bytes, self.redact)
-        """The end of what it writes to standard error."""
+        """Applied to everything that is recorded."""
+        self.stderr = TailBuffer(settings.log_tail_bytes, self.redact)
+        """The end of the trainer's standard error."""
         self.error: ErrorEvent | None = None
         self.finished: FinishedEvent | None = None
         self.stored: dict[str, int] = {}
         """Ids of the artifacts stored, by name."""
         self.last_event_at = time.monotonic()
-        """When the trainer last said something that could be understood."""
+        """When the trainer last emitted an event."""
         self.on_checkpoint: Callable[[], None] = lambda: None
-        """Told of every checkpoint."""
-        self._chunk_bytes = chunk_bytes
-        self._storage_url, self._quota = storage_url, quota
-        self._reached = reached
+        """Called after every checkpoint."""
+        self._settings, self._reached_step = settings, reached_step
         self._began = self.last_event_at
         self._metric_due = 0.0
         self._pending: StepEvent | None = None
         self._unreadable = 0
 
     def handle_line(self, line: bytes) -> None:
-        """Write down one line.
+        """Record one line of the trainer's standard output.
 
         Raises LeaseLostError, InvalidArtifactError, QuotaExceededError, and StorageUnavailableError or the database's error
-        when one of them stays away."""
+        when one of them stays away.
+        """
         line = self.redact(line)
         try:
             event = parse_line(line)
@@ -100,13 +86,11 @@ class EventRecorder:
             self._record_unreadable(line)
             return
         if isinstance(event, StepEvent):
-            self._step(event)
+            self._handle_step(event)
         else:
             self.flush()
-            self._write_down(event)
-        self.last_event_at = (
-            time.monotonic()
-        )  # after the writing: waiting for the database is no silence of the trainer
+            self._record(event)
+        self.last_event_at = time.monotonic()  # not before: waiting for the database is no silence of the trainer
 
     def flush(self) -> None:
         """Write the latest step, if it was held back."""
@@ -119,17 +103,17 @@ class EventRecorder:
             self.record_event("stderr", {"text": text, "cut": self.stderr.cut})
 
     def record_event(self, kind: str, data: dict[str, Any]) -> None:
-        """Write an event. Raises as ``hear`` does."""
+        """Record an event. Raises as ``handle_line`` does."""
         self.writer.write(lambda session: claims.record_event(session, self.writer.fence, kind, data))
 
     def _record_unreadable(self, line: bytes) -> None:
-        text = readable(line)[:_UNREADABLE_CHARACTERS]
+        text = storable_text(line)[:_UNREADABLE_CHARACTERS]
         log.warning("the trainer wrote a line that is no event: %s", text)
         self._unreadable += 1
         if self._unreadable <= _UNREADABLE_KEPT:  # a flood fills the worker's log, not the database
             self.record_event("log", {"level": "warning", "source": "stdout", "message": text})
 
-    def _step(self, event: StepEvent) -> None:
+    def _handle_step(self, event: StepEvent) -> None:
         now = time.monotonic()
         self._pending = event
         if now >= self._metric_due or event.step == event.total_steps:
@@ -150,8 +134,8 @@ class EventRecorder:
 
         self.writer.write(change)
 
-    def _write_down(self, event: Event) -> None:
-        """Anything but a step: what it means for the job, and the event itself, in one transaction."""
+    def _record(self, event: Event) -> None:
+        """Record anything but a step: what it changes on the job, and the event itself, in one transaction."""
         if isinstance(event, ArtifactEvent):
             self._store(event)
         if isinstance(event, ErrorEvent):
@@ -169,18 +153,18 @@ class EventRecorder:
         failpoints.hit(failpoints.Failpoint.EVENT_COMMITTED)
         if isinstance(event, CheckpointEvent):
             self.on_checkpoint()
-        if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached:
-            self.record_event("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached)})
+        if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached_step:
+            self.record_event("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached_step)})
 
     def _store(self, event: ArtifactEvent) -> None:
-        """Store an announced file. Its name is a mere file name, as the event's pattern sees to."""
+        """Store an announced file. Its name has no folder in it, which the event's pattern ensures."""
         path = self.work / "artifacts" / event.name
         try:
             self.stored[event.name] = self.writer.with_retry(
                 lambda: store.put(
                     self.writer.database, self.writer.fence, name=event.name, media_type=event.media_type,
-                    path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._chunk_bytes,
-                    storage_url=self._storage_url, quota=self._quota,
+                    path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._settings.chunk_bytes,
+                    storage_url=self._settings.storage_url, quota=Quota.from_settings(self._settings),
                 )
             )  # fmt: skip
         except (ArtifactMismatchError, FileNotFoundError) as error:
@@ -188,7 +172,7 @@ class EventRecorder:
 
 
 def _apply(session: Session, fence: Fence, event: Event) -> None:
-    """What an event changes on the job beside its own row."""
+    """What an event changes on the job, besides its own row."""
     if isinstance(event, PhaseEvent):
         claims.set_phase(session, fence, event.phase)
     elif isinstance(event, StartedEvent):

@@ -1,6 +1,6 @@
-"""Writes about one running job: fenced by its attempt, tried again while the database is away and the lease holds.
+"""Fenced writer: transactions about one running job, retried while the database is away and the lease holds.
 
-Called by ``reporting.py`` and ``supervise.py``.
+Called by everything in ``worker.run`` that writes. Every write carries the attempt's fence.
 """
 
 import logging
@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from service.db.engine import Database
 from service.errors import StorageUnavailableError
 from service.jobs.fence import Fence
-from worker.run.lease import UNREACHABLE, Lease
+from worker.periodic import DATABASE_UNAVAILABLE
+from worker.run.lease import Lease
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 T = TypeVar("T")
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class FencedWriter:
-    """The book in which one attempt of one job is kept."""
+    """Writes of one attempt of one job."""
 
     def __init__(self, database: Database, lease: Lease) -> None:
         self.database = database
@@ -33,7 +34,7 @@ class FencedWriter:
         return self.lease.fence
 
     def write(self, change: Callable[[Session], T]) -> T:
-        """What ``change`` returns, once it is committed. Raises LeaseLostError; whatever else ``change`` raises is not retried."""
+        """Commit ``change`` and return its result. Raises LeaseLostError, and what ``change`` raises."""
 
         def once() -> T:
             with self.database.write() as session:
@@ -42,10 +43,10 @@ class FencedWriter:
         return self.with_retry(once)
 
     def with_retry(self, work: Callable[[], T]) -> T:
-        """Do ``work``, which opens its own transactions, again and again until database and object storage are there.
+        """Call ``work``, which opens its own transactions, until the database and the object storage answer.
 
-        Raises LeaseLostError. Gives up with their own error after the length of a lease that was kept up meanwhile: a full disk
-        answers heartbeats and yet takes nothing new; and with that of the storage as soon as the job is to be cancelled.
+        Raises LeaseLostError; their own error when they are away for the length of a lease that was renewed meanwhile (a full
+        disk answers heartbeats and takes nothing new); that of the storage as soon as the job is to be cancelled.
         """
         deadline = time.monotonic() + self.lease.seconds
         pause = _FIRST_PAUSE
@@ -53,8 +54,8 @@ class FencedWriter:
             self.lease.require()
             try:
                 return work()
-            except (*UNREACHABLE, StorageUnavailableError) as error:
-                self.lease.require()  # a worker that was frozen in here lost its connection, but above all the job
+            except (*DATABASE_UNAVAILABLE, StorageUnavailableError) as error:
+                self.lease.require()  # a worker that was frozen in here lost its connection, and the job with it
                 cancelled = isinstance(error, StorageUnavailableError) and self.lease.requests.cancel
                 if cancelled or time.monotonic() > deadline:
                     raise

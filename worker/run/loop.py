@@ -1,24 +1,26 @@
-"""What the doorbell starts: claim the best job, supervise it, and again until nothing is queued.
+"""Work loop: claims the best job, supervises its attempt, and again until no job is due.
 
-Called by the Celery task in ``app.py`` in one of Celery's threads, and by the rescuer in threads of its own.
+Called by the Celery task in ``worker.app``, in one of Celery's threads, and by ``worker.maintenance.maintainer`` in its own.
 """
 
 import logging
 import time
-from dataclasses import replace
 
 from service import failpoints
 from service.jobs import claims
 from worker.context import Context
-from worker.run.supervisor import ClaimedJob, supervise
+from worker.run.claimed_job import ClaimedJob
+from worker.run.supervisor import supervise
 
 log = logging.getLogger(__name__)
 
 
 def work(context: Context) -> int:
-    """How many runs were supervised; none when every slot is taken. Raises the database's error when it is away: the rescuer
-    looks again later."""
-    runs = 0
+    """Run jobs until none is due, every slot is taken or the worker stops; how many attempts were run.
+
+    Raises the database's error when it is away: the maintainer tries again later.
+    """
+    attempts = 0
     while not context.stopping.is_set():
         with context.slot() as free:
             claimed = claim(context) if free else None
@@ -26,23 +28,23 @@ def work(context: Context) -> int:
                 break
             log.info("claimed job %s, attempt %d", claimed.fence.job_id, claimed.fence.attempt)
             supervise(claimed, context)
-        runs += 1
-    return runs
+        attempts += 1
+    return attempts
 
 
 def claim(context: Context) -> ClaimedJob | None:
-    """The best job, now this worker's, with the devices it asks for; None when nothing is due or fits in."""
+    """The best job, now this worker's, with the devices it asks for; None when no job is due or it does not fit in."""
     with context.devices_lock:
-        since = time.monotonic()
+        claimed_at = time.monotonic()
         with context.database.write() as session:
             job = claims.claim(
                 session, worker_id=context.worker_id, lease_seconds=context.settings.lease_seconds,
                 devices=context.devices.total, free_devices=context.devices.free,
             )  # fmt: skip
-            claimed = ClaimedJob.from_row(job, since) if job is not None else None
-            if claimed is not None:
+            if job is not None:
                 failpoints.hit(failpoints.Failpoint.CLAIM_WRITTEN)
-        if claimed is None:
+        if job is None:
             return None
         failpoints.hit(failpoints.Failpoint.CLAIM_COMMITTED)
-        return replace(claimed, devices=context.devices.acquire(claimed.spec.get("devices", 1)))
+        devices = context.devices.acquire(job.spec.get("devices", 1))
+        return ClaimedJob.from_row(job, claimed_at, devices)

@@ -1,25 +1,32 @@
-"""How a trainer ended, in words a user can act on: exit code, signal and our own reasons become one verdict.
+"""Outcome of an attempt: exit code, signal, stop reason or exception of the worker, classified into one result for the job.
 
-Pure; called by ``supervise.py`` once the process is gone. The error is stored on the job as it stands here.
+Called by ``worker.run.supervisor`` once the trainer has ended. The messages are stored on the job as they stand here.
 """
 
+import errno
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from pruning.events import ErrorEvent, ExitCode, FinishedEvent
 from service.db.models import Failure
+from service.errors import (
+    ArtifactNotFoundError,
+    DatasetNotFoundError,
+    QuotaExceededError,
+    SecretsUnavailableError,
+    StorageUnavailableError,
+)
+from worker.files.work_dirs import EXPORTS, MASK
 
-MASK = "mask.safetensors"
-"""The artifact without which no job that prunes has succeeded."""
-EXPORTS = "exports.json"
-"""The same of a job that exports."""
+
+class InvalidArtifactError(Exception):
+    """The trainer announced a file that does not exist, or not as announced."""
 
 
 class StopReason(StrEnum):
-    """Why the supervisor itself ended a trainer."""
+    """Why the supervisor stopped a trainer."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
@@ -30,39 +37,39 @@ class StopReason(StrEnum):
 
     def outranks(self, other: "StopReason") -> bool:
         """Whether it replaces ``other`` as the reason; among equals the first one stays."""
-        return _WEIGHT.get(self, 0) > _WEIGHT.get(other, 0)
+        return _PRIORITY.get(self, 0) > _PRIORITY.get(other, 0)
 
 
-_WEIGHT = {StopReason.CANCEL: 1, StopReason.LEASE_LOST: 2}
+_PRIORITY = {StopReason.CANCEL: 1, StopReason.LEASE_LOST: 2}
 
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """Everything known once a trainer is gone."""
+    """Everything known about a trainer that has ended."""
 
     returncode: int
     """As subprocess has it: negative is the signal that killed it."""
     stop: StopReason | None
-    """Set when we asked it to end."""
+    """Set when the supervisor stopped it."""
     error: ErrorEvent | None
     finished: FinishedEvent | None
-    stored: Mapping[str, Any]
-    """Artifacts stored, by name."""
+    stored: Mapping[str, int]
+    """Ids of the artifacts stored, by name."""
     stderr_tail: str
     """The last lines of its standard error."""
     limit_seconds: float | None = None
-    """The time limit that was passed, for ``Stop.STALL`` and ``Stop.TOO_LONG``."""
+    """The time limit that was exceeded, for ``StopReason.STALL`` and ``StopReason.TOO_LONG``."""
     exporting: bool = False
-    """Whether the job exports a mask that was there."""
+    """Whether the job exports a mask that exists already."""
 
     @property
     def required_artifact(self) -> str:
         """The artifact without which it has not succeeded."""
         return EXPORTS if self.exporting else MASK
 
-    def advice(self, what: str) -> str:
-        """What a user may do so that it needs less of something; ``what`` is the advice for a training."""
-        return "ask for fewer exports at a time" if self.exporting else what
+    def advice(self, for_training: str) -> str:
+        """What a user may do so that the job needs less of something."""
+        return "ask for fewer exports at a time" if self.exporting else for_training
 
 
 @dataclass(frozen=True)
@@ -81,85 +88,122 @@ class Failed:
             code=self.code, message=self.message, param=self.param, kind=self.kind, retryable=self.retryable
         )  # fmt: skip
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
 
 class Outcome(StrEnum):
-    """Endings that are no failure."""
+    """Ends of an attempt that are no failure."""
 
     SUCCEEDED = "succeeded"
     CANCELLED = "cancelled"
     PAUSED = "paused"
-    HANDED_BACK = "handed_back"
+    REQUEUED = "requeued"
     ABANDONED = "abandoned"
-    """The job belongs to another worker by now; nothing may be written."""
+    """The job belongs to another worker; nothing more may be written."""
 
 
-_ASKED = {
+_REQUESTED = {
     StopReason.CANCEL: Outcome.CANCELLED,
     StopReason.PAUSE: Outcome.PAUSED,
-    StopReason.SHUTDOWN: Outcome.HANDED_BACK,
+    StopReason.SHUTDOWN: Outcome.REQUEUED,
 }
 
 
-def classify(ending: ProcessExit) -> Outcome | Failed:
-    """The one place that decides what an ending means.
+def classify(process_exit: ProcessExit) -> Outcome | Failed:
+    """The outcome of a trainer that ran.
 
-    Work that is complete counts, even if we had just asked to stop, and even if the process then fell over its own
-    feet while it left (accelerator libraries do): what it was to make is stored and verified. A permanent error outlives
-    a shutdown.
+    Work that is complete counts, even if the trainer had just been stopped, and even if it crashed on the way out, as
+    accelerator libraries do: what it was to make is stored and verified. A permanent error outlives a shutdown.
     """
-    if ending.stop is StopReason.LEASE_LOST:
+    if process_exit.stop is StopReason.LEASE_LOST:
         return Outcome.ABANDONED
-    if ending.finished is not None and ending.required_artifact in ending.stored:
+    if process_exit.finished is not None and process_exit.required_artifact in process_exit.stored:
         return Outcome.SUCCEEDED
-    if ending.stop is StopReason.CANCEL:
+    if process_exit.stop is StopReason.CANCEL:
         return Outcome.CANCELLED
-    if ending.returncode == ExitCode.PERMANENT and ending.error is not None:
-        return Failed(ending.error.code, ending.error.message, kind="user", param=ending.error.param)
-    if ending.stop in _ASKED:
-        return _ASKED[ending.stop]
-    if ending.stop is StopReason.STALL:
+    error = process_exit.error
+    if process_exit.returncode == ExitCode.PERMANENT and error is not None:
+        return Failed(error.code, error.message, kind="user", param=error.param)
+    if process_exit.stop in _REQUESTED:
+        return _REQUESTED[process_exit.stop]
+    if process_exit.stop is StopReason.STALL:
         return Failed(
-            "trainer_stalled", f"the trainer said nothing for {ending.limit_seconds:g} seconds and was stopped",
+            "trainer_stalled", f"the trainer said nothing for {process_exit.limit_seconds:g} seconds and was stopped",
             retryable=True,
         )  # fmt: skip
-    if ending.stop is StopReason.TOO_LONG:
+    if process_exit.stop is StopReason.TOO_LONG:
         return Failed(
             "max_duration_exceeded",
-            f"the job ran longer than its limit of {ending.limit_seconds:g} seconds; raise max_duration or "
-            f"{ending.advice('ask for fewer steps')}",
+            f"the job ran longer than its limit of {process_exit.limit_seconds:g} seconds; raise max_duration or "
+            f"{process_exit.advice('ask for fewer steps')}",
             kind="user", param="max_duration",
         )  # fmt: skip
-    return _killed(ending) if ending.returncode < 0 else _exited(ending)
+    return _killed(process_exit) if process_exit.returncode < 0 else _exited(process_exit)
 
 
-def _exited(ending: ProcessExit) -> Failed:
-    """The trainer left by itself, without having succeeded."""
-    if ending.returncode == ExitCode.TEMPORARY and ending.error is not None:
-        return Failed(ending.error.code, ending.error.message, param=ending.error.param, retryable=True)
-    if ending.returncode == ExitCode.STOPPED:
+def _exited(process_exit: ProcessExit) -> Failed:
+    """The trainer exited by itself, without having succeeded."""
+    error, returncode = process_exit.error, process_exit.returncode
+    if returncode == ExitCode.TEMPORARY and error is not None:
+        return Failed(error.code, error.message, param=error.param, retryable=True)
+    if returncode == ExitCode.STOPPED:
         return Failed("trainer_stopped", "the trainer was stopped by someone other than its worker", retryable=True)
-    if ending.returncode == ExitCode.OK:
-        missing = "its last line, finished" if ending.finished is None else f"the artifact {ending.required_artifact}"
+    if returncode == ExitCode.OK:
+        no_end = process_exit.finished is None
+        missing = "its last line, finished" if no_end else f"the artifact {process_exit.required_artifact}"
         return Failed("trainer_bug", f"the trainer left as if it had succeeded, but without {missing}")
-    words = ending.stderr_tail or "it said nothing on standard error"
-    return Failed("trainer_bug", f"the trainer left with exit code {ending.returncode}; its last words: {words}")
+    words = process_exit.stderr_tail or "it said nothing on standard error"
+    return Failed("trainer_bug", f"the trainer left with exit code {returncode}; its last words: {words}")
 
 
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
 
 
-def _killed(ending: ProcessExit) -> Failed:
-    """A signal that we did not send ended the trainer."""
-    number = -ending.returncode
+def _killed(process_exit: ProcessExit) -> Failed:
+    """A signal that the worker did not send ended the trainer."""
+    number = -process_exit.returncode
     try:
         name = signal.Signals(number).name
     except ValueError:  # real-time signals have no name
         name = f"signal {number}"
     if number in _CRASHES:
-        words = f"; its last words: {ending.stderr_tail}" if ending.stderr_tail else ""
+        words = f"; its last words: {process_exit.stderr_tail}" if process_exit.stderr_tail else ""
         return Failed("trainer_crashed", f"the trainer crashed ({name}){words}", retryable=True)
     hint = ""
     if number == signal.SIGKILL:
-        less = ending.advice("lower batch_size or max_length")
+        less = process_exit.advice("lower batch_size or max_length")
         hint = f"; most often the machine ran out of memory: {less}, or give the worker more memory"
     return Failed("trainer_killed", f"the trainer was killed from outside ({name}){hint}", retryable=True)
+
+
+ATTEMPT_ERRORS = (
+    ArtifactNotFoundError,
+    DatasetNotFoundError,
+    InvalidArtifactError,
+    QuotaExceededError,
+    SecretsUnavailableError,
+    StorageUnavailableError,
+    OSError,  # disk full, too many processes, no permission
+)
+"""What ends an attempt while its trainer is prepared, started or followed."""
+
+
+def classify_error(error: Exception) -> Failed:
+    """The outcome of an attempt that one of ``ATTEMPT_ERRORS`` ended."""
+    match error:
+        case DatasetNotFoundError():
+            return Failed("dataset_not_found", str(error), kind="user", param="task.dataset")
+        case ArtifactNotFoundError():
+            return Failed("artifact_not_found", str(error), kind="user", param="export_of")
+        case QuotaExceededError():
+            return Failed("quota_exceeded", str(error), kind="user")
+        case InvalidArtifactError():
+            return Failed("trainer_bug", str(error))
+        case StorageUnavailableError():
+            return Failed("storage_unavailable", str(error), retryable=True)
+        case SecretsUnavailableError():
+            return Failed("secrets_unavailable", str(error), retryable=True)  # another worker may have the key
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    code = "insufficient_storage" if full else "worker_environment"
+    return Failed(code, f"the worker could not run the trainer: {error}", retryable=True)

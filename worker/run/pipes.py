@@ -1,37 +1,33 @@
-"""Bytes from a trainer's pipes, kept within bounds: whole lines of its output, the tail of its errors.
+"""Capture of a trainer's output within bounds: the end of its standard error, without secrets, as storable text.
 
-A trainer that floods its pipes costs the worker a fixed amount of memory and nothing else. Called by ``supervise.py``.
+Called by ``worker.run.event_recorder``. A trainer that floods its pipes costs the worker a fixed amount of memory; lines of
+standard output are cut by ``pruning.processes.pipe_lines``.
 """
 
-from worker.run.redaction import Redactor
-
-MAX_LINE_BYTES = 1 << 20
+_REPLACEMENT = b"[secret]"
 
 
-class Lines:
-    """Cuts a stream into lines; a line longer than ``limit`` bytes comes in pieces (and so will not parse)."""
+class Redactor:
+    """Removes a secret from output, in case a library repeats it in an error. Passes everything before ``hide``."""
 
-    def __init__(self, limit: int = MAX_LINE_BYTES) -> None:
-        self._limit = limit
-        self._rest = bytearray()
+    def __init__(self) -> None:
+        self._secret = b""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that ``data`` completes, without line ends and without empty ones."""
-        self._rest += data
-        *lines, rest = self._rest.split(b"\n")
-        self._rest = rest
-        if len(rest) > self._limit:
-            lines.append(rest)
-            self._rest = bytearray()
-        return [bytes(line) for line in lines if line.strip()]
+    def hide(self, secret: str) -> None:
+        """``secret`` is ASCII without quotes and backslashes, so JSON does not spell it otherwise."""
+        self._secret = secret.encode("ascii")
 
-    def close(self) -> list[bytes]:
-        """What came after the last line end, if anything did."""
-        rest, self._rest = bytes(self._rest), bytearray()
-        return [rest] if rest.strip() else []
+    def __call__(self, data: bytes, *, cut: bool = False) -> bytes:
+        """``data`` without the secret. ``cut``: its beginning is missing, and with it perhaps the beginning of the secret."""
+        if not self._secret:
+            return data
+        if cut:
+            ends = (self._secret[start:] for start in range(1, len(self._secret)))
+            data = next((_REPLACEMENT + data[len(end) :] for end in ends if data.startswith(end)), data)
+        return data.replace(self._secret, _REPLACEMENT)
 
 
-class Tail:
+class TailBuffer:
     """The last ``limit`` bytes of a stream."""
 
     def __init__(self, limit: int, redact: Redactor | None = None) -> None:
@@ -39,10 +35,10 @@ class Tail:
         self._redact = redact or Redactor()
         self._bytes = bytearray()
         self.cut = False
-        """Whether earlier bytes were thrown away."""
+        """Whether earlier bytes were dropped."""
 
     def feed(self, data: bytes) -> None:
-        """Keep ``data``; forget from the front what no longer fits."""
+        """Append ``data``; drop from the front what no longer fits."""
         self._bytes += data
         surplus = len(self._bytes) - self._limit
         if surplus > 0:
@@ -50,16 +46,16 @@ class Tail:
             self.cut = True
 
     def text(self) -> str:
-        """Readable text; a first line that was cut is left out."""
-        text = readable(self._redact(bytes(self._bytes), cut=self.cut))
+        """Storable text; a first line that was cut is left out."""
+        text = storable_text(self._redact(bytes(self._bytes), cut=self.cut))
         return text.partition("\n")[2] if self.cut and "\n" in text else text
 
     def last_lines(self, count: int) -> str:
-        """The last ``count`` lines that say anything."""
+        """The last ``count`` lines that are not blank."""
         lines = [line.rstrip() for line in self.text().splitlines() if line.strip()]
         return "\n".join(lines[-count:])
 
 
-def readable(data: bytes) -> str:
+def storable_text(data: bytes) -> str:
     """Text that any database stores: PostgreSQL has no NUL character."""
     return data.decode("utf-8", errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")

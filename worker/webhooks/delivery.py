@@ -1,9 +1,9 @@
-"""One message to one receiver: signed as Standard Webhooks says, sent to a checked address, bounded in time and size.
+"""Webhook delivery: one signed POST to a checked address, bounded in time and size (Standard Webhooks).
 
-Called by ``worker.webhooks.dispatcher``. The engine below httpx is used directly, because its connections can be told where
-to go: to the addresses that ``service.webhooks.ssrf`` has checked, while TLS and the ``Host`` header name the host that the
-user wrote. Between check and call there is no second look at the name. Proxies from the environment are not used, redirects
-not followed, and of the answer nothing but the head is read.
+Called by ``worker.webhooks.dispatcher``. httpcore is used directly, because it connects to given addresses: those that
+``service.webhooks.ssrf`` has checked, while TLS and the ``Host`` header carry the host name that the user wrote. The name is not
+resolved a second time. Proxies from the environment are not used, redirects are not followed, and only the head of the
+response is read.
 """
 
 import base64
@@ -33,7 +33,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: str) -> str:
 
 
 def signed_headers(secrets: Iterable[str], message_id: str, timestamp: int, body: str) -> dict[str, str]:
-    """The headers that let a receiver check where ``body`` comes from; one signature per secret, between blanks."""
+    """The headers by which a receiver verifies ``body``; one signature per secret, separated by spaces."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
@@ -42,10 +42,10 @@ def signed_headers(secrets: Iterable[str], message_id: str, timestamp: int, body
 
 
 def send(destination: Destination, headers: dict[str, str], body: str, *, timeout: float) -> DeliveryResult:
-    """POST ``body`` and see what the receiver says; everything together takes at most ``timeout`` seconds."""
+    """POST ``body`` within ``timeout`` seconds in all, and classify the response."""
     default = {"https": 443, "http": 80}[destination.scheme]
     host = f"[{destination.host}]" if ":" in destination.host else destination.host
-    sent = {
+    request_headers = {
         "Host": host if destination.port == default else f"{host}:{destination.port}",
         "User-Agent": "espalier-webhooks",
         "Content-Type": "application/json",
@@ -58,17 +58,17 @@ def send(destination: Destination, headers: dict[str, str], body: str, *, timeou
     pool = httpcore.ConnectionPool(
         # certificates: certifi's, or SSL_CERT_FILE and SSL_CERT_DIR
         ssl_context=httpx.create_ssl_context(),
-        network_backend=_Checked(destination.addresses, _until(timeout)),
+        network_backend=_PinnedBackend(destination.addresses, _until(timeout)),
     )
     try:
-        with pool, pool.stream("POST", url, headers=list(sent.items()), content=body.encode()) as answer:
-            return _outcome(answer.status, dict(answer.headers))
+        with pool, pool.stream("POST", url, headers=list(request_headers.items()), content=body.encode()) as response:
+            return _result(response.status, dict(response.headers))
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return DeliveryResult(error=reason[:_ERROR_CHARACTERS])
 
 
-def _outcome(status: int, headers: dict[bytes, bytes]) -> DeliveryResult:
+def _result(status: int, headers: dict[bytes, bytes]) -> DeliveryResult:
     if 200 <= status < 300:
         return DeliveryResult(status)
     if status == _GONE:
@@ -80,32 +80,32 @@ def _outcome(status: int, headers: dict[bytes, bytes]) -> DeliveryResult:
 
 
 def _until(seconds: float) -> Callable[[], float]:
-    """Seconds left. Never 0, which would mean not to wait at all and be another error than a timeout."""
+    """Seconds left of ``seconds``; never 0, which would mean not to wait at all, another error than a timeout."""
     deadline = time.monotonic() + seconds
     return lambda: max(deadline - time.monotonic(), 0.001)
 
 
-class _Checked(httpcore.NetworkBackend):
-    """Connects to given addresses, whatever the host is called."""
+class _PinnedBackend(httpcore.NetworkBackend):
+    """Connects to given addresses instead of resolving the host name."""
 
     def __init__(self, addresses: tuple[str, ...], left: Callable[[], float]) -> None:
         self._addresses, self._left = addresses, left
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, **options: Any) -> httpcore.NetworkStream:  # type: ignore[override]
-        """The first address that answers; each gets its share of the time that is left."""
+        """The first address that accepts; each gets its share of the time that is left."""
         refusal: Exception = httpcore.ConnectError("no address")
         for tried, address in enumerate(self._addresses):
             options["timeout"] = self._left() / (len(self._addresses) - tried)
             try:
-                return _Bounded(self._plain.connect_tcp(address, port, **options), self._left)
+                return _BoundedStream(self._plain.connect_tcp(address, port, **options), self._left)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 refusal = error
         raise refusal
 
 
-class _Bounded(httpcore.NetworkStream):
-    """A connection whose waits all end at one moment, so that an answer that drips in cannot hold it open."""
+class _BoundedStream(httpcore.NetworkStream):
+    """A connection with one deadline for all its waits, so that a slow response cannot hold it open."""
 
     def __init__(self, stream: httpcore.NetworkStream, left: Callable[[], float]) -> None:
         self._stream, self._left = stream, left
@@ -118,8 +118,8 @@ class _Bounded(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "_Bounded":
-        return _Bounded(self._stream.start_tls(ssl_context, server_hostname, self._left()), self._left)
+    ) -> "_BoundedStream":
+        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, self._left()), self._left)
 
     def close(self) -> None:
         self._stream.close()

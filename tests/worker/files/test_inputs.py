@@ -17,7 +17,7 @@ from service.db.engine import Database
 from service.jobs import commands
 from tests.worker.conftest import SPEC, WorkerHarness
 from worker.files import inputs
-from worker.maintenance.maintainer import Maintainer
+from worker.maintenance.garbage_collector import GarbageCollector
 from worker.run.outcome import Failed, Outcome
 
 ROW = gzip.compress(json.dumps({"body": "x", "queue": 0}).encode() + b"\n")
@@ -41,8 +41,8 @@ def submit(database: Database, dataset: str) -> str:
         return commands.create(session, spec=spec_on(dataset)).id
 
 
-def kept(bench: WorkerHarness) -> list[str]:
-    folder = inputs.uploads_folder(bench.context.settings.data_dir)
+def kept(harness: WorkerHarness) -> list[str]:
+    folder = inputs.datasets_folder(harness.context.settings.data_dir)
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
 
@@ -50,10 +50,10 @@ def test_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, t
     dataset = upload(database)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        inputs.fetch(database, harness.context.settings, spec_on(dataset), tmp_path / name)
+        inputs.fetch_dataset(database, harness.context.settings, spec_on(dataset), tmp_path / name)
         check_dataset(tmp_path / name / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
     assert kept(harness) == [dataset]
-    inputs.fetch(database, harness.context.settings, SPEC, tmp_path)
+    inputs.fetch_dataset(database, harness.context.settings, SPEC, tmp_path)
     assert not (tmp_path / "uploads").exists()
 
 
@@ -66,8 +66,8 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
     def fetch(number: int) -> None:
         work = tmp_path / str(number)
         work.mkdir()
-        inputs.fetch(database, settings, spec_on(dataset), work)
-        inputs.remove_unused(database, settings)
+        inputs.fetch_dataset(database, settings, spec_on(dataset), work)
+        inputs.remove_unused_datasets(database, settings)
         check_dataset(work / "uploads" / dataset, CustomTask(**spec_on(dataset)["task"]))
 
     with ThreadPoolExecutor(6) as pool:
@@ -78,7 +78,7 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
 def test_what_arrives_damaged_is_not_used(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database, sha256="b" * 64)
     with pytest.raises(OSError, match="damaged"):
-        inputs.fetch(database, harness.context.settings, spec_on(dataset), tmp_path)
+        inputs.fetch_dataset(database, harness.context.settings, spec_on(dataset), tmp_path)
     assert kept(harness) == []
 
 
@@ -86,17 +86,17 @@ def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, h
     dataset = upload(database)
     job_id = submit(database, dataset)
     claimed = harness.claim()
-    rescuer = Maintainer(harness.context)
-    (inputs.uploads_folder(harness.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
+    collector = GarbageCollector(harness.context)
+    (inputs.datasets_folder(harness.context.settings.data_dir) / f".{dataset}.dead").mkdir(parents=True)
     assert harness.run(claimed, "success") is Outcome.SUCCEEDED
     assert harness.job(job_id).status == "succeeded"
     assert dataset in kept(harness)
     submitted = submit(database, dataset)
-    rescuer.collect_garbage()
+    collector.collect()
     assert dataset in kept(harness)
     with database.write() as session:
         commands.request_cancel(session, submitted)
-    rescuer.collect_garbage()
+    collector.collect()
     assert kept(harness) == []
 
 

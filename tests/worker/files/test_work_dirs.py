@@ -8,25 +8,25 @@ import pytest
 from service.jobs import commands
 from tests.worker.conftest import WorkerHarness
 from worker.files.work_dirs import checkpoint_folder
-from worker.maintenance.maintainer import Maintainer
+from worker.maintenance.garbage_collector import GarbageCollector
 from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def share(bench: WorkerHarness, name: str = "shared") -> None:
-    settings = bench.context.settings
-    bench.context.settings = settings.model_copy(update={"checkpoint_dir": settings.data_dir.parent / name})
+def share(harness: WorkerHarness, name: str = "shared") -> None:
+    settings = harness.context.settings
+    harness.context.settings = settings.model_copy(update={"checkpoint_dir": settings.data_dir.parent / name})
 
 
-def logged(bench: WorkerHarness, job_id: str) -> list[str]:
-    return [event.data["message"] for event in bench.events(job_id) if event.type == "log"]
+def logged(harness: WorkerHarness, job_id: str) -> list[str]:
+    return [event.data["message"] for event in harness.events(job_id) if event.type == "log"]
 
 
-def hand_back_after_a_step(bench: WorkerHarness, job_id: str) -> None:
+def hand_back_after_a_step(harness: WorkerHarness, job_id: str) -> None:
     """An attempt that reached a step and left without a checkpoint."""
-    bench.run(bench.claim(), "one_step")
-    assert bench.job(job_id).step == 1
+    harness.run(harness.claim(), "one_step")
+    assert harness.job(job_id).step == 1
 
 
 def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(harness: WorkerHarness) -> None:
@@ -53,7 +53,7 @@ def test_a_run_that_resumes_does_not(harness: WorkerHarness) -> None:
     running = harness.start(harness.claim(), "slow_steady")
     harness.wait_for_event(job_id, "checkpoint")
     harness.context.stopping.set()
-    assert running.result() is Outcome.HANDED_BACK
+    assert running.result() is Outcome.REQUEUED
     harness.context.stopping.clear()
     assert harness.run(harness.claim(), "steady") is Outcome.SUCCEEDED
     assert not any("starts over" in message for message in logged(harness, job_id))
@@ -90,6 +90,6 @@ def test_files_of_deleted_jobs_are_cleared_away(harness: WorkerHarness) -> None:
     with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
         commands.delete(session, job_id)
-    Maintainer(harness.context).collect_garbage()
+    GarbageCollector(harness.context).collect()
     assert not harness.work_folder(job_id).exists()
     assert not checkpoint_folder(harness.context.settings, job_id).exists()

@@ -8,10 +8,12 @@ from sqlalchemy import update
 
 from service.db.clock import now_sql
 from service.db.models import Job
+from service.jobs import commands
+from service.states import Status
 from tests import object_store, services
 from tests.service import factories
 from tests.worker.conftest import WorkerHarness
-from worker.maintenance.maintainer import Maintainer
+from worker.maintenance.garbage_collector import GarbageCollector
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -26,9 +28,8 @@ def test_jobs_past_their_retention_go_with_their_objects(
     assert len(object_store.objects(storage_url)) == 1
     changes = {"job_retention_days": 1, "storage_url": storage_url}
     harness.context.settings = harness.context.settings.model_copy(update=changes)
-    rescuer = Maintainer(harness.context)
-    rescuer.collect_garbage()
-    rescuer._garbage_collector.wait()
+    collector = GarbageCollector(harness.context)
+    collector.collect()
     with database.read() as session:
         assert session.get(Job, job.id) is None
     assert object_store.objects(storage_url) == {}
@@ -38,7 +39,19 @@ def test_a_storage_that_is_away_is_only_told_of(harness: WorkerHarness, caplog: 
     caplog.set_level(logging.INFO)
     url = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     harness.context.settings = harness.context.settings.model_copy(update={"storage_url": url})
-    rescuer = Maintainer(harness.context)
-    rescuer.collect_garbage()
-    rescuer._garbage_collector.wait()
+    collector = GarbageCollector(harness.context)
+    collector.collect()
     assert f"{url} could not be swept" in caplog.text
+
+
+def test_work_folders_of_ended_jobs_are_cleared_away(harness: WorkerHarness) -> None:
+    ended, waiting = harness.submit(), harness.submit()
+    for job_id in (ended, waiting, "not-a-job"):
+        harness.work_folder(job_id).mkdir(parents=True)
+    with harness.context.database.write() as session:
+        commands.request_cancel(session, ended)
+    assert harness.job(ended).status is Status.CANCELLED
+    GarbageCollector(harness.context).collect()
+    assert not harness.work_folder(ended).exists()
+    assert harness.work_folder(waiting).exists()
+    assert harness.work_folder("not-a-job").exists()

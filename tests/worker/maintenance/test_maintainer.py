@@ -1,4 +1,4 @@
-"""The rescuer's round, step by step and without its thread."""
+"""The maintainer's round, step by step and without its thread."""
 
 import pytest
 
@@ -7,17 +7,17 @@ from service.states import Status
 from tests.worker.conftest import WorkerHarness, fake_trainer_command
 from worker.context import Context
 from worker.maintenance.maintainer import Maintainer
-from worker.run import loop, supervisor
+from worker.run import loop, preparation
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def started(bench: WorkerHarness) -> int:
+def started(harness: WorkerHarness) -> int:
     """How many jobs one round starts."""
     begun: list[Context] = []
-    rescuer = Maintainer(bench.context, begun.append)
-    rescuer.tick()
-    rescuer.end()
+    maintainer = Maintainer(harness.context, begun.append)
+    maintainer.tick()
+    maintainer.stop()
     return len(begun)
 
 
@@ -37,7 +37,7 @@ def test_it_starts_due_jobs_but_never_more_than_it_could_run(harness: WorkerHarn
 
 def trainers_that(monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
     monkeypatch.setattr(
-        supervisor, "trainer_command", lambda _settings, _spec, work, *_: fake_trainer_command(work, behaviour)
+        preparation, "trainer_command", lambda _settings, _spec, work, *_: fake_trainer_command(work, behaviour)
     )
 
 
@@ -45,16 +45,16 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(harness: WorkerHarness, mo
     """As by a worker that cannot hear its broker; a bell that is heard after all finds the slot taken."""
     trainers_that(monkeypatch, "first_waits")
     first, second = harness.submit(), harness.submit()
-    rescuer = Maintainer(harness.context)
-    rescuer.tick()
+    maintainer = Maintainer(harness.context)
+    maintainer.tick()
     harness.wait_for_event(first, "started")
     assert loop.work(harness.context) == 0
-    rescuer.tick()
+    maintainer.tick()
     assert harness.job(second).status is Status.QUEUED
     trainers_that(monkeypatch, "success")
     with harness.context.database.write() as session:
         commands.request_cancel(session, first)
-    rescuer.end()
+    maintainer.stop()
     assert (harness.job(first).status, harness.job(first).attempt) == (Status.CANCELLED, 1)
     assert (harness.job(second).status, harness.job(second).attempt) == (Status.SUCCEEDED, 1)
 
@@ -62,11 +62,11 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(harness: WorkerHarness, mo
 def test_leaving_waits_for_the_jobs_that_it_started(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     trainers_that(monkeypatch, "wait")
     job_id = harness.submit()
-    rescuer = Maintainer(harness.context)
-    rescuer.tick()
+    maintainer = Maintainer(harness.context)
+    maintainer.tick()
     harness.wait_for_event(job_id, "started")
     harness.context.stopping.set()
-    rescuer.end()
+    maintainer.stop()
     job = harness.job(job_id)
     assert (job.status, job.attempts_spent) == (Status.QUEUED, 0)
 
@@ -79,26 +79,13 @@ def test_a_job_that_asks_for_too_many_devices_says_that_it_waits(harness: Worker
 
 
 def test_it_signs_the_worker_on_and_off(harness: WorkerHarness) -> None:
-    rescuer = Maintainer(harness.context)
-    rescuer.tick()
+    maintainer = Maintainer(harness.context)
+    maintainer.tick()
     with harness.context.database.read() as session:
         assert [worker.id for worker in heartbeats.live_workers(session, within_seconds=60)] == [
             harness.context.worker_id
         ]
-    rescuer.start()
-    rescuer.end()
+    maintainer.start()
+    maintainer.stop()
     with harness.context.database.read() as session:
         assert heartbeats.live_workers(session, within_seconds=60) == []
-
-
-def test_work_folders_of_ended_jobs_are_cleared_away(harness: WorkerHarness) -> None:
-    ended, waiting = harness.submit(), harness.submit()
-    for job_id in (ended, waiting, "not-a-job"):
-        harness.work_folder(job_id).mkdir(parents=True)
-    with harness.context.database.write() as session:
-        commands.request_cancel(session, ended)
-    assert harness.job(ended).status is Status.CANCELLED
-    Maintainer(harness.context).collect_garbage()
-    assert not harness.work_folder(ended).exists()
-    assert harness.work_folder(waiting).exists()
-    assert harness.work_folder("not-a-job").exists()

@@ -11,25 +11,25 @@ from tests import object_store, services
 from tests.worker.conftest import WorkerHarness
 from tests.worker.fake_trainer import steady_mask
 from worker.context import Context
-from worker.maintenance.maintainer import Maintainer
+from worker.maintenance.garbage_collector import GarbageCollector
 from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def on_host(bench: WorkerHarness, storage_url: str, name: str) -> WorkerHarness:
+def on_host(harness: WorkerHarness, storage_url: str, name: str) -> WorkerHarness:
     """A worker with a data folder of its own."""
-    settings = bench.context.settings
+    settings = harness.context.settings
     changed = settings.model_copy(update={"storage_url": storage_url, "data_dir": settings.data_dir.parent / name})
-    return WorkerHarness(Context(changed, bench.context.database))
+    return WorkerHarness(Context(changed, harness.context.database))
 
 
 def checkpoints(storage_url: str) -> list[str]:
     return [name.rpartition("/")[2] for name in object_store.objects(storage_url) if name.startswith("checkpoints/")]
 
 
-def warnings(bench: WorkerHarness, job_id: str) -> list[str]:
-    return [event.data["message"] for event in bench.events(job_id) if event.data.get("level") == "warning"]
+def warnings(harness: WorkerHarness, job_id: str) -> list[str]:
+    return [event.data["message"] for event in harness.events(job_id) if event.data.get("level") == "warning"]
 
 
 def test_another_host_goes_on_where_the_first_one_left(harness: WorkerHarness, storage_url: str) -> None:
@@ -38,7 +38,7 @@ def test_another_host_goes_on_where_the_first_one_left(harness: WorkerHarness, s
     running = first.start(first.claim(), "slow_steady")
     harness.wait_for_event(job_id, "checkpoint")
     first.context.stopping.set()
-    assert running.result() is Outcome.HANDED_BACK
+    assert running.result() is Outcome.REQUEUED
     newest = harness.job(job_id).step
     assert str(newest) in checkpoints(storage_url)
     assert len(checkpoints(storage_url)) <= 2
@@ -51,7 +51,7 @@ def test_another_host_goes_on_where_the_first_one_left(harness: WorkerHarness, s
     assert checkpoints(storage_url) == []
     assert len(object_store.objects(storage_url)) == 1  # the mask
     first.context.stopping.clear()
-    Maintainer(first.context).collect_garbage()
+    GarbageCollector(first.context).collect()
     assert not first.work_folder(job_id).exists()
 
 

@@ -21,8 +21,8 @@ from worker.run.process import export_command, trainer_command
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def ask(bench: WorkerHarness, pruned: str) -> str:
-    with bench.context.database.write() as session:
+def ask(harness: WorkerHarness, pruned: str) -> str:
+    with harness.context.database.write() as session:
         return exports.request_export(session, pruned, {"csr": "export-csr.zip"}).id
 
 

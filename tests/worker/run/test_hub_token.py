@@ -34,8 +34,8 @@ def keyed(harness: WorkerHarness) -> WorkerHarness:
     return harness
 
 
-def submit(bench: WorkerHarness, owner: str) -> str:
-    with bench.context.database.write() as session:
+def submit(harness: WorkerHarness, owner: str) -> str:
+    with harness.context.database.write() as session:
         return commands.create(session, spec=SPEC, owner=owner).id
 
 

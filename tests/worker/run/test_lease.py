@@ -17,12 +17,12 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def lease(
-    bench: WorkerHarness, *, seconds: float, since: float | None = None, database: Database | None = None
+    harness: WorkerHarness, *, seconds: float, claimed_at: float | None = None, database: Database | None = None
 ) -> Lease:
-    claimed = bench.claim()
+    claimed = harness.claim()
     return Lease(
-        database or bench.context.database, claimed.fence, lease_seconds=seconds,
-        heartbeat_seconds=0.05, since=claimed.since if since is None else since,
+        database or harness.context.database, claimed.fence, lease_seconds=seconds,
+        heartbeat_seconds=0.05, claimed_at=claimed.claimed_at if claimed_at is None else claimed_at,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_it_ends_by_the_clock_when_the_database_is_away(harness: WorkerHarness) 
 
 def test_a_stopped_process_finds_it_lost_at_once(harness: WorkerHarness) -> None:
     harness.submit()
-    assert lease(harness, seconds=30, since=time.monotonic() - 31).lost
+    assert lease(harness, seconds=30, claimed_at=time.monotonic() - 31).lost
 
 
 def test_a_write_waits_for_the_database(harness: WorkerHarness) -> None:

@@ -1,25 +1,14 @@
-"""Pipes cut into lines and tails, within bounds."""
+"""Capture of output: a bounded tail as storable text, without the secrets that a trainer repeats."""
 
-from worker.run.pipes import Lines, Tail, readable
+import pytest
 
+from worker.run.pipes import Redactor, TailBuffer, storable_text
 
-def test_lines_arrive_whole_however_they_are_cut() -> None:
-    lines, heard = Lines(), list[bytes]()
-    for byte in b'{"a": 1}\n\n  \n{"b": 2}\r\nrest':
-        heard += lines.feed(bytes([byte]))
-    assert heard == [b'{"a": 1}', b'{"b": 2}\r']
-    assert lines.close() == [b"rest"]
-    assert lines.close() == []
-
-
-def test_a_line_without_end_comes_in_pieces() -> None:
-    lines = Lines(limit=10)
-    assert lines.feed(b"x" * 11) == [b"x" * 11]
-    assert lines.feed(b"y\n") == [b"y"]
+SECRET = "hf_abcdefgh"
 
 
 def test_tail_keeps_whole_last_lines() -> None:
-    tail = Tail(limit=12)
+    tail = TailBuffer(limit=12)
     for _ in range(100):
         tail.feed(b"first\nsecond\n")
     assert tail.cut
@@ -28,16 +17,38 @@ def test_tail_keeps_whole_last_lines() -> None:
 
 
 def test_a_tail_that_was_not_cut_is_complete() -> None:
-    tail = Tail(limit=100)
+    tail = TailBuffer(limit=100)
     tail.feed(b"one\n\ntwo\n")
     assert (tail.cut, tail.text(), tail.last_lines(1)) == (False, "one\n\ntwo\n", "two")
 
 
 def test_no_tail_at_all() -> None:
-    tail = Tail(limit=0)
+    tail = TailBuffer(limit=0)
     tail.feed(b"words\n")
     assert tail.text() == ""
 
 
-def test_readable_is_storable() -> None:
-    assert readable(b"a\x00b\xff\xed\xa0\x80").encode().count(b"\x00") == 0
+def test_text_is_storable() -> None:
+    assert storable_text(b"a\x00b\xff\xed\xa0\x80").encode().count(b"\x00") == 0
+
+
+def hiding() -> Redactor:
+    redact = Redactor()
+    redact.hide(SECRET)
+    return redact
+
+
+def test_nothing_to_hide() -> None:
+    assert Redactor()(b"as it was", cut=True) == b"as it was"
+
+
+def test_every_occurrence_goes() -> None:
+    assert hiding()(f"a {SECRET}{SECRET} b".encode()) == b"a [secret][secret] b"
+
+
+@pytest.mark.parametrize("kept", range(1, len(SECRET)))
+def test_a_tail_that_begins_inside_it_shows_no_part_of_it(kept: int) -> None:
+    tail = TailBuffer(kept + 4, hiding())
+    for piece in (f"x {SECRET[:5]}", f"{SECRET[5:]} end"):  # also split between two reads
+        tail.feed(piece.encode())
+    assert tail.text() == "[secret] end"

@@ -56,10 +56,10 @@ class Watchful(FakeHub):
 
 
 @dataclass
-class Site:
+class PrivateService:
     """A service with an object storage, whose user has left a token for that hub."""
 
-    bench: WorkerHarness
+    harness: WorkerHarness
     client: TestClient
     hub: Watchful
     storage_url: str
@@ -69,8 +69,8 @@ class Site:
     def run(self, path: str, body: dict[str, Any]) -> Job:
         """What becomes of the job that is posted."""
         job_id = self.client.post(path, json=body).json()["id"]
-        supervise(self.bench.claim(), self.bench.context)
-        return self.bench.job(job_id)
+        supervise(self.harness.claim(), self.harness.context)
+        return self.harness.job(job_id)
 
     def told(self, job: Job) -> str:
         """What the user is told of it."""
@@ -81,7 +81,7 @@ class Site:
 
     def places_of(self, secret: str) -> list[str]:
         """Where ``secret`` lies open: tables, files, objects."""
-        found = ["database"] if secret in everything_stored(self.bench.context.database) else []
+        found = ["database"] if secret in everything_stored(self.harness.context.database) else []
         files = {str(file): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
         bucket, sizes = open_bucket(self.storage_url), object_store.objects(self.storage_url)
         files |= {name: bucket.get(name, 0, size) for name, size in sizes.items()}
@@ -97,7 +97,9 @@ def unpacked(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def site(harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def service(
+    harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PrivateService]:
     settings = harness.context.settings.model_copy(update={"storage_url": storage_url})
     harness.context.settings = settings
     model, hub = toy_models.make_model(tmp_path / "toy"), Watchful()
@@ -110,7 +112,7 @@ def site(harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: 
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
         assert client.put("/v1/secrets/hub_token", json={"value": TOKEN}).status_code == 200
-        yield Site(harness, client, hub, storage_url, tmp_path)
+        yield PrivateService(harness, client, hub, storage_url, tmp_path)
 
 
 def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> str:
@@ -128,29 +130,29 @@ def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> 
     return job.id
 
 
-def test_from_the_api_to_the_hub(site: Site) -> None:
-    job = site.run("/v1/jobs", SPEC | {"exports": ["stock"]})
-    told = site.told(job)
+def test_from_the_api_to_the_hub(service: PrivateService) -> None:
+    job = service.run("/v1/jobs", SPEC | {"exports": ["stock"]})
+    told = service.told(job)
     assert job.status is Status.SUCCEEDED, told
-    (figures,) = json.loads(site.download(job, "exports.json"))["exports"]
+    (figures,) = json.loads(service.download(job, "exports.json"))["exports"]
     assert (figures["error"], figures["checked_on"]) == (None, "validation")  # whose rows are private as well
-    with site.bench.context.database.read() as session:
+    with service.harness.context.database.read() as session:
         stored = store.list_for_job(session, job.id)
     assert "export-stock.zip" in {artifact.name for artifact in stored}
-    assert len(object_store.objects(site.storage_url)) == len(stored)
-    assert site.hub.looked > 0
-    assert site.hub.shown == []
+    assert len(object_store.objects(service.storage_url)) == len(stored)
+    assert service.hub.looked > 0
+    assert service.hub.shown == []
     assert TOKEN not in told
-    assert site.places_of(TOKEN) == []
+    assert service.places_of(TOKEN) == []
 
 
-def test_a_finished_job_is_exported(site: Site, tmp_path: Path) -> None:
-    finished = pruned(site.bench.context.database, site.hub, tmp_path, site.storage_url)
-    export = site.run(f"/v1/jobs/{finished}/exports", {"formats": ["compact"]})
-    told = site.told(export)
+def test_a_finished_job_is_exported(service: PrivateService, tmp_path: Path) -> None:
+    finished = pruned(service.harness.context.database, service.hub, tmp_path, service.storage_url)
+    export = service.run(f"/v1/jobs/{finished}/exports", {"formats": ["compact"]})
+    told = service.told(export)
     assert export.status is Status.SUCCEEDED, told
-    (tmp_path / "compact.zip").write_bytes(site.download(export, "export-compact.zip"))
+    (tmp_path / "compact.zip").write_bytes(service.download(export, "export-compact.zip"))
     assert load_export(tmp_path / "compact.zip").predict(["a lovely film"])
-    assert site.hub.shown == []
+    assert service.hub.shown == []
     assert TOKEN not in told
-    assert site.places_of(TOKEN) == []
+    assert service.places_of(TOKEN) == []

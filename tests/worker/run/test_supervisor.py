@@ -17,9 +17,9 @@ on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 """For what concerns processes more than rows."""
 
 
-def started(bench: WorkerHarness, job_id: str) -> int:
+def started(harness: WorkerHarness, job_id: str) -> int:
     """The trainer's process number, once it is up."""
-    file = bench.work_folder(job_id) / "started"
+    file = harness.work_folder(job_id) / "started"
     return int(wait_until(lambda: file.exists() and file.read_text(), what="the trainer"))
 
 
@@ -186,7 +186,7 @@ def test_shutdown_hands_the_job_back_without_spending_an_attempt(harness: Worker
     running = harness.start(harness.claim(), "wait")
     started(harness, job_id)
     harness.context.stopping.set()
-    assert running.result() is Outcome.HANDED_BACK
+    assert running.result() is Outcome.REQUEUED
     job = harness.job(job_id)
     assert (job.status, job.attempts_spent, job.lease_expires_at) == (Status.QUEUED, 0, None)
     assert (harness.work_folder(job_id) / "stopped").exists()

@@ -1,4 +1,4 @@
-"""The messenger's rounds against a receiver on this machine, whose signatures the standard's own library checks."""
+"""The dispatcher's rounds against a receiver on this machine, whose signatures the standard's own library checks."""
 
 import socket
 from typing import Any
@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
 from tests.worker.conftest import WorkerHarness
 from worker.context import Context
-from worker.webhooks import dispatcher as messenger_module
+from worker.webhooks import dispatcher as dispatcher_module
 from worker.webhooks.dispatcher import WebhookDispatcher
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -31,31 +31,31 @@ def harness(harness: WorkerHarness) -> WorkerHarness:
     return WorkerHarness(Context(harness.context.settings.model_copy(update=local), harness.context.database))
 
 
-def register(bench: WorkerHarness, url: str) -> tuple[str, str]:
+def register(harness: WorkerHarness, url: str) -> tuple[str, str]:
     """A receiver of the ends of all jobs: its id and its secret."""
     secret = subscriptions.new_secret()
-    with bench.context.database.write() as session:
+    with harness.context.database.write() as session:
         row = subscriptions.create(
-            session, bench.context.settings, owner="local", url=url, events=FINAL_EVENTS, secret=secret
+            session, harness.context.settings, owner="local", url=url, events=FINAL_EVENTS, secret=secret
         )
         return row.id, secret
 
 
-def cancel_a_job(bench: WorkerHarness) -> str:
-    job_id = bench.submit()
-    with bench.context.database.write() as session:
+def cancel_a_job(harness: WorkerHarness) -> str:
+    job_id = harness.submit()
+    with harness.context.database.write() as session:
         commands.request_cancel(session, job_id)
     return job_id
 
 
-def message(bench: WorkerHarness, webhook_id: str) -> Delivery:
-    with bench.context.database.read() as session:
+def message(harness: WorkerHarness, webhook_id: str) -> Delivery:
+    with harness.context.database.read() as session:
         (row,) = outbox.list_deliveries(session, webhook_id, limit=5)
         return row
 
 
-def make_due(bench: WorkerHarness) -> None:
-    with bench.context.database.write() as session:
+def make_due(harness: WorkerHarness) -> None:
+    with harness.context.database.write() as session:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
@@ -94,19 +94,19 @@ def test_it_is_sent_again_under_the_same_id_until_it_is_taken(harness: WorkerHar
     with webhook_receiver(500, (503, {"Retry-After": "7200"})) as heard:
         webhook_id, secret = register(harness, heard.url)
         cancel_a_job(harness)
-        messenger = WebhookDispatcher(harness.context)
-        assert messenger.tick() == 1
-        assert messenger.tick() == 0  # not yet
+        dispatcher = WebhookDispatcher(harness.context)
+        assert dispatcher.tick() == 1
+        assert dispatcher.tick() == 0  # not yet
         failed = message(harness, webhook_id)
         assert (failed.last_status, failed.last_error) == (500, "the receiver answered 500")
         make_due(harness)
-        messenger.tick()
+        dispatcher.tick()
         waiting = message(harness, webhook_id)
         assert waiting.due_at is not None
         assert waiting.last_attempt_at is not None
         assert (waiting.due_at - waiting.last_attempt_at).total_seconds() >= 7200
         make_due(harness)
-        messenger.tick()
+        dispatcher.tick()
         assert (message(harness, webhook_id).last_status, message(harness, webhook_id).attempts) == (204, 3)
         assert len({headers["webhook-id"] for _, headers, _ in heard.requests}) == 1
         assert len({body for _, _, body in heard.requests}) == 1
@@ -118,9 +118,9 @@ def test_a_receiver_that_is_gone_hears_nothing_more(harness: WorkerHarness) -> N
         webhook_id, _ = register(harness, heard.url)
         cancel_a_job(harness)
         cancel_a_job(harness)
-        messenger = WebhookDispatcher(harness.context)
-        messenger.tick()
-        assert messenger.tick() == 0
+        dispatcher = WebhookDispatcher(harness.context)
+        dispatcher.tick()
+        assert dispatcher.tick() == 0
         assert len(heard.requests) == 1
         with harness.context.database.read() as session:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
@@ -172,14 +172,14 @@ def test_the_name_is_looked_up_once_per_call(harness: WorkerHarness, monkeypatch
 
 def test_what_goes_wrong_with_one_concerns_no_other(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug, a receiver that is down, and one that listens."""
-    real = messenger_module.resolve_checked
+    real = dispatcher_module.resolve_checked
 
     def resolve_checked(url: str, policy: UrlPolicy) -> Any:
         if "broken" in url:
             raise ZeroDivisionError
         return real(url, policy)
 
-    monkeypatch.setattr(messenger_module, "resolve_checked", resolve_checked)
+    monkeypatch.setattr(dispatcher_module, "resolve_checked", resolve_checked)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         down = closed.getsockname()[1]
     with webhook_receiver() as heard:
@@ -207,9 +207,9 @@ def test_a_secret_that_cannot_be_read_delays_the_message(harness: WorkerHarness)
 def test_the_thread(harness: WorkerHarness) -> None:
     with webhook_receiver() as heard:
         register(harness, heard.url)
-        messenger = WebhookDispatcher(harness.context)
-        messenger.start()
+        dispatcher = WebhookDispatcher(harness.context)
+        dispatcher.start()
         for _ in range(3):
             cancel_a_job(harness)
         wait_until(lambda: len(heard.requests) == 3, what="three messages")
-        messenger.end()
+        dispatcher.stop()

@@ -1,0 +1,46 @@
+"""Claimed job: what the worker needs of a job's row once the claim is committed.
+
+Made by ``worker.run.loop``; read by ``worker.run.supervisor`` and ``worker.run.preparation``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from service.db.models import Job
+from service.jobs.fence import Fence
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """One attempt of one job, which this worker runs."""
+
+    fence: Fence
+    owner: str
+    spec: dict[str, Any]
+    max_duration: float | None
+    exports: tuple[str, ...]
+    """Formats to export: of the mask that is trained, or of the one that exists already."""
+    export_of: str | None
+    """The job whose mask is exported; None where the job prunes."""
+    reached_step: int
+    """Steps that earlier attempts had completed."""
+    claimed_at: float
+    """``time.monotonic()`` before the claim."""
+    devices: tuple[str, ...]
+    """The worker's devices that are reserved for it until its supervision ends."""
+
+    @classmethod
+    def from_row(cls, job: Job, claimed_at: float, devices: Sequence[str]) -> Self:
+        """From the row that ``service.jobs.claims.claim`` returned."""
+        return cls(
+            fence=Fence.from_row(job),
+            owner=job.owner,
+            spec=job.spec,
+            max_duration=job.max_duration,
+            exports=tuple(job.exports or ()),
+            export_of=job.export_of,
+            reached_step=job.step,
+            claimed_at=claimed_at,
+            devices=tuple(devices),
+        )

@@ -1,0 +1,72 @@
+"""Preparation of an attempt: its folder, the inputs of the trainer, its command line and its environment.
+
+Called by ``worker.run.supervisor`` before the trainer starts.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from service import failpoints
+from service.errors import DatasetNotFoundError
+from worker.context import Context
+from worker.files import inputs, work_dirs
+from worker.run.claimed_job import ClaimedJob
+from worker.run.environment import trainer_environment
+from worker.run.event_recorder import EventRecorder
+from worker.run.hub_token import isolate_hub_cache, load_hub_token, write_token
+from worker.run.process import export_command, trainer_command
+
+
+@dataclass(frozen=True)
+class PreparedAttempt:
+    """How to start the trainer, once everything it reads is in place."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+
+def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> PreparedAttempt:
+    """Put everything the trainer reads into the attempt's folder.
+
+    Raises DatasetNotFoundError, ArtifactNotFoundError, StorageUnavailableError, SecretsUnavailableError, LeaseLostError,
+    OSError.
+    """
+    settings, with_retry, work = context.settings, recorder.writer.with_retry, recorder.work
+    spec, unshared = work_dirs.prepare(settings, claimed.fence, claimed.spec)
+    if claimed.export_of is None:
+        with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
+        command = partial(trainer_command, settings, spec)
+    else:
+        export_of = claimed.export_of
+        mask = with_retry(lambda: inputs.fetch_mask(context.database, export_of, work))
+        with suppress(DatasetNotFoundError):  # deleted since the mask was trained: random rows serve to compare
+            with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
+        command = partial(export_command, settings, mask)
+        unshared = None  # it leaves no checkpoints
+    failpoints.hit(failpoints.Failpoint.WORK_PREPARED)
+    if unshared is not None:
+        recorder.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {unshared}"})
+    token_file = _write_token_file(claimed, context, recorder)
+    environment = trainer_environment(os.environ, _threads(context), context.devices.visible(claimed.devices))
+    return PreparedAttempt(
+        command(work, token_file, claimed.exports),
+        isolate_hub_cache(environment, context, claimed.owner, has_token=token_file is not None),
+    )
+
+
+def _write_token_file(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> Path | None:
+    """The owner's hub token where the trainer finds it, if they have set one. Raises SecretsUnavailableError, OSError."""
+    token = recorder.writer.with_retry(lambda: load_hub_token(context, claimed.owner))
+    if token is None:
+        return None
+    recorder.redact.hide(token)
+    return write_token(recorder.work, token)
+
+
+def _threads(context: Context) -> int:
+    """Arithmetic threads of one trainer: its share of the cores, of which a container may use fewer than the machine has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return context.settings.trainer_threads or max(1, cores // context.settings.worker_slots)
