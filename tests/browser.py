@@ -1,4 +1,4 @@
-"""A real browser in tests: what a page looks like to Chromium, what it complains of, and what it asks the network for."""
+"""Headless Chromium for tests: the DOM of a page, its console messages and the requests that it makes."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def find_browser() -> str | None:
-    """The browser, if this machine has one."""
+    """The path of a browser, if this machine has one."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
@@ -42,12 +42,12 @@ def load_page(browser: str, page: Path, profile: Path) -> LoadedPage:
 
 @contextmanager
 def request_recorder() -> Iterator[tuple[str, list[str]]]:
-    """The address of a server on this machine, and the paths that it is asked for."""
-    asked: list[str] = []
+    """The address of a server on this machine, and the paths that are requested of it."""
+    requested: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(204)
             self.end_headers()
 
@@ -57,7 +57,7 @@ def request_recorder() -> Iterator[tuple[str, list[str]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""What every test may ask for: a migrated database of either kind, a Redis, settings under a temporary folder."""
+"""Fixtures for all tests: a migrated database of either kind, Redis, an object storage, settings under a temporary folder."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A model hub on a loopback port: enough of the Hugging Face protocol for downloads, and for every way they fail.
+"""Fake model hub on a loopback port: enough of the Hugging Face protocol for downloads, and for every way they fail.
 
 Point ``HF_ENDPOINT`` at ``Hub.url`` and ``HF_HOME`` at an empty folder, in a process of its own: the client reads both
 once, when it is imported.

@@ -1,4 +1,4 @@
-"""What a CUDA graph is on a GPU, on the CPU: the operators of some work, repeated on the same memory without its Python."""
+"""CUDA graphs on the CPU: records the operators of a function and replays them on the same memory, without its Python."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small model and data set folders, complete as far as can be told without torch."""
+"""Small model and data set folders, as complete as a check without torch can tell."""
 
 import gzip
 import json

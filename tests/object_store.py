@@ -1,4 +1,4 @@
-"""An S3-compatible store for tests that we did not write: moto's server, in a thread of this process.
+"""S3-compatible object store for tests: moto's server, in a thread of this process.
 
 Other processes reach it too, with ``CREDENTIALS`` in their environment.
 """
@@ -16,7 +16,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "espalier-tests", "AWS_SECRET_ACCESS_KEY": "
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """Its URL."""
+    """The URL of a server that runs inside the block."""
     from moto.server import ThreadedMotoServer  # a second of imports, for the tests that need it
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request otherwise
@@ -38,7 +38,7 @@ def new_bucket(endpoint: str) -> str:
 
 
 def client(url: str) -> Any:
-    """The SDK's own client, for what the service never does."""
+    """The SDK's own client, for operations that the service does not have."""
     return open_bucket(url)._client
 
 

@@ -1,4 +1,4 @@
-"""Real processes in tests: whether one lives, and programs that are gone when the test is."""
+"""Real processes in tests: process states, and Python modules run until a block ends."""
 
 import os
 import signal

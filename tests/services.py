@@ -1,7 +1,7 @@
-"""Real PostgreSQL and Redis for tests: the ones named, the ones that run here, or private ones started from binaries.
+"""Real PostgreSQL and Redis for tests: those named, those that run on this machine, or private ones started from binaries.
 
 Each function yields a URL that belongs to the test session alone (an own database, an own database number or an own
-server) and leaves nothing behind. ``Unavailable`` says why there is none; ``tests/conftest.py`` makes that a skip, or a
+server) and leaves nothing behind. ``UnavailableError`` says why there is none; ``tests/conftest.py`` makes that a skip, or a
 failure where ``CI=true``.
 """
 
@@ -29,7 +29,7 @@ _REDIS = ("127.0.0.1", 6379)
 
 
 class UnavailableError(Exception):
-    """The service is not to be had on this machine."""
+    """This machine has no such service and cannot start one."""
 
 
 @contextlib.contextmanager
@@ -79,12 +79,12 @@ class RedisServer:
         wait_until(lambda: _listens("127.0.0.1", self.port), what="redis-server")
 
     def signal(self, number: signal.Signals) -> None:
-        """SIGSTOP makes it deaf, SIGCONT brings it back."""
+        """SIGSTOP makes it unresponsive, SIGCONT brings it back."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """At once, with all that it held."""
+        """At once, with everything that it held."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -100,7 +100,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def private_postgres() -> Iterator[str]:
-    """A server of our own in a temporary folder; it refuses to run as root, so root lends it another user."""
+    """A private server in a temporary folder. It refuses to run as root, so root starts it as another user."""
     tools = _postgres_tools()
     user = _other_user() if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="espalier-postgres-") as folder:

@@ -1,4 +1,4 @@
-"""An application behind a real socket, in a thread of the test."""
+"""ASGI application served on a real socket, by a thread of the test."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A network between a client and a server that a test can cut without either being told."""
+"""TCP proxy that a test can cut without either end noticing."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""Toy models of the architectures beyond :data:`tests.toy_models.SHAPES`, and fine-tuned models that serve as teachers.
+"""Toy models of architectures beyond :data:`tests.toy_models.SHAPES`, and fine-tuned models that serve as teachers.
 
 Random weights in real folders, as ``save_pretrained`` writes them, with the tokenizers of :mod:`tests.toy_models`.
 """

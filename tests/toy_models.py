@@ -1,8 +1,4 @@
-"""Toy transformers and data sets: real folders of every shape, small enough to be trained in seconds.
-
-The models are randomly initialised, never pretrained; the data sets can be told apart by single words, so that score
-training on a frozen random encoder visibly learns.
-"""
+"""Toy transformers: real model folders of every shape, randomly initialised and small enough to be trained in seconds."""
 
 import json
 from collections.abc import Callable

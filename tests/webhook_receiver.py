@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine, that answers as a test tells it."""
+"""Webhook receiver on this machine, with responses that the test chooses."""
 
 import threading
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from standardwebhooks.webhooks import Webhook
 
 @dataclass
 class WebhookReceiver:
-    """What came in, and what is answered."""
+    """What was received, and what is responded."""
 
     url: str = ""
-    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    responses: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """For the next requests, in order; 204 when there are no more."""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     """Path, headers in lower case, body."""
@@ -27,15 +27,15 @@ class WebhookReceiver:
 
 
 @contextmanager
-def webhook_receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[WebhookReceiver]:
-    """One that listens inside the block."""
-    told = WebhookReceiver(answers=[(each, {}) if isinstance(each, int) else each for each in answers])
+def webhook_receiver(*responses: int | tuple[int, dict[str, str]]) -> Iterator[WebhookReceiver]:
+    """A receiver that listens inside the block."""
+    state = WebhookReceiver(responses=[(each, {}) if isinstance(each, int) else each for each in responses])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            told.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-            status, headers = told.answers.pop(0) if told.answers else (204, {})
+            state.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            status, headers = state.responses.pop(0) if state.responses else (204, {})
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -45,11 +45,11 @@ def webhook_receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[Web
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}/hook?a=b"
+    state.url = f"http://127.0.0.1:{server.server_port}/hook?a=b"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield told
+        yield state
     finally:
         server.shutdown()
         server.server_close()

@@ -23,7 +23,7 @@ class SecretValue(BaseModel):
     value: str = Field(
         min_length=8,
         max_length=512,
-        pattern=r"^[A-Za-z0-9._~+/=-]+$",  # of RFC 6750; what worker.run.redaction relies on
+        pattern=r"^[A-Za-z0-9._~+/=-]+$",  # of RFC 6750; worker.run.pipes relies on it
         repr=False,
         description="The token; never shown again",
         json_schema_extra={"writeOnly": True, "format": "password"},

@@ -1,4 +1,4 @@
-"""Random faults, again and again: ``python -m tests.faults --runs N --seed S``.
+"""Random fault schedules against a whole service: ``python -m tests.faults --runs N --seed S``.
 
 Each run starts a service on one of the stacks that this machine has, submits jobs, breaks things in an order that the seed
 decides, mends them, waits for the end of every job and checks the invariants. The last line is one JSON object; the exit
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from service.db import migrate
 from tests import services
-from tests.faults.chaos import FaultSchedule
 from tests.faults.cluster import Cluster, Stack, empty_database
+from tests.faults.fault_schedule import FaultSchedule
 from tests.faults.prefork_server import PreforkServer
 
 KINDS = ("lost", "duplicated", "stale", "disorder", "orphans")
@@ -36,9 +36,9 @@ def main() -> int:
         for number in range(given.runs):
             seed = given.seed * 100_000 + number
             total += Counter(_run(seed, Path(folder) / str(number), prefork_server, servers, given.stack, number))
-    told = {"runs": given.runs, "seed": given.seed, **{name: total[name] for name in ("faults", "accepted", *KINDS)}}
-    told["stale_writes"] = told.pop("stale")
-    print(json.dumps(told))
+    summary = {"runs": given.runs, "seed": given.seed, **{name: total[name] for name in ("faults", "accepted", *KINDS)}}
+    summary["stale_writes"] = summary.pop("stale")
+    print(json.dumps(summary))
     return int(any(total[kind] for kind in KINDS))
 
 
@@ -72,17 +72,17 @@ def _run(
         empty_database(stack)
     cluster = Cluster(stack, folder, prefork_server, worker_slots=2, max_attempts=50)
     try:
-        chaos = FaultSchedule(cluster, redis, random.Random(seed))
-        chaos.run()
+        schedule = FaultSchedule(cluster, redis, random.Random(seed))
+        schedule.run()
         found = cluster.finish(seconds=180)
     finally:
         cluster.close()
     for problem in found.all:
         print(f"run {number} (seed {seed}, {stack.name}): {problem}", file=sys.stderr)
-    story = f"run {number} {stack.name}: {len(cluster.accepted)} jobs, {' '.join(chaos.faults)}"
+    story = f"run {number} {stack.name}: {len(cluster.accepted)} jobs, {' '.join(schedule.faults)}"
     print(story, file=sys.stderr, flush=True)
     counted = {kind: len(getattr(found, kind)) for kind in KINDS}
-    return {"faults": len(chaos.faults), "accepted": len(cluster.accepted), **counted}
+    return {"faults": len(schedule.faults), "accepted": len(cluster.accepted), **counted}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A whole service to break: database, broker, API and worker processes, each of which can be killed and started again."""
+"""Cluster for fault tests: database, broker, API and worker processes, each of which can be killed and restarted."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ FAST: dict[str, Any] = {
     "lease_seconds": 20.0, "heartbeat_seconds": 0.2, "rescue_seconds": 0.3, "retry_delay_seconds": 0.0,
     "term_grace_seconds": 5.0, "chunk_bytes": 4096, "trainer_threads": 1,
 }  # fmt: skip
-"""The lease is long, for a busy machine must not lose it; ``Site.lapse`` ends it where a test needs that."""
+"""Leases are long, because a busy machine must not lose one; ``Cluster.expire_leases`` ends them where a test needs it."""
 Failpoint = failpoints.Failpoint | trainer_failpoints.Failpoint
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where jobs and bells are kept."""
+    """A database and a broker."""
 
     name: str
     database_url: str
@@ -43,7 +43,7 @@ class Stack:
 
 
 class Cluster:
-    """One service. Everything that was started ends with the block."""
+    """One service. ``close`` ends everything that was started."""
 
     def __init__(self, stack: Stack, folder: Path, prefork_server: PreforkServer, **tuning: Any) -> None:
         self.settings = Settings(
@@ -56,11 +56,11 @@ class Cluster:
         self._started: list[ForkedProcess] = []
 
     def start_worker(self, at: Failpoint | None = None, **environment: str) -> ForkedProcess:
-        """A worker; with ``at``, it or its first trainer to come there dies at that point."""
+        """A worker; with ``at``, it or one of its trainers is killed at that point, once."""
         return self._start("tests.worker.fake_worker", [], at, environment, "worker")
 
     def start_api(self, at: Failpoint | None = None) -> ForkedProcess:
-        """The API, once it answers."""
+        """The API, once it responds."""
         port = self.url.rpartition(":")[2]
         arguments = ["--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", port, "--log-level", "warning"]
         api = self._start("uvicorn", arguments, at, {}, "api")
@@ -69,37 +69,39 @@ class Cluster:
         return api
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response | None:
-        """An answer of the API; None where the connection broke."""
+        """A response of the API; None where the connection broke."""
         try:
             return httpx.request(method, f"{self.url}{path}", timeout=30, **options)
         except httpx.TransportError:
             return None
 
     def post(self, behaviour: str = "steady", key: str | None = None) -> str | None:
-        """Submit by HTTP: the id of an accepted job, None where no answer came."""
+        """Submit by HTTP: the id of an accepted job, None where no response came."""
         headers = {"Idempotency-Key": key} if key is not None else {}
-        answer = self.request("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
-        if answer is None or answer.status_code != 202:
+        response = self.request(
+            "POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers
+        )
+        if response is None or response.status_code != 202:
             return None
-        self.accepted.append(answer.json()["id"])
+        self.accepted.append(response.json()["id"])
         return self.accepted[-1]
 
     def submit(self, behaviour: str = "steady", **fields: Any) -> str:
-        """Submit without an API, and without a bell."""
+        """Submit without an API and without a notification."""
         spec = {"model": f"fake/{behaviour}", "task": "sst2"}
         with self.database.write() as session:
             self.accepted.append(commands.create(session, **{"spec": spec, **fields}).id)
         return self.accepted[-1]
 
     def notify_workers(self, times: int = 1) -> None:
-        bell = broker.celery_app(self.settings)
+        app = broker.celery_app(self.settings)
         for _ in range(times):
-            broker.notify_workers(bell)
+            broker.notify_workers(app)
 
-    def write(self, what: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """A function of ``jobs`` in a transaction of its own."""
+    def write(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call a function of ``service`` in a transaction of its own."""
         with self.database.write() as session:
-            return what(session, *arguments, **options)
+            return function(session, *arguments, **options)
 
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:
@@ -126,34 +128,34 @@ class Cluster:
         return wait_until(found, seconds=30, what=lambda: f"the trainer of {job_id}: {self.logs()}")[0]
 
     def expire_leases(self, *job_ids: str) -> None:
-        """Let the leases of the jobs (default: all that run) have run out, as if the time had passed."""
+        """Let the leases of the jobs (default: all running ones) expire, as if the time had passed."""
         with self.database.write() as session:
             late = update(Job).where(Job.status == Status.RUNNING).values(lease_expires_at=now_sql(-1))
             session.execute(late.where(Job.id.in_(job_ids)) if job_ids else late)
 
     def finish(self, seconds: float = 90) -> invariants.Violations:
-        """Wait until every job has ended and everything was cleared away; what is wrong then."""
+        """Wait until every job has ended and its files are removed; the violations found then."""
         wait_until(
             self._all_ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open_jobs()} {self.logs()}"
         )
         folders = (self.settings.data_dir / "work", *filter(None, [self.settings.checkpoint_dir]))
         wait_until(
             lambda: not invariants.leftovers(*folders),
-            what=lambda: f"the clearing away of {invariants.leftovers(*folders)}",
+            what=lambda: f"the removal of {invariants.leftovers(*folders)}",
         )
         found = invariants.find_violations(self.database, self.accepted, max_attempts=self.settings.max_attempts)
-        self.kill()  # leaving politely takes a worker of the filesystem broker three seconds, and hides orphans
+        self.kill()  # a graceful exit takes a worker of the filesystem broker three seconds, and hides orphans
         wait_until(
             lambda: not invariants.processes_under(self.settings.data_dir / "work"), what="the end of all trainers"
         )
         return found
 
     def logs(self) -> str:
-        """The last words of every process."""
+        """The last output of every process."""
         return "\n".join(f"--- {file.name}\n{file.read_text()[-1500:]}" for file in sorted(self._logs.glob("*.out")))
 
     def stop(self) -> None:
-        """End every process that still runs, the polite way."""
+        """SIGTERM to every process that still runs."""
         running = [process for process in self._started if process.exit_code is None]
         for process in running:
             process.signal(signal.SIGCONT)
@@ -181,22 +183,22 @@ class Cluster:
     def _start(
         self, module: str, arguments: Iterable[str], at: Failpoint | None, environment: Mapping[str, str], name: str
     ) -> ForkedProcess:
-        told = {f"ESPALIER_{key.upper()}": str(value) for key, value in self.settings if value is not None}
+        variables = {f"ESPALIER_{key.upper()}": str(value) for key, value in self.settings if value is not None}
         if at is not None:
-            told |= {failpoints.AT: at, failpoints.ONCE: str(self._folder / f"died-at-{at}")}
+            variables |= {failpoints.AT: at, failpoints.ONCE: str(self._folder / f"killed-at-{at}")}
         out = self._logs / f"{name}-{len(self._started)}.out"
-        self._started.append(self._server.start(module, list(arguments), {**told, **environment}, out))
+        self._started.append(self._server.start(module, list(arguments), {**variables, **environment}, out))
         return self._started[-1]
 
     def freeze_worker_at(self, point: Failpoint) -> ForkedProcess:
-        """A worker that stopped at ``point``."""
+        """A worker that is stopped by SIGSTOP at ``point``."""
         worker = self.start_worker(point, **{failpoints.WITH: "SIGSTOP"})
         wait_until(lambda: worker.is_stopped, seconds=60, what=lambda: f"a stop at {point}: {self.logs()}")
         return worker
 
     def was_killed_at(self, point: Failpoint) -> bool:
-        """Whether a process died there."""
-        return (self._folder / f"died-at-{point}").exists()
+        """Whether a process was killed there."""
+        return (self._folder / f"killed-at-{point}").exists()
 
     def _api_responds(self) -> bool:
         try:
@@ -214,7 +216,7 @@ class Cluster:
 
 
 def command_line(pid: int) -> bytes:
-    """The words that a process was started with."""
+    """The arguments that a process was started with."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -222,7 +224,7 @@ def command_line(pid: int) -> bytes:
 
 
 def empty_database(stack: Stack, template: Path | None = None) -> None:
-    """Leave a migrated database without rows."""
+    """Make a migrated database without rows."""
     if template is not None:
         shutil.copy(template, stack.database_url.removeprefix("sqlite:///"))
         return

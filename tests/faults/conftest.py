@@ -1,4 +1,4 @@
-"""A service per test, on either stack: SQLite with files, PostgreSQL with Redis."""
+"""Fixtures of the fault tests: one cluster per test, on either stack (SQLite with files, PostgreSQL with Redis)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What must hold after any fault: reads the database, the process table and the disk, and counts what does not.
+"""Invariants after any fault, checked in the database, the process table and on the disk.
 
-A total-queue check: every job that was accepted has one end or is still owned by the table; nothing twice, nothing from a
-run that had lost its lease, nothing left behind.
+A total-queue check: every accepted job has one end or is still in the table; nothing is there twice, nothing was written by an
+attempt that had lost its lease, nothing is left behind.
 """
 
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ from service.states import TERMINAL, TRANSITIONS, Status
 
 @dataclass
 class Violations:
-    """What was found wrong, in words, by kind."""
+    """What was violated, by kind."""
 
     lost: list[str] = field(default_factory=list)
     """Accepted and gone, or neither ended nor owned."""
     duplicated: list[str] = field(default_factory=list)
     """Two ends, two results, two runs at once."""
     stale: list[str] = field(default_factory=list)
-    """Written by a run that no longer had the job."""
+    """Written by an attempt that no longer had the job."""
     disorder: list[str] = field(default_factory=list)
     """Events with gaps, illegal moves, too many attempts."""
     orphans: list[str] = field(default_factory=list)
-    """Processes, files and rows that nobody will clear away."""
+    """Processes, files and rows that are left behind."""
 
     @property
     def all(self) -> list[str]:
@@ -48,7 +48,7 @@ def find_violations(
             if job_id not in rows:
                 found.lost.append(f"{job_id} was accepted and is gone")
             elif ended and rows[job_id].status not in TERMINAL:
-                found.lost.append(f"{job_id} is {rows[job_id].status} and nobody ends it")
+                found.lost.append(f"{job_id} is {rows[job_id].status} and does not end")
         for job in rows.values():
             _check_events(session, job, found)
             _check_metrics(session, job, found)
@@ -59,7 +59,7 @@ def find_violations(
 
 
 def _check_events(session: Session, job: Job, found: Violations) -> None:
-    """Replays the events: each must be possible where it stands."""
+    """Replay the events: each must be possible where it is."""
     events = list(session.scalars(select(Event).where(Event.job_id == job.id).order_by(Event.seq)))
     if [event.seq for event in events] != list(range(1, job.event_seq + 1)):
         found.disorder.append(f"{job.id} has events {[event.seq for event in events]} of {job.event_seq}")
@@ -81,7 +81,7 @@ def _check_events(session: Session, job: Job, found: Violations) -> None:
 
 
 def _check_metrics(session: Session, job: Job, found: Violations) -> None:
-    """Metrics of a run come after the claim of that run and before the next one's."""
+    """Metrics of an attempt come after its claim and before that of the next one."""
     claims = {
         event.attempt: event.created_at
         for event in session.scalars(select(Event).where(Event.job_id == job.id, Event.type == "status"))

@@ -1,8 +1,8 @@
-"""Programs started from a warm process: the same programs with their own arguments, environment and signals, but without
-the second of processor time that each would spend on its imports.
+"""Prefork server: forks programs from a process that has imported their modules already.
 
-``python -m tests.faults.prefork_server`` is the warm process: it reads one JSON object per line (what to start), forks, and answers
-with one line per start and per end. ``Zygote`` is the handle on it, ``Started`` on one program.
+The programs have their own arguments, environment and signals, without the second of processor time that each would spend on
+its imports. ``python -m tests.faults.prefork_server`` is the server: it reads one JSON object per line (what to start), forks, and
+writes one line per start and per exit. ``PreforkServer`` is its client, ``ForkedProcess`` the handle of one program.
 """
 
 import importlib
@@ -73,7 +73,7 @@ class ForkedProcess:
 
 
 class PreforkServer:
-    """The warm process; everything it started dies with the block."""
+    """The server process; everything it started is killed at the end of the block."""
 
     def __init__(self) -> None:
         self.exit_codes: dict[int, int] = {}
@@ -89,8 +89,8 @@ class PreforkServer:
         out.parent.mkdir(parents=True, exist_ok=True)
         assert self._process.stdin is not None
         known = len(self._pids)
-        order = {"module": module, "arguments": list(arguments), "environment": dict(environment), "out": str(out)}
-        self._process.stdin.write(json.dumps(order) + "\n")
+        request = {"module": module, "arguments": list(arguments), "environment": dict(environment), "out": str(out)}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         wait_until(lambda: len(self._pids) > known, what=f"the start of {module}")
         return ForkedProcess(self, self._pids[known], out)
@@ -98,11 +98,11 @@ class PreforkServer:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            told = json.loads(line)
-            if "code" in told:
-                self.exit_codes[told["pid"]] = told["code"]
+            message = json.loads(line)
+            if "code" in message:
+                self.exit_codes[message["pid"]] = message["code"]
             else:
-                self._pids.append(told["pid"])
+                self._pids.append(message["pid"])
 
     def __enter__(self) -> Self:
         return self
@@ -146,26 +146,26 @@ def _reap() -> bool:
     return bool(pid)
 
 
-def _report(**told: int) -> None:
-    os.write(1, (json.dumps(told) + "\n").encode())
+def _report(**message: int) -> None:
+    os.write(1, (json.dumps(message) + "\n").encode())
 
 
-def _fork(order: dict[str, Any]) -> int:
+def _fork(request: dict[str, Any]) -> int:
     pid = os.fork()
     if pid:
         return pid
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    os.dup2(os.open(request["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
     os.dup2(1, 2)
-    os.environ.update(order["environment"])
-    sys.argv = [order["module"], *order["arguments"]]
+    os.environ.update(request["environment"])
+    sys.argv = [request["module"], *request["arguments"]]
     code: Any = 1
     try:
-        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         code = 0
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - the last frame of the program
         import traceback
 

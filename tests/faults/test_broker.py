@@ -1,4 +1,4 @@
-"""The broker is only a doorbell: killed, emptied or cut off, it delays jobs and does nothing else."""
+"""Faults of the broker: killed, emptied or cut off, it delays jobs and does no other harm."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,15 @@ from tests.faults.prefork_server import PreforkServer
 from tests.services import RedisServer
 from tests.waiting import wait_until
 
-ONLY_BELLS = {"rescue_seconds": 600.0}
+NO_MAINTENANCE = {"rescue_seconds": 600.0}
+"""Jobs start by notifications alone."""
 
 
 @pytest.fixture
 def production(
     redis_server: RedisServer, migrated_postgres: str, prefork_server: PreforkServer, tmp_path: Path
 ) -> Iterator["type[Cluster]"]:
-    """Makes sites on a Redis that may be killed."""
+    """Makes clusters on a Redis that may be killed."""
     stack = Stack("production", migrated_postgres, redis_server.url)
     empty_database(stack)
     made: list[Cluster] = []
@@ -40,13 +41,13 @@ def test_submission_without_a_broker(production: type[Cluster], redis_server: Re
     redis_server.kill()
     cluster.start_api()
     assert cluster.post() is not None
-    cluster.start_worker()  # starts without one, and looks into the table
+    cluster.start_worker()  # starts without one, and finds jobs in the table
     redis_server.start()
     assert cluster.finish().all == []
 
 
-def test_killed_while_a_job_runs_and_back_again(production: type[Cluster], redis_server: RedisServer) -> None:
-    cluster = production(**ONLY_BELLS)
+def test_a_broker_restarted_while_a_job_runs(production: type[Cluster], redis_server: RedisServer) -> None:
+    cluster = production(**NO_MAINTENANCE)
     worker = cluster.start_worker()
     wait_until(lambda: "is ready" in worker.output, what=lambda: f"the worker: {worker.output}")
     first = cluster.submit("wait")
@@ -55,14 +56,14 @@ def test_killed_while_a_job_runs_and_back_again(production: type[Cluster], redis
     redis_server.kill()
     redis_server.start()
     second = cluster.submit()
-    cluster.notify_workers()  # is heard by a worker that came back to the new server, once its slot is free
+    cluster.notify_workers()  # arrives at a worker that has reconnected, once its slot is free
     cluster.write(commands.request_cancel, first)
     cluster.wait_for_status(first, Status.CANCELLED)
     assert cluster.wait_for_status(second, Status.SUCCEEDED).attempt == 1
     assert cluster.finish().all == []
 
 
-def test_emptied(production: type[Cluster], redis_server: RedisServer) -> None:
+def test_an_emptied_broker(production: type[Cluster], redis_server: RedisServer) -> None:
     cluster = production()
     job_id = cluster.submit()
     cluster.notify_workers(3)
@@ -75,7 +76,7 @@ def test_emptied(production: type[Cluster], redis_server: RedisServer) -> None:
 
 def test_connections_reset_while_a_job_runs(production: type[Cluster], redis_server: RedisServer) -> None:
     """With late acknowledgement this would run the job again."""
-    cluster = production(**ONLY_BELLS)
+    cluster = production(**NO_MAINTENANCE)
     worker = cluster.start_worker()
     wait_until(lambda: "is ready" in worker.output, what=lambda: f"the worker: {worker.output}")
     job_id = cluster.submit("wait")

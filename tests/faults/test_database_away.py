@@ -1,4 +1,4 @@
-"""PostgreSQL goes away in the middle of a transaction and comes back: nothing is half done, nobody dies of it."""
+"""PostgreSQL restarts in the middle of a transaction: nothing is half done and every process survives."""
 
 import contextlib
 import signal
@@ -48,7 +48,7 @@ def test_during_a_transaction(cluster: Cluster, point: failpoints.Failpoint) -> 
     assert cluster.finish().all == []
 
 
-def test_the_api_says_so(cluster: Cluster) -> None:
+def test_the_api_responds_503(cluster: Cluster) -> None:
     api = cluster.start_api()
     assert cluster.post() is not None
     cluster.database.dispose()

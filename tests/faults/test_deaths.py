@@ -1,4 +1,4 @@
-"""Processes killed and frozen from outside, at moments of the test's choosing."""
+"""Processes killed and frozen from outside at chosen moments."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ from tests.waiting import wait_until
 
 P = failpoints.Failpoint
 QUIET = {"heartbeat_seconds": 5.0, "rescue_seconds": 600.0}
-"""No other thread writes meanwhile, and would be frozen holding the job's row."""
+"""No other thread writes meanwhile: it would be frozen holding the job's row."""
 
 
 @embedded_only
 def test_kill_of_a_trainer(cluster: Cluster) -> None:
-    """The worker lives on, and so does the job: in a second attempt."""
+    """The worker survives, and the job runs again in a second attempt."""
     job_id = cluster.submit("first_waits")
     cluster.start_worker()
     os.kill(cluster.trainer_pid(job_id), signal.SIGKILL)
@@ -52,7 +52,7 @@ def test_kill_of_the_api(cluster: Cluster) -> None:
 
 
 def test_freeze_of_a_worker_past_its_lease(make_cluster: MakeCluster) -> None:
-    """Its trainer leaves by itself; a second worker does the job; the first finds out and writes nothing."""
+    """Its trainer exits by itself; a second worker runs the job; the first notices and writes nothing."""
     cluster = make_cluster(lease_seconds=5.0)
     job_id = cluster.submit("first_waits")
     first = cluster.start_worker()
@@ -62,10 +62,12 @@ def test_freeze_of_a_worker_past_its_lease(make_cluster: MakeCluster) -> None:
     cluster.start_worker()
     job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert job.attempt == 2
-    told = cluster.event_types(job_id)
+    recorded = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
-    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
-    assert cluster.event_types(job_id) == told
+    wait_until(
+        lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}"
+    )
+    assert cluster.event_types(job_id) == recorded
     cluster.wait_for_status(cluster.submit(), Status.SUCCEEDED)
     cluster.stop()
     assert first.exit_code == 0
@@ -82,16 +84,18 @@ def test_freeze_between_two_writes(make_cluster: MakeCluster, point: failpoints.
     cluster.expire_leases()
     cluster.start_worker()
     assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempt == 2
-    told = cluster.event_types(job_id)
+    recorded = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
-    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"insight: {first.output}")
-    assert cluster.event_types(job_id) == told
+    wait_until(
+        lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}"
+    )
+    assert cluster.event_types(job_id) == recorded
     assert cluster.finish().all == []
 
 
 @pytest.mark.parametrize("point", [P.CLAIM_WRITTEN, P.EVENT_WRITTEN, P.FINISH_WRITTEN])
-def test_term_during_a_commit(cluster: Cluster, point: failpoints.Failpoint) -> None:
-    """Whatever it was writing is whole, and no job stays with a worker that is gone."""
+def test_sigterm_during_a_commit(cluster: Cluster, point: failpoints.Failpoint) -> None:
+    """What it was writing is complete, and no job stays with a worker that has exited."""
     job_id = cluster.submit()
     first = cluster.freeze_worker_at(point)
     first.signal(signal.SIGTERM)
@@ -99,17 +103,17 @@ def test_term_during_a_commit(cluster: Cluster, point: failpoints.Failpoint) -> 
     assert first.wait() == 0
     job = cluster.job(job_id)
     possible = {P.CLAIM_WRITTEN: {Status.QUEUED}, P.FINISH_WRITTEN: {Status.SUCCEEDED}}
-    assert job.status in possible.get(point, {Status.QUEUED, Status.SUCCEEDED})  # the trainer may have been through
+    assert job.status in possible.get(point, {Status.QUEUED, Status.SUCCEEDED})  # the trainer may have finished
     assert job.attempts_spent == 0
     cluster.start_worker()
     assert cluster.finish().all == []
 
 
 @embedded_only
-def test_a_poisonous_job_ends_and_the_next_one_runs(cluster: Cluster) -> None:
-    poison, next_one = cluster.submit("segfault", priority=5), cluster.submit()
+def test_a_job_that_kills_its_worker_fails_and_the_next_one_runs(cluster: Cluster) -> None:
+    crashing, next_one = cluster.submit("segfault", priority=5), cluster.submit()
     cluster.start_worker()
-    job = cluster.wait_for_status(poison, Status.FAILED)
+    job = cluster.wait_for_status(crashing, Status.FAILED)
     assert (job.attempts_spent, job.error and job.error["code"]) == (3, "trainer_crashed")
     cluster.wait_for_status(next_one, Status.SUCCEEDED)
     assert cluster.finish().all == []

@@ -1,4 +1,4 @@
-"""A process dies at every named point, is started again, and nothing is lost, doubled or left behind."""
+"""Failpoints: a process is killed at every one, restarted, and nothing is lost, duplicated or left behind."""
 
 import ast
 from pathlib import Path
@@ -34,10 +34,10 @@ def mask_of(cluster: Cluster, job_id: str) -> bytes:
 
 
 def survives(cluster: Cluster, point: Failpoint) -> None:
-    """The worker, or its trainer, dies at ``point``; the job ends well all the same, and as it would have."""
+    """Kill the worker, or its trainer, at ``point``; the job succeeds all the same, with the same mask."""
     job_id = cluster.submit()
     first = cluster.start_worker(point)
-    wait_until(lambda: cluster.was_killed_at(point), seconds=60, what=lambda: f"a death at {point}: {cluster.logs()}")
+    wait_until(lambda: cluster.was_killed_at(point), seconds=60, what=lambda: f"a kill at {point}: {cluster.logs()}")
     if isinstance(point, P):
         assert first.wait() == -9
         cluster.expire_leases()
@@ -46,25 +46,25 @@ def survives(cluster: Cluster, point: Failpoint) -> None:
     found = cluster.finish()
     assert found.all == []
     assert mask_of(cluster, job_id) == steady_mask()
-    died_with_the_job = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_failpoints.Failpoint.LEAVING)
-    assert job.attempts_spent == died_with_the_job
+    attempt_was_lost = point not in (P.CLAIM_WRITTEN, P.FINISH_COMMITTED, trainer_failpoints.Failpoint.LEAVING)
+    assert job.attempts_spent == attempt_was_lost
 
 
 @embedded_only
 @pytest.mark.parametrize("point", [*IN_WORKER, *IN_TRAINER])
-def test_death_of_a_worker_or_trainer(cluster: Cluster, point: Failpoint) -> None:
+def test_kill_of_a_worker_or_trainer(cluster: Cluster, point: Failpoint) -> None:
     survives(cluster, point)
 
 
 @pytest.mark.parametrize("stack", ["production"], indirect=True)
 @pytest.mark.parametrize("point", ON_BOTH)
-def test_death_of_a_worker_between_two_servers(cluster: Cluster, point: Failpoint) -> None:
+def test_kill_of_a_worker_between_database_and_storage(cluster: Cluster, point: Failpoint) -> None:
     survives(cluster, point)
 
 
 @embedded_only
-def test_death_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url: str) -> None:
-    """Nothing of it can be seen, the next attempt stores it all, and the parts do not stay in the object storage."""
+def test_kill_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url: str) -> None:
+    """Nothing of it is visible, the next attempt stores it all, and its parts do not stay in the object storage."""
     cluster = make_cluster(storage_url=storage_url)
     job_id = cluster.submit("large")
     assert cluster.start_worker(P.ARTIFACT_CHUNK, **object_store.CREDENTIALS).wait() == -9
@@ -85,7 +85,7 @@ def test_death_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url
 
 @embedded_only
 @pytest.mark.parametrize("point", IN_REAPER)
-def test_death_of_a_reaper(cluster: Cluster, point: Failpoint) -> None:
+def test_kill_of_a_reaper(cluster: Cluster, point: Failpoint) -> None:
     job_id = cluster.submit()
     cluster.start_worker(P.CLAIM_COMMITTED).wait()
     cluster.expire_leases()
@@ -97,8 +97,8 @@ def test_death_of_a_reaper(cluster: Cluster, point: Failpoint) -> None:
 
 
 @pytest.mark.parametrize("point", [P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_NOTIFIED])
-def test_death_of_the_api_while_it_accepts(cluster: Cluster, point: Failpoint) -> None:
-    """No answer: the job may be there or not, but then whole, and known by its key; an accepted one never goes missing."""
+def test_kill_of_the_api_during_a_submission(cluster: Cluster, point: Failpoint) -> None:
+    """Without a response the job may exist or not; if so, it is complete and known by its key. Accepted jobs are never lost."""
     api = cluster.start_api(point)
     assert cluster.post(key="once") is None
     assert api.wait() == -9
@@ -114,7 +114,7 @@ def test_death_of_the_api_while_it_accepts(cluster: Cluster, point: Failpoint) -
 
 
 @embedded_only
-def test_death_of_the_api_after_a_wish(cluster: Cluster) -> None:
+def test_kill_of_the_api_after_a_control_request(cluster: Cluster) -> None:
     job_id = cluster.submit()
     api = cluster.start_api(P.CONTROL_COMMITTED)
     assert cluster.request("POST", f"/v1/jobs/{job_id}/cancel") is None

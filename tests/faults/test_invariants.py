@@ -1,4 +1,4 @@
-"""The checker itself: each kind of harm, done by hand, is found and called by its name."""
+"""The invariant checker itself: each kind of violation, made by hand, is found under its name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ HARMS: dict[str, tuple[str, Harm]] = {
 
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_harm_is_found(database: Database, tmp_path: Path, harm: str) -> None:
+def test_each_violation_is_found(database: Database, tmp_path: Path, harm: str) -> None:
     job = factories.succeeded(database, tmp_path)
     assert find_violations(database, [job.id], max_attempts=3).all == []
     kind, do = HARMS[harm]

@@ -1,4 +1,4 @@
-"""The real trainer dies at every one of its points and ends, resumed, with the very mask of an uninterrupted run."""
+"""The real trainer is killed at each of its failpoints, resumed, and ends with the mask of an uninterrupted run."""
 
 from pathlib import Path
 
@@ -35,17 +35,17 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 @pytest.fixture(scope="module")
 def undisturbed(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> object:
-    """The mask of a run that nobody disturbed."""
+    """The mask of an uninterrupted run."""
     work = tmp_path_factory.mktemp("undisturbed") / "work"
     assert fork(arguments_of(work, SPEC, sources), work.parent).finish().code == 0
     return content(work / ARTIFACT)
 
 
 @pytest.mark.parametrize("point", list(Failpoint))
-def test_death_and_resumption(sources: Sources, undisturbed: object, tmp_path: Path, point: Failpoint) -> None:
+def test_kill_and_resumption(sources: Sources, undisturbed: object, tmp_path: Path, point: Failpoint) -> None:
     work = tmp_path / "work"
-    told = {AT: str(point), ONCE: str(tmp_path / "died")}
-    before = f"import os; os.environ.update({told!r})"
+    variables = {AT: str(point), ONCE: str(tmp_path / "died")}
+    before = f"import os; os.environ.update({variables!r})"
     dead = fork(arguments_of(work, SPEC, sources), tmp_path / "1", before=before).finish()
     assert dead.code == -9
     ended = fork(arguments_of(work, SPEC, sources), tmp_path / "2", before=before).finish()
@@ -74,7 +74,7 @@ def test_resumption_from_the_object_storage(
 
 
 @embedded_only
-def test_a_worker_that_dies_with_a_real_trainer(
+def test_another_host_resumes_after_worker_and_trainer_are_killed(
     make_cluster: MakeCluster, sources: Sources, undisturbed: object, tmp_path: Path
 ) -> None:
     """On another host, which shares nothing but the checkpoints, the job is resumed."""

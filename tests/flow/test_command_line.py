@@ -1,4 +1,4 @@
-"""The command line against a running service, with the fake trainer in the place of the real one."""
+"""Command line against a running service, with the fake trainer in place of the real one."""
 
 import json
 import socket
@@ -77,12 +77,12 @@ def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> 
         done = service.espalier("run", MODEL, "sst2", "--sparsity", "0.5", "-o", str(tmp_path / "mine"), "--json")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine").read_bytes() == b"a mask"
-    told = json.loads(done.stdout)
-    assert (told["status"], told["spec"]["sparsity"]) == ("succeeded", 0.5)
+    job = json.loads(done.stdout)
+    assert (job["status"], job["spec"]["sparsity"]) == ("succeeded", 0.5)
     listed = service.espalier("jobs", "--json")
-    assert [job["id"] for job in json.loads(listed.stdout)] == [told["id"]]
-    assert told["id"] in service.espalier("jobs").stdout
-    again = service.espalier("download", told["id"], "report.json", "-o", str(tmp_path / "report"))
+    assert [row["id"] for row in json.loads(listed.stdout)] == [job["id"]]
+    assert job["id"] in service.espalier("jobs").stdout
+    again = service.espalier("download", job["id"], "report.json", "-o", str(tmp_path / "report"))
     assert again.returncode == 0
     assert (tmp_path / "report").read_text() == "{}"
 

@@ -1,4 +1,4 @@
-"""The main job, end to end: real service, real worker, real trainer, plain HTTP; a mask that predicts as it was trained."""
+"""The main job end to end: service, worker, trainer, plain HTTP, and a mask that predicts as it was trained."""
 
 import base64
 import gzip
@@ -169,7 +169,7 @@ def test_bad_input_is_refused_before_any_work(url: str, change: dict[str, object
         assert len(list(client.list())) == before
 
 
-def test_what_only_the_trainer_can_know_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
+def test_an_error_found_by_the_trainer_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
     rows = [{"sentence": "fine", "label": 7, "idx": 0}]
     folder = site / "datasets" / "odd"
     folder.mkdir()
@@ -187,10 +187,10 @@ def test_what_only_the_trainer_can_know_fails_the_job_with_a_remedy(url: str, si
 
 def test_a_sweep_from_the_command_line_to_its_figure_with_a_message_for_each_job(url: str, tmp_path: Path) -> None:
     secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-    with webhook_receiver() as heard:
+    with webhook_receiver() as receiver:
         grid = {
             "base": {name: value for name, value in SPEC.items() if name != "sparsity"}
-            | {"max_steps": 6, "webhook": {"url": heard.url, "secret": secret}},
+            | {"max_steps": 6, "webhook": {"url": receiver.url, "secret": secret}},
             "methods": ["smp-s", "random"],
             "sparsities": [0.75],
         }
@@ -203,9 +203,9 @@ def test_a_sweep_from_the_command_line_to_its_figure_with_a_message_for_each_job
         assert {method: mean["remaining"] for method, mean in means.items()} == pytest.approx(
             {"smp-s": 0.25, "random": 0.25}, abs=0.001
         )
-        wait_until(lambda: len(heard.requests) == 2, what="a message for each job")
-        told = {heard.verified(secret, number)["data"]["id"] for number in range(2)}
-        assert told == {row["job_id"] for row in sweep["results"]["rows"]}
+        wait_until(lambda: len(receiver.requests) == 2, what="a message for each job")
+        notified = {receiver.verified(secret, number)["data"]["id"] for number in range(2)}
+        assert notified == {row["job_id"] for row in sweep["results"]["rows"]}
     drawn = espalier("sweep", "plot", sweep["id"], "-o", str(tmp_path / "plot.png"), "--url", url)
     assert drawn.stdout.strip() == str(tmp_path / "plot.png"), drawn.stderr
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

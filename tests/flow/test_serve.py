@@ -51,7 +51,7 @@ def test_it_becomes_ready_and_stops_on_sigint(service: ModuleProcess, tmp_path: 
         httpx.get(f"{url}/livez")
 
 
-def test_a_child_that_dies_is_started_again_on_the_same_port(service: ModuleProcess) -> None:
+def test_a_child_that_is_killed_is_restarted_on_the_same_port(service: ModuleProcess) -> None:
     url = url_of(service)
     before = children(service.process.pid)
     for pid in before:

@@ -1,4 +1,4 @@
-"""A claimed job and a fake trainer for it."""
+"""Fixtures of the worker's tests: a worker without Celery, and fake trainers for its jobs."""
 
 import sys
 import threading
@@ -38,7 +38,7 @@ def submit(database: Database, *, max_duration: float | None = None, **spec: Any
 
 @dataclass
 class WorkerHarness:
-    """One worker without Celery, and a look into the database."""
+    """One worker without Celery, and what it left in the database."""
 
     context: Context
 
@@ -97,8 +97,8 @@ class SupervisorThread:
 
 @pytest.fixture
 def harness(settings: Settings, database: Database) -> WorkerHarness:
-    """A worker whose every limit is short."""
-    brisk = settings.model_copy(
+    """A worker with short limits."""
+    fast = settings.model_copy(
         update={"lease_seconds": 6.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}
     )
-    return WorkerHarness(Context(brisk, database))
+    return WorkerHarness(Context(fast, database))

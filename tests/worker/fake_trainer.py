@@ -1,9 +1,9 @@
-"""A trainer of a few lines: speaks ``pruning/events.py``, trains nothing, and ends as it is told to.
+"""Fake trainer: emits the events of ``pruning.events``, trains nothing, and ends as its argument says.
 
     python -m tests.worker.fake_trainer WORK BEHAVIOUR
 
-It writes ``started`` into the job's folder, which is the one above WORK, once it is up, and leaves like the real one: 80 on
-SIGTERM, and when its standard input ends or falls silent.
+It writes ``started`` into the job's folder, the parent of WORK, once it runs, and exits like the real one: with 80 on SIGTERM,
+and when its standard input ends or its deadline has passed.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ from pruning.events import (
 STEPS = 4
 WORK = Path(sys.argv[1] if __name__ == "__main__" else ".")
 JOB = WORK.parent
-"""Of all attempts: where it leaves marks for the test."""
+"""Shared by all attempts: where it leaves marks for the test."""
 never = threading.Event()
 
 
@@ -99,7 +99,7 @@ def success() -> None:
 
 
 def steady() -> None:
-    """As the real one: trains step by step, leaves checkpoints, resumes from them; its mask tells whether it did it right.
+    """Like the real one: trains step by step, leaves checkpoints, resumes from them; its mask depends on every step.
 
     Hits the real trainer's failpoints.
     """
@@ -142,13 +142,13 @@ def slow_steady() -> None:
 
 
 def one_step() -> None:
-    """Takes a step, leaves no checkpoint and fails for now."""
+    """Takes a step, leaves no checkpoint and fails with a temporary error."""
     step(1)
     temporary()
 
 
 def steady_mask(steps: int = STEPS) -> bytes:
-    """What an uninterrupted ``steady`` delivers."""
+    """The mask of an uninterrupted ``steady``."""
     state = ""
     for number in range(1, steps + 1):
         state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
@@ -178,7 +178,7 @@ def bug() -> None:
 
 
 def repeats_token() -> None:
-    """Says in every way it has what it found in its token file, and dies of it."""
+    """Emits what it found in its token file on every channel, and crashes with it."""
     file = WORK / "hub-token"
     token = file.read_text() if file.exists() else "no token"
     emit(LogEvent(message=f"using {token}"))
@@ -220,7 +220,7 @@ def first_waits() -> None:
 
 
 def deaf() -> None:
-    """Neither hears signals nor notices the end of its input."""
+    """Ignores signals and the end of its input."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (JOB / "deaf").write_text(str(os.getpid()))
     never.wait()
@@ -247,7 +247,7 @@ def lies() -> None:
 
 
 def exports() -> None:
-    """As the real one where it exports a mask that is there: delivers what it found, and which of its data."""
+    """Like the real exporter: its artifacts tell which inputs it found."""
     emit(PhaseEvent(phase="exporting", message="csr"))
     found = sorted(path.name for path in [*WORK.glob("*.safetensors"), *WORK.glob("uploads/*")])
     store("export-csr.zip", (WORK / "mask.safetensors").read_bytes())
@@ -270,7 +270,7 @@ def first_fails() -> None:
 
 
 def leftover() -> None:
-    """Leaves a child behind that holds the pipes."""
+    """Leaves a child process that holds the pipes open."""
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     (JOB.parent / "leftover").write_text(str(child.pid))
     success()

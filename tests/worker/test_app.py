@@ -1,4 +1,4 @@
-"""The real worker process under Celery: bells, shutdown, sudden death; embedded and production."""
+"""The real worker process: wake-up messages, shutdown and sudden death, embedded and in production."""
 
 import json
 import signal
@@ -28,7 +28,7 @@ SLOW_RESCUE = {**FAST, "RESCUE_SECONDS": 60}
 
 
 class Cluster:
-    """A database, a broker, and workers started on them."""
+    """A database, a broker, and worker processes."""
 
     def __init__(self, settings: Settings, database: Database, folder: Path) -> None:
         self.settings, self.database, self._folder = settings, database, folder
@@ -71,7 +71,7 @@ def cluster(request: pytest.FixtureRequest, settings: Settings, database: Databa
     return Cluster(settings, database, tmp_path / "logs")
 
 
-def test_a_bell_starts_jobs_until_none_is_left(cluster: Cluster) -> None:
+def test_a_notification_starts_jobs_until_the_queue_is_empty(cluster: Cluster) -> None:
     first, second = submit(cluster.database), submit(cluster.database)
     with cluster.start_worker("success", SLOW_RESCUE) as worker:
         worker.wait_for_line("is ready")
@@ -84,13 +84,13 @@ def test_a_bell_starts_jobs_until_none_is_left(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_job_that_nobody_rang_for_is_run_all_the_same(cluster: Cluster) -> None:
+def test_a_job_without_a_notification_is_run(cluster: Cluster) -> None:
     with cluster.start_worker("success") as worker:
         worker.wait_for_line("is ready")
         cluster.wait_for_status(submit(cluster.database), Status.SUCCEEDED)
 
 
-def test_term_hands_the_job_back_and_leaves(cluster: Cluster) -> None:
+def test_sigterm_requeues_the_job_and_exits(cluster: Cluster) -> None:
     job_id = submit(cluster.database)
     with cluster.start_worker("wait") as worker:
         trainer = cluster.trainer(job_id)
@@ -103,8 +103,8 @@ def test_term_hands_the_job_back_and_leaves(cluster: Cluster) -> None:
         assert cluster.live_workers() == 0
 
 
-def test_sudden_death_leaves_no_orphan_and_loses_no_job(cluster: Cluster) -> None:
-    """Even a trainer that hears no signal and reads no input ends with its worker; another worker takes the job."""
+def test_a_killed_worker_leaves_no_orphan_and_loses_no_job(cluster: Cluster) -> None:
+    """Even a trainer that ignores signals and its input ends with its worker; another worker takes the job."""
     job_id = submit(cluster.database)
     with cluster.start_worker("deaf") as worker:
         trainer = cluster.trainer(job_id, "deaf")

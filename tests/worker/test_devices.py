@@ -1,4 +1,4 @@
-"""Which devices a worker has, and that each job gets its own."""
+"""Devices of a worker, and their allocation to jobs."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_the_variable_decides_where_it_is_set(tmp_path: Path, given: str, names:
     assert find_gpus({**tool(tmp_path, "echo GPU-x"), "CUDA_VISIBLE_DEVICES": given}) == names
 
 
-def test_else_the_driver_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_variable_the_driver_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_DRIVER", tmp_path / "driver")
     assert find_gpus(tool(tmp_path, "printf 'GPU-x\\nGPU-y\\n'")) == ["GPU-x", "GPU-y"]
     assert find_gpus({"PATH": ""}) == []
@@ -33,7 +33,7 @@ def test_else_the_driver_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert find_gpus({"PATH": ""}) == find_gpus(tool(tmp_path, "exit 9")) == ["0", "1"]
 
 
-def test_every_job_gets_devices_of_its_own() -> None:
+def test_each_job_gets_devices_of_its_own() -> None:
     host = Devices(["GPU-a", "GPU-b", "GPU-c"], 3)
     first = host.acquire(2)
     assert (first, host.visible(first), host.free, host.total) == (("GPU-a", "GPU-b"), "GPU-a,GPU-b", 1, 3)
@@ -53,13 +53,13 @@ def test_shares_of_one_gpu_go_to_different_jobs() -> None:
     assert host.free == 0
 
 
-def test_without_a_gpu_slots_are_devices_and_nothing_is_hidden() -> None:
+def test_without_a_gpu_slots_are_devices() -> None:
     host = Devices([], 2)
     assert (host.total, host.visible(host.acquire(2))) == (2, None)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_trainer_sees_the_gpus_of_its_job_and_they_are_free_again_afterwards(harness: WorkerHarness) -> None:
+def test_a_trainer_sees_the_gpus_of_its_job_which_are_released_afterwards(harness: WorkerHarness) -> None:
     harness.context.devices = Devices(["GPU-a", "GPU-b"], 2)
     harness.context.devices.acquire(1)
     job_id = harness.submit(devices=1)

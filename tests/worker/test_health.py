@@ -1,4 +1,4 @@
-"""A worker is healthy as long as it tells the database that it lives."""
+"""Health probe: a worker is healthy while its heartbeat is recent."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from worker.maintenance.maintainer import Maintainer
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_heard_of_or_not(harness: WorkerHarness) -> None:
+def test_health_follows_the_heartbeat(harness: WorkerHarness) -> None:
     assert not is_healthy(harness.context.settings)
     Maintainer(harness.context).tick()
     assert is_healthy(harness.context.settings)

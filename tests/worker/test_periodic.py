@@ -50,7 +50,7 @@ def test_a_failure_costs_a_line_in_the_log_and_not_the_thread(
     assert [(record.levelno, "fragile" in record.getMessage()) for record in caplog.records] == [(level, True)]
 
 
-def test_none_ends_it() -> None:
+def test_none_ends_the_thread() -> None:
     thread = PeriodicThread("once", lambda: None, retry_seconds=600)
     thread.start()
     wait_until(lambda: not thread._thread.is_alive(), seconds=5, what="the end of the thread")

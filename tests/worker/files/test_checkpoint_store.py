@@ -1,4 +1,4 @@
-"""Checkpoints on their way to the object storage and back: the newest two, whole, and never undone by a late worker."""
+"""Checkpoints in the object storage: the newest two, complete, and never undone by a worker that is late."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_newest_two_are_kept_and_a_late_worker_changes_nothing(storage_url: 
     assert stored(storage_url) == [32, 100]
 
 
-def test_a_host_fetches_only_what_is_newer_than_its_own(storage_url: str, tmp_path: Path) -> None:
+def test_a_host_fetches_only_newer_checkpoints(storage_url: str, tmp_path: Path) -> None:
     bucket, here = open_bucket(storage_url), filled(tmp_path / "here")
     assert checkpoint_store.fetch(bucket, JOB, here, go_on) is None
     checkpoint_store.upload(bucket, JOB, filled(tmp_path / "there", 8, 16), go_on)
@@ -53,7 +53,7 @@ def test_a_host_fetches_only_what_is_newer_than_its_own(storage_url: str, tmp_pa
     assert checkpoint_store.fetch(bucket, new_job_id(), filled(tmp_path / "other"), go_on) is None
 
 
-def test_a_damaged_one_is_passed_over(storage_url: str, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_passed_over(storage_url: str, tmp_path: Path) -> None:
     bucket, here = open_bucket(storage_url), filled(tmp_path / "here")
     checkpoint_store.upload(bucket, JOB, filled(tmp_path / "there", 8, 16), go_on)
     bucket.put(f"checkpoints/{JOB}/step-0000000016.safetensors", [b"damaged"], metadata={"sha256": "0" * 64})

@@ -1,4 +1,4 @@
-"""Uploaded data sets on a worker's disk: there before the trainer starts, whole, shared, gone when nobody needs them."""
+"""Uploaded data sets on a worker's disk: complete before the trainer starts, shared, removed when no job needs them."""
 
 import gzip
 import hashlib
@@ -46,7 +46,7 @@ def kept(harness: WorkerHarness) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
 
-def test_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
+def test_a_data_set_is_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -57,7 +57,7 @@ def test_fetched_once_for_all_jobs(database: Database, harness: WorkerHarness, t
     assert not (tmp_path / "uploads").exists()
 
 
-def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
+def test_concurrent_fetches_and_removals_of_one_data_set(
     database: Database, harness: WorkerHarness, tmp_path: Path
 ) -> None:
     dataset, settings = upload(database), harness.context.settings
@@ -75,14 +75,14 @@ def test_jobs_that_need_the_same_at_once_and_a_sweep_beside_them(
     assert kept(harness) == [dataset]
 
 
-def test_what_arrives_damaged_is_not_used(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
+def test_a_damaged_download_is_not_used(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset = upload(database, sha256="b" * 64)
     with pytest.raises(OSError, match="damaged"):
         inputs.fetch_dataset(database, harness.context.settings, spec_on(dataset), tmp_path)
     assert kept(harness) == []
 
 
-def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, harness: WorkerHarness) -> None:
+def test_a_job_finds_its_data_set_and_the_collector_removes_it(database: Database, harness: WorkerHarness) -> None:
     dataset = upload(database)
     job_id = submit(database, dataset)
     claimed = harness.claim()
@@ -100,9 +100,9 @@ def test_a_job_finds_its_data_set_and_the_sweep_removes_it(database: Database, h
     assert kept(harness) == []
 
 
-def test_a_data_set_that_is_gone_fails_the_job(database: Database, harness: WorkerHarness) -> None:
+def test_a_deleted_data_set_fails_the_job(database: Database, harness: WorkerHarness) -> None:
     job_id = submit(database, "ds_" + "0" * 32)
-    verdict = harness.run(harness.claim(), "success")
-    assert isinstance(verdict, Failed)
-    assert (verdict.code, verdict.kind, verdict.param) == ("dataset_not_found", "user", "task.dataset")
+    outcome = harness.run(harness.claim(), "success")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.kind, outcome.param) == ("dataset_not_found", "user", "task.dataset")
     assert harness.job(job_id).status == "failed"

@@ -1,4 +1,4 @@
-"""Where a job's files lie, and what becomes of a run whose checkpoints are out of reach."""
+"""Attempt folders, and an attempt whose checkpoints are out of reach."""
 
 import errno
 from pathlib import Path
@@ -29,7 +29,7 @@ def hand_back_after_a_step(harness: WorkerHarness, job_id: str) -> None:
     assert harness.job(job_id).step == 1
 
 
-def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(harness: WorkerHarness) -> None:
+def test_attempts_have_their_own_folders_and_share_checkpoints(harness: WorkerHarness) -> None:
     share(harness)
     job_id = harness.submit()
     harness.run(harness.claim(), "first_fails")
@@ -41,14 +41,14 @@ def test_each_attempt_has_its_own_folder_and_they_share_checkpoints(harness: Wor
     assert not harness.work_folder(job_id).exists()
 
 
-def test_a_run_that_starts_over_says_so(harness: WorkerHarness) -> None:
+def test_an_attempt_that_starts_over_gets_a_warning(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     hand_back_after_a_step(harness, job_id)
     assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
     assert any("had reached step 1" in message and "starts over" in message for message in logged(harness, job_id))
 
 
-def test_a_run_that_resumes_does_not(harness: WorkerHarness) -> None:
+def test_an_attempt_that_resumes_gets_no_warning(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     running = harness.start(harness.claim(), "slow_steady")
     harness.wait_for_event(job_id, "checkpoint")
@@ -62,7 +62,7 @@ def test_a_run_that_resumes_does_not(harness: WorkerHarness) -> None:
     assert resumed[1] > 0
 
 
-def test_a_shared_folder_that_cannot_be_used_costs_no_job(harness: WorkerHarness) -> None:
+def test_an_unusable_shared_folder_does_not_fail_the_job(harness: WorkerHarness) -> None:
     share(harness)
     (harness.context.settings.data_dir.parent / "shared").write_text("a file where a mount should be")
     job_id = harness.submit()
@@ -70,7 +70,7 @@ def test_a_shared_folder_that_cannot_be_used_costs_no_job(harness: WorkerHarness
     assert any("checkpoints stay on this host" in message for message in logged(harness, job_id))
 
 
-def test_a_full_disk_is_called_by_its_name(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named_in_the_error(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -82,7 +82,7 @@ def test_a_full_disk_is_called_by_its_name(harness: WorkerHarness, monkeypatch: 
     assert not list(harness.work_folder(job_id).glob("attempt-*"))
 
 
-def test_files_of_deleted_jobs_are_cleared_away(harness: WorkerHarness) -> None:
+def test_files_of_deleted_jobs_are_removed(harness: WorkerHarness) -> None:
     share(harness)
     job_id = harness.submit()
     for folder in (harness.work_folder(job_id), checkpoint_folder(harness.context.settings, job_id)):

@@ -1,4 +1,4 @@
-"""What the rescuer's sweep leaves to the background: retention and objects, none of which may hold it up."""
+"""Garbage collection: files of ended jobs, jobs past their retention, objects without a row."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ from worker.maintenance.garbage_collector import GarbageCollector
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_jobs_past_their_retention_go_with_their_objects(
+def test_jobs_past_their_retention_are_deleted_with_their_objects(
     harness: WorkerHarness, storage_url: str, tmp_path: Path
 ) -> None:
     database = harness.context.database
@@ -35,7 +35,7 @@ def test_jobs_past_their_retention_go_with_their_objects(
     assert object_store.objects(storage_url) == {}
 
 
-def test_a_storage_that_is_away_is_only_told_of(harness: WorkerHarness, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_storage_is_only_logged(harness: WorkerHarness, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     url = f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
     harness.context.settings = harness.context.settings.model_copy(update={"storage_url": url})
@@ -44,7 +44,7 @@ def test_a_storage_that_is_away_is_only_told_of(harness: WorkerHarness, caplog: 
     assert f"{url} could not be swept" in caplog.text
 
 
-def test_work_folders_of_ended_jobs_are_cleared_away(harness: WorkerHarness) -> None:
+def test_work_folders_of_ended_jobs_are_removed(harness: WorkerHarness) -> None:
     ended, waiting = harness.submit(), harness.submit()
     for job_id in (ended, waiting, "not-a-job"):
         harness.work_folder(job_id).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The maintainer's round, step by step and without its thread."""
+"""Ticks of the maintainer, one by one and without its thread."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def started(harness: WorkerHarness) -> int:
     return len(begun)
 
 
-def test_it_starts_due_jobs_but_never_more_than_it_could_run(harness: WorkerHarness) -> None:
+def test_due_jobs_are_started_up_to_the_free_slots(harness: WorkerHarness) -> None:
     assert started(harness) == 0
     harness.submit()
     harness.submit()
@@ -41,8 +41,8 @@ def trainers_that(monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
     )
 
 
-def test_jobs_that_nobody_rings_for_are_run_once_each(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a worker that cannot hear its broker; a bell that is heard after all finds the slot taken."""
+def test_jobs_without_a_notification_are_run_once_each(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a worker whose broker is unreachable; a late notification finds the slot taken."""
     trainers_that(monkeypatch, "first_waits")
     first, second = harness.submit(), harness.submit()
     maintainer = Maintainer(harness.context)
@@ -59,7 +59,7 @@ def test_jobs_that_nobody_rings_for_are_run_once_each(harness: WorkerHarness, mo
     assert (harness.job(second).status, harness.job(second).attempt) == (Status.SUCCEEDED, 1)
 
 
-def test_leaving_waits_for_the_jobs_that_it_started(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_waits_for_the_jobs_that_it_started(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     trainers_that(monkeypatch, "wait")
     job_id = harness.submit()
     maintainer = Maintainer(harness.context)
@@ -71,14 +71,14 @@ def test_leaving_waits_for_the_jobs_that_it_started(harness: WorkerHarness, monk
     assert (job.status, job.attempts_spent) == (Status.QUEUED, 0)
 
 
-def test_a_job_that_asks_for_too_many_devices_says_that_it_waits(harness: WorkerHarness) -> None:
+def test_a_job_that_asks_for_too_many_devices_gets_an_event(harness: WorkerHarness) -> None:
     job_id = harness.submit(devices=8)
     assert started(harness) == started(harness) == 0
-    (told,) = [event.data["message"] for event in harness.events(job_id) if event.type == "waiting"]
-    assert "asks for 8 devices, and no live worker has more than 1" in told
+    (message,) = [event.data["message"] for event in harness.events(job_id) if event.type == "waiting"]
+    assert "asks for 8 devices, and no live worker has more than 1" in message
 
 
-def test_it_signs_the_worker_on_and_off(harness: WorkerHarness) -> None:
+def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:
     maintainer = Maintainer(harness.context)
     maintainer.tick()
     with harness.context.database.read() as session:

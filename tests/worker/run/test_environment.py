@@ -1,4 +1,4 @@
-"""What a trainer may see of its worker's environment."""
+"""Environment variables that a trainer may see."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from worker.run.environment import trainer_environment
         ("SENTRY", "https://user:key@host/1"),
     ],
 )
-def test_hidden(name: str, value: str) -> None:
+def test_hidden_variables(name: str, value: str) -> None:
     assert name not in trainer_environment({name: value})
 
 
@@ -40,14 +40,14 @@ def test_hidden(name: str, value: str) -> None:
         ("SOMEWHERE", "https://host/path@v1"),
     ],
 )
-def test_kept(name: str, value: str) -> None:
+def test_kept_variables(name: str, value: str) -> None:
     assert trainer_environment({name: value})[name] == value
 
 
-def test_gpus() -> None:
+def test_visible_gpus() -> None:
     assert trainer_environment({"CUDA_VISIBLE_DEVICES": "0,1,2,3"}, gpus="2,3")["CUDA_VISIBLE_DEVICES"] == "2,3"
 
 
-def test_threads() -> None:
+def test_arithmetic_threads() -> None:
     assert "OMP_NUM_THREADS" not in trainer_environment({})
     assert trainer_environment({"OMP_NUM_THREADS": "64"}, 2) == {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,4 +1,4 @@
-"""Exports: those asked for with a job reach its trainer as arguments; those asked for later are runs of their own."""
+"""Exports: formats requested with a job are arguments of its trainer; those requested later are jobs of their own."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.worker.conftest import SPEC, WorkerHarness
 from worker.run.outcome import Failed, Outcome
 from worker.run.process import export_command, trainer_command
 
-on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def ask(harness: WorkerHarness, pruned: str) -> str:
@@ -32,7 +32,7 @@ def pruned(harness: WorkerHarness, tmp_path: Path) -> str:
     return factories.succeeded(harness.context.database, tmp_path, reports=["weights.safetensors"]).id
 
 
-def test_a_claimed_job_brings_its_exports_to_the_trainer(harness: WorkerHarness) -> None:
+def test_exports_of_a_job_are_arguments_of_its_trainer(harness: WorkerHarness) -> None:
     with harness.context.database.write() as session:
         commands.create(session, spec=SPEC, priority=1, exports=["compact", "onnx"])
     claimed = harness.claim()
@@ -41,7 +41,7 @@ def test_a_claimed_job_brings_its_exports_to_the_trainer(harness: WorkerHarness)
     assert command[-4:] == ["--export", "compact", "--export", "onnx"]
 
 
-def test_an_exporting_program_is_told_where_everything_is() -> None:
+def test_export_command_names_mask_output_and_uploads() -> None:
     settings = Settings(models_dir=Path("/models"), hub_enabled=False)
     command = export_command(settings, Path("w/mask.safetensors"), Path("w"), Path("w/token"), ["csr", "onnx"])
     assert command[:5] == python_command("pruning", "export")
@@ -51,7 +51,7 @@ def test_an_exporting_program_is_told_where_everything_is() -> None:
     )
 
 
-def test_a_run_of_its_own_from_the_mask_to_the_figures(harness: WorkerHarness, pruned: str) -> None:
+def test_an_exporting_job_fetches_the_mask_and_stores_exports(harness: WorkerHarness, pruned: str) -> None:
     export = ask(harness, pruned)
     assert harness.run(harness.claim(), "exports") is Outcome.SUCCEEDED
     job = harness.job(export)
@@ -59,13 +59,13 @@ def test_a_run_of_its_own_from_the_mask_to_the_figures(harness: WorkerHarness, p
     found = harness.artifacts(export)
     assert found["export-csr.zip"].sha256 == harness.artifacts(pruned)["mask.safetensors"].sha256
     assert found["exports.json"].size == len("mask.safetensors\nweights.safetensors")
-    told = [event.type for event in harness.events(export)]
-    assert told == ["created", "status", "phase", "artifact", "artifact", "finished", "status"]
+    recorded = [event.type for event in harness.events(export)]
+    assert recorded == ["created", "status", "phase", "artifact", "artifact", "finished", "status"]
     assert not harness.work_folder(export).exists()
     assert set(harness.artifacts(pruned)) == {"mask.safetensors", "weights.safetensors"}
 
 
-def test_one_whose_worker_is_lost_is_made_by_another(harness: WorkerHarness, pruned: str) -> None:
+def test_an_export_whose_worker_is_lost_is_run_by_another(harness: WorkerHarness, pruned: str) -> None:
     export = ask(harness, pruned)
     assert factories.claim(harness.context.database)  # and never heard of again
     factories.expire_leases(harness.context.database, export)
@@ -75,27 +75,27 @@ def test_one_whose_worker_is_lost_is_made_by_another(harness: WorkerHarness, pru
     assert (harness.job(export).attempt, harness.job(export).lease_expiries) == (2, 1)
 
 
-@on_one_database
-def test_one_that_dies_each_time_fails_in_the_end(harness: WorkerHarness, pruned: str) -> None:
+@sqlite_only
+def test_an_export_that_crashes_each_time_fails_in_the_end(harness: WorkerHarness, pruned: str) -> None:
     export = ask(harness, pruned)
     for _ in range(harness.context.settings.max_attempts):
-        verdict = harness.run(harness.claim(), "killed")
-    assert isinstance(verdict, Failed)
-    assert (verdict.code, harness.job(export).status) == ("trainer_killed", Status.FAILED)
-    assert "fewer exports at a time" in verdict.message
+        outcome = harness.run(harness.claim(), "killed")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, harness.job(export).status) == ("trainer_killed", Status.FAILED)
+    assert "fewer exports at a time" in outcome.message
     assert harness.job(pruned).status is Status.SUCCEEDED
 
 
-@on_one_database
-def test_without_figures_it_has_not_succeeded(harness: WorkerHarness, pruned: str) -> None:
+@sqlite_only
+def test_an_export_without_results_has_not_succeeded(harness: WorkerHarness, pruned: str) -> None:
     ask(harness, pruned)
-    verdict = harness.run(harness.claim(), "no_figures")
-    assert isinstance(verdict, Failed)
-    assert "exports.json" in verdict.message
+    outcome = harness.run(harness.claim(), "no_figures")
+    assert isinstance(outcome, Failed)
+    assert "exports.json" in outcome.message
 
 
-@on_one_database
-def test_the_data_set_may_be_gone_and_the_mask_may_not(harness: WorkerHarness, pruned: str) -> None:
+@sqlite_only
+def test_an_export_needs_its_mask_but_not_its_data_set(harness: WorkerHarness, pruned: str) -> None:
     database, missing = harness.context.database, datasets.dataset_id_for("local", "0" * 64)
     with database.write() as session:
         job = session.get_one(Job, pruned)
@@ -108,12 +108,12 @@ def test_the_data_set_may_be_gone_and_the_mask_may_not(harness: WorkerHarness, p
         session.execute(delete(Artifact).where(Artifact.job_id == pruned, Artifact.id != lost))
         session.get_one(Artifact, lost).name = "renamed"
     ask(harness, pruned)
-    verdict = harness.run(harness.claim(), "exports")
-    assert isinstance(verdict, Failed)
-    assert (verdict.code, verdict.retryable) == ("artifact_not_found", False)
+    outcome = harness.run(harness.claim(), "exports")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retryable) == ("artifact_not_found", False)
 
 
-def test_it_ends_when_the_job_it_is_of_is_deleted(harness: WorkerHarness, pruned: str) -> None:
+def test_an_export_fails_when_its_job_is_deleted(harness: WorkerHarness, pruned: str) -> None:
     export = ask(harness, pruned)
     running = harness.start(harness.claim(), "wait")
     wait_until(lambda: (harness.work_folder(export) / "started").exists(), what="the start")

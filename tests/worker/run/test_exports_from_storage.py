@@ -1,4 +1,4 @@
-"""Exports of a mask that lies in an object storage: read in pieces, waited for, and never a crash when it cannot be had."""
+"""Exports of a mask in an object storage: read in parts, retried, and a clear failure when it is missing."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def away() -> str:
     return f"s3://b?endpoint=http://127.0.0.1:{services.free_port()}"
 
 
-def test_mask_and_weights_come_in_pieces(
+def test_mask_and_weights_are_read_in_parts(
     host: WorkerHarness, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -69,11 +69,11 @@ def test_mask_and_weights_come_in_pieces(
     assert len([name for name in object_store.objects(storage_url) if f"/{export}/" in name]) == 2
 
 
-def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(
+def test_an_unreachable_storage_is_retried_by_the_next_attempt(
     host: WorkerHarness, export: str, storage_url: str
 ) -> None:
     move(host, away())
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("storage_unavailable", True)
@@ -82,15 +82,15 @@ def test_a_storage_that_is_away_is_asked_again_by_the_next_attempt(
     assert host.run(host.claim(), "exports") is Outcome.SUCCEEDED
 
 
-def test_a_mask_that_the_storage_has_lost_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
+def test_a_mask_lost_by_the_storage_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
     open_bucket(storage_url).delete(object_store.objects(storage_url))
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert failed.message.startswith("The object storage has lost mask.safetensors of job")
 
 
-def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: WorkerHarness, export: str) -> None:
+def test_a_wait_for_the_storage_ends_when_the_job_is_cancelled(host: WorkerHarness, export: str) -> None:
     move(host, away())
     host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 600.0})
     running = host.start(host.claim(), "exports")
@@ -101,12 +101,12 @@ def test_who_waits_for_the_storage_hears_that_the_job_is_cancelled(host: WorkerH
     assert host.job(export).status is Status.CANCELLED
 
 
-def test_credentials_that_cannot_be_found_are_no_crash(
+def test_missing_credentials_are_a_retryable_failure(
     host: WorkerHarness, export: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket_module._client.cache_clear()
     monkeypatch.setenv("AWS_PROFILE", "nobody-made")
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 0.4, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.message) == (

@@ -1,4 +1,4 @@
-"""The hub token reaches the trainer of its owner's job, in a file that only this user reads, and shows up nowhere else."""
+"""The hub token reaches the trainer of its owner's job in a private file, and appears nowhere else."""
 
 import base64
 import logging
@@ -52,49 +52,49 @@ def everything_stored(database: Database) -> str:
     return "\n".join(readable(value) for row in rows for value in row)
 
 
-def test_a_trainer_that_repeats_it_does_not_give_it_away(
+def test_a_trainer_that_repeats_its_token_does_not_leak_it(
     keyed: WorkerHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     job_id = submit(keyed, "a")
     with caplog.at_level(logging.DEBUG):
-        verdict = keyed.run(keyed.claim(), "repeats_token")
-    assert isinstance(verdict, Failed)
-    assert "mode 600" in verdict.message
+        outcome = keyed.run(keyed.claim(), "repeats_token")
+    assert isinstance(outcome, Failed)
+    assert "mode 600" in outcome.message
     events = keyed.events(job_id)
-    told = {event.type for event in events if "[secret]" in str(event.data)}
-    assert told >= {"log", "stderr", "status"}
+    redacted = {event.type for event in events if "[secret]" in str(event.data)}
+    assert redacted >= {"log", "stderr", "status"}
     assert TOKEN not in everything_stored(keyed.context.database)
     assert TOKEN not in caplog.text
     assert not list(keyed.context.settings.data_dir.rglob("hub-token"))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_only_the_owners_jobs_get_it(keyed: WorkerHarness) -> None:
+def test_only_jobs_of_the_owner_get_the_token(keyed: WorkerHarness) -> None:
     submit(keyed, "b")
-    verdict = keyed.run(keyed.claim(), "repeats_token")
-    assert isinstance(verdict, Failed)
-    assert "no token" in verdict.message
+    outcome = keyed.run(keyed.claim(), "repeats_token")
+    assert isinstance(outcome, Failed)
+    assert "no token" in outcome.message
     keyed.context.settings = keyed.context.settings.model_copy(update={"hub_enabled": False})
     submit(keyed, "a")
-    verdict = keyed.run(keyed.claim(), "repeats_token")
-    assert isinstance(verdict, Failed)
-    assert "no token" in verdict.message
+    outcome = keyed.run(keyed.claim(), "repeats_token")
+    assert isinstance(outcome, Failed)
+    assert "no token" in outcome.message
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_with_another_key_says_so(keyed: WorkerHarness) -> None:
+def test_a_worker_with_another_key_fails_the_attempt(keyed: WorkerHarness) -> None:
     other = SecretStr(base64.b64encode(b"o" * 32).decode())
     keyed.context.settings = keyed.context.settings.model_copy(update={"secret_key": other})
     submit(keyed, "b")
     assert keyed.run(keyed.claim(), "success") is Outcome.SUCCEEDED  # who has no token needs no key
     submit(keyed, "a")
-    verdict = keyed.run(keyed.claim(), "success")
-    assert isinstance(verdict, Failed)
-    assert (verdict.code, verdict.retryable) == ("secrets_unavailable", True)
+    outcome = keyed.run(keyed.claim(), "success")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retryable) == ("secrets_unavailable", True)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_owners_do_not_share_what_a_token_paid_for(settings: Settings) -> None:
+def test_owners_with_tokens_have_caches_of_their_own(settings: Settings) -> None:
     context = Context(settings, Database(settings.database_url))
     before = {"HF_HOME": "/cache", "HF_HUB_CACHE": "/cache/hub", "PATH": "/bin"}
     assert isolate_hub_cache(before, context, "local", has_token=True) == before
@@ -107,7 +107,7 @@ def test_owners_do_not_share_what_a_token_paid_for(settings: Settings) -> None:
     context.database.dispose()
 
 
-def test_the_command_line_names_the_file() -> None:
+def test_the_command_line_names_the_token_file() -> None:
     command = trainer_command(Settings(), Path("spec.json"), Path("work"), Path("work/hub-token"))
     assert command[-2:] == ["--token-file", "work/hub-token"]
     assert "--token-file" not in trainer_command(Settings(), Path("spec.json"), Path("work"))

@@ -1,4 +1,4 @@
-"""The lease is believed in no longer than the database believes in it."""
+"""Leases and fenced writes: the worker trusts a lease no longer than the database does."""
 
 import threading
 import time
@@ -31,13 +31,13 @@ def away() -> OperationalError:
 
 
 class Absent(Database):
-    """A database that nobody reaches."""
+    """An unreachable database."""
 
     def write(self):  # type: ignore[no-untyped-def]
         raise away()
 
 
-def test_it_is_renewed(harness: WorkerHarness) -> None:
+def test_a_lease_is_renewed(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     with lease(harness, seconds=30):
         before = harness.job(job_id).lease_expires_at
@@ -45,7 +45,7 @@ def test_it_is_renewed(harness: WorkerHarness) -> None:
         wait_until(lambda: harness.job(job_id).lease_expires_at != before, what="a heartbeat")
 
 
-def test_it_ends_by_the_clock_when_the_database_is_away(harness: WorkerHarness) -> None:
+def test_a_lease_expires_by_the_clock_when_the_database_is_away(harness: WorkerHarness) -> None:
     harness.submit()
     with lease(harness, seconds=0.3, database=Absent(harness.context.database.url)) as held:
         assert not held.lost
@@ -54,12 +54,12 @@ def test_it_ends_by_the_clock_when_the_database_is_away(harness: WorkerHarness) 
             held.require()
 
 
-def test_a_stopped_process_finds_it_lost_at_once(harness: WorkerHarness) -> None:
+def test_a_process_that_was_stopped_finds_its_lease_lost_at_once(harness: WorkerHarness) -> None:
     harness.submit()
     assert lease(harness, seconds=30, claimed_at=time.monotonic() - 31).lost
 
 
-def test_a_write_waits_for_the_database(harness: WorkerHarness) -> None:
+def test_a_write_is_retried_until_the_database_answers(harness: WorkerHarness) -> None:
     harness.submit()
     calls = []
 
@@ -74,17 +74,17 @@ def test_a_write_waits_for_the_database(harness: WorkerHarness) -> None:
     assert len(calls) == 3
 
 
-def test_a_write_waits_no_longer_than_the_lease(harness: WorkerHarness) -> None:
+def test_a_write_is_retried_no_longer_than_the_lease(harness: WorkerHarness) -> None:
     harness.submit()
     with lease(harness, seconds=0.3) as held, pytest.raises((OperationalError, LeaseLostError)):
         FencedWriter(Absent(harness.context.database.url), held).write(lambda _: None)
 
 
-def test_a_write_in_which_the_worker_froze_ends_with_the_loss_and_not_with_the_broken_connection(
+def test_a_write_during_a_freeze_raises_lease_lost_and_no_connection_error(
     harness: WorkerHarness,
 ) -> None:
     harness.submit()
-    held = lease(harness, seconds=0.3)  # nobody renews it: the thread that would is frozen as well
+    held = lease(harness, seconds=0.3)  # never renewed: its thread, not started here, would be frozen too
 
     def frozen(_session: object) -> None:
         wait_until(lambda: held.lost, seconds=5, what="the loss")

@@ -22,7 +22,7 @@ def test_a_tail_that_was_not_cut_is_complete() -> None:
     assert (tail.cut, tail.text(), tail.last_lines(1)) == (False, "one\n\ntwo\n", "two")
 
 
-def test_no_tail_at_all() -> None:
+def test_a_tail_of_no_bytes() -> None:
     tail = TailBuffer(limit=0)
     tail.feed(b"words\n")
     assert tail.text() == ""
@@ -38,16 +38,16 @@ def hiding() -> Redactor:
     return redact
 
 
-def test_nothing_to_hide() -> None:
+def test_without_a_secret_nothing_is_replaced() -> None:
     assert Redactor()(b"as it was", cut=True) == b"as it was"
 
 
-def test_every_occurrence_goes() -> None:
+def test_every_occurrence_of_a_secret_is_replaced() -> None:
     assert hiding()(f"a {SECRET}{SECRET} b".encode()) == b"a [secret][secret] b"
 
 
 @pytest.mark.parametrize("kept", range(1, len(SECRET)))
-def test_a_tail_that_begins_inside_it_shows_no_part_of_it(kept: int) -> None:
+def test_a_tail_that_begins_inside_a_secret_shows_no_part_of_it(kept: int) -> None:
     tail = TailBuffer(kept + 4, hiding())
     for piece in (f"x {SECRET[:5]}", f"{SECRET[5:]} end"):  # also split between two reads
         tail.feed(piece.encode())

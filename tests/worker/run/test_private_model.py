@@ -1,5 +1,7 @@
-"""A private model, from a hub that asks for its token: set over HTTP, used by the real programs that train and export, seen
-nowhere; what they make lies in an object storage."""
+"""Private models: the hub token is set over HTTP, used by the real trainer and exporter, and appears nowhere.
+
+What they make lies in an object storage.
+"""
 
 import io
 import json
@@ -39,18 +41,18 @@ SPEC = {"model": "org/private", "task": TASK, "max_steps": 2, "batch_size": 8, "
 
 
 @dataclass
-class Watchful(FakeHub):
-    """Looks, whenever it is asked, whether any process of this machine shows the token to others."""
+class LeakDetectingHub(FakeHub):
+    """At each request, searches the command lines and environments of all processes for the token."""
 
-    shown: list[str] = field(default_factory=list)
-    looked: int = 0
+    leaks: list[str] = field(default_factory=list)
+    files_read: int = 0
 
     def respond(self, path: str, authorization: str | None = None) -> Response:
         for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
             try:
-                self.shown += [str(file)] if TOKEN.encode() in file.read_bytes() else []
-                self.looked += 1
-            except OSError:  # gone meanwhile, or somebody else's
+                self.leaks += [str(file)] if TOKEN.encode() in file.read_bytes() else []
+                self.files_read += 1
+            except OSError:  # ended meanwhile, or of another user
                 continue
         return super().respond(path, authorization)
 
@@ -61,26 +63,26 @@ class PrivateService:
 
     harness: WorkerHarness
     client: TestClient
-    hub: Watchful
+    hub: LeakDetectingHub
     storage_url: str
     folder: Path
-    """Of everything that is on disk."""
+    """The parent of all files."""
 
     def run(self, path: str, body: dict[str, Any]) -> Job:
-        """What becomes of the job that is posted."""
+        """Post a job and run it; its row afterwards."""
         job_id = self.client.post(path, json=body).json()["id"]
         supervise(self.harness.claim(), self.harness.context)
         return self.harness.job(job_id)
 
-    def told(self, job: Job) -> str:
-        """What the user is told of it."""
+    def user_view(self, job: Job) -> str:
+        """What the user sees of it."""
         return self.client.get(f"/v1/jobs/{job.id}/log").text + self.client.get(f"/v1/jobs/{job.id}").text
 
     def download(self, job: Job, name: str) -> bytes:
         return self.client.get(f"/v1/jobs/{job.id}/artifacts/{name}").raise_for_status().content
 
-    def places_of(self, secret: str) -> list[str]:
-        """Where ``secret`` lies open: tables, files, objects."""
+    def occurrences_of(self, secret: str) -> list[str]:
+        """Where ``secret`` is readable: tables, files, objects."""
         found = ["database"] if secret in everything_stored(self.harness.context.database) else []
         files = {str(file): file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
         bucket, sizes = open_bucket(self.storage_url), object_store.objects(self.storage_url)
@@ -89,7 +91,7 @@ class PrivateService:
 
 
 def unpacked(content: bytes) -> bytes:
-    """With the files of an archive as they were before."""
+    """``content`` and, of an archive, its files uncompressed."""
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -102,7 +104,7 @@ def service(
 ) -> Iterator[PrivateService]:
     settings = harness.context.settings.model_copy(update={"storage_url": storage_url})
     harness.context.settings = settings
-    model, hub = toy_models.make_model(tmp_path / "toy"), Watchful()
+    model, hub = toy_models.make_model(tmp_path / "toy"), LeakDetectingHub()
     tokenizer = json.loads((model / "tokenizer_config.json").read_text())
     (model / "tokenizer_config.json").write_text(json.dumps(tokenizer | {"model_max_length": 16}))  # nothing to measure
     hub.publish("org/private", model)
@@ -130,29 +132,29 @@ def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> 
     return job.id
 
 
-def test_from_the_api_to_the_hub(service: PrivateService) -> None:
+def test_a_private_model_is_trained_and_exported(service: PrivateService) -> None:
     job = service.run("/v1/jobs", SPEC | {"exports": ["stock"]})
-    told = service.told(job)
-    assert job.status is Status.SUCCEEDED, told
+    shown = service.user_view(job)
+    assert job.status is Status.SUCCEEDED, shown
     (figures,) = json.loads(service.download(job, "exports.json"))["exports"]
     assert (figures["error"], figures["checked_on"]) == (None, "validation")  # whose rows are private as well
     with service.harness.context.database.read() as session:
         stored = store.list_for_job(session, job.id)
     assert "export-stock.zip" in {artifact.name for artifact in stored}
     assert len(object_store.objects(service.storage_url)) == len(stored)
-    assert service.hub.looked > 0
-    assert service.hub.shown == []
-    assert TOKEN not in told
-    assert service.places_of(TOKEN) == []
+    assert service.hub.files_read > 0
+    assert service.hub.leaks == []
+    assert TOKEN not in shown
+    assert service.occurrences_of(TOKEN) == []
 
 
 def test_a_finished_job_is_exported(service: PrivateService, tmp_path: Path) -> None:
     finished = pruned(service.harness.context.database, service.hub, tmp_path, service.storage_url)
     export = service.run(f"/v1/jobs/{finished}/exports", {"formats": ["compact"]})
-    told = service.told(export)
-    assert export.status is Status.SUCCEEDED, told
+    shown = service.user_view(export)
+    assert export.status is Status.SUCCEEDED, shown
     (tmp_path / "compact.zip").write_bytes(service.download(export, "export-compact.zip"))
     assert load_export(tmp_path / "compact.zip").predict(["a lovely film"])
-    assert service.hub.shown == []
-    assert TOKEN not in told
-    assert service.places_of(TOKEN) == []
+    assert service.hub.leaks == []
+    assert TOKEN not in shown
+    assert service.occurrences_of(TOKEN) == []

@@ -31,7 +31,7 @@ def harness(settings: Settings, database: Database, tmp_path: Path) -> WorkerHar
     return WorkerHarness(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
 
 
-def test_a_job_on_two_devices_ends_well(harness: WorkerHarness) -> None:
+def test_a_job_on_two_devices_succeeds(harness: WorkerHarness) -> None:
     job_id = harness.submit(
         model="bert", devices=2, max_steps=40, batch_size=8, max_length=32, validation_rows=32, checkpoint_every=20
     )
@@ -43,8 +43,8 @@ def test_a_job_on_two_devices_ends_well(harness: WorkerHarness) -> None:
     assert running.result(60) is Outcome.SUCCEEDED
     job = harness.job(job_id)
     assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)
-    told = [event.type for event in harness.events(job_id)]
-    counted = [told.count(kind) for kind in ("started", "checkpoint", "finished", "error")]
-    assert counted == [1, 1, 1, 0]  # one rank speaks for both
+    recorded = [event.type for event in harness.events(job_id)]
+    counted = [recorded.count(kind) for kind in ("started", "checkpoint", "finished", "error")]
+    assert counted == [1, 1, 1, 0]  # one rank emits events for both
     assert {"mask.safetensors", "mask.espalier"} <= set(harness.artifacts(job_id))
     assert harness.context.devices.free == 2

@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 from tests.worker.conftest import WorkerHarness
 from worker.run.outcome import Failed, Outcome
 
-on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what concerns processes more than rows."""
 
 
@@ -23,12 +23,12 @@ def started(harness: WorkerHarness, job_id: str) -> int:
     return int(wait_until(lambda: file.exists() and file.read_text(), what="the trainer"))
 
 
-def failed(verdict: Outcome | Failed) -> Failed:
-    assert isinstance(verdict, Failed)
-    return verdict
+def failed(outcome: Outcome | Failed) -> Failed:
+    assert isinstance(outcome, Failed)
+    return outcome
 
 
-def test_success_leaves_the_whole_story(harness: WorkerHarness) -> None:
+def test_success_records_events_metrics_and_artifacts(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
     job = harness.job(job_id)
@@ -38,7 +38,7 @@ def test_success_leaves_the_whole_story(harness: WorkerHarness) -> None:
     assert job.result == {"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}
     events = harness.events(job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    told = [event.type for event in events]
+    recorded = [event.type for event in events]
     expected = [
         "created",
         "status",
@@ -50,7 +50,7 @@ def test_success_leaves_the_whole_story(harness: WorkerHarness) -> None:
         "artifact",
         "evaluation",
     ]
-    assert told == [*expected, "finished", "status"]
+    assert recorded == [*expected, "finished", "status"]
     artifacts = harness.artifacts(job_id)
     assert set(artifacts) == {"mask.safetensors", "report.json"}
     assert job.mask_artifact_id == artifacts["mask.safetensors"].id
@@ -60,7 +60,7 @@ def test_success_leaves_the_whole_story(harness: WorkerHarness) -> None:
     assert not harness.work_folder(job_id).exists()
 
 
-def test_garbage_is_kept_and_not_fatal(harness: WorkerHarness) -> None:
+def test_unreadable_output_is_recorded_and_not_fatal(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "garbage") is Outcome.SUCCEEDED
     events = harness.events(job_id)
@@ -73,7 +73,7 @@ def test_garbage_is_kept_and_not_fatal(harness: WorkerHarness) -> None:
     assert len(tail["text"]) <= harness.context.settings.log_tail_bytes
 
 
-def test_permanent_error_fails_at_once(harness: WorkerHarness) -> None:
+def test_a_permanent_error_fails_at_once(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     harness.run(harness.claim(), "permanent")
     job = harness.job(job_id)
@@ -85,7 +85,7 @@ def test_permanent_error_fails_at_once(harness: WorkerHarness) -> None:
     assert not harness.work_folder(job_id).exists()
 
 
-def test_temporary_error_is_tried_again_in_the_same_folder(harness: WorkerHarness) -> None:
+def test_a_temporary_error_is_retried_in_the_same_folder(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert failed(harness.run(harness.claim(), "first_fails")).retryable
     assert harness.job(job_id).status is Status.QUEUED
@@ -94,7 +94,7 @@ def test_temporary_error_is_tried_again_in_the_same_folder(harness: WorkerHarnes
     assert (harness.job(job_id).attempt, harness.job(job_id).attempts_spent) == (2, 1)
 
 
-def test_temporary_errors_end_after_the_last_attempt(harness: WorkerHarness) -> None:
+def test_temporary_errors_fail_after_the_last_attempt(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     for _ in range(harness.context.settings.max_attempts):
         harness.run(harness.claim(), "temporary")
@@ -105,7 +105,7 @@ def test_temporary_errors_end_after_the_last_attempt(harness: WorkerHarness) -> 
     assert not harness.work_folder(job_id).exists()
 
 
-@on_one_database
+@sqlite_only
 @pytest.mark.parametrize(
     ("behaviour", "code", "words", "status"),
     [
@@ -117,29 +117,27 @@ def test_temporary_errors_end_after_the_last_attempt(harness: WorkerHarness) -> 
         ("lies", "trainer_bug", "sha-256", Status.FAILED),
     ],
 )
-def test_ends_that_are_nobodys_wish(
-    harness: WorkerHarness, behaviour: str, code: str, words: str, status: Status
-) -> None:
+def test_unrequested_ends(harness: WorkerHarness, behaviour: str, code: str, words: str, status: Status) -> None:
     job_id = harness.submit()
-    verdict = failed(harness.run(harness.claim(), behaviour))
-    assert verdict.code == code
-    assert words in verdict.message
+    outcome = failed(harness.run(harness.claim(), behaviour))
+    assert outcome.code == code
+    assert words in outcome.message
     job = harness.job(job_id)
     assert job.status is status
     assert job.error is not None
     assert (job.error["code"], job.error["kind"]) == (code, "system")
 
 
-@on_one_database
-def test_a_crash_after_the_work_is_done_costs_nothing(harness: WorkerHarness) -> None:
+@sqlite_only
+def test_a_crash_after_the_work_is_done_is_a_success(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "stumbles") is Outcome.SUCCEEDED
     assert harness.job(job_id).status is Status.SUCCEEDED
     assert "(-11)" in next(event.data["message"] for event in harness.events(job_id) if event.type == "log")
 
 
-@on_one_database
-def test_hang_is_noticed_and_ended_with_all_children(harness: WorkerHarness) -> None:
+@sqlite_only
+def test_a_hanging_trainer_is_killed_with_all_children(harness: WorkerHarness) -> None:
     harness.context.settings = harness.context.settings.model_copy(update={"stall_seconds": 3.0})
     job_id = harness.submit()
     running = harness.start(harness.claim(), "hang")
@@ -150,11 +148,11 @@ def test_hang_is_noticed_and_ended_with_all_children(harness: WorkerHarness) -> 
     assert harness.job(job_id).status is Status.QUEUED
 
 
-@on_one_database
-def test_longest_duration(harness: WorkerHarness) -> None:
+@sqlite_only
+def test_max_duration(harness: WorkerHarness) -> None:
     job_id = harness.submit(max_duration=0.3)
-    verdict = failed(harness.run(harness.claim(), "wait"))
-    assert (verdict.code, verdict.param, verdict.kind) == ("max_duration_exceeded", "max_duration", "user")
+    outcome = failed(harness.run(harness.claim(), "wait"))
+    assert (outcome.code, outcome.param, outcome.kind) == ("max_duration_exceeded", "max_duration", "user")
     assert harness.job(job_id).status is Status.FAILED
 
 
@@ -170,8 +168,8 @@ def test_cancel_while_it_runs(harness: WorkerHarness) -> None:
     assert not harness.work_folder(job_id).exists()
 
 
-@on_one_database
-def test_cancel_of_a_trainer_that_will_not_listen(harness: WorkerHarness) -> None:
+@sqlite_only
+def test_cancel_of_a_trainer_that_ignores_signals(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     running = harness.start(harness.claim(), "deaf")
     trainer = started(harness, job_id)
@@ -181,7 +179,7 @@ def test_cancel_of_a_trainer_that_will_not_listen(harness: WorkerHarness) -> Non
     assert not is_alive(trainer)
 
 
-def test_shutdown_hands_the_job_back_without_spending_an_attempt(harness: WorkerHarness) -> None:
+def test_shutdown_requeues_the_job_without_consuming_an_attempt(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     running = harness.start(harness.claim(), "wait")
     started(harness, job_id)
@@ -206,28 +204,28 @@ def test_a_lost_lease_ends_the_trainer_and_writes_nothing(harness: WorkerHarness
     assert len(harness.events(job_id)) == before
 
 
-@on_one_database
-def test_leftovers_of_a_trainer_are_ended(harness: WorkerHarness) -> None:
+@sqlite_only
+def test_child_processes_of_a_trainer_are_killed(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "leftover") is Outcome.SUCCEEDED
     child = int((harness.work_folder(job_id).parent / "leftover").read_text())
     wait_until(lambda: not is_alive(child), what="the end of the leftover")
 
 
-@on_one_database
+@sqlite_only
 def test_the_trainer_gets_no_secrets(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ESPALIER_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PGPASSWORD"):
         monkeypatch.setenv(name, "hidden-from-trainers")
     monkeypatch.setenv("SOME_URL", "https://user:hidden-from-trainers@example.org/")
     job_id = harness.submit()
     harness.run(harness.claim(), "first_fails")
-    told = (harness.work_folder(job_id) / "environment").read_text()
-    assert "hidden-from-trainers" not in told
-    assert "OMP_WAIT_POLICY=PASSIVE" in told
-    assert "PATH=" in told
+    recorded = (harness.work_folder(job_id) / "environment").read_text()
+    assert "hidden-from-trainers" not in recorded
+    assert "OMP_WAIT_POLICY=PASSIVE" in recorded
+    assert "PATH=" in recorded
 
 
-@on_one_database
+@sqlite_only
 def test_a_stopped_trainer_is_ended_and_the_job_runs_again(harness: WorkerHarness) -> None:
     patient = harness.context.settings
     harness.context.settings = patient.model_copy(update={"stall_seconds": 3.0})

@@ -1,4 +1,4 @@
-"""One call, over TLS and in bounded time."""
+"""One webhook request, over TLS and in bounded time."""
 
 import datetime
 import socket
@@ -74,7 +74,7 @@ def _request(connection: socket.socket) -> str:
 @contextmanager
 def serving(answer: bytes, certificate: Path | None = None, *, drip: bool = False) -> Iterator[tuple[int, list[str]]]:
     """A server for one connection: its port, and the names that TLS was asked for and the head of the request."""
-    heard: list[str] = []
+    received: list[str] = []
     left = threading.Event()
 
     def serve(listening: socket.socket) -> None:
@@ -83,22 +83,22 @@ def serving(answer: bytes, certificate: Path | None = None, *, drip: bool = Fals
             if certificate is not None:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(certificate)
-                context.sni_callback = lambda _, name, __: heard.append(str(name))
+                context.sni_callback = lambda _, name, __: received.append(str(name))
                 connection = context.wrap_socket(connection, server_side=True)
-            heard.append(_request(connection))
+            received.append(_request(connection))
             for piece in [bytes([byte]) for byte in answer] if drip else [answer]:
                 connection.sendall(piece)
                 if drip and left.wait(0.1):
                     break
         except OSError as error:
-            heard.append(repr(error))
+            received.append(repr(error))
         finally:
             connection.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,), daemon=True)
         thread.start()
-        yield listening.getsockname()[1], heard
+        yield listening.getsockname()[1], received
         left.set()
         thread.join(10)
 
@@ -107,38 +107,38 @@ def to(scheme: str, port: int, host: str = NAME) -> Destination:
     return Destination(scheme, host, port, "/hook", ("127.0.0.1",))
 
 
-def test_tls_and_host_name_the_host_and_not_the_address(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_and_host_header_carry_the_host_name(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", certificate) as (port, heard):
+    with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", certificate) as (port, received):
         assert send(to("https", port), {"webhook-id": "m"}, "{}", timeout=20).status == 200
-    assert heard[0] == NAME
-    head = heard[1].split("\r\n")
+    assert received[0] == NAME
+    head = received[1].split("\r\n")
     assert head[0] == "POST /hook HTTP/1.1"
     assert f"Host: {NAME}:{port}" in head
 
 
 def test_a_certificate_for_another_name_is_refused(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with serving(b"HTTP/1.1 200 OK\r\n\r\n", certificate) as (port, heard):
+    with serving(b"HTTP/1.1 200 OK\r\n\r\n", certificate) as (port, received):
         outcome = send(to("https", port, "other.example"), {}, "secret body", timeout=20)
     assert outcome.status is None
     assert "certificate" in str(outcome.error).lower()
-    assert not any("secret body" in text for text in heard)
+    assert not any("secret body" in text for text in received)
 
 
-def test_an_answer_that_drips_in_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_response_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece comes soon enough; all of them together would take minutes."""
     with serving(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: slow\r\n" * 1000, drip=True) as (port, _):
         outcome = send(to("http", port), {}, "{}", timeout=0.5)
     assert (outcome.status, str(outcome.error).split(":")[0]) == (None, "ReadTimeout")
 
 
-def test_a_body_without_end_is_not_read() -> None:
+def test_an_endless_body_is_not_read() -> None:
     endless = b"HTTP/1.1 201 Created\r\nContent-Length: 1000000000000\r\n\r\n" + b"x" * 1000
     with serving(endless) as (port, _):
         assert send(to("http", port), {}, "{}", timeout=20).status == 201
 
 
-def test_nonsense_is_an_error_and_no_exception() -> None:
+def test_an_invalid_response_is_an_error_and_no_exception() -> None:
     with serving(b"SSH-2.0-OpenSSH_9.2\r\n") as (port, _):
         assert str(send(to("http", port), {}, "{}", timeout=20).error).startswith("RemoteProtocolError")

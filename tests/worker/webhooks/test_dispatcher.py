@@ -1,4 +1,4 @@
-"""The dispatcher's rounds against a receiver on this machine, whose signatures the standard's own library checks."""
+"""Ticks of the dispatcher against a local receiver; the Standard Webhooks library checks the signatures."""
 
 import socket
 from typing import Any
@@ -59,40 +59,40 @@ def make_due(harness: WorkerHarness) -> None:
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=now_sql(-1)))
 
 
-def test_a_message_arrives_and_its_signature_holds(harness: WorkerHarness) -> None:
+def test_a_message_arrives_with_a_valid_signature(harness: WorkerHarness) -> None:
     """The worker that moved the job is gone before anything is sent; what it committed is enough."""
-    with webhook_receiver() as heard:
-        webhook_id, secret = register(harness, heard.url)
+    with webhook_receiver() as receiver:
+        webhook_id, secret = register(harness, receiver.url)
         harness.submit()
         claimed = harness.claim()
         with harness.context.database.write() as session:
             claims.cancel(session, claimed.fence)
         assert WebhookDispatcher(harness.context).tick() == 1
         assert WebhookDispatcher(harness.context).tick() == 0
-        (request,) = heard.requests
+        (request,) = receiver.requests
         assert request[0] == "/hook?a=b"
-        assert request[1]["host"] == heard.url.split("/")[2]
-        payload = heard.verified(secret)
+        assert request[1]["host"] == receiver.url.split("/")[2]
+        payload = receiver.verified(secret)
         assert (payload["type"], payload["data"]["id"]) == ("job.cancelled", claimed.fence.job_id)
         assert request[1]["webhook-id"] == message(harness, webhook_id).id
         with pytest.raises(WebhookVerificationError):
-            heard.verified(subscriptions.new_secret())
+            receiver.verified(subscriptions.new_secret())
     assert message(harness, webhook_id).delivered_at is not None
 
 
-def test_after_a_rotation_both_secrets_sign(harness: WorkerHarness) -> None:
-    with webhook_receiver() as heard:
-        webhook_id, old = register(harness, heard.url)
+def test_both_secrets_sign_after_a_rotation(harness: WorkerHarness) -> None:
+    with webhook_receiver() as receiver:
+        webhook_id, old = register(harness, receiver.url)
         with harness.context.database.write() as session:
             new = subscriptions.rotate(session, harness.context.settings, subscriptions.get(session, webhook_id))
         job_id = cancel_a_job(harness)
         WebhookDispatcher(harness.context).tick()
-        assert heard.verified(old)["data"]["id"] == heard.verified(new)["data"]["id"] == job_id
+        assert receiver.verified(old)["data"]["id"] == receiver.verified(new)["data"]["id"] == job_id
 
 
-def test_it_is_sent_again_under_the_same_id_until_it_is_taken(harness: WorkerHarness) -> None:
-    with webhook_receiver(500, (503, {"Retry-After": "7200"})) as heard:
-        webhook_id, secret = register(harness, heard.url)
+def test_a_message_is_retried_under_the_same_id_until_it_is_accepted(harness: WorkerHarness) -> None:
+    with webhook_receiver(500, (503, {"Retry-After": "7200"})) as receiver:
+        webhook_id, secret = register(harness, receiver.url)
         cancel_a_job(harness)
         dispatcher = WebhookDispatcher(harness.context)
         assert dispatcher.tick() == 1
@@ -108,52 +108,52 @@ def test_it_is_sent_again_under_the_same_id_until_it_is_taken(harness: WorkerHar
         make_due(harness)
         dispatcher.tick()
         assert (message(harness, webhook_id).last_status, message(harness, webhook_id).attempts) == (204, 3)
-        assert len({headers["webhook-id"] for _, headers, _ in heard.requests}) == 1
-        assert len({body for _, _, body in heard.requests}) == 1
-        assert heard.verified(secret, 0) == heard.verified(secret, 2)
+        assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
+        assert len({body for _, _, body in receiver.requests}) == 1
+        assert receiver.verified(secret, 0) == receiver.verified(secret, 2)
 
 
-def test_a_receiver_that_is_gone_hears_nothing_more(harness: WorkerHarness) -> None:
-    with webhook_receiver(410) as heard:
-        webhook_id, _ = register(harness, heard.url)
+def test_a_receiver_that_is_gone_gets_no_more_messages(harness: WorkerHarness) -> None:
+    with webhook_receiver(410) as receiver:
+        webhook_id, _ = register(harness, receiver.url)
         cancel_a_job(harness)
         cancel_a_job(harness)
         dispatcher = WebhookDispatcher(harness.context)
         dispatcher.tick()
         assert dispatcher.tick() == 0
-        assert len(heard.requests) == 1
+        assert len(receiver.requests) == 1
         with harness.context.database.read() as session:
             assert subscriptions.get(session, webhook_id).disabled_reason == "gone"
 
 
 def test_redirects_are_not_followed(harness: WorkerHarness) -> None:
-    with webhook_receiver() as elsewhere, webhook_receiver((302, {"Location": elsewhere.url})) as heard:
-        webhook_id, _ = register(harness, heard.url)
+    with webhook_receiver() as elsewhere, webhook_receiver((302, {"Location": elsewhere.url})) as receiver:
+        webhook_id, _ = register(harness, receiver.url)
         cancel_a_job(harness)
         WebhookDispatcher(harness.context).tick()
-        assert (len(heard.requests), elsewhere.requests) == (1, [])
+        assert (len(receiver.requests), elsewhere.requests) == (1, [])
         assert message(harness, webhook_id).last_error == "the receiver answered 302, and redirects are not followed"
 
 
-def test_an_address_that_was_public_once_is_refused_at_the_call(harness: WorkerHarness) -> None:
+def test_an_address_that_turned_private_is_refused_at_the_call(harness: WorkerHarness) -> None:
     """The same name leads to this machine by now; and http is not allowed any more either."""
-    with webhook_receiver() as heard:
-        webhook_id, _ = register(harness, heard.url)
+    with webhook_receiver() as receiver:
+        webhook_id, _ = register(harness, receiver.url)
         cancel_a_job(harness)
         strict = harness.context.settings.model_copy(update={"webhook_allow_private": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
-        assert heard.requests == []
+        assert receiver.requests == []
         assert message(harness, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
         make_due(harness)
         strict = harness.context.settings.model_copy(update={"webhook_allow_http": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
-        assert heard.requests == []
+        assert receiver.requests == []
 
 
-def test_the_name_is_looked_up_once_per_call(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_is_resolved_once_per_call(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that answers differently the second time is never asked a second time."""
-    with webhook_receiver() as heard:
-        port = int(heard.url.split(":")[2].split("/")[0])
+    with webhook_receiver() as receiver:
+        port = int(receiver.url.split(":")[2].split("/")[0])
         asked: list[str] = []
         real = socket.getaddrinfo
 
@@ -167,10 +167,12 @@ def test_the_name_is_looked_up_once_per_call(harness: WorkerHarness, monkeypatch
         register(harness, f"http://receiver.example:{port}/")
         cancel_a_job(harness)
         WebhookDispatcher(harness.context).tick()
-        assert (asked, heard.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
+        assert (asked, receiver.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
 
 
-def test_what_goes_wrong_with_one_concerns_no_other(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_with_one_message_does_not_stop_the_others(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bug, a receiver that is down, and one that listens."""
     real = dispatcher_module.resolve_checked
 
@@ -182,34 +184,34 @@ def test_what_goes_wrong_with_one_concerns_no_other(harness: WorkerHarness, monk
     monkeypatch.setattr(dispatcher_module, "resolve_checked", resolve_checked)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         down = closed.getsockname()[1]
-    with webhook_receiver() as heard:
+    with webhook_receiver() as receiver:
         broken, _ = register(harness, "http://broken.example/")
         absent, _ = register(harness, f"http://127.0.0.1:{down}/")
-        register(harness, heard.url)
+        register(harness, receiver.url)
         cancel_a_job(harness)
         assert WebhookDispatcher(harness.context).tick() == 3
-        assert len(heard.requests) == 1
+        assert len(receiver.requests) == 1
     assert message(harness, broken).last_error == "ZeroDivisionError"
     assert str(message(harness, absent).last_error).startswith("ConnectError")
 
 
 def test_a_secret_that_cannot_be_read_delays_the_message(harness: WorkerHarness) -> None:
-    with webhook_receiver() as heard:
-        webhook_id, _ = register(harness, heard.url)
+    with webhook_receiver() as receiver:
+        webhook_id, _ = register(harness, receiver.url)
         cancel_a_job(harness)
         other = harness.context.settings.model_copy(update={"secret_key": SecretStr("A" * 43 + "=")})
         WebhookDispatcher(Context(other, harness.context.database)).tick()
         assert "another secret key" in str(message(harness, webhook_id).last_error)
         assert message(harness, webhook_id).due_at is not None
-        assert heard.requests == []
+        assert receiver.requests == []
 
 
-def test_the_thread(harness: WorkerHarness) -> None:
-    with webhook_receiver() as heard:
-        register(harness, heard.url)
+def test_the_thread_sends_due_messages(harness: WorkerHarness) -> None:
+    with webhook_receiver() as receiver:
+        register(harness, receiver.url)
         dispatcher = WebhookDispatcher(harness.context)
         dispatcher.start()
         for _ in range(3):
             cancel_a_job(harness)
-        wait_until(lambda: len(heard.requests) == 3, what="three messages")
+        wait_until(lambda: len(receiver.requests) == 3, what="three messages")
         dispatcher.stop()

@@ -1,4 +1,7 @@
-"""One random fault schedule: what is broken, when, in which order; and mended in the end. Used by ``tests.faults``."""
+"""Random fault schedule: submits jobs and breaks a cluster in an order that a seed decides, then repairs it.
+
+Used by ``tests.faults`` and ``tests.faults.test_fault_schedule``.
+"""
 
 import os
 import random
@@ -25,27 +28,27 @@ IN_WORKER = tuple(point for point in failpoints.Failpoint if point not in IN_API
 
 
 class FaultSchedule:
-    """Breaks ``cluster`` as ``dice`` say; ``done`` tells what was done."""
+    """Breaks ``cluster`` as ``rng`` decides; ``faults`` lists what was done."""
 
-    def __init__(self, cluster: Cluster, broker: RedisServer | None, dice: random.Random) -> None:
-        self.cluster, self.rng, self.faults = cluster, dice, list[str]()
+    def __init__(self, cluster: Cluster, broker: RedisServer | None, rng: random.Random) -> None:
+        self.cluster, self.rng, self.faults = cluster, rng, list[str]()
         self._broker = broker
         self._api: ForkedProcess | None = None
         self._workers: list[ForkedProcess] = []
         self._frozen: list[ForkedProcess] = []
 
     def run(self) -> None:
-        """Everything, in some order; afterwards the service is whole again and only has to finish."""
+        """Submit and break in random order, then repair: afterwards the jobs only have to finish."""
         self._api = self.cluster.start_api(self.rng.choice([*sorted(IN_API), None, None]))
         self._start_worker(self.rng.choice([*IN_WORKER, *trainer_failpoints.Failpoint]))
         self._start_worker(None)
-        acts: list[Callable[[], object]] = [self._submit] * JOBS + [
+        steps: list[Callable[[], object]] = [self._submit] * JOBS + [
             self.rng.choice(self._faults()) for _ in range(FAULTS)
         ]
-        self.rng.shuffle(acts)
-        for act in acts:
+        self.rng.shuffle(steps)
+        for step in steps:
             self._wait_for_events()
-            act()
+            step()
         self._repair()
 
     def _faults(self) -> list[Callable[[], object]]:
@@ -65,11 +68,11 @@ class FaultSchedule:
         return [*faults, *([self._kill_broker, self._empty_broker, self._cut_broker] if self._broker else [])]
 
     def _wait_for_events(self) -> None:
-        """Until something has happened, so that faults fall into different moments; or for a moment if nothing does."""
+        """Wait for a few events, so that faults fall into different moments; or half a second if none come."""
         seen = self._events()
         wanted = seen + self.rng.randint(0, 6)
         try:
-            wait_until(lambda: self._events() >= wanted, seconds=0.5, what="news")
+            wait_until(lambda: self._events() >= wanted, seconds=0.5, what="events")
         except AssertionError:
             return
 
@@ -120,7 +123,7 @@ class FaultSchedule:
             self.faults.append("kill-api")
 
     def _freeze_worker(self) -> None:
-        """Not on SQLite: whoever is frozen there may hold the one lock that everybody needs."""
+        """Not on SQLite: a frozen process there may hold the one write lock."""
         worker = self._some_worker()
         if worker is not None and self._broker is not None and not self._frozen:
             worker.signal(signal.SIGSTOP)
@@ -132,21 +135,21 @@ class FaultSchedule:
             self._frozen.pop().signal(signal.SIGCONT)
 
     def _expire_leases(self) -> None:
-        """Every lease runs out, even those of workers that live: they find out that their job is another's."""
+        """Expire every lease, even those of live workers, which notice that their job is another's."""
         if not self._frozen:  # a frozen one may hold its job's row
             self.cluster.expire_leases()
-            self.faults.append("lapse")
+            self.faults.append("expire-leases")
 
     def _notify_workers(self) -> None:
         self.cluster.notify_workers(10)
-        self.faults.append("ten-rings")
+        self.faults.append("ten-notifications")
 
-    def _request(self, wish: Callable[..., object], name: str) -> None:
+    def _request(self, command: Callable[..., object], name: str) -> None:
         if self._frozen or not self.cluster.accepted:
             return
         job_id = self.rng.choice(self.cluster.accepted)
         try:
-            self.cluster.write(wish, job_id)
+            self.cluster.write(command, job_id)
         except IllegalTransitionError:
             return
         self.faults.append(name)
@@ -179,7 +182,7 @@ class FaultSchedule:
         self.faults.append("cut-broker")
 
     def _repair(self) -> None:
-        """No more faults: a worker without a failpoint, nobody frozen, nobody dead that still has a lease, nothing paused."""
+        """End all faults: no process is frozen or has a failpoint, no killed worker keeps a lease, no job stays paused."""
         self._unfreeze()
         for worker in self._workers:
             if worker.exit_code is None:

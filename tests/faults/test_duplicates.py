@@ -1,4 +1,4 @@
-"""The same thing said twice, or done by two at once."""
+"""Duplicate messages, requests and actors: the same is done twice, or by two at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +11,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.conftest import MakeCluster, embedded_only
 
 
-def test_ten_rings_for_one_job(make_cluster: MakeCluster) -> None:
+def test_ten_notifications_for_one_job(make_cluster: MakeCluster) -> None:
     cluster = make_cluster(worker_slots=4)
     job_id = cluster.submit()
     cluster.notify_workers(10)
@@ -39,7 +39,7 @@ def test_cancel_twice_at_once(cluster: Cluster, behaviour: str) -> None:
     assert cluster.finish().all == []
 
 
-def test_two_rescuers_bring_a_job_back_once(cluster: Cluster) -> None:
+def test_two_reapers_requeue_a_job_once(cluster: Cluster) -> None:
     job_id = cluster.submit()
     cluster.start_worker(failpoints.Failpoint.CLAIM_COMMITTED).wait()
     cluster.expire_leases()
