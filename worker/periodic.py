@@ -8,11 +8,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from service.db.engine import DATABASE_UNAVAILABLE
 
-DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout)
-"""What the database raises when it is away, restarting or overloaded; worth another try."""
 log = logging.getLogger(__name__)
 
 

@@ -3,12 +3,6 @@
 Raised by every package of ``api``; ``api.errors.catalog`` gives each class its status and its codes.
 """
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
-"""What SQLAlchemy raises when the database cannot be reached."""
-
 
 class CodedError(Exception):
     """An error whose code is chosen where it is raised."""

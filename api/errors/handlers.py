@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException
 from api.errors import validation
 from api.errors.catalog import PROBLEMS, find_response
 from api.errors.exceptions import (
-    DATABASE_UNAVAILABLE,
     CodedError,
     ForbiddenError,
     NotSucceededError,
@@ -26,6 +25,7 @@ from api.errors.exceptions import (
 )
 from api.errors.problems import Fault, problem_response
 from pruning.errors import PermanentError
+from service.db.engine import DATABASE_UNAVAILABLE
 from service.errors import (
     InvalidCursorError,
     ServiceError,

@@ -21,11 +21,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.errors.exceptions import DATABASE_UNAVAILABLE, UnavailableError
+from api.errors.exceptions import UnavailableError
 from api.request.limits import ConcurrencyLimiter
 from api.schemas.events import Event
 from api.schemas.jobs import Progress
-from service.db.engine import Database
+from service.db.engine import DATABASE_UNAVAILABLE, Database
 from service.errors import JobNotFoundError
 from service.jobs import queries
 from service.states import TERMINAL

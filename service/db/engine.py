@@ -15,11 +15,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from service.urls import normalize_database_url
 
+DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What a database raises that is away, restarting or overloaded; worth another try."""
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
 _POSTGRES_TIMEOUTS = {
     # a worker frozen inside a transaction holds its job's row lock, and the reaper could not requeue the job

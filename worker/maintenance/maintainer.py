@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable
 
 from service import failpoints
+from service.db.engine import DATABASE_UNAVAILABLE
 from service.jobs import heartbeats
 from service.jobs.claims import count_startable
 from service.jobs.reaper import reap_expired_leases, report_unrunnable_jobs
 from worker.context import Context
-from worker.periodic import DATABASE_UNAVAILABLE, PeriodicThread
+from worker.periodic import PeriodicThread
 from worker.run import loop
 
 _JITTER = 0.2

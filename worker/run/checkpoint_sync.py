@@ -13,11 +13,11 @@ from queue import SimpleQueue
 
 from service.artifacts.garbage import delete_checkpoints
 from service.artifacts.s3 import Bucket, open_bucket
+from service.db.engine import DATABASE_UNAVAILABLE
 from service.errors import LeaseLostError, StorageUnavailableError
 from service.settings import Settings
 from worker.files import checkpoint_store
 from worker.files.checkpoint_store import CopyInterruptedError, Interruption
-from worker.periodic import DATABASE_UNAVAILABLE
 from worker.run.event_recorder import EventRecorder
 
 _SHUTDOWN_SECONDS = 8.0

@@ -10,10 +10,9 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from service.db.engine import Database
+from service.db.engine import DATABASE_UNAVAILABLE, Database
 from service.errors import StorageUnavailableError
 from service.jobs.fence import Fence
-from worker.periodic import DATABASE_UNAVAILABLE
 from worker.run.lease import Lease
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
