@@ -76,7 +76,7 @@ def test_an_artifact_that_cannot_be_stored_is_retried_later(
 ) -> None:
     monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
     here = on_host(harness, storage_url.replace("bucket-", "nobody-made-"), "here")
-    here.context.settings = here.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
+    here.context.settings = here.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
     job_id = harness.submit()
     failed = here.run(here.claim(), "success")
     assert isinstance(failed, Failed)

@@ -73,7 +73,7 @@ def test_an_unreachable_storage_is_retried_by_the_next_attempt(
     host: WorkerHarness, export: str, storage_url: str
 ) -> None:
     move(host, away())
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("storage_unavailable", True)
@@ -84,7 +84,7 @@ def test_an_unreachable_storage_is_retried_by_the_next_attempt(
 
 def test_a_mask_lost_by_the_storage_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
     open_bucket(storage_url).delete(object_store.objects(storage_url))
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert failed.message.startswith("The object storage has lost mask.safetensors of job")
@@ -106,7 +106,7 @@ def test_missing_credentials_are_a_retryable_failure(
 ) -> None:
     bucket_module._client.cache_clear()
     monkeypatch.setenv("AWS_PROFILE", "nobody-made")
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 1.5, "heartbeat_seconds": 0.1})
+    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.message) == (
