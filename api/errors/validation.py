@@ -1,7 +1,7 @@
 """Validation errors of a request, as FastAPI and pydantic find them, turned into code, detail and faults of a problem.
 
 Called by ``api.errors.handlers``, and by ``api.submission.sweep_grid`` for the path of a fault. The rules for a spec's faults are
-those of ``pruning.spec.schema.explain``: ``ctx.param`` names the field to change, and a field whose default could not be made
+those of ``pruning.spec.errors.error_details``: ``ctx.param`` names the field to change, and a field whose default could not be made
 only follows from another fault.
 """
 

@@ -102,7 +102,7 @@ def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def _stacked_logits(logits: list[npt.NDArray[np.float32]], width: int) -> torch.Tensor:
-    """[B, C], or [B, S, 2] padded with :data:`NOTHING`."""
+    """[B, C], or [B, S, 2] padded with :data:`PADDING_LOGIT`."""
     if logits[0].ndim == 1:
         return torch.from_numpy(np.stack(logits))
     padded = np.full((len(logits), width, logits[0].shape[1]), PADDING_LOGIT, dtype=np.float32)

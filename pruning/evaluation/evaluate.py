@@ -1,4 +1,7 @@
-"""Logits and metrics of a head over encoded rows: the same functions before, during and after training, and on masks."""
+"""Logits, predictions and metrics of a head over encoded rows.
+
+Called before, during and after training, for exports and for downloaded masks: equal weights give equal bits everywhere.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
 from pruning.spec.tasks import Task
 
 BATCH_TOKENS = 8192
-"""Rough size of an evaluation batch; part of what fixes the logits to the last bit."""
+"""Approximate tokens of an evaluation batch; the logits depend on it in their last bits."""
 Stage = Literal["before", "during", "final"]
 
 
@@ -32,7 +35,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the rows of a split gave."""
+    """Results on one split."""
 
     logits: list[npt.NDArray[np.float32]]
     """[C] of each row; for spans [tokens, 2] of each window."""
@@ -46,7 +49,7 @@ def compute_logits(
 ) -> list[npt.NDArray[np.float32]]:
     """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
 
-    The head is in evaluation mode meanwhile and put back after. The cut into batches depends on the rows alone, so equal
+    The head is in evaluation mode meanwhile and in its former mode after. The cut into batches depends on the rows alone, so equal
     weights give equal bits. Raises StoppedError between two batches once ``should_stop`` says so.
     """
     found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
@@ -76,7 +79,7 @@ def _batched(
 def evaluate(
     head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> Evaluation:
-    """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`logits_of`."""
+    """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`compute_logits`."""
     logits = compute_logits(head, split.encoded, device, should_stop)
     predictions = predict(logits, split, task)
     if task.kind == "span":

@@ -1,7 +1,7 @@
-"""``mask.espalier``: the same masks and metadata as ``mask.safetensors``, entropy-coded for storage and transfer.
+"""``mask.espalier``: masks and metadata of ``mask.safetensors``, entropy-coded for storage and transfer.
 
-``docs/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, looks at every
-length before it allocates, and at last compares a digest of what it read and decoded. Torch-free.
+``docs/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, checks every length
+before it allocates, and compares a digest of the bytes it read and the bits it decoded. Torch-free.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def read_info(path: Path) -> MaskInfo:
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
-    """Masks by module path, and what they are for. Raises PermanentError (``mask_invalid``) for anything but a whole mask."""
+    """Masks by module path, and their metadata. Raises PermanentError (``mask_invalid``) for anything but a whole mask."""
     return _read(path, _masks)
 
 
@@ -75,12 +75,12 @@ def is_compact(path: Path) -> bool:
 
 
 def read_either(path: Path) -> tuple[Masks, MaskInfo]:
-    """Masks and metadata from either form, told apart by content. Raises PermanentError (``mask_invalid``)."""
+    """Masks and metadata from either form, recognised by content. Raises PermanentError (``mask_invalid``)."""
     return read(path) if is_compact(path) else mask_file.read(path)
 
 
 class _Sink:
-    """A file, and the digest of what was written to it."""
+    """A file, and the digest of the bytes written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -92,7 +92,7 @@ class _Sink:
 
 
 class _Source:
-    """A file that is read strictly: never past its end, never more than asked for; and the digest of what was read."""
+    """A file that is read strictly, never past its end; and the digest of the bytes read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -213,8 +213,8 @@ def _read_stream(source: _Source) -> Stream:
 
 
 def _with_bits(before: "hashlib._Hash", masks: Iterable[npt.NDArray[np.bool_]]) -> bytes:
-    """The digest that ends a file: of every byte before it, which a flipped bit anywhere changes, and then of the bits
-    that come out, which a decoder that errs changes."""
+    """The digest that ends a file: over every byte before it, against damage, and then over the decoded bits, against an
+    error of the decoder."""
     for mask in masks:
         before.update(pack_msb_first(mask).data)
     return before.digest()

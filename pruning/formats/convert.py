@@ -1,4 +1,7 @@
-"""One form of a mask into another: ``mask.safetensors``, ``mask.espalier``, and the reference code's ``.npy``. Torch-free."""
+"""Conversion between the forms of a mask: ``mask.safetensors``, ``mask.espalier``, and the reference code's ``.npy``.
+
+Called by ``espalier masks convert``. Torch-free.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,7 @@ SUFFIXES = (".safetensors", ".espalier", ".npy")
 def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
     """Write the mask in ``source`` to ``target``, in the form its name ends in.
 
-    A ``.npy`` file says nothing of itself: as a source it needs ``like``, a mask of the same model, whose metadata it takes
+    A ``.npy`` file has no metadata: as a source it needs ``like``, a mask of the same model, whose metadata it takes
     but for the metrics. Raises PermanentError (``mask_invalid``, ``mask_form``).
     """
     if target.suffix not in SUFFIXES:

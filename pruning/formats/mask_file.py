@@ -1,8 +1,8 @@
-"""``mask.safetensors``: packed bits that anyone with safetensors can read, and all that is needed to use them.
+"""``mask.safetensors``: packed masks that any safetensors reader can open, with all metadata that is needed to use them.
 
 Per masked matrix one uint8 tensor named by its module path: the row-major [out, in] mask, eight weights to a byte, most
-significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON).
-Torch-free. ``docs/mask-format.md`` is the specification; the reader refuses whatever deviates from it.
+significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON). The
+reader refuses whatever deviates from ``docs/mask-format.md``. Torch-free.
 """
 
 import json
@@ -25,7 +25,7 @@ Masks = dict[str, npt.NDArray[np.bool_]]
 
 
 class MaskInfo(BaseModel):
-    """What a mask is for and what it does; the metadata of the file."""
+    """Metadata of a mask: base model, task, head, shapes, metrics and spec."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +36,7 @@ class MaskInfo(BaseModel):
     base_revision: str | None = None
     """Commit on the hub; None for a local folder."""
     base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """sha-256 of the base weights (:func:`pruning.models.loading.digest`)."""
+    """sha-256 of the base weights (:func:`pruning.models.loading.weights_digest`)."""
     task: str
     kind: Literal["classification", "regression", "span"]
     head: str
@@ -92,7 +92,7 @@ def read_info(path: Path) -> MaskInfo:
 
 
 def read(path: Path) -> tuple[Masks, MaskInfo]:
-    """Masks by module path, and what they are for.
+    """Masks by module path, and their metadata.
 
     Raises PermanentError (``mask_invalid``) for files that are truncated, of another format, or whose bits do not fit the
     shapes and counts of their metadata.
@@ -117,7 +117,7 @@ def read(path: Path) -> tuple[Masks, MaskInfo]:
 
 
 def mask_error(path: Path, fault: str) -> PermanentError:
-    """The refusal of a file."""
+    """The error for a file that is not a mask."""
     return PermanentError(
         f"{path.name} is not a mask of this format: {fault}; download it again", code="mask_invalid", param="mask"
     )
@@ -126,7 +126,7 @@ def mask_error(path: Path, fault: str) -> PermanentError:
 _TEXTS = {
     name for name, field in MaskInfo.model_fields.items() if field.annotation in (str, str | None) or name in ("format", "kind")
 }  # fmt: skip
-"""Fields written as they are; the others as JSON. A field that is None is left out."""
+"""Fields written as plain text; the others as JSON. A field that is None is left out."""
 
 
 def _to_metadata(info: MaskInfo) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""The reference code's mask files: one ``.npy`` array of packed bits and nothing about them.
+"""``.npy`` mask files of the reference code (kongds/SMP): one array of packed bits without metadata.
 
-One-dimensional uint8: all masks, each flattened row-major, one after the other without gaps, packed eight to a byte, most
-significant bit first. They lie in the order of their names as text, so layer 10 comes before layer 2. The file has no
-shapes, so a reader must know the model; a file of another model with as many weights cannot be told apart.
+One-dimensional uint8: all masks, each flattened row-major, concatenated without gaps, packed eight to a byte, most significant
+bit first. They lie in the order of their names as text, so layer 10 comes before layer 2. The file has no shapes, so a reader
+must know the model; a file of another model with as many weights cannot be recognised. Called by
+:mod:`pruning.formats.convert`.
 """
 
 import os

@@ -1,7 +1,8 @@
-"""What a run changed besides masks: ``weights.safetensors``, for the methods and options that train more than scores.
+"""``weights.safetensors``: parameters that a run trained in addition to scores, for the methods and options that train more.
 
 Static pruning changes nothing and has no such file. Values of a masked matrix are stored only where its mask has ones, in
-row-major order (``values.<module path>``); other parameters whole (``parameter.<name>``).
+row-major order (``values.<module path>``); other parameters whole (``parameter.<name>``). Written at the end of training, read
+by predictions.
 """
 
 from collections.abc import Iterable
@@ -40,7 +41,7 @@ def load_file_into(path: Path, model: nn.Module, masks: dict[str, torch.Tensor])
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """What a file holds. Raises PermanentError (``weights_invalid``) if it is missing or damaged."""
+    """The tensors of a file. Raises PermanentError (``weights_invalid``) if it is missing or damaged."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as fault:
@@ -55,7 +56,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 def load_into(
     stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str
 ) -> None:
-    """Put what :func:`read` gave into ``model``. Raises PermanentError (``weights_invalid``) if it is of another model."""
+    """Put the tensors of :func:`read` into ``model``. Raises PermanentError (``weights_invalid``) if it is of another model."""
     try:
         for key, value in stored.items():
             kind, _, name = key.partition(".")

@@ -17,7 +17,7 @@ from pruning.spec.tasks import Task
 def load_hub_split(task: Task, split: str, limit: int | None = None, token: str | None = None) -> dict[str, list[Any]]:
     """The task's columns of one split.
 
-    Raises PermanentError or TemporaryError as :func:`pruning.hub.models.explain_failure` says.
+    Raises PermanentError or TemporaryError as :func:`pruning.hub.models.pruning_error_from` says.
     """
     from datasets import load_dataset  # 0.7 s that local data sets do not need
 

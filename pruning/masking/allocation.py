@@ -1,6 +1,6 @@
-"""How many weights each matrix keeps: shares by score mass (SMP-S) and their rounding to whole numbers.
+"""Allocation of the weights to keep among matrices: the same share of each, or shares by score mass (SMP-S), in whole numbers.
 
-Pure functions on float64 numbers; called by the methods once per optimizer step.
+Pure functions on float64 numbers; called by :mod:`pruning.masking.methods` once per optimizer step.
 """
 
 import math

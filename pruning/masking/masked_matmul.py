@@ -1,9 +1,8 @@
-"""y = x (W ⊙ M)ᵀ + b from W and the bits of M, without W ⊙ M of the whole model in memory.
+"""Matrix product with a packed mask, y = x (W ⊙ M)ᵀ + b, without the masked weights of the whole model in memory.
 
-Called by :mod:`pruning.masking.masked_linear` where masks are packed. W ⊙ M of one matrix is made right before it is
-multiplied with, forward and again backward, in one buffer that all matrices share: the product then finds it in the cache,
-where it would else have fetched a masked weight from memory, so that the second making costs little, and a third copy of
-all weights is not needed.
+Called by :mod:`pruning.masking.masked_linear` where masks are packed. W ⊙ M of one matrix is made right before it is multiplied
+with, forward and again backward, in one buffer that all matrices share: the product then finds it in the cache instead of
+fetching a masked weight from memory, so that making it twice costs little, and a third copy of all weights is not needed.
 """
 
 import threading

@@ -1,7 +1,7 @@
-"""How sparsity, regularisation and learning rate move over a run; pure arithmetic on step numbers.
+"""Schedules of sparsity, regularisation and learning rate over a run, as pure functions of the step number.
 
-A step number ``t`` counts optimizer steps from 0 and means "in the forward pass of step t, before its update".
-Equation numbers are those of the SMP paper (arXiv 2210.06210v2).
+A step number ``t`` counts optimizer steps from 0 and means "in the forward pass of step t, before its update". Equation numbers
+are those of the SMP paper (arXiv 2210.06210v2). Called by :mod:`pruning.training`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Ramp:
     """The ramp moves only at multiples of this many steps."""
 
     def decay(self, step: int) -> float:
-        """1 - rise: (1 - x)^3 or 1 - x, with x the share of the ramp behind us (eq. 5)."""
+        """1 minus the rise: (1 - x)^3 or 1 - x, with x the part of the ramp that is over (eq. 5)."""
         x = min(max((step // self.every - self.begin) / self.length, 0.0), 1.0) if self.length > 0 else 1.0
         return float((1.0 - x) ** (3 if self.shape == "cubic" else 1))
 
@@ -72,5 +72,5 @@ class Schedule:
         return self.learning_rate_initial * (self.total_steps - step) / self.total_steps
 
     def learning_rate_share(self, step: int) -> float:
-        """The same fall for whatever else is trained, from 1 to 0."""
+        """The same fall, from 1 to 0, for what is trained in addition to scores."""
         return (self.total_steps - step) / self.total_steps

@@ -1,13 +1,13 @@
-"""The update of the scores: straight-through gradient, regulariser and Adam, in closed form.
+"""Adam over the scores: straight-through gradient, regulariser and update in closed form.
 
-No autograd graph exists for what is known on paper. With G = dL/d(W ⊙ M) from the dense backward pass, M matrices and n
+No autograd graph is needed for what is known analytically. With G = dL/d(W ⊙ M) from the dense backward pass, M matrices and n
 weights in a matrix:
 
     dL/dS = G ⊙ W + λ σ(S)(1 - σ(S)) / (n M)                (SMP eq. 3 and 6; R(S) is a mean of per-matrix means)
 
-for kept and removed weights alike (hard concrete gates put their slope behind G ⊙ W and a shift into σ). All gradients
-together are scaled to a norm of at most ``max_grad_norm``, then Adam (β 0.9, 0.999; ε 1e-8; no weight decay) moves the
-scores.
+for kept and removed weights alike (hard concrete gates multiply G ⊙ W by their slope and shift σ). All gradients together are
+scaled to a norm of at most ``max_grad_norm``, then Adam (β 0.9, 0.999; ε 1e-8; no weight decay) moves the scores. Called once
+per step by :mod:`pruning.training.pruner`; a GPU has the same update in :mod:`pruning.masking.kernels.triton.adam`.
 """
 
 import math
@@ -26,7 +26,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class UpdateStats:
-    """What one update saw, measured before it moved the scores."""
+    """Measurements of one update, from before it moved the scores."""
 
     regularizer: float
     """R(S) = mean over the matrices of mean σ(S)."""
@@ -60,7 +60,7 @@ class ScoreAdam:
 
     @torch.no_grad()
     def step(self, learning_rate: float, regularization: float, weight_adam: WeightAdam | None = None) -> UpdateStats:
-        """Turn the gradients in ``weight.grad`` into one update of all scores, and drop them.
+        """Turn the gradients in ``weight.grad`` into one update of all scores, and free them.
 
         ``regularization`` is λ_t. What ``weight_adam`` trains is clipped together with the scores, and updated. Raises
         FloatingPointError if the gradients are not finite; nothing has then changed.
@@ -94,8 +94,8 @@ class ScoreAdam:
         base, scores = [layer.base for layer in self.layers], [layer.scores for layer in self.layers]
         slopes = [layer.gate_slope for layer in self.layers]
         pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
-        if native := dispatch.cpu_kernels_for(gradients, base, scores, slopes):
-            return native.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
+        if kernels := dispatch.cpu_kernels_for(gradients, base, scores, slopes):
+            return kernels.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
         found = [
             _plain_gradient(*given, self.penalty_shift)
             for given in zip(gradients, base, scores, slopes, pulls, strict=True)
@@ -106,10 +106,10 @@ class ScoreAdam:
         """S <- S - lr m̂ / (sqrt(v̂) + ε)."""
         step, divisor = self.step_size(learning_rate)
         scores, gradients = [layer.scores for layer in self.layers], [weight_gradient(layer) for layer in self.layers]
-        if native := dispatch.cpu_kernels_for(scores, gradients, self.first, self.second):
+        if kernels := dispatch.cpu_kernels_for(scores, gradients, self.first, self.second):
             temperatures = [layer.mass_temperature for layer in self.layers]
             constants = (clip, BETA1, 1 - BETA1, BETA2, 1 - BETA2, step, divisor, EPSILON)
-            masses = native.adam(scores, gradients, self.first, self.second, constants, temperatures)
+            masses = kernels.adam(scores, gradients, self.first, self.second, constants, temperatures)
             for layer, mass, temperature in zip(self.layers, masses, temperatures, strict=True):
                 layer.scores_updated(mass, temperature)
             return
@@ -125,7 +125,7 @@ def _plain_gradient(
     pull: float,
     shift: float,
 ) -> tuple[float, float]:
-    """Twin of the native gradient of one matrix; sums in the scores' dtype."""
+    """Plain twin of the gradient kernel for one matrix; sums in the scores' dtype."""
     gradient.mul_(base)
     if slope is not None:
         gradient.mul_(slope)
@@ -145,7 +145,7 @@ def _plain_adam(
     step: float,
     divisor: float,
 ) -> None:
-    """Twin of the native Adam of one matrix; ``gradient`` is overwritten."""
+    """Plain twin of the Adam kernel for one matrix; ``gradient`` is overwritten."""
     if clip < 1.0:
         gradient.mul_(clip)
     first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
@@ -157,8 +157,8 @@ def _plain_adam(
 
 
 def weight_gradient(layer: MaskedLinear) -> torch.Tensor:
-    """What a backward pass left in ``weight.grad``, contiguous; zeros where it left nothing."""
-    if layer.weight.grad is None:  # a matrix that the loss does not reach
+    """``weight.grad`` after a backward pass, contiguous; zeros where the loss does not depend on the matrix."""
+    if layer.weight.grad is None:  # the loss does not depend on the matrix
         layer.weight.grad = torch.zeros_like(layer.weight)
     elif not layer.weight.grad.is_contiguous():
         layer.weight.grad = layer.weight.grad.contiguous()

@@ -1,7 +1,7 @@
-"""What a run trains besides scores: masked weights, biases and norms, a new head; by torch's AdamW.
+"""AdamW over everything that is trained in addition to scores: masked weights, biases and norms, a new head.
 
-Only for methods and options that ask for it. Whatever is trained here has left the base model and is stored beside the
-mask (:mod:`pruning.formats.trained_weights`).
+Only for methods and options that ask for it; stepped by :class:`pruning.masking.score_adam.ScoreAdam`, which clips all gradients
+together. Parameters trained here have left the base model and are stored with the mask (:mod:`pruning.formats.trained_weights`).
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 from pruning.masking.masked_linear import MaskedLinear
+
+_KEY = "companion"
+"""First part of the names in a checkpoint, which checkpoints of earlier versions have."""
 
 
 class WeightAdam:
@@ -22,7 +25,7 @@ class WeightAdam:
         """Parameters outside the masked layers."""
         self._learning_rate = learning_rate
         self.learning_rate_share = 1.0
-        """Set before every step."""
+        """Factor of the learning rate in the next step; set before every step."""
         parameters = [*self._weights, *self.parameters]
         self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, foreach=False)
 
@@ -48,12 +51,12 @@ class WeightAdam:
         self._optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Everything that moved, by position: values and both moments; for checkpoints."""
+        """Everything that the optimizer changed, by position: values and both moments; for checkpoints."""
         found: dict[str, torch.Tensor] = {}
         for i, parameter in enumerate((*self._weights, *self.parameters)):
-            found[f"companion.{i}.value"] = parameter.detach()
+            found[f"{_KEY}.{i}.value"] = parameter.detach()
             found |= {
-                f"companion.{i}.{name}": value
+                f"{_KEY}.{i}.{name}": value
                 for name, value in self._optimizer.state.get(parameter, {}).items()
                 if isinstance(value, torch.Tensor)
             }
@@ -63,8 +66,8 @@ class WeightAdam:
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Put a state back."""
         for i, parameter in enumerate((*self._weights, *self.parameters)):
-            parameter.copy_(state[f"companion.{i}.value"])
-            prefix = f"companion.{i}."
+            parameter.copy_(state[f"{_KEY}.{i}.value"])
+            prefix = f"{_KEY}.{i}."
             moments = {
                 key.removeprefix(prefix): value.clone()
                 for key, value in state.items()

@@ -1,8 +1,8 @@
-"""Finding the linears of the repeated layers in any Hugging Face model and putting :class:`MaskedLinear` in their place.
+"""Wrapping of the linear layers inside repeated layers: any Hugging Face model gets a :class:`MaskedLinear` in place of each.
 
 No architecture is named: a repeated layer is a module whose path has a number in it (``encoder.layer.3``), as in every
-``nn.ModuleList``. Matrices of the same kind (all query matrices, say) share a path once the number is taken out; they form
-a *group*. Embeddings, norms, biases and heads stay as they are.
+``nn.ModuleList``. Matrices of the same kind (all query matrices, say) share a path once the number is taken out; they form a
+*group*. Embeddings, norms, biases and heads stay as they are. Called by training, exports and predictions.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pruning.masking.masked_linear import MaskedLinear
 
 @dataclass(frozen=True)
 class Matrices:
-    """The masked matrices of one model, in module order, and which of them belong together."""
+    """The masked matrices of one model, in module order, and their groups."""
 
     layers: dict[str, MaskedLinear]
     """Module path → layer, e.g. ``bert.encoder.layer.0.attention.self.query``."""

@@ -1,7 +1,7 @@
-"""bf16 for forward and backward where the device computes in it; scores, masks and their updates are always float32.
+"""bf16 autocast for forward and backward passes, on devices that compute in it; scores, masks and updates are always float32.
 
-Called by :mod:`pruning.training.setup`: once to refuse a run early, and around every forward pass. A device that only emulates
-bf16 would be slower and less exact at once, so it is refused and not tolerated.
+Called by :mod:`pruning.training`: once to refuse a run early, and around every forward pass. A device that only emulates bf16
+would be slower and less exact at once, so it is refused.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -22,12 +22,12 @@ def require_precision(precision: str, device: torch.device) -> None:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device computes in bf16 by itself."""
+    """Whether a device has instructions for bf16."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def for_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Around a forward pass: linear layers and attention in bf16, what needs range or sums in float32."""
+    """Context of a forward pass: linear layers and attention in bf16; operations that need range, and sums, in float32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

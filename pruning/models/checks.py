@@ -22,7 +22,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 @dataclass(frozen=True)
 class LmHead:
-    """Where a model type keeps its language-model head in a checkpoint."""
+    """Names of the tensors of a language-model head in a checkpoint, for a model type."""
 
     transform: str
     """Prefix of the head's own tensors (dense layer and norm), without which the head would be random; "" for none."""

@@ -1,8 +1,8 @@
-"""Dropout that costs next to nothing: torch's draws its random numbers one by one and keeps them for the backward pass.
+"""Counter-based dropout on the CPU: masks drawn in parallel from a seed and drawn again in the backward pass, so none is stored.
 
-Where native kernels are, ``nn.Dropout`` and the dropout of attention weights become :func:`dropped`, which does the same with
-random numbers of its own: drawn in parallel from a seed, and drawn again in the backward pass, so that nothing is kept. The
-seeds come from torch's generator, so that a run is repeated and resumed as before. Elsewhere the model stays as it is.
+torch draws its random numbers one by one and keeps them for the backward pass. Where compiled kernels are available,
+``nn.Dropout`` and the dropout of attention weights become :func:`fast_dropout` instead. The seeds come from torch's generator,
+so a run is repeated and resumed as before. Elsewhere the model stays as it is. Called by :mod:`pruning.training`.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from pruning.masking.kernels.cpu import CpuKernels
 
 _ATTENTION = "espalier"
 _SPECIAL = ("position_bias", "cache", "softcap", "s_aux")
-"""Options of attention that change what is computed, and that transformers' own way knows about."""
+"""Options of attention that change the result and that only transformers' own implementation supports."""
 
 
 class FastDropout(nn.Dropout):
-    """``nn.Dropout`` by :func:`dropped`."""
+    """``nn.Dropout`` by :func:`fast_dropout`."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape and dtype of ``x``."""
@@ -30,7 +30,7 @@ class FastDropout(nn.Dropout):
 
 
 def replace_dropout(model: nn.Module) -> None:
-    """Put fast dropout in the place of dropout, in modules and in attention; the model computes what it did before."""
+    """Put fast dropout in place of dropout, in modules and in attention; outputs in evaluation mode do not change."""
     for module in list(model.modules()):
         for name, part in module.named_children():
             if type(part) is nn.Dropout and not part.inplace:
@@ -44,7 +44,7 @@ def replace_dropout(model: nn.Module) -> None:
 
 def fast_dropout(x: torch.Tensor, p: float) -> torch.Tensor:
     """x / (1 - p), every element 0 with probability ``p``; any shape."""
-    if 0 < p < 1 and _native(x):
+    if 0 < p < 1 and _cpu_kernels_for(x):
         y: torch.Tensor = _Dropped.apply(x, p)  # type: ignore[no-untyped-call]
         return y
     return nn.functional.dropout(x, p)
@@ -61,14 +61,14 @@ def attention(
     is_causal: bool | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' ``sdpa``, and where that would drop attention weights one by one, the same by :func:`dropped`.
+    """transformers' ``sdpa``; where that would drop attention weights one by one, the same computation with :func:`fast_dropout`.
 
     query, key and value: [B, heads, S, d]; the mask is bool or added, and can be broadcast to [B, heads, S, S]. Returns
     [B, S, heads, d].
     """
     causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
     special = any(options.get(name) is not None for name in _SPECIAL) or query.shape[:2] != key.shape[:2]
-    if dropout == 0 or causal or special or not _native(query.new_empty(0)):
+    if dropout == 0 or causal or special or not _cpu_kernels_for(query.new_empty(0)):
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, **options
         )
@@ -94,12 +94,12 @@ class _Dropped(torch.autograd.Function):
         return _draw(gradients[0].contiguous(), ctx.seed, ctx.p), None
 
 
-def _native(x: torch.Tensor) -> CpuKernels | None:
+def _cpu_kernels_for(x: torch.Tensor) -> CpuKernels | None:
     return dispatch.cpu_kernels_for([x], dtypes=(torch.float32, torch.bfloat16))
 
 
 def _draw(x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
-    native = _native(x)
-    if native is None:  # switched off between a forward pass and its backward pass
-        raise RuntimeError("the native kernels that dropped elements are gone")
-    return native.dropout(x, seed, p)
+    kernels = _cpu_kernels_for(x)
+    if kernels is None:  # switched off between a forward pass and its backward pass
+        raise RuntimeError("the kernels that dropped elements are gone")
+    return kernels.dropout(x, seed, p)

@@ -1,11 +1,11 @@
-"""Heads: how an encoder's states become the logits of a task, without new parameters wherever that is possible.
+"""Task heads: logits from an encoder's states, without new parameters wherever that is possible.
 
-``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at
-position 0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole
-head, and the logit of a class is the column of its label word. No architecture is named: the output embedding is cut down
-to the rows of the label words, and the encoder's output to that one position, so the head's work is a few rows; where the model
-allows it (:mod:`pruning.models.position_slicing`), so is the encoder's work behind its last attention.
-``classifier`` is transformers' sequence classification head, the checkpoint's own or a new one.
+``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at position
+0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole head, and the
+logit of a class is the column of its label word. No architecture is named: the output embedding is cut down to the rows of the
+label words, and the encoder's output to that one position, so the head's work is a few rows; where the model allows it
+(:mod:`pruning.models.position_slicing`), so is the encoder's work after its last attention. ``classifier`` is transformers'
+sequence classification head, the checkpoint's own or a new one. Called by training, exports and predictions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class LabelWordHead(nn.Module):
         self.mask_token_id = mask_token_id
         self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
-        self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is no submodule
+        self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is not a submodule
         self._hook = self._slicing = None
         if position != "every":
             self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
@@ -54,7 +54,7 @@ class LabelWordHead(nn.Module):
 
     @contextmanager
     def all_positions(self) -> Iterator[None]:
-        """Within it every layer sees every position, also where only one is read."""
+        """Context in which every layer sees every position, also where only one is read."""
         if self._slicing is None:
             yield
             return
@@ -65,7 +65,7 @@ class LabelWordHead(nn.Module):
             self._slicing.enabled = True
 
     def release(self) -> None:
-        """Give the model back as it was, for another head; this one is of no use afterwards."""
+        """Restore the model for another head; this one must not be used afterwards."""
         for hook in (self._hook, self._slicing):
             if hook is not None:
                 hook.remove()
@@ -81,11 +81,11 @@ class LabelWordHead(nn.Module):
         return (input_ids == self.mask_token_id).to(torch.uint8).argmax(dim=1)  # 0 where there is none
 
     def _read_positions(self) -> torch.Tensor:
-        """[B] of the present batch. A method, no lambda: a deep copy of this head must ask itself and not the original."""
+        """[B] of the current batch. A method, not a lambda: a deep copy of this head must read its own positions."""
         return self._positions
 
     def _keep_position(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
-        hidden = output[0]  # [B, S, H], or [B, 1, H] behind the shortcut
+        hidden = output[0]  # [B, S, H], or [B, 1, H] with position slicing
         if hidden.shape[1] > 1:
             output.last_hidden_state = select_positions(hidden, self._positions)
         return output
@@ -100,7 +100,7 @@ class LabelWordHead(nn.Module):
 
 
 def _keep_rows(model: Any, label_ids: Sequence[int]) -> nn.Module:
-    """Cut the output embedding down to the label words' rows and biases, frozen; returns the whole one."""
+    """Cut the output embedding down to the label words' rows and biases, frozen; returns the original."""
     decoder = model.get_output_embeddings()
     rows = torch.tensor(list(label_ids), device=decoder.weight.device)
     small = nn.Linear(decoder.in_features, len(rows), bias=decoder.bias is not None)
@@ -129,7 +129,7 @@ class ClassifierHead(nn.Module):
         return nullcontext()
 
     def release(self) -> None:
-        """The model was not changed: nothing to give back."""
+        """The model was not changed: nothing to restore."""
 
 
 class QuestionAnsweringHead(nn.Module):

@@ -1,7 +1,7 @@
-"""A spec's model and tokenizer, loaded by name; the only place that builds transformers models.
+"""Loading of models and tokenizers by name; the only module that builds transformers models.
 
-Local folders come first, then the hub. Safetensors only, never remote code: the model type is checked against a fixed
-table (:mod:`pruning.models.checks`) before transformers sees the folder.
+Local folders come first, then the hub. Safetensors only, never remote code: the model type is checked against a fixed table
+(:mod:`pruning.models.checks`) before transformers reads the folder. Called by training, exports and predictions.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
 
 _ENCODER_PARAMETERS = re.compile(r"embeddings|\.\d+\.")
-"""Parameters that no head brings along: a checkpoint that lacks one of these is broken, not merely without a head."""
+"""Parameters that are not a head's: a checkpoint that lacks one of these is broken, not merely without a head."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LoadedModel:
     tokenizer: Any
     folder: ModelFolder
     max_positions: int
-    """Tokens the model can read at once."""
+    """Longest input in tokens."""
     decoder_only: bool
     new_parameters: frozenset[str]
     """Parameters that the checkpoint does not have and that a new head starts at random."""
@@ -51,7 +51,9 @@ class LoadedModel:
 def locate_model(
     name: str, revision: str | None, sources: Sources, on_progress: Callable[[str], None] = lambda _: None
 ) -> ModelFolder:
-    """The folder of a model: under the models directory if it is there, else from the hub; ``tell`` hears of downloads.
+    """The folder of a model: under the models directory if it is there, else from the hub.
+
+    ``on_progress`` is called with the progress of a download.
 
     Raises PermanentError or TemporaryError; see :func:`pruning.hub.models.download_model`.
     """
@@ -107,7 +109,7 @@ def load_model(
                 path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True,
                 trust_remote_code=False, output_loading_info=True,
             )  # fmt: skip
-    except Exception as fault:  # transformers raises what its readers raise; each means: these files do not load
+    except Exception as fault:  # from any of its readers; each means: the files do not load
         raise PermanentError(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
@@ -128,7 +130,7 @@ def load_teacher(located: ModelFolder, *, span: bool) -> LoadedModel:
 
 
 def transformers_class(head: str, *, decoder_only: bool) -> Any:
-    """The transformers class that has what a head needs."""
+    """The transformers class that has the outputs a head needs."""
     if head == "classifier":
         return AutoModelForSequenceClassification
     if head == "teacher-span":
@@ -141,7 +143,7 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
         for key, value in config.to_dict().items():
             if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
                 setattr(config, key, dropout)
-    if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never looks at it
+    if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never reads it
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
         raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
@@ -151,7 +153,7 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
 
 
 def _has_classifier(config: Any) -> bool:
-    """Whether the checkpoint says of itself that it classifies; its number of classes is then its own."""
+    """Whether the checkpoint is a classifier by its configuration; its number of classes is then its own."""
     return any("ForSequenceClassification" in name for name in config.architectures or ())
 
 
@@ -173,7 +175,7 @@ def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> froz
 
 def _longest(config: Any, tokenizer: Any) -> int:
     positions = int(getattr(config, "max_position_embeddings", tokenizer.model_max_length))
-    if config.model_type in ("roberta", "mpnet"):  # their positions start behind the padding id
+    if config.model_type in ("roberta", "mpnet"):  # their positions start after the padding id
         positions -= config.pad_token_id + 1
     return min(positions, int(tokenizer.model_max_length))
 
@@ -182,7 +184,7 @@ def weights_digest(model: nn.Module, excluded: frozenset[str] = frozenset()) -> 
     """sha-256 of a dense model's weights: name, shape and float32 bytes of each parameter, by name.
 
     Masks carry it, so that a mask is never put on other weights than those it was trained for. Compute it before
-    anything is attached; ``without`` leaves out a new head, which is no part of the base.
+    linears are wrapped; ``excluded`` leaves out a new head, which is not part of the base.
     """
     total = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):

@@ -1,6 +1,6 @@
-"""Silence of transformers while it loads or saves: its progress bars and load reports are not ours to print.
+"""Silence of transformers' progress bars and load reports while it loads or saves a model.
 
-Called around every load and save, in the user's own process too, whose settings are as before afterwards.
+Called around every load and save, which may happen in a user's own process: its settings are restored afterwards.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from transformers.utils import logging
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bar and no warning of transformers within."""
+    """Context without progress bars and warnings of transformers."""
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing in a checkpoint is refused by us
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # missing tensors are refused by pruning.models.loading
     try:
         yield
     finally:

@@ -7,7 +7,8 @@ import torch
 
 from pruning.masking.kernels.triton.adam import ScoreUpdate
 from pruning.masking.kernels.triton.allocation import MassAllocation
-from pruning.masking.kernels.triton.chunk_table import ChunkTable, to_device_async
+from pruning.masking.kernels.triton.chunk_table import ChunkTable
+from pruning.masking.kernels.triton.transfers import to_device_async
 from pruning.masking.methods.base import Ranking
 from pruning.masking.wrap import Matrices
 

@@ -17,10 +17,10 @@ from typing import Any, ClassVar, Self
 import torch
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
-from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
-from pruning.masking.kernels.triton.readback import AsyncReadback
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
+from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable
 from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
+from pruning.masking.kernels.triton.transfers import AsyncReadback, to_device_async
 from pruning.masking.methods.base import Method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import BETA1, BETA2, EPSILON, ScoreAdam, UpdateStats, weight_gradient
@@ -145,7 +145,7 @@ class GpuPruner(Backend[Batch]):
         selection, counts = self._selection, self._counts.compute(remaining)
         if self.bf16:
             buffers = [layer.masked_weight_buffer(torch.bfloat16) for layer in self._layers]
-            selection.select(self._scores(), counts, self._base(), halves=buffers)
+            selection.select(self._scores(), counts, self._base(), bf16_weights=buffers)
         else:
             buffers = [layer.masked_weight_buffer() for layer in self._layers]
             selection.select(self._scores(), counts, self._base(), buffers)
@@ -159,14 +159,14 @@ class GpuPruner(Backend[Batch]):
         adam, kernels = self.optimizer, self._score_update
         adam.steps += 1
         step, divisor = adam.step_size(learning_rate)
-        numbers = StepNumbers(
+        numbers = StepScalars(
             regularization=regularization, shift=adam.penalty_shift, max_grad_norm=adam.max_grad_norm, keep1=BETA1,
             take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
         )  # fmt: skip
         sent = to_device_async(numbers, torch.float64, self.device)
         gradients = self._score_gradient_buffers(found)
         kernels.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
-        kernels.clip(sent, losses=losses)
+        kernels.clip_norm(sent, losses=losses)
         kernels.adam(self._scores(), gradients, adam.first, adam.second, sent, self._counts.temperatures)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
         self._counts.mark_masses_current()

@@ -1,9 +1,9 @@
-"""A matrix as bytes of eight weights that are kept with about the same probability.
+"""Layout of a matrix as bytes of eight weights that are kept with about the same probability.
 
-Each row and column has a *mark*: all zeros, all ones, or how far its level lies from the base level of the matrix. Rows
-that are all zeros or all ones are left out, then columns that are so in the rows that remain. The remaining columns are
-sorted by mark, largest first, and packed eight to a byte; a byte's level is base + mark of its row + mean mark of its
-columns. So a model of rows x columns costs one mark per line, and its bits still go through the coder eight at a time.
+Each row and column has a *mark*: all zeros, all ones, or how far its level lies from the base level of the matrix. Rows that
+are all zeros or all ones are left out, then columns that are so in the rows that remain. The remaining columns are sorted by
+mark, largest first, and packed eight to a byte; a byte's level is base + mark of its row + mean mark of its columns. So a model
+of rows x columns costs one mark per line, and its bits are still coded eight at a time.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class BitLayout:
-    """Where the bits of one coded matrix are, from its base level and marks alone."""
+    """Positions of the bits of one coded matrix, from its base level and marks alone."""
 
     def __init__(self, base: int, row_marks: Bytes, column_marks: Bytes) -> None:
         self._row_marks = row_marks

@@ -1,6 +1,6 @@
-"""What a level means: the frequencies of the 256 bytes in a cell where each weight is kept with a given probability.
+"""Integer frequency tables of the coder: the frequencies of the 256 bytes where each weight is kept with a given probability.
 
-Everything is computed from listed integers in integers, so encoder and decoder agree to the bit wherever they run.
+Everything is computed from listed integers in integers, so encoder and decoder agree to the bit on every machine.
 """
 
 from functools import cache
@@ -59,7 +59,7 @@ def bits_of_levels() -> npt.NDArray[np.float32]:
 def from_counts(counts: npt.NDArray[np.int64]) -> Frequencies:
     """Frequencies [256] close to ``counts``: at least two symbols, 1 to 65535 each wherever there is a count, 65536 in all.
 
-    A lone symbol gets a companion that never occurs: a frequency of 65536 would not fit the 16 bits it is stored in.
+    A single symbol gets a second one that never occurs: a frequency of 65536 would not fit the 16 bits it is stored in.
     """
     present = counts > 0
     if present.sum() == 1:

@@ -1,4 +1,7 @@
-"""All matrices of a mask to the parts of a file, and back."""
+"""Coding of all matrices of a mask into the parts of a file, and back.
+
+Called by :mod:`pruning.formats.compact_file`, which lays the parts out as bytes.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,7 +47,7 @@ class CodedMasks:
 
 
 def encode(masks: Sequence[Mask]) -> CodedMasks:
-    """Code each mask by the codec that makes it smallest, and all as they are if that is smaller still, as it is for toys."""
+    """Code each mask by the codec that makes it smallest, or store all of them plain if that is smaller, as for tiny models."""
     coded = _encode([_Matrix(mask) for mask in masks])
     constant = (Codec.ZEROS, Codec.ONES)
     plain = sum(
@@ -75,7 +78,7 @@ def decode(coded: CodedMasks, shapes: Sequence[Shape]) -> Iterator[Mask]:
 
 
 class _Matrix:
-    """One matrix on its way into a file."""
+    """One matrix as it is coded."""
 
     def __init__(self, mask: Mask, *, coding: bool = True) -> None:
         self.plan = plan(mask) if coding else constant(mask)
@@ -90,7 +93,7 @@ class _Matrix:
             self.raw = pack_msb_first(mask)
 
     def _bits(self) -> float:
-        """Size by the frequencies that the coder will use."""
+        """Size in bits by the frequencies that the coder will use."""
         index = self.levels.astype(np.int32) << 8 | self.symbols
         lengths = frequency_tables.bits_of_levels().reshape(-1).take(index)
         return float(lengths.sum(dtype=np.float64)) + self.plan.marks_bits()
@@ -145,7 +148,7 @@ def _layouts(coded: CodedMasks, shapes: Sequence[Shape]) -> list[BitLayout]:
     sizes = [size for _, size in marked]
     coded.marks.require(sum(sizes))
     contexts = [np.full(size, context, np.uint8) for context, size in marked]
-    frequencies[~frequencies.any(axis=1)] = frequency_tables.TOTAL // 256  # of a kind that nobody asks for
+    frequencies[~frequencies.any(axis=1)] = frequency_tables.TOTAL // 256  # no line refers to this table
     marks = rans.decode(coded.marks, _joined(contexts), frequencies)
     parts, bases = iter(np.split(marks, np.cumsum(sizes[:-1]))), iter(coded.bases)
     layouts = []

@@ -1,8 +1,8 @@
-"""The encoder's choice for one matrix: which codec, and the levels of its rows and columns.
+"""Encoder decisions for one matrix: which codec, and the levels of its rows and columns.
 
 The model says that the log odds of a one are the sum of a row's and a column's part. Its likelihood depends on the mask only
 through the counts of ones in each row and column, so fitting it and computing the size of the result never looks at single
-bits. Floating point may come out differently elsewhere: the levels are written into the file, and decoders only read them.
+bits. Floating point may differ between machines: the levels are written into the file, and decoders only read them.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
-"""Symbols to words and back: range asymmetric numeral systems, interleaved over lanes so that numpy codes them together.
+"""Range asymmetric numeral systems (rANS): symbols to 16-bit words and back, interleaved over lanes for numpy.
 
-Symbol i belongs to lane i mod lanes. A lane's state is an integer in [2**24, 2**40); a symbol of frequency f, of which c
-lower ones come before, turns state x into (x div f) * 65536 + c + (x mod f). The encoder goes backwards from 2**24 and
-gives off the lower 16 bits of a state wherever it would grow too large; the decoder undoes that forwards, so it ends at
-2**24 in every lane with no word left, or the stream is damaged.
+Symbol i belongs to lane i mod lanes; numpy codes all lanes together. A lane's state is an integer in [2**24, 2**40); a symbol
+of frequency f, of which c lower ones come before, turns state x into (x div f) * 65536 + c + (x mod f). The encoder goes
+backwards from 2**24 and emits the lower 16 bits of a state wherever it would grow too large; the decoder undoes that forwards,
+so it ends at 2**24 in every lane with no word left, or the stream is damaged.
 """
 
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class Stream(NamedTuple):
     """In the order in which the decoder takes them."""
 
     def require(self, symbols: int) -> None:
-        """Raises CorruptFileError unless this can be a stream of so many symbols; to be asked before anything is allocated."""
+        """Raises CorruptFileError unless this can be a stream of so many symbols; call it before anything is allocated."""
         lanes = len(self.states)
         if symbols == 0:
             if lanes or len(self.words):

@@ -1,7 +1,7 @@
-"""The kernels, compiled for this machine: once for each user and kind of processor, kept in the user's cache folder.
+"""Compilation of the C++ kernels for this machine: once for each user and kind of processor, kept in the user's cache folder.
 
-Called by :mod:`pruning.masking.kernels.cpu` when the first kernel is wanted. Any number of processes may build at the same time:
-each compiles to a name of its own and renames.
+Called by :mod:`pruning.masking.kernels.dispatch` when the first kernel is wanted. Any number of processes may build at the same
+time: each compiles to a name of its own and renames.
 """
 
 import atexit

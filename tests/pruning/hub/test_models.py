@@ -58,7 +58,7 @@ def environment(hub: FakeHub, home: Path) -> dict[str, str]:
 
 
 def ask(hub: FakeHub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
-    """What :func:`download_model` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
+    """What ``download_model`` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
     its own."""
     process = subprocess.run(
         [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(wanted).encode(),

@@ -1,21 +1,7 @@
-"""The passes over scores on a GPU: all matrices of a model in each launch, and no step that waits for a number.
+"""Availability of the Triton programs on a device: NVIDIA GPU, Triton installed, self-test passed.
 
-Written in Triton, which comes with torch for GPUs; without it, or where :mod:`pruning.masking.kernels.triton.self_test`
-finds that what was compiled computes something else, plain PyTorch does the work, and the run's log says why. Masks are the
-same to the last bit; sums and updates are equal up to rounding, and a run is repeated bit by bit with the same kernels on
-the same kind of GPU.
-
-=========  ===============================================================================================
-table      how matrices are cut into chunks, and the addresses of tensors
-arrival    what the host wants to know, without waiting for it
-bits       masks in bits
-update     gradients, clipping, Adam: :class:`~pruning.masking.kernels.triton.adam.Update`
-select     exact top-k, masks, masked weights: :class:`~pruning.masking.kernels.triton.topk.Selection`
-shares     the counts of smp-s from the masses: :class:`~pruning.masking.kernels.triton.allocation.Shares`
-=========  ===============================================================================================
-
-Triton is imported with the last three, so only once it is known to be there: by :func:`reason`. Who uses them:
-:mod:`pruning.training.gpu_pruner`.
+Called by :mod:`pruning.training.backends`. Where the programs are not available, plain PyTorch does the work and the run's log
+has the reason. Triton is imported here, inside :func:`unavailable_reason`, and not before.
 """
 
 import torch
@@ -24,7 +10,7 @@ _reasons: dict[tuple[torch.device, bool], str] = {}
 
 
 def unavailable_reason(device: torch.device, *, whole: bool = True) -> str:
-    """Why there are no such kernels for a device; empty where there are. ``whole``: all sizes are multiples of sixteen."""
+    """Why the programs cannot run on a device; empty where they can. ``whole``: all sizes are multiples of sixteen."""
     if (device, whole) not in _reasons:
         _reasons[device, whole] = _tried(device, whole)
     return _reasons[device, whole]
@@ -42,6 +28,6 @@ def _tried(device: torch.device, whole: bool) -> str:
             self_test.run_self_test(device, whole=whole)
     except torch.OutOfMemoryError:
         raise
-    except Exception as fault:  # noqa: BLE001 - of a compiler, a driver, a C compiler that is missing: no class in common
+    except Exception as fault:  # noqa: BLE001 - of a compiler, a driver, a missing C compiler: they have no class in common
         return f"the fused kernels do not work here: {' '.join(str(fault).split())[:300] or type(fault).__name__}"
     return ""

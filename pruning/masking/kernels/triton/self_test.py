@@ -1,7 +1,7 @@
-"""Do the GPU's programs compute here what the plain twins compute? Asked once a process, before the first step.
+"""Self-test of the Triton programs against their plain twins, run once a process before the first step.
 
-Compiling them takes seconds at the first use on a machine; Triton keeps the results in its cache folder. A compiler or a driver
-that makes something else of them is noticed here, and not in a mask.
+Called by :mod:`pruning.masking.kernels.triton.availability`. Compiling takes seconds at the first use on a machine; Triton
+keeps the results in its cache folder. A compiler or a driver that miscompiles a program is noticed here, and not in a mask.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ import torch
 
 from pruning.masking import allocation
 from pruning.masking.bits import unpack_tensor_lsb_first
-from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
 from pruning.masking.kernels.triton.allocation import MassAllocation
-from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable, to_device_async
+from pruning.masking.kernels.triton.chunk_table import CHUNK, TILE, ChunkTable
 from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
+from pruning.masking.kernels.triton.transfers import to_device_async
 
-_NUMBERS = StepNumbers(
+_NUMBERS = StepScalars(
     regularization=40.0, shift=0.25, max_grad_norm=1.0, keep1=0.9, take1=0.1, keep2=0.999, take2=0.001, step=-1e-2, divisor=0.7,
     epsilon=1e-8,
 )  # fmt: skip
@@ -24,13 +25,13 @@ Tensors = list[torch.Tensor]
 
 
 class SelfTestError(Exception):
-    """A program computes something else than its plain twin; the message says which."""
+    """A program does not compute what its plain twin computes; the message says which."""
 
 
 def run_self_test(device: torch.device, *, whole: bool = True, chunk: int = CHUNK, tile: int = TILE) -> None:
-    """Raises SelfTestError, or whatever Triton raises where it cannot compile or start a program.
+    """Raises SelfTestError, or an exception of Triton's where it cannot compile or start a program.
 
-    ``whole`` says whether sizes are multiples of sixteen (:class:`Table`): other programs are made for others.
+    ``whole`` says whether sizes are multiples of sixteen (:class:`ChunkTable`): others get programs of their own.
     """
     sizes = [2 * chunk + 80, 48, 16] if whole else [2 * chunk + 77, 35, 3]
     table = ChunkTable(sizes, device, chunk=chunk, tile=tile)
@@ -59,7 +60,7 @@ def _update(
     given = [None if slope is None else slope.to(device) for slope in slopes]
     out = [torch.zeros_like(tensor) for tensor in w]
     update.gradients(g, out, w, s, given, numbers)
-    update.clip(numbers, others=to_device_async([0.5], torch.float64, device))
+    update.clip_norm(numbers, others=to_device_async([0.5], torch.float64, device))
     update.adam(s, out, m, v, numbers, [_TEMPERATURE] * n)
     expected = [_gradient(*each, n) for each in zip(found, base, scores, slopes, strict=True)]
     norm = torch.cat([*expected, torch.tensor([0.5])]).norm()
@@ -86,7 +87,7 @@ def _update(
     before = [tensor.clone() for tensor in (*s, *m, *v)]
     out[0][0] = float("nan")
     update.gradients(out, out, w, s, given, numbers)
-    update.clip(numbers)
+    update.clip_norm(numbers)
     update.adam(s, out, m, v, numbers, [_TEMPERATURE] * n)
     for now, then in zip((*s, *m, *v), before, strict=True):
         _require_same("what an update that is not finite leaves", now, then)

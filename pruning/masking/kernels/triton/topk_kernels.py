@@ -1,7 +1,8 @@
-"""Triton programs of the exact selection; :mod:`pruning.masking.kernels.triton.topk` launches them and says what they are for.
+"""Triton kernels of exact top-k selection: bracket counts, radix search, masks and masked weights.
 
-Scores are compared as *keys*: whole numbers in the order of the floats, -0.0 taken for 0.0, so nothing is flushed or rounded.
-What programs add to together are whole numbers, and the order in which they find candidates has no say in any mask.
+Launched by :mod:`pruning.masking.kernels.triton.topk`, whose docstring has the order of the passes. Scores are compared as
+*keys*: integers in the order of the floats, -0.0 taken for 0.0, so nothing is flushed or rounded. Only integers are added
+atomically, and the order in which candidates are stored does not affect any mask.
 """
 
 import triton
@@ -14,7 +15,7 @@ LOW, HIGH, ABOVE, INSIDE, WARM = tl.constexpr(0), tl.constexpr(1), tl.constexpr(
 LEFT, PREFIX, TIES, NAN, FAULT = tl.constexpr(5), tl.constexpr(6), tl.constexpr(7), tl.constexpr(8), tl.constexpr(9)
 COLD, KNOWN = tl.constexpr(10), tl.constexpr(11)
 NOT_A_NUMBER, OUT_OF_RANGE = tl.constexpr(1), tl.constexpr(2)
-FURTHER, NEARER = tl.constexpr(6.0), tl.constexpr(0.7)
+MISS_FACTOR, SHRINK_FACTOR = tl.constexpr(6.0), tl.constexpr(0.7)
 
 
 @triton.jit
@@ -45,7 +46,7 @@ def key_of_float(score):
 
 @triton.jit
 def rounded(weight):
-    """The bits of a float32 as bf16, to the nearest, of two the even; as int16. Triton's interpreter would cut them off."""
+    """The bits of a float32 as bf16, rounded to nearest even; as int16. Triton's interpreter would truncate them."""
     bits = weight.to(tl.uint32, bitcast=True)
     near = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
     return tl.where(weight == weight, near, 0x7FC0).to(tl.int16)
@@ -53,30 +54,30 @@ def rounded(weight):
 
 @triton.jit
 def count_above(
-    scores, matrices, turns, sizes, ranking_of, state, rankings, areas, capacities, chunk: tl.constexpr,
+    scores, matrices, chunk_numbers, sizes, ranking_of, state, rankings, areas, capacities, chunk: tl.constexpr,
     tile: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
-    """How many scores lie above a ranking's bracket; the keys inside it, as far as they find a place, into its area."""
+    """Count the scores above a ranking's bracket; store the keys inside it, as far as they fit, in its area."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
     ranking = tl.load(ranking_of + at)
     own = state + ranking
     if tl.load(own + KNOWN * rankings) == 0:
         return
-    begin = tl.load(turns + at).to(tl.int64) * chunk
+    begin = tl.load(chunk_numbers + at).to(tl.int64) * chunk
     left = weights_left(sizes, matrix, begin, whole)
     s = pointer(scores, matrix, begin, tl.int32)
     low, high = tl.load(own + LOW * rankings).to(tl.uint32), tl.load(own + HIGH * rankings).to(tl.uint32)
     area, capacity = tl.load(areas + ranking).to(tl.pointer_type(tl.int32)), tl.load(capacities + ranking)
     above, nans = tl.zeros([tile], tl.int32), tl.zeros([tile], tl.int32)
     for start in range(0, chunk, tile):
-        place = start + tl.arange(0, tile)
-        mine = place < left
-        bits = tl.load(s + place, mask=mine, other=0)
+        offsets = start + tl.arange(0, tile)
+        valid = offsets < left
+        bits = tl.load(s + offsets, mask=valid, other=0)
         key = key_of(bits)
-        above += tl.where(mine & (key > high), 1, 0)
+        above += tl.where(valid & (key > high), 1, 0)
         nans += tl.where(is_nan(bits), 1, 0)
-        inside = tl.where(mine & (key >= low) & (key <= high), 1, 0)
+        inside = tl.where(valid & (key >= low) & (key <= high), 1, 0)
         count = tl.sum(inside, axis=0)
         if count > 0:
             to = tl.atomic_add(own + INSIDE * rankings, count.to(tl.int64), sem="relaxed")
@@ -89,30 +90,30 @@ def count_above(
 
 @triton.jit
 def check_bracket(state, rankings, counts, totals, capacities, block: tl.constexpr):
-    """Whether the k-th score of each ranking is among its candidates, and how many are to be taken from what is searched."""
+    """Whether the k-th score of each ranking is among its candidates, and how many of the searched scores are to be kept."""
     ranking = tl.program_id(0) * block + tl.arange(0, block)
-    mine = ranking < rankings
+    valid = ranking < rankings
     own = state + ranking
-    asked = tl.load(counts + ranking, mask=mine, other=0)
-    total = tl.load(totals + ranking, mask=mine, other=0)
+    asked = tl.load(counts + ranking, mask=valid, other=0)
+    total = tl.load(totals + ranking, mask=valid, other=0)
     k = tl.minimum(tl.maximum(asked, 0), total)
-    above = tl.load(own + ABOVE * rankings, mask=mine, other=0)
-    inside = tl.load(own + INSIDE * rankings, mask=mine, other=0)
-    known = tl.load(own + KNOWN * rankings, mask=mine, other=0)
-    fits = inside <= tl.load(capacities + ranking, mask=mine, other=0)
+    above = tl.load(own + ABOVE * rankings, mask=valid, other=0)
+    inside = tl.load(own + INSIDE * rankings, mask=valid, other=0)
+    known = tl.load(own + KNOWN * rankings, mask=valid, other=0)
+    fits = inside <= tl.load(capacities + ranking, mask=valid, other=0)
     warm = tl.where((known != 0) & fits & (above < k) & (k <= above + inside), 1, 0).to(tl.int64)
-    fault = tl.load(own + FAULT * rankings, mask=mine, other=0)
-    tl.store(own + FAULT * rankings, tl.where(asked == k, fault, fault | OUT_OF_RANGE), mask=mine)
-    tl.store(own + WARM * rankings, warm, mask=mine)
-    tl.store(own + LEFT * rankings, tl.where(warm > 0, k - above, k), mask=mine)
-    tl.store(own + PREFIX * rankings, tl.zeros([block], tl.int64), mask=mine)
-    cold = tl.load(own + COLD * rankings, mask=mine, other=0)
-    tl.store(own + COLD * rankings, cold + 1 - warm, mask=mine)
+    fault = tl.load(own + FAULT * rankings, mask=valid, other=0)
+    tl.store(own + FAULT * rankings, tl.where(asked == k, fault, fault | OUT_OF_RANGE), mask=valid)
+    tl.store(own + WARM * rankings, warm, mask=valid)
+    tl.store(own + LEFT * rankings, tl.where(warm > 0, k - above, k), mask=valid)
+    tl.store(own + PREFIX * rankings, tl.zeros([block], tl.int64), mask=valid)
+    cold = tl.load(own + COLD * rankings, mask=valid, other=0)
+    tl.store(own + COLD * rankings, cold + 1 - warm, mask=valid)
 
 
 @triton.jit(do_not_specialize=["shift"])
 def count_digits(
-    scores, matrices, turns, sizes, ranking_of, firsts, state, rankings, areas, histogram, shift, chunk: tl.constexpr,
+    scores, matrices, chunk_numbers, sizes, ranking_of, firsts, state, rankings, areas, histogram, shift, chunk: tl.constexpr,
     tile: tl.constexpr, whole: tl.constexpr,
 ):  # fmt: skip
     """Of the keys that begin with the prefix, how many have which eight bits from ``shift`` on: of a ranking's candidates
@@ -122,7 +123,7 @@ def count_digits(
     ranking = tl.load(ranking_of + at)
     own = state + ranking
     warm = tl.load(own + WARM * rankings) != 0
-    begin = tl.load(turns + at).to(tl.int64) * chunk
+    begin = tl.load(chunk_numbers + at).to(tl.int64) * chunk
     left = weights_left(sizes, matrix, begin, whole)
     address = tl.load(scores + matrix)
     if warm:
@@ -132,18 +133,18 @@ def count_digits(
     if left <= 0:
         return
     s = tl.multiple_of(address.to(tl.pointer_type(tl.int32)), 16) + begin
-    # areas end behind a whole number of sixteens, as matrices do where they are whole
+    # areas end at a multiple of sixteen, as matrices do where they are whole
     readable = (left + 15) // 16 * 16 if whole else left
     prefix = tl.load(own + PREFIX * rankings).to(tl.uint32)
     known = (-256 << shift).to(tl.uint32)  # at first no bit is
     found, nans = tl.zeros([256], tl.int32), tl.zeros([tile], tl.int32)
     for start in range(0, tl.minimum(left, chunk), tile):
-        place = start + tl.arange(0, tile)
-        bits = tl.load(s + place, mask=place < readable, other=0)
+        offsets = start + tl.arange(0, tile)
+        bits = tl.load(s + offsets, mask=offsets < readable, other=0)
         key = tl.where(warm, bits.to(tl.uint32, bitcast=True), key_of(bits))
-        match = (place < left) & ((key & known) == prefix)
+        match = (offsets < left) & ((key & known) == prefix)
         found += tl.histogram(((key >> shift) & 255).to(tl.int32), 256, mask=match)
-        nans += tl.where((place < left) & is_nan(bits), 1, 0)
+        nans += tl.where((offsets < left) & is_nan(bits), 1, 0)
     if tl.where(warm, 0, tl.sum(nans, axis=0)) > 0:  # candidates are keys
         tl.store(own + NAN * rankings, 1)
     digit = tl.arange(0, 256)
@@ -151,14 +152,14 @@ def count_digits(
 
 
 @triton.jit(do_not_specialize=["shift"])
-def choose_digit(state, rankings, counts, totals, histogram, places, shift):
-    """One more digit of the k-th key; after the last one what a selection leaves behind for the next."""
+def choose_digit(state, rankings, counts, totals, histogram, brackets, shift):
+    """One more digit of the k-th key; after the last digit the state for the next selection."""
     ranking = tl.program_id(0)
     own = state + ranking
     digit = tl.arange(0, 256)
     here = histogram + ranking * 256 + digit
     found = tl.load(here)
-    tl.debug_barrier()  # who stores a number need not be who has loaded it
+    tl.debug_barrier()  # the thread that stores a number need not be the one that loaded it
     tl.store(here, tl.zeros([256], tl.int32))
     left = tl.load(own + LEFT * rankings)
     from_here = (tl.sum(found, axis=0) - tl.cumsum(found, axis=0) + found).to(tl.int64)
@@ -170,7 +171,7 @@ def choose_digit(state, rankings, counts, totals, histogram, places, shift):
     tl.store(own + PREFIX * rankings, prefix)
     if shift == 0:
         tl.store(own + TIES * rankings, ties.to(tl.int64))
-        set_bracket(own, rankings, places + ranking, prefix)
+        set_bracket(own, rankings, brackets + ranking, prefix)
         k, total = tl.load(counts + ranking), tl.load(totals + ranking)
         if (tl.load(own + NAN * rankings) != 0) & (k > 0) & (k < total):
             tl.store(own + FAULT * rankings, tl.load(own + FAULT * rankings) | NOT_A_NUMBER)
@@ -180,53 +181,53 @@ def choose_digit(state, rankings, counts, totals, histogram, places, shift):
 
 
 @triton.jit
-def set_bracket(own, rankings, place, threshold):
-    """The bracket of the next selection: around where this threshold is heading, as wide as it was off course and more.
+def set_bracket(own, rankings, bracket, threshold):
+    """The bracket of the next selection: around the threshold moved on as it moved before, wider than this one was off.
 
-    ``place`` has in its first row where it was expected, then the width, then where it was.
+    ``bracket`` has in its first row the expected threshold, then the width, then the last threshold.
     """
     now = score_of(threshold)
-    off, went = tl.abs(now - tl.load(place)), now - tl.load(place + 2 * rankings)
-    width = tl.load(place + rankings)
+    miss, drift = tl.abs(now - tl.load(bracket)), now - tl.load(bracket + 2 * rankings)
+    width = tl.load(bracket + rankings)
     if tl.load(own + KNOWN * rankings) == 0:
-        off, went = 0.0, 0.0
-    wider = tl.maximum(FURTHER * off, NEARER * width)
-    wider = tl.where(wider < 1e30, wider, 0.0)  # an infinite score has been the threshold
-    tl.store(place, now + went)
-    tl.store(place + rankings, wider)
-    tl.store(place + 2 * rankings, now)
-    tl.store(own + LOW * rankings, key_of_float(now + went - wider))
-    tl.store(own + HIGH * rankings, key_of_float(now + went + wider))
+        miss, drift = 0.0, 0.0
+    wider = tl.maximum(MISS_FACTOR * miss, SHRINK_FACTOR * width)
+    wider = tl.where(wider < 1e30, wider, 0.0)  # the threshold has been infinite
+    tl.store(bracket, now + drift)
+    tl.store(bracket + rankings, wider)
+    tl.store(bracket + 2 * rankings, now)
+    tl.store(own + LOW * rankings, key_of_float(now + drift - wider))
+    tl.store(own + HIGH * rankings, key_of_float(now + drift + wider))
     tl.store(own + KNOWN * rankings, 1)
 
 
 @triton.jit
 def count_ties(
-    scores, matrices, turns, sizes, ranking_of, state, rankings, ties, chunk: tl.constexpr, tile: tl.constexpr,
+    scores, matrices, chunk_numbers, sizes, ranking_of, state, rankings, ties, chunk: tl.constexpr, tile: tl.constexpr,
     whole: tl.constexpr,
 ):  # fmt: skip
-    """Scores at the threshold in each chunk, of rankings that do not keep all of them."""
+    """Number of scores at the threshold in each chunk, of rankings that do not keep all of them."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
     own = state + tl.load(ranking_of + at)
     if tl.load(own + LEFT * rankings) == tl.load(own + TIES * rankings):
         return
-    begin = tl.load(turns + at).to(tl.int64) * chunk
+    begin = tl.load(chunk_numbers + at).to(tl.int64) * chunk
     left = weights_left(sizes, matrix, begin, whole)
     s = pointer(scores, matrix, begin, tl.int32)
     threshold = tl.load(own + PREFIX * rankings).to(tl.uint32)
     count = tl.zeros([tile], tl.int32)
     for start in range(0, chunk, tile):
-        place = start + tl.arange(0, tile)
-        bits = tl.load(s + place, mask=place < left, other=0)
-        count += tl.where((place < left) & (key_of(bits) == threshold), 1, 0)
+        offsets = start + tl.arange(0, tile)
+        bits = tl.load(s + offsets, mask=offsets < left, other=0)
+        count += tl.where((offsets < left) & (key_of(bits) == threshold), 1, 0)
     tl.store(ties + at, tl.sum(count, axis=0))
 
 
 @triton.jit
 def write(
-    scores, base, weights, halves, masks, matrices, turns, sizes, ranking_of, firsts, state, rankings, ties, kept,
-    floats: tl.constexpr, half: tl.constexpr, block: tl.constexpr, chunk: tl.constexpr, tile: tl.constexpr,
+    scores, base, weights, bf16_weights, masks, matrices, chunk_numbers, sizes, ranking_of, firsts, state, rankings, ties, kept,
+    fp32: tl.constexpr, bf16: tl.constexpr, block: tl.constexpr, chunk: tl.constexpr, tile: tl.constexpr,
     whole: tl.constexpr,
 ):  # fmt: skip
     """Mask (eight weights in a byte, lowest bit first) and W ⊙ M of a chunk, and its ones; nothing where there is a fault."""
@@ -236,7 +237,7 @@ def write(
     own = state + ranking
     if tl.load(own + FAULT * rankings) != 0:
         return
-    begin = tl.load(turns + at).to(tl.int64) * chunk
+    begin = tl.load(chunk_numbers + at).to(tl.int64) * chunk
     left = weights_left(sizes, matrix, begin, whole)
     threshold = tl.load(own + PREFIX * rankings).to(tl.uint32)
     allowed = tl.load(own + LEFT * rankings)
@@ -250,25 +251,25 @@ def write(
     bytes_ = tl.load(masks + matrix).to(tl.pointer_type(tl.uint8)) + begin // 8
     ones = tl.zeros([tile], tl.int32)
     for start in range(0, chunk, tile):
-        place = start + tl.arange(0, tile)
-        mine = place < left
-        key = key_of(tl.load(s + place, mask=mine, other=0))
-        tie = tl.where(mine & (key == threshold), 1, 0)
-        keep = tl.where(mine & (key > threshold), 1, 0)
+        offsets = start + tl.arange(0, tile)
+        valid = offsets < left
+        key = key_of(tl.load(s + offsets, mask=valid, other=0))
+        tie = tl.where(valid & (key == threshold), 1, 0)
+        keep = tl.where(valid & (key > threshold), 1, 0)
         if cut:
             keep += tl.where(tl.cumsum(tie, axis=0) <= allowed, tie, 0)
             allowed -= tl.sum(tie, axis=0)
         else:
             keep += tie
         ones += keep
-        if floats or half:
-            weight = tl.load(pointer(base, matrix, begin, tl.float32) + place, mask=mine, other=0.0) * keep.to(
+        if fp32 or bf16:
+            weight = tl.load(pointer(base, matrix, begin, tl.float32) + offsets, mask=valid, other=0.0) * keep.to(
                 tl.float32
             )
-            if floats:
-                tl.store(pointer(weights, matrix, begin, tl.float32) + place, weight, mask=mine)
-            if half:
-                tl.store(pointer(halves, matrix, begin, tl.int16) + place, rounded(weight), mask=mine)
+            if fp32:
+                tl.store(pointer(weights, matrix, begin, tl.float32) + offsets, weight, mask=valid)
+            if bf16:
+                tl.store(pointer(bf16_weights, matrix, begin, tl.int16) + offsets, rounded(weight), mask=valid)
         packed = tl.sum(tl.reshape(keep, [tile // 8, 8]) << tl.arange(0, 8)[None, :], axis=1).to(tl.uint8)
         byte = start // 8 + tl.arange(0, tile // 8)
         tl.store(bytes_ + byte, packed, mask=byte < (left + 7) // 8)

@@ -13,7 +13,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction, mangle_type
 
-from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
 from pruning.masking.kernels.triton.allocation import MassAllocation
 from pruning.masking.kernels.triton.chunk_table import ChunkTable
 from pruning.masking.kernels.triton.topk import TopKSelection
@@ -57,18 +57,18 @@ def _unspecialized(program: Any, name: str) -> bool:
     return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
 
 
-def launch(method: Method, *, halves: bool = False) -> None:
-    """Two steps, of which nothing is to be asked; with ``halves`` under bf16."""
+def launch(method: Method, *, bf16: bool = False) -> None:
+    """Two steps, of which nothing is to be asked; with ``bf16`` under autocast."""
     model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
     matrices = wrap_linears(model)
 
     def loss_of(rows: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=halves):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             return torch.tanh(model[1](torch.tanh(model[0](rows)))).float().square().mean()
 
     spec = PruningSpec(model="m", task="sst2", max_steps=2)
     adam = ScoreAdam(list(matrices.layers.values()))
-    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.from_spec(spec, 2), loss_of), bf16=halves)
+    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.from_spec(spec, 2), loss_of), bf16=bf16)
     with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])
@@ -82,16 +82,16 @@ def main() -> None:
     JITFunction.run = compile_in_place_of_launching
     for method in (SmpS(), SmpL(), SmpG()):
         launch(method)
-    launch(SmpS(), halves=True)
+    launch(SmpS(), bf16=True)
     for sizes in ([32768, 16], [32769, 7]):
         table = ChunkTable(sizes, CPU)
         tensors = [torch.zeros(size) for size in sizes]
         halves = [torch.zeros(size, dtype=torch.bfloat16) for size in sizes]
-        numbers = torch.zeros(len(StepNumbers._fields), dtype=torch.float64)
+        numbers = torch.zeros(len(StepScalars._fields), dtype=torch.float64)
         update = ScoreUpdate(table)
         update.gradients(tensors, tensors, tensors, tensors, [None, None], numbers)
         update.gradients(halves, tensors, tensors, tensors, tensors, numbers)
-        update.clip(numbers, others=numbers, losses=numbers[:1])
+        update.clip_norm(numbers, others=numbers, losses=numbers[:1])
         update.adam(tensors, tensors, tensors, tensors, numbers, [1.0, None])
         update.compute_masses(tensors, [1.0, 1.0])
         for together in (False, True):

@@ -9,8 +9,9 @@ from torch import nn
 from pruning.masking.kernels import dispatch
 from pruning.masking.kernels.triton import adam as module
 from pruning.masking.kernels.triton import self_test
-from pruning.masking.kernels.triton.adam import ScoreUpdate, StepNumbers
-from pruning.masking.kernels.triton.chunk_table import ChunkTable, to_device_async
+from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
+from pruning.masking.kernels.triton.chunk_table import ChunkTable
+from pruning.masking.kernels.triton.transfers import to_device_async
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.score_adam import BETA1, BETA2, EPSILON, ScoreAdam
 
@@ -31,7 +32,7 @@ def numbers_of(step: int, regularization: float = 0.0, shift: float = 0.0) -> to
     """As ScoreAdam has them, in transformers' manner."""
     size = -RATE * math.sqrt(1 - BETA2**step) / (1 - BETA1**step)
     return to_device_async(
-        StepNumbers(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON),
+        StepScalars(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON),
         torch.float64,
         CPU,
     )
@@ -48,7 +49,7 @@ class Updated:
     def step(self, found: list[torch.Tensor], numbers: torch.Tensor, slopes: list[torch.Tensor] | None = None) -> None:
         out = [torch.empty_like(s) for s in self.scores]
         self.update.gradients(found, out, self.base, self.scores, slopes or [None] * len(out), numbers)
-        self.update.clip(numbers)
+        self.update.clip_norm(numbers)
         self.update.adam(self.scores, out, self.first, self.second, numbers, [TEMPERATURE] * len(out))
 
 
@@ -92,9 +93,9 @@ def test_nothing_changes_any_more_once_something_is_not_finite(where: str) -> No
     if where == "gradient":
         found[1][2] = math.inf
     elif where == "loss":
-        ours.update.clip(numbers_of(2), losses=to_device_async([0.5, math.nan], torch.float64, CPU))
+        ours.update.clip_norm(numbers_of(2), losses=to_device_async([0.5, math.nan], torch.float64, CPU))
     else:
-        ours.update.clip(numbers_of(2), others=to_device_async([1.0, math.inf], torch.float64, CPU))
+        ours.update.clip_norm(numbers_of(2), others=to_device_async([1.0, math.inf], torch.float64, CPU))
     for t in (2, 3):  # later gradients are finite
         ours.step(found, numbers_of(t))
         found = [torch.randn(shape) for shape in SHAPES]

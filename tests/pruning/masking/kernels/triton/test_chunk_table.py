@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 def test_every_weight_is_in_one_chunk() -> None:
     table = ChunkTable([700, 3, 256], CPU, chunk=256, tile=64)
     assert table.matrix.tolist() == [0, 0, 0, 1, 2]
-    assert table.turn.tolist() == [0, 1, 2, 0, 0]
+    assert table.chunk_number.tolist() == [0, 1, 2, 0, 0]
     assert table.first.tolist() == table.firsts == [0, 3, 4, 5]
     assert not table.whole
     assert ChunkTable([8], torch.device("cpu", 0)).device == torch.zeros(8, device="cpu:0").device, "as tensors name it"
