@@ -11,7 +11,7 @@
     ├── ArtifactMismatchError       a file differs from its announcement
     ├── InvalidCursorError          the cursor of a page was not made by the service
     ├── DatasetInUseError           a job that has not ended reads the data set
-    ├── StoredResponseMissingError  an idempotency key without a response: ...PendingError, ...ElsewhereError
+    ├── IdempotencyError            no stored response to return: RequestInProgressError, IdempotencyKeyReusedError
     ├── InvalidKeyError             an API key that is unknown, revoked or malformed
     ├── QuotaExceededError          no space for the bytes to be stored
     ├── StorageUnavailableError     the object storage does not answer or refuses: ObjectMissingError
@@ -78,15 +78,15 @@ class DatasetInUseError(ServiceError):
     """A job that has not ended reads this data set."""
 
 
-class StoredResponseMissingError(ServiceError):
+class IdempotencyError(ServiceError):
     """There is no answer to give again."""
 
 
-class StoredResponsePendingError(StoredResponseMissingError):
+class RequestInProgressError(IdempotencyError):
     """A request with this idempotency key is in progress; ask again in a moment."""
 
 
-class StoredResponseElsewhereError(StoredResponseMissingError):
+class IdempotencyKeyReusedError(IdempotencyError):
     """This idempotency key was used for another request; take a new key for each request."""
 
 

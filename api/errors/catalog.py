@@ -25,17 +25,17 @@ from service.errors import (
     ArtifactNotFoundError,
     DatasetInUseError,
     DatasetNotFoundError,
+    IdempotencyKeyReusedError,
     IllegalTransitionError,
     InvalidCursorError,
     JobNotFoundError,
     NotFoundError,
     QuotaExceededError,
+    RequestInProgressError,
     SchemaOutdatedError,
     SecretsUnavailableError,
     SplitNotFoundError,
     StorageUnavailableError,
-    StoredResponseElsewhereError,
-    StoredResponsePendingError,
     SweepNotEndedError,
     SweepNotFoundError,
     WebhookNotFoundError,
@@ -75,10 +75,10 @@ PROBLEMS: dict[str, Entry] = {
         404, "client", "Upload the data set; others' are not found either.", DatasetNotFoundError
     ),
     "idempotency_in_progress": Entry(
-        409, "none", "Send the same request again after Retry-After.", StoredResponsePendingError
+        409, "none", "Send the same request again after Retry-After.", RequestInProgressError
     ),
     "idempotency_key_reused": Entry(
-        422, "client", "Take a new Idempotency-Key for each request.", StoredResponseElsewhereError
+        422, "client", "Take a new Idempotency-Key for each request.", IdempotencyKeyReusedError
     ),
     "illegal_transition": Entry(
         409,

@@ -27,17 +27,17 @@ from api.errors.problems import Fault, problem_response
 from pruning.errors import PermanentError
 from service.db.engine import DATABASE_UNAVAILABLE
 from service.errors import (
+    IdempotencyKeyReusedError,
     InvalidCursorError,
+    RequestInProgressError,
     ServiceError,
-    StoredResponseElsewhereError,
-    StoredResponsePendingError,
 )
 
 log = logging.getLogger(__name__)
 _PARAMETERS: dict[type, str] = {
     InvalidCursorError: "after",
-    StoredResponsePendingError: "Idempotency-Key",
-    StoredResponseElsewhereError: "Idempotency-Key",
+    RequestInProgressError: "Idempotency-Key",
+    IdempotencyKeyReusedError: "Idempotency-Key",
 }
 """The parameter or header that an error is about."""
 _HTTP_CODES = {entry.status: code for code, entry in PROBLEMS.items() if entry.exception is HTTPException}
@@ -78,7 +78,7 @@ def _headers(error: Exception) -> dict[str, str]:
     match error:
         case UnavailableError() | TooManyRequestsError():
             return {"Retry-After": str(error.retry_after)}
-        case StoredResponsePendingError():
+        case RequestInProgressError():
             return {"Retry-After": "1"}
         case UnauthorizedError():  # RFC 6750: no ``error`` for a request without a key
             failed = "" if error.code == "key_missing" else ', error="invalid_token"'

@@ -52,7 +52,7 @@ class IdempotentRequest:
     def stored_response(self) -> Response | None:
         """The response of the first request with this key; None: this is the first.
 
-        Raises StoredResponseElsewhereError where another request has the key.
+        Raises IdempotencyKeyReusedError where another request has the key.
         """
         if self.key is None:
             return None
@@ -66,7 +66,7 @@ class IdempotentRequest:
     def store_response(self, session: Session, status: int, body: str, location: str | None = None) -> None:
         """Store the response in the transaction that does the work.
 
-        Raises StoredResponsePendingError, which rolls all of it back, when another request with this key was faster.
+        Raises RequestInProgressError, which rolls all of it back, when another request with this key was faster.
         """
         if self.key is not None:
             idempotency.store(session, **self._identity(self.key), status=status, body=body, location=location)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import StoredResponse
-from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
+from service.errors import IdempotencyKeyReusedError, RequestInProgressError
 
 
 def find(
@@ -19,7 +19,7 @@ def find(
 ) -> StoredResponse | None:
     """The response that this request got before; None for the first one.
 
-    Raises StoredResponseElsewhereError for the key of another request.
+    Raises IdempotencyKeyReusedError for the key of another request.
     """
     row = session.scalars(
         select(StoredResponse).where(
@@ -28,7 +28,7 @@ def find(
         )
     ).one_or_none()  # fmt: skip
     if row is not None and row.fingerprint != fingerprint:
-        raise StoredResponseElsewhereError
+        raise IdempotencyKeyReusedError
     return row
 
 
@@ -44,7 +44,7 @@ def store(
     location: str | None,
     keep_seconds: float,
 ) -> None:
-    """Store the response to the first request. Raises StoredResponsePendingError if a concurrent one with this key was faster."""
+    """Store the response to the first request. Raises RequestInProgressError if a concurrent one with this key was faster."""
     same = (StoredResponse.owner == owner, StoredResponse.route == route, StoredResponse.key == key)
     session.execute(delete(StoredResponse).where(*same, StoredResponse.created_at < now_sql(-keep_seconds)))
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -55,7 +55,7 @@ def store(
         "location": location,
     }  # fmt: skip
     if session.execute(statement, values).scalar_one_or_none() is None:
-        raise StoredResponsePendingError
+        raise RequestInProgressError
 
 
 def delete_expired(session: Session, *, keep_seconds: float) -> None:

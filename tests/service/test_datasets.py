@@ -13,7 +13,7 @@ from service.access.quotas import Quota
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Dataset, DatasetChunk
-from service.errors import DatasetInUseError, DatasetNotFoundError, QuotaExceededError, StoredResponsePendingError
+from service.errors import DatasetInUseError, DatasetNotFoundError, QuotaExceededError, RequestInProgressError
 from service.jobs import commands
 from tests.service import factories
 
@@ -86,9 +86,9 @@ def test_an_upload_that_a_concurrent_one_overtakes(database: Database, monkeypat
 
 def test_nothing_is_kept_of_an_upload_that_fails(database: Database) -> None:
     def refuse(*_: object) -> None:
-        raise StoredResponsePendingError
+        raise RequestInProgressError
 
-    with pytest.raises(StoredResponsePendingError):
+    with pytest.raises(RequestInProgressError):
         put(database, on_stored=refuse)
     assert chunks(database) == 0
     assert put(database)

@@ -7,7 +7,7 @@ import pytest
 
 from service.access import idempotency
 from service.db.engine import Database
-from service.errors import StoredResponseElsewhereError, StoredResponsePendingError
+from service.errors import IdempotencyKeyReusedError, RequestInProgressError
 from service.jobs import commands, queries
 from tests.service.factories import SPEC
 
@@ -35,9 +35,9 @@ def test_a_response_belongs_to_its_owner_route_and_key(database: Database) -> No
     assert found(database)
     for change in ({"owner": "ben"}, {"route": "POST /v1/sweeps"}, {"key": "l"}, {"keep_seconds": -1.0}):
         assert not found(database, **change)
-    with pytest.raises(StoredResponseElsewhereError):
+    with pytest.raises(IdempotencyKeyReusedError):
         found(database, fingerprint="0" * 64)
-    with pytest.raises(StoredResponsePendingError):
+    with pytest.raises(RequestInProgressError):
         keep(database)
     keep(database, keep_seconds=-1.0)  # too old to be given again, so the key is free
 
@@ -51,7 +51,7 @@ def test_of_two_concurrent_requests_one_commits_and_the_other_leaves_nothing(dat
             with database.write() as session:
                 commands.create(session, spec=SPEC)
                 idempotency.store(session, **NAMED, status=202, body="{}", location=None)
-        except StoredResponsePendingError:
+        except RequestInProgressError:
             lost.append(True)
 
     threads = [threading.Thread(target=submit) for _ in range(2)]
