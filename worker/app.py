@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from celery.signals import celeryd_init, setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery import signals
 
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
@@ -23,55 +23,68 @@ from worker.maintenance.maintainer import Maintainer
 from worker.run import loop
 from worker.webhooks.dispatcher import WebhookDispatcher
 
-settings = Settings()
-app = celery_app(settings)
 log = logging.getLogger(__name__)
-_process: dict[str, Any] = {}
-"""The ``context`` and the background ``threads`` of this worker, from its start to its end."""
 
 
-@app.task(name=WORK_TASK)  # type: ignore[untyped-decorator]  # celery has no types
-def work() -> None:
-    """Claim jobs until the queue is empty."""
-    loop.work(_process["context"])
+class WorkerProcess:
+    """The background threads of one worker, and what its Celery worker calls from start to end."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens the database and finds the devices. Raises OSError."""
+        self._settings = settings
+        self._context = Context(settings, Database(settings.database_url))
+        self._threads: tuple[Maintainer | GarbageCollector | WebhookDispatcher, ...] = (
+            Maintainer(self._context),
+            GarbageCollector(self._context),
+            WebhookDispatcher(self._context),
+        )
+        self._app = celery_app(settings)
+        create_folders(self._app)
+        self._app.task(name=WORK_TASK)(self._work)
+        # strong references: Celery drops handlers that nothing else refers to
+        signals.setup_logging.connect(_keep_logging, weak=False)
+        signals.worker_ready.connect(self._start_threads, weak=False)
+        signals.worker_shutting_down.connect(self._begin_shutdown, weak=False)
+        signals.worker_shutdown.connect(self._close, weak=False)
+
+    def run(self, *, concurrency: int | None, loglevel: str) -> int:
+        """Run until SIGTERM or SIGINT; the exit code. ``concurrency``: threads that take jobs, by default one per slot."""
+        celery_worker = self._app.Worker(
+            pool_cls="threads",
+            concurrency=concurrency,
+            loglevel=loglevel,
+            quiet=True,
+            # workers learn of each other from the database
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        celery_worker.start()
+        return int(celery_worker.exitcode or 0)
+
+    def _work(self) -> None:
+        """The task: claim jobs until the queue is empty."""
+        loop.work(self._context)
+
+    def _start_threads(self, **_: Any) -> None:
+        for thread in self._threads:
+            thread.start()
+        slots, devices = self._settings.worker_slots, self._context.devices.total
+        log.info("worker %s is ready: %d slots, %d devices", self._context.worker_id, slots, devices)
+
+    def _begin_shutdown(self, **_: Any) -> None:
+        """SIGTERM or SIGINT arrived. Celery waits for its threads, and each of them for its trainer, up to the grace."""
+        log.info("leaving: trainers save their work, jobs go back to the queue")
+        self._context.stopping.set()
+
+    def _close(self, **_: Any) -> None:
+        for thread in reversed(self._threads):
+            thread.stop()
+        self._context.database.dispose()
 
 
-@celeryd_init.connect  # type: ignore[untyped-decorator]  # before Celery's first messages, which are warnings
-@setup_logging.connect  # type: ignore[untyped-decorator]
-def _log_as_json(loglevel: int | str = logging.INFO, **_: object) -> None:
-    json_logging.configure(loglevel)
-
-
-@worker_init.connect  # type: ignore[untyped-decorator]
-def _open(**_: object) -> None:
-    create_folders(app)
-    context = Context(settings, Database(settings.database_url))
-    threads = [Maintainer(context), GarbageCollector(context), WebhookDispatcher(context)]
-    _process.update(context=context, threads=threads)
-
-
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def _start_threads(**_: object) -> None:
-    for thread in _process["threads"]:
-        thread.start()
-    context = _process["context"]
-    log.info(
-        "worker %s is ready: %d slots, %d devices", context.worker_id, settings.worker_slots, context.devices.total
-    )
-
-
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _begin_shutdown(**_: object) -> None:
-    """SIGTERM or SIGINT arrived. Celery waits for its threads, and each of them for its trainer, up to the grace."""
-    log.info("leaving: trainers save their work, jobs go back to the queue")
-    _process["context"].stopping.set()
-
-
-@worker_shutdown.connect  # type: ignore[untyped-decorator]
-def _close(**_: object) -> None:
-    for thread in reversed(_process["threads"]):
-        thread.stop()
-    _process["context"].database.dispose()
+def _keep_logging(**_: Any) -> None:
+    """A handler of this signal keeps Celery from configuring its own log formats."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -80,15 +93,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--concurrency", type=int, help="threads that take jobs; default: ESPALIER_WORKER_SLOTS")
     parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
     options = parser.parse_args(argv)
-    celery_worker = app.Worker(
-        pool_cls="threads",
-        concurrency=options.concurrency,
-        loglevel=options.loglevel,
-        quiet=True,
-        # workers learn of each other from the database
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-    )
-    celery_worker.start()
-    sys.exit(celery_worker.exitcode)
+    json_logging.configure(options.loglevel)
+    sys.exit(WorkerProcess(Settings()).run(concurrency=options.concurrency, loglevel=options.loglevel))
