@@ -57,11 +57,11 @@ class EncodedRows:
         numbers = np.asarray(rows)
         width = -(-int(self.lengths[padded_like or rows].max()) // PAD_MULTIPLE) * PAD_MULTIPLE
         inside = np.arange(width) < self.lengths[numbers, np.newaxis]
-        places = (self._starts[numbers, np.newaxis] + np.arange(width))[inside]
+        positions = (self._starts[numbers, np.newaxis] + np.arange(width))[inside]
 
         def padded(tokens: npt.NDArray[np.int32], padding: int) -> torch.Tensor:
             whole = np.full(inside.shape, padding, dtype=np.int64)
-            whole[inside] = tokens[places]
+            whole[inside] = tokens[positions]
             return torch.from_numpy(whole)
 
         batch = {

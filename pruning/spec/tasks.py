@@ -27,8 +27,8 @@ Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
     """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; () if neither."""
     parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
-    for place in (-1, 0):
-        words = tuple(part[place] for part in parts)
+    for position in (-1, 0):
+        words = tuple(part[position] for part in parts)
         if all(words) and len(set(words)) == len(words):
             return words
     return ()

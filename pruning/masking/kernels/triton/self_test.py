@@ -107,21 +107,23 @@ def _selection(table: ChunkTable, together: bool, base: Tensors, scores: Tensors
     """Cold, warm, and with so many equal scores that most of those at the threshold are cut off."""
     device, selection = table.device, TopKSelection(table, together=together)
     w, s = ([tensor.to(device, copy=True) for tensor in part] for part in (base, scores))
-    weights, halves = [torch.zeros_like(t) for t in w], [torch.zeros_like(t, dtype=torch.bfloat16) for t in w]
-    for turn in range(4):
+    weights, bf16_weights = [torch.zeros_like(t) for t in w], [torch.zeros_like(t, dtype=torch.bfloat16) for t in w]
+    for round_number in range(4):
         for tensor in s:
             tensor.add_(1e-3 * torch.randn(tensor.shape, generator=random).to(device))
-            if turn == 3:
+            if round_number == 3:
                 tensor.copy_(torch.round(tensor, decimals=1))
-        asked = [int(0.3 * size) for size in ([sum(table.sizes)] if together else table.sizes)]
-        selection.select(s, to_device_async(asked, torch.int64, device), w, weights, halves)
+        counts = [int(0.3 * size) for size in ([sum(table.sizes)] if together else table.sizes)]
+        selection.select(s, to_device_async(counts, torch.int64, device), w, weights, bf16_weights)
         rankings = [s] if together else [[tensor] for tensor in s]
-        expected = [mask for ranking, k in zip(rankings, asked, strict=True) for mask in _sorted(ranking, k)]
-        for mask, weight, half, wanted, own in zip(selection.masks, weights, halves, expected, w, strict=True):
-            _require_same("a mask", unpack_tensor_lsb_first(mask, wanted.shape), wanted)
-            _require_same("the masked weights", weight.view(torch.int32), (own * wanted).view(torch.int32))
+        expected = [mask for ranking, k in zip(rankings, counts, strict=True) for mask in _sorted(ranking, k)]
+        for mask, weight, bf16, expected_mask, w_ in zip(
+            selection.masks, weights, bf16_weights, expected, w, strict=True
+        ):
+            _require_same("a mask", unpack_tensor_lsb_first(mask, expected_mask.shape), expected_mask)
+            _require_same("the masked weights", weight.view(torch.int32), (w_ * expected_mask).view(torch.int32))
             _require_same(
-                "the masked weights in bf16", half.view(torch.int16), (own * wanted).bfloat16().view(torch.int16)
+                "the masked weights in bf16", bf16.view(torch.int16), (w_ * expected_mask).bfloat16().view(torch.int16)
             )
         _require_same("the ones", selection.kept, torch.stack([mask.sum() for mask in expected]))
     if bool(selection.state[SelectionState.FAULT].any()):
