@@ -1,4 +1,4 @@
-"""A project of a user's own whose packages have the names of ours, as those of machine learning projects do."""
+"""A user's project with packages named like ours (``api``, ``worker``, ...), as machine learning projects have them."""
 
 import os
 import sys

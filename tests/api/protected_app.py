@@ -1,4 +1,4 @@
-"""Callers of an application that asks for keys, and one thing of each kind that a path can name."""
+"""An application that requires API keys, callers with keys, and one resource for each path parameter."""
 
 import json
 import re

@@ -92,7 +92,7 @@ class _PinnedBackend(httpcore.NetworkBackend):
         self._addresses, self._left = addresses, left
         self._plain = httpcore.SyncBackend()
 
-    def connect_tcp(self, host: str, port: int, **options: Any) -> httpcore.NetworkStream:  # type: ignore[override]
+    def connect_tcp(self, host: str, port: int, **options: Any) -> httpcore.NetworkStream:  # type: ignore[override]  # all options are passed on
         """The first address that accepts; each gets its share of the time that is left."""
         refusal: Exception = httpcore.ConnectError("no address")
         for tried, address in enumerate(self._addresses):

@@ -1,4 +1,4 @@
-"""A spec's method on the reference's network, put together as :mod:`pruning.training.setup` does it."""
+"""Small networks for the method tests: a spec's method on the reference network, built as ``pruning.training.setup`` builds it."""
 
 from collections.abc import Iterable
 from typing import Any
