@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from service.db.engine import Database
 from service.db.models import Artifact, Event, Job, Metric
@@ -18,6 +19,7 @@ from tests.waiting import wait_until
 from worker.context import Context
 from worker.files.work_dirs import attempt_folder, work_folder
 from worker.run.claimed_job import ClaimedJob
+from worker.run.lease import Lease
 from worker.run.loop import claim
 from worker.run.outcome import Failed, Outcome
 from worker.run.supervisor import supervise
@@ -93,6 +95,28 @@ class SupervisorThread:
         self._thread.join(seconds)
         assert self._result, "the supervisor did not return"
         return self._result[0]
+
+
+def hold_lease(
+    harness: WorkerHarness, *, seconds: float, claimed_at: float | None = None, database: Database | None = None
+) -> Lease:
+    """A lease on the best job, to be entered or not."""
+    claimed = harness.claim()
+    return Lease(
+        database or harness.context.database, claimed.fence, lease_seconds=seconds,
+        heartbeat_seconds=0.05, claimed_at=claimed.claimed_at if claimed_at is None else claimed_at,
+    )  # fmt: skip
+
+
+def database_away() -> OperationalError:
+    return OperationalError("", {}, Exception("the database is away"))
+
+
+class UnreachableDatabase(Database):
+    """An unreachable database."""
+
+    def write(self):  # type: ignore[no-untyped-def]
+        raise database_away()
 
 
 @pytest.fixture
