@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.urls import is_loopback, normalize_database_url, parse_storage_url
+from service.urls import is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
 _KIB = 1024
 
@@ -28,10 +28,14 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default_factory=lambda given: f"sqlite:///{given['data_dir']}/espalier.db",
         repr=False,  # holds a password
-        description="postgresql://user:password@host/name or sqlite:///file; default espalier.db in the data folder",
+        description="postgresql://user:password@host/name or sqlite:///file; default espalier.db in the data folder. Behind "
+        "PgBouncer add ?pooler=transaction; libpq's own parameters may stand there, too, and win over ours",
     )
     broker_url: str = Field(
-        "filesystem://", repr=False, description="redis://[:password@]host:port/0, or filesystem:// in the data folder"
+        "filesystem://",
+        repr=False,
+        description="redis://[:password@]host:port/0, or filesystem:// in the data folder. rediss:// is TLS with the certificate "
+        "checked; parameters: ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_check_hostname, ssl_cert_reqs=none",
     )
     models_dir: Path | None = Field(None, description="Folder of local models, one Hugging Face folder per name")
     datasets_dir: Path | None = Field(
@@ -194,8 +198,10 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, url: str) -> str:
-        if url == "filesystem://" or url.startswith(("redis://", "rediss://")):
+        if url == "filesystem://":
             return url
+        if url.startswith(("redis://", "rediss://")):
+            return verified_broker_url(url)
         raise ValueError("must be filesystem:// or redis://… (rediss://… with TLS)")
 
     @field_validator("storage_url")

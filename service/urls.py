@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 _POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
+_TLS_PARAMETERS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _STORAGE_SHAPE = "must be s3://bucket[/prefix][?endpoint=https://host:port&region=name]"
 
 
@@ -61,15 +62,42 @@ def parse_storage_url(url: str) -> StorageUrl:
 
 
 def normalize_database_url(url: str) -> str:
-    """``url`` with the driver that ships with the service. Raises ValueError for a database that is not supported."""
+    """``url`` with the driver that ships with the service. Raises ValueError for a database that is not supported.
+
+    ``pooler=transaction`` among the parameters of a PostgreSQL URL says that a pooler such as PgBouncer answers there.
+    """
     for prefix in _POSTGRES:
         if url.startswith(prefix):
+            if not set(parse_qs(urlsplit(url).query, keep_blank_values=True).get("pooler", [])) <= {"transaction"}:
+                raise ValueError("pooler must be transaction (it serves poolers in session mode as well)")
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
         path = url.removeprefix(prefix)
         if url.startswith(prefix) and path and not path.startswith(":memory:"):
             return "sqlite:///" + path
     raise ValueError("must be postgresql://… or sqlite:///<file> (several processes share it, so not in memory)")
+
+
+def verified_broker_url(url: str) -> str:
+    """A broker URL whose TLS certificates are checked unless it says otherwise itself.
+
+    ``rediss://`` alone means for kombu that any certificate will do. Parameters: ``ssl_cert_reqs`` (``required``, or ``none``
+    to check nothing), ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` (paths), ``ssl_check_hostname``. Raises ValueError
+    for other ``ssl_`` parameters, which would have no effect, and for them without TLS.
+    """
+    given = {name for name in parse_qs(urlsplit(url).query, keep_blank_values=True) if name.startswith("ssl_")}
+    if not url.startswith("rediss://"):
+        if given:
+            raise ValueError(f"{min(given)} needs TLS: write rediss://")
+        return url
+    if unknown := given - _TLS_PARAMETERS:
+        raise ValueError(f"{min(unknown)} is unknown; known are {', '.join(sorted(_TLS_PARAMETERS))}")
+    wanted = parse_qs(urlsplit(url).query).get("ssl_cert_reqs", ["required"])
+    if wanted not in (["required"], ["none"]):
+        raise ValueError("ssl_cert_reqs must be required or none")
+    if "ssl_cert_reqs" in given:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"
 
 
 @lru_cache(64)  # the API calls it for every request

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from service.db import migrate
 from service.db.engine import Database
 from service.settings import Settings
-from tests import object_store, services
+from tests import object_store, poolers, services
 from tests.tcp_proxy import TcpProxy
 
 DATABASES = ("sqlite", "postgresql")
@@ -139,6 +140,12 @@ def _skip(reason: services.UnavailableError) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI has no {reason}")
     pytest.skip(str(reason))
+
+
+@pytest.fixture
+def pooled_url(database_url: str) -> Iterator[str]:
+    """The test's PostgreSQL behind PgBouncer in transaction mode, without the parameter that says so."""
+    yield from _or_skip(partial(poolers.pgbouncer, database_url))
 
 
 @pytest.fixture

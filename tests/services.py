@@ -53,7 +53,7 @@ def redis_url() -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         if given:
             yield given
-        elif _listens(*_REDIS):
+        elif listens(*_REDIS):
             yield stack.enter_context(_own_number())
         else:
             yield stack.enter_context(RedisServer())
@@ -62,7 +62,9 @@ def redis_url() -> Iterator[str]:
 class RedisServer:
     """A private Redis that a test may stop, kill and start again on the same port. Yields its URL as a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """``options`` are further ones of ``redis-server``; with TLS the URL is the caller's to adapt."""
+        self._options = options
         self._binary = shutil.which("redis-server")
         if self._binary is None:
             raise UnavailableError("Redis: nothing listens on 127.0.0.1:6379 and there is no redis-server to start")
@@ -72,11 +74,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Returns once it answers."""
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *self._options]
         self._process = subprocess.Popen(
             [str(self._binary), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
         )
-        wait_until(lambda: _listens("127.0.0.1", self.port), what="redis-server")
+        wait_until(lambda: listens("127.0.0.1", self.port), what="redis-server")
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP makes it unresponsive, SIGCONT brings it back."""
@@ -102,7 +104,7 @@ class RedisServer:
 def private_postgres() -> Iterator[str]:
     """A private server in a temporary folder. It refuses to run as root, so root starts it as another user."""
     tools = _postgres_tools()
-    user = _other_user() if os.geteuid() == 0 else None
+    user = other_user() if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="espalier-postgres-") as folder:
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
@@ -160,7 +162,8 @@ def _postgres_answers(url: str) -> bool:
     return True
 
 
-def _listens(host: str, port: int) -> bool:
+def listens(host: str, port: int) -> bool:
+    """Whether a server accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
@@ -178,7 +181,8 @@ def _postgres_tools() -> Path:
     return folders[-1]
 
 
-def _other_user() -> pwd.struct_passwd:
+def other_user() -> pwd.struct_passwd:
+    """A user that root may lend to a server that does not run as root."""
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)

@@ -32,6 +32,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings) -> None:
         """Opens the database and finds the devices. Raises OSError."""
         self._settings = settings
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows, specs and tokens of all owners
         self._context = Context(settings, Database(settings.database_url))
         self._threads: tuple[Maintainer | GarbageCollector | WebhookDispatcher, ...] = (
             Maintainer(self._context),

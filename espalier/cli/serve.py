@@ -50,7 +50,7 @@ def serve(
     if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
         fail(reason, code=2)
     with bind(settings.host, settings.port) as listening:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(settings)
         _notify_of_missing_key(settings, data_dir)
         environment = os.environ | overrides(settings)

@@ -5,6 +5,7 @@ block ends, and no function that takes a session commits.
 """
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -24,12 +25,19 @@ from service.urls import normalize_database_url
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 """What a database raises that is away, restarting or overloaded; worth another try."""
 _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer means that something is stuck
-_POSTGRES_TIMEOUTS = {
-    # a worker frozen inside a transaction holds its job's row lock, and the reaper could not requeue the job
-    "options": "-c idle_in_transaction_session_timeout=30s",
+_IDLE_LIMIT = "idle_in_transaction_session_timeout"
+"""A worker frozen inside a transaction holds its job's row lock, and the reaper could not requeue the job."""
+_IDLE_SECONDS = "30s"
+_POSTGRES_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "application_name": "espalier",
     # a server that vanished without closing: the system's own limit is a quarter of an hour
-    "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000,
-}  # fmt: skip
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""Connection parameters of libpq; each gives way to the same one in the URL."""
 _to_json: Callable[[Any], str] = partial(json.dumps, allow_nan=False)  # NaN is not JSON; PostgreSQL would refuse it
 
 
@@ -101,22 +109,58 @@ class Database:
 def _create_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return _postgres_engine(url)
-    Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=_to_json, pool_size=10, max_overflow=20)
+    _create_private_file(Path(make_url(url).database or ""))
+    engine = create_engine(url, json_serializer=_to_json, hide_parameters=True, pool_size=10, max_overflow=20)
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _postgres_engine(url: str, pool_size: int = 10, **connect: Any) -> Engine:
-    return create_engine(
-        url,
+def _create_private_file(path: Path) -> None:
+    """An empty file that only its owner may read, in a folder likewise, where there is none: rows of all owners go there.
+
+    SQLite gives the files beside it the same mode. What exists keeps the mode that the operator gave it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _postgres_engine(url: str, pool_size: int = 10, **defaults: Any) -> Engine:
+    address, pooled = split_pooler(make_url(url))
+    engine = create_engine(
+        address,
         json_serializer=_to_json,
+        hide_parameters=True,  # errors go to logs, and parameters are what users wrote
         pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
         pool_size=pool_size,
         max_overflow=20,
-        connect_args={"connect_timeout": 5, "application_name": "espalier", **_POSTGRES_TIMEOUTS, **connect},
+        connect_args=_connect_args(address, pooled=pooled, **defaults),
     )
+    if pooled:
+        event.listen(engine, "begin", _limit_idle_transaction)
+    return engine
+
+
+def split_pooler(url: URL) -> tuple[URL, bool]:
+    """``url`` as the driver knows it, and whether it names a pooler (``pooler=transaction``, ``service.urls``)."""
+    return url.difference_update_query(["pooler"]), "pooler" in url.query
+
+
+def _connect_args(address: URL, *, pooled: bool, options: str = "", **defaults: Any) -> dict[str, Any]:
+    """Parameters of every connection. What the URL says itself wins, its ``options`` setting by setting."""
+    given = {**_POSTGRES_DEFAULTS, **defaults}
+    arguments = {name: value for name, value in given.items() if name not in address.query}
+    if pooled:  # a server connection is another client's a moment later: no prepared statements, no session settings
+        return arguments | {"prepare_threshold": None}
+    own = f"-c {_IDLE_LIMIT}={_IDLE_SECONDS} {options}".strip()
+    theirs = address.query.get("options", "")
+    return arguments | {"options": f"{own} {theirs if isinstance(theirs, str) else ' '.join(theirs)}".strip()}
+
+
+def _limit_idle_transaction(connection: Connection) -> None:
+    """Behind a pooler the limit belongs to the transaction: startup options are refused or shared with other clients."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"SET LOCAL {_IDLE_LIMIT} = '{_IDLE_SECONDS}'")
 
 
 def _single_read_engine(url: str) -> Engine:

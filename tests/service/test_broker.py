@@ -8,18 +8,26 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import redis
 from celery import Celery
 from celery.app.defaults import SETTING_KEYS
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from kombu import pools
 from redis import Redis
 
 from service.broker import QUEUE, WORK_TASK, celery_app, notify_workers
 from service.settings import Settings
-from tests.services import RedisServer, free_port
+from tests.services import RedisServer, free_port, listens
 from tests.waiting import wait_until
 
 
@@ -49,6 +57,70 @@ def test_a_wake_up_is_one_message_without_content(redis_url: str, tmp_path: Path
     assert isinstance(message, bytes)
     assert f'"task": "{WORK_TASK}"'.encode() in message
     assert b'"content-type": "application/json"' in message
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``ca.pem``, and ``server.pem`` and ``server.key`` of the host 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("certificates")
+    ca, ca_key = signed("Test CA", None, None)
+    server, server_key = signed("127.0.0.1", ca, ca_key)
+    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    (folder / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))
+    key = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.key").write_bytes(key)
+    return folder
+
+
+def signed(
+    name: str, ca: x509.Certificate | None, ca_key: EllipticCurvePrivateKey | None
+) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
+    """A certificate and its key; without ``ca`` one that signs itself and others."""
+    key = generate_private_key(SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder(ca.subject if ca else subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=ca is None, path_length=None), critical=True)
+    )
+    if ca is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))]), critical=False)
+    return builder.sign(ca_key or key, SHA256()), key
+
+
+@pytest.fixture(scope="module")
+def tls_port(certificates: Path) -> Iterator[int]:
+    """A Redis with TLS; skips where the binary has none of it."""
+    port = free_port()
+    files = {"cert": "server.pem", "key": "server.key", "ca-cert": "ca.pem"}
+    options = [part for name, file in files.items() for part in (f"--tls-{name}-file", str(certificates / file))]
+    with RedisServer("--tls-port", str(port), "--tls-auth-clients", "no", *options):
+        wait_until(lambda: listens("127.0.0.1", port), what="TLS")
+        yield port
+
+
+def test_the_certificate_of_the_broker_is_checked(certificates: Path, tls_port: int, tmp_path: Path) -> None:
+    def sent(parameters: str) -> bool:
+        return sent_alone(f"rediss://127.0.0.1:{tls_port}/0{parameters}", tmp_path)
+
+    assert not sent("")
+    assert sent(f"?ssl_ca_certs={certificates}/ca.pem")
+    assert sent("?ssl_cert_reqs=none&ssl_check_hostname=false")
+
+
+def test_the_name_in_the_certificate_counts(certificates: Path, tls_port: int, tmp_path: Path) -> None:
+    authority = f"ssl_ca_certs={certificates}/ca.pem"
+    named = f"rediss://localhost:{tls_port}/0?{authority}"  # the certificate is that of 127.0.0.1
+    assert not sent_alone(named, tmp_path)
+    assert sent_alone(f"{named}&ssl_check_hostname=false", tmp_path)
+
+
+def sent_alone(broker_url: str, folder: Path) -> bool:
+    """``notify_workers`` with connections of its own: kombu's pool takes URLs that differ in TLS alone for the same."""
+    pools.reset()
+    return notify_workers(app_of(broker_url, folder))
 
 
 def test_the_filesystem_broker_creates_its_folders(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_storage_url
+from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,43 @@ def test_errors_do_not_repeat_passwords(url: str) -> None:
 )
 def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
     assert normalize_database_url(url) == with_its_driver
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://h/d?pooler=session", "postgres://h/d?pooler=", "postgresql://h/d?pooler=1"]
+)
+def test_only_the_pooler_that_is_served_can_be_named(url: str) -> None:
+    with pytest.raises(ValueError, match="pooler must be transaction"):
+        normalize_database_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "verified"),
+    [
+        ("redis://h:6379/0", "redis://h:6379/0"),
+        ("rediss://h:6379/0", "rediss://h:6379/0?ssl_cert_reqs=required"),
+        ("rediss://:p%40@h/1?ssl_ca_certs=/ca.pem", "rediss://:p%40@h/1?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
+        ("rediss://h/0?ssl_cert_reqs=required", "rediss://h/0?ssl_cert_reqs=required"),
+    ],
+)
+def test_certificates_of_the_broker_are_checked_unless_the_url_says_otherwise(url: str, verified: str) -> None:
+    assert verified_broker_url(url) == verified
+    assert verified_broker_url(verified) == verified
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://h/0?ssl_cert_reqs=CERT_NONE",
+        "rediss://h/0?ssl_cert_reqs=optional",
+        "rediss://h/0?ssl_verify=0",
+        "redis://h/0?ssl_ca_certs=/ca.pem",
+    ],
+)
+def test_parameters_of_tls_without_effect_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="ssl_"):
+        verified_broker_url(url)
 
 
 @pytest.mark.parametrize(

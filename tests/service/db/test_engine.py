@@ -4,8 +4,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from service.db import engine
 from service.db.clock import now_sql
@@ -46,6 +46,25 @@ def test_sqlite_is_configured_for_sharing_and_durability(migrated_sqlite: Path) 
     assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2}
     assert timeout >= 10_000
     database.dispose()
+
+
+def test_a_new_sqlite_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/data/espalier.db")
+    with database.write() as session:
+        session.execute(text("CREATE TABLE rows (id INTEGER)"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "data", *(tmp_path / "data").iterdir()]}
+    assert modes.pop("data") == 0o700
+    assert modes
+    assert set(modes.values()) == {0o600}
+    database.dispose()
+
+
+def test_errors_do_not_quote_what_users_wrote(database: Database) -> None:
+    job = factories.queued(database, metadata={"patient": "JOHN-DOE"})
+    with pytest.raises(IntegrityError) as error, database.write() as session:
+        session.execute(insert(Job).values(id=job, spec={"secret": "JOHN-DOE"}, owner="JOHN-DOE"))
+    assert "INSERT INTO jobs" in str(error.value)
+    assert "JOHN-DOE" not in str(error.value).split("[SQL:")[1]
 
 
 def test_the_folder_of_a_sqlite_file_is_created(tmp_path: Path) -> None:
