@@ -52,9 +52,11 @@ def export(
         from pruning.export.run import run_exports
     except ImportError as missing:
         fail(f"export needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
+    from pruning.cli.environment import silence_libraries
     from pruning.errors import PruningError
     from pruning.sources import Sources
 
+    silence_libraries()  # rows to compare on may come from the hub
     try:
         entries = run_exports(mask, parse_formats(to), output, model=model, sources=Sources(models_dir, datasets_dir))
     except PruningError as error:

@@ -1,6 +1,6 @@
 """Process environment of the commands: sources from arguments, threads that sleep when idle, quiet libraries, the watchdog.
 
-Called by every command of ``python -m pruning``.
+Called by every command of ``python -m pruning``, and by ``espalier export`` for :func:`silence_libraries`.
 """
 
 import argparse
@@ -42,7 +42,11 @@ def use_passive_threads() -> None:
 
 
 def silence_libraries() -> None:
-    """No progress bars on standard error, of which a supervisor keeps the last lines for the user to read."""
+    """No progress bars on standard error, of which a supervisor keeps the last lines for the user to read.
+
+    Before ``datasets`` is imported, which takes a second and is not always needed.
+    """
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging
 

@@ -21,7 +21,9 @@ from tests.pruning.runs import of_kind
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_path: Path) -> None:
+def test_folders_with_figures_cards_and_reasons(
+    models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events: list[Any] = []
     formats = ("compact", "semi-structured", "stock")
     made = run_exports(
@@ -39,6 +41,8 @@ def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_p
     card = (tmp_path / "compact" / "README.md").read_text()
     assert compact.verdict[1:] in card
     assert f"| 1 | 32 | {compact.latency[0].before_ms} |" in card
+    monkeypatch.chdir(tmp_path)
+    exec(card.split("```python")[1].split("```")[0])
     assert espalier.load_export(tmp_path / "compact").predict(["a film"])
     assert refused.artifact is None
     assert refused.error is not None

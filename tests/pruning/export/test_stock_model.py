@@ -201,6 +201,18 @@ def test_large_logits_go_through_a_tanh_unchanged(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_folder(case.folder, case.stock).logits(TEXTS), before, rtol=2e-6, atol=2e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_costs_what_it_costs_elsewhere(cases: dict[tuple[str, str], Case], dtype: torch.dtype) -> None:
+    """The scale of the logits in front of a tanh is one that half precision has numbers for."""
+    for shape in ("bert", "roberta", "mpnet", "distilbert", "electra", "deberta-v3"):
+        case = cases[shape, "words"]
+        model = AutoModelForSequenceClassification.from_pretrained(case.folder, dtype=dtype).eval()
+        tokens = case.pruned.tokenizer(TEXTS, padding=True, truncation=True, max_length=32, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**tokens).logits.float().numpy()
+        np.testing.assert_allclose(logits, case.pruned.logits(TEXTS), rtol=0.03, atol=0.03)
+
+
 def test_a_head_wider_than_the_states_and_too_many_classes_are_refused(tmp_path: Path) -> None:
     """electra-base-generator: states of 256 numbers, a head of 768."""
     with torch.random.fork_rng():
