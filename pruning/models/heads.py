@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from pruning.errors import PermanentError
 from pruning.models import position_slicing
 from pruning.models.loading import LoadedModel
 from pruning.models.position_slicing import select_positions
@@ -152,32 +151,3 @@ def create_head(
         return ClassifierHead(loaded.model, columns)
     position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
     return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)
-
-
-def match_labels(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, owner: str, param: str) -> list[int]:
-    """Column of ``theirs`` for each of our ``count`` classes, by name.
-
-    Names are compared without case and punctuation. Raises PermanentError (``labels_mismatch``) where the numbers differ, a
-    name has no counterpart, or names carry no meaning (``LABEL_0``).
-    """
-    if len(theirs) != count:
-        raise PermanentError(
-            f"{owner} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
-            code="labels_mismatch", param=param,
-        )  # fmt: skip
-    if count == 1:
-        return [0]
-    plain = [_plain(name) for name in theirs]
-    wanted = [_plain(name) for name in ours or ()]
-    if not wanted or sorted(plain) != sorted(wanted):
-        hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
-        raise PermanentError(
-            f"{owner} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
-            f"use one that has the task's classes, or a spec that {hint}",
-            code="labels_mismatch", param=param,
-        )  # fmt: skip
-    return [plain.index(name) for name in wanted]
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

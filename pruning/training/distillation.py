@@ -17,7 +17,8 @@ from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import compute_logits
-from pruning.models.heads import ClassifierHead, QuestionAnsweringHead, match_labels
+from pruning.models.class_names import match_classes
+from pruning.models.heads import ClassifierHead, QuestionAnsweringHead
 from pruning.models.loading import LoadedModel, load_teacher, locate_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
@@ -48,7 +49,7 @@ def teacher_logits(
             )  # fmt: skip
         ours = task.labels or task.label_words
         head = ClassifierHead(
-            loaded.model, match_labels(names, ours, len(task.label_words), owner="the teacher", param="teacher")
+            loaded.model, match_classes(names, ours, len(task.label_words), owner="the teacher", param="teacher")
         )
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
     encoded = encode_rows(rows, task, loaded.tokenizer, min(max_length, loaded.max_positions), spec.stride, cache)

@@ -13,7 +13,7 @@ from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
-from pruning.models.heads import match_labels
+from pruning.models.class_names import match_classes
 from pruning.models.label_words import label_word_ids
 from pruning.models.loading import LoadedModel, find_model, load_model
 from pruning.sources import Sources
@@ -79,7 +79,7 @@ def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
     config = loaded.model.config
     names = [str(config.id2label[i]) for i in range(config.num_labels)]
     ours = task.labels or task.label_words
-    return match_labels(names, ours, len(task.label_words), owner="the model", param="model")
+    return match_classes(names, ours, len(task.label_words), owner="the model", param="model")
 
 
 def _max_length(spec: PruningSpec, loaded: LoadedModel, emit: EventSink) -> int:
