@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from pruning.data import squad
+from pruning.data.plain_text import tokenize_plain
 from pruning.data.reader import Rows
 from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
@@ -125,8 +126,8 @@ def encode_rows(
     else:
 
         def tokenize() -> Any:
-            return tokenizer(
-                *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
+            return tokenize_plain(
+                tokenizer, *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
             )
 
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pruning.data.plain_text import tokenize_plain
 from pruning.errors import PermanentError
 
 N_BEST = 20
@@ -42,8 +43,8 @@ def encode_windows(
     a question leaves no room for its context.
     """
     try:
-        tokens = tokenizer(
-            list(questions), list(contexts), truncation="only_second", max_length=max_length, stride=stride,
+        tokens = tokenize_plain(
+            tokenizer, list(questions), list(contexts), truncation="only_second", max_length=max_length, stride=stride,
             return_overflowing_tokens=True, return_offsets_mapping=True, padding=False, return_attention_mask=False,
         )  # fmt: skip
     except Exception as fault:  # the tokenizers library raises nothing more specific

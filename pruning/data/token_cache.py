@@ -28,8 +28,9 @@ from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.files import atomic_write
 from pruning.sources import Sources
 
-VERSION = 1
-"""Of the file layout, and of how :func:`pruning.data.encoding.encode_rows` calls the tokenizer."""
+VERSION = 2
+"""Of the file layout, and of how :func:`pruning.data.plain_text.tokenize_plain` calls the tokenizer: 2 since special tokens in
+texts are none."""
 MIN_ROWS = 1000
 """Fewer rows are tokenized in some 40 ms."""
 _NAMES = ("input_ids", "token_type_ids")
