@@ -5,7 +5,6 @@ Local folders come first, then the hub. Safetensors only, never remote code: the
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,9 @@ from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
 from pruning.models.checks import MODEL_TYPES, check_model_folder
+from pruning.models.completeness import require_complete
 from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
-
-_ENCODER_PARAMETERS = re.compile(r"embeddings|\.\d+\.")
-"""Parameters that are not a head's: a checkpoint that lacks one of these is broken, not merely without a head."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,9 @@ def load_model(
         raise PermanentError(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
-    new = _complete(report, path, head, param)
+    new = require_complete(
+        model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param
+    )
     return LoadedModel(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
 
 
@@ -148,29 +147,17 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
     if tokenizer.pad_token_id is None:
         raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
     tokenizer.padding_side = "right"
-    if config.pad_token_id is None:
+    if config.pad_token_id is None or MODEL_TYPES[config.model_type].decoder_only:
+        # a decoder's classifier looks for the last token that is not padding, so it must be what batches are padded with; an
+        # encoder's positions count from the id that it was trained with, and its attention never looks at padding
         config.pad_token_id = tokenizer.pad_token_id
+    tokenizer.split_special_tokens = True
+    tokenizer.init_kwargs["split_special_tokens"] = True  # so that it is stored in exports
 
 
 def _has_classifier(config: Any) -> bool:
     """Whether the checkpoint is a classifier by its configuration; its number of classes is then its own."""
     return any("ForSequenceClassification" in name for name in config.architectures or ())
-
-
-def _complete(report: dict[str, Any], path: Path, head: str, param: str) -> frozenset[str]:
-    """Names of the tensors that were missing and filled with random numbers; only a head may be."""
-    missing = frozenset(report["missing_keys"])
-    broken = sorted(
-        name for name in missing if head not in ("classifier", "teacher-span") or _ENCODER_PARAMETERS.search(name)
-    )
-    broken += sorted(str(entry) for entry in report.get("mismatched_keys") or ())
-    if broken:
-        raise PermanentError(
-            f"the weights of model {path.name!r} are incomplete or of another shape: {', '.join(broken[:3])}; "
-            "use a checkpoint that has them, pruning random weights is of no use",
-            code="model_weights_incomplete", param=param,
-        )  # fmt: skip
-    return missing
 
 
 def _longest(config: Any, tokenizer: Any) -> int:

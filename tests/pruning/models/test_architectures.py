@@ -12,12 +12,17 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
+from pruning.data.encoding import encode_rows
+from pruning.data.reader import Rows
 from pruning.errors import PermanentError
 from pruning.events import Event
 from pruning.formats import mask_file
+from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import PrunedModel, load_pruned
+from pruning.models.heads import create_head
 from pruning.models.loading import load_model, locate_model, weights_digest
 from pruning.sources import Sources
+from pruning.spec.tasks import resolve_task
 from pruning.training.run import Run
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_datasets, toy_models
@@ -233,3 +238,32 @@ def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_
     with pytest.raises(PermanentError, match="padding") as caught:
         ready(given, "llama", "label-words")
     assert (caught.value.code, caught.value.param) == ("model_invalid", "model")
+
+
+@pytest.mark.parametrize("shape", toy_architectures.ALL)
+@pytest.mark.parametrize("configured", [None, 3, 7])
+@torch.no_grad()
+def test_a_classifier_pads_by_the_tokenizer_whatever_its_configuration_says(
+    tmp_path: Path, shape: str, configured: int | None
+) -> None:
+    folder = toy_architectures.make_model(tmp_path / shape, shape)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": configured}))
+    if shape in ("roberta", "mpnet") and configured != 3:
+        return  # their positions count from it: none means nothing, and 7 leaves too few
+    loaded = load_model(ModelFolder(folder, None), ("Yes", "No"), "classifier")
+    head = create_head(loaded, [], [0, 1], "classifier").eval()
+    some = [*texts()[:3], "a", "the film"]
+    rows = Rows((some,), [0] * len(some), "given")
+    encoded = encode_rows(rows, resolve_task("sst2"), loaded.tokenizer, 64)
+
+    def logits(*numbers: int) -> torch.Tensor:
+        batch = encoded.batch(list(numbers), torch.device("cpu"))
+        del batch["labels"]
+        return head(**batch)
+
+    together = logits(*range(len(some)))
+    for i in range(len(some)):
+        torch.testing.assert_close(logits(i)[0], together[i], rtol=0, atol=1e-5)
+        bare = loaded.tokenizer([some[i]], return_tensors="pt")
+        torch.testing.assert_close(head(**bare)[0], together[i], rtol=0, atol=1e-5)
