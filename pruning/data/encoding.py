@@ -127,7 +127,12 @@ def encode_rows(
 
         def tokenize() -> Any:
             return tokenize_plain(
-                tokenizer, *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
+                tokenizer,
+                *rows.texts,
+                truncation=True,
+                max_length=max_length,
+                padding=False,
+                return_attention_mask=False,
             )
 
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)

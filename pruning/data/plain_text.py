@@ -31,9 +31,9 @@ def tokenize_plain(tokenizer: Any, *texts: Sequence[str], **options: Any) -> Any
 
 def _reserved_ids(tokenizer: Any) -> frozenset[int]:
     """Ids that a text may not contain: every special token's but that of unknown words, unless it has another task, too."""
-    others = {
-        getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "mask", "cls", "sep", "bos", "eos")
-    } - {None}
+    others = {getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "mask", "cls", "sep", "bos", "eos")} - {
+        None
+    }
     unknown = tokenizer.unk_token_id
     return frozenset(others | (set(tokenizer.all_special_ids) - {unknown}))
 

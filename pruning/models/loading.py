@@ -110,9 +110,7 @@ def load_model(
         raise PermanentError(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
-    new = require_complete(
-        model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param
-    )
+    new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
     return LoadedModel(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
 
 

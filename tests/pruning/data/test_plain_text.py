@@ -30,7 +30,15 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def unigram() -> Any:
     """As ALBERT's, XLM-R's and DeBERTa-v3's: special tokens are pieces with the score of a certain event."""
-    pieces = [("<unk>", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0), ("[PAD]", 0.0), ("▁", -2.0), ("▁the", -3.0)]
+    pieces = [
+        ("<unk>", 0.0),
+        ("[CLS]", 0.0),
+        ("[SEP]", 0.0),
+        ("[MASK]", 0.0),
+        ("[PAD]", 0.0),
+        ("▁", -2.0),
+        ("▁the", -3.0),
+    ]
     pieces += [(letter, -8.0) for letter in "abcdefghijklmnopqrstuvwxyzACEKLMPS[]"]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0))
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
