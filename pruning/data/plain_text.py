@@ -31,11 +31,10 @@ def tokenize_plain(tokenizer: Any, *texts: Sequence[str], **options: Any) -> Any
 
 def _reserved_ids(tokenizer: Any) -> frozenset[int]:
     """Ids that a text may not contain: every special token's but that of unknown words, unless it has another task, too."""
-    others = {getattr(tokenizer, f"{name}_token_id", None) for name in ("pad", "mask", "cls", "sep", "bos", "eos")} - {
-        None
-    }
-    unknown = tokenizer.unk_token_id
-    return frozenset(others | (set(tokenizer.all_special_ids) - {unknown}))
+    roles = ("pad", "mask", "cls", "sep", "bos", "eos")
+    ids: set[int | None] = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    ids |= {getattr(tokenizer, f"{role}_token_id", None) for role in roles}
+    return frozenset(token for token in ids if token is not None)
 
 
 def _stand_in(tokenizer: Any, reserved: frozenset[int]) -> int:
