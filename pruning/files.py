@@ -18,11 +18,11 @@ class CorruptDownloadError(OSError):
 
 
 @contextmanager
-def atomic_write(path: Path, prefix: str | None = None) -> Iterator[Path]:
+def atomic_write(path: Path, prefix: str | None = None, *, mode: int = 0o644) -> Iterator[Path]:
     """A temporary file beside ``path`` to write to; it takes the name once it is on disk, or is removed. Raises OSError.
 
     The temporary name begins with ``prefix``, by default a dot and the name: by it a later process knows what a killed one
-    left behind.
+    left behind. ``mode`` is that of the complete file.
     """
     prefix = f".{path.name}." if prefix is None else prefix
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, delete=False) as temporary:
@@ -31,7 +31,7 @@ def atomic_write(path: Path, prefix: str | None = None) -> Iterator[Path]:
         yield name
         with name.open("rb") as written:
             os.fsync(written.fileno())
-        name.chmod(0o644)  # temporary files are private, a mask is not
+        name.chmod(mode)  # temporary files are private, a mask is not
         name.replace(path)
     except BaseException:
         name.unlink()

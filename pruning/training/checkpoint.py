@@ -124,7 +124,7 @@ class Checkpoints:
             self._written(step)
 
     def _put(self, step: int, state: State) -> None:
-        with atomic_write(self.folder / f"step-{step:010d}.safetensors", _PARTIAL) as draft:
+        with atomic_write(self.folder / f"step-{step:010d}.safetensors", _PARTIAL, mode=0o600) as draft:
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
             save_file(state, draft, metadata={"belongs_to": self.belongs_to})
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
