@@ -145,13 +145,13 @@ def _head(layer: str, number: int, blocks: Mapping[str, list[Bits]], group: int)
 def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, Any]:
     """``split``, ``rows``, ``metrics``, and by kind of task ``confusion``, ``points`` or ``f1_histogram``."""
     labels = split.rows.labels
-    told: dict[str, Any] = {"split": split.rows.split, "rows": len(labels), "metrics": evaluation.metrics}
+    details: dict[str, Any] = {"split": split.rows.split, "rows": len(labels), "metrics": evaluation.metrics}
     if task.kind == "span":
         golds = [answers["text"] for answers in labels]
-        return told | {"f1_histogram": f1_histogram(evaluation.predictions, golds)}
+        return details | {"f1_histogram": f1_histogram(evaluation.predictions, golds)}
     if task.kind == "regression":
-        return told | {"points": spread(labels, evaluation.predictions)}
-    return told | {"confusion": confusion(labels, evaluation.predictions, task.labels or task.label_words)}
+        return details | {"points": spread(labels, evaluation.predictions)}
+    return details | {"confusion": confusion(labels, evaluation.predictions, task.labels or task.label_words)}
 
 
 def confusion(labels: Sequence[int], predictions: Sequence[int], names: Sequence[str]) -> dict[str, Any] | None:

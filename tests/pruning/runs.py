@@ -60,7 +60,7 @@ def run_toy(
 
 
 @dataclass(frozen=True)
-class ProcessEndedError:
+class ProgramExit:
     """What a program left behind."""
 
     code: int
@@ -91,10 +91,10 @@ def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
     )  # fmt: skip
 
 
-def finish(process: "subprocess.Popen[bytes]") -> ProcessEndedError:
+def finish(process: "subprocess.Popen[bytes]") -> ProgramExit:
     """Wait for its end; every line of its output must be an event."""
     out, err = process.communicate(timeout=SECONDS)
-    return ProcessEndedError(process.returncode, [parse_line(line) for line in out.splitlines()], err.decode())
+    return ProgramExit(process.returncode, [parse_line(line) for line in out.splitlines()], err.decode())
 
 
 def next_event(process: "subprocess.Popen[bytes]", kind: str) -> Event:
@@ -139,13 +139,13 @@ class Forked:
         assert event is not None
         return event
 
-    def finish(self) -> ProcessEndedError:
+    def finish(self) -> ProgramExit:
         """Wait for its end; every line of its output must be an event."""
         self._process.join(SECONDS)
         if self._process.exitcode is None:
             self._process.kill()
             raise AssertionError(f"the program did not end within {SECONDS} s: {self._err.read_text()}")
-        return ProcessEndedError(self._process.exitcode, self._events(), self._err.read_text())
+        return ProgramExit(self._process.exitcode, self._events(), self._err.read_text())
 
     def _events(self) -> list[Event]:
         lines = self._out.read_bytes().splitlines(keepends=True) if self._out.exists() else []

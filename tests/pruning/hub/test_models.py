@@ -16,7 +16,7 @@ from pruning.hub import models
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.fake_hub import FakeHub, serving
-from tests.pruning.runs import ROOT, ProcessEndedError, arguments_of, finish, start
+from tests.pruning.runs import ROOT, ProgramExit, arguments_of, finish, start
 
 ASK = """
 import json, sys
@@ -77,7 +77,7 @@ def unreachable() -> Iterator[FakeHub]:
 nobody = pytest.fixture(unreachable)
 
 
-def run(hub: FakeHub, root: Path, work: str, **fields: Any) -> ProcessEndedError:
+def run(hub: FakeHub, root: Path, work: str, **fields: Any) -> ProgramExit:
     sources = Sources(None, root / "datasets")
     arguments = arguments_of(root / work, {"model": "org/toy", "max_steps": 4, **fields}, sources)
     return finish(start(arguments, env=environment(hub, root / "home")))
