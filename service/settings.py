@@ -60,6 +60,14 @@ class Settings(BaseSettings):
         ge=1 * _KIB,
         description="Largest data set that can be uploaded, all splits together, unpacked",
     )
+    upload_seconds: int = Field(
+        600, ge=1, description="Longest that an uploaded data set may take to arrive, and again to be read, in seconds"
+    )
+    upload_memory_bytes: int = Field(
+        1024 * 1024 * _KIB,
+        ge=128 * 1024 * _KIB,
+        description="Memory of the process that reads an uploaded data set, in bytes",
+    )
     max_wait_seconds: float = Field(
         60, ge=0, description="Longest that a request waits for its job with Prefer: wait; less than what proxies allow"
     )

@@ -147,6 +147,12 @@ PROBLEMS: dict[str, Entry] = {
     "too_many_uploads": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
     "too_many_webhooks": Entry(422, "client", "Delete a webhook first.", PermanentError),
     "unsupported_media_type": Entry(415, "client", "Send JSON and say so in Content-Type; for data sets a form."),
+    "upload_too_slow": Entry(
+        408,
+        "client",
+        "Send it compressed or over a faster connection, or have ESPALIER_UPLOAD_SECONDS raised.",
+        HTTPException,
+    ),
     "webhook_not_found": Entry(404, "client", "Check the id.", WebhookNotFoundError),
     "webhook_refused": Entry(422, "client", "Give an https URL that leads to public addresses.", PermanentError),
 }

@@ -19,8 +19,10 @@ from service.db.engine import Database
 from service.errors import InvalidKeyError
 from service.settings import Settings
 
-MAX_UPLOADS = 2
+MAX_RECEIVED, MAX_RECEIVED_PER_OWNER = 8, 2
 """Data sets that one process receives at a time; each may take as much temporary disk as the largest data set."""
+MAX_PARSED = 2
+"""Data sets that one process parses at a time, once they have arrived; each may take the memory of a child process."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,12 @@ class Services:
     wait_slots: BoundedSemaphore
     keys_being_recorded: set[str] = field(default_factory=set)
     """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
-    upload_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_UPLOADS))
+    upload_slots: ConcurrencyLimiter = field(
+        default_factory=lambda: ConcurrencyLimiter(MAX_RECEIVED, MAX_RECEIVED_PER_OWNER)
+    )
+    """Held while a data set arrives, at its sender's pace."""
+    parse_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_PARSED))
+    """Held while it is parsed, at ours."""
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run a plain function in a thread

@@ -1,7 +1,9 @@
 """Data set routes: upload, list, get, read some rows, delete. A custom task refers to a data set by its id."""
 
+import asyncio
 import errno
 import json
+import sys
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -21,8 +23,9 @@ from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamId
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
 from api.uploads.form import MAX_SPLITS, parse_form
-from api.uploads.formats import TooLargeError, UnknownFormatError
-from api.uploads.normalize import InvalidRowsError, normalize_splits
+from api.uploads.isolation import InvalidRowsError, NormalizedDataset, ParseLimits, normalize_splits
+from pruning.data.files.formats import TooLargeError, UnknownFormatError
+from pruning.processes.pipe_lines import LineBuffer
 from service import datasets
 from service.access.quotas import Quota
 from service.db import models
@@ -32,6 +35,12 @@ from service.errors import SplitNotFoundError
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=AuthenticatedRoute)
 FORM_OVERHEAD_BYTES = 64 * 1024
 """Bytes that a form may have in addition to its files."""
+_PARSE_WAIT_SECONDS = 60
+"""Longest that a data set which has arrived waits for others to be read."""
+_PIECE_BYTES = 256 * 1024
+"""Bytes that are decompressed at once: a chunk of some kilobytes may stand for megabytes."""
+_PAGE_BYTES = 8 * 1024 * 1024
+"""Rows of one page, in bytes; a page has at least one row, however long."""
 _FILE = {"type": "string", "format": "binary", "description": ".jsonl, .csv (both also .gz) or .parquet"}
 _ROWS = _FILE | {"examples": ["text,label\na fine film,1\n"]}
 _KIND = {"contentType": "text/csv, application/x-ndjson, application/vnd.apache.parquet"}
@@ -71,7 +80,7 @@ _UPLOADED: dict[int | str, dict[str, Any]] = {
     operation_id="createDataset",
     status_code=201,
     response_model=Dataset,
-    responses=problem_responses(400, 409, 413, 415, 422, 507) | _UPLOADED,
+    responses=problem_responses(400, 408, 409, 413, 415, 422, 507) | _UPLOADED,
     openapi_extra=_FORM,
     summary="Upload a data set",
 )
@@ -85,40 +94,45 @@ async def create_dataset(
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
         return problem_response(request, "unsupported_media_type", detail)
-    if not services.upload_slots.acquire(blocking=False):
+    if not services.upload_slots.acquire(caller.owner):
         raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
-        async with request.form(max_files=MAX_SPLITS, max_fields=1) as form:
+        form = await _receive(request, services)
+        try:
             return await run_in_threadpool(_create, request, services, caller.owner, idempotency, form)
+        finally:
+            await form.close()
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
             raise
         raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
     finally:
-        services.upload_slots.release()
+        services.upload_slots.release(caller.owner)
+
+
+async def _receive(request: Request, services: Services) -> FormData:
+    """The form, once all of it is there: a slow sender holds a place of its owner, and nothing of others."""
+    seconds = services.settings.upload_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.form(max_files=MAX_SPLITS, max_fields=1)
+    except TimeoutError as late:
+        raise HTTPException(
+            408, f"the data set has not arrived within {seconds} s; send it over a faster connection, or compressed"
+        ) from late
 
 
 def _create(
     request: Request, services: Services, owner: str, idempotency: IdempotentRequest, form: FormData
 ) -> Response:
-    responses: list[Response] = []
+    settings = services.settings
+    if not services.parse_slots.acquire(timeout=_PARSE_WAIT_SECONDS):
+        raise UnavailableError("too_many_uploads", "other data sets are being read; try again in a moment")
     try:
         name, files = parse_form(form)
-        with normalize_splits(files, services.settings.max_dataset_bytes) as found:
-            idempotency = idempotency.with_content(f"{found.sha256} {name}".encode())
-            if (stored := idempotency.stored_response()) is not None:
-                return stored
-
-            def store_response(session: Session, row: models.Dataset, new: bool) -> None:
-                body, status = Dataset.from_row(row).model_dump_json(), 201 if new else 200
-                path = f"{router.prefix}/{row.id}"
-                idempotency.store_response(session, status, body, path)
-                responses.append(Response(body, status, {"Location": path}, "application/json"))
-
-            datasets.put(
-                services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-                chunk_bytes=services.settings.chunk_bytes, on_stored=store_response, quota=Quota.from_settings(services.settings),
-            )  # fmt: skip
+        limits = ParseLimits(settings.upload_memory_bytes, settings.upload_seconds)
+        with normalize_splits(files, settings.max_dataset_bytes, limits) as found:
+            return _store(services, owner, name, found, idempotency)
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
         return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
@@ -126,6 +140,28 @@ def _create(
         raise HTTPException(413, str(fault)) from fault
     except UnknownFormatError as fault:
         return problem_response(request, "unsupported_media_type", str(fault))
+    finally:
+        services.parse_slots.release()
+
+
+def _store(
+    services: Services, owner: str, name: str | None, found: NormalizedDataset, idempotency: IdempotentRequest
+) -> Response:
+    responses: list[Response] = []
+    idempotency = idempotency.with_content(f"{found.sha256} {name}".encode())
+    if (stored := idempotency.stored_response()) is not None:
+        return stored
+
+    def store_response(session: Session, row: models.Dataset, new: bool) -> None:
+        body, status = Dataset.from_row(row, found.splits).model_dump_json(), 201 if new else 200
+        path = f"{router.prefix}/{row.id}"
+        idempotency.store_response(session, status, body, path)
+        responses.append(Response(body, status, {"Location": path}, "application/json"))
+
+    datasets.put(
+        services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
+        chunk_bytes=services.settings.chunk_bytes, on_stored=store_response, quota=Quota.from_settings(services.settings),
+    )  # fmt: skip
     return responses[-1]
 
 
@@ -171,18 +207,26 @@ def list_rows(
         row = datasets.get(session, dataset_id, owner=caller.owner_filter)
     if split not in row.splits:
         raise SplitNotFoundError(f"Data set {dataset_id} has no split {split!r}; it has {', '.join(row.splits)}.")
-    lines = islice(_lines(services.database, row.number, split), after, after + limit)
-    data = [json.loads(line) for line in lines]
+    data: list[dict[str, Any]] = []
+    size = 0
+    for line in islice(_lines(services.database, row.number, split), after, after + limit):
+        size += len(line)
+        if data and size > _PAGE_BYTES:
+            break
+        data.append(json.loads(line))
     more = after + len(data) < row.splits[split]["rows"] and bool(data)
     return RowList(data=data, has_more=more, next_cursor=str(after + len(data)) if more else None)
 
 
 def _lines(database: Database, number: int, split: str) -> Iterator[bytes]:
     """The rows of a split, decompressed only as far as they are read."""
-    decompressor, rest = zlib.decompressobj(wbits=31), b""
+    decompressor, buffer = zlib.decompressobj(wbits=31), LineBuffer(sys.maxsize)
     for chunk in datasets.iter_split(database, number, split):
-        *lines, rest = (rest + decompressor.decompress(chunk)).split(b"\n")
-        yield from lines
+        packed, piece = chunk, b""
+        while packed or len(piece) == _PIECE_BYTES:  # a full piece: there may be more without further input
+            piece = decompressor.decompress(packed, _PIECE_BYTES)
+            packed = decompressor.unconsumed_tail
+            yield from buffer.feed(piece)
 
 
 @router.delete(

@@ -1,12 +1,13 @@
 """Response bodies of data sets, built from rows while their session is open."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from api.schemas.base import Page
-from api.uploads.normalize import columns_of
+from api.uploads.isolation import columns_of
 from pruning.data.profile import Column
 from service.db import models
 
@@ -41,6 +42,11 @@ class DatasetSplit(BaseModel):
     rows: int
     bytes: int = Field(description="Size as it is stored, compressed")
     columns: list[DatasetColumn]
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What was decided on reading the file: its separator, columns that were left out or stored in another form",
+        examples=[["cells are separated by semicolon"]],
+    )
 
 
 class Dataset(BaseModel):
@@ -53,13 +59,15 @@ class Dataset(BaseModel):
     created_at: datetime
 
     @classmethod
-    def from_row(cls, row: models.Dataset) -> Self:
+    def from_row(cls, row: models.Dataset, read: Mapping[str, Any] | None = None) -> Self:
+        """``read``: the splits of an upload just read; the same rows may have been stored from a file of another form."""
         splits = [
             DatasetSplit(
                 name=name,
                 rows=split["rows"],
                 bytes=split["bytes"],
                 columns=[DatasetColumn.from_column(column) for column in columns_of(split)],
+                notes=(read or row.splits)[name].get("notes", []),
             )
             for name, split in sorted(row.splits.items())
         ]

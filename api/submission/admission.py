@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
-from api.uploads.normalize import columns_of
-from pruning.data.jsonl import check_dataset, dataset_folder_name
+from api.uploads.isolation import columns_of
+from pruning.data.jsonl import dataset_folder_name
+from pruning.data.local_check import check_dataset
 from pruning.data.profile import check_columns
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
@@ -81,7 +82,9 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
         param = "task" if isinstance(spec.task, str) else "task.dataset"
         folder = require_folder(settings.datasets_dir, name, kind="dataset", param=param)
     if folder is not None:
-        check_dataset(folder, spec.task)
+        task = spec.task_info
+        rows = dict.fromkeys(task.validation_splits, spec.validation_rows) | {task.train_split: spec.train_rows}
+        check_dataset(folder, spec.task, rows)
 
 
 def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:

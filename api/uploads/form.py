@@ -5,8 +5,9 @@ import re
 from starlette.datastructures import FormData, UploadFile
 
 from api.errors.problems import Fault
-from api.uploads.formats import detect_format
-from api.uploads.normalize import InvalidRowsError, SplitFile
+from api.uploads.isolation import InvalidRowsError
+from api.uploads.normalize import SplitFile
+from pruning.data.files.formats import detect_format
 
 MAX_SPLITS = 8
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)

@@ -1,23 +1,24 @@
-"""Data sets as JSON Lines files in a folder: finding splits, and checks of columns and labels without loading the rows.
+"""Data sets as JSON Lines files in a folder: finding splits and reading their rows.
 
-A data set is a folder of ``<split>.jsonl`` or ``<split>.jsonl.gz``, one JSON object per line. The API calls :func:`check_dataset`
-before a job is accepted; the trainer finds the same files by :func:`find_split`.
+A data set is a folder of ``<split>.jsonl`` or ``<split>.jsonl.gz``, one JSON object per line. The API finds and reads the files
+by these functions before a job is accepted (:mod:`pruning.data.local_check`), the trainer by the same when it runs.
 """
 
-import gzip
-import json
-import math
-from collections.abc import Container
+import sys
+from collections.abc import Container, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pruning.data.files.formats import DataFileError, RowFault
+from pruning.data.files.jsonl import read_jsonl
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.tasks import CustomTask, Task
 
-MAX_ROW_BYTES = 16 * 1024 * 1024
-"""Limit of one line, so that a file without line breaks is not read to its end."""
+_NO_LIMIT = sys.maxsize
+"""Of the decompressed bytes of a local file, which the operator has put there."""
 
 
 def dataset_folder_name(given: str | CustomTask) -> str:
@@ -44,31 +45,39 @@ def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
     )
 
 
-def check_dataset(folder: Path, given: str | CustomTask) -> None:
-    """Refuse a task whose data set folder lacks a split or, in a split's first row, a column.
-
-    Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``); ``param`` is the task's field.
-    """
-    task = resolve_task(given)
-    custom = not isinstance(given, str)
-    splits = {task.train_split: "train_split"} | dict.fromkeys(task.validation_splits, "validation_split")
-    for split, field in splits.items():
-        file = find_split(folder, split, param=f"task.{field}" if custom else "task")
-        _check_columns(task, file, read_first_row(file), custom=custom)
-
-
 def read_first_row(file: Path) -> dict[str, Any]:
     """The first row of a split. Raises PermanentError (``rows_invalid``) when there is none."""
-    opener = gzip.open if file.suffix == ".gz" else open
+    for _, row in iter_rows(file):
+        return row
+    raise _invalid(file, "it is empty")
+
+
+def iter_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a split with their numbers, read as uploads are. Raises PermanentError (``rows_invalid``)."""
+    number = 0
     try:
-        with opener(file, "rb") as lines:
-            line = lines.readline(MAX_ROW_BYTES)
-        row = json.loads(line) if line else None
-    except (OSError, EOFError, ValueError) as fault:
-        raise _invalid(file, f"its first line is not a row: {fault}") from fault
-    if not isinstance(row, dict):
-        raise _invalid(file, "it is empty" if not line else "its first line is not a JSON object")
-    return row
+        with file.open("rb") as opened:
+            for number, row in enumerate(read_jsonl(opened, _NO_LIMIT, []), 1):
+                if isinstance(row, RowFault):
+                    raise _invalid(file, f"row {number} {row.detail}")
+                yield number, row
+    except (OSError, DataFileError) as fault:
+        raise _invalid(file, f"row {number + 1} cannot be read: {fault}") from fault
+
+
+def read_columns(file: Path, names: Sequence[str], limit: int | None = None) -> dict[str, list[Any]]:
+    """The values of some columns, of the first ``limit`` rows. Raises PermanentError (``rows_invalid``, ``column_missing``)."""
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for number, row in islice(iter_rows(file), limit):
+        for name, column in columns.items():
+            if name not in row:
+                raise PermanentError(
+                    f"row {number} of {file.name} of data set {file.parent.name!r} has no column {name!r}; its columns are: "
+                    f"{', '.join(row) or 'none'}",
+                    code="column_missing", param="task",
+                )  # fmt: skip
+            column.append(row[name])
+    return columns
 
 
 def _invalid(file: Path, fault: str) -> PermanentError:
@@ -79,42 +88,7 @@ def _invalid(file: Path, fault: str) -> PermanentError:
     )
 
 
-def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:
-    missing = missing_column(task, row)
-    if missing is not None:
-        column, param = missing
-        raise PermanentError(
-            f"{file.name} of data set {file.parent.name!r} has no column {column!r}; its columns are: "
-            f"{', '.join(map(str, row)) or 'none'}",
-            code="column_missing",
-            param=param if custom else "task",
-        )
-
-
 def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | None:
     """The first column of the task that is not among ``columns``, with the field of a custom task that names it."""
     wanted = {column: f"task.text.{index}" for index, column in enumerate(task.text)} | {task.label: "task.label"}
     return next(((column, param) for column, param in wanted.items() if column not in columns), None)
-
-
-def parse_label(label: Any, task: Task, where: str) -> int | float:
-    """The class id or number that a row's label stands for; ``where`` names the row in messages.
-
-    Raises PermanentError (``labels_mismatch``) for a label that the task does not have.
-    """
-    number = isinstance(label, int | float) and not isinstance(label, bool)
-    if task.kind == "regression":
-        if not (number and math.isfinite(label)):
-            raise PermanentError(f"{where}: label {label!r} is not a number", code="labels_mismatch", param="task")
-        return float(label)
-    classes = len(task.label_words)
-    if isinstance(label, str) and task.labels is not None and label in task.labels:
-        return task.labels.index(label)
-    if not (number and label in range(classes)):
-        named = f", or one of {', '.join(task.labels)}" if task.labels else ""
-        raise PermanentError(
-            f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
-            "classes, use one word per class and labels that count from 0",
-            code="labels_mismatch", param="label_words",
-        )  # fmt: skip
-    return int(label)

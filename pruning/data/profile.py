@@ -1,22 +1,19 @@
 """Column statistics of an uploaded data set: kinds of values, and all distinct values where they are few.
 
-Gathered by ``api.uploads`` while a data set arrives, and stored with it. :func:`check_columns` then checks a task against the
-statistics, without the rows, by the trainer's rules (:mod:`pruning.data.jsonl`), and names the first row that breaks one.
+Gathered by :mod:`pruning.data.column_profiler` while a data set arrives, and stored with it. :func:`check_columns` then checks a
+task against the statistics, without the rows, by the trainer's rules (:mod:`pruning.data.labels`), and names the first row that
+breaks one.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from pruning.data.jsonl import missing_column, parse_label
+from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
+from pruning.data.jsonl import missing_column
+from pruning.data.labels import check_one_kind, parse_label
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
-
-MAX_DISTINCT_VALUES = 1000
-"""Distinct values of a column that are kept, as many as a task can have classes."""
-_MAX_VALUE_CHARS = 100
-"""A longer value is a text, not a label."""
 
 
 class Seen(BaseModel):
@@ -46,67 +43,6 @@ class Column(BaseModel):
     """Every different text or number, in the order they first occur; None: too many, or a text too long for a label."""
 
 
-class ColumnProfiler:
-    """Gathers the statistics of one split, row by row."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._kinds: dict[str, dict[str, list[int]]] = {}
-        self._values: dict[str, dict[str | int | float, list[int]] | None] = {}
-
-    @property
-    def names(self) -> Collection[str]:
-        """In the order of the first row."""
-        return self._kinds.keys()
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row; its columns must be those of the first row."""
-        self.rows += 1
-        for name, value in row.items():
-            kind = value_kind(value)
-            self._kinds.setdefault(name, {}).setdefault(kind, [0, self.rows])[0] += 1
-            values = self._values.setdefault(name, {})
-            if values is None or kind in ("null", "boolean", "other"):
-                continue
-            if value not in values and (
-                len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > _MAX_VALUE_CHARS)
-            ):
-                self._values[name] = None
-            else:
-                values.setdefault(value, [0, self.rows])[0] += 1
-
-    def summary(self) -> list[Column]:
-        """The statistics so far."""
-        return [
-            Column(
-                name=name, kinds={kind: _seen(counted) for kind, counted in kinds.items()}, values=self._listed(name)
-            )
-            for name, kinds in self._kinds.items()
-        ]
-
-    def _listed(self, name: str) -> tuple[Value, ...] | None:
-        values = self._values[name]
-        if values is None:
-            return None
-        return tuple(Value(value=value, rows=rows, first=first) for value, (rows, first) in values.items())
-
-
-def _seen(counted: list[int]) -> Seen:
-    rows, first = counted
-    return Seen(rows=rows, first=first)
-
-
-def value_kind(value: Any) -> str:
-    """Kind of a JSON value: ``text``, ``integer``, ``number``, ``boolean``, ``null`` or ``other``."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "text"
-    return "integer" if isinstance(value, int) else "number" if isinstance(value, float) else "other"
-
-
 def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
     """Refuse a task that an uploaded data set does not fit.
 
@@ -130,8 +66,17 @@ def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None
                 f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
                 code="column_missing", param=param,
             )  # fmt: skip
-        for index, text in enumerate(task.text):
-            _check_text(columns[text], f"task.text.{index}", where)
+        check_split_columns(task, splits[name], where)
+
+
+def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None:
+    """Refuse a task whose texts or labels the values of a split do not fit; all its columns must be there.
+
+    Raises PermanentError (``rows_invalid``, ``labels_mismatch``)."""
+    columns = {column.name: column for column in found}
+    for index, text in enumerate(task.text):
+        _check_text(columns[text], f"task.text.{index}", where)
+    if task.kind != "span":
         _check_labels(columns[task.label], task, where)
 
 
@@ -146,8 +91,9 @@ def _check_text(column: Column, param: str, where: str) -> None:
 
 
 def _check_labels(column: Column, task: Task, where: str) -> None:
-    """The trainer's rule (:func:`pruning.data.jsonl.parse_label`), once for each distinct label."""
-    odd = [(seen.first, kind) for kind, seen in column.kinds.items() if kind in ("null", "boolean", "other")]
+    """The trainer's rule (:mod:`pruning.data.labels`), once for each distinct label."""
+    truth_values_too = ("boolean",) if task.kind == "regression" else ()
+    odd = [(seen.first, kind) for kind, seen in column.kinds.items() if kind in ("null", "other", *truth_values_too)]
     if odd:
         row, kind = min(odd)
         raise PermanentError(
@@ -158,9 +104,13 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
         return  # uploads with numbers that are not finite are refused
     if column.values is None:
         raise PermanentError(
-            f"label column {column.name!r} of {where} has texts longer than {_MAX_VALUE_CHARS} characters or more than "
+            f"label column {column.name!r} of {where} has texts longer than {MAX_VALUE_CHARS} characters or more than "
             f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
+    if "boolean" in column.kinds:
+        for truth_value in (False, True):
+            parse_label(truth_value, task, f"row {column.kinds['boolean'].first} of {where}")
     for found in column.values:
         parse_label(found.value, task, f"row {found.first} of {where}")
+    check_one_kind(column.kinds, column.name, where)

@@ -3,15 +3,13 @@
 Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a mask.
 """
 
-import gzip
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pruning.data import squad
-from pruning.data.jsonl import find_dataset, find_split, parse_label
+from pruning.data.column_profiler import value_kind
+from pruning.data.jsonl import find_dataset, find_split, read_columns
+from pruning.data.labels import check_one_kind, describe_classes, parse_label
 from pruning.errors import PermanentError
 from pruning.hub.datasets import load_hub_split
 from pruning.hub.local import find_folder, require_folder
@@ -30,6 +28,8 @@ class Rows:
     split: str
     public: bool = False
     """Whether all jobs may read the rows, so that their tokens may be cached: neither uploaded nor fetched with a token."""
+    notes: tuple[str, ...] = ()
+    """What was decided on reading, in words for the run's log: above all which label is which class."""
 
 
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
@@ -45,39 +45,23 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     else:
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
-        columns = _read_jsonl(find_split(folder, split), (*task.text, task.label), limit)
+        columns = read_columns(find_split(folder, split), (*task.text, task.label), limit)
     rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public)
     where = f"split {split!r} of task {task.name!r}"
     _check_texts(rows, task, where)
     if task.kind == "span":
         squad.check_answers(rows.labels, rows.texts[1], where)
         return rows
-    return replace(
-        rows, labels=[parse_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
-    )
+    return _with_classes(rows, task, where)
 
 
-def _read_jsonl(file: Path, names: Sequence[str], limit: int | None) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    opener = gzip.open if file.suffix == ".gz" else open
-    number = 0
-    try:
-        with opener(file, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if limit is not None and number > limit:
-                    break
-                row = json.loads(line)
-                for name, column in columns.items():
-                    column.append(row[name])
-    except KeyError as missing:
-        raise _invalid(file, number, f"has no column {missing}", "column_missing") from missing
-    except (OSError, EOFError, ValueError, TypeError) as fault:
-        raise _invalid(file, number, f"cannot be read: {fault}", "rows_invalid") from fault
-    return columns
-
-
-def _invalid(file: Path, row: int, fault: str, code: str) -> PermanentError:
-    return PermanentError(f"row {row} of {file.name} of data set {file.parent.name!r} {fault}", code=code, param="task")
+def _with_classes(rows: Rows, task: Task, where: str) -> Rows:
+    parsed = [parse_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
+    check_one_kind({value_kind(label) for label in rows.labels}, task.label, where)
+    # by kind as well: 1, 1.0 and true are equal
+    distinct = {(type(label), label): label for label in rows.labels} if task.kind == "classification" else {}
+    described = describe_classes(distinct.values(), task)
+    return replace(rows, labels=parsed, notes=(*rows.notes, described) if described else rows.notes)
 
 
 def _check_texts(rows: Rows, task: Task, where: str) -> None:

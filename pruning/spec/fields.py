@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from pruning.spec.methods import METHODS, Method, MethodInfo
-from pruning.spec.tasks import TASKS, CustomTask, Task, Word, resolve_task
+from pruning.spec.tasks import TASKS, ClassName, CustomTask, Task, resolve_task
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
@@ -75,12 +75,12 @@ class SpecFields(BaseModel):
         default_factory=_from_task(lambda task: "span" if task.kind == "span" else "label-words"),
         description="label-words: frozen MLM head, columns of the label words; default follows the task",
     )
-    label_words: tuple[Word, ...] = Field(
+    label_words: tuple[ClassName, ...] = Field(
         default_factory=_from_task(lambda task: task.label_words),
         description="One word per class, in class-id order, each a single token; default follows the task",
     )
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
-    teacher_labels: tuple[Word, ...] | None = Field(
+    teacher_labels: tuple[ClassName, ...] | None = Field(
         None, description="The teacher's class names in the order of its logits, where its configuration has none"
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")

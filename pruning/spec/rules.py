@@ -7,6 +7,9 @@ from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.methods import METHODS
 
+_MAX_WORD = 50
+"""Characters of a label word; one token has fewer."""
+
 
 def validate(spec: SpecFields) -> None:
     """Raise PydanticCustomError for the first rule that ``spec`` breaks."""
@@ -87,12 +90,27 @@ def _check_labels(spec: SpecFields) -> None:
         raise spec_error(
             "label_words", "label_words must differ from each other, or two classes could not be told apart"
         )
+    _check_words(spec)
     if spec.teacher_labels is not None and spec.teacher is None:
         raise spec_error(
             "teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out"
         )
     if spec.teacher is not None and spec.task_info.kind == "regression":
         raise spec_error("teacher", "a regression has one logit, whose softmax teaches nothing; leave teacher out")
+
+
+def _check_words(spec: SpecFields) -> None:
+    """What a label word must be; a classifier head has classes only, whose names may be anything."""
+    if spec.head != "label-words":
+        return
+    for word in spec.label_words:
+        if len(word) > _MAX_WORD or any(char.isspace() for char in word):
+            raise spec_error(
+                "task.label_words" if spec.label_words == spec.task_info.label_words else "label_words",
+                "{word} is no single word; give label_words (one word per class, in class-id order), labels with a word that "
+                "tells each class apart, or head classifier, which needs no words",
+                word=repr(word),
+            )  # fmt: skip
 
 
 def _check_head(spec: SpecFields) -> None:

@@ -22,16 +22,21 @@ DatasetName = Annotated[
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+"""As long as a value of a column may be that is kept as a label; with a classifier head it also stands for the label word."""
 
 
 def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
-    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; () if neither."""
+    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; else the names.
+
+    Names of several words serve a classifier head, which only counts them; a label-word head refuses them.
+    """
     parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
     for position in (-1, 0):
         words = tuple(part[position] for part in parts)
         if all(words) and len(set(words)) == len(words):
             return words
-    return ()
+    return tuple(labels)
 
 
 class CustomTask(BaseModel):
@@ -49,11 +54,11 @@ class CustomTask(BaseModel):
     metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
         None, description="Metric that names the result; default accuracy, or pearson for a regression"
     )
-    labels: tuple[Word, ...] | None = Field(
+    labels: tuple[ClassName, ...] | None = Field(
         None, min_length=1, max_length=1000,
         description="Class names in class-id order; needed where the label column holds names instead of ids",
     )  # fmt: skip
-    label_words: tuple[Word, ...] = Field(
+    label_words: tuple[ClassName, ...] = Field(
         (), max_length=1000,
         description="One word per class, in class-id order (regression: one word); default: made from labels",
     )  # fmt: skip
@@ -67,6 +72,16 @@ class CustomTask(BaseModel):
             words = _proposed_words([str(label) for label in given["labels"]])
             return {**given, "label_words": words}
         return given
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        """Two classes of one name would be one class, without a word."""
+        twice = [name for index, name in enumerate(self.labels or ()) if name in self.labels[:index]]  # type: ignore[index]  # not None: it has names
+        if twice:
+            raise spec_error(
+                "task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice[0])
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:

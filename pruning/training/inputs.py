@@ -67,7 +67,11 @@ def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink)
     if find_dataset(sources, task.name) is None:
         emit(PhaseEvent(phase="downloading", message=f"data set {task.dataset}"))
     train = load_rows(task, task.train_split, sources, spec.train_rows)
-    return train, [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+    validation = [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+    for rows in (train, *validation):
+        for note in rows.notes:
+            emit(LogEvent(message=f"split {rows.split}: {note}"))
+    return train, validation
 
 
 def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 import demo
 from demo.make.build import build_data, build_tokenizer
 from demo.settings import HUB_SPEC, SHIPPED_MODEL, SHIPPED_SPEC
-from pruning.data.jsonl import check_dataset
+from pruning.data.local_check import check_dataset
 from pruning.models.checks import check_model_folder
 from pruning.spec.schema import PruningSpec
 

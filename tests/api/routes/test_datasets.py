@@ -1,5 +1,6 @@
 """Data sets: upload, list, read, delete; jobs are accepted only on data sets that fit."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -10,13 +11,15 @@ from typing import Any
 import pyarrow
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
+from httpx import ASGITransport, AsyncClient, Response
 from pyarrow import parquet
 
 from api.request import deps
-from api.uploads import normalize
+from api.request.limits import ConcurrencyLimiter
+from api.uploads import isolation
 from service.access import api_keys
 from service.db.engine import Database
+from service.db.models import LOCAL
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
 
@@ -83,7 +86,7 @@ def test_files_too_large_for_memory_are_read_from_disk(client: TestClient) -> No
 
 def test_uploads_at_the_same_time_are_one(client: TestClient, database: Database) -> None:
     told: list[Response] = []
-    threads = [threading.Thread(target=lambda: told.append(send(client))) for _ in range(deps.MAX_UPLOADS)]
+    threads = [threading.Thread(target=lambda: told.append(send(client))) for _ in range(deps.MAX_RECEIVED_PER_OWNER)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -131,11 +134,11 @@ def test_limits(client_with: Callable[..., TestClient]) -> None:
     client = client_with(max_dataset_bytes=2000)
     assert_problem(send(client, train=b"body,queue\n" + b"x" * 3000 + b",1\n"), 413, "body_too_large")
     assert_problem(send(client, train=b"body,queue\n" + b"x" * 100_000 + b",1\n"), 413, "body_too_large")
-    places: threading.BoundedSemaphore = client.app.state.services.upload_slots  # type: ignore[attr-defined]
-    for _ in range(deps.MAX_UPLOADS):
-        assert places.acquire(blocking=False)  # every refusal above gave its place back
+    slots: ConcurrencyLimiter = client.app.state.services.upload_slots  # type: ignore[attr-defined]
+    for _ in range(deps.MAX_RECEIVED_PER_OWNER):
+        assert slots.acquire(LOCAL)  # every refusal above gave its slot back
     assert assert_problem(send(client), 503, "too_many_uploads")
-    places.release()
+    slots.release(LOCAL)
     assert send(client).status_code == 201
 
 
@@ -143,7 +146,7 @@ def test_a_disk_that_is_full(client: TestClient, monkeypatch: pytest.MonkeyPatch
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(normalize.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(isolation.tempfile, "TemporaryFile", full)
     assert_problem(send(client), 503, "insufficient_storage")
 
 
@@ -189,3 +192,56 @@ def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient],
     assert_problem(client.post("/v1/jobs", json=BODY | {"task": task}, headers=ben), 422, "dataset_not_found")
     assert client.post("/v1/jobs", json=BODY | {"task": task}, headers=ann).status_code == 202
     assert send(client, headers=ben).headers["location"] != url
+
+
+def test_a_slow_sender_holds_a_slot_of_its_owner_alone(
+    client_with: Callable[..., TestClient], database: Database
+) -> None:
+    client = client_with(require_keys=True)
+    with database.write() as session:
+        ben = {"Authorization": f"Bearer {api_keys.create(session, name='ben', owner='ben')[1]}"}
+    services = client.app.state.services  # type: ignore[attr-defined]
+    slots: ConcurrencyLimiter = services.upload_slots
+    assert sum(slots.acquire("ann") for _ in range(deps.MAX_RECEIVED)) == deps.MAX_RECEIVED_PER_OWNER
+    assert send(client, headers=ben).status_code == 201
+
+
+def test_an_upload_that_does_not_arrive_is_given_up(client_with: Callable[..., TestClient]) -> None:
+    client = client_with(upload_seconds=1)
+    form = b'--x\r\nContent-Disposition: form-data; name="train"; filename="a.csv"\r\n\r\n'
+
+    async def drip() -> Any:
+        yield form
+        while True:
+            await asyncio.sleep(0.2)
+            yield b"a"
+
+    async def post() -> Response:
+        transport = ASGITransport(client.app)  # type: ignore[arg-type]  # the application that the client has
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as sender:
+            return await sender.post("/v1/datasets", content=drip(), headers=headers)
+
+    assert_problem(asyncio.run(asyncio.wait_for(post(), 20)), 408, "upload_too_slow")
+    assert send(client).status_code == 201
+
+
+def test_what_was_decided_on_reading_is_shown(client: TestClient) -> None:
+    comma = send(client).json()
+    answer = send(client, train=b";body;queue\n0;help me;open\n1;thanks;shut\n")
+    assert (answer.status_code, answer.json()["id"]) == (200, comma["id"])
+    notes = answer.json()["splits"][0]["notes"]
+    assert ["semicolon" in note or "column 1" in note for note in notes] == [True, True]
+    assert comma["splits"][0]["notes"] == []
+
+
+def test_rows_are_unpacked_piece_by_piece(client: TestClient) -> None:
+    """12 MB of rows from some kilobytes; a page has at most 8 MiB of them."""
+    rows = b"".join(b'{"body": "' + b"x" * 4_000_000 + b'", "queue": "%d"}\n' % n for n in range(3))
+    url = client.post("/v1/datasets", files={"train": ("a.jsonl", rows)}).headers["location"]
+    pages, after = [], "0"
+    while after is not None:
+        page = client.get(f"{url}/rows", params={"after": after}).json()
+        pages.append([row["queue"] for row in page["data"]])
+        after = page["next_cursor"]
+    assert pages == [["0", "1"], ["2"]]

@@ -1,9 +1,12 @@
 """Normalisation: files of every format become the same rows, faults name their row, and decompression is bounded."""
 
+import datetime
 import gzip
 import io
 import json
+import resource
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from api.uploads import normalize
-from api.uploads.formats import FileFormat, TooLargeError, UnknownFormatError, detect_format
-from api.uploads.normalize import MAX_FAULTS, InvalidRowsError, SplitFile, columns_of, normalize_splits
+from api.uploads import isolation
+from api.uploads.isolation import InvalidRowsError, ParseLimits, columns_of, normalize_splits
+from api.uploads.normalize import MAX_FAULTS, SplitFile
+from pruning.data.files.formats import FileFormat, TooLargeError, UnknownFormatError, detect_format
+from pruning.data.files.parquet import read_parquet
 
 ROWS = [{"body": 'Grüße, "all"', "queue": 1}, {"body": "two\nlines", "queue": 0}, {"body": "", "queue": 0}]
 MOST = 1_000_000
@@ -118,7 +123,11 @@ def test_a_row_that_cannot_be_used_is_named(line: bytes, words: str) -> None:
 def test_faults_are_reported_up_to_a_limit() -> None:
     found = faults(jsonl(ROWS[:1]) + b"{\n" + jsonl(ROWS[:1]) + b"[]\n")
     assert [row for _, row, _ in found] == [2, 4]
-    assert len(faults(jsonl(ROWS[:1]) + b"{\n" * 100)) == MAX_FAULTS
+    ((_, row, detail),) = faults(jsonl(ROWS[:1]) + b"{\n" * 100)
+    assert row == 2
+    assert "100 rows in all: 2, 3, 4, 5, 6, ..." in detail
+    many = b"".join(json.dumps(ROWS[0] | {f"more{n}": 1}).encode() + b"\n" for n in range(100))
+    assert len(faults(jsonl(ROWS[:1]) + many)) == MAX_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -155,8 +164,102 @@ def test_files_that_are_small_only_while_compressed_are_refused() -> None:
         made(FileFormat.JSONL, jsonl(ROWS), most=40)
 
 
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("text;label\ngut, sehr;1\nschlecht;0\n", "semicolon"), ("text\tlabel\ngut, sehr\t1\nschlecht\t0\n", "tab"),
+        ("sep=;\ntext;label\ngut, sehr;1\nschlecht;0\n", "semicolon"), ("text|label\r\ngut, sehr|1\r\nschlecht|0\r\n", "bar"),
+        ('text, label\n"gut, sehr", 1\nschlecht, 0\n', "blanks"), ('label,text\n1, "gut, sehr"\n0, schlecht\n', "blanks"),
+        (',text,label\n0,"gut, sehr",1\n1,schlecht,0\n', "column 1 is left out"),
+        ('text,label,\n"gut, sehr",1,\nschlecht,0,\n', "column 3 is left out"),
+        ('text,label\n"gut, sehr",1,\nschlecht,0,\n', "empty cell at the end"),
+        (' text ,label \n"gut, sehr", 1 \nschlecht,0\n', ""),
+    ],
+)  # fmt: skip
+def test_dialects_of_csv_are_told_from_the_first_lines(content: str, note: str) -> None:
+    _, rows, split = made(FileFormat.CSV, content.encode("utf-8-sig"))
+    assert rows == [{"text": "gut, sehr", "label": 1}, {"text": "schlecht", "label": 0}]
+    assert any(note in said for said in split["notes"]) if note else split["notes"] == []
+
+
+@pytest.mark.parametrize("content", ["a;b,c\nx;y,z\n", "a,b;c\n1;2,3\n", ",text\nsome,x\n", "text,,label\nx,y,1\n"])
+def test_a_header_that_could_mean_two_things_is_refused(content: str) -> None:
+    ((code, _, detail),) = faults(content.encode(), FileFormat.CSV)
+    assert code == "file_unreadable"
+    assert "separator" in detail or "no name" in detail or "name every column" in detail
+
+
+def test_cells_are_as_long_as_rows_may_be() -> None:
+    text = "x" * 140_000
+    assert made(FileFormat.CSV, f"text,label\n{text},1\n".encode())[1] == [{"text": text, "label": 1}]
+
+
+def test_truth_values_are_the_same_in_every_format() -> None:
+    rows = [{"text": "a", "spam": True}, {"text": "b", "spam": False}]
+    expected = made(FileFormat.JSONL, jsonl(rows))
+    assert made(FileFormat.CSV, b"text,spam\na,True\nb,False\n") == expected
+    assert made(FileFormat.CSV, b"spam,text\ntrue,a\nFALSE,b\n")[:2] == expected[:2]
+    assert made(FileFormat.PARQUET, as_parquet(rows)) == expected
+    assert made(FileFormat.CSV, b"text,spam\na,True\nb,maybe\n")[1][0]["spam"] == "True"
+
+
+def test_columns_of_any_arrow_type_are_stored_or_left_out_and_named() -> None:
+    when = datetime.datetime(2026, 1, 2, 3, 4, 5)
+    table = pyarrow.table(
+        {
+            "text": ["a", None], "score": [1.5, float("nan")], "at": [when, None], "day": [when.date()] * 2,
+            "price": pyarrow.array([Decimal("1.50"), None], pyarrow.decimal128(3, 2)),
+            "long": pyarrow.array([Decimal("123456789012345678.50"), None], pyarrow.decimal128(30, 2)),
+            "kind": pyarrow.array(["u", "v"]).dictionary_encode(), "blob": [b"x", b"y"],
+            "list": [[1.0, float("nan")], None], "blobs": [[b"x"], []],
+        }
+    )  # fmt: skip
+    out = io.BytesIO()
+    parquet.write_table(table, out)
+    _, rows, split = made(FileFormat.PARQUET, out.getvalue())
+    assert rows[1] == {
+        "text": None, "score": None, "at": None, "day": "2026-01-02", "price": None, "long": None, "kind": "v", "list": None,
+    }  # fmt: skip
+    assert (rows[0]["price"], rows[0]["long"], rows[0]["list"]) == (1.5, "123456789012345678.50", [1.0, None])
+    assert rows[0]["at"].startswith("2026-01-02 03:04:05")
+    said = " ".join(split["notes"])
+    for name in ("at", "day", "price", "long", "blob", "blobs"):
+        assert f"column {name!r} (" in said
+    assert len(split["notes"]) == 6
+
+
+def test_a_parquet_file_with_too_many_columns_is_refused_before_it_is_read() -> None:
+    ((code, row, detail),) = faults(as_parquet([{f"c{n}": 1 for n in range(201)}]), FileFormat.PARQUET)
+    assert (code, row) == ("file_unreadable", None)
+    assert "201 columns" in detail
+
+
+def test_many_wide_columns_from_a_small_dictionary_stay_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each column of 1000 rows holds one text of 64 KiB: 5 KiB on disk, 2 GiB as values."""
+    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 1000, pyarrow.int8()), ["x" * 65_536])
+    table = pyarrow.table({f"c{n}": texts for n in range(32)})
+    out = io.BytesIO()
+    parquet.write_table(table, out, compression="zstd")
+    assert out.tell() < 30_000
+    with pytest.raises(TooLargeError):
+        made(FileFormat.PARQUET, out.getvalue())
+    with pytest.raises(TooLargeError, match="unpacked"):
+        made(FileFormat.PARQUET, out.getvalue(), 64 * 1024 * 1024)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 900 * 1024
+
+
+@pytest.mark.parametrize("limits", [ParseLimits(memory_bytes=140 * 1024 * 1024), ParseLimits(seconds=1)])
+def test_a_parser_that_needs_too_much_is_ended(limits: ParseLimits) -> None:
+    """One value of many: 300 MB as objects, some seconds of work."""
+    content = gzip.compress(b'{"a": [' + b"[[]]," * 3_000_000 + b"1]}\n")
+    many = gzip.compress(jsonl(ROWS) * 400_000) if limits.seconds == 1 else content
+    upload = {"train": SplitFile(FileFormat.JSONL, io.BytesIO(many))}
+    with pytest.raises(TooLargeError, match=r"memory|takes more than 1 s"), normalize_splits(upload, 10**9, limits):
+        pass
+
+
 def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(normalize.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(isolation.tempfile, "tempdir", str(tmp_path))
     made(*FILES[0])
     faults(b"{\n")
     assert list(tmp_path.iterdir()) == []
@@ -165,7 +268,7 @@ def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_a_service_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UnknownFormatError, match="cannot read Parquet"):
-        made(FileFormat.PARQUET, as_parquet(ROWS))
+        next(read_parquet(io.BytesIO(as_parquet(ROWS)), MOST, []))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pruning.data.jsonl import check_dataset, dataset_folder_name, find_dataset, find_split, read_first_row
+from pruning.data.jsonl import dataset_folder_name, find_dataset, find_split, read_first_row
+from pruning.data.local_check import check_dataset
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import TASKS, CustomTask
@@ -25,7 +26,7 @@ def refusal(folder: Path, task: str | CustomTask) -> PermanentError:
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
 def test_complete_data_sets_pass(tmp_path: Path, ending: str) -> None:
     for name, task in TASKS.items():
-        row = dict.fromkeys((*task.text, task.label), "x")
+        row = dict.fromkeys(task.text, "x") | {task.label: 0}
         for split in (task.train_split, *task.validation_splits):
             write_rows(tmp_path / name / f"{split}{ending}", [row])
         check_dataset(tmp_path / name, name)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pruning.data.profile import MAX_DISTINCT_VALUES, Column, ColumnProfiler, check_columns
+from pruning.data.column_profiler import MAX_DISTINCT_VALUES, ColumnProfiler
+from pruning.data.profile import Column, check_columns
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask
 
@@ -15,7 +16,7 @@ def columns(*rows: dict[str, Any]) -> list[Column]:
     found = ColumnProfiler()
     for row in rows:
         found.add(row)
-    return found.summary()
+    return [Column.model_validate(column) for column in found.summary()]
 
 
 def check(*rows: dict[str, Any], validation: list[Column] | None = None, **changes: Any) -> None:
@@ -35,6 +36,8 @@ GOOD = {"body": "x", "queue": 0}
 def test_what_fits() -> None:
     check(GOOD, {"body": "y", "queue": 1.0})
     check(GOOD | {"queue": "open"}, labels=["shut", "open"])
+    check(GOOD | {"queue": True}, GOOD | {"queue": False})
+    check(*(GOOD | {"queue": star} for star in range(1, 6)), labels=list("12345"), label_words=list("abcde"))
     check(GOOD | {"queue": 0.3}, kind="regression", label_words=["yes"])
     check(
         *({"body": "x", "queue": n / 7} for n in range(MAX_DISTINCT_VALUES + 5)), kind="regression", label_words=["yes"]
@@ -61,7 +64,7 @@ def test_texts_that_are_none(value: Any, kind: str) -> None:
     assert kind in str(found)
 
 
-@pytest.mark.parametrize("label", [2, -1, 0.5, "open", None, True, {}])
+@pytest.mark.parametrize("label", [2, -1, 0.5, "open", None, {}])
 def test_labels_that_are_none(label: Any) -> None:
     found = refusal(GOOD, GOOD, {"body": "x", "queue": label}, {"body": "x", "queue": 9})
     assert found.code == "labels_mismatch"
@@ -75,3 +78,20 @@ def test_a_column_that_cannot_be_labels() -> None:
         found = refusal(*rows)
         assert (found.code, found.param) == ("labels_mismatch", "task.label")
     assert refusal(GOOD | {"queue": "much"}, kind="regression", label_words=["yes"]).code == "labels_mismatch"
+
+
+def test_labels_of_two_kinds_are_refused() -> None:
+    for values in (("open", 1), (True, 1), ("open", False)):
+        rows = [GOOD | {"queue": value} for value in values]
+        found = refusal(*rows, labels=["shut", "open"])
+        assert (found.code, found.param) == ("labels_mismatch", "task.label")
+        assert "mixes" in str(found)
+
+
+def test_ids_are_not_taken_where_the_names_are_numbers() -> None:
+    found = refusal(GOOD | {"queue": 1}, GOOD | {"queue": 0}, labels=["1", "2"])
+    assert "row 2 of" in str(found)
+    assert "read as names" in str(found)
+    assert (
+        refusal(GOOD | {"queue": True}, labels=["a", "b", "c"], label_words=["a", "b", "c"]).code == "labels_mismatch"
+    )

@@ -49,7 +49,7 @@ def test_a_custom_task_reads_its_own_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "code"), [
-    ("{", "rows_invalid"), ("", "rows_invalid"), ("[1]", "rows_invalid"), ("3", "rows_invalid"), ("null", "rows_invalid"),
+    ("{", "rows_invalid"), ("[1]", "rows_invalid"), ("3", "rows_invalid"), ("null", "rows_invalid"),
     ('{"label": 1}', "column_missing"), ('{"sentence": "x"}', "column_missing"),
     ('{"sentence": 3, "label": 1}', "rows_invalid"), ('{"sentence": null, "label": 1}', "rows_invalid"),
 ])  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path, line: 
     assert "row 3 " in found.message
 
 
-@pytest.mark.parametrize("label", [2, -1, 0.5, "1", None, True, [0]])
+@pytest.mark.parametrize("label", [2, -1, 0.5, "1", None, [0]])
 def test_a_label_that_is_no_class_id_is_named_by_its_row(tmp_path: Path, label: Any) -> None:
     rows = toy_datasets.opinions(5, 0)
     rows[4]["label"] = label
@@ -104,3 +104,20 @@ def test_class_names_become_class_ids(tmp_path: Path) -> None:
     rows = [{"sentence": "x", "label": name} for name in ("positive", "negative", "positive")]
     toy_datasets.write_splits(tmp_path / "sst2", {"train": rows})
     assert load(tmp_path, resolve_task("sst2")).labels == [1, 0, 1]
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\n  \r\n"])
+def test_blank_lines_and_a_byte_order_mark_are_no_rows(tmp_path: Path, ending: str) -> None:
+    lines = [json.dumps(row) for row in toy_datasets.opinions(4, 0)]
+    toy_datasets.write_splits(tmp_path / "sst2", {"validation": []})
+    (tmp_path / "sst2" / "train.jsonl").write_text("\ufeff" + "\n\n".join(lines) + ending, encoding="utf-8")
+    assert len(load(tmp_path, resolve_task("sst2")).labels) == 4
+    assert len(load(tmp_path, resolve_task("sst2"), limit=3).labels) == 3
+
+
+def test_what_was_decided_about_labels_is_noted(tmp_path: Path) -> None:
+    task = CustomTask(dataset="stars", text=("t",), label="s", labels=("1", "2", "3"))
+    toy_datasets.write_splits(tmp_path / "stars", {"train": [{"t": "x", "s": 2}, {"t": "x", "s": 1}]})
+    rows = load(tmp_path, resolve_task(task))
+    assert rows.labels == [1, 0]
+    assert rows.notes == ("labels in column 's': 1 is class 0 (1), 2 is class 1 (2)",)

@@ -145,3 +145,15 @@ def understood(values: dict[str, Any]) -> PruningSpec | None:
         if not all(fault["message"] for fault in error_details(refusal)):
             raise AssertionError("a refusal without words") from refusal
         return None
+
+
+@pytest.mark.parametrize(
+    "names", [["x" * 76, "y" * 76], ["very good film", "very bad film"], ["one two three", "one four three"]]
+)
+def test_class_names_of_any_length_serve_a_classifier_head(names: list[str]) -> None:
+    task = {"dataset": "d", "text": ["t"], "labels": names}
+    found = PruningSpec(model="m", task=task, head="classifier")
+    assert found.task_info.labels == tuple(names)
+    with pytest.raises(ValidationError) as caught:
+        PruningSpec(model="m", task=task)
+    assert error_details(caught.value)[0]["param"] == "task.label_words"

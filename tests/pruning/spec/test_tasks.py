@@ -42,3 +42,10 @@ def test_the_metric_of_a_custom_task_follows_its_kind() -> None:
 def test_an_unknown_name_is_no_task() -> None:
     with pytest.raises(KeyError):
         resolve_task("imdb")
+
+
+def test_class_names_differ() -> None:
+    for names in (("a", "a", "b"), ("1", "2", "1"), ("x", " x")):
+        with pytest.raises(ValueError, match="twice"):
+            CustomTask(dataset="d", text=("t",), labels=names)
+    assert CustomTask(dataset="d", text=("t",), labels=("C++", "C", "C#")).label_words == ("C++", "C", "C#")

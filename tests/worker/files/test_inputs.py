@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pruning.data.jsonl import check_dataset
+from pruning.data.local_check import check_dataset
 from pruning.spec.tasks import CustomTask
 from service import datasets
 from service.db.engine import Database

@@ -6,21 +6,23 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from api.uploads.formats import ByteBudget, Row, UnreadableFileError
-from pruning.data.jsonl import MAX_ROW_BYTES
+from pruning.data.files.formats import MAX_ROW_BYTES, ByteBudget, Row, RowFault, UnreadableFileError
+
+_BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(file: BinaryIO, max_bytes: int) -> Iterator[Row | str]:
-    """The rows of a file; blank lines are skipped. Raises UnreadableFileError, TooLargeError."""
-    for line in _lines(file, max_bytes):
-        if not line.strip():
+def read_jsonl(file: BinaryIO, max_bytes: int, _notes: list[str]) -> Iterator[Row | RowFault]:
+    """The rows of a file; blank lines are skipped, and so is a byte order mark. Raises UnreadableFileError, TooLargeError."""
+    for number, line in enumerate(_lines(file, max_bytes), 1):
+        text = line.removeprefix(_BOM) if number == 1 else line
+        if not text.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(text)
         except (ValueError, RecursionError) as fault:
-            yield f"is not JSON: {fault}"
+            yield RowFault("json", f"is not JSON: {fault}")
             continue
-        yield row if isinstance(row, dict) else "is not a JSON object"
+        yield row if isinstance(row, dict) else RowFault("object", "is not a JSON object")
 
 
 def decoded_lines(file: BinaryIO, max_bytes: int) -> Iterator[str]:

@@ -1,0 +1,70 @@
+"""Check of a local data set folder against a task: splits, columns and, as far as they are read, every row.
+
+Called by the API before a job is accepted. The rows are read by the trainer's reader and judged by the trainer's rules
+(:mod:`pruning.data.profile`, :mod:`pruning.data.labels`). Torch-free.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pruning.data.column_profiler import ColumnProfiler
+from pruning.data.jsonl import find_split, iter_rows, missing_column, read_first_row
+from pruning.data.profile import Column, check_split_columns
+from pruning.errors import PermanentError
+from pruning.spec.tasks import CustomTask, Task, resolve_task
+
+_MAX_ROWS = 200_000
+"""Rows of a split that are read before a job is accepted: about a second. The trainer reads the rest."""
+
+
+def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int | None] | None = None) -> None:
+    """Refuse a task that a data set folder does not fit; ``rows`` is how many of a split the run will read, by split.
+
+    Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``, ``labels_mismatch``); ``param`` is the task's
+    field.
+    """
+    task = resolve_task(given)
+    custom = not isinstance(given, str)
+    splits = {task.train_split: "train_split"} | dict.fromkeys(task.validation_splits, "validation_split")
+    for split, field in splits.items():
+        file = find_split(folder, split, param=f"task.{field}" if custom else "task")
+        _check_columns(task, file, read_first_row(file), custom=custom)
+        about = file.stat()
+        most = min(_MAX_ROWS, (rows or {}).get(split) or _MAX_ROWS)
+        columns = _profile(file, about.st_mtime_ns, about.st_size, (*task.text, task.label), most)
+        try:
+            check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
+        except PermanentError as refusal:
+            if not custom and refusal.param is not None:
+                refusal.param = "task"
+            raise
+
+
+@lru_cache(maxsize=64)  # a sweep posts the same data set many times
+def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], most: int) -> tuple[Column, ...]:
+    profiler = ColumnProfiler()
+    for number, row in islice(iter_rows(file), most):
+        for name in names:
+            if name not in row:
+                raise _column_missing(file, name, "task", row, f"row {number} of ")
+        profiler.add({name: row[name] for name in names})
+    return tuple(Column.model_validate(column) for column in profiler.summary())
+
+
+def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:
+    missing = missing_column(task, row)
+    if missing is not None:
+        column, param = missing
+        raise _column_missing(file, column, param if custom else "task", row)
+
+
+def _column_missing(file: Path, column: str, param: str, row: dict[str, Any], which: str = "") -> PermanentError:
+    return PermanentError(
+        f"{which}{file.name} of data set {file.parent.name!r} has no column {column!r}; its columns are: "
+        f"{', '.join(map(str, row)) or 'none'}",
+        code="column_missing",
+        param=param,
+    )
