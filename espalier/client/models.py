@@ -113,6 +113,8 @@ class DatasetSplit(_Resource):
     rows: int
     bytes: int = 0
     columns: list[DatasetColumn] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    """What was decided on reading the file: its separator, columns that were left out or stored in another form."""
 
 
 class Dataset(_Resource):

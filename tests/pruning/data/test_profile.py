@@ -95,3 +95,10 @@ def test_ids_are_not_taken_where_the_names_are_numbers() -> None:
     assert (
         refusal(GOOD | {"queue": True}, labels=["a", "b", "c"], label_words=["a", "b", "c"]).code == "labels_mismatch"
     )
+
+
+def test_values_of_all_columns_are_bounded() -> None:
+    found = columns(*({f"c{n}": i for n in range(50)} | {"queue": i % 2} for i in range(900)))
+    kept = {column.name: column.values for column in found}
+    assert len(kept["queue"] or ()) == 2
+    assert 9000 < sum(len(values or ()) for values in kept.values()) <= 10_000
