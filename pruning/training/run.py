@@ -58,7 +58,8 @@ class Run:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's shard of it."""
         rows = self._rows(step, part)
         group = self.process_group
-        return group.scale_loss(self.train.batch(group.shard(rows), self.device, padded_like=rows), rows)
+        batch = self.train.batch(group.shard(rows), self.device, padded_like=rows)
+        return self._weigh(group.scale_loss(batch, rows), len(rows), step)
 
     def micro_batches(self, step: int) -> list[Batch]:
         """All micro-batches of optimizer step ``step``."""
@@ -67,6 +68,18 @@ class Run:
     def row_count(self, step: int) -> int:
         """Rows that all ranks together train on in a step."""
         return sum(len(self._rows(step, part)) for part in range(self.spec.gradient_accumulation))
+
+    def _weigh(self, batch: Batch, rows: int, step: int) -> Batch:
+        """``batch`` with the ``weight`` that makes every row of the step count alike, where its micro-batches are not all of one size.
+
+        An epoch's last micro-batch is short, and the mean over micro-batches would give its rows more. The presets of the paper and
+        of its code keep that mean, which is the reference's.
+        """
+        parts = self.spec.gradient_accumulation
+        if parts == 1 or self.spec.preset != "espalier" or rows * parts == self.row_count(step):
+            return batch
+        share = torch.tensor(rows * parts / self.row_count(step), dtype=torch.float64, device=self.device)
+        return {**batch, "weight": batch["weight"] * share if "weight" in batch else share}
 
     def _rows(self, step: int, part: int) -> list[int]:
         return self.stream.rows(step * self.spec.gradient_accumulation + part)
