@@ -68,7 +68,7 @@ def loss_function(
         if "teacher" in batch:
             distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
             loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss
-        # every loss is a mean over rows (no span target lies outside its window), so those of ranks and of micro-batches add up by rows
+        # every loss is a mean over rows (no span target lies outside its window), so those of ranks and micro-batches add up
         return loss * batch["weight"] if "weight" in batch else loss
 
     return loss_of

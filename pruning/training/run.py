@@ -70,7 +70,7 @@ class Run:
         return sum(len(self._rows(step, part)) for part in range(self.spec.gradient_accumulation))
 
     def _weigh(self, batch: Batch, rows: int, step: int) -> Batch:
-        """``batch`` with the ``weight`` that makes every row of the step count alike, where its micro-batches are not all of one size.
+        """``batch`` with the ``weight`` that makes all rows of the step count alike, where its micro-batches differ in size.
 
         An epoch's last micro-batch is short, and the mean over micro-batches would give its rows more. The presets of the paper and
         of its code keep that mean, which is the reference's.

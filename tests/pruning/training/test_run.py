@@ -1,6 +1,5 @@
 """Rows of a step weigh alike, however micro-batches cut them; the presets of the paper and its code keep the mean of means."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
