@@ -145,8 +145,12 @@ def cancel(session: Session, fence: Fence) -> Job:
 
 
 def pause(session: Session, fence: Fence) -> Job:
-    """Pause the job until its user resumes it; no attempt is spent. A request to cancel takes precedence."""
-    return release(session, fence.lock(session), reason="requested", pause=True)
+    """Pause the job until its user resumes it; no attempt is spent. A request to cancel takes precedence.
+
+    A resume that was accepted while the trainer stopped has withdrawn the request: the job then returns to the queue.
+    """
+    job = fence.lock(session)
+    return release(session, job, reason="requested" if job.pause_requested_at is not None else "resumed")
 
 
 def requeue(session: Session, fence: Fence, *, reason: str) -> Job:
@@ -187,18 +191,17 @@ def release(
     *,
     reason: str,
     delay_seconds: float = 0,
-    pause: bool = False,
     error: Failure | None = None,
     **values: Any,
 ) -> Job:
     """End the attempt of a running job whose row the caller has locked.
 
-    The job is cancelled or paused where its user requested that, or with ``pause``; else it returns to the queue.
+    The job is cancelled or paused where its user requests that now; else it returns to the queue.
     """
     details: dict[str, Any] = {"reason": reason} | ({"error": error} if error else {})
     if job.cancel_requested_at is not None:
         to, details, error = Status.CANCELLED, {"reason": "requested"}, None
-    elif pause or job.pause_requested_at is not None:
+    elif job.pause_requested_at is not None:
         to = Status.PAUSED
     else:
         to, details = Status.QUEUED, {**details, "delay_seconds": delay_seconds}

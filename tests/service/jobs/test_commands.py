@@ -92,6 +92,28 @@ def test_pausing_a_running_job_is_a_request_that_can_be_withdrawn(database: Data
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["resumed", "resumed and paused again"])
+def test_a_resume_that_was_accepted_holds(database: Database, again: bool) -> None:
+    """The worker has seen the request and stopped its trainer; what the user asked for last decides."""
+    job = factories.running(database)
+    fence = Fence.from_row(job)
+    with database.write() as session:
+        commands.request_pause(session, job.id)
+        assert claims.renew_lease(session, fence, lease_seconds=60).pause
+    with database.write() as session:
+        assert commands.resume(session, job.id).status is Status.RUNNING
+        if again:
+            commands.request_pause(session, job.id)
+    with database.write() as session:
+        laid_aside = claims.pause(session, fence)
+    assert laid_aside.status is (Status.PAUSED if again else Status.QUEUED)
+    assert laid_aside.attempts_spent == 0
+    if not again:
+        assert factories.claim(database) is not None, "it is due at once"
+    details = [data for event, data in factories.recorded_events(database, job.id) if event == "status"]
+    assert details[1]["reason"] == ("requested" if again else "resumed")
+
+
 def test_an_ended_job_can_neither_be_paused_nor_resumed(database: Database) -> None:
     job = factories.failed(database)
     for command in (commands.request_pause, commands.resume):

@@ -187,7 +187,7 @@ class Life(RuleBasedStateMachine):
                     claims.pause(session, run)
                 else:
                     claims.requeue(session, run, reason="worker_shutdown")
-            model.leave(S.CANCELLED if model.cancel else S.PAUSED if pause or model.pause else S.QUEUED)
+            model.leave(S.CANCELLED if model.cancel else S.PAUSED if model.pause else S.QUEUED)
 
     @precondition(lambda self: self.model)
     @invariant()
