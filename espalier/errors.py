@@ -3,6 +3,8 @@
 EspalierError
 ├── ApiError              the service responded with a problem (RFC 9457)
 ├── UnreachableError      no response
+├── NotEspalierError      something else than this service responded
+├── ConfigurationError    URL, API key or proxy variables with which no request can be sent
 ├── DownloadCorruptError  the bytes received differ from the service's digest
 └── JobNotSucceededError  the awaited job ended otherwise
 """
@@ -60,6 +62,19 @@ def _field(fault: Mapping[str, Any]) -> str | None:
 
 class UnreachableError(EspalierError):
     """The service did not answer."""
+
+
+class NotEspalierError(EspalierError):
+    """A redirect, a sign-in page, another program's JSON: what answered is not this service."""
+
+
+class ConfigurationError(EspalierError, ValueError):
+    """No request was sent: the URL, the API key or a proxy variable cannot be used. The message holds no secret."""
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+        """``url``, ``api_key`` or ``environment``."""
 
 
 class DownloadCorruptError(EspalierError):

@@ -18,6 +18,7 @@ NOTE = "# made by `python -m scripts.unasync` from espalier/client/_async/{name}
 _NAMES = {
     "AsyncBaseTransport": "BaseTransport",
     "AsyncClient": "Client",
+    "AsyncHTTPTransport": "HTTPTransport",
     "AsyncIterator": "Iterator",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from espalier.cli.output import notify, print_table
+from espalier.cli.output import notify, print_json, print_table
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def show(
         found = client.dataset(dataset)
         first = {split.name: client.dataset_rows(found, split.name, rows) for split in found.splits} if rows else {}
     if context.as_json:
-        print(found.model_dump_json(indent=2))
+        print_json(found.model_dump_json(indent=2))
         return
     print_table(_columns_table(found))
     for name, examples in first.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import notify
+from espalier.cli.output import notify, print_json
 from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -139,7 +139,10 @@ def logs(
     """
     with context.client() as client:
         for event in client.events(job, live=follow, patience=_PATIENCE_SECONDS):
-            print(event.model_dump_json() if context.as_json else format_event(event), flush=True)
+            if context.as_json:
+                print_json(event.model_dump_json())
+            else:
+                print(format_event(event), flush=True)
 
 
 def format_event(event: "Event") -> str:

@@ -26,8 +26,15 @@ from espalier.cli import (
     webhooks,
     worker,
 )
-from espalier.cli.output import fail
-from espalier.errors import ApiError, EspalierError, JobNotSucceededError, UnreachableError
+from espalier.cli.output import accept_every_character, fail
+from espalier.errors import (
+    ApiError,
+    ConfigurationError,
+    EspalierError,
+    JobNotSucceededError,
+    NotEspalierError,
+    UnreachableError,
+)
 
 EXIT_CODES = {
     0: "done",
@@ -79,12 +86,18 @@ app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
 def main() -> None:
     """Run the program; an expected error becomes one line on standard error and an exit code."""
     runpy.run_path(str(_BOOTSTRAP))["install"]()  # by its path: until then ``pruning`` may be the user's own package
+    accept_every_character()
     try:
         app()
     except JobNotSucceededError as error:
         fail(str(error), code=1)
     except UnreachableError as error:
         fail(f"{error}; is the service running (espalier serve), and is --url right?", code=3)
+    except NotEspalierError as error:
+        fail(str(error), code=3)
+    except ConfigurationError as error:
+        options = {"url": "--url or ESPALIER_URL: ", "api_key": "--api-key or ESPALIER_API_KEY: "}
+        fail(f"{options.get(error.param, '')}{error}", code=2)
     except ApiError as error:
         fail(f"{error} ({error.code})", code=3 if error.status >= 500 else 2)
     except (EspalierError, OSError) as error:

@@ -43,12 +43,7 @@ def spec_from(
     """The request body of a job. Raises typer.BadParameter (exit code 2) for values that cannot be read."""
     spec: dict[str, Any] = {}
     if file is not None:
-        try:
-            spec = json.loads(file.read_text())
-        except ValueError as error:
-            raise typer.BadParameter(f"{file} is not JSON: {error}", param_hint="--spec") from error
-        if not isinstance(spec, dict):
-            raise typer.BadParameter(f"{file} must hold a JSON object", param_hint="--spec")
+        spec = json_file(file, "--spec")
     given = {"model": model, "task": value(task) if task is not None else None, "sparsity": sparsity, "method": method}
     spec |= {name: value for name, value in given.items() if value is not None}
     spec |= fields_from(fields)
@@ -56,6 +51,28 @@ def spec_from(
         if name not in spec:
             raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing")
     return spec
+
+
+def json_file(file: Path, option: str) -> dict[str, Any]:
+    """The JSON object in a file, UTF-8 whatever the locale. Raises typer.BadParameter."""
+    try:
+        held = json.loads(text_file(file, option))
+    except ValueError as error:
+        raise typer.BadParameter(f"{file} is not JSON: {error}", param_hint=option) from error
+    if not isinstance(held, dict):
+        raise typer.BadParameter(f"{file} must hold a JSON object", param_hint=option)
+    return held
+
+
+def text_file(file: Path, option: str) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark, whatever the locale. Raises typer.BadParameter."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint=option) from error
+    except UnicodeDecodeError as error:
+        reason = f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise typer.BadParameter(reason, param_hint=option) from None  # the error quotes the file, which may be a key
 
 
 def fields_from(fields: list[str] | None) -> dict[str, Any]:

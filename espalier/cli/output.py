@@ -1,7 +1,10 @@
 """Output of the command line: results on standard output, everything else on standard error."""
 
+import json
+import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
     from espalier.client.models import Job
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _PIPED_WIDTH = 200
 """Characters per line where no terminal says how many it has; wide enough for every row to stay on one."""
 
@@ -19,6 +23,21 @@ def fail(message: str, *, code: int) -> NoReturn:
     """One line on standard error, and exit with ``code``."""
     print(f"espalier: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def accept_every_character() -> None:
+    """Let output hold characters that the terminal's encoding lacks: they are shown as escapes, and no command fails for one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_json(text: str) -> None:
+    """JSON on standard output; in plain ASCII where that is not UTF-8, so that the next program reads what was meant."""
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("_", "-")
+    if encoding not in ("utf-8", "utf8"):
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    print(text, flush=True)
 
 
 def require_output(folder: Path) -> None:

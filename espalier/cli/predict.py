@@ -31,7 +31,7 @@ def predict(
 
     Example: espalier predict job_01jd3 "a film to remember"
     """
-    firsts = texts or [line.rstrip("\n") for line in sys.stdin]
+    firsts = texts or _lines_of_stdin()
     if pairs and len(pairs) != len(firsts):
         raise typer.BadParameter(f"{len(firsts)} texts need as many second ones, not {len(pairs)}", param_hint="--pair")
     if not firsts:
@@ -45,6 +45,17 @@ def predict(
         return
     for row in rows:
         print(_line(row))
+
+
+def _lines_of_stdin() -> list[str]:
+    """What is typed is read by the terminal's encoding; what is piped in is UTF-8 in every locale. Raises typer.BadParameter."""
+    if sys.stdin.isatty():
+        return [line.rstrip("\n") for line in sys.stdin]
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"standard input is not UTF-8 (byte {error.start})", param_hint="TEXTS") from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import format_outcome, notify
+from espalier.cli.output import format_outcome, notify, print_json
 from espalier.cli.progress import fetching, follow
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -80,6 +80,6 @@ def _end(context: ServiceContext, job: "Job") -> None:
     """Print how the job ended; exit code 1 unless it succeeded."""
     notify(format_outcome(job))
     if context.as_json:
-        print(job.model_dump_json(indent=2))
+        print_json(job.model_dump_json(indent=2))
     if job.status != "succeeded":
         raise typer.Exit(1)

@@ -8,15 +8,15 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from espalier.cli.options import AsJson
-from espalier.cli.output import format_list, print_table
+from espalier.cli.options import AsJson, text_file
+from espalier.cli.output import format_list, notify, print_json, print_table
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -46,41 +46,43 @@ class ServiceContext:
     """What ``--url``, ``--api-key`` and ``--json`` say."""
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     as_json: bool
 
     def client(self) -> "Client":
         """A client of the service. Raises typer.BadParameter for a key that cannot be read."""
         from espalier.client._sync.client import Client
 
-        return Client(self.url, self.key())
+        return Client(self.url, self.key(), notify=notify)
 
     def key(self) -> str | None:
         """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
         if self.api_key is None or not self.api_key.startswith("@"):
             return self.api_key
         file = Path(self.api_key[1:]).expanduser()
-        try:
-            held = file.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
-            raise typer.BadParameter(f"no key can be read from {file}: {reason}", param_hint="--api-key") from error
+        held = text_file(file, "--api-key").strip()
         if len(held.split()) != 1:
             raise typer.BadParameter(f"{file} must hold one key and nothing else", param_hint="--api-key")
         return held
 
     def print_line(self, line: str, data: dict[str, Any]) -> None:
         """A line, or the same as JSON."""
-        print(json.dumps(data) if self.as_json else line)
+        if self.as_json:
+            print_json(json.dumps(data))
+        else:
+            print(line)
 
     def print_resource(self, resource: "BaseModel", line: str) -> None:
         """A line on a resource, or the resource itself as JSON."""
-        print(resource.model_dump_json(indent=2) if self.as_json else line)
+        if self.as_json:
+            print_json(resource.model_dump_json(indent=2))
+        else:
+            print(line)
 
     def print_list(self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]") -> None:
         """What ``table`` makes of the resources, or the resources themselves as one JSON list."""
         if self.as_json:
-            print(format_list(resources))
+            print_json(format_list(resources))
         else:
             print_table(table())
 

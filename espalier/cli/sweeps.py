@@ -3,7 +3,6 @@
 ``espalier sweep FILE`` is short for ``espalier sweep submit FILE``.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from espalier.cli import options
-from espalier.cli.output import format_list, notify, print_table
+from espalier.cli.output import format_list, notify, print_json, print_table
 from espalier.cli.service_context import ServiceContext, with_service
 from espalier.errors import JobNotSucceededError
 
@@ -113,7 +112,7 @@ def show(
             return
         found = _follow(client, sweep) if watch else client.get_sweep(sweep)
     if context.as_json:
-        print(found.model_dump_json(indent=2))
+        print_json(found.model_dump_json(indent=2))
     elif not watch:
         print_table(_drawn(found))
     if watch:
@@ -213,12 +212,9 @@ def _require_success(sweep: "Sweep") -> None:
 def _read(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
-    try:
-        body = json.loads(file.read_text())
-    except ValueError as error:
-        raise typer.BadParameter(f"{file} is not JSON: {error}") from error
-    if not isinstance(body, dict) or not isinstance(body.get("base", {}), dict):
-        raise typer.BadParameter(f"{file} must hold a JSON object, and base in it another")
+    body = options.json_file(file, "--spec")
+    if not isinstance(body.get("base", {}), dict):
+        raise typer.BadParameter(f"{file}: base must be a JSON object", param_hint="--spec")
     return body
 
 

@@ -3,16 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from espalier.client.resource import Resource
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
-class _Resource(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Progress(_Resource):
+class Progress(Resource):
     """Optimizer steps taken and to take; seconds still to go as the trainer estimates them."""
 
     step: int | None = None
@@ -20,7 +18,7 @@ class Progress(_Resource):
     eta_seconds: float | None = None
 
 
-class Problem(_Resource):
+class Problem(Resource):
     """Why a job failed."""
 
     code: str
@@ -30,7 +28,7 @@ class Problem(_Resource):
     retryable: bool | None = None
 
 
-class Artifact(_Resource):
+class Artifact(Resource):
     """A file that a job made."""
 
     name: str
@@ -39,7 +37,7 @@ class Artifact(_Resource):
     url: str
 
 
-class Event(_Resource):
+class Event(Resource):
     """Something that happened to a job; ``seq`` numbers them from 1 without gaps."""
 
     seq: int
@@ -50,7 +48,7 @@ class Event(_Resource):
     created_at: datetime | None = None
 
 
-class MetricRow(_Resource):
+class MetricRow(Resource):
     """The metrics of one step."""
 
     step: int
@@ -58,7 +56,7 @@ class MetricRow(_Resource):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
-class Job(_Resource):
+class Job(Resource):
     """A pruning job as it was when the service sent it."""
 
     id: str
@@ -90,7 +88,7 @@ class Job(_Resource):
         return next((artifact for artifact in self.artifacts if artifact.name == name), None)
 
 
-class JobPage(_Resource):
+class JobPage(Resource):
     """Part of a list of jobs; ``next_cursor`` is the ``after`` of the next part."""
 
     data: list[Job]
@@ -98,7 +96,7 @@ class JobPage(_Resource):
     next_cursor: str | None = None
 
 
-class DatasetColumn(_Resource):
+class DatasetColumn(Resource):
     """A column of a split: how many rows hold which kind of value, and the values themselves where they are few."""
 
     name: str
@@ -106,7 +104,7 @@ class DatasetColumn(_Resource):
     values: list[str | int | float] | None = None
 
 
-class DatasetSplit(_Resource):
+class DatasetSplit(Resource):
     """A split of a data set."""
 
     name: str
@@ -117,7 +115,7 @@ class DatasetSplit(_Resource):
     """What was decided on reading the file: its separator, columns that were left out or stored in another form."""
 
 
-class Dataset(_Resource):
+class Dataset(Resource):
     """An uploaded data set; a custom task names it by ``id``."""
 
     id: str
@@ -127,7 +125,7 @@ class Dataset(_Resource):
     created_at: datetime | None = None
 
 
-class Prediction(_Resource):
+class Prediction(Resource):
     """Prediction of a job's masked model for one text or pair."""
 
     value: int | float | str
@@ -138,7 +136,13 @@ class Prediction(_Resource):
     """Of each class by name."""
 
 
-class SweepRow(_Resource):
+class PredictionList(Resource):
+    """Predictions in the order of the texts."""
+
+    data: list[Prediction]
+
+
+class SweepRow(Resource):
     """One combination of a sweep, with the result of its newest job."""
 
     method: str
@@ -153,7 +157,7 @@ class SweepRow(_Resource):
     seconds: float | None = None
 
 
-class SweepMean(_Resource):
+class SweepMean(Resource):
     """One method at one sparsity, over the seeds whose jobs have succeeded."""
 
     method: str
@@ -166,7 +170,7 @@ class SweepMean(_Resource):
     compact_mask_bytes: float | None = None
 
 
-class SweepResults(_Resource):
+class SweepResults(Resource):
     """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model before training."""
 
     metric: str | None = None
@@ -176,7 +180,7 @@ class SweepResults(_Resource):
     means: list[SweepMean] = Field(default_factory=list)
 
 
-class Sweep(_Resource):
+class Sweep(Resource):
     """A grid of jobs that were submitted as one; ``jobs`` counts them by state."""
 
     id: str
@@ -198,7 +202,7 @@ class Sweep(_Resource):
         return self.status == "ended"
 
 
-class Webhook(_Resource):
+class Webhook(Resource):
     """A URL that receives messages about jobs; ``secret`` only in the response that created it."""
 
     id: str
@@ -211,7 +215,7 @@ class Webhook(_Resource):
     created_at: datetime | None = None
 
 
-class Delivery(_Resource):
+class Delivery(Resource):
     """A message of a webhook and its state: ``pending``, ``delivered`` or ``failed``."""
 
     id: str
@@ -225,7 +229,7 @@ class Delivery(_Resource):
     created_at: datetime | None = None
 
 
-class Task(_Resource):
+class Task(Resource):
     """A task known by name, with its defaults."""
 
     name: str
@@ -240,7 +244,7 @@ class Task(_Resource):
     """Whether the service has the data at hand."""
 
 
-class Method(_Resource):
+class Method(Resource):
     """A pruning method."""
 
     name: str
@@ -254,9 +258,15 @@ class Method(_Resource):
     default: bool = False
 
 
-class SecretState(_Resource):
+class SecretState(Resource):
     """The public part of a secret."""
 
     name: str
     set: bool
     set_at: datetime | None = None
+
+
+class Readiness(Resource):
+    """State of what a job needs."""
+
+    checks: dict[str, Any]

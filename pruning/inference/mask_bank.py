@@ -163,12 +163,14 @@ class MaskBank:
                 self._used = entry, self._base.apply(entry)
             yield self._used[1]
 
-    def predict(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
+    def predict(self, name: str, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Any]:
         """As :meth:`pruning.inference.pruned_model.PrunedModel.predict` of the mask ``name``, to the last bit."""
         with self.using(name) as pruned:
             return pruned.predict(texts, pairs)
 
-    def predictions(self, name: str, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
+    def predictions(
+        self, name: str, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None
+    ) -> list[Prediction]:
         """As :meth:`pruning.inference.pruned_model.PrunedModel.predictions` of the mask ``name``."""
         with self.using(name) as pruned:
             return pruned.predictions(texts, pairs)

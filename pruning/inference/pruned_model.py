@@ -17,6 +17,7 @@ from pruning.data.reader import Rows, load_rows
 from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head, load_masked_base
+from pruning.inference.texts import list_of_texts
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
 
@@ -53,30 +54,38 @@ class PrunedModel:
         """Class names, or where the task has none the label words, in class-id order."""
         return self.info.spec.task_info.labels or self.info.label_words
 
-    def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
-        """Logits [N, C] of N texts, or of N text pairs; for classification and regression."""
+    def logits(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+        """Logits [N, C] of N texts, or of N text pairs; for classification and regression.
+
+        Here and in the other methods one ``str`` is one text. Raises TypeError for what is no text, ValueError for pairs where
+        the task reads one text, or too few.
+        """
         return np.stack(compute_logits(self.head, self._split(texts, pairs).encoded, self.device))
 
-    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Any]:
+    def predict(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Any]:
         """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer."""
+        texts = list_of_texts(texts)
         if not texts:
             return []
         split = self._split(texts, pairs)
         return predict(compute_logits(self.head, split.encoded, self.device), split, self._task)
 
-    def predictions(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Prediction]:
+    def predictions(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Prediction]:
         """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
+        texts = list_of_texts(texts)
         if not texts:
             return []
         if self._task.kind == "classification":
             return class_predictions(self.logits(texts, pairs), self.labels)
         return [Prediction(value, None, None) for value in self.predict(texts, pairs)]
 
-    def _split(self, texts: Sequence[str], pairs: Sequence[str] | None) -> Split:
+    def _split(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None) -> Split:
+        texts = list_of_texts(texts)
+        pairs = None if pairs is None else list_of_texts(pairs, "pairs")
         wanted = len(self._task.text)
         if (pairs is None) != (wanted == 1) or (pairs is not None and len(pairs) != len(texts)):
             raise ValueError(f"task {self.info.task} reads {wanted} text(s) a row: {', '.join(self._task.text)}")
-        columns = (list(texts),) if pairs is None else (list(texts), list(pairs))
+        columns = (texts,) if pairs is None else (texts, pairs)
         nothing: Any = {"text": [""], "answer_start": [0]} if self._task.kind == "span" else 0
         rows = Rows(columns, [nothing] * len(texts), "given")
         spec = self.info.spec

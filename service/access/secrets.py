@@ -6,7 +6,6 @@ database nor a row moved to another owner reveals it. Called by ``api.routes.sec
 """
 
 import base64
-import binascii
 import os
 import secrets
 from datetime import datetime
@@ -91,7 +90,7 @@ def _key(settings: Settings, *, make: bool) -> bytes:
             f"workers; {_HOW_TO_MAKE_ONE}"
         )
     try:
-        return _decoded(file.read_text("ascii"), str(file))
+        return _decoded(file.read_text("utf-8-sig"), str(file))  # Windows editors write a mark
     except (OSError, UnicodeDecodeError) as error:
         raise SecretsUnavailableError(f"The secret key cannot be read from {file}: {error}") from error
 
@@ -99,7 +98,7 @@ def _key(settings: Settings, *, make: bool) -> bytes:
 def _decoded(text: str, where: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a character that is not ASCII
         key = b""
     if len(key) != _KEY_BYTES:
         raise SecretsUnavailableError(f"{where} must hold {_KEY_BYTES} random bytes in base64; {_HOW_TO_MAKE_ONE}")

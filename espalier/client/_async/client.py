@@ -4,9 +4,11 @@
         job = await client.wait(await client.submit(model="bert-base-uncased", task="sst2", sparsity=0.9))
         await client.download(job, "mask.safetensors", "sst2.safetensors")
 
-Every method raises ApiError or UnreachableError (``errors.py``). The calls for each kind of resource are in a file of its own.
+Every method raises ApiError, UnreachableError or NotEspalierError (``errors.py``).
+The calls for each kind of resource are in a file of its own.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +19,7 @@ from espalier.client._async.http import RETRIES, Http
 from espalier.client._async.jobs import JobCalls
 from espalier.client._async.sweeps import SweepCalls
 from espalier.client._async.webhooks import WebhookCalls
-from espalier.client.models import Method, SecretState, Task
+from espalier.client.models import Method, Readiness, SecretState, Task
 
 _HUB = "/v1/secrets/hub_token"
 
@@ -32,10 +34,14 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         retries: int = RETRIES,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is away
-        or busy."""
-        self._http = Http(base_url, api_key, transport, retries)
+        or busy. ``notify`` is called with a line of text when the first try of a request fails and others follow.
+
+        A service on this machine is asked without a proxy, whatever the environment's variables. Raises ConfigurationError
+        for a URL, key or proxy variable that cannot be used."""
+        self._http = Http(base_url, api_key, transport, retries, notify)
 
     @property
     def base_url(self) -> str:
@@ -64,7 +70,7 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
 
     async def ready(self) -> dict[str, Any]:
         """State of what a job needs: ``database``, ``broker``, ``workers``. Raises ApiError (503) when a job would not run."""
-        return dict((await self._http.request("GET", "/readyz"))["checks"])
+        return Readiness.model_validate(await self._http.request("GET", "/readyz")).checks
 
     async def close(self) -> None:
         """Close the connections."""

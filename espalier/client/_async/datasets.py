@@ -6,6 +6,7 @@ from typing import Any
 
 from espalier.client._async.http import Http
 from espalier.client.models import Dataset
+from espalier.client.resource import resource_path
 
 
 class DatasetCalls:
@@ -35,7 +36,7 @@ class DatasetCalls:
     async def dataset_rows(self, dataset: Dataset | str, split: str = "train", limit: int = 10) -> list[dict[str, Any]]:
         """The first rows of a split, at most 100."""
         query = {"split": split, "limit": limit}
-        page = await self._http.request("GET", f"{_path(dataset)}/rows", params=query)
+        page = await self._http.page(f"{_path(dataset)}/rows", query)
         return list(page["data"])
 
     async def delete_dataset(self, dataset: Dataset | str) -> None:
@@ -44,4 +45,4 @@ class DatasetCalls:
 
 
 def _path(dataset: Dataset | str) -> str:
-    return f"/v1/datasets/{dataset if isinstance(dataset, str) else dataset.id}"
+    return resource_path("datasets", dataset)

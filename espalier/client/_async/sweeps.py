@@ -9,6 +9,7 @@ from espalier.client._async.http import Http
 from espalier.client._async.polling import poll
 from espalier.client._async.waiting import in_thread
 from espalier.client.models import Sweep
+from espalier.client.resource import resource_path
 
 WATCH_SECONDS = 2.0
 """Pause between two requests for a sweep that is watched."""
@@ -84,4 +85,4 @@ class SweepCalls:
 
 
 def _path(sweep: Sweep | str) -> str:
-    return f"/v1/sweeps/{sweep if isinstance(sweep, str) else sweep.id}"
+    return resource_path("sweeps", sweep)

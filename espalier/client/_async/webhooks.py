@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from espalier.client._async.http import Http
 from espalier.client.models import Delivery, Webhook
+from espalier.client.resource import resource_path
 
 
 class WebhookCalls:
@@ -34,7 +35,7 @@ class WebhookCalls:
 
     async def webhook_deliveries(self, webhook: Webhook | str, limit: int = 20) -> list[Delivery]:
         """The latest messages, newest first, and why one did not arrive; at most 100."""
-        page = await self._http.request("GET", f"{_path(webhook)}/deliveries", params={"limit": limit})
+        page = await self._http.page(f"{_path(webhook)}/deliveries", {"limit": limit})
         return [Delivery.model_validate(row) for row in page["data"]]
 
     async def enable_webhook(self, webhook: Webhook | str) -> Webhook:
@@ -55,4 +56,4 @@ class WebhookCalls:
 
 
 def _path(webhook: Webhook | str) -> str:
-    return f"/v1/webhooks/{webhook if isinstance(webhook, str) else webhook.id}"
+    return resource_path("webhooks", webhook)

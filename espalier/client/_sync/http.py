@@ -16,9 +16,17 @@ from typing import Any
 import httpx
 
 from espalier.client._sync.waiting import sleep
-from espalier.errors import ApiError, UnreachableError
+from espalier.client.connection import (
+    checked_key,
+    checked_url,
+    connect_seconds,
+    is_loopback,
+    proxy_of,
+    with_environment,
+    without_password,
+)
+from espalier.errors import ApiError, ConfigurationError, NotEspalierError, UnreachableError
 
-CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 UPLOAD_SECONDS = 600.0
 """The service checks every row before it responds."""
@@ -40,25 +48,36 @@ class Http:
         api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
         retries: int = RETRIES,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        """Raises ConfigurationError for a URL, key or proxy variable that cannot be used."""
+        self.base_url = checked_url(base_url)
+        api_key = checked_key(api_key)
         self._retries = retries
+        self._notify = notify
         headers = {"User-Agent": "espalier-python"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._client = httpx.Client(
-            base_url=self.base_url,
-            headers=headers,
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            transport=transport,
+        self._connect_seconds = connect_seconds(self.base_url)
+        if transport is None and is_loopback(self.base_url):
+            transport = httpx.HTTPTransport()  # with a transport of its own, httpx asks no proxy
+        self._proxy = None if transport is not None else proxy_of(self.base_url)
+        self._client = with_environment(
+            lambda: httpx.Client(
+                base_url=self.base_url,
+                headers=headers,
+                timeout=httpx.Timeout(READ_SECONDS, connect=self._connect_seconds),
+                transport=transport,
+                follow_redirects=False,
+            )
         )
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded JSON body; None where there is none. Raises ApiError, UnreachableError."""
+        """The decoded JSON object; None where there is no body. Raises ApiError, UnreachableError, NotEspalierError."""
         return _decoded(self.send(method, path, **options))
 
     def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> httpx.Response:
-        """The response, whatever its status below 400. Sent again while that is safe. Raises ApiError, UnreachableError."""
+        """The response, whatever its status below 300. Sent again while that is safe. Raises as ``request``."""
         headers = dict(headers or {})
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
@@ -74,7 +93,7 @@ class Http:
         def post() -> httpx.Response:
             with ExitStack() as stack:
                 opened = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
-                timeout = httpx.Timeout(UPLOAD_SECONDS, connect=CONNECT_SECONDS)
+                timeout = httpx.Timeout(UPLOAD_SECONDS, connect=self._connect_seconds)
                 return self._client.post(path, files=opened, data=dict(fields), headers=key, timeout=timeout)
 
         return _decoded(self._send_with_retries(post, repeatable=True))
@@ -90,11 +109,20 @@ class Http:
         """The rows of all pages of a list, one after the other. Raises ApiError, UnreachableError."""
         query: dict[str, str] = {}
         while True:
-            page = self.request("GET", path, params=query)
+            page = self.page(path, query)
             yield from page["data"]
             if not page.get("has_more") or page.get("next_cursor") is None:
                 return
             query["after"] = page["next_cursor"]
+
+    def page(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """One page of a list, whose rows are in ``data``. Raises as ``request``."""
+        page = self.request("GET", path, params=query)
+        if not isinstance(page.get("data"), list):
+            raise NotEspalierError(
+                f"{without_password(self.base_url)} does not answer as Espalier: there is no data in the list {path}"
+            )
+        return dict(page)
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,9 +136,11 @@ class Http:
             try:
                 with self._transport_errors():
                     response = send()
-            except UnreachableError:
+            except UnreachableError as error:
                 if left == 0:
                     raise
+                if self._notify is not None and left == self._retries:
+                    self._notify(f"{error}; trying again up to {left} times")
             else:
                 retry_after = _retry_after(response)
                 if left == 0 or not _is_temporary(response) or (retry_after or 0) > LONGEST_RETRY_AFTER:
@@ -125,21 +155,55 @@ class Http:
     def _transport_errors(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError as error:
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"this cannot be part of a URL: {error}", param="url") from error
+        except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
-            raise UnreachableError(f"no answer from {self.base_url}: {reason}") from error
+            place = without_password(self.base_url) + (f" through {self._proxy}" if self._proxy else "")
+            raise UnreachableError(f"no answer from {place}: {reason}") from error
 
 
 def _check(response: httpx.Response) -> None:
-    """Raises ApiError for a response that is an error."""
-    if response.status_code < 400:
+    """Raises ApiError for a response that is an error, NotEspalierError for a redirect: this service sends none.
+
+    No redirect is followed: the API key would go to another host, and a POST would become a GET.
+    """
+    if response.status_code < 300:
         return
     response.read()
+    place = without_password(str(response.request.url))
+    if response.status_code < 400:
+        to = _redirected_to(response)
+        remedy = (
+            f"redirects to {to}; if that is the service, give its URL" if to else "redirects, and says not where to"
+        )
+        raise NotEspalierError(f"{place} {remedy} (status {response.status_code}; nothing was sent there)")
     raise ApiError.from_response(response.status_code, _body(response))
 
 
+def _redirected_to(response: httpx.Response) -> str | None:
+    location = response.headers.get("Location")
+    if location is None:
+        return None
+    try:
+        return without_password(str(response.request.url.join(location)))
+    except (httpx.InvalidURL, ValueError):
+        return repr(without_password(location))
+
+
 def _decoded(response: httpx.Response) -> Any:
-    return response.json() if response.content else None
+    """The JSON object of a response; None where it has no body on purpose."""
+    if response.status_code == 204 and response.request.method in ("DELETE", "PUT"):
+        return None
+    body = _body(response)
+    if not isinstance(body, dict):
+        kind = response.headers.get("Content-Type") or "no type"
+        what = "an empty body" if not response.content else f"a body of {kind} that is no JSON object"
+        raise NotEspalierError(
+            f"{without_password(str(response.request.url))} answers {response.status_code} with {what}: it is no Espalier service, "
+            "or a proxy or sign-in page stands before it"
+        )
+    return body
 
 
 def _body(response: httpx.Response) -> Any:

@@ -10,7 +10,8 @@ from espalier.client._sync.download import Report, download
 from espalier.client._sync.follow import follow
 from espalier.client._sync.http import Http
 from espalier.client._sync.polling import poll
-from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction
+from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction, PredictionList
+from espalier.client.resource import list_of_texts, resource_path
 from espalier.errors import JobNotSucceededError
 
 POLL_SECONDS = (0.2, 2.0)
@@ -84,7 +85,7 @@ class JobCalls:
             return
         more = True
         while more:
-            page = self._http.request("GET", path, params={"after": after})
+            page = self._http.page(path, {"after": after})
             for data in page["data"]:
                 event = Event.model_validate(data)
                 after = event.seq
@@ -129,10 +130,13 @@ class JobCalls:
         for row in self._http.rows(f"{_path(job)}/exports"):
             yield Job.model_validate(row)
 
-    def predict(self, job: Job | str, texts: Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
-        """Predictions of a job that has succeeded: for texts, or for pairs of texts where the task has two columns."""
-        response = self._http.request("POST", f"{_path(job)}/predictions", json={"texts": texts})
-        return [Prediction.model_validate(row) for row in response["data"]]
+    def predict(self, job: Job | str, texts: str | Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
+        """Predictions of a job that has succeeded: for texts, or for pairs of texts where the task has two columns.
+
+        One ``str`` is one text. Raises TypeError for anything but texts and pairs.
+        """
+        response = self._http.request("POST", f"{_path(job)}/predictions", json={"texts": list_of_texts(texts)})
+        return PredictionList.model_validate(response).data
 
     def download(
         self,
@@ -167,4 +171,4 @@ def _id(job: Job | str) -> str:
 
 
 def _path(job: Job | str) -> str:
-    return f"/v1/jobs/{_id(job)}"
+    return resource_path("jobs", job)

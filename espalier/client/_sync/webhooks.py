@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from espalier.client._sync.http import Http
 from espalier.client.models import Delivery, Webhook
+from espalier.client.resource import resource_path
 
 
 class WebhookCalls:
@@ -33,7 +34,7 @@ class WebhookCalls:
 
     def webhook_deliveries(self, webhook: Webhook | str, limit: int = 20) -> list[Delivery]:
         """The latest messages, newest first, and why one did not arrive; at most 100."""
-        page = self._http.request("GET", f"{_path(webhook)}/deliveries", params={"limit": limit})
+        page = self._http.page(f"{_path(webhook)}/deliveries", {"limit": limit})
         return [Delivery.model_validate(row) for row in page["data"]]
 
     def enable_webhook(self, webhook: Webhook | str) -> Webhook:
@@ -54,4 +55,4 @@ class WebhookCalls:
 
 
 def _path(webhook: Webhook | str) -> str:
-    return f"/v1/webhooks/{webhook if isinstance(webhook, str) else webhook.id}"
+    return resource_path("webhooks", webhook)

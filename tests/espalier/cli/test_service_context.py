@@ -19,6 +19,9 @@ def test_a_key_from_a_file(tmp_path: Path) -> None:
     file.write_text("esp_secret\n")
     with context(f"@{file}").client() as opened:
         assert opened._http._client.headers["Authorization"] == "Bearer esp_secret"
+    file.write_bytes(b"\xef\xbb\xbfesp_secret\r\n")
+    assert context(f"@{file}").key() == "esp_secret"
+    assert "secret" not in repr(context("esp_secret"))
     for content in (b"", b"esp_secret two", b"esp_secret\xff"):
         file.write_bytes(content)
         with pytest.raises(typer.BadParameter) as refused:

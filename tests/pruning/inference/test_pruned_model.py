@@ -13,6 +13,7 @@ from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
+from pruning.inference.mask_bank import MaskBank
 from pruning.inference.pruned_model import PrunedModel, class_predictions, evaluate_mask, load_pruned
 from pruning.masking.wrap import prunable_linears
 from pruning.sources import Sources
@@ -117,6 +118,19 @@ def test_texts_that_do_not_fit_the_task_are_refused(sources: Sources, mask: Path
         pruned.predict(["a"], ["b"])
     with pytest.raises(ValueError, match="text"):
         pruned.predict(["a", "b"], ["c"])
+
+
+def test_one_string_is_one_text(sources: Sources, mask: Path) -> None:
+    pruned = load_pruned(mask, sources=sources)
+    bank = MaskBank(str(pruned.info.base_model), sources=sources)
+    bank.add("mask", mask)
+    assert pruned.predict("a fine film") == pruned.predict(["a fine film"]) == bank.predict("mask", "a fine film")
+    assert pruned.predictions("a film") == pruned.predictions(("a film",)) == bank.predictions("mask", "a film")
+    assert pruned.logits("a film").shape == (1, 2)
+    for wrong in (b"a film", 7, None, [b"a"], [7], {"a": 1}, [("a", "b")]):
+        for call in (pruned.predict, pruned.predictions, pruned.logits, lambda given: bank.predict("mask", given)):
+            with pytest.raises(TypeError, match="must be a str"):
+                call(wrong)
 
 
 def test_no_text_gives_no_prediction(sources: Sources, mask: Path) -> None:

@@ -1,0 +1,68 @@
+"""Base class of the client's response models, paths of resources, and lists of texts: what goes out and comes in, checked.
+
+Called by ``models.py`` and the files of calls. What another program answers is refused with one line, and never quoted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from espalier.errors import NotEspalierError
+
+
+class Resource(BaseModel):
+    """Unknown fields are allowed and kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Raises NotEspalierError for what no Espalier service sends; never quotes it, it may hold a secret."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise _unlike(cls, error) from error
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """As ``model_validate``."""
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _unlike(cls, error) from error
+
+
+def resource_path(collection: str, resource: Any) -> str:
+    """Path of a resource or of its id, which may be anything that a person typed. Raises TypeError, ValueError."""
+    name = resource if isinstance(resource, str) else getattr(resource, "id", None)
+    if not isinstance(name, str):
+        raise TypeError(f"give an id or what the client returned, not {type(resource).__name__}")
+    if name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no id of one of the {collection}")
+    return f"/v1/{collection}/{quote(name, safe='')}"
+
+
+def _unlike(model: type[BaseModel], error: ValidationError) -> NotEspalierError:
+    fields = ", ".join(
+        sorted({".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)})
+    )
+    return NotEspalierError(
+        f"the answer is not a {model.__name__.lower()} of an Espalier service of this version (see: {fields}); is the URL right?"
+    )
+
+
+def list_of_texts(texts: str | Sequence[str | tuple[str, str]]) -> list[str | tuple[str, str]]:
+    """Texts or pairs as a list; one ``str`` is one text, not its letters. Raises TypeError."""
+    if isinstance(texts, str):
+        return [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping, Set)):
+        raise TypeError(f"texts must be a str or a list of them, not {type(texts).__name__}")
+    given = [tuple(each) if isinstance(each, list) else each for each in texts]
+    for each in given:
+        if isinstance(each, tuple) and len(each) == 2 and all(isinstance(part, str) for part in each):
+            continue
+        if not isinstance(each, str):
+            raise TypeError(f"each text must be a str or a pair of them, not {type(each).__name__}")
+    return given
