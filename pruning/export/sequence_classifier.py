@@ -121,7 +121,7 @@ def _linear_through(model: Any, weight: torch.Tensor, bias: torch.Tensor) -> Non
         neurons = slice(i * classes, (i + 1) * classes)
         dense[neurons], shift[neurons], last[:, neurons] = scale * weight, scale * bias, share * torch.eye(classes)
     if model.config.model_type == "deberta-v2":
-        model.config.pooler_hidden_act = "relu"
+        model.config.pooler_hidden_act, model.config.pooler_hidden_size = "relu", states
     _set_linear(model, dense_path, dense, shift)
     _set_linear(model, last_path, last, torch.zeros(classes))
 
