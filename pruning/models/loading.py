@@ -50,9 +50,8 @@ def locate_model(
 ) -> ModelFolder:
     """The folder of a model: under the models directory if it is there, else from the hub.
 
-    ``on_progress`` is called with the progress of a download.
-
-    Raises PermanentError or TemporaryError; see :func:`pruning.hub.models.download_model`.
+    ``on_progress`` is called with the progress of a download. Raises PermanentError or TemporaryError as
+    :func:`pruning.hub.models.download_model` does.
     """
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
@@ -84,14 +83,14 @@ def find_model(name: str, revision: str | None, sources: Sources, emit: EventSin
 
 
 def load_model(
-    located: ModelFolder, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
+    folder: ModelFolder, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
 ) -> LoadedModel:
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
     ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
     lacks is started at random, with one output per label word. Raises PermanentError naming the file or field at fault.
     """
-    path = located.path
+    path = folder.path
     check_model_folder(path, label_words, head)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
@@ -111,15 +110,15 @@ def load_model(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
     new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
-    return LoadedModel(model.eval(), tokenizer, located, _longest(config, tokenizer), decoder_only, new)
+    return LoadedModel(model.eval(), tokenizer, folder, _longest(config, tokenizer), decoder_only, new)
 
 
-def load_teacher(located: ModelFolder, *, span: bool) -> LoadedModel:
+def load_teacher(folder: ModelFolder, *, span: bool) -> LoadedModel:
     """A fine-tuned classifier or span model, whose every parameter must be in its checkpoint. Raises PermanentError."""
-    loaded = load_model(located, (), "teacher-span" if span else "classifier", param="teacher")
+    loaded = load_model(folder, (), "teacher-span" if span else "classifier", param="teacher")
     if loaded.new_parameters:
         raise PermanentError(
-            f"teacher {located.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
+            f"teacher {folder.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
             "give a model that was fine-tuned for the task",
             code="model_head_missing", param="teacher",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Local data sets: splits and columns are checked from the first row alone."""
+"""Local data sets: splits and columns are checked from the first row."""
 
 import gzip
 from pathlib import Path

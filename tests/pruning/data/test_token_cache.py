@@ -185,10 +185,12 @@ def test_a_run_ends_with_the_same_bits_whether_tokens_were_found_or_not(tmp_path
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=MIN_ROWS)
     plain = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
     caching = replace(plain, token_cache=tmp_path / "tokens")
-    told = {}
+    phases_of = {}
     for name, sources in (("plain", plain), ("first", caching), ("second", caching)):
-        told[name] = of_kind(run_toy(sources, tmp_path / name, max_steps=3), "phase")
-    found = {name: [event.message for event in phases if "found" in event.message] for name, phases in told.items()}
+        phases_of[name] = of_kind(run_toy(sources, tmp_path / name, max_steps=3), "phase")
+    found = {
+        name: [event.message for event in phases if "found" in event.message] for name, phases in phases_of.items()
+    }
     assert found == {"plain": [], "first": [], "second": ["1000 rows of split 'train' found in the token cache"]}
     assert same_masks(tmp_path / "plain", tmp_path / "first")
     assert same_masks(tmp_path / "plain", tmp_path / "second")

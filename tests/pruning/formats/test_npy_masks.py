@@ -59,7 +59,7 @@ def test_files_of_the_reference_have_the_counts_it_says_and_are_written_the_same
 
 @golden
 def test_a_mask_of_the_reference_has_the_ones_of_its_scores() -> None:
-    """The first layer's query matrix, made again as the README tells."""
+    """The first layer's query matrix, made again from the README."""
     random = np.random.RandomState(99)
     offset = 0.5 * random.standard_normal()
     scores = (offset + 0.3 * random.standard_normal((64, 64))).astype(np.float32)

@@ -102,9 +102,9 @@ def test_a_mask_with_its_weights_gives_the_logits_of_its_training(
     events = run_toy(sources, tmp_path, **{"validation_rows": ROWS, "sparsity": 0.7, **fields})
     artifacts = tmp_path / "artifacts"
     assert events[-1].metrics["weights_changed"] is True  # type: ignore[union-attr]
-    told = {event.name: event for event in events if event.event == "artifact"}
+    announced = {event.name: event for event in events if event.event == "artifact"}
     file = artifacts / trained_weights.WEIGHTS
-    assert (told[file.name].bytes, told[file.name].sha256) == (file.stat().st_size, hash_of(file))
+    assert (announced[file.name].bytes, announced[file.name].sha256) == (file.stat().st_size, hash_of(file))
     assert mask_file.read_info(artifacts / MASK).weights_sha256 == hash_of(file)
     assert hash_of(model / "model.safetensors") == before
     pruned = load_pruned(artifacts / MASK, model=model)

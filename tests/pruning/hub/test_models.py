@@ -68,13 +68,13 @@ def ask(hub: FakeHub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[
 
 
 def unreachable() -> Iterator[FakeHub]:
-    """A port that is taken and on which nobody listens: connections are refused at once."""
+    """A port that is taken and on which unreachable_hub listens: connections are refused at once."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         yield FakeHub(url=f"http://127.0.0.1:{closed.getsockname()[1]}")
 
 
-nobody = pytest.fixture(unreachable)
+unreachable_hub = pytest.fixture(unreachable)
 
 
 def run(hub: FakeHub, root: Path, work: str, **fields: Any) -> ProgramExit:
@@ -108,8 +108,10 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     assert (again.base_revision, again.base_digest) == (commit, info.base_digest)
 
 
-def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, nobody: FakeHub) -> None:
-    ended = run(nobody, tmp_path, "work")
+def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(
+    tmp_path: Path, unreachable_hub: FakeHub
+) -> None:
+    ended = run(unreachable_hub, tmp_path, "work")
     assert ended.code == 75, ended.stderr
     assert (ended.last.event, ended.last.kind, ended.last.code) == ("error", "temporary", "hub_unreachable")
     assert ended.last.param == "model"
@@ -141,16 +143,16 @@ def test_a_token_that_is_refused_is_no_hub_that_is_away(tmp_path: Path) -> None:
 
 
 def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline(
-    published: FakeHub, tmp_path: Path, nobody: FakeHub
+    published: FakeHub, tmp_path: Path, unreachable_hub: FakeHub
 ) -> None:
     main, older = published.branches["org/toy"]["main"], published.branches["org/toy"]["v1"]
     wanted = [("org/toy", None), ("org/toy", "v1"), ("org/toy", older), ("org/toy", "main")]
     assert ask(published, tmp_path, *wanted) == [[commit, commit, ""] for commit in (main, older, older, main)]
-    offline = ask(nobody, tmp_path, *wanted)
+    offline = ask(unreachable_hub, tmp_path, *wanted)
     assert [answer[:2] for answer in offline] == [[commit, commit] for commit in (main, older, older, main)]
     assert all("unreachable" in note for _, _, note in offline)
     assert (
-        ask(nobody, tmp_path, ("org/toy", "v2"), ("org/other", None))
+        ask(unreachable_hub, tmp_path, ("org/toy", "v2"), ("org/other", None))
         == [["TemporaryError", "hub_unreachable", "model"]] * 2
     )
 
@@ -186,8 +188,8 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
     assert "set a hub token that may read it if it is private" in refused.last.message
     assert opened.code == 0, opened.stderr
     assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
-    told = opened.stderr + "".join(event.model_dump_json() for event in opened.events)
-    assert "hf_secret" not in told
+    output = opened.stderr + "".join(event.model_dump_json() for event in opened.events)
+    assert "hf_secret" not in output
     assert "hf_secret" not in json.dumps(
         mask_file.read_info(tmp_path / "opened/artifacts/mask.safetensors").model_dump()
     )

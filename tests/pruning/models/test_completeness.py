@@ -90,9 +90,9 @@ def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) ->
     assert caught.value.code == "model_weights_incomplete"
 
 
-@pytest.mark.parametrize(("part", "said"), [("word_embeddings", "embeddings"), ("layer.", "layers")])
-def test_zeros_throughout_are_refused(tmp_path: Path, part: str, said: str) -> None:
+@pytest.mark.parametrize(("part", "message"), [("word_embeddings", "embeddings"), ("layer.", "layers")])
+def test_zeros_throughout_are_refused(tmp_path: Path, part: str, message: str) -> None:
     folder = toy_architectures.make_model(tmp_path / "m", "bert")
     rewrite(folder, lambda weights: [tensor.zero_() for name, tensor in weights.items() if part in name])
-    with pytest.raises(PermanentError, match=said):
+    with pytest.raises(PermanentError, match=message):
         load(folder, "classifier")

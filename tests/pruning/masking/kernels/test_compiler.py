@@ -1,4 +1,4 @@
-"""Building the kernels: once, by any number of processes, for this user only; and what is said where it cannot be done."""
+"""Compilation of the kernels: once, by any number of processes, for this user only; with the reason where it is not possible."""
 
 import os
 import shutil

@@ -50,7 +50,7 @@ def test_updates_equal_those_of_the_plain_twin(slopes: bool) -> None:
     with dispatch.plain_only():
         theirs = train(plain, 5, slopes=slopes)
     assert ours == pytest.approx(theirs, rel=1e-5)
-    assert ours != theirs, "the two are not told apart"
+    assert ours != theirs, "the two are the same code"
     for one, other in zip(native, plain, strict=True):
         torch.testing.assert_close(one.scores, other.scores, rtol=1e-4, atol=1e-6)
 

@@ -37,8 +37,8 @@ def run(*commands: list[str], **environment: str) -> None:
         )
         for arguments in commands
     ]  # fmt: skip
-    said = [process.communicate()[0] for process in running]
-    assert not any(process.returncode for process in running), "\n".join(said)
+    outputs = [process.communicate()[0] for process in running]
+    assert not any(process.returncode for process in running), "\n".join(outputs)
 
 
 @needs_triton

@@ -116,14 +116,14 @@ def test_stored_weights_have_the_gates_in_them_and_the_density_is_reported(tmp_p
     )
     artifacts = tmp_path / "work" / "artifacts"
     masks, info = mask_file.read(artifacts / "mask.safetensors")
-    told = events[-1].metrics  # type: ignore[union-attr]
-    assert told["sparsity_asked"] is None
-    assert 0 < told["remaining"] == info.density < 1
+    metrics = events[-1].metrics  # type: ignore[union-attr]
+    assert metrics["sparsity_asked"] is None
+    assert 0 < metrics["remaining"] == info.density < 1
     stored = load_file(artifacts / "weights.safetensors")
     stock = prunable_linears(load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model)
     shrunk = 0
     for path, mask in masks.items():
         kept = stock[path].weight.detach()[torch.from_numpy(mask)]
         shrunk += int((stored[f"values.{path}"].abs() < 0.97 * kept.abs()).sum())
-    assert shrunk > 0.01 * info.density * told["masked_weights"]  # gates between 0 and 1
+    assert shrunk > 0.01 * info.density * metrics["masked_weights"]  # gates between 0 and 1
     assert json.loads((artifacts / "predictions.jsonl").read_text().splitlines()[0])["row"] == 0

@@ -110,14 +110,14 @@ def test_the_density_reached_is_reported_and_falls_with_the_regulariser(tmp_path
         work = tmp_path / str(weight)
         fields: dict[str, Any] = {"regularization": weight, "learning_rate": 0.3, "max_steps": 25, "sparsity": 0.9}
         events = run_toy(sources, work, method="soft-movement", **fields)
-        told = events[-1].metrics  # type: ignore[union-attr]
+        metrics = events[-1].metrics  # type: ignore[union-attr]
         masks, info = mask_file.read(work / "artifacts" / "mask.safetensors")
         kept, total = sum(int(mask.sum()) for mask in masks.values()), sum(mask.size for mask in masks.values())
-        assert told["remaining"] == kept / total == info.density
-        assert told["sparsity"] == 1 - kept / total
-        assert told["sparsity_asked"] is None
-        assert told["masked_weights"] == 2 * (
+        assert metrics["remaining"] == kept / total == info.density
+        assert metrics["sparsity"] == 1 - kept / total
+        assert metrics["sparsity_asked"] is None
+        assert metrics["masked_weights"] == 2 * (
             4 * toy_models.HIDDEN**2 + 2 * toy_models.HIDDEN * toy_models.INTERMEDIATE
         )
-        reached[weight] = told["remaining"]
+        reached[weight] = metrics["remaining"]
     assert 0 < reached[400.0] < reached[0.0] <= 1

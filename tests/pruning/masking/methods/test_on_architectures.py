@@ -34,10 +34,10 @@ def test_a_run_and_its_result_on_fresh_weights_give_the_same_logits(
     steps = None if info.trains == "nothing" else 3
     rate = {"learning_rate": 1.0} if info.sparsity == "emerges" else {}
     events = run_toy(sources, tmp_path, model=shape, method=method, head=head, max_steps=steps, **FEW, **rate)
-    told = events[-1].metrics  # type: ignore[union-attr]
-    assert told["weights_changed"] == (info.trains_weights or head == "classifier")
+    metrics = events[-1].metrics  # type: ignore[union-attr]
+    assert metrics["weights_changed"] == (info.trains_weights or head == "classifier")
     if info.sparsity == "asked":
-        assert told["remaining"] == pytest.approx(0.3, abs=0.02)  # wanda rounds every row
+        assert metrics["remaining"] == pytest.approx(0.3, abs=0.02)  # wanda rounds every row
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)
     expected = [row["logits"] for row in read_lines(tmp_path / "artifacts" / "predictions.jsonl")]
     assert pruned.logits([row["sentence"] for row in toy_datasets.opinions(12, 2)]).tolist() == expected

@@ -11,22 +11,22 @@ from pruning.masking.kernels.triton.chunk_table import ChunkTable
 
 CPU = torch.device("cpu")
 KINDS = {
-    "any": lambda dice: dice.random(), "equal": lambda dice: 0.5, "two values": lambda dice: dice.choice([0.25, 0.5]),
-    "far apart": lambda dice: 10 ** dice.uniform(-12, 0), "vanishing": lambda dice: dice.choice([0.0, 1e-320, 0.3]),
-    "none": lambda dice: 0.0,
+    "any": lambda rng: rng.random(), "equal": lambda rng: 0.5, "two values": lambda rng: rng.choice([0.25, 0.5]),
+    "far apart": lambda rng: 10 ** rng.uniform(-12, 0), "vanishing": lambda rng: rng.choice([0.0, 1e-320, 0.3]),
+    "none": lambda rng: 0.0,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("surplus", ["redistribute", "drop"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_counts_are_those_of_the_allocation(kind: str, surplus: allocation.Surplus) -> None:
-    dice = random.Random(kind)
+    rng = random.Random(kind)
     for members in (1, 7):
         groups = [range(i, 3 * members, 3) for i in range(3)]
-        sizes = [dice.choice([7, 64, 589824, dice.randint(1, 99999)]) for _ in range(3 * members)]
+        sizes = [rng.choice([7, 64, 589824, rng.randint(1, 99999)]) for _ in range(3 * members)]
         table = ChunkTable(sizes, CPU)
-        for v in (0.0, 0.03, 1 / 3, dice.random(), 1.0):
-            masses = [KINDS[kind](dice) for _ in sizes]
+        for v in (0.0, 0.03, 1 / 3, rng.random(), 1.0):
+            masses = [KINDS[kind](rng) for _ in sizes]
             found = MassAllocation(table, groups, surplus).allocate(
                 torch.tensor(masses, dtype=torch.float64), torch.tensor([v], dtype=torch.float64)
             )

@@ -1,4 +1,4 @@
-"""Steps that a GPU takes by itself, run by the interpreter: those of the plain pruner, told later."""
+"""Steps that a GPU takes by itself, run by the interpreter: those of the plain pruner, with results one step later."""
 
 import json
 import math
