@@ -160,13 +160,14 @@ def test_branches_and_commits_are_resolved_to_the_commit_and_found_again_offline
 def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
     hub = FakeHub()
     folder = toy_models.make_model(tmp_path / "toy")
-    for name in ("pytorch_model.bin", "run_me.py", "tf_model.h5", "README.md"):
+    for name in ("pytorch_model.bin", "run_me.py", "tf_model.h5", "NOTES.md"):
         (folder / name).write_text("not wanted")
+    (folder / "README.md").write_text("its licence stands here")
     hub.publish("org/toy", folder)
     with serving(hub):
         ask(hub, tmp_path / "home", ("org/toy", None))
     sent = {path.rpartition("/")[2] for path in hub.downloads if "/resolve/" in path}
-    assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
 
 
 def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
