@@ -9,11 +9,12 @@ import gc
 from fastapi import FastAPI
 
 from api.app import create_app
+from service.environment import settings_or_exit
 
 
 def create() -> FastAPI:
-    """``api.app.create_app`` with the environment's settings."""
-    app = create_app()
+    """``api.app.create_app`` with the environment's settings; the process ends with one line where they cannot be used."""
+    app = create_app(settings_or_exit())
     gc.collect()
     gc.freeze()
     return app

@@ -4,7 +4,7 @@ A step of its own in production, before API and workers start; any number may ru
 """
 
 from service.db.migrate import upgrade
-from service.settings import Settings
+from service.environment import settings_or_exit
 
 if __name__ == "__main__":
-    upgrade(Settings().database_url)
+    upgrade(settings_or_exit().database_url)

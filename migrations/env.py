@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from service.db.migrate import migrating
 from service.db.models import Base
-from service.settings import Settings
+from service.environment import settings_or_exit
 
 
 def run(connection: Connection) -> None:
@@ -28,5 +28,5 @@ if context.is_offline_mode():
 elif given := context.config.attributes.get("connection"):
     run(given)
 else:
-    with migrating(Settings().database_url) as own:
+    with migrating(settings_or_exit().database_url) as own:
         run(own)

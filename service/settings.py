@@ -3,6 +3,8 @@
 ``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument.
 """
 
+import logging
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -12,7 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.urls import is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
+log = logging.getLogger(__name__)
 _KIB = 1024
+_DEFAULT_PORT = 8000
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+"""What Kubernetes puts into ESPALIER_PORT of every container beside a Service named espalier (enableServiceLinks)."""
 
 
 class Settings(BaseSettings):
@@ -53,7 +59,7 @@ class Settings(BaseSettings):
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
-    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    port: int = Field(_DEFAULT_PORT, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
     max_body_bytes: int = Field(1024 * _KIB, ge=1 * _KIB, description="Largest request body that is read, in bytes")
     max_dataset_bytes: int = Field(
         64 * 1024 * _KIB,
@@ -197,6 +203,15 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         """Trainers and workers run in other folders than the one the path was written for."""
         return path.expanduser().absolute() if path is not None else None
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _no_service_link(cls, port: object) -> object:
+        """A service link is no setting of ours, and would keep every process from starting."""
+        if not isinstance(port, str) or not _SERVICE_LINK.match(port):
+            return port
+        log.warning("ESPALIER_PORT=%s is a Kubernetes service link and no port: listening on %d", port, _DEFAULT_PORT)
+        return _DEFAULT_PORT
 
     @field_validator("database_url")
     @classmethod

@@ -7,6 +7,7 @@ with them again.
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 _POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
@@ -109,3 +110,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def missing_database_file(url: str) -> Path | None:
+    """The file of an SQLite database that does not exist; None where it does, or elsewhere. Connecting would create it."""
+    if not url.startswith("sqlite:///"):
+        return None
+    file = Path(url.removeprefix("sqlite:///").partition("?")[0])
+    return None if file.exists() else file

@@ -15,6 +15,7 @@ from celery import signals
 
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
+from service.environment import settings_or_exit
 from service.settings import Settings
 from worker import json_logging
 from worker.context import Context
@@ -95,4 +96,4 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
     options = parser.parse_args(argv)
     json_logging.configure(options.loglevel)
-    sys.exit(WorkerProcess(Settings()).run(concurrency=options.concurrency, loglevel=options.loglevel))
+    sys.exit(WorkerProcess(settings_or_exit()).run(concurrency=options.concurrency, loglevel=options.loglevel))

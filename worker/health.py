@@ -8,12 +8,16 @@ import socket
 import sys
 
 from service.db.engine import Database
+from service.environment import settings_or_exit
 from service.jobs import heartbeats
 from service.settings import Settings
+from service.urls import missing_database_file
 
 
 def is_healthy(settings: Settings) -> bool:
     """Raises the database's error when that is away."""
+    if missing_database_file(settings.database_url) is not None:  # opening it would create it
+        return False
     database = Database(settings.database_url)
     try:
         with database.read() as session:
@@ -24,4 +28,4 @@ def is_healthy(settings: Settings) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if is_healthy(Settings()) else 1)
+    sys.exit(0 if is_healthy(settings_or_exit()) else 1)

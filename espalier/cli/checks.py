@@ -50,12 +50,18 @@ def variables() -> Finding:
 def api(url: str, key: str | None) -> Finding:
     """Whether the service answers, is ready, and lets this key in."""
     from espalier.client._sync.client import Client
-    from espalier.errors import ApiError, UnreachableError
+    from espalier.errors import ApiError, ConfigurationError, NotEspalierError, UnreachableError
 
     place = _without_password(url)
-    with Client(url, key, retries=0) as client:
+    try:
+        made = Client(url, key, retries=0)
+    except ConfigurationError as error:
+        return Finding("API", "broken", str(error), "correct --url, --api-key or the variable that it names")
+    with made as client:
         try:
             client.page(limit=1)
+        except NotEspalierError as error:
+            return Finding("API", "broken", str(error), "give the service's own address by --url")
         except UnreachableError as away:
             return Finding(
                 "API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url"
@@ -80,8 +86,13 @@ def database(settings: "Settings") -> Finding:
 
     from service.db.engine import Database
     from service.db.migrate import is_current
+    from service.urls import missing_database_file
 
     place = make_url(settings.database_url).render_as_string(hide_password=True)
+    if missing_database_file(settings.database_url) is not None:  # opening it would create it
+        return Finding(
+            "database", "broken", f"{place}: there is no such file", "run: espalier serve, or espalier db upgrade"
+        )
     opened = Database(settings.database_url)
     try:
         current = is_current(opened)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli.output import print_table
-from espalier.cli.service_access import DataDir, settings_or_faults
-from espalier.cli.service_context import ServiceContext, with_service
+from espalier.cli.service_access import EXPLICIT, DataDir, find_running_service, settings_or_faults
+from espalier.cli.service_context import DEFAULT_URL, ServiceContext, with_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from espalier.cli.checks import Finding
 
-_EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
 _MARKS = {"ok": "ok", "note": "note", "broken": "BROKEN"}
 
 
@@ -33,8 +32,10 @@ def doctor(
     """
     from espalier.cli import checks
 
-    settings, faults = settings_or_faults(data_dir=data_dir)
-    explicit = data_dir is not None or any(name in os.environ for name in _EXPLICIT)
+    explicit = data_dir is not None or any(name in os.environ for name in EXPLICIT)
+    running = find_running_service(data_dir)
+    settings, faults = settings_or_faults(data_dir=running.data_dir if running is not None else data_dir)
+    url = running.url if running is not None and context.url == DEFAULT_URL else context.url
 
     def run_checks() -> "Iterator[Finding]":
         yield checks.versions()
@@ -42,7 +43,7 @@ def doctor(
         if settings is None:
             yield checks.Finding("settings", "broken", faults, "correct the variables that it names; docs/settings.md")
         if not local:
-            yield checks.api(context.url, context.key())
+            yield checks.api(url, context.key())
         if settings is not None:
             yield from checks.service(settings, explicit)
             yield checks.hub(settings.hub_enabled)

@@ -7,7 +7,7 @@ import typer
 
 from espalier.cli import options
 from espalier.cli.output import fail, notify, print_table
-from espalier.cli.service_access import DataDir, opened, read_settings
+from espalier.cli.service_access import DataDir, opened, settings_of_service
 
 if TYPE_CHECKING:
     from service.db.models import ApiKey
@@ -42,7 +42,7 @@ def create(
     from service.access import api_keys
 
     wanted = [api_keys.Scope(text) for text in scope or _SCOPES[:2]]
-    with opened(read_settings(data_dir=data_dir)) as database:
+    with opened(settings_of_service(data_dir)) as database:
         try:
             with database.write() as session:
                 row, key = api_keys.create(session, name=name, owner=owner, scopes=wanted, expires_days=expires_days)
@@ -63,7 +63,7 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
     """
     from service.access import api_keys
 
-    with opened(read_settings(data_dir=data_dir)) as database, database.read() as session:
+    with opened(settings_of_service(data_dir)) as database, database.read() as session:
         rows = [_as_json(row) for row in api_keys.list_keys(session)]
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -94,7 +94,7 @@ def revoke(
     from service.access import api_keys
     from service.errors import KeyNotFoundError
 
-    with opened(read_settings(data_dir=data_dir)) as database:
+    with opened(settings_of_service(data_dir)) as database:
         try:
             with database.write() as session:
                 row = api_keys.revoke(session, key)

@@ -16,6 +16,7 @@ from espalier.cli import (
     db,
     doctor,
     exports,
+    hub_token,
     jobs,
     keys,
     masks,
@@ -79,6 +80,7 @@ app.command(rich_help_panel=_SERVICE)(worker.worker)
 app.command(rich_help_panel=_SERVICE)(worker.health)
 app.command(rich_help_panel=_SERVICE)(doctor.doctor)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
+app.add_typer(hub_token.app, name="hub-token", rich_help_panel=_DATA)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(db.app, name="db", rich_help_panel=_SERVICE)
 

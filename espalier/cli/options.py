@@ -1,6 +1,7 @@
 """Command-line options and arguments that several commands share, and the parsing of their values."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,6 +74,18 @@ def text_file(file: Path, option: str) -> str:
     except UnicodeDecodeError as error:
         reason = f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8"
         raise typer.BadParameter(reason, param_hint=option) from None  # the error quotes the file, which may be a key
+
+
+def read_secret(file: str | None, option: str) -> str:
+    """The one word in ``@FILE``, or on standard input where it is None. Raises typer.BadParameter, which never repeats it."""
+    if file is None:
+        where, held = "standard input", sys.stdin.read().removeprefix("\ufeff")
+    else:
+        path = Path(file.removeprefix("@")).expanduser()
+        where, held = str(path), text_file(path, option)
+    if len(held.split()) != 1:
+        raise typer.BadParameter(f"{where} must hold one key or token and nothing else", param_hint=option)
+    return held.strip()
 
 
 def fields_from(fields: list[str] | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import typer
 
 from espalier.cli.listen import bind, refusal, url_from_here, url_of
 from espalier.cli.output import fail, notify
+from espalier.cli.running import RunningService, registered
 from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings
 from espalier.cli.worker import WORKER
 
@@ -59,7 +60,8 @@ def serve(
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
             ManagedProcess("worker", python_command(WORKER), environment),
         ]
-        _run(ProcessManager(services, notify), listening, settings)
+        with registered(RunningService(url_from_here(listening), settings.data_dir)):
+            _run(ProcessManager(services, notify), listening, settings)
 
 
 def api(

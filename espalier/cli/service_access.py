@@ -6,6 +6,7 @@ sure that the packages are ours.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from espalier.cli.output import fail
+from espalier.cli.output import fail, notify
+from espalier.cli.running import RunningService, running_services
 from espalier.errors import EspalierError
 
 if TYPE_CHECKING:
     from service.db.engine import Database
     from service.settings import Settings
 
+EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
+"""Variables that say which service is meant."""
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded service, as given to: espalier serve")]
 
 
@@ -33,17 +37,41 @@ def read_settings(**given: object) -> "Settings":
 
 
 def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
-    """The settings, or None with what is wrong: a message that names fields and never values, which may be secret."""
+    """The settings, or None with what is wrong: a message that names variables and their values, unless these may be secret."""
     from pydantic import ValidationError
 
+    from service.environment import format_faults
     from service.settings import Settings
 
     try:
         options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         return Settings(**options), ""
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors())
-        return None, "; ".join(faults)
+        return None, format_faults(error)
+
+
+def settings_of_service(data_dir: Path | None) -> "Settings":
+    """Settings of the service that is meant: the one of ``data_dir`` or the environment, else the one that runs on this machine.
+
+    The program ends with a message when several run and none is named.
+    """
+    settings = read_settings(data_dir=data_dir)
+    running = find_running_service(data_dir)
+    if running is None or running.data_dir == settings.data_dir:
+        return settings
+    notify(f"this is about the service at {running.url} (data in {running.data_dir})")
+    return read_settings(data_dir=running.data_dir)
+
+
+def find_running_service(data_dir: Path | None) -> RunningService | None:
+    """The one service that runs on this machine, where neither ``data_dir`` nor the environment names another."""
+    if data_dir is not None or any(os.environ.get(name) for name in EXPLICIT):
+        return None
+    services = list(running_services())
+    if len(services) > 1:
+        found = "; ".join(f"{service.url} with --data-dir {shlex.quote(str(service.data_dir))}" for service in services)
+        fail(f"several services run on this machine, so say which is meant by --data-dir: {found}", code=2)
+    return services[0] if services else None
 
 
 def overrides(settings: "Settings") -> dict[str, str]:
@@ -79,7 +107,12 @@ def opened(settings: "Settings") -> Iterator["Database"]:
 
     from service.db.engine import Database
     from service.db.migrate import is_current
+    from service.urls import missing_database_file
 
+    if (file := missing_database_file(settings.database_url)) is not None:
+        raise EspalierError(
+            f"there is no database {file}; give --data-dir as espalier serve has it, or make one with: espalier db upgrade"
+        )
     database = Database(settings.database_url)
     try:
         if not is_current(database):

@@ -10,12 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from espalier.cli.options import AsJson, text_file
+from espalier.cli.options import AsJson, read_secret
 from espalier.cli.output import format_list, notify, print_json, print_table
 
 if TYPE_CHECKING:
@@ -59,11 +58,7 @@ class ServiceContext:
         """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
         if self.api_key is None or not self.api_key.startswith("@"):
             return self.api_key
-        file = Path(self.api_key[1:]).expanduser()
-        held = text_file(file, "--api-key").strip()
-        if len(held.split()) != 1:
-            raise typer.BadParameter(f"{file} must hold one key and nothing else", param_hint="--api-key")
-        return held
+        return read_secret(self.api_key, "--api-key")
 
     def print_line(self, line: str, data: dict[str, Any]) -> None:
         """A line, or the same as JSON."""

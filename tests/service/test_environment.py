@@ -1,0 +1,84 @@
+"""Settings that cannot be read: named with variable and value, secrets never, and no program ends in a traceback."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.environment import format_faults
+from service.settings import Settings
+from tests.processes import ROOT
+
+LINKS = {
+    "ESPALIER_PORT": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP_PROTO": "tcp",
+    "ESPALIER_SERVICE_HOST": "10.1.2.3", "ESPALIER_SERVICE_PORT": "80",
+}  # fmt: skip
+"""As Kubernetes sets them in every container beside a Service named espalier."""
+PROGRAMS = {
+    "api": ["-c", "import api.process; api.process.create(); print('started')"],
+    "worker": ["-m", "worker"],
+    "migrations": ["-m", "migrations"],
+    "health": ["-m", "worker.health"],
+    "cli": ["-m", "espalier.cli", "db", "upgrade"],
+}
+
+
+@pytest.mark.parametrize("value", ["tcp://10.1.2.3:80", "udp://10.1.2.3:53", "TCP://[fd00::1]:8000"])
+def test_a_service_link_is_no_port(
+    value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ESPALIER_PORT", value)
+    with caplog.at_level(logging.WARNING):
+        assert Settings().port == 8000
+    assert value in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("PORT", "http://a", "ESPALIER_PORT='http://a': "),
+        ("PORT", "eighty", "ESPALIER_PORT='eighty': "),
+        ("WORKER_SLOTS", "0", "ESPALIER_WORKER_SLOTS='0': "),
+        ("LEASE_SECONDS", "a minute", "ESPALIER_LEASE_SECONDS='a minute': "),
+        ("DATABASE_URL", "mysql://me:hush@host/db", "ESPALIER_DATABASE_URL: "),
+        ("BROKER_URL", "amqp://me:hush@host", "ESPALIER_BROKER_URL: "),
+        ("STORAGE_URL", "s3://key:hush@bucket", "ESPALIER_STORAGE_URL: "),
+        ("HEARTBEAT_SECONDS", "59", "heartbeat_seconds"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named(
+    name: str, value: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ESPALIER_{name}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    faults = format_faults(refused.value)
+    assert shown in faults
+    assert "hush" not in faults
+    assert "\n" not in faults
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_program_ends_in_a_traceback(program: str, tmp_path: Path) -> None:
+    environment = os.environ | {"ESPALIER_DATA_DIR": str(tmp_path), "ESPALIER_WORKER_SLOTS": "many"}
+    done = subprocess.run(
+        [sys.executable, *PROGRAMS[program]], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "ESPALIER_WORKER_SLOTS='many': " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("program", "code"), [("api", 0), ("migrations", 0), ("health", 1), ("cli", 0)])
+def test_programs_start_beside_a_kubernetes_service_of_that_name(program: str, code: int, tmp_path: Path) -> None:
+    environment = os.environ | {"ESPALIER_DATA_DIR": str(tmp_path)} | LINKS
+    done = subprocess.run(
+        [sys.executable, *PROGRAMS[program]], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert program != "health" or list(tmp_path.iterdir()) == [], "the probe created a database"
