@@ -10,6 +10,9 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from pruning.models.checks import MODEL_TYPES
+from pruning.models.encoder_tensors import layer_tensors
+
 HEAD_TENSORS = {
     "albert": "predictions.dense.weight",
     "bert": "cls.predictions.transform.dense.weight",
@@ -36,9 +39,12 @@ def make_model(
 ) -> Path:
     """A folder of ``model_type`` with a lower-casing WordPiece tokenizer of WORDS."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"model_type": model_type, **(config or {})}))
-    names = ["encoder.weight", *tensors, *([HEAD_TENSORS[model_type]] if head else [])]
-    save_file({name: np.zeros(4, np.float32) for name in names}, folder / "model.safetensors")
+    about = {"model_type": model_type, **(config or {})}
+    (folder / "config.json").write_text(json.dumps(about))
+    names = [*tensors, *([HEAD_TENSORS[model_type]] if head else [])]
+    if model_type in MODEL_TYPES:
+        names += layer_tensors(about)
+    save_file({name: np.zeros((512, 1), np.float32) for name in names}, folder / "model.safetensors")
     word_pieces().save(str(folder / "tokenizer.json"))
     return folder
 

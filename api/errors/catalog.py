@@ -205,6 +205,7 @@ FAILURES: dict[str, Entry] = {
     "mask_form": Entry(None, "client", "Let the file's name end in a form of masks."),
     "mask_invalid": Entry(None, "client", "Download the mask again."),
     "max_duration_exceeded": Entry(None, "client", "Raise `max_duration`, or ask for fewer steps."),
+    "model_adapter": Entry(422, "client", "Merge the adapter into its base, and use the result.", PermanentError),
     "model_config_invalid": Entry(
         422, "client", "Take a folder with a config.json of a known model type.", PermanentError
     ),
@@ -219,6 +220,7 @@ FAILURES: dict[str, Entry] = {
         PermanentError,
     ),
     "model_nothing_to_prune": Entry(None, "client", "Take an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA."),
+    "model_quantized": Entry(422, "client", "Take the original model, or store it dequantized.", PermanentError),
     "model_type_unsupported": Entry(422, "client", "Take a model type of docs/spec.md.", PermanentError),
     "model_weights_corrupt": Entry(422, "client", "Download the model again: its weights are damaged.", PermanentError),
     "model_weights_incomplete": Entry(422, "client", "Take a checkpoint that has all weights.", PermanentError),
@@ -249,6 +251,7 @@ FAILURES: dict[str, Entry] = {
     "teacher_too_short": Entry(None, "client", "Lower `max_length`, or take another teacher."),
     "token_unreadable": Entry(None, "operator", "Check the file that holds the hub token."),
     "tokenizer_invalid": Entry(422, "client", "Take a folder with a tokenizer that can be read.", PermanentError),
+    "tokenizer_mismatch": Entry(422, "client", "Store the tokenizer that belongs to the weights.", PermanentError),
     "tokenizer_missing": Entry(422, "client", "Take a folder with a tokenizer.", PermanentError),
     "trainer_bug": Entry(None, "operator", "Report it, with the message."),
     "trainer_crashed": Entry(None, "none", "It is tried again; the message has the trainer's last words."),

@@ -14,7 +14,7 @@ from pruning.data.local_check import check_dataset
 from pruning.data.profile import check_columns
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
-from pruning.models.checks import check_model_folder, read_model_type
+from pruning.models.checks import check_class_names, check_model_folder, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
@@ -30,6 +30,7 @@ def check_job(request: JobRequest, settings: Settings) -> None:
     """Refuse a job that cannot succeed. Raises PermanentError naming the field."""
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
+    _check_teacher(spec, settings)
     _check_dataset(spec, settings)
     _check_exports(request, settings)
     if request.webhook is not None:
@@ -50,11 +51,34 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         return
     try:
         check_model_folder(folder, spec.label_words, spec.head)
+        if spec.head == "classifier":
+            check_class_names(folder, _class_names(spec), len(spec.label_words))
     except PermanentError as refusal:
         from_task = not isinstance(spec.task, str) and not words_given
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
             refusal.param = f"task.{refusal.param}"
         raise
+
+
+def _check_teacher(spec: PruningSpec, settings: Settings) -> None:
+    if spec.teacher is None:
+        return
+    folder = find_folder(settings.models_dir, spec.teacher)
+    if folder is None:
+        if not settings.hub_enabled:
+            require_folder(settings.models_dir, spec.teacher, param="teacher")
+        return
+    span = spec.task_info.kind == "span"
+    try:
+        check_model_folder(folder, (), "teacher-span" if span else "classifier")
+    except PermanentError as refusal:
+        raise PermanentError(refusal.message, code=refusal.code, param="teacher") from refusal
+    if not span:
+        check_class_names(folder, _class_names(spec), len(spec.label_words), given=spec.teacher_labels, param="teacher")
+
+
+def _class_names(spec: PruningSpec) -> tuple[str, ...]:
+    return spec.task_info.labels or spec.label_words
 
 
 def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> None:

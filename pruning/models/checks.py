@@ -13,10 +13,15 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
-from pruning.models.label_words import check_label_words
+from pruning.models.class_names import match_classes
+from pruning.models.encoder_tensors import embedding_names, missing_tensors
+from pruning.models.folder_forms import check_folder_form, require_unquantized
+from pruning.models.label_words import check_label_words, highest_token_id
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+CLASSIFIERS = ("classifier.", "score.")
+"""Prefixes of the last layer of a sequence classifier, in every model type."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -52,16 +57,51 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     Raises PermanentError with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
     ``label_words_collide``). Without a ``tokenizer.json`` the words are left to the trainer's own tokenizer.
     """
+    check_folder_form(path)
     config = _config(path)
     lm_head = _lm_head(config)
-    tensors = _tensor_names(path)
+    require_unquantized(config, path.name)
+    tensors = _tensors(path)
     uses_words = head in ("label-words", "span")
     if uses_words:
         _check_head(config, lm_head, tensors)
+    _check_encoder(config, lm_head, tensors, path.name)
     if not (path / "tokenizer.json").is_file():
         _check_vocabulary(path)
-    elif uses_words:
+        return
+    if uses_words:
         check_label_words(path / "tokenizer.json", label_words)
+    rows = _embedding_rows(config, lm_head, tensors)
+    if rows is not None:
+        require_rows_for_ids(highest_token_id(path / "tokenizer.json") + 1, rows, path.name)
+
+
+def check_class_names(
+    path: Path, names: Sequence[str], count: int, *, given: Sequence[str] | None = None, param: str = "model"
+) -> None:
+    """Refuse a fine-tuned classifier, the model or the teacher, whose classes are not the task's ``count`` ones called ``names``.
+
+    ``given`` are names in place of the configuration's. A model without a trained classifier passes; its head will be new. Raises
+    PermanentError (``labels_mismatch``); call :func:`check_model_folder` first.
+    """
+    if has_trained_classifier(path):
+        theirs = given or class_names(_config(path))
+        match_classes(theirs, names, count, owner=f"the {param}", param=param)
+
+
+def has_trained_classifier(path: Path) -> bool:
+    """Whether a folder's configuration and its weights both say that it classifies."""
+    named = any("ForSequenceClassification" in str(name) for name in _config(path).get("architectures") or ())
+    return named and any(name.startswith(CLASSIFIERS) for name in _tensors(path))
+
+
+def class_names(config: dict[str, Any]) -> list[str]:
+    """Names of a classifier's outputs, in order, as transformers reads them from ``config.json``."""
+    labels = config.get("id2label")
+    if isinstance(labels, dict):
+        return [str(labels.get(str(i), f"LABEL_{i}")) for i in range(len(labels))]
+    count = config.get("num_labels")
+    return [f"LABEL_{i}" for i in range(count if type(count) is int and 0 < count < 10_000 else 2)]
 
 
 def read_model_type(path: Path) -> str:
@@ -101,19 +141,19 @@ def _lm_head(config: dict[str, Any]) -> LmHead:
     return lm_head
 
 
-def _tensor_names(path: Path) -> set[str]:
-    """Names of the checkpoint's tensors, from the headers alone."""
+def _tensors(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the checkpoint's tensors by name, from the headers alone."""
     if (path / INDEX).is_file():
         shards = _shards(path / INDEX)
     elif (path / WEIGHTS).is_file():
         shards = [WEIGHTS]
     else:
         raise _model_error("model_weights_missing", _weights_remedy(path))
-    names: set[str] = set()
+    shapes: dict[str, tuple[int, ...]] = {}
     for shard in shards:
         try:
             with safe_open(path / shard, framework="np") as weights:
-                names.update(weights.keys())
+                shapes.update((name, tuple(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118 - no mapping
         except FileNotFoundError as missing:
             raise _model_error(
                 "model_weights_missing", f"{INDEX} of model {path.name!r} names {shard}, which is not there"
@@ -122,7 +162,7 @@ def _tensor_names(path: Path) -> set[str]:
             raise _model_error(
                 "model_weights_corrupt", f"{shard} of model {path.name!r} is not a complete safetensors file: {fault}"
             ) from fault
-    return names
+    return shapes
 
 
 def _shards(index: Path) -> list[str]:
@@ -151,11 +191,13 @@ def _weights_remedy(path: Path) -> str:
 def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str]) -> None:
     names = set(tensors)
     if lm_head.transform and not any(name.startswith(lm_head.transform) for name in names):
-        remedy = (
-            "use the generator, not the discriminator"
-            if config["model_type"] == "electra"
-            else "use the pretrained one"
-        )
+        if any(name.startswith("lm_predictions.") for name in names):  # DeBERTa's own, with legacy: false
+            remedy = "it has lm_predictions.*, another form of it, whose output embedding cannot be cut down to words"
+        elif config["model_type"] == "electra":
+            remedy = "use the generator, not the discriminator"
+        else:
+            remedy = "use the pretrained one"
+        remedy += ", or set head to classifier"
         raise _model_error(
             "model_head_missing",
             f"the model has no masked-language-model head (no tensor {lm_head.transform}*), which the label words need; {remedy}",
@@ -167,9 +209,43 @@ def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str])
         )
 
 
+def _check_encoder(config: dict[str, Any], lm_head: LmHead, tensors: dict[str, tuple[int, ...]], name: str) -> None:
+    missing = missing_tensors(config, set(tensors), lm_head.decoder)
+    if missing:
+        raise _model_error(
+            "model_weights_incomplete",
+            f"the weights of model {name!r} are incomplete: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} "
+            f"({len(missing)} tensors); use a checkpoint that has them, pruning random weights is of no use",
+        )
+
+
+def _embedding_rows(config: dict[str, Any], lm_head: LmHead, tensors: dict[str, tuple[int, ...]]) -> int | None:
+    names = embedding_names(config["model_type"], lm_head.decoder)
+    return next((tensors[name][0] for name in names if tensors.get(name)), None)
+
+
+def require_rows_for_ids(ids: int, rows: int, name: str) -> None:
+    """Refuse a tokenizer with more ``ids`` than the embedding has ``rows``. Raises PermanentError (``tokenizer_mismatch``)."""
+    if ids > rows:
+        raise _model_error(
+            "tokenizer_mismatch",
+            f"the tokenizer of model {name!r} has {ids} token ids, its word embeddings have {rows} rows, so some texts cannot "
+            "be read; store the tokenizer that belongs to these weights, or resize the embeddings: "
+            f"model.resize_token_embeddings({ids})",
+        )
+
+
 def _check_vocabulary(path: Path) -> None:
-    if not any((path / name).is_file() for name in ("vocab.txt", "vocab.json")):
+    if any((path / name).is_file() for name in ("vocab.txt", "vocab.json")):
+        return
+    pieces = sorted(file.name for pattern in ("*.model", "*.spm") for file in path.glob(pattern))
+    if pieces:
         raise _model_error(
             "tokenizer_missing",
-            f"model {path.name!r} has no tokenizer.json, vocab.txt or vocab.json; store its tokenizer in the same folder",
+            f"model {path.name!r} has {pieces[0]}, a SentencePiece file, and no tokenizer.json; convert it once where "
+            "sentencepiece is installed: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
         )
+    raise _model_error(
+        "tokenizer_missing",
+        f"model {path.name!r} has no tokenizer.json, vocab.txt or vocab.json; store its tokenizer in the same folder",
+    )

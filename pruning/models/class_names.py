@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pruning.errors import PermanentError
 
 _SEPARATOR = re.compile(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
-"""Between two letters or digits: ``not_entailment``, ``Not entailment`` and ``not-entailment`` are one name. A leading minus,
+"""Between two letters or digits: ``not_entailment``, ``Not entailment`` and ``not-entailment_`` are one name. A leading minus,
 ``C++``, ``C#`` and ``.NET`` keep every sign."""
 _FOLDS: tuple[Callable[[str], str], ...] = (
     lambda name: name,
     lambda name: " ".join(name.split()).casefold(),
-    lambda name: _SEPARATOR.sub(_join, name.strip()).casefold(),
+    lambda name: _SEPARATOR.sub(_join, name.strip(" _\t\n")).casefold(),
 )
 """Exactly, then without case, then without separators."""
 

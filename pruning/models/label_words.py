@@ -2,11 +2,12 @@
 
 A class is scored by the logit of its label word (:mod:`pruning.models.heads`), so each word must be one known token, and no two
 words the same one. The API asks with the ``tokenizers`` library before a job is accepted, without loading transformers; the
-trainer asks the tokenizer that it has loaded, which may be one without a ``tokenizer.json``. Torch-free.
+trainer asks the tokenizer that it has loaded, which may be one without a ``tokenizer.json``. Both by :func:`resolve_words`.
+Torch-free.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,53 +16,79 @@ from tokenizers import Tokenizer
 
 from pruning.errors import PermanentError
 
+Encode = Callable[[str], tuple[list[int], list[str]]]
+"""Ids and tokens of a text, without a frame of special tokens, and with their spellings cut like other text."""
 
-def check_label_words(file: Path, words: Sequence[str]) -> None:
-    """Refuse words that are not one token each, all different, of the tokenizer stored in ``file`` (``tokenizer.json``).
 
-    Raises PermanentError (``label_word_unknown``, ``label_words_collide``, param ``label_words.<index>``; ``tokenizer_invalid``).
+def resolve_words(words: Sequence[str], encode: Encode, unusable: Collection[int]) -> list[int]:
+    """Token id of each label word: as it stands inside a text, behind a blank, or else as it begins one.
+
+    ``unusable``: ids of unknown words and of special tokens. Raises PermanentError (``label_word_unknown``,
+    ``label_words_collide``, param ``label_words.<index>``).
     """
     seen: dict[int, str] = {}
-    tokenizer = load_tokenizer(file)
-    unknown = getattr(tokenizer.model, "unk_token", None)
     for index, word in enumerate(words):
-        found = tokenizer.encode(f" {word}", add_special_tokens=False)
-        if len(found.ids) != 1 or found.tokens[0] == unknown:
-            pieces = (
-                "unknown to it" if unknown in found.tokens else f"{len(found.ids)} tokens: {' '.join(found.tokens)}"
-            )
+        forms = [encode(f" {word}"), encode(word)]
+        single = [ids[0] for ids, _ in forms if len(ids) == 1 and ids[0] not in unusable]
+        if not single:
             raise PermanentError(
-                f"label word {word!r} must be a single token of the model's tokenizer, and is {pieces}; use another word",
-                code="label_word_unknown",
-                param=f"label_words.{index}",
-            )
-        if found.ids[0] in seen:
+                f"label word {word!r} must be a single token of the model's tokenizer, and is {_pieces(*forms[0], unusable)}; "
+                "use another word",
+                code="label_word_unknown", param=f"label_words.{index}",
+            )  # fmt: skip
+        if single[0] in seen:
             raise PermanentError(
-                f"label words {seen[found.ids[0]]!r} and {word!r} are the same token of the model's tokenizer, "
+                f"label words {seen[single[0]]!r} and {word!r} are the same token of the model's tokenizer, "
                 "so two classes could not be told apart; use another word",
-                code="label_words_collide",
-                param=f"label_words.{index}",
-            )
-        seen[found.ids[0]] = word
+                code="label_words_collide", param=f"label_words.{index}",
+            )  # fmt: skip
+        seen[single[0]] = word
+    return list(seen)
+
+
+def _pieces(ids: list[int], tokens: list[str], unusable: Collection[int]) -> str:
+    if any(token in unusable for token in ids):
+        return "unknown to it"
+    return f"{len(ids)} tokens: {' '.join(tokens)}"
+
+
+def check_label_words(file: Path, words: Sequence[str]) -> None:
+    """Refuse words that :func:`resolve_words` refuses, by the tokenizer stored in ``file`` (``tokenizer.json``).
+
+    Raises PermanentError (those, and ``tokenizer_invalid``).
+    """
+    tokenizer = load_tokenizer(file)
+
+    def encode(text: str) -> tuple[list[int], list[str]]:
+        found = tokenizer.encode(text, add_special_tokens=False)
+        return found.ids, found.tokens
+
+    unusable = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    unknown = getattr(tokenizer.model, "unk_id", None)
+    if unknown is None and getattr(tokenizer.model, "unk_token", None) is not None:
+        unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
+    resolve_words(words, encode, unusable | {unknown})
 
 
 def label_word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
-    """Token id of each label word, encoded with a leading space by a transformers tokenizer.
+    """Token id of each label word, by a transformers tokenizer. Raises PermanentError as :func:`resolve_words` does."""
 
-    Raises PermanentError if a word is not exactly one known token of this tokenizer.
-    """
-    ids = []
-    for word in words:
-        pieces = tokenizer.encode(f" {word}", add_special_tokens=False)
-        if len(pieces) != 1 or pieces[0] == tokenizer.unk_token_id:
-            shown = tokenizer.convert_ids_to_tokens(pieces)
-            raise PermanentError(
-                f"label word {word!r} is {len(pieces)} tokens ({' '.join(shown)}) for this model's tokenizer, "
-                "it must be one known token; choose another word",
-                code="label_word_unknown", param="label_words",
-            )  # fmt: skip
-        ids.append(int(pieces[0]))
-    return ids
+    def encode(text: str) -> tuple[list[int], list[str]]:
+        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return ids, tokenizer.convert_ids_to_tokens(ids)
+
+    return resolve_words(words, encode, {tokenizer.unk_token_id, *tokenizer.all_special_ids})
+
+
+def highest_token_id(file: Path) -> int:
+    """The highest id that the tokenizer stored in ``file`` can give. Raises PermanentError (``tokenizer_invalid``)."""
+    about = file.stat()
+    return _highest_token_id(str(file), about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=16)
+def _highest_token_id(file: str, modified: int, size: int) -> int:
+    return max(_load_tokenizer(file, modified, size).get_vocab(with_added_tokens=True).values(), default=-1)
 
 
 def load_tokenizer(file: Path) -> Tokenizer:
@@ -79,4 +106,5 @@ def _load_tokenizer(file: str, _modified: int, _bytes: int) -> Tokenizer:
         raise PermanentError(message, code="tokenizer_invalid", param="model") from fault
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True  # their spellings are text
     return tokenizer

@@ -25,7 +25,7 @@ from pruning.errors import PermanentError
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
-from pruning.models.checks import MODEL_TYPES, check_model_folder
+from pruning.models.checks import MODEL_TYPES, check_model_folder, has_trained_classifier, require_rows_for_ids
 from pruning.models.completeness import require_complete
 from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
@@ -98,7 +98,7 @@ def load_model(
         _configure(config, tokenizer, dropout)
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
         kind = transformers_class(head, decoder_only=decoder_only)
-        if head == "classifier" and not _has_classifier(config):
+        if head == "classifier" and not has_trained_classifier(path):
             config.num_labels = len(label_words)
         with quiet_transformers():
             model, report = kind.from_pretrained(
@@ -110,6 +110,8 @@ def load_model(
             f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
         ) from fault
     new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
+    ids = 1 + max(tokenizer.get_vocab().values())
+    require_rows_for_ids(ids, model.get_input_embeddings().weight.shape[0], path.name)
     return LoadedModel(model.eval(), tokenizer, folder, _longest(config, tokenizer), decoder_only, new)
 
 
@@ -150,11 +152,6 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
         config.pad_token_id = tokenizer.pad_token_id
     tokenizer.split_special_tokens = True
     tokenizer.init_kwargs["split_special_tokens"] = True  # so that it is stored in exports
-
-
-def _has_classifier(config: Any) -> bool:
-    """Whether the checkpoint is a classifier by its configuration; its number of classes is then its own."""
-    return any("ForSequenceClassification" in name for name in config.architectures or ())
 
 
 def _longest(config: Any, tokenizer: Any) -> int:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from pruning.errors import PermanentError
-from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_model_folder
-from tests.model_folders import HEAD_TENSORS, make_model
+from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_class_names, check_model_folder
+from pruning.models.encoder_tensors import layer_tensors
+from tests import toy_architectures
+from tests.model_folders import HEAD_TENSORS, WORDS, make_model, word_pieces
 
 GOOD = ("terrible", "great")
 
@@ -94,10 +97,10 @@ def test_a_truncated_file_is_corrupt(tmp_path: Path, kept: int) -> None:
 def test_sharded_weights(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     (folder / WEIGHTS).unlink()
-    parts = {"a.safetensors": "encoder.weight", "b.safetensors": HEAD_TENSORS["bert"]}
-    for name, tensor in parts.items():
-        save_file({tensor: np.zeros(2, np.float32)}, folder / name)
-    index = {"weight_map": {tensor: name for name, tensor in parts.items()}}
+    parts = {"a.safetensors": layer_tensors({"model_type": "bert"}), "b.safetensors": [HEAD_TENSORS["bert"]]}
+    for name, tensors in parts.items():
+        save_file({tensor: np.zeros((512, 1), np.float32) for tensor in tensors}, folder / name)
+    index = {"weight_map": {tensor: name for name, tensors in parts.items() for tensor in tensors}}
     (folder / INDEX).write_text(json.dumps(index))
     check_model_folder(folder, GOOD, "label-words")
     (folder / "b.safetensors").unlink()
@@ -121,3 +124,135 @@ def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:
     assert refusal(folder).code == "tokenizer_missing"
     (folder / "vocab.txt").write_text("[UNK]\n")
     check_model_folder(folder, ("left", "to the trainer"), "label-words")
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_missing_tensor_of_the_encoder_is_found_in_the_headers(tmp_path: Path, model_type: str) -> None:
+    names = layer_tensors({"model_type": model_type})
+    for number, name in enumerate(names):
+        folder = make_model(tmp_path / str(number), model_type=model_type)
+        kept = {other: np.zeros((512, 1), np.float32) for other in {*names, HEAD_TENSORS[model_type]} - {name}}
+        save_file(kept, folder / WEIGHTS)
+        if name == names[0] and model_type in ("llama", "qwen2", "qwen3"):
+            about = {"model_type": model_type, "tie_word_embeddings": True}
+            (folder / "config.json").write_text(json.dumps(about))
+            check_model_folder(folder, GOOD, "classifier")  # the output embedding is tied to it
+            about["tie_word_embeddings"] = False
+            (folder / "config.json").write_text(json.dumps(about))
+        found = refusal(folder, head="classifier")
+        assert (found.code, found.param) == ("model_weights_incomplete", "model")
+        assert name in str(found)
+
+
+def test_the_tensors_of_the_first_checkpoints_and_of_bare_encoders_are_known(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    names = [
+        name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta")
+        for name in layer_tensors({"model_type": "bert"})
+    ]
+    for prefix in ("bert.", ""):
+        kept = {prefix + name.removeprefix("bert."): np.zeros((512, 1), np.float32) for name in names}
+        save_file(kept, folder / WEIGHTS)
+        check_model_folder(folder, GOOD, "classifier")
+
+
+@pytest.mark.parametrize("shape", toy_architectures.ALL)
+def test_real_folders_of_every_architecture_pass_and_their_tensors_are_those_listed(tmp_path: Path, shape: str) -> None:
+    folder = toy_architectures.make_model(tmp_path / "m", shape)
+    check_model_folder(folder, (), "classifier")
+    config = json.loads((folder / "config.json").read_text())
+    listed = {name.removeprefix(name.split(".")[0] + ".") for name in layer_tensors(config)}
+    heads = ("cls.", "lm_head.", "vocab_", "generator_", "predictions.", "head.", "decoder.")
+    with safe_open(folder / WEIGHTS, framework="np") as weights:
+        stored = {name for name in weights.keys() if not name.startswith(heads)}  # noqa: SIM118 - it is no mapping
+    found = {name if shape == "minilm" else name.split(".", 1)[1] for name in stored}
+    optional = {
+        name
+        for name in found - listed
+        if any(
+            part in name for part in ("conv", "pos_", "rel_emb", "embeddings_project", "attn_norm", "encoder.LayerNorm")
+        )
+    }
+    assert found - optional == listed
+
+
+def test_more_token_ids_than_rows_of_the_embedding_are_refused(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    names = [*layer_tensors({"model_type": "bert"}), HEAD_TENSORS["bert"]]
+    save_file({name: np.zeros((len(WORDS), 1), np.float32) for name in names}, folder / WEIGHTS)
+    check_model_folder(folder, GOOD, "label-words")
+    tokenizer = word_pieces()
+    tokenizer.add_tokens(["one", "two"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    found = refusal(folder)
+    assert (found.code, found.param) == ("tokenizer_mismatch", "model")
+    assert str(len(WORDS) + 2) in str(found)
+    assert f"{len(WORDS)} rows" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "remedy"),
+    [
+        ({"adapter_config.json": "{}"}, "model_adapter", "merge_and_unload"),
+        ({"quantize_config.json": "{}"}, "model_quantized", "GPTQ"),
+        ({"quant_config.json": "{}"}, "model_quantized", "AWQ"),
+        *(
+            ({"config.json": json.dumps({"model_type": "bert", "quantization_config": {"quant_method": method}})},
+             "model_quantized", method)
+            for method in ("gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors")
+        ),
+        ({"0_Transformer/config.json": "{}", "modules.json": "[]"}, "model_config_missing", "m/0_Transformer"),
+    ],
+)  # fmt: skip
+def test_folders_of_another_form_are_told_what_to_do(
+    tmp_path: Path, files: dict[str, str], code: str, remedy: str
+) -> None:
+    folder = make_model(tmp_path / "m")
+    if "config.json" not in files and "quant" not in str(files):
+        (folder / "config.json").unlink()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    found = refusal(folder)
+    assert (found.code, found.param) == (code, "model")
+    assert remedy in str(found)
+
+
+def test_a_sentencepiece_file_alone_is_told_how_to_convert(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    (folder / "tokenizer.json").rename(folder / "spm.model")
+    found = refusal(folder)
+    assert found.code == "tokenizer_missing"
+    assert "spm.model" in str(found)
+    assert "save_pretrained" in str(found)
+
+
+def test_the_other_head_of_deberta_is_named_with_the_head_that_works(tmp_path: Path) -> None:
+    folder = make_model(
+        tmp_path / "m", model_type="deberta-v2", head=False, tensors=["lm_predictions.lm_head.dense.weight"]
+    )
+    found = refusal(folder)
+    assert found.code == "model_head_missing"
+    assert "lm_predictions" in str(found)
+    assert "classifier" in str(found)
+    check_model_folder(folder, (), "classifier")
+
+
+def classifier(folder: Path, names: list[str]) -> Path:
+    config = {
+        "architectures": ["BertForSequenceClassification"],
+        "id2label": {str(i): name for i, name in enumerate(names)},
+    }
+    return make_model(folder, head=False, tensors=["classifier.weight"], config=config)
+
+
+def test_classes_of_a_trained_classifier_are_compared_by_name(tmp_path: Path) -> None:
+    folder = classifier(tmp_path / "m", ["C++", "C", "C#"])
+    check_class_names(folder, ("C", "C#", "C++"), 3)
+    with pytest.raises(PermanentError) as caught:
+        check_class_names(folder, ("C", "D", "C++"), 3, param="teacher")
+    assert (caught.value.code, caught.value.param) == ("labels_mismatch", "teacher")
+    check_class_names(folder, ("x", "y", "z"), 3, given=("z", "y", "x"))
+    with pytest.raises(PermanentError):
+        check_class_names(folder, ("C", "C#"), 2)
+    check_class_names(make_model(tmp_path / "new"), ("any", "names"), 2)
