@@ -67,7 +67,7 @@ def check_label_words(file: Path, words: Sequence[str]) -> None:
     unknown = getattr(tokenizer.model, "unk_id", None)
     if unknown is None and getattr(tokenizer.model, "unk_token", None) is not None:
         unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
-    resolve_words(words, encode, unusable | {unknown})
+    resolve_words(words, encode, unusable if unknown is None else unusable | {unknown})
 
 
 def label_word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
