@@ -30,12 +30,16 @@ class FakeHub:
     """Private names, and the token that shows them."""
     revoked: set[str] = field(default_factory=set)
     """Tokens with which nothing is shown any more, not even what is public."""
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Metadata of the card, by name."""
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Status and message of every response about a name."""
     downloads: list[str] = field(default_factory=list)
     """Paths that were sent, in order."""
 
     def publish(self, name: str, folder: Path, branch: str = "main") -> str:
         """Let ``branch`` of a model be the files of ``folder``; returns the commit."""
-        content = "".join(f"{file.name}{_sha1(file.read_bytes())}" for file in sorted(folder.iterdir()))
+        content = "".join(f"{name}{_sha1(file.read_bytes())}" for name, file in _files(folder))
         commit = _sha1(f"{name}{content}".encode())
         self.branches.setdefault(name, {})[branch] = commit
         self.folders[name, commit] = folder
@@ -48,6 +52,9 @@ class FakeHub:
         kind = "datasets/" if "datasets" in parts[:2] else ""
         rest = parts[2:] if about else parts[1:] if kind else parts
         name = kind + "/".join(rest[:2])
+        if name in self.refusals:
+            status, message = self.refusals[name]
+            return _error(status, "", message)
         if (authorization or "").removeprefix("Bearer ") in self.revoked:
             return _error(401, "", "Invalid credentials in Authorization header")
         if name in self.tokens and authorization != f"Bearer {self.tokens[name]}":
@@ -64,16 +71,17 @@ class FakeHub:
         commit = self._commit(name, rest[1] if len(rest) > 1 else "main")
         if commit is None:
             return _error(404, "RevisionNotFound", "Invalid rev id")
-        files = sorted(self.folders[name, commit].iterdir())
+        files = _files(self.folders[name, commit])
         if rest[:1] == ["tree"] and len(rest) > 2:
             return _error(404, "EntryNotFound", "there are no folders")
         if rest[:1] == ["tree"]:
             return _json([
-                {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
-                for file in files
+                {"type": "file", "path": path, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
+                for path, file in files
             ])  # fmt: skip
-        siblings = [{"rfilename": file.name} for file in files]
-        return _json({"_id": commit, "id": name, "modelId": name, "sha": commit, "siblings": siblings, "tags": []})
+        about = {"_id": commit, "id": name, "modelId": name, "sha": commit, "tags": []}
+        card = {"cardData": self.cards[name]} if name in self.cards else {}
+        return _json({**about, **card, "siblings": [{"rfilename": path} for path, _ in files]})
 
     def _file(self, name: str, revision: str, file: str) -> Response:
         if name in self.gated:
@@ -130,6 +138,11 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """All files with their paths in the repository."""
+    return sorted((file.relative_to(folder).as_posix(), file) for file in folder.rglob("*") if file.is_file())
 
 
 def _sha1(content: bytes) -> str:

@@ -179,9 +179,13 @@ FAILURES: dict[str, Entry] = {
     "artifact_not_found": Entry(None, "client", "Prune again: the mask that was to be exported is gone."),
     "base_mismatch": Entry(None, "client", "Give the very base model that the mask was trained for."),
     "column_missing": Entry(422, "client", "Name columns that the data set has.", PermanentError),
+    "config_missing": Entry(None, "client", "Name one of the configurations that the message lists, as `task.config`."),
     "dataset_gated": Entry(None, "client", "Accept the data set's terms on the hub and set a hub token."),
     "dataset_not_found": Entry(
         422, "client", "Check the spelling, upload the data set, or set a hub token if it is private.", PermanentError
+    ),
+    "dataset_unsupported": Entry(
+        None, "client", "Take a data set with files in Parquet, JSONL or CSV, or upload its rows."
     ),
     "device_unsupported": Entry(None, "client", "Leave the export out, or run the job on a GPU that can."),
     "devices_missing": Entry(None, "client", "Lower `devices`, or give the worker as many."),
@@ -194,6 +198,7 @@ FAILURES: dict[str, Entry] = {
         422, "client", "Leave the export out: the model or pattern does not allow it.", PermanentError
     ),
     "export_wrong": Entry(None, "operator", "Report it: the export does not compute what the masked model does."),
+    "hub_refused": Entry(None, "client", "Look at the page of the model or data set on the hub, or choose another."),
     "hub_token_refused": Entry(
         None, "client", "Set a new one with `PUT /v1/secrets/hub_token`, or delete it if what you name is public."
     ),

@@ -8,10 +8,10 @@ from typing import Any
 
 from pruning.data import squad
 from pruning.data.column_profiler import value_kind
+from pruning.data.hub_rows import name_labels, read_hub_split
 from pruning.data.jsonl import find_dataset, find_split, read_columns
 from pruning.data.labels import check_one_kind, describe_classes, parse_label
 from pruning.errors import PermanentError
-from pruning.hub.datasets import load_hub_split
 from pruning.hub.local import find_folder, require_folder
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
@@ -41,18 +41,19 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     folder = find_dataset(sources, task.name)
     public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
     if folder is None and sources.hub:
-        columns = load_hub_split(task, split, limit, sources.token)
+        columns, names, notes = read_hub_split(task, split, limit, sources.token)
     else:
+        names, notes = (), ()
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
         columns = read_columns(find_split(folder, split), (*task.text, task.label), limit)
-    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public)
+    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public, notes)
     where = f"split {split!r} of task {task.name!r}"
     _check_texts(rows, task, where)
     if task.kind == "span":
         squad.check_answers(rows.labels, rows.texts[1], where)
         return rows
-    return _with_classes(rows, task, where)
+    return _with_classes(replace(rows, labels=name_labels(rows.labels, names, task, where)), task, where)
 
 
 def _with_classes(rows: Rows, task: Task, where: str) -> Rows:

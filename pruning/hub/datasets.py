@@ -1,44 +1,72 @@
-"""Download of data sets from the Hugging Face hub by the ``datasets`` library, pinned to a commit; a split becomes plain columns.
+"""Download of data sets from the Hugging Face hub: the data files of one split at one commit, and the class names of its card.
 
-Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder.
+Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder. No loading library is asked:
+it would follow a card's patterns to other places and run what it finds there. The files are read as uploads are.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
 
-from pruning.errors import PermanentError
-from pruning.hub.models import TIMEOUT_SECONDS, pruning_error_from
+from pruning.hub.dataset_files import choose_files
+from pruning.hub.models import TIMEOUT_SECONDS, pruning_error_from, silent_bar
 from pruning.spec.tasks import Task
 
 
-def load_hub_split(task: Task, split: str, limit: int | None = None, token: str | None = None) -> dict[str, list[Any]]:
-    """The task's columns of one split.
+@dataclass(frozen=True)
+class HubSplit:
+    """The files of a split on this machine."""
 
-    Raises PermanentError or TemporaryError as :func:`pruning.hub.models.pruning_error_from` says.
+    commit: str
+    files: dict[str, Path]
+    """By their names in the repository, in order."""
+    class_names: dict[str, tuple[str, ...]]
+    """Names of class ids, by column, where the data set's card has them."""
+
+
+def download_split(task: Task, split: str, token: str | None = None) -> HubSplit:
+    """Download the files of one split, of the commit that the data set is at now.
+
+    Raises PermanentError or TemporaryError as :func:`pruning.hub.models.pruning_error_from` and
+    :func:`pruning.hub.dataset_files.choose_files` say.
     """
-    from datasets import load_dataset  # 0.7 s that local data sets do not need
-
     try:
-        # asked first: the library itself would retry an unreachable hub for 23 s
-        commit = HfApi(token=token).dataset_info(task.dataset, timeout=TIMEOUT_SECONDS).sha
-        rows = load_dataset(task.dataset, task.config, split=split, revision=commit, token=token)
+        info = HfApi(token=token).dataset_info(task.dataset, timeout=TIMEOUT_SECONDS)
+        card: Mapping[str, Any] = vars(info.card_data) if info.card_data else {}
+        names = [file.rfilename for file in info.siblings or []]
+        chosen = choose_files(names, card, task.dataset, task.config, split)
+        files = {
+            name: Path(
+                hf_hub_download(
+                    task.dataset, name, repo_type="dataset", revision=info.sha, token=token, etag_timeout=TIMEOUT_SECONDS,
+                    tqdm_class=silent_bar(),
+                )
+            )
+            for name in chosen
+        }  # fmt: skip
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         raise pruning_error_from(fault, "dataset", task.dataset, None) from fault
-    except ValueError as fault:  # what the library raises for unknown configurations and splits
-        raise PermanentError(
-            f"data set {task.dataset!r} has no split {split!r} in configuration {task.config!r}: {fault}",
-            code="split_missing", param="task",
-        ) from fault  # fmt: skip
-    names = (*task.text, task.label)
-    absent = [name for name in names if name not in rows.column_names]
-    if absent:
-        raise PermanentError(
-            f"data set {task.dataset!r} has no column {absent[0]!r}; it has {', '.join(rows.column_names)}",
-            code="column_missing", param="task",
-        )  # fmt: skip
-    if limit is not None:
-        rows = rows.select(range(min(limit, len(rows))))
-    return {name: list(rows[name]) for name in names}
+    return HubSplit(str(info.sha), files, _class_names(card, task.config))
+
+
+def _class_names(card: Mapping[str, Any], config: str | None) -> dict[str, tuple[str, ...]]:
+    """Names of class ids in the card's description of the columns."""
+    described = card.get("dataset_info")
+    infos = [info for info in (described if isinstance(described, list) else [described]) if isinstance(info, Mapping)]
+    fitting = [info for info in infos if config is None or info.get("config_name", config) == config]
+    if len(fitting) != 1 or not isinstance(fitting[0].get("features"), list):
+        return {}
+    found = {}
+    for feature in fitting[0]["features"]:
+        kind = feature.get("dtype") if isinstance(feature, Mapping) else None
+        names = kind.get("class_label", {}).get("names") if isinstance(kind, Mapping) else None
+        if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
+            found[str(feature["name"])] = tuple(str(names[key]) for key in sorted(names, key=lambda key: int(str(key))))
+        elif isinstance(names, list):
+            found[str(feature["name"])] = tuple(map(str, names))
+    return found

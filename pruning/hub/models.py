@@ -99,11 +99,23 @@ def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | N
             f"the {kind} is public",
             code="hub_token_refused", param=param,
         )  # fmt: skip
+    if isinstance(fault, HfHubHTTPError) and _is_final(fault.response.status_code):
+        said = (fault.server_message or f"HTTP status {fault.response.status_code}").strip().split("\n")[0][:300]
+        return PermanentError(
+            f"the hub refuses {kind} {name!r} ({fault.response.status_code}): {said}; look at its page, or choose another",
+            code="hub_refused", param=param,
+        )  # fmt: skip
     return TemporaryError(
         f"the hub cannot be reached for {kind} {name!r} ({type(fault).__name__}); try again, or put the {kind} "
         f"under the local {kind}s directory",
         code="hub_unreachable", param=param,
     )  # fmt: skip
+
+
+def _is_final(status: int) -> bool:
+    """Whether the same request is refused again: the client's fault, and none of those that pass."""
+    passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing
 
 
 def _cached(name: str, revision: str | None, failure: PruningError) -> ModelFolder:
@@ -112,6 +124,11 @@ def _cached(name: str, revision: str | None, failure: PruningError) -> ModelFold
     except LocalEntryNotFoundError:
         raise failure from None
     return ModelFolder(path, path.name, notice=f"the hub is unreachable; using the cached commit {path.name} of {name}")
+
+
+def silent_bar() -> type[Any]:
+    """A class for ``tqdm_class=`` that draws nothing."""
+    return progress_bar_class(lambda _: None)
 
 
 def progress_bar_class(on_progress: Callable[[str], None]) -> type[Any]:

@@ -25,6 +25,20 @@ def read_jsonl(file: BinaryIO, max_bytes: int, _notes: list[str]) -> Iterator[Ro
         yield row if isinstance(row, dict) else RowFault("object", "is not a JSON object")
 
 
+def read_json(file: BinaryIO, max_bytes: int, notes: list[str]) -> Iterator[Row | RowFault]:
+    """The rows of JSONL, or of one JSON array of objects. Raises UnreadableFileError, TooLargeError."""
+    first = next((line for line in _lines(file, max_bytes) if line.removeprefix(_BOM).strip()), b"")
+    if not first.removeprefix(_BOM).lstrip().startswith(b"["):
+        yield from read_jsonl(file, max_bytes, notes)
+        return
+    try:
+        rows = json.loads(b"".join(_lines(file, max_bytes)).removeprefix(_BOM))
+    except (ValueError, RecursionError) as fault:
+        raise UnreadableFileError(f"it is not JSON: {fault}") from fault
+    for row in rows:
+        yield row if isinstance(row, dict) else RowFault("object", "is not a JSON object")
+
+
 def decoded_lines(file: BinaryIO, max_bytes: int) -> Iterator[str]:
     """The lines of ``file`` as text, with their line ends, from its start. Raises UnreadableFileError, TooLargeError."""
     for number, line in enumerate(_lines(file, max_bytes), 1):

@@ -1,0 +1,135 @@
+"""Rows of a hub data set: the columns of a task from the files of a split, and labels by the names that the data set gives its ids.
+
+Called by :mod:`pruning.data.reader`. A hub data set may store class ids and name them in its description (a class label feature, in
+the card or in a Parquet file); these names decide which class an id is, and contradictions with the task are refused.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from pruning.data.files.csv import read_csv
+from pruning.data.files.formats import DataFileError, FileFormat, Reader, Row, RowFault, detect_format
+from pruning.data.files.jsonl import read_json
+from pruning.data.files.parquet import read_parquet
+from pruning.errors import PermanentError
+from pruning.hub.datasets import HubSplit, download_split
+from pruning.spec.tasks import Task
+
+_READERS: dict[FileFormat, Reader] = {
+    FileFormat.JSONL: read_json,
+    FileFormat.CSV: read_csv,
+    FileFormat.PARQUET: read_parquet,
+}
+
+
+def read_hub_split(
+    task: Task, split: str, limit: int | None, token: str | None
+) -> tuple[dict[str, list[Any]], tuple[str, ...], tuple[str, ...]]:
+    """The task's columns of one split, the names of its class ids (or none), and what was decided on reading.
+
+    Raises PermanentError (also ``column_missing``, ``rows_invalid``) or TemporaryError as ``download_split`` says.
+    """
+    found = download_split(task, split, token)
+    notes = [f"rows of {task.dataset} at commit {found.commit}, from {', '.join(found.files)}"]
+    columns: dict[str, list[Any]] = {name: [] for name in (*task.text, task.label)}
+    rows = chain.from_iterable(_rows(task, name, file, notes) for name, file in found.files.items())
+    for number, name, row in islice(rows, limit):
+        for column, values in columns.items():
+            if column not in row:
+                raise PermanentError(
+                    f"row {number} of {name} of data set {task.dataset!r} has no column {column!r}; it has {', '.join(row)[:500]}",
+                    code="column_missing", param="task",
+                )  # fmt: skip
+            values.append(row[column])
+    return columns, _class_names(task, found), tuple(notes)
+
+
+def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str) -> list[Any]:
+    """Labels as class names where the data set names its ids and the task has names, too.
+
+    Raises PermanentError (``labels_mismatch``) where the data set's names contradict the task."""
+    if not names or task.kind != "classification":
+        return labels
+    classes = len(task.label_words)
+    ours = _aligned(task.labels, names)
+    in_order = _aligned(task.label_words, names)
+    if task.labels is None and in_order is not None and in_order != tuple(range(classes)):
+        raise _contradiction(task, names, where, "label_words has the same names in another order")
+    if len(names) != classes or (task.labels is not None and ours is None):
+        raise _contradiction(task, names, where, f"the task has {', '.join(task.labels or task.label_words)}")
+    if task.labels is None or ours is None:
+        return labels
+    to_ours = {theirs: task.labels[index] for index, theirs in enumerate(ours)}
+    by_name = {names[theirs]: name for theirs, name in to_ours.items()}
+    return [_renamed(label, to_ours, by_name) for label in labels]
+
+
+def _renamed(label: Any, by_id: dict[int, str], by_name: dict[str, str]) -> Any:
+    if isinstance(label, str):
+        return by_name.get(label, label)
+    known = isinstance(label, int) and label in by_id
+    return by_id[label] if known else label
+
+
+def _aligned(ours: Sequence[str] | None, theirs: Sequence[str]) -> tuple[int, ...] | None:
+    """For each of our names the id that has it in the data set, by spelling, else apart from case; None if they differ."""
+    for fold in (str, str.casefold):
+        folded, wanted = [fold(name) for name in theirs], [fold(name) for name in ours or ()]
+        if len(set(folded)) == len(folded) and sorted(folded) == sorted(wanted):
+            return tuple(folded.index(name) for name in wanted)
+    return None
+
+
+def _contradiction(task: Task, names: Sequence[str], where: str, ours: str) -> PermanentError:
+    listed = ", ".join(f"{index} = {name}" for index, name in enumerate(names[:20]))
+    return PermanentError(
+        f"{where}: the data set names its classes {listed}, and {ours}; give these names as labels, in any order",
+        code="labels_mismatch", param="task" if not task.labels else "task.labels",
+    )  # fmt: skip
+
+
+def _class_names(task: Task, found: HubSplit) -> tuple[str, ...]:
+    """By the first Parquet file, which the rows are from, else by the card."""
+    first = next(iter(found.files.items()))
+    stored = _stored_features(first[1]) if first[0].endswith(".parquet") else {}
+    feature = stored.get(task.label)
+    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    return tuple(map(str, names)) if isinstance(names, list) else found.class_names.get(task.label, ())
+
+
+def _stored_features(file: Path) -> dict[str, Any]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        about = json.loads((parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}"))
+        features = about["info"]["features"]
+    except (ArrowException, OSError, ValueError, KeyError, TypeError):  # a note of the library that wrote it, or none
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def _rows(task: Task, name: str, file: Path, notes: list[str]) -> Iterator[tuple[int, str, Row]]:
+    number = 0
+    said: list[str] = []
+    try:
+        with file.open("rb") as opened:
+            for number, row in enumerate(_READERS[_format(name)](opened, sys.maxsize, said), 1):
+                if isinstance(row, RowFault):
+                    raise _invalid(task, f"row {number} of {name} {row.detail}")
+                yield number, name, row
+    except (OSError, DataFileError) as fault:
+        raise _invalid(task, f"{name} cannot be read after row {number}: {fault}") from fault
+    notes.extend(f"{name}: {note}" for note in said)
+
+
+def _format(name: str) -> FileFormat:
+    json_too = name.lower().removesuffix(".gz").endswith(".json")
+    return FileFormat.JSONL if json_too else detect_format(name)
+
+
+def _invalid(task: Task, fault: str) -> PermanentError:
+    return PermanentError(f"data set {task.dataset!r}: {fault}", code="rows_invalid", param="task")
