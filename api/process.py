@@ -9,11 +9,13 @@ import gc
 from fastapi import FastAPI
 
 from api.app import create_app
+from pruning.processes.confinement import close_process_memory
 from service.environment import settings_or_exit
 
 
 def create() -> FastAPI:
     """``api.app.create_app`` with the environment's settings; the process ends with one line where they cannot be used."""
+    close_process_memory()  # uploads are parsed and predictions made in processes of the same user
     app = create_app(settings_or_exit())
     gc.collect()
     gc.freeze()

@@ -7,10 +7,10 @@ import logging
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.urls import is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
@@ -19,6 +19,7 @@ _KIB = 1024
 _DEFAULT_PORT = 8000
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 """What Kubernetes puts into ESPALIER_PORT of every container beside a Service named espalier (enableServiceLinks)."""
+_FROM_FILES = ("database_url", "broker_url")
 
 
 class Settings(BaseSettings):
@@ -42,6 +43,16 @@ class Settings(BaseSettings):
         repr=False,
         description="redis://[:password@]host:port/0, or filesystem:// in the data folder. rediss:// is TLS with the certificate "
         "checked; parameters: ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_check_hostname, ssl_cert_reqs=none",
+    )
+    database_url_file: Path | None = Field(
+        None, description="File that holds the database URL, for ESPALIER_DATABASE_URL; readable by the service alone"
+    )
+    broker_url_file: Path | None = Field(None, description="File that holds the broker URL, for ESPALIER_BROKER_URL")
+    run_as: str | None = Field(
+        None,
+        pattern=r"^[0-9]+:[0-9]+$",
+        description="user:group, as numbers, that API and worker become once root has read those files and the secret key's, "
+        "which trainers of that user then cannot read",
     )
     models_dir: Path | None = Field(None, description="Folder of local models, one Hugging Face folder per name")
     datasets_dir: Path | None = Field(
@@ -159,6 +170,11 @@ class Settings(BaseSettings):
     trainer_nice: int = Field(
         5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
     )
+    trainer_variables: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names of further environment variables of the worker that its trainers get, with commas between; else "
+        "they get a fixed list: paths, locale, proxies, caches, CUDA",
+    )
     token_cache_bytes: int = Field(
         1024 * 1024 * _KIB,
         ge=0,
@@ -198,6 +214,22 @@ class Settings(BaseSettings):
         None, gt=0, description="Days after its end that a job is deleted with all it made; default never"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, given: Any) -> Any:
+        """Values from the files that hold them in place of the environment, which other processes may see."""
+        if not isinstance(given, dict):
+            return given
+        read = {name: given[f"{name}_file"] for name in _FROM_FILES if given.get(f"{name}_file")}
+        if twice := [name for name in read if given.get(name)]:
+            raise ValueError(f"{twice[0]} and {twice[0]}_file are both set; set one of them")
+        try:
+            return given | {name: Path(file).expanduser().read_text("utf-8").strip() for name, file in read.items()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"a file of {' or '.join(f'{name}_file' for name in read)} cannot be read: {error}"
+            ) from error
+
     @field_validator("data_dir", "models_dir", "datasets_dir", "checkpoint_dir", "secret_key_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
@@ -212,6 +244,15 @@ class Settings(BaseSettings):
             return port
         log.warning("ESPALIER_PORT=%s is a Kubernetes service link and no port: listening on %d", port, _DEFAULT_PORT)
         return _DEFAULT_PORT
+
+    @field_validator("trainer_variables", mode="before")
+    @classmethod
+    def _names(cls, names: object) -> object:
+        return (
+            tuple(name.strip().upper() for name in names.split(",") if name.strip())
+            if isinstance(names, str)
+            else names
+        )
 
     @field_validator("database_url")
     @classmethod

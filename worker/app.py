@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from celery import signals
 
+from pruning.processes.confinement import close_process_memory
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
 from service.environment import settings_or_exit
@@ -96,4 +97,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
     options = parser.parse_args(argv)
     json_logging.configure(options.loglevel)
+    close_process_memory()  # before the first trainer: it runs as the same user
     sys.exit(WorkerProcess(settings_or_exit()).run(concurrency=options.concurrency, loglevel=options.loglevel))

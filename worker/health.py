@@ -7,6 +7,7 @@ would not help: probe with patience.
 import socket
 import sys
 
+from pruning.processes.confinement import close_process_memory
 from service.db.engine import Database
 from service.environment import settings_or_exit
 from service.jobs import heartbeats
@@ -28,4 +29,5 @@ def is_healthy(settings: Settings) -> bool:
 
 
 if __name__ == "__main__":
+    close_process_memory()  # trainers run beside it
     sys.exit(0 if is_healthy(settings_or_exit()) else 1)

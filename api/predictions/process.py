@@ -9,14 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess, format_exit
+from pruning.processes.confinement import child_environment
 from pruning.processes.pipe_lines import LineTooLongError, PipeLines
 from service.settings import Settings
 
-_ALLOWED_VARIABLES = frozenset(
-    "PATH HOME LANG TZ TMPDIR PYTHONPATH VIRTUAL_ENV LD_LIBRARY_PATH SSL_CERT_FILE XDG_CACHE_HOME HF_HOME HF_HUB_CACHE "
-    "HF_HUB_OFFLINE HF_ENDPOINT HTTP_PROXY HTTPS_PROXY NO_PROXY".split()
-)
-"""The variables that are passed on: neither the hub's token nor any of this service's settings."""
 _MAX_RESPONSE_BYTES = 64 << 20
 _CLOSE_SECONDS = 5.0
 
@@ -46,8 +42,7 @@ def prediction_command(settings: Settings) -> list[str]:
 
 def prediction_environment(variables: Mapping[str, str], threads: int | None) -> dict[str, str]:
     """The environment of the process, from that of the API; ``threads`` limits its arithmetic."""
-    allowed = {name: value for name, value in variables.items() if name.upper() in _ALLOWED_VARIABLES}
-    return allowed | ({"OMP_NUM_THREADS": str(threads)} if threads is not None else {})
+    return child_environment(variables, {"OMP_NUM_THREADS": threads})
 
 
 class PredictionProcess:

@@ -21,11 +21,10 @@ from pruning.data.files.formats import TooLargeError, UnknownFormatError
 from pruning.data.profile import Column
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess
+from pruning.processes.confinement import child_environment
 from pruning.processes.pipe_lines import LineTooLongError, PipeLines
 
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL")
-"""Names of variables that the child has of ours; none holds a secret."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,8 @@ def columns_of(split: Mapping[str, Any]) -> list[Column]:
 def _run_child(splits: dict[str, Any], max_bytes: int, limits: ParseLimits) -> dict[str, Any]:
     deadline = time.monotonic() + limits.seconds
     request = {"splits": splits, "max_bytes": max_bytes, "memory_bytes": limits.memory_bytes, "seconds": limits.seconds}
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    environment |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    environment = child_environment(os.environ, own, local=True)
     descriptors = [number for split in splits.values() for number in (split["input"], split["output"])]
     with ChildProcess(python_command("api.uploads.child"), environment, descriptors=descriptors) as child:
         try:

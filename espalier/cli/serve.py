@@ -46,7 +46,9 @@ def serve(
     """
     from espalier.cli.process_manager import ManagedProcess, ProcessManager
     from pruning.processes.bootstrap import python_command
+    from pruning.processes.confinement import close_process_memory
 
+    close_process_memory()  # trainers run as the same user
     settings = read_settings(host=host, port=port, data_dir=data_dir, worker_slots=workers)
     if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
         fail(reason, code=2)
@@ -80,7 +82,7 @@ def api(
         listening.set_inheritable(True)
         notify(f"the API listens on {url_of(listening)}")
         few_arenas = {name: value for name, value in _FEW_ARENAS.items() if name not in os.environ}
-        become([_API, str(listening.fileno())], few_arenas | overrides(settings))
+        become([_API, str(listening.fileno())], few_arenas | overrides(settings), settings)
 
 
 def _run(manager: "ProcessManager", listening: socket.socket, settings: "Settings") -> None:

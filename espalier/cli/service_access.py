@@ -76,18 +76,42 @@ def find_running_service(data_dir: Path | None) -> RunningService | None:
 
 def overrides(settings: "Settings") -> dict[str, str]:
     """Environment variables that give a child process the settings of this one."""
-    names = ("host", "port", "data_dir", "worker_slots", "database_url", "broker_url")
+    names = ["host", "port", "data_dir", "worker_slots"]
+    # what the settings read from a file stays in that file
+    names += [name for name in ("database_url", "broker_url") if getattr(settings, f"{name}_file") is None]
     return {f"ESPALIER_{name.upper()}": str(getattr(settings, name)) for name in names} | {"PYTHONUNBUFFERED": "1"}
 
 
-def become(module: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    """Turn this process into one of the service's own modules with its arguments, so that signals reach that directly."""
+def become(module: Sequence[str], environment: Mapping[str, str], drop_to: "Settings | None" = None) -> NoReturn:
+    """Turn this process into one of the service's own modules with its arguments, so that signals reach that directly.
+
+    As the user whom ``drop_to`` names, if it names one; the program ends with a message when that is not possible.
+    """
     from pruning.processes.bootstrap import python_command
 
     command = python_command(*module)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(command[0], command, os.environ | environment)  # noqa: S606 - our own interpreter, no shell
+    variables = os.environ | environment
+    if drop_to is not None and drop_to.run_as is not None:
+        variables = _as_other_user(drop_to.run_as, drop_to, variables)
+    os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter, no shell
+
+
+def _as_other_user(run_as: str, settings: "Settings", variables: Mapping[str, str]) -> dict[str, str]:
+    """Become another user for good; ``variables`` with what that user's processes could not read any more."""
+    read = {f"ESPALIER_{name.upper()}": getattr(settings, name) for name in ("database_url", "broker_url")}
+    try:
+        if settings.secret_key is None and settings.secret_key_file is not None:
+            read["ESPALIER_SECRET_KEY"] = settings.secret_key_file.read_text("ascii").strip()
+        user, group = map(int, run_as.split(":"))
+        os.setgroups([])
+        os.setgid(group)
+        os.setuid(user)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"ESPALIER_RUN_AS={run_as} is not possible: {error}; start the service as root for it", code=2)
+    files = {f"{name}_FILE" for name in read}
+    return {name: value for name, value in variables.items() if name not in files} | read
 
 
 def migrate(settings: "Settings") -> None:

@@ -32,7 +32,7 @@ def worker(
             raise
         notify(str(error))
     notify(f"worker with {settings.worker_slots} slots; running jobs save their work when it is stopped")
-    become([WORKER], overrides(settings))
+    become([WORKER], overrides(settings), settings)
 
 
 def health() -> None:

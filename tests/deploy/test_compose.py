@@ -87,11 +87,28 @@ def test_redis_persists_and_never_evicts() -> None:
     assert "--maxmemory-policy noeviction" in command
 
 
-def test_no_password_has_a_default() -> None:
+def test_no_password_is_in_an_environment() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    uses = re.findall(r"\$\{(\w*PASSWORD\w*)([^}]*)\}", text)
-    assert {name for name, _ in uses} == {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
-    assert all(rest.startswith(":?") for _, rest in uses)
+    assert not re.findall(r"\$\{\w*(?:PASSWORD|SECRET_KEY)", text)
+    assert "://" not in json.dumps({name: service.get("environment") for name, service in SERVICES.items()})
+    used = {secret for service in SERVICES.values() for secret in service["secrets"]}
+    assert used == set(COMPOSE["secrets"])
+    assert all(secret == {"file": f"./secrets/{name}"} for name, secret in COMPOSE["secrets"].items())
+
+
+@pytest.mark.parametrize("name", ["api", *WORKERS])
+def test_what_starts_as_root_becomes_the_user_of_the_image(name: str) -> None:
+    service = SERVICES[name]
+    assert (service["user"], service["cap_add"]) == ("0:0", ["SETUID", "SETGID", "KILL"])
+    assert f"USER {service['environment']['ESPALIER_RUN_AS']}" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service.get("cpus") or service["cpu_shares"] < 1024
 
 
 def test_every_setting_exists() -> None:

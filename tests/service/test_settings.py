@@ -58,3 +58,19 @@ def test_the_storage_url_is_kept_in_one_form(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("service.settings.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"storage_url[\s\S]*espalier-pruning\[s3\]"):
         Settings()
+
+
+def test_urls_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, url in {"database_url": "postgresql://u:p@h/d\n", "broker_url": "redis://:p@h:6379/0\n"}.items():
+        (tmp_path / name).write_text(url)
+        monkeypatch.setenv(f"ESPALIER_{name.upper()}_FILE", str(tmp_path / name))
+    settings = Settings()
+    assert (settings.database_url, settings.broker_url) == ("postgresql+psycopg://u:p@h/d", "redis://:p@h:6379/0")
+    assert "u:p" not in repr(settings)
+    monkeypatch.setenv("ESPALIER_BROKER_URL", "redis://elsewhere")
+    with pytest.raises(ValidationError, match="broker_url and broker_url_file are both set"):
+        Settings()
+    monkeypatch.delenv("ESPALIER_BROKER_URL")
+    (tmp_path / "broker_url").unlink()
+    with pytest.raises(ValidationError, match="cannot be read"):
+        Settings()

@@ -50,7 +50,8 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
     if unshared is not None:
         recorder.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {unshared}"})
     token_file = _write_token_file(claimed, context, recorder)
-    environment = trainer_environment(os.environ, _threads(context), context.devices.visible(claimed.devices))
+    visible = context.devices.visible(claimed.devices)
+    environment = trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables)
     return PreparedAttempt(
         command(work, token_file, claimed.exports),
         isolate_hub_cache(environment, context, claimed.owner, has_token=token_file is not None),
