@@ -5,14 +5,17 @@ those of ``pruning.spec.errors.error_details``: ``ctx.param`` names the field to
 only follows from another fault.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from api.errors.problems import Fault
+from pruning.spec.wording import describe, quoted
 
 _NAMED_BY_PATH = {
     "job_id": "job_not_found",
@@ -21,6 +24,7 @@ _NAMED_BY_PATH = {
     "webhook_id": "webhook_not_found",
     "name": "artifact_not_found",
 }
+_NO_OBJECT = frozenset({"missing", "model_type", "model_attributes_type", "dict_type"})
 _TASK_TAGS = ("name", "custom")
 """Branches of the union type of ``task``: pydantic puts them into error locations, the JSON of a request has no such level."""
 
@@ -41,7 +45,7 @@ def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
         unreadable = _unreadable(request, fault)
         if unreadable is not None:
             return unreadable
-    faults = [_fault(fault) for fault in raw]
+    faults = [_fault(fault, _body_model(request)) for fault in raw]
     where = faults[0].pointer or faults[0].parameter
     detail = f"{where}: {faults[0].detail}" if where else faults[0].detail
     if len(faults) > 1:
@@ -73,11 +77,31 @@ def _is_json(request: Request) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def _fault(fault: dict[str, Any]) -> Fault:
+def _body_model(request: Request) -> type[BaseModel] | None:
+    """The model of the body of the request's route."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    annotation = body.field_info.annotation if body is not None else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _fault(fault: dict[str, Any], model: type[BaseModel] | None) -> Fault:
     place, *path = fault["loc"]
     if place != "body":
-        return Fault(code=fault["type"], detail=fault["msg"], parameter=".".join(map(str, path)))
-    return Fault(code=fault["type"], detail=fault["msg"], pointer=json_pointer(blamed_path(fault, path)))
+        detail = describe({**fault, "loc": path}, None)
+        return Fault(code=fault["type"], detail=detail, parameter=".".join(map(str, path)))
+    if not path and fault["type"] in _NO_OBJECT:
+        return Fault(code=fault["type"], detail=_no_object(fault, model), pointer="")
+    detail = fault["msg"] if fault.get("described") else describe({**fault, "loc": path}, model)
+    return Fault(code=fault["type"], detail=detail, pointer=json_pointer(blamed_path(fault, path)))
+
+
+def _no_object(fault: dict[str, Any], model: type[BaseModel] | None) -> str:
+    """A body that is empty or no object: the least that can be sent, from the first example of the model."""
+    extra = model.model_config.get("json_schema_extra") if model is not None else None
+    examples: Any = extra.get("examples", []) if isinstance(extra, dict) else []
+    such_as = f", such as {json.dumps(examples[0])}" if examples else ""
+    given = "is empty" if fault["type"] == "missing" or fault.get("input") is None else f"is {quoted(fault['input'])}"
+    return f"the body {given}; send a JSON object{such_as}"
 
 
 def blamed_path(fault: Mapping[str, Any], path: Sequence[str | int]) -> Sequence[str | int]:

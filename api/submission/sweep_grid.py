@@ -13,6 +13,7 @@ from api.schemas.job_request import JobRequest
 from api.schemas.sweeps import AXES, SweepRequest
 from pruning.errors import PermanentError
 from pruning.spec.methods import METHODS
+from pruning.spec.wording import describe
 from service.sweeps.sweeps import Combination
 
 _RUN_LENGTH = ("epochs", "max_steps")
@@ -38,6 +39,7 @@ def expand_grid(request: SweepRequest, *, max_jobs: int) -> list[JobRequest]:
         except ValidationError as error:
             for fault in error.errors():
                 if fault["type"] != "default_factory_not_called":
+                    fault["msg"] = describe(fault, JobRequest)
                     located = _fault_of_sweep(request, combination, dict(fault))
                     faults.setdefault((located["loc"], fault["msg"]), located)
     if faults:
@@ -67,4 +69,10 @@ def _fault_of_sweep(request: SweepRequest, combination: Combination, fault: dict
         path = ["base", first, *rest]
     method, sparsity, seed = combination
     where = f"method {method}, sparsity {sparsity:g}, seed {seed}"
-    return {"type": fault["type"], "loc": ("body", *path), "msg": f"{fault['msg']} ({where})", "input": None}
+    return {
+        "type": fault["type"],
+        "loc": ("body", *path),
+        "msg": f"{fault['msg']} ({where})",
+        "input": None,
+        "described": True,
+    }

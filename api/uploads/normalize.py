@@ -101,7 +101,7 @@ class _Faults:
     def full(self) -> bool:
         return len(self.found) >= MAX_FAULTS
 
-    def add(self, split: str, code: str, fault: RowFault, row: int | None = None) -> None:
+    def add(self, split: str, fault: RowFault, *, code: str, row: int | None = None) -> None:
         known = self.found.setdefault((split, fault.kind, fault.column), SplitFault(split, code, fault.detail[:500]))
         known.count += 1
         if row is not None and len(known.rows) < _LISTED_ROWS:
@@ -129,15 +129,15 @@ class _SplitWriter:
                         self.digest.update(line)
                         out.write(line)
                         continue
-                    self._faults.add(self._split, "rows_invalid", line, number)
+                    self._faults.add(self._split, line, code="rows_invalid", row=number)
                     if self._faults.full:
                         return
             except UnreadableFileError as fault:
                 after = f"after row {number}: " if number else ""
-                self._faults.add(self._split, "file_unreadable", RowFault("unreadable", f"{after}{fault}"))
+                self._faults.add(self._split, RowFault("unreadable", f"{after}{fault}"), code="file_unreadable")
                 return
         if number == 0:
-            self._faults.add(self._split, "rows_missing", RowFault("missing", "the file has no rows"))
+            self._faults.add(self._split, RowFault("missing", "the file has no rows"), code="rows_missing")
 
     def summary(self) -> dict[str, Any]:
         """What is stored of the split in addition to its rows."""

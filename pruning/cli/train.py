@@ -52,7 +52,7 @@ def _read_spec(path: Path) -> PruningSpec:
     try:
         return PruningSpec.model_validate_json(path.read_bytes())
     except ValidationError as refusal:
-        fault = error_details(refusal)[0]
+        fault = error_details(refusal, PruningSpec)[0]
         raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
     except OSError as fault:
         raise PermanentError(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault

@@ -4,8 +4,10 @@ Raised by the validators in this package and by the API's request models; :func:
 API's problem details and the trainer's error event show them.
 """
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
+
+from pruning.spec.wording import describe
 
 
 def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
@@ -13,8 +15,11 @@ def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **conte
     return PydanticCustomError(kind, message, {"param": param, **context})
 
 
-def error_details(validation_error: ValidationError) -> list[dict[str, str]]:
-    """One entry for each error of a spec: ``param`` (dotted field), ``code`` and ``message``."""
+def error_details(validation_error: ValidationError, model: type[BaseModel] | None = None) -> list[dict[str, str]]:
+    """One entry for each error of a spec: ``param`` (dotted field), ``code`` and ``message``.
+
+    ``model`` is the class that refused it, which lets messages name the field that was probably meant.
+    """
     details = []
     for error in validation_error.errors():
         if error["type"] == "default_factory_not_called":
@@ -24,6 +29,6 @@ def error_details(validation_error: ValidationError) -> list[dict[str, str]]:
         if path[:1] == ["task"] and path[1:2] in (["name"], ["custom"]):
             del path[1]  # the tag of the form of task that was tried
         details.append(
-            {"param": context.get("param") or ".".join(path), "code": error["type"], "message": error["msg"]}
+            {"param": context.get("param") or ".".join(path), "code": error["type"], "message": describe(error, model)}
         )
     return details

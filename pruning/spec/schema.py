@@ -13,6 +13,7 @@ from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.presets import apply_preset
 from pruning.spec.tasks import TASKS, CustomTask
+from pruning.spec.wording import quoted, suggestion
 
 
 class PruningSpec(SpecFields):
@@ -31,13 +32,21 @@ class PruningSpec(SpecFields):
     @classmethod
     def _known_task(cls, task: str | CustomTask) -> str | CustomTask:
         if isinstance(task, str) and task not in TASKS:
-            raise spec_error(
-                "task", "unknown task {task}; one of {known}, or an object with dataset, text and label_words",
-                kind="unknown_task", task=repr(task), known=", ".join(sorted(TASKS)),
-            )  # fmt: skip
+            raise spec_error("task", "{reason}", kind="unknown_task", reason=_unknown_task(task))
         return task
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         rules.validate(self)
         return self
+
+
+def _unknown_task(name: str) -> str:
+    """What to write in place of a name that is no task's."""
+    if "/" in name or name.startswith("ds_"):
+        example = f'{{"dataset": {quoted(name)}, "text": ["…"], "label": "…", "labels": ["…", "…"]}}'
+        return f"{quoted(name)} is a data set, not a task; give task as an object: {example}"
+    known = sorted(TASKS)
+    meant = suggestion(name, known)
+    hint = f"did you mean {meant}? One of" if meant else "one of"
+    return f"unknown task {quoted(name)}; {hint} {', '.join(known)}, or an object with dataset, text and labels"

@@ -71,12 +71,12 @@ def test_the_secret_is_shown_once(client: TestClient) -> None:
         ({"url": "https://127.0.0.1/"}, "/url", "has no address"),
         ({"url": "http://receiver.example/"}, "/url", "must begin with https"),
         ({"url": "https://absent.example/"}, "/url", "absent.example has no address"),
-        ({"url": URL, "events": []}, "/events", "at least 1"),
-        ({"url": URL, "events": ["job.exploded"]}, "/events/0", "Input should be"),
+        ({"url": URL, "events": []}, "/events", "must not be empty"),
+        ({"url": URL, "events": ["job.exploded"]}, "/events/0", "one of"),
         ({"url": URL, "secret": "whsec_c2hvcnQ="}, "/secret", "24 to 64 random bytes"),
         ({"url": URL, "secret": "c" * 32}, "/secret", "whsec_"),
-        ({"url": URL, "colour": "red"}, "/colour", "Extra inputs"),
-        ({}, "/url", "Field required"),
+        ({"url": URL, "colour": "red"}, "/colour", "there is no field colour"),
+        ({}, "/url", "url is missing"),
     ],
 )
 def test_refusals(strict_client: TestClient, change: dict[str, Any], pointer: str, detail: str) -> None:
