@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.errors.handlers import install_handlers
 from api.middleware.body_limit import BodyLimitMiddleware
+from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
@@ -25,6 +26,7 @@ from api.routes import (
     artifacts,
     catalog,
     datasets,
+    docs,
     events,
     exports,
     health,
@@ -82,6 +84,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,  # api.routes.docs serves them, without other hosts' scripts
+        redoc_url=None,
+        redirect_slashes=False,  # api.middleware.http_semantics serves such paths
     )
     app.state.services = services
     install_handlers(app)
@@ -99,11 +104,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics,
         predictions,
         secrets,
+        docs,
     ):
         app.include_router(routes.router)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
+    app.add_middleware(HttpSemanticsMiddleware)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
     app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost

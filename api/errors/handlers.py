@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 
 from api.errors import validation
@@ -118,6 +119,8 @@ def _allowed_methods(request: Request) -> list[str]:
     """The methods that the OpenAPI document has for the path of ``request``."""
     found: set[str] = set()
     for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), request.url.path):
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), get_route_path(request.scope)):
             found |= {method.upper() for method in operations}
+    if "GET" in found:
+        found.add("HEAD")
     return sorted(found & _METHODS)

@@ -5,6 +5,7 @@ Plain ASGI, added by ``api.app``. Without it a route would hold whatever is sent
 
 from collections.abc import Mapping
 
+from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,7 +27,7 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        max_bytes = self.exceptions.get(scope["path"], self.max_bytes)
+        max_bytes = self.exceptions.get(get_route_path(scope), self.max_bytes)
         received = 0
 
         async def receive_limited() -> Message:

@@ -31,6 +31,8 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         _remove_nulls(document)
         links.add_links(document)
         app.openapi_schema = document
+    if app.servers:  # FastAPI learns a proxy's path prefix from the first request for the document
+        return {**app.openapi_schema, "servers": app.servers}
     return app.openapi_schema
 
 

@@ -9,6 +9,8 @@ import sys
 
 import uvicorn
 
+from api.http_protocol import VersionedHttpProtocol
+
 _LEAVE_SECONDS = 10
 """How long open requests may take once the process was asked to leave."""
 
@@ -21,6 +23,7 @@ def main() -> None:
         factory=True,
         log_level="warning",
         access_log=False,
+        http=VersionedHttpProtocol,
         timeout_graceful_shutdown=_LEAVE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listening])

@@ -23,8 +23,8 @@ def test_unknown_route(strict_client: TestClient) -> None:
 
 def test_wrong_method(strict_client: TestClient) -> None:
     for path, allowed in (
-        ("/v1/jobs", "GET, POST"),
-        ("/v1/jobs/job_0", "DELETE, GET"),
+        ("/v1/jobs", "GET, HEAD, POST"),
+        ("/v1/jobs/job_0", "DELETE, GET, HEAD"),
         ("/v1/jobs/job_0/artifacts/x", "GET, HEAD"),
     ):
         answer = strict_client.put(path, json=BODY)

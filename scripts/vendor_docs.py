@@ -1,0 +1,87 @@
+"""Vendoring of the documentation pages' scripts: ``python -m scripts.vendor_docs`` fetches them into ``api/static``.
+
+``/docs`` and ``/redoc`` work without a network, and no other host's script runs in the origin of a service without keys. Each
+package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test
+checks.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+STATIC = Path(__file__).parents[1] / "api" / "static"
+MANIFEST = STATIC / "manifest.json"
+_REGISTRY = "https://registry.npmjs.org"
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the npm registry, and what is taken from it."""
+
+    name: str
+    version: str
+    license: str
+    sha512: str
+    """Of the archive, in base64 as the registry's ``dist.integrity`` has it."""
+    files: dict[str, str]
+    """Path in the archive → name here."""
+
+    @property
+    def url(self) -> str:
+        """Where the archive is."""
+        return f"{_REGISTRY}/{self.name}/-/{self.name}-{self.version}.tgz"
+
+
+PACKAGES = (
+    Package(
+        "swagger-ui-dist",
+        "5.35.0",
+        "Apache-2.0",
+        "U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ==",
+        {
+            "package/swagger-ui-bundle.js": "swagger-ui-bundle.js",
+            "package/swagger-ui.css": "swagger-ui.css",
+            "package/LICENSE": "swagger-ui.LICENSE.txt",
+        },
+    ),
+    Package(
+        "redoc",
+        "2.5.4",
+        "MIT",
+        "M6jWhG1qoBnH6TFmzJnstyCZ87HmOY/UzDm78mHiYihEdlV/YcS9ogOo1NlElnJMeLsyxHFe2yFc4sNjHTrABQ==",
+        {"package/bundles/redoc.standalone.js": "redoc.standalone.js", "package/LICENSE": "redoc.LICENSE.txt"},
+    ),
+)
+
+
+def main() -> None:
+    """Fetch, check and write everything. Raises OSError, ValueError for an archive with another digest."""
+    STATIC.mkdir(exist_ok=True)
+    manifest = {}
+    for package in PACKAGES:
+        for name, content in _fetch(package).items():
+            (STATIC / name).write_bytes(content)
+            digest = hashlib.sha256(content).hexdigest()
+            about = {"package": package.name, "version": package.version, "license": package.license}
+            manifest[name] = {**about, "sha256": digest}
+    MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _fetch(package: Package) -> dict[str, bytes]:
+    with urlopen(package.url, timeout=_SECONDS) as response:  # noqa: S310 - a constant https:// address
+        archive = response.read()
+    if base64.b64encode(hashlib.sha512(archive).digest()).decode() != package.sha512:
+        raise ValueError(f"{package.url} has another digest than the one pinned here")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        found = {name: opened.extractfile(path) for path, name in package.files.items()}
+        return {name: file.read() for name, file in found.items() if file is not None}
+
+
+if __name__ == "__main__":
+    main()
