@@ -110,7 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
-    app.add_middleware(HttpSemanticsMiddleware)
+    app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
     app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost

@@ -4,6 +4,8 @@ Plain ASGI, added by ``api.app``. A path with a slash at its end is the same res
 what the proxy says of the scheme, and behind TLS lead to ``http://``.
 """
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,8 +18,10 @@ class _HeadDoneError(OSError):
 class HttpSemanticsMiddleware:
     """Serves HEAD as the GET without its body, and paths with a slash at their end; puts the prefix before Location."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, own_head: re.Pattern[str]) -> None:
+        """``own_head``: paths whose routes serve HEAD themselves, at less cost than a GET."""
         self.app = app
+        self.own_head = own_head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,7 +35,7 @@ class HttpSemanticsMiddleware:
                 _prefix_location(MutableHeaders(scope=message), root)
             await send(message)
 
-        if scope["method"] == "HEAD":
+        if scope["method"] == "HEAD" and not self.own_head.fullmatch(scope["path"].removeprefix(root)):
             await _respond_to_head(self.app, scope, receive, send_with_prefix)
         else:
             await self.app(scope, receive, send_with_prefix)

@@ -17,6 +17,8 @@ from service.artifacts import store
 from service.db import models
 from service.jobs import queries
 
+HEAD_PATH = re.compile(r"/v1/jobs/[^/]+/artifacts/[^/]+")
+"""The route of this module that serves HEAD without opening the file."""
 router = APIRouter(prefix="/v1/jobs/{job_id}/artifacts", tags=["artifacts"], route_class=AuthenticatedRoute)
 REPORT = "report.html"
 """The only file that a browser may display instead of saving it."""

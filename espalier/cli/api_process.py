@@ -9,7 +9,7 @@ import sys
 
 import uvicorn
 
-from api.http_protocol import VersionedHttpProtocol
+from espalier.cli.http_protocol import VersionedHttpProtocol
 
 _LEAVE_SECONDS = 10
 """How long open requests may take once the process was asked to leave."""

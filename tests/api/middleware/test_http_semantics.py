@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.http_protocol import VersionedHttpProtocol
+from espalier.cli.http_protocol import VersionedHttpProtocol
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.serving import serving
