@@ -242,6 +242,7 @@ FAILURES: dict[str, Entry] = {
     "revision_not_found": Entry(None, "client", "Give a branch, tag or commit that exists."),
     "rows_invalid": Entry(422, "client", "Mend the row that the message names.", PermanentError),
     "rows_missing": Entry(None, "client", "Give a split with rows."),
+    "schedule_too_long": Entry(None, "client", "Lower `epochs`, raise `batch_size`, or give `max_steps`."),
     "schedule_too_short": Entry(None, "client", "Raise `epochs` or `max_steps`, or lower `batch_size`."),
     "secrets_unavailable": Entry(None, "operator", "Give workers the secret key that the API has."),
     "spec_unreadable": Entry(None, "client", "Check the path of the spec."),

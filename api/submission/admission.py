@@ -12,6 +12,7 @@ from api.uploads.isolation import columns_of
 from pruning.data.jsonl import dataset_folder_name
 from pruning.data.local_check import check_dataset
 from pruning.data.profile import check_columns
+from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
 from pruning.models.checks import check_class_names, check_model_folder, read_model_type
@@ -94,6 +95,7 @@ def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
+    check_step_count(spec, row.splits.get(task.train_split, {}).get("rows"))
 
 
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
@@ -109,6 +111,8 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
         task = spec.task_info
         rows = dict.fromkeys(task.validation_splits, spec.validation_rows) | {task.train_split: spec.train_rows}
         check_dataset(folder, spec.task, rows)
+    else:
+        check_step_count(spec)
 
 
 def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:

@@ -6,7 +6,7 @@ Called by :mod:`pruning.training.train`.
 import math
 
 from pruning.data.batching import BatchStream
-from pruning.errors import PermanentError
+from pruning.data.step_count import count_steps
 from pruning.events import EventSink
 from pruning.models import autocast
 from pruning.sources import Sources
@@ -50,21 +50,6 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
         device=device,
         process_group=process_group,
     )
-
-
-def count_steps(spec: PruningSpec, batches_per_epoch: int) -> int:
-    """Optimizer steps of the whole run. Raises PermanentError when the ramp would have no step."""
-    if spec.trains_nothing:
-        return 0
-    if spec.max_steps is not None:
-        return spec.max_steps
-    steps = max(1, math.floor((spec.epochs or 0) * batches_per_epoch / spec.gradient_accumulation))
-    if steps * spec.ramp < 1:
-        raise PermanentError(
-            f"{spec.epochs} epochs are {steps} steps, too few for a ramp of {spec.ramp}; raise epochs or lower batch_size",
-            code="schedule_too_short", param="epochs",
-        )  # fmt: skip
-    return steps
 
 
 def evaluation_interval(spec: PruningSpec, total_steps: int, validation_rows: int) -> int | None:

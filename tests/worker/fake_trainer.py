@@ -186,6 +186,30 @@ def repeats_token() -> None:
     raise RuntimeError(f"{token} was refused, mode {file.stat().st_mode & 0o777 if file.exists() else 0:o}")
 
 
+def step_out_of_range() -> None:
+    """No database stores the number."""
+    values = {"epoch": 1.0, "loss": 1.0, "regularizer": 0.0, "remaining": 0.5, "learning_rate": 0.1, "grad_norm": 1.0}
+    emit(StepEvent(step=2**70, total_steps=2**70, rows_per_second=1.0, eta_seconds=1.0, **values))
+    never.wait()
+
+
+def evaluation_out_of_range() -> None:
+    """The same in another report."""
+    emit(EvaluationEvent(step=2**70, stage="during", remaining=0.5, metrics={"accuracy": 0.5}))
+    never.wait()
+
+
+def total_out_of_range() -> None:
+    """More steps than 64 bits count."""
+    emit(
+        StartedEvent(
+            total_steps=2**70, model_revision=None, base_digest="0" * 64, matrices=2, masked_weights=64, train_rows=8,
+            validation_rows=4, device="cpu", versions={},
+        )
+    )  # fmt: skip
+    never.wait()
+
+
 def segfault() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.string_at(0)

@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.orm import Session
 
 from service.db.engine import DATABASE_UNAVAILABLE, Database
 from service.errors import StorageUnavailableError
 from service.jobs.fence import Fence
 from worker.run.lease import Lease
+from worker.run.outcome import RejectedWriteError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 T = TypeVar("T")
+_PROGRAM_LIMITS = "54"
+"""Class of PostgreSQL's errors for what no server of that kind stores; the driver calls them operational."""
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +37,7 @@ class FencedWriter:
         return self.lease.fence
 
     def write(self, change: Callable[[Session], T]) -> T:
-        """Commit ``change`` and return its result. Raises LeaseLostError, and what ``change`` raises."""
+        """Commit ``change`` and return its result. Raises as ``with_retry``."""
 
         def once() -> T:
             with self.database.write() as session:
@@ -44,7 +48,8 @@ class FencedWriter:
     def with_retry(self, work: Callable[[], T]) -> T:
         """Call ``work``, which opens its own transactions, until the database and the object storage answer.
 
-        Raises LeaseLostError; their own error when they are away for the length of a lease that was renewed meanwhile (a full
+        Raises LeaseLostError; RejectedWriteError at once when the database refuses the values, which another try would not
+        change; their own error when they are away for the length of a lease that was renewed meanwhile (a full
         disk answers heartbeats and takes nothing new); that of the storage as soon as the job is to be cancelled.
         """
         deadline = time.monotonic() + self.lease.seconds
@@ -54,10 +59,24 @@ class FencedWriter:
             try:
                 return work()
             except (*DATABASE_UNAVAILABLE, StorageUnavailableError) as error:
+                if _is_rejection(error):
+                    raise RejectedWriteError(_reason(error)) from error
                 self.lease.require()  # a worker that was frozen in here lost its connection, and the job with it
                 cancelled = isinstance(error, StorageUnavailableError) and self.lease.requests.cancel
                 if cancelled or time.monotonic() > deadline:
                     raise
                 log.warning("database or object storage is away, trying again: %s", error)
+            except (StatementError, OverflowError, UnicodeError) as error:
+                raise RejectedWriteError(_reason(error)) from error
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _is_rejection(error: Exception) -> bool:
+    code = getattr(error.orig, "sqlstate", None) if isinstance(error, OperationalError) else None
+    return code is not None and code.startswith(_PROGRAM_LIMITS)
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own words, without the statement."""
+    return f"the database refuses what was reported: {getattr(error, 'orig', None) or error}".strip().splitlines()[0]

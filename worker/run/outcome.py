@@ -25,6 +25,10 @@ class InvalidArtifactError(Exception):
     """The trainer announced a file that does not exist, or not as announced."""
 
 
+class RejectedWriteError(Exception):
+    """The database is there and refuses what was to be written: a number out of range, text that it cannot store."""
+
+
 class StopReason(StrEnum):
     """Why the supervisor stopped a trainer."""
 
@@ -182,6 +186,7 @@ ATTEMPT_ERRORS = (
     DatasetNotFoundError,
     InvalidArtifactError,
     QuotaExceededError,
+    RejectedWriteError,
     SecretsUnavailableError,
     StorageUnavailableError,
     OSError,  # disk full, too many processes, no permission
@@ -198,7 +203,7 @@ def classify_error(error: Exception) -> Failed:
             return Failed("artifact_not_found", str(error), kind="user", param="export_of")
         case QuotaExceededError():
             return Failed("quota_exceeded", str(error), kind="user")
-        case InvalidArtifactError():
+        case InvalidArtifactError() | RejectedWriteError():
             return Failed("trainer_bug", str(error))
         case StorageUnavailableError():
             return Failed("storage_unavailable", str(error), retryable=True)

@@ -27,7 +27,15 @@ from worker.run.event_recorder import EventRecorder
 from worker.run.fenced_writer import FencedWriter
 from worker.run.lease import Lease
 from worker.run.monitor import Limits, monitor
-from worker.run.outcome import ATTEMPT_ERRORS, Failed, Outcome, ProcessExit, classify, classify_error
+from worker.run.outcome import (
+    ATTEMPT_ERRORS,
+    Failed,
+    Outcome,
+    ProcessExit,
+    RejectedWriteError,
+    classify,
+    classify_error,
+)
 from worker.run.preparation import PreparedAttempt, prepare
 from worker.run.process import TrainerProcess
 
@@ -50,7 +58,7 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)
                 outcome = _prepare_and_run(claimed, context, recorder, command)
-                job = _finish(outcome, recorder, settings)
+                outcome, job = _finish(outcome, recorder, settings)
         except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
             return Outcome.ABANDONED
@@ -118,14 +126,21 @@ def _run_trainer(
     )  # fmt: skip
 
 
-def _finish(outcome: Outcome | Failed, recorder: EventRecorder, settings: Settings) -> Job:
-    """The last writes of the attempt: the end of standard error, and the job's state. Raises LeaseLostError."""
+def _finish(outcome: Outcome | Failed, recorder: EventRecorder, settings: Settings) -> tuple[Outcome | Failed, Job]:
+    """The last writes of the attempt: the end of standard error, and the job's state. Raises LeaseLostError.
+
+    A result that the database refuses is a failure.
+    """
     if outcome is Outcome.ABANDONED:
         raise recorder.writer.fence.lost()
-    recorder.close()
-    job = recorder.writer.write(partial(_record_outcome, outcome=outcome, recorder=recorder, settings=settings))
+    try:
+        recorder.close()
+        job = recorder.writer.write(partial(_record_outcome, outcome=outcome, recorder=recorder, settings=settings))
+    except RejectedWriteError as error:
+        outcome = classify_error(error)
+        job = recorder.writer.write(partial(_record_outcome, outcome=outcome, recorder=recorder, settings=settings))
     failpoints.hit(failpoints.Failpoint.FINISH_COMMITTED)
-    return job
+    return outcome, job
 
 
 def _record_outcome(session: Session, *, outcome: Outcome | Failed, recorder: EventRecorder, settings: Settings) -> Job:

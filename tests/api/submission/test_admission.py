@@ -113,3 +113,14 @@ def test_splits(post: Post, datasets: Path) -> None:
     assert "train, validation" in found["detail"]
     (datasets / "sst2" / "validation.jsonl.gz").unlink()
     assert fault(post(), "split_missing")["pointer"] == "/task"
+
+
+def test_more_steps_than_can_be_counted(client_with: Callable[..., TestClient]) -> None:
+    client = client_with()
+    body = {"model": "org/name", "task": "mnli", "epochs": 10_000, "batch_size": 1}
+    found = fault(client.post("/v1/jobs", json=body), "schedule_too_long")
+    assert found["pointer"] == "/epochs"
+    assert "lower epochs" in found["detail"]
+    for fits in ({"epochs": 10}, {"batch_size": 64}, {"train_rows": 1000}):
+        answer = client.post("/v1/jobs", json=body | fits)
+        assert answer.status_code == 202, answer.text

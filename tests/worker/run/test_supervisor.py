@@ -128,6 +128,16 @@ def test_unrequested_ends(harness: WorkerHarness, behaviour: str, code: str, wor
     assert (job.error["code"], job.error["kind"]) == (code, "system")
 
 
+@pytest.mark.parametrize("behaviour", ["step_out_of_range", "evaluation_out_of_range", "total_out_of_range"])
+def test_a_report_that_the_database_refuses_ends_the_run_at_once(harness: WorkerHarness, behaviour: str) -> None:
+    job_id = harness.submit()
+    outcome = failed(harness.start(harness.claim(), behaviour).result(seconds=10))
+    assert (outcome.code, outcome.retryable) == ("trainer_bug", False)
+    assert "the database refuses" in outcome.message
+    assert harness.job(job_id).status is Status.FAILED
+    assert not harness.work_folder(job_id).exists()
+
+
 @sqlite_only
 def test_a_crash_after_the_work_is_done_is_a_success(harness: WorkerHarness) -> None:
     job_id = harness.submit()

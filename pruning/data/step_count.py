@@ -1,0 +1,57 @@
+"""Number of optimizer steps of a run, and the refusal of a run that has too few or too many.
+
+Called by :mod:`pruning.training.setup` with the rows as they are, and by the API at submission with what is known of them then.
+"""
+
+import math
+
+from pruning.errors import PermanentError
+from pruning.spec.schema import PruningSpec
+
+MAX_STEPS = 100_000_000
+"""As the spec has it for ``max_steps``; what reports and the database count with holds it."""
+_HUB_ROWS = {
+    "cola": 8_551, "mnli": 392_702, "mrpc": 3_668, "qnli": 104_743, "qqp": 363_846, "rte": 2_490, "sst2": 67_349,
+    "stsb": 5_749, "wnli": 635, "squad": 87_599, "squad_v2": 130_319,
+}  # fmt: skip
+"""Training rows of the hub's data sets, by task."""
+
+
+def count_steps(spec: PruningSpec, batches_per_epoch: int) -> int:
+    """Optimizer steps of the whole run. Raises PermanentError when the ramp would have no step, or beyond ``MAX_STEPS``."""
+    if spec.trains_nothing:
+        return 0
+    if spec.max_steps is not None:
+        return spec.max_steps
+    steps = max(1, math.floor((spec.epochs or 0) * batches_per_epoch / spec.gradient_accumulation))
+    if steps * spec.ramp < 1:
+        raise PermanentError(
+            f"{spec.epochs} epochs are {steps} steps, too few for a ramp of {spec.ramp}; raise epochs or lower batch_size",
+            code="schedule_too_short", param="epochs",
+        )  # fmt: skip
+    _require_countable(spec, steps)
+    return steps
+
+
+def check_step_count(spec: PruningSpec, rows: int | None = None) -> None:
+    """Refuse a spec that has more than ``MAX_STEPS`` steps on ``rows`` training rows. Raises PermanentError.
+
+    None: the rows that the hub's data set of a task has; nothing is known of any other. A row gives one input at least.
+    """
+    if spec.trains_nothing or spec.epochs is None:
+        return
+    rows = rows if rows is not None else _HUB_ROWS.get(spec.task) if isinstance(spec.task, str) else None
+    if rows is not None:
+        used = min(rows, spec.train_rows or rows)
+        _require_countable(
+            spec, math.floor(spec.epochs * math.ceil(used / spec.batch_size) / spec.gradient_accumulation)
+        )
+
+
+def _require_countable(spec: PruningSpec, steps: int) -> None:
+    if steps > MAX_STEPS:
+        raise PermanentError(
+            f"{spec.epochs} epochs are {steps} steps, and at most {MAX_STEPS} are possible; lower epochs, raise batch_size or "
+            f"give max_steps",
+            code="schedule_too_long", param="epochs",
+        )  # fmt: skip
