@@ -36,6 +36,8 @@ class EncodedRows:
     labels: torch.Tensor
     """int64 class ids or float32 numbers [rows]; for spans int64 start and end tokens [windows, 2]."""
     pad_id: int
+    max_width: int | None = None
+    """Tokens that the model can read at once, beyond which nothing is padded; None: any number."""
     windows: squad.Windows | None = None
     teacher_logits: list[npt.NDArray[np.float32]] | None = None
     """Teacher logits of each row, [C] or [tokens, 2]."""
@@ -51,12 +53,15 @@ class EncodedRows:
     def batch(
         self, rows: Sequence[int], device: torch.device, *, padded_like: Sequence[int] | None = None
     ) -> dict[str, torch.Tensor]:
-        """Inputs [B, S], padded on the right to a multiple of eight, ``labels``, and ``teacher`` logits if there are any.
+        """Inputs [B, S], padded on the right to a multiple of eight where the model reads as many, ``labels``, and ``teacher`` logits if there are any.
 
         ``padded_like``: rows of a larger batch, of which these are a part, that set the width in place of ``rows``.
         """
         numbers = np.asarray(rows)
-        width = -(-int(self.lengths[padded_like or rows].max()) // PAD_MULTIPLE) * PAD_MULTIPLE
+        longest = int(self.lengths[padded_like or rows].max())
+        width = -(-longest // PAD_MULTIPLE) * PAD_MULTIPLE
+        if self.max_width is not None:  # a table of 50 positions has none for the 56th
+            width = max(longest, min(width, self.max_width))
         inside = np.arange(width) < self.lengths[numbers, np.newaxis]
         positions = (self._starts[numbers, np.newaxis] + np.arange(width))[inside]
 
@@ -148,6 +153,7 @@ def encode_rows(
         token_type_ids=tokens.get("token_type_ids"),
         labels=labels,
         pad_id=tokenizer.pad_token_id,
+        max_width=tokenizer.model_max_length,
         windows=windows,
     )
 

@@ -75,7 +75,8 @@ def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encod
         rows.append(ids)
     typed = "token_type_ids" in tokenizer.model_input_names
     types = [[0] * len(ids) for ids in rows] if typed else None
-    return EncodedRows(rows, types, torch.zeros(len(rows), dtype=torch.int64), tokenizer.pad_token_id)
+    labels = torch.zeros(len(rows), dtype=torch.int64)
+    return EncodedRows(rows, types, labels, tokenizer.pad_token_id, tokenizer.model_max_length)
 
 
 def compare(before: PrunedModel, after: PrunedModel, rows: ComparisonRows) -> Agreement:

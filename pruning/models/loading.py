@@ -112,7 +112,8 @@ def load_model(
     new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
     ids = 1 + max(tokenizer.get_vocab().values())
     require_rows_for_ids(ids, model.get_input_embeddings().weight.shape[0], path.name)
-    return LoadedModel(model.eval(), tokenizer, folder, _longest(config, tokenizer), decoder_only, new)
+    tokenizer.model_max_length = _longest(config, tokenizer)  # its own number is often another model's
+    return LoadedModel(model.eval(), tokenizer, folder, tokenizer.model_max_length, decoder_only, new)
 
 
 def load_teacher(folder: ModelFolder, *, span: bool) -> LoadedModel:

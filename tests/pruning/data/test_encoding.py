@@ -33,6 +33,14 @@ def test_a_batch_is_padded_on_the_right_to_a_multiple_of_eight() -> None:
     assert encoded([8]).batch([0], CPU)["input_ids"].shape == (1, 8)
 
 
+def test_nothing_is_padded_beyond_what_the_model_reads() -> None:
+    ids = [[7] * length for length in (3, 48, 49, 50)]
+    rows = EncodedRows(ids, None, torch.arange(4), pad_id=3, max_width=50)
+    widths = [rows.batch([i], CPU)["input_ids"].shape[1] for i in range(4)]
+    assert widths == [8, 48, 50, 50]
+    assert rows.batch([0], CPU, padded_like=[0, 2])["input_ids"].shape[1] == 50
+
+
 def test_each_row_of_a_batch_has_its_own_tokens_in_their_order() -> None:
     random = np.random.default_rng(1)
     lengths = lengths_of(30).tolist()
