@@ -53,9 +53,10 @@ class EncodedRows:
     def batch(
         self, rows: Sequence[int], device: torch.device, *, padded_like: Sequence[int] | None = None
     ) -> dict[str, torch.Tensor]:
-        """Inputs [B, S], padded on the right to a multiple of eight where the model reads as many, ``labels``, and ``teacher`` logits if there are any.
+        """Inputs [B, S], ``labels``, and ``teacher`` logits if there are any.
 
-        ``padded_like``: rows of a larger batch, of which these are a part, that set the width in place of ``rows``.
+        Padded on the right to a multiple of eight where the model reads as many. ``padded_like``: rows of a larger batch, of
+        which these are a part, that set the width in place of ``rows``.
         """
         numbers = np.asarray(rows)
         longest = int(self.lengths[padded_like or rows].max())
