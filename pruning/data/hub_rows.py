@@ -6,7 +6,8 @@ the card or in a Parquet file); these names decide which class an id is, and con
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from pruning.errors import PermanentError
 from pruning.hub.datasets import HubSplit, download_split
 from pruning.spec.tasks import Task
 
-_READERS: dict[FileFormat, Reader] = {
-    FileFormat.JSONL: read_json,
-    FileFormat.CSV: read_csv,
-    FileFormat.PARQUET: read_parquet,
-}
+
+def _reader(name: str, columns: Collection[str]) -> Reader:
+    if name.lower().removesuffix(".gz").endswith(".json"):
+        return read_json
+    kind = detect_format(name)
+    if kind is FileFormat.PARQUET:
+        return partial(read_parquet, only=columns)
+    return read_csv if kind is FileFormat.CSV else read_json
 
 
 def read_hub_split(
@@ -115,20 +119,16 @@ def _stored_features(file: Path) -> dict[str, Any]:
 def _rows(task: Task, name: str, file: Path, notes: list[str]) -> Iterator[tuple[int, str, Row]]:
     number = 0
     said: list[str] = []
+    reader = _reader(name, dict.fromkeys((*task.text, task.label)))
     try:
         with file.open("rb") as opened:
-            for number, row in enumerate(_READERS[_format(name)](opened, sys.maxsize, said), 1):
+            for number, row in enumerate(reader(opened, sys.maxsize, said), 1):
                 if isinstance(row, RowFault):
                     raise _invalid(task, f"row {number} of {name} {row.detail}")
                 yield number, name, row
     except (OSError, DataFileError) as fault:
         raise _invalid(task, f"{name} cannot be read after row {number}: {fault}") from fault
     notes.extend(f"{name}: {note}" for note in said)
-
-
-def _format(name: str) -> FileFormat:
-    json_too = name.lower().removesuffix(".gz").endswith(".json")
-    return FileFormat.JSONL if json_too else detect_format(name)
 
 
 def _invalid(task: Task, fault: str) -> PermanentError:

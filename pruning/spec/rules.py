@@ -103,8 +103,10 @@ def _check_words(spec: SpecFields) -> None:
     """What a label word must be; a classifier head has classes only, whose names may be anything."""
     if spec.head != "label-words":
         return
+    proposed = spec.label_words == spec.task_info.labels
     for word in spec.label_words:
-        if len(word) > _MAX_WORD or any(char.isspace() for char in word):
+        several = len(word) > _MAX_WORD or any(char.isspace() for char in word)
+        if several or (proposed and not any(char.isalnum() for char in word)):
             raise spec_error(
                 "task.label_words" if spec.label_words == spec.task_info.label_words else "label_words",
                 "{word} is no single word; give label_words (one word per class, in class-id order), labels with a word that "

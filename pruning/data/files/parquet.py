@@ -5,7 +5,7 @@ limits of the process that reads do.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
 from pruning.data.files.formats import (
@@ -26,8 +26,12 @@ Convert = Callable[[Any], list[Any]]
 """Of an Arrow array, to the values that are stored."""
 
 
-def read_parquet(file: BinaryIO, max_bytes: int, notes: list[str]) -> Iterator[Row | RowFault]:
+def read_parquet(
+    file: BinaryIO, max_bytes: int, notes: list[str], only: Collection[str] = ()
+) -> Iterator[Row | RowFault]:
     """The rows of a file; columns that are neither text, number nor truth value become text or are left out, and named.
+
+    Where the file has all columns of ``only``, it is these alone that are read.
 
     Raises UnknownFormatError where pyarrow is missing; UnreadableFileError, TooLargeError.
     """
@@ -45,11 +49,16 @@ def read_parquet(file: BinaryIO, max_bytes: int, notes: list[str]) -> Iterator[R
                 f"it has {table.metadata.num_columns} columns, and {MAX_COLUMNS} can be stored; leave out those that are not needed"
             )
         columns = _conversions(table.schema_arrow, notes)
+        if only and columns.keys() >= set(only):
+            columns = {name: columns[name] for name in only}
         rows = _rows_per_batch(table, max_bytes)
+        not_numbers: set[str] = set()
         for batch in table.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
             values = [convert(batch.column(name)) for name, convert in columns.items()]
+            not_numbers.update(name for name in columns if _has_nan(batch.column(name)))
             for row in range(batch.num_rows):
                 yield {name: listed[row] for name, listed in zip(columns, values, strict=True)}
+        notes.extend(f"column {name[:100]!r}: what is not a number is stored as null" for name in sorted(not_numbers))
     except (pyarrow.ArrowException, OSError, ValueError) as fault:
         raise UnreadableFileError(f"it is not Parquet, or damaged: {fault}") from fault
 
@@ -142,6 +151,12 @@ def _as_texts(column: Any) -> list[Any]:
     import pyarrow
 
     return list(column.cast(pyarrow.string()).to_pylist())
+
+
+def _has_nan(column: Any) -> bool:
+    from pyarrow import compute, types
+
+    return types.is_floating(column.type) and compute.any(compute.is_nan(column)).as_py() is True
 
 
 def _plain(value: Any) -> Any:
