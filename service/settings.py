@@ -110,7 +110,7 @@ class Settings(BaseSettings):
         600, ge=1, description="Requests that one API key may make per minute, in each API process"
     )
     max_queued_jobs_per_owner: int | None = Field(
-        1000, ge=1, description="Jobs of one owner that may wait at a time, where keys are required"
+        1000, ge=1, description="Jobs of one owner that may wait or be paused at a time, where keys are required"
     )
     secret_key: SecretStr | None = Field(
         None,
@@ -131,6 +131,9 @@ class Settings(BaseSettings):
         10, ge=1, description="How often a message is sent before it is given up; ten take three days"
     )
     webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="Time a receiver has to answer a message")
+    webhook_max_per_minute: int = Field(
+        60, ge=1, description="Messages of one owner that each worker sends to one host per minute"
+    )
     webhook_poll_seconds: float = Field(2, gt=0, description="How often each worker looks for messages to send")
 
     predictions_enabled: bool | None = Field(

@@ -101,14 +101,17 @@ def check_request_rate(request: Request, buckets: TokenBuckets, name: str) -> No
 
 
 def check_queue_length(session: Session, settings: Settings, owner: str, *, adding: int = 1) -> None:
-    """Refuse to queue ``adding`` more jobs than ``owner`` may have. Raises TooManyRequestsError."""
+    """Refuse to queue ``adding`` more jobs than ``owner`` may have; paused ones count, or resuming them would pass the limit.
+
+    0 for a job that is paused already. Raises TooManyRequestsError.
+    """
     largest = settings.max_queued_jobs_per_owner
     if largest is None or not settings.keys_required:
         return
-    waiting = queries.count_queued(session, owner=owner)
+    waiting = queries.count_waiting(session, owner=owner)
     if waiting + adding > largest:
         raise TooManyRequestsError(
             "too_many_queued_jobs",
-            f"{waiting} jobs of {owner} wait, and at most {largest} may; wait for some to start or cancel some",
+            f"{waiting} jobs of {owner} wait or are paused, and at most {largest} may; wait for some to start or cancel some",
             retry_after=QUEUE_RETRY_SECONDS,
         )

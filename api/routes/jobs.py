@@ -150,6 +150,9 @@ def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with services.database.write() as session:
+        former = queries.get(session, job_id, owner=caller.owner_filter)
+        if former.status is Status.PAUSED:
+            limits.check_queue_length(session, services.settings, former.owner, adding=0)
         job = _to_schema(session, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if job.status is Status.QUEUED:

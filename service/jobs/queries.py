@@ -91,9 +91,10 @@ def page(
     return [row.id for row in rows[:limit]], next_cursor
 
 
-def count_queued(session: Session, *, owner: str) -> int:
-    """Number of queued jobs of ``owner``."""
-    waiting = select(func.count()).select_from(Job).where(Job.owner == owner, Job.status == Status.QUEUED)
+def count_waiting(session: Session, *, owner: str) -> int:
+    """Number of queued and paused jobs of ``owner``."""
+    states = (Status.QUEUED, Status.PAUSED)
+    waiting = select(func.count()).select_from(Job).where(Job.owner == owner, Job.status.in_(states))
     return session.scalars(waiting).one()
 
 

@@ -5,8 +5,9 @@ sets the next attempt to when this one must be over, so a message whose sender d
 recorded only while no later attempt has begun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -16,6 +17,9 @@ from service.db.models import Delivery, Webhook
 
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
+_PER_OWNER = 50
+_CONSIDERED = 1000
+"""Messages that one claim looks at, of one owner and of all."""
 RETENTION_SECONDS = 30 * 24 * 3600.0
 """How long a message that was delivered or given up stays listed."""
 
@@ -41,18 +45,46 @@ def any_due(session: Session) -> bool:
     return session.scalars(select(Delivery.id).join(Webhook).where(*_due()).limit(1)).first() is not None
 
 
-def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Delivery]:
-    """Claim due messages, the longest due first and at most one per webhook, so that a slow receiver delays no other."""
+@dataclass(frozen=True)
+class Claim:
+    """A message that the caller is to send now."""
+
+    delivery: Delivery
+    owner: str
+    url: str
+
+
+def claim(
+    session: Session,
+    *,
+    limit: int,
+    lease_seconds: float,
+    busy: Collection[str] = (),
+    accept: Callable[[str, str], bool] = lambda owner, url: True,
+) -> list[Claim]:
+    """Claim due messages, the longest due first and at most one per webhook, and none of the webhooks that are ``busy``.
+
+    ``accept`` is called with owner and URL of each in this order and may leave it for later, so that no owner and no
+    receiver takes all. Only the longest due of each owner are considered.
+    """
     first = (
-        select(func.min(Delivery.id)).select_from(Delivery).join(Webhook).where(*_due()).group_by(Delivery.webhook_id)
+        select(func.min(Delivery.id))
+        .select_from(Delivery)
+        .join(Webhook)
+        .where(*_due(), Webhook.id.not_in(busy))
+        .group_by(Delivery.webhook_id)
     )
-    due = (
-        select(Delivery.id)
-        .where(Delivery.id.in_(first), Delivery.due_at <= now_sql())
-        .order_by(Delivery.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    place = func.row_number().over(partition_by=Webhook.owner, order_by=(Delivery.due_at, Delivery.id))
+    ranked = (
+        select(Delivery.id, Delivery.due_at, Webhook.owner, Webhook.url, place.label("place"))
+        .join(Webhook)
+        .where(Delivery.id.in_(first))
+        .subquery()
     )
+    considered = select(ranked).where(ranked.c.place <= _PER_OWNER).order_by(ranked.c.place, ranked.c.due_at)
+    found = {row.id: (row.owner, row.url) for row in session.execute(considered.limit(_CONSIDERED))}
+    chosen = list(islice((name for name, (owner, url) in found.items() if accept(owner, url)), limit))
+    due = select(Delivery.id).where(Delivery.id.in_(chosen)).with_for_update(skip_locked=True)
     taken = (
         update(Delivery)
         .where(Delivery.id.in_(due), Delivery.due_at <= now_sql())
@@ -60,7 +92,7 @@ def claim(session: Session, *, limit: int, lease_seconds: float) -> Sequence[Del
         .returning(Delivery)
     )
     options = {"synchronize_session": False, "populate_existing": True}
-    return session.scalars(taken, execution_options=options).all()
+    return [Claim(delivery, *found[delivery.id]) for delivery in session.scalars(taken, execution_options=options)]
 
 
 def record_result(

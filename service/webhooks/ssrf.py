@@ -7,12 +7,12 @@ does not resolve the name again.
 
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from service.db.models.webhook import URL_LENGTH
 from service.errors import DestinationRefusedError
+from service.webhooks.name_lookup import look_up
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -67,7 +67,7 @@ def resolve_checked(url: str, policy: UrlPolicy) -> Destination:
     if not policy.allow_private:
         for address in addresses:
             if not is_public_address(address):
-                raise DestinationRefusedError(f"{host} leads to {address}, which is not a public address")
+                raise DestinationRefusedError(f"{host} leads to what is not a public address")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Destination(parts.scheme, host, port, target, tuple(str(address) for address in addresses))
 
@@ -105,7 +105,7 @@ def _split(url: str) -> SplitResult:
 def _resolve(host: str, port: int) -> list[Address]:
     """Every address, in the system's order. A name without any is refused: it could be given a private one later."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = look_up(host, port)
         # a scope (fe80::1%eth0) names an interface of this machine; such an address is not public anyway
         return [*dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)]
     except (OSError, UnicodeError) as error:

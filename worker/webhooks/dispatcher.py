@@ -1,23 +1,27 @@
 """Webhook dispatcher: sends the due messages of the outbox from a background thread.
 
-Started by ``worker.app`` in every worker; any number may run at once. A receiver that is slow, wrong or gone delays its own
-messages only: jobs do not wait for it, and one batch takes one message per receiver.
+Started by ``worker.app`` in every worker; any number may run at once. A receiver that is slow, wrong or gone delays messages of
+its owner only: jobs do not wait for it, and each owner and each host has a share of what is in flight (``shares``).
 """
 
 import logging
 import random
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Delivery
 from service.errors import DestinationRefusedError, SecretsUnavailableError
 from service.webhooks import outbox, subscriptions
-from service.webhooks.outbox import DeliveryResult
+from service.webhooks.outbox import Claim, DeliveryResult
 from service.webhooks.ssrf import UrlPolicy, resolve_checked
 from worker.context import Context
 from worker.periodic import PeriodicThread
 from worker.webhooks.delivery import send, signed_headers
+from worker.webhooks.shares import Shares
 
-_BATCH = 8
+_IN_FLIGHT, _PER_OWNER, _PER_HOST = 32, 4, 8
+"""Messages that one worker sends at a time: of all, of one owner, to one host."""
 _MARGIN_SECONDS = 60.0
 """What a claim allows beyond the receiver's time: resolving its name, recording the result."""
 _TICKS_BETWEEN_DELETIONS = 1000
@@ -27,13 +31,19 @@ log = logging.getLogger(__name__)
 
 
 class WebhookDispatcher:
-    """A tick every ``webhook_poll_seconds``, and without a pause while messages are due."""
+    """Looks for due messages every ``webhook_poll_seconds``, and whenever one has been sent."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._policy = UrlPolicy(
             allow_private=context.settings.webhook_allow_private, allow_http=context.settings.webhook_allow_http
         )
+        self._shares = Shares(_IN_FLIGHT, _PER_OWNER, _PER_HOST, context.settings.webhook_max_per_minute)
+        self._pool = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="webhook")
+        self._busy: set[str] = set()
+        """Webhooks with a message in flight."""
+        self._freed = threading.Event()
+        """Set when a message is no longer in flight, or at the end."""
         self._ticks = 0
         self._thread = PeriodicThread(
             "webhook dispatcher", self._run_once, retry_seconds=context.settings.webhook_poll_seconds
@@ -44,31 +54,70 @@ class WebhookDispatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the batch that is being sent; the rest is sent by another worker or after the next start."""
+        """Stop after the messages that are being sent; the rest is sent by another worker or after the next start."""
+        self._freed.set()
         self._thread.stop(self._context.settings.webhook_timeout_seconds)
+        self._pool.shutdown(cancel_futures=True)
 
     def _run_once(self) -> float:
         self._ticks += 1
-        sent = self.tick()
+        self._freed.clear()
+        if not self._send_due():
+            self._freed.wait(self._context.settings.webhook_poll_seconds)
         if self._ticks % _TICKS_BETWEEN_DELETIONS == 1:
             with self._context.database.write() as session:
                 outbox.delete_old(session)
-        return 0.0 if sent else self._context.settings.webhook_poll_seconds
+        return 0.0
 
     def tick(self) -> int:
-        """Send one batch of due messages; how many that were."""
+        """Send due messages until their shares are used up, and wait for the results; how many that were."""
+        sent = self._send_due()
+        wait(sent)
+        for future in sent:
+            future.result()
+        return len(sent)
+
+    def _send_due(self) -> list[Future[None]]:
+        """Begin to send as many of the due messages as may be in flight."""
         database, settings = self._context.database, self._context.settings
+        if self._shares.free <= 0:
+            return []
         with database.read() as session:
             if not outbox.any_due(session):
-                return 0
-        with database.write() as session:
-            claimed = outbox.claim(
-                session, limit=_BATCH, lease_seconds=settings.webhook_timeout_seconds + _MARGIN_SECONDS
-            )  # fmt: skip
-        with ThreadPoolExecutor(_BATCH, thread_name_prefix="webhook") as pool:
-            for delivery, result in zip(claimed, pool.map(self._deliver, claimed), strict=True):
-                self._record(delivery, result)
-        return len(claimed)
+                return []
+        accepted: list[tuple[str, str]] = []
+
+        def accept(owner: str, url: str) -> bool:
+            if self._shares.acquire(owner, url):
+                accepted.append((owner, url))
+                return True
+            return False
+
+        claimed: list[Claim] = []
+        try:
+            with database.write() as session:
+                claimed = outbox.claim(
+                    session, limit=self._shares.free, busy=tuple(self._busy), accept=accept,
+                    lease_seconds=settings.webhook_timeout_seconds + _MARGIN_SECONDS,
+                )  # fmt: skip
+        finally:
+            for claim in claimed:
+                accepted.remove((claim.owner, claim.url))
+            for owner, url in accepted:  # another worker was faster, or the database is away
+                self._shares.release(owner, url)
+        self._busy.update(claim.delivery.webhook_id for claim in claimed)
+        return [self._pool.submit(self._send, claim) for claim in claimed]
+
+    def _send(self, claim: Claim) -> None:
+        """Send one message and record the result."""
+        try:
+            self._record(claim.delivery, self._deliver(claim.delivery))
+        except DATABASE_UNAVAILABLE as error:  # it is sent again when its claim has expired
+            log.warning("message %s: the result could not be recorded: %s", claim.delivery.id, error)
+        finally:
+            self._busy.discard(claim.delivery.webhook_id)
+            self._shares.release(claim.owner, claim.url)
+            self._freed.set()
 
     def _deliver(self, delivery: Delivery) -> DeliveryResult:
         """Send one message. Never raises: an error with one message must not stop the others."""

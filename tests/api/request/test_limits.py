@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from api.request.limits import ConcurrencyLimiter, RateLimitResult, TokenBuckets
 from service.db.engine import Database
+from service.db.models import Job
 from tests.api.conftest import BODY
 from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
@@ -96,6 +98,28 @@ def test_an_owner_with_too_many_queued_jobs(client_with: Callable[..., TestClien
     assert client.post(f"/v1/jobs/{first}/cancel", headers=keys.header_of("a")).status_code == 200
     assert submit("a").status_code == 202
     assert_problem(client.post(f"/v1/jobs/{first}/retry", headers=keys.header_of("a")), 429, "too_many_queued_jobs")
+
+
+def test_paused_jobs_count_as_queued_ones(client_with: Callable[..., TestClient], database: Database) -> None:
+    keys = Keyring(database)
+    client = client_with(require_keys=True, max_queued_jobs_per_owner=2)
+
+    def post(path: str, **body: Any) -> Any:
+        return client.post(f"/v1/jobs{path}", json=body or None, headers=keys.header_of("a"))
+
+    ids = [post("", **BODY).json()["id"] for _ in range(2)]
+    for job_id in ids:
+        assert post(f"/{job_id}/pause").json()["status"] == "paused"
+    assert "wait or are paused" in assert_problem(post("", **BODY), 429, "too_many_queued_jobs")["detail"]
+    assert [post(f"/{job_id}/resume").status_code for job_id in ids] == [200, 200]
+    with database.write() as session:  # as if a worker ran it meanwhile
+        session.execute(update(Job).where(Job.id == ids[0]).values(owner="elsewhere"))
+    third = post("", **BODY).json()["id"]
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == ids[0]).values(owner="a"))
+    assert_problem(post(f"/{ids[0]}/resume"), 429, "too_many_queued_jobs")
+    assert post(f"/{third}/cancel").status_code == 200
+    assert post(f"/{ids[0]}/resume").status_code == 200
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -160,6 +160,6 @@ def test_a_job_of_another_owner_is_not_found(database: Database) -> None:
     with database.write() as session:
         assert queries.page(session, limit=5, owner="b") == ([], None)
         assert set(queries.page(session, limit=5, owner="a")[0]) == {queued, ended}
-        assert (queries.count_queued(session, owner="a"), queries.count_queued(session, owner="b")) == (1, 0)
+        assert (queries.count_waiting(session, owner="a"), queries.count_waiting(session, owner="b")) == (1, 0)
         assert commands.retry(session, ended).owner == "a"
         commands.delete(session, ended, owner="a")

@@ -54,7 +54,7 @@ def message_types(database: Database, webhook_id: str) -> list[str]:
 
 def claim(database: Database, limit: int = 8) -> list[Delivery]:
     with database.write() as session:
-        return list(outbox.claim(session, limit=limit, lease_seconds=60))
+        return [claimed.delivery for claimed in outbox.claim(session, limit=limit, lease_seconds=60)]
 
 
 def make_due(database: Database) -> None:

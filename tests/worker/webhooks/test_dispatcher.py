@@ -1,6 +1,7 @@
 """Ticks of the dispatcher against a local receiver; the Standard Webhooks library checks the signatures."""
 
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from service.webhooks import outbox, subscriptions
 from service.webhooks.ssrf import UrlPolicy
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
-from tests.worker.conftest import WorkerHarness
+from tests.worker.conftest import SPEC, WorkerHarness
 from worker.context import Context
 from worker.webhooks import dispatcher as dispatcher_module
 from worker.webhooks.dispatcher import WebhookDispatcher
@@ -143,7 +144,7 @@ def test_an_address_that_turned_private_is_refused_at_the_call(harness: WorkerHa
         strict = harness.context.settings.model_copy(update={"webhook_allow_private": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
         assert receiver.requests == []
-        assert message(harness, webhook_id).last_error == "127.0.0.1 leads to 127.0.0.1, which is not a public address"
+        assert message(harness, webhook_id).last_error == "127.0.0.1 leads to what is not a public address"
         make_due(harness)
         strict = harness.context.settings.model_copy(update={"webhook_allow_http": False})
         WebhookDispatcher(Context(strict, harness.context.database)).tick()
@@ -215,3 +216,29 @@ def test_the_thread_sends_due_messages(harness: WorkerHarness) -> None:
             cancel_a_job(harness)
         wait_until(lambda: len(receiver.requests) == 3, what="three messages")
         dispatcher.stop()
+
+
+def test_receivers_that_do_not_answer_delay_their_owner_alone(harness: WorkerHarness) -> None:
+    """Forty of one owner's receivers accept connections and are silent; the other owner's gets its messages meanwhile."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as silent, webhook_receiver() as receiver:
+        dead = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        for _ in range(40):
+            register(harness, dead)
+        cancel_a_job(harness)
+        settings = harness.context.settings
+        with harness.context.database.write() as session:
+            secret = subscriptions.new_secret()
+            subscriptions.create(session, settings, owner="other", url=receiver.url, events=FINAL_EVENTS, secret=secret)
+        patient = settings.model_copy(update={"webhook_timeout_seconds": 3.0})
+        dispatcher = WebhookDispatcher(Context(patient, harness.context.database))
+        dispatcher.start()
+        try:
+            started = time.monotonic()
+            for _ in range(3):
+                with harness.context.database.write() as session:
+                    job = commands.create(session, spec=SPEC, owner="other")
+                    commands.request_cancel(session, job.id)
+            wait_until(lambda: len(receiver.requests) == 3, seconds=10, what="the other owner's messages")
+            assert time.monotonic() - started < 2.5
+        finally:
+            dispatcher.stop()
