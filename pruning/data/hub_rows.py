@@ -20,6 +20,8 @@ from pruning.errors import PermanentError
 from pruning.hub.datasets import HubSplit, download_split
 from pruning.spec.tasks import Task
 
+_MAX_LISTED = 20
+
 
 def _reader(name: str, columns: Collection[str]) -> Reader:
     if name.lower().removesuffix(".gz").endswith(".json"):
@@ -38,9 +40,9 @@ def read_hub_split(
     Raises PermanentError (also ``column_missing``, ``rows_invalid``) or TemporaryError as ``download_split`` says.
     """
     found = download_split(task, split, token)
-    notes = [f"rows of {task.dataset} at commit {found.commit}, from {', '.join(found.files)}"]
+    said: dict[str, list[str]] = {}
     columns: dict[str, list[Any]] = {name: [] for name in (*task.text, task.label)}
-    rows = chain.from_iterable(_rows(task, name, file, notes) for name, file in found.files.items())
+    rows = chain.from_iterable(_rows(task, name, file, said) for name, file in found.files.items())
     for number, name, row in islice(rows, limit):
         for column, values in columns.items():
             if column not in row:
@@ -49,7 +51,12 @@ def read_hub_split(
                     code="column_missing", param="task",
                 )  # fmt: skip
             values.append(row[column])
-    return columns, _class_names(task, found), tuple(notes)
+    classes = _class_names(task, found)
+    notes = [f"rows of {task.dataset} at commit {found.commit}, from {', '.join(found.files)}"]
+    notes += [f"{name}: {note}" for name, decided in said.items() for note in decided]
+    if classes:
+        notes.append(f"the data set names its classes {_numbered(classes)}")
+    return columns, classes, tuple(notes)
 
 
 def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str) -> list[Any]:
@@ -89,11 +96,16 @@ def _aligned(ours: Sequence[str] | None, theirs: Sequence[str]) -> tuple[int, ..
 
 
 def _contradiction(task: Task, names: Sequence[str], where: str, ours: str) -> PermanentError:
-    listed = ", ".join(f"{index} = {name}" for index, name in enumerate(names[:20]))
     return PermanentError(
-        f"{where}: the data set names its classes {listed}, and {ours}; give these names as labels, in any order",
+        f"{where}: the data set names its classes {_numbered(names)}, and {ours}; give these names as labels, in any order",
         code="labels_mismatch", param="task" if not task.labels else "task.labels",
     )  # fmt: skip
+
+
+def _numbered(names: Sequence[str]) -> str:
+    return ", ".join(f"{index} = {name}" for index, name in enumerate(names[:_MAX_LISTED])) + (
+        ", ..." if len(names) > _MAX_LISTED else ""
+    )
 
 
 def _class_names(task: Task, found: HubSplit) -> tuple[str, ...]:
@@ -116,19 +128,17 @@ def _stored_features(file: Path) -> dict[str, Any]:
     return features if isinstance(features, dict) else {}
 
 
-def _rows(task: Task, name: str, file: Path, notes: list[str]) -> Iterator[tuple[int, str, Row]]:
+def _rows(task: Task, name: str, file: Path, said: dict[str, list[str]]) -> Iterator[tuple[int, str, Row]]:
     number = 0
-    said: list[str] = []
     reader = _reader(name, dict.fromkeys((*task.text, task.label)))
     try:
         with file.open("rb") as opened:
-            for number, row in enumerate(reader(opened, sys.maxsize, said), 1):
+            for number, row in enumerate(reader(opened, sys.maxsize, said.setdefault(name, [])), 1):
                 if isinstance(row, RowFault):
                     raise _invalid(task, f"row {number} of {name} {row.detail}")
                 yield number, name, row
     except (OSError, DataFileError) as fault:
         raise _invalid(task, f"{name} cannot be read after row {number}: {fault}") from fault
-    notes.extend(f"{name}: {note}" for note in said)
 
 
 def _invalid(task: Task, fault: str) -> PermanentError:

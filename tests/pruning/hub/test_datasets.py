@@ -93,6 +93,8 @@ def test_every_format_is_read(tmp_path: Path) -> None:
         publish(hub, tmp_path, f"org/{name}", content)
     found = read(hub, tmp_path / "home", *((TASK | {"dataset": f"org/{name}"}, "train", None) for name in files))
     assert [answer[0] for answer in found] == [[1, 0]] * len(files)
+    assert "train.csv: cells are separated by semicolon" in found[0]
+    assert "the data set names its classes 0 = bad, 1 = good" in found[-1]
 
 
 def test_names_of_class_ids_decide(tmp_path: Path) -> None:
