@@ -24,3 +24,5 @@ class Sources:
     """Folder of tokens from earlier runs (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3
     """Most that is kept there."""
+    hub_model_bytes: int | None = None
+    """Most that a model's files on the hub may have together; None: no limit."""

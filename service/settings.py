@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         "checkpoints; default: artifacts in the database, checkpoints in their folder",
     )
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
+    hub_model_bytes: int = Field(
+        32 * 1024 * 1024 * _KIB, gt=0, description="Largest model that is fetched from the hub, all its files together"
+    )
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(_DEFAULT_PORT, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")

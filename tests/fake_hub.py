@@ -81,7 +81,9 @@ class FakeHub:
             ])  # fmt: skip
         about = {"_id": commit, "id": name, "modelId": name, "sha": commit, "tags": []}
         card = {"cardData": self.cards[name]} if name in self.cards else {}
-        return _json({**about, **card, "siblings": [{"rfilename": path} for path, _ in files]})
+        return _json(
+            {**about, **card, "siblings": [{"rfilename": path, "size": file.stat().st_size} for path, file in files]}
+        )
 
     def _file(self, name: str, revision: str, file: str) -> Response:
         if name in self.gated:

@@ -37,6 +37,7 @@ def prediction_command(settings: Settings) -> list[str]:
     )  # fmt: skip
     if settings.models_dir is not None:
         arguments += ["--models-dir", str(settings.models_dir)]
+    arguments += ["--hub-model-bytes", str(settings.hub_model_bytes)]
     return arguments if settings.hub_enabled else [*arguments, "--no-hub"]
 
 

@@ -14,7 +14,8 @@ from pruning.data.local_check import check_dataset
 from pruning.data.profile import check_columns
 from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
-from pruning.hub.local import find_folder, require_folder
+from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
+from pruning.hub.lookup import find_on_hub
 from pruning.models.checks import check_class_names, check_model_folder, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
@@ -49,6 +50,7 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
     find = find_folder if settings.hub_enabled else require_folder
     folder = find(settings.models_dir, spec.model)
     if folder is None:
+        _check_spelling(spec.model, settings)
         return
     try:
         check_model_folder(folder, spec.label_words, spec.head)
@@ -59,6 +61,24 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
             refusal.param = f"task.{refusal.param}"
         raise
+
+
+def _check_spelling(name: str, settings: Settings) -> None:
+    """Refuse a name that is like a local model's and that the hub does not have.
+
+    Where the hub does not answer at once, a name with one slip is refused and any other left to the trainer. Names with an
+    organisation are, too: the hub does not tell a stranger which of them exist.
+    """
+    meant = similar_name(settings.models_dir, name)
+    if meant is None or "/" in name:
+        return
+    known = find_on_hub(name)
+    if known is False or (known is None and is_one_slip(name, meant)):
+        where = "the hub has none" if known is False else "the hub does not answer"
+        raise PermanentError(
+            f'there is no model {name!r} in the models directory, and {where}; did you mean "{meant}"?',
+            code="model_not_found", param="model",
+        )  # fmt: skip
 
 
 def _check_teacher(spec: PruningSpec, settings: Settings) -> None:

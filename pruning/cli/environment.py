@@ -32,6 +32,7 @@ def sources_from_arguments(arguments: argparse.Namespace) -> Sources:
         else getattr(arguments, "uploads_dir", None),
         token_cache=getattr(arguments, "token_cache", None),
         token_cache_bytes=getattr(arguments, "token_cache_bytes", 0),
+        hub_model_bytes=arguments.hub_model_bytes,
     )
 
 

@@ -71,6 +71,7 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--datasets-dir", type=Path, help="folder of data set folders, looked at before the hub")
         command.add_argument("--token-file", type=Path, help="file with the hub token, for private and gated models")
         command.add_argument("--no-hub", action="store_true", help="never ask the hub")
+        command.add_argument("--hub-model-bytes", type=_bytes, help="largest model that is downloaded; default: any")
     train.add_argument(
         "--export", dest="exports", action="append", choices=tuple(FORMATS), help="made of the mask at the end"
     )

@@ -3,6 +3,7 @@
 Called by the API before a job is accepted, and by the trainer before the hub is asked. Torch-free and without the hub's client.
 """
 
+import difflib
 import os
 from pathlib import Path
 
@@ -23,6 +24,38 @@ def find_folder(directory: Path | None, name: str) -> Path | None:
     return Path(folder) if inside and os.path.isdir(folder) else None
 
 
+def folder_names(directory: Path | None) -> list[str]:
+    """Names of the folders under ``directory``, sorted; of organisations those of their models."""
+    if directory is None or not directory.is_dir():
+        return []
+    names = []
+    for folder in sorted(entry for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        inner = [] if (folder / "config.json").is_file() else [e.name for e in sorted(folder.iterdir()) if e.is_dir()]
+        names += [folder.name, *(f"{folder.name}/{name}" for name in inner)]
+    return names
+
+
+def similar_name(directory: Path | None, name: str) -> str | None:
+    """The folder under ``directory`` that ``name`` may have been meant for; None where none is like it."""
+    found = difflib.get_close_matches(name, folder_names(directory), n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+def is_one_slip(name: str, meant: str) -> bool:
+    """Whether the names differ by one letter that is wrong, missing or too many, or by two neighbours in the wrong order."""
+    pairs = enumerate(zip(name, meant, strict=False))
+    start = next((i for i, (ours, theirs) in pairs if ours != theirs), min(len(name), len(meant)))
+    one, other = name[start:], meant[start:]
+    swapped = one[:2] == other[1::-1] and one[2:] == other[2:] and len(one) > 1
+    return name != meant and (one[1:] == other[1:] or one[1:] == other or one == other[1:] or swapped)
+
+
+def did_you_mean(directory: Path | None, name: str) -> str:
+    """A sentence's end that names a folder like ``name``; empty where none is."""
+    meant = similar_name(directory, name)
+    return "" if meant is None else f'; did you mean "{meant}"?'
+
+
 def require_folder(directory: Path | None, name: str, *, kind: str = "model", param: str = "model") -> Path:
     """:func:`find_folder`, where the hub is not to be asked.
 
@@ -38,7 +71,8 @@ def require_folder(directory: Path | None, name: str, *, kind: str = "model", pa
         listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         where = f"the {kind}s directory has {listed}" if names else f"the {kind}s directory is empty"
     raise PermanentError(
-        f"there is no {kind} {name!r}: {where}, and the hub is disabled; add the folder or use another name",
+        f"there is no {kind} {name!r}: {where}, and the hub is disabled; add the folder or use another name"
+        + did_you_mean(directory, name),
         code=f"{kind}_not_found",
         param=param,
     )

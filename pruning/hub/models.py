@@ -25,6 +25,7 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exporte
 from tqdm.auto import tqdm
 
 from pruning.errors import PermanentError, PruningError, TemporaryError
+from pruning.hub.download_size import require_room
 
 MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
                "special_tokens_map.json", "added_tokens.json", "*.model", "README.md"]  # fmt: skip
@@ -45,21 +46,24 @@ class ModelFolder:
 
 
 def download_model(
-    name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None
-) -> ModelFolder:
+    name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None,
+    max_bytes: int | None = None,
+) -> ModelFolder:  # fmt: skip
     """Download one commit of a hub model, or find it in the cache; ``on_progress`` is called with lines such as ``12 of 440 MB``.
 
-    Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
-    ``model_weights_missing``) or TemporaryError (``hub_unreachable``).
+    Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no room. Raises PermanentError
+    (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``, ``model_weights_missing``,
+    ``model_too_large``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
     """
     try:
-        info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS)
+        info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True)
         if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
             raise PermanentError(
                 f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
                 "convert it or choose another model",
                 code="model_weights_missing", param="model",
             )  # fmt: skip
+        require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
         # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
         folder = snapshot_download(
             name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,

@@ -21,9 +21,9 @@ from transformers import (
     AutoTokenizer,
 )
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, PruningError
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
-from pruning.hub.local import find_folder, require_folder
+from pruning.hub.local import did_you_mean, find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
 from pruning.models.checks import MODEL_TYPES, check_model_folder, has_trained_classifier, require_rows_for_ids
 from pruning.models.completeness import require_complete
@@ -55,7 +55,12 @@ def locate_model(
     """
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
-        return download_model(name, revision, sources.token, on_progress)
+        try:
+            return download_model(name, revision, sources.token, on_progress, sources.hub_model_bytes)
+        except PruningError as fault:
+            if fault.code in ("model_not_found", "hub_unreachable"):
+                fault.message += did_you_mean(sources.models_dir, name)
+            raise
     if folder is None:
         folder = require_folder(sources.models_dir, name)
     if revision is not None:

@@ -49,6 +49,7 @@ def _source_options(settings: Settings, token_file: Path | None) -> list[str]:
         options += ["--datasets-dir", str(settings.datasets_dir)]
     if not settings.hub_enabled:
         options.append("--no-hub")
+    options += ["--hub-model-bytes", str(settings.hub_model_bytes)]
     if token_file is not None:
         options += ["--token-file", str(token_file)]
     return options

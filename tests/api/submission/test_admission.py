@@ -71,6 +71,29 @@ def test_with_a_hub_other_names_are_left_to_the_trainer(
     fault(client.post("/v1/jobs", json=words), "label_word_unknown")
 
 
+def test_a_name_with_one_slip_is_refused_when_no_hub_answers(
+    client_with: Callable[..., TestClient], models: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    make_model(models / "minilm-l6-mlm")
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=True)
+    found = fault(client.post("/v1/jobs", json={"model": "minilm-l6-mml", "task": "sst2"}), "model_not_found")
+    assert found["pointer"] == "/model"
+    assert 'did you mean "minilm-l6-mlm"?' in found["detail"]
+    for name in ("minilm-l12-mlm", "org/minilm-l6-mml", "something"):
+        assert client.post("/v1/jobs", json={"model": name, "task": "sst2"}).status_code == 202
+
+
+def test_a_teacher_in_the_models_directory_is_checked_too(post: Post, models: Path) -> None:
+    teacher = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "C++", "1": "C"}}
+    make_model(models / "teacher", head=False, tensors=["classifier.weight"], config=teacher)
+    found = fault(post(teacher="teacher"), "labels_mismatch")
+    assert found["pointer"] == "/teacher"
+    assert "C++" in found["detail"]
+    assert post(teacher="teacher", teacher_labels=["positive", "negative"]).status_code == 202
+    assert fault(post(teacher="techer"), "model_not_found")["pointer"] == "/teacher"
+
+
 def test_no_directories_at_all(client_with: Callable[..., TestClient]) -> None:
     assert client_with().post("/v1/jobs", json=BODY).status_code == 202
     fault(client_with(hub_enabled=False).post("/v1/jobs", json=BODY), "model_not_found")

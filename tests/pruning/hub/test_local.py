@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pruning.errors import PermanentError
-from pruning.hub.local import find_folder, require_folder
+from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
 from tests.model_folders import make_model
 
 
@@ -38,3 +38,32 @@ def test_require_folder_names_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="is empty"):
         require_folder(tmp_path / "a", "x")
     assert require_folder(tmp_path, "a") == tmp_path / "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant", "one"),
+    [
+        ("minilm-l6-mml", "minilm-l6-mlm", True),  # swapped
+        ("minilm-l6-ml", "minilm-l6-mlm", True),
+        ("minilm-l6-mlmm", "minilm-l6-mlm", True),
+        ("ninilm-l6-mlm", "minilm-l6-mlm", True),
+        ("bert-base-cased", "bert-base-uncased", False),
+        ("a", "a", False),
+        ("ab", "cd", False),
+        ("", "a", True),
+    ],
+)
+def test_one_slip_is_told_from_another_name(name: str, meant: str, one: bool) -> None:
+    assert is_one_slip(name, meant) is one
+    assert is_one_slip(meant, name) is one
+
+
+def test_a_name_like_a_folders_is_asked_for(tmp_path: Path) -> None:
+    make_model(tmp_path / "minilm-l6-mlm")
+    make_model(tmp_path / "org" / "small-bert")
+    assert similar_name(tmp_path, "minilm-l6-mml") == "minilm-l6-mlm"
+    assert similar_name(tmp_path, "org/smal-bert") == "org/small-bert"
+    assert similar_name(tmp_path, "something-else") is None
+    assert similar_name(None, "x") is None
+    with pytest.raises(PermanentError, match='did you mean "minilm-l6-mlm"'):
+        require_folder(tmp_path, "minilm-l6-mml")

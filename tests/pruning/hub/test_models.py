@@ -170,6 +170,19 @@ def test_only_what_a_model_needs_is_downloaded(tmp_path: Path) -> None:
     assert sent == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
 
 
+def test_a_model_beyond_the_limit_is_refused_before_anything_is_downloaded(tmp_path: Path) -> None:
+    toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=64, validation=16)
+    hub = FakeHub()
+    hub.publish("org/toy", toy_models.make_model(tmp_path / "toy"))
+    arguments = arguments_of(
+        tmp_path / "work", {"model": "org/toy", "max_steps": 4}, Sources(None, tmp_path / "datasets"), "--hub-model-bytes", "1000"
+    )  # fmt: skip
+    with serving(hub):
+        ended = finish(start(arguments, env=environment(hub, tmp_path / "home")))
+    assert (ended.last.kind, ended.last.code, ended.last.param) == ("permanent", "model_too_large", "model")
+    assert not [path for path in hub.downloads if "/resolve/" in path]
+
+
 def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_but_in_its_file(tmp_path: Path) -> None:
     data = toy_datasets.make_opinions(tmp_path / "data", train=64, validation=16)
     hub = FakeHub()
