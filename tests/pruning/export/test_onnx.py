@@ -54,7 +54,7 @@ def test_without_the_extra_it_names_what_is_missing(
     models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporter, "find_spec", lambda name: None if name == "onnxscript" else name)
-    with pytest.raises(PermanentError, match=r"ONNX exports need onnxscript .* 'espalier\[onnx\]'") as refused:
+    with pytest.raises(PermanentError, match=r"ONNX exports need onnxscript .* 'espalier-pruning\[onnx\]'") as refused:
         write_export(subject_of(masks / "bert.safetensors", models / "bert"), "onnx", tmp_path)
     assert refused.value.code == "export_packages_missing"
 
