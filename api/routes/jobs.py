@@ -24,6 +24,7 @@ from service.access.quotas import Quota
 from service.artifacts import store
 from service.db import models
 from service.jobs import commands, queries, views
+from service.operations import deletion
 from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
@@ -195,8 +196,7 @@ def retry_job(
 )
 def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
     """With its events, metrics, artifacts and exports. 409 while it is not finished: cancel it first."""
-    with services.database.write() as session:
-        commands.delete(session, job_id, owner=caller.owner_filter)
+    deletion.delete_job(services.database, job_id, owner=caller.owner_filter)
 
 
 def _accepted(job: Job, services: ServicesDep, prefer: str | None) -> Response:

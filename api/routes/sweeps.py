@@ -20,6 +20,7 @@ from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
 from service.jobs import heartbeats
+from service.operations import deletion
 from service.sweeps import sweeps
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=AuthenticatedRoute)
@@ -116,8 +117,7 @@ def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sw
 )
 def delete_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> None:
     """With its jobs and all that they made. 409 while a job of it has not ended: cancel it first."""
-    with services.database.write() as session:
-        sweeps.delete(session, sweep_id, owner=caller.owner_filter)
+    deletion.delete_sweep(services.database, sweep_id, owner=caller.owner_filter)
 
 
 @contextmanager

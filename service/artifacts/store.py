@@ -3,11 +3,14 @@
 Their bytes lie in a backend (``service.artifacts.backends``); rows alone decide what exists.
 """
 
+import errno
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,9 +21,10 @@ from service.access.quotas import Quota
 from service.artifacts.backends import backend_for, create_backend
 from service.db.engine import Database
 from service.db.models import Artifact
-from service.errors import ArtifactMismatchError, ArtifactNotFoundError, ServiceError
+from service.errors import ArtifactMismatchError, ArtifactNotFoundError
 from service.jobs.fence import Fence
 
+T = TypeVar("T")
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: heartbeats must get SQLite's write lock in time
 
 
@@ -36,12 +40,16 @@ def put(
     chunk_bytes: int,
     storage_url: str | None = None,
     quota: Quota = Quota(),  # noqa: B008 - frozen
+    check: Callable[[], None] = lambda: None,
 ) -> int:
     """Store the file at ``path`` as ``name`` and return the artifact's id; readers see it once all of it is stored.
 
     It then replaces an artifact of this name, of this or an earlier attempt. The file is read once. Its bytes go to the
     object storage at ``storage_url``, or without one to the database in chunks. Opens its own transactions, every one
     fenced.
+
+    ``check`` is called between batches and may raise, which ends the storing. The file must be a regular one and no link,
+    because the trainer that announced it may be another user than this process.
 
     Raises LeaseLostError; ArtifactMismatchError when the file does not have ``size`` bytes with that ``sha256`` (in
     hexadecimal); QuotaExceededError; StorageUnavailableError; OSError.
@@ -60,8 +68,8 @@ def put(
         backend = create_backend(session, artifact, storage_url)
     failpoints.hit(failpoints.Failpoint.ARTIFACT_REGISTERED)
     try:
-        with path.open("rb") as file:
-            batches = _batches(file, name, size, sha256, backend.piece_bytes)
+        with _open_regular(path) as file:
+            batches = _checked(check, _batches(file, name, size, sha256, backend.piece_bytes))
             backend.write(database, batches, fence)
         with database.write() as session:
             fence.lock(session)
@@ -69,7 +77,7 @@ def put(
             session.execute(delete(Artifact).where(*same_name))
             session.execute(update(Artifact).where(Artifact.id == artifact.id).values(complete=True))
             failpoints.hit(failpoints.Failpoint.ARTIFACT_WRITTEN)
-    except (ServiceError, OSError):
+    except Exception:
         with database.write() as session:
             session.execute(delete(Artifact).where(Artifact.id == artifact.id, ~Artifact.complete))
         raise
@@ -116,6 +124,27 @@ def iter_bytes(database: Database, artifact_id: int, start: int = 0, stop: int |
     if not 0 <= start <= stop <= artifact.size:
         raise ValueError(f"bytes {start} to {stop} are not inside {artifact.size}")
     return backend.read(database, start, stop)
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """The file at ``path``, unless that is a link, a pipe or a device. Raises ArtifactMismatchError, OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ArtifactMismatchError(f"File {path.name} is a link.") from error
+        raise
+    file = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise ArtifactMismatchError(f"File {path.name} is no regular file.")
+    return file
+
+
+def _checked(check: Callable[[], None], batches: Iterator[T]) -> Iterator[T]:
+    for batch in batches:
+        check()
+        yield batch
 
 
 def _batches(file: BinaryIO, name: str, size: int, sha256: str, chunk_bytes: int) -> Iterator[list[tuple[int, bytes]]]:

@@ -119,13 +119,20 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
 def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
     """Remove a job that has ended with everything that belongs to it, its exports too, whose attempts end then.
 
+    ``service.operations.deletion`` has deleted what is large before.
+
     Raises JobNotFoundError, or IllegalTransitionError while it has not ended.
     """
+    require_deletable(session, job_id, owner=owner)
+    lock_dependents(session, [job_id])
+    session.execute(sql_delete(Job).where(Job.id == job_id))
+
+
+def require_deletable(session: Session, job_id: str, *, owner: str | None = None) -> None:
+    """Lock a job that is to be deleted. Raises as ``delete``."""
     job = _lock_job(session, job_id, owner)
     if job.status not in TERMINAL:
         raise IllegalTransitionError(job_id, job.status, "deleted before it is finished")
-    lock_dependents(session, [job_id])
-    session.execute(sql_delete(Job).where(Job.id == job_id))
 
 
 def _lock_job(session: Session, job_id: str, owner: str | None) -> Job:

@@ -4,20 +4,22 @@ Called by ``worker.maintenance.garbage_collector``; ages follow the database's c
 gigabytes of chunks do not block other writers. ``service.artifacts.garbage`` deletes the objects whose rows are gone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Artifact, Job
 from service.jobs.transitions import lock_dependents
+from service.operations.deletion import delete_chunks, hide_artifacts
 from service.settings import Settings
 
 _DAY = 86_400.0
 _BATCH = 10
-"""Rows deleted per transaction; each may have hundreds of chunks."""
+"""Rows deleted per transaction, once their chunks are."""
 
 
 def expire(database: Database, settings: Settings, should_stop: Callable[[], bool]) -> tuple[int, int]:
@@ -25,26 +27,29 @@ def expire(database: Database, settings: Settings, should_stop: Callable[[], boo
 
     ``should_stop`` is called before each transaction, and ends it when true.
     """
-    jobs = _in_batches(database, settings.job_retention_days, _expire_jobs, should_stop)
-    return jobs, _in_batches(database, settings.artifact_retention_days, _expire_artifacts, should_stop)
+    jobs = _in_batches(database, settings.job_retention_days, _old_jobs, _delete_jobs, should_stop)
+    return jobs, _in_batches(database, settings.artifact_retention_days, _old_artifacts, _delete_artifacts, should_stop)
 
 
 def _in_batches(
     database: Database,
     days: float | None,
-    expire_batch: Callable[[Session, float], int],
+    choose: Callable[[Session, float], Sequence[int | str]],
+    remove: Callable[[Database, Sequence[Any], Callable[[], bool]], None],
     should_stop: Callable[[], bool],
 ) -> int:
-    """How many rows of that age were deleted, a transaction per batch; none where ``days`` is None."""
-    total, deleted = 0, _BATCH
-    while days is not None and deleted == _BATCH and not should_stop():
+    """How many rows of that age were deleted, some at a time; none where ``days`` is None."""
+    total, chosen = 0, _BATCH
+    while days is not None and chosen == _BATCH and not should_stop():
         with database.write() as session:
-            deleted = expire_batch(session, days)
-        total += deleted
+            ids = choose(session, days)
+        remove(database, ids, should_stop)
+        chosen = len(ids)
+        total += chosen
     return total
 
 
-def _expire_jobs(session: Session, days: float) -> int:
+def _old_jobs(session: Session, days: float) -> Sequence[str]:
     """Only jobs that have ended have a ``finished_at``."""
     old = (
         select(Job.id)
@@ -53,13 +58,21 @@ def _expire_jobs(session: Session, days: float) -> int:
         .limit(_BATCH)
         .with_for_update(skip_locked=True, key_share=True)  # skip rows that another worker is deleting
     )
-    ids = session.scalars(old).all()
-    lock_dependents(session, ids)
-    session.execute(delete(Job).where(Job.id.in_(ids)))
-    return len(ids)
+    return session.scalars(old).all()
 
 
-def _expire_artifacts(session: Session, days: float) -> int:
+def _delete_jobs(database: Database, ids: Sequence[str], should_stop: Callable[[], bool]) -> None:
+    with database.write() as session:
+        hidden = hide_artifacts(session, ids)
+    delete_chunks(database, hidden, should_stop)
+    with database.write() as session:
+        still = select(Job.id).where(Job.id.in_(ids)).with_for_update(skip_locked=True, key_share=True)
+        locked = session.scalars(still).all()
+        lock_dependents(session, locked)
+        session.execute(delete(Job).where(Job.id.in_(locked)))
+
+
+def _old_artifacts(session: Session, days: float) -> Sequence[int]:
     """All but masks: a job that succeeded keeps its mask as long as it exists."""
     old = (
         select(Artifact.id)
@@ -72,5 +85,11 @@ def _expire_artifacts(session: Session, days: float) -> int:
         .with_for_update(skip_locked=True, of=Artifact)
     )
     ids = session.scalars(old).all()
-    session.execute(delete(Artifact).where(Artifact.id.in_(ids)))
-    return len(ids)
+    session.execute(update(Artifact).where(Artifact.id.in_(ids)).values(complete=False))
+    return ids
+
+
+def _delete_artifacts(database: Database, ids: Sequence[int], should_stop: Callable[[], bool]) -> None:
+    delete_chunks(database, ids, should_stop)
+    with database.write() as session:
+        session.execute(delete(Artifact).where(Artifact.id.in_(ids)))

@@ -110,14 +110,19 @@ def cancel(session: Session, sweep_id: str, *, owner: str | None = None) -> Swee
 
 def delete(session: Session, sweep_id: str, *, owner: str | None = None) -> None:
     """Remove a sweep with its jobs and everything of them. Raises SweepNotFoundError, or SweepNotEndedError while a job is not."""
+    for job in require_deletable(session, sweep_id, owner=owner):
+        commands.delete(session, job.id)
+    session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))
+
+
+def require_deletable(session: Session, sweep_id: str, *, owner: str | None = None) -> Sequence[Job]:
+    """Lock the jobs of a sweep that is to be deleted. Raises as ``delete``."""
     sweep = get(session, sweep_id, owner=owner)
     jobs = _lock_jobs(session, sweep_id)
     # after the locks: a retry holds its job's row until the new job exists
     if session.scalar(select(exists().where(Job.sweep_id == sweep_id, Job.status.not_in(sorted(TERMINAL))))):
         raise SweepNotEndedError(sweep.id)
-    for job in jobs:
-        commands.delete(session, job.id)
-    session.execute(sql_delete(Sweep).where(Sweep.id == sweep_id))
+    return jobs
 
 
 def count_by_status(jobs: Sequence[Job]) -> dict[Status, int]:

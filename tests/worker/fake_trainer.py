@@ -265,6 +265,12 @@ def large() -> None:
     finish()
 
 
+def stores_much() -> None:
+    """Its artifact takes a while to be stored."""
+    store("export-csr.zip", bytes(200 * 1024 * 1024))
+    never.wait()
+
+
 def lies() -> None:
     store(digest="0" * 64)
     finish()

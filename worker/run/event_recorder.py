@@ -33,7 +33,7 @@ from service.jobs import claims
 from service.jobs.fence import Fence
 from service.settings import Settings
 from worker.run.fenced_writer import FencedWriter
-from worker.run.outcome import InvalidArtifactError
+from worker.run.outcome import CancelledError, InvalidArtifactError
 from worker.run.pipes import Redactor, TailBuffer, storable_text
 
 _METRIC_SECONDS = 0.5
@@ -76,8 +76,8 @@ class EventRecorder:
     def handle_line(self, line: bytes) -> None:
         """Record one line of the trainer's standard output.
 
-        Raises LeaseLostError, InvalidArtifactError, QuotaExceededError, and StorageUnavailableError or the database's error
-        when one of them stays away.
+        Raises LeaseLostError, CancelledError, InvalidArtifactError, QuotaExceededError, RejectedWriteError, and
+        StorageUnavailableError or the database's error when one of them stays away.
         """
         line = self.redact(line)
         try:
@@ -156,6 +156,10 @@ class EventRecorder:
         if isinstance(event, StartedEvent) and event.resumed_from == 0 and self._reached_step:
             self.record_event("log", {"level": "warning", "message": _STARTS_OVER.format(step=self._reached_step)})
 
+    def _check_not_cancelled(self) -> None:
+        if self.writer.lease.requests.cancel:
+            raise CancelledError
+
     def _store(self, event: ArtifactEvent) -> None:
         """Store an announced file. Its name has no folder in it, which the event's pattern ensures."""
         path = self.work / "artifacts" / event.name
@@ -165,6 +169,7 @@ class EventRecorder:
                     self.writer.database, self.writer.fence, name=event.name, media_type=event.media_type,
                     path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._settings.chunk_bytes,
                     storage_url=self._settings.storage_url, quota=Quota.from_settings(self._settings),
+                    check=self._check_not_cancelled,
                 )
             )  # fmt: skip
         except (ArtifactMismatchError, FileNotFoundError) as error:

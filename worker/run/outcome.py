@@ -29,6 +29,10 @@ class RejectedWriteError(Exception):
     """The database is there and refuses what was to be written: a number out of range, text that it cannot store."""
 
 
+class CancelledError(Exception):
+    """The job is to be cancelled: what was being done for it need not be finished."""
+
+
 class StopReason(StrEnum):
     """Why the supervisor stopped a trainer."""
 

@@ -29,6 +29,7 @@ from worker.run.lease import Lease
 from worker.run.monitor import Limits, monitor
 from worker.run.outcome import (
     ATTEMPT_ERRORS,
+    CancelledError,
     Failed,
     Outcome,
     ProcessExit,
@@ -86,6 +87,8 @@ def _prepare_and_run(
     try:
         prepared = prepare(claimed, context, recorder)
         process_exit = _run_trainer(claimed, context, recorder, prepared, command or prepared.command)
+    except CancelledError:
+        return Outcome.CANCELLED
     except ATTEMPT_ERRORS as error:
         return classify_error(error)
     return classify(process_exit)

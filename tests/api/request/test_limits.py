@@ -112,6 +112,7 @@ def test_paused_jobs_count_as_queued_ones(client_with: Callable[..., TestClient]
         assert post(f"/{job_id}/pause").json()["status"] == "paused"
     assert "wait or are paused" in assert_problem(post("", **BODY), 429, "too_many_queued_jobs")["detail"]
     assert [post(f"/{job_id}/resume").status_code for job_id in ids] == [200, 200]
+    assert post(f"/{ids[0]}/pause").status_code == 200
     with database.write() as session:  # as if a worker ran it meanwhile
         session.execute(update(Job).where(Job.id == ids[0]).values(owner="elsewhere"))
     third = post("", **BODY).json()["id"]

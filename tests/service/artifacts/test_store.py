@@ -1,6 +1,7 @@
 """Artifacts in both backends: complete or absent, in bounded memory, fenced."""
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -256,3 +257,18 @@ def test_reading_a_deleted_artifact_raises(database: Database, target: str | Non
         commands.delete(session, job.id)
     with pytest.raises(ArtifactNotFoundError, match="deleted while it was read"):
         next(reader)
+
+
+def test_only_regular_files_are_stored(database: Database, tmp_path: Path) -> None:
+    job = factories.running(database)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(ArtifactMismatchError, match=r"link|regular"):
+            store.put(
+                database, Fence.from_row(job), name=name, media_type="text/plain", path=tmp_path / name, size=6,
+                sha256=hashlib.sha256(b"secret").hexdigest(), chunk_bytes=4096,
+            )  # fmt: skip
+    with database.read() as session:
+        assert session.scalars(select(Artifact)).all() == []

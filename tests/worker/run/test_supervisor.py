@@ -4,8 +4,9 @@ import os
 import signal
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
+from service.db.models import ArtifactChunk
 from service.jobs import commands
 from service.states import Status
 from tests.processes import group_members, is_alive
@@ -136,6 +137,27 @@ def test_a_report_that_the_database_refuses_ends_the_run_at_once(harness: Worker
     assert "the database refuses" in outcome.message
     assert harness.job(job_id).status is Status.FAILED
     assert not harness.work_folder(job_id).exists()
+
+
+@sqlite_only
+def test_a_cancel_does_not_wait_for_the_file_being_stored(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    running = harness.start(harness.claim(), "stores_much")
+    database = harness.context.database
+
+    def chunks() -> int:
+        with database.read() as session:
+            return session.scalars(select(func.count()).select_from(ArtifactChunk)).one()
+
+    wait_until(lambda: chunks() > 0, what="the first chunks")
+    with database.write() as session:
+        commands.request_cancel(session, job_id)
+    assert running.result() is Outcome.CANCELLED
+    assert harness.job(job_id).status is Status.CANCELLED
+    assert (chunks(), harness.artifacts(job_id)) == (0, {})
+    cancelled = next(event for event in harness.events(job_id) if event.type == "cancel_requested")
+    ended = harness.events(job_id)[-1]
+    assert (ended.created_at - cancelled.created_at).total_seconds() < 3
 
 
 @sqlite_only
