@@ -11,6 +11,7 @@ from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
+from api.concurrency import ConcurrencyLimiter
 from api.errors.handlers import install_handlers
 from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.http_semantics import HttpSemanticsMiddleware
@@ -20,8 +21,9 @@ from api.openapi.document import build_document
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
 from api.request.deps import Services
-from api.request.limits import ConcurrencyLimiter, TokenBuckets
+from api.request.limits import TokenBuckets
 from api.request.query_batcher import QueryBatcher
+from api.responses import sweep_plot
 from api.routes import (
     artifacts,
     catalog,
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         token_buckets=TokenBuckets(settings.requests_per_minute),
         predictions=PredictionService(settings, database),
         stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
+        figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
         wait_slots=BoundedSemaphore(settings.max_waits),
     )
 

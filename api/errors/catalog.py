@@ -86,6 +86,7 @@ PROBLEMS: dict[str, Entry] = {
         "Look at the job's `status`; it does not allow this any more, or not yet.",
         IllegalTransitionError,
     ),
+    "figures_busy": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
     "insufficient_storage": Entry(
         503, "operator", "Try again later; the service needs a larger disk.", UnavailableError
     ),
@@ -169,6 +170,7 @@ FAULTS: dict[str, Entry] = {
     "rows_invalid": Entry(None, "client", "Mend the row that `row` numbers."),
     "rows_missing": Entry(None, "client", "Send a file with rows."),
     "spec_conflict": Entry(None, "client", "Change one of the fields that do not go together."),
+    "spec_too_large": Entry(None, "client", "Give fewer or shorter labels."),
     "sweep_axis": Entry(None, "client", "Give the list beside `base` instead."),
     "unknown_task": Entry(None, "client", "Name a task of `GET /v1/tasks`, or describe a custom one."),
     "webhook_secret": Entry(None, "client", "Give `whsec_` and 24 to 64 random bytes in base64."),

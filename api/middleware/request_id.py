@@ -9,6 +9,7 @@ import re
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import make_problem
@@ -46,6 +47,8 @@ class RequestIdMiddleware:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:  # before its request was complete; there is no one to answer
+            log.info("request %s: the client left: %s %s", request_id, scope["method"], scope["path"])
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if (

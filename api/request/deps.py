@@ -10,8 +10,9 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Path, Request
 
+from api.concurrency import ConcurrencyLimiter
 from api.predictions.service import PredictionService
-from api.request.limits import ConcurrencyLimiter, TokenBuckets
+from api.request.limits import TokenBuckets
 from api.request.query_batcher import QueryBatcher
 from api.schemas.job_representation import JobRepresentation
 from service.access.api_keys import ValidKey
@@ -40,6 +41,8 @@ class Services:
     predictions: PredictionService
     stream_slots: ConcurrencyLimiter
     wait_slots: BoundedSemaphore
+    figure_slots: ConcurrencyLimiter
+    """Figures that are drawn, one at a time, or wait for it; each keeps a thread that all requests share."""
     keys_being_recorded: set[str] = field(default_factory=set)
     """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
     upload_slots: ConcurrencyLimiter = field(

@@ -1,14 +1,13 @@
-"""Limits per caller: token buckets for requests per minute, a cap on queued jobs, a cap on concurrent event streams.
+"""Limits per caller: token buckets for requests per minute, and a cap on queued jobs.
 
-Called by ``api.request.auth``, by routes that submit jobs and by ``api.responses.sse``. The first two hold only where keys are
-required. Requests and streams are counted in memory by each process for itself: N processes let N times as many through. Queued
+Called by ``api.request.auth`` and by routes that submit jobs. They hold only where keys are
+required. Requests are counted in memory by each process for itself: N processes let N times as many through. Queued
 jobs are counted in the database; submissions at the same moment may overshoot by as many.
 """
 
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -60,30 +59,6 @@ class TokenBuckets:
             self._buckets[name] = tokens, now
         wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / per_second)
         return RateLimitResult(allowed, int(tokens), wait, math.ceil((self.per_minute - tokens) / per_second))
-
-
-@dataclass
-class ConcurrencyLimiter:
-    """Slots for what runs at the same time, ``total`` in all and ``per_owner`` for one owner. Any thread may use it."""
-
-    total: int
-    per_owner: int
-    _held: Counter[str] = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def acquire(self, owner: str) -> bool:
-        """Take a slot for ``owner``, which :meth:`release` gives back; False if there is none."""
-        with self._lock:
-            free = self._held.total() < self.total and self._held[owner] < self.per_owner
-            self._held[owner] += free
-            return free
-
-    def release(self, owner: str) -> None:
-        """Give a slot of ``owner`` back."""
-        with self._lock:
-            self._held[owner] -= 1
-            if not self._held[owner]:
-                del self._held[owner]
 
 
 def check_request_rate(request: Request, buckets: TokenBuckets, name: str) -> None:

@@ -21,8 +21,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import UnavailableError
-from api.request.limits import ConcurrencyLimiter
 from api.schemas.events import Event
 from api.schemas.jobs import Progress
 from service.db.engine import DATABASE_UNAVAILABLE, Database

@@ -36,6 +36,10 @@ _LOG_RATIO = 3.0
 """From this ratio of the largest to the smallest share on, the axis is logarithmic."""
 _NEAR = 1.2
 """Ticks whose shares are nearer than this factor would cover each other."""
+MAX_FIGURES = (3, 2)
+"""Requests for a figure at the same time, in all and of one owner; one is drawn, in 0.4 s, and the others wait for it."""
+_CACHED_FIGURES = 64
+"""Of 50 to 100 KB each, by the state of their sweep."""
 _drawing = Lock()
 
 
@@ -50,7 +54,7 @@ class Caption:
     """Metric of the dense model as its user measured it; drawn instead of the dense model before training."""
 
 
-@lru_cache(maxsize=16)  # clients that watch a sweep request the same figure repeatedly
+@lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
 def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
     """The figure of ``table``, as an SVG document or a PNG file of 1400 × 900 pixels."""
     with _drawing:

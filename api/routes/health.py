@@ -3,16 +3,18 @@
 import contextlib
 import logging
 import os
+from functools import partial
 from typing import Literal
 
 from celery import Celery
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from kombu.exceptions import KombuError
 from pydantic import BaseModel, Field
 
 from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_responses
-from api.request.deps import ServicesDep
+from api.request.deps import Services, ServicesDep
+from api.responses.readiness import SharedAnswer
 from service.broker import create_folders
 from service.db import migrate
 from service.errors import SchemaOutdatedError
@@ -50,8 +52,18 @@ async def livez() -> Liveness:  # async, without a thread: it answers while ever
 
 
 @router.get("/readyz", operation_id="readyz", responses=problem_responses(), summary="Would a job run?")
-def readyz(services: ServicesDep) -> Readiness:
-    """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later."""
+async def readyz(services: ServicesDep, request: Request) -> Readiness:
+    """Ready needs a migrated database and a live worker. Without the broker jobs are found by polling, only later.
+
+    The answer is up to a second old.
+    """
+    shared: SharedAnswer[Readiness] | None = getattr(request.app.state, "readiness", None)
+    if shared is None:
+        shared = request.app.state.readiness = SharedAnswer(partial(_check, services))
+    return await shared.get()
+
+
+def _check(services: Services) -> Readiness:
     if not migrate.is_current(services.database):
         raise SchemaOutdatedError
     with services.database.read() as session:

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_responses
-from api.request.auth import Reader
+from api.request.auth import Caller, Reader
 from api.request.conditional import etag_matches
 from api.request.deps import Services, ServicesDep, SweepId
 from api.responses import sweep_plot
@@ -21,6 +22,7 @@ from service.sweeps import results, sweeps
 from service.sweeps.results import Row, Table
 from service.sweeps.sweeps import Combination, Grid
 
+_FIGURES_RETRY_SECONDS = 2
 router = APIRouter(prefix="/v1/sweeps/{sweep_id}", tags=["sweeps"], route_class=AuthenticatedRoute)
 
 
@@ -56,7 +58,7 @@ def get_sweep_results(
 )
 def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """Remaining weights across, metric up, a line per method: means over the seeds, with a band from worst to best."""
-    return _figure(request, _read_sweep(services, sweep_id, caller.owner_filter), "svg")
+    return _figure(request, services, caller, sweep_id, "svg")
 
 
 @router.get(
@@ -72,7 +74,7 @@ def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDe
 )
 def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """The same figure; both show what has succeeded by now."""
-    return _figure(request, _read_sweep(services, sweep_id, caller.owner_filter), "png")
+    return _figure(request, services, caller, sweep_id, "png")
 
 
 def _read_sweep(
@@ -94,12 +96,17 @@ def _csv(table: Table) -> str:
     return written.getvalue()
 
 
-def _figure(
-    request: Request, state: tuple[models.Sweep, dict[Combination, models.Job]], kind: sweep_plot.Kind
-) -> Response:
-    sweep, jobs = state
+def _figure(request: Request, services: Services, caller: Caller, sweep_id: str, kind: sweep_plot.Kind) -> Response:
+    sweep, jobs = _read_sweep(services, sweep_id, caller.owner_filter)
     table = results.build_table(Grid.from_row(sweep), jobs)
-    body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
+    if not services.figure_slots.acquire(caller.owner):
+        raise UnavailableError(
+            "figures_busy", "too many figures are being drawn; try again", retry_after=_FIGURES_RETRY_SECONDS
+        )
+    try:
+        body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
+    finally:
+        services.figure_slots.release(caller.owner)
     headers = {
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
         "Cache-Control": "private, no-cache",

@@ -13,6 +13,8 @@ from pruning.spec.schema import PruningSpec
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
+MAX_SPEC_BYTES = 64 * 1024
+"""Of a resolved spec as it is stored: a list shows a hundred of them, and no quota counts them."""
 
 
 class JobRequest(StrictModel, PruningSpec):
@@ -60,6 +62,17 @@ class JobRequest(StrictModel, PruningSpec):
     def _storable(self) -> Self:
         if "\\u0000" in self.model_dump_json():
             raise PydanticCustomError("nul_character", "text must not contain NUL characters")
+        return self
+
+    @model_validator(mode="after")
+    def _small(self) -> Self:
+        size = len(self.spec.model_dump_json().encode())
+        if size > MAX_SPEC_BYTES:
+            raise PydanticCustomError(
+                "spec_too_large",
+                "the spec has {size} bytes with its defaults, and at most {most} are stored; give fewer or shorter labels",
+                {"size": size, "most": MAX_SPEC_BYTES},
+            )
         return self
 
     @model_validator(mode="after")

@@ -77,11 +77,14 @@ class SpecFields(BaseModel):
     )
     label_words: tuple[ClassName, ...] = Field(
         default_factory=_from_task(lambda task: task.label_words),
+        max_length=1000,
         description="One word per class, in class-id order, each a single token; default follows the task",
     )
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
     teacher_labels: tuple[ClassName, ...] | None = Field(
-        None, description="The teacher's class names in the order of its logits, where its configuration has none"
+        None,
+        max_length=1000,
+        description="The teacher's class names in the order of its logits, where its configuration has none",
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
     distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")

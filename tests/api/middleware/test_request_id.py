@@ -3,11 +3,14 @@
 import logging
 from typing import Any
 
+import anyio
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from starlette.requests import ClientDisconnect
 
 from api.app import create_app
+from api.middleware.request_id import RequestIdMiddleware
 from service.settings import Settings
 from tests.api.conftest import local
 from tests.api.problems import assert_problem
@@ -42,3 +45,23 @@ def test_a_faulty_statement_is_a_bug(client: TestClient, monkeypatch: pytest.Mon
 def test_a_request_id_that_could_forge_a_log_line_is_replaced(strict_client: TestClient) -> None:
     answer = strict_client.get("/livez", headers={"X-Request-Id": "a b"})
     assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_a_client_that_leaves_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(*_: object) -> None:
+        raise ClientDisconnect
+
+    async def main() -> None:
+        sent: list[object] = []
+
+        async def send(message: object) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "headers": [], "method": "POST", "path": "/v1/datasets", "state": {}}
+        await RequestIdMiddleware(app)(scope, lambda: anyio.sleep_forever(), send)  # type: ignore[arg-type]  # not awaited
+        assert sent == []
+
+    with caplog.at_level(logging.INFO):
+        anyio.run(main)
+    (record,) = [record for record in caplog.records if "/v1/datasets" in record.getMessage()]
+    assert (record.levelno, record.exc_info) == (logging.INFO, None)

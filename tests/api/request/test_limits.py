@@ -1,4 +1,4 @@
-"""Limits per caller: token buckets by a clock that the test sets, queued jobs, and slots of concurrent streams."""
+"""Limits per caller: token buckets by a clock that the test sets, and queued jobs."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from api.request.limits import ConcurrencyLimiter, RateLimitResult, TokenBuckets
+from api.request.limits import RateLimitResult, TokenBuckets
 from service.db.engine import Database
 from service.db.models import Job
 from tests.api.conftest import BODY
@@ -39,16 +39,6 @@ def test_a_bucket_empties_and_fills_evenly() -> None:
     clock.now = 1e6
     assert buckets.consume("a") == RateLimitResult(allowed=True, remaining=5, retry_after=0, reset_after=10)
     assert TokenBuckets(None).consume("a") is None
-
-
-def test_an_owner_has_a_share_of_the_slots_and_all_owners_have_no_more_than_there_are() -> None:
-    slots = ConcurrencyLimiter(total=3, per_owner=2)
-    assert [slots.acquire(owner) for owner in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
-    slots.release("a")
-    assert [slots.acquire(owner) for owner in ("b", "c")] == [True, False]
-    for owner in ("a", "b", "b"):
-        slots.release(owner)
-    assert slots == ConcurrencyLimiter(total=3, per_owner=2, _lock=slots._lock)
 
 
 def test_threads_get_no_more_tokens_than_there_are() -> None:

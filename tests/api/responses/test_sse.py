@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.request.limits import ConcurrencyLimiter
+from api.concurrency import ConcurrencyLimiter
 from api.responses import sse
 from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence

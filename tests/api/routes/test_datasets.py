@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from httpx import ASGITransport, AsyncClient, Response
 from pyarrow import parquet
 
+from api.concurrency import ConcurrencyLimiter
 from api.request import deps
-from api.request.limits import ConcurrencyLimiter
 from api.uploads import isolation
 from service.access import api_keys
 from service.db.engine import Database

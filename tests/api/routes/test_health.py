@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 
+import pytest
 from fastapi.testclient import TestClient
 
+from api.responses import readiness
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.api.problems import assert_problem
+
+
+@pytest.fixture(autouse=True)
+def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these tests changes what the probe finds."""
+    monkeypatch.setattr(readiness, "MAX_AGE_SECONDS", 0.0)
 
 
 def test_alive(client: TestClient) -> None:

@@ -205,3 +205,18 @@ def test_settings_come_from_the_environment(
     monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
     with local(create_app()) as client:
         assert client.get("/v1/jobs").json() == {"data": [], "has_more": False, "next_cursor": None}
+
+
+def test_a_spec_is_of_limited_size_in_jobs_and_sweeps(client: TestClient) -> None:
+    """No quota counts specs, and a list shows a hundred of them."""
+    long = [f"{number:04} {'x' * 90}" for number in range(1001)]
+    teacher = BODY | {"teacher": "t"}
+    for labels, code in ((long, "too_long"), (long[:900], "spec_too_large")):
+        for body in (teacher | {"teacher_labels": labels}, BODY | {"label_words": labels}):
+            if code == "spec_too_large" and "label_words" in body:
+                continue
+            one = client.post("/v1/jobs", json=body)
+            many = client.post("/v1/sweeps", json={"base": body, "sparsities": [0.5, 0.9]})
+            assert (one.status_code, many.status_code) == (422, 422), one.text
+            assert code in one.text
+    assert client.get("/v1/jobs").json()["data"] == []

@@ -6,9 +6,11 @@ import io
 import pytest
 from fastapi.testclient import TestClient
 
+from service.db.models import LOCAL
 from service.jobs import claims
 from service.jobs.fence import Fence
 from tests.api.conftest import BODY, Jobs
+from tests.api.problems import assert_problem
 
 
 def finish(client: TestClient, jobs: Jobs, accuracy: float) -> None:
@@ -51,3 +53,18 @@ def test_results_and_figures_of_an_unfinished_sweep(client: TestClient, jobs: Jo
     same = client.get(f"{path}/plot.svg", headers={"If-None-Match": svg.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
     assert client.get(f"{path}/plot.png").content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_figures_beyond_an_owners_share_are_refused_at_once(client: TestClient) -> None:
+    path = f"/v1/sweeps/{client.post('/v1/sweeps', json=GRID).json()['id']}/plot.svg"
+    slots = client.app.state.services.figure_slots  # type: ignore[attr-defined]  # a FastAPI application
+    assert slots.acquire(LOCAL)
+    assert client.get(path).status_code == 200
+    assert slots.acquire(LOCAL)
+    refused = assert_problem(client.get(path), 503, "figures_busy")
+    assert "try again" in refused["detail"]
+    assert slots.acquire("another owner"), "one owner took the slots of all"
+    slots.release(LOCAL)
+    slots.release("another owner")
+    assert client.get(path).status_code == 200
