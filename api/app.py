@@ -7,7 +7,6 @@ The way of a request: ``middleware`` â†’ ``request`` (authentication, limits) â†
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from threading import BoundedSemaphore
 
 from fastapi import FastAPI
 
@@ -67,10 +66,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         key_loader=QueryBatcher("keys", partial(load_keys, database)),
         celery=celery_app(settings),
         token_buckets=TokenBuckets(settings.requests_per_minute),
-        predictions=PredictionService(settings, database),
+        predictions=PredictionService(
+            settings,
+            database,
+            slots=ConcurrencyLimiter(settings.predictions_waiting, _predictions_per_owner(settings)),
+        ),
         stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
         figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
-        wait_slots=BoundedSemaphore(settings.max_waits),
+        wait_slots=ConcurrencyLimiter(settings.max_waits, _waits_per_owner(settings)),
     )
 
     @asynccontextmanager
@@ -123,3 +126,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _streams_per_owner(settings: Settings) -> int:
     """Event streams of one owner; without API keys there is only one owner, who may have all of them."""
     return settings.max_streams_per_owner if settings.keys_required else settings.max_streams
+
+
+def _waits_per_owner(settings: Settings) -> int:
+    """Requests with ``Prefer: wait`` of one owner, in the same way."""
+    return settings.max_waits_per_owner if settings.keys_required else settings.max_waits
+
+
+def _predictions_per_owner(settings: Settings) -> int:
+    """Prediction requests of one owner that wait: half of all, so that the next owner finds a place."""
+    waiting = settings.predictions_waiting
+    return max(1, waiting // 2) if settings.keys_required else waiting

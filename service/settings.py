@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     max_waits: int = Field(
         256, ge=1, description="Requests with Prefer: wait that one API process keeps waiting; further ones do not wait"
     )
+    max_waits_per_owner: int = Field(64, ge=1, description="The same of one owner, where keys are required")
     max_streams: int = Field(
         256, ge=1, description="Event streams that one API process keeps open; each asks the database twice a second"
     )
@@ -152,7 +153,9 @@ class Settings(BaseSettings):
         50, gt=0, description="Time for one prediction request, in which the model may have to be loaded"
     )
     predictions_waiting: int = Field(
-        8, ge=1, description="Prediction requests of one API process that may wait in turn"
+        8,
+        ge=1,
+        description="Prediction requests of one API process that may wait in turn; of one owner half, with keys",
     )
     predictions_masks: int = Field(8, ge=1, description="Masks that are kept ready, one bit per weight each")
     predictions_idle_seconds: float = Field(

@@ -4,7 +4,9 @@ Started on demand by ``api.predictions.service``. It gets no credentials, becaus
 standard input does, so it cannot outlive the API, whatever ends that.
 """
 
+import math
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from pruning.processes.bootstrap import python_command
@@ -54,6 +56,8 @@ class PredictionProcess:
         # not bound to the thread that starts it: that is one of a pool, which ends when it has been idle for a while
         self._child = ChildProcess(command, environment, end_with_thread=False)
         self._lines = PipeLines(self._child.stdout, _MAX_RESPONSE_BYTES)
+        self._asked_at: float | None = None
+        """When it was asked what it has not answered."""
         self._request_lock = threading.Lock()
         """Held during a request, which uses the pipes."""
         self._wait_lock = threading.Lock()
@@ -68,17 +72,33 @@ class PredictionProcess:
     def request(self, line: bytes, deadline: float) -> bytes:
         """Its response to ``line``, before ``deadline`` by ``time.monotonic()``.
 
-        Raises PredictionTimeoutError, ProcessEndedError. After either it must be killed: its next line would belong to this
-        request.
+        Raises PredictionTimeoutError, after which :attr:`busy_seconds` says how long the process has worked on what it was asked
+        last: it may go on, and its late response is dropped by the next request. Raises ProcessEndedError, after which it must be
+        killed.
         """
         with self._request_lock:
             try:
-                self._child.write(line + b"\n", deadline)
-                return self._lines.read_line(deadline)
+                if self._asked_at is not None:
+                    self._lines.read_line(deadline)  # what an earlier request did not wait for
+                    self._asked_at = None
+                self._write(line, deadline)
+                response = self._lines.read_line(deadline)
             except TimeoutError:
                 raise PredictionTimeoutError from None
             except (BrokenPipeError, EOFError, LineTooLongError) as error:
                 raise ProcessEndedError(self._kill()) from error
+            self._asked_at = None
+            return response
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long it has worked on a request whose response nobody has read; 0 where there is none."""
+        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+
+    def _write(self, line: bytes, deadline: float) -> None:
+        self._asked_at = -math.inf  # half a line is no request: a process that takes none is hung
+        self._child.write(line + b"\n", deadline)
+        self._asked_at = time.monotonic()
 
     def close(self) -> None:
         """Close its standard input, which ends it, or kill it if that takes long. A request in progress fails."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions.process import (
     PredictionProcess,
@@ -28,12 +29,14 @@ from pruning.errors import PermanentError
 from pruning.files import CorruptDownloadError, write_verified
 from service.artifacts import store
 from service.db.engine import Database
-from service.db.models import Artifact
+from service.db.models import LOCAL, Artifact
 from service.errors import StorageUnavailableError
 from service.settings import Settings
 
 MASK, WEIGHTS = "mask.safetensors", "weights.safetensors"
 BUSY_RETRY_SECONDS = 5
+_WHOLE = 0.9
+"""Share of the time limit after which a process without a response counts as hung."""
 _TEXT_ERRORS = frozenset({"window_too_short"})
 """Permanent errors that the texts cause; all others mean that this service cannot use the mask."""
 
@@ -42,12 +45,20 @@ class PredictionService:
     """The predictions of one API process. Any thread may use it."""
 
     def __init__(
-        self, settings: Settings, database: Database, command: Callable[[Settings], list[str]] = prediction_command
+        self,
+        settings: Settings,
+        database: Database,
+        command: Callable[[Settings], list[str]] = prediction_command,
+        slots: ConcurrencyLimiter | None = None,
     ) -> None:
+        """``slots``: for requests that wait, by owner; default as many as the settings say, for any owner."""
         self._settings = settings
         self._database = database
         self._command = command
-        self._queue_slots = threading.BoundedSemaphore(settings.predictions_waiting)
+        waiting = settings.predictions_waiting
+        self._queue_slots = slots or ConcurrencyLimiter(waiting, waiting)
+        self._answer_seconds = 0.0
+        """What the latest response took; a request that has less time left when its turn comes is not asked."""
         self._lock = threading.Lock()
         self._process: PredictionProcess | None = None
         self._folder: Path | None = None
@@ -70,7 +81,12 @@ class PredictionService:
             )
 
     def predict(
-        self, mask: Artifact, weights: Artifact | None, texts: Sequence[str], pairs: Sequence[str] | None
+        self,
+        mask: Artifact,
+        weights: Artifact | None,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        owner: str = LOCAL,
     ) -> list[dict[str, Any]]:
         """``value``, ``label`` and ``probabilities`` of each text or pair.
 
@@ -79,7 +95,7 @@ class PredictionService:
         cannot be read or do not match their digest.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
-        if not self._queue_slots.acquire(blocking=False):
+        if not self._queue_slots.acquire(owner):
             raise UnavailableError(
                 "predictions_busy",
                 "too many predictions wait for their turn; try again",
@@ -89,6 +105,8 @@ class PredictionService:
             if not self._lock.acquire(timeout=self._settings.predictions_seconds):
                 raise self._timed_out()
             try:
+                if deadline - time.monotonic() < min(self._answer_seconds, self._settings.predictions_seconds / 2):
+                    raise self._timed_out()
                 folder = self._mask_folder(mask, weights)
                 request = {
                     "key": mask.sha256, "mask": str(folder / MASK), "weights": str(folder / WEIGHTS) if weights else None,
@@ -98,7 +116,7 @@ class PredictionService:
             finally:
                 self._lock.release()
         finally:
-            self._queue_slots.release()
+            self._queue_slots.release(owner)
         return _parse_response(response)
 
     def close(self) -> None:
@@ -114,15 +132,21 @@ class PredictionService:
     def _request(self, request: bytes, deadline: float) -> dict[str, Any]:
         for is_retry in (False, True):
             process = self._process if self._process is not None and self._process.is_alive else None
+            is_new = process is None or is_retry
             if process is None or is_retry:
                 environment = prediction_environment(os.environ, self._settings.trainer_threads)
                 process = self._process = PredictionProcess(self._command(self._settings), environment)
+            asked_at = time.monotonic()
             try:
                 response: dict[str, Any] = json.loads(process.request(request, deadline))
+                if self._process is process and not is_new:
+                    self._answer_seconds = time.monotonic() - asked_at
                 return response
             except PredictionTimeoutError:
-                process.kill()
-                self._process = None
+                # one that has not had its whole time is late because of the queue, and ending it would cost the next one the load
+                if process.busy_seconds >= _WHOLE * self._settings.predictions_seconds:
+                    process.kill()
+                    self._process = None
                 raise self._timed_out() from None
             except ProcessEndedError as end:
                 process.kill()

@@ -40,7 +40,7 @@ class Services:
     token_buckets: TokenBuckets
     predictions: PredictionService
     stream_slots: ConcurrencyLimiter
-    wait_slots: BoundedSemaphore
+    wait_slots: ConcurrencyLimiter
     figure_slots: ConcurrencyLimiter
     """Figures that are drawn, one at a time, or wait for it; each keeps a thread that all requests share."""
     keys_being_recorded: set[str] = field(default_factory=set)

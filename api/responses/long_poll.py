@@ -12,12 +12,18 @@ from typing import Annotated, Any
 
 import anyio
 from fastapi import Header, Response
+from fastapi.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
+from api.errors.exceptions import UnauthorizedError
+from api.request.auth import Caller
 from api.request.conditional import etag_matches
 from api.request.deps import Services
+from api.responses.sse import KEY_POLLS
 from api.schemas.job_representation import JobRepresentation
-from service.errors import JobNotFoundError
+from service.access import api_keys
+from service.db.engine import Database
+from service.errors import InvalidKeyError, JobNotFoundError
 from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
@@ -59,10 +65,12 @@ class LongPollResponse(Response):
         location: str | None = None,
         none_match: str | None = None,
         seconds: float = 0,
+        caller: Caller,
     ) -> None:
         self._services = services
         self._none_match = none_match
         self._seconds = seconds
+        self._caller = caller
         self._status = status
         self._extra_headers = {"Cache-Control": "private, no-cache", "Vary": "Prefer"}
         if location is not None:
@@ -86,20 +94,33 @@ class LongPollResponse(Response):
         return self._job.status not in TERMINAL and (self._none_match is None or self._unchanged)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._seconds > 0 and self._services.wait_slots.acquire(blocking=False):
+        if self._seconds > 0 and self._services.wait_slots.acquire(self._caller.owner):
             self._extra_headers["Preference-Applied"] = f"wait={self._seconds:g}"
             try:
                 await _until_disconnect(receive, self._wait)
             finally:
-                self._services.wait_slots.release()
+                self._services.wait_slots.release(self._caller.owner)
             self._set_job(self._job)
         await super().__call__(scope, receive, send)
 
     async def _wait(self) -> None:
         until = time.monotonic() + self._seconds
+        polls = 0
         while self._must_wait and (left := until - time.monotonic()) > 0:
             await anyio.sleep(min(POLL_SECONDS, left))
+            polls += 1
+            if self._caller.key_id is not None and polls % KEY_POLLS == 0:
+                await run_in_threadpool(_require_key, self._services.database, self._caller.key_id)
             self._set_job(await load_job(self._services, self._job.id))
+
+
+def _require_key(database: Database, key_id: str) -> None:
+    """Raises UnauthorizedError for a key that was revoked or has expired during the wait."""
+    try:
+        with database.read() as session:
+            api_keys.require_usable(session, key_id)
+    except InvalidKeyError as error:
+        raise UnauthorizedError(error.code, str(error)) from error
 
 
 async def _until_disconnect(receive: Receive, wait: Callable[[], Any]) -> None:

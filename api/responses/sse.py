@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import anyio
@@ -25,14 +26,17 @@ from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import UnavailableError
 from api.schemas.events import Event
 from api.schemas.jobs import Progress
+from service.access import api_keys
 from service.db.engine import DATABASE_UNAVAILABLE, Database
-from service.errors import JobNotFoundError
+from service.errors import InvalidKeyError, JobNotFoundError
 from service.jobs import queries
 from service.states import TERMINAL
 
 POLL_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 15.0
 """Silence after which a comment is sent; proxies close a connection that is silent for 30 to 60 seconds."""
+KEY_POLLS = 10
+"""Polls after which a stream or a long wait checks its API key again: 5 s."""
 _RETRY_MILLISECONDS = 2000
 _PAGE = 500
 log = logging.getLogger(__name__)
@@ -41,7 +45,17 @@ log = logging.getLogger(__name__)
 class EventStream(StreamingResponse):
     """The stream, holding one of ``slots`` for as long as it lasts. Raises UnavailableError when ``owner`` can have none."""
 
-    def __init__(self, database: Database, job_id: str, *, after: int, slots: ConcurrencyLimiter, owner: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job_id: str,
+        *,
+        after: int,
+        slots: ConcurrencyLimiter,
+        owner: str,
+        key_id: str | None = None,
+    ) -> None:
+        """``key_id``: of the API key that the stream ends with; None where there are none."""
         if not slots.acquire(owner):
             raise UnavailableError(
                 "too_many_streams", "too many event streams are open; close some, poll, or try again later"
@@ -49,7 +63,7 @@ class EventStream(StreamingResponse):
         self._slots = slots
         self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_stream(database, job_id, after), headers=headers, media_type="text/event-stream")
+        super().__init__(_stream(database, job_id, after, key_id), headers=headers, media_type="text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -69,13 +83,16 @@ class _Snapshot:
     """The job has ended and ``events`` are its last."""
 
 
-async def _stream(database: Database, job_id: str, seq: int) -> AsyncIterator[str]:
+async def _stream(database: Database, job_id: str, seq: int, key_id: str | None) -> AsyncIterator[str]:
     yield f"retry: {_RETRY_MILLISECONDS}\n\n"
     progress: dict[str, Any] = {}
     last_sent = time.monotonic()
-    while True:
+    for number in count():
+        checked_key = key_id if number % KEY_POLLS == 0 else None
         try:
-            snapshot = await run_in_threadpool(_read_snapshot, database, job_id, seq)
+            snapshot = await run_in_threadpool(_read_snapshot, database, job_id, seq, checked_key)
+        except InvalidKeyError:  # revoked or expired since; a client that reconnects is told so
+            return
         except JobNotFoundError:
             yield _format_message({"status": "deleted"}, name="end")
             return
@@ -99,8 +116,10 @@ async def _stream(database: Database, job_id: str, seq: int) -> AsyncIterator[st
             return
 
 
-def _read_snapshot(database: Database, job_id: str, seq: int) -> _Snapshot:
+def _read_snapshot(database: Database, job_id: str, seq: int, key_id: str | None) -> _Snapshot:
     with database.read() as session:
+        if key_id is not None:
+            api_keys.require_usable(session, key_id)
         # the job before its events: in the other order, on PostgreSQL, a job that ends in between would be read as ended
         # while its last event is still missing
         job = queries.get(session, job_id)

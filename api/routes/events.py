@@ -53,7 +53,14 @@ def list_events(
         queries.require(session, job_id, owner=caller.owner_filter)
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
-            return EventStream(services.database, job_id, after=start, slots=services.stream_slots, owner=caller.owner)
+            return EventStream(
+                services.database,
+                job_id,
+                after=start,
+                slots=services.stream_slots,
+                owner=caller.owner,
+                key_id=caller.key_id,
+            )
         rows = queries.events(session, job_id, after=after, limit=limit + 1)
     data = [Event.from_row(row) for row in rows[:limit]]
     more = len(rows) > limit

@@ -85,7 +85,7 @@ def create_exports(
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
     return LongPollResponse(
-        services, JobRepresentation.from_job(body), status=status, location=location, seconds=seconds
+        services, JobRepresentation.from_job(body), status=status, location=location, seconds=seconds, caller=caller
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
 from api.request import limits
-from api.request.auth import Reader, Writer
+from api.request.auth import Caller, Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.filters import METADATA_PARAMETER, MetadataFilter
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
@@ -75,7 +75,7 @@ def create_job(
         job = Job.from_row(row, artifacts=[], webhook=row.webhook)
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(job, services, prefer)
+    return _accepted(job, services, prefer, caller)
 
 
 @router.get(
@@ -122,7 +122,7 @@ async def get_job(
     """State, phase, progress, latest metrics, and links to what it made."""
     job = await load_job(services, job_id, owner=caller.owner_filter)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(services, job, none_match=if_none_match, seconds=seconds)
+    return LongPollResponse(services, job, none_match=if_none_match, seconds=seconds, caller=caller)
 
 
 @router.post(
@@ -184,7 +184,7 @@ def retry_job(
         job = _to_schema(session, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(job, services, prefer)
+    return _accepted(job, services, prefer, caller)
 
 
 @router.delete(
@@ -199,13 +199,15 @@ def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
     deletion.delete_job(services.database, job_id, owner=caller.owner_filter)
 
 
-def _accepted(job: Job, services: ServicesDep, prefer: str | None) -> Response:
+def _accepted(job: Job, services: ServicesDep, prefer: str | None, caller: Caller) -> Response:
     """The response for a job that is stored, after workers were notified."""
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     broker.notify_workers(services.celery)  # a lost message costs seconds: workers also poll
     failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
     seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(services, JobRepresentation.from_job(job), status=202, location=_path(job), seconds=seconds)
+    return LongPollResponse(
+        services, JobRepresentation.from_job(job), status=202, location=_path(job), seconds=seconds, caller=caller
+    )
 
 
 def _path(job: Job) -> str:

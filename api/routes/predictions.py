@@ -45,7 +45,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
         mask = store.get(session, job_id, MASK)
         artifacts = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     texts, pairs = _split_columns(request.texts, task, services.settings)
-    predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs)
+    predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs, caller.owner)
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in predictions])
 
 

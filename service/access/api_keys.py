@@ -120,6 +120,16 @@ def _check_row(row: Row[Any] | None) -> ValidKey | InvalidKeyError:
     return ValidKey(row, bool(row.is_stale))
 
 
+def require_usable(session: Session, key_id: str) -> None:
+    """Check a key again that was valid when a long request began. Raises InvalidKeyError."""
+    is_expired = func.coalesce(ApiKey.expires_at <= now_sql(), False).label("is_expired")
+    row = session.execute(select(ApiKey.revoked_at, is_expired).where(ApiKey.id == key_id)).first()
+    if row is None or row.revoked_at is not None:
+        raise InvalidKeyError("This API key was revoked.", code="key_revoked")
+    if row.is_expired:
+        raise InvalidKeyError("This API key has expired.", code="key_expired")
+
+
 def record_use(session: Session, key_id: str) -> None:
     """Record that a key was used, unless another process just did."""
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now_sql(-USED_SECONDS))

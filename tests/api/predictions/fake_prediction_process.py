@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 for number, line in enumerate(sys.stdin):
     request = json.loads(line)
@@ -13,6 +14,8 @@ for number, line in enumerate(sys.stdin):
     if first == "hang":
         open(request["mask"] + ".hanging", "w").close()
         signal.pause()
+    if first.startswith("sleep "):
+        time.sleep(float(first.split()[1]))
     if first == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if first == "babble":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions import process
 from api.predictions.service import PredictionService
@@ -202,3 +203,32 @@ def test_where_predictions_are_disabled(make: Make) -> None:
     with pytest.raises(NotPossibleError, match="ESPALIER_PREDICTIONS_ENABLED"):
         make(predictions_enabled=False).require_enabled()
     make(predictions_enabled=True).require_enabled()
+
+
+@pytest.mark.parametrize(("first", "second", "is_asked"), [("sleep 2", "sleep 2", False), ("sleep 1", "sleep 4", True)])
+def test_what_the_queue_makes_late_ends_no_process(
+    make: Make, mask: Artifact, first: str, second: str, is_asked: bool
+) -> None:
+    service = make()
+    process = pid_of(service.predict(mask, None, ["a"], None))
+    hurry(service, 3.0)
+    thread = threading.Thread(target=lambda: service.predict(mask, None, [first], None))
+    thread.start()
+    wait_until(service._lock.locked, seconds=30, what="the first one's turn")
+    with pytest.raises(UnavailableError) as late:
+        service.predict(mask, None, [second], None)
+    thread.join()
+    assert late.value.code == "prediction_timeout"
+    rows = service.predict(mask, None, ["b"], None)
+    assert pid_of(rows) == process
+    assert rows[0]["label"].endswith(" b"), "it got the response to another request"
+    assert rows[0]["value"] == (3 if is_asked else 2), "the number of the request in its process"
+
+
+def test_an_owner_has_half_of_the_places(make: Make, mask: Artifact) -> None:
+    service = make()
+    service._queue_slots = ConcurrencyLimiter(2, 1)
+    assert service._queue_slots.acquire("one")
+    with pytest.raises(UnavailableError, match="too many"):
+        service.predict(mask, None, ["a"], None, "one")
+    assert len(service.predict(mask, None, ["a"], None, "another")) == 1

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from api.responses import long_poll
 from api.responses.long_poll import parse_prefer_wait
+from service.db.models import LOCAL
 from service.jobs import commands, queries
 from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
@@ -115,18 +116,18 @@ def test_waiting_after_a_submission(client: TestClient, jobs: Jobs, happen: Happ
 def test_waits_are_bounded_and_their_slots_are_released(client: TestClient, jobs: Jobs) -> None:
     places = client.app.state.services.wait_slots  # type: ignore[attr-defined]
     taken = 0
-    while places.acquire(blocking=False):
+    while places.acquire(LOCAL):
         taken += 1
     job_id = jobs.queued()
     answer = client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"})
     assert (answer.status_code, "preference-applied" in answer.headers) == (200, False)
     for _ in range(taken):
-        places.release()
+        places.release(LOCAL)
     done = jobs.queued()
     client.post(f"/v1/jobs/{done}/cancel")
     for _ in range(3):
         client.get(f"/v1/jobs/{done}", headers={"Prefer": "wait=60"})
-    assert sum(places.acquire(blocking=False) for _ in range(taken)) == taken
+    assert sum(places.acquire(LOCAL) for _ in range(taken)) == taken
 
 
 def test_a_job_deleted_meanwhile(client: TestClient, jobs: Jobs, happen: Happen) -> None:
