@@ -36,10 +36,10 @@ def prediction_command(settings: Settings) -> list[str]:
     arguments = python_command(
         "pruning", "serve-predictions", "--masks", str(settings.predictions_masks),
         "--idle-seconds", str(settings.predictions_idle_seconds), "--memory-bytes", str(settings.predictions_memory_bytes),
+        "--hub-model-bytes", str(settings.hub_model_bytes),
     )  # fmt: skip
     if settings.models_dir is not None:
         arguments += ["--models-dir", str(settings.models_dir)]
-    arguments += ["--hub-model-bytes", str(settings.hub_model_bytes)]
     return arguments if settings.hub_enabled else [*arguments, "--no-hub"]
 
 

@@ -63,7 +63,7 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         raise
 
 
-def _check_spelling(name: str, settings: Settings) -> None:
+def _check_spelling(name: str, settings: Settings, param: str = "model") -> None:
     """Refuse a name that is like a local model's and that the hub does not have.
 
     Where the hub does not answer at once, a name with one slip is refused and any other left to the trainer. Names with an
@@ -77,7 +77,7 @@ def _check_spelling(name: str, settings: Settings) -> None:
         where = "the hub has none" if known is False else "the hub does not answer"
         raise PermanentError(
             f'there is no model {name!r} in the models directory, and {where}; did you mean "{meant}"?',
-            code="model_not_found", param="model",
+            code="model_not_found", param=param,
         )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def _check_teacher(spec: PruningSpec, settings: Settings) -> None:
     if folder is None:
         if not settings.hub_enabled:
             require_folder(settings.models_dir, spec.teacher, param="teacher")
+        _check_spelling(spec.teacher, settings, "teacher")
         return
     span = spec.task_info.kind == "span"
     try:

@@ -192,12 +192,13 @@ def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str])
     names = set(tensors)
     if lm_head.transform and not any(name.startswith(lm_head.transform) for name in names):
         if any(name.startswith("lm_predictions.") for name in names):  # DeBERTa's own, with legacy: false
-            remedy = "it has lm_predictions.*, another form of it, whose output embedding cannot be cut down to words"
+            remedy = (
+                "its lm_predictions.* is another form of it, which is not cut down to words; set head to classifier"
+            )
         elif config["model_type"] == "electra":
-            remedy = "use the generator, not the discriminator"
+            remedy = "use the generator, not the discriminator, or set head to classifier"
         else:
-            remedy = "use the pretrained one"
-        remedy += ", or set head to classifier"
+            remedy = "use the pretrained one, or set head to classifier"
         raise _model_error(
             "model_head_missing",
             f"the model has no masked-language-model head (no tensor {lm_head.transform}*), which the label words need; {remedy}",

@@ -80,6 +80,8 @@ def test_a_name_with_one_slip_is_refused_when_no_hub_answers(
     found = fault(client.post("/v1/jobs", json={"model": "minilm-l6-mml", "task": "sst2"}), "model_not_found")
     assert found["pointer"] == "/model"
     assert 'did you mean "minilm-l6-mlm"?' in found["detail"]
+    found = fault(client.post("/v1/jobs", json=BODY | {"teacher": "smal"}), "model_not_found")
+    assert found["pointer"] == "/teacher"
     for name in ("minilm-l12-mlm", "org/minilm-l6-mml", "something"):
         assert client.post("/v1/jobs", json={"model": name, "task": "sst2"}).status_code == 202
 
