@@ -5,11 +5,11 @@ Figures are built without ``pyplot``, whose figures are global, and one at a tim
 give equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from itertools import groupby
+from itertools import groupby, pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,7 +35,10 @@ _STYLES = {name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for 
 _LOG_RATIO = 3.0
 """From this ratio of the largest to the smallest share on, the axis is logarithmic."""
 _NEAR = 1.2
-"""Ticks whose shares are nearer than this factor would cover each other."""
+_NEAR_LINEAR = 0.07
+"""Labels of ticks nearer than this factor, or than this part of a linear axis, would touch."""
+_DODGE = 7.0
+"""Typographic points between the markers of equal results: a little more than a marker's width."""
 MAX_FIGURES = (3, 2)
 """Requests for a figure at the same time, in all and of one owner; one is drawn, in 0.4 s, and the others wait for it."""
 _CACHED_FIGURES = 64
@@ -93,23 +96,56 @@ def _compose(figure: "Figure", table: Table, caption: Caption) -> None:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no job has succeeded yet", transform=axes.transAxes, ha="center", color="#555555")
         return
+    offsets = _offsets(points)
     for method, means in groupby(points, lambda mean: mean.method):
-        _line(axes, method, sorted(means, key=share))
+        _line(axes, method, sorted(means, key=share), offsets)
     _dense(axes, table, caption.baseline)
-    _shares(axes, sorted({round(share(mean), 4) for mean in points}))
+    _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for mean in table.means}))
     axes.margins(y=0.08)
     axes.legend(frameon=False, fontsize=9, loc="best")
 
 
-def _line(axes: "Axes", method: str, means: Sequence[Mean]) -> None:
-    """Means over the seeds; the band and the bars reach from the worst seed to the best."""
+def _place(mean: Mean) -> tuple[float, float]:
+    """What two means share whose markers would cover each other."""
+    return round(share(mean), 3), round(mean.metric or 0.0, 3)
+
+
+def _offsets(points: Sequence[Mean]) -> dict[tuple[str, float], float]:
+    """Method and sparsity of the points that coincide with others → how far aside their markers stand, in typographic points."""
+    groups: dict[tuple[float, float], list[Mean]] = {}
+    for mean in points:
+        groups.setdefault(_place(mean), []).append(mean)
+    return {
+        (mean.method, mean.sparsity): (number - (len(group) - 1) / 2) * _DODGE
+        for group in groups.values()
+        if len(group) > 1
+        for number, mean in enumerate(group)
+    }
+
+
+def _line(axes: "Axes", method: str, means: Sequence[Mean], offsets: Mapping[tuple[str, float], float]) -> None:
+    """Means over the seeds; the band and the bars reach from the worst seed to the best. Equal points stand side by side."""
     colour, marker = _STYLES.get(method, _STYLES["random"])
     x, y = [share(mean) for mean in means], [mean.metric or 0.0 for mean in means]
     low, high = [mean.lowest or 0.0 for mean in means], [mean.highest or 0.0 for mean in means]
-    axes.plot(x, y, color=colour, marker=marker, markersize=5.5, linewidth=1.8, label=method, clip_on=False, zorder=3)
+    style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5.5, "clip_on": False, "zorder": 3}
+    aside = [offsets.get((mean.method, mean.sparsity), 0.0) for mean in means]
+    in_place = [number for number, offset in enumerate(aside) if not offset]
+    axes.plot(x, y, linewidth=1.8, label=method, markevery=in_place, **style)
+    for number, offset in enumerate(aside):
+        if offset:
+            moved = _aside(axes, offset)
+            axes.plot(x[number : number + 1], y[number : number + 1], transform=moved, linestyle="", **style)
     if any(mean.runs > 1 for mean in means):
         axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
         axes.vlines(x, low, high, color=colour, linewidth=1.0, alpha=0.6)
+
+
+def _aside(axes: "Axes", offset: float) -> Any:
+    from matplotlib.transforms import ScaledTranslation
+
+    figure: Any = axes.figure
+    return axes.transData + ScaledTranslation(offset / 72, 0, figure.dpi_scale_trans)
 
 
 def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
@@ -118,14 +154,15 @@ def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
 
 
-def _shares(axes: "Axes", shares: list[float]) -> None:
-    """Ticks where there are points, thinned so that their labels do not touch."""
-    logarithmic = shares[0] > 0 and shares[-1] / shares[0] >= _LOG_RATIO
+def _shares(axes: "Axes", ticks: list[float]) -> None:
+    """A tick for every sparsity that was asked for; labels that would touch are turned."""
+    logarithmic = ticks[0] > 0 and ticks[-1] / ticks[0] >= _LOG_RATIO
     if logarithmic:
         axes.set_xscale("log")
-    ticks: list[float] = []
-    for each in shares:
-        if not ticks or (each >= ticks[-1] * _NEAR if logarithmic else each - ticks[-1] >= 0.02):
-            ticks.append(each)
-    axes.set_xticks(ticks, [f"{tick:.3g} %" for tick in (100 * tick for tick in ticks)])
+    crowded = any(
+        second < first * _NEAR if logarithmic else second - first < _NEAR_LINEAR * (ticks[-1] - ticks[0])
+        for first, second in pairwise(ticks)
+    )
+    turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(ticks, [f"{100 * tick:.3g} %" for tick in ticks], **turned)
     axes.set_xticks([], minor=True)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from api.schemas.events import Event, EventList, MetricList
 from service.db.engine import Database
 from service.jobs import queries
 
+_DIGEST = re.compile(r"[0-9a-f]{40,128}")
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["events"], route_class=AuthenticatedRoute)
 _MAX_INTEGER = 2**53  # every JSON reader holds it exactly
 _TEXT = {"schema": {"type": "string"}}
@@ -140,6 +142,20 @@ def _format_line(event: Row[Any]) -> str:
         data.pop(repeated, None)
     message = str(data.pop("message", "") or "")
     words = [message] if message else []
-    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in data.items()]
+    words += [
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in _readable(data).items()
+    ]
     text = " ".join(words).replace("\r", "").replace("\n", "\n    ")
     return f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}  {event.attempt}  {event.type:<11} {text}\n"
+
+
+def _readable(value: Any) -> Any:
+    """Numbers with four digits, digests with twelve: the whole ones are in the event."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, str):
+        return f"{value[:12]}…" if _DIGEST.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {name: _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list) else value

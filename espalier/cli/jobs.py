@@ -1,10 +1,11 @@
 """``espalier jobs``, ``cancel``, ``pause``, ``resume``, ``retry``, ``delete``, ``download``, ``logs``: jobs that exist already."""
 
 import json
+import re
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from espalier.client.models import Event, Job
 
+_DIGEST = re.compile(r"[0-9a-f]{40,128}")
 _PAGE = 100
 _PATIENCE_SECONDS = 300.0
 """How long a service may be away while its log is followed."""
@@ -147,13 +149,28 @@ def logs(
 
 def format_event(event: "Event") -> str:
     """An event as the service has it at ``…/log``."""
-    data = {name: value for name, value in event.data.items() if name not in ("event", "time", "message")}
+    shown = {name: value for name, value in event.data.items() if name not in ("event", "time", "message")}
+    data: dict[str, Any] = _readable(shown)
     message = str(event.data.get("message") or "")
     words = [message] if message else []
-    words += [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in data.items()]
+    words += [
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in data.items()
+    ]
     time = f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}" if event.created_at is not None else ""
     text = " ".join(words).replace("\r", "").replace("\n", "\n    ")
     return f"{time}  {event.attempt}  {event.type:<11} {text}"
+
+
+def _readable(value: Any) -> Any:
+    """Numbers with four digits, digests with twelve: the whole ones are in the event."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, str):
+        return f"{value[:12]}…" if _DIGEST.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {name: _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list) else value
 
 
 def _format_request(job: "Job", wanted: str) -> str:

@@ -50,6 +50,30 @@ def test_little_to_draw(means: tuple[Mean, ...]) -> None:
     assert ("no job has succeeded yet" in said) is (not means)
 
 
+def markers(svg: bytes) -> list[tuple[float, float]]:
+    """Where markers are."""
+    uses = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}use")
+    return [(float(use.attrib["x"]), float(use.attrib["y"])) for use in uses if "clip-path" not in use.attrib]
+
+
+def test_equal_points_stand_side_by_side() -> None:
+    means = tuple(Mean(method, 0.5, 1, 0.8, 0.8, 0.8, 0.5) for method in ("smp-s", "magnitude", "l0"))
+    apart = set(markers(draw(Table("f1", None, (), means), CAPTION, "svg")))
+    heights = [y for _, y in apart]
+    same = max((heights.count(y), y) for y in heights)[1]
+    assert len({x for x, y in apart if y == same}) >= 3
+
+
+def test_every_sparsity_that_was_asked_has_a_tick_with_or_without_a_result() -> None:
+    asked = (0.5, 0.51, 0.52, 0.9, 0.95, 0.97, 0.98, 0.99)
+    means = tuple(
+        Mean("smp-s", sparsity, 1, 0.8, 0.8, 0.8, 1 - sparsity) if sparsity < 0.98 else Mean("smp-s", sparsity, 0)
+        for sparsity in asked
+    )
+    said = texts(draw(Table("f1", None, (), means), CAPTION, "svg"))
+    assert {f"{100 * (1 - sparsity):.3g} %" for sparsity in asked} <= {*said}
+
+
 def test_where_sparsity_emerges_the_share_that_was_reached_counts() -> None:
     assert share(Mean("l0", 0.9, 1, 0.5, 0.5, 0.5, remaining=0.23)) == 0.23
     assert share(Mean("l0", 0.75, 0)) == 0.25

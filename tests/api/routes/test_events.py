@@ -2,6 +2,8 @@
 
 from fastapi.testclient import TestClient
 
+from espalier.cli.jobs import format_event
+from espalier.client.models import Event
 from tests.api.conftest import Jobs
 
 
@@ -35,3 +37,16 @@ def test_log(client: TestClient, jobs: Jobs) -> None:
         'evaluation  metrics={"accuracy": 0.5}',
     ]
     assert lines[3] == "    lines level=warning"
+
+
+def test_the_log_has_short_digests_and_rounded_numbers(client: TestClient, jobs: Jobs) -> None:
+    job = jobs.running()
+    jobs.event(job, "checkpoint", sha256="ab" * 32, metrics={"loss": 0.123456789, "step": 7}, name="größer")
+    line = client.get(f"/v1/jobs/{job}/log").text.splitlines()[-1]
+    assert "sha256=abababababab…" in line
+    assert '"loss": 0.1235' in line
+    assert '"step": 7' in line
+    assert "größer" in line
+    event = client.get(f"/v1/jobs/{job}/events").json()["data"][-1]
+    assert event["data"]["sha256"] == "ab" * 32
+    assert format_event(Event.model_validate(event)) == line
