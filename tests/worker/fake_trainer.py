@@ -271,6 +271,19 @@ def stores_much() -> None:
     never.wait()
 
 
+def chatters() -> None:
+    """A message of 50 kB again and again, and one that is larger than any may be."""
+    emit(LogEvent(message="y" * 900_000))
+    for _ in range(40):
+        emit(LogEvent(message="x" * 50_000))
+    success()
+
+
+def many_metrics() -> None:
+    emit(EvaluationEvent(step=1, stage="during", remaining=0.5, metrics={f"metric_{n}": 0.5 for n in range(10_000)}))
+    never.wait()
+
+
 def lies() -> None:
     store(digest="0" * 64)
     finish()

@@ -15,6 +15,7 @@ from service.artifacts import garbage
 from service.db.models import Job
 from service.errors import StorageUnavailableError
 from service.ids import is_job_id
+from service.jobs import list_columns
 from service.operations import retention
 from service.states import TERMINAL
 from worker.context import Context
@@ -71,6 +72,9 @@ class GarbageCollector:
         with database.write() as session:
             idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
             datasets.delete_abandoned(session)
+            filled = list_columns.fill_list_columns(session)
+        if filled:
+            log.info("%d jobs of an older version can now be found in filtered lists", filled)
         jobs, artifacts = retention.expire(database, settings, self._context.stopping.is_set)
         if jobs or artifacts:
             log.info("past their retention: %d jobs and %d artifacts of others deleted", jobs, artifacts)

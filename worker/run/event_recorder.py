@@ -35,6 +35,7 @@ from service.settings import Settings
 from worker.run.fenced_writer import FencedWriter
 from worker.run.outcome import CancelledError, InvalidArtifactError
 from worker.run.pipes import Redactor, TailBuffer, storable_text
+from worker.run.report_limits import NOT_KEPT, ReportLimits
 
 _METRIC_SECONDS = 0.5
 _METRIC_SHARE = 1 / 500
@@ -72,6 +73,7 @@ class EventRecorder:
         self._metric_due = 0.0
         self._pending: StepEvent | None = None
         self._unreadable = 0
+        self._limits = ReportLimits()
 
     def handle_line(self, line: bytes) -> None:
         """Record one line of the trainer's standard output.
@@ -89,7 +91,10 @@ class EventRecorder:
             self._handle_step(event)
         else:
             self.flush()
-            self._record(event)
+            if self._limits.admits(event, len(line)):
+                self._record(event)
+            elif self._limits.first_refusal:
+                self.record_event("log", {"level": "warning", "message": NOT_KEPT})
         self.last_event_at = time.monotonic()  # not before: waiting for the database is no silence of the trainer
 
     def flush(self) -> None:

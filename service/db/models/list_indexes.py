@@ -28,6 +28,15 @@ def default_from_spec(field: str) -> Callable[[Any], str | None]:
     return value
 
 
+def text_in_spec(field: str, dialect: str) -> str:
+    """SQL expression for the same value."""
+    text_of = {
+        "postgresql": "CASE WHEN json_typeof(spec -> '{0}') = 'string' THEN spec ->> '{0}' END",
+        "sqlite": "CASE json_type(spec, '$.{0}') WHEN 'text' THEN json_extract(spec, '$.{0}') END",
+    }
+    return text_of[dialect].format(field)
+
+
 def list_indexes() -> list[Index]:
     """The index of every list."""
     found = []
