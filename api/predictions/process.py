@@ -17,6 +17,7 @@ from service.settings import Settings
 
 _MAX_RESPONSE_BYTES = 64 << 20
 _CLOSE_SECONDS = 5.0
+_REAP_SECONDS = 1.0
 
 
 class PredictionTimeoutError(Exception):
@@ -62,6 +63,13 @@ class PredictionProcess:
         """Held during a request, which uses the pipes."""
         self._wait_lock = threading.Lock()
         """Held while the process is waited for, which one thread at a time can do."""
+        threading.Thread(target=self._reap_at_end, name="prediction-reaper", daemon=True).start()
+
+    def _reap_at_end(self) -> None:
+        """Take the exit status of a process that ends by itself, after idling for long: else it stays as a zombie until asked."""
+        while self.is_alive:
+            time.sleep(_REAP_SECONDS)
+        self._kill()
 
     @property
     def is_alive(self) -> bool:

@@ -17,6 +17,7 @@ from espalier.cli.service_context import ServiceContext, with_service
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from espalier.client._sync.client import Client
     from espalier.client.models import Event, Job
 
 _DIGEST = re.compile(r"[0-9a-f]{40,128}")
@@ -51,7 +52,14 @@ def list_jobs(
             metadata=pairs,
         )  # fmt: skip
         found = list(islice(matching, limit))
-    context.print_list(found, lambda: _table(found))
+        if not any((status, task, model, method, sweep, kind, pairs)):  # all jobs: exports wait in the same queue
+            exports = islice(client.list(limit=min(limit, _PAGE), kind="export"), limit)
+            found = sorted(
+                [*found, *exports], key=lambda job: (job.created_at is not None, job.created_at), reverse=True
+            )
+            found = found[:limit]
+        waits = {} if context.as_json else _waits(client, found)
+    context.print_list(found, lambda: _table(found, waits))
 
 
 @with_service
@@ -177,28 +185,65 @@ def _format_request(job: "Job", wanted: str) -> str:
     return job.status if job.status != "running" else f"is running and will be {wanted} in a moment"
 
 
-def _table(found: "list[Job]") -> "Table":
+def _waits(client: "Client", found: "list[Job]") -> dict[str, str]:
+    """Id of a queued job → what it waits for, as far as the first page of the queue shows it."""
+    queued = [job for job in found if job.status == "queued"]
+    if not queued:
+        return {}
+    ahead = [
+        job
+        for status in ("running", "queued")
+        for kind in ("pruning", "export")
+        for job in client.page(limit=_PAGE, status=status, kind=kind).data
+    ]
+    return {job.id: waits_for(job, ahead) for job in queued}
+
+
+def waits_for(job: "Job", others: "list[Job]") -> str:
+    """``behind 2 jobs and 1 export; asks for 8 devices``; jobs with a higher priority and older ones are taken first."""
+    before = [other for other in others if other.id != job.id and _goes_first(other, job)]
+    exports = sum(_field(other, "export_of") is not None for other in before)
+    counts = ((len(before) - exports, "job"), (exports, "export"))
+    words = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counts if count)
+    devices = job.spec.get("devices") or 1
+    asks = f"asks for {devices} devices" if isinstance(devices, int) and devices > 1 else ""
+    return "; ".join(filter(None, (f"behind {words}" if words else "", asks)))
+
+
+def _goes_first(other: "Job", job: "Job") -> bool:
+    if other.status == "running":
+        return True
+    mine, theirs = _field(job, "priority") or 0, _field(other, "priority") or 0
+    return theirs > mine or (theirs == mine and str(other.created_at) < str(job.created_at))
+
+
+def _field(job: "Job", name: str) -> Any:
+    """A field that older services do not send."""
+    return getattr(job, name, None)
+
+
+def _table(found: "list[Job]", waits: dict[str, str]) -> "Table":
     from rich.table import Column, Table
 
     table = Table(
         Column("id", no_wrap=True), "status", "model", "task", "method", "sparsity", "step", "created", box=None
     )
     for job in found:
-        table.add_row(*_row(job))
+        table.add_row(*_row(job, waits.get(job.id, "")))
     return table
 
 
-def _row(job: "Job") -> list[str]:
+def _row(job: "Job", waits: str) -> list[str]:
     """The cells of one job."""
     progress = job.progress
     step = f"{progress.step or 0}/{progress.total_steps}" if progress is not None and progress.total_steps else ""
     task = job.spec.get("task", "")
     return [
         job.id,
-        job.status,
+        f"{job.status}, {waits}" if waits else job.status,
         str(job.spec.get("model", "")),
         task if isinstance(task, str) else "custom",
-        str(job.spec.get("method", "")),
+        "export" if _field(job, "export_of") is not None else str(job.spec.get("method", "")),
         str(job.spec.get("sparsity", "")),
         step,
         _moment(job.created_at),

@@ -232,3 +232,8 @@ def test_an_owner_has_half_of_the_places(make: Make, mask: Artifact) -> None:
     with pytest.raises(UnavailableError, match="too many"):
         service.predict(mask, None, ["a"], None, "one")
     assert len(service.predict(mask, None, ["a"], None, "another")) == 1
+
+
+def test_a_process_that_ended_by_itself_is_no_zombie(make: Make, mask: Artifact) -> None:
+    process = pid_of(make().predict(mask, None, ["leave"], None))
+    wait_until(lambda: not Path(f"/proc/{process}").exists(), seconds=30, what="the end of the process")
