@@ -4,7 +4,6 @@ Called by :mod:`pruning.data.reader`. A hub data set may store class ids and nam
 the card or in a Parquet file); these names decide which class an id is, and contradictions with the task are refused.
 """
 
-import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from pruning.data.files.formats import DataFileError, FileFormat, Reader, Row, R
 from pruning.data.files.jsonl import read_json
 from pruning.data.files.parquet import read_parquet
 from pruning.errors import PermanentError
-from pruning.hub.datasets import HubSplit, download_split
+from pruning.hub.datasets import HubSplit, class_names_of, download_split
 from pruning.spec.tasks import Task
 
 _MAX_LISTED = 20
@@ -110,22 +109,20 @@ def _numbered(names: Sequence[str]) -> str:
 
 def _class_names(task: Task, found: HubSplit) -> tuple[str, ...]:
     """By the first Parquet file, which the rows are from, else by the card."""
-    first = next(iter(found.files.items()))
-    stored = _stored_features(first[1]) if first[0].endswith(".parquet") else {}
-    feature = stored.get(task.label)
-    names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
-    return tuple(map(str, names)) if isinstance(names, list) else found.class_names.get(task.label, ())
+    name, file = next(iter(found.files.items()))
+    stored = _stored_class_names(file) if name.endswith(".parquet") else {}
+    return stored.get(task.label) or found.class_names.get(task.label, ())
 
 
-def _stored_features(file: Path) -> dict[str, Any]:
+def _stored_class_names(file: Path) -> dict[str, tuple[str, ...]]:
+    """Names of class ids by column, from the features that the library which wrote a Parquet file left in its schema."""
+    from datasets import Features  # 0.7 s that local data sets do not need
     from pyarrow import ArrowException, parquet
 
     try:
-        about = json.loads((parquet.read_schema(file).metadata or {}).get(b"huggingface", b"{}"))
-        features = about["info"]["features"]
-    except (ArrowException, OSError, ValueError, KeyError, TypeError):  # a note of the library that wrote it, or none
-        return {}
-    return features if isinstance(features, dict) else {}
+        return class_names_of(Features.from_arrow_schema(parquet.read_schema(file)))
+    except (ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # not a note of that library, or a damaged one: the ids stay ids
 
 
 def _rows(task: Task, name: str, file: Path, said: dict[str, list[str]]) -> Iterator[tuple[int, str, Row]]:

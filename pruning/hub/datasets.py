@@ -1,7 +1,8 @@
 """Download of data sets from the Hugging Face hub: the data files of one split at one commit, and the class names of its card.
 
 Called by :mod:`pruning.data.reader` where the data sets directory does not have the task's folder. No loading library is asked:
-it would follow a card's patterns to other places and run what it finds there. The files are read as uploads are.
+it would follow a card's patterns to other places and run what it finds there. The files are read as uploads are; what a card or a
+Parquet schema says of the columns is decoded by ``datasets``, whose format that is.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import DatasetCardData, HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
 
@@ -51,22 +52,29 @@ def download_split(task: Task, split: str, token: str | None = None) -> HubSplit
         }  # fmt: skip
     except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
         raise pruning_error_from(fault, "dataset", task.dataset, None) from fault
-    return HubSplit(str(info.sha), files, _class_names(card, task.config))
+    return HubSplit(str(info.sha), files, _class_names(info.card_data, task.config))
 
 
-def _class_names(card: Mapping[str, Any], config: str | None) -> dict[str, tuple[str, ...]]:
+def _class_names(card: DatasetCardData | None, config: str | None) -> dict[str, tuple[str, ...]]:
     """Names of class ids in the card's description of the columns."""
-    described = card.get("dataset_info")
-    infos = [info for info in (described if isinstance(described, list) else [described]) if isinstance(info, Mapping)]
-    fitting = [info for info in infos if config is None or info.get("config_name", config) == config]
-    if len(fitting) != 1 or not isinstance(fitting[0].get("features"), list):
+    from datasets.info import DatasetInfosDict
+
+    if card is None:
         return {}
-    found = {}
-    for feature in fitting[0]["features"]:
-        kind = feature.get("dtype") if isinstance(feature, Mapping) else None
-        names = kind.get("class_label", {}).get("names") if isinstance(kind, Mapping) else None
-        if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
-            found[str(feature["name"])] = tuple(str(names[key]) for key in sorted(names, key=lambda key: int(str(key))))
-        elif isinstance(names, list):
-            found[str(feature["name"])] = tuple(map(str, names))
-    return found
+    try:
+        infos = DatasetInfosDict.from_dataset_card_data(card)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a description of another form: the ids stay ids
+    fitting = [info for name, info in infos.items() if config in (None, name)]
+    return class_names_of(fitting[0].features) if len(fitting) == 1 and fitting[0].features else {}
+
+
+def class_names_of(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Names of class ids by column, of those ``datasets.Features`` that have them."""
+    from datasets import ClassLabel
+
+    return {
+        name: tuple(map(str, kind.names))
+        for name, kind in features.items()
+        if isinstance(kind, ClassLabel) and kind.names
+    }
