@@ -25,6 +25,8 @@ _NAMED_BY_PATH = {
     "name": "artifact_not_found",
 }
 _NO_OBJECT = frozenset({"missing", "model_type", "model_attributes_type", "dict_type"})
+_SECRET_WORDS = ("secret", "token", "password")
+_HIDDEN = "***"
 _TASK_TAGS = ("name", "custom")
 """Branches of the union type of ``task``: pydantic puts them into error locations, the JSON of a request has no such level."""
 
@@ -86,6 +88,8 @@ def _body_model(request: Request) -> type[BaseModel] | None:
 
 def _fault(fault: dict[str, Any], model: type[BaseModel] | None) -> Fault:
     place, *path = fault["loc"]
+    if _is_secret(path, model):
+        fault = {**fault, "input": _HIDDEN}
     if place != "body":
         detail = describe({**fault, "loc": path}, None)
         return Fault(code=fault["type"], detail=detail, parameter=".".join(map(str, path)))
@@ -93,6 +97,12 @@ def _fault(fault: dict[str, Any], model: type[BaseModel] | None) -> Fault:
         return Fault(code=fault["type"], detail=_no_object(fault, model), pointer="")
     detail = fault["msg"] if fault.get("described") else describe({**fault, "loc": path}, model)
     return Fault(code=fault["type"], detail=detail, pointer=json_pointer(blamed_path(fault, path)))
+
+
+def _is_secret(path: Sequence[str | int], model: type[BaseModel] | None) -> bool:
+    """Whether what was sent may be a secret, and is not repeated: by the name of the field, or in a body that holds one."""
+    named = any(word in str(part).lower() for part in path for word in _SECRET_WORDS)
+    return named or (model is not None and any(not field.repr for field in model.model_fields.values()))
 
 
 def _no_object(fault: dict[str, Any], model: type[BaseModel] | None) -> str:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from service.access import secrets
 from service.db.engine import Database
 from service.settings import Settings
+from tests.api.conftest import BODY
 from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
 
@@ -58,3 +59,16 @@ def test_production_without_a_secret_key_says_so(client: TestClient) -> None:
 def test_the_embedded_service_needs_no_setting(client: TestClient, settings: Settings) -> None:
     assert client.put(PATH, json={"value": TOKEN}).status_code == 200
     assert (settings.data_dir / "secret.key").exists()
+
+
+@pytest.mark.parametrize(
+    "body", ["hush me", ["hush me"], {"vlaue": "hush me"}, {"value": ["hush me"]}, {"value": {"a": "hush me"}}]
+)
+def test_no_refusal_repeats_what_may_be_a_secret(strict_client: TestClient, body: object) -> None:
+    for answer in (
+        strict_client.put("/v1/secrets/hub_token", json=body),
+        strict_client.post("/v1/webhooks", json={"url": "https://a.example/", "secret": body}),
+        strict_client.post("/v1/jobs", json=BODY | {"webhook": {"url": "https://a.example/", "secret": body}}),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert "hush" not in answer.text
