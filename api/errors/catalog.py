@@ -21,25 +21,7 @@ from api.errors.exceptions import (
     UnavailableError,
 )
 from pruning.errors import PermanentError
-from service.errors import (
-    ArtifactNotFoundError,
-    DatasetInUseError,
-    DatasetNotFoundError,
-    IdempotencyKeyReusedError,
-    IllegalTransitionError,
-    InvalidCursorError,
-    JobNotFoundError,
-    NotFoundError,
-    QuotaExceededError,
-    RequestInProgressError,
-    SchemaOutdatedError,
-    SecretsUnavailableError,
-    SplitNotFoundError,
-    StorageUnavailableError,
-    SweepNotEndedError,
-    SweepNotFoundError,
-    WebhookNotFoundError,
-)
+from service import errors
 
 
 class Entry(NamedTuple):
@@ -57,34 +39,34 @@ class Entry(NamedTuple):
 PROBLEMS: dict[str, Entry] = {
     "artifact_changed": Entry(412, "client", "Download again from the start, with the new ETag."),
     "artifact_not_found": Entry(
-        404, "client", "List the artifacts of the job; retention may have removed it.", ArtifactNotFoundError
+        404, "client", "List the artifacts of the job; retention may have removed it.", errors.ArtifactNotFoundError
     ),
     "body_too_large": Entry(
         413, "client", "Send less, or have ESPALIER_MAX_BODY_BYTES or ESPALIER_MAX_DATASET_BYTES raised.", HTTPException
     ),
     "cursor_invalid": Entry(
-        422, "client", "Pass `next_cursor` of the page before as `after`, unchanged.", InvalidCursorError
+        422, "client", "Pass `next_cursor` of the page before as `after`, unchanged.", errors.InvalidCursorError
     ),
-    "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", SchemaOutdatedError),
+    "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", errors.SchemaOutdatedError),
     "database_unavailable": Entry(
         503, "none", "Try again after Retry-After; if it stays, look at the database.", OperationalError
     ),
-    "dataset_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", DatasetInUseError),
+    "dataset_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", errors.DatasetInUseError),
     "dataset_invalid": Entry(422, "client", "Mend the rows that `errors` names."),
     "dataset_not_found": Entry(
-        404, "client", "Upload the data set; others' are not found either.", DatasetNotFoundError
+        404, "client", "Upload the data set; others' are not found either.", errors.DatasetNotFoundError
     ),
     "idempotency_in_progress": Entry(
-        409, "none", "Send the same request again after Retry-After.", RequestInProgressError
+        409, "none", "Send the same request again after Retry-After.", errors.RequestInProgressError
     ),
     "idempotency_key_reused": Entry(
-        422, "client", "Take a new Idempotency-Key for each request.", IdempotencyKeyReusedError
+        422, "client", "Take a new Idempotency-Key for each request.", errors.IdempotencyKeyReusedError
     ),
     "illegal_transition": Entry(
         409,
         "client",
         "Look at the job's `status`; it does not allow this any more, or not yet.",
-        IllegalTransitionError,
+        errors.IllegalTransitionError,
     ),
     "figures_busy": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
     "insufficient_storage": Entry(
@@ -92,7 +74,9 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "internal_error": Entry(500, "operator", "Tell whoever runs the service the `request_id`: its log has the reason."),
     "invalid_request": Entry(422, "client", "Change the fields that `errors` names.", RequestValidationError),
-    "job_not_found": Entry(404, "client", "Check the id; jobs of other owners are not found either.", JobNotFoundError),
+    "job_not_found": Entry(
+        404, "client", "Check the id; jobs of other owners are not found either.", errors.JobNotFoundError
+    ),
     "job_not_succeeded": Entry(409, "client", "Wait until the job has succeeded.", NotSucceededError),
     "key_expired": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
     "key_missing": Entry(401, "client", "Send `Authorization: Bearer esp_…`.", UnauthorizedError),
@@ -106,7 +90,7 @@ PROBLEMS: dict[str, Entry] = {
     "malformed_body": Entry(400, "client", "Send JSON, or a form for data sets.", HTTPException),
     "method_not_allowed": Entry(405, "client", "Use a method that the Allow header names.", HTTPException),
     "no_worker": Entry(503, "operator", "Start a worker; jobs wait until one is there.", UnavailableError),
-    "not_found": Entry(404, "client", "Check the id.", NotFoundError),
+    "not_found": Entry(404, "client", "Check the id.", errors.NotFoundError),
     "prediction_process_lost": Entry(
         503, "none", "Try again; if it stays, the API needs more memory for predictions.", UnavailableError
     ),
@@ -118,23 +102,28 @@ PROBLEMS: dict[str, Entry] = {
         501, "operator", "Do what `detail` says, or download the mask and use `espalier.load_pruned`.", NotPossibleError
     ),
     "quota_exceeded": Entry(
-        507, "client", "Delete jobs or data sets that are not needed, or have the limit raised.", QuotaExceededError
+        507,
+        "client",
+        "Delete jobs or data sets that are not needed, or have the limit raised.",
+        errors.QuotaExceededError,
     ),
     "range_not_satisfiable": Entry(416, "client", "Ask for bytes that the file has: Content-Range tells its size."),
     "route_not_found": Entry(404, "client", "Take a path of `/openapi.json`.", HTTPException),
     "scope_missing": Entry(403, "client", "Use a key with the scope that `detail` names.", ForbiddenError),
     "secrets_unavailable": Entry(
-        503, "operator", "Set ESPALIER_SECRET_KEY, the same for API and workers.", SecretsUnavailableError
+        503, "operator", "Set ESPALIER_SECRET_KEY, the same for API and workers.", errors.SecretsUnavailableError
     ),
-    "split_not_found": Entry(404, "client", "Ask for one of the splits that the data set has.", SplitNotFoundError),
+    "split_not_found": Entry(
+        404, "client", "Ask for one of the splits that the data set has.", errors.SplitNotFoundError
+    ),
     "storage_unavailable": Entry(
         503,
         "operator",
         "Try again; if it stays, look at the object storage and its credentials.",
-        StorageUnavailableError,
+        errors.StorageUnavailableError,
     ),
-    "sweep_not_ended": Entry(409, "client", "Cancel the sweep first, or wait for its jobs.", SweepNotEndedError),
-    "sweep_not_found": Entry(404, "client", "Check the id.", SweepNotFoundError),
+    "sweep_not_ended": Entry(409, "client", "Cancel the sweep first, or wait for its jobs.", errors.SweepNotEndedError),
+    "sweep_not_found": Entry(404, "client", "Check the id.", errors.SweepNotFoundError),
     "sweep_too_large": Entry(422, "client", "Leave combinations out or submit several sweeps.", PermanentError),
     "text_not_unicode": Entry(422, "client", "Send whole Unicode characters.", PermanentError),
     "text_shape": Entry(422, "client", "Send a text, or a pair for tasks on two columns.", PermanentError),
@@ -154,7 +143,7 @@ PROBLEMS: dict[str, Entry] = {
         "Send it compressed or over a faster connection, or have ESPALIER_UPLOAD_SECONDS raised.",
         HTTPException,
     ),
-    "webhook_not_found": Entry(404, "client", "Check the id.", WebhookNotFoundError),
+    "webhook_not_found": Entry(404, "client", "Check the id.", errors.WebhookNotFoundError),
     "webhook_refused": Entry(422, "client", "Give an https URL that leads to public addresses.", PermanentError),
 }
 """``code`` of a problem."""
