@@ -19,6 +19,7 @@ class PruningError(Exception):
     """Pruning could not go on."""
 
     def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
+        message = message.encode("utf-8", "backslashreplace").decode()  # names of strangers; an answer must be UTF-8
         super().__init__(message)
         self.message = message
         self.code = code

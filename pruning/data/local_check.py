@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pruning.data.answers import check_answers
 from pruning.data.column_profiler import ColumnProfiler
-from pruning.data.jsonl import find_split, iter_rows, missing_column, read_first_row
+from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
 from pruning.data.profile import Column, check_split_columns
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
@@ -37,6 +38,8 @@ def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int 
         columns = _profile(file, about.st_mtime_ns, about.st_size, (*task.text, task.label), most)
         try:
             check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
+            if task.kind == "span":
+                _check_answers(file, about.st_mtime_ns, about.st_size, task, most)
         except PermanentError as refusal:
             if not custom and refusal.param is not None:
                 refusal.param = "task"
@@ -52,6 +55,13 @@ def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], mo
                 raise _column_missing(file, name, "task", row, f"row {number} of ")
         profiler.add({name: row[name] for name in names})
     return tuple(Column.model_validate(column) for column in profiler.summary())
+
+
+@lru_cache(maxsize=16)
+def _check_answers(file: Path, _modified: int, _bytes: int, task: Task, most: int) -> None:
+    columns = read_columns(file, (*task.text, task.label), most)
+    contexts = columns[task.text[1]]  # texts, as the columns' check has found
+    check_answers(columns[task.label], contexts, f"{file.name} of data set {file.parent.name!r}")
 
 
 def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:

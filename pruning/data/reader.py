@@ -6,7 +6,7 @@ Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a m
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pruning.data import squad
+from pruning.data.answers import check_answers
 from pruning.data.column_profiler import value_kind
 from pruning.data.hub_rows import name_labels, read_hub_split
 from pruning.data.jsonl import find_dataset, find_split, read_columns
@@ -51,7 +51,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     where = f"split {split!r} of task {task.name!r}"
     _check_texts(rows, task, where)
     if task.kind == "span":
-        squad.check_answers(rows.labels, rows.texts[1], where)
+        check_answers(rows.labels, rows.texts[1], where)
         return rows
     return _with_classes(replace(rows, labels=name_labels(rows.labels, names, task, where)), task, where)
 

@@ -16,7 +16,8 @@ from pruning.errors import PermanentError
 from pruning.models.class_names import match_classes
 from pruning.models.encoder_tensors import embedding_names, missing_tensors
 from pruning.models.folder_forms import check_folder_form, require_unquantized
-from pruning.models.label_words import check_label_words, highest_token_id
+from pruning.models.folder_values import check_config, check_shapes, check_tokenizer_files, special_tokens
+from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -61,11 +62,14 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     config = _config(path)
     lm_head = _lm_head(config)
     require_unquantized(config, path.name)
+    check_config(config, path.name)
+    check_tokenizer_files(path)
     tensors = _tensors(path)
     uses_words = head in ("label-words", "span")
     if uses_words:
         _check_head(config, lm_head, tensors)
     _check_encoder(config, lm_head, tensors, path.name)
+    check_shapes(config, tensors, path.name)
     if not (path / "tokenizer.json").is_file():
         _check_vocabulary(path)
         return
@@ -73,7 +77,9 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
         check_label_words(path / "tokenizer.json", label_words)
     rows = _embedding_rows(config, lm_head, tensors)
     if rows is not None:
-        require_rows_for_ids(highest_token_id(path / "tokenizer.json") + 1, rows, path.name)
+        tokenizer = load_tokenizer(path / "tokenizer.json")
+        added = sum(tokenizer.token_to_id(token) is None for token in special_tokens(path))
+        require_rows_for_ids(highest_token_id(path / "tokenizer.json") + 1 + added, rows, path.name)
 
 
 def check_class_names(
@@ -121,7 +127,7 @@ def _config(path: Path) -> dict[str, Any]:
             "model_config_missing",
             f"the folder of model {path.name!r} has no config.json; it must be a Hugging Face model folder",
         ) from missing
-    except (ValueError, OSError) as fault:
+    except (ValueError, OSError, RecursionError) as fault:
         raise _model_error(
             "model_config_invalid", f"config.json of model {path.name!r} cannot be read: {fault}"
         ) from fault
@@ -168,7 +174,7 @@ def _tensors(path: Path) -> dict[str, tuple[int, ...]]:
 def _shards(index: Path) -> list[str]:
     try:
         shards = sorted({str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
-    except (ValueError, OSError, LookupError, TypeError, AttributeError) as fault:
+    except (ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError) as fault:
         raise _model_error("model_weights_corrupt", f"{INDEX} cannot be read: {fault!r}") from fault
     if not shards or any(Path(name).name != name for name in shards):
         raise _model_error("model_weights_corrupt", f"{INDEX} must name files of its own folder")

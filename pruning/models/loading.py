@@ -110,15 +110,26 @@ def load_model(
                 path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True,
                 trust_remote_code=False, output_loading_info=True,
             )  # fmt: skip
+        new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
+        ids = 1 + max(tokenizer.get_vocab().values())
+        require_rows_for_ids(ids, model.get_input_embeddings().weight.shape[0], path.name)
+        tokenizer.model_max_length = _longest(config, tokenizer)  # its own number is often another model's
+        _compute_once(model.eval(), tokenizer)
+    except (PermanentError, MemoryError):
+        raise
     except Exception as fault:  # from any of its readers; each means: the files do not load
+        reason = str(fault).strip().partition("\n\n")[0][:500]
         raise PermanentError(
-            f"model {path.name!r} does not load: {type(fault).__name__}: {fault}", code="model_invalid", param=param
+            f"model {path.name!r} does not load: {type(fault).__name__}: {reason}", code="model_invalid", param=param
         ) from fault
-    new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
-    ids = 1 + max(tokenizer.get_vocab().values())
-    require_rows_for_ids(ids, model.get_input_embeddings().weight.shape[0], path.name)
-    tokenizer.model_max_length = _longest(config, tokenizer)  # its own number is often another model's
-    return LoadedModel(model.eval(), tokenizer, folder, tokenizer.model_max_length, decoder_only, new)
+    return LoadedModel(model, tokenizer, folder, tokenizer.model_max_length, decoder_only, new)
+
+
+def _compute_once(model: Any, tokenizer: Any) -> None:
+    """Run the model on two short texts: parts of a folder that do not fit each other fail here and not in the middle of a run."""
+    inputs = tokenizer(["a", "b c"], padding=True, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        model(**inputs)
 
 
 def load_teacher(folder: ModelFolder, *, span: bool) -> LoadedModel:
