@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCardData, HfApi, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
 
 from pruning.hub.dataset_files import choose_files
-from pruning.hub.models import TIMEOUT_SECONDS, pruning_error_from, silent_bar
+from pruning.hub.models import TIMEOUT_SECONDS, hub_errors, silent_bar
 from pruning.spec.tasks import Task
 
 
@@ -36,11 +34,12 @@ def download_split(task: Task, split: str, token: str | None = None) -> HubSplit
     Raises PermanentError or TemporaryError as :func:`pruning.hub.models.pruning_error_from` and
     :func:`pruning.hub.dataset_files.choose_files` say.
     """
-    try:
+    with hub_errors("dataset", task.dataset):
         info = HfApi(token=token).dataset_info(task.dataset, timeout=TIMEOUT_SECONDS)
         card: Mapping[str, Any] = vars(info.card_data) if info.card_data else {}
-        names = [file.rfilename for file in info.siblings or []]
-        chosen = choose_files(names, card, task.dataset, task.config, split)
+        names = [str(file.rfilename) for file in info.siblings or []]
+    chosen = choose_files(names, card, task.dataset, task.config, split)
+    with hub_errors("dataset", task.dataset):
         files = {
             name: Path(
                 hf_hub_download(
@@ -50,8 +49,6 @@ def download_split(task: Task, split: str, token: str | None = None) -> HubSplit
             )
             for name in chosen
         }  # fmt: skip
-    except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
-        raise pruning_error_from(fault, "dataset", task.dataset, None) from fault
     return HubSplit(str(info.sha), files, _class_names(info.card_data, task.config))
 
 

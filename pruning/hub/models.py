@@ -5,9 +5,11 @@ is downloaded, so a branch that moves meanwhile cannot mix two states. Where the
 if there is one, and :class:`ModelFolder` says so.
 """
 
+import errno
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +23,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported under this name in every release
 from tqdm.auto import tqdm
 
 from pruning.errors import PermanentError, PruningError, TemporaryError
@@ -56,25 +57,40 @@ def download_model(
     ``model_too_large``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
     """
     try:
-        info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True)
-        if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
-            raise PermanentError(
-                f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
-                "convert it or choose another model",
-                code="model_weights_missing", param="model",
+        with hub_errors("model", name, revision):
+            info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True)
+            if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
+                raise PermanentError(
+                    f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
+                    "convert it or choose another model",
+                    code="model_weights_missing", param="model",
+                )  # fmt: skip
+            require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
+            # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
+            folder = snapshot_download(
+                name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
+                tqdm_class=progress_bar_class(on_progress),
             )  # fmt: skip
-        require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
-        # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
-        folder = snapshot_download(
-            name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
-            tqdm_class=progress_bar_class(on_progress),
-        )  # fmt: skip
-    except (OSError, HfHubHTTPError, httpx.HTTPError) as fault:
-        failure = pruning_error_from(fault, "model", name, revision)
-        if isinstance(failure, PermanentError):
-            raise failure from fault
+    except TemporaryError as failure:
+        if failure.code != "hub_unreachable":
+            raise
         return _cached(name, revision, failure)
     return ModelFolder(Path(folder), Path(folder).name)
+
+
+@contextmanager
+def hub_errors(kind: str, name: str, revision: str | None = None) -> Iterator[None]:
+    """Requests to the hub in a block: whatever the hub's client raises becomes an error of this package.
+
+    Not its own classes alone: an answer that is no hub's (the page of a proxy, cut JSON, a wrong redirect) leads it to ValueError,
+    TypeError and others.
+    """
+    try:
+        yield
+    except (PruningError, MemoryError):
+        raise
+    except Exception as fault:
+        raise pruning_error_from(fault, kind, name, revision) from fault
 
 
 def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | None) -> PruningError:
@@ -109,6 +125,8 @@ def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | N
             f"the hub refuses {kind} {name!r} ({fault.response.status_code}): {said}; look at its page, or choose another",
             code="hub_refused", param=param,
         )  # fmt: skip
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
+        return TemporaryError("the disk of the worker is full", code="insufficient_storage")
     return TemporaryError(
         f"the hub cannot be reached for {kind} {name!r} ({type(fault).__name__}); try again, or put the {kind} "
         f"under the local {kind}s directory",
