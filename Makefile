@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TRITON := $(VENV)/triton
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test triton check format serve clean
+.PHONY: help setup demo test fuzz triton check format serve clean
 
 help: ## List the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ demo: $(READY) ## Prune a small model end to end: service, job, mask, result tab
 
 test: $(READY) ## Run all tests
 	OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest
+
+fuzz: $(READY) ## Feed 30 000 damaged inputs to admission and trainer (hours)
+	$(BIN)/python -m tests.fuzz --inputs 30000
 
 # in a folder of its own: torch and transformers import it wherever they find it, and all other tests do without
 triton: $(READY) ## Fetch Triton (286 MB) for the tests of the GPU programs
