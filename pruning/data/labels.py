@@ -6,7 +6,7 @@ ids, ids are not taken at all, so that a value means the same in every split. To
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pruning.data.files.csv import NUMBER
@@ -30,16 +30,18 @@ def parse_label(label: Any, task: Task, where: str) -> int | float:
     return found
 
 
-def check_one_kind(kinds: Iterable[str], column: str, where: str) -> None:
-    """Refuse a label column that mixes texts with numbers or truth values; ``kinds`` as ``pruning.data.profile`` names them.
+def check_one_kind(first_rows: Mapping[str, int], column: str, where: str) -> None:
+    """Refuse a label column that mixes texts with numbers or truth values.
 
-    Raises PermanentError (``labels_mismatch``)."""
-    found = set(kinds)
-    numbers = found & {"integer", "number"}
-    if len(found & {"text", "boolean"}) + bool(numbers) > 1:
+    ``first_rows``: by kind, as ``pruning.data.profile`` names them, the number of the first row with it. Raises PermanentError
+    (``labels_mismatch``) with these rows.
+    """
+    numbers = first_rows.keys() & {"integer", "number"}
+    if len(first_rows.keys() & {"text", "boolean"}) + bool(numbers) > 1:
+        mixed = " and ".join(f"{kind} (first in row {first_rows[kind]})" for kind in sorted(first_rows))
         raise PermanentError(
-            f"label column {column!r} of {where} mixes {' and '.join(sorted(found))}; write every label in the same way, as a "
-            "class name or as a class id",
+            f"label column {column!r} of {where} mixes {mixed}; write every label in the same way, as a class name or as a "
+            "class id",
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
 

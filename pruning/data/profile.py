@@ -113,4 +113,4 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
             parse_label(truth_value, task, f"row {column.kinds['boolean'].first} of {where}")
     for found in column.values:
         parse_label(found.value, task, f"row {found.first} of {where}")
-    check_one_kind(column.kinds, column.name, where)
+    check_one_kind({kind: seen.first for kind, seen in column.kinds.items()}, column.name, where)

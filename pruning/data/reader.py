@@ -58,7 +58,10 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
 
 def _with_classes(rows: Rows, task: Task, where: str) -> Rows:
     parsed = [parse_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
-    check_one_kind({value_kind(label) for label in rows.labels}, task.label, where)
+    first_rows: dict[str, int] = {}
+    for number, label in enumerate(rows.labels, 1):
+        first_rows.setdefault(value_kind(label), number)
+    check_one_kind(first_rows, task.label, where)
     # by kind as well: 1, 1.0 and true are equal
     distinct = {(type(label), label): label for label in rows.labels} if task.kind == "classification" else {}
     described = describe_classes(distinct.values(), task)

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from espalier import load_export, load_pruned
 from espalier.client._sync.client import Client
@@ -169,19 +171,29 @@ def test_bad_input_is_refused_before_any_work(url: str, change: dict[str, object
         assert len(list(client.list())) == before
 
 
-def test_an_error_found_by_the_trainer_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
+def test_a_row_that_cannot_be_trained_on_is_refused_at_submission(url: str, site: Path) -> None:
     rows = [{"sentence": "fine", "label": 7, "idx": 0}]
     folder = site / "datasets" / "odd"
     folder.mkdir()
     for split in ("train", "validation"):
         (folder / f"{split}.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
     task = {"dataset": "odd", "text": ["sentence"], "label_words": ["terrible", "great"]}
+    with Client(url) as client, pytest.raises(ApiError) as refusal:
+        client.submit(**(SPEC | {"task": task}))
+    assert (refusal.value.code, refusal.value.param) == ("labels_mismatch", "label_words")
+
+
+def test_an_error_found_by_the_trainer_fails_the_job_with_a_remedy(url: str, site: Path) -> None:
+    """Values of weights are read by the trainer alone; everything else on disk is looked at before acceptance."""
+    folder = make_model(site / "models" / "not-a-number")
+    weights = load_file(folder / "model.safetensors")
+    next(iter(weights.values())).fill_(math.nan)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with Client(url) as client:
-        job = client.wait(client.submit(**(SPEC | {"task": task})), timeout=60)
+        job = client.wait(client.submit(**(SPEC | {"model": "not-a-number"})), timeout=60)
     assert job.status == "failed"
     assert job.error is not None
-    assert (job.error.code, job.error.param, job.error.kind) == ("labels_mismatch", "label_words", "user")
-    assert "row 1" in job.error.message
+    assert (job.error.code, job.error.param, job.error.kind) == ("model_weights_incomplete", "model", "user")
     assert job.attempt == 1
 
 

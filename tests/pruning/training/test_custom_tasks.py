@@ -193,7 +193,7 @@ def test_a_proposed_word_that_the_model_does_not_know_is_refused_by_name(sources
 
 @pytest.mark.parametrize(
     ("verdict", "number"),
-    [("excellent", 3), ("VERY_GREAT", 5), (2, 1), (-1, 4), (None, 2), (0.5, 6), (True, 3), ([], 1)],
+    [("excellent", 3), ("VERY_GREAT", 5), (2, 1), (-1, 4), (None, 2), (0.5, 6), ([], 1)],
 )
 def test_a_label_that_is_no_class_is_named_by_its_row(
     sources: Sources, tmp_path: Path, verdict: Any, number: int
@@ -206,6 +206,15 @@ def test_a_label_that_is_no_class_is_named_by_its_row(
     assert caught.value.code == "labels_mismatch"
     assert repr(verdict) in caught.value.message
     assert "very_great" in caught.value.message  # and what would have been right
+
+
+def test_a_label_of_another_kind_is_named_by_its_row(sources: Sources, tmp_path: Path) -> None:
+    rows = reviews(6, 1)
+    rows[2]["verdict"] = True
+    toy_datasets.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": rows})
+    with pytest.raises(PermanentError, match=r"boolean \(first in row 3\) and text \(first in row 1\)") as caught:
+        run_toy(Sources(sources.models_dir, tmp_path, hub=False), tmp_path / "work", task=TASK)
+    assert caught.value.code == "labels_mismatch"
 
 
 def test_a_wrong_label_of_the_validation_rows_is_found_before_training(sources: Sources, tmp_path: Path) -> None:
