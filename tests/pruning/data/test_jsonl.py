@@ -26,7 +26,8 @@ def refusal(folder: Path, task: str | CustomTask) -> PermanentError:
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
 def test_complete_data_sets_pass(tmp_path: Path, ending: str) -> None:
     for name, task in TASKS.items():
-        row = dict.fromkeys(task.text, "x") | {task.label: 0}
+        label = {"text": ["x"], "answer_start": [0]} if task.kind == "span" else 0
+        row = dict.fromkeys(task.text, "x") | {task.label: label}
         for split in (task.train_split, *task.validation_splits):
             write_rows(tmp_path / name / f"{split}{ending}", [row])
         check_dataset(tmp_path / name, name)
