@@ -1,7 +1,6 @@
 """Settings of the service, read from ``ESPALIER_*`` environment variables; the settings table in ``docs/`` is generated from them.
 
-``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument.
-"""
+``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument."""
 
 import logging
 import re
@@ -15,8 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.urls import is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
 log = logging.getLogger(__name__)
-_KIB = 1024
-_DEFAULT_PORT = 8000
+_KIB, _DEFAULT_PORT = 1024, 8000
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 """What Kubernetes puts into ESPALIER_PORT of every container beside a Service named espalier (enableServiceLinks)."""
 _FROM_FILES = ("database_url", "broker_url")
