@@ -29,7 +29,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             raise socket.gaierror(-2, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (known[host], port))]
 
-    monkeypatch.setattr("service.webhooks.ssrf.socket.getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("service.webhooks.name_lookup.socket.getaddrinfo", getaddrinfo)
     return known
 
 

@@ -47,7 +47,7 @@ def test_export_command_names_mask_output_and_uploads() -> None:
     assert command[:5] == python_command("pruning", "export")
     assert " ".join(command[5:]) == (
         "--mask w/mask.safetensors --out w/artifacts --archive --uploads-dir w/uploads --watch-stdin "
-        "--models-dir /models --no-hub --token-file w/token --to csr --to onnx"
+        f"--models-dir /models --no-hub --hub-model-bytes {settings.hub_model_bytes} --token-file w/token --to csr --to onnx"
     )
 
 
