@@ -1,6 +1,6 @@
 """Limit on the size of request bodies, enforced before and while a body is read.
 
-Plain ASGI, added by ``api.app``. Without it a route would hold whatever is sent in memory.
+Plain ASGI, added by ``api.app``. Without it a route would hold a body of any size in memory.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class _HeadDoneError(OSError):
-    """Ends a response whose body nobody gets, as a lost connection would."""
+    """Ends a response whose body is not sent, as a lost connection would."""
 
 
 class HttpSemanticsMiddleware:

@@ -1,7 +1,7 @@
 """Prediction process: the child that loads models and masks and answers requests, one JSON line each.
 
 Started on demand by ``api.predictions.service``. It gets no credentials, because it reads files that users made. It ends when its
-standard input does, so it cannot outlive the API, whatever ends that.
+standard input does, so it cannot outlive the API, however the API ends.
 """
 
 import math
@@ -50,7 +50,7 @@ def prediction_environment(variables: Mapping[str, str], threads: int | None) ->
 
 
 class PredictionProcess:
-    """One running process. One thread at a time makes requests; any thread may close it meanwhile."""
+    """One running process. One thread at a time makes requests; any thread may close it during a request."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
@@ -100,7 +100,7 @@ class PredictionProcess:
 
     @property
     def busy_seconds(self) -> float:
-        """How long it has worked on a request whose response nobody has read; 0 where there is none."""
+        """How long it has worked on a request whose response is unread; 0 where there is none."""
         return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
 
     def _write(self, line: bytes, deadline: float) -> None:

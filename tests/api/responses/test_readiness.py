@@ -1,8 +1,9 @@
 """One answer for all probes: fetched once at a time, cached for a while, exceptions too."""
 
-import time
+import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from api.responses import readiness
@@ -11,10 +12,12 @@ from api.responses.readiness import SharedAnswer
 
 def test_many_probes_ask_once_and_hold_no_shared_thread() -> None:
     asked: list[int] = []
+    begun, answered = threading.Event(), threading.Event()
 
     def slow() -> int:
         asked.append(1)
-        time.sleep(0.3)
+        begun.set()
+        assert answered.wait(60)
         return len(asked)
 
     async def main() -> list[int]:
@@ -27,8 +30,10 @@ def test_many_probes_ask_once_and_hold_no_shared_thread() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(300):
                 tasks.start_soon(probe)
-            await anyio.sleep(0.1)
+            while not begun.is_set():
+                await anyio.lowlevel.checkpoint()
             assert limiter.borrowed_tokens == 0
+            answered.set()
         answers.append(await shared.get())
         return answers
 
@@ -55,10 +60,18 @@ def test_an_answer_that_is_old_is_fetched_again_and_a_failure_is_one_for_all(mon
 
 
 def test_a_client_that_leaves_does_not_end_it_for_the_others() -> None:
+    left = threading.Event()
+
+    def slow() -> int:
+        assert left.wait(60)
+        return 7
+
     async def main() -> int:
-        shared = SharedAnswer(lambda: time.sleep(0.2) or 7)
-        with anyio.move_on_after(0.05):
+        shared = SharedAnswer(slow)
+        with anyio.move_on_after(0.05) as patience:
             await shared.get()
+        assert patience.cancelled_caught
+        left.set()
         return await shared.get()
 
     assert anyio.run(main) == 7
