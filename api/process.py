@@ -5,18 +5,20 @@ walk stops every request for 50 ms, so these objects are taken out of its sight.
 """
 
 import gc
+import os
 
 from fastapi import FastAPI
 
 from api.app import create_app
 from pruning.processes.confinement import close_process_memory
-from service.environment import settings_or_exit
+from service.environment import settings_or_exit, warn_of_unknown_variables
 
 
 def create() -> FastAPI:
     """``api.app.create_app`` with the environment's settings; the process ends with one line where they cannot be used."""
     close_process_memory()  # uploads are parsed and predictions made in processes of the same user
     app = create_app(settings_or_exit())
+    warn_of_unknown_variables(os.environ)
     gc.collect()
     gc.freeze()
     return app

@@ -1,9 +1,14 @@
 """Settings of a process from its environment, or an exit with one line that names variables and values.
 
 Called where the programs of the service start: API, worker, health probe, migrations. The command line formats the same faults.
+A variable that looks like a setting and is none has no effect, which the programs that run for long say when they start.
 """
 
+import difflib
+import logging
+import re
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from pydantic import SecretStr, ValidationError
@@ -14,6 +19,20 @@ EXIT_CODE = 2
 _LONGEST_VALUE = 80
 _SECRET_NAMES = ("key", "password", "secret", "token", "url")
 """Parts of the names of settings whose values are never shown: URLs may hold passwords."""
+_PREFIX = "ESPALIER_"
+_OTHERS = frozenset(
+    "URL API_KEY "  # of the command line
+    "WORKER_MEMORY API_MEMORY API_CPUS POSTGRES_MEMORY POSTGRES_CPUS "  # of docker-compose.yml
+    "CRASH_AT CRASH_ONCE CRASH_WITH TEST_POSTGRES_URL TEST_REDIS_URL TEST_DATA".split()  # of the tests
+)
+"""Variables with our prefix that are no settings of the service, without it."""
+_SERVICE_LINK = re.compile(
+    r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
+)
+_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+_SIMILAR = 0.6
+"""Least likeness of a name that is suggested: DB_URL finds DATABASE_URL, and nothing finds a name by chance."""
+log = logging.getLogger(__name__)
 
 
 def settings_or_exit() -> Settings:
@@ -22,6 +41,34 @@ def settings_or_exit() -> Settings:
         return Settings()
     except ValidationError as error:
         _exit(format_faults(error))
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and have no effect, each with a line that says so and names the likeliest setting.
+
+    Empty ones are left out, and what Kubernetes sets in containers beside a Service named ``espalier…``.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    found = {}
+    for variable, value in environment.items():
+        name = variable.upper().removeprefix(_PREFIX)  # settings are read in any case
+        if name == variable.upper() or name in known | _OTHERS or not value or _is_service_link(name, value):
+            continue
+        similar = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
+        meant = f"did you mean {_PREFIX}{similar[0]}?" if similar else "docs/settings.md has all settings"
+        found[variable] = f"{variable} is no setting and has no effect; {meant}"
+    return found
+
+
+def warn_of_unknown_variables(environment: Mapping[str, str]) -> None:
+    """A warning in the log for each of :func:`unknown_variables`."""
+    for line in unknown_variables(environment).values():
+        log.warning("%s", line)
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    port = name.endswith("_PORT") and _LINK_VALUE.match(value) is not None
+    return port or _SERVICE_LINK.fullmatch(name) is not None
 
 
 def format_faults(error: ValidationError) -> str:

@@ -7,6 +7,7 @@ directory first on the module search path, and a ``worker/`` or ``service/`` the
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from celery import signals
 from pruning.processes.confinement import close_process_memory
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
-from service.environment import settings_or_exit
+from service.environment import settings_or_exit, warn_of_unknown_variables
 from service.settings import Settings
 from worker import json_logging
 from worker.context import Context
@@ -98,4 +99,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     options = parser.parse_args(argv)
     json_logging.configure(options.loglevel)
     close_process_memory()  # before the first trainer: it runs as the same user
+    warn_of_unknown_variables(os.environ)
     sys.exit(WorkerProcess(settings_or_exit()).run(concurrency=options.concurrency, loglevel=options.loglevel))

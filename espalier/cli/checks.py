@@ -42,8 +42,14 @@ def versions() -> Finding:
 
 
 def variables() -> Finding:
-    """Names of the settings that the environment gives; values may be secret."""
+    """Names of the settings that the environment gives, values may be secret; which of them have no effect."""
+    from service.environment import unknown_variables
+
     names = sorted(name for name in os.environ if name.startswith("ESPALIER_"))
+    if unknown := unknown_variables(os.environ):
+        return Finding(
+            "environment", "note", f"{', '.join(names)}; {'; '.join(unknown.values())}", "unset or correct it"
+        )
     return Finding("environment", "ok", ", ".join(names) or "no ESPALIER_… variable is set")
 
 

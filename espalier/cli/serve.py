@@ -47,6 +47,7 @@ def serve(
     from espalier.cli.process_manager import ManagedProcess, ProcessManager
     from pruning.processes.bootstrap import python_command
     from pruning.processes.confinement import close_process_memory
+    from service.environment import unknown_variables
 
     close_process_memory()  # trainers run as the same user
     settings = read_settings(host=host, port=port, data_dir=data_dir, worker_slots=workers)
@@ -56,7 +57,11 @@ def serve(
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(settings)
         _notify_of_missing_key(settings, data_dir)
-        environment = os.environ | overrides(settings)
+        unknown = unknown_variables(os.environ)
+        for line in unknown.values():
+            notify(f"warning: {line}")
+        # said once: API and worker would warn of the same
+        environment = {n: v for n, v in os.environ.items() if n not in unknown} | overrides(settings)
         descriptor = listening.fileno()
         services = [
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),

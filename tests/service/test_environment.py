@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.environment import format_faults
+from service.environment import format_faults, unknown_variables
 from service.settings import Settings
-from tests.processes import ROOT
+from tests.processes import ROOT, CommandProcess
 
 LINKS = {
     "ESPALIER_PORT": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP_PROTO": "tcp",
@@ -82,3 +83,43 @@ def test_programs_start_beside_a_kubernetes_service_of_that_name(program: str, c
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert program != "health" or list(tmp_path.iterdir()) == [], "the probe created a database"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ESPALIER_WORKER_SLOT", "did you mean ESPALIER_WORKER_SLOTS?"),
+        ("ESPALIER_DB_URL", "did you mean ESPALIER_DATABASE_URL?"),
+        ("espalier_requires_keys", "did you mean ESPALIER_REQUIRE_KEYS?"),
+        ("ESPALIER_XYZ", "docs/settings.md"),
+        ("ESPALIER_BROKER_PORT", ""),
+    ],
+)
+def test_a_variable_without_effect_is_named_with_the_setting_that_was_meant(name: str, meant: str) -> None:
+    found = unknown_variables({name: "7000", "PATH": "/bin", "ESPALIER_HOST": "::1", "espalier_port": "1"})
+    assert list(found) == [name]
+    assert meant in found[name]
+    assert "7000" not in found[name]
+
+
+def test_what_is_no_setting_of_the_service_and_known_is_not_named() -> None:
+    links = LINKS | {"ESPALIER_REDIS_PORT": "tcp://10.1.2.4:6379", "ESPALIER_REDIS_SERVICE_PORT_TLS": "6380"}
+    assert unknown_variables(links | {"ESPALIER_URL": "http://a", "ESPALIER_API_KEY": "x", "ESPALIER_SLOTS": ""}) == {}
+    named = {
+        f"ESPALIER_{name}": "1" for name in re.findall(r"\$\{ESPALIER_(\w+)", (ROOT / "docker-compose.yml").read_text())
+    }
+    assert unknown_variables(named) == {}, "variables of the compose file may be exported"
+
+
+@pytest.mark.parametrize("program", ["api", "worker"])
+def test_programs_that_run_for_long_say_so_when_they_start(program: str, tmp_path: Path) -> None:
+    environment = {"ESPALIER_DATA_DIR": str(tmp_path), "ESPALIER_WORKER_SLOT": "2"}
+    with CommandProcess([sys.executable, *PROGRAMS[program]], environment, tmp_path, program) as started:
+        assert "did you mean ESPALIER_WORKER_SLOTS?" in started.wait_for_line("ESPALIER_WORKER_SLOT ")
+
+
+def test_serve_says_it_once(tmp_path: Path) -> None:
+    environment = {"ESPALIER_DATA_DIR": str(tmp_path), "ESPALIER_WORKER_SLOT": "2", "ESPALIER_PORT": "0"}
+    with CommandProcess([sys.executable, "-m", "espalier.cli", "serve"], environment, tmp_path, "serve") as started:
+        started.wait_for_line("Espalier listens", 60)
+        assert started.stderr.count("ESPALIER_WORKER_SLOT ") == 1

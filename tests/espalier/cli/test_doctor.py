@@ -51,3 +51,11 @@ def test_versions_are_those_of_the_distribution_and_of_what_it_needs(monkeypatch
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == checks.DISTRIBUTION
     packages = checks.versions().detail.split(", ")[1:]
     assert packages == [f"{checks.DISTRIBUTION} 1.2", "torch 1.2", "transformers 1.2", "onnxruntime 1.2", "no boto3"]
+
+
+def test_a_variable_without_effect_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESPALIER_WORKER_SLOT", "2")
+    found = checks.variables()
+    assert found.state == "note"
+    assert "ESPALIER_WORKER_SLOT, " in found.detail or "ESPALIER_WORKER_SLOT;" in found.detail
+    assert "did you mean ESPALIER_WORKER_SLOTS?" in found.detail
