@@ -48,10 +48,12 @@ class FakeHub:
     def respond(self, path: str, authorization: str | None = None) -> Response:
         """What a GET of ``path`` returns."""
         parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
-        about = parts[:1] == ["api"] and len(parts) >= 4
+        about = parts[:1] == ["api"] and len(parts) >= 3
         kind = "datasets/" if "datasets" in parts[:2] else ""
         rest = parts[2:] if about else parts[1:] if kind else parts
-        name = kind + "/".join(rest[:2])
+        if rest[0] in self.branches:  # a name without an organisation
+            rest = ["", *rest]
+        name = kind + "/".join(rest[:2]).removeprefix("/")
         if name in self.refusals:
             status, message = self.refusals[name]
             return _error(status, "", message)
@@ -81,6 +83,10 @@ class FakeHub:
             ])  # fmt: skip
         about = {"_id": commit, "id": name, "modelId": name, "sha": commit, "tags": []}
         card = {"cardData": self.cards[name]} if name in self.cards else {}
+        config = self.folders[name, commit] / "config.json"
+        if config.is_file():  # the hub shows an extract of it
+            known = ("architectures", "model_type", "quantization_config")
+            card["config"] = {key: value for key, value in json.loads(config.read_text()).items() if key in known}
         return _json(
             {**about, **card, "siblings": [{"rfilename": path, "size": file.stat().st_size} for path, file in files]}
         )

@@ -15,8 +15,8 @@ from pruning.data.profile import check_columns
 from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
-from pruning.hub.lookup import find_on_hub
-from pruning.models.checks import check_class_names, check_model_folder, read_model_type
+from pruning.hub.lookup import HubModel, find_on_hub
+from pruning.models.checks import check_class_names, check_listing, check_model_folder, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
@@ -50,7 +50,7 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
     find = find_folder if settings.hub_enabled else require_folder
     folder = find(settings.models_dir, spec.model)
     if folder is None:
-        _check_spelling(spec.model, settings)
+        _check_on_hub(spec.model, spec.revision, settings)
         return
     try:
         check_model_folder(folder, spec.label_words, spec.head)
@@ -63,16 +63,23 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         raise
 
 
-def _check_spelling(name: str, settings: Settings, param: str = "model") -> None:
-    """Refuse a name that is like a local model's and that the hub does not have.
+def _check_on_hub(name: str, revision: str | None, settings: Settings, param: str = "model") -> None:
+    """Refuse a name that is like a local model's and that the hub does not have, or not in a form that can be pruned.
 
     Where the hub does not answer at once, a name with one slip is refused and any other left to the trainer. Names with an
-    organisation are, too: the hub does not tell a stranger which of them exist.
+    organisation are, too: the hub does not tell a stranger which of them exist. The trainer refuses the same forms before it
+    downloads any weights.
     """
     meant = similar_name(settings.models_dir, name)
     if meant is None or "/" in name:
         return
-    known = find_on_hub(name)
+    known = find_on_hub(name, revision)
+    if isinstance(known, HubModel):
+        try:
+            check_listing(known.files, known.config, name)
+        except PermanentError as refusal:
+            raise PermanentError(refusal.message, code=refusal.code, param=param) from refusal
+        return
     if known is False or (known is None and is_one_slip(name, meant)):
         where = "the hub has none" if known is False else "the hub does not answer"
         raise PermanentError(
@@ -88,7 +95,7 @@ def _check_teacher(spec: PruningSpec, settings: Settings) -> None:
     if folder is None:
         if not settings.hub_enabled:
             require_folder(settings.models_dir, spec.teacher, param="teacher")
-        _check_spelling(spec.teacher, settings, "teacher")
+        _check_on_hub(spec.teacher, None, settings, "teacher")
         return
     span = spec.task_info.kind == "span"
     try:

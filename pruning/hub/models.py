@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from tqdm.auto import tqdm
 from pruning.errors import PermanentError, PruningError, TemporaryError
 from pruning.hub.download_size import require_room
 
-MODEL_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt",
-               "special_tokens_map.json", "added_tokens.json", "*.model", "README.md"]  # fmt: skip
+SMALL_FILES = ["config.json", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json",
+               "added_tokens.json", "*.model", "README.md"]  # fmt: skip
+"""Downloaded first, so that a model that cannot be used costs no download of its weights."""
+MODEL_FILES = [*SMALL_FILES, "*.safetensors"]
 TIMEOUT_SECONDS = 10
 PROGRESS_SECONDS = 2.0
 """Least time between two messages about a download."""
@@ -48,34 +51,39 @@ class ModelFolder:
 
 def download_model(
     name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None,
-    max_bytes: int | None = None,
+    max_bytes: int | None = None, check: Callable[[Path, set[str]], object] = lambda *_: None,
 ) -> ModelFolder:  # fmt: skip
     """Download one commit of a hub model, or find it in the cache; ``on_progress`` is called with lines such as ``12 of 440 MB``.
 
-    Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no room. Raises PermanentError
-    (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``, ``model_weights_missing``,
-    ``model_too_large``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
+    Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no room. ``check`` may refuse the model
+    by a folder with its configuration and tokenizer and by the names of all its files, before its weights are downloaded.
+    Raises PermanentError (``model_not_found``, ``revision_not_found``, ``model_gated``, ``hub_token_refused``,
+    ``model_too_large``, those of ``check``) or TemporaryError (``hub_unreachable``, ``insufficient_storage``).
     """
     try:
         with hub_errors("model", name, revision):
-            info = HfApi(token=token).model_info(name, revision=revision, timeout=TIMEOUT_SECONDS, files_metadata=True)
-            if not any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
-                raise PermanentError(
-                    f"hub model {name!r} has no weights in safetensors format, others are not loaded; "
-                    "convert it or choose another model",
-                    code="model_weights_missing", param="model",
-                )  # fmt: skip
+            about = partial(HfApi(token=token).model_info, name, timeout=TIMEOUT_SECONDS, files_metadata=True)
+            info = about(revision=revision)
             require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
-            # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
-            folder = snapshot_download(
-                name, revision=revision, allow_patterns=MODEL_FILES, etag_timeout=TIMEOUT_SECONDS, token=token,
+            download = partial(
+                snapshot_download,
+                name,
+                etag_timeout=TIMEOUT_SECONDS,
+                token=token,
                 tqdm_class=progress_bar_class(on_progress),
-            )  # fmt: skip
+            )
+            # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
+            folder = Path(download(revision=revision, allow_patterns=SMALL_FILES))
+            if folder.name != info.sha:  # a branch that moved meanwhile
+                info = about(revision=folder.name)
+                require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
+            check(folder, {file.rfilename for file in info.siblings or []})
+            download(revision=folder.name, allow_patterns=MODEL_FILES)
     except TemporaryError as failure:
         if failure.code != "hub_unreachable":
             raise
         return _cached(name, revision, failure)
-    return ModelFolder(Path(folder), Path(folder).name)
+    return ModelFolder(folder, folder.name)
 
 
 @contextmanager

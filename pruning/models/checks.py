@@ -5,7 +5,7 @@ on the folder that it resolved (local, or downloaded from the hub) before it loa
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from safetensors import SafetensorError, safe_open
 from pruning.errors import PermanentError
 from pruning.models.class_names import match_classes
 from pruning.models.encoder_tensors import embedding_names, missing_tensors
-from pruning.models.folder_forms import check_folder_form, require_unquantized
+from pruning.models.folder_forms import (
+    INDEX,
+    WEIGHTS,
+    check_form,
+    file_names,
+    require_unquantized,
+    require_weights,
+)
 from pruning.models.folder_values import check_config, check_shapes, check_tokenizer_files, special_tokens
 from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 CLASSIFIERS = ("classifier.", "score.")
 """Prefixes of the last layer of a sequence classifier, in every model type."""
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,8 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     Raises PermanentError with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
     ``label_words_collide``). Without a ``tokenizer.json`` the words are left to the trainer's own tokenizer.
     """
-    check_folder_form(path)
-    config = _config(path)
-    lm_head = _lm_head(config)
-    require_unquantized(config, path.name)
-    check_config(config, path.name)
-    check_tokenizer_files(path)
+    config = check_without_weights(path, file_names(path), path.name)
+    lm_head = MODEL_TYPES[config["model_type"]]
     tensors = _tensors(path)
     uses_words = head in ("label-words", "span")
     if uses_words:
@@ -71,7 +71,6 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     _check_encoder(config, lm_head, tensors, path.name)
     check_shapes(config, tensors, path.name)
     if not (path / "tokenizer.json").is_file():
-        _check_vocabulary(path)
         return
     if uses_words:
         check_label_words(path / "tokenizer.json", label_words)
@@ -80,6 +79,35 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
         tokenizer = load_tokenizer(path / "tokenizer.json")
         added = sum(tokenizer.token_to_id(token) is None for token in special_tokens(path))
         require_rows_for_ids(highest_token_id(path / "tokenizer.json") + 1 + added, rows, path.name)
+
+
+def check_without_weights(path: Path, files: Collection[str], name: str) -> dict[str, Any]:
+    """The part of :func:`check_model_folder` that needs no weights; the configuration.
+
+    ``files`` are the names of all files of the model ``name``, ``path`` is a folder with the small ones: for a model on the hub
+    those that are downloaded first. Raises PermanentError with ``param`` ``model``.
+    """
+    check_form(files, name)
+    config = _config(path, name)
+    _check_type(config, name)
+    require_unquantized(config, name)
+    check_config(config, name)
+    check_tokenizer_files(path, name)
+    require_weights(files, name)
+    _check_vocabulary(files, name)
+    return config
+
+
+def check_listing(files: Collection[str], config: dict[str, Any], name: str) -> None:
+    """Refuse a hub model by what the hub says of it: the names of its files and an extract of its configuration.
+
+    Raises PermanentError with the codes of :func:`check_without_weights`.
+    """
+    check_form(files, name)
+    if "model_type" in config:
+        _check_type(config, name)
+    require_unquantized(config, name)
+    require_weights(files, name)
 
 
 def check_class_names(
@@ -119,42 +147,34 @@ def _model_error(code: str, message: str) -> PermanentError:
     return PermanentError(message, code=code, param="model")
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path, name: str = "") -> dict[str, Any]:
+    name = name or path.name
     try:
         config = json.loads((path / "config.json").read_text("utf-8"))
     except FileNotFoundError as missing:
         raise _model_error(
             "model_config_missing",
-            f"the folder of model {path.name!r} has no config.json; it must be a Hugging Face model folder",
+            f"the folder of model {name!r} has no config.json; it must be a Hugging Face model folder",
         ) from missing
     except (ValueError, OSError, RecursionError) as fault:
-        raise _model_error(
-            "model_config_invalid", f"config.json of model {path.name!r} cannot be read: {fault}"
-        ) from fault
+        raise _model_error("model_config_invalid", f"config.json of model {name!r} cannot be read: {fault}") from fault
     if not isinstance(config, dict):
-        raise _model_error("model_config_invalid", f"config.json of model {path.name!r} is not a JSON object")
+        raise _model_error("model_config_invalid", f"config.json of model {name!r} is not a JSON object")
     return config
 
 
-def _lm_head(config: dict[str, Any]) -> LmHead:
+def _check_type(config: dict[str, Any], name: str) -> None:
     model_type = config.get("model_type")
-    lm_head = MODEL_TYPES.get(model_type) if isinstance(model_type, str) else None
-    if lm_head is None:
+    if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
         raise _model_error(
             "model_type_unsupported",
-            f"model type {model_type!r} is not supported; use a model of type {', '.join(MODEL_TYPES)}",
+            f"model type {model_type!r} of {name!r} is not supported; use a model of type {', '.join(MODEL_TYPES)}",
         )
-    return lm_head
 
 
 def _tensors(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes of the checkpoint's tensors by name, from the headers alone."""
-    if (path / INDEX).is_file():
-        shards = _shards(path / INDEX)
-    elif (path / WEIGHTS).is_file():
-        shards = [WEIGHTS]
-    else:
-        raise _model_error("model_weights_missing", _weights_remedy(path))
+    shards = _shards(path / INDEX) if (path / INDEX).is_file() else [WEIGHTS]
     shapes: dict[str, tuple[int, ...]] = {}
     for shard in shards:
         try:
@@ -179,19 +199,6 @@ def _shards(index: Path) -> list[str]:
     if not shards or any(Path(name).name != name for name in shards):
         raise _model_error("model_weights_corrupt", f"{INDEX} must name files of its own folder")
     return shards
-
-
-def _weights_remedy(path: Path) -> str:
-    pickled = sorted(found.name for pattern in _PICKLES for found in path.glob(pattern))
-    if pickled:
-        return (
-            f"model {path.name!r} has {pickled[0]}, which could run code when loaded, and no {WEIGHTS}; load it once where "
-            "you trust it and store it again: AutoModelForMaskedLM.from_pretrained(folder).save_pretrained(folder)"
-        )
-    others = sorted(found.name for found in path.glob("*.safetensors"))
-    if others:
-        return f"model {path.name!r} has {others[0]} but neither {WEIGHTS} nor {INDEX}; rename it or add the index"
-    return f"model {path.name!r} has no {WEIGHTS}; put the model's weights there, in safetensors format"
 
 
 def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str]) -> None:
@@ -242,17 +249,17 @@ def require_rows_for_ids(ids: int, rows: int, name: str) -> None:
         )
 
 
-def _check_vocabulary(path: Path) -> None:
-    if any((path / name).is_file() for name in ("vocab.txt", "vocab.json")):
+def _check_vocabulary(files: Collection[str], name: str) -> None:
+    if any(file in files for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
         return
-    pieces = sorted(file.name for pattern in ("*.model", "*.spm") for file in path.glob(pattern))
+    pieces = sorted(file for file in files if "/" not in file and file.endswith((".model", ".spm")))
     if pieces:
         raise _model_error(
             "tokenizer_missing",
-            f"model {path.name!r} has {pieces[0]}, a SentencePiece file, and no tokenizer.json; convert it once where "
+            f"model {name!r} has {pieces[0]}, a SentencePiece file, and no tokenizer.json; convert it once where "
             "sentencepiece is installed: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
         )
     raise _model_error(
         "tokenizer_missing",
-        f"model {path.name!r} has no tokenizer.json, vocab.txt or vocab.json; store its tokenizer in the same folder",
+        f"model {name!r} has no tokenizer.json, vocab.txt or vocab.json; store its tokenizer in the same folder",
     )

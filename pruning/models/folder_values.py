@@ -140,10 +140,10 @@ def check_shapes(config: dict[str, Any], tensors: Mapping[str, tuple[int, ...]],
             )  # fmt: skip
 
 
-def check_tokenizer_files(path: Path) -> None:
+def check_tokenizer_files(path: Path, model: str) -> None:
     """Refuse side files of a tokenizer that transformers could not read. Raises PermanentError (``tokenizer_invalid``)."""
     for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
-        where, content = f"{name} of model {path.name!r}", _read(path / name)
+        where, content = f"{name} of model {model!r}", _read(path / name, model)
         if name == "added_tokens.json":
             _check("tokenizer_invalid", where, content, dict.fromkeys(content, _SIZE))
         else:
@@ -154,15 +154,15 @@ def special_tokens(path: Path) -> set[str]:
     """Special tokens that the side files name; transformers adds those that the tokenizer does not have."""
     found = set()
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        content = _read(path / name)
+        content = _read(path / name, path.name)
         for key in SPECIAL_TOKENS:
             token = content.get(key)
             found.add(token["content"] if isinstance(token, dict) else token)
     return {token for token in found if isinstance(token, str)}
 
 
-def _read(file: Path) -> dict[str, Any]:
-    where = f"{file.name} of model {file.parent.name!r}"
+def _read(file: Path, model: str) -> dict[str, Any]:
+    where = f"{file.name} of model {model!r}"
     try:
         content = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:

@@ -25,7 +25,13 @@ from pruning.errors import PermanentError, PruningError
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
 from pruning.hub.local import did_you_mean, find_folder, require_folder
 from pruning.hub.models import ModelFolder, download_model
-from pruning.models.checks import MODEL_TYPES, check_model_folder, has_trained_classifier, require_rows_for_ids
+from pruning.models.checks import (
+    MODEL_TYPES,
+    check_model_folder,
+    check_without_weights,
+    has_trained_classifier,
+    require_rows_for_ids,
+)
 from pruning.models.completeness import require_complete
 from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
@@ -56,7 +62,10 @@ def locate_model(
     folder = find_folder(sources.models_dir, name)
     if folder is None and sources.hub:
         try:
-            return download_model(name, revision, sources.token, on_progress, sources.hub_model_bytes)
+            return download_model(
+                name, revision, sources.token, on_progress, sources.hub_model_bytes,
+                check=lambda path, files: check_without_weights(path, files, name),
+            )  # fmt: skip
         except PruningError as fault:
             if fault.code in ("model_not_found", "hub_unreachable"):
                 fault.message += did_you_mean(sources.models_dir, name)

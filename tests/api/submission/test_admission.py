@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from tests.api.problems import assert_problem
+from tests.fake_hub import FakeHub, serving
 from tests.model_folders import make_model, write_rows
 
 BODY = {"model": "small", "task": "sst2"}
@@ -84,6 +85,27 @@ def test_a_name_with_one_slip_is_refused_when_no_hub_answers(
     assert found["pointer"] == "/teacher"
     for name in ("minilm-l12-mlm", "org/minilm-l6-mml", "something"):
         assert client.post("/v1/jobs", json={"model": name, "task": "sst2"}).status_code == 202
+
+
+def test_a_hub_model_that_was_looked_up_is_refused_by_what_the_hub_says_of_it(
+    client_with: Callable[..., TestClient],
+    models: Path,
+    datasets: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = FakeHub()
+    quantized = make_model(tmp_path / "quantized", config={"quantization_config": {"quant_method": "gptq"}})
+    hub.publish("smal", make_model(tmp_path / "complete"))
+    hub.publish("smll", quantized)
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=True)
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        assert client.post("/v1/jobs", json=BODY | {"model": "smal"}).status_code == 202
+        found = fault(client.post("/v1/jobs", json=BODY | {"model": "smll"}), "model_quantized")
+        assert found["pointer"] == "/model"
+        found = fault(client.post("/v1/jobs", json=BODY | {"teacher": "smll"}), "model_quantized")
+        assert found["pointer"] == "/teacher"
 
 
 def test_a_teacher_in_the_models_directory_is_checked_too(post: Post, models: Path) -> None:

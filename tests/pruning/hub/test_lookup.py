@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pruning.hub.lookup import find_on_hub
+from pruning.hub.lookup import HubModel, find_on_hub
 from tests import toy_models
 from tests.fake_hub import FakeHub, serving
 
@@ -15,7 +15,12 @@ def test_a_model_is_there_or_not(tmp_path_factory: pytest.TempPathFactory, monke
     hub.publish("org/toy", toy_models.make_model(tmp_path_factory.mktemp("hub") / "toy"))
     with serving(hub):
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        assert find_on_hub("org/toy") is True
+        found = find_on_hub("org/toy")
+        assert isinstance(found, HubModel)
+        assert {"config.json", "model.safetensors"} <= found.files
+        assert found.config["model_type"] == "bert"
+        assert find_on_hub("org/toy", "main") == found
+        assert find_on_hub("org/toy", "v9") is False
         assert find_on_hub("org/tow") is False
     assert find_on_hub("org/toy") is None
 

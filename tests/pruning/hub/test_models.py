@@ -39,9 +39,6 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     hub.publish("org/toy", toy_models.make_model(folder / "older", seed=1), branch="v1")
     hub.publish("org/secret", toy_models.make_model(folder / "secret"))
     hub.gated.add("org/secret")
-    pickled = toy_models.make_model(folder / "pickled")
-    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
-    hub.publish("org/pickled", pickled)
     with serving(hub):
         yield hub
 
@@ -119,13 +116,10 @@ def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(
 
 
 def test_failures_of_the_hub_are_told_apart(published: FakeHub, tmp_path: Path) -> None:
-    assert ask(
-        published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None), ("org/pickled", None)
-    ) == [
+    assert ask(published, tmp_path, ("org/unheard", None), ("org/toy", "v9"), ("org/secret", None)) == [
         ["PermanentError", "model_not_found", "model"],
         ["PermanentError", "revision_not_found", "revision"],
         ["PermanentError", "model_gated", "model"],
-        ["PermanentError", "model_weights_missing", "model"],
     ]
 
 

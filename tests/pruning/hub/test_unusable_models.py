@@ -1,0 +1,120 @@
+"""Hub models that cannot be pruned are refused by their configuration and file names, before any weights are sent."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pruning.sources import Sources
+from tests import toy_models
+from tests.fake_hub import FakeHub, serving
+from tests.pruning.hub.test_models import environment
+from tests.pruning.runs import ROOT, arguments_of, finish, start
+
+Change = Callable[[Path], object]
+
+
+def configured(**values: object) -> Change:
+    """A change of some keys of ``config.json``."""
+
+    def change(folder: Path) -> None:
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+    return change
+
+
+def adapter(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "org/toy"}))
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def adapter_beside_a_configuration(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def sentence_transformers(folder: Path) -> None:
+    (folder / "0_Transformer").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).rename(folder / "0_Transformer" / name)
+
+
+UNUSABLE: dict[str, tuple[Change, str]] = {
+    "gptq": (configured(quantization_config={"quant_method": "gptq", "bits": 4}), "model_quantized"),
+    "awq_without_configuration": (lambda folder: (folder / "quant_config.json").write_text("{}"), "model_quantized"),
+    "adapter": (adapter, "model_adapter"),
+    "adapter_with_config": (adapter_beside_a_configuration, "model_adapter"),
+    "pickled": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "model_weights_missing"),
+    "gguf": (lambda folder: (folder / "model.safetensors").rename(folder / "model.Q4_K_M.gguf"), "model_weights_missing"),
+    "other_name": (lambda folder: (folder / "model.safetensors").rename(folder / "lm.safetensors"), "model_weights_missing"),
+    "unsupported": (configured(model_type="gpt2", architectures=["GPT2LMHeadModel"]), "model_type_unsupported"),
+    "no_config": (lambda folder: (folder / "config.json").unlink(), "model_config_missing"),
+    "sentence_transformers": (sentence_transformers, "model_config_missing"),
+    "no_tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer_missing"),
+    "odd_values": (configured(num_hidden_layers="two"), "model_config_invalid"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_models.make_model(tmp_path_factory.mktemp("template") / "toy")
+
+
+@pytest.fixture
+def unusable(template: Path, tmp_path: Path) -> FakeHub:
+    hub = FakeHub()
+    for name, (change, _) in UNUSABLE.items():
+        folder = Path(shutil.copytree(template, tmp_path / "hub" / name))
+        change(folder)
+        hub.publish(f"org/{name}", folder)
+    return hub
+
+
+ASK = """
+import json, sys
+from pruning.errors import PruningError
+from pruning.models.loading import locate_model
+from pruning.sources import Sources
+for name in json.load(sys.stdin):
+    try:
+        print(json.dumps(locate_model(name, None, Sources()).path.name))
+    except PruningError as failure:
+        print(json.dumps([failure.code, failure.param, name in failure.message]))
+"""
+
+
+def test_each_is_refused_before_its_weights_are_sent(unusable: FakeHub, tmp_path: Path) -> None:
+    names = [f"org/{name}" for name in UNUSABLE]
+    with serving(unusable):
+        answers = ask(unusable, tmp_path / "home", names)
+    assert dict(zip(UNUSABLE, answers, strict=True)) == {
+        name: [code, "model", True] for name, (_, code) in UNUSABLE.items()
+    }
+    assert weights_sent(unusable) == []
+
+
+def test_a_run_ends_with_the_code_of_a_local_folder(unusable: FakeHub, tmp_path: Path) -> None:
+    with serving(unusable):
+        arguments = arguments_of(tmp_path / "work", {"model": "org/gptq", "max_steps": 4}, Sources())
+        ended = finish(start(arguments, env=environment(unusable, tmp_path / "home")))
+    assert (ended.code, ended.last.kind, ended.last.code) == (65, "permanent", "model_quantized")
+    assert weights_sent(unusable) == []
+
+
+def ask(hub: FakeHub, home: Path, names: list[str]) -> list[object]:
+    """What ``locate_model`` says of each name, in a process of its own."""
+    process = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(names).encode(),
+        capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+def weights_sent(hub: FakeHub) -> list[str]:
+    return [path for path in hub.downloads if path.endswith((".safetensors", ".bin", ".gguf"))]
