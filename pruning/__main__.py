@@ -1,8 +1,14 @@
 """Entry point of ``python -m pruning``; the arguments are in :mod:`pruning.cli.main`."""
 
-import sys
+from pruning.processes.exit import run_program
 
-from pruning.cli.main import main
+
+def main() -> int:
+    """Run the command that the arguments name; its exit code."""
+    from pruning.cli.main import main as run_command
+
+    return run_command()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

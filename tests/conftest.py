@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,21 @@ from tests import object_store, poolers, services
 from tests.tcp_proxy import TcpProxy
 
 DATABASES = ("sqlite", "postgresql")
+
+
+os.environ["PYTHONFAULTHANDLER"] = "1"  # a child that dies by a signal leaves the stacks of its threads
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the report of a test that failed with a ``CalledProcessError`` show what the child wrote, which the error leaves out."""
+    report = yield
+    fault = call.excinfo.value if call.excinfo else None
+    if isinstance(fault, subprocess.CalledProcessError):
+        for name, output in (("stdout", fault.stdout), ("stderr", fault.stderr)):
+            shown = output.decode(errors="replace") if isinstance(output, bytes) else output
+            report.sections.append((f"{name} of the child, exit code {fault.returncode}", shown or ""))
+    return report
 
 
 @pytest.fixture(scope="session")

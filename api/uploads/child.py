@@ -12,6 +12,7 @@ from typing import Any
 
 from api.uploads.normalize import SplitFile, normalize_files
 from pruning.data.files.formats import FileFormat, TooLargeError, UnknownFormatError
+from pruning.processes.exit import run_program
 
 
 def main() -> None:
@@ -50,4 +51,4 @@ def _normalize(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

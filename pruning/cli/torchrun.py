@@ -17,6 +17,7 @@ from typing import NoReturn
 from pruning.cli.environment import watch_stdin
 from pruning.events import ExitCode
 from pruning.processes.bootstrap import python_command
+from pruning.processes.exit import run_program
 from pruning.processes.parent_watchdog import set_pdeathsig
 
 RANK_COMMAND = python_command("pruning")
@@ -80,15 +81,15 @@ def main() -> int:
     return ExitCode.OK
 
 
-def _exit(code: int) -> NoReturn:
-    """Exit with ``code``, or by the signal that it stands for."""
+def _exit_code(code: int) -> int:
+    """The code to exit with; ends this process by the signal where ``code`` stands for one."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the rank has left its own dump, if it was to leave one
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-    sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":
-    _exit(main())
+    run_program(lambda: _exit_code(main()))

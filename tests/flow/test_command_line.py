@@ -83,7 +83,7 @@ def test_run_submits_watches_and_downloads(service: Service, tmp_path: Path) -> 
     assert [row["id"] for row in json.loads(listed.stdout)] == [job["id"]]
     assert job["id"] in service.espalier("jobs").stdout
     again = service.espalier("download", job["id"], "report.json", "-o", str(tmp_path / "report"))
-    assert again.returncode == 0
+    assert again.returncode == 0, again.stderr
     assert (tmp_path / "report").read_text() == "{}"
 
 

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from tests import toy_datasets, toy_models
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 SECONDS = 120
 FIELDS: dict[str, Any] = {
     "model": "bert", "task": "sst2", "sparsity": 0.5, "max_steps": 12, "batch_size": 8, "max_length": 32, "regularization": 20,
@@ -70,6 +72,10 @@ class ProgramExit:
     @property
     def last(self) -> Any:
         return self.events[-1]
+
+    def __post_init__(self) -> None:
+        """A crash is what no test of the program expects: it shows its traces, whatever the test would compare first."""
+        assert -self.code not in _CRASHES, f"the program ended by signal {-self.code}: {self.stderr}"
 
 
 def arguments_of(work: Path, spec: Mapping[str, Any] | str, sources: Sources, *more: str) -> list[str]:

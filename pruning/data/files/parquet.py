@@ -43,7 +43,9 @@ def read_parquet(
             "this service cannot read Parquet; send .jsonl or .csv, or install pyarrow"
         ) from missing
     try:
-        table = parquet.ParquetFile(file)
+        # read when it is asked for: ahead of that Arrow reads all row groups into memory, in threads that call this ``file`` and
+        # abort the process when it ends meanwhile
+        table = parquet.ParquetFile(file, pre_buffer=False)
         if table.metadata.num_columns > MAX_COLUMNS:
             raise UnreadableFileError(
                 f"it has {table.metadata.num_columns} columns, and {MAX_COLUMNS} can be stored; leave out those that are not needed"

@@ -7,6 +7,7 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,19 @@ def test_a_parquet_file_with_too_many_columns_is_refused_before_it_is_read() -> 
     ((code, row, detail),) = faults(as_parquet([{f"c{n}": 1 for n in range(201)}]), FileFormat.PARQUET)
     assert (code, row) == ("file_unreadable", None)
     assert "201 columns" in detail
+
+
+def test_parquet_is_read_by_the_thread_that_asks_for_it() -> None:
+    """A thread of Arrow's that still holds a file when the process ends aborts it."""
+    threads: set[int] = set()
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            threads.add(threading.get_ident())
+            return super().read(size)
+
+    assert list(read_parquet(Watched(as_parquet(ROWS)), MOST, [])) == ROWS
+    assert threads == {threading.get_ident()}
 
 
 def test_many_wide_columns_from_a_small_dictionary_stay_within_memory() -> None:

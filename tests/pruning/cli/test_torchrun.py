@@ -19,7 +19,7 @@ import sys
 from pruning.cli import torchrun
 torchrun.RANK_COMMAND = [sys.executable, "-m", "tests.pruning.cli.fake_rank"]
 sys.argv = ["torchrun", "2", *{arguments}]
-torchrun._exit(torchrun.main())
+sys.exit(torchrun._exit_code(torchrun.main()))
 """
 
 

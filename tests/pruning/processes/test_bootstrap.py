@@ -55,6 +55,6 @@ def test_arguments_and_exit_codes_are_those_of_python_m() -> None:
     done = subprocess.run(
         python_command("timeit", "-n1", "-r1", "import sys; print(sys.argv, __name__)"), capture_output=True, text=True
     )
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert "timeit.py', '-n1', '-r1', " in done.stdout
     assert subprocess.run(python_command("pruning", "no-such-command"), capture_output=True).returncode == 2
