@@ -80,6 +80,9 @@ class StepEvent(_Event):
     grad_norm: float
     rows_per_second: float
     eta_seconds: float = Field(ge=0)
+    signal_to_noise: float | None = None
+    """ρ of the scores' gradients (:mod:`pruning.masking.signal_meter`) as it was last measured: 0.053 for noise alone, 1 for no
+    noise. None where no scores are trained, and in the first steps."""
 
 
 class EvaluationEvent(_Event):
@@ -91,6 +94,12 @@ class EvaluationEvent(_Event):
     """before: the dense model, untrained; final: the mask that is delivered."""
     remaining: float
     metrics: dict[str, float]
+    predicted: list[int] | None = None
+    """Rows of the first split that were given each class, by class id; None for tasks without classes."""
+    constant_prediction: bool = False
+    """Whether all rows of the first split got the same prediction although their labels differ."""
+    signal_to_noise: float | None = None
+    """As in steps."""
 
 
 class CheckpointEvent(_Event):

@@ -81,15 +81,19 @@ def _steps(job: "Job") -> tuple[int, int | None]:
 
 
 def values(job: "Job", between: str = "  ") -> str:
-    """Loss, remaining weights, the task's metric and time to go, as far as they are known."""
+    """Loss, remaining weights, signal-to-noise of the scores, the task's metric and time to go, as far as they are known."""
     metrics: dict[str, Any] = job.metrics or {}
     parts = []
     if (loss := metrics.get("loss")) is not None and not job.ended:
         parts.append(f"loss {loss:.3f}")
     if (remaining := metrics.get("remaining")) is not None:
         parts.append(f"remaining {remaining:.1%}")
+    if (signal := metrics.get("signal_to_noise")) is not None and not job.ended:
+        parts.append(f"signal/noise {signal:.3f}")
     if (name := _measured(job)) is not None:
         parts.append(f"{name.removeprefix(_VALIDATION)} {metrics[name]:.3f}")
+        if metrics.get("constant_prediction") is True:
+            parts.append("(one prediction for all rows)")
     eta = job.progress.eta_seconds if job.progress is not None else None
     if eta is not None and not job.ended:
         minutes, seconds = divmod(round(eta), 60)

@@ -17,6 +17,7 @@ from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
 from pruning.data.reader import Rows
 from pruning.errors import StoppedError
+from pruning.evaluation.constancy import constant_metric, count_predictions, is_constant
 from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
 from pruning.spec.tasks import Task
 
@@ -42,6 +43,12 @@ class Evaluation:
     predictions: list[Any]
     """Class id, number or answer of each row."""
     metrics: dict[str, float]
+    predicted: list[int] | None = None
+    """Rows that were given each class, by class id; None for tasks without classes."""
+    constant: bool = False
+    """Whether all rows got the same prediction although their labels differ."""
+    constant_metric: float | None = None
+    """The task's first metric of always predicting the most frequent class; None for spans."""
 
 
 def compute_logits(
@@ -86,7 +93,12 @@ def evaluate(
         metrics = squad.compute_metrics(predictions, [answers["text"] for answers in split.rows.labels])
     else:
         metrics = compute_metrics(task, np.stack(logits), split.encoded.labels.numpy())
-    return Evaluation(logits, predictions, metrics)
+    labels = split.rows.labels
+    return Evaluation(
+        logits, predictions, metrics, predicted=count_predictions(task, predictions),
+        constant=is_constant(task, labels, predictions),
+        constant_metric=None if task.kind == "span" else constant_metric(task, split.encoded.labels.numpy()),
+    )  # fmt: skip
 
 
 def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> list[Any]:

@@ -57,8 +57,13 @@ def predictions_from_logits(task: Task, logits: npt.NDArray[np.floating]) -> Val
     return logits[:, 0] if task.kind == "regression" else logits.argmax(axis=1)
 
 
+def compute_metric(task: Task, name: Metric, labels: Values, predictions: Values) -> float:
+    """One metric of a task from predictions [N] and labels [N]."""
+    measure = partial(_f1, classes=len(task.label_words)) if name == "f1" else METRICS[name]
+    return measure(labels, predictions)
+
+
 def compute_metrics(task: Task, logits: npt.NDArray[np.floating], labels: Values) -> dict[str, float]:
     """Every metric of a task from logits [N, C] and labels [N]; the first one names the result."""
     predictions = predictions_from_logits(task, logits)
-    of_task = METRICS | {"f1": partial(_f1, classes=len(task.label_words))}
-    return {name: of_task[name](labels, predictions) for name in task.metrics}
+    return {name: compute_metric(task, name, labels, predictions) for name in task.metrics}

@@ -19,6 +19,7 @@ import torch
 
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear
+from pruning.masking.signal_meter import SignalMeter
 from pruning.masking.weight_adam import WeightAdam
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -39,7 +40,8 @@ class UpdateStats:
 class ScoreAdam:
     """Adam over the scores of ``layers``; holds the two moments of each, in the scores' dtype.
 
-    ``penalty_shift`` is the method's: the regulariser is the mean of σ(S - shift).
+    ``penalty_shift`` is the method's: the regulariser is the mean of σ(S - shift). ``total_steps`` of the run decide at which of
+    them ``signal`` is measured.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class ScoreAdam:
         max_grad_norm: float = 1.0,
         epsilon: Literal["uncorrected", "corrected"] = "uncorrected",
         penalty_shift: float = 0.0,
+        total_steps: int = 0,
     ) -> None:
         self.layers = list(layers)
         self.max_grad_norm = max_grad_norm
         self.epsilon = epsilon
         self.penalty_shift = penalty_shift
         self.steps = 0
+        self.signal = SignalMeter(self.layers, total_steps)
         self.first = [torch.zeros_like(layer.scores) for layer in self.layers]
         self.second = [torch.zeros_like(layer.scores) for layer in self.layers]
 
@@ -66,6 +70,7 @@ class ScoreAdam:
         FloatingPointError if the gradients are not finite; nothing has then changed.
         """
         others = weight_adam.collect_gradients() if weight_adam else []
+        self.signal.add(self.steps + 1, [weight_gradient(layer) for layer in self.layers])
         masses, norms = self._score_gradients(regularization)
         total = math.hypot(*norms, *others)
         if not math.isfinite(total):

@@ -12,6 +12,7 @@ from pruning.report.markup import Html, figure, paragraph, section, table, tag
 from pruning.report.number_format import NONE, number, percent
 
 _TABLE_ROWS = 25
+_SHOWN_CLASSES = 10
 Numbers = dict[str, Any]
 
 
@@ -27,6 +28,7 @@ def training(numbers: Numbers) -> Html:
         _plain(curves, end, "Gradient norm of the scores", "grad_norm", number),
         _plain(curves, end, "Mean of the regulariser", "regularizer", number),
         _plain(curves, end, "Learning rate", "learning_rate", number),
+        *_signal(numbers, end),
         class_="charts",
     )  # fmt: skip
     stride = curves["stride"]
@@ -77,14 +79,38 @@ def _metric(numbers: Numbers, end: int) -> Html:
     )  # fmt: skip
     every = sorted({key for row in rows for key in row["metrics"]})
     alternative = table(
-        ("step", "stage", "kept", *every),
+        ("step", "stage", "kept", *every, "rows by predicted class"),
         [
-            (number(row["step"]), row["stage"], percent(row["remaining"]), *(number(row["metrics"].get(key)) for key in every))
+            (number(row["step"]), row["stage"], percent(row["remaining"]), *(number(row["metrics"].get(key)) for key in every),
+             _predicted(row))
             for row in rows
         ],
         label="Evaluations",
     )  # fmt: skip
     return figure(f"Validation {name}", chart, alternative)
+
+
+def _predicted(row: Numbers) -> str:
+    counts = row.get("predicted")
+    if counts is None or len(counts) > _SHOWN_CLASSES:
+        return "the same for all rows" if row.get("constant_prediction") else NONE
+    return " / ".join(number(count) for count in counts)
+
+
+def _signal(numbers: Numbers, end: int) -> list[Html]:
+    """Signal-to-noise of the scores' gradients over the steps, where it was measured."""
+    points = numbers["curves"]["signal_to_noise"]
+    if not points["value"]:
+        return []
+    steps, values, noise = points["step"], points["value"], numbers["curves"]["noise_floor"]
+    chart = line_chart(
+        "Signal-to-noise of the scores",
+        f"Mean of squared mean over mean square of the scores' gradients, {number(values[-1])} at the end; "
+        f"noise alone gives {number(noise)}.",
+        [Series("measured", steps, values), Series("noise alone", [0, end], [noise, noise], "dashed")],
+        end=end, floor=0.0, marks=numbers["curves"]["resumed"],
+    )  # fmt: skip
+    return [figure("Signal-to-noise of the scores", chart, _thin(("step", "signal-to-noise"), (steps, values)))]
 
 
 def _plain(curves: Numbers, end: int, caption: str, key: str, shown: Callable[[float | None], str]) -> Html:

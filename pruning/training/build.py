@@ -65,7 +65,7 @@ def build_pruner(
         method=method,
         optimizer=ScoreAdam(
             layers if spec.method_info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
-            penalty_shift=method.penalty_shift,
+            penalty_shift=method.penalty_shift, total_steps=total_steps,
         ),
         schedule=Schedule.from_spec(spec, total_steps),
         loss_of=loss_function(model.head, inputs.task, spec, device),

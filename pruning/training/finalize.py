@@ -29,7 +29,7 @@ def finalize(
     """Select the final masks, evaluate them, write the artifacts and the exports asked for, emit ``finished``."""
     emit(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
-    final = run.evaluate("final", run.total_steps, emit, should_stop)
+    final = run.evaluate("final", run.total_steps, emit, should_stop, history.latest_signal)
     emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)

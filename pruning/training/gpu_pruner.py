@@ -29,7 +29,7 @@ from pruning.masking.wrap import Matrices
 from pruning.training.cuda_graphs import Capture, CudaGraphCache, cuda_graph_capture
 from pruning.training.gpu_counts import MaskCounts
 from pruning.training.pruner import Pruner
-from pruning.training.step import Backend, Batch, PendingStep, StepResult, forward_backward
+from pruning.training.step import Backend, Batch, PendingNumber, PendingStep, StepResult, forward_backward
 
 
 @dataclass
@@ -83,6 +83,13 @@ class GpuPruner(Backend[Batch]):
     @property
     def kernels(self) -> dispatch.KernelName:
         return "triton"
+
+    def measure_signal(self, done: int) -> PendingNumber | None:
+        found = self.optimizer.signal.read() if self.optimizer.signal.measures_after(done) else None
+        if found is None:
+            return None
+        readback = AsyncReadback(found.reshape(1))
+        return lambda: readback.read()[0][0]
 
     def take_warnings(self) -> list[str]:
         warnings = list(self._warnings)
@@ -157,6 +164,7 @@ class GpuPruner(Backend[Batch]):
     ) -> None:
         """Launch the update of all scores from ``found``, dL/d(W ⊙ M) of each matrix: float32, or bf16 of one batch."""
         adam, kernels = self.optimizer, self._score_update
+        adam.signal.add(adam.steps + 1, found)  # before the kernels write the scores' gradients over it
         adam.steps += 1
         step, divisor = adam.step_size(learning_rate)
         numbers = StepScalars(

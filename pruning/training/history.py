@@ -34,7 +34,9 @@ class History:
         self.points: list[list[float]] = []
         """One row of COLUMNS each."""
         self.evaluations: list[dict[str, Any]] = []
-        """``step``, ``stage``, ``remaining``, ``metrics`` of each."""
+        """The fields of EvaluationEvent of each, but ``time``."""
+        self.signal: list[tuple[int, float]] = []
+        """Step and signal-to-noise of each measurement, which :mod:`pruning.training.progress` makes at fixed steps."""
         self.resumed: list[int] = []
         """Steps after which the run was interrupted and went on."""
         self._open: list[list[float]] = []
@@ -45,6 +47,11 @@ class History:
     def seconds(self) -> float:
         """Duration of the run until now, all its attempts together as far as their checkpoints know."""
         return self._earlier_seconds + time.monotonic() - self._began
+
+    @property
+    def latest_signal(self) -> float | None:
+        """Signal-to-noise as it was last measured."""
+        return self.signal[-1][1] if self.signal else None
 
     def recording(self, emit: EventSink) -> EventSink:
         """``emit``, with evaluations recorded on their way."""
@@ -69,6 +76,10 @@ class History:
             self.points = [_joined(self.points[i : i + 2]) for i in range(0, len(self.points), 2)]
             self.stride *= 2
 
+    def add_signal(self, step: int, signal_to_noise: float) -> None:
+        """Add the signal-to-noise as measured after ``step`` steps."""
+        self.signal.append((step, signal_to_noise))
+
     def rows(self) -> list[list[float]]:
         """All points, the last of fewer steps where the run ended within it."""
         return [*self.points, *([_joined(self._open)] if self._open else [])]
@@ -77,7 +88,7 @@ class History:
         """Everything as bytes (uint8), for a checkpoint."""
         state = {
             "stride": self.stride, "points": self.points, "open": self._open, "evaluations": self.evaluations,
-            "resumed": self.resumed, "seconds": self.seconds,
+            "resumed": self.resumed, "seconds": self.seconds, "signal": self.signal,
         }  # fmt: skip
         return torch.from_numpy(np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy())
 
@@ -87,9 +98,10 @@ class History:
         self.stride, self.points, self._open = state["stride"], state["points"], state["open"]
         self.evaluations, self._earlier_seconds = state["evaluations"], state["seconds"]
         self.resumed = [*state["resumed"], step]
+        self.signal = [tuple(pair) for pair in state.get("signal", [])]  # a checkpoint of an earlier version has none
 
     def _add_evaluation(self, event: EvaluationEvent) -> None:
-        row = event.model_dump(include={"step", "stage", "remaining", "metrics"})
+        row = event.model_dump(exclude={"event", "time"})
         kept = [old for old in self.evaluations if (old["stage"], old["step"]) != (event.stage, event.step)]
         if len(kept) >= EVALUATIONS:
             kept = [old for i, old in enumerate(kept) if i % 2 == 0 or old["stage"] != "during"]

@@ -8,16 +8,27 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from pruning.errors import PermanentError
 from pruning.events import EventSink, LogEvent, StepEvent
 from pruning.training.history import History
 from pruning.training.run import Run
-from pruning.training.step import PendingStep, StepResult
+from pruning.training.step import PendingNumber, PendingStep, StepResult
 
 INTERVAL_SECONDS = 1.0
 WINDOW = 60
 """Reports over which the speed is averaged: a minute, so that the time left does not jump."""
+
+
+class _Launched(NamedTuple):
+    """A step whose result was not read yet."""
+
+    step: int
+    rows: int
+    result: PendingStep
+    signal: PendingNumber | None
+    """Where the signal-to-noise is measured after it."""
 
 
 class Progress:
@@ -25,7 +36,7 @@ class Progress:
 
     def __init__(self, run: Run, first_step: int, history: History, emit: EventSink) -> None:
         self._run, self._history, self._emit = run, history, emit
-        self._pending: deque[tuple[int, int, PendingStep]] = deque()
+        self._pending: deque[_Launched] = deque()
         self._rows = 0
         """Rows of all steps whose results were read."""
         self._marks: deque[tuple[float, int, int]] = deque([(time.monotonic(), first_step, 0)], maxlen=WINDOW)
@@ -33,7 +44,8 @@ class Progress:
 
     def record(self, t: int, pending: PendingStep) -> None:
         """Step t was launched. Raises PermanentError where this one, or the one before, turns out to have diverged."""
-        self._pending.append((t, self._run.row_count(t), pending))
+        signal = self._run.pruner.measure_signal(t + 1)
+        self._pending.append(_Launched(t, self._run.row_count(t), pending, signal))
         self._read(self._run.pruner.max_pending)
 
     def settle(self) -> None:
@@ -42,14 +54,16 @@ class Progress:
 
     def _read(self, max_pending: int) -> None:
         while len(self._pending) > max_pending:
-            t, rows, pending = self._pending.popleft()
-            with divergence_reported(t):
-                result = pending()
+            launched = self._pending.popleft()
+            with divergence_reported(launched.step):
+                result = launched.result()
+            if launched.signal is not None:
+                self._history.add_signal(launched.step + 1, launched.signal())
             for message in self._run.pruner.take_warnings():
                 self._emit(LogEvent(level="warning", message=message))
             self._history.add(result, self._run.matrices.total)
-            self._rows += rows
-            if self._is_due(t + 1):
+            self._rows += launched.rows
+            if self._is_due(launched.step + 1):
                 self._emit(self._event(result))
 
     def _is_due(self, done: int) -> bool:
@@ -70,6 +84,7 @@ class Progress:
             grad_norm=result.update.grad_norm,
             rows_per_second=rows_per_second,
             eta_seconds=eta_seconds,
+            signal_to_noise=self._history.latest_signal,
         )
 
     def _speed(self, done: int) -> tuple[float, float]:

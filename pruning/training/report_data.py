@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pruning.evaluation.evaluate import Evaluation, merge_metrics
 from pruning.formats import trained_weights
+from pruning.masking.signal_meter import NOISE_FLOOR
 from pruning.models.loading import checkpoint_bytes
 from pruning.report.analysis import head_densities, matrix_table, split_scores
 from pruning.training.history import COLUMNS, History
@@ -93,7 +94,9 @@ def report_data(
 def _curves(history: History) -> dict[str, Any]:
     rows = history.rows()
     columns: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(COLUMNS)}
-    return {"stride": history.stride, "resumed": history.resumed, **columns}
+    signal = {"step": [step for step, _ in history.signal], "value": [value for _, value in history.signal]}
+    measured = {"signal_to_noise": signal, "noise_floor": NOISE_FLOOR}
+    return {"stride": history.stride, "resumed": history.resumed, **columns, **measured}
 
 
 def _heads(run: Run, masks: dict[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:

@@ -105,21 +105,26 @@ class Run:
         return sum(layer.kept for layer in self.matrices.layers.values())
 
     def evaluate(
-        self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False
-    ) -> list[Evaluation]:
+        self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False,
+        signal: float | None = None,
+    ) -> list[Evaluation]:  # fmt: skip
         """Evaluate the masks as they are on the validation rows, and emit the metrics; while training on the first split only.
 
-        Of several ranks the first one does, the others return nothing. Raises StoppedError between two batches once
-        ``should_stop`` says so.
+        ``signal``: the signal-to-noise of the scores as it was last measured. Of several ranks the first one evaluates, the others
+        return nothing. Raises StoppedError between two batches once ``should_stop`` says so.
         """
         if not self.process_group.is_main:
             return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
         metrics = merge_metrics(evaluations, splits)
+        first = evaluations[0]
         emit(
-            EvaluationEvent(step=step, stage=stage, remaining=self.kept_weights / self.matrices.total, metrics=metrics)
-        )
+            EvaluationEvent(
+                step=step, stage=stage, remaining=self.kept_weights / self.matrices.total, metrics=metrics,
+                predicted=first.predicted, constant_prediction=first.constant, signal_to_noise=signal,
+            )
+        )  # fmt: skip
         return evaluations
 
 

@@ -37,6 +37,8 @@ class StepResult:
     update: UpdateStats
 
 
+PendingNumber = Callable[[], float]
+"""A measurement that was launched; calling it waits for its end."""
 PendingStep = Callable[[], StepResult]
 """A step that was launched; calling it waits for its end. Raises FloatingPointError if loss or gradients were not finite."""
 
@@ -84,6 +86,14 @@ class Backend(Protocol[Batch]):
         gradient is not finite; scores and moments then stay as they were.
         """
         ...
+
+    def measure_signal(self, done: int) -> PendingNumber | None:
+        """Signal-to-noise ρ of the scores' gradients, where it is measured after ``done`` updates, all of them launched."""
+        found = self.optimizer.signal.read() if self.optimizer.signal.measures_after(done) else None
+        if found is None:
+            return None
+        value = float(found)
+        return lambda: value
 
     def take_warnings(self) -> list[str]:
         """Warnings about the steps so far, for the log; each is returned once."""

@@ -127,7 +127,7 @@ class EventRecorder:
 
     def _write_step(self, event: StepEvent) -> None:
         self._pending = None
-        values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"})
+        values = event.model_dump(exclude={"event", "time", "step", "total_steps", "eta_seconds"}, exclude_none=True)
 
         def change(session: Session) -> None:
             claims.record_metrics(session, self.writer.fence, step=event.step, values=values)
@@ -190,7 +190,11 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
             session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
         )  # fmt: skip
     elif isinstance(event, EvaluationEvent):
-        values = {f"validation_{name}": value for name, value in event.metrics.items()}
+        values: dict[str, Any] = {f"validation_{name}": value for name, value in event.metrics.items()}
+        if event.stage != "before":  # of the masks; what the dense model predicts says nothing about them
+            values["constant_prediction"] = event.constant_prediction
+        if event.signal_to_noise is not None:
+            values["signal_to_noise"] = event.signal_to_noise
         claims.record_metrics(
             session, fence, step=event.step, values={**values, "remaining": event.remaining}
         )  # fmt: skip

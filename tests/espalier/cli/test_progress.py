@@ -17,6 +17,8 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(
 
     def running(step: int) -> httpx.Response:
         metrics: dict[str, Any] = {"loss": 0.5, "remaining": 0.25, "validation_accuracy": 0.75}
+        if step > 1:
+            metrics |= {"signal_to_noise": 0.0612, "constant_prediction": True}
         where = {"step": step, "total_steps": 100, "eta_seconds": 61.0}
         return httpx.Response(200, json=job(status="running", phase="training", progress=where, metrics=metrics))
 
@@ -27,6 +29,7 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(
     assert told.out == ""
     assert told.err.splitlines() == [
         "training  1/100  loss 0.500  remaining 25.0%  accuracy 0.750  ETA 0:01:01",
-        "training  20/100  loss 0.500  remaining 25.0%  accuracy 0.750  ETA 0:01:01",
+        "training  20/100  loss 0.500  remaining 25.0%  signal/noise 0.061  accuracy 0.750  (one prediction for all rows)"
+        "  ETA 0:01:01",
         "succeeded",
     ]

@@ -54,6 +54,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
             "stride": 2, "resumed": [500], "step": steps, "loss": [1 / step for step in steps],
             "grad_norm": [1.0 for _ in steps], "regularizer": [0.5 for _ in steps],
             "remaining": [1 - 0.0009 * step for step in steps], "learning_rate": [0.02 for _ in steps],
+            "signal_to_noise": {"step": [500, 1000], "value": [0.09, 0.07]}, "noise_floor": 0.0526,
         },
         "evaluations": [
             {"step": 0, "stage": "before", "remaining": 1.0, "metrics": {"accuracy": 0.51}},

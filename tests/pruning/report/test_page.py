@@ -72,7 +72,7 @@ def test_names_from_users_stay_text() -> None:
 
 def test_every_drawing_says_what_it_shows_and_has_a_table() -> None:
     drawings = re.findall(r"<svg(.*?)>(.*?)</svg>", BIG, re.DOTALL)
-    assert len(drawings) == 10
+    assert len(drawings) == 11
     names = [re.search(r'aria-labelledby="(\S+) (\S+)"', attributes) for attributes, _ in drawings]
     ids = [name for found in names if found for name in found.groups()]
     assert len(set(ids)) == 2 * len(drawings)
@@ -107,7 +107,7 @@ def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> No
         (tmp_path / "report.html").write_text(page(hostile(address)), encoding="utf-8")
         seen = browser.load_page(found, tmp_path / "report.html", tmp_path / "profile")
         assert (seen.console, asked) == ([], [])
-        assert seen.dom.count("<svg") == 10
+        assert seen.dom.count("<svg") == 11
         (tmp_path / "open.html").write_text(f'<img src="{address}/image"><script>console.log("heard")</script>')
         control = browser.load_page(found, tmp_path / "open.html", tmp_path / "profile")
         assert len(control.console) == 1

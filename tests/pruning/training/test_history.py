@@ -20,6 +20,8 @@ def run(steps: range, history: History | None = None) -> History:
     history = history or History()
     for step in steps:
         history.add(result(step), 200)
+        if (step + 1) % 10 == 0:
+            history.add_signal(step + 1, 0.05 + step * 1e-7)
     return history
 
 
@@ -51,6 +53,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_never_was(cut: int) -> None:
     second.restore(first.packed(), cut)
     run(range(cut, 3001), second)
     assert second.rows() == whole.rows()
+    assert second.signal == whole.signal
     assert (whole.resumed, second.resumed) == ([], [cut])
     assert second.packed().numel() < 200_000
 
@@ -69,5 +72,8 @@ def test_evaluations_are_noted_in_passing_once_each_and_the_oldest_are_thinned()
     kept = history.evaluations
     assert len(kept) <= EVALUATIONS + 1
     assert [row["stage"] for row in kept].count("before") == 1
-    assert kept[-1] == {"step": 9999, "stage": "final", "remaining": 0.5, "metrics": {"f1": 0.3}}
+    assert kept[-1] == {
+        "step": 9999, "stage": "final", "remaining": 0.5, "metrics": {"f1": 0.3}, "predicted": None,
+        "constant_prediction": False, "signal_to_noise": None,
+    }  # fmt: skip
     assert [row["step"] for row in kept] == sorted(row["step"] for row in kept)

@@ -91,3 +91,29 @@ def test_a_method_without_training_has_a_report_too(sources: Sources, tmp_path: 
     run_toy(sources, tmp_path, method="random", max_steps=None)
     assert report_in(tmp_path)["curves"]["step"] == []
     assert "makes its mask at once" in (tmp_path / "artifacts" / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_steps": 40}, {"max_steps": 40, "task": "stsb"}], ids=["classes", "regression"]
+)
+def test_the_signal_to_noise_is_measured_at_fixed_steps_and_with_evaluations(
+    sources: Sources, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    events = run_toy(sources, tmp_path / "whole", eval_every=21, **fields)
+    curve = report_in(tmp_path / "whole")["curves"]["signal_to_noise"]
+    assert curve["step"] == [20, 40]
+    assert all(0 < value <= 1 for value in curve["value"])
+    before, *trained = of_kind(events, "evaluation")
+    assert before.signal_to_noise is None
+    assert trained[-1].signal_to_noise == curve["value"][-1] == of_kind(events, "step")[-1].signal_to_noise
+    if "task" not in fields:
+        assert [sum(event.predicted) for event in trained] == [32, 32]
+    with pytest.raises(StoppedError):
+        run_toy(sources, tmp_path / "cut", should_stop=stop_after(20), eval_every=21, **fields)
+    run_toy(sources, tmp_path / "cut", eval_every=21, **fields)
+    assert report_in(tmp_path / "cut")["curves"]["signal_to_noise"] == curve
+
+
+def test_a_method_without_scores_has_no_signal(sources: Sources, tmp_path: Path) -> None:
+    run_toy(sources, tmp_path, method="magnitude")
+    assert report_in(tmp_path)["curves"]["signal_to_noise"] == {"step": [], "value": []}

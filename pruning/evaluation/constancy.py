@@ -1,0 +1,62 @@
+"""Constant predictions: how many rows each class gets, whether all rows get the same, and what a constant would be worth.
+
+A model that has learned nothing often predicts one class for every row, and its accuracy is then the share of that class, which
+can look like a result. Called by :mod:`pruning.evaluation.evaluate` with every evaluation.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pruning.evaluation.metrics import compute_metric
+from pruning.spec.tasks import Task
+
+_SPREAD = 0.01
+"""Of a regression: predictions are constant if their standard deviation is below this share of the labels'."""
+
+
+def count_predictions(task: Task, predictions: Sequence[Any]) -> list[int] | None:
+    """Rows that were given each class, by class id; None for tasks without classes."""
+    if task.kind != "classification":
+        return None
+    counts = np.bincount(np.asarray(predictions, dtype=np.int64), minlength=len(task.label_words))
+    return [int(count) for count in counts]
+
+
+def is_constant(task: Task, labels: Sequence[Any], predictions: Sequence[Any]) -> bool:
+    """Whether all rows get the same prediction although their labels differ.
+
+    A regression's numbers count as the same if they spread by less than a hundredth of what the labels do. Spans: one answer to
+    all questions.
+    """
+    if task.kind == "span":
+        right = {tuple(answers["text"]) for answers in labels}
+        return len(right) > 1 and len(set(predictions)) == 1
+    if np.ptp(np.asarray(labels)) == 0:
+        return False
+    if task.kind == "regression":
+        return bool(np.std(predictions) < _SPREAD * np.std(labels))
+    return len(set(predictions)) == 1
+
+
+def constant_metric(task: Task, labels: npt.NDArray[Any]) -> float | None:
+    """The task's first metric if every row were given the most frequent class; 0 for a regression, None for spans.
+
+    Of accuracy it is the share of that class; correlations are 0.
+    """
+    if task.kind == "span" or not len(labels):
+        return None
+    if task.kind == "regression":
+        return 0.0
+    majority = np.bincount(labels.astype(np.int64)).argmax()
+    return compute_metric(task, task.metrics[0], labels, np.full_like(labels, majority))
+
+
+def standard_error(value: float, rows: int, metric: str) -> float:
+    """Standard error of a metric on ``rows`` rows: binomial for shares, 1/sqrt(rows) for correlations, which are near 0 here."""
+    if metric in ("accuracy", "f1"):
+        return math.sqrt(max(value * (1 - value), 0.0) / max(rows, 1))
+    return 1 / math.sqrt(max(rows, 1))
