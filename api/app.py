@@ -1,7 +1,8 @@
 """The HTTP interface as an ASGI application: ``uvicorn --factory api.app:create_app``, or ``espalier serve``.
 
 The way of a request: ``middleware`` → ``request`` (authentication, limits) → ``routes`` → ``service`` (rows) → ``schemas``,
-``responses``; exceptions become problems in ``errors``. The database must have been migrated: the API never changes the schema.
+``responses``; exceptions become problems in ``errors``. ``pages`` are for browsers, and call the functions of ``routes``. The
+database must have been migrated: the API never changes the schema.
 """
 
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
+from api.pages import assets, home, signin
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
 from api.request.deps import Services
@@ -111,8 +113,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         predictions,
         secrets,
         docs,
+        assets,
+        home,
+        signin,
     ):
         app.include_router(routes.router)
+    app.include_router(signin.sessions)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.errors.exceptions import (
     CodedError,
     ForbiddenError,
+    ForgedFormError,
     NotPossibleError,
     NotSucceededError,
     TooManyRequestsError,
@@ -47,6 +48,7 @@ PROBLEMS: dict[str, Entry] = {
     "cursor_invalid": Entry(
         422, "client", "Pass `next_cursor` of the page before as `after`, unchanged.", errors.InvalidCursorError
     ),
+    "form_forged": Entry(403, "client", "Load the page again and send its form from there.", ForgedFormError),
     "database_outdated": Entry(503, "operator", "Run `espalier db upgrade`.", errors.SchemaOutdatedError),
     "database_unavailable": Entry(
         503, "none", "Try again after Retry-After; if it stays, look at the database.", OperationalError

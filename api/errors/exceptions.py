@@ -48,3 +48,12 @@ class ForbiddenError(Exception):
 
 class NotSucceededError(Exception):
     """The request needs a job that has succeeded."""
+
+
+class ForgedFormError(Exception):
+    """A form that changes something was not sent by a page of this session."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this form was not sent by a page of your session, or the session has ended since; load it again"
+        )

@@ -6,6 +6,8 @@ none of them takes is a bug, answered by ``api.middleware.request_id``.
 
 import logging
 import re
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +21,7 @@ from api.errors.catalog import PROBLEMS, find_response
 from api.errors.exceptions import (
     CodedError,
     ForbiddenError,
+    ForgedFormError,
     NotSucceededError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -48,12 +51,16 @@ _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH"
 
 def install_handlers(app: FastAPI) -> None:
     """Register the handlers of this module with ``app``."""
-    for known in (ServiceError, PermanentError, CodedError, ForbiddenError, NotSucceededError):
-        app.exception_handler(known)(_handle_known)
-    for database in (DBAPIError, PoolTimeoutError):
-        app.exception_handler(database)(_handle_database)
-    app.exception_handler(RequestValidationError)(_handle_validation)
-    app.exception_handler(HTTPException)(_handle_http)
+    for known, handler in _HANDLERS.items():
+        app.exception_handler(known)(handler)
+
+
+def respond(request: Request, error: Exception) -> Response:
+    """The problem that a request which raised ``error`` is answered with; an error that is a bug is raised again."""
+    for base in type(error).__mro__:
+        if base in _HANDLERS:
+            return _HANDLERS[base](request, error)
+    raise error
 
 
 def _handle_known(request: Request, error: Exception) -> Response:
@@ -124,3 +131,14 @@ def _allowed_methods(request: Request) -> list[str]:
     if "GET" in found:
         found.add("HEAD")
     return sorted(found & _METHODS)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Any], Response]] = {
+    **dict.fromkeys(
+        (ServiceError, PermanentError, CodedError, ForbiddenError, ForgedFormError, NotSucceededError), _handle_known
+    ),
+    DBAPIError: _handle_database,
+    PoolTimeoutError: _handle_database,
+    RequestValidationError: _handle_validation,
+    HTTPException: _handle_http,
+}

@@ -75,7 +75,7 @@ class RequireScope:
         credentials = await _BEARER(request)
         if credentials is None:
             raise UnauthorizedError("key_missing", "send an API key: Authorization: Bearer esp_…")
-        caller = await _caller_of_key(services, credentials.credentials)
+        caller = await caller_of_key(services, credentials.credentials)
         check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
         if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
@@ -87,10 +87,24 @@ async def _metrics_reader(request: Request, _: _Credentials) -> Caller:
     return LOCAL_CALLER if services.settings.metrics_open else await RequireScope(Scope.ADMIN).authenticate(request)
 
 
-async def _caller_of_key(services: Services, key: str) -> Caller:
+async def caller_of_key(services: Services, key: str) -> Caller:
+    """The holder of an API key. Raises UnauthorizedError."""
     found = await services.key_loader.load(key)
     if isinstance(found, InvalidKeyError):
         raise UnauthorizedError(found.code, str(found)) from found
+    return await _caller_of(services, found)
+
+
+async def caller_of_session(services: Services, key_id: str) -> Caller:
+    """The holder of the API key that a session was begun with, as the key is now. Raises UnauthorizedError."""
+    try:
+        found = await run_in_threadpool(_load_key, services.database, key_id)
+    except InvalidKeyError as error:
+        raise UnauthorizedError(error.code, str(error)) from error
+    return await _caller_of(services, found)
+
+
+async def _caller_of(services: Services, found: api_keys.ValidKey) -> Caller:
     if found.stale and found.row.id not in services.keys_being_recorded:
         services.keys_being_recorded.add(found.row.id)
         try:
@@ -98,6 +112,11 @@ async def _caller_of_key(services: Services, key: str) -> Caller:
         finally:
             services.keys_being_recorded.discard(found.row.id)
     return Caller(found.row.owner, frozenset(found.row.scopes.split()), found.row.id)
+
+
+def _load_key(database: Database, key_id: str) -> api_keys.ValidKey:
+    with database.read_connection() as connection:
+        return api_keys.find_by_id(connection, key_id)
 
 
 def _record_use(database: Database, key_id: str) -> None:

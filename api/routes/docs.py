@@ -1,6 +1,6 @@
 """Pages of the interface's documentation, ``/docs`` and ``/redoc``, with scripts of our own origin: they work without a network.
 
-The scripts are fetched and checked by ``scripts.vendor_docs``. A Content-Security-Policy keeps the pages to them: on a service
+The scripts are fetched and checked by ``scripts.vendor_assets``. A Content-Security-Policy keeps the pages to them: on a service
 without keys a foreign script in this origin could do everything.
 """
 

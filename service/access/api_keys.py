@@ -29,12 +29,14 @@ _DAY_SECONDS = 86_400
 USED_SECONDS = 60
 """``last_used_at`` is written no more often than this."""
 _KEYS = ApiKey.__table__.c
-_FIND: Select[Any] = select(
+_ROWS: Select[Any] = select(
     *_KEYS,
     func.coalesce(_KEYS.expires_at <= now_sql(), False).label("is_expired"),
     or_(_KEYS.last_used_at.is_(None), _KEYS.last_used_at < now_sql(-USED_SECONDS)).label("is_stale"),
-).where(_KEYS.digest.in_(bindparam("digests", expanding=True)))
+)
+_FIND = _ROWS.where(_KEYS.digest.in_(bindparam("digests", expanding=True)))
 """Built once: it runs for every request."""
+_FIND_ID = _ROWS.where(_KEYS.id == bindparam("id"))
 OWNER = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{OWNER_LENGTH - 1}}}")
 
 
@@ -108,6 +110,14 @@ def find_all(connection: Connection, given: Collection[str]) -> dict[str, ValidK
         found = connection.execute(_FIND, {"digests": list(digests.values())})
         rows = {row.digest: row for row in found}
     return {key: _check_row(rows.get(digests.get(key, ""))) for key in given}
+
+
+def find_by_id(connection: Connection, key_id: str) -> ValidKey:
+    """The key that a session was begun with. Raises InvalidKeyError."""
+    found = _check_row(connection.execute(_FIND_ID, {"id": key_id}).first())
+    if isinstance(found, InvalidKeyError):
+        raise found
+    return found
 
 
 def _check_row(row: Row[Any] | None) -> ValidKey | InvalidKeyError:

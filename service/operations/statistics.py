@@ -1,9 +1,10 @@
 """Statistics of jobs, workers and webhook messages, counted in the database, so that every API process reports the same.
 
-Called by ``api.routes.metrics``. Deleted jobs are no longer counted, so a total can fall, which Prometheus takes for a counter
-reset.
+Called by ``api.routes.metrics`` and ``api.pages.home``. Deleted jobs are no longer counted, so a total can fall, which Prometheus
+takes for a counter reset.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql, seconds_sql
-from service.db.models import Job
+from service.db.models import Job, Worker
 from service.jobs import heartbeats
 from service.states import TERMINAL, Status
 from service.webhooks import outbox
@@ -77,6 +78,28 @@ def collect(session: Session, *, worker_seen_seconds: float) -> Statistics:
     live = heartbeats.live_workers(session, within_seconds=worker_seen_seconds)
     found.workers, found.slots = len(live), sum(worker.slots for worker in live)
     return found
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits and who works on it, at one moment."""
+
+    waiting: int
+    """Queued jobs, those that wait for a second attempt included."""
+    oldest_at: datetime | None
+    """When the oldest of them was submitted."""
+    running: int
+    workers: Sequence[Worker]
+    """Those heard of lately, oldest first."""
+
+
+def read_queue(session: Session, *, worker_seen_seconds: float) -> Queue:
+    """The queue of the whole service. Two ranges of one index, so that a page may ask for it every few seconds."""
+    counted = select(func.count(), func.min(Job.created_at))
+    waiting, oldest_at = session.execute(counted.where(Job.status == Status.QUEUED)).one()
+    running = session.execute(counted.where(Job.status == Status.RUNNING)).one()[0]
+    live = heartbeats.live_workers(session, within_seconds=worker_seen_seconds)
+    return Queue(waiting, oldest_at, running, live)
 
 
 def _by_status() -> Select[*tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.routes.docs import ASSETS
-from scripts.vendor_docs import MANIFEST, PACKAGES, STATIC
+from scripts.vendor_assets import MANIFEST, PACKAGES, STATIC
 from service.settings import Settings
 
 

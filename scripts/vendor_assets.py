@@ -1,6 +1,6 @@
-"""Vendoring of the documentation pages' scripts: ``python -m scripts.vendor_docs`` fetches them into ``api/static``.
+"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``.
 
-``/docs`` and ``/redoc`` work without a network, and no other host's script runs in the origin of a service without keys. Each
+The pages of the service, ``/docs`` and ``/redoc`` work without a network, and no other host's script runs in their origin. Each
 package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test
 checks.
 """
@@ -56,6 +56,28 @@ PACKAGES = (
         "MIT",
         "M6jWhG1qoBnH6TFmzJnstyCZ87HmOY/UzDm78mHiYihEdlV/YcS9ogOo1NlElnJMeLsyxHFe2yFc4sNjHTrABQ==",
         {"package/bundles/redoc.standalone.js": "redoc.standalone.js", "package/LICENSE": "redoc.LICENSE.txt"},
+    ),
+    Package(
+        "htmx.org",
+        "4.0.1",
+        "0BSD",
+        "oF7JgXhDW9UXCy/k1ZYFUQgzu/rm19ORWPSPNL91vPluB2PB9+MV55tyQdH/w7o2EAbTYUG5SDW1R60mdkdqGg==",
+        {
+            "package/dist/htmx.min.js": "htmx.min.js",
+            "package/dist/ext/hx-sse.min.js": "hx-sse.min.js",
+            "package/LICENSE": "htmx.LICENSE.txt",
+        },
+    ),
+    Package(
+        "uplot",
+        "1.6.32",
+        "MIT",
+        "KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==",
+        {
+            "package/dist/uPlot.iife.min.js": "uplot.min.js",
+            "package/dist/uPlot.min.css": "uplot.min.css",
+            "package/LICENSE": "uplot.LICENSE.txt",
+        },
     ),
 )
 

@@ -1,0 +1,68 @@
+"""What pages say of a job in a word or a number: task, main metric before and after, sparsity, open requests.
+
+Filters of the templates, registered by ``api.pages.rendering``; all of them take an ``api.schemas.jobs.Job`` or its spec.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from api.schemas.jobs import Job
+
+_VALIDATION = "validation_"
+"""What the worker puts before the name of a metric while a job runs."""
+
+
+@dataclass(frozen=True)
+class MainMetric:
+    """The metric that names the result; ``after`` is None before there is one."""
+
+    name: str
+    before: float | None
+    after: float | None
+
+
+def main_metric(job: Job) -> MainMetric | None:
+    """The main metric of the result; of a job without one the latest validation metric; None: nothing is known."""
+    result = job.result or {}
+    name = result.get("primary_metric")
+    if name is not None:
+        before, final = result.get("before") or {}, result.get("final") or {}
+        return MainMetric(name.replace("_", " "), before.get(name), final.get(name))
+    latest = next((name for name in job.metrics if name.startswith(_VALIDATION)), None)
+    if latest is None:
+        return None
+    return MainMetric(latest.removeprefix(_VALIDATION).replace("_", " "), None, job.metrics[latest])
+
+
+def sparsity(job: Job) -> float | None:
+    """As it was reached, else as it was asked for; None where the method finds it."""
+    reached: float | None = (job.result or {}).get("sparsity")
+    return job.spec.get("sparsity") if reached is None else reached
+
+
+def task_name(spec: dict[str, Any]) -> str:
+    """Name of the task, or the data set of a custom one."""
+    task = spec.get("task")
+    return str(task.get("dataset")) if isinstance(task, dict) else str(task)
+
+
+def asked(job: Job) -> str | None:
+    """What its user requests of a job that runs and did not do it yet."""
+    if job.status != "running":
+        return None
+    if job.cancel_requested_at is not None:
+        return "cancelling"
+    return "pausing" if job.pause_requested_at is not None else None
+
+
+def state_counts(jobs: Iterable[Job]) -> str:
+    """``1 running, 3 queued``: a line that changes when a job's state does."""
+    counts = Counter(job.status.value for job in jobs)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
+FILTERS = {
+    "main_metric": main_metric, "sparsity": sparsity, "task_name": task_name, "asked": asked, "state_counts": state_counts,
+}  # fmt: skip
