@@ -10,19 +10,22 @@ from service.environment import settings_or_exit
 
 
 def run(connection: Connection) -> None:
-    """Migrate inside the transaction that the connection's owner began and will commit."""
+    """Migrate inside the transaction that the connection's owner began and will commit, or in one for each migration."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         render_as_batch=connection.dialect.name == "sqlite",  # which can alter little of a table but by copying it
         user_module_prefix="",
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True, transaction_per_migration=True
+    )
     with context.begin_transaction():
         context.run_migrations()
 elif given := context.config.attributes.get("connection"):

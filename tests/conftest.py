@@ -39,13 +39,13 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """An empty PostgreSQL database for this session."""
-    yield from _or_skip(services.postgres)
+    yield from or_skip(services.postgres)
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """An empty Redis database for this session."""
-    yield from _or_skip(services.redis_url)
+    yield from or_skip(services.redis_url)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def _empty(url: str) -> None:
     database.dispose()
 
 
-def _or_skip(service: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+def or_skip(service: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     try:
         with service() as url:
             yield url
@@ -161,7 +161,7 @@ def _skip(reason: services.UnavailableError) -> NoReturn:
 @pytest.fixture
 def pooled_url(database_url: str) -> Iterator[str]:
     """The test's PostgreSQL behind PgBouncer in transaction mode, without the parameter that says so."""
-    yield from _or_skip(partial(poolers.pgbouncer, database_url))
+    yield from or_skip(partial(poolers.pgbouncer, database_url))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Revision 0002.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import ForeignKey, Index, extend_table
 from service.db.clock import UtcDateTime
 
 revision = "0002"
@@ -15,16 +16,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("retried_from", sa.String(40)))
-        jobs.add_column(sa.Column("lease_expiries", sa.Integer, nullable=False, server_default="0"))
-        jobs.add_column(sa.Column("claimed_at", UtcDateTime))
-        jobs.add_column(sa.Column("run_seconds", sa.Double, nullable=False, server_default="0"))
-        jobs.add_column(sa.Column("device", sa.String(40)))
-        jobs.create_foreign_key(
-            op.f("fk_jobs_retried_from_jobs"), "jobs", ["retried_from"], ["id"], ondelete="SET NULL"
-        )  # fmt: skip
-        jobs.create_index(op.f("ix_jobs_retried_from"), ["retried_from"])
+    extend_table(
+        "jobs",
+        columns=[
+            sa.Column("retried_from", sa.String(40)),
+            sa.Column("lease_expiries", sa.Integer, nullable=False, server_default="0"),
+            sa.Column("claimed_at", UtcDateTime),
+            sa.Column("run_seconds", sa.Double, nullable=False, server_default="0"),
+            sa.Column("device", sa.String(40)),
+        ],
+        foreign_keys=[ForeignKey("fk_jobs_retried_from_jobs", "retried_from", "jobs", "SET NULL")],
+        indexes=[Index("ix_jobs_retried_from", ["retried_from"])],
+    )
 
 
 def downgrade() -> None:

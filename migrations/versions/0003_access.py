@@ -6,6 +6,7 @@ Revision 0003.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import Index, extend_table
 from service.db.clock import UtcDateTime
 
 revision = "0003"
@@ -37,10 +38,12 @@ def upgrade() -> None:
         sa.Column("set_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("owner", "name", name=op.f("pk_secrets")),
     )
-    with op.batch_alter_table("jobs") as jobs:
+    extend_table(
+        "jobs",
         # what was there before had no owner: it belongs to whoever uses the service without a key
-        jobs.add_column(sa.Column("owner", sa.String(64), nullable=False, server_default="local"))
-        jobs.create_index(op.f("ix_jobs_owner_created_at_id"), ["owner", "created_at", "id"])
+        columns=[sa.Column("owner", sa.String(64), nullable=False, server_default="local")],
+        indexes=[Index("ix_jobs_owner_created_at_id", ["owner", "created_at", "id"])],
+    )
 
 
 def downgrade() -> None:

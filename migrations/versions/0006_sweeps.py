@@ -6,6 +6,7 @@ Revision 0006.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import ForeignKey, Index, extend_table
 from service.db.clock import UtcDateTime
 
 revision = "0006"
@@ -28,11 +29,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sweeps_created_at_id"), "sweeps", ["created_at", "id"])
     op.create_index(op.f("ix_sweeps_owner_created_at_id"), "sweeps", ["owner", "created_at", "id"])
-    with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("sweep_id", sa.String(40)))
+    extend_table(
+        "jobs",
+        columns=[sa.Column("sweep_id", sa.String(40))],
         # deleting a sweep deletes its jobs one by one, as users do; a job that slipped in meanwhile is kept
-        jobs.create_foreign_key(op.f("fk_jobs_sweep_id_sweeps"), "sweeps", ["sweep_id"], ["id"], ondelete="SET NULL")
-        jobs.create_index(op.f("ix_jobs_sweep_id"), ["sweep_id"])
+        foreign_keys=[ForeignKey("fk_jobs_sweep_id_sweeps", "sweep_id", "sweeps", "SET NULL")],
+        indexes=[Index("ix_jobs_sweep_id", ["sweep_id"])],
+    )
 
 
 def downgrade() -> None:

@@ -6,6 +6,8 @@ Revision 0008.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import Index, create_index
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -26,7 +28,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_objects_name"), "objects", ["name"], unique=True)
-    op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"])
+    create_index("jobs", Index("ix_jobs_finished_at", ["finished_at"]))
 
 
 def downgrade() -> None:

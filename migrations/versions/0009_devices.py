@@ -6,6 +6,8 @@ Revision 0009.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import extend_table
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -13,8 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("workers") as workers:
-        workers.add_column(sa.Column("devices", sa.Integer, nullable=False, server_default="1"))
+    extend_table("workers", columns=[sa.Column("devices", sa.Integer, nullable=False, server_default="1")])
 
 
 def downgrade() -> None:

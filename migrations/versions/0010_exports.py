@@ -6,6 +6,8 @@ Revision 0010.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import extend_table
+
 revision = "0010"
 down_revision = "0009"
 branch_labels = None
@@ -13,8 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("exports", sa.JSON(none_as_null=True)))
+    extend_table("jobs", columns=[sa.Column("exports", sa.JSON(none_as_null=True))])
 
 
 def downgrade() -> None:

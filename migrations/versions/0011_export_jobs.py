@@ -6,6 +6,8 @@ Revision 0011.
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import ForeignKey, Index, extend_table
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -15,19 +17,17 @@ _MASK_CHECK, _NAMED_CHECK = "ck_jobs_mask_when_succeeded", "ck_jobs_exports_name
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("export_of", sa.String(40)))
-        jobs.create_foreign_key(op.f("fk_jobs_export_of_jobs"), "jobs", ["export_of"], ["id"], ondelete="CASCADE")
+    extend_table(
+        "jobs",
+        columns=[sa.Column("export_of", sa.String(40))],
+        foreign_keys=[ForeignKey("fk_jobs_export_of_jobs", "export_of", "jobs", "CASCADE")],
+        checks={
+            _MASK_CHECK: "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)",
+            _NAMED_CHECK: "export_of IS NULL OR exports IS NOT NULL",
+        },
         # of exports alone: for the others, nearly all, planners would take this index and then sort the whole table
-        jobs.create_index(
-            op.f("ix_jobs_export_of"), ["export_of"],
-            postgresql_where=sa.text("export_of IS NOT NULL"), sqlite_where=sa.text("export_of IS NOT NULL"),
-        )  # fmt: skip
-        jobs.drop_constraint(op.f(_MASK_CHECK), type_="check")
-        jobs.create_check_constraint(
-            op.f(_MASK_CHECK), "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)"
-        )
-        jobs.create_check_constraint(op.f(_NAMED_CHECK), "export_of IS NULL OR exports IS NOT NULL")
+        indexes=[Index("ix_jobs_export_of", ["export_of"], "export_of IS NOT NULL")],
+    )
 
 
 def downgrade() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.online import Index, create_index, drop_index, extend_table, update_in_batches
+
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
@@ -26,16 +28,15 @@ _FORMER = {"ix_jobs_created_at_id": ["created_at", "id"], "ix_jobs_owner_created
 
 
 def upgrade() -> None:
-    for field in _FIELDS:
-        op.add_column("jobs", sa.Column(field, sa.String(200)))
+    extend_table("jobs", columns=[sa.Column(field, sa.String(200)) for field in _FIELDS])
     text = _TEXT[op.get_context().dialect.name]
-    values = ", ".join(f"{field} = {text.format(field)}" for field in _FIELDS)
-    op.execute(f"UPDATE jobs SET {values}")  # noqa: S608 - the names above
-    for name in _FORMER:
-        op.drop_index(op.f(name), "jobs")
+    # rows that are skipped, or that an API of the version before inserts, are filled in by service.jobs.list_columns
+    update_in_batches("jobs", {field: text.format(field) for field in _FIELDS}, where="method IS NULL")
     for name, columns, where in _lists():
-        op.create_index(name, "jobs", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))
-    op.create_index(op.f("ix_jobs_owner_status_id"), "jobs", ["owner", "status", "id"])
+        create_index("jobs", Index(name, columns, where))
+    create_index("jobs", Index("ix_jobs_owner_status_id", ["owner", "status", "id"]))
+    for name in _FORMER:
+        drop_index("jobs", name)
 
 
 def downgrade() -> None:

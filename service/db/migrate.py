@@ -5,8 +5,10 @@ takes its connection from here.
 """
 
 import fcntl
+import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,22 +17,54 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 
 from service.db.engine import Database
 
 _MIGRATION_LOCK = 0x657370616C  # any number that no other user of the same PostgreSQL takes ("espal")
+_LOCK_SECONDS = 2
+"""How long a migration waits for the lock of a table: whatever comes to the table later waits behind it."""
+_ATTEMPTS, _PAUSE_SECONDS = 60, 5.0
+"""How often a table is asked for: for seven minutes in all, in which a dump or a long query may end."""
+_LOCK_NOT_AVAILABLE = "55P03"
+_LOCK_POLL_SECONDS = 0.2
+log = logging.getLogger(__name__)
+
+
+class TablesInUseError(RuntimeError):
+    """Other transactions held a table for as long as the migration tried to get it."""
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at ``url`` to ``revision``; concurrent calls wait for each other, and the later ones find it done."""
-    with migrating(url) as connection:
-        command.upgrade(_config(connection), revision)
+    """Bring the database at ``url`` to ``revision``; concurrent calls wait for each other, and the later ones find it done.
+
+    On PostgreSQL API and workers may run: each migration is committed by itself and repeats what an interrupted one left
+    (``migrations.online``). Raises TablesInUseError when long transactions of others leave it no chance.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            with migrating(url) as connection:
+                command.upgrade(_config(connection), revision)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            log.warning("a table is in use, the migration goes on in %g s: %s", _PAUSE_SECONDS, error.orig)
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    raise TablesInUseError(
+        f"other transactions held a table that must change each of the {_ATTEMPTS} times it was asked for; see which ones in "
+        "pg_stat_activity (xact_start), end them and run the migration again"
+    )
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take the database at ``url`` back to ``revision`` (``base``: no tables), with all that it holds in them."""
-    with migrating(url) as connection:
+    """Take the database at ``url`` back to ``revision`` (``base``: no tables), with all that it holds in them.
+
+    In one transaction, so that a refusal changes nothing; API and workers must have been stopped.
+    """
+    with migrating(url) as connection, nullcontext() if connection.in_transaction() else connection.begin():
         command.downgrade(_config(connection), revision)
 
 
@@ -54,7 +88,10 @@ def _config(connection: Connection | None = None) -> Config:
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
-    """A connection to change tables on: one transaction, under a lock that excludes other migrations of the database."""
+    """A connection to change tables on, under a lock that excludes other migrations of the database.
+
+    On SQLite it is inside a transaction that commits in the end; on PostgreSQL its transactions are the caller's.
+    """
     database = Database(url)
     locked = _sqlite_locked if database.engine.dialect.name == "sqlite" else _postgres_locked
     try:
@@ -66,9 +103,26 @@ def migrating(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _postgres_locked(connection: Connection) -> Iterator[None]:
-    with connection.begin():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    """By an advisory lock that a second connection holds in an idle transaction, which a pooler keeps on one server connection.
+
+    An index that is built concurrently waits for every snapshot older than itself. A statement that waits for the lock would
+    have one, and each would wait for the other; so the lock is asked for again and again. A READ COMMITTED transaction that
+    is idle has none, once another statement has closed the query before it.
+    """
+    event.listen(connection, "begin", _limit_lock_wait)
+    with connection.engine.execution_options(isolation_level="READ COMMITTED").connect() as holder:
+        while not holder.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})").scalar_one():
+            holder.rollback()
+            time.sleep(_LOCK_POLL_SECONDS)
+        holder.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
+        holder.rollback()
+
+
+def _limit_lock_wait(connection: Connection) -> None:
+    """Not outside of transactions, where an index is built that waits for others and for which nobody waits."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
 
 
 @contextmanager
