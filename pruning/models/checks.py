@@ -26,6 +26,8 @@ from pruning.models.folder_forms import (
 from pruning.models.folder_values import check_config, check_shapes, check_tokenizer_files, special_tokens
 from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
 
+SENTENCEPIECE = {"deberta-v2": "spm.model"}
+"""SentencePiece file that is a tokenizer by itself, by model type."""
 CLASSIFIERS = ("classifier.", "score.")
 """Prefixes of the last layer of a sequence classifier, in every model type."""
 
@@ -94,7 +96,7 @@ def check_without_weights(path: Path, files: Collection[str], name: str) -> dict
     check_config(config, name)
     check_tokenizer_files(path, name)
     require_weights(files, name)
-    _check_vocabulary(files, name)
+    _check_vocabulary(files, name, config["model_type"])
     return config
 
 
@@ -249,8 +251,13 @@ def require_rows_for_ids(ids: int, rows: int, name: str) -> None:
         )
 
 
-def _check_vocabulary(files: Collection[str], name: str) -> None:
-    if any(file in files for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
+def has_vocabulary(files: Collection[str]) -> bool:
+    """Whether a model has a tokenizer that transformers reads by itself."""
+    return any(file in files for file in ("tokenizer.json", "vocab.txt", "vocab.json"))
+
+
+def _check_vocabulary(files: Collection[str], name: str, model_type: str) -> None:
+    if has_vocabulary(files) or SENTENCEPIECE.get(model_type) in files:
         return
     pieces = sorted(file for file in files if "/" not in file and file.endswith((".model", ".spm")))
     if pieces:

@@ -30,10 +30,13 @@ from pruning.models.checks import (
     check_model_folder,
     check_without_weights,
     has_trained_classifier,
+    has_vocabulary,
     require_rows_for_ids,
 )
 from pruning.models.completeness import require_complete
+from pruning.models.folder_forms import file_names
 from pruning.models.quiet import quiet_transformers
+from pruning.models.spm_tokenizer import load_spm_tokenizer
 from pruning.sources import Sources
 
 
@@ -108,7 +111,7 @@ def load_model(
     check_model_folder(path, label_words, head)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        tokenizer = _load_tokenizer(path)
         _configure(config, tokenizer, dropout)
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
         kind = transformers_class(head, decoder_only=decoder_only)
@@ -132,6 +135,12 @@ def load_model(
             f"model {path.name!r} does not load: {type(fault).__name__}: {reason}", code="model_invalid", param=param
         ) from fault
     return LoadedModel(model, tokenizer, folder, tokenizer.model_max_length, decoder_only, new)
+
+
+def _load_tokenizer(path: Path) -> Any:
+    if not has_vocabulary(file_names(path)):  # as the checks allow for some model types
+        return load_spm_tokenizer(path)
+    return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
 
 
 def _compute_once(model: Any, tokenizer: Any) -> None:

@@ -225,6 +225,9 @@ def test_a_sentencepiece_file_alone_is_told_how_to_convert(tmp_path: Path) -> No
     assert found.code == "tokenizer_missing"
     assert "spm.model" in str(found)
     assert "save_pretrained" in str(found)
+    deberta = make_model(tmp_path / "deberta", model_type="deberta-v2")
+    (deberta / "tokenizer.json").rename(deberta / "spm.model")
+    check_model_folder(deberta, ("left", "to the trainer"), "label-words")
 
 
 def test_the_other_head_of_deberta_is_named_with_the_head_that_works(tmp_path: Path) -> None:
