@@ -45,6 +45,16 @@ class EncodedRows:
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    def first(self, rows: int) -> "EncodedRows":
+        """The first ``rows`` rows, or all where there are fewer; not of windows, which are several to a row."""
+        return replace(
+            self,
+            input_ids=self.input_ids[:rows],
+            token_type_ids=None if self.token_type_ids is None else self.token_type_ids[:rows],
+            labels=self.labels[:rows],
+            teacher_logits=None if self.teacher_logits is None else self.teacher_logits[:rows],
+        )
+
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each row."""

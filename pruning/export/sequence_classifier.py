@@ -19,6 +19,7 @@ from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClas
 
 from pruning.export import transform_layer
 from pruning.models.loading import LoadedModel
+from pruning.models.logit_calibration import LogitCalibration
 
 _SCALE = 2.0**-10
 _ODD = ((1.0, -1.0), (1.0, -1.0))
@@ -57,7 +58,13 @@ def adds_layer(loaded: LoadedModel, head: str) -> bool:
 
 
 @torch.no_grad()
-def convert_words(loaded: LoadedModel, label_ids: Sequence[int], head: str, run: Callable[[], object]) -> Any:
+def convert_words(
+    loaded: LoadedModel,
+    label_ids: Sequence[int],
+    head: str,
+    run: Callable[[], object],
+    calibration: LogitCalibration | None,
+) -> Any:
     """A sequence classification model with one output per label word, or for ``span`` a question answering model.
 
     It takes over the modules of ``loaded.model``, which is of no use afterwards; ``run`` calls that on a few rows. Requires
@@ -66,6 +73,8 @@ def convert_words(loaded: LoadedModel, label_ids: Sequence[int], head: str, run:
     language_model = loaded.model
     config = language_model.config
     weight, bias = _label_rows(language_model, label_ids)
+    if calibration is not None:
+        weight, bias = weight * calibration.scale, bias * calibration.scale + torch.tensor(calibration.offsets)
     if adds_layer(loaded, head):
         transform_layer.append_transform(language_model, run)
         weight = torch.cat([weight, weight.new_zeros(len(weight), config.hidden_size - weight.shape[1])], dim=1)

@@ -23,6 +23,7 @@ from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head
 from pruning.models.heads import ClassifierHead, QuestionAnsweringHead
 from pruning.models.loading import LoadedModel
+from pruning.models.logit_calibration import calibration_of
 
 _TRIAL_ROWS = 16
 _LONGEST_TRIAL = 60
@@ -95,7 +96,10 @@ def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:
         sequence_classifier.reorder_classes(loaded.model, info.columns)
         model = loaded.model
     else:
-        model = sequence_classifier.convert_words(loaded, info.label_ids, info.head, lambda: _run(loaded.model, rows))
+        model = sequence_classifier.convert_words(
+            loaded, info.label_ids, info.head, lambda: _run(loaded.model, rows),
+            calibration_of(info.logit_scale, info.logit_offsets),
+        )  # fmt: skip
     after = compute_logits(head_over(model, info), rows, cpu)
     return model if agreement_of(before, after, info.kind).exact else None
 

@@ -45,6 +45,10 @@ class MaskInfo(BaseModel):
     """Token ids of the label words in the base model's vocabulary, in class-id order; empty for a classifier head."""
     columns: tuple[int, ...] = ()
     """Output of a classifier head for each class."""
+    logit_scale: float | None = None
+    """Logit calibration of a label-words head: z' = scale · z + offset; None where the logits are the language model's own."""
+    logit_offsets: tuple[float, ...] = ()
+    """One for each class, with ``logit_scale``."""
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
     max_length: int

@@ -15,6 +15,7 @@ from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
 from pruning.models.heads import create_head
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
+from pruning.models.logit_calibration import calibration_of
 from pruning.sources import Sources
 
 
@@ -53,7 +54,13 @@ def load_masked_base(
 
 def create_mask_head(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:
     """The head that a mask was trained with, on its model, which is changed in place."""
-    return create_head(loaded, list(info.label_ids), list(info.columns), info.head)
+    return create_head(
+        loaded,
+        list(info.label_ids),
+        list(info.columns),
+        info.head,
+        calibration_of(info.logit_scale, info.logit_offsets),
+    )
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ A step number ``t`` counts optimizer steps from 0 and means "in the forward pass
 are those of the SMP paper (arXiv 2210.06210v2). Called by :mod:`pruning.training`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -70,6 +71,14 @@ class Schedule:
     def learning_rate(self, step: int) -> float:
         """Linear from its initial value at step 0 to 0 at ``total_steps``."""
         return self.learning_rate_initial * (self.total_steps - step) / self.total_steps
+
+    @property
+    def score_noise(self) -> float:
+        """Spread that a run gives scores whose gradients are noise alone: lr · sqrt(T / 3).
+
+        Adam moves such a score by about lr_t in a random direction each step, so the variances lr_t² of a linear fall add up.
+        """
+        return self.learning_rate_initial * math.sqrt(self.total_steps / 3)
 
     def learning_rate_share(self, step: int) -> float:
         """The same fall, from 1 to 0, for what is trained in addition to scores."""

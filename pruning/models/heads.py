@@ -17,6 +17,7 @@ from torch import nn
 
 from pruning.models import position_slicing
 from pruning.models.loading import LoadedModel
+from pruning.models.logit_calibration import LogitCalibration
 from pruning.models.position_slicing import select_positions
 
 Position = Literal["first", "last", "every"]
@@ -27,8 +28,8 @@ class LabelWordHead(nn.Module):
     """A language model turned classifier, regressor (one label word) or span finder (two: start and end).
 
     ``forward`` takes ``input_ids`` and ``attention_mask`` [B, S] (and ``token_type_ids`` where the model has them) and
-    returns logits [B, C] in the order of ``label_ids``, or [B, S, C] at every position. The given model is changed in
-    place.
+    returns logits [B, C] in the order of ``label_ids``, or [B, S, C] at every position; calibrated, where :meth:`calibrate` was
+    called. The given model is changed in place.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class LabelWordHead(nn.Module):
         self.mask_token_id = mask_token_id
         self.position = position
         self._positions = torch.zeros(0, dtype=torch.int64)
+        self.calibration: LogitCalibration | None = None
+        self._offsets: torch.Tensor
         self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is not a submodule
         self._hook = self._slicing = None
         if position != "every":
@@ -49,7 +52,14 @@ class LabelWordHead(nn.Module):
         self._positions = self._position_of_interest(input_ids, attention_mask)
         output = self.model(input_ids=input_ids, attention_mask=attention_mask, **inputs)
         logits: torch.Tensor = output.logits  # [B, 1, C] or [B, S, C]
-        return logits if self.position == "every" else logits.squeeze(1)
+        logits = logits if self.position == "every" else logits.squeeze(1)
+        return logits if self.calibration is None else logits * self.calibration.scale + self._offsets
+
+    def calibrate(self, calibration: LogitCalibration) -> None:
+        """Scale and shift all logits from now on."""
+        self.calibration = calibration
+        device = next(self.model.parameters()).device
+        self.register_buffer("_offsets", torch.tensor(calibration.offsets, device=device), persistent=False)
 
     @contextmanager
     def all_positions(self) -> Iterator[None]:
@@ -144,10 +154,17 @@ class QuestionAnsweringHead(nn.Module):
 
 
 def create_head(
-    loaded: LoadedModel, label_ids: list[int], columns: list[int], head: str
+    loaded: LoadedModel,
+    label_ids: list[int],
+    columns: list[int],
+    head: str,
+    calibration: LogitCalibration | None = None,
 ) -> LabelWordHead | ClassifierHead:
     """The head of a run or of a mask, on a model whose linears may already be masked."""
     if head == "classifier":
         return ClassifierHead(loaded.model, columns)
     position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
-    return LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)
+    words = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)
+    if calibration is not None:
+        words.calibrate(calibration)
+    return words

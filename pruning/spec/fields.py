@@ -89,9 +89,25 @@ class SpecFields(BaseModel):
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
     distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
     train_biases: bool = Field(False, description="Train biases and norms as well; they are then stored with the mask")
-    prior: Literal["wanda"] | None = Field(None, description="Start scores from this saliency instead of zero")
-    prior_strength: float = Field(0.1, gt=0, le=10, description="Of the prior, in units of scores")
-    calibration_rows: int = Field(128, ge=1, le=100_000, description="Training rows that wanda looks at")
+    calibrate_logits: bool = Field(
+        default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "label-words",
+        description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
+        "true, but for the presets paper and upstream",
+    )
+    prior: Literal["wanda"] | None = Field(
+        default_factory=lambda data: (
+            "wanda" if data["preset"] == "espalier" and data["method"].startswith("smp-") else None
+        ),
+        description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
+        "paper and upstream",
+    )
+    prior_strength: float = Field(
+        1.5, gt=0, le=100,
+        description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
+    )  # fmt: skip
+    calibration_rows: int = Field(
+        128, ge=1, le=100_000, description="Training rows that wanda and the calibration of logits look at"
+    )
 
     max_steps: int | None = Field(None, ge=1, le=100_000_000, description="Optimizer steps; replaces epochs")
     epochs: float | None = Field(

@@ -123,6 +123,11 @@ def _check_head(spec: SpecFields) -> None:
             head=spec.head, task=spec.task_info.name, right="span" if span_task else "label-words or classifier",
         )  # fmt: skip
 
+    if spec.calibrate_logits and spec.head != "label-words":
+        raise spec_error(
+            "calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head
+        )
+
 
 def _check_devices(spec: SpecFields) -> None:
     if spec.devices == 1:

@@ -6,10 +6,12 @@ Second and third stage of :func:`pruning.training.setup.set_up`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
+from pruning.evaluation.evaluate import compute_logits
 from pruning.masking.kernels import dispatch
 from pruning.masking.methods.base import Calibration
 from pruning.masking.methods.registry import create_method
@@ -20,6 +22,7 @@ from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import ClassifierHead, LabelWordHead, create_head
 from pruning.models.loading import LoadedModel, weights_digest
+from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends
 from pruning.training.distributed import ProcessGroup
@@ -50,6 +53,8 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     if dispatch.kernel_name(device) == "native":
         dropout.replace_dropout(loaded.model)
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
+    if spec.calibrate_logits and isinstance(head, LabelWordHead):
+        head.calibrate(_fit_logits(spec, head, inputs, device))
     return MaskedModel(head, matrices, base_digest, _unfreeze(loaded, spec))
 
 
@@ -57,7 +62,9 @@ def build_pruner(
     spec: PruningSpec, inputs: Inputs, model: MaskedModel, total_steps: int, process_group: ProcessGroup
 ) -> Backend[Batch]:
     """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
-    layers, method, device = list(model.matrices.layers.values()), create_method(spec), process_group.device
+    layers, device = list(model.matrices.layers.values()), process_group.device
+    schedule = Schedule.from_spec(spec, total_steps)
+    method = create_method(spec, schedule.score_noise)
     weights = layers if spec.method_info.trains_weights and not spec.one_shot else []
     others = [model.head.model.get_parameter(name) for name in model.trained_parameters]
     pruner = Pruner(
@@ -67,7 +74,7 @@ def build_pruner(
             layers if spec.method_info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
             penalty_shift=method.penalty_shift, total_steps=total_steps,
         ),
-        schedule=Schedule.from_spec(spec, total_steps),
+        schedule=schedule,
         loss_of=loss_function(model.head, inputs.task, spec, device),
         weight_adam=WeightAdam(weights, others, spec.weight_learning_rate) if weights or others else None,
         process_group=process_group,
@@ -88,6 +95,15 @@ def _unfreeze(loaded: LoadedModel, spec: PruningSpec) -> list[str]:
     for name in names:
         loaded.model.get_parameter(name).requires_grad_()
     return names
+
+
+def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: torch.device) -> LogitCalibration:
+    """From the logits of the dense model on the calibration rows."""
+    rows = inputs.train.first(spec.calibration_rows)
+    logits, labels = np.stack(compute_logits(head, rows, device)), rows.labels.numpy()
+    if inputs.task.kind == "regression":
+        return LogitCalibration.from_numbers(logits, labels)
+    return LogitCalibration.from_class_logits(logits, labels)
 
 
 def _calibration(

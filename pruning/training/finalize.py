@@ -11,6 +11,7 @@ from pruning.evaluation.evaluate import Evaluation, merge_metrics
 from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
+from pruning.models.heads import LabelWordHead
 from pruning.report.page import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
@@ -67,6 +68,7 @@ def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
 
 def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) -> mask_file.MaskInfo:
     layers = run.matrices.layers
+    calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None
     return mask_file.MaskInfo(
         base_model=run.spec.model,
         base_revision=run.model_folder.revision,
@@ -77,6 +79,8 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         label_words=run.spec.label_words,
         label_ids=tuple(run.label_ids),
         columns=tuple(run.columns),
+        logit_scale=calibration.scale if calibration else None,
+        logit_offsets=calibration.offsets if calibration else (),
         weights_sha256=weights_sha256,
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},

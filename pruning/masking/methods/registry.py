@@ -28,9 +28,10 @@ _CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
 }
 
 
-def create_method(spec: PruningSpec) -> Method:
-    """The method that a spec asks for, with its pattern and prior."""
+def create_method(spec: PruningSpec, score_noise: float = 1.0) -> Method:
+    """The method that a spec asks for, with its pattern and prior; ``score_noise`` is
+    :attr:`pruning.masking.schedule.Schedule.score_noise`, the unit of the prior."""
     method = _CONSTRUCTORS[spec.method](spec)
     if spec.pattern == "2:4":
         method = TwoFour(method)
-    return WandaPrior(method, spec.prior_strength) if spec.prior == "wanda" else method
+    return WandaPrior(method, spec.prior_strength * score_noise) if spec.prior == "wanda" else method

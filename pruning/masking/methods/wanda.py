@@ -33,9 +33,10 @@ class Wanda(Method):
 
 
 class WandaPrior(Method):
-    """Another method, begun with S = strength · standardised log saliency of each matrix (the idea of MaskLLM's and LEAP's priors).
+    """Another method, begun with S = strength · z(saliency): the standard scores within each matrix (the idea of MaskLLM's and
+    LEAP's priors).
 
-    Strength is in units of scores: 0.1 is what five steps at the default learning rate of 0.02 can undo.
+    Not of log saliencies: the upper tail decides at 3 %, and logarithms compress it. ``strength`` is in units of scores.
     """
 
     def __init__(self, method: Method, strength: float) -> None:
@@ -51,8 +52,8 @@ class WandaPrior(Method):
         """Set the scores."""
         self.method.initialize(matrices, calibration)
         for path, saliency in saliencies(matrices, calibration).items():
-            log = saliency.clamp_min(1e-12).log()
-            matrices.layers[path].scores.add_((log - log.mean()) / log.std().clamp_min(1e-12), alpha=self.strength)
+            spread = saliency.std().clamp_min(1e-30)
+            matrices.layers[path].scores.add_((saliency - saliency.mean()) / spread, alpha=self.strength)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """As the method does."""
