@@ -66,7 +66,7 @@ def test_pattern_two_four_halves_and_needs_a_ranking(method: str) -> None:
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_prior_is_an_option_of_the_smp_methods(method: str) -> None:
     if method.startswith("smp-"):
-        assert spec(method=method, prior="wanda").prior_strength == 0.1
+        assert spec(method=method, prior="wanda").prior_strength == 1.5
     else:
         assert fault(method=method, prior="wanda")["param"] == "prior"
 

@@ -36,7 +36,7 @@ def test_a_short_micro_batch_weighs_as_its_rows(sources: Sources, rows: int, bat
     cut, gradients = first_step(sources, train_rows=rows, batch_size=batch, gradient_accumulation=parts, **more)
     assert cut.loss == pytest.approx(whole.loss, rel=1e-5)
     for ours, theirs in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
 @pytest.mark.parametrize("preset", ["paper", "upstream"])
