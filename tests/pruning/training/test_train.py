@@ -140,7 +140,9 @@ def test_a_run_that_diverges_says_where_and_what_to_change(sources: Sources, tmp
     toy_datasets.write_splits(tmp_path / "data" / "stsb", {"train": rows, "validation": toy_datasets.ratings(8, 1)})
     huge = Sources(sources.models_dir, tmp_path / "data", hub=False)
     with pytest.raises(PermanentError, match="step 0") as caught:
-        run_toy(huge, tmp_path / "work", task="stsb", calibrate_logits=False)  # which would put the logits among the labels
+        run_toy(
+            huge, tmp_path / "work", task="stsb", calibrate_logits=False
+        )  # which would put the logits among the labels
     assert (caught.value.code, caught.value.param) == ("diverged", "learning_rate")
 
 

@@ -169,7 +169,9 @@ def test_pattern_and_prior_go_together(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     run = set_up(spec_of(prior="wanda", prior_strength=2.0, pattern="2:4"), sources, lambda event: None)
     noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5  # of scores that learn nothing, over a linear fall
-    assert all(float(layer.scores.std()) == pytest.approx(2 * noise, rel=1e-3) for layer in run.matrices.layers.values())
+    assert all(
+        float(layer.scores.std()) == pytest.approx(2 * noise, rel=1e-3) for layer in run.matrices.layers.values()
+    )
     run.pruner.select(0.5, final=True)
     for layer in run.matrices.layers.values():
         fours = layer.scores.view(-1, 4)
