@@ -11,8 +11,9 @@ framing is fixed: ``: ping`` as keep-alive, names before ids, non-ASCII text esc
 
 import json
 import logging
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -39,6 +40,8 @@ KEY_POLLS = 10
 """Polls after which a stream or a long wait checks its API key again: 5 s."""
 _RETRY_MILLISECONDS = 2000
 _PAGE = 500
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""What ends a line of a message, by the standard."""
 log = logging.getLogger(__name__)
 
 
@@ -54,8 +57,10 @@ class EventStream(StreamingResponse):
         slots: ConcurrencyLimiter,
         owner: str,
         key_id: str | None = None,
+        format_event: Callable[[Event], str] | None = None,
     ) -> None:
-        """``key_id``: of the API key that the stream ends with; None where there are none."""
+        """``key_id``: of the API key that the stream ends with; None where there are none. ``format_event`` gives the data of an
+        event's message."""
         if not slots.acquire(owner):
             raise UnavailableError(
                 "too_many_streams", "too many event streams are open; close some, poll, or try again later"
@@ -63,7 +68,11 @@ class EventStream(StreamingResponse):
         self._slots = slots
         self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_stream(database, job_id, after, key_id), headers=headers, media_type="text/event-stream")
+        super().__init__(
+            _stream(database, job_id, after, key_id, format_event or _as_event),
+            headers=headers,
+            media_type="text/event-stream",
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -83,7 +92,9 @@ class _Snapshot:
     """The job has ended and ``events`` are its last."""
 
 
-async def _stream(database: Database, job_id: str, seq: int, key_id: str | None) -> AsyncIterator[str]:
+async def _stream(
+    database: Database, job_id: str, seq: int, key_id: str | None, format_event: Callable[[Event], str]
+) -> AsyncIterator[str]:
     yield f"retry: {_RETRY_MILLISECONDS}\n\n"
     progress: dict[str, Any] = {}
     last_sent = time.monotonic()
@@ -94,17 +105,17 @@ async def _stream(database: Database, job_id: str, seq: int, key_id: str | None)
         except InvalidKeyError:  # revoked or expired since; a client that reconnects is told so
             return
         except JobNotFoundError:
-            yield _format_message({"status": "deleted"}, name="end")
+            yield _format_message(_as_json({"status": "deleted"}), name="end")
             return
         except DATABASE_UNAVAILABLE as error:  # the client reconnects by itself, with the number of its last event
             log.warning("event stream of %s ended early: %s", job_id, error)
             return
         for event in snapshot.events:
-            yield _format_message(event.model_dump(mode="json"), number=event.seq)
+            yield _format_message(format_event(event), number=event.seq)
             seq = event.seq
         if snapshot.progress != progress:
             progress = snapshot.progress
-            yield _format_message(progress, name="progress")
+            yield _format_message(_as_json(progress), name="progress")
         elif not snapshot.events and time.monotonic() - last_sent < KEEP_ALIVE_SECONDS:
             await anyio.sleep(POLL_SECONDS)
             continue
@@ -112,7 +123,7 @@ async def _stream(database: Database, job_id: str, seq: int, key_id: str | None)
             yield ": keep-alive\n\n"
         last_sent = time.monotonic()
         if snapshot.ended:
-            yield _format_message({"status": snapshot.status}, name="end")
+            yield _format_message(_as_json({"status": snapshot.status}), name="end")
             return
 
 
@@ -133,7 +144,16 @@ def _read_snapshot(database: Database, job_id: str, seq: int, key_id: str | None
         )
 
 
-def _format_message(data: dict[str, Any], *, name: str | None = None, number: int | None = None) -> str:
-    """One message; JSON keeps the data on one line."""
+def _as_event(event: Event) -> str:
+    return _as_json(event.model_dump(mode="json"))
+
+
+def _as_json(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _format_message(text: str, *, name: str | None = None, number: int | None = None) -> str:
+    """One message with ``text`` as its data, a line each; JSON keeps the data on one line."""
     head = (f"id: {number}\n" if number is not None else "") + (f"event: {name}\n" if name else "")
-    return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    data = "".join(f"data: {line}\n" for line in _LINE_END.split(text))
+    return f"{head}{data}\n"

@@ -137,6 +137,12 @@ def _log(database: Database, job_id: str) -> Iterator[str]:
 
 def _format_line(event: Row[Any]) -> str:
     """``2026-01-31T09:30:00Z  1  phase  training``; the further lines of a message are indented."""
+    text = describe(event).replace("\r", "").replace("\n", "\n    ")
+    return f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}  {event.attempt}  {event.type:<11} {text}\n"
+
+
+def describe(event: Row[Any] | Event) -> str:
+    """What an event says, for people: its message, and the rest of its data as ``name=value``."""
     data: dict[str, Any] = dict(event.data)
     for repeated in ("event", "time"):
         data.pop(repeated, None)
@@ -146,8 +152,7 @@ def _format_line(event: Row[Any]) -> str:
         f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for name, value in _readable(data).items()
     ]
-    text = " ".join(words).replace("\r", "").replace("\n", "\n    ")
-    return f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}  {event.attempt}  {event.type:<11} {text}\n"
+    return " ".join(words)
 
 
 def _readable(value: Any) -> Any:

@@ -38,7 +38,7 @@
   let clockOffset = 0; // the service's clock less this machine's, in milliseconds
 
   function refreshAges() {
-    for (const moment of document.querySelectorAll("time[datetime]")) {
+    for (const moment of document.querySelectorAll("time[datetime]:not([data-exact])")) {
       const text = age((Date.now() + clockOffset - Date.parse(moment.dateTime)) / 1000);
       if (moment.textContent !== text) moment.textContent = text;
     }

@@ -1,0 +1,103 @@
+"""What the page of a job can change: cancel, pause, resume, retry, delete; and trying its mask on texts.
+
+Every action calls the function of the JSON route and leads back to a page (303), so that all of them work without JavaScript.
+"""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from api.errors.handlers import respond
+from api.pages.access import PageReader, PageRoute, PageWriter
+from api.pages.job import render_job
+from api.request.deps import JobId, ServicesDep
+from api.request.idempotency import IdempotentRequest
+from api.routes import jobs, predictions
+from api.schemas.predictions import PredictionRequest
+
+router = APIRouter(prefix="/jobs/{job_id}", include_in_schema=False, route_class=PageRoute)
+
+
+@router.post("/cancel")
+def cancel(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """End the job."""
+    jobs.cancel_job(job_id, services, caller)
+    return _to(request, f"/jobs/{job_id}")
+
+
+@router.post("/pause")
+def pause(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Interrupt the job, with a checkpoint."""
+    jobs.pause_job(job_id, services, caller)
+    return _to(request, f"/jobs/{job_id}")
+
+
+@router.post("/resume")
+def resume(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Queue the paused job again."""
+    jobs.resume_job(job_id, services, caller)
+    return _to(request, f"/jobs/{job_id}")
+
+
+@router.post("/retry")
+def retry(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Leads to the new job; sent twice, to the same one."""
+    unkeyed = IdempotentRequest(services, caller.owner, "POST /jobs/{job_id}/retry", None, "")
+    accepted = jobs.retry_job(job_id, services, caller, unkeyed)
+    return _to(request, accepted.headers["Location"].removeprefix("/v1"))
+
+
+@router.post("/delete")
+def delete(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Leads to the list of jobs."""
+    jobs.delete_job(job_id, services, caller)
+    return _to(request, "/")
+
+
+@router.post("/predictions")
+def predict(
+    job_id: JobId,
+    request: Request,
+    services: ServicesDep,
+    caller: PageReader,
+    texts: Annotated[str, Form()] = "",
+    pairs: Annotated[str | None, Form()] = None,
+) -> Response:
+    """The page again, with predictions for each line of ``texts``, and of ``pairs`` for tasks on two columns; or the refusal."""
+    given = _lines(texts, pairs)
+    tried: dict[str, Any] = {"texts": texts, "pairs": pairs or "", "given": given, "rows": [], "refusal": None}
+    try:
+        asked = PredictionRequest.model_validate({"texts": given})
+        tried["rows"] = predictions.predict(job_id, asked, services, caller).data
+        status = 200
+    except Exception as error:  # noqa: BLE001 - bugs are raised again
+        faults = error.errors() if isinstance(error, ValidationError) else None
+        refused = (
+            RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) if faults else error
+        )
+        answer = respond(request, refused)
+        status, tried["refusal"] = answer.status_code, _detail(answer)
+    return render_job(request, services, caller, job_id, status=status, tried=tried)
+
+
+def _lines(texts: str, pairs: str | None) -> list[Any]:
+    firsts = texts.splitlines()
+    if pairs is None:
+        return [line for line in firsts if line.strip()]
+    seconds = pairs.splitlines()
+    length = max(len(firsts), len(seconds))
+    padded = ([*lines, *[""] * (length - len(lines))] for lines in (firsts, seconds))
+    return [[first, second] for first, second in zip(*padded, strict=True) if first.strip() or second.strip()]
+
+
+def _detail(answer: Response) -> str:
+    detail: str = json.loads(bytes(answer.body))["detail"]
+    return detail
+
+
+def _to(request: Request, path: str) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)

@@ -1,0 +1,130 @@
+"""The spec of a job beside its defaults, and the lines that submit it again: curl, Python, command line.
+
+Called by ``api.pages.job``. Of a spec only what differs from the defaults is repeated, if that gives the same spec again.
+"""
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.schemas.jobs import Job
+from pruning.spec.schema import PruningSpec
+
+_FIRST = ("model", "task")
+_LEADING = ("preset", "method")
+"""Fields that many defaults follow."""
+_BESIDE = {"metadata": {}, "priority": 0, "max_duration": None, "exports": []}
+"""Fields of a job beside its spec, with their defaults."""
+
+
+@dataclass(frozen=True)
+class SpecField:
+    """A field of a resolved spec."""
+
+    name: str
+    value: str
+    description: str
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Lines that submit a job like this one."""
+
+    curl: str
+    python: str
+    command_line: str
+
+
+def spec_fields(job: Job) -> list[SpecField]:
+    """Every field of the spec, in order."""
+    changed = _changed(job.spec)
+    fields = PruningSpec.model_fields
+    return [
+        SpecField(
+            name=name,
+            value=value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+            description=(fields[name].description or "") if name in fields else "",
+            is_default=name not in changed and name not in _FIRST,
+        )
+        for name, value in job.spec.items()
+    ]
+
+
+def repetition(job: Job, url: str, *, keys_required: bool) -> Repetition:
+    """``url``: of the service. API keys are named by their variable."""
+    body, path = _body(job), "/v1/jobs"
+    if job.export_of is not None:
+        body, path = {"formats": job.exports}, f"/v1/jobs/{job.export_of}/exports"
+    header = ' -H "Authorization: Bearer $ESPALIER_API_KEY"' if keys_required else ""
+    curl = (
+        f"curl -s {shlex.quote(url + path)}{header} -H 'Content-Type: application/json' "
+        f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"
+    )
+    if job.export_of is not None:
+        submitted = f"client.export({job.export_of!r}, {job.exports!r})"
+    else:
+        submitted = f"client.submit({', '.join(_argument(name, value) for name, value in body.items())})"
+    key = ', os.environ["ESPALIER_API_KEY"]' if keys_required else ""
+    imports = "import os\n\n" if keys_required else ""
+    python = f"{imports}from espalier import Client\n\nwith Client({url!r}{key}) as client:\n    job = client.wait({submitted})"
+    return Repetition(curl, python, _command_line(job, body, url))
+
+
+def _argument(name: str, value: Any) -> str:
+    return f"{name}={value!r}"
+
+
+def _command_line(job: Job, body: dict[str, Any], url: str) -> str:
+    if job.export_of is not None:
+        words = ["espalier", "exports", job.export_of, *(word for name in job.exports for word in ("--to", name))]
+        return shlex.join([*words, "--url", url])
+    words = ["espalier", "submit", str(body["model"]), _word(body["task"])]
+    for name in ("sparsity", "method"):
+        if name in body:
+            words += [f"--{name}", _word(body[name])]
+    for name, value in body.items():
+        if name not in (*_FIRST, "sparsity", "method"):
+            words += ["--set", f"{name}={_word(value)}"]
+    return shlex.join([*words, "--url", url])
+
+
+def _word(value: Any) -> str:
+    """As the command line reads it: JSON, or a text that is none."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _body(job: Job) -> dict[str, Any]:
+    """The least that gives the job's spec again."""
+    spec = job.spec
+    least = {name: spec[name] for name in (*_FIRST, *_changed(spec)) if name in spec}
+    if _resolved(least) != spec:
+        least = dict(spec)
+    beside = {name: getattr(job, name) for name, default in _BESIDE.items() if getattr(job, name) != default}
+    return {**least, **beside}
+
+
+def _changed(spec: dict[str, Any]) -> list[str]:
+    """Fields that are not as they would be by default, given those that defaults follow; all, where that cannot be known."""
+    plain = _resolved({name: spec.get(name) for name in _FIRST})
+    if plain is None:
+        return [name for name in spec if name not in _FIRST]
+    leading = [name for name in _LEADING if spec.get(name) != plain.get(name)]
+    given = _resolved({name: spec.get(name) for name in (*_FIRST, *leading)}) or plain
+    return leading + [name for name in spec if name not in (*_FIRST, *leading) and spec[name] != given.get(name)]
+
+
+def _resolved(given: dict[str, Any]) -> dict[str, Any] | None:
+    """The spec that ``given`` stands for; None for one that this version does not take."""
+    try:
+        return PruningSpec.model_validate(given).model_dump(mode="json")
+    except ValidationError:
+        return None
