@@ -12,12 +12,15 @@ from pydantic import ValidationError
 
 from api.schemas.jobs import Job
 from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import CustomTask
 
 _FIRST = ("model", "task")
-_LEADING = ("preset", "method")
+_LEADING = ("preset", "method", "max_steps")
 """Fields that many defaults follow."""
 _BESIDE = {"metadata": {}, "priority": 0, "max_duration": None, "exports": []}
 """Fields of a job beside its spec, with their defaults."""
+
+_TASK_DEFAULTS = {name: field.default for name, field in CustomTask.model_fields.items() if not field.is_required()}
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def _body(job: Job) -> dict[str, Any]:
     """The least that gives the job's spec again."""
     spec = job.spec
     least = {name: spec[name] for name in (*_FIRST, *_changed(spec)) if name in spec}
+    if isinstance(least["task"], dict):
+        least["task"] = {name: value for name, value in least["task"].items() if value != _TASK_DEFAULTS.get(name)}
     if _resolved(least) != spec:
         least = dict(spec)
     beside = {name: getattr(job, name) for name, default in _BESIDE.items() if getattr(job, name) != default}

@@ -18,10 +18,15 @@ from service.jobs import queries
 _PAGE = 2000
 _METRIC = Metric.__table__.c
 _RESUMED = (
-    select(_METRIC.attempt, func.min(_METRIC.step).label("step"))
+    select(
+        _METRIC.attempt,
+        func.min(_METRIC.step).label("first"),
+        func.min(_METRIC.step).filter(_METRIC.step > 0).label("first_trained"),
+    )
     .where(_METRIC.job_id == bindparam("job"))
     .group_by(_METRIC.attempt)
 )
+"""Step 0 is the dense model, which every run evaluates anew, also one that goes on from a checkpoint."""
 
 
 def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:
@@ -48,17 +53,22 @@ def iterate_steps(database: Database, job_id: str) -> Iterator[MetricRow]:
         yield from page
 
 
-def _resumed_at(session: Session, job_id: str) -> dict[int, int]:
-    """First step that each run reported."""
-    return {row.attempt: row.step for row in session.connection().execute(_RESUMED, {"job": job_id})}
+def _resumed_at(session: Session, job_id: str) -> dict[int, tuple[bool, int | None]]:
+    """By run: whether it reported step 0, and the first step behind that."""
+    rows = session.connection().execute(_RESUMED, {"job": job_id})
+    return {row.attempt: (row.first == 0, row.first_trained) for row in rows}
 
 
-def _merge(rows: Iterable[Row[Any]], resumed_at: dict[int, int]) -> Iterator[MetricRow]:
-    valid = (
-        row
-        for row in rows
-        if all(row.step < step for attempt, step in resumed_at.items() if attempt > row.attempt)
-    )  # fmt: skip
+def _is_repeated(row: Row[Any], resumed_at: dict[int, tuple[bool, int | None]]) -> bool:
+    """Whether a later run reported the step of ``row``, or began before it."""
+    later = [first for attempt, first in resumed_at.items() if attempt > row.attempt]
+    if row.step == 0:
+        return any(from_zero for from_zero, _ in later)
+    return any(trained is not None and trained <= row.step for _, trained in later)
+
+
+def _merge(rows: Iterable[Row[Any]], resumed_at: dict[int, tuple[bool, int | None]]) -> Iterator[MetricRow]:
+    valid = (row for row in rows if not _is_repeated(row, resumed_at))
     for (attempt, step), reports in groupby(valid, key=lambda row: (row.attempt, row.step)):
         values = {name: value for row in reports for name, value in row.values.items()}
         yield MetricRow(step=step, attempt=attempt, values=values)

@@ -11,8 +11,9 @@
     const known = steps.get(step);
     if (known !== undefined && known.attempt === attempt) Object.assign(known.values, values);
     else {
-      // a run that resumed repeats steps: what the earlier one reported from here on counts no more
-      for (const [number, point] of steps) if (number >= step && point.attempt < attempt) steps.delete(number);
+      // a run that resumed repeats steps: what the earlier one reported from here on counts no more; step 0, the dense model,
+      // is evaluated by every run
+      if (step > 0) for (const [number, point] of steps) if (number >= step && point.attempt < attempt) steps.delete(number);
       steps.set(step, { attempt, values });
     }
   }

@@ -48,12 +48,16 @@ def test_metrics_as_csv(client: TestClient, jobs: Jobs, monkeypatch: pytest.Monk
 
 def test_steps_that_a_resumed_run_repeats_count_once(client: TestClient, jobs: Jobs) -> None:
     job_id = jobs.running()
+    jobs.metrics(job_id, 0, validation_accuracy=0.5)
     for step in (1, 2, 3, 4):
         jobs.metrics(job_id, step, loss=1.0)
     with jobs.database.write() as session:
         claims.requeue(session, Fence(job_id, 1), reason="shutdown")
         claims.claim(session, worker_id="w", lease_seconds=60)
+    jobs.metrics(job_id, 0, attempt=2, validation_accuracy=0.5)  # every run evaluates the dense model
     for step in (3, 4, 5):
         jobs.metrics(job_id, step, attempt=2, loss=2.0)
     rows = client.get(f"/v1/jobs/{job_id}/metrics").json()["data"]
-    assert [(row["step"], row["attempt"]) for row in rows] == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 2)]
+    assert [(row["step"], row["attempt"]) for row in rows] == [
+        (1, 1), (2, 1), (0, 2), (3, 2), (4, 2), (5, 2),
+    ]  # fmt: skip
