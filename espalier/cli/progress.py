@@ -112,7 +112,7 @@ def _measured(job: "Job") -> str | None:
 
 @contextmanager
 def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback for ``download``: it draws a bar for a large file on a terminal, else nothing."""
+    """A callback for ``download`` and ``upload_dataset``: it draws a bar for a large file on a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

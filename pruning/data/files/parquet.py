@@ -89,7 +89,8 @@ def _rows_per_batch(table: Any, max_bytes: int, columns: Collection[str]) -> int
     }
     chunks = ([group.column(i) for i in range(group.num_columns)] for group in groups)
     sizes = (sum(one.total_uncompressed_size for one in each if _may_repeat(one, dense)) for each in chunks)
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, *sizes, 1)))
+    widest = int(max(sizes, default=1))
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, widest)))
 
 
 def _may_repeat(chunk: Any, dense: Collection[str]) -> bool:
