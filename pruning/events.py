@@ -135,6 +135,16 @@ class LogEvent(_Event):
     message: str
 
 
+class WarningEvent(_Event):
+    """Why the result may be worth less than it looks; kept with the job, one of each code. It changes no state."""
+
+    event: Literal["warning"] = "warning"
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    """One of :data:`pruning.quality.catalog.WARNINGS`."""
+    message: str = Field(max_length=1000)
+    remedy: str = Field(max_length=1000)
+
+
 class ErrorEvent(_Event):
     """Why the run ends; always the last line."""
 
@@ -156,8 +166,8 @@ class FinishedEvent(_Event):
 
 
 Event = Annotated[
-    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | ErrorEvent
-    | FinishedEvent,
+    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | WarningEvent
+    | ErrorEvent | FinishedEvent,
     Field(discriminator="event"),
 ]  # fmt: skip
 EventSink = Callable[[Event], None]

@@ -54,7 +54,7 @@ class Caption:
     note: str
     """How much of the sweep the figure shows."""
     baseline: float | None
-    """Metric of the dense model as its user measured it; drawn instead of the dense model before training."""
+    """Metric of the dense model as its user measured it; drawn instead of the dense model, zero-shot."""
 
 
 @lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
@@ -149,7 +149,7 @@ def _aside(axes: "Axes", offset: float) -> Any:
 
 
 def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
-    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, before training")
+    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, zero-shot")
     if value is not None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
 

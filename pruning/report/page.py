@@ -45,7 +45,7 @@ def page(numbers: dict[str, Any]) -> str:
         Html(f"<style>{CSS}</style>"),
     )
     sections = (
-        _header(numbers), training(numbers), density(numbers), quality(numbers), costs(numbers),
+        _header(numbers), *_warnings(numbers), training(numbers), density(numbers), quality(numbers), costs(numbers),
         _reproduction(numbers), _footer(numbers),
     )  # fmt: skip
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", tag("main", *sections)), lang="en")
@@ -67,13 +67,22 @@ def _header(numbers: Numbers) -> Html:
     return tag("header", tag("h1", f"{model}, pruned to {task}"), paragraph(lead, class_="lead"), _tiles(numbers))
 
 
+def _warnings(numbers: Numbers) -> list[Html]:
+    """Why the result may be worth less than it looks; nothing where there is no reason."""
+    rows = [(warning["message"], warning["remedy"], warning["code"]) for warning in numbers["warnings"]]
+    if not rows:
+        return []
+    shown = tag("div", table(("warning", "what to do", "code"), rows, label="Warnings"), class_="words")
+    return [section("Warnings", "warnings", shown)]
+
+
 def _tiles(numbers: Numbers) -> Html:
     result, cost = numbers["result"], numbers["cost"]
     metric, mask, base = result["primary_metric"], result["compact_mask_bytes"], result["checkpoint_bytes"]
     before = result["before"].get(metric)
     asked = result["sparsity_asked"]
     tiles = [
-        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} before training"),
+        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} dense, zero-shot"),
         ("weights kept", percent(result["remaining"]),
          f"{percent(1 - asked)} asked" if asked is not None else "as the method found"),
         ("mask, compact", size(mask), f"{base / mask:,.0f} times smaller than the checkpoint" if mask else ""),

@@ -73,6 +73,7 @@ def report_data(
             },
             "method": run.spec.method,
             "result": result,
+            "warnings": [*history.warnings.values()],
             "curves": _curves(history),
             "evaluations": history.evaluations,
             "matrices": matrix_table(masks),

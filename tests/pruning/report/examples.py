@@ -49,7 +49,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
         "format": "espalier-report", "version": 1,
         "model": {"name": "bert-base", "revision": None, "digest": "0" * 64, "checkpoint_bytes": 440_449_768},
         "task": {"name": "sst2", "kind": "classification", "metrics": ["accuracy"], "labels": ["negative", "positive"]},
-        "method": "smp-s", "result": result,
+        "method": "smp-s", "result": result, "warnings": [],
         "curves": {
             "stride": 2, "resumed": [500], "step": steps, "loss": [1 / step for step in steps],
             "grad_norm": [1.0 for _ in steps], "regularizer": [0.5 for _ in steps],
