@@ -162,7 +162,8 @@ class FinishedEvent(_Event):
     metrics: dict[str, Any]
     """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
     ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
-    ``checkpoint_bytes`` (the base model's weight files). Of exports: what ``exports.json`` holds."""
+    ``checkpoint_bytes`` (the base model's weight files), ``extra_parameters`` (trained outside the masked matrices),
+    ``extra_share`` (of the masked weights), ``weights_bytes`` (0: nothing but masks). Of exports: what ``exports.json`` holds."""
 
 
 Event = Annotated[

@@ -64,6 +64,12 @@ def _header(numbers: Numbers) -> Html:
         f"Method {numbers['method']} kept {number(result['kept_weights'])} of {number(result['masked_weights'])} masked "
         f"weights in {number(result['steps'])} steps."
     )
+    if result["extra_parameters"]:
+        much, share = number(result["extra_parameters"]), percent(result["extra_share"])
+        more = size(result["weights_bytes"])
+        lead += (
+            f" It also trained {much} extra parameters, {share} of the masked weights; they are {more} beside the mask."
+        )
     return tag("header", tag("h1", f"{model}, pruned to {task}"), paragraph(lead, class_="lead"), _tiles(numbers))
 
 

@@ -67,13 +67,12 @@ def _measured(run: Run, evaluations: list[Evaluation]) -> Measured:
 
 
 def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
-    """Store the weights that the method trained; None where it trained none, as static pruning never does."""
+    """Store what was trained besides scores; None where nothing was, as in tier masks."""
     moved = run.spec.method_info.trains_weights and not run.spec.one_shot
-    if not moved and not run.trained_parameters:
+    if not moved and not run.extras.count:
         return None
-    trained_weights.write(
-        path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.trained_parameters
-    )
+    masks = run.matrices.masks if moved else {}
+    trained_weights.write(path, run.head.get_submodule("model"), masks, run.extras.names, run.extras.readout)
     return ArtifactEvent.from_file(path, BINARY)
 
 

@@ -23,6 +23,7 @@ from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.training.distributed import ProcessGroup
+from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.step import Backend
 
 Batch = dict[str, torch.Tensor]
@@ -42,8 +43,8 @@ class Run:
     head: nn.Module
     matrices: Matrices
     pruner: Backend[Batch]
-    trained_parameters: list[str]
-    """Names of the parameters outside the masked matrices that the run trains."""
+    extras: ExtraParameters
+    """What the run trains outside the masked matrices."""
     train: EncodedRows
     validation: list[Split]
     stream: BatchStream

@@ -82,6 +82,13 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
     if first_step == 0:  # else an earlier attempt has said so
         for warning in check_budget(run.spec, run.total_steps, run.matrices.total):
             emit(warning)
+    if run.extras.count:
+        share = run.extras.count / run.matrices.total
+        emit(
+            LogEvent(
+                message=f"trained beside the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"
+            )
+        )
     if run.pruner.kernels == "plain" and (reason := _plain_reason(run)):
         emit(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     emit(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))
