@@ -153,7 +153,7 @@ def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
     """The same for batches as runs have them."""
     whole: Any = pruner.loss_of
     return Pruner(
-        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"])
+        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"]), pruner.weight_adam
     )  # fmt: skip
 
 
