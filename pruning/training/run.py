@@ -94,11 +94,11 @@ class Run:
         return done % self.spec.checkpoint_every == 0 and done < self.total_steps
 
     def require_same_scores(self) -> None:
-        """Raise PermanentError, on all ranks, unless all have the same scores and masked weights to the last bit."""
+        """Raise PermanentError, on all ranks, unless all have the same scores, masked weights and extra parameters to the last
+        bit."""
         layers = self.matrices.layers.values()
-        self.process_group.require_same(
-            "the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight))
-        )
+        tensors = [tensor for layer in layers for tensor in (layer.scores, layer.weight)]
+        self.process_group.require_same("the scores", *tensors, *self.extras.parameters)
 
     @property
     def kept_weights(self) -> int:

@@ -25,7 +25,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "sst2": {"sparsity": 0.7},
     "words": {"sparsity": 0.5, "label_words": ["Yes", "No"], "seed": 3},
     "stsb": {"task": "stsb", "sparsity": 0.6},
-    "squad": {"task": "squad", "max_length": 40, "stride": 8, "validation_rows": 8},
+    "squad": {"task": "squad", "max_length": 40, "stride": 8, "validation_rows": 8, "train_readout": True},
     "biases": {"train_biases": True},
     "readout": {"task": "stsb", "train_biases": True, "train_readout": True},
     "movement": {"method": "movement"},

@@ -21,8 +21,9 @@ from pruning.inference.pruned_model import PrunedModel, load_pruned
 from pruning.models.loading import load_model, locate_model
 from pruning.sources import Sources
 from pruning.training import extra_parameters
+from pruning.training.setup import set_up
 from tests import toy_architectures, toy_datasets
-from tests.pruning.runs import make_sources, of_kind, run_toy
+from tests.pruning.runs import make_sources, of_kind, run_toy, spec_of
 
 EXTRAS: dict[str, Any] = {
     "train_biases": True,
@@ -39,6 +40,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
     toy_architectures.make_model(root / "models" / "albert", "albert")
+    toy_architectures.make_classifier(root / "models" / "tuned", ["negative", "positive"])
     return sources
 
 
@@ -111,6 +113,12 @@ def test_a_stock_language_model_has_it_in_its_output_embedding(sources: Sources,
     again = load_folder(tmp_path / "stock", stock)
     encoded, cpu = pruned._split(TEXTS, None).encoded, torch.device("cpu")
     assert np.array_equal(compute_logits(again.head, encoded, cpu), compute_logits(pruned.head, encoded, cpu))
+
+
+def test_the_read_out_of_a_trained_classifier_is_its_last_matrix(sources: Sources) -> None:
+    run = set_up(spec_of(model="tuned", head="classifier", train_readout=True), sources, lambda event: None)
+    assert run.extras.names == ("classifier.weight", "classifier.bias")
+    assert (run.extras.readout, run.extras.count, run.extras.bounded) == (None, 2 * 32 + 2, 2 * 32 + 2)
 
 
 @pytest.mark.parametrize("damage", ["columns", "classes", "dtype", "bias alone"])
