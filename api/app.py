@@ -11,7 +11,6 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from api.concurrency import ConcurrencyLimiter
 from api.errors.handlers import install_handlers
 from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.http_semantics import HttpSemanticsMiddleware
@@ -44,6 +43,7 @@ from api.routes import (
 from api.schemas.job_representation import load_jobs
 from pruning import __version__
 from service.broker import celery_app
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.settings import Settings
 
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings=settings,
         database=database,
-        job_loader=QueryBatcher("jobs", partial(load_jobs, database)),
+        job_loader=QueryBatcher("jobs", partial(load_jobs, database, paused_days=settings.paused_days)),
         key_loader=QueryBatcher("keys", partial(load_keys, database)),
         celery=celery_app(settings),
         token_buckets=TokenBuckets(settings.requests_per_minute),

@@ -109,7 +109,7 @@ def drop_index(table: str, name: str) -> None:
         op.drop_index(op.f(name), table, if_exists=True, postgresql_concurrently=True)
 
 
-def update_in_batches(table: str, values: Mapping[str, str], where: str) -> None:
+def update_in_batches(table: str, values: Mapping[str, str], where: str, rows: int = _BATCH_ROWS) -> None:
     """Set columns to SQL expressions in the rows that ``where`` matches, by their text key ``id``.
 
     Rows that another transaction holds are left out on PostgreSQL: the service itself has a step that finds them later, which it
@@ -120,7 +120,7 @@ def update_in_batches(table: str, values: Mapping[str, str], where: str) -> None
         op.execute(f"UPDATE {table} SET {written} WHERE {where}")  # noqa: S608 - names and expressions of migrations
         return
     with outside_transaction():
-        op.execute(_UPDATE_IN_BATCHES.format(table=table, values=written, where=where, rows=_BATCH_ROWS))
+        op.execute(_UPDATE_IN_BATCHES.format(table=table, values=written, where=where, rows=rows))
 
 
 @contextmanager

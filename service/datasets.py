@@ -20,11 +20,14 @@ from service.access.quotas import Quota
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Dataset, DatasetChunk, Job
+from service.db.page_size import fill_page, json_bytes
 from service.errors import DatasetInUseError, DatasetNotFoundError
 from service.ids import is_dataset_id
 from service.states import TERMINAL
 
 _BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: heartbeats must get SQLite's write lock in time
+_BATCH = 10
+"""Data sets of a list read at a time."""
 _ABANDONED_SECONDS = 3600.0
 
 OnStored = Callable[[Session, Dataset, bool], None]
@@ -95,13 +98,23 @@ def page(
     session: Session, *, limit: int, owner: str | None = None, after: int | None = None
 ) -> tuple[Sequence[Dataset], int | None]:
     """Newest first: at most ``limit`` data sets below number ``after``, and the ``after`` of the next page, None on the last."""
-    statement = (
-        select(Dataset).where(Dataset.complete, *_owned_by(owner)).order_by(Dataset.number.desc()).limit(limit + 1)
-    )
-    if after is not None:
-        statement = statement.where(Dataset.number < after)
-    rows = session.scalars(statement).all()
-    return rows[:limit], rows[limit - 1].number if len(rows) > limit else None
+    page, more = fill_page(_read_batches(session, limit, owner, after), lambda row: json_bytes(row.splits), limit)
+    return page, page[-1].number if more else None
+
+
+def _read_batches(session: Session, limit: int, owner: str | None, after: int | None) -> Iterator[Sequence[Dataset]]:
+    """One more than ``limit``, some at a time: the statistics of columns may take a megabyte each."""
+    missing = limit + 1
+    while missing:
+        count = min(missing, _BATCH)
+        statement = select(Dataset).where(Dataset.complete, *_owned_by(owner)).order_by(Dataset.number.desc())
+        if after is not None:
+            statement = statement.where(Dataset.number < after)
+        rows = session.scalars(statement.limit(count)).all()
+        yield rows
+        if len(rows) < count:
+            return
+        missing, after = missing - count, rows[-1].number
 
 
 def lock_for_reader(session: Session, dataset_id: str, *, owner: str) -> Dataset:

@@ -6,7 +6,7 @@
     ├── NotFoundError               JobNotFoundError, SweepNotFoundError, WebhookNotFoundError and their like
     ├── IllegalTransitionError      the job's state does not allow the request
     ├── SweepNotEndedError          some of the sweep's jobs have not ended
-    ├── DestinationRefusedError     a webhook URL is not allowed
+    ├── DestinationRefusedError     a webhook URL is not allowed: TooManyLookupsError
     ├── LeaseLostError              the caller no longer owns the job: stop, write nothing more
     ├── ArtifactMismatchError       a file differs from its announcement
     ├── InvalidCursorError          the cursor of a page was not made by the service
@@ -118,6 +118,10 @@ class SweepNotEndedError(ServiceError):
 
 class DestinationRefusedError(ServiceError):
     """A webhook may not lead there."""
+
+
+class TooManyLookupsError(DestinationRefusedError):
+    """Too many host names of this owner are being looked up, because their name servers are slow; try again later."""
 
 
 class LeaseLostError(ServiceError):

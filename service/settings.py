@@ -211,9 +211,14 @@ class Settings(BaseSettings):
     )
 
     max_stored_bytes: int | None = Field(
-        None, ge=1, description="Bytes of artifacts that may be stored; beyond them jobs are refused or fail"
+        None,
+        ge=1,
+        description="Bytes of artifacts, data sets, records and checkpoints; beyond them jobs are refused or fail",
     )
-    max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same for the jobs of one owner")
+    max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same of one owner")
+    paused_days: float = Field(
+        14, gt=0, description="Days after which a paused job is cancelled, its checkpoints with it"
+    )
     artifact_retention_days: float | None = Field(
         None, gt=0, description="Days after its end that a job loses its artifacts but for the mask; default never"
     )

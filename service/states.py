@@ -9,13 +9,13 @@ class Status(StrEnum):
     RUNNING = "running"
     """A worker holds a lease on it; only that worker writes, or the reaper once the lease has expired."""
     PAUSED = "paused"
-    """Waits until its user resumes or cancels it."""
+    """Waits until its user resumes or cancels it; after ``paused_days`` the garbage collector cancels it."""
     SUCCEEDED = "succeeded"
     """Final; its mask is stored."""
     FAILED = "failed"
     """Final; ``error`` says why."""
     CANCELLED = "cancelled"
-    """Final; its user requested it."""
+    """Final; its user requested it, or left it paused for too long."""
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {

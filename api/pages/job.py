@@ -54,7 +54,7 @@ def render_job(
     with services.database.read() as session:
         row = queries.get(session, job_id, owner=caller.owner_filter)
         stored = store.list_for_job(session, job_id)
-        job = Job.from_row(row, stored, row.webhook)
+        job = Job.from_row(row, stored, row.webhook, paused_days=services.settings.paused_days)
         first = max(0, row.event_seq - _EVENTS)
         latest = queries.events(session, job_id, after=first, limit=_EVENTS)
     report = next((artifact for artifact in stored if artifact.name == REPORT), None)
@@ -99,11 +99,11 @@ def curves(job_id: JobId, services: ServicesDep, caller: PageReader, after: Afte
     """Reports behind row ``after``: what the curves of the page have not yet. ``rows`` are step, attempt and values."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
-        rows = queries.metrics(session, job_id, after=after, limit=_POINTS)
+        rows, more = queries.metric_page(session, job_id, after=after, limit=_POINTS)
     return {
         "rows": [[row.step, row.attempt, row.values] for row in rows],
         "after": rows[-1].id if rows else after,
-        "more": len(rows) == _POINTS,
+        "more": more,
     }
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions.process import (
     PredictionProcess,
@@ -28,6 +27,7 @@ from api.predictions.process import (
 from pruning.errors import PermanentError
 from pruning.files import CorruptDownloadError, write_verified
 from service.artifacts import store
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.db.models import LOCAL, Artifact
 from service.errors import StorageUnavailableError

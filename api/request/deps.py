@@ -10,12 +10,12 @@ from typing import Annotated
 from celery import Celery
 from fastapi import Depends, Path, Request
 
-from api.concurrency import ConcurrencyLimiter
 from api.predictions.service import PredictionService
 from api.request.limits import TokenBuckets
 from api.request.query_batcher import QueryBatcher
 from api.schemas.job_representation import JobRepresentation
 from service.access.api_keys import ValidKey
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.errors import InvalidKeyError
 from service.settings import Settings

@@ -35,9 +35,7 @@ def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tupl
     A run that resumes from a checkpoint repeats the steps after it; of those only the later run's are returned. Reports of
     one step at different times (training, then evaluation) become one row.
     """
-    rows = queries.metrics(session, job_id, after=after, limit=limit + 1)
-    more = len(rows) > limit
-    rows = rows[:limit]
+    rows, more = queries.metric_page(session, job_id, after=after, limit=limit)
     if more:  # the last step may continue behind the limit: it is left to the next page unless it is the only one
         complete = [row for row in rows if (row.attempt, row.step) != (rows[-1].attempt, rows[-1].step)]
         rows = complete or rows

@@ -23,11 +23,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import UnavailableError
 from api.schemas.events import Event
 from api.schemas.jobs import Progress
 from service.access import api_keys
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import DATABASE_UNAVAILABLE, Database
 from service.errors import InvalidKeyError, JobNotFoundError
 from service.jobs import queries
@@ -135,12 +135,12 @@ def _read_snapshot(database: Database, job_id: str, seq: int, key_id: str | None
         # while its last event is still missing
         job = queries.get(session, job_id)
         progress = Progress(step=job.step, total_steps=job.total_steps, eta_seconds=job.eta_seconds)
-        rows = queries.events(session, job_id, after=seq, limit=_PAGE)
+        rows, more = queries.event_page(session, job_id, after=seq, limit=_PAGE)
         return _Snapshot(
             events=[Event.from_row(row) for row in rows],
             progress={"status": job.status, "phase": job.phase, **progress.model_dump(), "metrics": job.metrics},
             status=job.status,
-            ended=job.status in TERMINAL and len(rows) < _PAGE,
+            ended=job.status in TERMINAL and not more,
         )
 
 

@@ -63,9 +63,8 @@ def list_events(
                 owner=caller.owner,
                 key_id=caller.key_id,
             )
-        rows = queries.events(session, job_id, after=after, limit=limit + 1)
-    data = [Event.from_row(row) for row in rows[:limit]]
-    more = len(rows) > limit
+        rows, more = queries.event_page(session, job_id, after=after, limit=limit)
+    data = [Event.from_row(row) for row in rows]
     return EventList(data=data, has_more=more, next_cursor=str(data[-1].seq) if more else None)
 
 

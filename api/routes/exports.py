@@ -75,7 +75,9 @@ def create_exports(
         export = exports.request_export(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
-        body = Job.from_row(export, store.list_for_job(session, export.id), export.webhook)
+        body = Job.from_row(
+            export, store.list_for_job(session, export.id), export.webhook, paused_days=services.settings.paused_days
+        )
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         idempotency.store_response(session, status, body.model_dump_json(), location)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
@@ -101,8 +103,8 @@ def list_exports(
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = queries.page(session, limit=limit, after=after, export_of=job_id)
-        loaded = views.load(session.connection(), ids).values()
-    data = [Job.from_row(*view) for view in loaded]
+        page, cursor = views.load_page(session.connection(), ids, cursor)
+    data = [Job.from_row(*view, paused_days=services.settings.paused_days) for view in page]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

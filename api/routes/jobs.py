@@ -17,7 +17,6 @@ from api.schemas.job_representation import JobRepresentation
 from api.schemas.job_request import JobRequest
 from api.schemas.jobs import Job, JobList
 from api.submission import admission
-from api.submission.forecast import LocalFacts, forecast
 from pruning.spec.methods import Method
 from service import broker, datasets, failpoints
 from service.access import quotas
@@ -26,6 +25,7 @@ from service.artifacts import store
 from service.db import models
 from service.jobs import commands, queries, views
 from service.operations import deletion
+from service.settings import Settings
 from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
@@ -65,17 +65,15 @@ def create_job(
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
     if (stored := idempotency.stored_response()) is not None:
         return stored
-    admission.check_job(request, services.settings)
-    facts = LocalFacts.from_folders(request.spec, services.settings)
+    admission.check_job(request, services.settings, caller.owner)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
-        uploaded_rows = admission.lock_dataset(session, request.spec, caller.owner)
-        warnings = forecast(request.spec, facts, uploaded_rows).warnings
-        row = commands.create(session, owner=caller.owner, warnings=warnings, **request.stored)
+        admission.lock_dataset(session, request.spec, caller.owner)
+        row = commands.create(session, owner=caller.owner, **request.stored)
         if request.webhook is not None:
             admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)
-        job = Job.from_row(row, artifacts=[], webhook=row.webhook)
+        job = Job.from_row(row, artifacts=[], webhook=row.webhook, paused_days=services.settings.paused_days)
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(job, services, prefer, caller)
@@ -107,8 +105,8 @@ def list_jobs(
             session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
             sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
-        loaded = views.load(session.connection(), ids).values()
-    data = [Job.from_row(*view) for view in loaded]
+        page, cursor = views.load_page(session.connection(), ids, cursor)
+    data = [Job.from_row(*view, paused_days=services.settings.paused_days) for view in page]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
@@ -134,7 +132,9 @@ async def get_job(
 def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
-        job = _to_schema(session, commands.request_cancel(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(
+            session, services.settings, commands.request_cancel(session, job_id, owner=caller.owner_filter)
+        )
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return job
 
@@ -143,7 +143,7 @@ def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with services.database.write() as session:
-        job = _to_schema(session, commands.request_pause(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return job
 
@@ -157,7 +157,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
         former = queries.get(session, job_id, owner=caller.owner_filter)
         if former.status is Status.PAUSED:
             limits.check_queue_length(session, services.settings, former.owner, adding=0)
-        job = _to_schema(session, commands.resume(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, services.settings, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if job.status is Status.QUEUED:
         broker.notify_workers(services.celery)
@@ -184,7 +184,7 @@ def retry_job(
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
-        job = _to_schema(session, commands.retry(session, job_id, owner=caller.owner_filter))
+        job = _to_schema(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(job, services, prefer, caller)
@@ -217,5 +217,5 @@ def _path(job: Job) -> str:
     return f"/v1/jobs/{job.id}"
 
 
-def _to_schema(session: Session, row: models.Job) -> Job:
-    return Job.from_row(row, store.list_for_job(session, row.id), row.webhook)
+def _to_schema(session: Session, settings: Settings, row: models.Job) -> Job:
+    return Job.from_row(row, store.list_for_job(session, row.id), row.webhook, paused_days=settings.paused_days)

@@ -15,7 +15,6 @@ from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import JobRequest
 from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepSummary
 from api.submission import admission, sweep_grid
-from api.submission.forecast import LocalFacts, forecast
 from pruning.errors import PermanentError
 from service import broker, failpoints
 from service.access import quotas
@@ -49,17 +48,14 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     jobs = sweep_grid.expand_grid(request, max_jobs=services.settings.max_sweep_jobs)
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
-        admission.check_job(jobs[0], services.settings)
-    facts = LocalFacts.from_folders(jobs[0].spec, services.settings)
+        admission.check_job(jobs[0], services.settings, caller.owner)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _errors_in_base():
-            uploaded_rows = admission.lock_dataset(session, jobs[0].spec, caller.owner)
+            admission.lock_dataset(session, jobs[0].spec, caller.owner)
         row, job_rows = sweeps.create(
-            session, owner=caller.owner, grid=request.grid, base=base, jobs=[
-                job.stored | {"warnings": forecast(job.spec, facts, uploaded_rows).warnings} for job in jobs
-            ],
+            session, owner=caller.owner, grid=request.grid, base=base, jobs=[job.stored for job in jobs],
             metadata=jobs[0].metadata, baseline=request.baseline,
         )  # fmt: skip
         if (webhook := jobs[0].webhook) is not None:
@@ -86,8 +82,8 @@ def list_sweeps(
     """Without their results."""
     with services.database.read() as session:
         rows, cursor = sweeps.page(session, owner=caller.owner_filter, limit=limit, after=after)
-        jobs = sweeps.latest_jobs(session, rows)
-        data = [SweepSummary.from_row(row, jobs[row.id]) for row in rows]
+        # the jobs of one sweep at a time: there may be a hundred in each, with specs of 64 KiB
+        data = [SweepSummary.from_row(row, sweeps.latest_jobs(session, [row])[row.id]) for row in rows]
     return SweepList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

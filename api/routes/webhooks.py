@@ -41,7 +41,7 @@ def create_webhook(
     is repeated by its `Idempotency-Key` has none, but `rotate` gives another."""
     if (stored := idempotency.stored_response()) is not None:
         return stored
-    check_webhook(request, services.settings, param="url")
+    check_webhook(request, services.settings, caller.owner, param="url")
     with services.database.write() as session:
         if len(subscriptions.list_webhooks(session, owner=caller.owner)) >= services.settings.webhook_max_per_owner:
             raise PermanentError(

@@ -33,9 +33,12 @@ class JobRepresentation:
         return cls(job.id, job.owner, job.status, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def load_jobs(database: Database, job_ids: Collection[str]) -> Mapping[str, JobRepresentation | None]:
+def load_jobs(
+    database: Database, job_ids: Collection[str], *, paused_days: float
+) -> Mapping[str, JobRepresentation | None]:
     """Each of these jobs, of any owner; None for those that do not exist."""
     with database.read_connection() as connection:
         found = views.load(connection, job_ids)
-    loaded = {job_id: JobRepresentation.from_job(Job.from_row(*view)) for job_id, view in found.items()}
+    jobs = {job_id: Job.from_row(*view, paused_days=paused_days) for job_id, view in found.items()}
+    loaded = {job_id: JobRepresentation.from_job(job) for job_id, job in jobs.items()}
     return {job_id: loaded.get(job_id) for job_id in job_ids}

@@ -1,7 +1,7 @@
 """Response bodies of jobs and their artifacts, built from rows while their session is open."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -30,14 +30,6 @@ class JobError(BaseModel):
     param: str | None = Field(None, description="Field of the spec to change")
     kind: Literal["user", "system"] = Field(description="user: the spec must change; system: it need not")
     retryable: bool = Field(description="Whether the same job may succeed later")
-
-
-class JobWarning(BaseModel):
-    """Why the result may be worth less than it looks."""
-
-    code: str = Field(description="Stable identifier, see the error codes", examples=["predicts_one_class"])
-    message: str
-    remedy: str = Field(description="What to do")
 
 
 class Artifact(BaseModel):
@@ -69,9 +61,6 @@ class Job(BaseModel):
     result: dict[str, Any] | None = Field(description="What came out, once the job has succeeded")
     spec: dict[str, Any] = Field(description="The resolved spec, every default filled in")
     error: JobError | None
-    warnings: list[JobWarning] = Field(
-        description="Why the result may be worth less than it looks, from submission to the end; they change no state"
-    )
     artifacts: list[Artifact]
     metadata: dict[str, str]
     priority: int
@@ -80,6 +69,7 @@ class Job(BaseModel):
     export_of: str | None = Field(description="The job whose mask this one exports; null for a job that prunes")
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
     pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
+    paused_until: datetime | None = Field(description="A paused job is cancelled then, unless it is resumed before")
     owner: str = Field(description="Who submitted it; `local` without API keys")
     retried_from: str | None = Field(description="The job that failed or was cancelled and that this one does again")
     sweep_id: str | None = Field(description="The sweep that it is one combination of")
@@ -94,8 +84,11 @@ class Job(BaseModel):
         row: models.Job | Row[Any],
         artifacts: Sequence[models.Artifact | ArtifactView],
         webhook: models.Webhook | WebhookView | None,
+        *,
+        paused_days: float,
     ) -> Self:
-        """From an entity, or from the parts of a ``service.jobs.views.JobView``."""
+        """From an entity, or from the parts of a ``service.jobs.views.JobView``; ``paused_days`` is the setting."""
+        paused_until = row.updated_at + timedelta(days=paused_days) if row.status == Status.PAUSED else None
         return cls(
             id=row.id, status=row.status, phase=row.phase, attempt=row.attempt,
             progress=Progress(step=row.step, total_steps=row.total_steps, eta_seconds=row.eta_seconds),
@@ -103,7 +96,6 @@ class Job(BaseModel):
             result=row.result,
             spec=row.spec,
             error=JobError.model_validate(row.error) if row.error else None,
-            warnings=[JobWarning.model_validate(warning) for warning in row.warnings or ()],
             artifacts=[Artifact.from_row(artifact) for artifact in artifacts],
             metadata=row.user_metadata,
             priority=row.priority,
@@ -111,6 +103,7 @@ class Job(BaseModel):
             exports=row.exports or [],
             export_of=row.export_of, retried_from=row.retried_from, sweep_id=row.sweep_id,
             cancel_requested_at=row.cancel_requested_at, pause_requested_at=row.pause_requested_at,
+            paused_until=paused_until,
             owner=row.owner,
             webhook=Webhook.from_row(webhook) if webhook is not None else None,
             created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,

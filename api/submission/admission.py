@@ -6,6 +6,7 @@ of the trainer, which repeats these checks and makes those that need the hub.
 
 from sqlalchemy.orm import Session
 
+from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
 from api.uploads.isolation import columns_of
@@ -21,22 +22,24 @@ from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
 from service.db import models
-from service.errors import DatasetNotFoundError, DestinationRefusedError
+from service.errors import DatasetNotFoundError, DestinationRefusedError, TooManyLookupsError
 from service.ids import is_dataset_id
 from service.settings import Settings
 from service.webhooks import subscriptions
 from service.webhooks.ssrf import UrlPolicy, resolve_checked
 
+_LOOKUP_RETRY_SECONDS = 5
 
-def check_job(request: JobRequest, settings: Settings) -> None:
-    """Refuse a job that cannot succeed. Raises PermanentError naming the field."""
+
+def check_job(request: JobRequest, settings: Settings, owner: str) -> None:
+    """Refuse a job of ``owner`` that cannot succeed. Raises PermanentError naming the field, TooManyRequestsError."""
     spec = request.spec
     _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
     _check_teacher(spec, settings)
     _check_dataset(spec, settings)
     _check_exports(request, settings)
     if request.webhook is not None:
-        check_webhook(request.webhook, settings, param="webhook.url")
+        check_webhook(request.webhook, settings, owner, param="webhook.url")
 
 
 def _check_exports(request: JobRequest, settings: Settings) -> None:
@@ -110,24 +113,20 @@ def _class_names(spec: PruningSpec) -> tuple[str, ...]:
     return spec.task_info.labels or spec.label_words
 
 
-def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> int | None:
+def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
     """Refuse a task that its uploaded data set does not fit, and lock the data set until the job is stored.
-
-    Returns the rows of its training split; None for other tasks.
 
     Called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
     """
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
-        return None
+        return
     try:
         row = datasets.lock_for_reader(session, task.dataset, owner=owner)
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
-    rows: int | None = row.splits.get(task.train_split, {}).get("rows")
-    check_step_count(spec, rows)
-    return rows
+    check_step_count(spec, row.splits.get(task.train_split, {}).get("rows"))
 
 
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
@@ -147,11 +146,16 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
         check_step_count(spec)
 
 
-def check_webhook(request: WebhookRequest, settings: Settings, *, param: str) -> None:
-    """Refuse a URL that no message may be sent to; resolves its host. Raises PermanentError naming ``param``."""
+def check_webhook(request: WebhookRequest, settings: Settings, owner: str, *, param: str) -> None:
+    """Refuse a URL that no message may be sent to; resolves its host, in the share of ``owner``.
+
+    Raises PermanentError naming ``param``, TooManyRequestsError while too many names of the owner are being looked up.
+    """
     policy = UrlPolicy(allow_private=settings.webhook_allow_private, allow_http=settings.webhook_allow_http)
     try:
-        resolve_checked(request.url, policy)
+        resolve_checked(request.url, policy, owner)
+    except TooManyLookupsError as refusal:
+        raise TooManyRequestsError("too_many_requests", str(refusal), retry_after=_LOOKUP_RETRY_SECONDS) from refusal
     except DestinationRefusedError as refusal:
         raise PermanentError(str(refusal), code="webhook_refused", param=param) from refusal
 

@@ -28,14 +28,6 @@ class Problem(Resource):
     retryable: bool | None = None
 
 
-class JobWarning(Resource):
-    """Why the result of a job may be worth less than it looks, and what to do."""
-
-    code: str
-    message: str
-    remedy: str = ""
-
-
 class Artifact(Resource):
     """A file that a job made."""
 
@@ -76,14 +68,14 @@ class Job(Resource):
     result: dict[str, Any] | None = None
     spec: dict[str, Any] = Field(default_factory=dict)
     error: Problem | None = None
-    warnings: list[JobWarning] = Field(default_factory=list)
-    """The result may be worth less than it looks; the job's state is not changed by them."""
     artifacts: list[Artifact] = Field(default_factory=list)
     exports: list[str] = Field(default_factory=list)
     """Formats that the mask is turned into."""
     export_of: str | None = None
     """The job whose mask this one exports; None for a job that prunes."""
     metadata: dict[str, Any] = Field(default_factory=dict)
+    paused_until: datetime | None = None
+    """When a paused job is cancelled unless it is resumed."""
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -181,7 +173,7 @@ class SweepMean(Resource):
 
 
 class SweepResults(Resource):
-    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model, zero-shot."""
+    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model before training."""
 
     metric: str | None = None
     dense: float | None = None

@@ -1,7 +1,8 @@
 """Storage quotas, checked when a job is submitted and before an artifact or a data set is stored.
 
-What counts is announced sizes, also of files that are still being written; concurrent submissions and files may overshoot by
-their own sizes.
+What counts is artifacts and data sets by their announced sizes, also while they are still being written, the records of jobs
+(spec, metadata, events, metrics) and the checkpoints of jobs that have not ended; concurrent submissions and files may overshoot
+by their own sizes.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from service.db.models import Artifact, Dataset, Job
 from service.errors import QuotaExceededError
 from service.settings import Settings
 
-_REMEDY = "delete finished jobs or data sets that are no longer needed"
+_REMEDY = "delete finished jobs or data sets that are no longer needed, or cancel paused jobs, which keep checkpoints"
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ def check_submission(session: Session, quota: Quota, owner: str) -> None:
 def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
     """Check that a new artifact, which is a row of this transaction, fits. Raises QuotaExceededError.
 
-    A complete one of the same name does not count, because it will be replaced.
+    A complete one of the same name does not count, because it will be replaced; nor do checkpoints, which go when their jobs
+    end: a job that has run for hours should not lose its result to them.
     """
     same_name = (Artifact.job_id == artifact.job_id, Artifact.name == artifact.name, Artifact.complete)
     replaced = session.scalars(select(func.coalesce(func.sum(Artifact.size), 0)).where(*same_name)).one()
     owner = session.scalars(select(Job.owner).where(Job.id == artifact.job_id)).one()
     what = f"{artifact.name} of {artifact.size} bytes cannot be stored"
-    _check_limits(session, quota, owner, additional=-int(replaced), what=what)
+    _check_limits(session, quota, owner, additional=-int(replaced), what=what, checkpoints=False)
 
 
 def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None:
@@ -52,18 +54,27 @@ def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None
     _check_limits(session, quota, owner, additional=size, what=f"A data set of {size} bytes cannot be stored")
 
 
-def stored_bytes(session: Session, owner: str | None = None) -> int:
-    """Bytes stored, of one owner or of all."""
+def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: bool = True) -> int:
+    """Bytes stored, of one owner or of all, with or without checkpoints."""
+    kept = Job.record_bytes + Job.checkpoint_bytes if checkpoints else Job.record_bytes
+    records = select(func.coalesce(func.sum(kept), 0))
     artifacts = select(func.coalesce(func.sum(Artifact.size), 0)).join(Job, Job.id == Artifact.job_id)
     datasets = select(func.coalesce(func.sum(Dataset.size), 0))
     if owner is not None:
         artifacts, datasets = artifacts.where(Job.owner == owner), datasets.where(Dataset.owner == owner)
-    return int(session.scalars(artifacts).one()) + int(session.scalars(datasets).one())
+        records = records.where(Job.owner == owner)
+    return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, records))
 
 
-def _check_limits(session: Session, quota: Quota, owner: str, *, additional: int, what: str) -> None:
+def _check_limits(
+    session: Session, quota: Quota, owner: str, *, additional: int, what: str, checkpoints: bool = True
+) -> None:
     """Check that what is stored and ``additional`` bytes are within the limits."""
-    if quota.per_owner is not None and stored_bytes(session, owner) + additional > quota.per_owner:
+
+    def needed(of: str | None) -> int:
+        return stored_bytes(session, of, checkpoints=checkpoints) + additional
+
+    if quota.per_owner is not None and needed(owner) > quota.per_owner:
         raise QuotaExceededError(f"{what}: {owner} may store {quota.per_owner} bytes; {_REMEDY}.")
-    if quota.total is not None and stored_bytes(session) + additional > quota.total:
+    if quota.total is not None and needed(None) > quota.total:
         raise QuotaExceededError(f"{what}: the service may store {quota.total} bytes; {_REMEDY}.")

@@ -13,14 +13,14 @@ from sqlalchemy import ColumnElement, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import Artifact, Failure, Job, Metric, RunWarning
+from service.db.models import Artifact, Failure, Job, Metric
+from service.db.page_size import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
 from service.jobs.transitions import append_event, transition, update_guarded
 from service.states import Status
 
 _LONGEST_DELAY_SECONDS = 3600.0
-_MOST_WARNINGS = 20
 _CLAIM_ORDER = (Job.priority.desc(), Job.created_at, Job.id)
 requested_devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
 """SQL expression: how many devices a job asks for."""
@@ -85,7 +85,8 @@ def record_event(session: Session, fence: Fence, event: str, data: dict[str, Any
 
 def record_metrics(session: Session, fence: Fence, *, step: int, values: dict[str, Any]) -> None:
     """Add the metrics of one step to the job's history; ``set_progress`` keeps the latest on the job itself."""
-    fence.lock(session)
+    size = Job.record_bytes + json_bytes(values)
+    fence.require(update_guarded(session, fence.where(), record_bytes=size))
     session.execute(insert(Metric).values(job_id=fence.job_id, attempt=fence.attempt, step=step, values=values))
 
 
@@ -103,20 +104,17 @@ def set_progress(
     eta_seconds: float | None = None,
     metrics: dict[str, Any] | None = None,
     device: str | None = None,
+    checkpoint_bytes: int | None = None,
 ) -> None:
     """Set how far the attempt is. What is None stays as it was; ``metrics`` are merged into the latest ones."""
-    given = {"step": step, "total_steps": total_steps, "eta_seconds": eta_seconds, "device": device}
+    given = {
+        "step": step, "total_steps": total_steps, "eta_seconds": eta_seconds, "device": device,
+        "checkpoint_bytes": checkpoint_bytes,
+    }  # fmt: skip
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if metrics:
         values["metrics"] = {**fence.lock(session).metrics, **metrics}
     fence.require(update_guarded(session, fence.where(), progress_at=now_sql(), **values))
-
-
-def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
-    """Keep a warning with the job, in place of one with the same code; the newest ``_MOST_WARNINGS`` stay."""
-    others = [other for other in fence.lock(session).warnings or () if other["code"] != warning["code"]]
-    kept = [*others, dict(warning)][-_MOST_WARNINGS:]
-    fence.require(update_guarded(session, fence.where(), warnings=kept))
 
 
 def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_artifact_id: int | None) -> Job:

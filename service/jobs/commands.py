@@ -5,14 +5,15 @@ is not found. None allows all, as for administrators and the service itself.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import LOCAL, Event, Job, RunWarning
+from service.db.models import LOCAL, Event, Job
+from service.db.page_size import json_bytes
 from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs import status_messages
 from service.jobs.transitions import append_event, lock_dependents, lock_row, transition
@@ -28,24 +29,20 @@ def create(
     priority: int = 0,
     max_duration: float | None = None,
     exports: Sequence[str] = (),
-    warnings: Sequence[RunWarning] = (),
     retried_from: str | None = None,
     sweep_id: str | None = None,
     export_of: str | None = None,
 ) -> Job:
-    """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds.
-
-    ``warnings`` are what is to be said of it before it has run.
-    """
+    """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
+    origin = {"retried_from": retried_from, "export_of": export_of}
+    data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     job = Job(
         spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
-        exports=list(exports) or None, warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
-        sweep_id=sweep_id, export_of=export_of, event_seq=1,
+        exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, export_of=export_of, event_seq=1,
+        record_bytes=json_bytes(spec, metadata or {}, data),
     )  # fmt: skip
     session.add(job)
     session.flush()
-    origin = {"retried_from": retried_from, "export_of": export_of}
-    data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     session.execute(insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data=data))
     return job
 
@@ -115,7 +112,7 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     new = create(
         session, spec=job.spec, owner=job.owner, metadata=job.user_metadata, priority=job.priority,
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
-        export_of=job.export_of, warnings=cast(list[RunWarning], job.warnings or []),
+        export_of=job.export_of,
     )  # fmt: skip
     status_messages.copy_webhooks(session, job_id, new.id)
     return new

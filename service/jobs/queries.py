@@ -4,10 +4,10 @@ Called by the API inside its transactions. ``owner`` is the owner whose jobs the
 None sees all, as administrators and the service itself do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Row, String, Text, bindparam, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, Select, String, Text, bindparam, func, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -15,12 +15,15 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from service.db import cursors
 from service.db.models import Event, Job, Metric
+from service.db.page_size import fill_page, json_bytes
 from service.errors import JobNotFoundError
 from service.states import Status
 
 # built once, and of columns instead of entities: building them or loading entities would cost more than the query
 _JOBS, _EVENT, _METRIC = Job.__table__.c, Event.__table__.c, Metric.__table__.c
 _JOB_ID, _AFTER = bindparam("job", type_=String()), bindparam("after", type_=BigInteger())
+_BATCH = 128
+"""Rows of a history read at a time, each up to 64 KiB."""
 _OWNER = select(_JOBS.owner).where(_JOBS.id == _JOB_ID)
 _EVENTS = (
     select(*_EVENT)
@@ -99,13 +102,37 @@ def count_waiting(session: Session, *, owner: str) -> int:
 
 
 def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Row[Any]]:
-    """Events numbered above ``after``, in order, as plain rows with the columns of ``Event``; empty if there is no such job."""
-    return session.connection().execute(_EVENTS, {"job": job_id, "after": after, "limit": limit}).all()
+    """The rows of ``event_page``."""
+    return event_page(session, job_id, after=after, limit=limit)[0]
 
 
-def metrics(session: Session, job_id: str, *, after: int = 0, limit: int = 10_000) -> Sequence[Row[Any]]:
-    """Plain rows with the columns of ``Metric`` and an ``id`` above ``after``, oldest first; empty if there is no such job."""
-    return session.connection().execute(_METRICS, {"job": job_id, "after": after, "limit": limit}).all()
+def event_page(session: Session, job_id: str, *, after: int = 0, limit: int) -> tuple[list[Row[Any]], bool]:
+    """Events numbered above ``after``, in order, at most ``limit`` and PAGE_BYTES, and whether more come after.
+
+    Plain rows with the columns of ``Event``; none if there is no such job.
+    """
+    batches = _read_batches(session, _EVENTS, job_id, after, limit, lambda row: row.seq)
+    return fill_page(batches, lambda row: json_bytes(row.data), limit)
+
+
+def metric_page(session: Session, job_id: str, *, after: int = 0, limit: int) -> tuple[list[Row[Any]], bool]:
+    """As ``event_page``: rows with the columns of ``Metric`` and an ``id`` above ``after``, oldest first."""
+    batches = _read_batches(session, _METRICS, job_id, after, limit, lambda row: row.id)
+    return fill_page(batches, lambda row: json_bytes(row.values), limit)
+
+
+def _read_batches(
+    session: Session, statement: Select[Any], job_id: str, after: int, limit: int, position: Callable[[Row[Any]], int]
+) -> Iterator[Sequence[Row[Any]]]:
+    """Rows of a history, one more than ``limit``, some at a time."""
+    missing = limit + 1
+    while missing:
+        count = min(missing, _BATCH)
+        rows = session.connection().execute(statement, {"job": job_id, "after": after, "limit": count}).all()
+        yield rows
+        if len(rows) < count:
+            return
+        missing, after = missing - count, position(rows[-1])
 
 
 class _MetadataValue(FunctionElement[str]):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql, seconds_sql
 from service.db.models import Artifact, Event, Job
+from service.db.page_size import json_bytes
 from service.jobs import status_messages
 from service.states import TERMINAL, Status, sources
 
@@ -28,7 +29,8 @@ def append_event(
     session: Session, where: Sequence[ColumnElement[bool]], event: str, data: dict[str, Any], **values: Any
 ) -> Job | None:
     """``update_guarded`` together with an event of type ``event`` that records it."""
-    job = update_guarded(session, where, event_seq=Job.event_seq + 1, **values)
+    size = Job.record_bytes + json_bytes(data)
+    job = update_guarded(session, where, event_seq=Job.event_seq + 1, record_bytes=size, **values)
     if job is not None:
         session.execute(
             insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data)
@@ -58,7 +60,7 @@ def transition(
             "lease_expires_at": None, "pause_requested_at": None, "eta_seconds": None, "run_seconds": Job.run_seconds + ran,
         }  # fmt: skip
     if to in TERMINAL:
-        values |= {"finished_at": now_sql()}
+        values |= {"finished_at": now_sql(), "checkpoint_bytes": 0}  # they are removed within minutes
     if to in (Status.QUEUED, Status.PAUSED, Status.SUCCEEDED):
         values |= {"phase": None}  # a failed or cancelled job keeps the phase it ended in
     where = [Job.id == job, Job.status.in_(sorted(sources(to))), *guards]

@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam, func, inspect, select
 
+from service.db import cursors
 from service.db.models import Artifact, Job, Webhook
 from service.db.models.base import JSON_OBJECT
+from service.db.page_size import fill_page, json_bytes
 
 _WEBHOOK_PREFIX = "webhook_"
+_BATCH = 20
+"""Jobs of a list loaded at a time, each with a spec up to 64 KiB and as much of metrics."""
 _JSON = {"postgresql": ("json_agg", "json_build_object"), "sqlite": ("json_group_array", "json_object")}
 """Functions of each database that aggregate rows into an array, and make an object of a row."""
 
@@ -60,6 +64,25 @@ def load(connection: Connection, job_ids: Collection[str]) -> dict[str, JobView]
         for row in rows
     }
     return {job_id: found[job_id] for job_id in job_ids if job_id in found}
+
+
+def load_page(
+    connection: Connection, job_ids: Sequence[str], next_cursor: str | None
+) -> tuple[list[JobView], str | None]:
+    """Views of a page of a list, and the cursor of the next: another than ``next_cursor`` where PAGE_BYTES end it earlier.
+
+    All of ``job_ids`` exist: the caller found them in the same transaction.
+    """
+    batches = (
+        list(load(connection, job_ids[start : start + _BATCH]).values()) for start in range(0, len(job_ids), _BATCH)
+    )
+    page, cut = fill_page(batches, _size, len(job_ids))
+    return page, cursors.encode(page[-1].job.created_at, page[-1].job.id) if cut else next_cursor
+
+
+def _size(view: JobView) -> int:
+    job = view.job
+    return json_bytes(job.spec, job.metrics, job.result, job.error, job.user_metadata, view.artifacts)
 
 
 def _webhook(row: Row[Any]) -> WebhookView | None:

@@ -5,6 +5,7 @@ hold SQLite's only write lock for longer than a lease. So the artifacts are hidd
 a time, and the rows last; a deletion that was interrupted leaves a job without files, which can be deleted again.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.db.engine import Database
 from service.db.models import Artifact, ArtifactChunk, Job
+from service.errors import JobNotFoundError
 from service.jobs import commands
 from service.sweeps import sweeps
 
@@ -36,6 +38,9 @@ def delete_sweep(database: Database, sweep_id: str, *, owner: str | None = None)
         jobs = sweeps.require_deletable(session, sweep_id, owner=owner)
         hidden = hide_artifacts(session, [job.id for job in jobs])
     delete_chunks(database, hidden)
+    for job_id in [job.id for job in jobs]:  # each with thousands of events and metrics
+        with contextlib.suppress(JobNotFoundError), database.write() as session:
+            commands.delete(session, job_id)
     with database.write() as session:
         sweeps.delete(session, sweep_id, owner=owner)
 

@@ -1,4 +1,4 @@
-"""Retention: deletes jobs that ended long ago, and before them their artifacts.
+"""Retention: cancels jobs that are paused for long, deletes jobs that ended long ago, and before them their artifacts.
 
 Called by ``worker.maintenance.garbage_collector``; ages follow the database's clock. Deletes in small transactions, so that
 gigabytes of chunks do not block other writers. ``service.artifacts.garbage`` deletes the objects whose rows are gone.
@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Artifact, Job
-from service.jobs.transitions import lock_dependents
+from service.jobs.transitions import lock_dependents, transition
 from service.operations.deletion import delete_chunks, hide_artifacts
 from service.settings import Settings
+from service.states import Status
 
 _DAY = 86_400.0
 _BATCH = 10
@@ -29,6 +30,22 @@ def expire(database: Database, settings: Settings, should_stop: Callable[[], boo
     """
     jobs = _in_batches(database, settings.job_retention_days, _old_jobs, _delete_jobs, should_stop)
     return jobs, _in_batches(database, settings.artifact_retention_days, _old_artifacts, _delete_artifacts, should_stop)
+
+
+def cancel_paused(database: Database, days: float, should_stop: Callable[[], bool]) -> int:
+    """Cancel jobs that have been paused for ``days``; how many. Their checkpoints are then removed as those of ended jobs are."""
+    total, chosen = 0, _BATCH
+    forgotten = (Job.status == Status.PAUSED, Job.updated_at < now_sql(-days * _DAY))  # nothing changes a paused job
+    oldest = select(Job.id).where(*forgotten).limit(_BATCH).with_for_update(skip_locked=True, key_share=True)
+    details = {"reason": "paused_too_long", "paused_days": days}
+    while chosen == _BATCH and not should_stop():
+        with database.write() as session:
+            ids = session.scalars(oldest).all()
+            for job_id in ids:
+                transition(session, Status.CANCELLED, job_id, *forgotten, details=details)
+        chosen = len(ids)
+        total += chosen
+    return total
 
 
 def _in_batches(

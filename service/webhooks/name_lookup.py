@@ -1,24 +1,41 @@
 """Name lookup with a deadline: getaddrinfo has none, and a name server that a user names may be slow on purpose.
 
 Called by ``service.webhooks.ssrf`` in threads of the API and of the dispatcher, which must not wait for it. A lookup that is given
-up goes on in a thread of its own, of which there are few.
+up goes on in a thread of its own, of which there are few, and each owner has a share of them.
 """
 
 import socket
 import threading
 from typing import Any
 
+from service.concurrency import ConcurrencyLimiter
+from service.errors import TooManyLookupsError
+
 _SECONDS = 5.0
-_LOOKUPS = threading.BoundedSemaphore(32)
+_LOOKUPS = ConcurrencyLimiter(32, 4)
+"""Lookups that go on, given up or not: an owner whose names are slow uses up a share, and no more."""
+_CALLERS = ConcurrencyLimiter(64, 16)
+"""Threads that wait for a lookup or for their turn; the API has 40 for all its requests."""
 
 
-def look_up(host: str, port: int) -> list[Any]:
-    """As ``socket.getaddrinfo`` for TCP. Raises OSError, UnicodeError; TimeoutError, an OSError, when it takes too long."""
-    seconds = _SECONDS
-    if not _LOOKUPS.acquire(timeout=seconds):
-        raise TimeoutError("too many names are being looked up")
+def look_up(host: str, port: int, owner: str) -> list[Any]:
+    """As ``socket.getaddrinfo`` for TCP, in the share of ``owner``.
+
+    Raises OSError, UnicodeError; TimeoutError, an OSError, when it takes too long; TooManyLookupsError when the share is used up.
+    """
+    if not _CALLERS.acquire(owner):
+        raise TooManyLookupsError
+    try:
+        return _wait_for_lookup(host, port, owner, _SECONDS)
+    finally:
+        _CALLERS.release(owner)
+
+
+def _wait_for_lookup(host: str, port: int, owner: str, seconds: float) -> list[Any]:
+    if not _LOOKUPS.acquire(owner, seconds):
+        raise TooManyLookupsError
     results: list[Any] = []
-    thread = threading.Thread(target=_run, args=(host, port, results), name="name lookup", daemon=True)
+    thread = threading.Thread(target=_run, args=(host, port, owner, results), name="name lookup", daemon=True)
     thread.start()
     thread.join(seconds)
     if not results:
@@ -30,10 +47,10 @@ def look_up(host: str, port: int) -> list[Any]:
     return found
 
 
-def _run(host: str, port: int, results: list[Any]) -> None:
+def _run(host: str, port: int, owner: str, results: list[Any]) -> None:
     try:
         results.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         results.append(error)
     finally:
-        _LOOKUPS.release()
+        _LOOKUPS.release(owner)

@@ -1,8 +1,8 @@
 """Webhook outbox: delivery state of messages, from claim to delivered or given up.
 
-Called by ``worker.webhooks.dispatcher``; the API lists deliveries and counts the backlog. Never commits. A claim is a lease: it
-sets the next attempt to when this one must be over, so a message whose sender died is sent again. The result of an attempt is
-recorded only while no later attempt has begun.
+Called by ``worker.webhooks.dispatcher``; the API lists deliveries and counts the backlog. Only ``delete_old`` commits. A claim is
+a lease: it sets the next attempt to when this one must be over, so a message whose sender died is sent again. The result of an
+attempt is recorded only while no later attempt has begun.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
+from service.db.engine import Database
 from service.db.models import Delivery, Webhook
 
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -20,6 +21,8 @@ SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_40
 _PER_OWNER = 50
 _CONSIDERED = 1000
 """Messages that one claim looks at, of one owner and of all."""
+_DELETED = 500
+"""Messages deleted per transaction."""
 RETENTION_SECONDS = 30 * 24 * 3600.0
 """How long a message that was delivered or given up stays listed."""
 
@@ -137,8 +140,20 @@ def backlog(session: Session) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def delete_old(session: Session) -> None:
-    """Delete messages that were delivered or given up long ago."""
-    session.execute(
-        delete(Delivery).where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-RETENTION_SECONDS))
+def delete_old(database: Database) -> None:
+    """Delete messages that were delivered or given up long ago, some per transaction.
+
+    Messages that somebody else has locked, who deletes their webhook, are left out: two that wait for each other's rows deadlock.
+    """
+    old = (
+        select(Delivery.id)
+        .where(Delivery.due_at.is_(None), Delivery.created_at < now_sql(-RETENTION_SECONDS))
+        .limit(_DELETED)
+        .with_for_update(skip_locked=True)
     )
+    deleted = _DELETED
+    while deleted == _DELETED:
+        with database.write() as session:
+            ids = session.scalars(old).all()
+            session.execute(delete(Delivery).where(Delivery.id.in_(ids)))
+        deleted = len(ids)

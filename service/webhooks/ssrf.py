@@ -55,15 +55,18 @@ class Destination:
     addresses: tuple[str, ...]
 
 
-def resolve_checked(url: str, policy: UrlPolicy) -> Destination:
-    """Resolve the host of ``url`` and check the URL and every address. Raises DestinationRefusedError, saying what to change."""
+def resolve_checked(url: str, policy: UrlPolicy, owner: str) -> Destination:
+    """Resolve the host of ``url`` and check the URL and every address, in the share of ``owner``.
+
+    Raises DestinationRefusedError, saying what to change.
+    """
     parts = _split(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and policy.allow_http):
         raise DestinationRefusedError("the URL must begin with https://" + (" or http://" if policy.allow_http else ""))
     host, port = (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
     if port < _FIRST_FREE_PORT and port not in _PORTS.values():
         raise DestinationRefusedError(f"port {port} is not allowed; use 443, 80 or one from {_FIRST_FREE_PORT} on")
-    addresses = _resolve(host, port)
+    addresses = _resolve(host, port, owner)
     if not policy.allow_private:
         for address in addresses:
             if not is_public_address(address):
@@ -102,10 +105,10 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _resolve(host: str, port: int) -> list[Address]:
+def _resolve(host: str, port: int, owner: str) -> list[Address]:
     """Every address, in the system's order. A name without any is refused: it could be given a private one later."""
     try:
-        found = look_up(host, port)
+        found = look_up(host, port, owner)
         # a scope (fe80::1%eth0) names an interface of this machine; such an address is not public anyway
         return [*dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)]
     except (OSError, UnicodeError) as error:

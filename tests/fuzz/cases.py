@@ -233,7 +233,7 @@ class _Case:
             data_dir=self.folder, models_dir=self.models, datasets_dir=self.folder / "datasets", hub_enabled=False
         )
         try:
-            admission.check_job(JobRequest.model_validate(self._spec("toy")), settings)
+            admission.check_job(JobRequest.model_validate(self._spec("toy")), settings, "fuzz")
         except Exception as fault:  # noqa: BLE001 - judged as the API does
             self._refused(fault)
             return False

@@ -187,6 +187,18 @@ def test_the_filter_columns_are_filled_in(empty_url: str) -> None:
     database.dispose()
 
 
+def test_bytes_of_records_are_counted(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    ids = [factories.running(database).id, factories.queued(database, metadata={"note": "ä" * 50})]
+    counted = [factories.load(database, job_id).record_bytes for job_id in ids]
+    assert min(counted) > 100
+    downgrade(empty_url, "0012")
+    upgrade(empty_url)
+    assert [factories.load(database, job_id).record_bytes for job_id in ids] == counted
+    database.dispose()
+
+
 def test_a_migration_that_breaks_a_reference_is_rolled_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     upgrade(url)

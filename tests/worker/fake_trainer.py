@@ -31,7 +31,6 @@ from pruning.events import (
     PhaseEvent,
     StartedEvent,
     StepEvent,
-    WarningEvent,
 )  # fmt: skip
 
 STEPS = 4
@@ -88,11 +87,6 @@ def store(name: str = "mask.safetensors", content: bytes = b"a mask", digest: st
 def finish() -> None:
     emit(EvaluationEvent(step=STEPS, stage="final", remaining=0.5, metrics={"accuracy": 0.9}))
     emit(FinishedEvent(metrics={"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}))
-
-
-def at_chance() -> None:
-    emit(WarningEvent(code="predicts_one_class", message="the final mask predicts one class", remedy="More rows."))
-    success()
 
 
 def success() -> None:

@@ -9,6 +9,7 @@ those of the same step hold the same bytes. Called by ``worker.run.preparation``
 ``worker.maintenance.garbage_collector``.
 """
 
+import contextlib
 import json
 import logging
 import shutil
@@ -42,6 +43,15 @@ def checkpoint_folder(settings: Settings, job_id: str) -> Path:
     if settings.checkpoint_dir is None:
         return work_folder(settings.data_dir, job_id) / "checkpoints"
     return settings.checkpoint_dir / job_id
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the files in ``folder``; a trainer may remove some meanwhile."""
+    total = 0
+    for file in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Path, OSError | None]:

@@ -71,10 +71,14 @@ class GarbageCollector:
         database, settings = self._context.database, self._context.settings
         with database.write() as session:
             idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
+        with database.write() as session:
             datasets.delete_abandoned(session)
+        with database.write() as session:
             filled = list_columns.fill_list_columns(session)
         if filled:
             log.info("%d jobs of an older version can now be found in filtered lists", filled)
+        if cancelled := retention.cancel_paused(database, settings.paused_days, self._context.stopping.is_set):
+            log.info("%d jobs were paused for %g days and are cancelled", cancelled, settings.paused_days)
         jobs, artifacts = retention.expire(database, settings, self._context.stopping.is_set)
         if jobs or artifacts:
             log.info("past their retention: %d jobs and %d artifacts of others deleted", jobs, artifacts)

@@ -9,6 +9,7 @@ import os
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from service import failpoints
@@ -24,6 +25,10 @@ _JITTER = 0.2
 log = logging.getLogger(__name__)
 
 
+def _clock_offset() -> float:
+    return time.time() - time.monotonic()
+
+
 class Maintainer:
     """One per worker process; any number may run at once. A tick every ``rescue_seconds``."""
 
@@ -32,6 +37,9 @@ class Maintainer:
         self._context = context
         self._work = work
         self._worker_threads: list[threading.Thread] = []
+        self._clock_offset = _clock_offset()
+        self._reap_from = 0.0
+        """Before this moment of ``time.monotonic()`` no leases are reaped."""
         self._thread = PeriodicThread("maintainer", self._run_once, retry_seconds=context.settings.rescue_seconds)
 
     def start(self) -> None:
@@ -66,7 +74,7 @@ class Maintainer:
             )  # fmt: skip
             requeued = reap_expired_leases(
                 session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
-            )  # fmt: skip
+            ) if self._may_reap() else []  # fmt: skip
             unrunnable = report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
             if requeued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
@@ -79,6 +87,19 @@ class Maintainer:
         if not context.stopping.is_set():
             for _ in range(self._count_startable()):
                 self._start_worker_thread()
+
+    def _may_reap(self) -> bool:
+        """Not within three heartbeats after the host was suspended: leases ran out meanwhile, their workers slept like this one.
+
+        The wall clock goes on during a suspend and the monotonic one stands still. A clock that is set looks the same, and costs
+        the same delay.
+        """
+        offset, former = _clock_offset(), self._clock_offset
+        self._clock_offset = offset
+        if offset - former > self._context.settings.heartbeat_seconds:
+            log.info("this host was suspended for %.0f s: its workers get time to renew their leases", offset - former)
+            self._reap_from = time.monotonic() + 3 * self._context.settings.heartbeat_seconds
+        return time.monotonic() >= self._reap_from
 
     def _count_startable(self) -> int:
         with self._context.devices_lock:

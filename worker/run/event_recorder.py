@@ -23,17 +23,16 @@ from pruning.events import (
     PhaseEvent,
     StartedEvent,
     StepEvent,
-    WarningEvent,
     parse_line,
 )
 from service import failpoints
 from service.access.quotas import Quota
 from service.artifacts import store
-from service.db.models import RunWarning
 from service.errors import ArtifactMismatchError
 from service.jobs import claims
 from service.jobs.fence import Fence
 from service.settings import Settings
+from worker.files import work_dirs
 from worker.run.fenced_writer import FencedWriter
 from worker.run.outcome import CancelledError, InvalidArtifactError
 from worker.run.pipes import Redactor, TailBuffer, storable_text
@@ -152,6 +151,9 @@ class EventRecorder:
 
         def change(session: Session) -> None:
             _apply(session, self.writer.fence, event)
+            if isinstance(event, CheckpointEvent):
+                kept = work_dirs.folder_bytes(self.work / "checkpoints")
+                claims.set_progress(session, self.writer.fence, checkpoint_bytes=kept)
             data = event.model_dump(mode="json", exclude={"event"})
             claims.record_event(session, self.writer.fence, event.event, data)
             failpoints.hit(failpoints.Failpoint.EVENT_WRITTEN)
@@ -201,6 +203,3 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
             session, fence, step=event.step, values={**values, "remaining": event.remaining}
         )  # fmt: skip
         claims.set_progress(session, fence, metrics=values)
-    elif isinstance(event, WarningEvent):
-        warning = RunWarning(code=event.code, message=event.message, remedy=event.remedy)
-        claims.add_warning(session, fence, warning)

@@ -65,8 +65,7 @@ class WebhookDispatcher:
         if not self._send_due():
             self._freed.wait(self._context.settings.webhook_poll_seconds)
         if self._ticks % _TICKS_BETWEEN_DELETIONS == 1:
-            with self._context.database.write() as session:
-                outbox.delete_old(session)
+            outbox.delete_old(self._context.database)
         return 0.0
 
     def tick(self) -> int:
@@ -126,7 +125,7 @@ class WebhookDispatcher:
             with self._context.database.read() as session:
                 webhook = subscriptions.get(session, delivery.webhook_id)
                 secrets = subscriptions.signing_secrets(session, settings, webhook)
-            destination = resolve_checked(webhook.url, self._policy)
+            destination = resolve_checked(webhook.url, self._policy, webhook.owner)
             attempted_at = delivery.last_attempt_at
             assert attempted_at is not None  # noqa: S101 - the claim wrote it
             headers = signed_headers(secrets, delivery.id, int(attempted_at.timestamp()), delivery.body)
@@ -139,11 +138,11 @@ class WebhookDispatcher:
 
     def _record(self, delivery: Delivery, result: DeliveryResult) -> None:
         with self._context.database.write() as session:
+            if result.gone:  # first the webhook, then its messages: the order in which a deletion locks them, too
+                subscriptions.disable(session, delivery.webhook_id, "gone")
             outbox.record_result(
                 session, delivery, result, max_attempts=self._context.settings.webhook_max_attempts,
                 jitter=1 + random.uniform(-_JITTER, _JITTER),  # noqa: S311 - no secret
             )  # fmt: skip
-            if result.gone:
-                subscriptions.disable(session, delivery.webhook_id, "gone")
         if result.error is not None:
             log.warning("message %s, attempt %d: %s", delivery.id, delivery.attempts, result.error)

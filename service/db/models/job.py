@@ -7,7 +7,7 @@ retried in the same way.
 from datetime import datetime
 from typing import Any, TypedDict
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.db.clock import now_sql
@@ -36,16 +36,6 @@ class Failure(TypedDict):
     """``user``: the request must change; ``system``: it need not."""
     retryable: bool
     """Whether the same job may succeed later."""
-
-
-class RunWarning(TypedDict):
-    """Why the result of a job may be worth less than it looks, as the API shows it."""
-
-    code: str
-    """Stable identifier."""
-    message: str
-    remedy: str
-    """A sentence that says what to do."""
 
 
 class Job(Base):
@@ -118,11 +108,13 @@ class Job(Base):
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     """A ``Failure``; on a queued job, why the last attempt did not finish."""
-    warnings: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON_OBJECT)
-    """Each a ``RunWarning``, one of each code; None for none."""
     mask_artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id", use_alter=True))
     event_seq: Mapped[int] = mapped_column(default=0)
     """Sequence number of the job's last event."""
+    record_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Bytes of its spec, metadata, events and metrics, as JSON; for quotas."""
+    checkpoint_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Bytes of its checkpoints, which are kept until it ends; copies in the object storage are not counted again."""
 
     webhook: Mapped[Webhook | None] = relationship(viewonly=True)
     """The webhook that was submitted with it."""

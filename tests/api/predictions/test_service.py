@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from api.concurrency import ConcurrencyLimiter
 from api.errors.exceptions import NotPossibleError, UnavailableError
 from api.predictions import process
 from api.predictions.service import PredictionService
 from pruning.errors import PermanentError
 from service.artifacts import store
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.db.models import Artifact, ArtifactChunk
 from service.errors import StorageUnavailableError

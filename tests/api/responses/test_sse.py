@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.concurrency import ConcurrencyLimiter
 from api.responses import sse
+from service.concurrency import ConcurrencyLimiter
 from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.settings import Settings

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from httpx import ASGITransport, AsyncClient, Response
 from pyarrow import parquet
 
-from api.concurrency import ConcurrencyLimiter
 from api.request import deps
 from api.uploads import isolation
 from service.access import api_keys
+from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.db.models import LOCAL
 from tests.api.conftest import BODY, Jobs

@@ -1,6 +1,7 @@
 """Job routes: submit, list, get, cancel, delete; the responses, and what the database holds afterwards."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from api.app import create_app
-from pruning.quality.catalog import WARNINGS
 from pruning.spec.schema import PruningSpec
+from service.access import quotas
 from service.db.engine import Database
 from service.jobs import claims, queries
 from service.jobs.fence import Fence
@@ -49,26 +50,6 @@ def test_a_resolved_spec_can_be_sent_again(client: TestClient, change: dict[str,
     assert first.status_code == 202, first.text
     spec = first.json()["spec"]
     assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
-
-
-def test_a_budget_too_small_for_the_sparsity_is_accepted_with_a_warning(client: TestClient) -> None:
-    short = client.post("/v1/jobs", json=BODY | {"max_steps": 300, "batch_size": 8, "sparsity": 0.97})
-    assert short.status_code == 202
-    (warning,) = short.json()["warnings"]
-    assert warning["code"] == "budget_small"
-    assert "2400 rows" in warning["message"]
-    assert warning["remedy"] == WARNINGS["budget_small"].remedy
-    assert client.get(short.headers["location"]).json()["warnings"] == [warning]
-    enough = BODY | {"max_steps": 1200, "batch_size": 32, "sparsity": 0.97}
-    assert client.post("/v1/jobs", json=enough).json()["warnings"] == []
-
-
-def test_every_job_of_a_sweep_has_its_own_warnings(client: TestClient) -> None:
-    base = BODY | {"max_steps": 300, "batch_size": 8}
-    assert client.post("/v1/sweeps", json={"base": base, "sparsities": [0.5, 0.9]}).status_code == 202
-    jobs = client.get("/v1/jobs").json()["data"]
-    warned = {job["spec"]["sparsity"]: [warning["code"] for warning in job["warnings"]] for job in jobs}
-    assert warned == {0.5: [], 0.9: ["budget_small"]}
 
 
 def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: Database) -> None:
@@ -194,16 +175,30 @@ def test_a_job_that_succeeded_cannot_be_cancelled(client: TestClient, jobs: Jobs
     assert_problem(client.post(f"/v1/jobs/{jobs.succeeded()}/cancel"), 409, "illegal_transition")
 
 
+def test_a_paused_job_says_until_when(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
+    client = client_with(paused_days=2)
+    job_id = jobs.queued()
+    assert client.get(f"/v1/jobs/{job_id}").json()["paused_until"] is None
+    paused = client.post(f"/v1/jobs/{job_id}/pause").json()
+    with jobs.database.read() as session:
+        until = queries.get(session, job_id).updated_at + timedelta(days=2)
+    assert datetime.fromisoformat(paused["paused_until"]) == until
+    assert client.get("/v1/jobs").json()["data"] == [paused]
+    assert client.post(f"/v1/jobs/{job_id}/resume").json()["paused_until"] is None
+
+
 def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
     client_with: Callable[..., TestClient], jobs: Jobs
 ) -> None:
-    client = client_with(max_stored_bytes_per_owner=4)
-    done = jobs.succeeded()  # its mask has 4 bytes
+    done = jobs.succeeded()
     jobs.fail(failed := jobs.running())
+    with jobs.database.read() as session:
+        stored = quotas.stored_bytes(session)
+    client = client_with(max_stored_bytes_per_owner=stored)
     sweep = {"base": BODY, "sparsities": [0.5, 0.9]}
     for path, body in (("/v1/jobs", BODY), (f"/v1/jobs/{failed}/retry", None), ("/v1/sweeps", sweep)):
         refusal = assert_problem(client.post(path, json=body), 507, "quota_exceeded")
-        assert refusal["detail"].startswith("Nothing more can be stored: local may store 4 bytes; delete")
+        assert refusal["detail"].startswith(f"Nothing more can be stored: local may store {stored} bytes; delete")
     assert [job["id"] for job in client.get("/v1/jobs").json()["data"]] == [failed, done]
     assert client.delete(f"/v1/jobs/{done}").status_code == 204
     assert client.post("/v1/jobs", json=BODY).status_code == 202

@@ -41,10 +41,10 @@ def test_a_configuration_no_model_can_have(key: str, value: Any) -> None:
     ],
 )  # fmt: skip
 def test_side_files_of_a_tokenizer_that_cannot_be_read(tmp_path: Path, name: str, content: bytes) -> None:
-    check_tokenizer_files(tmp_path, "m")  # none is needed
+    check_tokenizer_files(tmp_path)  # none is needed
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PermanentError, match=name) as refusal:
-        check_tokenizer_files(tmp_path, "m")
+        check_tokenizer_files(tmp_path)
     assert (refusal.value.code, refusal.value.param) == ("tokenizer_invalid", "model")
 
 
@@ -54,7 +54,7 @@ def test_usual_side_files_pass(tmp_path: Path) -> None:
         "added_tokens_decoder": {"0": {"content": "[PAD]"}}, "additional_special_tokens": ["<x>"],
     }  # fmt: skip
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
-    check_tokenizer_files(tmp_path, "m")
+    check_tokenizer_files(tmp_path)
     assert special_tokens(tmp_path) == {"[CLS]"}
 
 

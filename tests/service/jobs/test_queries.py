@@ -85,7 +85,7 @@ def test_events_and_metrics_are_read_after_a_position(database: Database) -> Non
             claims.record_metrics(session, Fence.from_row(job), step=step, values={"loss": 1 / step})
     with database.read() as session:
         assert [event.seq for event in queries.events(session, job.id, after=1)] == [2]
-        first, *rest = queries.metrics(session, job.id)
+        first, *rest = queries.metric_page(session, job.id, limit=9)[0]
         assert [row.step for row in rest] == [2, 3]
-        assert [row.step for row in queries.metrics(session, job.id, after=first.id, limit=1)] == [2]
+        assert [row.step for row in queries.metric_page(session, job.id, after=first.id, limit=1)[0]] == [2]
         assert queries.events(session, "no") == []

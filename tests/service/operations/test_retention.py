@@ -9,8 +9,10 @@ from service.artifacts import store
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job
+from service.jobs import commands
 from service.operations import retention
 from service.settings import Settings
+from service.states import Status
 from tests.service import factories
 
 _DAY = 86_400
@@ -60,3 +62,24 @@ def test_old_artifacts_are_deleted_but_for_the_mask(database: Database, settings
         assert [artifact.name for artifact in store.list_for_job(session, job.id)] == [factories.MASK]
         assert len(store.list_for_job(session, running.id)) == 1
     assert left(database) == {job.id, running.id}
+
+
+def test_jobs_that_are_paused_for_long_are_cancelled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    ids = [factories.queued(database) for _ in range(4)]
+    *forgotten, young = ids
+    with database.write() as session:
+        for job_id in ids:
+            commands.request_pause(session, job_id)
+        waiting = commands.create(session, spec=factories.SPEC).id
+        for job_id in (*forgotten, waiting):
+            session.execute(update(Job).where(Job.id == job_id).values(updated_at=now_sql(-14.01 * _DAY)))
+    assert retention.cancel_paused(database, 14, lambda: True) == 0
+    assert retention.cancel_paused(database, 14, lambda: False) == 3
+    assert retention.cancel_paused(database, 14, lambda: False) == 0
+    for job_id in forgotten:
+        assert factories.load(database, job_id).status is Status.CANCELLED
+        last = factories.recorded_events(database, job_id)[-1]
+        assert (last[0], last[1]["reason"]) == ("status", "paused_too_long")
+    assert factories.load(database, young).status is Status.PAUSED
+    assert factories.load(database, waiting).status is Status.QUEUED

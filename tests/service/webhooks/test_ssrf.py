@@ -33,18 +33,18 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 def test_a_host_with_public_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "8.8.8.8", "2606:4700::1111", "8.8.8.8")
-    found = resolve_checked("https://Example.com/a/b?c=d", UrlPolicy())
+    found = resolve_checked("https://Example.com/a/b?c=d", UrlPolicy(), "ann")
     assert (found.scheme, found.host, found.port, found.target) == ("https", "example.com", 443, "/a/b?c=d")
     assert found.addresses == ("8.8.8.8", "2606:4700::1111")
-    assert resolve_checked("http://example.com:8080", UrlPolicy(allow_http=True)).target == "/"
+    assert resolve_checked("http://example.com:8080", UrlPolicy(allow_http=True), "ann").target == "/"
 
 
 @pytest.mark.parametrize("one", ["10.0.0.1", "::1", "fe80::1%eth0", "169.254.169.254"])
 def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, one: str) -> None:
     resolving(monkeypatch, "8.8.8.8", one)
     with pytest.raises(DestinationRefusedError, match="not a public address"):
-        resolve_checked("https://example.com/", UrlPolicy())
-    assert len(resolve_checked("https://example.com/", UrlPolicy(allow_private=True)).addresses) == 2
+        resolve_checked("https://example.com/", UrlPolicy(), "ann")
+    assert len(resolve_checked("https://example.com/", UrlPolicy(allow_private=True), "ann").addresses) == 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_one_private_address_among_public_ones(monkeypatch: pytest.MonkeyPatch, 
 )  # fmt: skip
 def test_spellings_of_the_loopback_address(url: str) -> None:
     with pytest.raises(DestinationRefusedError, match=r"not a public address|has no address|no URL"):
-        resolve_checked(url, UrlPolicy())
+        resolve_checked(url, UrlPolicy(), "ann")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_spellings_of_the_loopback_address(url: str) -> None:
 def test_urls_that_are_refused_before_any_resolution(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     resolving(monkeypatch, "8.8.8.8")
     with pytest.raises(DestinationRefusedError, match=reason):
-        resolve_checked(url, UrlPolicy())
+        resolve_checked(url, UrlPolicy(), "ann")
 
 
 def test_a_host_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +92,4 @@ def test_a_host_without_addresses_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(DestinationRefusedError, match=r"example\.com has no address"):
-        resolve_checked("https://example.com/", UrlPolicy(allow_private=True))
+        resolve_checked("https://example.com/", UrlPolicy(allow_private=True), "ann")

@@ -201,7 +201,8 @@ def test_retries_follow_the_schedule_and_end(database: Database, settings: Setti
         assert outbox.backlog(session) == (1, 1)
         session.execute(update(Delivery).where(Delivery.due_at.is_not(None)).values(due_at=None))
         session.execute(update(Delivery).values(created_at=now_sql(-outbox.RETENTION_SECONDS - 1)))
-        outbox.delete_old(session)
+    outbox.delete_old(database)
+    with database.read() as session:
         assert outbox.list_deliveries(session, webhook_id, limit=5) == []
 
 

@@ -55,3 +55,19 @@ def test_work_folders_of_ended_jobs_are_removed(harness: WorkerHarness) -> None:
     assert not harness.work_folder(ended).exists()
     assert harness.work_folder(waiting).exists()
     assert harness.work_folder("not-a-job").exists()
+
+
+def test_jobs_that_are_paused_for_long_lose_their_checkpoints(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    (harness.work_folder(job_id) / "checkpoints").mkdir(parents=True)
+    with harness.context.database.write() as session:
+        commands.request_pause(session, job_id)
+    collector = GarbageCollector(harness.context)
+    collector.collect()
+    assert harness.work_folder(job_id).exists()
+    with harness.context.database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(updated_at=now_sql(-15 * 86_400)))
+    collector.collect()  # cancels it; the next one finds its files
+    collector.collect()
+    assert harness.job(job_id).status is Status.CANCELLED
+    assert not harness.work_folder(job_id).exists()

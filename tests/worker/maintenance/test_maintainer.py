@@ -2,10 +2,13 @@
 
 import pytest
 
-from service.jobs import commands, heartbeats
+from service.jobs import claims, commands, heartbeats
+from service.jobs.fence import Fence
 from service.states import Status
+from tests.service import factories
 from tests.worker.conftest import WorkerHarness, fake_trainer_command
 from worker.context import Context
+from worker.maintenance import maintainer as maintainer_module
 from worker.maintenance.maintainer import Maintainer
 from worker.run import loop, preparation
 
@@ -89,3 +92,23 @@ def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:
     maintainer.stop()
     with harness.context.database.read() as session:
         assert heartbeats.live_workers(session, within_seconds=60) == []
+
+
+def test_leases_that_ran_out_in_a_suspend_can_be_renewed(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept: all its threads wake at once, and the reaper must not be faster than the heartbeat."""
+    harness.context.stopping.set()
+    job = factories.running(harness.context.database)
+    maintainer = Maintainer(harness.context)
+    later = maintainer_module._clock_offset() + 3600
+    monkeypatch.setattr(maintainer_module, "_clock_offset", lambda: later)
+    factories.expire_leases(harness.context.database, job.id)
+    maintainer.tick()
+    assert harness.job(job.id).status is Status.RUNNING
+    with harness.context.database.write() as session:
+        claims.renew_lease(session, Fence.from_row(job), lease_seconds=60)
+    factories.expire_leases(harness.context.database, job.id)
+    monkeypatch.setattr(maintainer, "_reap_from", 0.0)  # three heartbeats later
+    maintainer.tick()
+    assert harness.job(job.id).status is Status.QUEUED

@@ -177,10 +177,10 @@ def test_an_error_with_one_message_does_not_stop_the_others(
     """A bug, a receiver that is down, and one that listens."""
     real = dispatcher_module.resolve_checked
 
-    def resolve_checked(url: str, policy: UrlPolicy) -> Any:
+    def resolve_checked(url: str, policy: UrlPolicy, owner: str) -> Any:
         if "broken" in url:
             raise ZeroDivisionError
-        return real(url, policy)
+        return real(url, policy, owner)
 
     monkeypatch.setattr(dispatcher_module, "resolve_checked", resolve_checked)
     with socket.create_server(("127.0.0.1", 0)) as closed:
