@@ -5,16 +5,16 @@ not there) is left out, with the reason.
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from benchmarks.quality.cell import Cell
 from benchmarks.quality.recipes import Recipe
+from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
+from pruning.models.checks import check_model_folder
 from pruning.sources import Sources
 
 TASKS = ("sst2", "mrpc", "rte", "cola", "stsb")
@@ -69,9 +69,17 @@ def build(axes: Axes, models_dirs: Sequence[Path], datasets_dir: Path) -> Grid:
 
 
 def has_lm_head(folder: Path) -> bool:
-    """Whether a checkpoint is a language model, by its configuration; others need ``head: classifier``."""
-    names: list[Any] = json.loads((folder / "config.json").read_text("utf-8")).get("architectures") or []
-    return any(str(name).endswith(("ForMaskedLM", "ForCausalLM", "ForPreTraining")) for name in names)
+    """Whether a checkpoint has the tensors of a language-model head, whatever its configuration says; else ``head: classifier``.
+
+    Raises PermanentError for a folder that cannot be used at all.
+    """
+    try:
+        check_model_folder(folder, (), "label-words")
+    except PermanentError as fault:
+        if fault.code != "model_head_missing":
+            raise
+        return False
+    return True
 
 
 def sources_for(model: str, models_dirs: Sequence[Path], datasets_dir: Path, token_cache: Path | None) -> Sources:

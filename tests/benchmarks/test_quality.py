@@ -1,11 +1,13 @@
 """The quality benchmark on a toy: run, resume, rows, table."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from benchmarks.quality import __main__ as program
 from benchmarks.quality import heldout, rows
@@ -128,6 +130,17 @@ def test_what_is_not_there_is_skipped_with_a_reason(folder: Path) -> None:
     grid = build(axes, [folder / "models"], folder / "datasets")
     assert [cell.task for cell in grid.cells] == ["sst2"]
     assert [reason.split(":")[0] for reason in grid.skipped] == ["model none", "task rte"]
+
+
+def test_a_checkpoint_without_a_language_model_head_gets_a_classifier(folder: Path, tmp_path: Path) -> None:
+    toy = Path(shutil.copytree(folder / "models" / "toy", tmp_path / "toy"))  # its configuration still says ForMaskedLM
+    tensors = load_file(toy / "model.safetensors")
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if not name.startswith("cls.")}, toy / "model.safetensors"
+    )
+    cells = build(axes_of("espalier", "full"), [tmp_path], folder / "datasets").cells
+    assert [cell.settings.get("head") for cell in cells] == ["classifier", None]
+    assert cell_of(folder, "espalier").settings["head"] == "label-words"
 
 
 def test_settings_that_no_spec_has_are_refused(folder: Path) -> None:
