@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition with a deadline, never for a fixed time."""
+"""Waiting in tests: for a condition with a deadline, never for a fixed time; and a clock that tests move."""
 
 import threading
 import time
@@ -21,3 +21,23 @@ def wait_until(
             raise AssertionError(f"waited {seconds} s in vain for {what if isinstance(what, str) else what()}")
         pause.wait(_PAUSE)
     return value
+
+
+class FakeClock:
+    """In the place of the module ``time`` of what is tested: the real clock, put forward by a test or by ``sleep``.
+
+    ``monkeypatch.setattr("worker.run.lease.time", clock)``: limits can then be as long as no machine is slow.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return time.monotonic() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """From now on it is so much later."""
+        self._ahead += seconds
+
+    sleep = advance

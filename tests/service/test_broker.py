@@ -134,7 +134,7 @@ def test_the_filesystem_broker_creates_its_folders(tmp_path: Path) -> None:
 def quickly() -> Iterator[None]:
     began = time.monotonic()
     yield
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_without_a_broker_it_returns_false_and_logs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -91,7 +91,7 @@ class SupervisorThread:
         self._thread = threading.Thread(target=lambda: self._result.append(run()), daemon=True)
         self._thread.start()
 
-    def result(self, seconds: float = 20) -> Outcome | Failed:
+    def result(self, seconds: float = 120) -> Outcome | Failed:
         self._thread.join(seconds)
         assert self._result, "the supervisor did not return"
         return self._result[0]
@@ -121,8 +121,8 @@ class UnreachableDatabase(Database):
 
 @pytest.fixture
 def harness(settings: Settings, database: Database) -> WorkerHarness:
-    """A worker with short limits."""
+    """A worker with short pauses and long limits."""
     fast = settings.model_copy(
-        update={"lease_seconds": 6.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}
+        update={"lease_seconds": 60.0, "heartbeat_seconds": 0.1, "term_grace_seconds": 0.5, "retry_delay_seconds": 0.0}
     )
     return WorkerHarness(Context(fast, database))

@@ -49,8 +49,8 @@ def test_all_are_asked_to_stop_and_what_does_not_is_killed(tmp_path: Path) -> No
     pids = [polite.process.pid, stubborn.process.pid]
     wait_until(ready.exists, what="the process that ignores SIGTERM")
     began = time.monotonic()
-    manager.stop(0.5, hurry)
-    assert 0.5 <= time.monotonic() - began < 30
+    manager.stop(5, hurry)
+    assert 5 <= time.monotonic() - began < 30
     assert lines == ["the test process did not leave in time and is killed"]
     assert not any(map(is_alive, pids))
 

@@ -28,7 +28,7 @@ def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> 
     answer = threading.Event()
 
     def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
-        answer.wait(20)
+        answer.wait(120)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -36,7 +36,7 @@ def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> 
     started = time.monotonic()
     with pytest.raises(DestinationRefusedError, match=r"slow\.example has no address: its name server took more than"):
         resolve_checked("https://slow.example/", UrlPolicy(), "ann")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 60
     answer.set()
 
 

@@ -12,6 +12,7 @@ from service.db.models import Job
 from service.jobs import commands
 from service.states import Status
 from tests import object_store, services
+from tests.waiting import FakeClock
 from tests.worker.conftest import WorkerHarness
 from tests.worker.fake_trainer import steady_mask
 from worker.context import Context
@@ -67,7 +68,7 @@ def test_an_unreachable_storage_causes_warnings_only(harness: WorkerHarness, sto
     harness.wait_for_event(job_id, "log")
     with harness.context.database.write() as session:
         commands.request_pause(session, job_id)
-    assert running.result(60) is Outcome.PAUSED
+    assert running.result() is Outcome.PAUSED
     recorded = warnings(harness, job_id)
     assert recorded[0].startswith("earlier checkpoints cannot be fetched")
     assert all(message.startswith("checkpoints stay on this host for now") for message in recorded[1:])
@@ -80,7 +81,7 @@ def test_an_artifact_that_cannot_be_stored_is_retried_later(
 ) -> None:
     monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.fetch", lambda *_: None)
     here = on_host(harness, storage_url.replace("bucket-", "nobody-made-"), "here")
-    here.context.settings = here.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
+    monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     job_id = harness.submit()
     failed = here.run(here.claim(), "success")
     assert isinstance(failed, Failed)

@@ -13,7 +13,7 @@ from service.jobs.fence import Fence
 from service.states import Status
 from tests import object_store, services
 from tests.service import factories
-from tests.waiting import wait_until
+from tests.waiting import FakeClock, wait_until
 from tests.worker.conftest import WorkerHarness
 from tests.worker.run.test_checkpoint_sync import on_host
 from worker.run.outcome import Failed, Outcome
@@ -70,10 +70,10 @@ def test_mask_and_weights_are_read_in_parts(
 
 
 def test_an_unreachable_storage_is_retried_by_the_next_attempt(
-    host: WorkerHarness, export: str, storage_url: str
+    host: WorkerHarness, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move(host, away())
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
+    monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("storage_unavailable", True)
@@ -82,9 +82,11 @@ def test_an_unreachable_storage_is_retried_by_the_next_attempt(
     assert host.run(host.claim(), "exports") is Outcome.SUCCEEDED
 
 
-def test_a_mask_lost_by_the_storage_is_named(host: WorkerHarness, export: str, storage_url: str) -> None:
+def test_a_mask_lost_by_the_storage_is_named(
+    host: WorkerHarness, export: str, storage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_bucket(storage_url).delete(object_store.objects(storage_url))
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
+    monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert failed.message.startswith("The object storage has lost mask.safetensors of job")
@@ -106,7 +108,7 @@ def test_missing_credentials_are_a_retryable_failure(
 ) -> None:
     bucket_module._client.cache_clear()
     monkeypatch.setenv("AWS_PROFILE", "nobody-made")
-    host.context.settings = host.context.settings.model_copy(update={"lease_seconds": 3.0, "heartbeat_seconds": 0.1})
+    monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.message) == (

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from service.errors import LeaseLostError
-from tests.waiting import wait_until
+from tests.waiting import FakeClock, wait_until
 from tests.worker.conftest import UnreachableDatabase, WorkerHarness, hold_lease
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -19,11 +19,18 @@ def test_a_lease_is_renewed(harness: WorkerHarness) -> None:
         wait_until(lambda: harness.job(job_id).lease_expires_at != before, what="a heartbeat")
 
 
-def test_a_lease_expires_by_the_clock_when_the_database_is_away(harness: WorkerHarness) -> None:
+def test_a_lease_expires_by_the_clock_when_the_database_is_away(
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr("worker.run.lease.time", clock)
     harness.submit()
-    with hold_lease(harness, seconds=0.3, database=UnreachableDatabase(harness.context.database.url)) as held:
+    with hold_lease(harness, seconds=600, database=UnreachableDatabase(harness.context.database.url)) as held:
+        clock.advance(500)
+        wait_until(lambda: "the database is away" in caplog.text, what="a heartbeat that failed")
         assert not held.lost
-        wait_until(lambda: held.lost, seconds=5, what="the loss")
+        clock.advance(101)
+        assert held.lost
         with pytest.raises(LeaseLostError):
             held.require()
 

@@ -40,7 +40,7 @@ def test_a_job_on_two_devices_succeeds(harness: WorkerHarness) -> None:
     running = SupervisorThread(lambda: supervise(claimed, harness.context))
     harness.wait_for_event(job_id, "started")
     assert len(processes_under(harness.work_folder(job_id))) == 3  # torchrun and two ranks
-    assert running.result(60) is Outcome.SUCCEEDED
+    assert running.result() is Outcome.SUCCEEDED
     job = harness.job(job_id)
     assert (job.status, job.attempt, job.step) == (Status.SUCCEEDED, 1, 40)
     recorded = [event.type for event in harness.events(job_id)]

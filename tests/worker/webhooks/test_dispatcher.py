@@ -1,7 +1,6 @@
 """Ticks of the dispatcher against a local receiver; the Standard Webhooks library checks the signatures."""
 
 import socket
-import time
 from typing import Any
 
 import pytest
@@ -229,16 +228,15 @@ def test_receivers_that_do_not_answer_delay_their_owner_alone(harness: WorkerHar
         with harness.context.database.write() as session:
             secret = subscriptions.new_secret()
             subscriptions.create(session, settings, owner="other", url=receiver.url, events=FINAL_EVENTS, secret=secret)
-        patient = settings.model_copy(update={"webhook_timeout_seconds": 3.0})
+        patient = settings.model_copy(update={"webhook_timeout_seconds": 600.0})
         dispatcher = WebhookDispatcher(Context(patient, harness.context.database))
         dispatcher.start()
         try:
-            started = time.monotonic()
             for _ in range(3):
                 with harness.context.database.write() as session:
                     job = commands.create(session, spec=SPEC, owner="other")
                     commands.request_cancel(session, job.id)
-            wait_until(lambda: len(receiver.requests) == 3, seconds=10, what="the other owner's messages")
-            assert time.monotonic() - started < 2.5
+            wait_until(lambda: len(receiver.requests) == 3, what="the other owner's messages")
         finally:
+            silent.close()  # what is being sent there fails
             dispatcher.stop()
