@@ -11,21 +11,14 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from pruning.models.checks import MODEL_TYPES
-from pruning.models.encoder_tensors import layer_tensors
+from pruning.models.encoder_tensors import encoder_shapes, head_shapes
 
-HEAD_TENSORS = {
-    "albert": "predictions.dense.weight",
-    "bert": "cls.predictions.transform.dense.weight",
-    "deberta-v2": "cls.predictions.transform.dense.weight",
-    "distilbert": "vocab_transform.weight",
-    "electra": "generator_predictions.dense.weight",
-    "llama": "lm_head.weight",
-    "modernbert": "head.dense.weight",
-    "mpnet": "lm_head.dense.weight",
-    "qwen2": "lm_head.weight",
-    "qwen3": "lm_head.weight",
-    "roberta": "lm_head.dense.weight",
-}
+SIZES = {
+    "vocab_size": 512, "hidden_size": 2, "dim": 2, "embedding_size": 2, "intermediate_size": 3, "hidden_dim": 3,
+    "num_hidden_layers": 1, "n_layers": 1, "num_attention_heads": 1, "n_heads": 1, "num_key_value_heads": 1,
+    "max_position_embeddings": 8, "pad_token_id": 0,
+}  # fmt: skip
+"""Of every type, by the keys that one or another has."""
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "terrible", "great", "un", "##related", "maybe")
 
 
@@ -39,14 +32,22 @@ def make_model(
 ) -> Path:
     """A folder of ``model_type`` with a lower-casing WordPiece tokenizer of WORDS."""
     folder.mkdir(parents=True)
-    about = {"model_type": model_type, **(config or {})}
+    about = {"model_type": model_type, **SIZES, **(config or {})}
     (folder / "config.json").write_text(json.dumps(about))
-    names = [*tensors, *([HEAD_TENSORS[model_type]] if head else [])]
+    weights = {name: np.zeros((512, 1), np.float32) for name in tensors}
     if model_type in MODEL_TYPES:
-        names += layer_tensors(about)
-    save_file({name: np.zeros((512, 1), np.float32) for name in names}, folder / "model.safetensors")
+        weights |= zeros(about, head=head)
+    save_file(weights, folder / "model.safetensors")
     word_pieces().save(str(folder / "tokenizer.json"))
     return folder
+
+
+def zeros(config: dict[str, Any], *, head: bool = True) -> dict[str, Any]:
+    """Weights of the encoder and of its language-model head, as ``config`` has them."""
+    shapes = encoder_shapes(config) | (head_shapes(config) if head else {})
+    if head and MODEL_TYPES[config["model_type"]].decoder_only:
+        shapes["lm_head.weight"] = next(iter(shapes.values()))
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 def word_pieces() -> Tokenizer:

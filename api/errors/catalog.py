@@ -222,6 +222,9 @@ FAILURES: dict[str, Entry] = {
     "model_too_large": Entry(None, "client", "Take a smaller model, or have ESPALIER_HUB_MODEL_BYTES raised."),
     "model_type_unsupported": Entry(422, "client", "Take a model type of docs/spec.md.", PermanentError),
     "model_weights_corrupt": Entry(422, "client", "Download the model again: its weights are damaged.", PermanentError),
+    "model_weights_damaged": Entry(
+        422, "client", "Store the checkpoint again: its values are no trained weights.", PermanentError
+    ),
     "model_weights_incomplete": Entry(422, "client", "Take a checkpoint that has all weights.", PermanentError),
     "model_weights_missing": Entry(
         422, "client", "Take a checkpoint with weights in safetensors format.", PermanentError

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
 from pruning.models.class_names import match_classes
-from pruning.models.encoder_tensors import embedding_names, missing_tensors
+from pruning.models.encoder_tensors import embedding_names, misshapen_tensors, missing_tensors
 from pruning.models.folder_forms import (
     INDEX,
     WEIGHTS,
@@ -23,7 +23,7 @@ from pruning.models.folder_forms import (
     require_unquantized,
     require_weights,
 )
-from pruning.models.folder_values import check_config, check_shapes, check_tokenizer_files, special_tokens
+from pruning.models.folder_values import check_config, check_tokenizer_files, special_tokens
 from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
 
 SENTENCEPIECE = {"deberta-v2": "spm.model"}
@@ -70,8 +70,7 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     uses_words = head in ("label-words", "span")
     if uses_words:
         _check_head(config, lm_head, tensors)
-    _check_encoder(config, lm_head, tensors, path.name)
-    check_shapes(config, tensors, path.name)
+    _check_tensors(config, lm_head, tensors, path.name, with_head=uses_words)
     if not (path / "tokenizer.json").is_file():
         return
     if uses_words:
@@ -225,13 +224,21 @@ def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str])
         )
 
 
-def _check_encoder(config: dict[str, Any], lm_head: LmHead, tensors: dict[str, tuple[int, ...]], name: str) -> None:
-    missing = missing_tensors(config, set(tensors), lm_head.decoder)
+def _check_tensors(
+    config: dict[str, Any], lm_head: LmHead, tensors: dict[str, tuple[int, ...]], name: str, *, with_head: bool
+) -> None:
+    missing = missing_tensors(config, tensors, lm_head.decoder, with_head=with_head)
     if missing:
         raise _model_error(
             "model_weights_incomplete",
             f"the weights of model {name!r} are incomplete: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''} "
             f"({len(missing)} tensors); use a checkpoint that has them, pruning random weights is of no use",
+        )
+    for tensor, shape, expected in misshapen_tensors(config, tensors, with_head=with_head):
+        raise _model_error(
+            "model_weights_incomplete",
+            f"{tensor} of model {name!r} has the shape {list(shape)}, and by config.json it has {list(expected)}; "
+            "store the checkpoint again",
         )
 
 

@@ -25,7 +25,7 @@ def require_complete(
     """Names of the tensors that were missing and filled with random numbers: those of a new head, never of the encoder.
 
     ``report`` is that of ``from_pretrained``; ``decoder`` names the output embedding in files, from which a tied input embedding is
-    read where the file has that one alone. Raises PermanentError (``model_weights_incomplete``).
+    read where the file has that one alone. Raises PermanentError (``model_weights_incomplete``, ``model_weights_damaged``).
     """
     missing = set(report["missing_keys"])
     missing -= _read_tied_embedding(model, missing, path, decoder)
@@ -78,5 +78,5 @@ def _require_values(model: Any, path: Path, param: str) -> None:
         return
     raise PermanentError(
         f"the weights of model {path.name!r} were never trained or are damaged: {fault}; store the checkpoint again",
-        code="model_weights_incomplete", param=param,
+        code="model_weights_damaged", param=param,
     )  # fmt: skip

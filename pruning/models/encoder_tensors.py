@@ -1,12 +1,14 @@
-"""Names of the tensors that an encoder of each model type has in a checkpoint, so that a missing one is found in the headers.
+"""Names and shapes of the tensors that a model of each type has in a checkpoint, to be compared with the headers of a file.
 
 Called by :mod:`pruning.models.checks`. Torch-free: building the model on no device would say the same, after two seconds. Tensors
 that only some configurations have (pooler, biases of decoders, convolution) are left to the trainer, which compares with the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pruning.models.config_sizes import Sizes
 
 
 @dataclass(frozen=True)
@@ -17,116 +19,155 @@ class EncoderTensors:
     """Under which a model with a head stores the encoder."""
     embedding: str
     fixed: str
-    """Names, apart by blanks; without ``.weight``, and with ``+b`` where there is a bias, too."""
+    """Names, apart by blanks, each with its shape in the letters of :class:`Sizes`; without ``.weight``, and with ``+b`` where
+    there is a bias, too."""
     layer: str
     layers: str
     """Path of the repeated layers, and ``{i}``."""
-    count: str = "num_hidden_layers"
+    head: str = ""
+    """As ``fixed``, of the language-model head, whose names are complete."""
 
 
 _BERT_LAYER = (
-    "attention.self.query+b attention.self.key+b attention.self.value+b attention.output.dense+b "
-    "attention.output.LayerNorm+b intermediate.dense+b output.dense+b output.LayerNorm+b"
+    "attention.self.query:HH+b attention.self.key:HH+b attention.self.value:HH+b attention.output.dense:HH+b "
+    "attention.output.LayerNorm:H+b intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b"
 )
-_BERT_FIXED = "embeddings.position_embeddings embeddings.token_type_embeddings embeddings.LayerNorm+b"
-_WORDS = "embeddings.word_embeddings.weight"
+_BERT_FIXED = "embeddings.position_embeddings:PE embeddings.token_type_embeddings:TE embeddings.LayerNorm:E+b"
+_BERT_HEAD = "cls.predictions.transform.dense:HH+b cls.predictions.transform.LayerNorm:H+b"
+_ROBERTA_HEAD = "lm_head.dense:HH+b lm_head.layer_norm:H+b"
+_WORDS = "embeddings.word_embeddings.weight:VE"
 _DECODER_LAYER = (
-    "input_layernorm post_attention_layernorm self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj "
-    "mlp.gate_proj mlp.up_proj mlp.down_proj"
+    "input_layernorm:H post_attention_layernorm:H self_attn.q_proj:QH self_attn.k_proj:KH self_attn.v_proj:KH self_attn.o_proj:HQ "
+    "mlp.gate_proj:IH mlp.up_proj:IH mlp.down_proj:HI"
 )
-_QWEN2_LAYER = _DECODER_LAYER.replace("q_proj", "q_proj+b").replace("k_proj", "k_proj+b").replace("v_proj", "v_proj+b")
+_QWEN2_LAYER = _DECODER_LAYER.replace(":QH", ":QH+b").replace(":KH", ":KH+b")
 _TABLE: dict[str, EncoderTensors] = {
     "albert": EncoderTensors(
-        "albert", _WORDS, f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in+b",
-        "attention.query+b attention.key+b attention.value+b attention.dense+b attention.LayerNorm+b ffn+b ffn_output+b "
-        "full_layer_layer_norm+b",
-        "encoder.albert_layer_groups.{i}.albert_layers.0", "num_hidden_groups",
+        "albert", _WORDS, f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in:HE+b",
+        "attention.query:HH+b attention.key:HH+b attention.value:HH+b attention.dense:HH+b attention.LayerNorm:H+b ffn:IH+b "
+        "ffn_output:HI+b full_layer_layer_norm:H+b",
+        "encoder.albert_layer_groups.{i}.albert_layers.0", "predictions.dense:EH+b predictions.LayerNorm:E+b",
     ),
-    "bert": EncoderTensors("bert", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}"),
+    "bert": EncoderTensors("bert", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _BERT_HEAD),
     "deberta-v2": EncoderTensors(
-        "deberta", _WORDS, "embeddings.LayerNorm+b",
-        "attention.self.query_proj+b attention.self.key_proj+b attention.self.value_proj+b attention.output.dense+b "
-        "attention.output.LayerNorm+b intermediate.dense+b output.dense+b output.LayerNorm+b",
-        "encoder.layer.{i}",
+        "deberta", _WORDS, "embeddings.LayerNorm:H+b",
+        "attention.self.query_proj:QH+b attention.self.key_proj:QH+b attention.self.value_proj:QH+b attention.output.dense:HH+b "
+        "attention.output.LayerNorm:H+b intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b",
+        "encoder.layer.{i}", _BERT_HEAD,
     ),
     "distilbert": EncoderTensors(
-        "distilbert", _WORDS, "embeddings.position_embeddings embeddings.LayerNorm+b",
-        "attention.q_lin+b attention.k_lin+b attention.v_lin+b attention.out_lin+b sa_layer_norm+b ffn.lin1+b ffn.lin2+b "
-        "output_layer_norm+b",
-        "transformer.layer.{i}", "n_layers",
+        "distilbert", _WORDS, "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b",
+        "attention.q_lin:HH+b attention.k_lin:HH+b attention.v_lin:HH+b attention.out_lin:HH+b sa_layer_norm:H+b ffn.lin1:IH+b "
+        "ffn.lin2:HI+b output_layer_norm:H+b",
+        "transformer.layer.{i}", "vocab_transform:HH+b vocab_layer_norm:H+b",
     ),
-    "electra": EncoderTensors("electra", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}"),
-    "llama": EncoderTensors("model", "embed_tokens.weight", "norm", _DECODER_LAYER, "layers.{i}"),
+    "electra": EncoderTensors(
+        "electra", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}",
+        "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b",
+    ),
+    "llama": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}"),
     "modernbert": EncoderTensors(
-        "model", "embeddings.tok_embeddings.weight", "embeddings.norm final_norm", "attn.Wqkv attn.Wo mlp.Wi mlp.Wo mlp_norm",
-        "layers.{i}",
+        "model", "embeddings.tok_embeddings.weight:VH", "embeddings.norm:H final_norm:H",
+        "attn.Wqkv:3H attn.Wo:HH mlp.Wi:2H mlp.Wo:HI mlp_norm:H", "layers.{i}", "head.dense:HH head.norm:H",
     ),
     "mpnet": EncoderTensors(
-        "mpnet", _WORDS, "embeddings.position_embeddings embeddings.LayerNorm+b encoder.relative_attention_bias",
-        "attention.attn.q+b attention.attn.k+b attention.attn.v+b attention.attn.o+b attention.LayerNorm+b intermediate.dense+b "
-        "output.dense+b output.LayerNorm+b",
-        "encoder.layer.{i}",
+        "mpnet", _WORDS, "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b encoder.relative_attention_bias:BA",
+        "attention.attn.q:HH+b attention.attn.k:HH+b attention.attn.v:HH+b attention.attn.o:HH+b attention.LayerNorm:H+b "
+        "intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b",
+        "encoder.layer.{i}", _ROBERTA_HEAD,
     ),
-    "qwen2": EncoderTensors("model", "embed_tokens.weight", "norm", _QWEN2_LAYER, "layers.{i}"),
+    "qwen2": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _QWEN2_LAYER, "layers.{i}"),
     "qwen3": EncoderTensors(
-        "model", "embed_tokens.weight", "norm", f"{_DECODER_LAYER} self_attn.q_norm self_attn.k_norm", "layers.{i}"
+        "model", "embed_tokens.weight:VH", "norm:H", f"{_DECODER_LAYER} self_attn.q_norm:D self_attn.k_norm:D", "layers.{i}"
     ),
-    "roberta": EncoderTensors("roberta", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}"),
+    "roberta": EncoderTensors("roberta", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _ROBERTA_HEAD),
 }  # fmt: skip
 _MOST_LAYERS = 1000
+Shape = tuple[int, ...]
 
 
-def missing_tensors(config: dict[str, Any], names: set[str], decoder: str) -> list[str]:
-    """Tensors of the encoder that are not among ``names`` of a checkpoint, as a model with a head calls them.
+def missing_tensors(
+    config: Mapping[str, Any], tensors: Mapping[str, Shape], decoder: str, *, with_head: bool
+) -> list[str]:
+    """Tensors of the encoder, and of the language-model head, that are not among ``tensors`` of a checkpoint.
 
-    The input embedding may be missing where it is tied to the output embedding ``decoder`` and that is there.
+    Named as in a model with a head. The input embedding may be missing where it is tied to the output embedding ``decoder`` and
+    that is there.
     """
-    table = _TABLE[config["model_type"]]
-    present = {_current_name(name) for name in names}
-    missing = [name for name in _expected(table, config) if not _is_among(present, table, name)]
+    table, present = _TABLE[config["model_type"]], _current_names(tensors)
+    missing = [name for name in _encoder(table, config) if _find(present, table, name) is None]
     tied = config.get("tie_word_embeddings", config["model_type"] not in ("llama", "qwen2", "qwen3"))
-    if not _is_among(present, table, table.embedding) and not (tied and decoder in names):
-        missing.insert(0, table.embedding)
-    return [f"{table.prefix}.{name}" for name in missing]
+    embedding = table.embedding.partition(":")[0]
+    if _find(present, table, embedding) is None and not (tied and decoder in tensors):
+        missing.insert(0, embedding)
+    head = [name for name in _head(table, config) if name not in present] if with_head else []
+    return [*(f"{table.prefix}.{name}" for name in missing), *head]
+
+
+def misshapen_tensors(
+    config: Mapping[str, Any], tensors: Mapping[str, Shape], *, with_head: bool
+) -> Iterator[tuple[str, Shape, Shape]]:
+    """Name, shape and expected shape of the tensors that :func:`missing_tensors` looks for and that are of another shape."""
+    table, present = _TABLE[config["model_type"]], _current_names(tensors)
+    expected = encoder_shapes(config) | (head_shapes(config) if with_head else {})
+    for name, shape in expected.items():
+        found = _find(present, table, name.removeprefix(f"{table.prefix}."))
+        if found is not None and found != shape:
+            yield name, found, shape
 
 
 def embedding_names(model_type: str, decoder: str) -> tuple[str, ...]:
     """Names under which a checkpoint may hold the table of word embeddings, the first one found counts."""
     table = _TABLE[model_type]
-    return f"{table.prefix}.{table.embedding}", table.embedding, decoder
+    embedding = table.embedding.partition(":")[0]
+    return f"{table.prefix}.{embedding}", embedding, decoder
 
 
-def layer_tensors(config: dict[str, Any]) -> list[str]:
-    """Every name that :func:`missing_tensors` looks for, and the embedding."""
+def encoder_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
+    """Shapes of the tensors of the encoder that :func:`missing_tensors` looks for, the embedding first."""
     table = _TABLE[config["model_type"]]
-    return [f"{table.prefix}.{name}" for name in (table.embedding, *_expected(table, config))]
+    expected = dict(_spelled(config, "", table.embedding)) | _encoder(table, config)
+    return {f"{table.prefix}.{name}": shape for name, shape in expected.items()}
 
 
-def _is_among(present: set[str], table: EncoderTensors, name: str) -> bool:
-    return name in present or f"{table.prefix}.{name}" in present
+def head_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
+    """The same of the language-model head, without its output embedding."""
+    return _head(_TABLE[config["model_type"]], config)
 
 
-def _expected(table: EncoderTensors, config: dict[str, Any]) -> Iterator[str]:
-    yield from _spelled("", table.fixed)
-    count = config.get(table.count, config.get("num_hidden_layers") if table.count == "n_layers" else 1)
-    for i in range(
-        min(count, _MOST_LAYERS) if type(count) is int else 1
-    ):  # without a number the trainer's default decides
-        yield from _spelled(table.layers.format(i=i) + ".", table.layer)
+def _find(present: Mapping[str, Shape], table: EncoderTensors, name: str) -> Shape | None:
+    return present.get(f"{table.prefix}.{name}", present.get(name))
 
 
-def _spelled(path: str, names: str) -> Iterator[str]:
-    for name in names.split():
-        bare = name.removesuffix("+b")
-        yield f"{path}{bare}.weight"
-        if bare != name:
-            yield f"{path}{bare}.bias"
+def _encoder(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shape]:
+    found = dict(_spelled(config, "", table.fixed))
+    for i in range(min(Sizes.from_config(config).layers, _MOST_LAYERS)):
+        found |= _spelled(config, table.layers.format(i=i) + ".", table.layer)
+    return found
 
 
-def _current_name(name: str) -> str:
+def _head(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shape]:
+    return dict(_spelled(config, "", table.head))
+
+
+def _spelled(config: Mapping[str, Any], path: str, names: str) -> Iterator[tuple[str, Shape]]:
+    sizes = Sizes.from_config(config)
+    for entry in names.split():
+        name, _, letters = entry.removesuffix("+b").partition(":")
+        shape = sizes.shape(letters)
+        yield f"{path}{name.removesuffix('.weight')}.weight", shape
+        if entry.endswith("+b"):
+            yield f"{path}{name}.bias", shape[:1]
+
+
+def _current_names(tensors: Mapping[str, Shape]) -> dict[str, Shape]:
     """The first checkpoints of BERT call weight and bias of a norm gamma and beta."""
-    return (
-        name.removesuffix("gamma") + "weight"
-        if name.endswith(".gamma")
-        else (name.removesuffix("beta") + "bias" if name.endswith(".beta") else name)
-    )
+    found = {}
+    for name, shape in tensors.items():
+        for former, current in ((".gamma", ".weight"), (".beta", ".bias")):
+            if name.endswith(former):
+                found[name.removesuffix(former) + current] = shape
+                break
+        else:
+            found[name] = shape
+    return found

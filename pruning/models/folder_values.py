@@ -6,11 +6,12 @@ trainer when it loads the model. Keys that are not listed here are left to trans
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pruning.errors import PermanentError
+from pruning.models.config_sizes import Sizes
 
 _Rule = tuple[Callable[[Any], bool], str]
 _MOST = 2**31 - 1
@@ -20,12 +21,8 @@ _ACTIVATIONS = (
     "gelu gelu_10 gelu_accurate gelu_fast gelu_new gelu_python gelu_python_tanh gelu_pytorch_tanh hardswish laplace leaky_relu "
     "linear mish prelu quick_gelu relu relu2 relu6 sigmoid silu sqrtsoftplus swish tanh xielu"
 ).split()
+_LAYER_TYPES = ("full_attention", "sliding_attention")
 _DTYPES = ("float32", "float16", "bfloat16", "float64", "float", "half", "double", "auto")
-_EMBEDDINGS = {
-    "word_embeddings.weight": "vocab_size",
-    "token_type_embeddings.weight": "type_vocab_size",
-    "position_embeddings.weight": "max_position_embeddings",
-}
 
 
 def _is_count(value: Any) -> bool:
@@ -37,7 +34,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and 0 <= value <= 1)
+    return type(value) in (int, float) and 0 <= value <= 1
 
 
 def _is_number(value: Any) -> bool:
@@ -45,11 +42,29 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _is_labels(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and all(_is_decimal(key) for key in value))
+    return isinstance(value, dict) and all(_is_decimal(key) and isinstance(name, str) for key, name in value.items())
+
+
+def _is_ids_by_label(value: Any) -> bool:
+    return isinstance(value, dict) and {type(number) for number in value.values()} in (set(), {int}, {str})
+
+
+def _is_by_layer_type(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        key in _LAYER_TYPES and isinstance(each, dict) for key, each in value.items()
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int
+
+
+def _or_null(rule: _Rule) -> _Rule:
+    return (lambda value: value is None or rule[0](value)), rule[1]
 
 
 def _is_tokens(value: Any) -> bool:
@@ -74,37 +89,85 @@ def _is_decimal(text: Any) -> bool:
 _COUNT: _Rule = (_is_count, "a whole number of 1 or more")
 _SIZE: _Rule = (_is_size, "a whole number of 0 or more")
 _NUMBER: _Rule = (_is_number, "a finite number")
-_TEXT: _Rule = (lambda value: value is None or isinstance(value, str), "text")
-_OBJECT: _Rule = (lambda value: value is None or isinstance(value, dict), "an object")
+_FRACTION: _Rule = (lambda value: type(value) is float and math.isfinite(value), "a finite number with a decimal point")
+_TEXT: _Rule = (lambda value: isinstance(value, str), "text")
+_OBJECT: _Rule = (lambda value: isinstance(value, dict), "an object")
+_NAMES: _Rule = (_is_names, "a list of names")
+_ID: _Rule = (_is_id, "a whole number")
+_IDS: _Rule = (
+    lambda value: _is_id(value) or (isinstance(value, list) and all(map(_is_id, value))),
+    "an id or a list of ids",
+)
 _FLAG: _Rule = (lambda value: isinstance(value, bool), "true or false")
 _ACTIVATION: _Rule = (lambda value: value in _ACTIVATIONS, "an activation such as gelu, relu or silu")
 _DTYPE: _Rule = (
-    lambda value: value is None or (isinstance(value, str) and value.removeprefix("torch.") in _DTYPES),
+    lambda value: isinstance(value, str) and value.removeprefix("torch.") in _DTYPES,
     "float32, float16 or bfloat16",
 )
 _LABELS: _Rule = (_is_labels, 'an object of class names by id, {"0": "negative", …}')
 _SHARE: _Rule = (_is_share, "a number from 0 to 1")
 _TOKEN: _Rule = (_is_token, "a token's text, or an object with it as content")
 
+_ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3")
+_PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 _CONFIG: dict[str, _Rule] = {
     **dict.fromkeys(
         ("hidden_size", "dim", "num_hidden_layers", "n_layers", "num_attention_heads", "n_heads", "intermediate_size",
-         "hidden_dim", "vocab_size", "max_position_embeddings", "num_labels"), _COUNT,
+         "hidden_dim", "vocab_size", "max_position_embeddings", "num_labels", "embedding_size", "num_hidden_groups",
+         "inner_group_num", "relative_attention_num_buckets"), _COUNT,
     ),
+    **dict.fromkeys(("num_key_value_heads", "head_dim"), _or_null(_COUNT)),
     **dict.fromkeys(("type_vocab_size", "chunk_size_feed_forward"), _SIZE),
-    **dict.fromkeys(("layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps", "norm_eps", "initializer_range"), _NUMBER),
-    **dict.fromkeys(("problem_type", "transformers_version"), _TEXT),
-    **dict.fromkeys(("tie_word_embeddings", "is_decoder", "add_cross_attention", "summary_use_proj"), _FLAG),
-    **dict.fromkeys(("hidden_act", "activation", "hidden_activation"), _ACTIVATION),
-    **dict.fromkeys(("dtype", "torch_dtype"), _DTYPE),
-    "architectures": (_is_names, "a list of class names"),
-    "id2label": _LABELS,
-    "label2id": _OBJECT,
+    **dict.fromkeys(("local_attention", "max_relative_positions", "max_window_layers", "sparse_pred_ignore_index"), _ID),
+    **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "pretraining_tp", "sliding_window"), _or_null(_ID)),
+    "eos_token_id": _or_null(_IDS),
+    **dict.fromkeys(
+        ("layer_norm_eps", "rms_norm_eps", "norm_eps", "initializer_cutoff_factor"), _FRACTION
+    ),
+    "initializer_range": (lambda value: type(value) is float and 0 <= value <= 1, "a number with a decimal point from 0 to 1"),
+    "layer_norm_epsilon": _NUMBER,
+    "problem_type": _or_null((lambda value: value in _PROBLEMS, f"one of {', '.join(_PROBLEMS)}")),
+    "transformers_version": _or_null(_TEXT),
+    **dict.fromkeys(("classifier_activation", "summary_activation", "summary_type"), _TEXT),
+    **dict.fromkeys(
+        ("tie_word_embeddings", "is_decoder", "is_encoder_decoder", "add_cross_attention", "summary_use_proj", "attention_bias",
+         "mlp_bias", "norm_bias", "classifier_bias", "decoder_bias", "legacy", "position_biased_input", "relative_attention",
+         "sinusoidal_pos_embds", "sparse_prediction", "deterministic_flash_attn", "use_cache", "use_sliding_window"), _FLAG,
+    ),
+    **dict.fromkeys(("return_dict", "output_hidden_states"), _or_null(_FLAG)),
+    **dict.fromkeys(("hidden_act", "activation", "hidden_activation", "pooler_hidden_act"), _ACTIVATION),
+    **dict.fromkeys(("dtype", "torch_dtype"), _or_null(_DTYPE)),
+    **dict.fromkeys(("architectures", "layer_types"), _or_null(_NAMES)),
+    "attn_implementation": _or_null((lambda value: value in _ATTENTION, f"one of {', '.join(_ATTENTION)}")),
+    "classifier_pooling": (lambda value: value in ("cls", "mean"), "cls or mean"),
+    "pos_att_type": _or_null((lambda value: isinstance(value, str) or _is_names(value), "text or a list of texts")),
+    **dict.fromkeys(("rope_parameters", "auto_map"), _or_null(_OBJECT)),
+    "id2label": _or_null(_LABELS),
+    "label2id": _or_null((_is_ids_by_label, 'an object of ids by class name, {"negative": 0, …}')),
 }  # fmt: skip
+"""Of fields of every type that is supported, the types that the classes of transformers check."""
+_OF_TYPE: dict[str, dict[str, _Rule]] = {
+    "distilbert": dict.fromkeys(("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), _SHARE),
+    "modernbert": {
+        **dict.fromkeys(("classifier_dropout", "attention_dropout"), _SHARE),
+        "rope_parameters": _or_null(
+            (_is_by_layer_type, f"an object of objects, with keys of {' and '.join(_LAYER_TYPES)}")
+        ),
+    },
+    "qwen2": {"attention_dropout": _SHARE},
+    "qwen3": {"attention_dropout": _SHARE, "head_dim": _COUNT},
+}
+_NEVER_NULL = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob", "embedding_dropout", "mlp_dropout",
+    "pooler_dropout", "summary_last_dropout",
+)  # fmt: skip
 _TOKENIZER: dict[str, _Rule] = {
     **dict.fromkeys(SPECIAL_TOKENS, _TOKEN),
-    "tokenizer_class": _TEXT,
-    "auto_map": _OBJECT,
+    "tokenizer_class": _or_null(_TEXT),
+    "auto_map": _or_null(_OBJECT),
+    **dict.fromkeys(("do_lower_case", "tokenize_chinese_chars"), _FLAG),
+    "strip_accents": _or_null(_FLAG),
+    "extra_special_tokens": _or_null((lambda value: isinstance(value, list | dict), "a list or an object of tokens")),
     "model_max_length": (lambda value: value is None or (_is_number(value) and value >= 1), "a number of 1 or more"),
     "added_tokens_decoder": (_is_added, "an object of tokens by id"),
     "additional_special_tokens": (_is_tokens, "a list of tokens"),
@@ -116,28 +179,21 @@ def check_config(config: dict[str, Any], name: str) -> None:
     """Refuse a configuration whose values no model can have. Raises PermanentError (``model_config_invalid``)."""
     where = f"config.json of model {name!r}"
     _check("model_config_invalid", where, config, _CONFIG)
-    _check("model_config_invalid", where, config, {key: _SHARE for key in config if "dropout" in key})
-    rows, padding = config.get("vocab_size"), config.get("pad_token_id")
-    if padding is not None and (type(padding) is not int or (rows is not None and not -rows <= padding < rows)):
-        raise _refusal("model_config_invalid", where, "pad_token_id", padding, f"an id of its {rows} tokens")
-    width = config.get("hidden_size", config.get("dim"))
-    heads = config.get("num_attention_heads", config.get("n_heads"))
-    if width and heads and width % heads and config.get("head_dim") is None:
+    shares = {key: _SHARE if key in _NEVER_NULL else _or_null(_SHARE) for key in config if "dropout" in key}
+    _check("model_config_invalid", where, config, shares | _OF_TYPE.get(config["model_type"], {}))
+    sizes = Sizes.from_config(config)
+    padding = config.get("pad_token_id", sizes.padding)
+    if padding is not None and (type(padding) is not int or not -sizes.vocab <= padding < sizes.vocab):
+        raise _refusal("model_config_invalid", where, "pad_token_id", padding, f"an id of its {sizes.vocab} tokens")
+    kinds = config.get("layer_types")
+    if kinds is not None and (len(kinds) != sizes.layers or not set(kinds) <= set(_LAYER_TYPES)):
+        wanted = f"{' or '.join(_LAYER_TYPES)} for each of its {sizes.layers} layers"
+        raise _refusal("model_config_invalid", where, "layer_types", kinds, wanted)
+    if sizes.hidden % sizes.heads and config.get("head_dim") is None:
         raise _refusal(
-            "model_config_invalid", where, "number of attention heads", heads, f"a divisor of its {width} dimensions"
-        )
-
-
-def check_shapes(config: dict[str, Any], tensors: Mapping[str, tuple[int, ...]], name: str) -> None:
-    """Refuse embeddings of another length than the configuration says. Raises PermanentError (``model_weights_incomplete``)."""
-    for tensor, shape in tensors.items():
-        key = _EMBEDDINGS.get(".".join(tensor.split(".")[-2:]), "")
-        if config.get(key) is not None and shape[:1] != (config[key],):
-            raise PermanentError(
-                f"{tensor} of model {name!r} has the shape {list(shape)}, and config.json says {key} {config[key]}; "
-                "store the checkpoint again",
-                code="model_weights_incomplete", param="model",
-            )  # fmt: skip
+            "model_config_invalid", where, "number of attention heads", sizes.heads,
+            f"a divisor of its {sizes.hidden} dimensions",
+        )  # fmt: skip
 
 
 def check_tokenizer_files(path: Path, model: str) -> None:

@@ -7,7 +7,8 @@ Torch-free.
 """
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def check_label_words(file: Path, words: Sequence[str]) -> None:
     unknown = getattr(tokenizer.model, "unk_id", None)
     if unknown is None and getattr(tokenizer.model, "unk_token", None) is not None:
         unknown = tokenizer.token_to_id(tokenizer.model.unk_token)
-    resolve_words(words, encode, unusable if unknown is None else unusable | {unknown})
+    with _library_errors(file.name):
+        resolve_words(words, encode, unusable if unknown is None else unusable | {unknown})
 
 
 def label_word_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
@@ -99,12 +101,23 @@ def load_tokenizer(file: Path) -> Tokenizer:
 
 @lru_cache(maxsize=4)  # reading 30 000 tokens takes 30 ms, and a sweep posts the same model many times
 def _load_tokenizer(file: str, _modified: int, _bytes: int) -> Tokenizer:
-    try:
+    with _library_errors(os.path.basename(file)):
         tokenizer = Tokenizer.from_file(file)
-    except Exception as fault:  # the library raises nothing more specific
-        message = f"{os.path.basename(file)} cannot be read: {fault}"
-        raise PermanentError(message, code="tokenizer_invalid", param="model") from fault
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True  # their spellings are text
     return tokenizer
+
+
+@contextmanager
+def _library_errors(file: str) -> Iterator[None]:
+    """Whatever the library raises for what it finds in ``file`` becomes ``tokenizer_invalid``, a panic of its Rust code too."""
+    try:
+        yield
+    except PermanentError:
+        raise
+    except BaseException as fault:  # a panic is no Exception, and the library raises nothing more specific
+        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
+            raise
+        message = f"{file} cannot be read: {fault}"
+        raise PermanentError(message, code="tokenizer_invalid", param="model") from fault

@@ -193,7 +193,7 @@ def test_an_error_found_by_the_trainer_fails_the_job_with_a_remedy(url: str, sit
         job = client.wait(client.submit(**(SPEC | {"model": "not-a-number"})), timeout=60)
     assert job.status == "failed"
     assert job.error is not None
-    assert (job.error.code, job.error.param, job.error.kind) == ("model_weights_incomplete", "model", "user")
+    assert (job.error.code, job.error.param, job.error.kind) == ("model_weights_damaged", "model", "user")
     assert job.attempt == 1
 
 

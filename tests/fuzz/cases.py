@@ -1,24 +1,21 @@
-"""One input of the fuzz test: made from seed and number, put through admission and the trainer's program, and judged.
+"""One input of the fuzz test: made from seed and number, put through admission and the trainer's program.
 
-Called by :mod:`tests.fuzz.__main__` in a forked child. Accepted are success and named errors; never an unexpected exception, and
-never an error that admission could have found on the disk.
+Called by :mod:`tests.fuzz.__main__` in a forked child.
 """
 
 import io
 import json
 import os
 import random
-import re
 import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, find_response
 from api.schemas.job_request import JobRequest
 from api.submission import admission
 from api.uploads.isolation import columns_of
@@ -26,12 +23,12 @@ from api.uploads.normalize import SplitFile, normalize_files
 from pruning.cli.main import main
 from pruning.data.files.formats import TooLargeError, UnknownFormatError, detect_format
 from pruning.data.profile import check_columns
-from pruning.errors import PermanentError
-from pruning.events import ErrorEvent, ExitCode, parse_line
+from pruning.events import ExitCode
 from pruning.spec.schema import PruningSpec
 from service.settings import Settings
 from tests import toy_datasets, toy_models
 from tests.fuzz.dataset_mutations import ENDINGS, damage, encode, mutate_rows
+from tests.fuzz.judgement import Result, judge_exit, judge_refusal, signature
 from tests.fuzz.model_mutations import mutate_model, mutate_safetensors
 
 KINDS = ("model",) * 8 + ("local data",) * 4 + ("upload",) * 5 + ("hub model",) * 2 + ("hub data",) + ("mask",) * 3
@@ -41,24 +38,6 @@ SPEC = {
 TRAINED = {"method": "smp-s", "max_steps": 2, "regularization": 20}
 CUSTOM = {"dataset": "toy", "text": ["sentence"], "labels": ["terrible", "great"]}
 MAX_UPLOAD_BYTES = 4 * 1024 * 1024
-LATE_CODES = {"diverged", "out_of_memory", "model_invalid", "model_weights_incomplete", "label_word_unknown"}
-"""Codes of a trainer's failure that admission need not know: they depend on the machine, on the values of weights, or on what the
-classes of transformers, which need torch, make of a folder. Counted as ``late``; any other code after admission is a failure."""
-
-
-@dataclass
-class Result:
-    """What came of an input."""
-
-    number: int
-    kind: str
-    what: list[str] = field(default_factory=list)
-    """The mutations, in words."""
-    outcome: str = ""
-    """``ok``, ``refused CODE``, ``failed CODE``."""
-    failure: str = ""
-    """Which rule was broken; empty: none was."""
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +176,8 @@ class _Case:
         if self.source.random() < 0.3:
             command = ["export", "--to", self.source.choice(("stock", "compact")), "--out", str(self.folder / "out")]
         self.result.what.append(command[0])
-        self._judge(self._program([*command, "--mask", str(mask), *self._sources()]), accepted=False)
+        code = self._program([*command, "--mask", str(mask), *self._sources()])
+        judge_exit(self.result, self.folder, code, accepted=False)
 
     def _repeat(self, mutate: Callable[[], str]) -> None:
         for _ in range(self.source.choice((1, 1, 1, 2))):
@@ -235,7 +215,7 @@ class _Case:
         try:
             admission.check_job(JobRequest.model_validate(self._spec("toy")), settings, "fuzz")
         except Exception as fault:  # noqa: BLE001 - judged as the API does
-            self._refused(fault)
+            judge_refusal(self.result, fault)
             return False
         return True
 
@@ -262,22 +242,14 @@ class _Case:
         try:
             check_columns(task, {name: columns_of(split) for name, split in answer["splits"].items()})
         except Exception as fault:  # noqa: BLE001 - judged as the API does
-            self._refused(fault)
+            judge_refusal(self.result, fault)
             return False
         return True
-
-    def _refused(self, fault: Exception) -> None:
-        trace = "".join(traceback.format_exception(fault))
-        if find_response(fault) is None:
-            self.result.failure, self.result.detail = signature(f"500 {type(fault).__name__}", trace), trace
-        elif isinstance(fault, PermanentError):
-            self.result.outcome = f"refused {fault.code}"
-            self._check_error(fault.code, fault.message)
 
     def _train(self, *, accepted: bool, model: str = "toy") -> None:
         spec = self._write("spec.json", json.dumps(self._spec(model)))
         code = self._program(["train", "--spec", spec, "--work", str(self.folder / "work"), *self._sources()])
-        self._judge(code, accepted=accepted)
+        judge_exit(self.result, self.folder, code, accepted=accepted)
 
     def _write(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text)
@@ -290,38 +262,6 @@ class _Case:
             return int(main())
         finally:
             os.dup2(kept, 1)
-
-    def _judge(self, code: int, *, accepted: bool) -> None:
-        lines = (self.folder / "stdout").read_bytes().splitlines()
-        last = parse_line(lines[-1]) if lines else None
-        errors = (self.folder / "stderr").read_text("utf-8", "replace")
-        if code == ExitCode.OK:
-            self.result.outcome = self.result.outcome or "ok"
-            return
-        if code not in (ExitCode.PERMANENT, ExitCode.TEMPORARY) or not isinstance(last, ErrorEvent):
-            self.result.failure, self.result.detail = signature(f"exit {code}", errors), errors[-4000:]
-            return
-        self.result.outcome = self.result.outcome or f"failed {last.code}"
-        self._check_error(last.code, last.message)
-        if accepted and last.code in LATE_CODES:
-            self.result.outcome = f"late {last.code}"
-        elif accepted:
-            self.result.failure = f"accepted, then {last.code} ({last.message[:60]})"
-            self.result.detail = f"{last.param}: {last.message}"
-
-    def _check_error(self, code: str, message: str) -> None:
-        if (code not in FAILURES and code not in FAULTS and code not in PROBLEMS) or code == "trainer_bug":
-            self.result.failure = f"code {code} is in no table"
-        elif not message.strip():
-            self.result.failure = f"code {code} without a message"
-
-
-def signature(kind: str, trace: str) -> str:
-    """A failure's name, the same for the same fault: the error, and the last line of ours that it passed."""
-    places = re.findall(r'File "[^"]*/((?:pruning|api|service)/[^"]+)", line \d+, in (\S+)', trace)
-    last = [line for line in trace.splitlines() if re.match(r"\w[\w.]*(Error|Exception|Exit)\b", line)]
-    place = "{}:{}".format(*places[-1]) if places else "elsewhere"
-    return f"{kind} at {place} ({re.sub(r'[0-9]+', 'N', last[-1])[:70] if last else ''})"
 
 
 def _redirect(folder: Path) -> None:

@@ -87,7 +87,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) ->
     rewrite(folder, damage)
     with pytest.raises(PermanentError, match=r"layer\.1\.output\.dense\.bias") as caught:
         load(folder, "label-words")
-    assert caught.value.code == "model_weights_incomplete"
+    assert caught.value.code == "model_weights_damaged"
 
 
 @pytest.mark.parametrize(("part", "message"), [("word_embeddings", "embeddings"), ("layer.", "layers")])

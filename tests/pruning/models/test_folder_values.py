@@ -1,15 +1,24 @@
 """Values of a model folder's JSON files: refused before torch is needed, by file and key, as the fuzz test found them."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from pruning.errors import PermanentError
-from pruning.models.folder_values import check_config, check_shapes, check_tokenizer_files, special_tokens
+from pruning.models.checks import MODEL_TYPES
+from pruning.models.folder_values import check_config, check_tokenizer_files, special_tokens
 
-CONFIG: dict[str, Any] = {"hidden_size": 32, "num_attention_heads": 2, "vocab_size": 50, "pad_token_id": 0}
+CONFIG: dict[str, Any] = {
+    "model_type": "bert",
+    "hidden_size": 32,
+    "num_attention_heads": 2,
+    "vocab_size": 50,
+    "pad_token_id": 0,
+}
 
 
 @pytest.mark.parametrize(
@@ -41,10 +50,10 @@ def test_a_configuration_no_model_can_have(key: str, value: Any) -> None:
     ],
 )  # fmt: skip
 def test_side_files_of_a_tokenizer_that_cannot_be_read(tmp_path: Path, name: str, content: bytes) -> None:
-    check_tokenizer_files(tmp_path)  # none is needed
+    check_tokenizer_files(tmp_path, "toy")  # none is needed
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PermanentError, match=name) as refusal:
-        check_tokenizer_files(tmp_path)
+        check_tokenizer_files(tmp_path, "toy")
     assert (refusal.value.code, refusal.value.param) == ("tokenizer_invalid", "model")
 
 
@@ -54,12 +63,50 @@ def test_usual_side_files_pass(tmp_path: Path) -> None:
         "added_tokens_decoder": {"0": {"content": "[PAD]"}}, "additional_special_tokens": ["<x>"],
     }  # fmt: skip
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
-    check_tokenizer_files(tmp_path)
+    check_tokenizer_files(tmp_path, "toy")
     assert special_tokens(tmp_path) == {"[CLS]"}
 
 
-def test_embeddings_of_another_length() -> None:
-    tensors = {"bert.embeddings.word_embeddings.weight": (50, 32)}
-    check_shapes(CONFIG, tensors, "toy")
-    with pytest.raises(PermanentError, match="says vocab_size 51"):
-        check_shapes(CONFIG | {"vocab_size": 51}, tensors, "toy")
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    1,
+    -1,
+    2**70,
+    0.5,
+    -0.5,
+    1e308,
+    "",
+    "x",
+    "0",
+    [],
+    [1],
+    ["x"],
+    {},
+    {"x": 1},
+    {"x": None},
+    {"0": []},
+)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_what_passes_has_the_types_that_transformers_checks(model_type: str) -> None:
+    kind = CONFIG_MAPPING[model_type]
+    late = []
+    for name in {field.name for field in dataclasses.fields(kind)} - {"quantization_config"}:
+        for value in ODD:
+            try:
+                check_config({"model_type": model_type, name: value}, "toy")
+            except PermanentError:
+                continue
+            try:
+                kind.from_dict({"model_type": model_type, name: value})
+            except Exception as fault:  # noqa: BLE001 - of whatever kind, it ends a trainer
+                late.append((name, value, repr(fault)[:200]))
+    assert late == []
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_the_configurations_of_transformers_pass(model_type: str) -> None:
+    check_config(json.loads(CONFIG_MAPPING[model_type]().to_json_string(use_diff=False)), "toy")
