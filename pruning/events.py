@@ -135,6 +135,16 @@ class LogEvent(_Event):
     message: str
 
 
+class WarningEvent(_Event):
+    """Why the result may be worth less than it looks; kept with the job, one of each code. It changes no state."""
+
+    event: Literal["warning"] = "warning"
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    """One of :data:`pruning.quality.catalog.WARNINGS`."""
+    message: str = Field(max_length=1000)
+    remedy: str = Field(max_length=1000)
+
+
 class ErrorEvent(_Event):
     """Why the run ends; always the last line."""
 
@@ -152,12 +162,13 @@ class FinishedEvent(_Event):
     metrics: dict[str, Any]
     """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
     ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
-    ``checkpoint_bytes`` (the base model's weight files). Of exports: what ``exports.json`` holds."""
+    ``checkpoint_bytes`` (the base model's weight files), ``extra_parameters`` (trained outside the masked matrices),
+    ``extra_share`` (of the masked weights), ``weights_bytes`` (0: nothing but masks). Of exports: what ``exports.json`` holds."""
 
 
 Event = Annotated[
-    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | ErrorEvent
-    | FinishedEvent,
+    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | WarningEvent
+    | ErrorEvent | FinishedEvent,
     Field(discriminator="event"),
 ]  # fmt: skip
 EventSink = Callable[[Event], None]

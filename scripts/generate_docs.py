@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, Entry
 from pruning.models.checks import MODEL_TYPES
+from pruning.quality.catalog import WARNINGS
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
@@ -63,6 +64,10 @@ def errors_page() -> str:
         + "\n## Failures\n\n`error.code` of a job, of an export in `exports.json`, and of `espalier` and `python -m pruning` "
         "themselves. Those with a status are also found when a job is submitted, and then are the `code` of the problem.\n\n"
         + table(FAILURES, "at submission")
+        + "\n## Warnings\n\n`code` in the `warnings` of a job: its mask is what was asked for, and may be worth nothing. A "
+        "warning changes no state and no exit code. `budget_small` comes with the answer to a submission, the others when the "
+        "job has ended.\n\n"
+        + _table(("code", "meaning", "what to do"), [(f"`{code}`", *entry) for code, entry in sorted(WARNINGS.items())])
     )
 
 

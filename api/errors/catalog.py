@@ -252,6 +252,9 @@ FAILURES: dict[str, Entry] = {
     ),
     "teacher_tokenizer": Entry(None, "client", "Take a teacher with the model's tokenizer."),
     "teacher_too_short": Entry(None, "client", "Lower `max_length`, or take another teacher."),
+    "tier_exceeded": Entry(
+        None, "client", "Leave `tier` out and set `train_biases` or `train_readout`, or take a wider model."
+    ),
     "token_unreadable": Entry(None, "operator", "Check the file that holds the hub token."),
     "tokenizer_invalid": Entry(422, "client", "Take a folder with a tokenizer that can be read.", PermanentError),
     "tokenizer_mismatch": Entry(422, "client", "Store the tokenizer that belongs to the weights.", PermanentError),

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Kind = Literal["svg", "png"]
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "svg.hashsalt": "espalier",  # names of SVG elements are random otherwise
     "svg.fonttype": "none",  # text stays text: it can be searched, and is escaped
     "text.parse_math": False,  # a $ in a model's name is a $
     "font.size": 10,
     "axes.titlesize": 11,
 }
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4FC9", "#8C6D1F", "#666666")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4FC9", "#8C6D1F", "#666666")
 """Okabe and Ito's palette, which are distinct to colour-blind readers, and two more; each method always has the same one."""
-_MARKERS = "osD^vP*Xd"
-_STYLES = {name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(METHODS)}
+MARKERS = "osD^vP*Xd"
+_STYLES = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(METHODS)}
 _LOG_RATIO = 3.0
 """From this ratio of the largest to the smallest share on, the axis is logarithmic."""
 _NEAR = 1.2
@@ -54,7 +54,7 @@ class Caption:
     note: str
     """How much of the sweep the figure shows."""
     baseline: float | None
-    """Metric of the dense model as its user measured it; drawn instead of the dense model before training."""
+    """Metric of the dense model as its user measured it; drawn instead of the dense model, zero-shot."""
 
 
 @lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
@@ -67,7 +67,7 @@ def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
         from matplotlib.figure import Figure
 
         style: Any = matplotlib.rcParams  # typed by name of each key
-        style.update(_STYLE)
+        style.update(STYLE)
         figure = Figure(figsize=(7.0, 4.5), dpi=200, layout="constrained")
         canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
         _compose(figure, table, caption)
@@ -149,7 +149,7 @@ def _aside(axes: "Axes", offset: float) -> Any:
 
 
 def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
-    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, before training")
+    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, zero-shot")
     if value is not None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
 

@@ -17,6 +17,7 @@ from api.schemas.job_representation import JobRepresentation
 from api.schemas.job_request import JobRequest
 from api.schemas.jobs import Job, JobList
 from api.submission import admission
+from api.submission.forecast import LocalFacts, forecast
 from pruning.spec.methods import Method
 from service import broker, datasets, failpoints
 from service.access import quotas
@@ -66,11 +67,13 @@ def create_job(
     if (stored := idempotency.stored_response()) is not None:
         return stored
     admission.check_job(request, services.settings, caller.owner)
+    facts = LocalFacts.from_folders(request.spec, services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
-        admission.lock_dataset(session, request.spec, caller.owner)
-        row = commands.create(session, owner=caller.owner, **request.stored)
+        uploaded_rows = admission.lock_dataset(session, request.spec, caller.owner)
+        warnings = forecast(request.spec, facts, uploaded_rows).warnings
+        row = commands.create(session, owner=caller.owner, warnings=warnings, **request.stored)
         if request.webhook is not None:
             admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)
         job = Job.from_row(row, artifacts=[], webhook=row.webhook, paused_days=services.settings.paused_days)

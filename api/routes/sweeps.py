@@ -15,6 +15,7 @@ from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import JobRequest
 from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepSummary
 from api.submission import admission, sweep_grid
+from api.submission.forecast import LocalFacts, forecast
 from pruning.errors import PermanentError
 from service import broker, failpoints
 from service.access import quotas
@@ -49,13 +50,16 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
         admission.check_job(jobs[0], services.settings, caller.owner)
+    facts = LocalFacts.from_folders(jobs[0].spec, services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _errors_in_base():
-            admission.lock_dataset(session, jobs[0].spec, caller.owner)
+            uploaded_rows = admission.lock_dataset(session, jobs[0].spec, caller.owner)
         row, job_rows = sweeps.create(
-            session, owner=caller.owner, grid=request.grid, base=base, jobs=[job.stored for job in jobs],
+            session, owner=caller.owner, grid=request.grid, base=base, jobs=[
+                job.stored | {"warnings": forecast(job.spec, facts, uploaded_rows).warnings} for job in jobs
+            ],
             metadata=jobs[0].metadata, baseline=request.baseline,
         )  # fmt: skip
         if (webhook := jobs[0].webhook) is not None:

@@ -32,6 +32,14 @@ class JobError(BaseModel):
     retryable: bool = Field(description="Whether the same job may succeed later")
 
 
+class JobWarning(BaseModel):
+    """Why the result may be worth less than it looks."""
+
+    code: str = Field(description="Stable identifier, see the error codes", examples=["predicts_one_class"])
+    message: str
+    remedy: str = Field(description="What to do")
+
+
 class Artifact(BaseModel):
     """A file that the job made."""
 
@@ -61,6 +69,9 @@ class Job(BaseModel):
     result: dict[str, Any] | None = Field(description="What came out, once the job has succeeded")
     spec: dict[str, Any] = Field(description="The resolved spec, every default filled in")
     error: JobError | None
+    warnings: list[JobWarning] = Field(
+        description="Why the result may be worth less than it looks, from submission to the end; they change no state"
+    )
     artifacts: list[Artifact]
     metadata: dict[str, str]
     priority: int
@@ -96,6 +107,7 @@ class Job(BaseModel):
             result=row.result,
             spec=row.spec,
             error=JobError.model_validate(row.error) if row.error else None,
+            warnings=[JobWarning.model_validate(warning) for warning in row.warnings or ()],
             artifacts=[Artifact.from_row(artifact) for artifact in artifacts],
             metadata=row.user_metadata,
             priority=row.priority,

@@ -106,7 +106,7 @@ class SweepResults(BaseModel):
     """The results by now."""
 
     metric: str | None = Field(description="Name of the metric; null before a job has succeeded")
-    dense: float | None = Field(description="The same metric of the dense model before training")
+    dense: float | None = Field(description="The same metric of the dense model, zero-shot")
     baseline: float | None = Field(description="Of the dense model as it was submitted with the sweep")
     rows: list[SweepRow]
     means: list[SweepMean]

@@ -113,20 +113,24 @@ def _class_names(spec: PruningSpec) -> tuple[str, ...]:
     return spec.task_info.labels or spec.label_words
 
 
-def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> None:
+def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> int | None:
     """Refuse a task that its uploaded data set does not fit, and lock the data set until the job is stored.
+
+    Returns the rows of its training split; None for other tasks.
 
     Called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
     """
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
-        return
+        return None
     try:
         row = datasets.lock_for_reader(session, task.dataset, owner=owner)
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
-    check_step_count(spec, row.splits.get(task.train_split, {}).get("rows"))
+    rows: int | None = row.splits.get(task.train_split, {}).get("rows")
+    check_step_count(spec, rows)
+    return rows
 
 
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:

@@ -19,11 +19,13 @@ from typing import Any
 from benchmarks.quality import rows
 from benchmarks.quality.cell import Order
 from benchmarks.quality.grid import BASE_SIZE, TASKS, Axes, build
+from benchmarks.quality.markdown import PageError
 from benchmarks.quality.recipes import RECIPES, Recipe, RecipeError
 from benchmarks.quality.scheduler import Scheduler
 
 _DATA = Path(os.environ.get("ESPALIER_TEST_DATA", rows.ROOT.parent / "shared" / "data"))
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+DOCS = rows.ROOT / "docs"
 MODELS_DIRS = (_DATA / "models", _CACHE / "espalier-data" / "models")
 DEFAULT_MODEL = "minilm-l6-mlm"
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given)
     try:
         found: int = parsed.command(parsed)
-    except RecipeError as fault:
+    except (RecipeError, PageError) as fault:
         print(f"python -m benchmarks.quality: {fault}", file=sys.stderr)
         return 2
     return found
@@ -84,6 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     run.add_argument("--max-length", type=int, default=64, help="tokens")
     run.add_argument("--dry-run", action="store_true", help="say what would be run")
+    table = commands.add_parser("table", help="write page and figures from the rows")
+    table.set_defaults(command=_table)
+    table.add_argument("--against", default="smp-s", help="recipe that the others are compared with, seed by seed")
+    table.add_argument("--out", type=Path, default=rows.ROWS, help="rows file; others beside it are read as well")
+    table.add_argument("--page", type=Path, default=DOCS / "quality.md", help="page with the two marks")
+    table.add_argument(
+        "--only", action="append", default=[], metavar="FIELD=VALUE", help="model, task, steps, batch of tables"
+    )
     recipes = commands.add_parser("recipes", help="list the recipes")
     recipes.set_defaults(command=_recipes)
     return parser
@@ -153,6 +163,20 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     )  # fmt: skip
     return 1 if done.failed else 0
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    from benchmarks.quality import figure, markdown, summary  # matplotlib, which the runs do without
+
+    found = summary.summarize(rows.read(arguments.out), dict(given.split("=", 1) for given in arguments.only))
+    figures: dict[summary.Setting, str] = {}
+    for setting in found.settings():
+        file = arguments.page.parent / "images" / f"quality-{setting.slug}.svg"
+        figure.draw(found.of(setting), file)
+        figures[setting] = f"images/{file.name}"
+    markdown.insert(arguments.page, markdown.sections(found, arguments.against, figures))
+    print(json.dumps({"benchmark": "quality", "groups": summary.as_json(found), "outdated_rows": found.outdated}))
+    return 0
 
 
 def _recipes(_: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli.output import notify, print_json, print_table
+from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def upload(
 
     Example: espalier datasets upload train.csv validation.csv --name tickets
     """
-    with context.client() as client:
-        made = client.upload_dataset(name=name, train=train, validation=validation)
+    with context.client() as client, fetching(train.name) as report:
+        made = client.upload_dataset(name=name, report=report, train=train, validation=validation)
     notify(", ".join(f"{split.name}: {split.rows} rows" for split in made.splits))
     context.print_resource(made, made.id)
 

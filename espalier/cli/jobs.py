@@ -240,7 +240,7 @@ def _row(job: "Job", waits: str) -> list[str]:
     task = job.spec.get("task", "")
     return [
         job.id,
-        f"{job.status}, {waits}" if waits else job.status,
+        ", ".join(filter(None, (job.status, waits, _warned(job)))),
         str(job.spec.get("model", "")),
         task if isinstance(task, str) else "custom",
         "export" if _field(job, "export_of") is not None else str(job.spec.get("method", "")),
@@ -248,6 +248,11 @@ def _row(job: "Job", waits: str) -> list[str]:
         step,
         _moment(job.created_at),
     ]
+
+
+def _warned(job: "Job") -> str:
+    count = len(job.warnings)
+    return f"{count} warning{'s' if count > 1 else ''}" if count else ""
 
 
 def _moment(time: datetime | None) -> str:

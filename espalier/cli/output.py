@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
-    from espalier.client.models import Job
+    from espalier.client.models import Job, JobWarning
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _PIPED_WIDTH = 200
@@ -76,3 +76,8 @@ def format_outcome(job: "Job") -> str:
         field = f"{job.error.param}: " if job.error.param else ""
         return f"{job.id} {job.status}: {field}{job.error.message} ({job.error.code})"
     return f"{job.id} {job.status}"
+
+
+def format_warnings(warnings: "Sequence[JobWarning]") -> list[str]:
+    """A line for each warning, with its remedy."""
+    return [f"warning: {warning.message}. {warning.remedy} ({warning.code})" for warning in warnings]

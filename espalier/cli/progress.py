@@ -81,7 +81,7 @@ def _steps(job: "Job") -> tuple[int, int | None]:
 
 
 def values(job: "Job", between: str = "  ") -> str:
-    """Loss, remaining weights, signal-to-noise of the scores, the task's metric and time to go, as far as they are known."""
+    """Loss, remaining weights, extra parameters, signal-to-noise, the task's metric and time to go, as far as known."""
     metrics: dict[str, Any] = job.metrics or {}
     parts = []
     if (loss := metrics.get("loss")) is not None and not job.ended:
@@ -90,6 +90,8 @@ def values(job: "Job", between: str = "  ") -> str:
         parts.append(f"remaining {remaining:.1%}")
     if (signal := metrics.get("signal_to_noise")) is not None and not job.ended:
         parts.append(f"signal/noise {signal:.3f}")
+    if extra := (job.result or {}).get("extra_share"):
+        parts.append(f"extra parameters {extra:.2%}")
     if (name := _measured(job)) is not None:
         parts.append(f"{name.removeprefix(_VALIDATION)} {metrics[name]:.3f}")
         if metrics.get("constant_prediction") is True:
@@ -112,7 +114,7 @@ def _measured(job: "Job") -> str | None:
 
 @contextmanager
 def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback for ``download``: it draws a bar for a large file on a terminal, else nothing."""
+    """A callback for ``download`` and ``upload_dataset``: it draws a bar for a large file on a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 

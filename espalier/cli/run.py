@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
-from espalier.cli.output import format_outcome, notify, print_json
+from espalier.cli.output import format_outcome, format_warnings, notify, print_json
 from espalier.cli.progress import fetching, follow
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -37,6 +37,8 @@ def run(
     with context.client() as client:
         job = client.submit(**spec)
         notify(f"submitted {job.id}")
+        for line in format_warnings(job.warnings):
+            notify(line)
         job = follow(client, job.id)
         if job.status == "succeeded":
             with fetching("mask") as report:
@@ -62,6 +64,8 @@ def submit(
     spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
     with context.client() as client:
         job = client.submit(**spec)
+    for line in format_warnings(job.warnings):
+        notify(line)
     context.print_resource(job, job.id)
 
 
@@ -79,6 +83,8 @@ def watch(context: ServiceContext, job: options.JobId) -> None:
 def _end(context: ServiceContext, job: "Job") -> None:
     """Print how the job ended; exit code 1 unless it succeeded."""
     notify(format_outcome(job))
+    for line in format_warnings(job.warnings):
+        notify(line)
     if context.as_json:
         print_json(job.model_dump_json(indent=2))
     if job.status != "succeeded":

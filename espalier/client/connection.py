@@ -4,9 +4,11 @@ Called by ``_async/http.py`` and ``_sync/http.py``. No message repeats an API ke
 quote the whole header.
 """
 
+import io
 import ipaddress
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +23,19 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _EXEMPT = ("NO_PROXY", "no_proxy")
 
 T = TypeVar("T")
+
+
+class CountedFile(io.FileIO):
+    """A file to be sent, open for reading; ``count`` is called with the number of bytes of every read."""
+
+    def __init__(self, file: Path, count: Callable[[int], None]) -> None:
+        super().__init__(file)
+        self._count = count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(-1 if size is None else size)
+        self._count(len(piece))
+        return piece
 
 
 def checked_url(url: str) -> str:

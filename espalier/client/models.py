@@ -28,6 +28,14 @@ class Problem(Resource):
     retryable: bool | None = None
 
 
+class JobWarning(Resource):
+    """Why the result of a job may be worth less than it looks, and what to do."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
 class Artifact(Resource):
     """A file that a job made."""
 
@@ -68,6 +76,8 @@ class Job(Resource):
     result: dict[str, Any] | None = None
     spec: dict[str, Any] = Field(default_factory=dict)
     error: Problem | None = None
+    warnings: list[JobWarning] = Field(default_factory=list)
+    """The result may be worth less than it looks; the job's state is not changed by them."""
     artifacts: list[Artifact] = Field(default_factory=list)
     exports: list[str] = Field(default_factory=list)
     """Formats that the mask is turned into."""
@@ -173,7 +183,7 @@ class SweepMean(Resource):
 
 
 class SweepResults(Resource):
-    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model before training."""
+    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model, zero-shot."""
 
     metric: str | None = None
     dense: float | None = None

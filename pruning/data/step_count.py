@@ -38,14 +38,25 @@ def check_step_count(spec: PruningSpec, rows: int | None = None) -> None:
 
     None: the rows that the hub's data set of a task has; nothing is known of any other. A row gives one input at least.
     """
-    if spec.trains_nothing or spec.epochs is None:
-        return
+    steps, _ = expected_steps(spec, rows)
+    if spec.epochs is not None and steps is not None:
+        _require_countable(spec, steps)
+
+
+def expected_steps(spec: PruningSpec, rows: int | None = None) -> tuple[int | None, int | None]:
+    """Optimizer steps of the run, and training rows that it draws from, as far as they are known before the data is read.
+
+    ``rows`` as in :func:`check_step_count`. A row gives one input at least: on spans there may be more steps than this.
+    """
     rows = rows if rows is not None else _HUB_ROWS.get(spec.task) if isinstance(spec.task, str) else None
-    if rows is not None:
-        used = min(rows, spec.train_rows or rows)
-        _require_countable(
-            spec, math.floor(spec.epochs * math.ceil(used / spec.batch_size) / spec.gradient_accumulation)
-        )
+    used = min(rows, spec.train_rows or rows) if rows is not None else spec.train_rows
+    if spec.trains_nothing:
+        return 0, used
+    if spec.max_steps is not None or spec.epochs is None:
+        return spec.max_steps, used
+    if rows is None or used is None:
+        return None, used
+    return max(1, math.floor(spec.epochs * math.ceil(used / spec.batch_size) / spec.gradient_accumulation)), used
 
 
 def _require_countable(spec: PruningSpec, steps: int) -> None:

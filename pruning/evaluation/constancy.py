@@ -4,7 +4,6 @@ A model that has learned nothing often predicts one class for every row, and its
 can look like a result. Called by :mod:`pruning.evaluation.evaluate` with every evaluation.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,10 +52,3 @@ def constant_metric(task: Task, labels: npt.NDArray[Any]) -> float | None:
         return 0.0
     majority = np.bincount(labels.astype(np.int64)).argmax()
     return compute_metric(task, task.metrics[0], labels, np.full_like(labels, majority))
-
-
-def standard_error(value: float, rows: int, metric: str) -> float:
-    """Standard error of a metric on ``rows`` rows: binomial for shares, 1/sqrt(rows) for correlations, which are near 0 here."""
-    if metric in ("accuracy", "f1"):
-        return math.sqrt(max(value * (1 - value), 0.0) / max(rows, 1))
-    return 1 / math.sqrt(max(rows, 1))

@@ -18,6 +18,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification
 
 from pruning.export import transform_layer
+from pruning.models.heads import label_rows, last_linear
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import LogitCalibration
 
@@ -72,7 +73,8 @@ def convert_words(
     """
     language_model = loaded.model
     config = language_model.config
-    weight, bias = _label_rows(language_model, label_ids)
+    weight, given = label_rows(language_model, label_ids, loaded.readout)
+    bias = torch.zeros(len(weight)) if given is None else given
     if calibration is not None:
         weight, bias = weight * calibration.scale, bias * calibration.scale + torch.tensor(calibration.offsets)
     if adds_layer(loaded, head):
@@ -101,21 +103,24 @@ def convert_words(
 @torch.no_grad()
 def reorder_classes(model: Any, columns: Sequence[int]) -> None:
     """Put the outputs of a sequence classification model into the order of ``columns``, in place."""
-    prefix = f"{model.base_model_prefix}."
-    last = [
-        module for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not name.startswith(prefix) and module.out_features == model.config.num_labels
-    ][-1]  # fmt: skip
-    for parameter in last.parameters():
+    for parameter in last_linear(model).parameters():
         parameter.copy_(parameter[list(columns)].clone())
 
 
-def _label_rows(language_model: Any, label_ids: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """[C, E] and [C]: rows and biases of the output embedding."""
-    decoder = language_model.get_output_embeddings()
-    rows = torch.tensor(list(label_ids))
-    bias = torch.zeros(len(rows)) if decoder.bias is None else decoder.bias.detach()[rows]
-    return decoder.weight.detach()[rows].clone(), bias.clone()
+@torch.no_grad()
+def store_readout(loaded: LoadedModel, label_ids: Sequence[int]) -> None:
+    """Put a trained read-out into the language model's own output embedding, in place, no longer tied to the input's."""
+    if loaded.readout is None:
+        return
+    decoder, rows = loaded.model.get_output_embeddings(), list(label_ids)
+    weight = decoder.weight.detach().clone()
+    weight[rows] = loaded.readout.weight
+    decoder.weight = nn.Parameter(weight, requires_grad=False)
+    if loaded.readout.bias is not None:
+        decoder.bias[rows] = loaded.readout.bias
+        # a tensor of its own: files hold one of two that are tied, and what is not tied is not read from the other
+        decoder.bias = nn.Parameter(decoder.bias.detach().clone(), requires_grad=False)
+    loaded.model.config.tie_word_embeddings = False
 
 
 def _linear_through(model: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:

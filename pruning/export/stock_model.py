@@ -79,6 +79,7 @@ def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
         reason = f"{type(loaded.model).__name__} became a classifier that gives other scores"
     added = model is not None and sequence_classifier.adds_layer(loaded, info.head)
     if model is None:
+        sequence_classifier.store_readout(loaded, info.label_ids)
         model = loaded.model
     else:
         _name_classes(model.config, info)

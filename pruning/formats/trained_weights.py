@@ -1,11 +1,12 @@
 """``weights.safetensors``: parameters that a run trained in addition to scores, for the methods and options that train more.
 
 Static pruning changes nothing and has no such file. Values of a masked matrix are stored only where its mask has ones, in
-row-major order (``values.<module path>``); other parameters whole (``parameter.<name>``). Written at the end of training, read
-by predictions.
+row-major order (``values.<module path>``); other parameters whole (``parameter.<name>``); a trained read-out, which takes the
+place of the label words' rows in the output embedding, as ``readout.weight`` [C, E] and, where that embedding has biases,
+``readout.bias`` [C]. Written at the end of training, read by predictions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -16,28 +17,25 @@ from torch import nn
 from pruning.errors import PermanentError, failed_write
 
 WEIGHTS = "weights.safetensors"
+READOUT_WEIGHT, READOUT_BIAS = "readout.weight", "readout.bias"
 
 
 @torch.no_grad()
-def write(path: Path, model: nn.Module, masks: dict[str, torch.Tensor], parameters: Iterable[str]) -> None:
-    """Store the kept values of the masked matrices ``masks`` (may be empty) and whole ``parameters`` of ``model``.
+def write(
+    path: Path, model: nn.Module, masks: dict[str, torch.Tensor], parameters: Iterable[str], readout: nn.Linear | None = None
+) -> None:  # fmt: skip
+    """Store the kept values of the masked matrices ``masks`` (may be empty), whole ``parameters`` of ``model`` and a read-out.
 
     Raises OSError.
     """
     stored = {f"values.{name}": _weight(model, name)[mask].contiguous().cpu() for name, mask in masks.items()}
     stored |= {f"parameter.{name}": model.get_parameter(name).detach().contiguous().cpu() for name in parameters}
+    if readout is not None:
+        stored |= {f"readout.{name}": tensor.contiguous().cpu() for name, tensor in readout.state_dict().items()}
     try:
         save_file(stored, path)
     except SafetensorError as fault:
         raise failed_write(fault) from fault
-
-
-def load_file_into(path: Path, model: nn.Module, masks: dict[str, torch.Tensor]) -> None:
-    """Put stored values and parameters into ``model``; weights outside the masks become zero.
-
-    Raises PermanentError (``weights_invalid``) if the file is missing, damaged or of another model.
-    """
-    load_into(read(path), model, masks, path.name)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -54,22 +52,34 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def load_into(
-    stored: dict[str, torch.Tensor], model: nn.Module, masks: dict[str, torch.Tensor], name_of_file: str
+    stored: Mapping[str, torch.Tensor], model: nn.Module, masks: Mapping[str, torch.Tensor], name_of_file: str
 ) -> None:
-    """Put the tensors of :func:`read` into ``model``. Raises PermanentError (``weights_invalid``) if it is of another model."""
+    """Put the tensors of :func:`read`, but for the read-out, into ``model``; weights outside the masks become zero.
+
+    Raises PermanentError (``weights_invalid``) if they are of another model.
+    """
     try:
         for key, value in stored.items():
+            if key in (READOUT_WEIGHT, READOUT_BIAS):
+                continue
             kind, _, name = key.partition(".")
             if kind == "values":
                 weight = _weight(model, name)
                 weight.zero_()
                 weight[masks[name]] = value.to(weight.device)
-            else:
+            elif kind == "parameter":
                 model.get_parameter(name).copy_(value)
+            else:
+                raise KeyError(key)
     except (AttributeError, KeyError, RuntimeError, IndexError) as fault:
-        raise PermanentError(
-            f"{name_of_file} does not belong to this mask and model: {fault}", code="weights_invalid", param="mask"
-        ) from fault
+        raise foreign(name_of_file, fault) from fault
+
+
+def foreign(name_of_file: str, reason: object) -> PermanentError:
+    """The refusal of a file that is of another mask or model."""
+    return PermanentError(
+        f"{name_of_file} does not belong to this mask and model: {reason}", code="weights_invalid", param="mask"
+    )
 
 
 def _weight(model: nn.Module, path: str) -> torch.Tensor:

@@ -26,6 +26,7 @@ from pruning.formats import compact_file, trained_weights
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import (
+    apply_trained,
     create_mask_head,
     find_trained_weights,
     require_same_base,
@@ -74,16 +75,15 @@ class _Base:
     def apply(self, entry: _Entry) -> PrunedModel:
         """The base under another mask, with the head of its task."""
         self._release()
-        model = self.loaded.model
+        loaded, model = self.loaded, self.loaded.model
         for path, linear in self.linears.items():
             torch.mul(self.weights[path], entry.mask(path), out=linear.weight)
         if entry.stored is not None:
             names = [key.removeprefix("parameter.") for key in entry.stored if key.startswith("parameter.")]
             self._before = {name: model.get_parameter(name).clone() for name in names}
-            trained_weights.load_into(
-                entry.stored, model, {path: entry.mask(path) for path in entry.bits}, trained_weights.WEIGHTS
-            )
-        self._head = create_mask_head(self.loaded, entry.info)
+            masks = {path: entry.mask(path) for path in entry.bits}
+            loaded = apply_trained(entry.stored, loaded, masks, entry.info, trained_weights.WEIGHTS)
+        self._head = create_mask_head(loaded, entry.info)
         return PrunedModel(self._head, self.loaded.tokenizer, entry.info)
 
     @torch.no_grad()

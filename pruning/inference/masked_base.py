@@ -5,6 +5,7 @@ Called by :mod:`pruning.inference.pruned_model`, :mod:`pruning.inference.mask_ba
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
 from pruning.models.heads import create_head
-from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
+from pruning.models.loading import LoadedModel, Readout, load_model, locate_model, weights_digest
 from pruning.models.logit_calibration import calibration_of
 from pruning.sources import Sources
 
@@ -45,11 +46,42 @@ def load_masked_base(
     require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
     apply_masks(loaded.model, masks)
     if info.weights_sha256 is not None:
-        stored = find_trained_weights(path, info, weights)
-        trained_weights.load_file_into(
-            stored, loaded.model, {name: torch.from_numpy(mask) for name, mask in masks.items()}
-        )
+        file = find_trained_weights(path, info, weights)
+        tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
+        loaded = apply_trained(trained_weights.read(file), loaded, tensors, info, file.name)
     return loaded, info
+
+
+def apply_trained(
+    stored: Mapping[str, torch.Tensor], loaded: LoadedModel, masks: Mapping[str, torch.Tensor], info: mask_file.MaskInfo,
+    name_of_file: str,
+) -> LoadedModel:  # fmt: skip
+    """Put what a run trained besides its mask into the model, in place; the same with the read-out that it trained, if it did.
+
+    Raises PermanentError (``weights_invalid``) if it is of another mask or model.
+    """
+    readout = _readout(stored, loaded, info, name_of_file)
+    trained_weights.load_into(stored, loaded.model, masks, name_of_file)
+    return replace(loaded, readout=readout)
+
+
+def _readout(
+    stored: Mapping[str, torch.Tensor], loaded: LoadedModel, info: mask_file.MaskInfo, name_of_file: str
+) -> Readout | None:
+    weight, bias = stored.get(trained_weights.READOUT_WEIGHT), stored.get(trained_weights.READOUT_BIAS)
+    if weight is None and bias is None:
+        return None
+    if weight is None or info.head == "classifier":
+        raise trained_weights.foreign(name_of_file, "a read-out is rows of label words, and biases alone are none")
+    embedding: torch.nn.Linear = loaded.model.get_output_embeddings()
+    classes = len(info.label_ids)
+    shapes = (weight.shape, None if bias is None else bias.shape)
+    expected = (classes, embedding.in_features), None if embedding.bias is None else (classes,)
+    if shapes != expected or weight.dtype != torch.float32 or (bias is not None and bias.dtype != torch.float32):
+        raise trained_weights.foreign(
+            name_of_file, f"the read-out is {shapes} of {weight.dtype} in place of {expected}"
+        )
+    return Readout(weight, bias)
 
 
 def create_mask_head(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:

@@ -3,7 +3,7 @@
 Called by ``espalier.load_pruned``, :mod:`pruning.inference.mask_bank`, :mod:`pruning.export` and ``python -m pruning evaluate``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from pruning.data.reader import Rows, load_rows
 from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head, load_masked_base
-from pruning.inference.texts import list_of_texts
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
 
@@ -128,3 +127,16 @@ def class_predictions(logits: npt.NDArray[np.float32], labels: Sequence[str]) ->
         Prediction(int(row), labels[row], dict(zip(labels, map(float, values), strict=True)))
         for row, values in zip(logits.argmax(axis=1), shares, strict=True)
     ]
+
+
+def list_of_texts(texts: str | Sequence[str], name: str = "texts") -> list[str]:
+    """Texts to predict on as a list: one ``str`` is one text, not its letters. Raises TypeError that names what is none."""
+    if isinstance(texts, str):
+        return [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping, Set)):
+        raise TypeError(f"{name} must be a str or a list of them, not {type(texts).__name__}")
+    given = list(texts)
+    for number, text in enumerate(given):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}[{number}] must be a str, not {type(text).__name__}")
+    return given

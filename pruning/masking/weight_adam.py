@@ -29,6 +29,31 @@ class WeightAdam:
         parameters = [*self._weights, *self.parameters]
         self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, foreach=False)
 
+    @property
+    def trains_masked_weights(self) -> bool:
+        """Whether masked weights are among what moves."""
+        return bool(self._weights)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self._learning_rate * self.learning_rate_share
+
+    def keep_moments_in(self, steps: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> None:
+        """Let the moments of ``parameters`` be parts of two flat vectors, for a backend that takes the updates itself.
+
+        ``steps`` is a scalar on the host. Requires that no masked weights are trained.
+        """
+        begin = 0
+        for parameter in self.parameters:
+            part = slice(begin, begin + parameter.numel())
+            begin = part.stop
+            self._optimizer.state[parameter] = {
+                "step": steps,
+                "exp_avg": first[part].view(parameter.shape),
+                "exp_avg_sq": second[part].view(parameter.shape),
+            }
+
     def collect_gradients(self) -> list[float]:
         """Take dL/dW = G ⊙ gates from the layers, before the scores' update overwrites G; norms of all gradients."""
         for layer, weight in zip(self._layers, self._weights, strict=True):
@@ -43,7 +68,7 @@ class WeightAdam:
     def step(self, clip: float) -> None:
         """Scale the gathered gradients by ``clip`` and update."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate * self.learning_rate_share
+            group["lr"] = self.learning_rate
         for parameter in (*self._weights, *self.parameters):
             if parameter.grad is not None:
                 parameter.grad.mul_(clip)
@@ -73,6 +98,9 @@ class WeightAdam:
                 for key, value in state.items()
                 if key.startswith(prefix) and not key.endswith(".value")
             }
-            if moments:
-                on_device = {k: v if k == "step" else v.to(parameter.device) for k, v in moments.items()}
-                self._optimizer.state[parameter] = on_device
+            held = self._optimizer.state.setdefault(parameter, {}) if moments else {}
+            for name, value in moments.items():
+                if name in held:
+                    held[name].copy_(value)
+                else:
+                    held[name] = value if name == "step" else value.to(parameter.device)

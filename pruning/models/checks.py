@@ -144,6 +144,20 @@ def read_model_type(path: Path) -> str:
     return str(_config(path).get("model_type"))
 
 
+def count_masked_weights(path: Path) -> int | None:
+    """Weights of the linear layers inside the repeated layers of a folder's checkpoint, which are what masks apply to.
+
+    By names and shapes alone: matrices (two dimensions, ``weight``) whose path has a number in it, outside embeddings. None where
+    there are none. Raises PermanentError as :func:`check_model_folder` does; call that first.
+    """
+    total = 0
+    for name, shape in _tensors(path).items():
+        *module, last = name.split(".")
+        if last == "weight" and len(shape) == 2 and any(part.isdigit() for part in module) and "embed" not in name:
+            total += shape[0] * shape[1]
+    return total or None
+
+
 def _model_error(code: str, message: str) -> PermanentError:
     return PermanentError(message, code=code, param="model")
 

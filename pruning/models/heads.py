@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pruning.models import position_slicing
-from pruning.models.loading import LoadedModel
+from pruning.models.loading import LoadedModel, Readout
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.models.position_slicing import select_positions
 
@@ -33,8 +33,14 @@ class LabelWordHead(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, label_ids: Sequence[int], mask_token_id: int | None, position: Position = "first"
+        self,
+        model: nn.Module,
+        label_ids: Sequence[int],
+        mask_token_id: int | None,
+        position: Position = "first",
+        readout: Readout | None = None,
     ) -> None:
+        """``readout`` takes the place of the vocabulary's rows of ``label_ids``."""
         super().__init__()
         self.model = model
         self.mask_token_id = mask_token_id
@@ -42,7 +48,9 @@ class LabelWordHead(nn.Module):
         self._positions = torch.zeros(0, dtype=torch.int64)
         self.calibration: LogitCalibration | None = None
         self._offsets: torch.Tensor
-        self._whole_decoder = [_keep_rows(model, label_ids)]  # in a list, so that it is not a submodule
+        self._whole_decoder = [
+            _keep_rows(model, *label_rows(model, label_ids, readout))
+        ]  # in a list, so that it is not a submodule
         self._hook = self._slicing = None
         if position != "every":
             self._hook = getattr(model, str(model.base_model_prefix)).register_forward_hook(self._keep_position)
@@ -60,6 +68,12 @@ class LabelWordHead(nn.Module):
         self.calibration = calibration
         device = next(self.model.parameters()).device
         self.register_buffer("_offsets", torch.tensor(calibration.offsets, device=device), persistent=False)
+
+    @property
+    def readout(self) -> nn.Linear:
+        """The output embedding cut down to the label words: weight [C, E], bias [C] or None."""
+        linear: nn.Linear = self.model.get_output_embeddings()  # type: ignore[operator]
+        return linear
 
     @contextmanager
     def all_positions(self) -> Iterator[None]:
@@ -108,16 +122,27 @@ class LabelWordHead(nn.Module):
         return logits
 
 
-def _keep_rows(model: Any, label_ids: Sequence[int]) -> nn.Module:
-    """Cut the output embedding down to the label words' rows and biases, frozen; returns the original."""
+def label_rows(
+    model: Any, label_ids: Sequence[int], readout: Readout | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Copies of the rows [C, E] and biases [C] that a head reads: ``readout``'s, or the vocabulary's of ``label_ids``."""
     decoder = model.get_output_embeddings()
+    if readout is not None:
+        weight, bias = readout.weight.to(decoder.weight.device), readout.bias
+        return weight.clone(), None if bias is None else bias.to(decoder.weight.device).clone()
     rows = torch.tensor(list(label_ids), device=decoder.weight.device)
-    small = nn.Linear(decoder.in_features, len(rows), bias=decoder.bias is not None)
-    small.weight = nn.Parameter(decoder.weight.detach()[rows].clone(), requires_grad=False)
-    if decoder.bias is not None:
-        small.bias = nn.Parameter(decoder.bias.detach()[rows].clone(), requires_grad=False)
+    weight = decoder.weight.detach()[rows].clone()
+    return weight, None if decoder.bias is None else decoder.bias.detach()[rows].clone()
+
+
+def _keep_rows(model: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Module:
+    """Put these rows, frozen, in the place of the output embedding; returns the original."""
+    whole: nn.Module = model.get_output_embeddings()
+    small = nn.Linear(weight.shape[1], len(weight), bias=bias is not None)
+    small.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        small.bias = nn.Parameter(bias, requires_grad=False)
     model.set_output_embeddings(small)
-    whole: nn.Module = decoder
     return whole
 
 
@@ -133,12 +158,26 @@ class ClassifierHead(nn.Module):
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, self.columns]
 
+    @property
+    def readout(self) -> nn.Linear:
+        """The last matrix of the classifier."""
+        return last_linear(self.model)
+
     def all_positions(self) -> AbstractContextManager[None]:
         """Every layer always sees every position."""
         return nullcontext()
 
     def release(self) -> None:
         """The model was not changed: nothing to restore."""
+
+
+def last_linear(model: Any) -> nn.Linear:
+    """The matrix of a sequence classification model whose outputs are the classes."""
+    prefix = f"{model.base_model_prefix}."
+    return [
+        module for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not name.startswith(prefix) and module.out_features == model.config.num_labels
+    ][-1]  # fmt: skip
 
 
 class QuestionAnsweringHead(nn.Module):
@@ -164,7 +203,7 @@ def create_head(
     if head == "classifier":
         return ClassifierHead(loaded.model, columns)
     position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
-    words = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position)
+    words = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position, loaded.readout)
     if calibration is not None:
         words.calibrate(calibration)
     return words

@@ -41,6 +41,16 @@ from pruning.sources import Sources
 
 
 @dataclass(frozen=True)
+class Readout:
+    """Trained rows of the output embedding, in place of the label words' own."""
+
+    weight: torch.Tensor
+    """float32 [C, E], in class-id order."""
+    bias: torch.Tensor | None
+    """float32 [C]; None where the output embedding has none."""
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """A base model, dense, in float32, in evaluation mode."""
 
@@ -52,6 +62,8 @@ class LoadedModel:
     decoder_only: bool
     new_parameters: frozenset[str]
     """Parameters that the checkpoint does not have and that a new head starts at random."""
+    readout: Readout | None = None
+    """What a run trained in place of the label words' rows; None: the vocabulary's own."""
 
 
 def locate_model(

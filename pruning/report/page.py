@@ -45,7 +45,7 @@ def page(numbers: dict[str, Any]) -> str:
         Html(f"<style>{CSS}</style>"),
     )
     sections = (
-        _header(numbers), training(numbers), density(numbers), quality(numbers), costs(numbers),
+        _header(numbers), *_warnings(numbers), training(numbers), density(numbers), quality(numbers), costs(numbers),
         _reproduction(numbers), _footer(numbers),
     )  # fmt: skip
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", tag("main", *sections)), lang="en")
@@ -64,7 +64,22 @@ def _header(numbers: Numbers) -> Html:
         f"Method {numbers['method']} kept {number(result['kept_weights'])} of {number(result['masked_weights'])} masked "
         f"weights in {number(result['steps'])} steps."
     )
+    if result["extra_parameters"]:
+        much, share = number(result["extra_parameters"]), percent(result["extra_share"])
+        more = size(result["weights_bytes"])
+        lead += (
+            f" It also trained {much} extra parameters, {share} of the masked weights; they are {more} beside the mask."
+        )
     return tag("header", tag("h1", f"{model}, pruned to {task}"), paragraph(lead, class_="lead"), _tiles(numbers))
+
+
+def _warnings(numbers: Numbers) -> list[Html]:
+    """Why the result may be worth less than it looks; nothing where there is no reason."""
+    rows = [(warning["message"], warning["remedy"], warning["code"]) for warning in numbers["warnings"]]
+    if not rows:
+        return []
+    shown = tag("div", table(("warning", "what to do", "code"), rows, label="Warnings"), class_="words")
+    return [section("Warnings", "warnings", shown)]
 
 
 def _tiles(numbers: Numbers) -> Html:
@@ -73,7 +88,7 @@ def _tiles(numbers: Numbers) -> Html:
     before = result["before"].get(metric)
     asked = result["sparsity_asked"]
     tiles = [
-        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} before training"),
+        (metric.replace("_", " "), number(result["final"].get(metric)), f"{number(before)} dense, zero-shot"),
         ("weights kept", percent(result["remaining"]),
          f"{percent(1 - asked)} asked" if asked is not None else "as the method found"),
         ("mask, compact", size(mask), f"{base / mask:,.0f} times smaller than the checkpoint" if mask else ""),

@@ -24,7 +24,7 @@ def quality(numbers: Numbers) -> Html:
         (name.replace("_", " "), number(result["before"].get(name)), number(value))
         for name, value in result["final"].items()
     ]  # fmt: skip
-    metrics = table(("metric", "dense, before training", "final mask"), rows, label="Metrics")
+    metrics = table(("metric", "dense, zero-shot", "final mask"), rows, label="Metrics")
     return section("Evaluation", "evaluation", metrics, *(_split(split) for split in numbers["scores"]))
 
 

@@ -71,7 +71,7 @@ def _metric(numbers: Numbers, end: int) -> Html:
     trained = sorted((row for row in rows if row["stage"] != "before"), key=lambda row: row["step"])
     xs, ys = [row["step"] for row in trained], [row["metrics"][metric] for row in trained]
     before = numbers["result"]["before"].get(metric)
-    dense = [Series("dense, before training", [0, end], [before, before], "dashed")] if before is not None else []
+    dense = [Series("dense, zero-shot", [0, end], [before, before], "dashed")] if before is not None else []
     name = metric.replace("_", " ")
     chart = line_chart(
         f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.",

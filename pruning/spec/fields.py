@@ -43,6 +43,16 @@ def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any
     return lambda data: read(METHODS[data["method"]])
 
 
+def _weight_learning_rate(data: dict[str, Any]) -> float:
+    """Fine-tuning's rate for the masked weights; BitFit's (arXiv 2106.10199) for vectors and heads, which 3e-5 leaves where they
+    began in a short run."""
+    return 3e-5 if METHODS[data["method"]].trains_weights and not data["one_shot"] else 1e-3
+
+
+def _trained_by_tier(data: dict[str, Any]) -> bool:
+    return bool(data["tier"] == "masks+extras")
+
+
 def _epochs(data: dict[str, Any]) -> float | None:
     trains = METHODS[data["method"]].trains != "nothing" and not data["one_shot"]
     return resolve_task(data["task"]).epochs if trains and data["max_steps"] is None else None
@@ -88,7 +98,20 @@ class SpecFields(BaseModel):
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
     distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
-    train_biases: bool = Field(False, description="Train biases and norms as well; they are then stored with the mask")
+    tier: Literal["masks", "masks+extras"] = Field(
+        "masks",
+        description="masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as "
+        "well, at most 0.5 % of the masked weights, and stored with the mask",
+    )
+    train_biases: bool = Field(
+        default_factory=_trained_by_tier,
+        description="Train biases and norms of the encoder as well; they are then stored with the mask; default follows tier",
+    )
+    train_readout: bool = Field(
+        default_factory=_trained_by_tier,
+        description="Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of "
+        "a classifier; it is then stored with the mask; default follows tier",
+    )
     calibrate_logits: bool = Field(
         default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "label-words",
         description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
@@ -135,8 +158,10 @@ class SpecFields(BaseModel):
         description="Of the scores; falls linearly to 0 over the run; default follows the method",
     )  # fmt: skip
     weight_learning_rate: float = Field(
-        3e-5, gt=0, le=1, description="Of weights, biases, norms or a new head, where these are trained; falls likewise"
-    )
+        default_factory=_weight_learning_rate, gt=0, le=1,
+        description="Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 "
+        "where the method trains the masked weights, else 1e-3",
+    )  # fmt: skip
     max_grad_norm: float = Field(
         1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm"
     )

@@ -16,6 +16,7 @@ def validate(spec: SpecFields) -> None:
     _check_length(spec)
     _check_schedule(spec)
     _check_method(spec)
+    _check_tier(spec)
     _check_labels(spec)
     _check_head(spec)
     _check_devices(spec)
@@ -67,10 +68,27 @@ def _check_method(spec: SpecFields) -> None:
         raise spec_error("one_shot", "one_shot is an option of method magnitude; wanda and random always are")
     if spec.prior is not None and not spec.method.startswith("smp-"):
         raise spec_error("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
-    if spec.train_biases and spec.trains_nothing:
-        raise spec_error("train_biases", "{what} does not train; leave train_biases out", what=_one_shot(spec))
     if spec.teacher is not None and spec.trains_nothing:
         raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
+
+
+def _check_tier(spec: SpecFields) -> None:
+    asked = [name for name in ("train_biases", "train_readout") if getattr(spec, name)]
+    if spec.tier == "masks+extras":
+        if spec.trains_nothing:
+            raise spec_error("tier", "{what} does not train; leave tier out", what=_one_shot(spec))
+        if spec.method_info.trains_weights:
+            raise spec_error(
+                "tier", "method {method} trains the masked weights, which no tier bounds; leave tier out, or set train_biases and "
+                "train_readout", method=spec.method,
+            )  # fmt: skip
+        if not asked:
+            raise spec_error(
+                "tier", "without train_biases and train_readout tier masks+extras has nothing to train; leave tier out, or one of "
+                "the two in",
+            )  # fmt: skip
+    if asked and spec.trains_nothing:
+        raise spec_error(asked[0], "{what} does not train; leave {field} out", what=_one_shot(spec), field=asked[0])
 
 
 def _check_labels(spec: SpecFields) -> None:

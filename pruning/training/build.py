@@ -21,11 +21,12 @@ from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import ClassifierHead, LabelWordHead, create_head
-from pruning.models.loading import LoadedModel, weights_digest
+from pruning.models.loading import weights_digest
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
-from pruning.training import backends
+from pruning.training import backends, extra_parameters
 from pruning.training.distributed import ProcessGroup
+from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.inputs import Inputs
 from pruning.training.losses import loss_function
 from pruning.training.pruner import Pruner
@@ -41,21 +42,26 @@ class MaskedModel:
     matrices: Matrices
     base_digest: str
     """Of the weights before anything is masked or trained."""
-    trained_parameters: list[str]
-    """Names of the parameters outside the masked matrices that the run trains."""
+    extras: ExtraParameters
+    """What the run trains outside the masked matrices."""
 
 
 def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> MaskedModel:
-    """Wrap the linears of the loaded model, which is changed in place, and put its head on top."""
+    """Wrap the linears of the loaded model, which is changed in place, and put its head on top.
+
+    Raises PermanentError (``tier_exceeded``).
+    """
     loaded = inputs.loaded
     base_digest = weights_digest(loaded.model, loaded.new_parameters)
     matrices = wrap_linears(loaded.model)
     if dispatch.kernel_name(device) == "native":
         dropout.replace_dropout(loaded.model)
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
+    extras = extra_parameters.unfreeze(loaded, head, spec)
+    extra_parameters.require_small(spec, extras, matrices.total)
     if spec.calibrate_logits and isinstance(head, LabelWordHead):
         head.calibrate(_fit_logits(spec, head, inputs, device))
-    return MaskedModel(head, matrices, base_digest, _unfreeze(loaded, spec))
+    return MaskedModel(head, matrices, base_digest, extras)
 
 
 def build_pruner(
@@ -66,7 +72,7 @@ def build_pruner(
     schedule = Schedule.from_spec(spec, total_steps)
     method = create_method(spec, schedule.score_noise)
     weights = layers if spec.method_info.trains_weights and not spec.one_shot else []
-    others = [model.head.model.get_parameter(name) for name in model.trained_parameters]
+    others = model.extras.parameters
     pruner = Pruner(
         matrices=model.matrices,
         method=method,
@@ -82,19 +88,6 @@ def build_pruner(
     backend = backends.select_backend(pruner, spec.precision)
     backend.method.initialize(model.matrices, _calibration(spec, model.head, inputs.train, device))
     return backend
-
-
-def _unfreeze(loaded: LoadedModel, spec: PruningSpec) -> list[str]:
-    """Let the parameters train that the spec trains besides scores and masked weights: biases and norms, a new head."""
-    prefix = f"{loaded.model.base_model_prefix}."
-    names = [
-        name
-        for name, parameter in loaded.model.named_parameters()
-        if name in loaded.new_parameters or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix))
-    ]
-    for name in names:
-        loaded.model.get_parameter(name).requires_grad_()
-    return names
 
 
 def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: torch.device) -> LogitCalibration:

@@ -12,6 +12,7 @@ from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.models.heads import LabelWordHead
+from pruning.quality.outcome import Measured, judge
 from pruning.report.page import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
@@ -48,6 +49,8 @@ def finalize(
     if exports:
         figures = make_exports(exports, folder / MASK, run.model_folder.path, sources, emit, should_stop)
         emit(ArtifactEvent.from_file(figures, "application/json"))
+    for warning in judge(run.task.kind, _measured(run, final), history.latest_signal):
+        emit(warning)
     result = job_result(run, before, final, folder, history.seconds)
     write_reports(folder, report_data(run, history, final, result, masks, folder))
     emit(ArtifactEvent.from_file(folder / JSON_REPORT, "application/json"))
@@ -55,14 +58,21 @@ def finalize(
     emit(FinishedEvent(metrics=result))
 
 
-def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
-    """Store the weights that the method trained; None where it trained none, as static pruning never does."""
-    moved = run.spec.method_info.trains_weights and not run.spec.one_shot
-    if not moved and not run.trained_parameters:
-        return None
-    trained_weights.write(
-        path, run.head.get_submodule("model"), run.matrices.masks if moved else {}, run.trained_parameters
+def _measured(run: Run, evaluations: list[Evaluation]) -> Measured:
+    """What the warnings judge: the first split, which is what evaluations during training look at as well."""
+    first, metric = evaluations[0], run.task.metrics[0]
+    return Measured(
+        metric, first.metrics[metric], len(run.validation[0].rows.labels), first.constant, first.constant_metric
     )
+
+
+def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:
+    """Store what was trained besides scores; None where nothing was, as in tier masks."""
+    moved = run.spec.method_info.trains_weights and not run.spec.one_shot
+    if not moved and not run.extras.count:
+        return None
+    masks = run.matrices.masks if moved else {}
+    trained_weights.write(path, run.head.get_submodule("model"), masks, run.extras.names, run.extras.readout)
     return ArtifactEvent.from_file(path, BINARY)
 
 

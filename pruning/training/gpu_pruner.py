@@ -28,6 +28,7 @@ from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices
 from pruning.training.cuda_graphs import Capture, CudaGraphCache, cuda_graph_capture
 from pruning.training.gpu_counts import MaskCounts
+from pruning.training.gpu_weight_update import GpuWeightUpdate
 from pruning.training.pruner import Pruner
 from pruning.training.step import Backend, Batch, PendingNumber, PendingStep, StepResult, forward_backward
 
@@ -42,7 +43,7 @@ class GpuPruner(Backend[Batch]):
     schedule: Schedule
     loss_of: Callable[[Batch], torch.Tensor]
     weight_adam: WeightAdam | None = None
-    """None: the kernels update scores alone."""
+    """Optimizer of biases, norms and a head, where these are trained; never of masked weights."""
     chunk: int = CHUNK
     tile: int = TILE
     """How the work is cut, for tests."""
@@ -62,7 +63,8 @@ class GpuPruner(Backend[Batch]):
         if self.capture is None and self.device.type == "cuda":
             self.capture = cuda_graph_capture(self.device)
         if self.capture is not None:
-            weights = [layer.weight for layer in self._layers]
+            extras = self.weight_adam.parameters if self.weight_adam else []
+            weights = [*(layer.weight for layer in self._layers), *extras]
             loss_of: Callable[[Any], torch.Tensor] = lambda batch: self.loss_of(batch)  # noqa: E731 - as it is by then
             self._graphs = CudaGraphCache(loss_of, weights, self.capture, self._warnings.append)
         table = ChunkTable(self.matrices.sizes, self.device, chunk=self.chunk, tile=self.tile)
@@ -72,13 +74,16 @@ class GpuPruner(Backend[Batch]):
                 f"{type(self.method).__name__} selects in another way; ask pruning.training.backends.unsupported_reason before"
             )
         self._score_update = ScoreUpdate(table)
+        self._weight_update = GpuWeightUpdate(self.weight_adam, table) if self.weight_adam else None
         self._counts = MaskCounts(ranking, self.matrices, table, self._score_update)
         self._selection = TopKSelection(table, together=ranking.scope == "model")
 
     @classmethod
     def from_pruner(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
         """A backend for the steps of ``pruner``; ``fields`` are its own. Raises UnsupportedSizesError."""
-        return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, **fields)
+        return cls(
+            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, pruner.weight_adam, **fields
+        )  # fmt: skip
 
     @property
     def kernels(self) -> dispatch.KernelName:
@@ -124,6 +129,8 @@ class GpuPruner(Backend[Batch]):
     def update(self, t: int, losses: list[torch.Tensor]) -> PendingStep:
         schedule = self.schedule
         learning_rate, regularization = schedule.learning_rate(t), schedule.regularization(t)
+        if self.weight_adam:
+            self.weight_adam.learning_rate_share = schedule.learning_rate_share(t)
         stacked = torch.stack(losses).double()
         self._update_scores(learning_rate, regularization, stacked, self._sums or self._gradients())
         selection = self._selection
@@ -174,8 +181,11 @@ class GpuPruner(Backend[Batch]):
         sent = to_device_async(numbers, torch.float64, self.device)
         gradients = self._score_gradient_buffers(found)
         kernels.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)
-        kernels.clip_norm(sent, losses=losses)
+        extras = self._weight_update
+        kernels.clip_norm(sent, extras.collect_gradients() if extras else None, losses)
         kernels.adam(self._scores(), gradients, adam.first, adam.second, sent, self._counts.temperatures)
+        if extras:
+            extras.step(kernels.clipping, keep_gradients=self._graphs is not None)
         torch.autograd.graph.increment_version(self._scores())  # torch has not seen the writes
         self._counts.mark_masses_current()
         if self._graphs is None:  # else they stay where the graphs write to

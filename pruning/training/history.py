@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pruning.events import EvaluationEvent, Event, EventSink
+from pruning.events import EvaluationEvent, Event, EventSink, WarningEvent
 from pruning.training.step import StepResult
 
 POINTS = 1000
@@ -35,6 +35,8 @@ class History:
         """One row of COLUMNS each."""
         self.evaluations: list[dict[str, Any]] = []
         """The fields of EvaluationEvent of each, but ``time``."""
+        self.warnings: dict[str, dict[str, Any]] = {}
+        """``code``, ``message``, ``remedy`` of each warning, by code."""
         self.signal: list[tuple[int, float]] = []
         """Step and signal-to-noise of each measurement, which :mod:`pruning.training.progress` makes at fixed steps."""
         self.resumed: list[int] = []
@@ -54,11 +56,13 @@ class History:
         return self.signal[-1][1] if self.signal else None
 
     def recording(self, emit: EventSink) -> EventSink:
-        """``emit``, with evaluations recorded on their way."""
+        """``emit``, with evaluations and warnings recorded on their way."""
 
         def record_and_emit(event: Event) -> None:
             if isinstance(event, EvaluationEvent):
                 self._add_evaluation(event)
+            elif isinstance(event, WarningEvent):
+                self.warnings[event.code] = event.model_dump(include={"code", "message", "remedy"})
             emit(event)
 
         return record_and_emit
@@ -89,16 +93,18 @@ class History:
         state = {
             "stride": self.stride, "points": self.points, "open": self._open, "evaluations": self.evaluations,
             "resumed": self.resumed, "seconds": self.seconds, "signal": self.signal,
+            "warnings": self.warnings,
         }  # fmt: skip
         return torch.from_numpy(np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy())
 
     def restore(self, packed: torch.Tensor, step: int) -> None:
         """Go on from what :meth:`packed` gave after ``step`` steps; the seconds of this attempt are added to its."""
-        state = json.loads(packed.numpy().tobytes())
+        state = json.loads(packed.numpy().tobytes())  # one of an earlier version has no signal and no warnings
         self.stride, self.points, self._open = state["stride"], state["points"], state["open"]
         self.evaluations, self._earlier_seconds = state["evaluations"], state["seconds"]
         self.resumed = [*state["resumed"], step]
-        self.signal = [tuple(pair) for pair in state.get("signal", [])]  # a checkpoint of an earlier version has none
+        self.warnings = state.get("warnings", {}) | self.warnings
+        self.signal = [tuple(pair) for pair in state.get("signal", [])]
 
     def _add_evaluation(self, event: EvaluationEvent) -> None:
         row = event.model_dump(exclude={"event", "time"})

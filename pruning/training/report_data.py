@@ -32,6 +32,7 @@ def job_result(
     run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
 ) -> dict[str, Any]:
     """The job's result: metrics before and after, density, sizes and seconds; ``folder`` holds the artifacts."""
+    weights = folder / trained_weights.WEIGHTS
     return {
         "primary_metric": run.task.metrics[0],
         "before": merge_metrics(before, run.validation),
@@ -41,11 +42,14 @@ def job_result(
         "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
         "kept_weights": run.kept_weights,
         "masked_weights": run.matrices.total,
-        "weights_changed": (folder / trained_weights.WEIGHTS).is_file(),
+        "weights_changed": weights.is_file(),
+        "extra_parameters": run.extras.count,
+        "extra_share": run.extras.count / run.matrices.total,
         "steps": run.total_steps,
         "seconds": round(seconds, 3),
         "mask_bytes": (folder / MASK).stat().st_size,
         "compact_mask_bytes": (folder / COMPACT).stat().st_size,
+        "weights_bytes": weights.stat().st_size if weights.is_file() else 0,
         "checkpoint_bytes": checkpoint_bytes(run.model_folder.path),
     }
 
@@ -73,6 +77,7 @@ def report_data(
             },
             "method": run.spec.method,
             "result": result,
+            "warnings": [*history.warnings.values()],
             "curves": _curves(history),
             "evaluations": history.evaluations,
             "matrices": matrix_table(masks),

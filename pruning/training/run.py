@@ -23,6 +23,7 @@ from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.training.distributed import ProcessGroup
+from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.step import Backend
 
 Batch = dict[str, torch.Tensor]
@@ -42,8 +43,8 @@ class Run:
     head: nn.Module
     matrices: Matrices
     pruner: Backend[Batch]
-    trained_parameters: list[str]
-    """Names of the parameters outside the masked matrices that the run trains."""
+    extras: ExtraParameters
+    """What the run trains outside the masked matrices."""
     train: EncodedRows
     validation: list[Split]
     stream: BatchStream
@@ -93,11 +94,11 @@ class Run:
         return done % self.spec.checkpoint_every == 0 and done < self.total_steps
 
     def require_same_scores(self) -> None:
-        """Raise PermanentError, on all ranks, unless all have the same scores and masked weights to the last bit."""
+        """Raise PermanentError, on all ranks, unless all have the same scores, masked weights and extra parameters to the last
+        bit."""
         layers = self.matrices.layers.values()
-        self.process_group.require_same(
-            "the scores", *(tensor for layer in layers for tensor in (layer.scores, layer.weight))
-        )
+        tensors = [tensor for layer in layers for tensor in (layer.scores, layer.weight)]
+        self.process_group.require_same("the scores", *tensors, *self.extras.parameters)
 
     @property
     def kept_weights(self) -> int:

@@ -40,7 +40,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
         head=model.head,
         matrices=model.matrices,
         pruner=pruner,
-        trained_parameters=model.trained_parameters,
+        extras=model.extras,
         train=inputs.train,
         validation=inputs.validation,
         stream=stream,

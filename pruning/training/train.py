@@ -9,6 +9,7 @@ from pathlib import Path
 from pruning import failpoints
 from pruning.events import CheckpointEvent, EventSink, LogEvent, PhaseEvent, StartedEvent
 from pruning.masking.kernels import dispatch
+from pruning.quality.budget import check_budget
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 from pruning.spec.schema import PruningSpec
@@ -43,7 +44,7 @@ def train(
     emit = history.recording(emit)
     run = set_up(spec, sources, emit, process_group)
     failpoints.hit(failpoints.Failpoint.PREPARED)
-    emit(PhaseEvent(phase="evaluating", message="the dense model, before training"))
+    emit(PhaseEvent(phase="evaluating", message="the dense model, zero-shot"))
     before = run.evaluate("before", 0, emit)
     checkpoints = Checkpoints(
         work / "checkpoints",
@@ -78,6 +79,16 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
             versions={**library_versions(), "kernels": run.pruner.kernels},
         )
     )
+    if first_step == 0:  # else an earlier attempt has said so
+        for warning in check_budget(run.spec, run.total_steps, run.matrices.total):
+            emit(warning)
+    if run.extras.count:
+        share = run.extras.count / run.matrices.total
+        emit(
+            LogEvent(
+                message=f"trained beside the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"
+            )
+        )
     if run.pruner.kernels == "plain" and (reason := _plain_reason(run)):
         emit(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     emit(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import Artifact, Failure, Job, Metric
+from service.db.models import Artifact, Failure, Job, Metric, RunWarning
 from service.db.page_size import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
@@ -21,6 +21,7 @@ from service.jobs.transitions import append_event, transition, update_guarded
 from service.states import Status
 
 _LONGEST_DELAY_SECONDS = 3600.0
+_MOST_WARNINGS = 20
 _CLAIM_ORDER = (Job.priority.desc(), Job.created_at, Job.id)
 requested_devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
 """SQL expression: how many devices a job asks for."""
@@ -115,6 +116,13 @@ def set_progress(
     if metrics:
         values["metrics"] = {**fence.lock(session).metrics, **metrics}
     fence.require(update_guarded(session, fence.where(), progress_at=now_sql(), **values))
+
+
+def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
+    """Keep a warning with the job, in place of one with the same code; the newest ``_MOST_WARNINGS`` stay."""
+    others = [other for other in fence.lock(session).warnings or () if other["code"] != warning["code"]]
+    kept = [*others, dict(warning)][-_MOST_WARNINGS:]
+    fence.require(update_guarded(session, fence.where(), warnings=kept))
 
 
 def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_artifact_id: int | None) -> Job:

@@ -5,14 +5,14 @@ is not found. None allows all, as for administrators and the service itself.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import LOCAL, Event, Job
+from service.db.models import LOCAL, Event, Job, RunWarning
 from service.db.page_size import json_bytes
 from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs import status_messages
@@ -29,17 +29,21 @@ def create(
     priority: int = 0,
     max_duration: float | None = None,
     exports: Sequence[str] = (),
+    warnings: Sequence[RunWarning] = (),
     retried_from: str | None = None,
     sweep_id: str | None = None,
     export_of: str | None = None,
 ) -> Job:
-    """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds."""
+    """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds.
+
+    ``warnings`` are what is to be said of it before it has run.
+    """
     origin = {"retried_from": retried_from, "export_of": export_of}
     data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     job = Job(
         spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
-        exports=list(exports) or None, retried_from=retried_from, sweep_id=sweep_id, export_of=export_of, event_seq=1,
-        record_bytes=json_bytes(spec, metadata or {}, data),
+        exports=list(exports) or None, warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
+        sweep_id=sweep_id, export_of=export_of, event_seq=1, record_bytes=json_bytes(spec, metadata or {}, data),
     )  # fmt: skip
     session.add(job)
     session.flush()
@@ -112,7 +116,7 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     new = create(
         session, spec=job.spec, owner=job.owner, metadata=job.user_metadata, priority=job.priority,
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
-        export_of=job.export_of,
+        export_of=job.export_of, warnings=cast(list[RunWarning], job.warnings or []),
     )  # fmt: skip
     status_messages.copy_webhooks(session, job_id, new.id)
     return new

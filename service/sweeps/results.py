@@ -54,7 +54,7 @@ class Table:
     metric: str | None
     """Name of the metric; None before a job has succeeded."""
     dense: float | None
-    """The metric of the dense model before training, mean over the runs."""
+    """The metric of the dense model, zero-shot, mean over the runs."""
     rows: tuple[Row, ...]
     means: tuple[Mean, ...]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pruning import failpoints
 from pruning.cli.environment import watch_stdin
-from pruning.events import CheckpointEvent, ExitCode, FinishedEvent, LogEvent, PhaseEvent
+from pruning.events import CheckpointEvent, ExitCode, FinishedEvent, LogEvent, PhaseEvent, WarningEvent
 from tests.worker import trainer_faults
 from tests.worker.fake_reports import (
     JOB,
@@ -33,6 +33,11 @@ from tests.worker.fake_reports import (
     store,
     success,
 )  # fmt: skip
+
+
+def at_chance() -> None:
+    emit(WarningEvent(code="predicts_one_class", message="the final mask predicts one class", remedy="More rows."))
+    success()
 
 
 def steady(steps: int = STEPS) -> None:

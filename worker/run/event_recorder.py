@@ -23,11 +23,13 @@ from pruning.events import (
     PhaseEvent,
     StartedEvent,
     StepEvent,
+    WarningEvent,
     parse_line,
 )
 from service import failpoints
 from service.access.quotas import Quota
 from service.artifacts import store
+from service.db.models import RunWarning
 from service.errors import ArtifactMismatchError
 from service.jobs import claims
 from service.jobs.fence import Fence
@@ -203,3 +205,6 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
             session, fence, step=event.step, values={**values, "remaining": event.remaining}
         )  # fmt: skip
         claims.set_progress(session, fence, metrics=values)
+    elif isinstance(event, WarningEvent):
+        warning = RunWarning(code=event.code, message=event.message, remedy=event.remedy)
+        claims.add_warning(session, fence, warning)

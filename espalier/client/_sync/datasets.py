@@ -1,7 +1,7 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/datasets.py; change that file, not this one
 """Calls for uploaded data sets: upload, list, read rows, delete. The part of ``Client`` for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,18 @@ class DatasetCalls:
 
     _http: Http
 
-    def upload_dataset(self, *, name: str | None = None, **splits: str | Path) -> Dataset:
+    def upload_dataset(
+        self, *, name: str | None = None, report: Callable[[int, int], None] | None = None, **splits: str | Path
+    ) -> Dataset:
         """Upload a file per split, ``train=…, validation=…``; a custom task names the data set by its ``id``.
 
-        Files are .jsonl, .csv (both also .gz) or .parquet. The same rows again are the same data set. Raises OSError for a
-        file that cannot be read.
+        Files are .jsonl, .csv (both also .gz) or .parquet. The same rows again are the same data set. ``report`` is
+        called with the bytes sent so far and the bytes of all files; the service then reads the rows. Raises OSError for a file
+        that cannot be read.
         """
         files = {split: Path(file) for split, file in splits.items()}
         fields = {"name": name} if name is not None else {}
-        return Dataset.model_validate(self._http.upload("/v1/datasets", files, fields))
+        return Dataset.model_validate(self._http.upload("/v1/datasets", files, fields, report))
 
     def dataset(self, dataset: Dataset | str) -> Dataset:
         """The data set of that id."""

@@ -17,6 +17,7 @@ import httpx
 
 from espalier.client._sync.waiting import sleep
 from espalier.client.connection import (
+    CountedFile,
     checked_key,
     checked_url,
     connect_seconds,
@@ -86,13 +87,28 @@ class Http:
             repeatable=method in ("GET", "POST", "PUT"),
         )
 
-    def upload(self, path: str, files: Mapping[str, Path], fields: Mapping[str, str]) -> Any:
-        """POST files as a form, read from disk as they are sent. Raises ApiError, UnreachableError, OSError."""
+    def upload(
+        self, path: str, files: Mapping[str, Path], fields: Mapping[str, str], report: Callable[[int, int], None] | None
+    ) -> Any:
+        """POST files as a form, read from disk as they are sent; ``report`` is called with the bytes sent, and those of all files.
+
+        Raises ApiError, UnreachableError, OSError.
+        """
         key = {"Idempotency-Key": str(uuid.uuid4())}
 
         def post() -> httpx.Response:
+            total, sent = sum(file.stat().st_size for file in files.values()), 0
+
+            def count(size: int) -> None:
+                nonlocal sent
+                sent += size
+                if report is not None:
+                    report(sent, total)
+
             with ExitStack() as stack:
-                opened = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
+                opened = {
+                    name: (file.name, stack.enter_context(CountedFile(file, count))) for name, file in files.items()
+                }
                 timeout = httpx.Timeout(UPLOAD_SECONDS, connect=self._connect_seconds)
                 return self._client.post(path, files=opened, data=dict(fields), headers=key, timeout=timeout)
 

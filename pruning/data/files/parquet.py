@@ -46,6 +46,10 @@ def read_parquet(
         # read when it is asked for: ahead of that Arrow reads all row groups into memory, in threads that call this ``file`` and
         # abort the process when it ends meanwhile
         table = parquet.ParquetFile(file, pre_buffer=False)
+        # texts as a dictionary and numbers of its entries: as long a text in every row takes no more memory than one
+        table = parquet.ParquetFile(
+            file, pre_buffer=False, metadata=table.metadata, read_dictionary=_texts(table.schema_arrow)
+        )
         if table.metadata.num_columns > MAX_COLUMNS:
             raise UnreadableFileError(
                 f"it has {table.metadata.num_columns} columns, and {MAX_COLUMNS} can be stored; leave out those that are not needed"
@@ -53,27 +57,58 @@ def read_parquet(
         columns = _conversions(table.schema_arrow, notes)
         if only and columns.keys() >= set(only):
             columns = {name: columns[name] for name in only}
-        rows = _rows_per_batch(table, max_bytes)
+        rows = _rows_per_batch(table, max_bytes, columns)
         not_numbers: set[str] = set()
         for batch in table.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
-            values = [convert(batch.column(name)) for name, convert in columns.items()]
             not_numbers.update(name for name in columns if _has_nan(batch.column(name)))
-            for row in range(batch.num_rows):
-                yield {name: listed[row] for name, listed in zip(columns, values, strict=True)}
+            for part in _parts(batch):
+                values = [convert(_decoded(part.column(name))) for name, convert in columns.items()]
+                for row in range(part.num_rows):
+                    yield {name: listed[row] for name, listed in zip(columns, values, strict=True)}
         notes.extend(f"column {name[:100]!r}: what is not a number is stored as null" for name in sorted(not_numbers))
     except (pyarrow.ArrowException, OSError, ValueError) as fault:
         raise UnreadableFileError(f"it is not Parquet, or damaged: {fault}") from fault
 
 
-def _rows_per_batch(table: Any, max_bytes: int) -> int:
-    """Rows that fit into memory together. A few bytes of a dictionary may stand for a long text in every row of every column."""
+def _texts(schema: Any) -> list[str]:
+    """Columns that Arrow can read as dictionaries."""
+    from pyarrow import types
+
+    return [field.name for field in schema if types.is_string(field.type) or types.is_large_string(field.type)]
+
+
+def _rows_per_batch(table: Any, max_bytes: int, columns: Collection[str]) -> int:
+    """Rows that fit into memory together. A few bytes of a dictionary may stand for a long text in every row of a list."""
+    from pyarrow import types
+
     groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > max_bytes:
         raise TooLargeError(f"the data set has more than {max_bytes} bytes when it is unpacked")
-    widest = max(
-        (sum(group.column(i).total_uncompressed_size for i in range(group.num_columns)) for group in groups), default=1
-    )
+    dense = {
+        field.name for field in table.schema_arrow if field.name in columns and not types.is_dictionary(field.type)
+    }
+    chunks = ([group.column(i) for i in range(group.num_columns)] for group in groups)
+    sizes = (sum(one.total_uncompressed_size for one in each if _may_repeat(one, dense)) for each in chunks)
+    widest = int(max(sizes, default=1))
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, widest)))
+
+
+def _may_repeat(chunk: Any, dense: Collection[str]) -> bool:
+    """Whether a chunk of bytes of a column may stand for more bytes in memory; numbers are as long as they are."""
+    return chunk.path_in_schema.partition(".")[0] in dense and "BYTE_ARRAY" in chunk.physical_type
+
+
+def _parts(batch: Any) -> Iterator[Any]:
+    """A batch in parts whose texts fit into memory, by the longest of each column."""
+    from pyarrow import compute, types
+
+    longest = sum(
+        compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+        for column in batch.columns
+        if types.is_dictionary(column.type) and _is_text(column.type.value_type)
+    )
+    rows = max(1, _BATCH_BYTES // max(1, longest))
+    yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
 def _conversions(schema: Any, notes: list[str]) -> dict[str, Convert]:
@@ -107,6 +142,8 @@ def _conversion(kind: Any) -> tuple[Convert, str] | None:
         return (_as_texts, "text") if _has_text(kind) else None
     if types.is_nested(kind):
         return (_as_plain, "") if _all_plain(kind) else None
+    if _is_text(kind):
+        return _as_listed, ""
     return (_as_plain, "") if _is_plain(kind) else None
 
 
@@ -123,10 +160,14 @@ def _has_text(kind: Any) -> bool:
 def _is_plain(kind: Any) -> bool:
     from pyarrow import types
 
-    texts = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    return bool(
-        texts or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_null(kind)
-    )
+    numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return bool(_is_text(kind) or numbers or types.is_null(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def _all_plain(kind: Any) -> bool:
@@ -138,6 +179,16 @@ def _all_plain(kind: Any) -> bool:
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _all_plain(kind.value_type)
     return not types.is_nested(kind) and _is_plain(kind)
+
+
+def _decoded(column: Any) -> Any:
+    from pyarrow import types
+
+    return column.dictionary_decode() if types.is_dictionary(column.type) else column
+
+
+def _as_listed(column: Any) -> list[Any]:
+    return list(column.to_pylist())
 
 
 def _as_plain(column: Any) -> list[Any]:

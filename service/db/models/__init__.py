@@ -10,7 +10,7 @@ from service.db.models.base import NAMING, Base
 from service.db.models.dataset import Dataset, DatasetChunk
 from service.db.models.history import Event, Metric
 from service.db.models.idempotency import KEY_LENGTH, StoredResponse
-from service.db.models.job import Failure, Job
+from service.db.models.job import Failure, Job, RunWarning
 from service.db.models.sweep import Sweep
 from service.db.models.webhook import Delivery, Webhook
 from service.db.models.worker import Worker
@@ -31,6 +31,7 @@ __all__ = [
     "Failure",
     "Job",
     "Metric",
+    "RunWarning",
     "Secret",
     "StoredObject",
     "StoredResponse",

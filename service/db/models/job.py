@@ -38,6 +38,16 @@ class Failure(TypedDict):
     """Whether the same job may succeed later."""
 
 
+class RunWarning(TypedDict):
+    """Why the result of a job may be worth less than it looks, as the API shows it."""
+
+    code: str
+    """Stable identifier."""
+    message: str
+    remedy: str
+    """A sentence that says what to do."""
+
+
 class Job(Base):
     """One job.
 
@@ -108,6 +118,8 @@ class Job(Base):
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     """A ``Failure``; on a queued job, why the last attempt did not finish."""
+    warnings: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON_OBJECT)
+    """Each a ``RunWarning``, one of each code; None for none."""
     mask_artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id", use_alter=True))
     event_seq: Mapped[int] = mapped_column(default=0)
     """Sequence number of the job's last event."""

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from api.app import create_app
+from pruning.quality.catalog import WARNINGS
 from pruning.spec.schema import PruningSpec
 from service.access import quotas
 from service.db.engine import Database
@@ -50,6 +51,26 @@ def test_a_resolved_spec_can_be_sent_again(client: TestClient, change: dict[str,
     assert first.status_code == 202, first.text
     spec = first.json()["spec"]
     assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
+
+
+def test_a_budget_too_small_for_the_sparsity_is_accepted_with_a_warning(client: TestClient) -> None:
+    short = client.post("/v1/jobs", json=BODY | {"max_steps": 300, "batch_size": 8, "sparsity": 0.97})
+    assert short.status_code == 202
+    (warning,) = short.json()["warnings"]
+    assert warning["code"] == "budget_small"
+    assert "2400 rows" in warning["message"]
+    assert warning["remedy"] == WARNINGS["budget_small"].remedy
+    assert client.get(short.headers["location"]).json()["warnings"] == [warning]
+    enough = BODY | {"max_steps": 1200, "batch_size": 32, "sparsity": 0.97}
+    assert client.post("/v1/jobs", json=enough).json()["warnings"] == []
+
+
+def test_every_job_of_a_sweep_has_its_own_warnings(client: TestClient) -> None:
+    base = BODY | {"max_steps": 300, "batch_size": 8}
+    assert client.post("/v1/sweeps", json={"base": base, "sparsities": [0.5, 0.9]}).status_code == 202
+    jobs = client.get("/v1/jobs").json()["data"]
+    warned = {job["spec"]["sparsity"]: [warning["code"] for warning in job["warnings"]] for job in jobs}
+    assert warned == {0.5: [], 0.9: ["budget_small"]}
 
 
 def test_the_jobs_own_fields_stay_out_of_the_spec(client: TestClient, database: Database) -> None:

@@ -84,7 +84,11 @@ def test_a_job_whose_response_was_lost_is_created_once(settings: Settings, datab
             lossy.lost = 0
             assert client.get(again).status == "queued"
             lossy.lost = 0
-            uploaded = client.upload_dataset(train=file, validation=file, name="mine")
+            sent: list[tuple[int, int]] = []
+            uploaded = client.upload_dataset(
+                train=file, validation=file, name="mine", report=lambda *much: sent.append(much)
+            )
+            assert sent[-1] == (2 * file.stat().st_size, 2 * file.stat().st_size)
             assert [found.id for found in client.datasets()] == [uploaded.id]
             assert client.dataset_rows(uploaded, limit=1) == [{"body": "help", "queue": 0}]
             client.delete_dataset(uploaded)

@@ -33,6 +33,9 @@ CHANGING: list[dict[str, Any]] = [
     {"model": "minilm", "head": "classifier", **RATE}, {"model": "minilm", "head": "classifier", "method": "movement", **RATE},
     {"model": "albert", "method": "movement", "train_biases": True, **RATE},
     {"model": "llama", "head": "classifier", "train_biases": True, **RATE},
+    {"train_biases": True, "train_readout": True, **RATE}, {"model": "albert", "train_readout": True, **RATE},
+    {"model": "llama", "train_readout": True, **RATE}, {"model": "minilm", "head": "classifier", "train_readout": True, **RATE},
+    {"method": "movement", "train_readout": True, "calibrate_logits": False, **RATE},
 ]  # fmt: skip
 ROWS = 45
 MASK = "mask.safetensors"
@@ -40,7 +43,9 @@ MASK = "mask.safetensors"
 
 def named(fields: dict[str, Any]) -> str:
     return "-".join(
-        str(v) for k, v in fields.items() if v is not None and k not in (*RATE, "learning_rate", "sparsity")
+        k if v is True else str(v)
+        for k, v in fields.items()
+        if v is not None and k not in (*RATE, "learning_rate", "sparsity", "calibrate_logits")
     )
 
 
@@ -126,7 +131,9 @@ def test_only_kept_values_and_trained_parameters_are_stored(
     else:
         assert values == {}
     parameters = {key for key in stored if key.startswith("parameter.")}
-    assert len(parameters) + len(values) == len(stored)
+    readout = {key for key in stored if key.startswith("readout.")}
+    assert len(parameters) + len(values) + len(readout) == len(stored)
+    assert bool(readout) == (bool(fields.get("train_readout")) and "head" not in fields)
     assert bool(parameters) == bool(fields.get("train_biases") or fields.get("head"))
     loaded = load_model(locate_model(info.base_model, None, sources), info.label_words, info.head)
     for key in parameters:
@@ -196,7 +203,7 @@ def test_a_file_that_is_not_of_this_mask_is_refused(sources: Sources, movement: 
     loaded = load_model(locate_model("bert", None, sources), ("terrible", "great"), "label-words")
     masks = {path: torch.from_numpy(mask) for path, mask in mask_file.read(movement / MASK)[0].items()}
     with pytest.raises(PermanentError) as caught:
-        trained_weights.load_file_into(file, loaded.model, masks)
+        trained_weights.load_into(trained_weights.read(file), loaded.model, masks, file.name)
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 
 
@@ -209,6 +216,7 @@ def test_weights_that_are_there_though_the_mask_needs_none_are_not_looked_at(sou
 def test_weights_outside_the_mask_become_zero_by_themselves(sources: Sources, movement: Path) -> None:
     loaded = load_model(locate_model("bert", None, sources), ("terrible", "great"), "label-words")
     masks = {path: torch.from_numpy(mask) for path, mask in mask_file.read(movement / MASK)[0].items()}
-    trained_weights.load_file_into(movement / trained_weights.WEIGHTS, loaded.model, masks)
+    file = movement / trained_weights.WEIGHTS
+    trained_weights.load_into(trained_weights.read(file), loaded.model, masks, file.name)
     for path, mask in masks.items():
         assert not loaded.model.get_parameter(f"{path}.weight")[~mask].any()

@@ -25,8 +25,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "sst2": {"sparsity": 0.7},
     "words": {"sparsity": 0.5, "label_words": ["Yes", "No"], "seed": 3},
     "stsb": {"task": "stsb", "sparsity": 0.6},
-    "squad": {"task": "squad", "max_length": 40, "stride": 8, "validation_rows": 8},
+    "squad": {"task": "squad", "max_length": 40, "stride": 8, "validation_rows": 8, "train_readout": True},
     "biases": {"train_biases": True},
+    "readout": {"task": "stsb", "train_biases": True, "train_readout": True},
     "movement": {"method": "movement"},
 }
 """Of BERT: tasks of every kind, and methods that train more than masks."""
@@ -62,7 +63,7 @@ def question(name: str) -> tuple[list[str], list[str] | None]:
     rows = span_rows(4, 9)
     if name == "squad":
         return [row["question"] for row in rows], [row["context"] for row in rows]
-    return TEXTS, OTHERS if name == "stsb" else None
+    return TEXTS, OTHERS if name in ("stsb", "readout") else None
 
 
 def test_every_switch_gives_what_the_mask_alone_gives(sources: Sources, masks: dict[str, Path]) -> None:

@@ -75,7 +75,7 @@ def test_with_train_biases_all_biases_and_norms_move_and_nothing_else(sources: S
     still = expected - moved(run, sources)
     assert all("key" in name or "k_lin" in name for name in still)  # softmax does not see a bias of the keys
     assert moved(run, sources) <= expected
-    assert set(run.trained_parameters) == expected
+    assert set(run.extras.names) == expected
 
 
 @pytest.mark.parametrize("method", ["smp-s", "smp-l", "smp-g"])
@@ -95,7 +95,7 @@ def test_methods_that_train_weights_move_every_masked_matrix_and_nothing_else(so
 def test_a_new_head_moves_and_the_encoder_does_not(sources: Sources) -> None:
     run = after_steps(sources, model="minilm", head="classifier", weight_learning_rate=1e-3, max_steps=8, steps=6)
     head = {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight", "bert.pooler.dense.bias"}
-    assert set(run.trained_parameters) == head
+    assert set(run.extras.names) == head
     again = set_up(run.spec, sources, lambda event: None).head.get_submodule("model").state_dict()
     now = run.head.get_submodule("model").state_dict()
     masked = {f"{path}.weight" for path in run.matrices.layers}
@@ -157,8 +157,8 @@ def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:
 
 @pytest.mark.parametrize("fields", [
     {"method": "movement"}, {"method": "soft-movement", "learning_rate": 0.3}, {"method": "magnitude"}, {"method": "l0"},
-    {"train_biases": True}, {"model": "minilm", "head": "classifier"}, {"prior": "wanda"}, {"method": "smp-g"},
-    {"method": "movement", "train_biases": True, "pattern": "2:4"},
+    {"train_biases": True, "train_readout": True}, {"model": "minilm", "head": "classifier"}, {"prior": "wanda"},
+    {"method": "smp-g"}, {"method": "movement", "train_biases": True, "pattern": "2:4"},
 ], ids=str)  # fmt: skip
 def test_a_resumed_run_ends_with_the_same_bits(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     given = {"max_steps": 8, "weight_learning_rate": 1e-3, **fields}

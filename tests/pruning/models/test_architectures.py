@@ -230,8 +230,8 @@ def test_a_classifier_of_a_decoder_and_its_label_words_differ_only_in_the_head(s
     words, classifier = ready(sources, "llama", "label-words"), ready(sources, "llama", "classifier")
     assert list(words.matrices.layers) == list(classifier.matrices.layers)
     assert words.base_digest != classifier.base_digest  # an output embedding is part of the one and not of the other
-    assert classifier.trained_parameters == ["score.weight"]
-    assert words.trained_parameters == []
+    assert classifier.extras.names == ("score.weight",)
+    assert words.extras.count == 0
 
 
 def test_a_model_without_any_token_to_pad_with_is_refused(sources: Sources, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
     result = {
         "primary_metric": "accuracy", "before": {"accuracy": 0.51}, "final": {"accuracy": 0.9151}, "remaining": 0.1,
         "sparsity_asked": 0.9, "kept_weights": 8_493_465, "masked_weights": 84_934_656, "steps": 1000,
+        "extra_parameters": 121_344, "extra_share": 121_344 / 84_934_656, "weights_bytes": 505_000,
         "compact_mask_bytes": 5_000_000, "checkpoint_bytes": 440_449_768,
     }  # fmt: skip
     metrics = {"accuracy": 0.9151}
@@ -49,7 +50,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
         "format": "espalier-report", "version": 1,
         "model": {"name": "bert-base", "revision": None, "digest": "0" * 64, "checkpoint_bytes": 440_449_768},
         "task": {"name": "sst2", "kind": "classification", "metrics": ["accuracy"], "labels": ["negative", "positive"]},
-        "method": "smp-s", "result": result,
+        "method": "smp-s", "result": result, "warnings": [],
         "curves": {
             "stride": 2, "resumed": [500], "step": steps, "loss": [1 / step for step in steps],
             "grad_norm": [1.0 for _ in steps], "regularizer": [0.5 for _ in steps],

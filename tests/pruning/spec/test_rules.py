@@ -79,6 +79,10 @@ def test_a_prior_is_an_option_of_the_smp_methods(method: str) -> None:
     ({"teacher": "t", "distill_temperature": 0}, "distill_temperature"),
     ({"method": "soft-movement", "threshold": 0.5}, "threshold"),
     ({"calibration_rows": 0}, "calibration_rows"), ({"prior": "wanda", "prior_strength": 0}, "prior_strength"),
+    ({"tier": "masks+extras", "method": "wanda"}, "tier"), ({"tier": "masks+extras", "method": "movement"}, "tier"),
+    ({"tier": "masks+extras", "method": "magnitude", "one_shot": True}, "tier"), ({"tier": "masks+half"}, "tier"),
+    ({"tier": "masks+extras", "train_biases": False, "train_readout": False}, "tier"),
+    ({"method": "random", "train_readout": True}, "train_readout"),
     ({"weight_learning_rate": 0}, "weight_learning_rate"), ({"prior": "sparsegpt"}, "prior"),
 ])  # fmt: skip
 def test_what_cannot_go_together_is_refused_by_field(fields: dict[str, Any], param: str) -> None:
@@ -91,10 +95,30 @@ def test_what_cannot_go_together_is_refused_by_field(fields: dict[str, Any], par
     {"task": "stsb", "head": "classifier"}, {"method": "movement", "teacher": "t", "train_biases": True},
     {"method": "wanda", "pattern": "2:4", "calibration_rows": 5}, {"prior": "wanda", "pattern": "2:4", "train_biases": True},
     {"regularization": 0}, {"method": "magnitude", "pattern": "2:4", "one_shot": True},
+    {"tier": "masks+extras"}, {"tier": "masks+extras", "train_readout": False, "pattern": "2:4"},
+    {"task": "squad", "tier": "masks+extras"}, {"head": "classifier", "tier": "masks+extras"},
 ], ids=str)  # fmt: skip
 def test_what_goes_together_is_let_through_and_resolves_to_itself(fields: dict[str, Any]) -> None:
     resolved = spec(**fields)
     assert PruningSpec.model_validate_json(resolved.model_dump_json()) == resolved
+
+
+@pytest.mark.parametrize("fields", [{}, {"train_biases": False}, {"train_readout": False}], ids=str)
+def test_a_tier_says_what_is_trained_unless_it_is_said_otherwise(fields: dict[str, Any]) -> None:
+    both = {"train_biases": True, "train_readout": True}
+    given = spec(tier="masks+extras", **fields)
+    assert {name: getattr(given, name) for name in both} == both | fields
+    assert not spec(**fields).train_biases
+    assert not spec(**fields).train_readout
+
+
+@pytest.mark.parametrize(("fields", "rate"), [
+    ({}, 1e-3), ({"tier": "masks+extras"}, 1e-3), ({"head": "classifier"}, 1e-3), ({"preset": "paper", "train_biases": True}, 1e-3),
+    ({"method": "movement"}, 3e-5), ({"method": "magnitude", "head": "classifier"}, 3e-5),
+    ({"method": "magnitude", "one_shot": True}, 1e-3),
+], ids=str)  # fmt: skip
+def test_small_parts_are_trained_faster_than_masked_weights(fields: dict[str, Any], rate: float) -> None:
+    assert spec(**fields).weight_learning_rate == rate
 
 
 def test_the_head_follows_the_task() -> None:

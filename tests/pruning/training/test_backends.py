@@ -46,12 +46,14 @@ def test_a_run_fits_by_how_it_selects(fields: dict[str, Any], fits: bool) -> Non
 @pytest.mark.usefixtures("with_programs")
 def test_what_else_a_run_does_keeps_it_on_the_common_path() -> None:
     trains_more, of_several = pruner_of(SmpL()), pruner_of(SmpL())
-    trains_more.weight_adam = WeightAdam([], [nn.Parameter(torch.zeros(3))], 1e-3)
+    trains_more.weight_adam = WeightAdam(list(trains_more.matrices.layers.values()), [], 1e-3)
     of_several.process_group = ProcessGroup()
-    assert "scores alone" in backends.unsupported_reason(trains_more)
+    assert "masked weights" in backends.unsupported_reason(trains_more)
     assert "one device" in backends.unsupported_reason(of_several)
     assert "float32" in backends.unsupported_reason(pruner_of(SmpL(), torch.float64))
     assert backends.select_backend(trains_more) is trains_more
+    trains_more.weight_adam = WeightAdam([], [nn.Parameter(torch.zeros(3))], 1e-3)
+    assert backends.unsupported_reason(trains_more) == ""
 
 
 def test_without_a_gpu_the_pruner_stays_as_it_is() -> None:

@@ -117,3 +117,15 @@ def test_the_signal_to_noise_is_measured_at_fixed_steps_and_with_evaluations(
 def test_a_method_without_scores_has_no_signal(sources: Sources, tmp_path: Path) -> None:
     run_toy(sources, tmp_path, method="magnitude")
     assert report_in(tmp_path)["curves"]["signal_to_noise"] == {"step": [], "value": []}
+
+
+def test_a_run_at_chance_ends_with_warnings_in_events_and_report(sources: Sources, tmp_path: Path) -> None:
+    events = run_toy(sources, tmp_path, sparsity=0.97, max_steps=2, ramp=1.0)
+    warned = of_kind(events, "warning")
+    assert warned[0].code == "budget_small"
+    final = of_kind(events, "evaluation")[-1]
+    at_chance = {"predicts_one_class"} if final.constant_prediction else {"no_better_than_constant"}
+    assert {warning.code for warning in warned[1:]} == at_chance
+    report = report_in(tmp_path)
+    assert [warning["code"] for warning in report["warnings"]] == [warning.code for warning in warned]
+    assert warned[0].remedy in (tmp_path / "artifacts" / "report.html").read_text("utf-8")

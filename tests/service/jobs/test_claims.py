@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.engine import Database
-from service.db.models import Job
+from service.db.models import Job, RunWarning
 from service.errors import ArtifactNotFoundError, LeaseLostError
-from service.jobs import claims, commands
+from service.jobs import claims, commands, queries
 from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.states import Status
@@ -190,6 +190,7 @@ FENCED: dict[str, Callable[[Session, Fence], object]] = {
     "set_phase": lambda s, fence: claims.set_phase(s, fence, "saving"),
     "set_progress": lambda s, fence: claims.set_progress(s, fence, step=99),
     "set_progress with metrics": lambda s, fence: claims.set_progress(s, fence, metrics={"loss": 1}),
+    "add_warning": lambda s, fence: claims.add_warning(s, fence, RunWarning(code="c", message="m", remedy="r")),
     "succeed": lambda s, fence: claims.succeed(s, fence, result={}, mask_artifact_id=1),
     "fail": lambda s, fence: claims.fail(s, fence, error=factories.LOST),
     "cancel": lambda s, fence: claims.cancel(s, fence),
@@ -229,3 +230,20 @@ def test_every_fenced_write_is_in_the_fence_test() -> None:
     assert {name.split()[0] for name in FENCED} == {
         name for name in public if not name.startswith("_")
     } - of_a_locked_job - {"claim", "ControlRequests", "due_for_devices", "count_startable"}
+
+
+def test_warnings_of_a_run_stay_with_the_job_one_of_each_code(database: Database) -> None:
+    first = RunWarning(code="budget_small", message="few rows", remedy="more")
+    job = factories.running(database, warnings=[first])
+    assert job.warnings == [first]
+    for code, message in (("predicts_one_class", "a"), ("budget_small", "b"), ("predicts_one_class", "c")):
+        with database.write() as session:
+            claims.add_warning(session, Fence.from_row(job), RunWarning(code=code, message=message, remedy="r"))
+    with database.read() as session:
+        stored = queries.get(session, job.id).warnings
+    assert [(warning["code"], warning["message"]) for warning in stored or []] == [
+        ("budget_small", "b"),
+        ("predicts_one_class", "c"),
+    ]
+    with database.write() as session, pytest.raises(LeaseLostError):
+        claims.add_warning(session, Fence(job.id, job.attempt + 1), first)

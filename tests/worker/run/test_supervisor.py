@@ -32,6 +32,17 @@ def failed(outcome: Outcome | Failed) -> Failed:
     return outcome
 
 
+def test_warnings_of_the_trainer_are_kept_with_the_job_and_change_no_state(harness: WorkerHarness) -> None:
+    job_id = harness.submit()
+    assert harness.run(harness.claim(), "at_chance") is Outcome.SUCCEEDED
+    job = harness.job(job_id)
+    assert job.status is Status.SUCCEEDED
+    assert job.warnings == [
+        {"code": "predicts_one_class", "message": "the final mask predicts one class", "remedy": "More rows."}
+    ]
+    assert "warning" in [event.type for event in harness.events(job_id)]
+
+
 def test_success_records_events_metrics_and_artifacts(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED

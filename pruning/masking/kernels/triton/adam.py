@@ -100,11 +100,15 @@ class ScoreUpdate:
 
     def adam(
         self, scores: Tensors, gradients: Tensors, first: Tensors, second: Tensors, scalars: torch.Tensor,
-        temperatures: Sequence[float | None],
+        temperatures: Sequence[float | None], clipping: torch.Tensor | None = None,
     ) -> None:  # fmt: skip
-        """One Adam update in place, none unless everything was finite; masses of the new scores where a temperature p is given."""
+        """One Adam update in place, none unless everything was finite; masses of the new scores where a temperature p is given.
+
+        ``clipping`` is that of another update where its gradients are clipped together with these.
+        """
         given = [("scores", scores), ("out", gradients), ("first", first), ("second", second)]
-        self._adam([self._pointers(role, tensors) for role, tensors in given], scalars, self.clipping, temperatures)
+        clipping = self.clipping if clipping is None else clipping
+        self._adam([self._pointers(role, tensors) for role, tensors in given], scalars, clipping, temperatures)
 
     def compute_masses(self, scores: Tensors, temperatures: Sequence[float | None]) -> None:
         """The masses of the scores as they are: by the program of :meth:`adam`, so equal to the last bit."""

@@ -153,7 +153,7 @@ def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
     """The same for batches as runs have them."""
     whole: Any = pruner.loss_of
     return Pruner(
-        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"])
+        pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"]), pruner.weight_adam
     )  # fmt: skip
 
 
@@ -208,10 +208,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 @pytest.mark.usefixtures("as_if_on_a_gpu")
+@pytest.mark.parametrize("fields", [{}, {"train_biases": True, "train_readout": True}], ids=["scores", "extras"])
 def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
-    sources: Sources, tmp_path: Path, captured: list[Any]
+    sources: Sources, tmp_path: Path, captured: list[Any], fields: dict[str, Any]
 ) -> None:
-    settings: dict[str, Any] = {"max_steps": 3, "eval_every": 2, "checkpoint_every": 2, "dropout": 0.2}
+    settings: dict[str, Any] = {"max_steps": 3, "eval_every": 2, "checkpoint_every": 2, "dropout": 0.2, **fields}
     whole = run_toy(sources, tmp_path / "whole", **settings)
     assert isinstance(captured[0].pruner, GpuPruner)
     assert of_kind(whole, "started")[0].versions["kernels"] == "triton"
@@ -224,6 +225,9 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
     resumed = run_toy(sources, tmp_path / "cut", **settings)
     assert of_kind(resumed, "started")[0].resumed_from == 1
     assert same_masks(tmp_path / "whole", tmp_path / "cut")
+    weights = [tmp_path / name / "artifacts/weights.safetensors" for name in ("whole", "cut")]
+    assert [file.exists() for file in weights] == [bool(fields)] * 2
+    assert not fields or weights[0].read_bytes() == weights[1].read_bytes()
     reports = [json.loads((tmp_path / name / "artifacts/report.json").read_text()) for name in ("whole", "cut")]
     assert len(reports[0]["curves"]["loss"]) == 3
     assert reports[0]["curves"]["loss"] == reports[1]["curves"]["loss"]

@@ -1,0 +1,115 @@
+"""Tables of the quality benchmark in Markdown, put between two marks of a page.
+
+Called by the command ``table``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.quality.summary import Estimate, Group, Setting, Summary, paired
+
+BEGIN = "<!-- made by python -m benchmarks.quality table; the lines until the end mark are replaced -->"
+END = "<!-- end of what benchmarks.quality made -->"
+REACHED = {"sst2": 0.8}
+"""Primary metric of a task to which the seconds are given."""
+
+
+class PageError(ValueError):
+    """A page without the two marks."""
+
+
+def insert(page: Path, text: str) -> None:
+    """Put ``text`` between the marks of ``page``. Raises PageError, OSError."""
+    whole = page.read_text("utf-8")
+    before, begin, rest = whole.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise PageError(f"{page} lacks the lines {BEGIN!r} and {END!r}, between which the tables go")
+    page.write_text(f"{before}{BEGIN}\n\n{text.strip() or 'No runs yet.'}\n\n{END}{after}", "utf-8")
+
+
+def sections(summary: Summary, against: str, figures: dict[Setting, str]) -> str:
+    """One section for each table of ``summary``, each with its figure where it has one (its address from the page)."""
+    parts = []
+    for setting in summary.settings():
+        parts += [f"### {title(setting)}", ""]
+        if setting in figures:
+            parts += [f"![{title(setting)}]({figures[setting]})", ""]
+        parts += [table(summary.of(setting), against), ""]
+    return "\n".join(parts)
+
+
+def title(setting: Setting) -> str:
+    """Model, task, budget."""
+    unusual = "" if setting.precision == "fp32" else f", {setting.precision}"
+    unusual += "" if setting.device == "cpu" else f", {setting.device}"
+    return f"{setting.model}, {setting.task.upper()}, {setting.steps:,} × {setting.batch} rows{unusual}"
+
+
+def table(groups: Sequence[Group], against: str) -> str:
+    """A line for each group; differences to the recipe ``against`` of the same sparsity, or to the dense one of that name."""
+    task = groups[0].setting.task
+    header = [
+        "recipe", "remaining", f"{groups[0].metric}, validation", "held-out rows", f"difference to {against}", "seeds",
+        "one class", "seconds", *([f"seconds to {100 * REACHED[task]:g} %"] if task in REACHED else []), "stored", "numbers",
+    ]  # fmt: skip
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    lines += [f"| {' | '.join(_cells(group, groups, against))} |" for group in groups]
+    return "\n".join(lines)
+
+
+def _cells(group: Group, groups: Sequence[Group], against: str) -> list[str]:
+    one_class = sum(row["one_class"] for row in group.runs.values())
+    task, runs = group.setting.task, len(group.runs)
+    cells = [
+        _name(group),
+        "all" if group.sparsity is None else f"{100 * (1 - group.mean(lambda row: row['sparsity_got'])):.3g} %",
+        percent(Estimate.from_values(list(group.validation().values()))),
+        percent(Estimate.from_values(list(group.held_out().values()))),
+        _difference(group, groups, against),
+        str(runs),
+        f"{one_class} of {runs}" if one_class else "",
+        f"{group.mean(lambda row: row['cpu_seconds_training']):,.0f}",
+    ]
+    if task in REACHED:
+        reached = group.seconds_to(REACHED[task])
+        mean = f"{sum(reached) / len(reached):,.0f}" if reached else ""
+        cells.append(mean if len(reached) in (0, runs) else f"{mean} ({len(reached)} of {runs})")
+    numbers = group.mean(lambda row: row["extra_parameters"])
+    return [*cells, size(group.mean(lambda row: row["artifact_bytes"])), f"{numbers:,.0f}" if numbers else ""]
+
+
+def _name(group: Group) -> str:
+    name, *changes = group.recipe.split("@")
+    changed = f" ({', '.join(changes)})" if changes else ""
+    return f"`{name}`{changed}" + (f", best of {group.variants}" if group.variants > 1 else "")
+
+
+def _difference(group: Group, groups: Sequence[Group], against: str) -> str:
+    others = [other for other in groups if other.recipe.split("@")[0] == against.split("@")[0] and other is not group]
+    named = [other for other in others if other.sparsity in (group.sparsity, None)]
+    exact = [other for other in named if other.recipe == against] or named
+    if not exact or group.recipe == exact[0].recipe:
+        return ""
+    found, rows = paired(group, exact[0])
+    if found is None:
+        return ""
+    seeds = "" if found.runs == len(group.runs) else f", {found.runs} seeds"
+    return f"{100 * found.mean:+.1f}{_error(found)}" + (" (validation)" if rows == "validation" else "") + seeds
+
+
+def percent(estimate: Estimate | None) -> str:
+    """``80.5 ± 0.3``; empty for nothing."""
+    return "" if estimate is None else f"{100 * estimate.mean:.1f}{_error(estimate)}"
+
+
+def _error(estimate: Estimate) -> str:
+    return "" if estimate.error is None else f" ± {100 * estimate.error:.1f}"
+
+
+def size(number: float) -> str:
+    """Bytes in words."""
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number:.0f} B"

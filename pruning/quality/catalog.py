@@ -1,0 +1,50 @@
+"""Catalog of warnings: every code that ``warnings`` of a job may have, with its meaning and its remedy.
+
+The one table of warnings, as ``api.errors.catalog`` is that of errors; ``docs/errors.md`` is generated from both. A warning never
+changes a job's state: its mask is what was asked for, and may be worth nothing. Codes do not change; new ones may come.
+"""
+
+from typing import NamedTuple
+
+from pruning.events import WarningEvent
+
+
+class Entry(NamedTuple):
+    """What there is to know of a code."""
+
+    meaning: str
+    remedy: str
+
+
+_MORE = "raise `max_steps` or `epochs`, or `batch_size`; set `prior` to wanda if it is not set; or lower `sparsity`"
+WARNINGS: dict[str, Entry] = {
+    "baseline_at_chance": Entry(
+        "The dense model, fine-tuned at the same budget, is no better than a constant prediction either.",
+        "Train on more rows: raise `max_steps` or `epochs`; no mask can learn what the dense model does not at this budget.",
+    ),
+    "budget_small": Entry(
+        "The run is short for its sparsity: of runs like it, many end at chance.",
+        f"Let it see more rows: {_MORE}.",
+    ),
+    "no_better_than_constant": Entry(
+        "The final mask is not measurably better than the same prediction for every row.",
+        f"Let it see more rows: {_MORE}.",
+    ),
+    "predicts_one_class": Entry(
+        "The final mask predicts one class for every validation row.",
+        f"Do not use the mask. Let the run see more rows: {_MORE}.",
+    ),
+    "predicts_one_value": Entry(
+        "The final mask predicts the same number or answer for every validation row.",
+        f"Do not use the mask. Let the run see more rows: {_MORE}.",
+    ),
+    "scores_are_noise": Entry(
+        "The result is at chance, and at the end of the run the gradients of the scores were noise: the scores were not learning.",
+        f"Let it see more rows: {_MORE}; a larger `batch_size` makes gradients less noisy.",
+    ),
+}
+
+
+def make_warning(code: str, message: str) -> WarningEvent:
+    """A warning with the remedy of its code. Raises KeyError for a code that the catalog does not have."""
+    return WarningEvent(code=code, message=message, remedy=WARNINGS[code].remedy)
