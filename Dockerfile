@@ -5,31 +5,32 @@
 FROM python:3.11-slim AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/venv/bin:$PATH
 WORKDIR /app
+# trainers are a user of their own where the worker may switch (ESPALIER_TRAINER_USER), else the worker's;
 # named volumes take over the owner of the folder they are mounted on
-RUN groupadd --gid 10001 espalier \
+RUN groupadd --gid 10001 espalier && groupadd --gid 10002 trainer \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin espalier \
-    && install --directory --owner espalier --group espalier /data /checkpoints /cache
+    && useradd --uid 10002 --gid 10002 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin trainer \
+    && install --directory --owner espalier --group espalier /data /checkpoints \
+    && install --directory --owner trainer --group espalier --mode 0775 /cache
 
 FROM base AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 # the requirements first and the code last: a change of code does not download torch again
-COPY pyproject.toml requirements.lock ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-    > /tmp/api.txt \
-    && pip install --constraint requirements.lock --requirement /tmp/api.txt
+COPY pyproject.toml requirements.lock requirements-torch.lock ./
+COPY scripts/locked_subset.py scripts/
 
 FROM build AS build-worker
-RUN python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['train'], *e['onnx'], *e['s3'], sep='\n')" \
-    > /tmp/train.txt \
-    && pip install --constraint requirements.lock --requirement /tmp/train.txt
+# in two steps: pip wants a digest for every file of a call or for none, and torch has none (requirements-torch.lock says why)
+RUN python scripts/locked_subset.py train onnx s3 > /tmp/worker.lock \
+    && pip install --require-hashes --no-deps --requirement /tmp/worker.lock
+RUN pip freeze > /tmp/versions.txt && pip install --constraint /tmp/versions.txt --requirement requirements-torch.lock
 COPY . .
 RUN pip install --no-deps .
 
 FROM build AS build-api
-RUN python -c "import tomllib; e = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; print(*e['parquet'], *e['s3'], sep='\n')" \
-    > /tmp/extras.txt \
-    && pip install --constraint requirements.lock --requirement /tmp/extras.txt
+RUN python scripts/locked_subset.py parquet s3 > /tmp/api.lock \
+    && pip install --require-hashes --no-deps --requirement /tmp/api.lock
 COPY . .
 RUN pip install --no-deps .
 

@@ -114,7 +114,9 @@ def create_folders(app: Celery) -> None:
     options = app.conf.broker_transport_options
     for name in ("data_folder_in", "control_folder"):
         if name in options:
-            Path(options[name]).mkdir(parents=True, exist_ok=True)
+            folder = Path(options[name])
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # closed to trainers of another user
+            folder.mkdir(exist_ok=True)
 
 
 def _folders(root: Path) -> dict[str, Any]:

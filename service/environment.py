@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from pydantic import SecretStr, ValidationError
 
+from service.setting_values import is_service_link
 from service.settings import Settings
 
 EXIT_CODE = 2
@@ -29,7 +30,6 @@ _OTHERS = frozenset(
 _SERVICE_LINK = re.compile(
     r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
 )
-_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 _SIMILAR = 0.6
 """Least likeness of a name that is suggested: DB_URL finds DATABASE_URL, and nothing finds a name by chance."""
 log = logging.getLogger(__name__)
@@ -67,8 +67,7 @@ def warn_of_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    port = name.endswith("_PORT") and _LINK_VALUE.match(value) is not None
-    return port or _SERVICE_LINK.fullmatch(name) is not None
+    return (name.endswith("_PORT") and is_service_link(value)) or _SERVICE_LINK.fullmatch(name) is not None
 
 
 def format_faults(error: ValidationError) -> str:

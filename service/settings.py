@@ -2,8 +2,6 @@
 
 ``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument."""
 
-import logging
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -11,12 +9,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.setting_values import names_of, port_or_default, read_files
 from service.urls import is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
 
-log = logging.getLogger(__name__)
 _KIB, _DEFAULT_PORT = 1024, 8000
-_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
-"""What Kubernetes puts into ESPALIER_PORT of every container beside a Service named espalier (enableServiceLinks)."""
 _FROM_FILES = ("database_url", "broker_url")
 
 
@@ -52,6 +48,13 @@ class Settings(BaseSettings):
         description="user:group, as numbers, that API and worker become once root has read those files and the secret key's, "
         "which trainers of that user then cannot read",
     )
+    trainer_user: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]*:[1-9][0-9]*$",
+        description="user:group, as numbers, of trainers: another user than the worker, who has to be root or have the "
+        "capabilities SETUID, SETGID and KILL. Such a trainer reads and writes its own work folder and the caches, no other file "
+        "and no memory of the service",
+    )
     models_dir: Path | None = Field(None, description="Folder of local models, one Hugging Face folder per name")
     datasets_dir: Path | None = Field(
         None, description="Folder of local data sets, <task>/{train,validation}.jsonl[.gz]"
@@ -72,6 +75,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(_DEFAULT_PORT, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path under which a proxy shows the API, such as /espalier; in Location headers and URLs that it answers",
+    )
     max_body_bytes: int = Field(1024 * _KIB, ge=1 * _KIB, description="Largest request body that is read, in bytes")
     max_dataset_bytes: int = Field(
         64 * 1024 * _KIB,
@@ -230,17 +238,7 @@ class Settings(BaseSettings):
     @classmethod
     def _read_files(cls, given: Any) -> Any:
         """Values from the files that hold them in place of the environment, which other processes may see."""
-        if not isinstance(given, dict):
-            return given
-        read = {name: given[f"{name}_file"] for name in _FROM_FILES if given.get(f"{name}_file")}
-        if twice := [name for name in read if given.get(name)]:
-            raise ValueError(f"{twice[0]} and {twice[0]}_file are both set; set one of them")
-        try:
-            return given | {name: Path(file).expanduser().read_text("utf-8").strip() for name, file in read.items()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"a file of {' or '.join(f'{name}_file' for name in read)} cannot be read: {error}"
-            ) from error
+        return read_files(given, _FROM_FILES) if isinstance(given, dict) else given
 
     @field_validator("data_dir", "models_dir", "datasets_dir", "checkpoint_dir", "secret_key_file")
     @classmethod
@@ -251,20 +249,12 @@ class Settings(BaseSettings):
     @field_validator("port", mode="before")
     @classmethod
     def _no_service_link(cls, port: object) -> object:
-        """A service link is no setting of ours, and would keep every process from starting."""
-        if not isinstance(port, str) or not _SERVICE_LINK.match(port):
-            return port
-        log.warning("ESPALIER_PORT=%s is a Kubernetes service link and no port: listening on %d", port, _DEFAULT_PORT)
-        return _DEFAULT_PORT
+        return port_or_default(port, _DEFAULT_PORT)
 
     @field_validator("trainer_variables", mode="before")
     @classmethod
     def _names(cls, names: object) -> object:
-        return (
-            tuple(name.strip().upper() for name in names.split(",") if name.strip())
-            if isinstance(names, str)
-            else names
-        )
+        return names_of(names)
 
     @field_validator("database_url")
     @classmethod
@@ -286,6 +276,14 @@ class Settings(BaseSettings):
         if url is not None and find_spec("boto3") is None:
             raise ValueError("needs boto3; install it with: pip install 'espalier-pruning[s3]'")
         return str(parse_storage_url(url)) if url is not None else None
+
+    @property
+    def trainer_ids(self) -> tuple[int, int] | None:
+        """``trainer_user`` as numbers of user and group."""
+        if self.trainer_user is None:
+            return None
+        user, group = self.trainer_user.split(":")
+        return int(user), int(group)
 
     @property
     def predicts(self) -> bool:

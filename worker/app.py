@@ -24,6 +24,7 @@ from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
 from worker.run import loop
+from worker.run.trainer_user import TrainerUserError, prepare_trainer_user
 from worker.webhooks.dispatcher import WebhookDispatcher
 
 log = logging.getLogger(__name__)
@@ -33,9 +34,10 @@ class WorkerProcess:
     """The background threads of one worker, and what its Celery worker calls from start to end."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens the database and finds the devices. Raises OSError."""
+        """Opens the database and finds the devices. Raises OSError, TrainerUserError."""
         self._settings = settings
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows, specs and tokens of all owners
+        prepare_trainer_user(settings)
         self._context = Context(settings, Database(settings.database_url))
         self._threads: tuple[Maintainer | GarbageCollector | WebhookDispatcher, ...] = (
             Maintainer(self._context),
@@ -100,4 +102,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     json_logging.configure(options.loglevel)
     close_process_memory()  # before the first trainer: it runs as the same user
     warn_of_unknown_variables(os.environ)
-    sys.exit(WorkerProcess(settings_or_exit()).run(concurrency=options.concurrency, loglevel=options.loglevel))
+    try:
+        process = WorkerProcess(settings_or_exit())
+    except TrainerUserError as error:
+        sys.exit(f"espalier: {error}")
+    sys.exit(process.run(concurrency=options.concurrency, loglevel=options.loglevel))

@@ -5,6 +5,7 @@ packages. They import them when they are called: ``--help`` stays fast, and :fun
 sure that the packages are ours.
 """
 
+import configparser
 import os
 import shlex
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 EXPLICIT = ("ESPALIER_DATABASE_URL", "ESPALIER_DATA_DIR")
 """Variables that say which service is meant."""
+_AWS_FILE = "AWS_SHARED_CREDENTIALS_FILE"
+_AWS_NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded service, as given to: espalier serve")]
 
 
@@ -92,26 +95,45 @@ def become(module: Sequence[str], environment: Mapping[str, str], drop_to: "Sett
     command = python_command(*module)
     sys.stdout.flush()
     sys.stderr.flush()
-    variables = os.environ | environment
+    variables: Mapping[str, str] = os.environ | environment
     if drop_to is not None and drop_to.run_as is not None:
         variables = _as_other_user(drop_to.run_as, drop_to, variables)
     os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter, no shell
 
 
 def _as_other_user(run_as: str, settings: "Settings", variables: Mapping[str, str]) -> dict[str, str]:
-    """Become another user for good; ``variables`` with what that user's processes could not read any more."""
+    """Become another user for good; ``variables`` with what that user's processes could not read any more.
+
+    A worker whose trainers are a third user becomes a member of their group, and keeps what it takes to start them.
+    """
+    from pruning.processes.user_switch import become_user
+
     read = {f"ESPALIER_{name.upper()}": getattr(settings, name) for name in ("database_url", "broker_url")}
+    trainers = settings.trainer_ids
     try:
         if settings.secret_key is None and settings.secret_key_file is not None:
             read["ESPALIER_SECRET_KEY"] = settings.secret_key_file.read_text("ascii").strip()
+        read |= _storage_credentials(variables)
         user, group = map(int, run_as.split(":"))
-        os.setgroups([])
-        os.setgid(group)
-        os.setuid(user)
-    except (OSError, UnicodeDecodeError) as error:
+        become_user(user, group, [] if trainers is None else [trainers[1]], keep_switching=trainers is not None)
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
         fail(f"ESPALIER_RUN_AS={run_as} is not possible: {error}; start the service as root for it", code=2)
-    files = {f"{name}_FILE" for name in read}
+    files = {f"{name}_FILE" for name in read} | {_AWS_FILE}
     return {name: value for name, value in variables.items() if name not in files} | read
+
+
+def _storage_credentials(variables: Mapping[str, str]) -> dict[str, str]:
+    """Credentials of the object storage from the AWS SDK's own file, as the SDK's variables; none from a file without any.
+
+    Raises OSError, UnicodeDecodeError, configparser.Error.
+    """
+    if not variables.get(_AWS_FILE):
+        return {}
+    parser = configparser.RawConfigParser()
+    parser.read_string(Path(variables[_AWS_FILE]).read_text("utf-8"))
+    profile = variables.get("AWS_PROFILE") or "default"
+    given = parser[profile] if parser.has_section(profile) else {}
+    return {name.upper(): given[name] for name in _AWS_NAMES if given.get(name)}
 
 
 def migrate(settings: "Settings") -> None:

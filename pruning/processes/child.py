@@ -40,6 +40,7 @@ class ChildProcess:
         stderr: int | None = None,
         descriptors: Sequence[int] = (),
         nice: int = 0,
+        user: tuple[int, int] | None = None,
         own_session: bool = True,
         end_with_thread: bool = True,
     ) -> None:
@@ -48,11 +49,15 @@ class ChildProcess:
         ``descriptors`` are inherited. With ``own_session`` the child leads a session and a process group, which a Ctrl-C in
         a terminal does not reach and which :meth:`kill` ends as a whole. With ``end_with_thread`` the kernel kills it when
         the *thread* that starts it ends (Linux), so that one must live as long; ``nice``, which makes it give way to others
-        on the same cores, needs it.
+        on the same cores, needs it. So does ``user``, numbers of the user and the group that the child is: its folder is
+        then ``/``, and what it writes its group may change. The kernel allows that to root and to holders of
+        ``user_switch.SWITCHING``; without, the child ends at once with code 127.
         """
-        if nice and not end_with_thread:
-            raise ValueError("nice needs end_with_thread: the launcher sets both")
-        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(nice)] if end_with_thread else []
+        if (nice or user) and not end_with_thread:
+            raise ValueError("nice and user need end_with_thread: the launcher sets all three")
+        switch = "-" if user is None else f"{user[0]}:{user[1]}"
+        options = [str(os.getpid()), str(nice), switch]
+        launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), *options] if end_with_thread else []
         self._process = subprocess.Popen(
             [*launcher, *command],
             env=None if environment is None else dict(environment),

@@ -2,9 +2,10 @@
 
 Called by programs that must not outlive the process that started them. Run as a script, it is a launcher::
 
-    python parent_watchdog.py PARENT_PID NICE PROGRAM ARGUMENT…
+    python parent_watchdog.py PARENT_PID NICE USER PROGRAM ARGUMENT…
 
-It asks the kernel to kill the program with the thread that started it, and becomes the program (exec). A launcher instead of
+It asks the kernel to kill the program with the thread that started it, and becomes the program (exec). USER is ``-``, or numbers
+``user:group`` that it becomes before that. A launcher instead of
 a ``preexec_fn``, which is not safe in a process with threads; it costs one short interpreter start and no process.
 :class:`pruning.processes.child.ChildProcess` uses it.
 """
@@ -12,6 +13,8 @@ a ``preexec_fn``, which is not safe in a process with threads; it costs one shor
 import contextlib
 import ctypes
 import os
+import resource
+import runpy
 import select
 import signal
 import sys
@@ -19,6 +22,9 @@ import time
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_USER_SWITCH = os.path.join(os.path.dirname(__file__), "user_switch.py")
+_GROUP_WRITES = 0o007
+"""Umask of a child of another user: whoever started it reads and removes what it leaves, as a member of its group."""
 
 
 def set_pdeathsig(parent: int) -> None:
@@ -57,10 +63,13 @@ def exit_with_parent(code: int) -> NoReturn:
 
 def main() -> NoReturn:
     """The launcher. Exits with 1 when the parent has ended, with 127 when the program cannot be started."""
-    parent, nice, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    parent, nice, user, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     os.nice(nice)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # rows and tokens would lie on the disk
     try:
-        set_pdeathsig(parent)
+        if user != "-":
+            _become(user)
+        set_pdeathsig(parent)  # after the change of user, which would take it back
     except ProcessLookupError:
         sys.exit(1)
     try:
@@ -68,6 +77,17 @@ def main() -> NoReturn:
     except OSError as error:
         sys.stderr.write(f"cannot start {program[0]}: {error}\n")
         sys.exit(127)
+
+
+def _become(user: str) -> None:
+    become_user = runpy.run_path(_USER_SWITCH)["become_user"]  # no package of ours can be imported here
+    try:
+        become_user(*map(int, user.split(":")))
+    except OSError as error:
+        sys.stderr.write(f"cannot become user {user}: {error}\n")
+        sys.exit(127)
+    os.umask(_GROUP_WRITES)
+    os.chdir("/")  # the parent's folder may be closed to this user
 
 
 if __name__ == "__main__":

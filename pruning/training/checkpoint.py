@@ -6,6 +6,7 @@ before. The position in the data and in the schedule follows from the step numbe
 """
 
 import hashlib
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,8 @@ class Checkpoints:
         self.foreign: list[str] = []
         """Names of those that it found to belong to another run."""
         folder.mkdir(parents=True, exist_ok=True)
+        shared = folder.stat().st_mode & stat.S_ISGID  # with a worker of another user, which copies them
+        self._mode = 0o640 if shared else 0o600
         for leftover in folder.glob(f"{_PARTIAL}*"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
 
@@ -124,7 +127,7 @@ class Checkpoints:
             self._written(step)
 
     def _put(self, step: int, state: State) -> None:
-        with atomic_write(self.folder / f"step-{step:010d}.safetensors", _PARTIAL, mode=0o600) as draft:
+        with atomic_write(self.folder / f"step-{step:010d}.safetensors", _PARTIAL, mode=self._mode) as draft:
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
             save_file(state, draft, metadata={"belongs_to": self.belongs_to})
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)

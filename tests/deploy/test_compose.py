@@ -103,6 +103,34 @@ def test_what_starts_as_root_becomes_the_user_of_the_image(name: str) -> None:
     assert f"USER {service['environment']['ESPALIER_RUN_AS']}" in DOCKERFILE
 
 
+@pytest.mark.parametrize("name", WORKERS)
+def test_trainers_are_a_user_of_their_own(name: str) -> None:
+    user = SERVICES[name]["environment"]["ESPALIER_TRAINER_USER"]
+    assert user != SERVICES[name]["environment"]["ESPALIER_RUN_AS"]
+    assert "useradd --uid {} --gid {}".format(*user.split(":")) in DOCKERFILE
+    assert re.search(r"--owner trainer .*/cache", DOCKERFILE)
+    assert "ESPALIER_TRAINER_USER" not in SERVICES["api"]["environment"]
+
+
+def test_credentials_of_the_storage_are_a_file() -> None:
+    for name in ("api", *WORKERS):
+        given = SERVICES[name]["environment"]
+        assert given["AWS_SHARED_CREDENTIALS_FILE"] == "/run/secrets/storage_credentials"
+        assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & set(given)
+        assert "storage_credentials" in SERVICES[name]["secrets"]
+
+
+def test_packages_are_installed_by_digest() -> None:
+    installs = re.findall(r"pip install ([^&\n]*)", DOCKERFILE)
+    assert all(
+        "--require-hashes" in one or "requirements-torch.lock" in one or one.startswith("--no-deps .")
+        for one in installs
+    )
+    lock = (ROOT / "requirements.lock").read_text()
+    assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\w)", lock.partition("\nalembic")[2]))
+    assert "://" not in lock + (ROOT / "requirements-torch.lock").read_text()
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_has_limits(name: str) -> None:
     service = SERVICES[name]

@@ -23,6 +23,7 @@ from service.db.engine import Database
 from service.errors import ArtifactNotFoundError
 from service.ids import is_dataset_id
 from service.settings import Settings
+from worker.files.trainer_access import let_pass
 from worker.files.work_dirs import MASK, WEIGHTS, remove_folder
 
 
@@ -41,6 +42,7 @@ def fetch_dataset(database: Database, settings: Settings, spec: dict[str, Any], 
         return
     folder = datasets_folder(settings.data_dir) / dataset_id
     folder.parent.mkdir(parents=True, exist_ok=True)
+    let_pass(folder.parent, settings)
     with _locked(folder.parent):
         if not folder.is_dir():
             _download_dataset(database, dataset_id, folder)
@@ -100,6 +102,8 @@ def remove_unused_datasets(database: Database, settings: Settings) -> None:
 def _locked(root: Path) -> Iterator[None]:
     """Downloads and removals of this host exclude each other. A job that downloads is a row that runs, so a removal that
     comes later keeps its data set."""
-    with (root / ".lock").open("w") as lock:
+    with open(
+        os.open(root / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
+    ) as lock:  # closed to trainers
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -13,11 +13,14 @@ import contextlib
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+from pruning.processes.child import ChildProcess
 from service.jobs.fence import Fence
 from service.settings import Settings
+from worker.files.trainer_access import let_pass, let_write
 
 MASK = "mask.safetensors"
 """The artifact that every job which prunes must leave."""
@@ -25,6 +28,8 @@ WEIGHTS = "weights.safetensors"
 """What a method trained in addition to the mask; most train nothing else."""
 EXPORTS = "exports.json"
 """The artifact that every job which exports must leave."""
+_REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
+_REMOVAL_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -61,14 +66,18 @@ def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Pat
     """
     folder = attempt_folder(settings.data_dir, fence)
     for earlier in folder.parent.glob("attempt-*"):  # left by a worker that was killed
-        remove_folder(earlier)
+        remove_folder(earlier, settings.trainer_ids)
     folder.mkdir(parents=True)
+    let_pass(folder.parent, settings)
+    let_write(folder, settings)
     checkpoints, failure = checkpoint_folder(settings, fence.job_id), None
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
+        let_write(checkpoints, settings)
     except OSError as error:  # a shared folder that is not mounted costs a restart from the first step, not the job
         checkpoints, failure = folder.parent / "checkpoints", error
         checkpoints.mkdir(exist_ok=True)
+        let_write(checkpoints, settings)
     (folder / "checkpoints").symlink_to(checkpoints, target_is_directory=True)
     path = folder / "spec.json"
     path.write_text(json.dumps(spec, indent=2) + "\n")
@@ -77,14 +86,24 @@ def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Pat
 
 def remove_job_files(settings: Settings, job_id: str) -> None:
     """Remove all files of a job that has ended."""
-    remove_folder(work_folder(settings.data_dir, job_id))
-    remove_folder(checkpoint_folder(settings, job_id))
+    remove_folder(work_folder(settings.data_dir, job_id), settings.trainer_ids)
+    remove_folder(checkpoint_folder(settings, job_id), settings.trainer_ids)
 
 
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that is not needed any more; its absence is no error, a failure only a warning."""
+def remove_folder(folder: Path, user: tuple[int, int] | None = None) -> None:
+    """Remove a folder that is not needed any more; its absence is no error, a failure only a warning.
+
+    What a trainer of another ``user`` has closed to this worker is removed by a process of that user.
+    """
     try:
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except PermissionError:
+            if user is None:
+                raise
+            with ChildProcess([sys.executable, "-I", "-S", "-c", _REMOVE, str(folder)], {}, user=user) as child:
+                child.wait(_REMOVAL_SECONDS)
+            shutil.rmtree(folder)
     except FileNotFoundError:
         pass
     except OSError as error:  # the job has ended all the same; the garbage collector tries again

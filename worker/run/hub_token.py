@@ -26,10 +26,10 @@ def load_hub_token(context: Context, owner: str) -> str | None:
         return secrets.reveal(session, context.settings, owner, secrets.HUB_TOKEN)
 
 
-def write_token(work: Path, token: str) -> Path:
-    """Write a file that only this user can read. Raises OSError."""
+def write_token(work: Path, token: str, mode: int = 0o600) -> Path:
+    """Write a file that only this user, or by ``mode`` the group of trainers, can read. Raises OSError."""
     path = work / _FILE
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as file:
         file.write(token)
     return path
 
@@ -45,7 +45,8 @@ def isolate_hub_cache(
         return dict(environment)
     isolated = {**environment, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     if has_token:
-        shared = Path(environment.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+        home = Path(environment.get("HOME", "~"))  # of the trainer, which may be another user
+        shared = Path(environment.get("HF_HOME") or home / ".cache/huggingface").expanduser()
         isolated = {name: value for name, value in isolated.items() if name not in _CACHES}
         isolated["HF_HOME"] = str(
             shared / "owners" / owner

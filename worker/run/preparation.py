@@ -18,6 +18,7 @@ from worker.run.environment import trainer_environment
 from worker.run.event_recorder import EventRecorder
 from worker.run.hub_token import isolate_hub_cache, load_hub_token, write_token
 from worker.run.process import export_command, trainer_command
+from worker.run.trainer_user import as_trainer_user
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
         recorder.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {unshared}"})
     token_file = _write_token_file(claimed, context, recorder)
     visible = context.devices.visible(claimed.devices)
-    environment = trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables)
+    environment = as_trainer_user(
+        trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables), settings
+    )
     return PreparedAttempt(
         command(work, token_file, claimed.exports),
         isolate_hub_cache(environment, context, claimed.owner, has_token=token_file is not None),
@@ -64,7 +67,7 @@ def _write_token_file(claimed: ClaimedJob, context: Context, recorder: EventReco
     if token is None:
         return None
     recorder.redact.hide(token)
-    return write_token(recorder.work, token)
+    return write_token(recorder.work, token, mode=0o600 if context.settings.trainer_ids is None else 0o640)
 
 
 def _threads(context: Context) -> int:

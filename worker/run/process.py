@@ -13,6 +13,7 @@ from pathlib import Path
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess
 from service.settings import Settings
+from worker.files.trainer_access import tokens_folder
 
 
 def trainer_command(
@@ -21,7 +22,7 @@ def trainer_command(
     """The command line that trains ``spec``; tests put another program in its place."""
     arguments = ["--spec", str(spec), "--work", str(work), "--watch-stdin"]
     if settings.token_cache_bytes:
-        arguments += ["--token-cache", str(settings.data_dir / "tokens")]
+        arguments += ["--token-cache", str(tokens_folder(settings.data_dir))]
         arguments += ["--token-cache-bytes", str(settings.token_cache_bytes)]
     arguments += _source_options(settings, token_file)
     for name in exports:
@@ -61,9 +62,15 @@ class TrainerProcess(ChildProcess):
     Made, used and ended by one thread, which must live as long; :meth:`extend_deadline` may be called by any.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], nice: int = 0) -> None:
-        """Raises OSError when the process cannot be started."""
-        super().__init__(command, environment, stderr=subprocess.PIPE, nice=nice)
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        nice: int = 0,
+        user: tuple[int, int] | None = None,
+    ) -> None:
+        """As ``ChildProcess`` has it. Raises OSError when the process cannot be started."""
+        super().__init__(command, environment, stderr=subprocess.PIPE, nice=nice, user=user)
 
     def extend_deadline(self, until: float) -> None:
         """Let the trainer run until ``until`` by ``time.monotonic()``, when the lease ends.

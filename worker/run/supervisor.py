@@ -64,7 +64,7 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
             log.warning("the job belongs to another worker by now; nothing more is written")
             return Outcome.ABANDONED
         finally:
-            work_dirs.remove_folder(work)
+            work_dirs.remove_folder(work, settings.trainer_ids)
         log.info("the attempt ended (%s), the job is %s", outcome, job.status)
         if job.status in TERMINAL:
             work_dirs.remove_job_files(settings, claimed.fence.job_id)
@@ -111,7 +111,7 @@ def _run_trainer(
     exporting = claimed.export_of is not None
     with (
         nullcontext() if exporting else checkpoint_sync.synchronized(settings, recorder, context.stopping),
-        TrainerProcess(command, prepared.environment, settings.trainer_nice) as trainer,
+        TrainerProcess(command, prepared.environment, settings.trainer_nice, settings.trainer_ids) as trainer,
     ):
         log.info("trainer %d started", trainer.pid)
         failpoints.hit(failpoints.Failpoint.TRAINER_STARTED)

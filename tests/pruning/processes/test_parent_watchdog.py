@@ -24,7 +24,8 @@ time.sleep(60)
 STARTS = """
 import subprocess, sys, os
 child = subprocess.Popen(
-    [sys.executable, {script!r}, str(os.getpid()), "0", sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"],
+    [sys.executable, {script!r}, str(os.getpid()), "0", "-",
+     sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"],
     stdout=subprocess.PIPE,
 )
 child.stdout.readline()
@@ -72,7 +73,9 @@ def test_the_kernel_ends_it_with_its_parent() -> None:
 
 
 def test_a_parent_that_had_ended_before() -> None:
-    done = subprocess.run([sys.executable, SCRIPT, "1", "0", sys.executable, "-c", "print(1)"], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "1", "0", "-", sys.executable, "-c", "print(1)"], capture_output=True
+    )
     assert (done.returncode, done.stdout) == (1, b"")
 
 
