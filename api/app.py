@@ -64,7 +64,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services(
         settings=settings,
         database=database,
-        job_loader=QueryBatcher("jobs", partial(load_jobs, database, paused_days=settings.paused_days)),
+        job_loader=QueryBatcher(
+            "jobs", partial(load_jobs, database, paused_days=settings.paused_days, root_path=settings.root_path)
+        ),
         key_loader=QueryBatcher("keys", partial(load_keys, database)),
         celery=celery_app(settings),
         token_buckets=TokenBuckets(settings.requests_per_minute),
@@ -124,7 +126,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
-    app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH)
+    app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
     app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost

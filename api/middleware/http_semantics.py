@@ -18,17 +18,21 @@ class _HeadDoneError(OSError):
 class HttpSemanticsMiddleware:
     """Serves HEAD as the GET without its body, and paths with a slash at their end; puts the prefix before Location."""
 
-    def __init__(self, app: ASGIApp, own_head: re.Pattern[str]) -> None:
-        """``own_head``: paths whose routes serve HEAD themselves, at less cost than a GET."""
+    def __init__(self, app: ASGIApp, own_head: re.Pattern[str], root_path: str = "") -> None:
+        """``own_head``: paths whose routes serve HEAD themselves, at less cost than a GET.
+
+        ``root_path``: prefix that a proxy shows the API under, whether or not it takes it off; else the one of the server.
+        """
         self.app = app
+        self.root_path = root_path
         self.own_head = own_head
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        root = scope.get("root_path", "")
-        scope = {**scope, "path": _without_end_slash(scope["path"], root)}
+        root = self.root_path or scope.get("root_path", "")
+        scope = {**scope, "root_path": root, "path": _without_end_slash(scope["path"], root)}
 
         async def send_with_prefix(message: Message) -> None:
             if message["type"] == "http.response.start" and root:
@@ -74,4 +78,4 @@ def _prefix_location(headers: MutableHeaders, root: str) -> None:
 
 def _without_end_slash(path: str, root: str) -> str:
     base = path.rstrip("/")
-    return base if len(base) > len(root) else path
+    return base if base and base != root else path

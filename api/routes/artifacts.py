@@ -42,7 +42,7 @@ def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> Arti
     """Complete files only."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
-        data = [Artifact.from_row(row) for row in store.list_for_job(session, job_id)]
+        data = [Artifact.from_row(row, services.settings.root_path) for row in store.list_for_job(session, job_id)]
     return ArtifactList(data=data, has_more=False, next_cursor=None)
 
 

@@ -76,7 +76,11 @@ def create_exports(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
         body = Job.from_row(
-            export, store.list_for_job(session, export.id), export.webhook, paused_days=services.settings.paused_days
+            export,
+            store.list_for_job(session, export.id),
+            export.webhook,
+            paused_days=services.settings.paused_days,
+            root_path=services.settings.root_path,
         )
         status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
         idempotency.store_response(session, status, body.model_dump_json(), location)
@@ -104,7 +108,10 @@ def list_exports(
         queries.require(session, job_id, owner=caller.owner_filter)
         ids, cursor = queries.page(session, limit=limit, after=after, export_of=job_id)
         page, cursor = views.load_page(session.connection(), ids, cursor)
-    data = [Job.from_row(*view, paused_days=services.settings.paused_days) for view in page]
+    data = [
+        Job.from_row(*view, paused_days=services.settings.paused_days, root_path=services.settings.root_path)
+        for view in page
+    ]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 

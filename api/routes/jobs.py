@@ -76,7 +76,13 @@ def create_job(
         row = commands.create(session, owner=caller.owner, warnings=warnings, **request.stored)
         if request.webhook is not None:
             admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)
-        job = Job.from_row(row, artifacts=[], webhook=row.webhook, paused_days=services.settings.paused_days)
+        job = Job.from_row(
+            row,
+            artifacts=[],
+            webhook=row.webhook,
+            paused_days=services.settings.paused_days,
+            root_path=services.settings.root_path,
+        )
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
     return _accepted(job, services, prefer, caller)
@@ -109,7 +115,10 @@ def list_jobs(
             sweep=sweep, metadata=labels, exporting=kind == "export",
         )  # fmt: skip
         page, cursor = views.load_page(session.connection(), ids, cursor)
-    data = [Job.from_row(*view, paused_days=services.settings.paused_days) for view in page]
+    data = [
+        Job.from_row(*view, paused_days=services.settings.paused_days, root_path=services.settings.root_path)
+        for view in page
+    ]
     return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
 
 
@@ -221,4 +230,10 @@ def _path(job: Job) -> str:
 
 
 def _to_schema(session: Session, settings: Settings, row: models.Job) -> Job:
-    return Job.from_row(row, store.list_for_job(session, row.id), row.webhook, paused_days=settings.paused_days)
+    return Job.from_row(
+        row,
+        store.list_for_job(session, row.id),
+        row.webhook,
+        paused_days=settings.paused_days,
+        root_path=settings.root_path,
+    )

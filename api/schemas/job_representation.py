@@ -34,11 +34,11 @@ class JobRepresentation:
 
 
 def load_jobs(
-    database: Database, job_ids: Collection[str], *, paused_days: float
+    database: Database, job_ids: Collection[str], *, paused_days: float, root_path: str
 ) -> Mapping[str, JobRepresentation | None]:
     """Each of these jobs, of any owner; None for those that do not exist."""
     with database.read_connection() as connection:
         found = views.load(connection, job_ids)
-    jobs = {job_id: Job.from_row(*view, paused_days=paused_days) for job_id, view in found.items()}
+    jobs = {job_id: Job.from_row(*view, paused_days=paused_days, root_path=root_path) for job_id, view in found.items()}
     loaded = {job_id: JobRepresentation.from_job(job) for job_id, job in jobs.items()}
     return {job_id: loaded.get(job_id) for job_id in job_ids}

@@ -47,13 +47,14 @@ class Artifact(BaseModel):
     media_type: str
     bytes: int
     sha256: str = Field(description="Hexadecimal digest of the whole file")
-    url: str = Field(description="Where to download it, relative to the service")
+    url: str = Field(description="Path to download it from, with the prefix of ESPALIER_ROOT_PATH")
 
     @classmethod
-    def from_row(cls, row: models.Artifact | ArtifactView) -> Self:
+    def from_row(cls, row: models.Artifact | ArtifactView, root_path: str) -> Self:
+        """``root_path``: the path that a proxy shows the API under."""
         return cls(
             name=row.name, media_type=row.media_type, bytes=row.size, sha256=row.sha256,
-            url=f"/v1/jobs/{row.job_id}/artifacts/{row.name}",
+            url=f"{root_path}/v1/jobs/{row.job_id}/artifacts/{row.name}",
         )  # fmt: skip
 
 
@@ -97,6 +98,7 @@ class Job(BaseModel):
         webhook: models.Webhook | WebhookView | None,
         *,
         paused_days: float,
+        root_path: str,
     ) -> Self:
         """From an entity, or from the parts of a ``service.jobs.views.JobView``; ``paused_days`` is the setting."""
         paused_until = row.updated_at + timedelta(days=paused_days) if row.status == Status.PAUSED else None
@@ -108,7 +110,7 @@ class Job(BaseModel):
             spec=row.spec,
             error=JobError.model_validate(row.error) if row.error else None,
             warnings=[JobWarning.model_validate(warning) for warning in row.warnings or ()],
-            artifacts=[Artifact.from_row(artifact) for artifact in artifacts],
+            artifacts=[Artifact.from_row(artifact, root_path) for artifact in artifacts],
             metadata=row.user_metadata,
             priority=row.priority,
             max_duration=row.max_duration,

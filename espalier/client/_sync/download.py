@@ -19,6 +19,7 @@ from espalier.errors import ApiError, DownloadCorruptError, UnreachableError
 
 _FRUITLESS_TRIES = 5
 """Connections in a row that may end without bringing a single byte."""
+_API = "/v1/jobs/"
 PAUSE_SECONDS = 0.25
 """After the first of them; each further pause is twice as long."""
 
@@ -52,7 +53,7 @@ def download(http: Http, artifact: Artifact, target: Path, report: Report | None
 def _fetch(http: Http, artifact: Artifact, part: Path, have: int, report: Report | None) -> None:
     """Add to ``part`` as much as one connection brings."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with http.stream(artifact.url, headers) as response:
+    with http.stream(_path(artifact.url), headers) as response:
         resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if not resumed:  # the service sent all of it
             have = 0
@@ -65,6 +66,11 @@ def _fetch(http: Http, artifact: Artifact, part: Path, have: int, report: Report
                     report(have, artifact.bytes)
             file.flush()
             in_thread(partial(os.fsync, file.fileno()))
+
+
+def _path(url: str) -> str:
+    """``url`` relative to the base URL, which has the prefix of a proxy as well."""
+    return url[max(0, url.rfind(_API)) :]
 
 
 def _verify(part: Path, artifact: Artifact) -> None:
