@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from espalier.client._async.client import AsyncClient
     from espalier.client._sync.client import Client
+    from espalier.client.timeouts import Timeouts as Timeouts
     from espalier.inference.loading import load_export, load_pruned
     from espalier.inference.mask_bank import MaskBank as MaskBank
 
@@ -19,6 +20,7 @@ _MODULES = {
     "AsyncClient": "espalier.client._async.client",
     "Client": "espalier.client._sync.client",
     "MaskBank": "espalier.inference.mask_bank",
+    "Timeouts": "espalier.client.timeouts",
     "load_export": "espalier.inference.loading",
     "load_pruned": "espalier.inference.loading",
 }

@@ -54,7 +54,9 @@ def render_job(
     with services.database.read() as session:
         row = queries.get(session, job_id, owner=caller.owner_filter)
         stored = store.list_for_job(session, job_id)
-        job = Job.from_row(row, stored, row.webhook, paused_days=services.settings.paused_days)
+        job = Job.from_row(
+            row, stored, row.webhook, paused_days=services.settings.paused_days, root_path=services.settings.root_path
+        )
         first = max(0, row.event_seq - _EVENTS)
         latest = queries.events(session, job_id, after=first, limit=_EVENTS)
     report = next((artifact for artifact in stored if artifact.name == REPORT), None)

@@ -7,6 +7,7 @@ Called by every command that talks to a service over HTTP. :func:`with_service` 
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
@@ -52,7 +53,9 @@ class ServiceContext:
         """A client of the service. Raises typer.BadParameter for a key that cannot be read."""
         from espalier.client._sync.client import Client
 
-        return Client(self.url, self.key(), notify=notify)
+        # a line for who looks at a terminal; a log has the error, which names the time limit
+        when_slow = notify if sys.stderr.isatty() else None
+        return Client(self.url, self.key(), notify=notify, notify_when_slow=when_slow)
 
     def key(self) -> str | None:
         """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""

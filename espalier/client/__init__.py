@@ -7,5 +7,6 @@ where that name may be the user's, and needs no more than httpx and pydantic.
 
 from espalier.client._async.client import AsyncClient
 from espalier.client._sync.client import Client
+from espalier.client.timeouts import Timeouts
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "Timeouts"]

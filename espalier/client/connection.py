@@ -16,9 +16,6 @@ import httpx
 
 from espalier.errors import ConfigurationError
 
-CONNECT_SECONDS = 5.0
-LOOPBACK_CONNECT_SECONDS = 1.0
-"""This machine accepts a connection at once or not at all."""
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _EXEMPT = ("NO_PROXY", "no_proxy")
 
@@ -84,11 +81,6 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def connect_seconds(url: str) -> float:
-    """How long to wait for a connection."""
-    return LOOPBACK_CONNECT_SECONDS if is_loopback(url) else CONNECT_SECONDS
 
 
 def with_environment(make: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ is sent twice: a POST whose response was lost is repeated like any read.
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,19 @@ from espalier.client.connection import (
     CountedFile,
     checked_key,
     checked_url,
-    connect_seconds,
     is_loopback,
     proxy_of,
     with_environment,
     without_password,
 )
+from espalier.client.timeouts import Timeouts, notice_when_slow, reason_of
 from espalier.errors import ApiError, ConfigurationError, NotEspalierError, UnreachableError
 
-READ_SECONDS = 60.0
-UPLOAD_SECONDS = 600.0
-"""The service checks every row before it responds."""
 PAUSE_SECONDS = (0.25, 8.0)
 """First and longest pause before another try; each is twice as long as the one before, less up to half of it by chance."""
 RETRIES = 3
+RETRIES_AFTER_SILENCE = 1
+"""Of a service that accepts a request and says nothing for the whole time limit; another connection may lead to one that works."""
 LONGEST_RETRY_AFTER = 60.0
 """Seconds; a longer Retry-After is an error at once."""
 BUSY = frozenset({429, 502, 503, 504})
@@ -49,6 +48,8 @@ class Http:
         transport: httpx.AsyncBaseTransport | None = None,
         retries: int = RETRIES,
         notify: Callable[[str], None] | None = None,
+        timeouts: Timeouts | None = None,
+        notify_when_slow: Callable[[str], None] | None = None,
     ) -> None:
         """Raises ConfigurationError for a URL, key or proxy variable that cannot be used."""
         self.base_url = checked_url(base_url)
@@ -58,15 +59,20 @@ class Http:
         headers = {"User-Agent": "espalier-python"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
-        self._connect_seconds = connect_seconds(self.base_url)
-        if transport is None and is_loopback(self.base_url):
+        self._notify_when_slow = notify_when_slow
+        timeouts, loopback = timeouts or Timeouts(), is_loopback(self.base_url)
+        self._timeout, self._upload_timeout = (
+            timeouts.for_requests(loopback=loopback),
+            timeouts.for_uploads(loopback=loopback),
+        )
+        if transport is None and loopback:
             transport = httpx.AsyncHTTPTransport()  # with a transport of its own, httpx asks no proxy
         self._proxy = None if transport is not None else proxy_of(self.base_url)
         self._client = with_environment(
             lambda: httpx.AsyncClient(
                 base_url=self.base_url,
                 headers=headers,
-                timeout=httpx.Timeout(READ_SECONDS, connect=self._connect_seconds),
+                timeout=self._timeout,
                 transport=transport,
                 follow_redirects=False,
             )
@@ -110,18 +116,24 @@ class Http:
                 opened = {
                     name: (file.name, stack.enter_context(CountedFile(file, count))) for name, file in files.items()
                 }
-                timeout = httpx.Timeout(UPLOAD_SECONDS, connect=self._connect_seconds)
-                return await self._client.post(path, files=opened, data=dict(fields), headers=key, timeout=timeout)
+                return await self._client.post(
+                    path, files=opened, data=dict(fields), headers=key, timeout=self._upload_timeout
+                )
 
-        return _decoded(await self._send_with_retries(post, repeatable=True))
+        return _decoded(await self._send_with_retries(post, repeatable=True, timeout=self._upload_timeout))
 
     @asynccontextmanager
     async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
         """A response whose body is read piece by piece. Raises ApiError, and UnreachableError at any piece."""
         with self._transport_errors():
-            async with self._client.stream("GET", path, headers=dict(headers)) as response:
+            request = self._client.build_request("GET", path, headers=dict(headers))
+            with self._notice_when_slow(self._timeout):
+                response = await self._client.send(request, stream=True)
+            try:
                 await _check(response)
                 yield response
+            finally:
+                await response.aclose()
 
     async def rows(self, path: str) -> AsyncIterator[Any]:
         """The rows of all pages of a list, one after the other. Raises ApiError, UnreachableError."""
@@ -148,17 +160,19 @@ class Http:
         await self._client.aclose()
 
     async def _send_with_retries(
-        self, send: Callable[[], Awaitable[httpx.Response]], *, repeatable: bool
+        self, send: Callable[[], Awaitable[httpx.Response]], *, repeatable: bool, timeout: httpx.Timeout | None = None
     ) -> httpx.Response:
         """The first response that is final; the last refusal or failure when no try brings one."""
         pause, longest = PAUSE_SECONDS
+        silences = 0
         for left in range(self._retries if repeatable else 0, -1, -1):
             wait = pause * random.uniform(0.5, 1)  # noqa: S311 - so that clients who failed together do not return together
             try:
-                with self._transport_errors():
+                with self._transport_errors(), self._notice_when_slow(timeout or self._timeout):
                     response = await send()
             except UnreachableError as error:
-                if left == 0:
+                silences += isinstance(error.__cause__, httpx.ReadTimeout)
+                if left == 0 or silences > RETRIES_AFTER_SILENCE:
                     raise
                 if self._notify is not None and left == self._retries:
                     self._notify(f"{error}; trying again up to {left} times")
@@ -172,6 +186,14 @@ class Http:
             pause = min(2 * pause, longest)
         raise AssertionError("the last try returns or raises")
 
+    def _notice_when_slow(self, timeout: httpx.Timeout) -> AbstractContextManager[None]:
+        return notice_when_slow(self._notify_when_slow, self._place, timeout.read or 0)
+
+    @property
+    def _place(self) -> str:
+        """The service, and the proxy before it, for messages."""
+        return without_password(self.base_url) + (f" through {self._proxy}" if self._proxy else "")
+
     @contextmanager
     def _transport_errors(self) -> Iterator[None]:
         try:
@@ -179,9 +201,7 @@ class Http:
         except httpx.InvalidURL as error:
             raise ConfigurationError(f"this cannot be part of a URL: {error}", param="url") from error
         except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            place = without_password(self.base_url) + (f" through {self._proxy}" if self._proxy else "")
-            raise UnreachableError(f"no answer from {place}: {reason}") from error
+            raise UnreachableError(f"no answer from {self._place}: {reason_of(error)}") from error
 
 
 async def _check(response: httpx.Response) -> None:

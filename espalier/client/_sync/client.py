@@ -21,6 +21,7 @@ from espalier.client._sync.jobs import JobCalls
 from espalier.client._sync.sweeps import SweepCalls
 from espalier.client._sync.webhooks import WebhookCalls
 from espalier.client.models import Method, Readiness, SecretState, Task
+from espalier.client.timeouts import Timeouts
 
 _HUB = "/v1/secrets/hub_token"
 
@@ -36,13 +37,17 @@ class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         transport: httpx.BaseTransport | None = None,
         retries: int = RETRIES,
         notify: Callable[[str], None] | None = None,
+        timeouts: Timeouts | None = None,
+        notify_when_slow: Callable[[str], None] | None = None,
     ) -> None:
         """``retries``: how often a request that is safe to repeat is sent again, with growing pauses, when the service is away
-        or busy. ``notify`` is called with a line of text when the first try of a request fails and others follow.
+        or busy. ``notify`` is called with a line of text when the first try of a request fails and others follow;
+        ``notify_when_slow``, in a thread of its own, when there is no answer for three seconds. ``timeouts``: by default 5 s for a
+        connection, 60 s for an answer, 600 s where a data set is uploaded.
 
         A service on this machine is asked without a proxy, whatever the environment's variables. Raises ConfigurationError
         for a URL, key or proxy variable that cannot be used."""
-        self._http = Http(base_url, api_key, transport, retries, notify)
+        self._http = Http(base_url, api_key, transport, retries, notify, timeouts, notify_when_slow)
 
     @property
     def base_url(self) -> str:
