@@ -150,9 +150,9 @@ def test_trainers_of_another_user_have_their_files_and_nothing_else(service: Ser
         closed += [service.data / "work", service.data / "datasets", service.data / "broker", work.parent]
         assert [str(file) for file in closed if may_read(TRAINER, file)] == []
         assert may_read(TRAINER, work / "spec.json")
-        assert may_read(TRAINER, work / "artifacts")
+        assert may_read(TRAINER, f"{work}/checkpoints/")
         with service.database.write() as session:
-            commands.pause(session, job_id)
+            commands.request_pause(session, job_id)
         wait_until(lambda: service.job(job_id).status is Status.PAUSED, what=lambda: f"the pause: {service.logs()}")
         reached = service.job(job_id).step or 0
         with service.database.write() as session:
@@ -165,7 +165,7 @@ def test_trainers_of_another_user_have_their_files_and_nothing_else(service: Ser
         for path in (closed_folder, closed_folder / "file"):
             os.chown(path, TRAINER, TRAINER)
         with service.database.write() as session:
-            commands.cancel(session, job_id)
+            commands.request_cancel(session, job_id)
         wait_until(lambda: not work.parent.exists(), what=lambda: f"the removal of all files: {service.logs()}")
         assert service.job(job_id).status is Status.CANCELLED
 
