@@ -13,10 +13,12 @@ from api.request.filters import METADATA_PARAMETER, MetadataFilter
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
 from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
 from api.responses.routing import AuthenticatedRoute
+from api.schemas.dry_run import DryRun
 from api.schemas.job_representation import JobRepresentation
 from api.schemas.job_request import JobRequest
 from api.schemas.jobs import Job, JobList
 from api.submission import admission
+from api.submission.dry_run import preview
 from api.submission.forecast import LocalFacts, forecast
 from pruning.spec.methods import Method
 from service import broker, datasets, failpoints
@@ -44,6 +46,9 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
         "headers": ETAG_HEADERS,
     },
 }
+_OR_DRY_RUN: dict[int | str, dict[str, Any]] = {
+    200: {**_LOCATION[200], "description": f"{_LOCATION[200]['description']}; or a dry run", "model": Job | DryRun}
+}
 _GET_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": ETAG_HEADERS},
     304: {"description": "Unchanged since the ETag of If-None-Match", "headers": ETAG_HEADERS},
@@ -57,13 +62,16 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     operation_id="createJob",
     status_code=202,
     response_model=Job,
-    responses=problem_responses(400, 409, 413, 415, 422, 507) | _LOCATION,
+    responses=problem_responses(400, 409, 413, 415, 422, 507) | _LOCATION | _OR_DRY_RUN,
     summary="Submit a job",
 )
 def create_job(
-    request: JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
-) -> Response:
+    request: JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None,
+    dry_run: Annotated[bool, Query(description="Check it and say what it would be; creates nothing, uses up no key")] = False,
+) -> Response:  # fmt: skip
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
+    if dry_run:
+        return Response(preview(request, services, caller).model_dump_json(), 200, media_type="application/json")
     if (stored := idempotency.stored_response()) is not None:
         return stored
     admission.check_job(request, services.settings, caller.owner)

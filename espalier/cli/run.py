@@ -11,8 +11,16 @@ from espalier.cli.progress import fetching, follow
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
-    from espalier.client.models import Job
+    from espalier.client.models import DryRun, Job
 
+_BASIS = {
+    "same_model_and_task": "by runs of the same model and task",
+    "same_model": "by runs of the same model",
+    "model_size": "by runs of other models, scaled by size",
+}
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check the job and say what it would be; submit nothing.")
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors, here.")
 ]
@@ -28,6 +36,7 @@ def run(
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     output: Output = Path("mask.safetensors"),
+    dry_run: DryRunOption = False,
 ) -> None:
     """Submit a job, watch it, download the mask: all in one. Interrupting it leaves the job running.
 
@@ -35,6 +44,9 @@ def run(
     """
     spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
     with context.client() as client:
+        if dry_run:
+            _preview(context, client.dry_run(**spec))
+            return
         job = client.submit(**spec)
         notify(f"submitted {job.id}")
         for line in format_warnings(job.warnings):
@@ -56,6 +68,7 @@ def submit(
     method: options.Method = None,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Submit a job and print its id.
 
@@ -63,6 +76,9 @@ def submit(
     """
     spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
     with context.client() as client:
+        if dry_run:
+            _preview(context, client.dry_run(**spec))
+            return
         job = client.submit(**spec)
     for line in format_warnings(job.warnings):
         notify(line)
@@ -78,6 +94,40 @@ def watch(context: ServiceContext, job: options.JobId) -> None:
     with context.client() as client:
         ended = follow(client, job)
     _end(context, ended)
+
+
+def _preview(context: ServiceContext, found: "DryRun") -> None:
+    """Print what a job would be, a line for each thing; warnings on standard error."""
+    context.print_resource(found, "\n".join(preview_lines(found)))
+    for line in format_warnings(found.warnings):
+        notify(line)
+
+
+def preview_lines(found: "DryRun") -> list[str]:
+    """What a dry run found, but for its warnings."""
+    spec, place, time = found.spec, found.queue, found.estimate
+    unknown = "not known before the run"
+    steps = unknown if found.steps is None else f"{found.steps} of {found.rows_per_step} rows, {found.rows} rows in all"
+    drawn = f", drawn from {found.train_rows}" if found.train_rows is not None and found.steps else ""
+    task = spec.get("task")
+    shown = {
+        "job": f"{spec.get('model')}, {task if isinstance(task, str) else 'a custom task'}, {spec.get('method')}, "
+        f"sparsity {spec.get('sparsity')}",
+        "steps": steps + drawn,
+        "weights": f"{found.masked_weights} masked" if found.masked_weights is not None else unknown,
+        "time": f"about {_duration(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
+        if time is not None
+        else "not known: no finished run tells",
+        "queue": f"{place.ahead} ahead, {place.running} running, {place.slots} slots of {place.workers} workers",
+        "checked": ", ".join(found.checks),
+    }
+    return [*(f"{name:<8} {text}" for name, text in shown.items()), "nothing was created"]
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 def _end(context: ServiceContext, job: "Job") -> None:

@@ -100,6 +100,41 @@ class Job(Resource):
         return next((artifact for artifact in self.artifacts if artifact.name == name), None)
 
 
+class TimeEstimate(Resource):
+    """Seconds that a run would take once it has begun, from finished runs."""
+
+    seconds: float
+    rows_per_second: float | None = None
+    basis: str | None = None
+    """``same_model_and_task``, ``same_model`` or ``model_size``."""
+    jobs: int = 0
+
+
+class QueuePlace(Resource):
+    """Where a job would stand if it were submitted now."""
+
+    ahead: int = 0
+    running: int = 0
+    workers: int = 0
+    slots: int = 0
+
+
+class DryRun(Resource):
+    """What a job would be; nothing was created. What is not known before the run is None."""
+
+    spec: dict[str, Any] = Field(default_factory=dict)
+    steps: int | None = None
+    rows_per_step: int | None = None
+    rows: int | None = None
+    """Rows that all steps together see."""
+    train_rows: int | None = None
+    masked_weights: int | None = None
+    checks: list[str] = Field(default_factory=list)
+    estimate: TimeEstimate | None = None
+    queue: QueuePlace = Field(default_factory=QueuePlace)
+    warnings: list[JobWarning] = Field(default_factory=list)
+
+
 class JobPage(Resource):
     """Part of a list of jobs; ``next_cursor`` is the ``after`` of the next part."""
 

@@ -101,6 +101,13 @@ def count_waiting(session: Session, *, owner: str) -> int:
     return session.scalars(waiting).one()
 
 
+def count_ahead(session: Session, *, priority: int) -> tuple[int, int]:
+    """Queued jobs, of all owners, that are taken before a job of ``priority`` that is submitted now; and running jobs."""
+    queued = select(func.count()).select_from(Job).where(Job.status == Status.QUEUED, Job.priority >= priority)
+    running = select(func.count()).select_from(Job).where(Job.status == Status.RUNNING)
+    return session.scalars(queued).one(), session.scalars(running).one()
+
+
 def events(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Row[Any]]:
     """The rows of ``event_page``."""
     return event_page(session, job_id, after=after, limit=limit)[0]

@@ -9,9 +9,9 @@ from espalier.client._async.download import Report, download
 from espalier.client._async.follow import follow
 from espalier.client._async.http import Http
 from espalier.client._async.polling import poll
-from espalier.client.models import Artifact, Event, Job, JobPage, MetricRow, Prediction, PredictionList
+from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow, Prediction, PredictionList
 from espalier.client.resource import list_of_texts, resource_path
-from espalier.errors import JobNotSucceededError
+from espalier.errors import JobNotSucceededError, NotEspalierError
 
 POLL_SECONDS = (0.2, 2.0)
 """First and longest pause between two requests for a job that is watched."""
@@ -28,6 +28,18 @@ class JobCalls:
         When the response is lost and the request repeated, there is still one job.
         """
         return Job.model_validate(await self._http.request("POST", "/v1/jobs", json=spec))
+
+    async def dry_run(self, **spec: Any) -> DryRun:
+        """What ``submit`` of the same fields would be: resolved, checked, estimated, and not created.
+
+        Raises whatever the submission would raise. An older service knows no dry run and would create the job, so that its answer
+        is refused with NotEspalierError; the job that it has created is cancelled.
+        """
+        answer = await self._http.request("POST", "/v1/jobs", params={"dry_run": "true"}, json=spec)
+        if "dry_run" not in answer:
+            await self.cancel(Job.model_validate(answer))
+            raise NotEspalierError("this service is too old for a dry run; update it")
+        return DryRun.model_validate(answer)
 
     async def get(self, job: Job | str) -> Job:
         """The job as it is now."""

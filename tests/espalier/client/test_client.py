@@ -9,7 +9,7 @@ import pytest
 from espalier.client._sync import http
 from espalier.client._sync import jobs as jobs_module
 from espalier.client._sync.client import Client
-from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
+from espalier.errors import ApiError, JobNotSucceededError, NotEspalierError, UnreachableError
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -145,3 +145,18 @@ def test_a_job_without_the_artifact_says_what_it_has() -> None:
         JobNotSucceededError, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"
     ):
         talking(script(httpx.Response(200, json=failed))[0]).download("job_1")
+
+
+def test_a_dry_run_asks_for_one_and_reads_what_was_found() -> None:
+    found = {"dry_run": True, "steps": 300, "estimate": {"seconds": 40.0, "jobs": 2}, "warnings": []}
+    handler, asked = script(httpx.Response(200, json=found))
+    preview = talking(handler).dry_run(model="toy", task="sst2")
+    assert (asked[0].url.path, asked[0].url.query) == ("/v1/jobs", b"dry_run=true")
+    assert (preview.steps, preview.estimate and preview.estimate.seconds) == (300, 40.0)
+
+
+def test_a_job_that_a_service_without_dry_runs_has_created_is_cancelled() -> None:
+    handler, asked = script(httpx.Response(202, json=job()), httpx.Response(200, json=job(status="cancelled")))
+    with pytest.raises(NotEspalierError, match="too old"):
+        talking(handler).dry_run(model="toy", task="sst2")
+    assert [request.url.path for request in asked] == ["/v1/jobs", "/v1/jobs/job_1/cancel"]

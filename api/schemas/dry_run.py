@@ -1,0 +1,44 @@
+"""Response body of a dry run: what a job would be, said without creating it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.jobs import JobWarning
+
+
+class TimeEstimate(BaseModel):
+    """Seconds from the start of the run to its end."""
+
+    seconds: float
+    rows_per_second: float
+    basis: Literal["same_model_and_task", "same_model", "model_size"] = Field(
+        description="What the runs it comes from have in common with this one: your own with the same model and task, or the same "
+        "model; or any, scaled by the number of masked weights"
+    )
+    jobs: int = Field(description="How many runs those are; the estimate is their median")
+
+
+class QueuePlace(BaseModel):
+    """Where the job would stand now, in the whole service."""
+
+    ahead: int = Field(description="Queued jobs that would be taken first")
+    running: int
+    workers: int = Field(description="Workers that are alive")
+    slots: int = Field(description="Jobs that they run at a time")
+
+
+class DryRun(BaseModel):
+    """A job that was checked and not created."""
+
+    dry_run: Literal[True] = True
+    spec: dict[str, Any] = Field(description="The resolved spec, every default filled in")
+    steps: int | None = Field(description="Optimizer steps; null where the data set's size is not known before the run")
+    rows_per_step: int
+    rows: int | None = Field(description="Rows that all steps together see")
+    train_rows: int | None = Field(description="Rows of the training split that they are drawn from")
+    masked_weights: int | None = Field(description="null where the model is not known before the run")
+    checks: list[str] = Field(description="What was checked, as for a submission")
+    estimate: TimeEstimate | None = Field(description="null where no finished run tells")
+    queue: QueuePlace
+    warnings: list[JobWarning]

@@ -1,0 +1,58 @@
+"""Dry run of a submission: all of its checks, its steps, its time and its place in the queue, and nothing is created.
+
+Called by ``POST /v1/jobs?dry_run=true``.
+"""
+
+from dataclasses import asdict
+
+from api.request import limits
+from api.request.auth import Caller
+from api.request.deps import Services
+from api.schemas.dry_run import DryRun, QueuePlace, TimeEstimate
+from api.schemas.job_request import JobRequest
+from api.schemas.jobs import JobWarning
+from api.submission import admission
+from api.submission.forecast import LocalFacts, forecast
+from service.access import quotas
+from service.access.quotas import Quota
+from service.jobs import heartbeats, queries
+from service.operations.throughput import Planned, estimate
+
+_CHECKS = ("spec", "model", "data set", "queue limit", "storage quota")
+
+
+def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
+    """Raises whatever the submission of ``request`` would raise."""
+    settings, spec = services.settings, request.spec
+    admission.check_job(request, settings, caller.owner)
+    facts = LocalFacts.from_folders(spec, settings)
+    with services.database.write() as session:  # as a submission, which locks the data set
+        limits.check_queue_length(session, settings, caller.owner)
+        quotas.check_submission(session, Quota.from_settings(settings), caller.owner)
+        expected = forecast(spec, facts, admission.lock_dataset(session, spec, caller.owner))
+    resolved = spec.model_dump(mode="json")
+    seen = settings.worker_seen_seconds
+    with services.database.read() as session:
+        found = None
+        if expected.rows_seen:
+            planned = Planned(caller.owner, resolved, expected.rows_seen, expected.masked_weights)
+            found = estimate(session, planned, worker_seen_seconds=seen)
+        ahead, running = queries.count_ahead(session, priority=request.priority)
+        live = heartbeats.live_workers(session, within_seconds=seen)
+    optional = {
+        "teacher": spec.teacher is not None,
+        "exports": bool(request.exports),
+        "webhook": request.webhook is not None,
+    }
+    return DryRun(
+        spec=resolved,
+        steps=expected.steps,
+        rows_per_step=expected.rows_per_step,
+        rows=expected.rows_seen,
+        train_rows=expected.train_rows,
+        masked_weights=expected.masked_weights,
+        checks=[*_CHECKS, *(name for name, asked in optional.items() if asked)],
+        estimate=TimeEstimate(**asdict(found)) if found is not None else None,
+        queue=QueuePlace(ahead=ahead, running=running, workers=len(live), slots=sum(worker.slots for worker in live)),
+        warnings=[JobWarning.model_validate(warning) for warning in expected.warnings],
+    )

@@ -1,0 +1,105 @@
+"""Throughput: how long a run would take, from the rates that were measured in runs that have succeeded.
+
+Called by the API for a dry run. Rates of workers that are alive come first; a service whose workers have just been restarted falls
+back on those of the former ones. Which of them had the same model or task is only looked at among the owner's own jobs, so that
+nothing is told of what others run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from service.db.models import Job
+from service.jobs import heartbeats
+from service.states import Status
+
+_LOOKED_AT = 200
+"""Newest jobs that are looked at."""
+_USED = 5
+"""Newest of those that are alike whose median counts."""
+Basis = Literal["same_model_and_task", "same_model", "model_size"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is to be estimated."""
+
+    owner: str
+    spec: dict[str, Any]
+    rows: int
+    """Rows that all steps together see."""
+    masked_weights: int | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a run would take once it has begun."""
+
+    seconds: float
+    rows_per_second: float
+    basis: Basis
+    jobs: int
+    """Runs whose rates it is the median of."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    rows_per_second: float
+    overhead_seconds: float
+    """Of the whole run, what its rows at that rate do not explain: loading, evaluations, artifacts."""
+    masked_weights: int | None
+
+
+def estimate(session: Session, planned: Planned, *, worker_seen_seconds: float) -> Estimate | None:
+    """None where no run tells: none has succeeded yet, or the size of the planned model is not known."""
+    live = {worker.id for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)}
+    columns = (Job.owner, Job.worker_id, Job.spec, Job.metrics, Job.result)
+    newest = select(*columns).where(Job.status == Status.SUCCEEDED, Job.export_of.is_(None))
+    rows = session.execute(newest.order_by(Job.finished_at.desc()).limit(_LOOKED_AT)).all()
+    alive = [row for row in rows if row.worker_id in live]
+    return _from_rows(alive, planned) or _from_rows(rows, planned)
+
+
+def _from_rows(rows: Sequence[Row[Any]], planned: Planned) -> Estimate | None:
+    own = [row for row in rows if row.owner == planned.owner and row.spec.get("model") == planned.spec["model"]]
+    fields = ("task", "max_length", "precision", "devices")
+    same = [row for row in own if all(row.spec.get(name) == planned.spec.get(name) for name in fields)]
+    alike: tuple[tuple[Basis, list[_Measured]], ...] = (
+        ("same_model_and_task", _measured(same)),
+        ("same_model", _measured(own)),
+        ("model_size", _scaled(_measured(rows), planned.masked_weights)),
+    )
+    for basis, found in alike:
+        if found:
+            used = found[:_USED]
+            rate = median(run.rows_per_second for run in used)
+            seconds = planned.rows / rate + median(run.overhead_seconds for run in used)
+            return Estimate(round(seconds, 1), round(rate, 3), basis, len(used))
+    return None
+
+
+def _measured(rows: Sequence[Row[Any]]) -> list[_Measured]:
+    found = []
+    for row in rows:
+        rate, result = row.metrics.get("rows_per_second"), row.result or {}
+        seconds, steps = result.get("seconds"), result.get("steps")
+        if not all(isinstance(value, int | float) and value > 0 for value in (rate, seconds, steps)):
+            continue  # a method without steps, or a result of an earlier version
+        trained = steps * row.spec.get("batch_size", 1) * row.spec.get("gradient_accumulation", 1)
+        found.append(_Measured(rate, max(seconds - trained / rate, 0.0), result.get("masked_weights")))
+    return found
+
+
+def _scaled(runs: Sequence[_Measured], masked_weights: int | None) -> list[_Measured]:
+    """The same rates for a model of ``masked_weights``: a row costs in proportion to them."""
+    if not masked_weights:
+        return []
+    return [
+        _Measured(run.rows_per_second * run.masked_weights / masked_weights, run.overhead_seconds, masked_weights)
+        for run in runs
+        if run.masked_weights
+    ]

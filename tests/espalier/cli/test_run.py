@@ -1,0 +1,40 @@
+"""``espalier run --dry-run``: what it prints, where, and that nothing is sent beside it."""
+
+import httpx
+import pytest
+
+from espalier.cli.output import format_warnings
+from espalier.cli.run import preview_lines
+from espalier.client.models import DryRun
+from tests.espalier.client.test_client import script, talking
+
+FOUND = {
+    "dry_run": True, "spec": {"model": "toy", "task": "sst2", "method": "smp-s", "sparsity": 0.97}, "steps": 300,
+    "rows_per_step": 8, "rows": 2400, "train_rows": 67349, "masked_weights": None, "checks": ["spec", "model"],
+    "estimate": {"seconds": 3725.2, "rows_per_second": 60.0, "basis": "same_model", "jobs": 2},
+    "queue": {"ahead": 1, "running": 2, "workers": 1, "slots": 2},
+    "warnings": [{"code": "budget_small", "message": "few rows", "remedy": "Raise max_steps."}],
+}  # fmt: skip
+
+
+def test_a_dry_run_is_told_line_by_line() -> None:
+    handler, asked = script(httpx.Response(200, json=FOUND))
+    found = talking(handler).dry_run(model="toy", task="sst2")
+    assert preview_lines(found) == [
+        "job      toy, sst2, smp-s, sparsity 0.97",
+        "steps    300 of 8 rows, 2400 rows in all, drawn from 67349",
+        "weights  not known before the run",
+        "time     about 1:02:05 (by runs of the same model, 2 of them)",
+        "queue    1 ahead, 2 running, 2 slots of 1 workers",
+        "checked  spec, model",
+        "nothing was created",
+    ]
+    assert format_warnings(found.warnings) == ["warning: few rows. Raise max_steps. (budget_small)"]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("steps", [None, 0])
+def test_what_is_not_known_is_said(steps: int | None) -> None:
+    lines = preview_lines(DryRun(spec={"task": {"dataset": "d"}}, steps=steps, rows_per_step=8, rows=steps))
+    assert lines[1] == ("steps    not known before the run" if steps is None else "steps    0 of 8 rows, 0 rows in all")
+    assert lines[3] == "time     not known: no finished run tells"
