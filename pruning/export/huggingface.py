@@ -4,18 +4,22 @@ Zeros are stored like any other number; what the folder holds is decided by :mod
 ``espalier apply`` and :mod:`pruning.export.run`.
 """
 
+import shutil
 from pathlib import Path
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, TemporaryError
 from pruning.export import huggingface_card, stock_model
 from pruning.export.stock_model import StockModel
 from pruning.files import new_folder
+from pruning.formats import compact_file, mask_file
 from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.inference.pruned_model import PrunedModel
 from pruning.models.loading import load_model
 from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
+
+_WEIGHT_BYTES = 4
 
 
 def write_folder(
@@ -29,12 +33,26 @@ def write_folder(
     """
     target = Path(folder)
     with new_folder(target) as draft:
+        _require_room(draft, Path(mask))
         stock = stock_model.build(lambda: load_masked_base(mask, model=model, sources=sources, weights=weights))
         with quiet_transformers():
             stock.model.save_pretrained(draft)
             stock.tokenizer.save_pretrained(draft)
         (draft / "README.md").write_text(huggingface_card.text(stock, target.name), encoding="utf-8")
     return stock
+
+
+def _require_room(folder: Path, mask: Path) -> None:
+    """Refuse a disk without room for the matrices alone, before they are loaded; embeddings and heads come on top."""
+    info = compact_file.read_info(mask) if compact_file.is_compact(mask) else mask_file.read_info(mask)
+    needed = _WEIGHT_BYTES * sum(rows * columns for rows, columns in info.shapes.values())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise TemporaryError(
+            f"the folder needs more than {needed} bytes, for zeros take room too, and its disk has {free} left; "
+            "name a folder on another disk, or make room",
+            code="insufficient_storage",
+        )
 
 
 def load_folder(folder: Path, stock: StockModel) -> PrunedModel:

@@ -1,7 +1,9 @@
 """A trained mask written as a stock folder is loaded by plain transformers and gives the logits of training."""
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, TemporaryError
 from pruning.export.huggingface import write_folder
 from pruning.formats import mask_file
 from pruning.sources import Sources
+from tests.pruning.export.factories import make_mask
 from tests.pruning.runs import make_sources, run_toy
 
 
@@ -75,3 +78,15 @@ def test_a_folder_with_files_is_left_alone_and_a_wrong_base_writes_nothing(sourc
     assert sorted(file.name for file in tmp_path.iterdir()) == ["empty", "there", "work"]
     write_folder(mask, tmp_path / "empty", sources=sources)
     assert (tmp_path / "empty" / "config.json").is_file()
+
+
+def test_a_disk_without_room_is_refused_before_the_base_is_looked_for(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sources.models_dir is not None
+    mask = make_mask(tmp_path / "mask.safetensors", sources.models_dir / "bert")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(TemporaryError, match="1000 left") as caught:
+        write_folder(mask, tmp_path / "stock", sources=Sources(None, None, hub=False))
+    assert caught.value.code == "insufficient_storage"
+    assert not (tmp_path / "stock").exists()
