@@ -29,10 +29,10 @@ _KEYS = {
     "vocab": ("vocab_size",), "embedding": ("embedding_size",), "hidden": ("hidden_size",), "intermediate": ("intermediate_size",),
     "positions": ("max_position_embeddings",), "types": ("type_vocab_size",), "layers": ("num_hidden_layers",),
     "heads": ("num_attention_heads",), "key_heads": ("num_key_value_heads",), "head": ("head_dim", "attention_head_size"),
-    "buckets": ("relative_attention_num_buckets",),
+    "buckets": ("relative_attention_num_buckets",), "inner": (),
 }  # fmt: skip
 _OTHER_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    "albert": {"layers": ("num_hidden_groups",)},  # layers share the weights of their group
+    "albert": {"layers": ("num_hidden_groups",), "inner": ("inner_group_num",)},  # layers share the weights of their group
     "distilbert": {
         "hidden": ("dim", "hidden_size"), "intermediate": ("hidden_dim",), "layers": ("n_layers", "num_hidden_layers"),
         "heads": ("n_heads", "num_attention_heads"),
@@ -46,6 +46,8 @@ class Sizes:
 
     layers: int
     """Repeated layers with weights of their own."""
+    inner_layers: int
+    """Of which each of them consists."""
     hidden: int
     heads: int
     vocab: int
@@ -70,7 +72,7 @@ class Sizes:
             "I": intermediate, "Q": heads * head, "K": size("key_heads", heads) * head, "D": head, "A": heads,
             "B": size("buckets"), "3": 3 * hidden, "2": 2 * intermediate,
         }  # fmt: skip
-        return cls(size("layers"), hidden, heads, letters["V"], _PADDING.get(model_type, 0), letters)
+        return cls(size("layers"), size("inner"), hidden, heads, letters["V"], _PADDING.get(model_type, 0), letters)
 
     def shape(self, letters: str) -> tuple[int, ...]:
         """Of a tensor: V words, P positions, T segments, E widths of embeddings, H of states, I of feed-forward parts, Q and K of

@@ -6,6 +6,7 @@ that only some configurations have (pooler, biases of decoders, convolution) are
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from pruning.models.config_sizes import Sizes
@@ -23,7 +24,7 @@ class EncoderTensors:
     there is a bias, too."""
     layer: str
     layers: str
-    """Path of the repeated layers, and ``{i}``."""
+    """Path of the repeated layers with ``{i}``, and ``{j}`` for one of those that make up a layer."""
     head: str = ""
     """As ``fixed``, of the language-model head, whose names are complete."""
 
@@ -46,7 +47,7 @@ _TABLE: dict[str, EncoderTensors] = {
         "albert", _WORDS, f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in:HE+b",
         "attention.query:HH+b attention.key:HH+b attention.value:HH+b attention.dense:HH+b attention.LayerNorm:H+b ffn:IH+b "
         "ffn_output:HI+b full_layer_layer_norm:H+b",
-        "encoder.albert_layer_groups.{i}.albert_layers.0", "predictions.dense:EH+b predictions.LayerNorm:E+b",
+        "encoder.albert_layer_groups.{i}.albert_layers.{j}", "predictions.dense:EH+b predictions.LayerNorm:E+b",
     ),
     "bert": EncoderTensors("bert", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _BERT_HEAD),
     "deberta-v2": EncoderTensors(
@@ -141,8 +142,9 @@ def _find(present: Mapping[str, Shape], table: EncoderTensors, name: str) -> Sha
 
 def _encoder(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shape]:
     found = dict(_spelled(config, "", table.fixed))
-    for i in range(min(Sizes.from_config(config).layers, _MOST_LAYERS)):
-        found |= _spelled(config, table.layers.format(i=i) + ".", table.layer)
+    sizes = Sizes.from_config(config)
+    for i, j in product(range(min(sizes.layers, _MOST_LAYERS)), range(min(sizes.inner_layers, _MOST_LAYERS))):
+        found |= _spelled(config, table.layers.format(i=i, j=j) + ".", table.layer)
     return found
 
 

@@ -72,7 +72,8 @@ def _is_tokens(value: Any) -> bool:
 
 
 def _is_token(value: Any) -> bool:
-    return value is None or isinstance(value.get("content") if isinstance(value, dict) else value, str)
+    text = value.get("content") if isinstance(value, dict) else value
+    return value is None or (isinstance(text, str) and not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
 def _is_added(value: Any) -> bool:
@@ -118,7 +119,8 @@ _CONFIG: dict[str, _Rule] = {
     ),
     **dict.fromkeys(("num_key_value_heads", "head_dim"), _or_null(_COUNT)),
     **dict.fromkeys(("type_vocab_size", "chunk_size_feed_forward"), _SIZE),
-    **dict.fromkeys(("local_attention", "max_relative_positions", "max_window_layers", "sparse_pred_ignore_index"), _ID),
+    **dict.fromkeys(("local_attention", "position_buckets", "max_relative_positions", "max_window_layers",
+                    "sparse_pred_ignore_index"), _ID),
     **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "pretraining_tp", "sliding_window"), _or_null(_ID)),
     "eos_token_id": _or_null(_IDS),
     **dict.fromkeys(
@@ -164,7 +166,7 @@ _NEVER_NULL = (
 _TOKENIZER: dict[str, _Rule] = {
     **dict.fromkeys(SPECIAL_TOKENS, _TOKEN),
     "tokenizer_class": _or_null(_TEXT),
-    "auto_map": _or_null(_OBJECT),
+    "auto_map": (lambda value: isinstance(value, list | dict), "an object or a list"),
     **dict.fromkeys(("do_lower_case", "tokenize_chinese_chars"), _FLAG),
     "strip_accents": _or_null(_FLAG),
     "extra_special_tokens": _or_null((lambda value: isinstance(value, list | dict), "a list or an object of tokens")),
@@ -204,6 +206,15 @@ def check_tokenizer_files(path: Path, model: str) -> None:
             _check("tokenizer_invalid", where, content, dict.fromkeys(content, _SIZE))
         else:
             _check("tokenizer_invalid", where, content, _TOKENIZER)
+    template = path / "chat_template.jinja"
+    try:
+        template.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (ValueError, OSError) as fault:
+        raise PermanentError(
+            f"{template.name} of model {model!r} cannot be read: {fault}", code="tokenizer_invalid", param="model"
+        ) from fault
 
 
 def special_tokens(path: Path) -> set[str]:

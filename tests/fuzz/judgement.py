@@ -15,7 +15,8 @@ from pruning.events import ErrorEvent, ExitCode, parse_line
 
 LATE_CODES = {"diverged", "out_of_memory", "model_weights_damaged", "model_invalid"}
 """Codes of a trainer's failure that admission need not know: they depend on the machine, on the values of weights, or on what the
-classes of transformers take, which need torch. Counted as ``late``; any other code after admission is a failure."""
+tokenizer class of transformers makes of files that are valid in themselves. Counted as ``late``; any other code after admission
+is a failure."""
 
 
 @dataclass

@@ -47,6 +47,7 @@ def test_a_configuration_no_model_can_have(key: str, value: Any) -> None:
         ("tokenizer_config.json", b'{"tokenizer_class": true}'), ("tokenizer_config.json", b'{"model_max_length": "xx"}'),
         ("tokenizer_config.json", b'{"model_max_length": NaN}'), ("tokenizer_config.json", b'{"added_tokens_decoder": -0.0}'),
         ("tokenizer_config.json", b'{"added_tokens_decoder": {"x": {}}}'), ("added_tokens.json", b'{"a": "b"}'),
+        ("tokenizer_config.json", b'{"pad_token": "\\ud800"}'), ("chat_template.jinja", b"\xff"),
     ],
 )  # fmt: skip
 def test_side_files_of_a_tokenizer_that_cannot_be_read(tmp_path: Path, name: str, content: bytes) -> None:
