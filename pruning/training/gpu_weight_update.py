@@ -7,6 +7,7 @@ module imports Triton.
 
 import math
 
+import numpy as np
 import torch
 
 from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
@@ -28,9 +29,9 @@ class GpuWeightUpdate:
             torch.zeros(padded, device=like.device) for _ in range(4)
         )
         self._count = count
-        self._steps = torch.zeros(())
-        """Updates so far; on the host, where AdamW has it."""
-        weight_adam.keep_moments_in(self._steps, self._first, self._second)
+        self._steps = np.zeros((), np.float32)
+        """Updates so far: memory of the host, which a checkpoint's number is read into."""
+        weight_adam.keep_moments_in(torch.from_numpy(self._steps), self._first, self._second)
         table = ChunkTable([padded], like.device, chunk=like.chunk, tile=like.tile, warps=like.warps)
         table.whole = like.whole
         self._kernels = ScoreUpdate(table)

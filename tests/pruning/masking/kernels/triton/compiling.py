@@ -21,6 +21,7 @@ from pruning.masking.methods.base import Method
 from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import wrap_linears
 from pruning.spec.schema import PruningSpec
 from pruning.training.gpu_pruner import GpuPruner
@@ -57,8 +58,8 @@ def _unspecialized(program: Any, name: str) -> bool:
     return any(parameter.name == name and parameter.do_not_specialize for parameter in program.params)
 
 
-def launch(method: Method, *, bf16: bool = False) -> None:
-    """Two steps, of which nothing is to be asked; with ``bf16`` under autocast."""
+def launch(method: Method, *, bf16: bool = False, extras: bool = False) -> None:
+    """Two steps, of which nothing is to be asked; with ``bf16`` under autocast, with ``extras`` training biases."""
     model = torch.nn.ModuleList([torch.nn.Linear(128, 256), torch.nn.Linear(256, 128)])
     matrices = wrap_linears(model)
 
@@ -68,7 +69,11 @@ def launch(method: Method, *, bf16: bool = False) -> None:
 
     spec = PruningSpec(model="m", task="sst2", max_steps=2)
     adam = ScoreAdam(list(matrices.layers.values()))
-    pruner = GpuPruner.from_pruner(Pruner(matrices, method, adam, Schedule.from_spec(spec, 2), loss_of), bf16=bf16)
+    plain = Pruner(matrices, method, adam, Schedule.from_spec(spec, 2), loss_of)
+    if extras:
+        biases = [layer.bias.requires_grad_() for layer in matrices.layers.values() if layer.bias is not None]
+        plain.weight_adam = WeightAdam([], biases, 1e-3)
+    pruner = GpuPruner.from_pruner(plain, bf16=bf16)
     with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])
@@ -82,7 +87,9 @@ def main() -> None:
     JITFunction.run = compile_in_place_of_launching
     for method in (SmpS(), SmpL(), SmpG()):
         launch(method)
+    launch(SmpS(), extras=True)
     launch(SmpS(), bf16=True)
+    launch(SmpS(), bf16=True, extras=True)
     for sizes in ([32768, 16], [32769, 7]):
         table = ChunkTable(sizes, CPU)
         tensors = [torch.zeros(size) for size in sizes]

@@ -10,6 +10,7 @@ from pruning.masking.kernels.triton import availability
 from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
+from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import wrap_linears
 from pruning.models.autocast import for_precision
 from pruning.training import backends
@@ -25,11 +26,12 @@ def test_the_programs_compute_what_their_twins_compute(whole: bool) -> None:
     assert availability.unavailable_reason(torch.device("cuda"), whole=whole) == ""
 
 
+@pytest.mark.parametrize("extras", [False, True], ids=["scores", "extras"])
 @pytest.mark.parametrize(
     ("method", "precision"), [("smp-s", "fp32"), ("smp-l", "fp32"), ("smp-g", "fp32"), ("smp-s", "bf16")]
 )
-def test_no_step_waits(method: str, precision: str) -> None:
-    pruner = pruner_of(method, precision)
+def test_no_step_waits(method: str, precision: str, extras: bool) -> None:
+    pruner = pruner_of(method, precision, extras=extras)
     assert pruner.kernels == "triton"
     rows = {"x": torch.randn(8, 128, device="cuda")}
     losses = [pruner.step(t, [rows]).loss for t in range(3)]  # libraries are warm by then, and the pass is recorded
@@ -66,11 +68,12 @@ def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> N
     assert (recorded.take_warnings(), len(launched.take_warnings())) == ([], 1)
 
 
-def pruner_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
-    return backends.select_backend(plain_of(method, precision), precision)
+def pruner_of(method: str, precision: str = "fp32", *, extras: bool = False) -> Pruner[Batch]:
+    return backends.select_backend(plain_of(method, precision, extras=extras), precision)
 
 
-def plain_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
+def plain_of(method: str, precision: str = "fp32", *, extras: bool = False) -> Pruner[Batch]:
+    """``extras``: biases are trained, too."""
     torch.manual_seed(0)
     model = nn.ModuleList([nn.Linear(128, 256), nn.Linear(256, 128)])
     matrices = wrap_linears(model)
@@ -83,4 +86,8 @@ def plain_of(method: str, precision: str = "fp32") -> Pruner[Batch]:
             return torch.tanh(model[1](hidden)).float().square().mean()
 
     layers = list(matrices.layers.values())
-    return Pruner(matrices, create_method(spec), ScoreAdam(layers), Schedule.from_spec(spec, 12), loss_of)
+    biases = [layer.bias.requires_grad_() for layer in layers if extras and layer.bias is not None]
+    return Pruner(
+        matrices, create_method(spec), ScoreAdam(layers), Schedule.from_spec(spec, 12), loss_of,
+        WeightAdam([], biases, 1e-3) if extras else None,
+    )  # fmt: skip
