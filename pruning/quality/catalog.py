@@ -18,10 +18,6 @@ class Entry(NamedTuple):
 
 _MORE = "raise `max_steps` or `epochs`, or `batch_size`; set `prior` to wanda if it is not set; or lower `sparsity`"
 WARNINGS: dict[str, Entry] = {
-    "baseline_at_chance": Entry(
-        "The dense model, fine-tuned at the same budget, is no better than a constant prediction either.",
-        "Train on more rows: raise `max_steps` or `epochs`; no mask can learn what the dense model does not at this budget.",
-    ),
     "budget_small": Entry(
         "The run is short for its sparsity: of runs like it, many end at chance.",
         f"Let it see more rows: {_MORE}.",

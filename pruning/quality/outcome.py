@@ -47,13 +47,8 @@ class Measured:
         return math.sqrt(max(variance, 0.0) / max(self.rows, 1))
 
 
-def judge(
-    kind: TaskKind, final: Measured, signal: float | None, baseline: Measured | None = None
-) -> list[WarningEvent]:
-    """Warnings about a final mask; ``signal`` is the scores' signal-to-noise as last measured, None where there is none.
-
-    ``baseline``: of the dense model, fine-tuned at the same budget, where the spec asks for it.
-    """
+def judge(kind: TaskKind, final: Measured, signal: float | None) -> list[WarningEvent]:
+    """Warnings about a final mask; ``signal`` is the scores' signal-to-noise as last measured, None where there is none."""
     found = []
     name, value = final.metric.replace("_", " "), f"{final.value:.4g}"
     if final.constant and kind == "classification":
@@ -75,7 +70,4 @@ def judge(
     if final.at_chance and signal is not None and signal <= NOISE:
         message = f"the signal-to-noise of the scores' gradients was {signal:.3f} at the end of the run; noise alone gives 0.053"
         found.append(make_warning("scores_are_noise", message))
-    if baseline is not None and baseline.at_chance:
-        message = f"the dense model, fine-tuned at the same budget, has a {name} of {baseline.value:.4g}, no better than a constant"
-        found.append(make_warning("baseline_at_chance", message))
     return found

@@ -36,7 +36,3 @@ def test_numbers_that_do_not_spread_and_correlations_near_zero() -> None:
     near = replace(rating, constant=False, value=0.09)
     assert [warning.code for warning in judge("regression", near, 0.5)] == ["no_better_than_constant"]
     assert judge("regression", replace(near, value=0.2), 0.5) == []
-
-
-def test_a_baseline_at_chance_is_said() -> None:
-    assert [warning.code for warning in judge("classification", GOOD, 0.5, CONSTANT)] == ["baseline_at_chance"]
