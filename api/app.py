@@ -17,7 +17,7 @@ from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
-from api.pages import assets, home, job, job_actions, signin
+from api.pages import assets, home, job, job_actions, new_job, signin
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
 from api.request.deps import Services
@@ -119,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         home,
         job,
         job_actions,
+        new_job,
         signin,
     ):
         app.include_router(routes.router)

@@ -1,8 +1,8 @@
 """Validation errors of a request, as FastAPI and pydantic find them, turned into code, detail and faults of a problem.
 
-Called by ``api.errors.handlers``, and by ``api.submission.sweep_grid`` for the path of a fault. The rules for a spec's faults are
-those of ``pruning.spec.errors.error_details``: ``ctx.param`` names the field to change, and a field whose default could not be made
-only follows from another fault.
+Called by ``api.errors.handlers``, by ``api.submission.sweep_grid`` for the path of a fault, and by pages with forms. The rules for
+a spec's faults are those of ``pruning.spec.errors.error_details``: ``ctx.param`` names the field to change, and a field whose
+default could not be made only follows from another fault.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from api.errors.problems import Fault
 from pruning.spec.wording import describe, quoted
@@ -55,12 +55,27 @@ def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
     return Rejection("invalid_request", detail, faults)
 
 
+def refused_body(error: ValidationError, model: type[BaseModel]) -> RequestValidationError:
+    """What a route with a body of ``model`` raises where the body is refused: for routes that make the body of a form."""
+    faults = [
+        {
+            **fault,
+            "msg": describe(_without_secret(fault, model), model),
+            "described": True,
+            "loc": ("body", *fault["loc"]),
+        }
+        for fault in error.errors(include_url=False)
+        if fault["type"] != "default_factory_not_called"
+    ]
+    return RequestValidationError(faults)
+
+
 def json_pointer(path: Sequence[str | int]) -> str:
     """The JSON pointer (RFC 6901) to a field."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def _unreadable(request: Request, fault: dict[str, Any]) -> Rejection | None:
+def _unreadable(request: Request, fault: Mapping[str, Any]) -> Rejection | None:
     place, *path = fault["loc"]
     if place == "path":
         code = _NAMED_BY_PATH.get(str(path[0]), "not_found")
@@ -68,7 +83,8 @@ def _unreadable(request: Request, fault: dict[str, Any]) -> Rejection | None:
     if fault["type"] == "json_invalid":
         detail = f"the body is not JSON: {fault['ctx']['error']} at character {path[0]}"
         return Rejection("malformed_body", detail)
-    if place == "body" and not path and fault["type"] != "missing" and not _is_json(request):
+    made_of_form = fault.get("described", False)
+    if place == "body" and not path and fault["type"] != "missing" and not made_of_form and not _is_json(request):
         detail = "send the body as JSON, with the header Content-Type: application/json"
         return Rejection("unsupported_media_type", detail)
     return None
@@ -86,10 +102,9 @@ def _body_model(request: Request) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def _fault(fault: dict[str, Any], model: type[BaseModel] | None) -> Fault:
+def _fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Fault:
     place, *path = fault["loc"]
-    if _is_secret(path, model):
-        fault = {**fault, "input": _HIDDEN}
+    fault = _without_secret(fault, model)
     if place != "body":
         detail = describe({**fault, "loc": path}, None)
         return Fault(code=fault["type"], detail=detail, parameter=".".join(map(str, path)))
@@ -97,6 +112,11 @@ def _fault(fault: dict[str, Any], model: type[BaseModel] | None) -> Fault:
         return Fault(code=fault["type"], detail=_no_object(fault, model), pointer="")
     detail = fault["msg"] if fault.get("described") else describe({**fault, "loc": path}, model)
     return Fault(code=fault["type"], detail=detail, pointer=json_pointer(blamed_path(fault, path)))
+
+
+def _without_secret(fault: Mapping[str, Any], model: type[BaseModel] | None) -> dict[str, Any]:
+    """A fault whose message repeats no secret."""
+    return {**fault, "input": _HIDDEN} if _is_secret(fault["loc"], model) else {**fault}
 
 
 def _is_secret(path: Sequence[str | int], model: type[BaseModel] | None) -> bool:

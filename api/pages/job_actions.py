@@ -7,11 +7,11 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from api.errors.handlers import respond
+from api.errors.validation import refused_body
 from api.pages.access import PageReader, PageRoute, PageWriter
 from api.pages.job import render_job
 from api.request.deps import JobId, ServicesDep
@@ -71,17 +71,20 @@ def predict(
     given = _lines(texts, pairs)
     tried: dict[str, Any] = {"texts": texts, "pairs": pairs or "", "given": given, "rows": [], "refusal": None}
     try:
-        asked = PredictionRequest.model_validate({"texts": given})
+        asked = _prediction_request(given)
         tried["rows"] = predictions.predict(job_id, asked, services, caller).data
         status = 200
     except Exception as error:  # noqa: BLE001 - bugs are raised again
-        faults = error.errors() if isinstance(error, ValidationError) else None
-        refused = (
-            RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) if faults else error
-        )
-        answer = respond(request, refused)
+        answer = respond(request, error)
         status, tried["refusal"] = answer.status_code, _detail(answer)
     return render_job(request, services, caller, job_id, status=status, tried=tried)
+
+
+def _prediction_request(given: list[Any]) -> PredictionRequest:
+    try:
+        return PredictionRequest.model_validate({"texts": given})
+    except ValidationError as error:
+        raise refused_body(error, PredictionRequest) from error
 
 
 def _lines(texts: str, pairs: str | None) -> list[Any]:

@@ -27,8 +27,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
-NAVIGATION = (("/", "Jobs"),)
-"""Path and name of the pages that every page leads to."""
+NAVIGATION = (("/", "Jobs", Scope.READ), ("/new", "New job", Scope.WRITE))
+"""Path, name and scope of the pages that every page leads to."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 

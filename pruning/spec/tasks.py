@@ -50,7 +50,9 @@ class CustomTask(BaseModel):
     config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
     text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
     label: ColumnName = Field("label", description="Column with the class id (0, 1, ...), or the number to regress on")
-    kind: Literal["classification", "regression"] = "classification"
+    kind: Literal["classification", "regression"] = Field(
+        "classification", description="Whether the label is one of several classes, or a number"
+    )
     metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
         None, description="Metric that names the result; default accuracy, or pearson for a regression"
     )
@@ -62,8 +64,8 @@ class CustomTask(BaseModel):
         (), max_length=1000,
         description="One word per class, in class-id order (regression: one word); default: made from labels",
     )  # fmt: skip
-    train_split: SplitName = "train"
-    validation_split: SplitName = "validation"
+    train_split: SplitName = Field("train", description="Split that is trained on")
+    validation_split: SplitName = Field("validation", description="Split that the metrics are measured on")
 
     @model_validator(mode="before")
     @classmethod
