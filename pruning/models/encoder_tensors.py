@@ -27,6 +27,8 @@ class EncoderTensors:
     """Path of the repeated layers with ``{i}``, and ``{j}`` for one of those that make up a layer."""
     head: str = ""
     """As ``fixed``, of the language-model head, whose names are complete."""
+    projection: str = ""
+    """As ``fixed``, of a model whose embeddings are of another width than its states."""
 
 
 _BERT_LAYER = (
@@ -64,7 +66,7 @@ _TABLE: dict[str, EncoderTensors] = {
     ),
     "electra": EncoderTensors(
         "electra", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}",
-        "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b",
+        "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b", "embeddings_project:HE+b",
     ),
     "llama": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}"),
     "modernbert": EncoderTensors(
@@ -143,6 +145,8 @@ def _find(present: Mapping[str, Shape], table: EncoderTensors, name: str) -> Sha
 def _encoder(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shape]:
     found = dict(_spelled(config, "", table.fixed))
     sizes = Sizes.from_config(config)
+    if sizes.shape("E") != sizes.shape("H"):
+        found |= _spelled(config, "", table.projection)
     for i, j in product(range(min(sizes.layers, _MOST_LAYERS)), range(min(sizes.inner_layers, _MOST_LAYERS))):
         found |= _spelled(config, table.layers.format(i=i, j=j) + ".", table.layer)
     return found

@@ -76,6 +76,11 @@ def _is_token(value: Any) -> bool:
     return value is None or (isinstance(text, str) and not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
+def _is_extra(value: Any) -> bool:
+    tokens = list(value.values()) if isinstance(value, dict) else value
+    return isinstance(tokens, list) and all(token is not None and _is_token(token) for token in tokens)
+
+
 def _is_added(value: Any) -> bool:
     return value is None or (
         isinstance(value, dict)
@@ -169,7 +174,7 @@ _TOKENIZER: dict[str, _Rule] = {
     "auto_map": (lambda value: isinstance(value, list | dict), "an object or a list"),
     **dict.fromkeys(("do_lower_case", "tokenize_chinese_chars"), _FLAG),
     "strip_accents": _or_null(_FLAG),
-    "extra_special_tokens": _or_null((lambda value: isinstance(value, list | dict), "a list or an object of tokens")),
+    "extra_special_tokens": _or_null((_is_extra, "a list or an object of tokens")),
     "model_max_length": (lambda value: value is None or (_is_number(value) and value >= 1), "a number of 1 or more"),
     "added_tokens_decoder": (_is_added, "an object of tokens by id"),
     "additional_special_tokens": (_is_tokens, "a list of tokens"),
