@@ -18,6 +18,7 @@ from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
 from api.pages import assets, home, job, job_actions, new_job, signin
+from api.pages.error_pages import bug_page, install_error_pages
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
 from api.request.deps import Services
@@ -100,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = services
     install_handlers(app)
+    install_error_pages(app)
     for routes in (
         jobs,
         events,
@@ -130,7 +132,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
-    app.add_middleware(RequestIdMiddleware)  # added last, so it is the outermost
+    app.add_middleware(RequestIdMiddleware, show_bug=bug_page)  # added last, so it is the outermost
     return app
 
 

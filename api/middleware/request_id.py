@@ -7,9 +7,11 @@ log a second time and knows no request id.
 import logging
 import re
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors.problems import make_problem
@@ -21,11 +23,13 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class RequestIdMiddleware:
     """Adds ``X-Request-Id`` (a proxy's, or a new one) and the headers in ``request.state.headers`` to every response.
 
-    An unexpected exception is logged once, under the id; such a request gets a 500 problem that says nothing but the id.
+    An unexpected exception is logged once, under the id; such a request gets a 500 problem that says nothing but the id, or
+    what ``show_bug`` makes of it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, show_bug: Callable[[Request, Response], Response] | None = None) -> None:
         self.app = app
+        self._show_bug = show_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,5 +60,7 @@ class RequestIdMiddleware:
             ):  # too late for another response; the server cuts the connection, so the client sees that it is broken
                 raise
             detail = "the service failed; its log has the reason under this request id"
-            response = make_problem("internal_error", detail, scope["path"], request_id=request_id)
+            response: Response = make_problem("internal_error", detail, scope["path"], request_id=request_id)
+            if self._show_bug is not None:
+                response = self._show_bug(Request(scope), response)
             await response(scope, receive, send_with_id)

@@ -6,7 +6,6 @@ pages with the status and the words of the JSON routes, and a browser without a 
 """
 
 import hmac
-import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from fastapi.responses import RedirectResponse
 
 from api.errors.exceptions import ForbiddenError, ForgedFormError, UnauthorizedError
 from api.errors.handlers import respond
+from api.pages.error_pages import error_page, is_browser
 from api.pages.rendering import render
 from api.pages.sessions import BrowserSession
 from api.request.auth import LOCAL_CALLER, Caller, RequireScope, caller_of_session
@@ -90,32 +90,13 @@ class PageRoute(AuthenticatedRoute):
             try:
                 response = await handle(request)
             except UnauthorizedError as error:
-                return _lead_to_signin(request, error) if _is_browser(request) else respond(request, error)
+                return _lead_to_signin(request, error) if is_browser(request) else respond(request, error)
             except Exception as error:  # noqa: BLE001 - bugs are raised again
                 return error_page(request, error)
             _store_new_session(request, response)
             return response
 
         return handle_page
-
-
-def error_page(request: Request, error: Exception) -> Response:
-    """A page with the status, headers and words that a JSON route answers ``error`` with, which programs get from here, too.
-
-    Bugs are raised again.
-    """
-    answer = respond(request, error)
-    if not _is_browser(request):
-        return answer
-    problem = json.loads(bytes(answer.body))
-    headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
-    response = render(request, "error.html", answer.status_code, problem=problem)
-    response.headers.update(headers)
-    return response
-
-
-def _is_browser(request: Request) -> bool:
-    return "hx-request" in request.headers or "text/html" in request.headers.get("accept", "")
 
 
 def _lead_to_signin(request: Request, error: UnauthorizedError) -> Response:

@@ -8,7 +8,8 @@ from fastapi.responses import RedirectResponse
 
 from api.errors.exceptions import ForbiddenError, UnauthorizedError
 from api.errors.handlers import respond
-from api.pages.access import PageReader, PageRoute, error_page, require_same_origin
+from api.pages.access import PageReader, PageRoute, require_same_origin
+from api.pages.error_pages import error_page
 from api.pages.rendering import render
 from api.pages.sessions import BrowserSession, end
 from api.request.auth import caller_of_key, caller_of_session

@@ -1,0 +1,59 @@
+"""Errors as pages: what a browser gets where a program gets a problem, with the same status, headers and words.
+
+For the routes of pages (``access``), for paths that nothing is at, and for bugs (``api.app``). What is below ``/v1`` answers with
+problems alone, whoever asks.
+"""
+
+import json
+import logging
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.errors.handlers import respond
+from api.pages.rendering import render
+
+log = logging.getLogger(__name__)
+_API = "/v1/"
+
+
+def install_error_pages(app: FastAPI) -> None:
+    """Answer browsers with a page where there is nothing at a path. Replaces a handler of ``api.errors.handlers``."""
+    app.exception_handler(HTTPException)(_handle_http)
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    """A page with the status, headers and words that a JSON route answers ``error`` with, which programs get from here, too.
+
+    Bugs are raised again.
+    """
+    answer = respond(request, error)
+    return as_page(request, answer) if is_browser(request) else answer
+
+
+def bug_page(request: Request, problem: Response) -> Response:
+    """``problem`` as a page for a browser, unless it is the making of pages that is broken."""
+    if not is_browser(request) or request.url.path.startswith(_API):
+        return problem
+    try:
+        return as_page(request, problem)
+    except Exception:
+        log.exception("the page for an error cannot be made: %s %s", request.method, request.url.path)
+        return problem
+
+
+def as_page(request: Request, answer: Response) -> Response:
+    """The page of a response that is a problem."""
+    headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+    response = render(request, "error.html", answer.status_code, problem=json.loads(bytes(answer.body)))
+    response.headers.update(headers)
+    return response
+
+
+def is_browser(request: Request) -> bool:
+    """Whether a page is asked for, by a browser or by htmx in one."""
+    return "hx-request" in request.headers or "text/html" in request.headers.get("accept", "")
+
+
+def _handle_http(request: Request, error: HTTPException) -> Response:
+    return respond(request, error) if request.url.path.startswith(_API) else error_page(request, error)
