@@ -17,7 +17,8 @@ from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
-from api.pages import assets, home, job, job_actions, new_job, signin
+from api.pages import assets, compare, home, job, job_actions, new_job, signin
+from api.pages import sweeps as sweep_pages
 from api.pages.error_pages import bug_page, install_error_pages
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
@@ -119,6 +120,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs,
         assets,
         home,
+        compare,
+        sweep_pages,
         job,
         job_actions,
         new_job,

@@ -27,7 +27,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
-NAVIGATION = (("/", "Jobs", Scope.READ), ("/new", "New job", Scope.WRITE))
+NAVIGATION = (("/", "Jobs", Scope.READ), ("/new", "New job", Scope.WRITE), ("/sweeps", "Sweeps", Scope.READ))
 """Path, name and scope of the pages that every page leads to."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 

@@ -1,24 +1,24 @@
-"""Figure of a sweep, as in the pruning papers: remaining weights across, metric up, one line per method.
+"""Figure of a sweep or of compared jobs, as in the pruning papers: remaining weights across, metric up, one line per method.
 
-Called by ``api.routes.sweep_results``. Matplotlib is loaded with the first figure: it costs memory, and most processes draw none.
-Figures are built without ``pyplot``, whose figures are global, and one at a time: its text layout is not thread-safe. Equal tables
-give equal bytes.
+Called by ``api.routes.sweep_results``, and by ``api.pages.compare`` with a panel for each task. Matplotlib is loaded with the first
+figure: it costs memory, and most processes draw none. Figures are built without ``pyplot``, whose figures are global, and one at a
+time: its text layout is not thread-safe. Equal panels give equal bytes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
-from itertools import groupby, pairwise
+from itertools import cycle, groupby, pairwise
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pruning.spec.methods import METHODS
 from service.sweeps.results import Mean, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Kind = Literal["svg", "png"]
 STYLE: dict[str, Any] = {
@@ -41,8 +41,11 @@ _DODGE = 7.0
 """Typographic points between the markers of equal results: a little more than a marker's width."""
 MAX_FIGURES = (3, 2)
 """Requests for a figure at the same time, in all and of one owner; one is drawn, in 0.4 s, and the others wait for it."""
+MAX_PANELS = 6
+"""Of one figure: each takes 0.4 s to draw."""
+_COLUMNS = 2
 _CACHED_FIGURES = 64
-"""Of 50 to 100 KB each, by the state of their sweep."""
+"""Of 50 to 100 KB each and panel, by the state of their jobs."""
 _drawing = Lock()
 
 
@@ -52,14 +55,44 @@ class Caption:
 
     title: str
     note: str
-    """How much of the sweep the figure shows."""
+    """How much of the sweep or the comparison the figure shows."""
     baseline: float | None
     """Metric of the dense model as its user measured it; drawn instead of the dense model, zero-shot."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """Means at several sparsities, joined."""
+
+    label: str
+    method: str
+    """Gives the colour and the marker; another line of the same method and panel gets others."""
+    means: tuple[Mean, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes: lines that have one metric."""
+
+    caption: Caption
+    metric: str | None
+    """None before a job has succeeded."""
+    dense: float | None
+    """The metric of the dense model, zero-shot."""
+    lines: tuple[Line, ...]
+
+    @classmethod
+    def from_table(cls, table: Table, caption: Caption) -> Self:
+        """The results of a sweep, a line for each method."""
+        by_method = groupby(table.means, lambda mean: mean.method)
+        return cls(
+            caption, table.metric, table.dense, tuple(Line(method, method, (*means,)) for method, means in by_method)
+        )
+
+
 @lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
-def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
-    """The figure of ``table``, as an SVG document or a PNG file of 1400 × 900 pixels."""
+def draw(panels: tuple[Panel, ...], kind: Kind) -> bytes:
+    """The figure, as an SVG document or a PNG file of 1400 × 900 pixels; several panels stand two in a row."""
     with _drawing:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -68,9 +101,13 @@ def draw(table: Table, caption: Caption, kind: Kind) -> bytes:
 
         style: Any = matplotlib.rcParams  # typed by name of each key
         style.update(STYLE)
-        figure = Figure(figsize=(7.0, 4.5), dpi=200, layout="constrained")
+        columns = min(_COLUMNS, len(panels))
+        rows = -(-len(panels) // columns)
+        size = (7.0, 4.5) if len(panels) == 1 else (5.6 * columns, 4.0 * rows)
+        figure = Figure(figsize=size, dpi=200, layout="constrained")
         canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
-        _compose(figure, table, caption)
+        for number, panel in enumerate(panels, 1):
+            _compose(figure.add_subplot(rows, columns, number), panel)
         file = BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         canvas.print_figure(file, format=kind, metadata=metadata)
@@ -82,27 +119,44 @@ def share(mean: Mean) -> float:
     return mean.remaining if mean.remaining is not None else 1.0 - mean.sparsity
 
 
-def _compose(figure: "Figure", table: Table, caption: Caption) -> None:
-    axes = figure.add_subplot()
+def _compose(axes: "Axes", panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_title(caption.title, loc="left", fontweight="bold", pad=18)
-    axes.text(0, 1.02, caption.note, transform=axes.transAxes, color="#555555", fontsize=8.5)
+    axes.set_title(panel.caption.title, loc="left", fontweight="bold", pad=18)
+    axes.text(0, 1.02, panel.caption.note, transform=axes.transAxes, color="#555555", fontsize=8.5)
     axes.set_xlabel("remaining weights")
-    axes.set_ylabel((table.metric or "metric").replace("_", " "))
-    points = [mean for mean in table.means if mean.metric is not None]
-    if not points:
+    axes.set_ylabel((panel.metric or "metric").replace("_", " "))
+    lines = [
+        replace(line, means=(*sorted((mean for mean in line.means if mean.metric is not None), key=share),))
+        for line in panel.lines
+    ]
+    if not any(line.means for line in lines):
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no job has succeeded yet", transform=axes.transAxes, ha="center", color="#555555")
         return
-    offsets = _offsets(points)
-    for method, means in groupby(points, lambda mean: mean.method):
-        _line(axes, method, sorted(means, key=share), offsets)
-    _dense(axes, table, caption.baseline)
-    _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for mean in table.means}))
+    offsets = _offsets([mean for line in lines for mean in line.means])
+    styles = _line_styles(lines)
+    for line, style in zip(lines, styles, strict=True):
+        if line.means:
+            _line(axes, line, style, [next(offsets) for _ in line.means])
+    _dense(axes, panel)
+    _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for line in panel.lines for mean in line.means}))
     axes.margins(y=0.08)
     axes.legend(frameon=False, fontsize=9, loc="best")
+
+
+def _line_styles(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """Colour and marker of each line: those of its method, or of another that this panel does not show."""
+    named = {line.method for line in lines}
+    spare = cycle([style for name, style in _STYLES.items() if name not in named] or [*_STYLES.values()])
+    taken: set[str] = set()
+    chosen = []
+    for line in lines:
+        is_first = line.method in _STYLES and line.method not in taken
+        chosen.append(_STYLES[line.method] if is_first else next(spare))
+        taken.add(line.method)
+    return chosen
 
 
 def _place(mean: Mean) -> tuple[float, float]:
@@ -110,28 +164,25 @@ def _place(mean: Mean) -> tuple[float, float]:
     return round(share(mean), 3), round(mean.metric or 0.0, 3)
 
 
-def _offsets(points: Sequence[Mean]) -> dict[tuple[str, float], float]:
-    """Method and sparsity of the points that coincide with others → how far aside their markers stand, in typographic points."""
-    groups: dict[tuple[float, float], list[Mean]] = {}
+def _offsets(points: Sequence[Mean]) -> Iterator[float]:
+    """How far aside the marker of each point stands, in typographic points: those that coincide stand side by side."""
+    groups = Counter(_place(mean) for mean in points)
+    seen: Counter[tuple[float, float]] = Counter()
     for mean in points:
-        groups.setdefault(_place(mean), []).append(mean)
-    return {
-        (mean.method, mean.sparsity): (number - (len(group) - 1) / 2) * _DODGE
-        for group in groups.values()
-        if len(group) > 1
-        for number, mean in enumerate(group)
-    }
+        place = _place(mean)
+        yield (seen[place] - (groups[place] - 1) / 2) * _DODGE
+        seen[place] += 1
 
 
-def _line(axes: "Axes", method: str, means: Sequence[Mean], offsets: Mapping[tuple[str, float], float]) -> None:
+def _line(axes: "Axes", line: Line, look: tuple[str, str], aside: Sequence[float]) -> None:
     """Means over the seeds; the band and the bars reach from the worst seed to the best. Equal points stand side by side."""
-    colour, marker = _STYLES.get(method, _STYLES["random"])
+    colour, marker = look
+    means = line.means
     x, y = [share(mean) for mean in means], [mean.metric or 0.0 for mean in means]
     low, high = [mean.lowest or 0.0 for mean in means], [mean.highest or 0.0 for mean in means]
     style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5.5, "clip_on": False, "zorder": 3}
-    aside = [offsets.get((mean.method, mean.sparsity), 0.0) for mean in means]
     in_place = [number for number, offset in enumerate(aside) if not offset]
-    axes.plot(x, y, linewidth=1.8, label=method, markevery=in_place, **style)
+    axes.plot(x, y, linewidth=1.8, label=line.label, markevery=in_place, **style)
     for number, offset in enumerate(aside):
         if offset:
             moved = _aside(axes, offset)
@@ -148,8 +199,9 @@ def _aside(axes: "Axes", offset: float) -> Any:
     return axes.transData + ScaledTranslation(offset / 72, 0, figure.dpi_scale_trans)
 
 
-def _dense(axes: "Axes", table: Table, baseline: float | None) -> None:
-    value, label = (baseline, "dense") if baseline is not None else (table.dense, "dense, zero-shot")
+def _dense(axes: "Axes", panel: Panel) -> None:
+    baseline = panel.caption.baseline
+    value, label = (baseline, "dense") if baseline is not None else (panel.dense, "dense, zero-shot")
     if value is not None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
 

@@ -99,14 +99,22 @@ def _csv(table: Table) -> str:
 def _figure(request: Request, services: Services, caller: Caller, sweep_id: str, kind: sweep_plot.Kind) -> Response:
     sweep, jobs = _read_sweep(services, sweep_id, caller.owner_filter)
     table = results.build_table(Grid.from_row(sweep), jobs)
-    if not services.figure_slots.acquire(caller.owner):
+    panel = sweep_plot.Panel.from_table(table, _caption(sweep, jobs))
+    return figure_response(request, services, caller.owner, (panel,), kind)
+
+
+def figure_response(
+    request: Request, services: Services, owner: str, panels: tuple[sweep_plot.Panel, ...], kind: sweep_plot.Kind
+) -> Response:
+    """The figure, drawn in a slot of ``owner``. Raises UnavailableError where all are taken."""
+    if not services.figure_slots.acquire(owner):
         raise UnavailableError(
             "figures_busy", "too many figures are being drawn; try again", retry_after=_FIGURES_RETRY_SECONDS
         )
     try:
-        body = sweep_plot.draw(table, _caption(sweep, jobs), kind)
+        body = sweep_plot.draw(panels, kind)
     finally:
-        services.figure_slots.release(caller.owner)
+        services.figure_slots.release(owner)
     headers = {
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
         "Cache-Control": "private, no-cache",

@@ -1,6 +1,6 @@
 """Results of a sweep as a table: a row per combination, and per method and sparsity the mean over the seeds.
 
-Pure functions over loaded jobs; called by ``api.schemas.sweeps`` and, for the figure, ``api.submission.sweep_plot``.
+Pure functions over loaded jobs; called by ``api.schemas.sweeps`` and, for the figure, ``api.responses.sweep_plot``.
 """
 
 from collections.abc import Mapping
