@@ -18,6 +18,7 @@ from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
 from api.pages import assets, compare, home, job, job_actions, new_job, signin
+from api.pages import datasets as dataset_pages
 from api.pages import sweeps as sweep_pages
 from api.pages.error_pages import bug_page, install_error_pages
 from api.predictions.service import PredictionService
@@ -125,12 +126,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         job,
         job_actions,
         new_job,
+        dataset_pages,
         signin,
     ):
         app.include_router(routes.router)
     app.include_router(signin.sessions)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    larger = {datasets.router.prefix: settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES}
+    uploads = (datasets.router.prefix, dataset_pages.router.prefix)
+    larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:

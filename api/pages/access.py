@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
 
 from api.errors.exceptions import ForbiddenError, ForgedFormError, UnauthorizedError
 from api.errors.handlers import respond
@@ -34,6 +35,9 @@ _READING = frozenset({"GET", "HEAD"})
 class RequirePageScope(RequireScope):
     """A dependency: the caller by the cookie of their session, which has ``scope``."""
 
+    receives_form: bool = False
+    """The route receives the form itself, within limits of its own, and calls :func:`require_token` before it does anything."""
+
     async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # no credentials, which are a JSON route's
         """Authenticated by the route already."""
         caller: Caller = request.state.caller
@@ -49,23 +53,33 @@ class RequirePageScope(RequireScope):
                 raise UnauthorizedError("key_missing", "sign in with an API key")
             caller = await caller_of_session(services, session.key_id)
             check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
-        if request.method not in _READING:
-            await _require_own_form(request, session)
         if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
+        if request.method not in _READING:
+            require_same_origin(request)
+            if session is None:
+                raise ForgedFormError
+            if not self.receives_form:
+                await _require_own_form(request, session)
         request.state.session = session or BrowserSession.begin()
         return caller
 
 
-async def _require_own_form(request: Request, session: BrowserSession | None) -> None:
-    """Raises ForgedFormError. The header spares routes that read a large body themselves from having it parsed here."""
-    require_same_origin(request)
+async def _require_own_form(request: Request, session: BrowserSession) -> None:
+    """Raises ForgedFormError."""
     given: Any = request.headers.get(TOKEN_HEADER)
     if given is None:
         given = (await request.form()).get(TOKEN_FIELD)
-    if session is None or not isinstance(given, str) or not given.isascii():
-        raise ForgedFormError
-    if not hmac.compare_digest(given, session.form_token):
+    _require_token(session, given)
+
+
+def require_token(request: Request, form: FormData) -> None:
+    """Refuse a form that the session of ``request`` does not have the token of. Raises ForgedFormError."""
+    _require_token(request.state.session, form.get(TOKEN_FIELD))
+
+
+def _require_token(session: BrowserSession, given: Any) -> None:
+    if not isinstance(given, str) or not given.isascii() or not hmac.compare_digest(given, session.form_token):
         raise ForgedFormError
 
 
@@ -127,4 +141,6 @@ def _store_new_session(request: Request, response: Response) -> None:
 
 PageReader = Annotated[Caller, Depends(RequirePageScope(Scope.READ))]
 PageWriter = Annotated[Caller, Depends(RequirePageScope(Scope.WRITE))]
+PageUploader = Annotated[Caller, Depends(RequirePageScope(Scope.WRITE, receives_form=True))]
+"""As PageWriter, for a route that receives the form itself."""
 PageAdmin = Annotated[Caller, Depends(RequirePageScope(Scope.ADMIN))]

@@ -1,7 +1,7 @@
 """Page that submits a job: a form made from the JSON Schema of the spec, with an estimate before it is sent.
 
-The checks, the refusals and their words are those of ``POST /v1/jobs``. Any field can be given in the query, so that a link may
-fill the form. Works without JavaScript, which adds estimates while one types.
+The checks, the refusals and their words are those of ``POST /v1/jobs``, the estimate is its dry run. Any field can be given in
+the query, so that a link may fill the form. Works without JavaScript, which adds estimates while one types.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from api.request.deps import Services, ServicesDep
 from api.request.idempotency import IdempotentRequest
 from api.routes import catalog, datasets, jobs
 from api.schemas.datasets import Dataset
+from api.schemas.dry_run import DryRun
 from api.schemas.job_request import JobRequest
-from api.submission import admission
-from api.submission.forecast import Forecast, LocalFacts, forecast
+from api.submission.dry_run import preview
 from pruning.hub.local import find_folder, folder_names
 from service.access.api_keys import Scope
 
@@ -67,7 +67,7 @@ def send(
             accepted = jobs.create_job(asked, services, caller, _once(services, caller, typed, body))
             job_id = accepted.headers["Location"].rpartition("/")[2]
             return RedirectResponse(f"{request.scope.get('root_path', '')}/jobs/{job_id}", 303)
-        expected = _expected(asked, services, caller)
+        expected = preview(asked, services, caller)
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         answer = respond(request, error)
         problem, status = json.loads(bytes(answer.body)), answer.status_code
@@ -89,15 +89,6 @@ def _job_request(body: dict[str, Any]) -> JobRequest:
         raise refused_body(error, JobRequest) from error
 
 
-def _expected(asked: JobRequest, services: Services, caller: Caller) -> Forecast:
-    """What the job would be. Raises whatever submitting it would for its spec."""
-    admission.check_job(asked, services.settings, caller.owner)
-    facts = LocalFacts.from_folders(asked.spec, services.settings)
-    with services.database.write() as session:
-        uploaded_rows = admission.lock_dataset(session, asked.spec, caller.owner)
-    return forecast(asked.spec, facts, uploaded_rows)
-
-
 def _once(services: Services, caller: Caller, typed: form_fields.Typed, body: dict[str, Any]) -> IdempotentRequest:
     """The same content of the same page, sent twice, is one job; another content is another job."""
     content = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -113,7 +104,7 @@ def _form(
     typed: form_fields.Typed,
     status: int = 200,
     *,
-    expected: Forecast | None = None,
+    expected: DryRun | None = None,
     problem: dict[str, Any] | None = None,
 ) -> Response:
     form, body = form_fields.job_form(), form_fields.body_of(typed)

@@ -27,7 +27,12 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
-NAVIGATION = (("/", "Jobs", Scope.READ), ("/new", "New job", Scope.WRITE), ("/sweeps", "Sweeps", Scope.READ))
+NAVIGATION = (
+    ("/", "Jobs", Scope.READ),
+    ("/new", "New job", Scope.WRITE),
+    ("/datasets", "Data sets", Scope.READ),
+    ("/sweeps", "Sweeps", Scope.READ),
+)
 """Path, name and scope of the pages that every page leads to."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 

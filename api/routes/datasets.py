@@ -5,7 +5,7 @@ import errno
 import json
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 
 from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_response, problem_responses
-from api.request.auth import Reader, Writer
+from api.request.auth import Caller, Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
 from api.responses.routing import AuthenticatedRoute
@@ -91,15 +91,32 @@ async def create_dataset(
 
     Every row is looked at: `errors` lists what is wrong with which, up to twenty of them.
     """
+    return await receive_dataset(request, services, caller, idempotency)
+
+
+async def receive_dataset(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    idempotency: IdempotentRequest,
+    *,
+    accept: Callable[[FormData], FormData] | None = None,
+    further_fields: int = 0,
+) -> Response:
+    """Store the data set that ``request`` is the form of; within the limits on what is received and parsed at a time.
+
+    ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a data set, and returns what is.
+    """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
         return problem_response(request, "unsupported_media_type", detail)
     if not services.upload_slots.acquire(caller.owner):
         raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
     try:
-        form = await _receive(request, services)
+        form = await _receive(request, services, 1 + further_fields)
         try:
-            return await run_in_threadpool(_create, request, services, caller.owner, idempotency, form)
+            accepted = accept(form) if accept is not None else form
+            return await run_in_threadpool(_create, request, services, caller.owner, idempotency, accepted)
         finally:
             await form.close()
     except OSError as fault:
@@ -110,12 +127,12 @@ async def create_dataset(
         services.upload_slots.release(caller.owner)
 
 
-async def _receive(request: Request, services: Services) -> FormData:
+async def _receive(request: Request, services: Services, max_fields: int) -> FormData:
     """The form, once all of it is there: a slow sender holds a place of its owner, and nothing of others."""
     seconds = services.settings.upload_seconds
     try:
         async with asyncio.timeout(seconds):
-            return await request.form(max_files=MAX_SPLITS, max_fields=1)
+            return await request.form(max_files=MAX_SPLITS, max_fields=max_fields)
     except TimeoutError as late:
         raise HTTPException(
             408, f"the data set has not arrived within {seconds} s; send it over a faster connection, or compressed"

@@ -1,6 +1,6 @@
 """Dry run of a submission: all of its checks, its steps, its time and its place in the queue, and nothing is created.
 
-Called by ``POST /v1/jobs?dry_run=true``.
+Called by ``POST /v1/jobs?dry_run=true`` and by the page with the form of a job.
 """
 
 from dataclasses import asdict

@@ -1,0 +1,108 @@
+"""Proposals for a task on an uploaded data set: which columns are texts, which one is the label, and what its classes are.
+
+Called by ``api.pages.datasets``, from the column statistics that the API answers an upload with. They fill a form, in which
+all of them can be changed; whether they fit the rows is decided when the job is submitted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from api.schemas.datasets import Dataset, DatasetColumn, DatasetSplit
+
+_LABEL_NAMES = ("label", "labels", "class", "target", "category", "y")
+_TRAIN, _VALIDATION = ("train", "training"), ("validation", "valid", "val", "dev", "test")
+_NUMBERS = frozenset({"integer", "number"})
+
+
+@dataclass(frozen=True)
+class TaskProposal:
+    """Fields of a custom task; empty where the columns tell nothing."""
+
+    text: tuple[str, ...]
+    label: str | None
+    classes: tuple[str, ...] | None
+    """Names of the classes; None for ids, which count from 0, for more than the API lists, and for a regression."""
+    regression: bool
+    train_split: str | None
+    validation_split: str | None
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> "TaskProposal":
+        """Of all splits: a class may occur in one of them alone."""
+        splits = {split.name: split for split in dataset.splits}
+        train = next((name for name in _TRAIN if name in splits), next(iter(splits), None))
+        validation = next((name for name in _VALIDATION if name in splits and name != train), None)
+        columns = splits[train].columns if train is not None else []
+        label = _label_of(columns)
+        texts = [column for column in columns if column.kinds.keys() == {"text"} and column is not label]
+        longer = [column for column in texts if column.values is None] or texts
+        regression = label is not None and label.kinds.keys() <= _NUMBERS and not _is_classes(label)
+        return cls(
+            text=tuple(column.name for column in longer[:2]) if len(longer) <= 2 else (longer[0].name,),
+            label=label.name if label is not None else None,
+            classes=None if label is None or regression else _classes(label.name, [*splits.values()]),
+            regression=regression,
+            train_split=train,
+            validation_split=validation,
+        )
+
+    def role_of(self, column: str) -> str:
+        """What a column is taken for, in words."""
+        if column in self.text:
+            return "text"
+        if column != self.label:
+            return "not used"
+        if self.regression:
+            return "label: a number to regress on"
+        return (
+            f"label: {len(self.classes)} classes"
+            if self.classes
+            else "label: class ids, or more classes than are listed"
+        )
+
+    def form_values(self, dataset_id: str) -> Mapping[str, Sequence[str]]:
+        """The fields of the form for a new job that it fills."""
+        values = {
+            "task": ["custom"],
+            "task.dataset": [dataset_id],
+            "task.text": [*self.text],
+            "task.label": [self.label or ""],
+            "task.kind": ["regression" if self.regression else ""],
+            "task.labels": ["\n".join(self.classes or ())],
+            "task.train_split": [self.train_split or ""],
+            "task.validation_split": [self.validation_split or ""],
+        }
+        return {name: [entry for entry in entries if entry] for name, entries in values.items()}
+
+
+def _label_of(columns: Sequence[DatasetColumn]) -> DatasetColumn | None:
+    """A column with a label's name, else the last one of classes, else the only one of numbers."""
+    named = [column for column in columns if column.name.lower() in _LABEL_NAMES]
+    classes = [column for column in columns if _is_classes(column)]
+    numbers = [column for column in columns if column.kinds.keys() <= _NUMBERS]
+    if named:
+        return next((column for column in named if column in classes), named[0])
+    if classes and len(columns) > 1:
+        return classes[-1]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _is_classes(column: DatasetColumn) -> bool:
+    """Whether its values are few and of one kind that labels have."""
+    if column.kinds.keys() == {"boolean"}:
+        return True
+    few = column.values is not None and len(column.values) > 1
+    return (
+        few and column.kinds.keys() in ({"text"}, {"integer"}) and sum(column.kinds.values()) > len(column.values or ())
+    )
+
+
+def _classes(label: str, splits: Sequence[DatasetSplit]) -> tuple[str, ...] | None:
+    columns = [column for split in splits for column in split.columns if column.name == label]
+    if any("boolean" in column.kinds for column in columns):
+        return ("false", "true")
+    values = dict.fromkeys(value for column in columns for value in column.values or ())
+    if all(isinstance(value, int) for value in values):
+        ids = sorted(int(value) for value in values)
+        return None if ids == [*range(len(ids))] else tuple(map(str, ids))
+    return tuple(map(str, values))

@@ -1,0 +1,122 @@
+"""Pages of data sets: upload with one file per split, the list, and one data set with its columns, first rows and use in a job.
+
+They call the functions of the JSON routes. An upload is received within the limits of ``POST /v1/datasets``, with and without
+JavaScript, which adds how far it is.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData, UploadFile
+
+from api.errors.handlers import respond
+from api.pages.access import TOKEN_FIELD, PageReader, PageRoute, PageUploader, PageWriter, require_token
+from api.pages.dataset_roles import TaskProposal
+from api.pages.rendering import render
+from api.request.auth import Caller
+from api.request.deps import DatasetId, Services, ServicesDep
+from api.request.idempotency import IdempotentRequest
+from api.routes import datasets
+from service.datasets import dataset_id_for
+
+router = APIRouter(prefix="/datasets", include_in_schema=False, route_class=PageRoute)
+_PAGE = 20
+_ROWS = 5
+"""First rows of each split that are shown."""
+SPLITS = ("train", "validation")
+"""Splits that the form has a file for; the API takes more."""
+
+
+@router.get("")
+def datasets_page(
+    request: Request,
+    services: ServicesDep,
+    caller: PageReader,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """The form of an upload, and the data sets, newest first."""
+    return _list(request, services, caller, after=after)
+
+
+@router.post("")
+async def upload(request: Request, services: ServicesDep, caller: PageUploader) -> Response:
+    """Leads to the data set; or the page again, with what is wrong with which file."""
+    name = ""
+
+    def accept(form: FormData) -> FormData:
+        nonlocal name
+        require_token(request, form)
+        given = form.get("name")
+        name = given if isinstance(given, str) else ""
+        return FormData(
+            [(field, value) for field, value in form.multi_items() if field != TOKEN_FIELD and _is_given(value)]
+        )
+
+    try:
+        unkeyed = IdempotentRequest(services, caller.owner, "POST /datasets", None, "")
+        answer = await datasets.receive_dataset(request, services, caller, unkeyed, accept=accept, further_fields=1)
+    except Exception as error:  # noqa: BLE001 - bugs are raised again
+        answer = respond(request, error)
+    if answer.status_code < 300:
+        dataset_id = answer.headers["Location"].rpartition("/")[2]
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/datasets/{dataset_id}", 303)
+    problem = json.loads(bytes(answer.body))
+    page = await run_in_threadpool(_list, request, services, caller, answer.status_code, problem=problem, name=name)
+    page.headers.update({key: value for key, value in answer.headers.items() if not key.startswith("content-")})
+    return page
+
+
+@router.get("/{dataset_id}")
+def dataset_page(dataset_id: DatasetId, request: Request, services: ServicesDep, caller: PageReader) -> Response:
+    """What was read: splits, columns and what they are taken for, first rows; and the way into a new job."""
+    dataset = datasets.get_dataset(dataset_id, services, caller)
+    proposal = TaskProposal.from_dataset(dataset)
+    is_own = dataset_id_for(caller.owner, dataset.sha256) == dataset.id  # a job reads those of its owner alone
+    query = urlencode(proposal.form_values(dataset_id), doseq=True)
+    return render(
+        request, "dataset.html",
+        dataset=dataset, proposal=proposal, use=f"/new?{query}" if is_own else None,
+        rows={
+            split.name: datasets.list_rows(dataset_id, services, caller, split.name, _ROWS, 0).data for split in dataset.splits
+        },
+    )  # fmt: skip
+
+
+@router.post("/{dataset_id}/delete")
+def delete(dataset_id: DatasetId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Leads to the list."""
+    datasets.delete_dataset(dataset_id, services, caller)
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/datasets", 303)
+
+
+def _is_given(value: str | UploadFile) -> bool:
+    """A browser also sends the fields that were left empty."""
+    return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
+
+
+def _list(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    status: int = 200,
+    *,
+    after: int | None = None,
+    problem: Mapping[str, Any] | None = None,
+    name: str = "",
+) -> Response:
+    found = datasets.list_datasets(services, caller, _PAGE, after)
+    faults: dict[str, list[str]] = {}
+    unplaced = [] if problem is None or problem.get("errors") else [problem["detail"]]
+    for fault in problem.get("errors", ()) if problem is not None else ():
+        parameter = fault.get("parameter")
+        (faults.setdefault(parameter, []) if parameter in (*SPLITS, "name") else unplaced).append(fault["detail"])
+    return render(
+        request, "datasets.html", status,
+        datasets=found.data, following=found.next_cursor, after=after, faults=faults, unplaced=unplaced, name=name,
+        problem=problem, splits=SPLITS, max_bytes=services.settings.max_dataset_bytes,
+    )  # fmt: skip
