@@ -12,7 +12,10 @@ _INTRO = """# The command line
 
 `espalier COMMAND --help` says the same. Results go to standard output, everything else to standard error, so that output can
 be piped; `--json` prints what the service answered. Commands that talk to a service find it by `--url` or `ESPALIER_URL`, and
-name themselves by `--api-key` or `ESPALIER_API_KEY`. `espalier --install-completion` lets the shell complete commands and options.
+name themselves by `--api-key` or `ESPALIER_API_KEY`, else by the key that `espalier login` has left for that address, in a file
+that only its user can read. Where a command takes the id of a job, a sweep, a data set or a webhook, a beginning that no other
+has will do, with or without `job_`, and so will `last`, the newest. `espalier --install-completion` lets the shell complete
+commands, options and these ids. `espalier --version` names the version; `-h` is `--help`.
 
 """
 

@@ -282,6 +282,11 @@ def status_of(code: str) -> int:
     return _STATUS[code]
 
 
+def failure_remedy(code: str) -> str:
+    """What to do about a job that failed with this ``code``; empty for one that is not in the catalog."""
+    return FAILURES[code].remedy if code in FAILURES else ""
+
+
 def find_response(error: Exception) -> tuple[int, str] | None:
     """HTTP status and code of the response to ``error``, by the nearest of its classes in the catalog; None: it is a bug.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
+from api.errors.catalog import failure_remedy
 from api.schemas.base import Page
 from api.schemas.webhooks import Webhook
 from service.db import models
@@ -30,6 +31,12 @@ class JobError(BaseModel):
     param: str | None = Field(None, description="Field of the spec to change")
     kind: Literal["user", "system"] = Field(description="user: the spec must change; system: it need not")
     retryable: bool = Field(description="Whether the same job may succeed later")
+    remedy: str = Field("", description="What to do, as the error codes have it; empty for a code of another version")
+
+    @classmethod
+    def from_stored(cls, error: dict[str, Any]) -> Self:
+        """From the column of a row."""
+        return cls.model_validate({**error, "remedy": failure_remedy(str(error.get("code")))})
 
 
 class JobWarning(BaseModel):
@@ -108,7 +115,7 @@ class Job(BaseModel):
             metrics=row.metrics,
             result=row.result,
             spec=row.spec,
-            error=JobError.model_validate(row.error) if row.error else None,
+            error=JobError.from_stored(row.error) if row.error else None,
             warnings=[JobWarning.model_validate(warning) for warning in row.warnings or ()],
             artifacts=[Artifact.from_row(artifact, root_path) for artifact in artifacts],
             metadata=row.user_metadata,

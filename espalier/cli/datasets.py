@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from espalier.cli.ids import DatasetId
 from espalier.cli.output import notify, print_json, print_table
 from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from espalier.client.models import Dataset, DatasetColumn
 
 app = typer.Typer(help="Upload data sets for custom tasks, list and delete them.", no_args_is_help=True)
-DatasetId = Annotated[
-    str, typer.Argument(metavar="DATASET", help="Id of a data set, e.g. from: espalier datasets list")
-]
 
 
 @app.command()

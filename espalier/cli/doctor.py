@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from espalier.cli.options import DEFAULT_URL
 from espalier.cli.output import print_table
 from espalier.cli.service_access import EXPLICIT, DataDir, find_running_service, settings_or_faults
-from espalier.cli.service_context import DEFAULT_URL, ServiceContext, with_service
+from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
+from espalier.cli.ids import JobId
+from espalier.cli.next_steps import follow_job
 from espalier.cli.output import fail, format_outcome, notify, require_output
-from espalier.cli.progress import fetching, follow
+from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def export(
 @with_service
 def exports(
     context: ServiceContext,
-    job: options.JobId,
+    job: JobId,
     to: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,7 +102,7 @@ def exports(
         waited = watch or output is not None
         if waited:
             notify(made.id)
-            made = follow(client, made.id)
+            made = follow_job(context, client, made.id)
             _print_figures(made)
         if output is not None and made.status == "succeeded":
             _download(client, made, [*(f"export-{name}.zip" for name in to), _FIGURES], output)

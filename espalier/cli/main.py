@@ -7,6 +7,7 @@ that ``--help`` takes a quarter of a second.
 import runpy
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,9 +18,13 @@ from espalier.cli import (
     doctor,
     exports,
     hub_token,
+    job_list,
+    job_show,
     jobs,
     keys,
+    login,
     masks,
+    open_page,
     predict,
     run,
     serve,
@@ -48,15 +53,37 @@ _BOOTSTRAP = Path(__file__).parents[2] / "pruning" / "processes" / "bootstrap.py
 """Lets the names of our packages lead to this installation, wherever the program is started."""
 _JOBS, _MASKS, _DATA, _SERVICE = "Jobs", "Masks", "Data", "Service"
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from pruning import __version__
+
+        print(f"espalier {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     help="Prune a pretrained language model to a task, as a service.",
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below it
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and exit.")
+    ] = False,
+) -> None: ...
+
+
 app.command(rich_help_panel=_JOBS)(run.run)
 app.command(rich_help_panel=_JOBS)(run.submit)
-app.command("jobs", rich_help_panel=_JOBS)(jobs.list_jobs)
+app.command("jobs", rich_help_panel=_JOBS)(job_list.list_jobs)
+app.command(rich_help_panel=_JOBS)(job_show.show)
+app.command("open", rich_help_panel=_JOBS)(open_page.open_page)
 app.command(rich_help_panel=_JOBS)(run.watch)
 app.command(rich_help_panel=_JOBS)(jobs.logs)
 app.command(rich_help_panel=_JOBS)(jobs.cancel)
@@ -74,6 +101,8 @@ app.command(rich_help_panel=_MASKS)(masks.convert)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)
 app.command(rich_help_panel=_DATA)(catalog.methods)
+app.command(rich_help_panel=_SERVICE)(login.login)
+app.command(rich_help_panel=_SERVICE)(login.logout)
 app.command(rich_help_panel=_SERVICE)(serve.serve)
 app.command(rich_help_panel=_SERVICE)(serve.api)
 app.command(rich_help_panel=_SERVICE)(worker.worker)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+DEFAULT_URL = "http://127.0.0.1:8000"
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, e.g. from: espalier jobs")]
 
 Model = Annotated[
     str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _PIPED_WIDTH = 200
 """Characters per line where no terminal says how many it has; wide enough for every row to stay on one."""
+_UNCUT_WIDTH = 10_000
+"""Characters per line of a table that must not be cut at all."""
 
 
 def fail(message: str, *, code: int) -> NoReturn:
@@ -63,11 +65,19 @@ def format_list(resources: "Sequence[BaseModel]") -> str:
     return "[" + ",\n".join(each.model_dump_json(indent=2) for each in resources) + "]"
 
 
-def print_table(table: "RenderableType") -> None:
-    """A table on standard output."""
+def print_table(table: "RenderableType", *, wide: bool = False) -> None:
+    """A table on standard output; ``wide``: not cut to the width of the terminal."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    usual = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(width=_UNCUT_WIDTH if wide else usual).print(table)
+
+
+def terminal_width() -> int:
+    """Characters per line of the terminal."""
+    from rich.console import Console
+
+    return Console().width
 
 
 def format_outcome(job: "Job") -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from espalier.cli.ids import JOB, LAST, resolve
 from espalier.cli.output import fail
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -18,7 +19,9 @@ _JOB = re.compile(r"job_[0-9a-z]{1,36}")
 @with_service
 def predict(
     context: ServiceContext,
-    job_or_mask: Annotated[str, typer.Argument(metavar="JOB|MASK", help="Id of a job, or a mask file.")],
+    job_or_mask: Annotated[
+        str, typer.Argument(metavar="JOB|MASK", help="Id of a job, its beginning or last; or a mask file.")
+    ],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; default: the lines of standard input.")] = None,
     pairs: Annotated[
         list[str] | None, typer.Option("--pair", help="Second text of each, for tasks on two columns; once per text.")
@@ -36,7 +39,7 @@ def predict(
         raise typer.BadParameter(f"{len(firsts)} texts need as many second ones, not {len(pairs)}", param_hint="--pair")
     if not firsts:
         raise typer.BadParameter("give at least one text", param_hint="TEXTS")
-    if _JOB.fullmatch(job_or_mask) and not Path(job_or_mask).exists():
+    if (job_or_mask == LAST or _JOB.fullmatch(job_or_mask)) and not Path(job_or_mask).exists():
         rows = _by_service(context, job_or_mask, firsts, pairs)
     else:
         rows = _here(Path(job_or_mask), firsts, pairs, models_dir)
@@ -60,6 +63,7 @@ def _lines_of_stdin() -> list[str]:
 
 def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
     with context.client() as client:
+        job = resolve(client, JOB, job)
         texts: list[str | tuple[str, str]] = list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
         return [prediction.model_dump() for prediction in client.predict(job, texts)]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from espalier.cli import job_text
 from espalier.cli.output import notify
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ _LINES = 10
 """Of progress where there is no terminal."""
 _NARROW = 100
 """Columns of a terminal under which the numbers leave no room for a bar."""
+_CALM: dict[str, Any] = {
+    "style": "bright_black",
+    "complete_style": "cyan",
+    "finished_style": "green",
+    "pulse_style": "cyan",
+}
+"""Styles of a bar; by default it would be red, as if something had failed."""
 _LARGE_BYTES = 4_000_000
 """Smaller downloads are over before a bar could be read."""
-_VALIDATION = "validation_"
-"""Prefix of the names of metrics on the validation rows."""
 
 
 def follow(client: "Client", job: str) -> "Job":
@@ -42,7 +48,11 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
     narrow = console.width < _NARROW
     columns = (
         TextColumn("{task.description}", table_column=Column(width=11, no_wrap=True)),
-        *(() if narrow else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40)),)),
+        *(
+            ()
+            if narrow
+            else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40), **_CALM),)
+        ),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[values]}", table_column=Column(no_wrap=True)),
     )
@@ -92,24 +102,14 @@ def values(job: "Job", between: str = "  ") -> str:
         parts.append(f"signal/noise {signal:.3f}")
     if extra := (job.result or {}).get("extra_share"):
         parts.append(f"extra parameters {extra:.2%}")
-    if (name := _measured(job)) is not None:
-        parts.append(f"{name.removeprefix(_VALIDATION)} {metrics[name]:.3f}")
+    if (name := job_text.measured(job)) is not None:
+        parts.append(f"{job_text.metric_name(job)} {metrics[name]:.3f}")
         if metrics.get("constant_prediction") is True:
             parts.append("(one prediction for all rows)")
     eta = job.progress.eta_seconds if job.progress is not None else None
     if eta is not None and not job.ended:
-        minutes, seconds = divmod(round(eta), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts.append(f"ETA {hours}:{minutes:02}:{seconds:02}")
+        parts.append(f"ETA {job_text.clock(eta)}")
     return between.join(parts)
-
-
-def _measured(job: "Job") -> str | None:
-    """The task's metric among the numbers of a job: the one that names the result, or the first there is."""
-    metrics = job.metrics or {}
-    first = f"{_VALIDATION}{(job.result or {}).get('primary_metric')}"
-    names = [name for name in (first, *metrics) if name.startswith(_VALIDATION)]
-    return next((name for name in names if isinstance(metrics.get(name), float)), None)
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(**_CALM), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         line = bar.add_task(name, total=None, visible=False)
         yield lambda have, total: bar.update(line, completed=have, total=total, visible=total >= _LARGE_BYTES)

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from espalier.cli import options
+from espalier.cli.ids import JobId
+from espalier.cli.job_show import remedy
+from espalier.cli.job_text import clock
+from espalier.cli.next_steps import follow_job, next_lines
 from espalier.cli.output import format_outcome, format_warnings, notify, print_json
-from espalier.cli.progress import fetching, follow
+from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
@@ -51,7 +55,7 @@ def run(
         notify(f"submitted {job.id}")
         for line in format_warnings(job.warnings):
             notify(line)
-        job = follow(client, job.id)
+        job = follow_job(context, client, job.id)
         if job.status == "succeeded":
             with fetching("mask") as report:
                 path = client.download(job, path=output, report=report)
@@ -86,13 +90,13 @@ def submit(
 
 
 @with_service
-def watch(context: ServiceContext, job: options.JobId) -> None:
+def watch(context: ServiceContext, job: JobId) -> None:
     """Watch a job until it has ended. Survives a restart of the service.
 
     Example: espalier watch job_01jd3
     """
     with context.client() as client:
-        ended = follow(client, job)
+        ended = follow_job(context, client, job)
     _end(context, ended)
 
 
@@ -115,7 +119,7 @@ def preview_lines(found: "DryRun") -> list[str]:
         f"sparsity {spec.get('sparsity')}",
         "steps": steps + drawn,
         "weights": f"{found.masked_weights} masked" if found.masked_weights is not None else unknown,
-        "time": f"about {_duration(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
+        "time": f"about {clock(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
         if time is not None
         else "not known: no finished run tells",
         "queue": f"{place.ahead} ahead, {place.running} running, {place.slots} slots of {place.workers} workers",
@@ -124,16 +128,14 @@ def preview_lines(found: "DryRun") -> list[str]:
     return [*(f"{name:<8} {text}" for name, text in shown.items()), "nothing was created"]
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
-
-
 def _end(context: ServiceContext, job: "Job") -> None:
-    """Print how the job ended; exit code 1 unless it succeeded."""
+    """Print how the job ended and what comes next; exit code 1 unless it succeeded."""
     notify(format_outcome(job))
+    if (to_do := remedy(job)) and job.status == "failed":
+        notify(f"to do: {to_do}")
     for line in format_warnings(job.warnings):
+        notify(line)
+    for line in next_lines(context, job):
         notify(line)
     if context.as_json:
         print_json(job.model_dump_json(indent=2))

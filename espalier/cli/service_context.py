@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from espalier.cli.options import AsJson, read_secret
+from espalier.cli.credentials import key_for
+from espalier.cli.ids import IdKind, resolve
+from espalier.cli.options import DEFAULT_URL, AsJson
 from espalier.cli.output import format_list, notify, print_json, print_table
 
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
 
     from espalier.client._sync.client import Client
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 _Url = Annotated[str, typer.Option("--url", envvar="ESPALIER_URL", help="Where the service is.")]
 _ApiKey = Annotated[
     str | None,
     typer.Option(
         "--api-key",
         envvar="ESPALIER_API_KEY",
-        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments.",
+        help="Key of a service that asks for one; better @FILE, a file that holds it: others see a command's arguments. "
+        "Default: the one that espalier login has stored.",
     ),
 ]
 _OPTIONS = (
@@ -58,10 +60,11 @@ class ServiceContext:
         return Client(self.url, self.key(), notify=notify, notify_when_slow=when_slow)
 
     def key(self) -> str | None:
-        """The key itself, which no message may repeat. Raises typer.BadParameter for one that cannot be read."""
-        if self.api_key is None or not self.api_key.startswith("@"):
-            return self.api_key
-        return read_secret(self.api_key, "--api-key")
+        """The key itself, given or stored, which no message may repeat.
+
+        Raises typer.BadParameter, EspalierError for one that cannot be read.
+        """
+        return key_for(self.url, self.api_key)
 
     def print_line(self, line: str, data: dict[str, Any]) -> None:
         """A line, or the same as JSON."""
@@ -77,22 +80,35 @@ class ServiceContext:
         else:
             print(line)
 
-    def print_list(self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]") -> None:
+    def print_list(
+        self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]", *, wide: bool = False
+    ) -> None:
         """What ``table`` makes of the resources, or the resources themselves as one JSON list."""
         if self.as_json:
             print_json(format_list(resources))
         else:
-            print_table(table())
+            print_table(table(), wide=wide)
 
 
 def with_service(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with ``--url``, ``--api-key`` and ``--json`` as its last options, in place of its argument ``context``."""
+    """The command with ``--url``, ``--api-key`` and ``--json`` as its last options, in place of its argument ``context``.
+
+    Its arguments of the types in :mod:`espalier.cli.ids` reach it as whole ids.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    kinds = {
+        name: kind for name, parameter in signature.parameters.items() if (kind := _id_kind(parameter)) is not None
+    }
 
     @functools.wraps(command)
     def run(*, url: str, api_key: str | None, as_json: bool, **given: Any) -> None:
-        command(**given, context=ServiceContext(url, api_key, as_json))
+        context = ServiceContext(url, api_key, as_json)
+        for name, kind in kinds.items():
+            if not kind.is_whole(given[name]):
+                with context.client() as client:
+                    given[name] = resolve(client, kind, given[name])
+        command(**given, context=context)
 
-    signature = inspect.signature(command, eval_str=True)
     own = (
         parameter.replace(kind=Parameter.KEYWORD_ONLY)
         for name, parameter in signature.parameters.items()
@@ -102,3 +118,8 @@ def with_service(command: Callable[..., None]) -> Callable[..., None]:
     vars(run)["__signature__"] = signature.replace(parameters=parameters)  # which Typer reads, with the annotations
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _id_kind(parameter: Parameter) -> IdKind | None:
+    """What the parameter is an id of; None where it is something else."""
+    return next((each for each in get_args(parameter.annotation) if isinstance(each, IdKind)), None)

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from espalier.cli import options
+from espalier.cli.ids import SweepId
 from espalier.cli.output import format_list, notify, print_json, print_table
 from espalier.cli.service_context import ServiceContext, with_service
 from espalier.errors import JobNotSucceededError
@@ -33,7 +34,6 @@ class _Submitting(TyperGroup):
 app = typer.Typer(
     cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; see its table and figure."
 )
-SweepId = Annotated[str, typer.Argument(metavar="SWEEP", help="Id of a sweep, e.g. from: espalier sweep list")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the table until every job has ended.")]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from espalier.cli.ids import WebhookId
 from espalier.cli.output import notify
 from espalier.cli.service_context import ServiceContext, with_service
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from espalier.client.models import Delivery, Webhook
 
 app = typer.Typer(help="Have a URL told of your jobs, and see whether messages arrive.", no_args_is_help=True)
-WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a webhook, e.g. from: espalier webhooks list")]
 
 
 @app.command()

@@ -26,6 +26,8 @@ class Problem(Resource):
     param: str | None = None
     kind: str | None = None
     retryable: bool | None = None
+    remedy: str = ""
+    """What to do about it; empty from an older service."""
 
 
 class JobWarning(Resource):

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from api.app import create_app
+from api.errors.catalog import FAILURES
 from pruning.quality.catalog import WARNINGS
 from pruning.spec.schema import PruningSpec
 from service.access import quotas
@@ -173,6 +174,7 @@ def test_finished_jobs(client: TestClient, jobs: Jobs) -> None:
     failed = client.get(f"/v1/jobs/{failing}").json()
     assert failed["error"] == {
         "code": "diverged", "message": "no", "param": "seed", "kind": "user", "retryable": False,
+        "remedy": FAILURES["diverged"].remedy,
     }  # fmt: skip
     listed = {job["id"]: job for job in client.get("/v1/jobs").json()["data"]}
     assert listed == {done["id"]: done, failing: failed}

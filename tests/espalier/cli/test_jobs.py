@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from espalier.cli.jobs import waits_for
+from espalier.cli.queue_place import waits_for
 from espalier.client.models import Job
 from service.jobs import exports
 from tests.api.conftest import Jobs
@@ -49,6 +49,6 @@ def test_an_export_is_in_the_list_of_all_jobs_and_the_queue_says_what_it_waits_f
     job = jobs.queued()
     listed = espalier("jobs")
     assert all(each in listed for each in (export, job, done))
-    assert "queued, behind 1 export" in listed
+    assert "behind 1 export" in listed
     assert export not in espalier("jobs", "--status", "queued")
     assert [each["id"] for each in json.loads(espalier("jobs", "--json"))] == [job, export, done]

@@ -28,8 +28,8 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
-        "training  1/100  loss 0.500  remaining 25.0%  accuracy 0.750  ETA 0:01:01",
+        "training  1/100  loss 0.500  remaining 25.0%  accuracy 0.750  ETA 1:01",
         "training  20/100  loss 0.500  remaining 25.0%  signal/noise 0.061  accuracy 0.750  (one prediction for all rows)"
-        "  ETA 0:01:01",
+        "  ETA 1:01",
         "succeeded",
     ]

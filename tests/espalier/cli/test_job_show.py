@@ -1,0 +1,63 @@
+"""``espalier show``, ``open`` and what to do next, against a real service."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from espalier.cli import open_page
+from espalier.cli.main import app
+from espalier.cli.next_steps import how_to_return, next_lines
+from espalier.cli.service_context import ServiceContext
+from espalier.client.models import Job
+from tests.api.conftest import Jobs
+from tests.espalier.cli.conftest import Run
+
+
+def test_a_failed_job_says_why_and_what_to_do(espalier: Run, jobs: Jobs) -> None:
+    failed = jobs.running()
+    jobs.fail(failed)
+    lines = dict(line.split(maxsplit=1) for line in espalier("show", failed).splitlines() if line[:1].strip())
+    assert lines["✗"] == f"failed  {failed}"
+    assert lines["failed"] == "no (diverged)"
+    assert lines["to"].startswith("do")
+    assert "learning_rate" in lines["to"]
+    assert lines["next"].startswith(f"espalier logs {failed} --url ")
+    assert json.loads(espalier("show", failed, "--json"))["error"]["remedy"]
+
+
+def test_a_job_that_succeeded_and_one_that_waits(espalier: Run, jobs: Jobs) -> None:
+    done = jobs.succeeded()
+    assert "mask.safetensors" in espalier("show", done)
+    jobs.queued()
+    assert "behind 1 job" in espalier("show", jobs.queued())
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_open(espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, window: bool) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(open_page, "has_browser", lambda: window)
+    monkeypatch.setattr(open_page.webbrowser, "open", lambda page: not opened.append(page))
+    job = jobs.queued()
+    page = f"{url}/jobs/{job}"
+    assert json.loads(espalier("open", job, "--json")) == {"url": page, "opened": window}
+    assert opened == ([page] if window else [])
+    refused = CliRunner().invoke(app, ["open", "job_00000000000000000000000000", "--url", url])
+    assert getattr(refused.exception, "code", None) == "job_not_found"
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused", "succeeded", "failed", "cancelled"])
+def test_three_commands_come_next_and_no_key_is_among_them(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ESPALIER_URL", raising=False)
+    fields: dict[str, Any] = {"artifacts": [{"name": "report.html", "bytes": 1, "sha256": "", "url": ""}]}
+    job = Job.model_validate({"id": "job_1", "status": status, **fields})
+    lines = next_lines(ServiceContext("http://far.test", "esp_hush", as_json=False), job)
+    assert all(line.endswith(" --url http://far.test") for line in lines[:3])
+    assert lines[3:] == [
+        "page    http://far.test/jobs/job_1",
+        "report  http://far.test/jobs/job_1/artifacts/report.html",
+    ]
+    assert "hush" not in "".join(lines)
+    held = ServiceContext("http://127.0.0.1:8000", "@key file", as_json=False)
+    assert "  come back:  espalier watch job_1 --api-key '@key file'" in how_to_return(held, "job_1")
