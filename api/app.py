@@ -17,9 +17,10 @@ from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
-from api.pages import assets, compare, home, job, job_actions, new_job, signin
+from api.pages import assets, compare, home, hub_token, job, job_actions, keys, new_job, signin
 from api.pages import datasets as dataset_pages
 from api.pages import sweeps as sweep_pages
+from api.pages import webhooks as webhook_pages
 from api.pages.error_pages import bug_page, install_error_pages
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
@@ -127,6 +128,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         job_actions,
         new_job,
         dataset_pages,
+        webhook_pages,
+        hub_token,
+        keys,
         signin,
     ):
         app.include_router(routes.router)

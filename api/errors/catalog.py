@@ -82,6 +82,7 @@ PROBLEMS: dict[str, Entry] = {
     "job_not_succeeded": Entry(409, "client", "Wait until the job has succeeded.", NotSucceededError),
     "key_expired": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
     "key_missing": Entry(401, "client", "Send `Authorization: Bearer esp_…`.", UnauthorizedError),
+    "key_not_found": Entry(404, "client", "Check the id: `espalier keys list`.", errors.KeyNotFoundError),
     "key_revoked": Entry(401, "client", "Ask for a new API key.", UnauthorizedError),
     "key_unknown": Entry(
         401, "client", "Check the key for missing characters; it must be one of this service.", UnauthorizedError

@@ -50,6 +50,12 @@ def as_page(request: Request, answer: Response) -> Response:
     return response
 
 
+def refusal_of(request: Request, error: Exception) -> tuple[int, str]:
+    """Status and words of a JSON route for ``error``, to be shown beside a form. Bugs are raised again."""
+    answer = respond(request, error)
+    return answer.status_code, json.loads(bytes(answer.body))["detail"]
+
+
 def is_browser(request: Request) -> bool:
     """Whether a page is asked for, by a browser or by htmx in one."""
     return "hx-request" in request.headers or "text/html" in request.headers.get("accept", "")

@@ -3,16 +3,15 @@
 Every action calls the function of the JSON route and leads back to a page (303), so that all of them work without JavaScript.
 """
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from api.errors.handlers import respond
 from api.errors.validation import refused_body
 from api.pages.access import PageReader, PageRoute, PageWriter
+from api.pages.error_pages import refusal_of
 from api.pages.job import render_job
 from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import IdempotentRequest
@@ -75,8 +74,7 @@ def predict(
         tried["rows"] = predictions.predict(job_id, asked, services, caller).data
         status = 200
     except Exception as error:  # noqa: BLE001 - bugs are raised again
-        answer = respond(request, error)
-        status, tried["refusal"] = answer.status_code, _detail(answer)
+        status, tried["refusal"] = refusal_of(request, error)
     return render_job(request, services, caller, job_id, status=status, tried=tried)
 
 
@@ -95,11 +93,6 @@ def _lines(texts: str, pairs: str | None) -> list[Any]:
     length = max(len(firsts), len(seconds))
     padded = ([*lines, *[""] * (length - len(lines))] for lines in (firsts, seconds))
     return [[first, second] for first, second in zip(*padded, strict=True) if first.strip() or second.strip()]
-
-
-def _detail(answer: Response) -> str:
-    detail: str = json.loads(bytes(answer.body))["detail"]
-    return detail
 
 
 def _to(request: Request, path: str) -> Response:

@@ -32,6 +32,9 @@ NAVIGATION = (
     ("/new", "New job", Scope.WRITE),
     ("/datasets", "Data sets", Scope.READ),
     ("/sweeps", "Sweeps", Scope.READ),
+    ("/webhooks", "Webhooks", Scope.READ),
+    ("/hub-token", "Hub token", Scope.READ),
+    ("/keys", "Keys", Scope.ADMIN),
 )
 """Path, name and scope of the pages that every page leads to."""
 _AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))

@@ -1,0 +1,111 @@
+"""Pages of webhooks: a list with a form for another, and each with its latest deliveries; switched off and on, deleted.
+
+No page shows a secret: a webhook that is made here is given the secret that its receiver has already.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Header, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from api.errors.validation import refused_body
+from api.pages.access import PageReader, PageRoute, PageWriter
+from api.pages.error_pages import refusal_of
+from api.pages.rendering import render
+from api.request.auth import Caller
+from api.request.deps import Services, ServicesDep, WebhookId
+from api.request.idempotency import IdempotentRequest
+from api.routes import webhooks
+from api.schemas.webhooks import JobWebhookRequest
+from service.jobs.status_messages import FINAL_EVENTS, EventType
+
+router = APIRouter(prefix="/webhooks", include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("")
+def webhooks_page(request: Request, services: ServicesDep, caller: PageReader) -> Response:
+    """Those for all jobs of the caller, and the form for another."""
+    return _page(request, services, caller)
+
+
+@router.post("")
+def create(
+    request: Request,
+    services: ServicesDep,
+    caller: PageWriter,
+    url: Annotated[str, Form()] = "",
+    events: Annotated[list[str], Form(alias="event")] = [],  # noqa: B006 - FastAPI copies it
+    secret: Annotated[str, Form()] = "",
+) -> Response:
+    """Leads to the new webhook; or the form again, with the refusal of the API and without the secret."""
+    try:
+        asked = _webhook_request({"url": url.strip(), "events": events, "secret": secret.strip()})
+        unkeyed = IdempotentRequest(services, caller.owner, "POST /webhooks", None, "")
+        made = webhooks.create_webhook(asked, services, caller, unkeyed)
+    except Exception as error:  # noqa: BLE001 - bugs are raised again
+        status, refusal = refusal_of(request, error)
+        return _page(request, services, caller, status, refusal=refusal, given={"url": url, "events": events})
+    return _to(request, f"/webhooks/{made.headers['Location'].rpartition('/')[2]}")
+
+
+@router.get("/{webhook_id}")
+def webhook_page(
+    webhook_id: WebhookId,
+    request: Request,
+    services: ServicesDep,
+    caller: PageReader,
+    hx_request: Annotated[str, Header()] = "",
+) -> Response:
+    """A webhook and its latest deliveries; for htmx the part that moves."""
+    webhook = webhooks.get_webhook(webhook_id, services, caller)
+    deliveries = webhooks.list_deliveries(webhook_id, services, caller, 50).data
+    template = "_webhook.html" if hx_request else "webhook.html"
+    return render(request, template, webhook=webhook, deliveries=deliveries)
+
+
+@router.post("/{webhook_id}/enable")
+def enable(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Send messages again, those that waited first."""
+    webhooks.enable_webhook(webhook_id, services, caller)
+    return _to(request, f"/webhooks/{webhook_id}")
+
+
+@router.post("/{webhook_id}/disable")
+def disable(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Send no messages until it is enabled."""
+    webhooks.disable_webhook(webhook_id, services, caller)
+    return _to(request, f"/webhooks/{webhook_id}")
+
+
+@router.post("/{webhook_id}/delete")
+def delete(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Leads to the list."""
+    webhooks.delete_webhook(webhook_id, services, caller)
+    return _to(request, "/webhooks")
+
+
+def _page(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    status: int = 200,
+    *,
+    refusal: str = "",
+    given: dict[str, Any] | None = None,
+) -> Response:
+    return render(
+        request, "webhooks.html", status, webhooks=webhooks.list_webhooks(services, caller).data, refusal=refusal,
+        given=given or {"url": "", "events": [*FINAL_EVENTS]}, events=[*EventType],
+    )  # fmt: skip
+
+
+def _webhook_request(fields: dict[str, Any]) -> JobWebhookRequest:
+    try:
+        return JobWebhookRequest.model_validate(fields)
+    except ValidationError as error:
+        raise refused_body(error, JobWebhookRequest) from error
+
+
+def _to(request: Request, path: str) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
