@@ -4,7 +4,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -213,6 +213,11 @@ class Settings(BaseSettings):
         None, gt=0, description="Longest run of a job that names no limit itself"
     )
 
+    log_format: Literal["json", "text"] | None = Field(
+        None,
+        description="Lines of the worker's log: json, an object each, or text for people; default text under "
+        "`espalier serve`, else json",
+    )
     log_tail_bytes: int = Field(64 * _KIB, ge=0, description="How much of the trainer's error output is kept, in bytes")
     chunk_bytes: int = Field(
         256 * _KIB, ge=4 * _KIB, le=16 * 1024 * _KIB, description="Size of the pieces artifacts are stored in, in bytes"

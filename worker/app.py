@@ -19,7 +19,7 @@ from service.broker import WORK_TASK, celery_app, create_folders
 from service.db.engine import Database
 from service.environment import settings_or_exit, warn_of_unknown_variables
 from service.settings import Settings
-from worker import json_logging
+from worker import log_format
 from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
@@ -99,11 +99,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument("--concurrency", type=int, help="threads that take jobs; default: ESPALIER_WORKER_SLOTS")
     parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
     options = parser.parse_args(argv)
-    json_logging.configure(options.loglevel)
+    settings = settings_or_exit()
+    log_format.configure(options.loglevel, text=settings.log_format == "text")
     close_process_memory()  # before the first trainer: it runs as the same user
     warn_of_unknown_variables(os.environ)
     try:
-        process = WorkerProcess(settings_or_exit())
+        process = WorkerProcess(settings)
     except TrainerUserError as error:
         sys.exit(f"espalier: {error}")
     sys.exit(process.run(concurrency=options.concurrency, loglevel=options.loglevel))

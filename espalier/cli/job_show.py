@@ -40,10 +40,10 @@ def show(context: ServiceContext, job: JobId) -> None:
 
 def _print(context: ServiceContext, job: "Job", waits: str) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=_LABEL, style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -57,7 +57,7 @@ def _print(context: ServiceContext, job: "Job", waits: str) -> None:
             print(f"{name:<{_LABEL}}  {text}")
     for line in addresses(context, job):  # a terminal wraps a long address so that it can still be clicked
         name, _, address = line.partition(" ")
-        console.print(f"[dim]{name:<{_LABEL}}[/]  {escape(address.strip())}", soft_wrap=True)
+        console.print(Text(f"{name:<{_LABEL}}  ", "dim") + Text(address.strip(), "default"), soft_wrap=True)
 
 
 def _title(job: "Job") -> "Text":

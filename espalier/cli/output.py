@@ -70,7 +70,7 @@ def print_table(table: "RenderableType", *, wide: bool = False) -> None:
     from rich.console import Console
 
     usual = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(width=_UNCUT_WIDTH if wide else usual).print(table)
+    Console(width=_UNCUT_WIDTH if wide else usual, markup=False, emoji=False).print(table)
 
 
 def terminal_width() -> int:

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +63,7 @@ def serve(
             notify(f"warning: {line}")
         # said once: API and worker would warn of the same
         environment = {n: v for n, v in os.environ.items() if n not in unknown} | overrides(settings)
+        environment["ESPALIER_LOG_FORMAT"] = settings.log_format or "text"
         descriptor = listening.fileno()
         services = [
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
@@ -100,7 +102,9 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     message = f"Espalier listens on {url_of(listening)} (data in {settings.data_dir})"
-    probe = _ReadinessProbe(url_from_here(listening), message)
+    here = f"{url_from_here(listening)}{settings.root_path}"
+    greeting = (f"  page   {here}/", f"  API    {here}/docs", "  stop   Ctrl-C; running jobs save their work")
+    probe = _ReadinessProbe(url_from_here(listening), message, greeting)
     try:
         manager.run(stopping, probe.tick)
     finally:
@@ -122,14 +126,14 @@ def _notify_of_missing_key(settings: "Settings", data_dir: Path | None) -> None:
 
 
 class _ReadinessProbe:
-    """Readiness probe: prints a message once, when the service is ready for jobs."""
+    """Readiness probe: once the service is ready for jobs, prints a message, and a greeting for the person at the terminal."""
 
-    def __init__(self, url: str, message: str) -> None:
+    def __init__(self, url: str, message: str, greeting: Sequence[str]) -> None:
         import httpx
 
         self._client: httpx.Client | None = httpx.Client(base_url=url, timeout=_PROBE_SECONDS, trust_env=False)
         self._failed = httpx.HTTPError
-        self._message = message
+        self._message, self._greeting = message, greeting
         self._due = 0.0
 
     def tick(self) -> None:
@@ -142,6 +146,8 @@ class _ReadinessProbe:
         except self._failed:  # the API has not started
             return
         if ready:
-            print(self._message, flush=True)
+            print(self._message, flush=True)  # the one line on standard output, for programs
+            for line in self._greeting:
+                notify(line)
             self._client.close()
             self._client = None

@@ -41,6 +41,10 @@ def test_it_becomes_ready_and_stops_on_sigint(service: ModuleProcess, tmp_path: 
     url = url_of(service)
     assert service.stdout.strip() == f"Espalier listens on {url} (data in {tmp_path}/data)"
     assert httpx.get(f"{url}/readyz").status_code == 200
+    service.wait_for_line("  stop   Ctrl-C")
+    assert f"  page   {url}/" in service.stderr
+    service.wait_for_line("is ready: 1 slots")  # the worker's own line, as text
+    assert "{" not in service.stderr
     assert (tmp_path / "data" / "espalier.db").exists()
     processes = children(service.process.pid)
     assert len(processes) == 2

@@ -9,6 +9,7 @@ import time
 from service import failpoints
 from service.jobs import claims
 from worker.context import Context
+from worker.log_format import log_context
 from worker.run.claimed_job import ClaimedJob
 from worker.run.supervisor import supervise
 
@@ -26,10 +27,20 @@ def work(context: Context) -> int:
             claimed = claim(context) if free else None
             if claimed is None:
                 break
-            log.info("claimed job %s, attempt %d", claimed.fence.job_id, claimed.fence.attempt)
+            with log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt):
+                log.info("claimed: %s", _format_spec(claimed))
             supervise(claimed, context)
         attempts += 1
     return attempts
+
+
+def _format_spec(claimed: ClaimedJob) -> str:
+    if claimed.export_of is not None:
+        return f"exports the mask of {claimed.export_of} to {', '.join(claimed.exports)}"
+    spec = claimed.spec
+    task = spec.get("task")
+    name = task.get("dataset") if isinstance(task, dict) else task
+    return f"{spec.get('model')}, {name}, {spec.get('method')}, sparsity {spec.get('sparsity')}"
 
 
 def claim(context: Context) -> ClaimedJob | None:

@@ -17,10 +17,10 @@ from service.db.models import Job
 from service.errors import LeaseLostError
 from service.jobs import claims
 from service.settings import Settings
-from service.states import TERMINAL
+from service.states import TERMINAL, Status
 from worker.context import Context
 from worker.files import work_dirs
-from worker.json_logging import log_context
+from worker.log_format import log_context
 from worker.run import checkpoint_sync
 from worker.run.claimed_job import ClaimedJob
 from worker.run.event_recorder import EventRecorder
@@ -65,11 +65,22 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
             return Outcome.ABANDONED
         finally:
             work_dirs.remove_folder(work, settings.trainer_ids)
-        log.info("the attempt ended (%s), the job is %s", outcome, job.status)
+        log.info("%s", _format_end(job))
         if job.status in TERMINAL:
             work_dirs.remove_job_files(settings, claimed.fence.job_id)
             checkpoint_sync.delete_copies(settings, claimed.fence.job_id)
     return outcome
+
+
+def _format_end(job: Job) -> str:
+    """What became of the job: its state, with the reason or the main metric before and after."""
+    if job.error is not None and job.status != Status.SUCCEEDED:
+        return f"{job.status}: {job.error['message']} ({job.error['code']})"
+    result = job.result or {}
+    name = result.get("primary_metric")
+    numbers = [(result.get(part) or {}).get(name) for part in ("before", "final")]
+    known = " → ".join(f"{number:.3f}" for number in numbers if isinstance(number, int | float))
+    return f"{job.status}: {name} {known}" if known else str(job.status)
 
 
 def _hold_lease(claimed: ClaimedJob, context: Context) -> Lease:
