@@ -1,13 +1,14 @@
-// Form for a new job: defaults follow the task, and a job is sent once.
+// Form for a new job: defaults follow the task, screen readers are told of the steps alone, and a job is sent once.
 (() => {
   "use strict";
   const form = document.getElementById("job-form");
   if (form === null) return;
 
-  function showDefaults() {
-    const given = form.querySelector("#estimate [data-defaults]")?.dataset.defaults;
-    if (given === undefined) return;
-    for (const [name, value] of Object.entries(JSON.parse(given)))
+  function showEstimate() {
+    const estimate = form.querySelector("#estimate .estimate");
+    const told = document.getElementById("estimate-told");
+    if (told.textContent !== estimate.dataset.told) told.textContent = estimate.dataset.told;
+    for (const [name, value] of Object.entries(JSON.parse(estimate.dataset.defaults ?? "{}")))
       for (const place of form.querySelectorAll(`[data-default="${name}"]`)) {
         const text = `default: ${value}`;
         if (place instanceof HTMLOptionElement) place.textContent = text;
@@ -15,7 +16,7 @@
       }
   }
 
-  document.addEventListener("htmx:after:swap", showDefaults);
+  document.addEventListener("htmx:after:swap", showEstimate);
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";

@@ -155,7 +155,7 @@ GIVEN: tuple[dict[str, Any], ...] = (
 def test_a_job_is_repeated_by_what_differs_from_the_defaults(jobs: Jobs, given: dict[str, Any]) -> None:
     job_id = jobs.queued(**given)
     with jobs.database.read() as session:
-        job = JobSchema.from_row(queries.get(session, job_id), [], None, paused_days=14)
+        job = JobSchema.from_row(queries.get(session, job_id), [], None, paused_days=14, root_path="")
     lines = repetition(job, "http://h", keys_required=True)
     body = json.loads(lines.curl.rpartition(" -d ")[2].strip("'").replace("'\"'\"'", "'"))
     assert PruningSpec(**body).model_dump(mode="json") == job.spec

@@ -167,6 +167,19 @@ def test_the_estimate_before_it_is_sent(browser: Browser, database: Database) ->
     assert browser.http.get("/v1/jobs").json()["data"] == []
 
 
+def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> None:
+    typed = {**BODY, "max_steps": "10", "sparsity": "0.97"}
+    told = browser.http.post("/v1/jobs?dry_run=true", json={**BODY, "max_steps": 10, "sparsity": 0.97}).json()[
+        "warnings"
+    ]
+    assert [warning["code"] for warning in told] == ["budget_small"]
+    words = f"Warning: {told[0]['message']}. {told[0]['remedy']}".replace("`", " ").split()
+    estimate = browser.send("/new", "/new", **typed, do="estimate")
+    job = browser.get(browser.send("/new", "/new", **typed).headers["Location"])
+    for page in (estimate, job):
+        assert " ".join(words) in " ".join(texts(page).split())
+
+
 def test_sent_twice_it_is_one_job(browser: Browser) -> None:
     page = browser.get("/new").text
     hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
