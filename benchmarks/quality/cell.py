@@ -14,8 +14,8 @@ from pruning.spec.schema import PruningSpec
 
 _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max_steps", "epochs", "batch_size"}
 """Fields of a spec that a row has as columns of its own."""
-_WITHOUT_EFFECT = {"eval_every", "checkpoint_every"}
-"""Fields that do not change the result."""
+_WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier"}
+"""Fields that do not change the result; ``tier`` only sets others."""
 
 
 class Cell(BaseModel):
@@ -52,7 +52,8 @@ class Cell(BaseModel):
             first = fault.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise RecipeError(f"recipe {recipe.name!r}: {where}: {first['msg']}") from fault
-        resolved = spec.model_dump(mode="json", exclude=_OF_THE_CELL | _WITHOUT_EFFECT)
+        unused = set() if _trains_parameters(spec) else {"weight_learning_rate"}
+        resolved = spec.model_dump(mode="json", exclude=_OF_THE_CELL | _WITHOUT_EFFECT | unused)
         return cell.model_copy(update={"settings": resolved})
 
     def spec(self, **further: Any) -> PruningSpec:
@@ -84,6 +85,11 @@ class Cell(BaseModel):
             theirs[name] == value if name in theirs else pinned or value in (None, False)
             for name, value in self.settings.items()
         )
+
+
+def _trains_parameters(spec: PruningSpec) -> bool:
+    """Whether anything but scores moves; a classifier may be new."""
+    return spec.method_info.trains_weights or spec.train_biases or spec.train_readout or spec.head == "classifier"
 
 
 class Order(BaseModel):
