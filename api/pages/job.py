@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from api.errors.exceptions import NotPossibleError
 from api.pages.access import PageReader, PageRoute
 from api.pages.job_density import REPORT, heat_maps
+from api.pages.job_form import query_of
 from api.pages.job_repeat import repetition, spec_fields
 from api.pages.rendering import render, render_text
 from api.request.auth import Caller
@@ -62,6 +63,7 @@ def render_job(
     report = next((artifact for artifact in stored if artifact.name == REPORT), None)
     url = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
     is_whole = template == "job.html"
+    repeat = repetition(job, url, keys_required=services.settings.keys_required) if is_whole else None
     return render(
         request, template, status,
         job=job,
@@ -69,7 +71,7 @@ def render_job(
         is_live=job.status not in TERMINAL,
         events=[_shown(event) for event in latest] if is_whole else [], event_seq=row.event_seq, left_out=first,
         fields=spec_fields(job) if is_whole else [],
-        repeat=repetition(job, url, keys_required=services.settings.keys_required) if is_whole else None,
+        repeat=repeat, change=query_of(repeat.body) if repeat is not None and job.export_of is None else None,
         heat_maps=heat_maps(services.database, report) if report is not None and template != "_job_state.html" else [],
         may_predict=_may_predict(services, job),
         text_columns=_text_columns(job),

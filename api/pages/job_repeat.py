@@ -37,6 +37,8 @@ class SpecField:
 class Repetition:
     """Lines that submit a job like this one."""
 
+    body: dict[str, Any]
+    """Of the request."""
     curl: str
     python: str
     command_line: str
@@ -74,7 +76,7 @@ def repetition(job: Job, url: str, *, keys_required: bool) -> Repetition:
     key = ', os.environ["ESPALIER_API_KEY"]' if keys_required else ""
     imports = "import os\n\n" if keys_required else ""
     python = f"{imports}from espalier import Client\n\nwith Client({url!r}{key}) as client:\n    job = client.wait({submitted})"
-    return Repetition(curl, python, _command_line(job, body, url))
+    return Repetition(body, curl, python, _command_line(job, body, url))
 
 
 def _argument(name: str, value: Any) -> str:

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from api.errors.handlers import respond
 from api.errors.validation import refused_body
-from api.pages import form_fields
+from api.pages import job_form
 from api.pages.access import TOKEN_FIELD, PageRoute, PageWriter
+from api.pages.form_fields import NULL, Typed
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import Services, ServicesDep
@@ -59,7 +60,7 @@ def send(
     hx_request: Annotated[str, Header()] = "",
 ) -> Response:
     """Leads to the new job; or the form again, with the estimate asked for or the refusal. For htmx the estimate alone."""
-    body = form_fields.body_of(typed)
+    body = job_form.body_of(typed)
     expected, problem, status, headers = None, None, 200, {}
     try:
         asked = _job_request(body)
@@ -74,7 +75,7 @@ def send(
         headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
     if hx_request:
         return render(
-            request, "_estimate.html", expected=expected, problem=problem, defaults=form_fields.defaults_of(body),
+            request, "_estimate.html", expected=expected, problem=problem, defaults=job_form.defaults_of(body),
             is_begun=bool(body),
         )  # fmt: skip
     page = _form(request, services, caller, typed, status, expected=expected, problem=problem)
@@ -89,7 +90,7 @@ def _job_request(body: dict[str, Any]) -> JobRequest:
         raise refused_body(error, JobRequest) from error
 
 
-def _once(services: Services, caller: Caller, typed: form_fields.Typed, body: dict[str, Any]) -> IdempotentRequest:
+def _once(services: Services, caller: Caller, typed: Typed, body: dict[str, Any]) -> IdempotentRequest:
     """The same content of the same page, sent twice, is one job; another content is another job."""
     content = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     page = next(iter(typed.get(ONCE_FIELD, ())), "")
@@ -101,21 +102,21 @@ def _form(
     request: Request,
     services: Services,
     caller: Caller,
-    typed: form_fields.Typed,
+    typed: Typed,
     status: int = 200,
     *,
     expected: DryRun | None = None,
     problem: dict[str, Any] | None = None,
 ) -> Response:
-    form, body = form_fields.job_form(), form_fields.body_of(typed)
+    form, body = job_form.job_form(), job_form.body_of(typed)
     faults, unplaced = _faults_by_field(problem)
     own = _own_datasets(services, caller)
     named = next(iter(typed.get("task.dataset", ())), "").strip()
     return render(
         request, "new_job.html", status,
-        form=form, custom=form_fields.CUSTOM, null=form_fields.NULL,
+        form=form, custom=job_form.CUSTOM, null=NULL,
         values={field.name: typed[field.name] for field in form.fields if field.name in typed and not field.secret},
-        defaults=form_fields.defaults_of(body),
+        defaults=job_form.defaults_of(body),
         faults=faults, unplaced=unplaced, problem=problem, first_fault=next(iter(faults), None),
         expected=expected, is_begun=bool(body), once=secrets.token_urlsafe(16),
         models=_local_models(services),
@@ -132,9 +133,9 @@ def _faults_by_field(problem: dict[str, Any] | None) -> tuple[dict[str, list[str
     placed: dict[str, list[str]] = {}
     unplaced = [] if problem.get("errors") else [problem["detail"]]
     for fault in problem.get("errors", ()):
-        name = form_fields.field_at(fault.get("pointer") or "")
+        name = job_form.field_at(fault.get("pointer") or "")
         (placed.setdefault(name, []) if name is not None else unplaced).append(fault["detail"])
-    order = [field.name for field in form_fields.job_form().fields]
+    order = [field.name for field in job_form.job_form().fields]
     return dict(sorted(placed.items(), key=lambda item: order.index(item[0]))), unplaced
 
 

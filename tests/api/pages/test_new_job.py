@@ -6,13 +6,14 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from api.pages.form_fields import body_of, field_at, job_form
+from api.pages.job_form import body_of, field_at, job_form, query_of
 from api.schemas.job_request import JobRequest
 from pruning.spec.tasks import CustomTask
 from service.access.api_keys import Scope
@@ -217,6 +218,44 @@ def test_local_models_are_offered(client_with: Callable[..., TestClient], tmp_pa
         offered = re.search(r'<datalist id="models">(.*?)</datalist>', browser.get("/new").text)
     assert offered is not None
     assert re.findall(r'value="([^"]+)"', offered[1]) == ["mine", "org/theirs"]
+
+
+REPEATED: list[dict[str, Any]] = [
+    BODY,
+    {
+        **BODY,
+        "prior": None,
+        "sparsity": 0.97,
+        "seed": 7,
+        "one_shot": False,
+        "label_words": ["bad", "good"],
+        "learning_rate": 1e-5,
+    },
+    {**BODY, "exports": ["compact", "onnx"], "metadata": {"team": "nlp", "url": "a=b"}, "priority": -3},
+    {"model": "m", "task": {"dataset": "d", "text": ["a", "b"], "labels": ["no & so", "yes"], "label": "y"}},
+]
+
+
+@pytest.mark.parametrize("body", REPEATED)
+def test_a_link_fills_the_form_with_a_body(body: dict[str, Any]) -> None:
+    query = query_of(body)
+    assert query is not None
+    assert body_of(parse_qs(query)) == body
+
+
+def test_a_body_too_long_for_a_link_has_none() -> None:
+    assert query_of({**BODY, "label_words": ["x" * 50] * 400}) is None
+
+
+def test_a_job_can_be_changed_and_submitted_again(browser: Browser, database: Database) -> None:
+    first = browser.send("/new", "/new", **BODY, sparsity="0.97", max_steps="1000")
+    link = re.search(r'href="(/new\?[^"]+)"', browser.get(first.headers["Location"]).text)
+    assert link is not None
+    form = browser.get(unescape(link[1])).text
+    assert 'name="sparsity" value="0.97"' in form
+    again = browser.send("/new", "/new", **parse_qs(urlsplit(unescape(link[1])).query))
+    assert again.headers["Location"] != first.headers["Location"]
+    assert stored(database, again) == stored(database, first)
 
 
 def test_pointers_lead_to_controls() -> None:
