@@ -12,18 +12,21 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from pydantic import ValidationError
 
+from api.errors.validation import refused_body
 from api.pages.job_form import body_of, field_at, job_form, query_of
 from api.schemas.job_request import JobRequest
 from pruning.spec.tasks import CustomTask
 from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.jobs import queries
-from tests.api.conftest import BODY
+from tests.api.conftest import BODY, Jobs
 from tests.api.pages.browser_client import Browser, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
+from tests.api.submission.test_dry_run import finished
 
 MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 ROWS = b"body,queue\nhelp me,open\nthanks,shut\n"
@@ -128,6 +131,9 @@ def test_no_refusal_repeats_a_secret(strict_client: TestClient) -> None:
     page = browser.send("/new", "/new", **typed)
     assert (page.status_code, [*faults(page)]) == (422, ["webhook.secret"])
     assert "hunter2" not in page.text
+    with pytest.raises(ValidationError) as raised:
+        JobRequest.model_validate({**BODY, "webhook": {"url": "https://example.com", "secret": 1234567}})
+    assert "1234567" not in str([fault["msg"] for fault in refused_body(raised.value, JobRequest).errors()])
 
 
 def test_what_only_admission_finds_stands_beside_its_field(browser: Browser) -> None:
@@ -166,6 +172,14 @@ def test_the_estimate_before_it_is_sent(browser: Browser, database: Database) ->
     half = browser.post("/new", {"HX-Request": "true"}, form_token=token, model="m")
     assert (half.status_code, "No estimate" in texts(half)) == (200, True)
     assert browser.http.get("/v1/jobs").json()["data"] == []
+
+
+def test_the_estimate_tells_the_time_of_runs_like_it(browser: Browser, jobs: Jobs) -> None:
+    finished(jobs, rate=100.0)
+    typed = {**BODY, "max_steps": "1000", "batch_size": "8", "do": "estimate"}
+    told = texts(browser.send("/new", "/new", **typed))
+    assert "Time 1 min 30 s 100 rows/s in 1 run like it" in told
+    assert "Queued before it 0" in told
 
 
 def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> None:
