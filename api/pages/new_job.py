@@ -119,6 +119,7 @@ def _form(
         defaults=job_form.defaults_of(body),
         faults=faults, unplaced=unplaced, problem=problem, first_fault=next(iter(faults), None),
         expected=expected, is_begun=bool(body), once=secrets.token_urlsafe(16),
+        unknown=sorted(typed.keys() - {field.name for field in form.fields} - {ONCE_FIELD, ACTION_FIELD}),
         models=_local_models(services),
         tasks=catalog.list_tasks(services).data,
         datasets=own, dataset_folders=_dataset_folders(services),

@@ -214,6 +214,12 @@ def test_a_link_can_fill_the_form_and_markup_stays_text(strict_client: TestClien
     assert not re.search(r"<style|\sstyle=|<script>", page.text)
 
 
+def test_a_field_that_a_job_does_not_have_is_named(browser: Browser) -> None:
+    assert "A job has no field lr, task.columns" in texts(browser.get("/new?lr=1&task=sst2&task.columns=a"))
+    refused = browser.send("/new", "/new", task="sst2")
+    assert "A job has no field" not in texts(refused)
+
+
 def test_keys_that_only_read_find_no_form(protected: FastAPI, keys: Keyring) -> None:
     browser = signed_in(protected, keys, "a", Scope.READ)
     assert browser.get("/new").status_code == 403
