@@ -149,6 +149,14 @@ print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))"""
         )
     words = dict(zip(("start", "end") if info.kind == "span" else class_names(info), info.label_ids, strict=True))
     where = ":" if info.kind == "span" else "0"
+    if info.logit_scale is not None:
+        return (
+            start
+            + f"""words = {words!r}  # name and token of its label word
+offsets = torch.tensor({list(info.logit_offsets)!r})  # these and the factor are the calibration of the logits
+logits = {info.logit_scale!r} * output.logits[0, 0, list(words.values())] + offsets
+print(dict(zip(words, logits.tolist())))"""
+        )
     return (
         start
         + f"""words = {words!r}  # name and token of its label word

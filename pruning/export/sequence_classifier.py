@@ -39,8 +39,13 @@ _HEADS: dict[str, tuple[str, str, _Units]] = {
 """Dense layer and last matrix of the class, and how the activation between them (of the first token's state) is undone."""
 
 
-def misfit(loaded: LoadedModel, head: str, classes: int) -> str | None:
+def misfit(loaded: LoadedModel, head: str, classes: int, calibration: LogitCalibration | None) -> str | None:
     """Why no class of the model's type computes the head; None where one does."""
+    if calibration is not None and loaded.decoder_only:
+        return (
+            "the classification head of decoders has no biases, which the offsets of calibrated logits need; a job with "
+            "calibrate_logits false has none"
+        )
     if not adds_layer(loaded, head):
         return None
     model_type = loaded.model.config.model_type

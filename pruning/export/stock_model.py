@@ -72,7 +72,8 @@ def class_names(info: MaskInfo) -> tuple[str, ...]:
 def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
     """The model that ``load`` gives, with its mask; called again where what became of the first one is of no use."""
     loaded, info = load()
-    reason = sequence_classifier.misfit(loaded, info.head, len(info.label_words))
+    calibration = calibration_of(info.logit_scale, info.logit_offsets)
+    reason = sequence_classifier.misfit(loaded, info.head, len(info.label_words), calibration)
     model = _converted(loaded, info) if reason is None else None
     if model is None and reason is None:
         loaded, info = load()  # the modules of the first one are part of what failed

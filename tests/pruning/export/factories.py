@@ -19,6 +19,8 @@ from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 from tests import toy_models
 
+LOGIT_SCALE = 1.75
+"""Of every calibrated mask here."""
 HEAD = toy_models.HIDDEN // 2
 """Dimensions of one of a toy's two heads."""
 
@@ -52,6 +54,8 @@ def make_mask(
         label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words)),
         columns=columns if spec.head == "classifier" else (), versions={},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
+        logit_scale=LOGIT_SCALE if spec.calibrate_logits else None,
+        logit_offsets=tuple(0.25 * i - 0.5 for i in range(len(spec.label_words))) if spec.calibrate_logits else (),
     )  # fmt: skip
     mask_file.write(path, masks, info)
     return path

@@ -25,7 +25,7 @@ from pruning.inference.pruned_model import PrunedModel, load_pruned
 from pruning.models.checks import MODEL_TYPES
 from tests import toy_architectures, toy_models
 from tests.processes import ROOT
-from tests.pruning.export.factories import make_mask
+from tests.pruning.export.factories import LOGIT_SCALE, make_mask
 
 TEXTS = [
     "the film was lovely", "dull", "a grim story with very weak actor and cold scene " * 9, "great", "it is on by night",
@@ -110,7 +110,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Cas
         tuned = fine_tuned(tmp_path_factory.mktemp("tuned"), base)
         for name in (name for known, name in CASES if known == shape):
             folder = tmp_path_factory.mktemp("made")
-            made[shape, name] = case_of(folder, tuned if name == "classifier" else base, **HEADS[name])
+            fields = HEADS[name] | ({"calibrate_logits": False} if shape in toy_architectures.DECODERS else {})
+            made[shape, name] = case_of(folder, tuned if name == "classifier" else base, **fields)
     return made
 
 
@@ -147,7 +148,7 @@ def test_plain_transformers_says_what_load_pruned_says(
             expected = [dict(row.probabilities or {}) for row in case.pruned.predictions(TEXTS, case.pairs)]
             assert [max(row, key=row.__getitem__) for row in got] == [max(row, key=row.__getitem__) for row in expected]
         for ours, theirs in zip(expected, got, strict=True):
-            assert theirs == pytest.approx(ours, abs=1e-6)
+            assert theirs == pytest.approx(ours, abs=1e-6 * LOGIT_SCALE)
 
 
 def span_logits(pruned: PrunedModel) -> list[list[list[float]]]:
@@ -170,6 +171,14 @@ def test_the_classes_are_named_and_the_kind_of_output_is_said(cases: dict[tuple[
         assert config["label2id"] == {label: number for number, label in enumerate(classes)}
         expected = "regression" if name == "regression" else "single_label_classification"
         assert config["problem_type"] == expected
+
+
+def test_decoders_have_no_place_for_calibrated_logits_and_say_so(tmp_path: Path) -> None:
+    case = case_of(tmp_path, toy_architectures.make_model(tmp_path / "llama", "llama"), task=CLASSES)
+    assert case.stock.class_name == "LlamaForCausalLM"
+    assert case.stock.reason is not None
+    assert "calibrate_logits" in case.stock.reason
+    np.testing.assert_array_equal(load_folder(case.folder, case.stock).logits(TEXTS), case.pruned.logits(TEXTS))
 
 
 def test_albert_cannot_have_its_head_as_a_layer_and_says_so(cases: dict[tuple[str, str], Case]) -> None:
