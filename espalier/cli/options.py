@@ -13,7 +13,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the service ans
 Model = Annotated[
     str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")
 ]
-Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2; a custom task is given as JSON.")]
+Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2, or a file of rows; a custom task is given as JSON.")]
 Sparsity = Annotated[float | None, typer.Option(help="Share of the masked weights to remove, e.g. 0.9.")]
 Method = Annotated[str | None, typer.Option(help="How scores and masks are made, e.g. smp-s.")]
 Fields = Annotated[

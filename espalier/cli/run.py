@@ -8,6 +8,7 @@ import typer
 from espalier.cli import options
 from espalier.cli.ids import JobId
 from espalier.cli.job_show import remedy
+from espalier.cli.job_spec import Label, Text, rows_of, submit_job
 from espalier.cli.job_text import clock
 from espalier.cli.next_steps import follow_job, next_lines
 from espalier.cli.output import format_outcome, format_warnings, notify, print_json
@@ -40,18 +41,22 @@ def run(
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     output: Output = Path("mask.safetensors"),
+    text: Text = None,
+    label: Label = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Submit a job, watch it, download the mask: all in one. Interrupting it leaves the job running.
+    """Submit a job, watch it, download the mask: all in one. Interrupting it leaves the job running. In place of a task a file
+    of rows (.csv, .jsonl, .parquet) may be given: it is split, uploaded and made a task.
 
-    Example: espalier run bert-base-uncased sst2 --sparsity 0.9 -o sst2.safetensors
+    Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
     """
     spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
+    rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:
             _preview(context, client.dry_run(**spec))
             return
-        job = client.submit(**spec)
+        job = submit_job(client, spec, rows)
         notify(f"submitted {job.id}")
         for line in format_warnings(job.warnings):
             notify(line)
@@ -72,18 +77,21 @@ def submit(
     method: options.Method = None,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
+    text: Text = None,
+    label: Label = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Submit a job and print its id.
+    """Submit a job and print its id; of a task by name or of a file of rows, as espalier run takes them.
 
     Example: espalier submit bert-base-uncased sst2 --sparsity 0.9 --set epochs=2
     """
     spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
+    rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:
             _preview(context, client.dry_run(**spec))
             return
-        job = client.submit(**spec)
+        job = submit_job(client, spec, rows)
     for line in format_warnings(job.warnings):
         notify(line)
     context.print_resource(job, job.id)

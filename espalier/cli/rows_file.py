@@ -1,0 +1,177 @@
+"""A file of rows in place of a task: read, split in train and validation rows, uploaded, and made a custom task.
+
+Called by ``espalier run`` and ``espalier submit``. The file is read by the service's own readers, so what is accepted is the same;
+a fault is told with the row of the file that the user has. Rows with the same text are on the same side of the split.
+"""
+
+import gzip
+import json
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from espalier.cli.output import notify
+from espalier.cli.progress import fetching
+
+if TYPE_CHECKING:
+    from espalier.client._sync.client import Client
+
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
+_MAX_BYTES = 1024**3
+"""Of the unpacked file; what the service takes is less by default, and it says how much."""
+_SEED = 0
+"""Of the split: the same file is always split in the same way, and so is the same data set."""
+_VALIDATION_SHARE, _MOST_VALIDATION_ROWS = 0.2, 5000
+"""A fifth of the rows is for validation; more than these many make no estimate better that matters."""
+_MOST_CLASSES = 100
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RowsFile:
+    """The rows of a file, and which columns hold what."""
+
+    path: Path
+    rows: Sequence[Row]
+    text: Sequence[str]
+    label: str
+
+    @classmethod
+    def read(cls, path: Path, text: Sequence[str], label: str | None) -> "RowsFile":
+        """Read and check every row. Raises typer.BadParameter naming the row or the option at fault."""
+        rows = _read(path)
+        columns = list(rows[0])
+        label = label or "label"
+        _require_column(label, columns, "--label", path)
+        texts = list(text) or [column for column in columns if column != label]
+        if not text and len(texts) != 1:
+            raise typer.BadParameter(f"say which of {', '.join(columns)} holds the text", param_hint="--text")
+        for column in texts:
+            _require_column(column, columns, "--text", path)
+        for number, row in enumerate(rows, 1):
+            if not all(isinstance(row.get(column), str) for column in texts):
+                raise typer.BadParameter(f"row {number} of {path} has no text in {' and '.join(texts)}")
+            if row.get(label) in (None, ""):
+                raise typer.BadParameter(f"row {number} of {path} has nothing in {label}; give every row a label")
+        return cls(path, rows, texts, label)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the labels are numbers and not all of them whole ones."""
+        values = [row[self.label] for row in self.rows]
+        numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        return numbers and any(float(value) != int(value) for value in values)
+
+    def classes(self) -> list[str]:
+        """Names of the classes: the different labels, numbers by size. Raises typer.BadParameter."""
+        values = {row[self.label] for row in self.rows}
+        if not 2 <= len(values) <= _MOST_CLASSES:
+            what = "nothing to tell apart" if len(values) < 2 else f"over {_MOST_CLASSES}, too many for classes"
+            raise typer.BadParameter(f"{self.label} has {len(values)} different values: {what}", param_hint="--label")
+        return [_class_name(value) for value in sorted(values, key=_order)]
+
+    def split(self) -> tuple[list[Row], list[Row]]:
+        """Train and validation rows, with the needed columns alone: a fifth of the texts of each class, at least one."""
+        groups: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault(tuple(row[column] for column in self.text), []).append(row)
+        by_class: dict[str, list[tuple[str, ...]]] = {}
+        for texts, same in groups.items():
+            by_class.setdefault("" if self.is_regression else _class_name(same[0][self.label]), []).append(texts)
+        chosen: set[tuple[str, ...]] = set()
+        share = min(_VALIDATION_SHARE, _MOST_VALIDATION_ROWS / len(self.rows))
+        for _, members in sorted(by_class.items()):
+            random.Random(_SEED).shuffle(members)  # noqa: S311 - a split, no secret
+            chosen.update(members[: max(1, round(share * len(members)))] if len(members) > 1 else [])
+        if not chosen or len(chosen) == len(groups):
+            raise typer.BadParameter(
+                f"{self.path} has {len(groups)} different texts, too few to train and to validate on"
+            )
+        sides: tuple[list[Row], list[Row]] = ([], [])
+        for texts, same in groups.items():
+            sides[texts in chosen].extend(self._needed(row) for row in same)
+        return sides
+
+    def _needed(self, row: Row) -> Row:
+        label = row[self.label]
+        return {name: row[name] for name in self.text} | {
+            self.label: label if self.is_regression else _class_name(label)
+        }
+
+    def upload(self, client: "Client") -> dict[str, Any]:
+        """Upload both sides; the custom task on them. Raises typer.BadParameter, and what the client raises."""
+        told: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as the catalog has it for STS-B
+        if not self.is_regression:
+            told = {"labels": self.classes()}
+        train, validation = self.split()
+        with tempfile.TemporaryDirectory(prefix="espalier-") as folder, fetching(self.path.name) as report:
+            files = [
+                _write(Path(folder) / f"{name}.jsonl.gz", rows)
+                for name, rows in (("train", train), ("validation", validation))
+            ]
+            made = client.upload_dataset(name=self.path.name[:100], report=report, train=files[0], validation=files[1])
+        notify(f"data set {made.id}: {len(train)} rows to train on, {len(validation)} for validation, split by text")
+        counts = Counter(_class_name(row[self.label]) for row in self.rows) if "labels" in told else {}
+        if counts:
+            notify("classes: " + ", ".join(f"{name} ({counts[name]} rows)" for name in told["labels"]))
+        return {"dataset": made.id, "text": list(self.text), "label": self.label, **told}
+
+
+def is_rows_file(task: str | None) -> bool:
+    """Whether what is given as a task is a file of rows. Raises typer.BadParameter for one that does not exist."""
+    if task is None or task.lstrip().startswith("{") or not task.lower().endswith(_ENDINGS):
+        return False
+    if not Path(task).is_file():
+        raise typer.BadParameter(f"there is no file {task}", param_hint="TASK")
+    return True
+
+
+def _read(path: Path) -> list[Row]:
+    from pruning.data.files.csv import read_csv
+    from pruning.data.files.formats import DataFileError, FileFormat, RowFault, detect_format
+    from pruning.data.files.jsonl import read_jsonl
+    from pruning.data.files.parquet import read_parquet
+
+    readers = {FileFormat.CSV: read_csv, FileFormat.JSONL: read_jsonl, FileFormat.PARQUET: read_parquet}
+    notes: list[str] = []
+    rows: list[Row] = []
+    try:
+        with path.open("rb") as file:
+            for number, row in enumerate(readers[detect_format(path.name)](file, _MAX_BYTES, notes), 1):
+                if isinstance(row, RowFault):
+                    raise typer.BadParameter(f"row {number} of {path} {row.detail}")
+                rows.append(row)
+    except DataFileError as error:
+        raise typer.BadParameter(f"{path}: {error}") from error
+    for note in notes:
+        notify(f"{path.name}: {note}")
+    if not rows:
+        raise typer.BadParameter(f"{path} has no rows")
+    return rows
+
+
+def _require_column(name: str, columns: Sequence[str], option: str, path: Path) -> None:
+    if name not in columns:
+        raise typer.BadParameter(f"{path} has no column {name!r}; it has {', '.join(columns)}", param_hint=option)
+
+
+def _write(path: Path, rows: Sequence[Row]) -> Path:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return path
+
+
+def _class_name(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value.strip() if isinstance(value, str) else json.dumps(value)
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    return (True, value) if isinstance(value, str) else (False, value)
