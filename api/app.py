@@ -135,6 +135,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.include_router(signin.sessions)
+    app.include_router(catalog.own)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)

@@ -29,7 +29,7 @@ from api.schemas.datasets import Dataset
 from api.schemas.dry_run import DryRun
 from api.schemas.job_request import JobRequest
 from api.submission.dry_run import preview
-from pruning.hub.local import find_folder, folder_names
+from pruning.hub.local import find_folder, folder_names, model_folders
 from service.access.api_keys import Scope
 
 router = APIRouter(prefix="/new", include_in_schema=False, route_class=PageRoute)
@@ -147,9 +147,7 @@ def _own_datasets(services: Services, caller: Caller) -> Sequence[Dataset]:
 
 
 def _local_models(services: Services) -> list[str]:
-    directory = services.settings.models_dir
-    folders = ((name, find_folder(directory, name)) for name in folder_names(directory))
-    return [name for name, folder in folders if folder is not None and (folder / "config.json").is_file()]
+    return [name for name, _ in model_folders(services.settings.models_dir)]
 
 
 def _dataset_folders(services: Services) -> list[str]:

@@ -1,19 +1,26 @@
-"""Catalog routes: the tasks with their defaults, the pruning methods, and the JSON Schema of a job."""
+"""Catalog routes: the models at hand, the tasks with their defaults, the pruning methods, and the JSON Schema of a job."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from fastapi import APIRouter
 
 from api.errors.problems import problem_responses
+from api.request.auth import Reader
 from api.request.deps import ServicesDep
-from api.schemas.catalog import Method, MethodList, Task, TaskList
+from api.responses.routing import AuthenticatedRoute
+from api.schemas.catalog import Method, MethodList, Model, ModelList, Task, TaskList
 from api.schemas.job_request import JobRequest
-from pruning.hub.local import find_folder
+from pruning.errors import PermanentError
+from pruning.hub.local import find_folder, model_folders
+from pruning.models.checks import MODEL_TYPES, count_masked_weights, read_model_type
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS, CustomTask
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
+own = APIRouter(prefix="/v1", tags=["catalog"], route_class=AuthenticatedRoute)
+"""What strangers are not told: names of folders on the service's disk."""
 
 
 @router.get("/tasks", operation_id="listTasks", responses=problem_responses(), summary="The tasks known by name")
@@ -40,6 +47,25 @@ def list_tasks(services: ServicesDep) -> TaskList:
     return TaskList(
         data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema()
     )  # fmt: skip
+
+
+@own.get("/models", operation_id="listModels", responses=problem_responses(), summary="The models at hand")
+def list_models(services: ServicesDep, caller: Reader) -> ModelList:
+    """Those in the service's models directory, by the name that a job gives. Where the hub may be used, any model there of one of
+    the `model_types` can be named as well.
+    """
+    data = [_model(name, folder) for name, folder in model_folders(services.settings.models_dir)]
+    return ModelList(
+        data=data, has_more=False, next_cursor=None, hub=services.settings.hub_enabled, model_types=sorted(MODEL_TYPES)
+    )  # fmt: skip
+
+
+def _model(name: str, folder: Path) -> Model:
+    try:
+        model_type = read_model_type(folder)
+        return Model(name=name, model_type=model_type, masked_weights=count_masked_weights(folder), problem=None)
+    except PermanentError as refusal:
+        return Model(name=name, model_type=None, masked_weights=None, problem=refusal.message)
 
 
 @router.get("/methods", operation_id="listMethods", responses=problem_responses(), summary="The pruning methods")

@@ -1,4 +1,4 @@
-"""Response bodies of the catalog: the tasks and the pruning methods that a job can name."""
+"""Response bodies of the catalog: the models, tasks and the pruning methods that a job can name."""
 
 from typing import Any, Literal
 
@@ -29,6 +29,22 @@ class TaskList(Page[Task]):
     """The tasks known by name."""
 
     custom_task_schema: dict[str, Any] = Field(description="JSON Schema of a task on your own data")
+
+
+class Model(BaseModel):
+    """A model in the service's models directory."""
+
+    name: str = Field(description="What a job gives as `model`")
+    model_type: str | None = Field(description="As its configuration names it")
+    masked_weights: int | None = Field(description="Weights that a mask applies to")
+    problem: str | None = Field(description="Why a job on it would be refused, as far as a look at its files shows")
+
+
+class ModelList(Page[Model]):
+    """The models at hand, and which others can be named."""
+
+    hub: bool = Field(description="Whether models of the hub can be named, too")
+    model_types: list[str] = Field(description="Architectures that can be pruned")
 
 
 class Method(BaseModel):

@@ -42,7 +42,7 @@ def follow(client: "Client", job: str) -> "Job":
 
 
 def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
     narrow = console.width < _NARROW
@@ -53,11 +53,11 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
             if narrow
             else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40), **_CALM),)
         ),
-        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[steps]}", table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[values]}", table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console, expand=False) as bar:
-        line = bar.add_task("queued", total=None, values="")
+        line = bar.add_task("queued", total=None, steps="", values="")
         for seen in changes:
             step, total = _steps(seen)
             bar.update(
@@ -65,6 +65,7 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
                 description=_phase(seen),
                 total=total,
                 completed=step,
+                steps=job_text.steps(seen),
                 values=values(seen, " " if narrow else "  "),
             )
     return seen

@@ -9,14 +9,16 @@ from espalier.cli import options
 from espalier.cli.ids import JobId
 from espalier.cli.job_show import remedy
 from espalier.cli.job_spec import Label, Text, rows_of, submit_job
-from espalier.cli.job_text import clock
+from espalier.cli.job_text import clock, metric, metric_name
 from espalier.cli.next_steps import follow_job, next_lines
 from espalier.cli.output import format_outcome, format_warnings, notify, print_json
 from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
-    from espalier.client.models import DryRun, Job
+    from collections.abc import Sequence
+
+    from espalier.client.models import DryRun, Job, JobWarning
 
 _BASIS = {
     "same_model_and_task": "by runs of the same model and task",
@@ -58,14 +60,15 @@ def run(
             return
         job = submit_job(client, spec, rows)
         notify(f"submitted {job.id}")
-        for line in format_warnings(job.warnings):
+        told = job.warnings
+        for line in format_warnings(told):
             notify(line)
         job = follow_job(context, client, job.id)
         if job.status == "succeeded":
             with fetching("mask") as report:
                 path = client.download(job, path=output, report=report)
             notify(f"mask: {path} ({path.stat().st_size} bytes, sha-256 verified)")
-    _end(context, job)
+    _end(context, job, told)
 
 
 @with_service
@@ -136,12 +139,13 @@ def preview_lines(found: "DryRun") -> list[str]:
     return [*(f"{name:<8} {text}" for name, text in shown.items()), "nothing was created"]
 
 
-def _end(context: ServiceContext, job: "Job") -> None:
-    """Print how the job ended and what comes next; exit code 1 unless it succeeded."""
-    notify(format_outcome(job))
-    if (to_do := remedy(job)) and job.status == "failed":
-        notify(f"to do: {to_do}")
-    for line in format_warnings(job.warnings):
+def _end(context: ServiceContext, job: "Job", told: "Sequence[JobWarning]" = ()) -> None:
+    """Print how the job ended and what comes next; exit code 1 unless it succeeded. ``told``: warnings that were printed before."""
+    reached = " ".join(filter(None, (metric_name(job), metric(job)))) if job.status == "succeeded" else ""
+    notify(": ".join(filter(None, (format_outcome(job), reached))))
+    if job.status == "failed":
+        notify(f"to do: {remedy(job)}")
+    for line in format_warnings([warning for warning in job.warnings if warning not in told]):
         notify(line)
     for line in next_lines(context, job):
         notify(line)

@@ -293,6 +293,23 @@ class Task(Resource):
     """Whether the service has the data at hand."""
 
 
+class Model(Resource):
+    """A model in the service's models directory; ``problem`` says why a job on it would be refused."""
+
+    name: str
+    model_type: str | None = None
+    masked_weights: int | None = None
+    problem: str | None = None
+
+
+class ModelList(Resource):
+    """The models at hand; with ``hub`` any model there of one of ``model_types`` can be named, too."""
+
+    data: list[Model]
+    hub: bool = False
+    model_types: list[str] = Field(default_factory=list)
+
+
 class Method(Resource):
     """A pruning method."""
 

@@ -35,6 +35,12 @@ def folder_names(directory: Path | None) -> list[str]:
     return names
 
 
+def model_folders(directory: Path | None) -> list[tuple[str, Path]]:
+    """Name and folder of each model under ``directory``, sorted by name: folders with a ``config.json``."""
+    found = ((name, find_folder(directory, name)) for name in folder_names(directory))
+    return [(name, folder) for name, folder in found if folder is not None and (folder / "config.json").is_file()]
+
+
 def similar_name(directory: Path | None, name: str) -> str | None:
     """The folder under ``directory`` that ``name`` may have been meant for; None where none is like it."""
     found = difflib.get_close_matches(name, folder_names(directory), n=1, cutoff=0.75)

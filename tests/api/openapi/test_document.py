@@ -17,7 +17,8 @@ from api.schemas.webhooks import WebhookRequest
 OPERATIONS = {
     "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob",
     "createExports", "listExports", "listEvents", "listMetrics",
-    "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listTasks", "listMethods", "livez", "readyz", "metrics",
+    "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listModels", "listTasks", "listMethods",
+    "livez", "readyz", "metrics",
     "predict", "createDataset", "listDatasets", "getDataset", "listDatasetRows", "deleteDataset",
     "createSweep", "listSweeps", "getSweep", "getSweepResults", "getSweepPlotSvg", "getSweepPlotPng", "cancelSweep", "deleteSweep",
     "createWebhook", "listWebhooks", "getWebhook", "listDeliveries", "enableWebhook", "disableWebhook", "rotateWebhookSecret",

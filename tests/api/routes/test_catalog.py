@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from pruning.spec.methods import Method
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
+from tests.model_folders import make_model
 
 
 def is_accepted(client: TestClient, **changes: str) -> bool:
@@ -31,6 +32,23 @@ def test_local_data_sets_are_marked(client_with: Callable[..., TestClient], tmp_
     (tmp_path / "cola").mkdir()
     tasks = client_with(datasets_dir=tmp_path).get("/v1/tasks").json()["data"]
     assert [task["name"] for task in tasks if task["local"]] == ["cola"]
+
+
+def test_models_at_hand(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
+    make_model(tmp_path / "lab" / "bert")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    (tmp_path / "notes").mkdir()
+    listing = client_with(models_dir=tmp_path, hub_enabled=False).get("/v1/models").json()
+    broken, model = listing["data"]
+    assert (broken["name"], broken["model_type"], bool(broken["problem"])) == ("broken", None, True)
+    assert (model["name"], model["model_type"], model["problem"]) == ("lab/bert", "bert", None)
+    assert model["masked_weights"] > 0
+    assert listing["hub"] is False
+    assert "modernbert" in listing["model_types"]
+    strangers = client_with(models_dir=tmp_path, require_keys=True)
+    assert strangers.get("/v1/models").status_code == 401
+    assert strangers.get("/v1/tasks").status_code == 200
 
 
 def test_methods(strict_client: TestClient) -> None:
