@@ -17,5 +17,6 @@ How a page is made (copy ``home.py`` and ``templates/home.html``):
   and ``hx-swap="outerMorph"`` leaves focus and open menus alone. One ``role="status"`` line says what changed; numbers that run are
   in no live region.
 - No ``style`` attribute, no ``<style>``, no inline script, no ``hx-on``: the policy forbids them. Widths come from ``<progress>``,
-  colours from classes in ``static/style.css``; own scripts are in ``static/``, addressed by ``asset("name")``.
+  colours from classes in ``static/style.css``, whose variables are in ``pruning/report/static/common.css`` (``report.html`` has
+  the same); own scripts are in ``static/``, addressed by ``asset("name")``.
 """

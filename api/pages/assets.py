@@ -1,6 +1,7 @@
 """Scripts and style sheets of the pages, served by this service under ``/static``, compressed once and cached by their digest.
 
-Our own are in ``static/`` of this package, those of others in ``api/static`` (``scripts.vendor_assets``).
+Our own are in ``static/`` of this package, what they share with the report of a job is in ``pruning/report/static``, those of
+others are in ``api/static`` (``scripts.vendor_assets``).
 """
 
 import gzip
@@ -14,12 +15,14 @@ from fastapi import APIRouter, Header, Query, Response
 from starlette.exceptions import HTTPException
 
 from api.request.conditional import etag_matches
+from pruning.report.rendering import SHARED_STYLE
 
 OWN = Path(__file__).parent / "static"
 VENDORED = Path(__file__).parents[1] / "static"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 ASSETS = {
     **{name: VENDORED / name for name in ("htmx.min.js", "hx-sse.min.js", "uplot.min.js", "uplot.min.css")},
+    SHARED_STYLE.name: SHARED_STYLE,
     **{file.name: file for file in sorted(OWN.iterdir()) if file.suffix in _TYPES},
 }
 """Everything that is served, by name."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from api.pages.assets import asset_url
 from api.pages.job_summary import FILTERS
 from pruning import __version__
-from pruning.report.number_format import duration, number, percent, size
+from pruning.report.rendering import template_environment
 from service.access.api_keys import Scope
 from service.states import TERMINAL
 
@@ -79,16 +79,9 @@ def age(moment: datetime, now: datetime) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    environment = template_environment(Path(__file__).parent / "templates")
     environment.filters |= FILTERS | {
-        "age": age, "percent": percent, "size": size, "duration": duration, "number": number,
+        "age": age,
         "exact": lambda moment: f"{moment:%Y-%m-%d %H:%M:%S} UTC",
         "as_json": lambda value: json.dumps(value, ensure_ascii=False),
     }  # fmt: skip

@@ -3,24 +3,18 @@
 Called by the sections of the page.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
 from pruning.report import number_format
-from pruning.report.markup import Html, join, tag
+from pruning.report.figures import ZOOM, Drawing, drawing, element
 
 WIDTH, HEIGHT = 400, 230
-
-
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
-
-
 MAX_POINTS = 300
 """Of a line: one for each pixel it has."""
 CELL_WIDTH, CELL_HEIGHT, GAP = 42, 26, 2
-ZOOM = 1.2
-"""Pixels of the page for one unit of a map: all maps have letters of one size, wide ones scroll in narrow windows."""
 HEADER = 22
 LETTER = 6.4
 """Width of a letter of the labels, about."""
@@ -42,32 +36,19 @@ class Series:
 def line_chart(
     title: str, description: str, series: Sequence[Series], *, end: float, shown: Callable[[float], str] = number_format.number,
     floor: float | None = None, ceiling: float | None = None, marks: Sequence[int] = (), x_label: str = "step",
-) -> Html:  # fmt: skip
+) -> Drawing:  # fmt: skip
     """Lines over steps from 0 to ``end``. ``floor`` and ``ceiling`` are included in the scale; ``marks`` are upright lines."""
     values = [y for line in series for y in line.ys if y is not None]
     values += [bound for bound in (floor, ceiling) if bound is not None]
     scale = _scale(values)
     place = _Place(end or 1, scale[0], scale[-1])
     parts = [
-        _grid(place, scale, shown, x_label),
+        *_grid(place, scale, shown, x_label),
         *(_mark(place, step) for step in marks),
-        *(_draw(place, s) for s in series),
+        *(part for line in series for part in _draw(place, line)),
+        *_legend(series),
     ]
-    return drawing(title, description, WIDTH, HEIGHT, join(*parts, _legend(series)))
-
-
-def drawing(
-    title: str, description: str, width: float, height: float, content: Html, *, zoom: float | None = None
-) -> Html:
-    """An SVG that says what it shows; no two of a page may have one title.
-
-    It is as wide as its place on the page, or with ``zoom`` that many pixels for each unit.
-    """
-    name = re.sub(r"[^a-z0-9]+", "-", title.lower())
-    return tag(
-        "svg", tag("title", title, id=f"{name}-t"), tag("desc", description, id=f"{name}-d"), content,
-        viewBox=f"0 0 {width:g} {height:g}", role="img", width=zoom and zoom * width, aria_labelledby=f"{name}-t {name}-d",
-    )  # fmt: skip
+    return drawing(title, description, WIDTH, HEIGHT, *parts)
 
 
 @dataclass(frozen=True)
@@ -94,51 +75,51 @@ def _scale(values: Sequence[float]) -> list[float]:
     return [*before, *steps, *([round(steps[-1] + step, 12)] if high > steps[-1] else [])]
 
 
-def _grid(place: _Place, scale: Sequence[float], shown: Callable[[float], str], x_label: str) -> Html:
+def _grid(place: _Place, scale: Sequence[float], shown: Callable[[float], str], x_label: str) -> list[Element]:
     parts = []
     for value in scale:
         y = place.y(value)
-        parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
-        parts.append(tag("text", shown(value), x=LEFT - 6, y=y + 4, class_="end"))
+        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(element("text", shown(value), x=LEFT - 6, y=y + 4, class_="end"))
     parts += [
-        tag("text", number_format.number(step), x=place.x(step), y=HEIGHT - BOTTOM + 16, class_="middle")
+        element("text", number_format.number(step), x=place.x(step), y=HEIGHT - BOTTOM + 16, class_="middle")
         for step in number_format.ticks(0, place.end, 4)
     ]
-    parts.append(tag("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 4, class_="end soft"))
-    return join(*parts)
+    parts.append(element("text", x_label, x=WIDTH - RIGHT, y=HEIGHT - 4, class_="end soft"))
+    return parts
 
 
-def _mark(place: _Place, step: int) -> Html:
+def _mark(place: _Place, step: int) -> Element:
     x = place.x(step)
-    return tag(
-        "line", tag("title", f"resumed after step {step:,}"), x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark"
+    return element(
+        "line", element("title", f"resumed after step {step:,}"), x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark"
     )
 
 
-def _draw(place: _Place, series: Series) -> Html:
+def _draw(place: _Place, series: Series) -> list[Element]:
     points = [(x, y) for x, y in zip(series.xs, series.ys, strict=True) if y is not None]
     line = [points[i] for i in number_format.thinned(len(points), MAX_POINTS)]
     path = " ".join(f"{place.x(x):.1f},{place.y(y):.1f}" for x, y in line)
-    parts = [tag("polyline", points=path, class_=series.style.split()[0])]
+    parts = [element("polyline", points=path, class_=series.style.split()[0])]
     if "dots" in series.style:
         parts += [
-            tag("circle", tag("title", f"step {number_format.number(x)}: {number_format.number(y)}"),
+            element("circle", element("title", f"step {number_format.number(x)}: {number_format.number(y)}"),
                 cx=place.x(x), cy=place.y(y), r=3, class_="dot")
             for x, y in line
         ]  # fmt: skip
-    return join(*parts)
+    return parts
 
 
-def _legend(series: Sequence[Series]) -> Html | None:
+def _legend(series: Sequence[Series]) -> list[Element]:
     if len(series) < 2:
-        return None
+        return []
     parts, x = [], float(LEFT)
     for line in series:
         style = line.style.split()[0]
-        parts.append(tag("polyline", points=f"{x:.0f},{HEIGHT - 8} {x + 16:.0f},{HEIGHT - 8}", class_=style))
-        parts.append(tag("text", line.name, x=x + 20, y=HEIGHT - 4, class_="soft"))
+        parts.append(element("polyline", points=f"{x:.0f},{HEIGHT - 8} {x + 16:.0f},{HEIGHT - 8}", class_=style))
+        parts.append(element("text", line.name, x=x + 20, y=HEIGHT - 4, class_="soft"))
         x += 32 + 6.2 * len(line.name)
-    return join(*parts)
+    return parts
 
 
 def smoothed(values: Sequence[float | None], share: float = 0.04) -> list[float | None]:
@@ -163,46 +144,50 @@ class Cell:
 def heat_map(
     title: str, description: str, rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], Cell],
     *, across: str, scale: tuple[str, str], down: str = "", cell_width: float = CELL_WIDTH,
-) -> Html:  # fmt: skip
+) -> Drawing:  # fmt: skip
     """``cells`` by row and column; ``across`` and ``down`` name the columns and rows, ``scale`` the ends of the colours."""
     left = max(LETTER * max(map(len, [*rows, down]), default=0) + 12, 60)
     below = HEADER + len(rows) * CELL_HEIGHT
     width = max(left + len(columns) * cell_width, left + LETTER * (len(scale[0]) + len(scale[1])) + 130)
     parts = [
-        tag("text", down, x=left - 8, y=HEADER - 8, class_="end soft"),
+        element("text", down, x=left - 8, y=HEADER - 8, class_="end soft"),
         *(
-            tag("text", name, x=left + (i + 0.5) * cell_width - GAP / 2, y=HEADER - 8, class_="middle")
+            element("text", name, x=left + (i + 0.5) * cell_width - GAP / 2, y=HEADER - 8, class_="middle")
             for i, name in enumerate(columns)
         ),
-        *(tag("text", name, x=left - 8, y=_y(i) + CELL_HEIGHT / 2 + 4, class_="end") for i, name in enumerate(rows)),
+        *(
+            element("text", name, x=left - 8, y=_y(i) + CELL_HEIGHT / 2 + 4, class_="end")
+            for i, name in enumerate(rows)
+        ),
         *(_cell(left + column * cell_width, _y(row), cell_width, cell) for (row, column), cell in cells.items()),
-        tag("text", across, x=left, y=below + 14, class_="soft"),
+        element("text", across, x=left, y=below + 14, class_="soft"),
         _colour_scale(left, below + 24, *scale),
     ]
-    chart = drawing(title, description, round(width), below + LEGEND, join(*parts), zoom=ZOOM)
-    return tag("div", chart, class_="scroll heat", tabindex="0", role="region", aria_label=title)
+    return drawing(title, description, round(width), below + LEGEND, *parts, zoom=ZOOM)
 
 
 def _y(row: int) -> float:
     return HEADER + row * CELL_HEIGHT
 
 
-def _cell(x: float, y: float, cell_width: float, cell: Cell) -> Html:
+def _cell(x: float, y: float, cell_width: float, cell: Cell) -> Element:
     depth = min(max(cell.depth, 0.0), 1.0)
     width, height = cell_width - GAP, CELL_HEIGHT - GAP
-    return tag(
-        "g", tag("title", cell.tooltip),
-        tag("rect", x=x, y=y, width=width, height=height, fill_opacity=0.04 + 0.96 * depth),
-        tag("text", cell.text, x=x + width / 2, y=y + height / 2 + 4, class_="on" if depth > _DARK else None),
+    return element(
+        "g", element("title", cell.tooltip),
+        element("rect", x=x, y=y, width=width, height=height, fill_opacity=0.04 + 0.96 * depth),
+        element("text", cell.text, x=x + width / 2, y=y + height / 2 + 4, class_="on" if depth > _DARK else None),
         class_="cell",
     )  # fmt: skip
 
 
-def _colour_scale(x: float, y: float, low: str, high: str) -> Html:
+def _colour_scale(x: float, y: float, low: str, high: str) -> Element:
     blocks = [
-        tag("rect", x=x + LETTER * len(low) + 8 + i * 10, y=y, width=10, height=10, fill_opacity=0.04 + 0.96 * i / 9)
+        element(
+            "rect", x=x + LETTER * len(low) + 8 + i * 10, y=y, width=10, height=10, fill_opacity=0.04 + 0.96 * i / 9
+        )
         for i in range(10)
     ]
     after = x + LETTER * len(low) + 8 + 108
-    words = (tag("text", low, x=x, y=y + 9, class_="soft"), tag("text", high, x=after, y=y + 9, class_="soft"))
-    return tag("g", *blocks, *words, class_="cell scale")
+    words = (element("text", low, x=x, y=y + 9, class_="soft"), element("text", high, x=after, y=y + 9, class_="soft"))
+    return element("g", *blocks, *words, class_="cell scale")

@@ -1,12 +1,14 @@
 """Section of the report page on cost: sizes of the artifacts, latency of the exports, time of the run.
 
-Called by :mod:`pruning.report.page`.
+Called by :mod:`pruning.report.page`; ``templates/_costs.html`` lays it out.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pruning.report.markup import Html, paragraph, section, table, tag
-from pruning.report.number_format import NONE, duration, number, percent, size
+from pruning.report.figures import Table
+from pruning.report.number_format import NONE, number, percent, size
 
 Numbers = dict[str, Any]
 _DESCRIPTIONS = {
@@ -18,35 +20,38 @@ _DESCRIPTIONS = {
 }
 
 
-def costs(numbers: Numbers) -> Html:
-    """Files against the checkpoint, latency of the exports, cost of the run."""
-    base, cost = numbers["model"]["checkpoint_bytes"], numbers["cost"]
+@dataclass(frozen=True)
+class Costs:
+    """Sizes against the checkpoint, and what exports measured; None where there was no export or no measurement."""
+
+    sizes: Table
+    exports: Table | None
+    latency: Table | None
+
+
+def costs(numbers: Numbers) -> Costs:
+    """Files against the checkpoint, and latency of the exports."""
+    base, exports = numbers["model"]["checkpoint_bytes"], numbers["exports"]
     rows = [("the base model's checkpoint", NONE, size(base), "100 %")]
     for file in numbers["sizes"]:
         share = percent(file["bytes"] / base) if base else NONE
         rows.append(
             (_DESCRIPTIONS.get(file["artifact"], file["artifact"]), file["artifact"], size(file["bytes"]), share)
         )
-    spent = (
-        f"The run took {duration(cost['seconds'])} for {number(cost['steps'])} steps of {number(cost['rows_per_step'])} rows "
-        f"on {cost['device']}, out of {number(cost['train_rows'])} training rows."
-    )
-    return section(
-        "Size, speed and cost", "size",
-        tag("div", table(("what", "artifact", "size", "of the checkpoint"), rows, label="Sizes"), class_="words"),
-        *_latency(numbers["exports"]),
-        paragraph(spent),
-    )  # fmt: skip
+    sizes = Table("Sizes", ("what", "artifact", "size", "of the checkpoint"), rows, words=True)
+    return Costs(sizes, None, None) if exports is None else Costs(sizes, _verdicts(exports), _latency(exports))
 
 
-def _latency(exports: list[Numbers] | None) -> list[Html]:
-    if exports is None:
-        return [
-            paragraph(
-                "No export was asked for, so no latency was measured. The mask alone makes a model smaller to store and to "
-                "send, not faster: its zeros are multiplied like any other number."
-            )
-        ]
+def _verdicts(exports: Sequence[Numbers]) -> Table:
+    rows = [
+        (export.get("format", NONE), export.get("artifact") or NONE, size(export.get("bytes")), _same(export.get("equal")),
+         str(export.get("verdict") or NONE))
+        for export in exports
+    ]  # fmt: skip
+    return Table("Exports", ("export", "artifact", "size", "predicts the same", "verdict"), rows, words=True)
+
+
+def _latency(exports: Sequence[Numbers]) -> Table | None:
     rows = [
         (export.get("format", NONE), export.get("device", NONE),
          number(row.get("batch")), number(row.get("tokens")), _ms(row.get("before_ms")),
@@ -54,20 +59,8 @@ def _latency(exports: list[Numbers] | None) -> list[Html]:
         for export in exports
         for row in export.get("latency") or ()
     ]  # fmt: skip
-    verdicts = [
-        (export.get("format", NONE), export.get("artifact") or NONE, size(export.get("bytes")), _same(export.get("equal")),
-         tag("span", str(export.get("verdict") or NONE)))
-        for export in exports
-    ]  # fmt: skip
-    made = tag(
-        "div",
-        table(("export", "artifact", "size", "predicts the same", "verdict"), verdicts, label="Exports"),
-        class_="words",
-    )
-    measured = (
-        table(("export", "on", "batch", "tokens", "dense", "export", "factor"), rows, label="Latency") if rows else None
-    )
-    return [made, measured] if measured is not None else [made]
+    heading = ("export", "on", "batch", "tokens", "dense", "export", "factor")
+    return Table("Latency", heading, rows) if rows else None
 
 
 def _ms(value: float | None) -> str:

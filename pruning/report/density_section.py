@@ -1,30 +1,38 @@
 """Section of the report page on density: heat maps of the kept weights by matrix and by attention head.
 
-Called by :mod:`pruning.report.page`.
+Called by :mod:`pruning.report.page`; ``templates/_density.html`` lays it out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pruning.report.charts import Cell, heat_map
-from pruning.report.markup import Html, figure, paragraph, section, table
+from pruning.report.figures import Figure, Table
 from pruning.report.number_format import number, percent, round_up
 
 Numbers = dict[str, Any]
 
 
-def density(numbers: Numbers) -> Html:
+@dataclass(frozen=True)
+class Density:
+    """Maps on one scale; None where there is nothing to show."""
+
+    by_matrix: Figure
+    by_head: Figure | None
+    """None: the architecture's heads cannot be told apart by shape."""
+    empty: Figure | None
+    """None: no row and no column became empty."""
+
+
+def density(numbers: Numbers) -> Density:
     """Density per matrix and per attention head on one scale, and what became empty."""
     matrices, heads = numbers["matrices"], numbers["heads"]
     top = min(1.0, round_up(max([row["density"] for row in (*matrices, *heads)], default=1)))
-    return section(
-        "Where the kept weights are", "where",
-        paragraph("Both maps have one scale. A cell says how many percent of its weights are kept."),
-        _by_matrix(matrices, top), _by_head(heads, top), _empty(matrices),
-    )  # fmt: skip
+    return Density(_by_matrix(matrices, top), _by_head(heads, top), _empty(matrices))
 
 
-def _by_matrix(matrices: Sequence[Numbers], top: float) -> Html:
+def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
     kinds, layers = _names(matrices, "kind"), _names(matrices, "layer")
     cells = {
         (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
@@ -40,12 +48,12 @@ def _by_matrix(matrices: Sequence[Numbers], top: float) -> Html:
     rows = [
         (row["path"], f"{row['rows']} × {row['columns']}", number(row["kept"]), percent(row["density"])) for row in matrices
     ]  # fmt: skip
-    return figure("By matrix", chart, table(("matrix", "shape", "kept", "density"), rows, label="Matrices"), wide=True)
+    return Figure("By matrix", chart, Table("Matrices", ("matrix", "shape", "kept", "density"), rows), wide=True)
 
 
-def _by_head(heads: Sequence[Numbers], top: float) -> Html:
+def _by_head(heads: Sequence[Numbers], top: float) -> Figure | None:
     if not heads:
-        return paragraph("This architecture's attention is not divided into heads that can be told apart by shape.")
+        return None
     numbers = list(range(1 + max(row["head"] for row in heads)))
     layers = _names(heads, "layer")
     cells = {
@@ -65,14 +73,14 @@ def _by_head(heads: Sequence[Numbers], top: float) -> Html:
         (f"layer {row['layer']}, head {row['head']}", percent(row["density"]), *(percent(row["parts"][part]) for part in parts))
         for row in heads
     ]  # fmt: skip
-    alternative = table(("head", "density", *parts), rows, label="Attention heads")
-    return figure("By attention head: its query, key, value and output weights together", chart, alternative, wide=True)
+    alternative = Table("Attention heads", ("head", "density", *parts), rows)
+    return Figure("By attention head: its query, key, value and output weights together", chart, alternative, wide=True)
 
 
-def _empty(matrices: Sequence[Numbers]) -> Html:
+def _empty(matrices: Sequence[Numbers]) -> Figure | None:
     gone = [row for row in matrices if row["empty_rows"] or row["empty_columns"]]
     if not gone:
-        return paragraph("No row and no column of any matrix became empty.")
+        return None
     kinds, layers = _names(matrices, "kind"), _names(matrices, "layer")
     top = min(1.0, round_up(max(row["empty_rows"] / row["rows"] for row in matrices)))
     cells = {
@@ -92,8 +100,8 @@ def _empty(matrices: Sequence[Numbers]) -> Html:
          f"{number(row['empty_columns'])} of {number(row['columns'])}")
         for row in gone
     ]  # fmt: skip
-    alternative = table(("matrix", "empty rows", "empty columns"), rows, label="Empty rows and columns")
-    return figure("Rows that became empty: outputs that are a constant now", chart, alternative, wide=True)
+    alternative = Table("Empty rows and columns", ("matrix", "empty rows", "empty columns"), rows)
+    return Figure("Rows that became empty: outputs that are a constant now", chart, alternative, wide=True)
 
 
 def _share(density: float) -> str:

@@ -1,14 +1,15 @@
 """Section of the report page on quality: metrics on the validation rows, and by kind of task a confusion matrix, scatter or F1.
 
-Called by :mod:`pruning.report.page`.
+Called by :mod:`pruning.report.page`; ``templates/_quality.html`` lays it out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pruning.report import number_format
-from pruning.report.charts import ZOOM, Cell, drawing, heat_map
-from pruning.report.markup import Html, figure, join, paragraph, section, table, tag
+from pruning.report.charts import Cell, heat_map
+from pruning.report.figures import ZOOM, Drawing, Figure, Table, drawing, element
 from pruning.report.number_format import number
 
 Numbers = dict[str, Any]
@@ -17,32 +18,40 @@ MAX_CLASSES = 20
 _SIDE, _LEFT, _BOTTOM, _TOP = 320, 52, 40, 10
 
 
-def quality(numbers: Numbers) -> Html:
+@dataclass(frozen=True)
+class Quality:
+    """Metrics before and after, and for each split a figure, or None where there are too many classes for one."""
+
+    metrics: Table
+    splits: list[Figure | None]
+
+
+def quality(numbers: Numbers) -> Quality:
     """Metrics before and after, and by kind of task a confusion matrix, a scatter plot or F1 by question."""
     result = numbers["result"]
     rows = [
         (name.replace("_", " "), number(result["before"].get(name)), number(value))
         for name, value in result["final"].items()
     ]  # fmt: skip
-    metrics = table(("metric", "dense, zero-shot", "final mask"), rows, label="Metrics")
-    return section("Evaluation", "evaluation", metrics, *(_split(split) for split in numbers["scores"]))
+    metrics = Table("Metrics", ("metric", "dense, zero-shot", "final mask"), rows)
+    return Quality(metrics, [_split(split) for split in numbers["scores"]])
 
 
-def _split(split: Numbers) -> Html:
+def _split(split: Numbers) -> Figure | None:
     where = f"{split['split']}, {number(split['rows'])} rows"
     if "points" in split:
-        return figure(f"Predicted against true values: {where}", _scatter(split["points"], where), wide=True)
+        return Figure(f"Predicted against true values: {where}", _scatter(split["points"], where), wide=True)
     if "f1_histogram" in split:
-        return figure(
+        return Figure(
             f"Questions by the F1 of their answer: {where}", *_histogram(split["f1_histogram"], where), wide=True
         )
     confusion = split["confusion"]
     if confusion is None or len(confusion["labels"]) > MAX_CLASSES:
-        return paragraph("There are too many classes for a confusion matrix.")
-    return figure(f"Confusion matrix: {where}", *_confusion(confusion, where), wide=True)
+        return None
+    return Figure(f"Confusion matrix: {where}", *_confusion(confusion, where), wide=True)
 
 
-def _confusion(confusion: Numbers, where: str) -> tuple[Html, Html]:
+def _confusion(confusion: Numbers, where: str) -> tuple[Drawing, Table]:
     names, counts = confusion["labels"], confusion["counts"]
     cells = {
         (i, j): Cell(
@@ -58,14 +67,14 @@ def _confusion(confusion: Numbers, where: str) -> tuple[Html, Html]:
         across="predicted class", down="true class", scale=("0 %", "100 % of a row"), cell_width=84,
     )  # fmt: skip
     rows = [(name, *(number(count) for count in line)) for name, line in zip(names, counts, strict=True)]
-    return chart, table(("true class", *names), rows, label="Confusion matrix")
+    return chart, Table("Confusion matrix", ("true class", *names), rows)
 
 
 def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _scatter(points: Sequence[Sequence[float]], where: str) -> Html:
+def _scatter(points: Sequence[Sequence[float]], where: str) -> Drawing:
     values = [value for pair in points for value in pair if value is not None]
     low, high = min(values, default=0.0), max(values, default=1.0)
     high = high if high > low else low + 1
@@ -75,44 +84,44 @@ def _scatter(points: Sequence[Sequence[float]], where: str) -> Html:
 
     floor = _TOP + _SIDE
     marks = [
-        join(
-            tag("line", x1=_LEFT, x2=_LEFT + _SIDE, y1=floor - at(value), y2=floor - at(value), class_="grid"),
-            tag("text", number(value), x=_LEFT - 6, y=floor - at(value) + 4, class_="end"),
-            tag("text", number(value), x=_LEFT + at(value), y=floor + 16, class_="middle"),
+        element(
+            "g",
+            element("line", x1=_LEFT, x2=_LEFT + _SIDE, y1=floor - at(value), y2=floor - at(value), class_="grid"),
+            element("text", number(value), x=_LEFT - 6, y=floor - at(value) + 4, class_="end"),
+            element("text", number(value), x=_LEFT + at(value), y=floor + 16, class_="middle"),
         )
         for value in number_format.ticks(low, high, 5)
     ]
     dots = [
-        tag("circle", cx=_LEFT + at(true), cy=floor - at(guess), r=3, class_="scatter")
+        element("circle", cx=_LEFT + at(true), cy=floor - at(guess), r=3, class_="scatter")
         for true, guess in points
         if true is not None and guess is not None
     ]
-    diagonal = tag("polyline", points=f"{_LEFT},{floor} {_LEFT + _SIDE},{_TOP}", class_="dashed")
-    label = tag("text", "true value across, prediction up", x=_LEFT + _SIDE, y=floor + 34, class_="end soft")
-    chart = drawing(
+    diagonal = element("polyline", points=f"{_LEFT},{floor} {_LEFT + _SIDE},{_TOP}", class_="dashed")
+    label = element("text", "true value across, prediction up", x=_LEFT + _SIDE, y=floor + 34, class_="end soft")
+    return drawing(
         f"Predictions of {where}", f"{len(points)} of the rows; on the dashed line a prediction is right.",
-        _LEFT + _SIDE + 10, floor + _BOTTOM, join(*marks, diagonal, *dots, label), zoom=ZOOM,
+        _LEFT + _SIDE + 10, floor + _BOTTOM, *marks, diagonal, *dots, label, zoom=ZOOM,
     )  # fmt: skip
-    return tag("div", chart, class_="scroll")
 
 
-def _histogram(counts: Sequence[int], where: str) -> tuple[Html, Html]:
+def _histogram(counts: Sequence[int], where: str) -> tuple[Drawing, Table]:
     most, width = max([*counts, 1]), 30
     floor = _TOP + 150
-    bars = [
-        join(
-            tag("rect", tag("title", f"F1 {i / 10:g} to {(i + 1) / 10:g}: {number(count)} questions"),
-                x=_LEFT + i * width, y=floor - 140 * count / most, width=width - 3, height=140 * count / most, class_="bar"),
-            tag("text", number(count), x=_LEFT + i * width + width / 2 - 1.5, y=floor - 140 * count / most - 4, class_="middle"),
-            tag("text", f"{i / 10:g}", x=_LEFT + i * width, y=floor + 14, class_="middle"),
-        )
-        for i, count in enumerate(counts)
-    ]  # fmt: skip
-    label = tag("text", "F1 of the answer", x=_LEFT + len(counts) * width, y=floor + 32, class_="end soft")
-    end = tag("text", "1", x=_LEFT + len(counts) * width, y=floor + 14, class_="middle")
+    bars = []
+    for i, count in enumerate(counts):
+        x, height = _LEFT + i * width, 140 * count / most
+        tooltip = element("title", f"F1 {i / 10:g} to {(i + 1) / 10:g}: {number(count)} questions")
+        bars += [
+            element("rect", tooltip, x=x, y=floor - height, width=width - 3, height=height, class_="bar"),
+            element("text", number(count), x=x + width / 2 - 1.5, y=floor - height - 4, class_="middle"),
+            element("text", f"{i / 10:g}", x=x, y=floor + 14, class_="middle"),
+        ]
+    label = element("text", "F1 of the answer", x=_LEFT + len(counts) * width, y=floor + 32, class_="end soft")
+    end = element("text", "1", x=_LEFT + len(counts) * width, y=floor + 14, class_="middle")
     chart = drawing(
         f"F1 by question of {where}", f"From no word right to all: {', '.join(map(str, counts))} questions.",
-        _LEFT + len(counts) * width + 12, floor + _BOTTOM, join(*bars, end, label), zoom=ZOOM,
+        _LEFT + len(counts) * width + 12, floor + _BOTTOM, *bars, end, label, zoom=ZOOM,
     )  # fmt: skip
     rows = [(f"{i / 10:g} to {(i + 1) / 10:g}", number(count)) for i, count in enumerate(counts)]
-    return tag("div", chart, class_="scroll"), table(("F1", "questions"), rows, label="F1 by question")
+    return chart, Table("F1 by question", ("F1", "questions"), rows)

@@ -1,6 +1,6 @@
 """Section of the report page on training: curves of loss, density, validation metric, gradient norm and schedule.
 
-Called by :mod:`pruning.report.page`.
+Called by :mod:`pruning.report.page`; ``templates/_training.html`` lays it out.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from pruning.report import number_format
 from pruning.report.charts import Series, line_chart, smoothed
-from pruning.report.markup import Html, figure, paragraph, section, table, tag
+from pruning.report.figures import Figure, Table
 from pruning.report.number_format import NONE, number, percent
 
 _TABLE_ROWS = 25
@@ -16,56 +16,40 @@ _SHOWN_CLASSES = 10
 Numbers = dict[str, Any]
 
 
-def training(numbers: Numbers) -> Html:
-    """Curves over the steps."""
+def training(numbers: Numbers) -> list[Figure]:
+    """Curves over the steps; none for a method that takes no step."""
     curves, end = numbers["curves"], numbers["cost"]["steps"]
     if not curves["step"]:
-        return section(
-            "Training", "training", paragraph("This method makes its mask at once: there are no steps to show.")
-        )
-    charts = tag(
-        "div", _loss(curves, end), _remaining(numbers, end), _metric(numbers, end),
+        return []
+    return [
+        _loss(curves, end), _remaining(numbers, end), _metric(numbers, end),
         _plain(curves, end, "Gradient norm of the scores", "grad_norm", number),
         _plain(curves, end, "Mean of the regulariser", "regularizer", number),
         _plain(curves, end, "Learning rate", "learning_rate", number),
         *_signal(numbers, end),
-        class_="charts",
-    )  # fmt: skip
-    stride = curves["stride"]
-    points = (
-        "Each point is one step."
-        if stride == 1
-        else f"Each point stands for {stride} steps: the mean of loss and gradient norm."
-    )
-    resumed = curves["resumed"]
-    went_on = (
-        f" The run was interrupted and went on after step {', '.join(map(number, resumed))} (upright lines)."
-        if resumed
-        else ""
-    )
-    return section("Training", "training", paragraph(points + went_on), charts)
+    ]  # fmt: skip
 
 
-def _loss(curves: Numbers, end: int) -> Html:
+def _loss(curves: Numbers, end: int) -> Figure:
     steps, loss = curves["step"], curves["loss"]
     chart = line_chart(
         "Loss", f"Task loss over {number(end)} steps, from {number(loss[0])} to {number(loss[-1])}.",
         [Series("loss", steps, loss, "faint"), Series("smoothed", steps, smoothed(loss))], end=end, marks=curves["resumed"],
     )  # fmt: skip
-    return figure("Task loss", chart, _thin(("step", "loss"), (steps, loss)))
+    return Figure("Task loss", chart, _thin(("step", "loss"), (steps, loss)))
 
 
-def _remaining(numbers: Numbers, end: int) -> Html:
+def _remaining(numbers: Numbers, end: int) -> Figure:
     curves, result = numbers["curves"], numbers["result"]
     steps, remaining = [0, *curves["step"]], [1.0, *curves["remaining"]]
     chart = line_chart(
         "Remaining weights", f"Share of masked weights kept, from 100 % to {percent(result['remaining'])}.",
         [Series("kept", steps, remaining)], end=end, shown=percent, floor=0.0, ceiling=1.0, marks=curves["resumed"],
     )  # fmt: skip
-    return figure("Weights kept", chart, _thin(("step", "kept"), (steps, remaining), percent))
+    return Figure("Weights kept", chart, _thin(("step", "kept"), (steps, remaining), percent))
 
 
-def _metric(numbers: Numbers, end: int) -> Html:
+def _metric(numbers: Numbers, end: int) -> Figure:
     metric = numbers["result"]["primary_metric"]
     rows = [row for row in numbers["evaluations"] if row["metrics"].get(metric) is not None]
     trained = sorted((row for row in rows if row["stage"] != "before"), key=lambda row: row["step"])
@@ -78,16 +62,15 @@ def _metric(numbers: Numbers, end: int) -> Html:
         [Series("masked", xs, ys, "line dots"), *dense], end=end,
     )  # fmt: skip
     every = sorted({key for row in rows for key in row["metrics"]})
-    alternative = table(
-        ("step", "stage", "kept", *every, "rows by predicted class"),
+    alternative = Table(
+        "Evaluations", ("step", "stage", "kept", *every, "rows by predicted class"),
         [
             (number(row["step"]), row["stage"], percent(row["remaining"]), *(number(row["metrics"].get(key)) for key in every),
              _predicted(row))
             for row in rows
         ],
-        label="Evaluations",
     )  # fmt: skip
-    return figure(f"Validation {name}", chart, alternative)
+    return Figure(f"Validation {name}", chart, alternative)
 
 
 def _predicted(row: Numbers) -> str:
@@ -97,7 +80,7 @@ def _predicted(row: Numbers) -> str:
     return " / ".join(number(count) for count in counts)
 
 
-def _signal(numbers: Numbers, end: int) -> list[Html]:
+def _signal(numbers: Numbers, end: int) -> list[Figure]:
     """Signal-to-noise of the scores' gradients over the steps, where it was measured."""
     points = numbers["curves"]["signal_to_noise"]
     if not points["value"]:
@@ -110,20 +93,20 @@ def _signal(numbers: Numbers, end: int) -> list[Html]:
         [Series("measured", steps, values), Series("noise alone", [0, end], [noise, noise], "dashed")],
         end=end, floor=0.0, marks=numbers["curves"]["resumed"],
     )  # fmt: skip
-    return [figure("Signal-to-noise of the scores", chart, _thin(("step", "signal-to-noise"), (steps, values)))]
+    return [Figure("Signal-to-noise of the scores", chart, _thin(("step", "signal-to-noise"), (steps, values)))]
 
 
-def _plain(curves: Numbers, end: int, caption: str, key: str, shown: Callable[[float | None], str]) -> Html:
+def _plain(curves: Numbers, end: int, caption: str, key: str, shown: Callable[[float | None], str]) -> Figure:
     steps, values = curves["step"], curves[key]
     described = f"{caption} over {number(end)} steps, from {shown(values[0])} to {shown(values[-1])}."
     chart = line_chart(caption, described, [Series(key, steps, values)], end=end, shown=shown, floor=0.0)
-    return figure(caption, chart, _thin(("step", caption.lower()), (steps, values)))
+    return Figure(caption, chart, _thin(("step", caption.lower()), (steps, values)))
 
 
 def _thin(
     heading: Sequence[str], columns: Sequence[Sequence[Any]], shown: Callable[[Any], str] = number
-) -> Html:  # fmt: skip
+) -> Table:  # fmt: skip
     """Some of the points; all are in report.json."""
     chosen = number_format.thinned(len(columns[0]), _TABLE_ROWS)
     rows = [(number(columns[0][i]), *(shown(column[i]) for column in columns[1:])) for i in chosen]
-    return table(heading, rows, label=heading[1])
+    return Table(heading[1], heading, rows)

@@ -1,10 +1,28 @@
 """Lines stay inside their frame, on a scale of round numbers, whatever the values."""
 
-import re
+from xml.etree import ElementTree
 
 import pytest
 
-from pruning.report.charts import BOTTOM, HEIGHT, LEFT, MAX_POINTS, RIGHT, TOP, WIDTH, Series, line_chart, smoothed
+from pruning.report.charts import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    MAX_POINTS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Cell,
+    Series,
+    heat_map,
+    line_chart,
+    smoothed,
+)
+from pruning.report.figures import Drawing
+
+
+def parts(drawn: Drawing, tag: str) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(drawn.svg).iter(tag))
 
 
 @pytest.mark.parametrize(
@@ -12,22 +30,32 @@ from pruning.report.charts import BOTTOM, HEIGHT, LEFT, MAX_POINTS, RIGHT, TOP, 
 )
 def test_everything_is_inside(values: list[float | None]) -> None:
     drawn = line_chart("Title", "text", [Series("a", range(len(values)), values)], end=len(values) - 1)
-    (path,) = re.findall(r'<polyline points="([^"]*)"', drawn)
-    for point in path.split():
+    (line,) = parts(drawn, "polyline")
+    for point in line.attrib["points"].split():
         x, y = map(float, point.split(","))
         assert LEFT <= x <= WIDTH - RIGHT
         assert TOP - 0.1 <= y <= HEIGHT - BOTTOM + 0.1
-    assert drawn.count('class="grid"') >= 2
+    assert len(parts(drawn, "line")) >= 2
 
 
 def test_long_lines_are_thinned_and_gaps_are_left_out() -> None:
     values = [None if i % 2 else float(i) for i in range(5000)]
-    (path,) = re.findall(r'points="([^"]*)"', line_chart("T", "d", [Series("a", range(5000), values)], end=5000))
-    assert len(path.split()) == MAX_POINTS
+    (line,) = parts(line_chart("T", "d", [Series("a", range(5000), values)], end=5000), "polyline")
+    assert len(line.attrib["points"].split()) == MAX_POINTS
 
 
 def test_a_run_without_a_step_has_a_chart() -> None:
-    assert line_chart("T", "d", [Series("a", [], [])], end=0).startswith("<svg")
+    drawn = line_chart("T", "d", [Series("a", [], [])], end=0)
+    assert [title.text for title in parts(drawn, "title")] == ["T"]
+
+
+def test_cells_of_a_heat_map_have_their_values_and_shades() -> None:
+    cells = {(0, 0): Cell(0.0, "0.0", "a, 1: none"), (1, 1): Cell(1.0, "9.5", "b, 2: most")}
+    drawn = heat_map("M", "d", ["a", "b"], ["1", "2"], cells, across="layer", scale=("0 %", "10 %"))
+    drawn_cells = [group for group in parts(drawn, "g") if group.attrib["class"] == "cell"]
+    found = [[part.text or part.attrib["fill-opacity"] for part in group] for group in drawn_cells]
+    assert found == [["a, 1: none", "0.04", "0.0"], ["b, 2: most", "1", "9.5"]]
+    assert {text.text for text in parts(drawn, "text")} >= {"a", "b", "1", "2", "layer", "0 %", "10 %"}
 
 
 def test_smoothing_keeps_constants_and_gaps() -> None:
