@@ -1,4 +1,5 @@
-"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``.
+"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, and what tests of
+pages need besides into ``tests/browser/vendored``.
 
 The pages of the service, ``/docs`` and ``/redoc`` work without a network, and no other host's script runs in their origin. Each
 package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test
@@ -15,7 +16,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 STATIC = Path(__file__).parents[1] / "api" / "static"
-MANIFEST = STATIC / "manifest.json"
+TEST_STATIC = Path(__file__).parents[1] / "tests" / "browser" / "vendored"
+MANIFEST_NAME = "manifest.json"
 _REGISTRY = "https://registry.npmjs.org"
 _SECONDS = 120
 
@@ -31,6 +33,8 @@ class Package:
     """Of the archive, in base64 as the registry's ``dist.integrity`` has it."""
     files: dict[str, str]
     """Path in the archive → name here."""
+    folder: Path = STATIC
+    """Where they are put."""
 
     @property
     def url(self) -> str:
@@ -79,20 +83,29 @@ PACKAGES = (
             "package/LICENSE": "uplot.LICENSE.txt",
         },
     ),
+    Package(
+        "axe-core",
+        "4.14.1",
+        "MPL-2.0",
+        "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+        {"package/axe.min.js": "axe.min.js", "package/LICENSE": "axe.LICENSE.txt"},
+        TEST_STATIC,
+    ),
 )
 
 
 def main() -> None:
     """Fetch, check and write everything. Raises OSError, ValueError for an archive with another digest."""
-    STATIC.mkdir(exist_ok=True)
-    manifest = {}
+    manifests: dict[Path, dict[str, dict[str, str]]] = {package.folder: {} for package in PACKAGES}
     for package in PACKAGES:
+        package.folder.mkdir(exist_ok=True)
         for name, content in _fetch(package).items():
-            (STATIC / name).write_bytes(content)
+            (package.folder / name).write_bytes(content)
             digest = hashlib.sha256(content).hexdigest()
             about = {"package": package.name, "version": package.version, "license": package.license}
-            manifest[name] = {**about, "sha256": digest}
-    MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            manifests[package.folder][name] = {**about, "sha256": digest}
+    for folder, manifest in manifests.items():
+        (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def _fetch(package: Package) -> dict[str, bytes]:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.routes.docs import ASSETS
-from scripts.vendor_assets import MANIFEST, PACKAGES, STATIC
+from scripts.vendor_assets import MANIFEST_NAME, PACKAGES, STATIC
 from service.settings import Settings
 
 
@@ -32,13 +33,17 @@ def test_pages_load_nothing_from_other_hosts(page: str, settings: Settings) -> N
         assert client.get("/docs/assets/..%2F..%2Fapp.py").status_code == 404
 
 
-def test_every_vendored_file_is_the_one_that_was_fetched() -> None:
-    manifest = json.loads(MANIFEST.read_text("utf-8"))
-    assert {file.name for file in STATIC.iterdir()} == {*manifest, MANIFEST.name}
-    assert set(ASSETS) <= set(manifest)
+@pytest.mark.parametrize("folder", {package.folder for package in PACKAGES})
+def test_every_vendored_file_is_the_one_that_was_fetched(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST_NAME).read_text("utf-8"))
+    assert {file.name for file in folder.iterdir()} == {*manifest, MANIFEST_NAME}
     for name, about in manifest.items():
-        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == about["sha256"], name
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == about["sha256"], name
         package = next(package for package in PACKAGES if package.name == about["package"])
-        assert (package.version, package.license) == (about["version"], about["license"])
+        assert (package.version, package.license, package.folder) == (about["version"], about["license"], folder)
     for package in PACKAGES:
         assert any(name.endswith("LICENSE.txt") for name in package.files.values())
+
+
+def test_what_the_pages_load_is_vendored() -> None:
+    assert set(ASSETS) <= set(json.loads((STATIC / MANIFEST_NAME).read_text("utf-8")))

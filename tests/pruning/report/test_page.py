@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 
 from pruning.report import rendering
 from pruning.report.page import page
-from tests import browser
+from tests.browser import chromium as browser
 from tests.pruning.report.examples import numbers
 
 EVIL = """</title></style></pre>"'><script>alert(1)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{ 7 * 191 }}"""

@@ -1,0 +1,86 @@
+"""axe-core finds nothing on any page, light and dark; no page is wider than a phone."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from api.pages.rendering import NAVIGATION
+from service.jobs import claims
+from service.jobs.fence import Fence
+from tests.api.conftest import Jobs
+from tests.api.pages.test_job import REPORT
+from tests.browser.visitor import Visitor
+
+SCHEMES = ("light", "dark")
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def pages(jobs: Jobs) -> list[str]:
+    """Paths of pages about jobs in every state, and of those that are always there."""
+    done = jobs.running(sparsity=0.97)
+    for step in range(5):
+        jobs.metrics(done, step, loss=1 / (step + 1), remaining=1 - step / 10, rows_per_second=300.0)
+    jobs.artifact(done, json.dumps(REPORT).encode(), "report.json")
+    jobs.event(done, "log", level="warning", message="rows were left out")
+    jobs.finish(done)
+    failed = jobs.running()
+    jobs.event(failed, "error", message="no")
+    jobs.fail(failed)
+    running = jobs.running(sparsity=0.5)
+    with jobs.database.write() as session:
+        claims.set_phase(session, Fence(running, 1), "training")
+        claims.set_progress(session, Fence(running, 1), step=50, total_steps=200, eta_seconds=90)
+    jobs.queued()
+    jobs.worker()
+    compared = f"/compare?job={done}&job={failed}"
+    return [
+        compared,
+        *(path for path, *_ in NAVIGATION),
+        "/?status=paused",
+        "/nothing",
+        *(f"/jobs/{each}" for each in (done, failed, running)),
+    ]
+
+
+def check(visitor: Visitor, scheme: str, where: str) -> list[str]:
+    """Every fault of the page that is open, in one theme, as wide as a phone and as a screen."""
+    visitor.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of SCHEMES
+    found = [f"{where}, {scheme}: {each}" for each in visitor.violations()]
+    visitor.page.set_viewport_size({"width": 360, "height": 800})
+    width = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
+    visitor.page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )  # curves follow
+    over = visitor.page.evaluate(width)
+    visitor.page.set_viewport_size({"width": 1280, "height": 900})
+    return [*found, *([f"{where}: {over} pixels wider than a phone"] if over > 0 else [])]
+
+
+def test_every_page(address: str, visit: Visit, pages: list[str]) -> None:
+    visitor = visit(address)
+    visitor.expected.add("404")
+    faults = []
+    for path in pages:
+        page = visitor.open(path)
+        if "/jobs/" in path:
+            page.locator("#curves").wait_for()
+        for each in page.locator("details:not(.ask)").all():
+            each.evaluate("each => { each.open = true; }")
+        for scheme in SCHEMES:
+            faults += check(visitor, scheme, path)
+    assert not faults, "\n".join(faults)
+
+
+def test_an_empty_list_and_the_sign_in(address: str, protected: str, visit: Visit) -> None:
+    visitor, stranger = visit(address), visit(protected)
+    stranger.expected.add("401")
+    visitor.open("/")
+    stranger.open("/signin")
+    stranger.page.get_by_label("API key").fill("esp_wrong")
+    stranger.page.keyboard.press("Enter")
+    stranger.page.get_by_role("alert").wait_for()
+    assert [
+        fault for each in (visitor, stranger) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)
+    ] == []
