@@ -143,7 +143,7 @@ def _compose(axes: "Axes", panel: Panel) -> None:
     _dense(axes, panel)
     _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for line in panel.lines for mean in line.means}))
     axes.margins(y=0.08)
-    axes.legend(frameon=False, fontsize=9, loc="best")
+    axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, loc="best")
 
 
 def _line_styles(lines: Sequence[Line]) -> list[tuple[str, str]]:
