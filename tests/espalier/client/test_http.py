@@ -97,9 +97,7 @@ def test_a_job_whose_response_was_lost_is_created_once(settings: Settings, datab
             assert len(list(client.list())) == 3
 
 
-@pytest.mark.parametrize(
-    "failure", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), busy(502), busy(503), busy(504), busy(429)]
-)
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), busy(502), busy(503), busy(504), busy(429)])
 def test_posts_are_sent_again_with_the_same_key(failure: Answer, pauses: list[float]) -> None:
     client, asked = scripted(failure, failure, httpx.Response(202, json=JOB))
     assert client.submit(**BODY).id == "job_1"
@@ -111,6 +109,17 @@ def test_posts_are_sent_again_with_the_same_key(failure: Answer, pauses: list[fl
     client, other = scripted(httpx.Response(202, json=JOB))
     client.submit(**BODY)
     assert other[0].headers["Idempotency-Key"] != asked[0].headers["Idempotency-Key"]
+
+
+def test_a_post_that_nothing_answered_is_sent_once_more(pauses: list[float]) -> None:
+    silence = httpx.ReadTimeout("slow", request=httpx.Request("POST", "http://service.test"))
+    client, asked = scripted(silence, httpx.Response(202, json=JOB))
+    assert client.submit(**BODY).id == "job_1"
+    assert (len(asked), len({request.headers["Idempotency-Key"] for request in asked}), len(pauses)) == (2, 1, 1)
+    client, asked = scripted(silence, silence)
+    with pytest.raises(UnreachableError):
+        client.submit(**BODY)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
