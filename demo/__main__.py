@@ -23,6 +23,7 @@ from rich.table import Table
 from demo import settings
 from espalier.cli.progress import follow
 from espalier.client import Client
+from espalier.client.job_words import result_of
 from espalier.client.models import Job
 from pruning.processes.bootstrap import python_command
 
@@ -117,7 +118,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     pruned = load_pruned(mask, models_dir=plan.models_dir)
     datasets = plan.environment.get("ESPALIER_DATASETS_DIR")
     again = evaluate_mask(pruned, Sources(plan.models_dir, Path(datasets) if datasets else None))
-    same = bool(again == (job.result or {})["final"])
+    same = bool(again == result_of(job)["final"])
     notify(
         f"verified: mask on the untouched model evaluates {'exactly as in training' if same else f'differently: {again}'}"
     )
@@ -125,7 +126,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
 
 
 def _table(job: Job, seconds: float) -> Table:
-    result: dict[str, Any] = job.result or {}
+    result = result_of(job)
     metric = result["primary_metric"]
     table = Table(title="Espalier demo", show_header=False)
     rows = {

@@ -11,22 +11,50 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from espalier.client._async.client import AsyncClient
     from espalier.client._sync.client import Client
-    from espalier.client.timeouts import Timeouts as Timeouts
+    from espalier.client.models import Dataset, Event, Job, JobResult, Sweep
+    from espalier.client.timeouts import Timeouts
+    from espalier.errors import (
+        ApiError,
+        ConfigurationError,
+        DownloadCorruptError,
+        EspalierError,
+        JobNotSucceededError,
+        NotEspalierError,
+        UnreachableError,
+    )
     from espalier.inference.loading import load_export, load_pruned
     from espalier.inference.mask_bank import MaskBank as MaskBank
 
-__all__ = ["AsyncClient", "Client", "load_export", "load_pruned"]
+    __version__: str
+
+__all__ = [
+    "ApiError", "AsyncClient", "Client", "ConfigurationError", "Dataset", "DownloadCorruptError", "EspalierError", "Event", "Job",
+    "JobNotSucceededError", "JobResult", "NotEspalierError", "Sweep", "Timeouts", "UnreachableError", "__version__", "load_export",
+    "load_pruned",
+]  # fmt: skip
+"""All but ``MaskBank``: ``from espalier import *`` would load torch for it, and fail where only the client is installed."""
 _MODULES = {
-    "AsyncClient": "espalier.client._async.client",
-    "Client": "espalier.client._sync.client",
-    "MaskBank": "espalier.inference.mask_bank",
-    "Timeouts": "espalier.client.timeouts",
-    "load_export": "espalier.inference.loading",
-    "load_pruned": "espalier.inference.loading",
+    "AsyncClient": "client._async.client",
+    "Client": "client._sync.client",
+    **dict.fromkeys(("Dataset", "Event", "Job", "JobResult", "Sweep"), "client.models"),
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "MaskBank": "inference.mask_bank",
+    "Timeouts": "client.timeouts",
+    "load_export": "inference.loading",
+    "load_pruned": "inference.loading",
 }
+_DISTRIBUTION = "espalier-pruning"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata  # 10 ms of every start of the command line
+
+        return metadata.version(_DISTRIBUTION)
     if name not in _MODULES:
         raise AttributeError(f"module 'espalier' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "MaskBank"})

@@ -47,7 +47,7 @@ def unasync(source: str, name: str) -> str:
             lines[first - 1 : last] = (lines[first - 1][:start] + replacement + rest).splitlines(keepends=True)
     text = "".join(lines).replace("from espalier.client._async.", "from espalier.client._sync.")
     text = re.sub(r"\bAwaitable\[([\w.]+)\]", r"\1", text).replace("Awaitable, ", "")
-    return _ruff("format", _ruff("check", NOTE.format(name=name) + text))
+    return run_ruff("format", run_ruff("check", NOTE.format(name=name) + text))
 
 
 def _replacement(token: tokenize.TokenInfo) -> str:
@@ -59,7 +59,8 @@ def _replacement(token: tokenize.TokenInfo) -> str:
     return token.string
 
 
-def _ruff(verb: str, text: str) -> str:
+def run_ruff(verb: str, text: str) -> str:
+    """What ruff makes of a source text: ``check`` applies the fixes above, ``format`` lays out. Raises CalledProcessError."""
     fixes = ["--select", _FIXES, "--fix-only", "--unsafe-fixes"] if verb == "check" else []
     command = [
         sys.executable,

@@ -12,6 +12,7 @@ from espalier.cli.next_steps import follow_job
 from espalier.cli.output import fail, format_outcome, notify, require_output
 from espalier.cli.progress import fetching
 from espalier.cli.service_context import ServiceContext, with_service
+from espalier.client.job_words import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ def _table(found: "Sequence[Job]") -> "Table":
 def _print_figures(made: "Job") -> None:
     """How the job ended, and what was measured of each export."""
     notify(format_outcome(made))
-    for entry in (made.result or {}).get("exports", ()):
+    for entry in result_of(made).get("exports", ()):
         notify(f"{entry['format']} ({entry['bytes']} bytes): {entry['verdict']}")
 
 

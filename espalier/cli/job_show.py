@@ -12,6 +12,7 @@ from espalier.cli.next_steps import addresses, commands
 from espalier.cli.output import print_json
 from espalier.cli.queue_place import read_waits
 from espalier.cli.service_context import ServiceContext, with_service
+from espalier.client import job_words
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -126,7 +127,7 @@ def remedy(job: "Job") -> str:
 
 
 def _result(job: "Job") -> Iterator[tuple[str, str]]:
-    result, metrics = job.result or {}, job.metrics or {}
+    result, metrics = job_words.result_of(job), job_words.metrics_of(job)
     yield from _named("metric", " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job)))))
     remaining = result.get("remaining", metrics.get("remaining"))
     yield from _named("remaining", f"{remaining:.2%} of the masked weights" if isinstance(remaining, float) else "")

@@ -7,6 +7,11 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from espalier.client import job_words
+from espalier.client.job_words import clock as clock
+from espalier.client.job_words import metric_name as metric_name
+from espalier.client.job_words import task_name as task_name
+
 if TYPE_CHECKING:
     from espalier.client.models import Job
 
@@ -15,8 +20,6 @@ MARKS = {
     "succeeded": ("✓", "+", "green"), "failed": ("✗", "x", "red"), "cancelled": ("–", "-", "bright_black"),
 }  # fmt: skip
 """State → its mark, the mark where the output has ASCII only, and its colour, one that light and dark terminals can show."""
-_VALIDATION = "validation_"
-"""Prefix of the names of metrics on the validation rows."""
 _USUAL = "training"
 """The phase that the share of steps says already."""
 _MINUTES_FROM, _HOURS_FROM = 100, 100 * 60
@@ -53,41 +56,16 @@ def field(job: "Job", name: str) -> Any:
     return getattr(job, name, None)
 
 
-def task_name(job: "Job") -> str:
-    """Name of the task, or the data set of a custom one."""
-    task = job.spec.get("task", "")
-    return task if isinstance(task, str) else str(task.get("dataset", "custom") if isinstance(task, dict) else "custom")
-
-
-def measured(job: "Job") -> str | None:
-    """The task's metric among the numbers of a job: the one that names the result, or the first there is."""
-    metrics = job.metrics or {}
-    first = f"{_VALIDATION}{(job.result or {}).get('primary_metric')}"
-    names = [name for name in (first, *metrics) if name.startswith(_VALIDATION)]
-    return next((name for name in names if isinstance(metrics.get(name), float)), None)
-
-
-def metric_name(job: "Job") -> str:
-    """Name of the metric that names the result, or of the latest; empty where none is known."""
-    name = (job.result or {}).get("primary_metric") or measured(job) or ""
-    return str(name).removeprefix(_VALIDATION)
-
-
 def metric(job: "Job") -> str:
     """``0.912 → 0.904``: of the dense model and of the pruned one; the latest alone while the job runs."""
-    result = job.result or {}
-    name = result.get("primary_metric")
-    before, after = ((result.get(part) or {}).get(name) for part in ("before", "final"))
-    latest = measured(job)
-    if after is None and latest is not None:
-        after = (job.metrics or {})[latest]
-    numbers = [f"{value:.3f}" if isinstance(value, int | float) else "" for value in (before, after)]
-    return f" {symbol('→', '->')} ".join(filter(None, numbers))
+    found = job_words.main_metric(job)
+    numbers = [f"{value:.3f}" for value in (found.before, found.after) if value is not None] if found else []
+    return f" {symbol('→', '->')} ".join(numbers)
 
 
 def sparsity(job: "Job") -> str:
     """Share of masked weights removed, as it was reached, else as it was asked for."""
-    reached = (job.result or {}).get("sparsity")
+    reached = job_words.result_of(job).get("sparsity")
     value = job.spec.get("sparsity") if reached is None else reached
     return f"{100 * value:.3g} %" if isinstance(value, int | float) else ""
 
@@ -107,13 +85,6 @@ def ran_for(job: "Job", now: datetime | None = None) -> str:
         return ""
     end = job.finished_at or now or datetime.now(UTC)
     return clock((end - job.started_at).total_seconds())
-
-
-def clock(seconds: float) -> str:
-    """``0:07``, ``1:05``, ``2:01:05``."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def steps(job: "Job") -> str:

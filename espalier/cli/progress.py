@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from espalier.cli import job_text
 from espalier.cli.output import notify
+from espalier.client.job_words import numbers, phase, steps
+from espalier.client.progress import ProgressLines
 
 if TYPE_CHECKING:
     from espalier.client._sync.client import Client
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 300.0
 """How long a service may be away once it has responded."""
-_LINES = 10
-"""Of progress where there is no terminal."""
 _NARROW = 100
 """Columns of a terminal under which the numbers leave no room for a bar."""
 _CALM: dict[str, Any] = {
@@ -59,58 +59,23 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
     with Progress(*columns, console=console, expand=False) as bar:
         line = bar.add_task("queued", total=None, steps="", values="")
         for seen in changes:
-            step, total = _steps(seen)
+            step, total = steps(seen)
             bar.update(
                 line,
-                description=_phase(seen),
+                description=phase(seen),
                 total=total,
                 completed=step,
                 steps=job_text.steps(seen),
-                values=values(seen, " " if narrow else "  "),
+                values=numbers(seen, " " if narrow else "  "),
             )
     return seen
 
 
 def _plain(changes: Iterator["Job"]) -> "Job":
-    shown: tuple[str, int] | None = None
+    lines = ProgressLines(notify)
     for seen in changes:
-        step, total = _steps(seen)
-        now = (_phase(seen), _LINES * step // total if total else 0)
-        if now != shown:
-            shown = now
-            steps = f"{step}/{total}" if total else ""
-            notify("  ".join(filter(None, (_phase(seen), steps, values(seen)))))
+        lines.show(seen)
     return seen
-
-
-def _phase(job: "Job") -> str:
-    return job.phase if job.status == "running" and job.phase else job.status
-
-
-def _steps(job: "Job") -> tuple[int, int | None]:
-    return (0, None) if job.progress is None else (job.progress.step or 0, job.progress.total_steps)
-
-
-def values(job: "Job", between: str = "  ") -> str:
-    """Loss, remaining weights, extra parameters, signal-to-noise, the task's metric and time to go, as far as known."""
-    metrics: dict[str, Any] = job.metrics or {}
-    parts = []
-    if (loss := metrics.get("loss")) is not None and not job.ended:
-        parts.append(f"loss {loss:.3f}")
-    if (remaining := metrics.get("remaining")) is not None:
-        parts.append(f"remaining {remaining:.1%}")
-    if (signal := metrics.get("signal_to_noise")) is not None and not job.ended:
-        parts.append(f"signal/noise {signal:.3f}")
-    if extra := (job.result or {}).get("extra_share"):
-        parts.append(f"extra parameters {extra:.2%}")
-    if (name := job_text.measured(job)) is not None:
-        parts.append(f"{job_text.metric_name(job)} {metrics[name]:.3f}")
-        if metrics.get("constant_prediction") is True:
-            parts.append("(one prediction for all rows)")
-    eta = job.progress.eta_seconds if job.progress is not None else None
-    if eta is not None and not job.ended:
-        parts.append(f"ETA {job_text.clock(eta)}")
-    return between.join(parts)
 
 
 @contextmanager

@@ -98,6 +98,11 @@ def without_password(url: str) -> str:
     return f"{scheme}{separator}***@{place.rpartition('@')[2]}{slash}{path}" if "@" in place else url
 
 
+def public_url(url: str) -> str:
+    """``url`` without user and password, for links that people see and keep."""
+    return str(httpx.URL(url).copy_with(userinfo=b"")).rstrip("/")
+
+
 def proxy_of(url: str) -> str | None:
     """``the proxy … of VARIABLE`` that requests to ``url`` would use by the environment; None where they go directly."""
     if is_loopback(url):

@@ -1,50 +1,21 @@
 """Response models of the client. Unknown fields are allowed and kept: an older client reads a newer service."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
+from espalier.client.job import ENDED as ENDED
+from espalier.client.job import Artifact as Artifact
+from espalier.client.job import Job as Job
+from espalier.client.job import JobResult as JobResult
+from espalier.client.job import JobWarning as JobWarning
+from espalier.client.job import MetricRow as MetricRow
+from espalier.client.job import NamedValues as NamedValues
+from espalier.client.job import Problem as Problem
+from espalier.client.job import Progress as Progress
 from espalier.client.resource import Resource
-
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
-
-
-class Progress(Resource):
-    """Optimizer steps taken and to take; seconds still to go as the trainer estimates them."""
-
-    step: int | None = None
-    total_steps: int | None = None
-    eta_seconds: float | None = None
-
-
-class Problem(Resource):
-    """Why a job failed."""
-
-    code: str
-    message: str
-    param: str | None = None
-    kind: str | None = None
-    retryable: bool | None = None
-    remedy: str = ""
-    """What to do about it; empty from an older service."""
-
-
-class JobWarning(Resource):
-    """Why the result of a job may be worth less than it looks, and what to do."""
-
-    code: str
-    message: str
-    remedy: str = ""
-
-
-class Artifact(Resource):
-    """A file that a job made."""
-
-    name: str
-    bytes: int
-    sha256: str
-    url: str
 
 
 class Event(Resource):
@@ -56,50 +27,6 @@ class Event(Resource):
     """The attempt it happened in."""
     data: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
-
-
-class MetricRow(Resource):
-    """The metrics of one step."""
-
-    step: int
-    attempt: int = 0
-    values: dict[str, Any] = Field(default_factory=dict)
-
-
-class Job(Resource):
-    """A pruning job as it was when the service sent it."""
-
-    id: str
-    status: str
-    phase: str | None = None
-    attempt: int = 0
-    progress: Progress | None = None
-    metrics: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
-    spec: dict[str, Any] = Field(default_factory=dict)
-    error: Problem | None = None
-    warnings: list[JobWarning] = Field(default_factory=list)
-    """The result may be worth less than it looks; the job's state is not changed by them."""
-    artifacts: list[Artifact] = Field(default_factory=list)
-    exports: list[str] = Field(default_factory=list)
-    """Formats that the mask is turned into."""
-    export_of: str | None = None
-    """The job whose mask this one exports; None for a job that prunes."""
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    paused_until: datetime | None = None
-    """When a paused job is cancelled unless it is resumed."""
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the job is in a terminal state."""
-        return self.status in ENDED
-
-    def artifact(self, name: str) -> Artifact | None:
-        """The artifact of that name, if the job has made it."""
-        return next((artifact for artifact in self.artifacts if artifact.name == name), None)
 
 
 class TimeEstimate(Resource):
@@ -144,6 +71,12 @@ class JobPage(Resource):
     has_more: bool = False
     next_cursor: str | None = None
 
+    @classmethod
+    def received(cls, data: Any, service: str) -> Self:
+        """The page that ``service`` sent as ``data``. Raises NotEspalierError."""
+        rows = data.get("data") if isinstance(data, Mapping) else None
+        return cls.model_validate({**data, "data": [Job.received(row, service) for row in rows]} if rows else data)
+
 
 class DatasetColumn(Resource):
     """A column of a split: how many rows hold which kind of value, and the values themselves where they are few."""
@@ -172,6 +105,12 @@ class Dataset(Resource):
     sha256: str | None = None
     splits: list[DatasetSplit] = Field(default_factory=list)
     created_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{split.name}: {split.rows} rows" for split in self.splits)
+        return f"<Dataset {', '.join(filter(None, (self.id, self.name, rows)))}>"
+
+    __str__ = __repr__
 
 
 class Prediction(Resource):
@@ -249,6 +188,13 @@ class Sweep(Resource):
     def ended(self) -> bool:
         """Whether every job has ended."""
         return self.status == "ended"
+
+    def __repr__(self) -> str:
+        jobs = (f"{count} {status}" for status, count in self.jobs.items() if count)
+        words = ", ".join(filter(None, (str(self.base.get("model", "")), *jobs)))
+        return f"<Sweep {self.id} {self.status} {self.progress:.0%}: {words}>"
+
+    __str__ = __repr__
 
 
 class Webhook(Resource):

@@ -3,13 +3,16 @@
 Called by ``models.py`` and the files of calls. What another program answers is refused with one line, and never quoted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, Self
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, Self, TypeVar, get_type_hints
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from espalier.errors import NotEspalierError
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
 
 
 class Resource(BaseModel):
@@ -66,3 +69,39 @@ def list_of_texts(texts: str | Sequence[str | tuple[str, str]]) -> list[str | tu
         if not isinstance(each, str):
             raise TypeError(f"each text must be a str or a pair of them, not {type(each).__name__}")
     return given
+
+
+def lists_fields(fields: type) -> Callable[[_Call], _Call]:
+    """Decorator of a method that takes the fields of a TypedDict as ``**fields``: its signature lists them one by one.
+
+    Type checkers read the annotation; ``help()`` and the completion of IPython and notebooks read the signature. Names that are not
+    listed are taken as well: a newer service may know them, and one that does not says what was meant.
+    """
+
+    def listed(call: _Call) -> _Call:
+        signature = inspect.signature(call)
+        required: frozenset[str] = getattr(fields, "__required_keys__", frozenset())
+        *own, others = signature.parameters.values()
+        named = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
+                default=inspect.Parameter.empty if name in required else _DEFAULT,
+            )
+            for name, annotation in get_type_hints(fields).items()
+        ]  # fmt: skip
+        call.__signature__ = signature.replace(  # type: ignore[attr-defined]  # read by inspect.signature
+            parameters=[*own, *named, others.replace(annotation=Any)]
+        )
+        return call
+
+    return listed
+
+
+class _Default:
+    """Stands in a signature for the default that the service decides."""
+
+    def __repr__(self) -> str:
+        return "<default of the service>"
+
+
+_DEFAULT = _Default()

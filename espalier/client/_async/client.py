@@ -85,6 +85,9 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         """Close the connections."""
         await self._http.close()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http.public_url!r})"
+
     async def __aenter__(self) -> Self:
         return self
 

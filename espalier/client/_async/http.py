@@ -21,6 +21,7 @@ from espalier.client.connection import (
     checked_url,
     is_loopback,
     proxy_of,
+    public_url,
     with_environment,
     without_password,
 )
@@ -53,6 +54,7 @@ class Http:
     ) -> None:
         """Raises ConfigurationError for a URL, key or proxy variable that cannot be used."""
         self.base_url = checked_url(base_url)
+        self.public_url = public_url(self.base_url)
         api_key = checked_key(api_key)
         self._retries = retries
         self._notify = notify

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from espalier.client._async.http import Http
 from espalier.client._async.polling import poll
 from espalier.client._async.waiting import in_thread
+from espalier.client.job_fields import SharedFields
 from espalier.client.models import Sweep
-from espalier.client.resource import resource_path
+from espalier.client.resource import lists_fields, resource_path
 
 WATCH_SECONDS = 2.0
 """Pause between two requests for a sweep that is watched."""
@@ -20,6 +21,7 @@ class SweepCalls:
 
     _http: Http
 
+    @lists_fields(SharedFields)
     async def sweep(
         self,
         *,
@@ -27,7 +29,7 @@ class SweepCalls:
         methods: Sequence[str] = ("smp-s",),
         seeds: Sequence[int] = (42,),
         baseline: float | None = None,
-        **base: Any,
+        **base: Unpack[SharedFields],
     ) -> Sweep:
         """Post a job for every combination; ``base`` is what they share: ``model``, ``task`` and other fields of a job.
 

@@ -86,6 +86,9 @@ class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
         """Close the connections."""
         self._http.close()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._http.public_url!r})"
+
     def __enter__(self) -> Self:
         return self
 

@@ -4,14 +4,16 @@
 import builtins
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from espalier.client._sync.download import Report, download
 from espalier.client._sync.follow import follow
 from espalier.client._sync.http import Http
 from espalier.client._sync.polling import poll
+from espalier.client.job_fields import ExportFields, JobFields
 from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow, Prediction, PredictionList
-from espalier.client.resource import list_of_texts, resource_path
+from espalier.client.progress import ProgressLine
+from espalier.client.resource import list_of_texts, lists_fields, resource_path
 from espalier.errors import JobNotSucceededError, NotEspalierError
 
 POLL_SECONDS = (0.2, 2.0)
@@ -23,28 +25,35 @@ class JobCalls:
 
     _http: Http
 
-    def submit(self, **spec: Any) -> Job:
+    @lists_fields(JobFields)
+    def submit(self, **fields: Unpack[JobFields]) -> Job:
         """Post a job: ``model`` and ``task``, and any other field of the spec or of the job (``metadata``, …).
 
+        A field that the service does not know is refused by it, with the name that was most likely meant.
         When the response is lost and the request repeated, there is still one job.
         """
-        return Job.model_validate(self._http.request("POST", "/v1/jobs", json=spec))
+        return self._job(self._http.request("POST", "/v1/jobs", json=fields))
 
-    def dry_run(self, **spec: Any) -> DryRun:
+    @lists_fields(JobFields)
+    def dry_run(self, **fields: Unpack[JobFields]) -> DryRun:
         """What ``submit`` of the same fields would be: resolved, checked, estimated, and not created.
 
         Raises whatever the submission would raise. An older service knows no dry run and would create the job, so that its answer
         is refused with NotEspalierError; the job that it has created is cancelled.
         """
-        answer = self._http.request("POST", "/v1/jobs", params={"dry_run": "true"}, json=spec)
+        answer = self._http.request("POST", "/v1/jobs", params={"dry_run": "true"}, json=fields)
         if "dry_run" not in answer:
-            self.cancel(Job.model_validate(answer))
+            self.cancel(self._job(answer))
             raise NotEspalierError("this service is too old for a dry run; update it")
         return DryRun.model_validate(answer)
 
-    def get(self, job: Job | str) -> Job:
-        """The job as it is now."""
-        return Job.model_validate(self._http.request("GET", _path(job)))
+    def get(self, job: Job | str, *, curve: bool = False) -> Job:
+        """The job as it is now; with ``curve`` also its metrics by step, which a notebook then draws."""
+        found = self._job(self._http.request("GET", _path(job)))
+        if not curve:
+            return found
+        rows = [MetricRow.model_validate(row) for row in self._http.rows(f"{_path(job)}/metrics")]
+        return found.model_copy(update={"curve": rows})
 
     def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
         """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
@@ -52,7 +61,7 @@ class JobCalls:
         pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
         query = {"limit": limit, "after": after, **filters, **pairs}
         parameters = {name: value for name, value in query.items() if value is not None}
-        return JobPage.model_validate(self._http.request("GET", "/v1/jobs", params=parameters))
+        return JobPage.received(self._http.request("GET", "/v1/jobs", params=parameters), self._http.public_url)
 
     def list(self, **filters: Any) -> Iterator[Job]:
         """All jobs that match the filters, newest first, page after page."""
@@ -66,19 +75,19 @@ class JobCalls:
 
     def cancel(self, job: Job | str) -> Job:
         """Request the end of a job; a running one ends within seconds."""
-        return Job.model_validate(self._http.request("POST", f"{_path(job)}/cancel"))
+        return self._job(self._http.request("POST", f"{_path(job)}/cancel"))
 
     def pause(self, job: Job | str) -> Job:
         """Pause a job; a running one writes a checkpoint and is paused within seconds."""
-        return Job.model_validate(self._http.request("POST", f"{_path(job)}/pause"))
+        return self._job(self._http.request("POST", f"{_path(job)}/pause"))
 
     def resume(self, job: Job | str) -> Job:
         """Queue a paused job again; it goes on from its checkpoint."""
-        return Job.model_validate(self._http.request("POST", f"{_path(job)}/resume"))
+        return self._job(self._http.request("POST", f"{_path(job)}/resume"))
 
     def retry(self, job: Job | str) -> Job:
         """A new job that does a failed or cancelled one again."""
-        return Job.model_validate(self._http.request("POST", f"{_path(job)}/retry"))
+        return self._job(self._http.request("POST", f"{_path(job)}/retry"))
 
     def delete(self, job: Job | str) -> None:
         """Delete a job that has ended, with everything it made."""
@@ -122,25 +131,30 @@ class JobCalls:
         unfinished = f"{_id(job)} has not ended"
         yield from poll(lambda: self.get(job), unfinished, pauses=POLL_SECONDS, timeout=timeout, patience=patience)
 
-    def wait(self, job: Job | str, timeout: float | None = None) -> Job:
-        """The job once it has ended, whatever its end. Raises TimeoutError after ``timeout`` seconds."""
-        for seen in self.watch(job, timeout=timeout):  # noqa: B007 - the last one is returned
-            pass
-        return seen
+    def wait(self, job: Job | str, timeout: float | None = None, *, progress: bool = False) -> Job:
+        """The job once it has ended, whatever its end. Raises TimeoutError after ``timeout`` seconds.
 
-    def export(self, job: Job | str, formats: Sequence[str], **fields: Any) -> Job:
+        With ``progress`` a line shows how far it is, on a terminal and in a notebook; the job that is returned has its ``curve``.
+        """
+        with ProgressLine(enabled=progress) as line:
+            for seen in self.watch(job, timeout=timeout):
+                line.show(seen)
+        return self.get(seen, curve=True) if progress else seen
+
+    @lists_fields(ExportFields)
+    def export(self, job: Job | str, formats: Sequence[str], **fields: Unpack[ExportFields]) -> Job:
         """Have the mask of a job that has succeeded exported to other forms: ``compact``, ``onnx``, …
 
         Returns the job that makes them, or has made them before; ``wait`` for it, then ``download`` its
-        ``export-<format>.zip``. ``fields``: ``priority``, ``max_duration``.
+        ``export-<format>.zip``.
         """
         body = {"formats": [*formats], **fields}
-        return Job.model_validate(self._http.request("POST", f"{_path(job)}/exports", json=body))
+        return self._job(self._http.request("POST", f"{_path(job)}/exports", json=body))
 
     def exports(self, job: Job | str) -> Iterator[Job]:
         """The jobs that export this one's mask, newest first."""
         for row in self._http.rows(f"{_path(job)}/exports"):
-            yield Job.model_validate(row)
+            yield self._job(row)
 
     def predict(self, job: Job | str, texts: str | Sequence[str | tuple[str, str]]) -> "builtins.list[Prediction]":
         """Predictions of a job that has succeeded: for texts, or for pairs of texts where the task has two columns.
@@ -167,6 +181,9 @@ class JobCalls:
         artifact = _artifact(self.get(job), name)
         target = Path(path) if path is not None else Path(name)
         return download(self._http, artifact, target / name if target.is_dir() else target, report)
+
+    def _job(self, data: Any) -> Job:
+        return Job.received(data, self._http.public_url)
 
 
 def _artifact(job: Job, name: str) -> Artifact:

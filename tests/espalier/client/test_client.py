@@ -18,8 +18,8 @@ def job(**fields: Any) -> dict[str, Any]:
     return {"id": "job_1", "status": "queued", "attempt": 0, "spec": {"model": "toy"}, **fields}
 
 
-def talking(handler: Handler) -> Client:
-    return Client("http://service.test/", transport=httpx.MockTransport(handler))
+def talking(handler: Handler, url: str = "http://service.test/") -> Client:
+    return Client(url, transport=httpx.MockTransport(handler))
 
 
 def script(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:

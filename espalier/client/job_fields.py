@@ -1,0 +1,189 @@
+# made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
+"""Fields of the requests that make jobs, as TypedDicts: what ``submit``, ``dry_run``, ``sweep`` and ``export`` take by keyword.
+
+For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Required, TypedDict
+
+
+class CustomTask(TypedDict, total=False):
+    """A task on the user's own data: which columns to read and what to predict."""
+
+    dataset: Required[str]
+    """Id of an uploaded data set, folder under the data sets directory, or data set on the hub."""
+    config: str | None
+    """Configuration of a hub data set."""
+    text: Required[Sequence[str]]
+    """One or two text columns, in order."""
+    label: str
+    """Column with the class id (0, 1, ...), or the number to regress on; default "label"."""
+    kind: Literal["classification", "regression"]
+    """Whether the label is one of several classes, or a number; default "classification"."""
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None
+    """Metric that names the result; default accuracy, or pearson for a regression."""
+    labels: Sequence[str] | None
+    """Class names in class-id order; needed where the label column holds names instead of ids."""
+    label_words: Sequence[str]
+    """One word per class, in class-id order (regression: one word); default: made from labels."""
+    train_split: str
+    """Split that is trained on; default "train"."""
+    validation_split: str
+    """Split that the metrics are measured on; default "validation"."""
+
+
+class JobWebhook(TypedDict, total=False):
+    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than
+    once.
+    """
+
+    url: Required[str]
+    """https, and no private address; checked now and at every call."""
+    events: Sequence[Literal["job.started", "job.paused", "job.succeeded", "job.failed", "job.cancelled"]]
+    """Default: the ends of jobs."""
+    secret: Required[str]
+    """What messages are signed with: `whsec_` and 24 to 64 random bytes in base64."""
+
+
+class SharedFields(TypedDict, total=False):
+    """Fields that the jobs of a sweep have in common."""
+
+    version: Literal[1]
+    """Version of this schema; default 1."""
+    model: Required[str]
+    """Folder under the models directory, or a model on the hub."""
+    revision: str | None
+    """Branch, tag or commit of a hub model; default its main branch."""
+    task: Required[str | CustomTask]
+    """One of cola, mnli, mrpc, qnli, qqp, rte, squad, sst2, stsb, or a custom task on named columns."""
+    preset: Literal["espalier", "paper", "upstream"]
+    """paper / upstream pin every point on which the paper and its code disagree; default "espalier"."""
+    pattern: Literal["unstructured", "2:4"]
+    """Where zeros may lie; default "unstructured"."""
+    one_shot: bool
+    """magnitude only: prune once, without training; default false."""
+    head: Literal["label-words", "span", "classifier"]
+    """label-words: frozen MLM head, columns of the label words; default follows the task."""
+    label_words: Sequence[str]
+    """One word per class, in class-id order, each a single token; default follows the task."""
+    teacher: str | None
+    """Fine-tuned model whose logits the run is distilled from."""
+    teacher_labels: Sequence[str] | None
+    """The teacher's class names in the order of its logits, where its configuration has none."""
+    distill_temperature: float
+    """τ of the distillation loss; default 2.0."""
+    distill_share: float
+    """Of the distillation loss; the task loss has the rest; default 0.5."""
+    tier: Literal["masks", "masks+extras"]
+    """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as
+    well, at most 0.5 % of the masked weights, and stored with the mask; default "masks".
+    """
+    train_biases: bool
+    """Train biases and norms of the encoder as well; they are then stored with the mask; default follows tier."""
+    train_readout: bool
+    """Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of a
+    classifier; it is then stored with the mask; default follows tier.
+    """
+    calibrate_logits: bool
+    """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default
+    true, but for the presets paper and upstream.
+    """
+    prior: Literal["wanda"] | None
+    """Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets paper
+    and upstream.
+    """
+    prior_strength: float
+    """Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3);
+    default 1.5.
+    """
+    calibration_rows: int
+    """Training rows that wanda and the calibration of logits look at; default 128."""
+    max_steps: int | None
+    """Optimizer steps; replaces epochs."""
+    epochs: float | None
+    """Passes over the training rows; null when max_steps is given."""
+    batch_size: int
+    """Rows per micro-batch."""
+    gradient_accumulation: int
+    """Micro-batches per optimizer step; default 1."""
+    max_length: int
+    """Longest input in tokens; the rest is cut off."""
+    stride: int
+    """Spans only: tokens by which windows over a context overlap; default 128."""
+    train_rows: int | None
+    """Use only the first rows of the training split."""
+    validation_rows: int | None
+    """Use only the first rows of the validation split."""
+    learning_rate: float
+    """Of the scores; falls linearly to 0 over the run; default follows the method."""
+    weight_learning_rate: float
+    """Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5
+    where the method trains the masked weights, else 1e-3.
+    """
+    max_grad_norm: float
+    """All score gradients together are scaled down to this norm; default 1.0."""
+    adam_epsilon: Literal["uncorrected", "corrected"]
+    """Added to sqrt(v) before (reference code) or after (torch) bias correction; default "uncorrected"."""
+    regularization: float
+    """Final weight λ of the mean-sigmoid regulariser; default follows the method."""
+    threshold: float
+    """τ of soft-movement: weights with σ(S) above it stay; default 0.1."""
+    regularization_ramp: Literal["run", "sparsity"]
+    """λ rises over the whole run (reference code) or with the sparsity (paper); default "run"."""
+    temperature: float
+    """p of σ(S/p) in the allocation of smp-s; default 1.0."""
+    surplus: Literal["redistribute", "drop"]
+    """Weights allotted to an already full matrix go to the others, or are lost (reference code); default
+    "redistribute".
+    """
+    ramp: float
+    """Share of the run in which sparsity rises; default 0.6."""
+    hold: float
+    """Share of the run, at its end, at full sparsity; default 1 - ramp."""
+    ramp_shape: Literal["cubic", "linear"]
+    """Shape of both ramps; default "cubic"."""
+    dropout: float | None
+    """Overrides the dropout of the checkpoint's configuration."""
+    precision: Literal["fp32", "bf16"]
+    """Of forward and backward in training; bf16 needs a device that has it; scores are always fp32; default
+    "fp32".
+    """
+    eval_every: int | None
+    """Steps between evaluations; default as many as cost about 5 % of the run."""
+    checkpoint_every: int
+    """Steps between checkpoints; default 500."""
+    devices: int
+    """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up
+    to rounding, but with dropout, which each device draws by itself; default 1.
+    """
+    metadata: Mapping[str, str]
+    """Your own key-value pairs; shown back, never read."""
+    priority: int
+    """Queued jobs with a higher one start first; default 0."""
+    max_duration: float | None
+    """Seconds that one run may take before it is ended; default the service's."""
+    exports: Sequence[Literal["compact", "csr", "onnx", "onnx-int8", "semi-structured", "stock"]]
+    """What the mask is turned into at the end, each measured before and after."""
+    webhook: JobWebhook | None
+    """Who is told of this job, beside your other webhooks."""
+
+
+class JobFields(SharedFields, total=False):
+    """Fields of a job. Only ``model`` and ``task`` are required."""
+
+    method: Literal["smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"]
+    """How scores and masks are made; default "smp-s"."""
+    sparsity: float
+    """Share of the masked weights to remove; without effect where the method's sparsity emerges."""
+    seed: int
+    """Of batch order and dropout; default 42."""
+
+
+class ExportFields(TypedDict, total=False):
+    """Fields of a job that exports a mask."""
+
+    priority: int
+    """As that of any job; default 0."""
+    max_duration: float | None
+    """As that of any job."""
