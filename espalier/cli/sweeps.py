@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from espalier.cli import options
 from espalier.cli.ids import SweepId
+from espalier.cli.next_steps import service_options
 from espalier.cli.output import format_list, notify, print_json, print_table
 from espalier.cli.service_context import ServiceContext, with_service
 from espalier.errors import JobNotSucceededError
@@ -73,7 +74,7 @@ def submit(
         sweep = client.sweep(**(base | body))
         if watch:
             notify(sweep.id)
-            sweep = _follow(client, sweep.id)
+            sweep = _follow(context, client, sweep.id)
     context.print_resource(sweep, sweep.id)
     if watch:
         _require_success(sweep)
@@ -110,7 +111,7 @@ def show(
         if as_csv:
             print(client.sweep_csv(sweep), end="")
             return
-        found = _follow(client, sweep) if watch else client.get_sweep(sweep)
+        found = _follow(context, client, sweep) if watch else client.get_sweep(sweep)
     if context.as_json:
         print_json(found.model_dump_json(indent=2))
     elif not watch:
@@ -167,14 +168,20 @@ def delete(
     context.print_line(f"{sweep} deleted", {"id": sweep, "deleted": True})
 
 
-def _follow(client: "Client", sweep_id: str) -> "Sweep":
-    """Draw the table until every job has ended."""
+def _follow(context: ServiceContext, client: "Client", sweep_id: str) -> "Sweep":
+    """Draw the table until every job has ended; who interrupts that is told how to come back (typer.Exit, 130)."""
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), auto_refresh=False) as live:
-        for seen in client.watch_sweep(sweep_id):
-            live.update(_drawn(seen), refresh=True)
+    try:
+        with Live(console=Console(stderr=True), auto_refresh=False) as live:
+            for seen in client.watch_sweep(sweep_id):
+                live.update(_drawn(seen), refresh=True)
+    except KeyboardInterrupt:
+        notify(f"{sweep_id} goes on without this terminal")
+        notify(f"  come back:  espalier sweep show {sweep_id} --watch{service_options(context)}")
+        notify(f"  stop it:    espalier sweep cancel {sweep_id}{service_options(context)}")
+        raise typer.Exit(130) from None
     return seen
 
 

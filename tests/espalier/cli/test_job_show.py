@@ -47,6 +47,30 @@ def test_open(espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPat
     assert getattr(refused.exception, "code", None) == "job_not_found"
 
 
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (("watch", "last"), "espalier.cli.next_steps.follow"),
+        (("sweep", "show", "last", "--watch"), "rich.live.Live.update"),
+    ],
+)
+def test_an_interrupt_leaves_the_job_alone_and_says_how_to_come_back(
+    espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], path: str
+) -> None:
+    made = espalier("sweep", "submit", "--model", "bert-base-uncased", "--task", "sst2", "--sparsities", "0.5").strip()
+    job = json.loads(espalier("show", "last", "--json"))["id"]
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(path, interrupted)
+    left = CliRunner().invoke(app, [*command, "--url", url])
+    assert left.exit_code == 130
+    back = f"espalier watch {job}" if command[0] == "watch" else f"espalier sweep show {made} --watch"
+    assert f"come back:  {back} --url {url}" in left.stderr
+    assert json.loads(espalier("show", job, "--json"))["status"] == "queued"
+
+
 @pytest.mark.parametrize("status", ["queued", "running", "paused", "succeeded", "failed", "cancelled"])
 def test_three_commands_come_next_and_no_key_is_among_them(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ESPALIER_URL", raising=False)
