@@ -5,15 +5,42 @@ Pure functions of a :class:`espalier.client.job.Job`, which calls them for its `
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from espalier.client.job import Job
+from typing import Any, NamedTuple, Protocol
 
 _VALIDATION = "validation_"
 """Prefix of the names of metrics on the validation rows."""
 _ID_LETTERS = 10
 """Of an id behind its prefix: the time of a ULID, which tells jobs apart unless they were submitted in the same millisecond."""
+
+
+class Progress(Protocol):
+    """What is read of a :class:`espalier.client.job.Progress`."""
+
+    @property
+    def step(self) -> int | None: ...
+    @property
+    def total_steps(self) -> int | None: ...
+    @property
+    def eta_seconds(self) -> float | None: ...
+
+
+class Job(Protocol):
+    """What is read of a :class:`espalier.client.job.Job`, which imports this module."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def phase(self) -> str | None: ...
+    @property
+    def progress(self) -> Progress | None: ...
+    @property
+    def metrics(self) -> Mapping[str, Any] | None: ...
+    @property
+    def result(self) -> Mapping[str, Any] | None: ...
+    @property
+    def spec(self) -> Mapping[str, Any]: ...
 
 
 class MainMetric(NamedTuple):
@@ -34,13 +61,13 @@ def short_id(job_id: str) -> str:
     return job_id if len(rest) <= _ID_LETTERS else f"{prefix}{separator}{rest[:_ID_LETTERS]}…"
 
 
-def task_name(job: "Job") -> str:
+def task_name(job: Job) -> str:
     """Name of the task, or the data set of a custom one."""
     task = job.spec.get("task", "")
     return task if isinstance(task, str) else str(task.get("dataset", "custom") if isinstance(task, dict) else "custom")
 
 
-def measured(job: "Job") -> str | None:
+def measured(job: Job) -> str | None:
     """The task's metric among the numbers of a job: the one that names the result, or the first there is."""
     metrics = metrics_of(job)
     first = f"{_VALIDATION}{result_of(job).get('primary_metric')}"
@@ -48,13 +75,13 @@ def measured(job: "Job") -> str | None:
     return next((name for name in names if isinstance(metrics.get(name), float)), None)
 
 
-def metric_name(job: "Job") -> str:
+def metric_name(job: Job) -> str:
     """Name of the metric that names the result, or of the latest; empty where none is known."""
     name = result_of(job).get("primary_metric") or measured(job) or ""
     return str(name).removeprefix(_VALIDATION)
 
 
-def main_metric(job: "Job") -> MainMetric | None:
+def main_metric(job: Job) -> MainMetric | None:
     """The metric before and after, as far as measured; None: nothing was measured yet."""
     result = result_of(job)
     name = result.get("primary_metric")
@@ -65,17 +92,17 @@ def main_metric(job: "Job") -> MainMetric | None:
     return None if before is None and after is None else MainMetric(metric_name(job), before, after)
 
 
-def phase(job: "Job") -> str:
+def phase(job: Job) -> str:
     """What a running job does, else its state."""
     return job.phase if job.status == "running" and job.phase else job.status
 
 
-def steps(job: "Job") -> tuple[int, int | None]:
+def steps(job: Job) -> tuple[int, int | None]:
     """Optimizer steps taken, and to take where that is known."""
     return (0, None) if job.progress is None else (job.progress.step or 0, job.progress.total_steps)
 
 
-def numbers(job: "Job", between: str = "  ") -> str:
+def numbers(job: Job, between: str = "  ") -> str:
     """Loss, remaining weights, extra parameters, signal-to-noise, the task's metric and time to go, as far as known."""
     metrics = metrics_of(job)
     parts = []
@@ -104,12 +131,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def result_of(job: "Job") -> Mapping[str, Any]:
+def result_of(job: Job) -> Mapping[str, Any]:
     """The result; empty before there is one."""
     return {} if job.result is None else job.result
 
 
-def metrics_of(job: "Job") -> Mapping[str, Any]:
+def metrics_of(job: Job) -> Mapping[str, Any]:
     """The latest value of each metric; empty before there are any."""
     return {} if job.metrics is None else job.metrics
 
