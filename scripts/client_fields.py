@@ -1,7 +1,7 @@
 """Generator of the client's typed request fields: ``python -m scripts.client_fields``, after any change of a request schema.
 
 From the JSON Schema of the API's request bodies it makes ``espalier/client/job_fields.py``: TypedDicts, by which editors complete
-and type checkers check the keywords of ``submit``, ``dry_run``, ``sweep`` and ``export``. The client must not import ``api`` or
+and type checkers check the keywords of ``submit``, ``sweep``, ``list`` and others. The client must not import ``api`` or
 ``pruning``, so what it knows of the spec is generated. A test compares the file with what is made here.
 """
 
@@ -10,13 +10,16 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastapi.openapi.utils import get_openapi
+
+from api.routes import jobs
 from api.schemas.job_request import ExportRequest, JobRequest
 from api.schemas.sweeps import AXES
 from scripts.unasync import CLIENT, run_ruff
 
 FILE = CLIENT / "job_fields.py"
 _HEAD = '''# made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Fields of the requests that make jobs, as TypedDicts: what ``submit``, ``dry_run``, ``sweep`` and ``export`` take by keyword.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``page`` and ``list``: fields of the requests, as TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """
@@ -33,7 +36,7 @@ Schema = Mapping[str, Any]
 
 def module() -> str:
     """The source of ``job_fields.py``. Raises ValueError for a schema that has no type here, CalledProcessError of ruff."""
-    job, export = JobRequest.model_json_schema(), ExportRequest.model_json_schema()
+    job, export, filters = JobRequest.model_json_schema(), ExportRequest.model_json_schema(), _filters()
     types = job["$defs"]
     objects = [_typed_dict(_name(name), types[name], types) for name in types if types[name]["type"] == "object"]
     shared = _without(job, AXES)
@@ -49,9 +52,26 @@ def module() -> str:
                     "Fields of a job. Only ``model`` and ``task`` are required.", "SharedFields",
                 ),
                 _typed_dict("ExportFields", _without(export, ["formats"]), types, "Fields of a job that exports a mask."),
+                _typed_dict("JobFilters", filters, filters["$defs"], "Filters of a list of jobs, and its paging."),
             ]
         ),
     )  # fmt: skip
+
+
+def _filters() -> Schema:
+    """The query of ``GET /v1/jobs`` as the schema of an object; the client leaves out what is None."""
+    document = get_openapi(title="", version="", routes=jobs.router.routes)
+    parameters = document["paths"]["/v1/jobs"]["get"]["parameters"]
+    fields = {
+        each["name"]: {
+            "anyOf": [*each["schema"].get("anyOf", [each["schema"]]), {"type": "null"}],
+            "description": each["description"],
+            "default": each["schema"].get("default"),
+        }
+        for each in parameters
+        if each["in"] == "query"
+    }
+    return {"properties": fields, "$defs": document["components"]["schemas"]}
 
 
 def _without(schema: Schema, names: Sequence[str] | Mapping[str, Any]) -> Schema:

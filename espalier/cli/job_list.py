@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,7 +54,9 @@ def list_jobs(
     Example: espalier jobs --status running --metadata team=nlp
     """
     pairs = options.pairs(metadata, "--metadata")
-    filters = {"status": status, "task": task, "model": model, "method": method, "sweep": sweep, "kind": kind}
+    filters: dict[str, Any] = {
+        "status": status, "task": task, "model": model, "method": method, "sweep": sweep, "kind": kind,
+    }  # fmt: skip
     with context.client() as client:
         found = list(islice(client.list(limit=min(limit, _PAGE), metadata=pairs, **filters), limit))
         if not any((*filters.values(), pairs)):  # all jobs: exports wait in the same queue

@@ -195,7 +195,7 @@ class Job(Resource):
             "state": self._state(),
             "job": self._subject(),
             "metric": str(self.main_metric or ""),
-            "numbers": job_words.numbers(self),
+            "numbers": job_words.numbers(self, " · "),
             "error": failure,
             "warnings": "; ".join(warning.message for warning in self.warnings),
         }

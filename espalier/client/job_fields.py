@@ -1,5 +1,5 @@
 # made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Fields of the requests that make jobs, as TypedDicts: what ``submit``, ``dry_run``, ``sweep`` and ``export`` take by keyword.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``page`` and ``list``: fields of the requests, as TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """
@@ -187,3 +187,26 @@ class ExportFields(TypedDict, total=False):
     """As that of any job; default 0."""
     max_duration: float | None
     """As that of any job."""
+
+
+class JobFilters(TypedDict, total=False):
+    """Filters of a list of jobs, and its paging."""
+
+    limit: int | None
+    """Largest number of jobs returned; default 20."""
+    after: str | None
+    """`next_cursor` of the page before."""
+    status: Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"] | None
+    """Only jobs in this state."""
+    task: str | None
+    """Only jobs for this task, by name."""
+    model: str | None
+    """Only jobs of this model."""
+    method: Literal["smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"] | None
+    """Only jobs by this method."""
+    sweep: str | None
+    """Only jobs of this sweep."""
+    kind: Literal["pruning", "export"] | None
+    """Jobs that prune, or those that export the mask of another; default "pruning"."""
+    metadata: Mapping[str, str] | None
+    """Only jobs whose metadata has these pairs: `metadata[team]=nlp&metadata[run]=7`."""

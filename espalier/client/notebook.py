@@ -25,11 +25,12 @@ def card(title: str, rows: Mapping[str, str], links: Mapping[str, str], figure: 
         for name, text in rows.items()
         if text
     )
+    table = f'<table style="color:inherit">{cells}</table>' if cells else ""
     anchors = " · ".join(
         f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(words)}</a>'
         for words, address in links.items()
     )
-    parts = (f"<strong>{escape(title)}</strong>", f"<table>{cells}</table>" if cells else "", figure, anchors)
+    parts = (f"<strong>{escape(title)}</strong>", table, figure, anchors)
     return "<div>" + "\n".join(filter(None, parts)) + "</div>"
 
 

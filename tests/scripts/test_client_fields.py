@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import TypeAdapter
 
+from api.routes.jobs import list_jobs
 from api.schemas.job_request import ExportRequest, JobRequest
 from api.schemas.sweeps import AXES
 from espalier import AsyncClient, Client
@@ -26,6 +27,8 @@ def test_every_field_is_there_and_the_same_ones_are_required() -> None:
     assert fields.__required_keys__ == set(schema["required"])
     shared = job_fields.SharedFields
     assert shared.__required_keys__ | shared.__optional_keys__ == schema["properties"].keys() - AXES.keys()
+    filters = inspect.signature(list_jobs).parameters.keys() - {"services", "caller", "labels"}
+    assert job_fields.JobFilters.__optional_keys__ == filters | {"metadata"}
     assert job_fields.ExportFields.__optional_keys__ == ExportRequest.model_fields.keys() - {"formats"}
 
 

@@ -9,7 +9,7 @@ from espalier.client._async.download import Report, download
 from espalier.client._async.follow import follow
 from espalier.client._async.http import Http
 from espalier.client._async.polling import poll
-from espalier.client.job_fields import ExportFields, JobFields
+from espalier.client.job_fields import ExportFields, JobFields, JobFilters
 from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow, Prediction, PredictionList
 from espalier.client.progress import ProgressLine
 from espalier.client.resource import list_of_texts, lists_fields, resource_path
@@ -54,21 +54,24 @@ class JobCalls:
         rows = [MetricRow.model_validate(row) async for row in self._http.rows(f"{_path(job)}/metrics")]
         return found.model_copy(update={"curve": rows})
 
-    async def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
+    @lists_fields(JobFilters)
+    async def page(self, **filters: Unpack[JobFilters]) -> JobPage:
         """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
         ``sweep``, ``kind`` and ``metadata``, a mapping all of whose pairs the jobs have."""
-        pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
-        query = {"limit": limit, "after": after, **filters, **pairs}
+        query: dict[str, Any] = {**filters}
+        query |= {f"metadata[{key}]": value for key, value in (query.pop("metadata", None) or {}).items()}
         parameters = {name: value for name, value in query.items() if value is not None}
         return JobPage.received(await self._http.request("GET", "/v1/jobs", params=parameters), self._http.public_url)
 
-    async def list(self, **filters: Any) -> AsyncIterator[Job]:
+    @lists_fields(JobFilters)
+    async def list(self, **filters: Unpack[JobFilters]) -> AsyncIterator[Job]:
         """All jobs that match the filters, newest first, page after page."""
         page = await self.page(**filters)
         for job in page.data:
             yield job
         while page.has_more and page.next_cursor is not None:
-            page = await self.page(**{**filters, "after": page.next_cursor})
+            filters["after"] = page.next_cursor
+            page = await self.page(**filters)
             for job in page.data:
                 yield job
 

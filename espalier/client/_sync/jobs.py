@@ -10,7 +10,7 @@ from espalier.client._sync.download import Report, download
 from espalier.client._sync.follow import follow
 from espalier.client._sync.http import Http
 from espalier.client._sync.polling import poll
-from espalier.client.job_fields import ExportFields, JobFields
+from espalier.client.job_fields import ExportFields, JobFields, JobFilters
 from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow, Prediction, PredictionList
 from espalier.client.progress import ProgressLine
 from espalier.client.resource import list_of_texts, lists_fields, resource_path
@@ -55,21 +55,24 @@ class JobCalls:
         rows = [MetricRow.model_validate(row) for row in self._http.rows(f"{_path(job)}/metrics")]
         return found.model_copy(update={"curve": rows})
 
-    def page(self, *, limit: int | None = None, after: str | None = None, **filters: Any) -> JobPage:
+    @lists_fields(JobFilters)
+    def page(self, **filters: Unpack[JobFilters]) -> JobPage:
         """One page of jobs, newest first; filters as in the HTTP interface: ``status``, ``task``, ``model``, ``method``,
         ``sweep``, ``kind`` and ``metadata``, a mapping all of whose pairs the jobs have."""
-        pairs = {f"metadata[{key}]": value for key, value in (filters.pop("metadata", None) or {}).items()}
-        query = {"limit": limit, "after": after, **filters, **pairs}
+        query: dict[str, Any] = {**filters}
+        query |= {f"metadata[{key}]": value for key, value in (query.pop("metadata", None) or {}).items()}
         parameters = {name: value for name, value in query.items() if value is not None}
         return JobPage.received(self._http.request("GET", "/v1/jobs", params=parameters), self._http.public_url)
 
-    def list(self, **filters: Any) -> Iterator[Job]:
+    @lists_fields(JobFilters)
+    def list(self, **filters: Unpack[JobFilters]) -> Iterator[Job]:
         """All jobs that match the filters, newest first, page after page."""
         page = self.page(**filters)
         for job in page.data:
             yield job
         while page.has_more and page.next_cursor is not None:
-            page = self.page(**{**filters, "after": page.next_cursor})
+            filters["after"] = page.next_cursor
+            page = self.page(**filters)
             for job in page.data:
                 yield job
 

@@ -8,10 +8,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from api.app import create_app
-from espalier import AsyncClient
+from espalier import AsyncClient, Client
 from espalier.client._async import follow as aio_follow
 from espalier.client._sync import follow
 from espalier.errors import ApiError, JobNotSucceededError, UnreachableError
@@ -80,6 +81,26 @@ def test_a_job_from_its_beginning_to_its_end(client: Any, jobs: Jobs) -> None:
     with pytest.raises(ApiError) as gone:
         client.get(job)
     assert gone.value.code == "job_not_found"
+
+
+def test_the_card_of_a_job_leads_to_its_page_and_report(url: str, jobs: Jobs) -> None:
+    running = jobs.running()
+    for step in (1, 2, 3):
+        jobs.metrics(running, step, loss=1 / step)
+    jobs.artifact(running, b"<p>a report</p>", "report.html")
+    jobs.finish(running)
+    with Client(url) as client:
+        shown = client.get(running, curve=True)
+        assert [row.values.loss for row in shown.curve or ()] == [1, 1 / 2, 1 / 3]
+        assert shown.result is not None
+        assert shown.result.final["accuracy"] == 0.9
+        card = shown._repr_html_()
+        assert "loss 1 → 0.333" in card
+        page, report = re.findall(r'href="([^"]*)"', card)
+        assert running in httpx.get(page).raise_for_status().text
+        assert httpx.get(report).raise_for_status().content == b"<p>a report</p>"
+        listed = next(job for job in client.list(status="succeeded") if job.id == running)
+        assert (listed.page_url, repr(listed)) == (page, repr(client.get(running)))
 
 
 @both
