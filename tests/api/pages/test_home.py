@@ -66,7 +66,7 @@ def test_the_queue_and_its_workers(browser: Browser, jobs: Jobs) -> None:
     told = texts(browser.get("/"))
     assert "Waiting 1 oldest" in told
     assert "Running 1" in told
-    assert "1 slots, 1 devices" in told
+    assert "1 slot, 1 device" in told
 
 
 def test_filters_are_those_of_the_api(browser: Browser, jobs: Jobs) -> None:
