@@ -84,8 +84,12 @@ class _Column:
     least: int | None = None
     """Characters that a cut cell keeps; None: it is never cut."""
 
+    room: int | None = None
+    """Characters that it is cut to; None: what its longest cell has."""
+
     @property
     def width(self) -> int:
+        """Characters of its longest cell."""
         from rich.cells import cell_len
 
         return max(cell_len(text) for text in (self.name, *self.cells))
@@ -100,9 +104,7 @@ def jobs_table(found: "Sequence[Job]", waits: dict[str, str], width: int | None 
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for column in columns:
         table.add_column(
-            column.name, justify="right" if column.right else "left", no_wrap=True,
-            overflow="ellipsis" if column.least is not None else "fold",
-            min_width=min(column.width, column.least or column.width),
+            column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis", width=column.room,
         )  # fmt: skip
     for row, job in enumerate(found):
         cells = [Text(column.cells[row]) for column in columns]
@@ -132,7 +134,8 @@ def _columns(found: "Sequence[Job]", waits: dict[str, str]) -> list[_Column]:
 
 
 def fit_columns(columns: list[_Column], found: "Sequence[Job]", width: int | None) -> list[_Column]:
-    """The columns that have room in ``width`` characters: empty ones go first, then ids are cut, then the least needed go."""
+    """The columns that have room in ``width`` characters: empty ones go first, then ids are cut, then the least needed go,
+    and the longest texts of the others are cut."""
     kept = [column for column in columns if column.rank == 0 or any(column.cells)]
     if width is None:
         return kept
@@ -144,6 +147,11 @@ def fit_columns(columns: list[_Column], found: "Sequence[Job]", width: int | Non
                 column.cells = [job_text.metric(job) for job in found]
     while _width(kept, cut=True) > width and any(column.rank for column in kept):
         kept.remove(max(kept, key=lambda column: column.rank))
+    missing = _width(kept, cut=False) - width
+    for column in sorted(kept, key=lambda column: column.rank, reverse=True):
+        if missing > 0 and column.least is not None:
+            column.room = max(column.width - missing, min(column.width, column.least))
+            missing -= column.width - column.room
     return kept
 
 

@@ -58,7 +58,7 @@ def _print(context: ServiceContext, job: "Job", waits: str) -> None:
             print(f"{name:<{_LABEL}}  {text}")
     for line in addresses(context, job):  # a terminal wraps a long address so that it can still be clicked
         name, _, address = line.partition(" ")
-        console.print(Text(f"{name:<{_LABEL}}  ", "dim") + Text(address.strip(), "default"), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<{_LABEL}}  ", "dim"), address.strip()), soft_wrap=True)
 
 
 def _title(job: "Job") -> "Text":
@@ -106,7 +106,8 @@ def _trouble(job: "Job") -> Iterator[tuple[str, str]]:
         name = "failed" if job.status == "failed" else "attempt"
         yield name, f"{job.error.message} ({job.error.code})"
         if job.error.param is not None:
-            yield "", f"field: {job.error.param} = {_value(job.spec.get(job.error.param))}"
+            value = job.spec.get(job.error.param, job_text.field(job, job.error.param))
+            yield "", f"field: {job.error.param}" + (f" = {_value(value)}" if value is not None else "")
         yield "to do", remedy(job)
     for warning in job.warnings:
         yield "warning", f"{warning.message} ({warning.code})"

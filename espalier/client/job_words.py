@@ -4,11 +4,14 @@ Pure functions of a :class:`espalier.client.job.Job`, which calls them for its `
 ``progress.py`` and the command line. Loads neither httpx nor pydantic.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 _VALIDATION = "validation_"
 """Prefix of the names of metrics on the validation rows."""
+_UPLOADED, _DATASET_LETTERS = re.compile("ds_[0-9a-f]{32}"), 9
+"""Id of an uploaded data set, and how much of it is said."""
 _ID_LETTERS = 10
 """Of an id behind its prefix: the time of a ULID, which tells jobs apart unless they were submitted in the same millisecond."""
 
@@ -62,9 +65,12 @@ def short_id(job_id: str) -> str:
 
 
 def task_name(job: Job) -> str:
-    """Name of the task, or the data set of a custom one."""
+    """Name of the task; of a custom one the data set, or what is predicted from an uploaded one: ``topic (ds_7e639f)``."""
     task = job.spec.get("task", "")
-    return task if isinstance(task, str) else str(task.get("dataset", "custom") if isinstance(task, dict) else "custom")
+    if not isinstance(task, Mapping):
+        return task if isinstance(task, str) else "custom"
+    dataset = str(task.get("dataset", "custom"))
+    return f"{task.get('label')} ({dataset[:_DATASET_LETTERS]})" if _UPLOADED.fullmatch(dataset) else dataset
 
 
 def measured(job: Job) -> str | None:

@@ -32,9 +32,9 @@ FOUND = [
 ]
 
 
-def drawn(width: int | None) -> list[str]:
+def drawn(width: int | None, found: list[Job] = FOUND) -> list[str]:
     out = StringIO()
-    Console(file=out, width=width or 10_000).print(jobs_table(FOUND, WAITS, width))
+    Console(file=out, width=width or 10_000).print(jobs_table(found, WAITS, width))
     return out.getvalue().splitlines()
 
 
@@ -58,6 +58,15 @@ def test_where_there_is_room_nothing_is_cut() -> None:
         assert "accuracy 0.912 → 0.904" in lines[3]
 
 
+def test_a_long_name_is_cut_and_takes_no_room_from_the_reason() -> None:
+    long = job(
+        "e", "failed", error={"code": "max_duration_exceeded", "message": ""}, spec={"task": {"dataset": "d" * 40}}
+    )
+    (_, line) = drawn(80, [long])
+    assert "dddd…" in line
+    assert line.rstrip().endswith("max_duration_exceeded")
+
+
 @pytest.mark.parametrize("width", [20, 40, 60])
 def test_a_narrow_terminal_keeps_a_line_for_each_job(width: int) -> None:
     lines = drawn(width)
@@ -75,6 +84,8 @@ def test_words_of_a_job() -> None:
     assert job_text.age(NOW, NOW + timedelta(seconds=7)) == "7 s"
     assert job_text.age(NOW, NOW + timedelta(hours=49)) == "2 d"
     assert (job_text.clock(7), job_text.clock(65), job_text.clock(7265)) == ("0:07", "1:05", "2:01:05")
+    uploaded = job("a", "queued", spec={"task": {"dataset": "ds_" + "0f" * 16, "label": "topic"}})
+    assert job_text.task_name(uploaded) == "topic (ds_0f0f0f)"
     assert job_text.doing(job("a", "running")) == "starting"
     assert job_text.doing(job("a", "running", cancel_requested_at="2026-11-30T12:00:00Z")) == "cancelling"
     assert job_text.doing(job("a", "queued", error={"code": "worker_lost", "message": ""}), "behind 1 job") == (
