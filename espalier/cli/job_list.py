@@ -27,8 +27,8 @@ _GAP = 2
 """Blanks between two columns."""
 _PREFIX, _SHORTEST_ID = "job_", 10
 """What a cut id loses, and how many characters it keeps: the time of its creation in milliseconds."""
-_LEAST_WORDS = 18
-"""Characters of the last column: ``13 %, 12 min left``."""
+_LEAST_WORDS = 15
+"""Characters of the last column: ``13 %, 12 s left``."""
 
 
 @with_service
