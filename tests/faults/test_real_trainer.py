@@ -53,8 +53,12 @@ def test_kill_and_resumption(sources: Sources, undisturbed: object, tmp_path: Pa
     assert content(work / ARTIFACT) == undisturbed
     assert not list((work / "checkpoints").glob(".writing-*"))
     started = next(event for event in ended.events if event.event == "started")
-    kept = point not in (Failpoint.PREPARED, Failpoint.CHECKPOINT_BEGUN, Failpoint.CHECKPOINT_WRITTEN)
-    assert started.resumed_from == (8 if kept and point is not Failpoint.CHECKPOINT_NAMED else 4 if kept else 0)
+    if point in (Failpoint.PREPARED, Failpoint.CHECKPOINT_BEGUN, Failpoint.CHECKPOINT_WRITTEN):
+        assert started.resumed_from == 0
+    elif point is Failpoint.CHECKPOINT_NAMED:
+        assert started.resumed_from == 4
+    else:  # the checkpoint of step 8 is written while the last steps run, and the process may die before it is
+        assert started.resumed_from in (4, 8)
 
 
 def test_resumption_from_the_object_storage(
@@ -70,7 +74,7 @@ def test_resumption_from_the_object_storage(
     ended = fork(arguments_of(second, SPEC, sources), tmp_path / "2").finish()
     assert ended.code == 0, ended.stderr
     assert content(second / ARTIFACT) == undisturbed
-    assert next(event for event in ended.events if event.event == "started").resumed_from == 8
+    assert next(event for event in ended.events if event.event == "started").resumed_from in (4, 8)
 
 
 @embedded_only
