@@ -6,6 +6,7 @@ trainer asks the tokenizer that it has loaded, which may be one without a ``toke
 Torch-free.
 """
 
+import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.normalizers import BertNormalizer
 
 from pruning.errors import PermanentError
 
 Encode = Callable[[str], tuple[list[int], list[str]]]
 """Ids and tokens of a text, without a frame of special tokens, and with their spellings cut like other text."""
+
+
+_WITHOUT_KIND = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Tokenizer classes that take ``tokenizer.json`` as it is."""
 
 
 def resolve_words(words: Sequence[str], encode: Encode, unusable: Collection[int]) -> list[int]:
@@ -94,19 +100,36 @@ def _highest_token_id(file: str, modified: int, size: int) -> int:
 
 
 def load_tokenizer(file: Path) -> Tokenizer:
-    """The fast tokenizer stored in ``file``, without padding or truncation. Raises PermanentError when it cannot be read."""
+    """The fast tokenizer stored in ``file``, without padding or truncation, as transformers' class for the folder makes it.
+
+    Raises PermanentError when it cannot be read.
+    """
     about = file.stat()
-    return _load_tokenizer(str(file), about.st_mtime_ns, about.st_size)
+    return _load_tokenizer(str(file), about.st_mtime_ns, about.st_size, _lowercases(file.parent))
 
 
 @lru_cache(maxsize=4)  # reading 30 000 tokens takes 30 ms, and a sweep posts the same model many times
-def _load_tokenizer(file: str, _modified: int, _bytes: int) -> Tokenizer:
+def _load_tokenizer(file: str, _modified: int, _bytes: int, lowercases: bool | None = None) -> Tokenizer:
     with _library_errors(os.path.basename(file)):
         tokenizer = Tokenizer.from_file(file)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True  # their spellings are text
+    if lowercases is not None and isinstance(tokenizer.normalizer, BertNormalizer):
+        tokenizer.normalizer.lowercase = lowercases
     return tokenizer
+
+
+def _lowercases(folder: Path) -> bool | None:
+    """``do_lower_case`` of ``tokenizer_config.json``, by which the classes of BERT's kind replace the setting of a BERT
+    normalizer, and true where it is missing; None for a class without a kind, which takes the file as it is."""
+    try:
+        config = json.loads((folder / "tokenizer_config.json").read_bytes())
+    except (OSError, ValueError):
+        config = {}
+    if not isinstance(config, dict) or config.get("tokenizer_class") in _WITHOUT_KIND:
+        return None
+    return bool(config.get("do_lower_case", True))
 
 
 @contextmanager

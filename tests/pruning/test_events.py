@@ -23,6 +23,7 @@ EVENTS: list[Any] = [
     events.EvaluationEvent(step=3, stage="during", remaining=0.4, metrics={"accuracy": 0.1 + 0.2}),
     events.CheckpointEvent(step=4),
     events.ArtifactEvent(name="mask.safetensors", media_type="application/octet-stream", bytes=3, sha256="a" * 64),
+    events.WarningEvent(code="scores_are_noise", message="m", remedy="r"),
     events.LogEvent(level="warning", message="läuft\nweiter"),
     events.ErrorEvent(kind="permanent", code="diverged", message="no", param="learning_rate"),
     events.FinishedEvent(metrics={"final": {"accuracy": 1.0}, "steps": 9}),

@@ -1,5 +1,6 @@
 """Label words that are a single token each pass; others are refused, by the folder's check and by the trainer's tokenizer alike."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ from transformers import AutoTokenizer
 
 from pruning.errors import PermanentError
 from pruning.models.checks import check_model_folder
-from pruning.models.label_words import label_word_ids
-from tests import toy_models
+from pruning.models.label_words import label_word_ids, load_tokenizer
+from tests import toy_architectures, toy_models
 from tests.model_folders import byte_pairs, make_model
 
 GOOD = ("terrible", "great")
@@ -60,3 +61,25 @@ def test_words_that_are_not_one_known_token_are_refused(
         label_word_ids(AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "model", model)), words)
     assert caught.value.code == "label_word_unknown"
     assert str(caught.value.param).startswith("label_words")
+
+
+@pytest.mark.parametrize("shape", ["bert", "distilbert", "electra"])
+@pytest.mark.parametrize("config", ["as it is", "without the key", "missing", True, False], ids=str)
+def test_words_are_lowercased_where_the_class_of_transformers_does(
+    tmp_path: Path, shape: str, config: str | bool
+) -> None:
+    folder = tmp_path / shape
+    toy_architectures.make_model(folder, shape)
+    file = folder / "tokenizer_config.json"
+    fields = json.loads(file.read_text("utf-8"))
+    if config == "without the key":
+        fields.pop("do_lower_case", None)
+    elif isinstance(config, bool):
+        fields["do_lower_case"] = config
+    file.write_text(json.dumps(fields))
+    if config == "missing":
+        file.unlink()
+    theirs = AutoTokenizer.from_pretrained(folder)("Yes Great terrible", add_special_tokens=False)["input_ids"]
+    assert (
+        load_tokenizer(folder / "tokenizer.json").encode("Yes Great terrible", add_special_tokens=False).ids == theirs
+    )
