@@ -13,6 +13,7 @@ from espalier.cli.service_context import ServiceContext
 from espalier.client._sync.client import Client
 from tests.pruning.runs import make_sources, run_toy
 
+JOB = "job_" + "0" * 26
 ROWS = [
     {"value": 1, "label": "positive", "probabilities": {"negative": 0.25, "positive": 0.75}},
     {"value": 2.5, "label": None, "probabilities": None},
@@ -27,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(200, json={"job_id": "job_1", "task": "sst2", "data": ROWS})
+        return httpx.Response(200, json={"job_id": JOB, "task": "sst2", "data": ROWS})
 
     monkeypatch.setattr(ServiceContext, "client", lambda context: Client(transport=httpx.MockTransport(answer)))
     return requests
@@ -38,20 +39,20 @@ def run(*arguments: str, given: str = "") -> Any:
 
 
 def test_predictions_of_a_job_over_http(asked: list[httpx.Request]) -> None:
-    done = run("job_1", "a", "b", "c")
+    done = run(JOB, "a", "b", "c")
     assert done.output == "positive\t0.7500\n2.5000\nan answer\n"
-    assert asked[0].url.path == "/v1/jobs/job_1/predictions"
+    assert asked[0].url.path == "/v1/jobs/" + JOB + "/predictions"
     assert json.loads(asked[0].content) == {"texts": ["a", "b", "c"]}
-    assert json.loads(run("job_1", "a", "--json").output) == ROWS
+    assert json.loads(run(JOB, "a", "--json").output) == ROWS
 
 
 def test_pairs_and_lines_of_standard_input(asked: list[httpx.Request]) -> None:
-    run("job_1", "who?", "when?", "--pair", "me", "--pair", "now")
-    run("job_1", given="first\nsecond\n")
+    run(JOB, "who?", "when?", "--pair", "me", "--pair", "now")
+    run(JOB, given="first\nsecond\n")
     assert json.loads(asked[0].content) == {"texts": [["who?", "me"], ["when?", "now"]]}
     assert json.loads(asked[1].content) == {"texts": ["first", "second"]}
-    assert run("job_1", "a", "b", "--pair", "c").exit_code == 2
-    assert run("job_1").exit_code == 2
+    assert run(JOB, "a", "b", "--pair", "c").exit_code == 2
+    assert run(JOB).exit_code == 2
 
 
 def test_predictions_of_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
