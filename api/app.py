@@ -61,28 +61,43 @@ Beyond loopback requests need an API key, `Authorization: Bearer esp_…`, and w
 """
 
 
+_ROUTERS = (
+    jobs.router,
+    events.router,
+    artifacts.router,
+    exports.router,
+    sweeps.router,
+    sweep_results.router,
+    webhooks.router,
+    datasets.router,
+    catalog.router,
+    health.router,
+    metrics.router,
+    predictions.router,
+    secrets.router,
+    docs.router,
+    assets.router,
+    home.router,
+    compare.router,
+    sweep_pages.router,
+    job.router,
+    job_actions.router,
+    new_job.router,
+    dataset_pages.router,
+    webhook_pages.router,
+    hub_token.router,
+    keys.router,
+    signin.router,
+    signin.sessions,
+    catalog.own,
+)
+"""In the order in which paths are tried, and in which the OpenAPI document has them."""
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; ``settings`` default to the environment's (``ESPALIER_*``)."""
     settings = settings or Settings()
-    database = Database(settings.database_url)
-    services = Services(
-        settings=settings,
-        database=database,
-        job_loader=QueryBatcher(
-            "jobs", partial(load_jobs, database, paused_days=settings.paused_days, root_path=settings.root_path)
-        ),
-        key_loader=QueryBatcher("keys", partial(load_keys, database)),
-        celery=celery_app(settings),
-        token_buckets=TokenBuckets(settings.requests_per_minute),
-        predictions=PredictionService(
-            settings,
-            database,
-            slots=ConcurrencyLimiter(settings.predictions_waiting, _predictions_per_owner(settings)),
-        ),
-        stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
-        figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
-        wait_slots=ConcurrencyLimiter(settings.max_waits, _waits_per_owner(settings)),
-    )
+    services = _services(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -105,46 +120,44 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.services = services
     install_handlers(app)
     install_error_pages(app)
-    for routes in (
-        jobs,
-        events,
-        artifacts,
-        exports,
-        sweeps,
-        sweep_results,
-        webhooks,
-        datasets,
-        catalog,
-        health,
-        metrics,
-        predictions,
-        secrets,
-        docs,
-        assets,
-        home,
-        compare,
-        sweep_pages,
-        job,
-        job_actions,
-        new_job,
-        dataset_pages,
-        webhook_pages,
-        hub_token,
-        keys,
-        signin,
-    ):
-        app.include_router(routes.router)
-    app.include_router(signin.sessions)
-    app.include_router(catalog.own)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    _add_middleware(app, settings)
+    return app
+
+
+def _services(settings: Settings) -> Services:
+    database = Database(settings.database_url)
+    return Services(
+        settings=settings,
+        database=database,
+        job_loader=QueryBatcher(
+            "jobs", partial(load_jobs, database, paused_days=settings.paused_days, root_path=settings.root_path)
+        ),
+        key_loader=QueryBatcher("keys", partial(load_keys, database)),
+        celery=celery_app(settings),
+        token_buckets=TokenBuckets(settings.requests_per_minute),
+        predictions=PredictionService(
+            settings,
+            database,
+            slots=ConcurrencyLimiter(settings.predictions_waiting, _predictions_per_owner(settings)),
+        ),
+        stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
+        figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
+        wait_slots=ConcurrencyLimiter(settings.max_waits, _waits_per_owner(settings)),
+    )
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The one that is added last is the outermost."""
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
-    app.add_middleware(RequestIdMiddleware, show_bug=bug_page)  # added last, so it is the outermost
-    return app
+    app.add_middleware(RequestIdMiddleware, show_bug=bug_page)
 
 
 def _streams_per_owner(settings: Settings) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, Entry
+from api.errors.catalog import PROBLEMS
+from api.errors.failures import FAILURES, FAULTS, Entry
 from pruning.models.checks import MODEL_TYPES
 from pruning.quality.catalog import WARNINGS
 from pruning.spec.methods import METHODS

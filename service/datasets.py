@@ -20,7 +20,7 @@ from service.access.quotas import Quota
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Dataset, DatasetChunk, Job
-from service.db.page_size import fill_page, json_bytes
+from service.db.paging import fill_page, json_bytes
 from service.errors import DatasetInUseError, DatasetNotFoundError
 from service.ids import is_dataset_id
 from service.states import TERMINAL

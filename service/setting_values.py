@@ -1,6 +1,6 @@
 """Values of settings before they are checked: read from files, taken apart, or left out because Kubernetes set them.
 
-Called by the validators of ``service.settings``.
+Called by the validators of ``service.settings`` and ``service.place_settings``.
 """
 
 import logging

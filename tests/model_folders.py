@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from pruning.models.checks import MODEL_TYPES
+from pruning.errors import PermanentError
+from pruning.models.checks import MODEL_TYPES, check_model_folder
 from pruning.models.encoder_tensors import encoder_shapes, head_shapes
 
 SIZES = {
@@ -20,6 +22,8 @@ SIZES = {
 }  # fmt: skip
 """Of every type, by the keys that one or another has."""
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "terrible", "great", "un", "##related", "maybe")
+GOOD = ("terrible", "great")
+"""Label words that the tokenizer of these folders has."""
 
 
 def make_model(
@@ -84,3 +88,10 @@ def write_rows(file: Path, rows: Iterable[dict[str, Any]]) -> Path:
     text = "".join(json.dumps(row) + "\n" for row in rows).encode()
     file.write_bytes(gzip.compress(text) if file.suffix == ".gz" else text)
     return file
+
+
+def refusal(folder: Path, words: tuple[str, ...] = GOOD, head: str = "label-words") -> PermanentError:
+    """Of the check of a folder that must be refused."""
+    with pytest.raises(PermanentError) as caught:
+        check_model_folder(folder, words, head)
+    return caught.value

@@ -7,7 +7,8 @@ How a page is made (copy ``home.py`` and ``templates/home.html``):
 
 - One module a page with ``router = APIRouter(include_in_schema=False, route_class=PageRoute)``, added in ``api.app``. Its functions
   take ``caller: PageReader`` (or ``PageWriter``, ``PageAdmin``) and return ``render(request, "name.html", **values)``, or after a
-  change a ``RedirectResponse(…, 303)``. Every exception of the catalog becomes an error page with the status of the JSON route.
+  change ``redirect(request, "/path")`` (``forms``). Every exception of the catalog becomes an error page with the status of the
+  JSON route.
 - Templates extend ``base.html`` (blocks ``title``, ``main``, ``scripts``) and import from ``macros.html``: ``badge``, ``progress``,
   ``moment``, ``metric``, ``empty``, ``command``, ``hidden_token``, ``action`` (a button that asks first, with and without
   JavaScript). ``page`` is in every template: ``page.root`` (before every path), ``page.may_write``, ``page.is_admin``,

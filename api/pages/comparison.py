@@ -18,7 +18,7 @@ from service.states import TERMINAL
 from service.sweeps.results import Mean
 
 _WITHIN = ("model", "task", "method")
-"""Jobs that have these in common are told apart by what else differs."""
+"""Fields by which jobs are grouped: a row lists the other fields in which it differs from the rows of its group."""
 _LABEL_LENGTH = 48
 """Characters of a line's name in the legend, which covers points when it is longer."""
 

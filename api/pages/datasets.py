@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 
 from api.errors.handlers import respond
 from api.pages.access import TOKEN_FIELD, PageReader, PageRoute, PageUploader, PageWriter, require_token
 from api.pages.dataset_roles import TaskProposal
+from api.pages.forms import redirect
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import DatasetId, Services, ServicesDep
@@ -64,7 +64,7 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
         answer = respond(request, error)
     if answer.status_code < 300:
         dataset_id = answer.headers["Location"].rpartition("/")[2]
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/datasets/{dataset_id}", 303)
+        return redirect(request, f"/datasets/{dataset_id}")
     problem = json.loads(bytes(answer.body))
     page = await run_in_threadpool(_list, request, services, caller, answer.status_code, problem=problem, name=name)
     page.headers.update({key: value for key, value in answer.headers.items() if not key.startswith("content-")})
@@ -91,7 +91,7 @@ def dataset_page(dataset_id: DatasetId, request: Request, services: ServicesDep,
 def delete(dataset_id: DatasetId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Leads to the list."""
     datasets.delete_dataset(dataset_id, services, caller)
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/datasets", 303)
+    return redirect(request, "/datasets")
 
 
 def _is_given(value: str | UploadFile) -> bool:

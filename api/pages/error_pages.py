@@ -1,7 +1,7 @@
 """Errors as pages: what a browser gets where a program gets a problem, with the same status, headers and words.
 
-For the routes of pages (``access``), for paths that nothing is at, and for bugs (``api.app``). What is below ``/v1`` answers with
-problems alone, whoever asks.
+For the routes of pages (``access``), for paths that nothing is at, and for bugs (``api.app``). Paths below ``/v1`` answer with
+problems, to browsers, too.
 """
 
 import json

@@ -3,12 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
-from api.errors.validation import refused_body
 from api.pages.access import PageReader, PageRoute, PageWriter
 from api.pages.error_pages import refusal_of
+from api.pages.forms import parse_body, redirect
 from api.pages.rendering import render
 from api.request.deps import ServicesDep
 from api.routes import secrets
@@ -29,28 +27,17 @@ def put(
 ) -> Response:  # fmt: skip
     """Store a token in the place of the former; or the page with the refusal of the API."""
     try:
-        secrets.put_hub_token(_secret_value(value.strip()), services, caller)
+        secrets.put_hub_token(parse_body(SecretValue, {"value": value.strip()}), services, caller)
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         status, refusal = refusal_of(request, error)
         return render(
             request, "hub_token.html", status, state=secrets.get_hub_token(services, caller), refusal=refusal
         )  # fmt: skip
-    return _back(request)
+    return redirect(request, "/hub-token")
 
 
 @router.post("/delete")
 def delete(request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Forget the token."""
     secrets.delete_hub_token(services, caller)
-    return _back(request)
-
-
-def _secret_value(text: str) -> SecretValue:
-    try:
-        return SecretValue.model_validate({"value": text})
-    except ValidationError as error:
-        raise refused_body(error, SecretValue) from error
-
-
-def _back(request: Request) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/hub-token", 303)
+    return redirect(request, "/hub-token")

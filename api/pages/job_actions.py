@@ -6,12 +6,10 @@ Every action calls the function of the JSON route and leads back to a page (303)
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
-from api.errors.validation import refused_body
 from api.pages.access import PageReader, PageRoute, PageWriter
 from api.pages.error_pages import refusal_of
+from api.pages.forms import action_of, parse_body, redirect
 from api.pages.job import render_job
 from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import IdempotentRequest
@@ -19,27 +17,7 @@ from api.routes import jobs, predictions
 from api.schemas.predictions import PredictionRequest
 
 router = APIRouter(prefix="/jobs/{job_id}", include_in_schema=False, route_class=PageRoute)
-
-
-@router.post("/cancel")
-def cancel(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """End the job."""
-    jobs.cancel_job(job_id, services, caller)
-    return _to(request, f"/jobs/{job_id}")
-
-
-@router.post("/pause")
-def pause(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Interrupt the job, with a checkpoint."""
-    jobs.pause_job(job_id, services, caller)
-    return _to(request, f"/jobs/{job_id}")
-
-
-@router.post("/resume")
-def resume(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Queue the paused job again."""
-    jobs.resume_job(job_id, services, caller)
-    return _to(request, f"/jobs/{job_id}")
+_CHANGES = {"cancel": jobs.cancel_job, "pause": jobs.pause_job, "resume": jobs.resume_job}
 
 
 @router.post("/retry")
@@ -47,14 +25,14 @@ def retry(job_id: JobId, request: Request, services: ServicesDep, caller: PageWr
     """Leads to the new job; sent twice, to the same one."""
     unkeyed = IdempotentRequest(services, caller.owner, "POST /jobs/{job_id}/retry", None, "")
     accepted = jobs.retry_job(job_id, services, caller, unkeyed)
-    return _to(request, accepted.headers["Location"].removeprefix("/v1"))
+    return redirect(request, accepted.headers["Location"].removeprefix("/v1"))
 
 
 @router.post("/delete")
 def delete(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Leads to the list of jobs."""
     jobs.delete_job(job_id, services, caller)
-    return _to(request, "/")
+    return redirect(request, "/")
 
 
 @router.post("/predictions")
@@ -70,7 +48,7 @@ def predict(
     given = _lines(texts, pairs)
     tried: dict[str, Any] = {"texts": texts, "pairs": pairs or "", "given": given, "rows": [], "refusal": None}
     try:
-        asked = _prediction_request(given)
+        asked = parse_body(PredictionRequest, {"texts": given})
         tried["rows"] = predictions.predict(job_id, asked, services, caller).data
         status = 200
     except Exception as error:  # noqa: BLE001 - bugs are raised again
@@ -78,11 +56,13 @@ def predict(
     return render_job(request, services, caller, job_id, status=status, tried=tried)
 
 
-def _prediction_request(given: list[Any]) -> PredictionRequest:
-    try:
-        return PredictionRequest.model_validate({"texts": given})
-    except ValidationError as error:
-        raise refused_body(error, PredictionRequest) from error
+@router.post("/cancel")
+@router.post("/pause")
+@router.post("/resume")
+def change_state(job_id: JobId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Leads back to the job."""
+    _CHANGES[action_of(request)](job_id, services, caller)
+    return redirect(request, f"/jobs/{job_id}")
 
 
 def _lines(texts: str, pairs: str | None) -> list[Any]:
@@ -93,7 +73,3 @@ def _lines(texts: str, pairs: str | None) -> list[Any]:
     length = max(len(firsts), len(seconds))
     padded = ([*lines, *[""] * (length - len(lines))] for lines in (firsts, seconds))
     return [[first, second] for first, second in zip(*padded, strict=True) if first.strip() or second.strip()]
-
-
-def _to(request: Request, path: str) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)

@@ -6,9 +6,9 @@ The command line's ``espalier keys`` on a page. A key is in one response alone, 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, Response
-from fastapi.responses import RedirectResponse
 
 from api.pages.access import PageAdmin, PageRoute
+from api.pages.forms import redirect
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import Services, ServicesDep
@@ -55,7 +55,7 @@ def revoke(key_id: KeyId, request: Request, services: ServicesDep, _: PageAdmin)
     """Make a key useless from now on, and with it the sessions that it began."""
     with services.database.write() as session:
         api_keys.revoke(session, key_id)
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/keys", 303)
+    return redirect(request, "/keys")
 
 
 def _page(

@@ -12,14 +12,12 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from api.errors.handlers import respond
-from api.errors.validation import refused_body
 from api.pages import job_form
 from api.pages.access import TOKEN_FIELD, PageRoute, PageWriter
 from api.pages.form_fields import NULL, Typed
+from api.pages.forms import parse_body, redirect
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import Services, ServicesDep
@@ -63,11 +61,11 @@ def send(
     body = job_form.body_of(typed)
     expected, problem, status, headers = None, None, 200, {}
     try:
-        asked = _job_request(body)
+        asked = parse_body(JobRequest, body)
         if not hx_request and ESTIMATE not in typed.get(ACTION_FIELD, ()):
             accepted = jobs.create_job(asked, services, caller, _once(services, caller, typed, body))
             job_id = accepted.headers["Location"].rpartition("/")[2]
-            return RedirectResponse(f"{request.scope.get('root_path', '')}/jobs/{job_id}", 303)
+            return redirect(request, f"/jobs/{job_id}")
         expected = preview(asked, services, caller)
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         answer = respond(request, error)
@@ -81,13 +79,6 @@ def send(
     page = _form(request, services, caller, typed, status, expected=expected, problem=problem)
     page.headers.update(headers)
     return page
-
-
-def _job_request(body: dict[str, Any]) -> JobRequest:
-    try:
-        return JobRequest.model_validate(body)
-    except ValidationError as error:
-        raise refused_body(error, JobRequest) from error
 
 
 def _once(services: Services, caller: Caller, typed: Typed, body: dict[str, Any]) -> IdempotentRequest:

@@ -1,8 +1,9 @@
 """Sessions of browsers: a cookie that says which API key its holder signed in with, and the token of the session's forms.
 
-The cookie is sealed with the service's secret key (AES-256-GCM, ``service.access.secrets``), so nobody reads or makes one; it ends
-by itself, and with its key, which every request looks up again. Where no keys are required there is nothing to sign in to: the
-cookie is a random text, which only ties forms to the browser that loaded them. Called by ``api.pages.access`` and ``signin``.
+The cookie is sealed with the service's secret key (AES-256-GCM, ``service.access.secrets``): a browser can neither read nor forge
+it. It expires after LIFETIME_SECONDS, or earlier with its key, which every request looks up again. Where no keys are required there
+is nothing to sign in to: the cookie is a random text, which only ties forms to the browser that loaded them. Called by
+``api.pages.access`` and ``signin``.
 """
 
 import base64

@@ -10,6 +10,7 @@ from api.errors.exceptions import ForbiddenError, UnauthorizedError
 from api.errors.handlers import respond
 from api.pages.access import PageReader, PageRoute, require_same_origin
 from api.pages.error_pages import error_page
+from api.pages.forms import redirect
 from api.pages.rendering import render
 from api.pages.sessions import BrowserSession, end
 from api.request.auth import caller_of_key, caller_of_session
@@ -78,7 +79,7 @@ async def signin(
 @sessions.post("/signout")
 async def signout(request: Request, _: PageReader) -> Response:
     """End the session of this browser."""
-    response = RedirectResponse(f"{request.scope.get('root_path', '')}/signin", 303)
+    response = redirect(request, "/signin")
     end(request, response)
     return response
 

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from api.pages.access import PageReader, PageRoute, PageWriter
 from api.pages.comparison import Comparison, Row, compare
+from api.pages.forms import redirect
 from api.pages.rendering import render
 from api.request.deps import ServicesDep, SweepId
 from api.responses.sweep_plot import Kind
@@ -80,11 +80,11 @@ def results_csv(sweep_id: SweepId, services: ServicesDep, caller: PageReader) ->
 def cancel(sweep_id: SweepId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """End every job of the sweep that has not ended."""
     sweeps.cancel_sweep(sweep_id, services, caller)
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/sweeps/{sweep_id}", 303)
+    return redirect(request, f"/sweeps/{sweep_id}")
 
 
 @router.post("/{sweep_id}/delete")
 def delete(sweep_id: SweepId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Leads to the list of sweeps."""
     sweeps.delete_sweep(sweep_id, services, caller)
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/sweeps", 303)
+    return redirect(request, "/sweeps")

@@ -6,12 +6,10 @@ No page shows a secret: a webhook that is made here is given the secret that its
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header, Request, Response
-from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
-from api.errors.validation import refused_body
 from api.pages.access import PageReader, PageRoute, PageWriter
 from api.pages.error_pages import refusal_of
+from api.pages.forms import action_of, parse_body, redirect
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import Services, ServicesDep, WebhookId
@@ -21,6 +19,7 @@ from api.schemas.webhooks import JobWebhookRequest
 from service.jobs.status_messages import FINAL_EVENTS, EventType
 
 router = APIRouter(prefix="/webhooks", include_in_schema=False, route_class=PageRoute)
+_CHANGES = {"enable": webhooks.enable_webhook, "disable": webhooks.disable_webhook}
 
 
 @router.get("")
@@ -40,13 +39,13 @@ def create(
 ) -> Response:
     """Leads to the new webhook; or the form again, with the refusal of the API and without the secret."""
     try:
-        asked = _webhook_request({"url": url.strip(), "events": events, "secret": secret.strip()})
+        asked = parse_body(JobWebhookRequest, {"url": url.strip(), "events": events, "secret": secret.strip()})
         unkeyed = IdempotentRequest(services, caller.owner, "POST /webhooks", None, "")
         made = webhooks.create_webhook(asked, services, caller, unkeyed)
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         status, refusal = refusal_of(request, error)
         return _page(request, services, caller, status, refusal=refusal, given={"url": url, "events": events})
-    return _to(request, f"/webhooks/{made.headers['Location'].rpartition('/')[2]}")
+    return redirect(request, f"/webhooks/{made.headers['Location'].rpartition('/')[2]}")
 
 
 @router.get("/{webhook_id}")
@@ -64,25 +63,19 @@ def webhook_page(
     return render(request, template, webhook=webhook, deliveries=deliveries)
 
 
-@router.post("/{webhook_id}/enable")
-def enable(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Send messages again, those that waited first."""
-    webhooks.enable_webhook(webhook_id, services, caller)
-    return _to(request, f"/webhooks/{webhook_id}")
-
-
-@router.post("/{webhook_id}/disable")
-def disable(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
-    """Send no messages until it is enabled."""
-    webhooks.disable_webhook(webhook_id, services, caller)
-    return _to(request, f"/webhooks/{webhook_id}")
-
-
 @router.post("/{webhook_id}/delete")
 def delete(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Leads to the list."""
     webhooks.delete_webhook(webhook_id, services, caller)
-    return _to(request, "/webhooks")
+    return redirect(request, "/webhooks")
+
+
+@router.post("/{webhook_id}/enable")
+@router.post("/{webhook_id}/disable")
+def change_state(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
+    """Enabled, it is sent messages again, those that waited first. Leads back to the webhook."""
+    _CHANGES[action_of(request)](webhook_id, services, caller)
+    return redirect(request, f"/webhooks/{webhook_id}")
 
 
 def _page(
@@ -98,14 +91,3 @@ def _page(
         request, "webhooks.html", status, webhooks=webhooks.list_webhooks(services, caller).data, refusal=refusal,
         given=given or {"url": "", "events": [*FINAL_EVENTS]}, events=[*EventType],
     )  # fmt: skip
-
-
-def _webhook_request(fields: dict[str, Any]) -> JobWebhookRequest:
-    try:
-        return JobWebhookRequest.model_validate(fields)
-    except ValidationError as error:
-        raise refused_body(error, JobWebhookRequest) from error
-
-
-def _to(request: Request, path: str) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)

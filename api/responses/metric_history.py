@@ -26,7 +26,8 @@ _RESUMED = (
     .where(_METRIC.job_id == bindparam("job"))
     .group_by(_METRIC.attempt)
 )
-"""Step 0 is the dense model, which every run evaluates anew, also one that goes on from a checkpoint."""
+"""First step of every attempt. Step 0 is the evaluation of the dense model: an attempt that resumes from a checkpoint repeats it,
+so the first step above 0 says where the attempt resumed."""
 
 
 def read_steps(session: Session, job_id: str, *, after: int, limit: int) -> tuple[list[MetricRow], int | None]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from api.errors.catalog import failure_remedy
+from api.errors.failures import failure_remedy
 from api.schemas.base import Page
 from api.schemas.webhooks import Webhook
 from service.db import models

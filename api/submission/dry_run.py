@@ -22,7 +22,7 @@ _CHECKS = ("spec", "model", "data set", "queue limit", "storage quota")
 
 
 def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
-    """Raises whatever the submission of ``request`` would raise."""
+    """Steps, time and warnings to expect of ``request``. Raises the same exceptions as its submission."""
     settings, spec = services.settings, request.spec
     admission.check_job(request, settings, caller.owner)
     facts = LocalFacts.from_folders(spec, settings)

@@ -69,9 +69,10 @@ def build(axes: Axes, models_dirs: Sequence[Path], datasets_dir: Path) -> Grid:
 
 
 def has_lm_head(folder: Path) -> bool:
-    """Whether a checkpoint has the tensors of a language-model head, whatever its configuration says; else ``head: classifier``.
+    """Whether a checkpoint's files have the tensors of a language-model head; one without needs ``head: classifier``.
 
-    Raises PermanentError for a folder that cannot be used at all.
+    Its configuration does not decide: it may name a head that was not stored. Raises PermanentError for a folder
+    that cannot be used at all.
     """
     try:
         check_model_folder(folder, (), "label-words")

@@ -1,15 +1,17 @@
-"""``espalier show``: everything about one job, with the reason of a failure, its warnings, and what to do about them."""
+"""``espalier show`` and ``espalier open``: one job in the terminal, with what to do about it, and its page in a browser."""
 
 import json
+import os
 import sys
+import webbrowser
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from espalier.cli import job_text
 from espalier.cli.ids import JobId
-from espalier.cli.next_steps import addresses, commands
-from espalier.cli.output import print_json
+from espalier.cli.next_steps import addresses, commands, page_url
+from espalier.cli.output import notify, print_json
 from espalier.cli.queue_place import read_waits
 from espalier.cli.service_context import ServiceContext, with_service
 from espalier.client import job_words
@@ -37,6 +39,27 @@ def show(context: ServiceContext, job: JobId) -> None:
         print_json(found.model_dump_json(indent=2))
         return
     _print(context, found, waits.get(found.id, ""))
+
+
+@with_service
+def open_page(context: ServiceContext, job: JobId) -> None:
+    """Open the page of a job in a browser, and print its address; where there is no browser, only that.
+
+    Example: espalier open last
+    """
+    with context.client() as client:
+        page = page_url(context, client.get(job).id)
+    opened = has_browser() and webbrowser.open(page)
+    context.print_line(page, {"url": page, "opened": opened})
+    if not opened and not context.as_json:
+        notify("there is no browser here; open the address where there is one")
+
+
+def has_browser() -> bool:
+    """Whether a browser can show a window: one that fills the terminal instead would be a surprise."""
+    if os.environ.get("BROWSER") or sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _print(context: ServiceContext, job: "Job", waits: str) -> None:

@@ -24,7 +24,6 @@ from espalier.cli import (
     keys,
     login,
     masks,
-    open_page,
     predict,
     run,
     serve,
@@ -83,7 +82,7 @@ app.command(rich_help_panel=_JOBS)(run.run)
 app.command(rich_help_panel=_JOBS)(run.submit)
 app.command("jobs", rich_help_panel=_JOBS)(job_list.list_jobs)
 app.command(rich_help_panel=_JOBS)(job_show.show)
-app.command("open", rich_help_panel=_JOBS)(open_page.open_page)
+app.command("open", rich_help_panel=_JOBS)(job_show.open_page)
 app.command(rich_help_panel=_JOBS)(run.watch)
 app.command(rich_help_panel=_JOBS)(jobs.logs)
 app.command(rich_help_panel=_JOBS)(jobs.cancel)

@@ -120,7 +120,7 @@ def _postgres_locked(connection: Connection) -> Iterator[None]:
 
 
 def _limit_lock_wait(connection: Connection) -> None:
-    """Not outside of transactions, where an index is built that waits for others and for which nobody waits."""
+    """Only within transactions: outside of them an index is built, which waits for other transactions and holds up none."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import Artifact, Failure, Job, Metric, RunWarning
-from service.db.page_size import json_bytes
+from service.db.paging import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
 from service.jobs.transitions import append_event, transition, update_guarded

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
 from service.db.models import LOCAL, Event, Job, RunWarning
-from service.db.page_size import json_bytes
+from service.db.paging import json_bytes
 from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs import status_messages
 from service.jobs.transitions import append_event, lock_dependents, lock_row, transition

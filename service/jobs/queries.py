@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from service.db import cursors
 from service.db.models import Event, Job, Metric
-from service.db.page_size import fill_page, json_bytes
+from service.db.paging import encode_cursor, fill_page, json_bytes, rows_after
 from service.errors import JobNotFoundError
 from service.states import Status
 
@@ -88,9 +87,9 @@ def page(
             statement = statement.where((column if sweep is None else func.coalesce(column, column)) == value)
     statement = statement.where(*(metadata_equals(key, value) for key, value in metadata))
     if after is not None:
-        statement = statement.where(cursors.rows_after(after, "job_", Job.created_at, Job.id))
+        statement = statement.where(rows_after(after, "job_", Job.created_at, Job.id))
     rows = session.execute(statement).all()
-    next_cursor = cursors.encode(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    next_cursor = encode_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
     return [row.id for row in rows[:limit]], next_cursor
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql, seconds_sql
 from service.db.models import Artifact, Event, Job
-from service.db.page_size import json_bytes
+from service.db.paging import json_bytes
 from service.jobs import status_messages
 from service.states import TERMINAL, Status, sources
 

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, bindparam, func, inspect, select
 
-from service.db import cursors
 from service.db.models import Artifact, Job, Webhook
 from service.db.models.base import JSON_OBJECT
-from service.db.page_size import fill_page, json_bytes
+from service.db.paging import encode_cursor, fill_page, json_bytes
 
 _WEBHOOK_PREFIX = "webhook_"
 _BATCH = 20
@@ -77,7 +76,7 @@ def load_page(
         list(load(connection, job_ids[start : start + _BATCH]).values()) for start in range(0, len(job_ids), _BATCH)
     )
     page, cut = fill_page(batches, _size, len(job_ids))
-    return page, cursors.encode(page[-1].job.created_at, page[-1].job.id) if cut else next_cursor
+    return page, encode_cursor(page[-1].job.created_at, page[-1].job.id) if cut else next_cursor
 
 
 def _size(view: JobView) -> int:

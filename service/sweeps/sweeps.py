@@ -12,8 +12,8 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from service.db import cursors
 from service.db.models import LOCAL, Job, Sweep
+from service.db.paging import encode_cursor, rows_after
 from service.errors import SweepNotEndedError, SweepNotFoundError
 from service.jobs import commands
 from service.states import TERMINAL, Status
@@ -79,9 +79,9 @@ def page(
     if owner is not None:
         statement = statement.where(Sweep.owner == owner)
     if after is not None:
-        statement = statement.where(cursors.rows_after(after, "swp_", Sweep.created_at, Sweep.id))
+        statement = statement.where(rows_after(after, "swp_", Sweep.created_at, Sweep.id))
     rows = list(session.scalars(statement))
-    return rows[:limit], cursors.encode(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
+    return rows[:limit], encode_cursor(rows[limit - 1].created_at, rows[limit - 1].id) if len(rows) > limit else None
 
 
 def latest_jobs(session: Session, sweeps: Sequence[Sweep]) -> dict[str, dict[Combination, Job]]:

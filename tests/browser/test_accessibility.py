@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any page, light and dark; no page is wider than a phone."""
+"""axe-core finds nothing on any page, light and dark; no page is wider than a phone; a job is cancelled by the keyboard alone."""
 
 import json
 from collections.abc import Callable
@@ -84,3 +84,29 @@ def test_an_empty_list_and_the_sign_in(address: str, protected: str, visit: Visi
     assert [
         fault for each in (visitor, stranger) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)
     ] == []
+
+
+def test_cancel_by_keyboard(address: str, visit: Visit, jobs: Jobs) -> None:
+    """The question holds the focus, and Enter on it changes nothing by itself."""
+    job_id = jobs.queued()
+    visitor = visit(address)
+    page = visitor.open("/")
+    visitor.press_until("Tab", "Skip to content")
+    page.keyboard.press("Enter")
+    visitor.press_until("Tab", page.locator(f"#{job_id} a").inner_text().strip())
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/jobs/{job_id}")
+    visitor.press_until("Tab", "Cancel")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    assert visitor.focused().inner_text() == "Back"
+    assert visitor.violations() == []
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert visitor.focused().inner_text() == "Cancel"
+    assert page.locator("#state .badge").inner_text().strip() == "queued"
+    page.keyboard.press("Enter")
+    visitor.press_until("Tab", "Cancel the job", limit=4)
+    page.keyboard.press("Enter")
+    page.locator("#state .badge.cancelled").wait_for()
+    assert page.get_by_role("status").first.inner_text() == "cancelled"

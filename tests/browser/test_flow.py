@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.visitor import Visitor
-from tests.processes import ModuleProcess
+from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 from tests.waiting import wait_until
@@ -29,18 +29,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
     make_model(folder / "models" / "toy")
     make_opinions(folder / "datasets" / "sst2", train=2048)
-    environment = {
-        "ESPALIER_MODELS_DIR": str(folder / "models"),
-        "ESPALIER_DATASETS_DIR": str(folder / "datasets"),
-        "ESPALIER_HUB_ENABLED": "false",
-        "ESPALIER_TRAINER_THREADS": "1",
-    }
-    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data")]
-    with ModuleProcess(arguments, environment, folder / "logs", "serve") as serve:
-        line = serve.wait_for_line("Espalier listens on", seconds=90)
-        yield line.split("listens on ")[1].split()[0]
-        serve.process.terminate()
-        assert serve.wait(60) == 0
+    with espalier_serve(folder, {"ESPALIER_HUB_ENABLED": "false"}) as url:
+        yield url
 
 
 def test_submit_watch_download_and_try(service: str, visit: Callable[..., Visitor], tmp_path: Path) -> None:

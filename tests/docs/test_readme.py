@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from espalier.client._sync.client import Client
-from tests.processes import ModuleProcess
+from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
@@ -44,12 +44,8 @@ def environment(site: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def address(site: Path, environment: dict[str, str]) -> Iterator[str]:
-    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
-    with ModuleProcess(arguments, environment, site / "logs", "serve") as serve:
-        line = serve.wait_for_line("Espalier listens on", seconds=60)
-        yield line.split("http://")[1].split()[0]
-        serve.process.terminate()
-        assert serve.wait(60) == 0
+    with espalier_serve(site, environment) as url:
+        yield url.removeprefix("http://")
 
 
 def test_the_curl_example(address: str, environment: dict[str, str], tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from espalier.client._sync.client import Client
 from espalier.errors import ApiError
 from pruning.formats.mask_file import read
 from pruning.inference.pruned_model import PrunedModel
-from tests.processes import ROOT, ModuleProcess
+from tests.processes import ROOT
+from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 from tests.waiting import wait_until
@@ -51,20 +52,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(site: Path) -> Iterator[str]:
     """``espalier serve`` on a free port; stopped politely."""
     environment = {
-        "ESPALIER_MODELS_DIR": str(site / "models"),
-        "ESPALIER_DATASETS_DIR": str(site / "datasets"),
         "ESPALIER_HUB_ENABLED": "false",
-        "ESPALIER_TRAINER_THREADS": "1",
         "ESPALIER_WEBHOOK_ALLOW_PRIVATE": "true",
         "ESPALIER_WEBHOOK_ALLOW_HTTP": "true",
         "ESPALIER_WEBHOOK_POLL_SECONDS": "0.1",
     }
-    arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
-    with ModuleProcess(arguments, environment, site / "logs", "serve") as serve:
-        line = serve.wait_for_line("Espalier listens on", seconds=60)
-        yield line.split("listens on ")[1].split()[0]
-        serve.process.terminate()
-        assert serve.wait(60) == 0
+    with espalier_serve(site, environment) as address:
+        yield address
 
 
 def espalier(*arguments: str) -> subprocess.CompletedProcess[str]:

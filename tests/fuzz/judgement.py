@@ -9,7 +9,8 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, find_response
+from api.errors.catalog import PROBLEMS, find_response
+from api.errors.failures import FAILURES, FAULTS
 from pruning.errors import PermanentError
 from pruning.events import ErrorEvent, ExitCode, parse_line
 

@@ -55,7 +55,7 @@ def test_every_setting_is_described() -> None:
 def test_the_storage_url_is_kept_in_one_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_STORAGE_URL", "s3://b/p/?region=")
     assert Settings().storage_url == "s3://b/p"
-    monkeypatch.setattr("service.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("service.place_settings.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"storage_url[\s\S]*espalier-pruning\[s3\]"):
         Settings()
 

@@ -37,7 +37,7 @@ class JobCalls:
     async def dry_run(self, **fields: Unpack[JobFields]) -> DryRun:
         """What ``submit`` of the same fields would be: resolved, checked, estimated, and not created.
 
-        Raises whatever the submission would raise. An older service knows no dry run and would create the job, so that its answer
+        Raises the same exceptions as the submission. An older service knows no dry run and would create the job, so that its answer
         is refused with NotEspalierError; the job that it has created is cancelled.
         """
         answer = await self._http.request("POST", "/v1/jobs", params={"dry_run": "true"}, json=fields)

@@ -8,8 +8,9 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from api.errors import validation
-from api.errors.catalog import FAILURES, FAULTS, PROBLEMS, find_response
+from api.errors.catalog import PROBLEMS, find_response
 from api.errors.exceptions import CodedError, UnavailableError
+from api.errors.failures import FAILURES, FAULTS
 from pruning.errors import PermanentError
 from service.errors import InvalidKeyError, JobNotFoundError, NotFoundError
 

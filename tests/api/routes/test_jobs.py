@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from api.app import create_app
-from api.errors.catalog import FAILURES
+from api.errors.failures import FAILURES
 from pruning.quality.catalog import WARNINGS
 from pruning.spec.schema import PruningSpec
 from service.access import quotas

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from espalier.cli import open_page
+from espalier.cli import job_show
 from espalier.cli.main import app
 from espalier.cli.next_steps import how_to_return, next_lines
 from espalier.cli.service_context import ServiceContext
@@ -37,8 +37,8 @@ def test_a_job_that_succeeded_and_one_that_waits(espalier: Run, jobs: Jobs) -> N
 @pytest.mark.parametrize("window", [True, False])
 def test_open(espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, window: bool) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(open_page, "has_browser", lambda: window)
-    monkeypatch.setattr(open_page.webbrowser, "open", lambda page: not opened.append(page))
+    monkeypatch.setattr(job_show, "has_browser", lambda: window)
+    monkeypatch.setattr(job_show.webbrowser, "open", lambda page: not opened.append(page))
     job = jobs.queued()
     page = f"{url}/jobs/{job}"
     assert json.loads(espalier("open", job, "--json")) == {"url": page, "opened": window}

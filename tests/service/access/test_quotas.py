@@ -9,7 +9,7 @@ from service.access import quotas
 from service.access.quotas import Quota
 from service.db.engine import Database
 from service.db.models import Artifact, Job
-from service.db.page_size import json_bytes
+from service.db.paging import json_bytes
 from service.errors import QuotaExceededError
 from service.jobs import claims, queries
 from service.jobs.fence import Fence

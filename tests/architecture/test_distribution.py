@@ -1,4 +1,4 @@
-"""Name of the distribution: ``espalier`` on the package index is another project's, so nothing may tell people to install it."""
+"""Distribution: its name, which is not ``espalier`` (another project on the package index), and the data files in its wheel."""
 
 import re
 import subprocess
@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = re.compile(r"pip install[^\n&|;]*?[\s'\"]espalier(?![\w-])|(?<![\w-])espalier\[\w+\]|espalier\s*[=~><]=")
+READ_AT_RUN_TIME = (
+    "api/pages/static", "api/pages/templates", "api/static", "pruning/masking/kernels/csrc", "pruning/report/static",
+    "pruning/report/templates",
+)  # fmt: skip
 THIS = Path(__file__).relative_to(ROOT)
 
 
@@ -41,3 +45,21 @@ def test_a_mention_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["pip install 'espalier-pruning[train]'", "pip install -r x && espalier serve"])
 def test_the_own_name_and_the_program_are_not_mistaken(text: str) -> None:
     assert not FOREIGN.search(text)
+
+
+def package_data() -> set[Path]:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    named = configuration["tool"]["setuptools"]["package-data"]
+    return {
+        file
+        for package, patterns in named.items()
+        for pattern in patterns
+        for file in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+
+
+@pytest.mark.parametrize("folder", READ_AT_RUN_TIME)
+def test_files_that_are_read_at_run_time_are_in_the_wheel(folder: str) -> None:
+    files = {file for file in (ROOT / folder).iterdir() if file.is_file()}
+    assert files
+    assert files <= package_data()

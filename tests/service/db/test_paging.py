@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from service import datasets
-from service.db import page_size
+from service.db import paging
 from service.db.engine import Database
 from service.db.models import Dataset
-from service.db.page_size import fill_page
+from service.db.paging import fill_page
 from service.jobs import claims, queries, views
 from service.jobs.fence import Fence
 from tests.service import factories
@@ -16,7 +16,7 @@ from tests.service import factories
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_size, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(paging, "PAGE_BYTES", 1000)
 
 
 @pytest.mark.parametrize(
