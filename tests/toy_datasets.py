@@ -87,3 +87,26 @@ def write_splits(folder: Path, splits: dict[str, Iterable[dict[str, Any]]]) -> P
     for split, rows in splits.items():
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+TOPICS = ("praise", "blame", "night")
+
+
+def topics(count: int, seed: int) -> list[dict[str, Any]]:
+    """Multi-label rows: ``praise`` where the text has words of GOOD, ``blame`` for BAD, ``night`` for that word; any of them.
+
+    ``topics`` is a list of names, ``ids`` the same as ids, and there is a column of 0 and 1 by each name.
+    """
+    source = random.Random(seed)
+    others = [word for word in FILLERS if word != "night"]
+    rows = []
+    for _ in range(count):
+        has = [source.random() < 0.5 for _ in TOPICS]
+        words = source.choices(others, k=source.randint(2, 8))
+        for present, group in zip(has, (GOOD, BAD, ("night",)), strict=True):
+            words += source.choices(group, k=3) if present else []
+        source.shuffle(words)
+        ids = [index for index, present in enumerate(has) if present]
+        columns = {name: int(present) for name, present in zip(TOPICS, has, strict=True)}
+        rows.append({"text": " ".join(words), "topics": [TOPICS[index] for index in ids], "ids": ids, **columns})
+    return rows

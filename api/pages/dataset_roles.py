@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api.schemas.datasets import Dataset, DatasetColumn, DatasetSplit
+from pruning.spec.tasks import CustomKind
 
 _LABEL_NAMES = ("label", "labels", "class", "target", "category", "y")
 _TRAIN, _VALIDATION = ("train", "training"), ("validation", "valid", "val", "dev", "test")
@@ -21,8 +22,8 @@ class TaskProposal:
     text: tuple[str, ...]
     label: str | None
     classes: tuple[str, ...] | None
-    """Names of the classes; None for ids, which count from 0, for more than the API lists, and for a regression."""
-    regression: bool
+    """Names of the classes or labels; None for ids, which count from 0, for more than the API lists, and for a regression."""
+    kind: CustomKind
     train_split: str | None
     validation_split: str | None
 
@@ -36,12 +37,12 @@ class TaskProposal:
         label = _label_of(columns)
         texts = [column for column in columns if column.kinds.keys() == {"text"} and column is not label]
         longer = [column for column in texts if column.values is None] or texts
-        regression = label is not None and label.kinds.keys() <= _NUMBERS and not _is_classes(label)
+        kind = _kind_of(label)
         return cls(
             text=tuple(column.name for column in longer[:2]) if len(longer) <= 2 else (longer[0].name,),
             label=label.name if label is not None else None,
-            classes=None if label is None or regression else _classes(label.name, [*splits.values()]),
-            regression=regression,
+            classes=None if label is None or kind == "regression" else _classes(label.name, [*splits.values()]),
+            kind=kind,
             train_split=train,
             validation_split=validation,
         )
@@ -52,8 +53,10 @@ class TaskProposal:
             return "text"
         if column != self.label:
             return "not used"
-        if self.regression:
+        if self.kind == "regression":
             return "label: a number to regress on"
+        if self.kind == "multilabel":
+            return f"labels: lists of {len(self.classes)} labels" if self.classes else "labels: lists"
         return (
             f"label: {len(self.classes)} classes"
             if self.classes
@@ -67,7 +70,7 @@ class TaskProposal:
             "task.dataset": [dataset_id],
             "task.text": [*self.text],
             "task.label": [self.label or ""],
-            "task.kind": ["regression" if self.regression else ""],
+            "task.kind": [self.kind if self.kind != "classification" else ""],
             "task.labels": ["\n".join(self.classes or ())],
             "task.train_split": [self.train_split or ""],
             "task.validation_split": [self.validation_split or ""],
@@ -75,8 +78,21 @@ class TaskProposal:
         return {name: [entry for entry in entries if entry] for name, entries in values.items()}
 
 
+def _kind_of(label: DatasetColumn | None) -> CustomKind:
+    if label is None:
+        return "classification"
+    if _is_lists(label):
+        return "multilabel"
+    return "regression" if label.kinds.keys() <= _NUMBERS and not _is_classes(label) else "classification"
+
+
+def _is_lists(column: DatasetColumn) -> bool:
+    """Whether its values are lists of few different entries."""
+    return column.kinds.keys() == {"other"} and bool(column.entries)
+
+
 def _label_of(columns: Sequence[DatasetColumn]) -> DatasetColumn | None:
-    """A column with a label's name, else the last one of classes, else the only one of numbers."""
+    """A column with a label's name, else the last one of classes, else of lists of labels, else the only one of numbers."""
     named = [column for column in columns if column.name.lower() in _LABEL_NAMES]
     classes = [column for column in columns if _is_classes(column)]
     numbers = [column for column in columns if column.kinds.keys() <= _NUMBERS]
@@ -84,6 +100,9 @@ def _label_of(columns: Sequence[DatasetColumn]) -> DatasetColumn | None:
         return next((column for column in named if column in classes), named[0])
     if classes and len(columns) > 1:
         return classes[-1]
+    lists = [column for column in columns if _is_lists(column)]
+    if lists:
+        return lists[-1]
     return numbers[0] if len(numbers) == 1 else None
 
 
@@ -101,6 +120,8 @@ def _classes(label: str, splits: Sequence[DatasetSplit]) -> tuple[str, ...] | No
     columns = [column for split in splits for column in split.columns if column.name == label]
     if any("boolean" in column.kinds for column in columns):
         return ("false", "true")
+    if any(_is_lists(column) for column in columns):
+        return tuple(dict.fromkeys(str(value) for column in columns for value in column.entries or ()))
     values = dict.fromkeys(value for column in columns for value in column.values or ())
     if all(isinstance(value, int) for value in values):
         ids = sorted(int(value) for value in values)

@@ -1,6 +1,6 @@
 """Response bodies of data sets, built from rows while their session is open."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -8,10 +8,14 @@ from pydantic import BaseModel, Field
 
 from api.schemas.base import Page
 from api.uploads.isolation import columns_of
-from pruning.data.profile import Column
+from pruning.data.column_statistics import Column, Value
 from service.db import models
 
 _MAX_VALUES = 20
+
+
+def _few(values: Sequence[Value] | None) -> list[str | int | float] | None:
+    return [found.value for found in values] if values is not None and len(values) <= _MAX_VALUES else None
 
 
 class DatasetColumn(BaseModel):
@@ -24,14 +28,17 @@ class DatasetColumn(BaseModel):
     values: list[str | int | float] | None = Field(
         description=f"The values that occur, in order of appearance; null where there are more than {_MAX_VALUES}"
     )
+    entries: list[str | int | float] | None = Field(
+        None, description=f"The same of the entries of its lists; null without lists, and for more than {_MAX_VALUES}"
+    )
 
     @classmethod
     def from_column(cls, column: Column) -> Self:
-        few = column.values is not None and len(column.values) <= _MAX_VALUES
         return cls(
             name=column.name,
             kinds={kind: seen.rows for kind, seen in column.kinds.items()},
-            values=[found.value for found in column.values or ()] if few else None,
+            values=_few(column.values),
+            entries=_few(column.lists.values) if column.lists is not None and column.lists.rows else None,
         )
 
 

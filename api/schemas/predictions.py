@@ -24,9 +24,17 @@ class PredictionRequest(BaseModel):
 class Prediction(BaseModel):
     """What the masked model says of one text or pair."""
 
-    value: int | float | str = Field(description="Class id; for a regression the number, for a question the answer")
+    value: int | float | str | list[int] = Field(
+        description="Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels"
+    )
     label: str | None = Field(description="Name of the class; null where there are no classes")
-    probabilities: dict[str, float] | None = Field(description="Of each class by name; not calibrated")
+    probabilities: dict[str, float] | None = Field(
+        description="Of each class by name, for a multilabel task of each label by itself; not calibrated"
+    )
+    labels: list[str] | None = Field(
+        None,
+        description="Names of a multilabel task's labels whose probability is at least the mask's threshold; else null",
+    )
 
 
 class PredictionList(BaseModel):

@@ -10,9 +10,9 @@ from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
 from api.uploads.isolation import columns_of
+from pruning.data.column_checks import check_columns
 from pruning.data.jsonl import dataset_folder_name
 from pruning.data.local_check import check_dataset
-from pruning.data.profile import check_columns
 from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name

@@ -17,8 +17,8 @@ from typing import IO, Any, BinaryIO
 
 from api.errors.problems import Fault
 from api.uploads.normalize import SplitFault, SplitFile
+from pruning.data.column_statistics import Column
 from pruning.data.files.formats import TooLargeError, UnknownFormatError
-from pruning.data.profile import Column
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess
 from pruning.processes.confinement import child_environment

@@ -84,7 +84,9 @@ def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Pa
 
 
 def _line(row: dict[str, Any]) -> str:
-    """``positive 0.98``, or the number or answer alone."""
+    """``positive 0.98``, the labels of a multilabel task with theirs, or the number or answer alone."""
+    if row.get("labels") is not None:
+        return ", ".join(f"{name} {row['probabilities'][name]:.4f}" for name in row["labels"]) or "-"
     if row["label"] is None:
         return f"{row['value']:.4f}" if isinstance(row["value"], float) else str(row["value"])
     return f"{row['label']}\t{row['probabilities'][row['label']]:.4f}"

@@ -68,13 +68,29 @@ class RowsFile:
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         return numbers and any(float(value) != int(value) for value in values)
 
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether every row has a list of labels."""
+        return all(isinstance(row[self.label], list) for row in self.rows)
+
     def classes(self) -> list[str]:
-        """Names of the classes: the different labels, numbers by size. Raises typer.BadParameter."""
-        values = {row[self.label] for row in self.rows}
-        if not 2 <= len(values) <= _MOST_CLASSES:
+        """Names of the classes: the different labels, numbers by size; of all lists. Raises typer.BadParameter."""
+        values = {value for row in self.rows for value in self._labels(row)}
+        if not (1 if self.is_multilabel else 2) <= len(values) <= _MOST_CLASSES:
             what = "nothing to tell apart" if len(values) < 2 else f"over {_MOST_CLASSES}, too many for classes"
             raise typer.BadParameter(f"{self.label} has {len(values)} different values: {what}", param_hint="--label")
         return [_class_name(value) for value in sorted(values, key=_order)]
+
+    def _labels(self, row: Row) -> list[Any]:
+        """The labels of a row as single values. Raises typer.BadParameter where they are none."""
+        labels = row[self.label] if self.is_multilabel else [row[self.label]]
+        odd = next((label for label in labels if not isinstance(label, str | int | float)), None)
+        if odd is not None:
+            raise typer.BadParameter(
+                f"{self.label} holds {odd!r:.100}; give every row a label, or every row a list of labels",
+                param_hint="--label",
+            )
+        return list(labels)
 
     def split(self) -> tuple[list[Row], list[Row]]:
         """Train and validation rows, with the needed columns alone: a fifth of the texts of each class, at least one."""
@@ -100,15 +116,17 @@ class RowsFile:
 
     def _needed(self, row: Row) -> Row:
         label = row[self.label]
-        return {name: row[name] for name in self.text} | {
-            self.label: label if self.is_regression else _class_name(label)
-        }
+        if self.is_multilabel:
+            label = [_class_name(value) for value in label]
+        elif not self.is_regression:
+            label = _class_name(label)
+        return {name: row[name] for name in self.text} | {self.label: label}
 
     def upload(self, client: "Client") -> dict[str, Any]:
         """Upload both sides; the custom task on them. Raises typer.BadParameter, and what the client raises."""
         told: dict[str, Any] = {"kind": "regression", "label_words": ["Yes"]}  # as the catalog has it for STS-B
         if not self.is_regression:
-            told = {"labels": self.classes()}
+            told = {"labels": self.classes()} | ({"kind": "multilabel"} if self.is_multilabel else {})
         train, validation = self.split()
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder, fetching(self.path.name) as report:
             files = [
@@ -117,7 +135,8 @@ class RowsFile:
             ]
             made = client.upload_dataset(name=self.path.name[:100], report=report, train=files[0], validation=files[1])
         notify(f"data set {made.id}: {len(train)} rows to train on, {len(validation)} for validation, split by text")
-        counts = Counter(_class_name(row[self.label]) for row in self.rows) if "labels" in told else {}
+        named = (_class_name(label) for row in self.rows for label in self._labels(row))
+        counts = Counter(named) if "labels" in told else {}
         if counts:
             notify("classes: " + ", ".join(f"{name} ({counts[name]} rows)" for name in told["labels"]))
         return {"dataset": made.id, "text": list(self.text), "label": self.label, **told}

@@ -18,13 +18,21 @@ class CustomTask(TypedDict, total=False):
     text: Required[Sequence[str]]
     """One or two text columns, in order."""
     label: str
-    """Column with the class id (0, 1, ...), or the number to regress on; default "label"."""
-    kind: Literal["classification", "regression"]
-    """Whether the label is one of several classes, or a number; default "classification"."""
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None
-    """Metric that names the result; default accuracy, or pearson for a regression."""
+    """Column with the class id (0, 1, ...), the number to regress on, or (multilabel) the list of a row's labels;
+    default "label".
+    """
+    label_columns: Sequence[str] | None
+    """multilabel: one column of 0 and 1 per label, in place of label."""
+    kind: Literal["classification", "regression", "multilabel"]
+    """Whether a row has one of several classes, a number, or any number of labels (multilabel); default
+    "classification".
+    """
+    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1"] | None
+    """Metric that names the result; default accuracy, pearson (regression) or micro_f1 (multilabel)."""
     labels: Sequence[str] | None
-    """Class names in class-id order; needed where the label column holds names instead of ids."""
+    """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel,
+    where label_columns are their default.
+    """
     label_words: Sequence[str]
     """One word per class, in class-id order (regression: one word); default: made from labels."""
     train_split: str
@@ -64,7 +72,9 @@ class SharedFields(TypedDict, total=False):
     one_shot: bool
     """magnitude only: prune once, without training; default false."""
     head: Literal["label-words", "span", "classifier"]
-    """label-words: frozen MLM head, columns of the label words; default follows the task."""
+    """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has
+    classifier.
+    """
     label_words: Sequence[str]
     """One word per class, in class-id order, each a single token; default follows the task."""
     teacher: str | None

@@ -84,6 +84,8 @@ class DatasetColumn(Resource):
     name: str
     kinds: dict[str, int] = Field(default_factory=dict)
     values: list[str | int | float] | None = None
+    entries: list[str | int | float] | None = None
+    """Of a column of lists: their different entries, where they are few."""
 
 
 class DatasetSplit(Resource):
@@ -116,12 +118,14 @@ class Dataset(Resource):
 class Prediction(Resource):
     """Prediction of a job's masked model for one text or pair."""
 
-    value: int | float | str
-    """Class id; for a regression the number, for a question the answer."""
+    value: int | float | str | list[int]
+    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels."""
     label: str | None = None
     """Name of the class."""
     probabilities: dict[str, float] | None = None
-    """Of each class by name."""
+    """Of each class by name; of a multilabel task of each label by itself."""
+    labels: list[str] | None = None
+    """Names of a multilabel task's labels whose probability is at least the mask's threshold."""
 
 
 class PredictionList(Resource):

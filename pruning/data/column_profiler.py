@@ -1,6 +1,6 @@
 """Profiler of the columns of a split: counts of kinds of values, and all distinct values where they are few.
 
-Called by the process that parses uploads and by the check of local folders; :mod:`pruning.data.profile` reads the result.
+Called by the process that parses uploads and by the check of local folders; :mod:`pruning.data.column_checks` reads the result.
 Standard library only, for a quick start.
 """
 
@@ -15,60 +15,93 @@ _MAX_VALUES_IN_ALL = 10_000
 """Distinct values of all columns: they are stored with the data set, and shown."""
 
 
+class _Values:
+    """Kinds and distinct values of one column, or of the entries of its lists, each with its number of rows and the first."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, list[int]] = {}
+        self.values: dict[str | int | float, list[int]] | None = {}
+
+    def add(self, value: Any, kind: str, row: int) -> None:
+        self.kinds.setdefault(kind, [0, row])[0] += 1
+        values = self.values
+        if values is None or kind in ("null", "boolean", "other"):
+            return
+        if value not in values and (
+            len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > MAX_VALUE_CHARS)
+        ):
+            self.values = None
+        else:
+            values.setdefault(value, [0, row])[0] += 1
+
+    def summary(self) -> dict[str, Any]:
+        listed = None if self.values is None else [
+            {"rows": rows, "first": first, "value": value} for value, (rows, first) in self.values.items()
+        ]  # fmt: skip
+        kinds = {kind: {"rows": rows, "first": first} for kind, (rows, first) in self.kinds.items()}
+        return {"kinds": kinds, "values": listed}
+
+
+class _Lists(_Values):
+    """Statistics of the lists of a column, over their entries: of a kind or value, ``rows`` counts entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+        self.other: int | None = None
+
+    def add_row(self, value: Any, row: int) -> None:
+        """Count a value that is neither text, number, truth value nor null."""
+        if not isinstance(value, list):
+            self.other = self.other or row
+            return
+        self.rows += 1
+        for entry in value:
+            self.add(entry, value_kind(entry), row)
+
+    def summary(self) -> dict[str, Any]:
+        return {**super().summary(), "rows": self.rows, "other": self.other}
+
+
 class ColumnProfiler:
     """Gathers the statistics of one split, row by row."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self._kinds: dict[str, dict[str, list[int]]] = {}
-        self._values: dict[str, dict[str | int | float, list[int]] | None] = {}
+        self._columns: dict[str, _Values] = {}
+        self._lists: dict[str, _Lists] = {}
 
     @property
     def names(self) -> Collection[str]:
         """In the order of the first row."""
-        return self._kinds.keys()
+        return self._columns.keys()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row; its columns must be those of the first row."""
         self.rows += 1
         for name, value in row.items():
             kind = value_kind(value)
-            self._kinds.setdefault(name, {}).setdefault(kind, [0, self.rows])[0] += 1
-            values = self._values.setdefault(name, {})
-            if values is None or kind in ("null", "boolean", "other"):
-                continue
-            if value not in values and (
-                len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > MAX_VALUE_CHARS)
-            ):
-                self._values[name] = None
-            else:
-                values.setdefault(value, [0, self.rows])[0] += 1
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = _Values()
+            column.add(value, kind, self.rows)
+            if kind == "other":
+                self._lists.setdefault(name, _Lists()).add_row(value, self.rows)
 
     def summary(self) -> list[dict[str, Any]]:
-        """The statistics so far, as :class:`pruning.data.profile.Column` has them."""
+        """The statistics so far, as :class:`pruning.data.column_statistics.Column` has them."""
         self._drop_values()
         return [
-            {
-                "name": name,
-                "kinds": {kind: {"rows": rows, "first": first} for kind, (rows, first) in kinds.items()},
-                "values": self._listed(name),
-            }
-            for name, kinds in self._kinds.items()
+            {"name": name, **column.summary()} | ({"lists": self._lists[name].summary()} if name in self._lists else {})
+            for name, column in self._columns.items()
         ]
 
     def _drop_values(self) -> None:
         """Forget the values of the columns with most of them, until what is left can be stored with a data set."""
-        counts = {name: len(values) for name, values in self._values.items() if values is not None}
-        while sum(counts.values()) > _MAX_VALUES_IN_ALL:
-            name = max(counts, key=counts.__getitem__)
-            self._values[name] = None
-            del counts[name]
-
-    def _listed(self, name: str) -> list[dict[str, Any]] | None:
-        values = self._values[name]
-        if values is None:
-            return None
-        return [{"rows": rows, "first": first, "value": value} for value, (rows, first) in values.items()]
+        kept = [column for column in (*self._columns.values(), *self._lists.values()) if column.values is not None]
+        kept.sort(key=lambda column: len(column.values or ()))
+        while sum(len(column.values or ()) for column in kept) > _MAX_VALUES_IN_ALL:
+            kept.pop().values = None
 
 
 def value_kind(value: Any) -> str:

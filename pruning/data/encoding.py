@@ -34,7 +34,8 @@ class EncodedRows:
     input_ids: list[list[int]]
     token_type_ids: list[list[int]] | None
     labels: torch.Tensor
-    """int64 class ids or float32 numbers [rows]; for spans int64 start and end tokens [windows, 2]."""
+    """int64 class ids or float32 numbers [rows]; multilabel: float32 0 and 1 [rows, C]; spans: int64 start and end tokens
+    [windows, 2]."""
     pad_id: int
     max_width: int | None = None
     """Tokens that the model can read at once, beyond which nothing is padded; None: any number."""
@@ -152,7 +153,7 @@ def encode_rows(
             )
 
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)
-        labels = torch.tensor(rows.labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
+        labels = _label_tensor(rows.labels, task)
     for i, ids in enumerate(tokens["input_ids"]):
         if not ids:  # tokenizers that add no special tokens give none for an empty text
             raise PermanentError(
@@ -167,6 +168,15 @@ def encode_rows(
         max_width=tokenizer.model_max_length,
         windows=windows,
     )
+
+
+def _label_tensor(labels: Sequence[Any], task: Task) -> torch.Tensor:
+    if task.kind == "multilabel":
+        found = torch.zeros((len(labels), len(task.label_words)))
+        for row, ids in enumerate(labels):
+            found[row, ids] = 1
+        return found
+    return torch.tensor(labels, dtype=torch.float32 if task.kind == "regression" else torch.int64)
 
 
 def with_teacher_logits(rows: EncodedRows, teacher: list[npt.NDArray[np.float32]]) -> EncodedRows:

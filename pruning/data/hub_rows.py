@@ -40,7 +40,7 @@ def read_hub_split(
     """
     found = download_split(task, split, token)
     said: dict[str, list[str]] = {}
-    columns: dict[str, list[Any]] = {name: [] for name in (*task.text, task.label)}
+    columns: dict[str, list[Any]] = {name: [] for name in task.columns}
     rows = chain.from_iterable(_rows(task, name, file, said) for name, file in found.files.items())
     for number, name, row in islice(rows, limit):
         for column, values in columns.items():
@@ -62,7 +62,7 @@ def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str)
     """Labels as class names where the data set names its ids and the task has names, too.
 
     Raises PermanentError (``labels_mismatch``) where the data set's names contradict the task."""
-    if not names or task.kind != "classification":
+    if not names or task.kind not in ("classification", "multilabel"):
         return labels
     classes = len(task.label_words)
     ours = _aligned(task.labels, names)
@@ -79,6 +79,8 @@ def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str)
 
 
 def _renamed(label: Any, by_id: dict[int, str], by_name: dict[str, str]) -> Any:
+    if isinstance(label, list):
+        return [_renamed(entry, by_id, by_name) for entry in label]
     if isinstance(label, str):
         return by_name.get(label, label)
     known = isinstance(label, int) and label in by_id
@@ -127,7 +129,7 @@ def _stored_class_names(file: Path) -> dict[str, tuple[str, ...]]:
 
 def _rows(task: Task, name: str, file: Path, said: dict[str, list[str]]) -> Iterator[tuple[int, str, Row]]:
     number = 0
-    reader = _reader(name, dict.fromkeys((*task.text, task.label)))
+    reader = _reader(name, dict.fromkeys(task.columns))
     try:
         with file.open("rb") as opened:
             for number, row in enumerate(reader(opened, sys.maxsize, said.setdefault(name, [])), 1):

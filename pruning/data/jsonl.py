@@ -90,5 +90,9 @@ def _invalid(file: Path, fault: str) -> PermanentError:
 
 def missing_column(task: Task, columns: Container[str]) -> tuple[str, str] | None:
     """The first column of the task that is not among ``columns``, with the field of a custom task that names it."""
-    wanted = {column: f"task.text.{index}" for index, column in enumerate(task.text)} | {task.label: "task.label"}
+    wanted = {column: f"task.text.{index}" for index, column in enumerate(task.text)}
+    if task.label_columns:
+        wanted |= {column: f"task.label_columns.{index}" for index, column in enumerate(task.label_columns)}
+    else:
+        wanted[task.label] = "task.label"
     return next(((column, param) for column, param in wanted.items() if column not in columns), None)

@@ -33,8 +33,8 @@ def parse_label(label: Any, task: Task, where: str) -> int | float:
 def check_one_kind(first_rows: Mapping[str, int], column: str, where: str) -> None:
     """Refuse a label column that mixes texts with numbers or truth values.
 
-    ``first_rows``: by kind, as ``pruning.data.profile`` names them, the number of the first row with it. Raises PermanentError
-    (``labels_mismatch``) with these rows.
+    ``first_rows``: by kind (:func:`pruning.data.column_profiler.value_kind`), the number of the first row with it. Raises
+    PermanentError (``labels_mismatch``) with these rows.
     """
     numbers = first_rows.keys() & {"integer", "number"}
     if len(first_rows.keys() & {"text", "boolean"}) + bool(numbers) > 1:
@@ -114,8 +114,12 @@ def _unknown_label(label: Any, task: Task, where: str) -> PermanentError:
         message = (
             f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
             "classes, use one word per class and labels that count from 0"
+            if task.kind == "classification"
+            else f"{where}: label {label!r} is not a label id from 0 to {classes - 1}{named}; name every label in labels"
         )
-    return PermanentError(message, code="labels_mismatch", param="label_words")
+    return PermanentError(
+        message, code="labels_mismatch", param="label_words" if task.kind == "classification" else "task.labels"
+    )
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Check of a local data set folder against a task: splits, columns and, as far as they are read, every row.
 
 Called by the API before a job is accepted. The rows are read by the trainer's reader and judged by the trainer's rules
-(:mod:`pruning.data.profile`, :mod:`pruning.data.labels`). Torch-free.
+(:mod:`pruning.data.column_checks`). Torch-free.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pruning.data.answers import check_answers
+from pruning.data.column_checks import check_split_columns
 from pruning.data.column_profiler import ColumnProfiler
+from pruning.data.column_statistics import Column
 from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
-from pruning.data.profile import Column, check_split_columns
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
 
@@ -35,7 +36,7 @@ def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int 
         _check_columns(task, file, read_first_row(file), custom=custom)
         about = file.stat()
         most = min(_MAX_ROWS, (rows or {}).get(split) or _MAX_ROWS)
-        columns = _profile(file, about.st_mtime_ns, about.st_size, (*task.text, task.label), most)
+        columns = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
         try:
             check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
             if task.kind == "span":
@@ -59,7 +60,7 @@ def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], mo
 
 @lru_cache(maxsize=16)
 def _check_answers(file: Path, _modified: int, _bytes: int, task: Task, most: int) -> None:
-    columns = read_columns(file, (*task.text, task.label), most)
+    columns = read_columns(file, task.columns, most)
     contexts = columns[task.text[1]]  # texts, as the columns' check has found
     check_answers(columns[task.label], contexts, f"{file.name} of data set {file.parent.name!r}")
 

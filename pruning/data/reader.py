@@ -3,6 +3,7 @@
 Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a mask.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from pruning.data.answers import check_answers
 from pruning.data.column_profiler import value_kind
 from pruning.data.hub_rows import name_labels, read_hub_split
 from pruning.data.jsonl import find_dataset, find_split, read_columns
+from pruning.data.label_sets import describe_label_sets, parse_label_sets
 from pruning.data.labels import check_one_kind, describe_classes, parse_label
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
@@ -24,7 +26,7 @@ class Rows:
     texts: tuple[list[str], ...]
     """One list per text column."""
     labels: list[Any]
-    """Class ids, numbers, or SQuAD's answers."""
+    """Class ids, numbers, lists of label ids (multilabel), or SQuAD's answers."""
     split: str
     public: bool = False
     """Whether all jobs may read the rows, so that their tokens may be cached: neither uploaded nor fetched with a token."""
@@ -46,14 +48,29 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
         names, notes = (), ()
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
-        columns = read_columns(find_split(folder, split), (*task.text, task.label), limit)
-    rows = Rows(tuple(columns[name] for name in task.text), columns[task.label], split, public, notes)
+        columns = read_columns(find_split(folder, split), task.columns, limit)
+    targets = [columns[name] for name in task.targets]
+    rows = Rows(tuple(columns[name] for name in task.text), targets[0], split, public, notes)
     where = f"split {split!r} of task {task.name!r}"
     _check_texts(rows, task, where)
     if task.kind == "span":
         check_answers(rows.labels, rows.texts[1], where)
         return rows
-    return _with_classes(replace(rows, labels=name_labels(rows.labels, names, task, where)), task, where)
+    targets[0] = name_labels(targets[0], names, task, where)
+    if task.kind == "multilabel":
+        labels = parse_label_sets(targets, task, where)
+        return replace(rows, labels=labels, notes=(*rows.notes, describe_label_sets(labels, task)))
+    return _with_classes(replace(rows, labels=targets[0]), task, where)
+
+
+def unlabelled_rows(texts: Sequence[list[str]], task: Task, split: str) -> Rows:
+    """Rows of texts to predict on, one list per text column, with labels that say nothing."""
+    nothing: Any = 0
+    if task.kind == "span":
+        nothing = {"text": [""], "answer_start": [0]}
+    elif task.kind == "multilabel":
+        nothing = []
+    return Rows(tuple(texts), [nothing] * len(texts[0]), split)
 
 
 def _with_classes(rows: Rows, task: Task, where: str) -> Rows:

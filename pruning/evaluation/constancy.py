@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pruning.evaluation.metrics import compute_metric
+from pruning.evaluation.multilabel import constant_f1
 from pruning.spec.tasks import Task
 
 _SPREAD = 0.01
@@ -18,10 +18,11 @@ _SPREAD = 0.01
 
 
 def count_predictions(task: Task, predictions: Sequence[Any]) -> list[int] | None:
-    """Rows that were given each class, by class id; None for tasks without classes."""
-    if task.kind != "classification":
+    """Rows that were given each class or label, by its id; None for tasks without classes."""
+    if task.kind not in ("classification", "multilabel"):
         return None
-    counts = np.bincount(np.asarray(predictions, dtype=np.int64), minlength=len(task.label_words))
+    given = predictions if task.kind == "classification" else [label for row in predictions for label in row]
+    counts = np.bincount(np.asarray(given, dtype=np.int64), minlength=len(task.label_words))
     return [int(count) for count in counts]
 
 
@@ -31,6 +32,8 @@ def is_constant(task: Task, labels: Sequence[Any], predictions: Sequence[Any]) -
     A regression's numbers count as the same if they spread by less than a hundredth of what the labels do. Spans: one answer to
     all questions.
     """
+    if task.kind == "multilabel":
+        return len({tuple(row) for row in labels}) > 1 and len({tuple(row) for row in predictions}) == 1
     if task.kind == "span":
         right = {tuple(answers["text"]) for answers in labels}
         return len(right) > 1 and len(set(predictions)) == 1
@@ -41,14 +44,18 @@ def is_constant(task: Task, labels: Sequence[Any], predictions: Sequence[Any]) -
     return len(set(predictions)) == 1
 
 
-def constant_metric(task: Task, labels: npt.NDArray[Any]) -> float | None:
-    """The task's first metric if every row were given the most frequent class; 0 for a regression, None for spans.
+def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
+    """The task's first metric if every row were given the most frequent class or set of labels; 0 for a regression, None for
+    spans.
 
-    Of accuracy it is the share of that class; correlations are 0.
+    Of accuracy it is the share of that class; correlations are 0. A set of labels that is empty does not count.
     """
     if task.kind == "span" or not len(labels):
         return None
     if task.kind == "regression":
         return 0.0
-    majority = np.bincount(labels.astype(np.int64)).argmax()
-    return compute_metric(task, task.metrics[0], labels, np.full_like(labels, majority))
+    if task.kind == "multilabel":
+        micro, macro = constant_f1(labels, len(task.label_words))
+        return macro if task.metrics[0] == "macro_f1" else micro
+    ids = np.asarray(labels, dtype=np.int64)
+    return compute_metric(task, task.metrics[0], ids, np.full_like(ids, np.bincount(ids).argmax()))

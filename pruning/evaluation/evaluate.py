@@ -17,6 +17,7 @@ from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
 from pruning.data.reader import Rows
 from pruning.errors import StoppedError
+from pruning.evaluation import multilabel
 from pruning.evaluation.constancy import constant_metric, count_predictions, is_constant
 from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
 from pruning.spec.tasks import Task
@@ -41,14 +42,14 @@ class Evaluation:
     logits: list[npt.NDArray[np.float32]]
     """[C] of each row; for spans [tokens, 2] of each window."""
     predictions: list[Any]
-    """Class id, number or answer of each row."""
+    """Class id, number or answer of each row; multilabel: label ids, at the threshold of ``metrics``."""
     metrics: dict[str, float]
     predicted: list[int] | None = None
-    """Rows that were given each class, by class id; None for tasks without classes."""
+    """Rows that were given each class or label, by its id; None for tasks without classes."""
     constant: bool = False
     """Whether all rows got the same prediction although their labels differ."""
     constant_metric: float | None = None
-    """The task's first metric of always predicting the most frequent class; None for spans."""
+    """The task's first metric of always predicting the most frequent class or set of labels; None for spans."""
 
 
 def compute_logits(
@@ -88,21 +89,29 @@ def evaluate(
 ) -> Evaluation:
     """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`compute_logits`."""
     logits = compute_logits(head, split.encoded, device, should_stop)
-    predictions = predict(logits, split, task)
-    if task.kind == "span":
-        metrics = squad.compute_metrics(predictions, [answers["text"] for answers in split.rows.labels])
-    else:
-        metrics = compute_metrics(task, np.stack(logits), split.encoded.labels.numpy())
     labels = split.rows.labels
+    if task.kind == "multilabel":
+        metrics = multilabel.compute_metrics(np.stack(logits), split.encoded.labels.numpy())
+        predictions = predict(logits, split, task, metrics["threshold"])
+    elif task.kind == "span":
+        predictions = predict(logits, split, task)
+        metrics = squad.compute_metrics(predictions, [answers["text"] for answers in labels])
+    else:
+        predictions = predict(logits, split, task)
+        metrics = compute_metrics(task, np.stack(logits), split.encoded.labels.numpy())
     return Evaluation(
         logits, predictions, metrics, predicted=count_predictions(task, predictions),
         constant=is_constant(task, labels, predictions),
-        constant_metric=None if task.kind == "span" else constant_metric(task, split.encoded.labels.numpy()),
+        constant_metric=constant_metric(task, labels),
     )  # fmt: skip
 
 
-def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task) -> list[Any]:
-    """Class id, number or answer of each row."""
+def predict(
+    logits: list[npt.NDArray[np.float32]], split: Split, task: Task, threshold: float | None = None
+) -> list[Any]:
+    """Class id, number, label ids or answer of each row; ``threshold`` is the probability from which a label is given."""
+    if task.kind == "multilabel":
+        return multilabel.label_ids(np.stack(logits), multilabel.DEFAULT_THRESHOLD if threshold is None else threshold)
     if split.encoded.windows is not None:
         contexts = split.rows.texts[1]
         return squad.extract_answers(logits, split.encoded.windows, contexts, len(contexts))

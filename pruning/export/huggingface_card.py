@@ -116,9 +116,13 @@ def _about(stock: StockModel) -> str:
         if stock.added_layer
         else ""
     )
-    return (
-        f"`{name}`: {', '.join(class_names(info))}. Texts are cut at {info.max_length} tokens, as in training.{added}"
+    given = (
+        ""
+        if info.label_threshold is None
+        else f" Each label has a probability of its own and is given from {info.label_threshold:.4f}, the best threshold on the "
+        "validation rows."
     )
+    return f"`{name}`: {', '.join(class_names(info))}.{given} Texts are cut at {info.max_length} tokens, as in training.{added}"
 
 
 def _code(stock: StockModel, folder: str) -> str:

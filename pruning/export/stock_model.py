@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pruning.data.encoding import EncodedRows, encode_rows
-from pruning.data.reader import Rows
+from pruning.data.reader import unlabelled_rows
 from pruning.evaluation.evaluate import compute_logits
 from pruning.export import sequence_classifier
 from pruning.export.verify import agreement_of
@@ -25,6 +25,7 @@ from pruning.models.heads import ClassifierHead, QuestionAnsweringHead
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import calibration_of
 
+_PROBLEM_TYPES = {"regression": "regression", "multilabel": "multi_label_classification"}
 _TRIAL_ROWS = 16
 _LONGEST_TRIAL = 60
 """Tokens."""
@@ -125,11 +126,9 @@ def _trial_rows(tokenizer: Any, info: MaskInfo) -> EncodedRows:
     lengths = np.linspace(1, _LONGEST_TRIAL, _TRIAL_ROWS).astype(int)
     texts = [tokenizer.decode(source.choice(words, length)) for length in lengths]
     task = info.spec.task_info
-    target: Any = {"text": [""], "answer_start": [0]} if info.kind == "span" else 0
     short = texts[:3] * _TRIAL_ROWS
     columns = (texts,) if len(task.text) == 1 else (short[:_TRIAL_ROWS], texts)
-    rows = Rows(columns, [target] * _TRIAL_ROWS, "trial")
-    return encode_rows(rows, task, tokenizer, info.max_length, info.spec.stride)
+    return encode_rows(unlabelled_rows(columns, task, "trial"), task, tokenizer, info.max_length, info.spec.stride)
 
 
 def _name_classes(config: Any, info: MaskInfo) -> None:
@@ -137,6 +136,6 @@ def _name_classes(config: Any, info: MaskInfo) -> None:
     if info.kind == "span":
         return
     names = class_names(info)
-    config.problem_type = "regression" if info.kind == "regression" else "single_label_classification"
+    config.problem_type = _PROBLEM_TYPES.get(info.kind, "single_label_classification")
     config.id2label = dict(enumerate(names))
     config.label2id = {name: number for number, name in enumerate(names)}

@@ -101,6 +101,8 @@ def agreement_of(ours: list[npt.NDArray[np.float32]], theirs: list[npt.NDArray[n
 def _same(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], kind: str) -> bool:
     if kind == "regression":
         return bool(np.abs(ours - theirs).max() < _CLOSE)
+    if kind == "multilabel":
+        return bool(((ours > 0) == (theirs > 0)).all())
     return bool(
         (ours.argmax(axis=0 if kind == "span" else -1) == theirs.argmax(axis=0 if kind == "span" else -1)).all()
     )

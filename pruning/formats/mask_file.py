@@ -19,6 +19,7 @@ from pruning.errors import PermanentError
 from pruning.files import atomic_write
 from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 from pruning.spec.schema import PruningSpec
+from pruning.spec.tasks import TaskKind
 
 FORMAT = "espalier-mask"
 Masks = dict[str, npt.NDArray[np.bool_]]
@@ -38,7 +39,7 @@ class MaskInfo(BaseModel):
     base_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """sha-256 of the base weights (:func:`pruning.models.loading.weights_digest`)."""
     task: str
-    kind: Literal["classification", "regression", "span"]
+    kind: TaskKind
     head: str
     label_words: tuple[str, ...]
     label_ids: tuple[int, ...]
@@ -49,6 +50,8 @@ class MaskInfo(BaseModel):
     """Logit calibration of a label-words head: z' = scale · z + offset; None where the logits are the language model's own."""
     logit_offsets: tuple[float, ...] = ()
     """One for each class, with ``logit_scale``."""
+    label_threshold: float | None = Field(None, ge=0, le=1)
+    """Of a multilabel task: the probability from which a label is given, the best one on the validation rows."""
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
     max_length: int

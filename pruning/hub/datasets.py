@@ -70,8 +70,7 @@ def class_names_of(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Names of class ids by column, of those ``datasets.Features`` that have them."""
     from datasets import ClassLabel
 
+    plain = {name: getattr(kind, "feature", kind) for name, kind in features.items()}  # of a list, what its entries are
     return {
-        name: tuple(map(str, kind.names))
-        for name, kind in features.items()
-        if isinstance(kind, ClassLabel) and kind.names
+        name: tuple(map(str, kind.names)) for name, kind in plain.items() if isinstance(kind, ClassLabel) and kind.names
     }

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 
 from pruning.data.encoding import encode_rows
-from pruning.data.reader import Rows, load_rows
+from pruning.data.reader import load_rows, unlabelled_rows
+from pruning.evaluation import multilabel
 from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head, load_masked_base
@@ -26,11 +27,13 @@ class Prediction:
     """What was predicted for one text or pair of texts."""
 
     value: Any
-    """Class id; for a regression the number, for a question the answer."""
+    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels."""
     label: str | None
     """Name of the class; None where there are no classes."""
     probabilities: dict[str, float] | None
-    """Of each class, by name: the softmax of the logits, which is no calibrated confidence."""
+    """Of each class, by name: the softmax of the logits (multilabel: their sigmoids), which is no calibrated confidence."""
+    labels: list[str] | None = None
+    """Names of the labels of a multilabel task whose probability is at least the mask's threshold; None for other tasks."""
 
 
 class PrunedModel:
@@ -53,6 +56,12 @@ class PrunedModel:
         """Class names, or where the task has none the label words, in class-id order."""
         return self.info.spec.task_info.labels or self.info.label_words
 
+    @property
+    def threshold(self) -> float:
+        """Of a multilabel task: the probability from which a label is given, as found on the validation rows."""
+        stored = self.info.label_threshold
+        return multilabel.DEFAULT_THRESHOLD if stored is None else stored
+
     def logits(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Logits [N, C] of N texts, or of N text pairs; for classification and regression.
 
@@ -62,12 +71,13 @@ class PrunedModel:
         return np.stack(compute_logits(self.head, self._split(texts, pairs).encoded, self.device))
 
     def predict(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Any]:
-        """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer."""
+        """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer, for a
+        multilabel task the ids of the labels whose probability is at least ``threshold``."""
         texts = list_of_texts(texts)
         if not texts:
             return []
         split = self._split(texts, pairs)
-        return predict(compute_logits(self.head, split.encoded, self.device), split, self._task)
+        return predict(compute_logits(self.head, split.encoded, self.device), split, self._task, self.threshold)
 
     def predictions(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Prediction]:
         """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
@@ -76,6 +86,8 @@ class PrunedModel:
             return []
         if self._task.kind == "classification":
             return class_predictions(self.logits(texts, pairs), self.labels)
+        if self._task.kind == "multilabel":
+            return label_predictions(self.logits(texts, pairs), self.labels, self.threshold)
         return [Prediction(value, None, None) for value in self.predict(texts, pairs)]
 
     def _split(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None) -> Split:
@@ -85,8 +97,7 @@ class PrunedModel:
         if (pairs is None) != (wanted == 1) or (pairs is not None and len(pairs) != len(texts)):
             raise ValueError(f"task {self.info.task} reads {wanted} text(s) a row: {', '.join(self._task.text)}")
         columns = (texts,) if pairs is None else (texts, pairs)
-        nothing: Any = {"text": [""], "answer_start": [0]} if self._task.kind == "span" else 0
-        rows = Rows(columns, [nothing] * len(texts), "given")
+        rows = unlabelled_rows(columns, self._task, "given")
         spec = self.info.spec
         return Split(rows, encode_rows(rows, self._task, self.tokenizer, self.info.max_length, spec.stride))
 
@@ -126,6 +137,15 @@ def class_predictions(logits: npt.NDArray[np.float32], labels: Sequence[str]) ->
     return [
         Prediction(int(row), labels[row], dict(zip(labels, map(float, values), strict=True)))
         for row, values in zip(logits.argmax(axis=1), shares, strict=True)
+    ]
+
+
+def label_predictions(logits: npt.NDArray[np.float32], labels: Sequence[str], threshold: float) -> list[Prediction]:
+    """Predictions of a multilabel task from logits [N, C], the names of the C labels and the probability that gives one."""
+    shares = multilabel.probabilities(logits)
+    return [
+        Prediction(ids, None, dict(zip(labels, map(float, row), strict=True)), [labels[number] for number in ids])
+        for ids, row in zip(multilabel.label_ids(logits, threshold), shares, strict=True)
     ]
 
 

@@ -15,6 +15,9 @@ NOISE = 0.06
 0.027 to 0.067 over the first 133 steps of MRPC, 300 x 8 rows; on SST-2 with a prior, 1,000 x 8 rows, 0.10 to 0.24 in the first
 57 steps and 0.043 to 0.078 from there to step 266, in the ramp. A run that learns slowly is so near noise within 19 updates that
 the number alone proves nothing: it is a reason for a result at chance, and no warning of its own."""
+_SHARES = frozenset({"accuracy", "f1", "micro_f1", "macro_f1"})
+_MOST_FREQUENT = {"classification": "class", "multilabel": "set of labels"}
+"""What a constant prediction is, by kind of task."""
 _CERTAIN = 2.0
 """Standard errors by which a metric must exceed a constant's."""
 
@@ -30,7 +33,7 @@ class Measured:
     constant: bool
     """Whether all rows got the same prediction."""
     constant_metric: float | None
-    """The metric of always predicting the most frequent class; None where it is not known."""
+    """The metric of always predicting the most frequent class or set of labels; None where it is not known."""
 
     @property
     def at_chance(self) -> bool:
@@ -43,7 +46,7 @@ class Measured:
     def _standard_error(self) -> float:
         """Binomial for shares of rows; 1/sqrt(rows) for correlations, which are near 0 here."""
         chance = self.constant_metric or 0.0
-        variance = chance * (1 - chance) if self.metric in ("accuracy", "f1") else 1.0
+        variance = chance * (1 - chance) if self.metric in _SHARES else 1.0
         return math.sqrt(max(variance, 0.0) / max(self.rows, 1))
 
 
@@ -61,9 +64,9 @@ def judge(kind: TaskKind, final: Measured, signal: float | None) -> list[Warning
         found.append(make_warning("predicts_one_value", message))
     elif final.at_chance:
         message = (
-            f"the final {name} is {value}; always predicting the most frequent class has {final.constant_metric:.4g} on the same "
-            f"{final.rows} validation rows"
-            if kind == "classification"
+            f"the final {name} is {value}; always predicting the most frequent {_MOST_FREQUENT[kind]} has "
+            f"{final.constant_metric:.4g} on the same {final.rows} validation rows"
+            if kind in _MOST_FREQUENT
             else f"the final {name} is {value} on {final.rows} validation rows, which is not measurably above 0"
         )
         found.append(make_warning("no_better_than_constant", message))

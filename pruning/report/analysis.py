@@ -143,7 +143,7 @@ def _head(layer: str, number: int, blocks: Mapping[str, list[Bits]], group: int)
 
 
 def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, Any]:
-    """``split``, ``rows``, ``metrics``, and by kind of task ``confusion``, ``points`` or ``f1_histogram``."""
+    """``split``, ``rows``, ``metrics``, and by kind of task ``confusion``, ``points``, ``labels`` or ``f1_histogram``."""
     labels = split.rows.labels
     details: dict[str, Any] = {"split": split.rows.split, "rows": len(labels), "metrics": evaluation.metrics}
     if task.kind == "span":
@@ -151,7 +151,22 @@ def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, 
         return details | {"f1_histogram": f1_histogram(evaluation.predictions, golds)}
     if task.kind == "regression":
         return details | {"points": spread(labels, evaluation.predictions)}
+    if task.kind == "multilabel":
+        return details | {"labels": label_table(labels, evaluation.predictions, task.label_words)}
     return details | {"confusion": confusion(labels, evaluation.predictions, task.labels or task.label_words)}
+
+
+def label_table(
+    labels: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """For each label ``name``, ``rows`` that have it, ``given``, ``right``, and its ``f1``; in label-id order."""
+    table = []
+    for index, name in enumerate(names):
+        has, given = [index in row for row in labels], [index in row for row in predictions]
+        right = sum(a and b for a, b in zip(has, given, strict=True))
+        f1 = 2 * right / (sum(has) + sum(given)) if right else 0.0
+        table.append({"name": name, "rows": sum(has), "given": sum(given), "right": right, "f1": f1})
+    return table
 
 
 def confusion(labels: Sequence[int], predictions: Sequence[int], names: Sequence[str]) -> dict[str, Any] | None:

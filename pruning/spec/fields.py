@@ -49,6 +49,10 @@ def _weight_learning_rate(data: dict[str, Any]) -> float:
     return 3e-5 if METHODS[data["method"]].trains_weights and not data["one_shot"] else 1e-3
 
 
+def _head(task: Task) -> str:
+    return {"span": "span", "multilabel": "classifier"}.get(task.kind, "label-words")
+
+
 def _trained_by_tier(data: dict[str, Any]) -> bool:
     return bool(data["tier"] == "masks+extras")
 
@@ -82,8 +86,8 @@ class SpecFields(BaseModel):
     )  # fmt: skip
     one_shot: bool = Field(False, description="magnitude only: prune once, without training")
     head: Literal["label-words", "span", "classifier"] = Field(
-        default_factory=_from_task(lambda task: "span" if task.kind == "span" else "label-words"),
-        description="label-words: frozen MLM head, columns of the label words; default follows the task",
+        default_factory=_from_task(_head),
+        description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has classifier",
     )
     label_words: tuple[ClassName, ...] = Field(
         default_factory=_from_task(lambda task: task.label_words),

@@ -11,6 +11,15 @@ _MAX_WORD = 50
 """Characters of a label word; one token has fewer."""
 
 
+_UNTAUGHT = {
+    "regression": "a regression has one logit, whose softmax teaches nothing",
+    "multilabel": "distillation compares softmaxes, and the labels of a multilabel task have a sigmoid each",
+}
+"""Kinds of tasks without distillation, and why."""
+_HEADS_OF_KIND = {"span": ("span",), "multilabel": ("classifier",)}
+"""Kinds of tasks that have heads of their own; all others take label-words or classifier."""
+
+
 def validate(spec: SpecFields) -> None:
     """Raise PydanticCustomError for the first rule that ``spec`` breaks."""
     _check_length(spec)
@@ -104,6 +113,8 @@ def _check_labels(spec: SpecFields) -> None:
             "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
             got=len(spec.label_words), task=spec.task_info.name, expected=expected,
         )  # fmt: skip
+    if spec.task_info.kind == "multilabel" and spec.label_words != spec.task_info.label_words:
+        raise spec_error("label_words", "a multilabel task has no label words, only labels; leave label_words out")
     if len(set(spec.label_words)) != len(spec.label_words):
         raise spec_error(
             "label_words", "label_words must differ from each other, or two classes could not be told apart"
@@ -113,13 +124,14 @@ def _check_labels(spec: SpecFields) -> None:
         raise spec_error(
             "teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out"
         )
-    if spec.teacher is not None and spec.task_info.kind == "regression":
-        raise spec_error("teacher", "a regression has one logit, whose softmax teaches nothing; leave teacher out")
+    reason = _UNTAUGHT.get(spec.task_info.kind)
+    if spec.teacher is not None and reason is not None:
+        raise spec_error("teacher", "{reason}; leave teacher out", reason=reason)
 
 
 def _check_words(spec: SpecFields) -> None:
     """What a label word must be; a classifier head has classes only, whose names may be anything."""
-    if spec.head != "label-words":
+    if spec.head != "label-words" or spec.task_info.kind in _HEADS_OF_KIND:
         return
     proposed = spec.label_words == spec.task_info.labels
     for word in spec.label_words:
@@ -134,11 +146,11 @@ def _check_words(spec: SpecFields) -> None:
 
 
 def _check_head(spec: SpecFields) -> None:
-    span_task = spec.task_info.kind == "span"
-    if span_task != (spec.head == "span"):
+    fitting = _HEADS_OF_KIND.get(spec.task_info.kind, ("label-words", "classifier"))
+    if spec.head not in fitting:
         raise spec_error(
             "head", "head {head} does not fit task {task}; use {right}",
-            head=spec.head, task=spec.task_info.name, right="span" if span_task else "label-words or classifier",
+            head=spec.head, task=spec.task_info.name, right=" or ".join(fitting),
         )  # fmt: skip
 
     if spec.calibrate_logits and spec.head != "label-words":

@@ -14,8 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pruning.spec.errors import spec_error
 
-TaskKind = Literal["classification", "regression", "span"]
-Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "exact_match"]
+TaskKind = Literal["classification", "regression", "multilabel", "span"]
+CustomKind = Literal["classification", "regression", "multilabel"]
+CustomMetric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1"]
+Metric = CustomMetric | Literal["exact_match"]
+METRICS_OF_KIND: dict[TaskKind, tuple[CustomMetric, ...]] = {
+    "classification": ("accuracy", "f1", "matthews"),
+    "regression": ("pearson", "spearman"),
+    "multilabel": ("micro_f1", "macro_f1"),
+}
+"""Metrics that a custom task of each kind may name; the first one is the default."""
 DatasetName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
 ]
@@ -49,16 +57,25 @@ class CustomTask(BaseModel):
     )
     config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
     text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
-    label: ColumnName = Field("label", description="Column with the class id (0, 1, ...), or the number to regress on")
-    kind: Literal["classification", "regression"] = Field(
-        "classification", description="Whether the label is one of several classes, or a number"
+    label: ColumnName = Field(
+        "label",
+        description="Column with the class id (0, 1, ...), the number to regress on, or (multilabel) the list of a row's labels",
     )
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman"] | None = Field(
-        None, description="Metric that names the result; default accuracy, or pearson for a regression"
+    label_columns: tuple[ColumnName, ...] | None = Field(
+        None, min_length=1, max_length=200, description="multilabel: one column of 0 and 1 per label, in place of label"
+    )
+    kind: CustomKind = Field(
+        "classification",
+        description="Whether a row has one of several classes, a number, or any number of labels (multilabel)",
+    )
+    metric: CustomMetric | None = Field(
+        None,
+        description="Metric that names the result; default accuracy, pearson (regression) or micro_f1 (multilabel)",
     )
     labels: tuple[ClassName, ...] | None = Field(
         None, min_length=1, max_length=1000,
-        description="Class names in class-id order; needed where the label column holds names instead of ids",
+        description="Class names in class-id order; needed where the label column holds names instead of ids, and for "
+        "multilabel, where label_columns are their default",
     )  # fmt: skip
     label_words: tuple[ClassName, ...] = Field(
         (), max_length=1000,
@@ -70,9 +87,13 @@ class CustomTask(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _propose(cls, given: Any) -> Any:
-        if isinstance(given, dict) and not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
-            words = _proposed_words([str(label) for label in given["labels"]])
-            return {**given, "label_words": words}
+        if not isinstance(given, dict):
+            return given
+        if given.get("kind") == "multilabel" and given.get("labels") is None and given.get("label_columns"):
+            given = {**given, "labels": given["label_columns"]}
+        if not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
+            names = [str(label) for label in given["labels"]]
+            return {**given, "label_words": names if given.get("kind") == "multilabel" else _proposed_words(names)}
         return given
 
     @model_validator(mode="after")
@@ -82,6 +103,38 @@ class CustomTask(BaseModel):
         if twice:
             raise spec_error(
                 "task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice[0])
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_multilabel(self) -> Self:
+        """Labels of a multilabel task have names and no words, and a column each or one for all."""
+        columns = self.label_columns or ()
+        if self.kind != "multilabel":
+            if columns:
+                raise spec_error(
+                    "task.label_columns",
+                    "a {kind} has one label column; name it in label, or set kind to multilabel",
+                    kind=self.kind,
+                )
+            return self
+        twice = next((name for i, name in enumerate(columns) if name in columns[:i] or name in self.text), None)
+        if twice is not None:
+            raise spec_error(
+                "task.label_columns", "column {name} is named twice; name each column once", name=repr(twice)
+            )
+        if not self.labels:
+            raise spec_error(
+                "task.labels", "a multilabel task needs labels: the names of all labels, in the order of their ids"
+            )
+        if columns and len(columns) != len(self.labels):
+            raise spec_error(
+                "task.labels", "labels has {got} names and label_columns {columns} columns; give one name per column",
+                got=len(self.labels), columns=len(columns),
+            )  # fmt: skip
+        if self.label_words != self.labels:
+            raise spec_error(
+                "task.label_words", "a multilabel task has no label words, only labels; leave label_words out"
             )
         return self
 
@@ -98,15 +151,16 @@ class CustomTask(BaseModel):
     def _fits_its_kind(self) -> Self:
         """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
         regression = self.kind == "regression"
-        if self.label_words and regression != (len(self.label_words) == 1):
+        if self.kind != "multilabel" and self.label_words and regression != (len(self.label_words) == 1):
             raise spec_error(
                 "task.label_words", "a {what} needs {count} label_words, it has {got}",
                 what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
             )  # fmt: skip
-        if self.metric is not None and regression != (self.metric in ("pearson", "spearman")):
+        known = METRICS_OF_KIND[self.kind]
+        if self.metric is not None and self.metric not in known:
             raise spec_error(
                 "task.metric", "metric {metric} does not measure a {what}; use {remedy}",
-                metric=self.metric, what=self.kind, remedy="pearson or spearman" if regression else "accuracy, f1 or matthews",
+                metric=self.metric, what=self.kind, remedy=f"{', '.join(known[:-1])} or {known[-1]}",
             )  # fmt: skip
         return self
 
@@ -133,6 +187,18 @@ class Task:
     max_length: int = 128
     train_split: str = "train"
     validation_splits: tuple[str, ...] = ("validation",)
+    label_columns: tuple[str, ...] = ()
+    """Of a multilabel task whose labels have a column each; ``label`` then names none."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Columns that say what is right: the label column, or one per label."""
+        return self.label_columns or (self.label,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return (*self.text, *self.targets)
 
 
 def _glue(
@@ -189,7 +255,9 @@ def resolve_task(given: str | CustomTask) -> Task:
     """
     if isinstance(given, str):
         return TASKS[given]
-    metric: Metric = given.metric or ("pearson" if given.kind == "regression" else "accuracy")
+    known = METRICS_OF_KIND[given.kind]
+    first: Metric = given.metric or known[0]
+    others = tuple(metric for metric in known if metric != first) if given.kind == "multilabel" else ()
     return Task(
         name=given.dataset,
         dataset=given.dataset,
@@ -199,9 +267,10 @@ def resolve_task(given: str | CustomTask) -> Task:
         kind=given.kind,
         label_words=given.label_words,
         labels=given.labels,
-        metrics=(metric,),
+        metrics=(first, *others),
         epochs=10,
         batch_size=32,
         train_split=given.train_split,
         validation_splits=(given.validation_split,),
+        label_columns=given.label_columns or (),
     )

@@ -91,6 +91,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         columns=tuple(run.columns),
         logit_scale=calibration.scale if calibration else None,
         logit_offsets=calibration.offsets if calibration else (),
+        label_threshold=final[0].metrics["threshold"] if run.task.kind == "multilabel" else None,
         weights_sha256=weights_sha256,
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},

@@ -21,6 +21,18 @@ def classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, labels)
 
 
+def multilabel(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean binary cross-entropy of logits [B, C] and labels [B, C] of 0 and 1, over rows and labels."""
+    return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+
+
+def task_loss(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of a kind of task; ``labels`` as :class:`pruning.data.encoding.EncodedRows` batches them."""
+    if task.kind == "span":
+        return span(logits, labels[:, 0], labels[:, 1])
+    return multilabel(logits, labels) if task.kind == "multilabel" else classification(logits, labels)
+
+
 def span(logits: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     """Mean of the start and end cross-entropies of logits [B, S, 2] over all S positions, padding included.
 
@@ -64,7 +76,7 @@ def loss_function(
         with autocast.for_precision(spec.precision, device):
             logits = head(**inputs)
         logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
-        loss = span(logits, labels[:, 0], labels[:, 1]) if task.kind == "span" else classification(logits, labels)
+        loss = task_loss(task, logits, labels)
         if "teacher" in batch:
             distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
             loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss

@@ -21,8 +21,8 @@ from api.submission import admission
 from api.uploads.isolation import columns_of
 from api.uploads.normalize import SplitFile, normalize_files
 from pruning.cli.main import main
+from pruning.data.column_checks import check_columns
 from pruning.data.files.formats import TooLargeError, UnknownFormatError, detect_format
-from pruning.data.profile import check_columns
 from pruning.events import ExitCode
 from pruning.spec.schema import PruningSpec
 from service.settings import Settings

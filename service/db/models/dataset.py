@@ -25,7 +25,7 @@ class Dataset(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     """Of the content: split names and normalised rows; lower-case hexadecimal."""
     splits: Mapped[dict[str, Any]]
-    """By name: ``rows``, ``bytes`` and ``sha256`` of the stored file, and ``columns``, each a ``pruning.data.profile.Column``."""
+    """By name: ``rows``, ``bytes`` and ``sha256`` of the stored file, and ``columns`` (``pruning.data.column_statistics``)."""
     size: Mapped[int] = mapped_column(BigInteger)
     """Bytes of all stored files together."""
     complete: Mapped[bool] = mapped_column(default=False)

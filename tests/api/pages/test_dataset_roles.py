@@ -39,7 +39,7 @@ def test_pairs_of_texts() -> None:
 
 def test_class_ids_have_no_names() -> None:
     found = proposal(text=TEXT, label=classes(1, 0, 2))
-    assert (found.classes, found.regression) == (None, False)
+    assert (found.classes, found.kind) == (None, "classification")
     assert proposal(text=TEXT, label=classes(1, 2)).classes == ("1", "2")  # they do not count from 0
 
 
@@ -49,13 +49,13 @@ def test_truth_values_are_two_classes() -> None:
 
 def test_numbers_are_a_regression() -> None:
     found = proposal(text=TEXT, score={"kinds": {"number": 60, "integer": 40}, "values": None})
-    assert (found.label, found.regression, found.role_of("score")) == ("score", True, "label: a number to regress on")
+    assert (found.label, found.kind, found.role_of("score")) == ("score", "regression", "label: a number to regress on")
     assert found.form_values("ds_x")["task.kind"] == ["regression"]
 
 
 def test_more_classes_than_are_listed() -> None:
     found = proposal(text=TEXT, label={"kinds": {"text": 100}, "values": None})
-    assert (found.text, found.label, found.classes, found.regression) == (("text",), "label", None, False)
+    assert (found.text, found.label, found.classes, found.kind) == (("text",), "label", None, "classification")
 
 
 def test_what_tells_nothing_is_left_empty() -> None:
@@ -63,3 +63,11 @@ def test_what_tells_nothing_is_left_empty() -> None:
     assert (found.label, found.train_split, found.validation_split) == (None, "rows", None)
     assert "task.label" in found.form_values("ds_x")
     assert found.form_values("ds_x")["task.label"] == []
+
+
+def test_lists_of_few_entries_are_labels() -> None:
+    found = proposal(text=TEXT, tags={"kinds": {"other": 100}, "values": [], "entries": ["night", "day"]})
+    assert (found.label, found.kind, found.classes) == ("tags", "multilabel", ("night", "day"))
+    assert found.role_of("tags") == "labels: lists of 2 labels"
+    assert found.form_values("ds_x")["task.kind"] == ["multilabel"]
+    assert proposal(text=TEXT, tags={"kinds": {"other": 100}, "values": [], "entries": None}).label is None

@@ -98,3 +98,17 @@ def test_one_command_uploads_splits_and_submits(espalier: Run, tmp_path: Path) -
     assert task["dataset"] == again["spec"]["task"]["dataset"], "the same rows are the same data set"
     (made,) = json.loads(espalier("datasets", "list", "--json"))
     assert {split["name"]: split["rows"] for split in made["splits"]} == {"train": 48, "validation": 12}
+
+
+def test_lists_of_labels_are_a_multilabel_task(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lists = [["b", "a"], [], ["a"]]
+    path.write_text("".join(json.dumps({"text": f"{i}", "label": lists[i % 3]}) + "\n" for i in range(30)))
+    file = RowsFile.read(path, [], None)
+    assert (file.is_multilabel, file.is_regression, file.classes()) == (True, False, ["a", "b"])
+    train, validation = file.split()
+    assert [len(train), len(validation)] == [24, 6]
+    assert {tuple(row["label"]) for row in validation} == {("b", "a"), (), ("a",)}
+    path.write_text(path.read_text() + json.dumps({"text": "x", "label": "a"}) + "\n")
+    with pytest.raises(typer.BadParameter, match="every row a list"):
+        RowsFile.read(path, [], None).classes()

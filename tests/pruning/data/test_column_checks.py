@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from pruning.data.column_checks import check_columns
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, ColumnProfiler
-from pruning.data.profile import Column, check_columns
+from pruning.data.column_statistics import Column
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask
 
@@ -102,3 +103,38 @@ def test_values_of_all_columns_are_bounded() -> None:
     kept = {column.name: column.values for column in found}
     assert len(kept["queue"] or ()) == 2
     assert 9000 < sum(len(values or ()) for values in kept.values()) <= 10_000
+
+
+MANY: dict[str, Any] = {"kind": "multilabel", "labels": ["a", "b"], "label_words": None}
+
+
+def test_label_lists_that_fit() -> None:
+    check(GOOD | {"queue": ["a", "b"]}, GOOD | {"queue": []}, **MANY)
+    check(GOOD | {"queue": [0, 1]}, **MANY)
+    check({"body": "x", "a": 0, "b": True}, {"body": "x", "a": 1.0, "b": False}, label_columns=["a", "b"], **MANY)
+
+
+@pytest.mark.parametrize("value", ["a", 0, None, True, {"a": 1}, [2], ["c"], [None], [True], [["a"]]])
+def test_label_lists_that_do_not_fit(value: Any) -> None:
+    good = GOOD | {"queue": ["a"]}
+    found = refusal(good, GOOD | {"queue": value}, **MANY)
+    assert (found.code, found.param) == ("labels_mismatch", "task.labels" if value in ([2], ["c"]) else "task.label")
+    assert "row 2 " in found.message
+
+
+@pytest.mark.parametrize("value", ["1", None, 2, 0.5, [1]])
+def test_columns_of_zero_and_one(value: Any) -> None:
+    found = refusal({"body": "x", "a": 0, "b": 1}, {"body": "x", "a": 1, "b": value}, label_columns=["a", "b"], **MANY)
+    assert (found.code, found.param) == ("labels_mismatch", "task.label_columns.1")
+    assert "row 2 " in found.message
+
+
+def test_a_missing_label_column_is_named() -> None:
+    found = refusal({"body": "x", "a": 0}, label_columns=["a", "b"], **MANY)
+    assert (found.code, found.param) == ("column_missing", "task.label_columns.1")
+
+
+def test_lists_of_an_earlier_version_are_left_to_the_trainer() -> None:
+    stored = [column.model_dump() for column in columns(GOOD | {"queue": ["z"]})]
+    before = [Column.model_validate({key: value for key, value in one.items() if key != "lists"}) for one in stored]
+    check_columns(CustomTask(**TASK | MANY), {"train": before, "validation": before})

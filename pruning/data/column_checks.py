@@ -1,46 +1,18 @@
-"""Column statistics of an uploaded data set: kinds of values, and all distinct values where they are few.
+"""Check of a task against the column statistics of a data set, by the trainer's rules, naming the first row that breaks one.
 
-Gathered by :mod:`pruning.data.column_profiler` while a data set arrives, and stored with it. :func:`check_columns` then checks a
-task against the statistics, without the rows, by the trainer's rules (:mod:`pruning.data.labels`), and names the first row that
-breaks one.
+Called at submission: :func:`check_columns` for uploads, whose statistics are stored, :func:`check_split_columns` by
+:mod:`pruning.data.local_check`. The rules are those of :mod:`pruning.data.labels` and :mod:`pruning.data.label_sets`.
 """
 
 from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
+from pruning.data.column_statistics import Column
 from pruning.data.jsonl import missing_column
+from pruning.data.label_sets import NOT_A_LIST, parse_indicator, parse_label_set
 from pruning.data.labels import check_one_kind, parse_label
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
-
-
-class Seen(BaseModel):
-    """Number of rows with a kind or value, and the first such row; rows count from 1."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rows: int
-    first: int
-
-
-class Value(Seen):
-    """A distinct value of a column."""
-
-    value: str | int | float
-
-
-class Column(BaseModel):
-    """One column of a split."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    kinds: dict[str, Seen]
-    """By ``text``, ``integer``, ``number``, ``boolean``, ``null``, ``other``."""
-    values: tuple[Value, ...] | None
-    """Every different text or number, in the order they first occur; None: too many, or a text too long for a label."""
 
 
 def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
@@ -76,7 +48,13 @@ def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None
     columns = {column.name: column for column in found}
     for index, text in enumerate(task.text):
         _check_text(columns[text], f"task.text.{index}", where)
-    if task.kind != "span":
+    if task.kind == "multilabel":
+        if task.label_columns:
+            for index, name in enumerate(task.label_columns):
+                _check_indicators(columns[name], f"task.label_columns.{index}", where)
+        else:
+            _check_label_lists(columns[task.label], task, where)
+    elif task.kind != "span":
         _check_labels(columns[task.label], task, where)
 
 
@@ -114,3 +92,46 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
     for found in column.values:
         parse_label(found.value, task, f"row {found.first} of {where}")
     check_one_kind({kind: seen.first for kind, seen in column.kinds.items()}, column.name, where)
+
+
+def _check_indicators(column: Column, param: str, where: str) -> None:
+    """A column of 0 and 1."""
+    odd = [(seen.first, f"{kind}") for kind, seen in column.kinds.items() if kind in ("null", "other", "text")]
+    if odd or column.values is None:
+        row, kind = min(odd, default=(1, "many numbers"))
+        raise PermanentError(
+            f"row {row} of {where}: label column {column.name!r} holds {kind}; give 0 or 1 in every row",
+            code="labels_mismatch", param=param,
+        )  # fmt: skip
+    for found in column.values:
+        parse_indicator(found.value, f"row {found.first} of {where}: label column {column.name!r}", param)
+
+
+def _check_label_lists(column: Column, task: Task, where: str) -> None:
+    """A column of lists of labels, each entry once by the trainer's rule."""
+    plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
+    if column.lists is not None and column.lists.other is not None:
+        plain.append((column.lists.other, "an object"))
+    if plain:
+        row, kind = min(plain)
+        raise PermanentError(
+            f"row {row} of {where}: label column {column.name!r} holds {kind}; {NOT_A_LIST}",
+            code="labels_mismatch", param="task.label",
+        )  # fmt: skip
+    if column.lists is None:
+        return  # statistics of an earlier version, which tell nothing of lists: the trainer reads the rows
+    odd = [(seen.first, kind) for kind, seen in column.lists.kinds.items() if kind in ("null", "boolean", "other")]
+    if odd:
+        row, kind = min(odd)
+        raise PermanentError(
+            f"row {row} of {where}: a list of label column {column.name!r} holds {kind}; give names or ids of labels",
+            code="labels_mismatch", param="task.label",
+        )  # fmt: skip
+    for found in column.lists.values or ():
+        parse_label_set([found.value], task, f"row {found.first} of {where}")
+    if column.lists.values is None:
+        raise PermanentError(
+            f"lists of label column {column.name!r} of {where} have texts longer than {MAX_VALUE_CHARS} characters or more than "
+            f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
+            code="labels_mismatch", param="task.label",
+        )  # fmt: skip

@@ -1,0 +1,63 @@
+"""Label sets of multi-label rows: the ids that a list of names or ids stands for, or that one 0/1 column per label says.
+
+The one rule, for the API (on the distinct entries of a column, before a job is accepted) and for the trainer (on every row); what
+a name or id means is that of :mod:`pruning.data.labels`. Torch-free.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pruning.data.labels import parse_label
+from pruning.errors import PermanentError
+from pruning.spec.tasks import Task
+
+NOT_A_LIST = (
+    "give every row a list of its labels, which may be empty (JSON Lines and Parquet hold lists, CSV does not), or name one column "
+    "of 0 and 1 per label in label_columns"
+)
+
+
+def parse_label_set(value: Any, task: Task, where: str) -> list[int]:
+    """Ascending ids of the labels that a row's list names, by name or by id; ``where`` names the row in messages.
+
+    Raises PermanentError (``labels_mismatch``) for what is no list, and for a label that the task does not have.
+    """
+    if not isinstance(value, list):
+        raise PermanentError(
+            f"{where}: {value!r:.100} is no list of labels; {NOT_A_LIST}", code="labels_mismatch", param="task"
+        )
+    odd = next((label for label in value if isinstance(label, bool) or not isinstance(label, str | int | float)), None)
+    if odd is not None:
+        raise PermanentError(
+            f"{where}: the list holds {odd!r:.100}; give names or ids of labels", code="labels_mismatch", param="task"
+        )
+    return sorted({int(parse_label(label, task, where)) for label in value})
+
+
+def parse_indicator(value: Any, where: str, param: str = "task") -> bool:
+    """Whether a row has the label of a column of 0 and 1. Raises PermanentError (``labels_mismatch``) for any other value."""
+    if not isinstance(value, int | float) or value not in (0, 1):
+        raise PermanentError(f"{where}: {value!r:.100} is neither 0 nor 1", code="labels_mismatch", param=param)
+    return bool(value)
+
+
+def parse_label_sets(columns: Sequence[Sequence[Any]], task: Task, where: str) -> list[list[int]]:
+    """The label ids of every row, from the one label column or from a column of 0 and 1 per label."""
+    if not task.label_columns:
+        return [parse_label_set(value, task, f"row {number} of {where}") for number, value in enumerate(columns[0], 1)]
+    return [
+        [
+            index
+            for index, (name, value) in enumerate(zip(task.label_columns, row, strict=True))
+            if parse_indicator(value, f"row {number} of {where}: label column {name!r}")
+        ]
+        for number, row in enumerate(zip(*columns, strict=True), 1)
+    ]
+
+
+def describe_label_sets(rows: Sequence[Sequence[int]], task: Task) -> str:
+    """How often each label occurs, in words."""
+    counts = [sum(index in row for row in rows) for index in range(len(task.label_words))]
+    shown = [f"{name} in {count} rows" for name, count in zip(task.label_words[:20], counts, strict=False)]
+    more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
+    return f"labels: {', '.join(shown)}{more}; {sum(not row for row in rows)} rows have none"
