@@ -65,7 +65,7 @@ class TaskProposal:
 
     def form_values(self, dataset_id: str) -> Mapping[str, Sequence[str]]:
         """The fields of the form for a new job that it fills."""
-        values = {
+        values: dict[str, list[str]] = {
             "task": ["custom"],
             "task.dataset": [dataset_id],
             "task.text": [*self.text],
