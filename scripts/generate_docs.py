@@ -16,6 +16,7 @@ from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 from scripts.cli_page import cli_page
+from scripts.models_page import models_page
 from service.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -114,7 +115,7 @@ def spec_page() -> str:
         + _table(("method", "what it does", "trains", "sparsity", "2:4", "learning rate", "λ"), methods)
         + "\n## Model types\n\n"
         + ", ".join(f"`{name}`" for name in sorted(MODEL_TYPES))
-        + "\n"
+        + "; what was run of each: [models](models.md)\n"
     )
 
 
@@ -123,6 +124,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "spec.md": spec_page,
     "errors.md": errors_page,
     "cli.md": lambda: NOTE + cli_page(),
+    "models.md": lambda: NOTE + models_page(_table),
 }
 
 if __name__ == "__main__":

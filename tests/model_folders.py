@@ -50,7 +50,7 @@ def zeros(config: dict[str, Any], *, head: bool = True) -> dict[str, Any]:
     """Weights of the encoder and of its language-model head, as ``config`` has them."""
     shapes = encoder_shapes(config) | (head_shapes(config) if head else {})
     if head and MODEL_TYPES[config["model_type"]].decoder_only:
-        shapes["lm_head.weight"] = next(iter(shapes.values()))
+        shapes[MODEL_TYPES[config["model_type"]].decoder] = next(iter(shapes.values()))
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, processors
+from tokenizers import Tokenizer
 from transformers import (
     AlbertConfig,
     AlbertForMaskedLM,
@@ -17,42 +17,40 @@ from transformers import (
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertModel,
+    CamembertConfig,
+    CamembertForMaskedLM,
     DebertaV2Config,
     DebertaV2ForMaskedLM,
-    LlamaConfig,
-    LlamaForCausalLM,
+    MobileBertConfig,
+    MobileBertForMaskedLM,
     ModernBertConfig,
     ModernBertForMaskedLM,
     MPNetConfig,
     MPNetForMaskedLM,
     PreTrainedModel,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
 )
 
-from tests import toy_models
-from tests.toy_models import HIDDEN, INTERMEDIATE, LAYERS, POSITIONS
+from tests import toy_decoders, toy_models, toy_tokenizers
+from tests.toy_decoders import COMMON
+from tests.toy_models import HIDDEN, POSITIONS
 
-DECODERS = ("llama", "qwen2", "qwen3")
-ENCODERS = (*toy_models.SHAPES, "albert", "deberta-v2", "deberta-v3", "modernbert", "mpnet")
+DECODERS = tuple(toy_decoders.BUILD)
+ENCODERS = (
+    *toy_models.SHAPES, "albert", "camembert", "deberta-v2", "deberta-v3", "mobilebert", "modernbert", "mpnet", "xlm-roberta",
+)  # fmt: skip
 HEADLESS = "minilm"
 """A BERT encoder saved without any head, as sentence encoders are."""
 ALL = (*ENCODERS, HEADLESS, *DECODERS)
-SPREAD = 0.15
-COMMON: dict[str, Any] = {
-    "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": INTERMEDIATE,
-    "initializer_range": SPREAD,
-}  # fmt: skip
-PADDED = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}
+PADDED: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": None}
 
 
 def make_model(folder: Path, shape: str, *, seed: int = 0, dropout: float = 0.1) -> Path:
     """A model folder of ``shape`` (one of ALL): weights, configuration, tokenizer."""
     if shape in toy_models.SHAPES:
         return toy_models.make_model(folder, shape, seed=seed, dropout=dropout)
-    tokenizer, about = _causal_tokenizer(shape) if shape in DECODERS else _masked_tokenizer(shape)
+    tokenizer, about = toy_tokenizers.of_decoder(shape) if shape in DECODERS else _masked_tokenizer(shape)
     return _write(folder, lambda: _BUILD[shape](tokenizer.get_vocab_size(), dropout), tokenizer, about, seed)
 
 
@@ -115,14 +113,12 @@ def _albert(vocabulary: int, dropout: float) -> PreTrainedModel:
 
 
 def _deberta(vocabulary: int, dropout: float, **more: Any) -> PreTrainedModel:
-    return DebertaV2ForMaskedLM(
-        DebertaV2Config(
-            vocab_size=vocabulary, max_position_embeddings=POSITIONS, relative_attention=True, position_buckets=16,
-            max_relative_positions=-1, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", position_biased_input=False,
-            hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, pad_token_id=0, type_vocab_size=0,
-            **more, **COMMON,
-        )
-    )  # fmt: skip
+    about: dict[str, Any] = {
+        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "relative_attention": True, "position_buckets": 16,
+        "max_relative_positions": -1, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "position_biased_input": False,
+        "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "pad_token_id": 0, "type_vocab_size": 0,
+    }  # fmt: skip
+    return DebertaV2ForMaskedLM(DebertaV2Config(**about, **more, **COMMON))
 
 
 def _deberta_v2(vocabulary: int, dropout: float) -> PreTrainedModel:
@@ -136,13 +132,12 @@ def _deberta_v3(vocabulary: int, dropout: float) -> PreTrainedModel:
 
 
 def _modernbert(vocabulary: int, dropout: float) -> PreTrainedModel:
-    return ModernBertForMaskedLM(
-        ModernBertConfig(
-            vocab_size=vocabulary, max_position_embeddings=POSITIONS, local_attention=8, global_attn_every_n_layers=2,
-            attention_dropout=dropout, mlp_dropout=dropout, embedding_dropout=dropout, pad_token_id=0, cls_token_id=2,
-            sep_token_id=3, bos_token_id=2, eos_token_id=3, initializer_cutoff_factor=2.0, **COMMON,
-        )
-    )  # fmt: skip
+    about: dict[str, Any] = {
+        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "local_attention": 8, "global_attn_every_n_layers": 2,
+        "attention_dropout": dropout, "mlp_dropout": dropout, "embedding_dropout": dropout, "pad_token_id": 0, "cls_token_id": 2,
+        "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "initializer_cutoff_factor": 2.0,
+    }  # fmt: skip
+    return ModernBertForMaskedLM(ModernBertConfig(**about, **COMMON))
 
 
 def _mpnet(vocabulary: int, dropout: float) -> PreTrainedModel:
@@ -158,48 +153,62 @@ def _minilm(vocabulary: int, dropout: float) -> PreTrainedModel:
     return BertModel(_bert_config(vocabulary, dropout), add_pooling_layer=False)
 
 
-def _llama(vocabulary: int, dropout: float) -> PreTrainedModel:
-    return LlamaForCausalLM(LlamaConfig(attention_dropout=dropout, **_causal(vocabulary), tie_word_embeddings=False))
+def _camembert(vocabulary: int, dropout: float) -> PreTrainedModel:
+    return CamembertForMaskedLM(CamembertConfig(**_roberta_sizes(vocabulary, dropout)))
 
 
-def _qwen2(vocabulary: int, dropout: float) -> PreTrainedModel:
-    return Qwen2ForCausalLM(Qwen2Config(attention_dropout=dropout, **_causal(vocabulary), tie_word_embeddings=True))
+def _xlm_roberta(vocabulary: int, dropout: float) -> PreTrainedModel:
+    return XLMRobertaForMaskedLM(XLMRobertaConfig(**_roberta_sizes(vocabulary, dropout)))
 
 
-def _qwen3(vocabulary: int, dropout: float) -> PreTrainedModel:
-    config = Qwen3Config(
-        attention_dropout=dropout, head_dim=HIDDEN // 2, **_causal(vocabulary), tie_word_embeddings=True
-    )
-    return Qwen3ForCausalLM(config)
-
-
-def _causal(vocabulary: int) -> dict[str, Any]:
-    """Grouped queries; no padding token, as most of them come."""
+def _roberta_sizes(vocabulary: int, dropout: float) -> dict[str, Any]:
     return {
-        "vocab_size": vocabulary, "num_key_value_heads": 1, "max_position_embeddings": POSITIONS, "bos_token_id": 0,
-        "eos_token_id": 2, **COMMON,
+        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1, "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, **COMMON,
     }  # fmt: skip
 
 
+def _mobilebert(vocabulary: int, dropout: float) -> PreTrainedModel:
+    """Attention and feed-forward networks, two to a layer, in bottlenecks of half the states' width."""
+    return MobileBertForMaskedLM(
+        MobileBertConfig(
+            vocab_size=vocabulary, max_position_embeddings=POSITIONS, embedding_size=HIDDEN // 2,
+            intra_bottleneck_size=HIDDEN // 2, num_feedforward_networks=2, hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout, **COMMON,
+        )
+    )  # fmt: skip
+
+
 _BUILD: dict[str, Callable[[int, float], PreTrainedModel]] = {
+    **toy_decoders.BUILD,
     "albert": _albert,
+    "camembert": _camembert,
     "deberta-v2": _deberta_v2,
     "deberta-v3": _deberta_v3,
     "modernbert": _modernbert,
     "mpnet": _mpnet,
     "minilm": _minilm,
-    "llama": _llama,
-    "qwen2": _qwen2,
-    "qwen3": _qwen3,
+    "mobilebert": _mobilebert,
+    "xlm-roberta": _xlm_roberta,
+}
+
+
+_UNIGRAM_SPECIALS = {
+    "camembert": ("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>", "<mask>"),
+    "xlm-roberta": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
 }
 
 
 def _masked_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
+    like_roberta: dict[str, Any] = {
+        "cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>",
+    }  # fmt: skip
     if shape == "mpnet":  # its positions count from a padding id of 1
-        return toy_models.byte_pairs(), _named(
-            ["input_ids", "attention_mask"], cls_token="<s>", sep_token="</s>", unk_token="<unk>", pad_token="<pad>",
-            mask_token="<mask>",
-        )  # fmt: skip
+        return toy_models.byte_pairs(), toy_tokenizers.named(["input_ids", "attention_mask"], **like_roberta)
+    if shape in ("camembert", "xlm-roberta"):
+        kind = {"camembert": "CamembertTokenizer", "xlm-roberta": "XLMRobertaTokenizer"}[shape]
+        about = toy_tokenizers.named(kind=kind, bos_token="<s>", eos_token="</s>", **like_roberta)
+        return toy_tokenizers.unigram(_UNIGRAM_SPECIALS[shape]), about
     return toy_models.word_pieces(), _masked_config(shape)
 
 
@@ -207,25 +216,6 @@ def _masked_config(shape: str) -> dict[str, Any]:
     inputs = (
         ["input_ids", "attention_mask"] if shape == "modernbert" else ["input_ids", "token_type_ids", "attention_mask"]
     )
-    return _named(
+    return toy_tokenizers.named(
         inputs, cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", pad_token="[PAD]", mask_token="[MASK]"
     )
-
-
-def _causal_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
-    """Llama's begins every text with a token and has none for padding; Qwen's begins with none and pads."""
-    tokenizer = toy_models.byte_pairs()
-    inputs = ["input_ids", "attention_mask"]
-    if shape == "llama":
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 0)]
-        )
-        return tokenizer, _named(inputs, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    tokenizer.add_special_tokens(["<|endoftext|>", "<|im_end|>"])
-    return tokenizer, _named(inputs, eos_token="<|im_end|>", pad_token="<|endoftext|>", unk_token="<|endoftext|>")
-
-
-def _named(inputs: list[str], **tokens: str) -> dict[str, Any]:
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": POSITIONS, "model_input_names": inputs}
-    return about | tokens

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning.export.layer_map import Layer, map_layers
+from pruning.export.layer_map import Layer, head_size, map_layers, set_head_size
 
 _MULTIPLE = 8
 """Heads of 56 dimensions are faster than heads of 55: vector units take eight numbers at a time."""
@@ -62,16 +62,34 @@ def compact(model: nn.Module) -> dict[str, int]:
     sizes = {}
     for layer in layers:
         attention: Any = model.get_submodule(layer.attention)
-        names = (layer.query, layer.key, layer.value, layer.output)
-        query, key, value, output = (Affine.from_linear(_linear(model, path)) for path in names)
-        parts, size = compact_attention(query, key, value, output, attention.attention_head_size, _MULTIPLE)
-        for path, part in zip(names, parts, strict=True):
+        before = head_size(attention)
+        assert before is not None  # noqa: S101 - map_layers refuses others
+        parts, size = compact_attention(*_attention_parts(model, layer), before, _MULTIPLE)
+        paths: list[str] = [layer.query, layer.key, layer.value, layer.output]
+        if layer.fused:
+            joined = Affine(
+                torch.cat([part.weight for part in parts[:3]]), torch.cat([part.bias for part in parts[:3]])
+            )
+            paths, parts = [layer.query, layer.output], [joined, parts[3]]
+        for path, part in zip(paths, parts, strict=True):
             replace_module(model, path, part.linear())
-        attention.attention_head_size = sizes[layer.attention] = size
+        set_head_size(attention, size)
+        sizes[layer.attention] = size
         up, down = (Affine.from_linear(_linear(model, path)) for path in (layer.up, layer.down))
         for path, part in zip((layer.up, layer.down), compact_feed_forward(up, down, layer), strict=True):
             replace_module(model, path, part.linear())
     return sizes
+
+
+def _attention_parts(model: nn.Module, layer: Layer) -> tuple[Affine, Affine, Affine, Affine]:
+    """Query, key, value and output of a layer."""
+    output = Affine.from_linear(_linear(model, layer.output))
+    if not layer.fused:
+        query, key, value = (Affine.from_linear(_linear(model, path)) for path in (layer.query, layer.key, layer.value))
+        return query, key, value, output
+    fused = Affine.from_linear(_linear(model, layer.query))
+    query, key, value = map(Affine, fused.weight.chunk(3), fused.bias.chunk(3))
+    return query, key, value, output
 
 
 def compact_feed_forward(up: Affine, down: Affine, layer: Layer) -> tuple[Affine, Affine]:

@@ -16,6 +16,7 @@ from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.inference.pruned_model import PrunedModel
 from pruning.models.loading import load_model
+from pruning.models.plain_modules import use_stock_modules
 from pruning.models.quiet import quiet_transformers
 from pruning.sources import Sources
 
@@ -36,7 +37,7 @@ def write_folder(
         _require_room(draft, Path(mask))
         stock = stock_model.build(lambda: load_masked_base(mask, model=model, sources=sources, weights=weights))
         with quiet_transformers():
-            stock.model.save_pretrained(draft)
+            use_stock_modules(stock.model).save_pretrained(draft)
             stock.tokenizer.save_pretrained(draft)
         (draft / "README.md").write_text(huggingface_card.text(stock, target.name), encoding="utf-8")
     return stock

@@ -3,7 +3,8 @@
 Called by :mod:`pruning.export.compaction`.
 
 A layer is understood when it has exactly one attention (query, key, value and an output) and one feed-forward pair with an
-elementwise activation between, and its attention reads its head size from an attribute, as BERT's relatives do.
+elementwise activation between, and its attention reads its head size from an attribute, as BERT's relatives and GPT-2 do. Causal
+attention changes nothing: the weights of a position sum to 1 over those that it sees.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from pruning.spec.export_formats import COMPACT_TYPES
 
 _ROLES = {"query": "query", "q_lin": "query", "key": "key", "k_lin": "key", "value": "value", "v_lin": "value"}
 """Last part of a path → role."""
+_FUSED = "c_attn"
+"""Last part of the path of a matrix whose rows are those of query, key and value, one behind the other."""
+_HEAD_SIZES = ("attention_head_size", "head_dim")
+"""Attributes of an attention from which it reads the size of its heads."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,9 @@ class Layer:
     """Paths of the linears of one repeated layer, and what stands between them."""
 
     attention: str
-    """Module that splits heads by its ``attention_head_size``."""
+    """Module that splits heads by a size that :func:`head_size` reads."""
     query: str
+    """The same as ``key`` and ``value`` where one matrix is all three, see :attr:`fused`."""
     key: str
     value: str
     output: str
@@ -35,6 +41,25 @@ class Layer:
     down: str
     activation: nn.Module
     """Elementwise, between ``up`` and ``down``."""
+
+    @property
+    def fused(self) -> bool:
+        """Whether one matrix holds query, key and value."""
+        return self.query == self.key
+
+
+def head_size(attention: Any) -> int | None:
+    """Dimensions of each head of an attention; None where it has no attribute that could be changed."""
+    sizes = (getattr(attention, name, None) for name in _HEAD_SIZES)
+    return next((size for size in sizes if isinstance(size, int)), None)
+
+
+def set_head_size(attention: Any, size: int) -> None:
+    """Make an attention split heads of ``size``; its matrices have that size already, its scaling stays what it was."""
+    name = next(name for name in _HEAD_SIZES if isinstance(getattr(attention, name, None), int))
+    setattr(attention, name, size)
+    if isinstance(getattr(attention, "split_size", None), int):
+        attention.split_size = attention.get_submodule(_FUSED).out_features // 3
 
 
 def map_layers(model: nn.Module) -> list[Layer]:
@@ -52,6 +77,9 @@ def _prefix(path: str) -> str:
 
 def _layer(model: nn.Module, prefix: str, paths: list[str]) -> Layer:
     roles = {_ROLES[path.rpartition(".")[2]]: path for path in paths if path.rpartition(".")[2] in _ROLES}
+    fused = [path for path in paths if path.rpartition(".")[2] == _FUSED]
+    if len(fused) == 1 and not roles:
+        roles = dict.fromkeys(("query", "key", "value"), fused[0])
     if len(roles) != 3:
         raise _unsupported(model, f"{prefix} has no separate query, key and value")
     attention = roles["query"].rpartition(".")[0]
@@ -61,7 +89,7 @@ def _layer(model: nn.Module, prefix: str, paths: list[str]) -> Layer:
     if len(outputs) != 1 or len(others) != 2:
         raise _unsupported(model, f"{prefix} has other linear layers than an attention's four and a feed-forward pair")
     module: Any = model.get_submodule(attention)
-    if not isinstance(getattr(module, "attention_head_size", None), int) or not hasattr(module, "scaling"):
+    if head_size(module) is None or not hasattr(module, "scaling"):
         raise _unsupported(model, f"{attention} has no head size that could be changed")
     up, down = others
     if _linear(model, up).out_features != _linear(model, down).in_features:

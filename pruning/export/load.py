@@ -22,6 +22,7 @@ from pruning.export import sparse24
 from pruning.export.bundle import WEIGHTS, Manifest, read_manifest
 from pruning.export.compaction import replace_module
 from pruning.export.csr import CsrLinear
+from pruning.export.layer_map import set_head_size
 from pruning.export.onnx import MODEL, OnnxHead
 from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import create_mask_head
@@ -29,6 +30,7 @@ from pruning.inference.pruned_model import PrunedModel
 from pruning.masking.wrap import prunable_linears
 from pruning.models.checks import MODEL_TYPES, read_model_type
 from pruning.models.loading import LoadedModel, transformers_class
+from pruning.models.plain_modules import use_plain_modules
 
 
 def load_export(folder: str | Path) -> PrunedModel:
@@ -81,7 +83,7 @@ def _unpacked(archive: Path) -> Iterator[Path]:
 def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
     config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     kind = transformers_class(manifest.mask.head, decoder_only=manifest.decoder_only)
-    model = kind.from_config(config, trust_remote_code=False).eval()
+    model = use_plain_modules(kind.from_config(config, trust_remote_code=False).eval())
     head = create_mask_head(
         LoadedModel(model, tokenizer, ModelFolder(path, None), 0, manifest.decoder_only, frozenset()), manifest.mask
     )
@@ -89,8 +91,7 @@ def _torch_head(path: Path, manifest: Manifest, tokenizer: Any) -> nn.Module:
     for name in prunable_linears(model):
         replace_module(model, name, _shell(name, manifest, state))
     for name, size in manifest.head_sizes.items():
-        attention: Any = model.get_submodule(name)
-        attention.attention_head_size = size
+        set_head_size(model.get_submodule(name), size)
     head.load_state_dict(state, assign=True)
     for module in head.modules():
         if isinstance(module, CsrLinear):

@@ -28,24 +28,24 @@ _ODD = ((1.0, -1.0), (1.0, -1.0))
 _TANH = ((_SCALE, 2 * _SCALE, 3 * _SCALE), (1.5 / _SCALE, -0.3 / _SCALE, 1 / 30 / _SCALE))
 """1.5 tanh x - 0.3 tanh 2x + tanh 3x / 30 = x - 1.9 x^7 + ...: for a logit of 40 a relative error of 7e-9."""
 _Units = tuple[tuple[float, ...], tuple[float, ...]]
+_ROBERTA: tuple[str, str, _Units] = ("classifier.dense", "classifier.out_proj", _TANH)
 _HEADS: dict[str, tuple[str, str, _Units]] = {
     "bert": ("bert.pooler.dense", "classifier", _TANH),
+    "camembert": _ROBERTA,
     "deberta-v2": ("pooler.dense", "classifier", _ODD),
     "distilbert": ("pre_classifier", "classifier", _ODD),
     "electra": ("classifier.dense", "classifier.out_proj", _ODD),
     "mpnet": ("classifier.dense", "classifier.out_proj", _TANH),
-    "roberta": ("classifier.dense", "classifier.out_proj", _TANH),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
 }
 """Dense layer and last matrix of the class, and how the activation between them (of the first token's state) is undone."""
 
 
 def misfit(loaded: LoadedModel, head: str, classes: int, calibration: LogitCalibration | None) -> str | None:
     """Why no class of the model's type computes the head; None where one does."""
-    if calibration is not None and loaded.decoder_only:
-        return (
-            "the classification head of decoders has no biases, which the offsets of calibrated logits need; a job with "
-            "calibrate_logits false has none"
-        )
+    if loaded.decoder_only and head != "classifier":
+        return _decoder_misfit(loaded.model, head, calibration)
     if not adds_layer(loaded, head):
         return None
     model_type = loaded.model.config.model_type
@@ -55,6 +55,23 @@ def misfit(loaded: LoadedModel, head: str, classes: int, calibration: LogitCalib
     units, states = len(_HEADS[model_type][2][0]), int(loaded.model.config.hidden_size)
     if units * classes > states:
         return f"{classes} classes are more than the classification head of {type(loaded.model).__name__} has room for"
+    return None
+
+
+def _decoder_misfit(model: Any, head: str, calibration: LogitCalibration | None) -> str | None:
+    name = type(model).__name__
+    if getattr(model.config, "final_logit_softcapping", None) is not None:
+        return f"{name} caps its logits (final_logit_softcapping), which no head for classification or answers does"
+    if head == "span":
+        known = type(model.config) in AutoModelForQuestionAnswering._model_mapping
+        return None if known else f"transformers has no question answering class for models like {name}"
+    if model.get_output_embeddings().bias is not None:
+        return f"the classification head of decoders has no biases, which the output embedding of {name} has"
+    if calibration is not None:
+        return (
+            "the classification head of decoders has no biases, which the offsets of calibrated logits need; a job with "
+            "calibrate_logits false has none"
+        )
     return None
 
 

@@ -42,11 +42,13 @@ _MPNET = ("encoder.layer", "attention.LayerNorm", "intermediate.dense", "output.
 _DISTILBERT = ("transformer.layer", "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm")
 PARTS = {
     "bert": Parts(*_BERT, "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
+    "camembert": Parts(*_BERT, "lm_head.dense", "lm_head.layer_norm"),
     "deberta-v2": Parts(*_BERT, "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
     "distilbert": Parts(*_DISTILBERT, "vocab_transform", "vocab_layer_norm", "n_layers", "hidden_dim"),
     "electra": Parts(*_BERT, "generator_predictions.dense", "generator_predictions.LayerNorm"),
     "mpnet": Parts(*_MPNET, "lm_head.dense", "lm_head.layer_norm"),
     "roberta": Parts(*_BERT, "lm_head.dense", "lm_head.layer_norm"),
+    "xlm-roberta": Parts(*_BERT, "lm_head.dense", "lm_head.layer_norm"),
 }
 
 
@@ -92,6 +94,8 @@ def misfit(model: Any) -> str | None:
     """Why the encoder of a masked language model cannot have such a layer; None where it can."""
     name = type(model).__name__
     parts = PARTS.get(model.config.model_type)
+    if model.config.model_type == "mobilebert":
+        return f"the layers of {name} have bottlenecks, so none can be added that computes its head"
     if parts is None:
         return f"{name} uses one layer's weights for all of its layers, so none can be added that computes its head"
     dense = model.get_submodule(parts.dense)

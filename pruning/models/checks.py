@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
 from pruning.models.class_names import match_classes
-from pruning.models.encoder_tensors import embedding_names, misshapen_tensors, missing_tensors
+from pruning.models.encoder_tensors import embedding_names, is_tied, misshapen_tensors, missing_tensors
 from pruning.models.folder_forms import (
     INDEX,
     WEIGHTS,
@@ -43,18 +43,24 @@ class LmHead:
     decoder_only: bool = False
 
 
+_ROBERTA_HEAD = LmHead("lm_head.dense.", "lm_head.decoder.weight")
 MODEL_TYPES: dict[str, LmHead] = {
     "albert": LmHead("predictions.dense.", "predictions.decoder.weight"),
     "bert": LmHead("cls.predictions.transform.", "cls.predictions.decoder.weight"),
+    "camembert": _ROBERTA_HEAD,
     "deberta-v2": LmHead("cls.predictions.transform.", "cls.predictions.decoder.weight"),  # v3 has the same type
     "distilbert": LmHead("vocab_transform.", "vocab_projector.weight"),
     "electra": LmHead("generator_predictions.", "generator_lm_head.weight"),
+    "mobilebert": LmHead("cls.predictions.transform.", "cls.predictions.decoder.weight"),
     "modernbert": LmHead("head.dense.", "decoder.weight"),
-    "mpnet": LmHead("lm_head.dense.", "lm_head.decoder.weight"),
-    "roberta": LmHead("lm_head.dense.", "lm_head.decoder.weight"),
-    "llama": LmHead("", "lm_head.weight", decoder_only=True),
-    "qwen2": LmHead("", "lm_head.weight", decoder_only=True),
-    "qwen3": LmHead("", "lm_head.weight", decoder_only=True),
+    "mpnet": _ROBERTA_HEAD,
+    "roberta": _ROBERTA_HEAD,
+    "xlm-roberta": _ROBERTA_HEAD,
+    **dict.fromkeys(
+        ("gemma", "gemma2", "gpt2", "llama", "mistral", "phi", "qwen2", "qwen3"),
+        LmHead("", "lm_head.weight", decoder_only=True),
+    ),
+    "gpt_neox": LmHead("", "embed_out.weight", decoder_only=True),
 }
 
 
@@ -231,10 +237,11 @@ def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str])
             "model_head_missing",
             f"the model has no masked-language-model head (no tensor {lm_head.transform}*), which the label words need; {remedy}",
         )
-    if config.get("tie_word_embeddings") is False and lm_head.decoder not in names:
+    if not is_tied(config) and lm_head.decoder not in names:
         raise _model_error(
             "model_head_missing",
-            f"the model has no {lm_head.decoder}, and its config.json says that it is not tied to the word embeddings",
+            f"the model has no {lm_head.decoder}, which the label words need, and by its config.json it is not tied to the word "
+            "embeddings; use the language model, or set head to classifier",
         )
 
 

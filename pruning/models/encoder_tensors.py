@@ -21,7 +21,7 @@ class EncoderTensors:
     embedding: str
     fixed: str
     """Names, apart by blanks, each with its shape in the letters of :class:`Sizes`; without ``.weight``, and with ``+b`` where
-    there is a bias, too."""
+    there is a bias, too; ``+c`` is that of a Conv1D, whose weight is [in, out]."""
     layer: str
     layers: str
     """Path of the repeated layers with ``{i}``, and ``{j}`` for one of those that make up a layer."""
@@ -29,6 +29,10 @@ class EncoderTensors:
     """As ``fixed``, of the language-model head, whose names are complete."""
     projection: str = ""
     """As ``fixed``, of a model whose embeddings are of another width than its states."""
+    inner: str = ""
+    """As ``layer``, of feed-forward networks in addition to the first one of each layer, ``ffn.{j}``."""
+    tied: bool = True
+    """Whether the output embedding is the input embedding where the configuration does not say so."""
 
 
 _BERT_LAYER = (
@@ -44,6 +48,8 @@ _DECODER_LAYER = (
     "mlp.gate_proj:IH mlp.up_proj:IH mlp.down_proj:HI"
 )
 _QWEN2_LAYER = _DECODER_LAYER.replace(":QH", ":QH+b").replace(":KH", ":KH+b")
+_ROBERTA = EncoderTensors("roberta", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _ROBERTA_HEAD)
+_LLAMA = EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}", tied=False)
 _TABLE: dict[str, EncoderTensors] = {
     "albert": EncoderTensors(
         "albert", _WORDS, f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in:HE+b",
@@ -52,6 +58,7 @@ _TABLE: dict[str, EncoderTensors] = {
         "encoder.albert_layer_groups.{i}.albert_layers.{j}", "predictions.dense:EH+b predictions.LayerNorm:E+b",
     ),
     "bert": EncoderTensors("bert", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _BERT_HEAD),
+    "camembert": _ROBERTA,
     "deberta-v2": EncoderTensors(
         "deberta", _WORDS, "embeddings.LayerNorm:H+b",
         "attention.self.query_proj:QH+b attention.self.key_proj:QH+b attention.self.value_proj:QH+b attention.output.dense:HH+b "
@@ -68,7 +75,31 @@ _TABLE: dict[str, EncoderTensors] = {
         "electra", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}",
         "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b", "embeddings_project:HE+b",
     ),
-    "llama": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}"),
+    "gemma": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}"),
+    "gemma2": EncoderTensors(
+        "model", "embed_tokens.weight:VH", "norm:H",
+        f"{_DECODER_LAYER} pre_feedforward_layernorm:H post_feedforward_layernorm:H", "layers.{i}",
+    ),
+    "gpt2": EncoderTensors(
+        "transformer", "wte.weight:VH", "wpe:PH ln_f:H+b",
+        "ln_1:H+b attn.c_attn:H3+c attn.c_proj:HH+c ln_2:H+b mlp.c_fc:HI+c mlp.c_proj:IH+c", "h.{i}",
+    ),
+    "gpt_neox": EncoderTensors(
+        "gpt_neox", "embed_in.weight:VH", "final_layer_norm:H+b",
+        "input_layernorm:H+b post_attention_layernorm:H+b attention.query_key_value:3H attention.dense:HH "
+        "mlp.dense_h_to_4h:IH+b mlp.dense_4h_to_h:HI+b", "layers.{i}", tied=False,
+    ),
+    "llama": _LLAMA,
+    "mistral": _LLAMA,
+    "mobilebert": EncoderTensors(
+        "mobilebert", _WORDS,
+        "embeddings.position_embeddings:PH embeddings.token_type_embeddings:TH embeddings.embedding_transformation:HG+b "
+        "embeddings.LayerNorm:H+b",
+        "attention.self.query:NN+b attention.self.key:NN+b attention.self.value:NU+b attention.output.dense:NN+b "
+        "attention.output.LayerNorm:N+b intermediate.dense:IN+b output.dense:NI+b output.LayerNorm:N+b",
+        "encoder.layer.{i}", f"{_BERT_HEAD} cls.predictions.dense:RV",
+        inner="intermediate.dense:IN+b output.dense:NI+b output.LayerNorm:N+b",
+    ),
     "modernbert": EncoderTensors(
         "model", "embeddings.tok_embeddings.weight:VH", "embeddings.norm:H final_norm:H",
         "attn.Wqkv:3H attn.Wo:HH mlp.Wi:2H mlp.Wo:HI mlp_norm:H", "layers.{i}", "head.dense:HH head.norm:H",
@@ -79,11 +110,18 @@ _TABLE: dict[str, EncoderTensors] = {
         "intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b",
         "encoder.layer.{i}", _ROBERTA_HEAD,
     ),
-    "qwen2": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _QWEN2_LAYER, "layers.{i}"),
-    "qwen3": EncoderTensors(
-        "model", "embed_tokens.weight:VH", "norm:H", f"{_DECODER_LAYER} self_attn.q_norm:D self_attn.k_norm:D", "layers.{i}"
+    "phi": EncoderTensors(
+        "model", "embed_tokens.weight:VH", "final_layernorm:H+b",
+        "input_layernorm:H+b self_attn.q_proj:QH+b self_attn.k_proj:KH+b self_attn.v_proj:KH+b self_attn.dense:HQ+b "
+        "mlp.fc1:IH+b mlp.fc2:HI+b", "layers.{i}", tied=False,
     ),
-    "roberta": EncoderTensors("roberta", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _ROBERTA_HEAD),
+    "qwen2": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _QWEN2_LAYER, "layers.{i}", tied=False),
+    "qwen3": EncoderTensors(
+        "model", "embed_tokens.weight:VH", "norm:H", f"{_DECODER_LAYER} self_attn.q_norm:D self_attn.k_norm:D", "layers.{i}",
+        tied=False,
+    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
 }  # fmt: skip
 _MOST_LAYERS = 1000
 Shape = tuple[int, ...]
@@ -99,12 +137,16 @@ def missing_tensors(
     """
     table, present = _TABLE[config["model_type"]], _current_names(tensors)
     missing = [name for name in _encoder(table, config) if _find(present, table, name) is None]
-    tied = config.get("tie_word_embeddings", config["model_type"] not in ("llama", "qwen2", "qwen3"))
     embedding = table.embedding.partition(":")[0]
-    if _find(present, table, embedding) is None and not (tied and decoder in tensors):
+    if _find(present, table, embedding) is None and not (is_tied(config) and decoder in tensors):
         missing.insert(0, embedding)
     head = [name for name in _head(table, config) if name not in present] if with_head else []
     return [*(f"{table.prefix}.{name}" for name in missing), *head]
+
+
+def is_tied(config: Mapping[str, Any]) -> bool:
+    """Whether the output embedding is the input embedding."""
+    return bool(config.get("tie_word_embeddings", _TABLE[config["model_type"]].tied))
 
 
 def misshapen_tensors(
@@ -148,7 +190,12 @@ def _encoder(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shap
     if sizes.shape("E") != sizes.shape("H"):
         found |= _spelled(config, "", table.projection)
     for i, j in product(range(min(sizes.layers, _MOST_LAYERS)), range(min(sizes.inner_layers, _MOST_LAYERS))):
-        found |= _spelled(config, table.layers.format(i=i, j=j) + ".", table.layer)
+        path = table.layers.format(i=i, j=j) + "."
+        found |= (
+            _spelled(config, f"{path}ffn.{j - 1}.", table.inner)
+            if j and table.inner
+            else _spelled(config, path, table.layer)
+        )
     return found
 
 
@@ -159,11 +206,11 @@ def _head(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shape]:
 def _spelled(config: Mapping[str, Any], path: str, names: str) -> Iterator[tuple[str, Shape]]:
     sizes = Sizes.from_config(config)
     for entry in names.split():
-        name, _, letters = entry.removesuffix("+b").partition(":")
+        name, _, letters = entry.removesuffix("+b").removesuffix("+c").partition(":")
         shape = sizes.shape(letters)
         yield f"{path}{name.removesuffix('.weight')}.weight", shape
-        if entry.endswith("+b"):
-            yield f"{path}{name}.bias", shape[:1]
+        if entry.endswith(("+b", "+c")):
+            yield f"{path}{name}.bias", shape[:1] if entry.endswith("+b") else shape[1:]
 
 
 def _current_names(tensors: Mapping[str, Shape]) -> dict[str, Shape]:

@@ -35,9 +35,13 @@ from pruning.models.checks import (
 )
 from pruning.models.completeness import require_complete
 from pruning.models.folder_forms import file_names
+from pruning.models.folder_values import is_dropout
+from pruning.models.plain_modules import use_plain_modules
 from pruning.models.quiet import quiet_transformers
 from pruning.models.spm_tokenizer import load_spm_tokenizer
 from pruning.sources import Sources
+
+_OFFSET_POSITIONS = ("camembert", "mpnet", "roberta", "xlm-roberta")
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def load_model(
                 trust_remote_code=False, output_loading_info=True,
             )  # fmt: skip
         new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
+        use_plain_modules(model)
         ids = 1 + max(tokenizer.get_vocab().values())
         require_rows_for_ids(ids, model.get_input_embeddings().weight.shape[0], path.name)
         tokenizer.model_max_length = _longest(config, tokenizer)  # its own number is often another model's
@@ -186,7 +191,7 @@ def transformers_class(head: str, *, decoder_only: bool) -> Any:
 def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
     if dropout is not None:
         for key, value in config.to_dict().items():
-            if "dropout" in key and isinstance(value, int | float) and not isinstance(value, bool):
+            if is_dropout(key) and isinstance(value, int | float) and not isinstance(value, bool):
                 setattr(config, key, dropout)
     if tokenizer.pad_token_id is None:  # decoder-only models rarely have one; attention never reads it
         tokenizer.pad_token = tokenizer.eos_token
@@ -203,7 +208,7 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
 
 def _longest(config: Any, tokenizer: Any) -> int:
     positions = int(getattr(config, "max_position_embeddings", tokenizer.model_max_length))
-    if config.model_type in ("roberta", "mpnet"):  # their positions start after the padding id
+    if config.model_type in _OFFSET_POSITIONS:  # their positions start after the padding id
         positions -= config.pad_token_id + 1
     return min(positions, int(tokenizer.model_max_length))
 

@@ -25,8 +25,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "query": ("query", "query_proj", "q_lin", "q_proj", "q"),
     "key": ("key", "key_proj", "k_lin", "k_proj", "k"),
     "value": ("value", "value_proj", "v_lin", "v_proj", "v"),
-    "output": ("dense", "out_lin", "out_proj", "o_proj", "o", "Wo"),
-    "fused": ("Wqkv",),
+    "output": ("dense", "out_lin", "out_proj", "o_proj", "o", "Wo", "c_proj"),
+    "fused": ("Wqkv", "c_attn"),
 }
 """Role → last parts of module paths inside an attention module; fused: query, key and value stacked."""
 
@@ -113,7 +113,7 @@ def _roles(path: str, mask: Bits) -> list[tuple[str, Bits]]:
     """What a matrix holds of PARTS."""
     *before, last = path.split(".")
     role = _ROLE_OF.get(last)
-    if role is None or not any("att" in part for part in before):
+    if role is None or not any("att" in part for part in before) or "bottleneck" in before:
         return []
     if role != "fused":
         return [(role, mask)]

@@ -52,7 +52,7 @@ def parse_formats(names: Sequence[str]) -> tuple[Format, ...]:
     return tuple(formats)
 
 
-COMPACT_TYPES = ("bert", "distilbert", "electra", "roberta")
+COMPACT_TYPES = ("bert", "camembert", "distilbert", "electra", "gpt2", "roberta", "xlm-roberta")
 """Model types whose layers :mod:`pruning.export.layer_map` recognises by their modules; for refusals at submission."""
 
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests import toy_models
+from tests import toy_architectures, toy_models
 from tests.pruning.export.factories import make_mask
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory: ``bert`` … (toy_models.SHAPES)."""
+    """A models directory: ``bert`` … (toy_architectures.ALL)."""
     folder = tmp_path_factory.mktemp("models")
-    for shape in toy_models.SHAPES:
-        toy_models.make_model(folder / shape, shape)
+    for shape in toy_architectures.ALL:
+        toy_architectures.make_model(folder / shape, shape)
     return folder
 
 

@@ -74,6 +74,8 @@ def make_masks(shapes: Mapping[str, tuple[int, int]], share: float, seed: int, p
         mask[:, source.random(shape[1]) < 0.25] = False
         if i == 2:
             mask[:HEAD] = False
+        if i == 0 and name.endswith("c_attn"):  # the values are the last third of its rows
+            mask[2 * shape[0] // 3 :][:HEAD] = False
         masks[name] = mask
     return masks
 

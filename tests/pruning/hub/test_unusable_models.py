@@ -53,7 +53,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     "pickled": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "model_weights_missing"),
     "gguf": (lambda folder: (folder / "model.safetensors").rename(folder / "model.Q4_K_M.gguf"), "model_weights_missing"),
     "other_name": (lambda folder: (folder / "model.safetensors").rename(folder / "lm.safetensors"), "model_weights_missing"),
-    "unsupported": (configured(model_type="gpt2", architectures=["GPT2LMHeadModel"]), "model_type_unsupported"),
+    "unsupported": (configured(model_type="t5", architectures=["T5ForConditionalGeneration"]), "model_type_unsupported"),
     "no_config": (lambda folder: (folder / "config.json").unlink(), "model_config_missing"),
     "sentence_transformers": (sentence_transformers, "model_config_missing"),
     "no_tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer_missing"),

@@ -47,7 +47,7 @@ def test_an_untied_decoder_must_be_in_the_file(tmp_path: Path) -> None:
         ("[]", "model_config_invalid"),
         ("{}", "model_type_unsupported"),
         ('{"model_type": ["bert"]}', "model_type_unsupported"),
-        ('{"model_type": "gpt2"}', "model_type_unsupported"),
+        ('{"model_type": "t5"}', "model_type_unsupported"),
     ],
 )
 def test_config(tmp_path: Path, config: str | None, code: str) -> None:

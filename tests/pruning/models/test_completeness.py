@@ -49,7 +49,11 @@ def test_a_missing_tensor_of_the_encoder_is_refused_whichever_it_is(tmp_path: Pa
         save_file(whole, folder / WEIGHTS, {"format": "pt"})
 
 
-@pytest.mark.parametrize("shape", [shape for shape in toy_architectures.ALL if shape not in ("minilm", "llama")])
+UNTIED = ("llama", "mistral", "gpt_neox", "phi")
+TIED = [shape for shape in toy_architectures.ALL if shape not in ("minilm", *UNTIED)]
+
+
+@pytest.mark.parametrize("shape", TIED)
 @pytest.mark.parametrize("head", ["classifier", "label-words"])
 def test_a_tied_embedding_is_read_from_the_output_embedding(tmp_path: Path, shape: str, head: str) -> None:
     folder = toy_architectures.make_model(tmp_path / "m", shape)
@@ -58,7 +62,11 @@ def test_a_tied_embedding_is_read_from_the_output_embedding(tmp_path: Path, shap
     decoder = MODEL_TYPES[read_model_type(folder)].decoder
 
     def move(weights: dict[str, torch.Tensor]) -> None:
-        (name,) = [name for name, tensor in weights.items() if tensor.shape == table.shape and "embed" in name]
+        (name,) = [
+            name
+            for name, tensor in weights.items()
+            if tensor.shape == table.shape and ("embed" in name or "wte" in name)
+        ]
         weights[decoder] = weights.pop(name)
 
     rewrite(folder, move)
@@ -66,7 +74,8 @@ def test_a_tied_embedding_is_read_from_the_output_embedding(tmp_path: Path, shap
     assert torch.equal(found.model.get_input_embeddings().weight, table)
     assert found.new_parameters == expected.new_parameters
     if head == "label-words":
-        assert torch.equal(found.model.get_output_embeddings().weight, table)
+        # MobileBERT's has more columns, which are not tied
+        assert torch.equal(found.model.get_output_embeddings().weight[:, : table.shape[1]], table)
 
 
 def test_an_untied_embedding_is_not_replaced_by_another(tmp_path: Path) -> None:

@@ -55,12 +55,22 @@ def test_grouped_heads_share_keys_and_values() -> None:
     assert found[3].parts["query"] == q[6:].mean()
 
 
-def test_stacked_query_key_value() -> None:
+@pytest.mark.parametrize(("stacked", "output"), [("Wqkv", "Wo"), ("c_attn", "c_proj")])
+def test_stacked_query_key_value(stacked: str, output: str) -> None:
     fused, o = bits(12, 4), bits(4, 4)
-    found = head_densities({"layers.5.attn.Wqkv": fused, "layers.5.attn.Wo": o, "layers.5.mlp.Wo": bits(4, 6)}, 2)
+    masks = {f"layers.5.attn.{stacked}": fused, f"layers.5.attn.{output}": o, f"layers.5.mlp.{output}": bits(4, 6)}
+    found = head_densities(masks, 2)
     assert [head.parts["value"] for head in found] == [fused[8:10].mean(), fused[10:].mean()]
     assert found[0].layer == "5"
     assert found[0].parts["output"] == o[:, :2].mean()
+
+
+def test_a_bottleneck_before_the_attention_is_not_its_output() -> None:
+    masks = {f"layer.0.attention.{name}": bits(4, 4) for name in ("query", "key", "value", "dense")}
+    found = head_densities({**masks, "layer.0.bottleneck.attention.dense": bits(4, 8)}, 2)
+    assert [head.parts["output"] for head in found] == [
+        masks["layer.0.attention.dense"][:, i : i + 2].mean() for i in (0, 2)
+    ]
 
 
 def test_what_cannot_be_divided_or_is_not_known_has_no_heads() -> None:
