@@ -43,14 +43,15 @@ _MODULES = {
     "load_export": "inference.loading",
     "load_pruned": "inference.loading",
 }
-_DISTRIBUTION = "espalier-pruning"
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib import metadata  # 10 ms of every start of the command line
 
-        return metadata.version(_DISTRIBUTION)
+        from espalier.extras import DISTRIBUTION
+
+        return metadata.version(DISTRIBUTION)
     if name not in _MODULES:
         raise AttributeError(f"module 'espalier' has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

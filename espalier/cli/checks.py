@@ -11,12 +11,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from espalier.extras import DISTRIBUTION
+
 if TYPE_CHECKING:
     from service.settings import Settings
 
 State = Literal["ok", "note", "broken"]
 _TIMEOUT_SECONDS = 5.0
-DISTRIBUTION = "espalier-pruning"
 _PACKAGES = (DISTRIBUTION, "torch", "transformers", "onnxruntime", "boto3")
 
 

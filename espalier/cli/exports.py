@@ -51,12 +51,9 @@ def export(
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param_hint="--to")
     for name in to:
         require_output(output / name)
-    try:
-        from pruning.export.run import run_exports
-    except ImportError as missing:
-        fail(f"export needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
     from pruning.cli.environment import silence_libraries
     from pruning.errors import PruningError
+    from pruning.export.run import run_exports
     from pruning.sources import Sources
 
     silence_libraries()  # rows to compare on may come from the hub

@@ -40,11 +40,12 @@ from espalier.errors import (
     NotEspalierError,
     UnreachableError,
 )
+from espalier.extras import explain
 
 EXIT_CODES = {
     0: "done",
     1: "the job failed or was cancelled, or something else went wrong",
-    2: "the request was refused, or the command line cannot be understood",
+    2: "the request was refused, the command line cannot be understood, or an extra that the command needs is not installed",
     3: "the service cannot be reached, or cannot answer at the moment",
     130: "interrupted",
 }
@@ -129,6 +130,10 @@ def main() -> None:
     except ConfigurationError as error:
         options = {"url": "--url or ESPALIER_URL: ", "api_key": "--api-key or ESPALIER_API_KEY: "}
         fail(f"{options.get(error.param, '')}{error}", code=2)
+    except ImportError as error:
+        if (remedy := explain(error)) is None:
+            raise
+        fail(f"this command {remedy}", code=2)
     except ApiError as error:
         fail(f"{error} ({error.code})", code=3 if error.status >= 500 else 2)
     except (EspalierError, OSError) as error:

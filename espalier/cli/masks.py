@@ -47,11 +47,8 @@ def apply(
     Example: espalier apply mask.safetensors -o sst2-pruned
     """
     require_output(output)
-    try:
-        from pruning.export.huggingface import write_folder
-    except ImportError as missing:
-        fail(f"apply needs {missing.name}: pip install 'espalier-pruning[train]'", code=2)
     from pruning.errors import PruningError
+    from pruning.export.huggingface import write_folder
     from pruning.sources import Sources
 
     try:

@@ -20,7 +20,8 @@ from espalier.cli.listen import bind, refusal, url_from_here, url_of
 from espalier.cli.output import fail, notify
 from espalier.cli.running import RunningService, registered
 from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings
-from espalier.cli.worker import WORKER
+from espalier.cli.worker import SERVICE_PACKAGES, WORKER
+from espalier.extras import require
 
 if TYPE_CHECKING:
     from espalier.cli.process_manager import ProcessManager
@@ -45,6 +46,7 @@ def serve(
 
     Settings come from ESPALIER_… variables; options win over them. Example: espalier serve --port 0 --workers 2
     """
+    require(SERVICE_PACKAGES)
     from espalier.cli.process_manager import ManagedProcess, ProcessManager
     from pruning.processes.bootstrap import python_command
     from pruning.processes.confinement import close_process_memory

@@ -7,9 +7,12 @@ import typer
 from espalier.cli.output import notify
 from espalier.cli.service_access import DataDir, become, opened, overrides, read_settings
 from espalier.errors import EspalierError
+from espalier.extras import require
 
 WORKER = "worker"
 """The module that takes jobs; ``serve`` starts the same."""
+SERVICE_PACKAGES = ("sqlalchemy", "celery", "torch", "transformers")
+"""Without them no job would run; one package stands for its extra. They are looked for, not imported."""
 
 
 def worker(
@@ -23,6 +26,7 @@ def worker(
 
     Settings come from ESPALIER_… variables, the same as the API's. Example: espalier worker --slots 2
     """
+    require(SERVICE_PACKAGES)
     settings = read_settings(worker_slots=slots, data_dir=data_dir)
     try:
         with opened(settings):  # a database that is away or not migrated is named in a line, before the worker starts
@@ -40,4 +44,5 @@ def health() -> None:
 
     Settings come from ESPALIER_… variables, the same as the worker's. Example: espalier health
     """
+    require(SERVICE_PACKAGES[:2])  # the probe trains nothing
     become(["worker.health"], {})

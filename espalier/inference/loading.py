@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from espalier.extras import explain
+
 if TYPE_CHECKING:
     from pruning.inference.pruned_model import PrunedModel
 
@@ -56,6 +58,5 @@ def import_error(name: str, missing: ImportError) -> ImportError:
         return ImportError(
             f"{name} finds another package named pruning before Espalier's; rename it, or start elsewhere"
         )
-    return ImportError(
-        f"{name} needs {missing.name}, which the client alone does not install: pip install 'espalier-pruning[train]'"
-    )
+    remedy = explain(missing)
+    return missing if remedy is None else ImportError(f"{name} {remedy}", name=missing.name)

@@ -4,15 +4,20 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+
+from scripts.build_distributions import build
+from scripts.vendor_assets import PACKAGES, STATIC
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = re.compile(r"pip install[^\n&|;]*?[\s'\"]espalier(?![\w-])|(?<![\w-])espalier\[\w+\]|espalier\s*[=~><]=")
 READ_AT_RUN_TIME = (
     "api/pages/static", "api/pages/templates", "api/static", "pruning/masking/kernels/csrc", "pruning/report/static",
-    "pruning/report/templates",
+    "pruning/report/templates", "demo/models/espalier-demo-mlm", "demo/datasets/reviews",
 )  # fmt: skip
+LICENCES = ("LICENSE", "THIRD_PARTY_NOTICES.md")
 THIS = Path(__file__).relative_to(ROOT)
 
 
@@ -63,3 +68,34 @@ def test_files_that_are_read_at_run_time_are_in_the_wheel(folder: str) -> None:
     files = {file for file in (ROOT / folder).iterdir() if file.is_file()}
     assert files
     assert files <= package_data()
+
+
+def test_the_version_is_written_once() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert configuration["project"]["dynamic"] == ["version"]
+    assert configuration["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "pruning.__version__"}
+
+
+def test_the_notices_name_every_vendored_file() -> None:
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
+    shipped = [package for package in PACKAGES if package.folder == STATIC]
+    assert shipped
+    for package in shipped:
+        (line,) = [line for line in notices.splitlines() if line.startswith(f"| {package.name} |")]
+        assert f"| {package.version} | {package.license} |" in line
+        assert all(f"`{name}`" in line for name in package.files.values())
+
+
+def test_what_the_wheel_has_is_what_a_user_needs(tmp_path: Path) -> None:
+    built = build(tmp_path)
+    with ZipFile(built.wheel) as archive:
+        names = archive.namelist()
+    folders = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert folders == {"api", "demo", "espalier", "migrations", "pruning", "service", "worker"}
+    assert not [name for name in names if name.startswith("demo/make")]
+    listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    tracked = {name for name in listed.splitlines() if not name.startswith("demo/make") and (ROOT / name).exists()}
+    assert tracked - set(names) == {"migrations/alembic.ini", "migrations/script.py.mako"}, "only for new migrations"
+    assert {f"{built.wheel.name.removesuffix('-py3-none-any.whl')}.dist-info/licenses/{n}" for n in LICENCES} <= set(
+        names
+    )

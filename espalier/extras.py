@@ -1,0 +1,60 @@
+"""Optional dependencies: which extra of the distribution brings a package, and the one sentence that says how to install it.
+
+``pip install espalier-pruning`` is a client; the service, training and the rest are extras. The command line asks here when a
+command misses a package, and so do ``load_pruned`` and its kin. A test compares the table with ``pyproject.toml``.
+"""
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from types import MappingProxyType
+
+DISTRIBUTION = "espalier-pruning"
+
+EXTRAS = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "alembic", "celery", "cryptography", "fastapi", "httpcore", "httptools", "jinja2", "kombu", "markupsafe",
+                "matplotlib", "prometheus_client", "psycopg", "pydantic_settings", "python_multipart", "redis", "sqlalchemy",
+                "starlette", "tokenizers", "uvicorn", "uvloop",
+            ),
+            "server",
+        ),
+        **dict.fromkeys(
+            ("datasets", "google", "huggingface_hub", "scipy", "sklearn", "torch", "transformers"), "train"
+        ),
+        **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
+        **dict.fromkeys(("boto3", "botocore"), "s3"),
+        "pyarrow": "parquet",
+    }
+)  # fmt: skip
+"""Extra that brings a package, by the name it is imported by."""
+
+
+class MissingExtraError(ImportError):
+    """Packages are missing that an extra brings."""
+
+
+def require(modules: Iterable[str]) -> None:
+    """Look for packages without importing them. Raises MissingExtraError with all extras that are needed."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(how_to_install(missing), name=missing[0])
+
+
+def how_to_install(missing: Iterable[str]) -> str:
+    """``needs torch: pip install 'espalier-pruning[train]'``, for packages by the name they are imported by.
+
+    Raises KeyError for a package that no extra brings.
+    """
+    packages = [name.partition(".")[0] for name in missing]
+    extras = ",".join(sorted({EXTRAS[package] for package in packages}))
+    return f"needs {', '.join(packages)}, which the client alone does not have: pip install '{DISTRIBUTION}[{extras}]'"
+
+
+def explain(error: ImportError) -> str | None:
+    """What to install for an import that failed; None where no extra would help, as with a fault of ours."""
+    if isinstance(error, MissingExtraError):
+        return str(error)
+    package = (error.name or "").partition(".")[0]
+    return how_to_install([package]) if isinstance(error, ModuleNotFoundError) and package in EXTRAS else None
