@@ -84,11 +84,11 @@ class PredictionService:
         self,
         mask: Artifact,
         weights: Artifact | None,
-        texts: Sequence[str],
+        texts: Sequence[str | list[str]],
         pairs: Sequence[str] | None,
         owner: str = LOCAL,
     ) -> list[dict[str, Any]]:
-        """``value``, ``label`` and ``probabilities`` of each text or pair.
+        """``value``, ``label``, ``probabilities`` and what else its kind of task has, of each text, pair or list of words.
 
         Raises UnavailableError (too many requests wait, no response in time, the process died), PermanentError where the texts
         are to blame, NotPossibleError where this service cannot use the mask, StorageUnavailableError where mask or weights

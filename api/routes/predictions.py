@@ -49,8 +49,8 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in predictions])
 
 
-def _split_columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[str], list[str] | None]:
-    """The texts, and for tasks on two columns the second ones. Raises PermanentError naming the text at fault."""
+def _split_columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[Any], list[str] | None]:
+    """Texts or lists of words, and for tasks on two columns the second texts. Raises PermanentError naming the one at fault."""
     if len(given) > settings.predictions_max_texts:
         raise _refused(
             "texts", "too_many_texts", f"at most {settings.predictions_max_texts} texts at a time; send the rest after"
@@ -59,14 +59,18 @@ def _split_columns(given: Sequence[Any], task: Task, settings: Settings) -> tupl
     if sum(len(text) for row in rows for text in row) > settings.predictions_max_characters:
         most = settings.predictions_max_characters
         raise _refused("texts", "texts_too_long", f"the texts have more than {most} characters together; send fewer")
+    if task.kind == "token-classification":
+        return [text if isinstance(text, str) else list(row) for text, row in zip(given, rows, strict=True)], None
     firsts, *seconds = zip(*rows, strict=True)
     return list(firsts), list(seconds[0]) if seconds else None
 
 
 def _row(text: Any, task: Task, number: int) -> tuple[str, ...]:
     row = (text,) if isinstance(text, str) else tuple(text) if isinstance(text, list) else ()
-    if len(row) != len(task.text) or not all(isinstance(part, str) for part in row):
-        what = "a text" if len(task.text) == 1 else "a pair of texts"
+    tagging = task.kind == "token-classification"
+    fits = all(isinstance(part, str) and (part.strip() or not tagging) for part in row)
+    if not fits or (len(row) != len(task.text) and not (tagging and row)):
+        what = "words, or a text that has some," if tagging else "a text" if len(task.text) == 1 else "a pair of texts"
         raise _refused(
             f"texts.{number}", "text_shape", f"task {task.name} reads {what} at a time: {', '.join(task.text)}"
         )  # fmt: skip

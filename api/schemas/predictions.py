@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 _TEXT: dict[str, Any] = {"type": "string"}
-_PAIR: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
-Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _PAIR]})]
-"""Checked once the task is known, which says whether texts or pairs are needed."""
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 1}
+Given = Annotated[Any, WithJsonSchema({"anyOf": [_TEXT, _TEXTS]})]
+"""Checked once the task is known, which says whether texts, pairs or words are needed."""
 
 
 class PredictionRequest(BaseModel):
@@ -17,15 +17,26 @@ class PredictionRequest(BaseModel):
 
     texts: list[Given] = Field(
         min_length=1,
-        description="Texts, or for tasks on two columns pairs: `[premise, hypothesis]`, `[question, context]`, …",
+        description="Texts, or for tasks on two columns pairs: `[premise, hypothesis]`, `[question, context]`, …; for "
+        "token-classification texts, which are cut at blanks, or lists of words",
     )
+
+
+class Entity(BaseModel):
+    """An entity that tags say."""
+
+    type: str
+    start: int = Field(description="Position of its first word, from 0")
+    end: int = Field(description="Position after its last word")
+    text: str = Field(description="Its words")
 
 
 class Prediction(BaseModel):
     """What the masked model says of one text or pair."""
 
-    value: int | float | str | list[int] = Field(
-        description="Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels"
+    value: int | float | str | list[int] | list[str] = Field(
+        description="Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the "
+        "labels, for token-classification the tag of each word"
     )
     label: str | None = Field(description="Name of the class; null where there are no classes")
     probabilities: dict[str, float] | None = Field(
@@ -34,6 +45,10 @@ class Prediction(BaseModel):
     labels: list[str] | None = Field(
         None,
         description="Names of a multilabel task's labels whose probability is at least the mask's threshold; else null",
+    )
+    words: list[str] | None = Field(None, description="Of token-classification: the words, in order; else null")
+    entities: list[Entity] | None = Field(
+        None, description="Of token-classification: the entities, in order; else null"
     )
 
 

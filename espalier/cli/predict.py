@@ -64,7 +64,9 @@ def _lines_of_stdin() -> list[str]:
 def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
     with context.client() as client:
         job = resolve(client, JOB, job)
-        texts: list[str | tuple[str, str]] = list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
+        texts: list[str | tuple[str, ...] | list[str]] = (
+            list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
+        )
         return [prediction.model_dump() for prediction in client.predict(job, texts)]
 
 
@@ -84,7 +86,9 @@ def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Pa
 
 
 def _line(row: dict[str, Any]) -> str:
-    """``positive 0.98``, the labels of a multilabel task with theirs, or the number or answer alone."""
+    """``positive 0.98``, the labels of a multilabel task with theirs, entities, or the number or answer alone."""
+    if row.get("entities") is not None:
+        return ", ".join(f"{entity['text']} ({entity['type']})" for entity in row["entities"]) or "-"
     if row.get("labels") is not None:
         return ", ".join(f"{name} {row['probabilities'][name]:.4f}" for name in row["labels"]) or "-"
     if row["label"] is None:

@@ -16,22 +16,39 @@ class CustomTask(TypedDict, total=False):
     config: str | None
     """Configuration of a hub data set."""
     text: Required[Sequence[str]]
-    """One or two text columns, in order."""
+    """One or two text columns, in order; token-classification: the column with the lists of words."""
     label: str
-    """Column with the class id (0, 1, ...), the number to regress on, or (multilabel) the list of a row's labels;
-    default "label".
+    """Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel) or of
+    its words' IOB2 tags (token-classification); default "label".
     """
     label_columns: Sequence[str] | None
     """multilabel: one column of 0 and 1 per label, in place of label."""
-    kind: Literal["classification", "regression", "multilabel"]
-    """Whether a row has one of several classes, a number, or any number of labels (multilabel); default
-    "classification".
+    kind: Literal["classification", "regression", "multilabel", "token-classification"]
+    """Whether a row has one of several classes, a number, any number of labels (multilabel), or a tag for each of
+    its words (token-classification); default "classification".
     """
-    metric: Literal["accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1"] | None
-    """Metric that names the result; default accuracy, pearson (regression) or micro_f1 (multilabel)."""
+    metric: (
+        Literal[
+            "accuracy",
+            "f1",
+            "matthews",
+            "pearson",
+            "spearman",
+            "micro_f1",
+            "macro_f1",
+            "precision",
+            "recall",
+            "token_accuracy",
+        ]
+        | None
+    )
+    """Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel) or f1 of entities
+    (token-classification).
+    """
     labels: Sequence[str] | None
     """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel,
-    where label_columns are their default.
+    where label_columns are their default; token-classification: its tags, by default those of the training
+    split.
     """
     label_words: Sequence[str]
     """One word per class, in class-id order (regression: one word); default: made from labels."""
@@ -71,9 +88,9 @@ class SharedFields(TypedDict, total=False):
     """Where zeros may lie; default "unstructured"."""
     one_shot: bool
     """magnitude only: prune once, without training; default false."""
-    head: Literal["label-words", "span", "classifier"]
+    head: Literal["label-words", "span", "classifier", "token-classifier"]
     """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has
-    classifier.
+    classifier, token-classification token-classifier.
     """
     label_words: Sequence[str]
     """One word per class, in class-id order, each a single token; default follows the task."""

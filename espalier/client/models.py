@@ -115,17 +115,31 @@ class Dataset(Resource):
     __str__ = __repr__
 
 
+class Entity(Resource):
+    """An entity in a text: its type, its words from ``start`` up to, but without, ``end``, and these as text."""
+
+    type: str
+    start: int
+    end: int
+    text: str
+
+
 class Prediction(Resource):
     """Prediction of a job's masked model for one text or pair."""
 
-    value: int | float | str | list[int]
-    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels."""
+    value: int | float | str | list[int] | list[str]
+    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels, for token
+    classification the tag of each word."""
     label: str | None = None
     """Name of the class."""
     probabilities: dict[str, float] | None = None
     """Of each class by name; of a multilabel task of each label by itself."""
     labels: list[str] | None = None
     """Names of a multilabel task's labels whose probability is at least the mask's threshold."""
+    words: list[str] | None = None
+    """Of token classification: the words."""
+    entities: list[Entity] | None = None
+    """Of token classification: the entities that the tags say."""
 
 
 class PredictionList(Resource):

@@ -56,18 +56,22 @@ def _unlike(model: type[BaseModel], error: ValidationError) -> NotEspalierError:
     )
 
 
-def list_of_texts(texts: str | Sequence[str | tuple[str, str]]) -> list[str | tuple[str, str]]:
-    """Texts or pairs as a list; one ``str`` is one text, not its letters. Raises TypeError."""
+Text = str | tuple[str, ...] | list[str]
+"""A text, a pair of them, or a list of words."""
+
+
+def list_of_texts(texts: str | Sequence[Text]) -> list[str | tuple[str, ...]]:
+    """Texts, pairs or lists of words as a list; one ``str`` is one text, not its letters. Raises TypeError."""
     if isinstance(texts, str):
         return [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, bytearray, Mapping, Set)):
         raise TypeError(f"texts must be a str or a list of them, not {type(texts).__name__}")
     given = [tuple(each) if isinstance(each, list) else each for each in texts]
     for each in given:
-        if isinstance(each, tuple) and len(each) == 2 and all(isinstance(part, str) for part in each):
+        if isinstance(each, tuple) and each and all(isinstance(part, str) for part in each):
             continue
         if not isinstance(each, str):
-            raise TypeError(f"each text must be a str or a pair of them, not {type(each).__name__}")
+            raise TypeError(f"each text must be a str, a pair of them or a list of words, not {type(each).__name__}")
     return given
 
 

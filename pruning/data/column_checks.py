@@ -11,8 +11,10 @@ from pruning.data.column_statistics import Column
 from pruning.data.jsonl import missing_column
 from pruning.data.label_sets import NOT_A_LIST, parse_indicator, parse_label_set
 from pruning.data.labels import check_one_kind, parse_label
+from pruning.data.tagged_checks import check_tagged_columns
+from pruning.data.tagged_words import unknown_tag
 from pruning.errors import PermanentError
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.tasks import OUTSIDE, CustomTask, Task, resolve_task
 
 
 def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
@@ -39,6 +41,25 @@ def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None
                 code="column_missing", param=param,
             )  # fmt: skip
         check_split_columns(task, splits[name], where)
+    check_same_tags(task, splits, f"data set {given.dataset}")
+
+
+def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: str) -> None:
+    """Refuse validation rows with tags that the training rows, from which they are found, do not have. Raises PermanentError."""
+    if task.kind != "token-classification" or task.labels:
+        return
+    known: set[str | int | float] = {OUTSIDE}
+    for split in (task.train_split, *task.validation_splits):
+        lists = next((column.lists for column in splits[split] if column.name == task.label), None)
+        if lists is None or lists.values is None:
+            return  # statistics of an earlier version
+        if split == task.train_split:
+            known |= {found.value for found in lists.values}
+        for found in lists.values:
+            if found.value not in known:
+                raise unknown_tag(
+                    str(found.value), f"row {found.first} of split {split!r} of {where}: a tag", found=True
+                )
 
 
 def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None:
@@ -46,6 +67,9 @@ def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None
 
     Raises PermanentError (``rows_invalid``, ``labels_mismatch``)."""
     columns = {column.name: column for column in found}
+    if task.kind == "token-classification":
+        check_tagged_columns(columns[task.text[0]], columns[task.label], task, where)
+        return
     for index, text in enumerate(task.text):
         _check_text(columns[text], f"task.text.{index}", where)
     if task.kind == "multilabel":

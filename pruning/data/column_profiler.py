@@ -5,12 +5,17 @@ Standard library only, for a quick start.
 """
 
 from collections.abc import Collection, Mapping
+from itertools import combinations
 from typing import Any
+
+from pruning.data.iob import iob2_fault
 
 MAX_DISTINCT_VALUES = 1000
 """Distinct values of a column that are kept, as many as a task can have classes."""
 MAX_VALUE_CHARS = 100
 """A longer value is a text, not a label."""
+_MAX_COMPARED_LISTS = 8
+"""Columns of lists whose lengths are compared with each other, the first ones; of more, the trainer finds a difference."""
 _MAX_VALUES_IN_ALL = 10_000
 """Distinct values of all columns: they are stored with the data set, and shown."""
 
@@ -49,6 +54,10 @@ class _Lists(_Values):
         super().__init__()
         self.rows = 0
         self.other: int | None = None
+        self.empty: int | None = None
+        self.blank: int | None = None
+        self.not_iob2: dict[str, Any] | None = None
+        self.unequal: dict[str, int] = {}
 
     def add_row(self, value: Any, row: int) -> None:
         """Count a value that is neither text, number, truth value nor null."""
@@ -56,11 +65,21 @@ class _Lists(_Values):
             self.other = self.other or row
             return
         self.rows += 1
+        self.empty = self.empty or (row if not value else None)
         for entry in value:
-            self.add(entry, value_kind(entry), row)
+            kind = value_kind(entry)
+            self.add(entry, kind, row)
+            if kind == "text" and self.blank is None and not entry.strip():
+                self.blank = row
+        if self.not_iob2 is None and self.kinds.keys() == {"text"}:
+            fault = iob2_fault(value)
+            self.not_iob2 = None if fault is None else {"row": row, "position": fault[0] + 1, "fault": fault[1]}
 
     def summary(self) -> dict[str, Any]:
-        return {**super().summary(), "rows": self.rows, "other": self.other}
+        return {
+            **super().summary(), "rows": self.rows, "other": self.other, "empty": self.empty, "blank": self.blank,
+            "not_iob2": self.not_iob2, "unequal": self.unequal,
+        }  # fmt: skip
 
 
 class ColumnProfiler:
@@ -87,6 +106,16 @@ class ColumnProfiler:
             column.add(value, kind, self.rows)
             if kind == "other":
                 self._lists.setdefault(name, _Lists()).add_row(value, self.rows)
+        if len(self._lists) > 1:
+            self._compare_lengths(row)
+
+    def _compare_lengths(self, row: Mapping[str, Any]) -> None:
+        """Note this row for each pair of the first columns of lists that differ in length, unless an earlier row is noted."""
+        listed = [name for name in self._lists if isinstance(row.get(name), list)][:_MAX_COMPARED_LISTS]
+        for name, other in combinations(listed, 2):
+            if len(row[name]) != len(row[other]):
+                self._lists[name].unequal.setdefault(other, self.rows)
+                self._lists[other].unequal.setdefault(name, self.rows)
 
     def summary(self) -> list[dict[str, Any]]:
         """The statistics so far, as :class:`pruning.data.column_statistics.Column` has them."""

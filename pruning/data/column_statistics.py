@@ -22,6 +22,16 @@ class Value(Seen):
     value: str | int | float
 
 
+class TagFault(BaseModel):
+    """A tag that IOB2 does not allow where it stands; row and position count from 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    position: int
+    fault: str
+
+
 class Lists(BaseModel):
     """The lists of a column, by their entries: the rows of a kind or value count entries."""
 
@@ -31,6 +41,14 @@ class Lists(BaseModel):
     """Rows with a list."""
     other: int | None = None
     """The first row with an object, which is neither a list nor a plain value."""
+    empty: int | None = None
+    """The first row whose list has no entries."""
+    blank: int | None = None
+    """The first row with an entry that is an empty text."""
+    not_iob2: TagFault | None = None
+    """Where the entries, read as tags, are not IOB2 for the first time; None as well where they are not all texts."""
+    unequal: dict[str, int] = {}
+    """Other columns of lists → the first row in which their lists have another length."""
     kinds: dict[str, Seen]
     values: tuple[Value, ...] | None
 

@@ -78,6 +78,12 @@ def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str)
     return [_renamed(label, to_ours, by_name) for label in labels]
 
 
+def name_tags(labels: list[Any], names: Sequence[str]) -> list[Any]:
+    """Lists of tags with the data set's ``names`` in place of its ids, where it names them."""
+    by_id = dict(enumerate(names))
+    return [_renamed(label, by_id, {}) for label in labels] if names else labels
+
+
 def _renamed(label: Any, by_id: dict[int, str], by_name: dict[str, str]) -> Any:
     if isinstance(label, list):
         return [_renamed(entry, by_id, by_name) for entry in label]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pruning.data.answers import check_answers
-from pruning.data.column_checks import check_split_columns
+from pruning.data.column_checks import check_same_tags, check_split_columns
 from pruning.data.column_profiler import ColumnProfiler
 from pruning.data.column_statistics import Column
 from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
@@ -31,12 +31,13 @@ def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int 
     task = resolve_task(given)
     custom = not isinstance(given, str)
     splits = {task.train_split: "train_split"} | dict.fromkeys(task.validation_splits, "validation_split")
+    profiles: dict[str, tuple[Column, ...]] = {}
     for split, field in splits.items():
         file = find_split(folder, split, param=f"task.{field}" if custom else "task")
         _check_columns(task, file, read_first_row(file), custom=custom)
         about = file.stat()
         most = min(_MAX_ROWS, (rows or {}).get(split) or _MAX_ROWS)
-        columns = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
+        columns = profiles[split] = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
         try:
             check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
             if task.kind == "span":
@@ -45,6 +46,7 @@ def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int 
             if not custom and refusal.param is not None:
                 refusal.param = "task"
             raise
+    check_same_tags(task, profiles, f"data set {folder.name!r}")
 
 
 @lru_cache(maxsize=64)  # a sweep posts the same data set many times

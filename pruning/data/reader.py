@@ -3,20 +3,23 @@
 Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a mask.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pruning.data.answers import check_answers
 from pruning.data.column_profiler import value_kind
-from pruning.data.hub_rows import name_labels, read_hub_split
+from pruning.data.hub_rows import name_labels, name_tags, read_hub_split
+from pruning.data.iob import entities
 from pruning.data.jsonl import find_dataset, find_split, read_columns
 from pruning.data.label_sets import describe_label_sets, parse_label_sets
 from pruning.data.labels import check_one_kind, describe_classes, parse_label
+from pruning.data.tagged_words import check_tags, check_words, require_known_tags
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
 from pruning.sources import Sources
-from pruning.spec.tasks import Task
+from pruning.spec.tasks import OUTSIDE, Task
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ class Rows:
     texts: tuple[list[str], ...]
     """One list per text column."""
     labels: list[Any]
-    """Class ids, numbers, lists of label ids (multilabel), or SQuAD's answers."""
+    """Class ids, numbers, lists of label ids (multilabel) or of tags (token classification), or SQuAD's answers."""
     split: str
     public: bool = False
     """Whether all jobs may read the rows, so that their tokens may be cached: neither uploaded nor fetched with a token."""
+    words: list[list[str]] | None = None
+    """Of token classification the words of each row, which its text is joined from; None for other kinds."""
     notes: tuple[str, ...] = ()
     """What was decided on reading, in words for the run's log: above all which label is which class."""
 
@@ -50,8 +55,10 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
         columns = read_columns(find_split(folder, split), task.columns, limit)
     targets = [columns[name] for name in task.targets]
-    rows = Rows(tuple(columns[name] for name in task.text), targets[0], split, public, notes)
+    rows = Rows(tuple(columns[name] for name in task.text), targets[0], split, public, notes=notes)
     where = f"split {split!r} of task {task.name!r}"
+    if task.kind == "token-classification":
+        return _with_tags(replace(rows, labels=name_tags(rows.labels, names)), task, where)
     _check_texts(rows, task, where)
     if task.kind == "span":
         check_answers(rows.labels, rows.texts[1], where)
@@ -63,14 +70,37 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
     return _with_classes(replace(rows, labels=targets[0]), task, where)
 
 
-def unlabelled_rows(texts: Sequence[list[str]], task: Task, split: str) -> Rows:
-    """Rows of texts to predict on, one list per text column, with labels that say nothing."""
+def unlabelled_rows(texts: Sequence[list[Any]], task: Task, split: str) -> Rows:
+    """Rows of texts to predict on, one list per text column, with labels that say nothing.
+
+    For token classification each text is a list of words, or a ``str`` that is cut at blanks.
+    """
+    if task.kind == "token-classification":
+        words = [text.split() if isinstance(text, str) else list(text) for text in texts[0]]
+        joined = [" ".join(row) for row in words]
+        return Rows((joined,), [[OUTSIDE] * len(row) for row in words], split, words=words)
     nothing: Any = 0
     if task.kind == "span":
         nothing = {"text": [""], "answer_start": [0]}
     elif task.kind == "multilabel":
         nothing = []
     return Rows(tuple(texts), [nothing] * len(texts[0]), split)
+
+
+def _with_tags(rows: Rows, task: Task, where: str) -> Rows:
+    """The rows with words and tags that are checked; the tags by name."""
+    if not rows.labels:
+        raise PermanentError(f"{where} has no rows", code="rows_missing", param="task")
+    words = [check_words(row, f"row {number} of {where}") for number, row in enumerate(rows.texts[0], 1)]
+    pairs = enumerate(zip(rows.labels, words, strict=True), 1)
+    tags = [check_tags(row, its, task, f"row {number} of {where}") for number, (row, its) in pairs]
+    if task.labels:
+        require_known_tags(tags, task.labels, where, found=False)
+    counts = Counter(entity.type for row in tags for entity in entities(row))
+    described = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
+    note = f"{sum(map(len, words))} words; entities: {described}"
+    joined = [" ".join(row) for row in words]
+    return replace(rows, texts=(joined,), labels=tags, words=words, notes=(*rows.notes, note))
 
 
 def _with_classes(rows: Rows, task: Task, where: str) -> Rows:

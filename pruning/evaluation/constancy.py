@@ -4,11 +4,13 @@ A model that has learned nothing often predicts one class for every row, and its
 can look like a result. Called by :mod:`pruning.evaluation.evaluate` with every evaluation.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pruning.data.iob import entities
 from pruning.evaluation.metrics import compute_metric
 from pruning.evaluation.multilabel import constant_f1
 from pruning.spec.tasks import Task
@@ -30,8 +32,10 @@ def is_constant(task: Task, labels: Sequence[Any], predictions: Sequence[Any]) -
     """Whether all rows get the same prediction although their labels differ.
 
     A regression's numbers count as the same if they spread by less than a hundredth of what the labels do. Spans: one answer to
-    all questions.
+    all questions. Token classification: no entity.
     """
+    if task.kind == "token-classification":
+        return any(map(entities, labels)) and not any(map(entities, predictions))
     if task.kind == "multilabel":
         return len({tuple(row) for row in labels}) > 1 and len({tuple(row) for row in predictions}) == 1
     if task.kind == "span":
@@ -44,6 +48,11 @@ def is_constant(task: Task, labels: Sequence[Any], predictions: Sequence[Any]) -
     return len(set(predictions)) == 1
 
 
+def _most_frequent_share(rows: Sequence[Sequence[str]]) -> float:
+    counts = Counter(tag for row in rows for tag in row)
+    return max(counts.values()) / counts.total()
+
+
 def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
     """The task's first metric if every row were given the most frequent class or set of labels; 0 for a regression, None for
     spans.
@@ -52,6 +61,8 @@ def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
     """
     if task.kind == "span" or not len(labels):
         return None
+    if task.kind == "token-classification":
+        return 0.0 if task.metrics[0] != "token_accuracy" else _most_frequent_share(labels)
     if task.kind == "regression":
         return 0.0
     if task.kind == "multilabel":

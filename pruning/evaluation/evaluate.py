@@ -17,7 +17,7 @@ from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
 from pruning.data.reader import Rows
 from pruning.errors import StoppedError
-from pruning.evaluation import multilabel
+from pruning.evaluation import multilabel, tagging
 from pruning.evaluation.constancy import constant_metric, count_predictions, is_constant
 from pruning.evaluation.metrics import compute_metrics, predictions_from_logits
 from pruning.spec.tasks import Task
@@ -40,9 +40,9 @@ class Evaluation:
     """Results on one split."""
 
     logits: list[npt.NDArray[np.float32]]
-    """[C] of each row; for spans [tokens, 2] of each window."""
+    """[C] of each row; for spans [tokens, 2] of each window, for token classification [tokens, C] of each row."""
     predictions: list[Any]
-    """Class id, number or answer of each row; multilabel: label ids, at the threshold of ``metrics``."""
+    """Class id, number or answer of each row; multilabel: label ids, at the threshold of ``metrics``; or its tags."""
     metrics: dict[str, float]
     predicted: list[int] | None = None
     """Rows that were given each class or label, by its id; None for tasks without classes."""
@@ -55,7 +55,7 @@ class Evaluation:
 def compute_logits(
     head: nn.Module, rows: EncodedRows, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> list[npt.NDArray[np.float32]]:
-    """Logits in the order of the rows: [C] of each row, or [tokens, 2] of each window.
+    """Logits in the order of the rows: [C] of each row, [tokens, 2] of each window, or [tokens, C] for token classification.
 
     The head is in evaluation mode meanwhile and in its former mode after. The cut into batches depends on the rows alone, so equal
     weights give equal bits. Raises StoppedError between two batches once ``should_stop`` says so.
@@ -93,6 +93,10 @@ def evaluate(
     if task.kind == "multilabel":
         metrics = multilabel.compute_metrics(np.stack(logits), split.encoded.labels.numpy())
         predictions = predict(logits, split, task, metrics["threshold"])
+    elif split.encoded.words is not None:
+        predictions = predict(logits, split, task)
+        found = tagging.compute_metrics(predictions, labels, split.encoded.words)
+        metrics = {name: found[name] for name in (*task.metrics, "words_cut")}
     elif task.kind == "span":
         predictions = predict(logits, split, task)
         metrics = squad.compute_metrics(predictions, [answers["text"] for answers in labels])
@@ -109,9 +113,11 @@ def evaluate(
 def predict(
     logits: list[npt.NDArray[np.float32]], split: Split, task: Task, threshold: float | None = None
 ) -> list[Any]:
-    """Class id, number, label ids or answer of each row; ``threshold`` is the probability from which a label is given."""
+    """Class id, number, label ids, tags or answer of each row; ``threshold`` is the probability from which a label is given."""
     if task.kind == "multilabel":
         return multilabel.label_ids(np.stack(logits), multilabel.DEFAULT_THRESHOLD if threshold is None else threshold)
+    if split.encoded.words is not None:
+        return tagging.tags_of(logits, split.encoded.words, task.label_words)
     if split.encoded.windows is not None:
         contexts = split.rows.texts[1]
         return squad.extract_answers(logits, split.encoded.windows, contexts, len(contexts))

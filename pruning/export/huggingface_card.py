@@ -16,6 +16,8 @@ from pruning.formats.mask_file import MaskInfo
 _METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
 """Our names → the hub's, where they differ."""
 _LONGEST_CARD = 2**20
+_PIPELINES = {"span": "question-answering", "token-classification": "token-classification"}
+"""Names of transformers' pipelines, which the hub has for tasks as well."""
 _IN_BRIEF = {
     "classification": ("a film to remember", "and a second text"),
     "span": ("Who wrote it?", "Ann Lee wrote it."),
@@ -58,7 +60,7 @@ def _front(stock: StockModel, title: str) -> str:
     licence, origin = _licence_and_origin(stock.base)
     task = info.spec.task_info
     split, *others = task.validation_splits
-    kind = "question-answering" if info.kind == "span" else "text-classification"
+    kind = _PIPELINES.get(info.kind, "text-classification")
     results = []
     for name, value in info.metrics.items():
         other = next((each for each in others if name.endswith("_" + each.removeprefix("validation_"))), None)
@@ -129,6 +131,11 @@ def _code(stock: StockModel, folder: str) -> str:
     info, name = stock.info, json.dumps(folder, ensure_ascii=False)
     pair = len(info.spec.task_info.text) == 2
     first, second = _IN_BRIEF["span" if info.kind == "span" else "classification"]
+    if stock.is_pipeline and info.kind == "token-classification":
+        return f"""from transformers import pipeline
+
+tag = pipeline("token-classification", model={name}, aggregation_strategy="first")
+print(tag("Ann Lee lives in Rome"))"""
     if stock.is_pipeline:
         given = f'{{"text": "{first}", "text_pair": "{second}"}}' if pair else f'"{first}"'
         return f"""from transformers import pipeline

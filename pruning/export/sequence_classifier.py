@@ -18,7 +18,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification
 
 from pruning.export import transform_layer
-from pruning.models.heads import label_rows, last_linear
+from pruning.models.heads import WORD_HEADS, label_rows, last_linear
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import LogitCalibration
 
@@ -77,7 +77,7 @@ def _decoder_misfit(model: Any, head: str, calibration: LogitCalibration | None)
 
 def adds_layer(loaded: LoadedModel, head: str) -> bool:
     """Whether the language model's head becomes an encoder layer."""
-    return head != "classifier" and not loaded.decoder_only and loaded.model.config.model_type != "modernbert"
+    return head in WORD_HEADS and not loaded.decoder_only and loaded.model.config.model_type != "modernbert"
 
 
 @torch.no_grad()

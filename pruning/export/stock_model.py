@@ -21,7 +21,8 @@ from pruning.export import sequence_classifier
 from pruning.export.verify import agreement_of
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head
-from pruning.models.heads import ClassifierHead, QuestionAnsweringHead
+from pruning.inference.pruned_model import task_of
+from pruning.models.heads import WORD_HEADS, ClassifierHead, QuestionAnsweringHead
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import calibration_of
 
@@ -52,7 +53,7 @@ class StockModel:
 
     @property
     def is_pipeline(self) -> bool:
-        """Whether ``pipeline("text-classification", folder)`` gives the predictions."""
+        """Whether ``pipeline("text-classification", folder)`` or ``("token-classification", folder)`` gives the predictions."""
         return self.reason is None and self.info.kind != "span"
 
     @property
@@ -60,7 +61,7 @@ class StockModel:
         """The head with which :func:`pruning.models.loading.load_model` reads the folder."""
         if self.reason is not None:
             return self.info.head
-        return "teacher-span" if self.info.kind == "span" else "classifier"
+        return {"span": "teacher-span", "token-classification": "token-classifier"}.get(self.info.kind, "classifier")
 
 
 def class_names(info: MaskInfo) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:
     head = create_mask_head(loaded, info)
     before = compute_logits(head, rows, cpu)
     head.release()  # type: ignore[operator]
-    if info.head == "classifier":
+    if info.head not in WORD_HEADS:
         sequence_classifier.reorder_classes(loaded.model, info.columns)
         model = loaded.model
     else:
@@ -125,7 +126,7 @@ def _trial_rows(tokenizer: Any, info: MaskInfo) -> EncodedRows:
     words = np.array([number for number in range(len(tokenizer)) if number not in special])
     lengths = np.linspace(1, _LONGEST_TRIAL, _TRIAL_ROWS).astype(int)
     texts = [tokenizer.decode(source.choice(words, length)) for length in lengths]
-    task = info.spec.task_info
+    task = task_of(info)
     short = texts[:3] * _TRIAL_ROWS
     columns = (texts,) if len(task.text) == 1 else (short[:_TRIAL_ROWS], texts)
     return encode_rows(unlabelled_rows(columns, task, "trial"), task, tokenizer, info.max_length, info.spec.stride)
@@ -136,6 +137,9 @@ def _name_classes(config: Any, info: MaskInfo) -> None:
     if info.kind == "span":
         return
     names = class_names(info)
-    config.problem_type = _PROBLEM_TYPES.get(info.kind, "single_label_classification")
+    if info.kind == "token-classification":
+        config.problem_type = None
+    else:
+        config.problem_type = _PROBLEM_TYPES.get(info.kind, "single_label_classification")
     config.id2label = dict(enumerate(names))
     config.label2id = {name: number for number, name in enumerate(names)}

@@ -14,7 +14,7 @@ from pruning.data.encoding import EncodedRows, encode_rows
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, PruningError
 from pruning.evaluation.evaluate import compute_logits
-from pruning.inference.pruned_model import PrunedModel
+from pruning.inference.pruned_model import PrunedModel, task_of
 from pruning.sources import Sources
 
 ROWS = 64
@@ -50,7 +50,7 @@ class Agreement:
 def comparison_rows(pruned: PrunedModel, sources: Sources) -> ComparisonRows:
     """The first validation rows, or as many rows of random tokens where the data set cannot be had."""
     spec = pruned.info.spec
-    task = spec.task_info
+    task = task_of(pruned.info)
     try:
         rows = load_rows(task, task.validation_splits[0], sources, ROWS)
     except PruningError:

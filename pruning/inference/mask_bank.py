@@ -29,10 +29,11 @@ from pruning.inference.masked_base import (
     apply_trained,
     create_mask_head,
     find_trained_weights,
+    head_family,
     require_same_base,
     require_same_matrices,
 )
-from pruning.inference.pruned_model import Prediction, PrunedModel
+from pruning.inference.pruned_model import Prediction, PrunedModel, Texts
 from pruning.masking.bits import pack_lsb_first, unpack_lsb_first
 from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
@@ -109,8 +110,8 @@ class MaskBank:
         self._sources = sources or Sources()
         self._entries: dict[str, _Entry] = {}
         self._base: _Base | None = None
-        self._words: bool | None = None
-        """Whether its masks use the language-model head (label words, spans) or a classifier."""
+        self._family: str | None = None
+        """Whether its masks use the language-model head (label words, spans), a classifier or a token classifier."""
         self._used: tuple[_Entry, PrunedModel] | None = None
         self._lock = threading.RLock()
 
@@ -163,20 +164,18 @@ class MaskBank:
                 self._used = entry, self._base.apply(entry)
             yield self._used[1]
 
-    def predict(self, name: str, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Any]:
+    def predict(self, name: str, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Any]:
         """As :meth:`pruning.inference.pruned_model.PrunedModel.predict` of the mask ``name``, to the last bit."""
         with self.using(name) as pruned:
             return pruned.predict(texts, pairs)
 
-    def predictions(
-        self, name: str, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None
-    ) -> list[Prediction]:
+    def predictions(self, name: str, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Prediction]:
         """As :meth:`pruning.inference.pruned_model.PrunedModel.predictions` of the mask ``name``."""
         with self.using(name) as pruned:
             return pruned.predictions(texts, pairs)
 
     def _base_for(self, info: MaskInfo) -> _Base:
-        words = info.head != "classifier"
+        family = head_family(info.head)
         if self._base is None:
             folder = Path(self._base_name)
             located = (
@@ -184,10 +183,10 @@ class MaskBank:
                 if folder.is_dir()
                 else locate_model(str(self._base_name), self._revision, self._sources)
             )
-            self._base, self._words = _Base(load_model(located, info.label_words, info.head)), words
+            self._base, self._family = _Base(load_model(located, info.label_words, info.head)), family
         classes = self._base.loaded.model.config.num_labels
-        if words != self._words or (
-            not words and self._base.loaded.new_parameters and classes != len(info.label_words)
+        if family != self._family or (
+            family != "words" and self._base.loaded.new_parameters and classes != len(info.label_words)
         ):
             raise PermanentError(
                 f"this bank holds masks with another head than {info.head!r} for {len(info.label_words)} classes, which needs "

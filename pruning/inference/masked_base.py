@@ -14,7 +14,7 @@ from pruning.errors import PermanentError
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
-from pruning.models.heads import create_head
+from pruning.models.heads import WORD_HEADS, create_head
 from pruning.models.loading import LoadedModel, Readout, load_model, locate_model, weights_digest
 from pruning.models.logit_calibration import calibration_of
 from pruning.sources import Sources
@@ -71,7 +71,7 @@ def _readout(
     weight, bias = stored.get(trained_weights.READOUT_WEIGHT), stored.get(trained_weights.READOUT_BIAS)
     if weight is None and bias is None:
         return None
-    if weight is None or info.head == "classifier":
+    if weight is None or info.head not in WORD_HEADS:
         raise trained_weights.foreign(name_of_file, "a read-out is rows of label words, and biases alone are none")
     embedding: torch.nn.Linear = loaded.model.get_output_embeddings()
     classes = len(info.label_ids)
@@ -82,6 +82,11 @@ def _readout(
             name_of_file, f"the read-out is {shapes} of {weight.dtype} in place of {expected}"
         )
     return Readout(weight, bias)
+
+
+def head_family(head: str) -> str:
+    """Heads that one loaded base serves: ``words`` of the language model, or each of the classifiers by itself."""
+    return "words" if head in WORD_HEADS else head
 
 
 def create_mask_head(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.Module:

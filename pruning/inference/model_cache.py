@@ -13,11 +13,12 @@ from pruning.errors import PruningError, TemporaryError
 from pruning.formats import compact_file, mask_file
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.mask_bank import MaskBank
+from pruning.inference.masked_base import head_family
 from pruning.sources import Sources
 
 MAX_BASES = 2
 """Bases that are kept in memory; a third one replaces the least recently used."""
-_BankKey = tuple[str, str | None, str, int]
+_BankKey = tuple[str, str | None, str, str, int]
 
 
 class ModelCache:
@@ -80,8 +81,9 @@ class ModelCache:
 
 def _bank_key(info: MaskInfo) -> _BankKey:
     """Masks with an equal key can share a loaded base."""
-    classes = len(info.label_words) if info.head == "classifier" else 0
-    return info.base_model, info.base_revision, info.base_digest, classes
+    family = head_family(info.head)
+    classes = 0 if family == "words" else len(info.label_words)
+    return info.base_model, info.base_revision, info.base_digest, family, classes
 
 
 def _error(kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Called by ``espalier.load_pruned``, :mod:`pruning.inference.mask_bank`, :mod:`pr
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from pruning.data.encoding import encode_rows
+from pruning.data.iob import entities
 from pruning.data.reader import load_rows, unlabelled_rows
 from pruning.evaluation import multilabel
 from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
@@ -21,19 +22,27 @@ from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.sources import Sources
 from pruning.spec.tasks import Task
 
+Texts = str | Sequence[str] | Sequence[Sequence[str]]
+"""One text, several, or for token classification several lists of words."""
+
 
 @dataclass(frozen=True)
 class Prediction:
     """What was predicted for one text or pair of texts."""
 
     value: Any
-    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels."""
+    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels, for token
+    classification the tag of each word."""
     label: str | None
     """Name of the class; None where there are no classes."""
     probabilities: dict[str, float] | None
     """Of each class, by name: the softmax of the logits (multilabel: their sigmoids), which is no calibrated confidence."""
     labels: list[str] | None = None
     """Names of the labels of a multilabel task whose probability is at least the mask's threshold; None for other tasks."""
+    words: list[str] | None = None
+    """Of token classification: the words, which a text is cut into at blanks; None for other tasks."""
+    entities: list[dict[str, Any]] | None = None
+    """Of token classification: ``type``, ``start`` and ``end`` (positions of words, the end not included) and ``text`` of each."""
 
 
 class PrunedModel:
@@ -62,7 +71,7 @@ class PrunedModel:
         stored = self.info.label_threshold
         return multilabel.DEFAULT_THRESHOLD if stored is None else stored
 
-    def logits(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
+    def logits(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Logits [N, C] of N texts, or of N text pairs; for classification and regression.
 
         Here and in the other methods one ``str`` is one text. Raises TypeError for what is no text, ValueError for pairs where
@@ -70,28 +79,34 @@ class PrunedModel:
         """
         return np.stack(compute_logits(self.head, self._split(texts, pairs).encoded, self.device))
 
-    def predict(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Any]:
+    def predict(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Any]:
         """Class id of each text (see ``labels``); for a regression the number, for questions on ``pairs`` the answer, for a
-        multilabel task the ids of the labels whose probability is at least ``threshold``."""
-        texts = list_of_texts(texts)
+        multilabel task the ids of the labels whose probability is at least ``threshold``, for token classification the tag of
+        each word: there a text is a list of words, or is cut at blanks."""
+        texts = self._listed(texts)
         if not texts:
             return []
-        split = self._split(texts, pairs)
-        return predict(compute_logits(self.head, split.encoded, self.device), split, self._task, self.threshold)
+        return self._predict(self._split(texts, pairs))
 
-    def predictions(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None = None) -> list[Prediction]:
+    def predictions(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> list[Prediction]:
         """What :meth:`predict` says of each text, with the class's name and the probability of every class."""
-        texts = list_of_texts(texts)
+        texts = self._listed(texts)
         if not texts:
             return []
         if self._task.kind == "classification":
             return class_predictions(self.logits(texts, pairs), self.labels)
         if self._task.kind == "multilabel":
             return label_predictions(self.logits(texts, pairs), self.labels, self.threshold)
+        if self._task.kind == "token-classification":
+            split = self._split(texts, pairs)
+            return tag_predictions(self._predict(split), split.rows.words or [])
         return [Prediction(value, None, None) for value in self.predict(texts, pairs)]
 
-    def _split(self, texts: str | Sequence[str], pairs: str | Sequence[str] | None) -> Split:
-        texts = list_of_texts(texts)
+    def _predict(self, split: Split) -> list[Any]:
+        return predict(compute_logits(self.head, split.encoded, self.device), split, self._task, self.threshold)
+
+    def _split(self, texts: Texts, pairs: str | Sequence[str] | None) -> Split:
+        texts = self._listed(texts)
         pairs = None if pairs is None else list_of_texts(pairs, "pairs")
         wanted = len(self._task.text)
         if (pairs is None) != (wanted == 1) or (pairs is not None and len(pairs) != len(texts)):
@@ -103,7 +118,25 @@ class PrunedModel:
 
     @property
     def _task(self) -> Task:
-        return self.info.spec.task_info
+        return task_of(self.info)
+
+    def _listed(self, texts: Texts) -> list[Any]:
+        """The texts as a list; for token classification one may be a list of words. Raises TypeError, ValueError."""
+        if self._task.kind != "token-classification":
+            return list_of_texts(texts)  # type: ignore[arg-type]  # it refuses what is no text
+        given: list[Any] = [texts] if isinstance(texts, str) else list(texts)
+        for number, text in enumerate(given):
+            words = list_of_texts(text, f"texts[{number}]")
+            if not any(word.strip() for word in words) or (
+                not isinstance(text, str) and not all(map(str.strip, words))
+            ):
+                raise ValueError(f"texts[{number}] has no words, or an empty one; give at least one word")
+        return given
+
+
+def task_of(info: MaskInfo) -> Task:
+    """The task of a mask, with its classes or tags."""
+    return replace(info.spec.task_info, label_words=info.label_words)
 
 
 def load_pruned(
@@ -121,7 +154,7 @@ def load_pruned(
 def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
     """Metrics of a mask on its task's validation rows, as the final evaluation of its training computed them."""
     spec = pruned.info.spec
-    task = spec.task_info
+    task = task_of(pruned.info)
     splits = []
     for name in task.validation_splits:
         rows = load_rows(task, name, sources, spec.validation_rows)
@@ -147,6 +180,17 @@ def label_predictions(logits: npt.NDArray[np.float32], labels: Sequence[str], th
         Prediction(ids, None, dict(zip(labels, map(float, row), strict=True)), [labels[number] for number in ids])
         for ids, row in zip(multilabel.label_ids(logits, threshold), shares, strict=True)
     ]
+
+
+def tag_predictions(tags: Sequence[list[str]], words: Sequence[list[str]]) -> list[Prediction]:
+    """Predictions of token classification from the tags and the words of each row."""
+    return [
+        Prediction(
+            its, None, None, words=row,
+            entities=[{**entity._asdict(), "text": " ".join(row[entity.start : entity.end])} for entity in entities(its)],
+        )
+        for its, row in zip(tags, words, strict=True)
+    ]  # fmt: skip
 
 
 def list_of_texts(texts: str | Sequence[str], name: str = "texts") -> list[str]:

@@ -118,21 +118,28 @@ def check_listing(files: Collection[str], config: dict[str, Any], name: str) -> 
 
 
 def check_class_names(
-    path: Path, names: Sequence[str], count: int, *, given: Sequence[str] | None = None, param: str = "model"
+    path: Path,
+    names: Sequence[str],
+    count: int,
+    *,
+    given: Sequence[str] | None = None,
+    param: str = "model",
+    head: str = "classifier",
 ) -> None:
     """Refuse a fine-tuned classifier, the model or the teacher, whose classes are not the task's ``count`` ones called ``names``.
 
     ``given`` are names in place of the configuration's. A model without a trained classifier passes; its head will be new. Raises
     PermanentError (``labels_mismatch``); call :func:`check_model_folder` first.
     """
-    if has_trained_classifier(path):
+    if has_trained_classifier(path, head):
         theirs = given or class_names(_config(path))
         match_classes(theirs, names, count, owner=f"the {param}", param=param)
 
 
-def has_trained_classifier(path: Path) -> bool:
-    """Whether a folder's configuration and its weights both say that it classifies."""
-    named = any("ForSequenceClassification" in str(name) for name in _config(path).get("architectures") or ())
+def has_trained_classifier(path: Path, head: str = "classifier") -> bool:
+    """Whether a folder's configuration and its weights both say that it classifies texts or, as a token-classifier, tokens."""
+    wanted = "ForTokenClassification" if head == "token-classifier" else "ForSequenceClassification"
+    named = any(wanted in str(name) for name in _config(path).get("architectures") or ())
     return named and any(name.startswith(CLASSIFIERS) for name in _tensors(path))
 
 

@@ -30,7 +30,7 @@ def require_complete(
     missing = set(report["missing_keys"])
     missing -= _read_tied_embedding(model, missing, path, decoder)
     mismatched = [str(entry) for entry in report.get("mismatched_keys") or ()]
-    allowed = _head_tensors(model, missing) if head in ("classifier", "teacher-span") else set()
+    allowed = _head_tensors(model, missing) if head in ("classifier", "token-classifier", "teacher-span") else set()
     if any(name.startswith(CLASSIFIERS) and name not in missing for name, _ in model.named_parameters()):
         allowed = set()  # with a trained last layer the head is not new, and a part of it is lost
     broken = [*sorted(missing - allowed), *sorted(mismatched)]

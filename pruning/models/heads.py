@@ -5,7 +5,8 @@
 logit of a class is the column of its label word. No architecture is named: the output embedding is cut down to the rows of the
 label words, and the encoder's output to that one position, so the head's work is a few rows; where the model allows it
 (:mod:`pruning.models.position_slicing`), so is the encoder's work after its last attention. ``classifier`` is transformers'
-sequence classification head, the checkpoint's own or a new one. Called by training, exports and predictions.
+sequence classification head and ``token-classifier`` its token classification head, the checkpoint's own or a new one. Called by
+training, exports and predictions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,10 @@ from pruning.models.position_slicing import select_positions
 
 Position = Literal["first", "last", "every"]
 """first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
+
+
+WORD_HEADS = ("label-words", "span")
+"""Heads that read words of the vocabulary; the others are classifiers of transformers."""
 
 
 class LabelWordHead(nn.Module):
@@ -147,7 +152,7 @@ def _keep_rows(model: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> n
 
 
 class ClassifierHead(nn.Module):
-    """transformers' sequence classifier; logits [B, C] with ``columns`` put into the task's class order."""
+    """transformers' sequence or token classifier; logits [B, C] or [B, S, C], ``columns`` put into the task's class order."""
 
     def __init__(self, model: nn.Module, columns: Sequence[int]) -> None:
         super().__init__()
@@ -156,7 +161,7 @@ class ClassifierHead(nn.Module):
 
     def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.model(**inputs).logits
-        return logits[:, self.columns]
+        return logits[..., self.columns]
 
     @property
     def readout(self) -> nn.Linear:
@@ -200,7 +205,7 @@ def create_head(
     calibration: LogitCalibration | None = None,
 ) -> LabelWordHead | ClassifierHead:
     """The head of a run or of a mask, on a model whose linears may already be masked."""
-    if head == "classifier":
+    if head not in WORD_HEADS:
         return ClassifierHead(loaded.model, columns)
     position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
     words = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position, loaded.readout)

@@ -18,6 +18,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
 )
 
@@ -131,7 +132,7 @@ def load_model(
         _configure(config, tokenizer, dropout)
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
         kind = transformers_class(head, decoder_only=decoder_only)
-        if head == "classifier" and not has_trained_classifier(path):
+        if head in ("classifier", "token-classifier") and not has_trained_classifier(path, head):
             config.num_labels = len(label_words)
         with quiet_transformers():
             model, report = kind.from_pretrained(
@@ -183,6 +184,8 @@ def transformers_class(head: str, *, decoder_only: bool) -> Any:
     """The transformers class that has the outputs a head needs."""
     if head == "classifier":
         return AutoModelForSequenceClassification
+    if head == "token-classifier":
+        return AutoModelForTokenClassification
     if head == "teacher-span":
         return AutoModelForQuestionAnswering
     return AutoModelForCausalLM if decoder_only else AutoModelForMaskedLM

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pruning.data import squad
+from pruning.data.iob import entity_scores
 from pruning.evaluation.evaluate import Evaluation, Split
 from pruning.spec.tasks import Task
 
@@ -143,7 +144,7 @@ def _head(layer: str, number: int, blocks: Mapping[str, list[Bits]], group: int)
 
 
 def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, Any]:
-    """``split``, ``rows``, ``metrics``, and by kind of task ``confusion``, ``points``, ``labels`` or ``f1_histogram``."""
+    """``split``, ``rows``, ``metrics``, by kind ``confusion``, ``points``, ``labels``, ``entities`` or ``f1_histogram``."""
     labels = split.rows.labels
     details: dict[str, Any] = {"split": split.rows.split, "rows": len(labels), "metrics": evaluation.metrics}
     if task.kind == "span":
@@ -151,6 +152,8 @@ def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, 
         return details | {"f1_histogram": f1_histogram(evaluation.predictions, golds)}
     if task.kind == "regression":
         return details | {"points": spread(labels, evaluation.predictions)}
+    if task.kind == "token-classification":
+        return details | {"entities": entity_table(labels, evaluation.predictions)}
     if task.kind == "multilabel":
         return details | {"labels": label_table(labels, evaluation.predictions, task.label_words)}
     return details | {"confusion": confusion(labels, evaluation.predictions, task.labels or task.label_words)}
@@ -167,6 +170,14 @@ def label_table(
         f1 = 2 * right / (sum(has) + sum(given)) if right else 0.0
         table.append({"name": name, "rows": sum(has), "given": sum(given), "right": right, "f1": f1})
     return table
+
+
+def entity_table(labels: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """For each type of entity ``name``, ``rows`` (gold entities), ``given``, ``right`` and ``f1``, in alphabetical order."""
+    return [
+        {"name": kind, "rows": score.gold, "given": score.given, "right": score.right, "f1": score.f1}
+        for kind, score in entity_scores(labels, predictions).items()
+    ]
 
 
 def confusion(labels: Sequence[int], predictions: Sequence[int], names: Sequence[str]) -> dict[str, Any] | None:

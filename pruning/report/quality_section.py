@@ -46,7 +46,12 @@ def _split(split: Numbers) -> Figure | None:
             f"Questions by the F1 of their answer: {where}", *_histogram(split["f1_histogram"], where), wide=True
         )
     if "labels" in split:
-        return Figure(f"F1 of each label: {where}", *_labels(split["labels"], where), wide=True)
+        return Figure(
+            f"F1 of each label: {where}", *_labels(split["labels"], "label", "rows with it", where), wide=True
+        )
+    if "entities" in split:
+        types = _labels(split["entities"], "type of entity", "in the rows", where)
+        return Figure(f"F1 of each type of entity: {where}", *types, wide=True)
     confusion = split["confusion"]
     if confusion is None or len(confusion["labels"]) > MAX_CLASSES:
         return None
@@ -76,29 +81,25 @@ def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _labels(labels: Sequence[Numbers], where: str) -> tuple[Drawing, Table]:
-    """Bars of the first MAX_CLASSES labels; the table has all."""
+def _labels(labels: Sequence[Numbers], what: str, there: str, where: str) -> tuple[Drawing, Table]:
+    """Bars of the first MAX_CLASSES labels; the table has all. ``what`` they are, and how many are ``there``, in words."""
     shown, width, line = labels[:MAX_CLASSES], 300, 24
     left, floor = 190, _TOP + line * len(shown)
     bars = []
     for i, label in enumerate(shown):
         y = _TOP + i * line
-        tooltip = element(
-            "title", f"{label['name']}: in {number(label['rows'])} rows, given to {number(label['given'])}"
-        )
+        tooltip = element("title", f"{label['name']}: {number(label['rows'])} {there}, given {number(label['given'])}")
         bars += [
             element("text", _short(label["name"], 24), x=left - 6, y=y + 14, class_="end"),
             element("rect", tooltip, x=left, y=y, width=max(width * label["f1"], 0.5), height=line - 5, class_="bar"),
             element("text", number(label["f1"]), x=left + width * label["f1"] + 6, y=y + 14),
         ]
     more = f" The first {len(shown)} of {len(labels)}." if len(shown) < len(labels) else ""
-    chart = drawing(
-        f"F1 of each label of {where}", f"By the best threshold.{more}", left + width + 60, floor, *bars, zoom=ZOOM
-    )
+    chart = drawing(f"F1 of each {what} of {where}", f"From 0 to 1.{more}", left + width + 60, floor, *bars, zoom=ZOOM)
     rows = [
         (label["name"], *(number(label[key]) for key in ("f1", "rows", "given", "right"))) for label in labels
     ]  # fmt: skip
-    return chart, Table(f"F1 of each label of {where}", ("label", "F1", "rows with it", "given to", "right"), rows)
+    return chart, Table(f"F1 of each {what} of {where}", (what, "F1", there, "given", "right"), rows)
 
 
 def _scatter(points: Sequence[Sequence[float]], where: str) -> Drawing:

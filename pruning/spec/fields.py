@@ -50,7 +50,8 @@ def _weight_learning_rate(data: dict[str, Any]) -> float:
 
 
 def _head(task: Task) -> str:
-    return {"span": "span", "multilabel": "classifier"}.get(task.kind, "label-words")
+    heads = {"span": "span", "multilabel": "classifier", "token-classification": "token-classifier"}
+    return heads.get(task.kind, "label-words")
 
 
 def _trained_by_tier(data: dict[str, Any]) -> bool:
@@ -85,9 +86,10 @@ class SpecFields(BaseModel):
         description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
     )  # fmt: skip
     one_shot: bool = Field(False, description="magnitude only: prune once, without training")
-    head: Literal["label-words", "span", "classifier"] = Field(
+    head: Literal["label-words", "span", "classifier", "token-classifier"] = Field(
         default_factory=_from_task(_head),
-        description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has classifier",
+        description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has "
+        "classifier, token-classification token-classifier",
     )
     label_words: tuple[ClassName, ...] = Field(
         default_factory=_from_task(lambda task: task.label_words),

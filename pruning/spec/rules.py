@@ -14,9 +14,10 @@ _MAX_WORD = 50
 _UNTAUGHT = {
     "regression": "a regression has one logit, whose softmax teaches nothing",
     "multilabel": "distillation compares softmaxes, and the labels of a multilabel task have a sigmoid each",
+    "token-classification": "distillation compares one softmax per row, and a token classification has one per word",
 }
 """Kinds of tasks without distillation, and why."""
-_HEADS_OF_KIND = {"span": ("span",), "multilabel": ("classifier",)}
+_HEADS_OF_KIND = {"span": ("span",), "multilabel": ("classifier",), "token-classification": ("token-classifier",)}
 """Kinds of tasks that have heads of their own; all others take label-words or classifier."""
 
 
@@ -113,8 +114,11 @@ def _check_labels(spec: SpecFields) -> None:
             "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
             got=len(spec.label_words), task=spec.task_info.name, expected=expected,
         )  # fmt: skip
-    if spec.task_info.kind == "multilabel" and spec.label_words != spec.task_info.label_words:
-        raise spec_error("label_words", "a multilabel task has no label words, only labels; leave label_words out")
+    kind = spec.task_info.kind
+    if kind in ("multilabel", "token-classification") and spec.label_words != spec.task_info.label_words:
+        raise spec_error(
+            "label_words", "a task of kind {kind} has no label words, only labels; leave label_words out", kind=kind
+        )
     if len(set(spec.label_words)) != len(spec.label_words):
         raise spec_error(
             "label_words", "label_words must differ from each other, or two classes could not be told apart"

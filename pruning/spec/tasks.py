@@ -14,16 +14,23 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pruning.spec.errors import spec_error
 
-TaskKind = Literal["classification", "regression", "multilabel", "span"]
-CustomKind = Literal["classification", "regression", "multilabel"]
-CustomMetric = Literal["accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1"]
+TaskKind = Literal["classification", "regression", "multilabel", "token-classification", "span"]
+CustomKind = Literal["classification", "regression", "multilabel", "token-classification"]
+CustomMetric = Literal[
+    "accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy"
+]
 Metric = CustomMetric | Literal["exact_match"]
 METRICS_OF_KIND: dict[TaskKind, tuple[CustomMetric, ...]] = {
     "classification": ("accuracy", "f1", "matthews"),
     "regression": ("pearson", "spearman"),
     "multilabel": ("micro_f1", "macro_f1"),
+    "token-classification": ("f1", "precision", "recall", "token_accuracy"),
 }
 """Metrics that a custom task of each kind may name; the first one is the default."""
+_WORDLESS = ("multilabel", "token-classification")
+"""Kinds of tasks whose labels are not told by words of the vocabulary, and all of whose metrics are reported."""
+OUTSIDE = "O"
+"""Tag of a word outside of entities."""
 DatasetName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
 ]
@@ -47,6 +54,11 @@ def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def is_tag(tag: str) -> bool:
+    """Whether a text is ``O``, ``B-type`` or ``I-type``."""
+    return tag == OUTSIDE or (tag[:2] in ("B-", "I-") and len(tag) > 2)
+
+
 class CustomTask(BaseModel):
     """A task on the user's own data: which columns to read and what to predict."""
 
@@ -56,26 +68,33 @@ class CustomTask(BaseModel):
         description="Id of an uploaded data set, folder under the data sets directory, or data set on the hub"
     )
     config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
-    text: tuple[ColumnName, ...] = Field(min_length=1, max_length=2, description="One or two text columns, in order")
+    text: tuple[ColumnName, ...] = Field(
+        min_length=1,
+        max_length=2,
+        description="One or two text columns, in order; token-classification: the column with the lists of words",
+    )
     label: ColumnName = Field(
         "label",
-        description="Column with the class id (0, 1, ...), the number to regress on, or (multilabel) the list of a row's labels",
+        description="Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel) "
+        "or of its words' IOB2 tags (token-classification)",
     )
     label_columns: tuple[ColumnName, ...] | None = Field(
         None, min_length=1, max_length=200, description="multilabel: one column of 0 and 1 per label, in place of label"
     )
     kind: CustomKind = Field(
         "classification",
-        description="Whether a row has one of several classes, a number, or any number of labels (multilabel)",
+        description="Whether a row has one of several classes, a number, any number of labels (multilabel), or a tag for each "
+        "of its words (token-classification)",
     )
     metric: CustomMetric | None = Field(
         None,
-        description="Metric that names the result; default accuracy, pearson (regression) or micro_f1 (multilabel)",
+        description="Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel) or f1 of "
+        "entities (token-classification)",
     )
     labels: tuple[ClassName, ...] | None = Field(
         None, min_length=1, max_length=1000,
         description="Class names in class-id order; needed where the label column holds names instead of ids, and for "
-        "multilabel, where label_columns are their default",
+        "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training split",
     )  # fmt: skip
     label_words: tuple[ClassName, ...] = Field(
         (), max_length=1000,
@@ -93,7 +112,7 @@ class CustomTask(BaseModel):
             given = {**given, "labels": given["label_columns"]}
         if not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
             names = [str(label) for label in given["labels"]]
-            return {**given, "label_words": names if given.get("kind") == "multilabel" else _proposed_words(names)}
+            return {**given, "label_words": names if given.get("kind") in _WORDLESS else _proposed_words(names)}
         return given
 
     @model_validator(mode="after")
@@ -139,8 +158,28 @@ class CustomTask(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _fits_token_classification(self) -> Self:
+        """One column of words, and tags in place of label words; where none are named, those of the training split."""
+        if self.kind != "token-classification":
+            return self
+        if len(self.text) != 1:
+            raise spec_error("task.text", "token-classification reads one column, the lists of words; name one")
+        bad = next((tag for tag in self.labels or () if not is_tag(tag)), None)
+        if bad is not None:
+            raise spec_error("task.labels", "{tag} is no IOB2 tag; give O, B-type and I-type", tag=repr(bad))
+        if self.labels is not None and (OUTSIDE not in self.labels or len(self.labels) < 2):
+            raise spec_error(
+                "task.labels", "labels need O, the tag of words outside of entities, and at least one other tag"
+            )
+        if self.label_words != (self.labels or ()):
+            raise spec_error(
+                "task.label_words", "a token-classification has no label words, only tags; leave label_words out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_words(self) -> Self:
-        if not self.label_words:
+        if not self.label_words and self.kind != "token-classification":
             raise spec_error(
                 "task.label_words",
                 "give label_words (one word per class, in class-id order), or labels with a word that tells each class apart",
@@ -151,7 +190,7 @@ class CustomTask(BaseModel):
     def _fits_its_kind(self) -> Self:
         """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
         regression = self.kind == "regression"
-        if self.kind != "multilabel" and self.label_words and regression != (len(self.label_words) == 1):
+        if self.kind not in _WORDLESS and self.label_words and regression != (len(self.label_words) == 1):
             raise spec_error(
                 "task.label_words", "a {what} needs {count} label_words, it has {got}",
                 what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
@@ -177,7 +216,8 @@ class Task:
     label: str
     kind: TaskKind
     label_words: tuple[str, ...]
-    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space)."""
+    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space). Of multilabel
+    tasks the labels, of token classification the tags, which are none until they are found in the training split."""
     labels: tuple[str, ...] | None
     """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
     metrics: tuple[Metric, ...]
@@ -257,7 +297,7 @@ def resolve_task(given: str | CustomTask) -> Task:
         return TASKS[given]
     known = METRICS_OF_KIND[given.kind]
     first: Metric = given.metric or known[0]
-    others = tuple(metric for metric in known if metric != first) if given.kind == "multilabel" else ()
+    others = tuple(metric for metric in known if metric != first) if given.kind in _WORDLESS else ()
     return Task(
         name=given.dataset,
         dataset=given.dataset,

@@ -46,8 +46,10 @@ class ProcessGroup:
         """This process's rows of a micro-batch; never none."""
         return rows
 
-    def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        """``batch``, made of ``shard(rows)``, with the ``weight`` of its mean loss in that of all ``rows``."""
+    def scale_loss(self, batch: dict[str, torch.Tensor], terms: Sequence[int]) -> dict[str, torch.Tensor]:
+        """``batch``, made of the ``shard`` of some rows, with the ``weight`` of its mean loss in that of all of them.
+
+        ``terms``: how many terms each of the rows adds to the mean."""
         return batch
 
     def begin_step(self, seed: int, step: int) -> None:
@@ -100,8 +102,8 @@ class DistributedGroup(ProcessGroup):
         """Every ``world_size``-th row, so that shards differ by one row at most; where none is left the first row, unweighted."""
         return rows[self.rank :: self.world_size] or rows[:1]
 
-    def scale_loss(self, batch: dict[str, torch.Tensor], rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        weight = len(rows[self.rank :: self.world_size]) / len(rows)
+    def scale_loss(self, batch: dict[str, torch.Tensor], terms: Sequence[int]) -> dict[str, torch.Tensor]:
+        weight = sum(terms[self.rank :: self.world_size]) / max(sum(terms), 1)
         return {**batch, "weight": torch.tensor(weight, dtype=torch.float64, device=self._device)}
 
     def begin_step(self, seed: int, step: int) -> None:

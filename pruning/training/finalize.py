@@ -86,7 +86,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         task=run.task.name,
         kind=run.task.kind,
         head=run.spec.head,
-        label_words=run.spec.label_words,
+        label_words=run.task.label_words,
         label_ids=tuple(run.label_ids),
         columns=tuple(run.columns),
         logit_scale=calibration.scale if calibration else None,
@@ -108,6 +108,6 @@ def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
     with path.open("w", encoding="utf-8") as lines:
         for i, (label, prediction) in enumerate(zip(rows.labels, final.predictions, strict=True)):
             row = {"row": i, "label": label, "prediction": prediction}
-            if run.task.kind != "span":
+            if run.task.kind not in ("span", "token-classification"):
                 row["logits"] = [float(value) for value in final.logits[i]]
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -9,11 +9,15 @@ import torch
 
 from pruning.data import token_cache
 from pruning.data.encoding import EncodedRows, encode_rows, with_teacher_logits
+from pruning.data.iob import ordered_tags
 from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows
+from pruning.data.tagged_words import require_known_tags
+from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.models.class_names import match_classes
+from pruning.models.heads import WORD_HEADS
 from pruning.models.label_words import label_word_ids
 from pruning.models.loading import LoadedModel, find_model, load_model
 from pruning.sources import Sources
@@ -41,11 +45,17 @@ class Inputs:
 def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: torch.device) -> Inputs:
     """Load model and rows; a teacher, if there is one, computes on ``device``. Raises PermanentError, TemporaryError."""
     task = replace(spec.task_info, label_words=spec.label_words)
+    if task.kind == "token-classification" and not task.labels:
+        # the head's size is the number of tags, so the rows come first
+        rows = _load_rows(task, spec, sources, emit)
+        task = _with_found_tags(task, *rows)
+    else:
+        rows = None
     model_folder = find_model(spec.model, spec.revision, sources, emit)
-    loaded = load_model(model_folder, spec.label_words, spec.head, dropout=spec.dropout)
-    label_ids = [] if spec.head == "classifier" else label_word_ids(loaded.tokenizer, spec.label_words)
+    loaded = load_model(model_folder, task.label_words, spec.head, dropout=spec.dropout)
+    label_ids = label_word_ids(loaded.tokenizer, spec.label_words) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)
-    train_rows, validation_rows = _load_rows(task, spec, sources, emit)
+    train_rows, validation_rows = rows or _load_rows(task, spec, sources, emit)
     max_length = _max_length(spec, loaded, emit)
     emit(PhaseEvent(phase="tokenizing", message=f"{len(train_rows.labels)} rows"))
     cache = token_cache.from_sources(sources, emit)
@@ -54,6 +64,7 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
         Split(rows, encode_rows(rows, task, loaded.tokenizer, max_length, spec.stride, cache))
         for rows in validation_rows
     ]
+    _warn_of_cut_words(emit, max_length, [(train_rows, train), *((split.rows, split.encoded) for split in validation)])
     if spec.teacher is not None:
         logits = teacher_logits(
             spec, task, train_rows, loaded, max_length, sources, device,
@@ -74,9 +85,35 @@ def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink)
     return train, validation
 
 
+def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> Task:
+    """The task with the tags of its training rows. Raises PermanentError (``labels_mismatch``) for others in validation rows."""
+    tags = ordered_tags(tag for row in train.labels for tag in row)
+    if len(tags) < 2:
+        raise PermanentError(
+            f"split {train.split!r} of task {task.name!r} has no entity, only the tag O; name every tag in labels, or give rows "
+            "with entities",
+            code="labels_mismatch", param="task.labels",
+        )  # fmt: skip
+    for rows in validation:
+        require_known_tags(rows.labels, tags, f"split {rows.split!r} of task {task.name!r}", found=True)
+    return replace(task, label_words=tags)
+
+
+def _warn_of_cut_words(emit: EventSink, max_length: int, splits: list[tuple[Rows, EncodedRows]]) -> None:
+    """Of token classification: say how many words are beyond the longest input, or have no token for another reason."""
+    for rows, encoded in splits:
+        missing = 0 if encoded.words is None else encoded.words.missing
+        if missing:
+            message = (
+                f"split {rows.split}: {missing} of {sum(map(len, rows.words or []))} words have no token within max_length "
+                f"{max_length}; they are not trained on, and in validation they count as missed"
+            )
+            emit(LogEvent(level="warning", message=message))
+
+
 def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
     """Which output of a classifier head stands for which class: by name for a trained one, in order for a new one."""
-    if spec.head != "classifier":
+    if spec.head in WORD_HEADS:
         return []
     if loaded.new_parameters:
         return list(range(len(task.label_words)))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pruning.data.tagged_words import IGNORED
 from pruning.models import autocast
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -26,10 +27,18 @@ def multilabel(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
+def token_classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of logits [B, S, C] and tag ids [B, S] over the tokens that have one; 0 where none has."""
+    total = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return total / (labels != IGNORED).sum().clamp(min=1)  # computed on the device: a captured graph reads no number
+
+
 def task_loss(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The loss of a kind of task; ``labels`` as :class:`pruning.data.encoding.EncodedRows` batches them."""
     if task.kind == "span":
         return span(logits, labels[:, 0], labels[:, 1])
+    if task.kind == "token-classification":
+        return token_classification(logits, labels)
     return multilabel(logits, labels) if task.kind == "multilabel" else classification(logits, labels)
 
 
@@ -80,7 +89,8 @@ def loss_function(
         if "teacher" in batch:
             distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
             loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss
-        # every loss is a mean over rows (no span target lies outside its window), so those of ranks and micro-batches add up
+        # every loss is a mean over rows (no span target lies outside its window) or over labelled tokens, whose numbers make
+        # the weight, so those of ranks and micro-batches add up
         return loss * batch["weight"] if "weight" in batch else loss
 
     return loss_of

@@ -60,7 +60,8 @@ class Run:
         rows = self._rows(step, part)
         group = self.process_group
         batch = self.train.batch(group.shard(rows), self.device, padded_like=rows)
-        return self._weigh(group.scale_loss(batch, rows), len(rows), step)
+        terms = self.train.loss_terms(rows)
+        return self._weigh(group.scale_loss(batch, terms), sum(terms), step)
 
     def micro_batches(self, step: int) -> list[Batch]:
         """All micro-batches of optimizer step ``step``."""
@@ -70,16 +71,20 @@ class Run:
         """Rows that all ranks together train on in a step."""
         return sum(len(self._rows(step, part)) for part in range(self.spec.gradient_accumulation))
 
-    def _weigh(self, batch: Batch, rows: int, step: int) -> Batch:
-        """``batch`` with the ``weight`` that makes all rows of the step count alike, where its micro-batches differ in size.
+    def _weigh(self, batch: Batch, terms: int, step: int) -> Batch:
+        """``batch`` with the ``weight`` that makes all rows of the step (in token classification all words) count alike, where its
+        micro-batches differ in size.
 
         An epoch's last micro-batch is short, and the mean over micro-batches would give its rows more. The presets of the paper and
         of its code keep that mean, which is the reference's.
         """
         parts = self.spec.gradient_accumulation
-        if parts == 1 or self.spec.preset != "espalier" or rows * parts == self.row_count(step):
+        if parts == 1 or self.spec.preset != "espalier":
             return batch
-        share = torch.tensor(rows * parts / self.row_count(step), dtype=torch.float64, device=self.device)
+        total = sum(sum(self.train.loss_terms(self._rows(step, part))) for part in range(parts))
+        if terms * parts == total:
+            return batch
+        share = torch.tensor(terms * parts / max(total, 1), dtype=torch.float64, device=self.device)
         return {**batch, "weight": batch["weight"] * share if "weight" in batch else share}
 
     def _rows(self, step: int, part: int) -> list[int]:

@@ -15,9 +15,10 @@ from tests import toy_datasets
 from tests.processes import ModuleProcess
 from tests.toy_datasets import TOPICS, read_lines
 from tests.toy_models import make_model
+from tests.toy_tagged import TAGS, tagged
 
 SPEC: dict[str, Any] = {
-    "model": "toy", "sparsity": 0.5, "max_steps": 60, "batch_size": 16, "max_length": 32, "learning_rate": 0.05, "dropout": 0.0,
+    "model": "toy", "sparsity": 0.5, "max_steps": 100, "batch_size": 16, "max_length": 32, "learning_rate": 0.05, "dropout": 0.0,
     "exports": ["compact"],
 }  # fmt: skip
 
@@ -85,4 +86,26 @@ def test_multilabel(client: Client, site: Path, tmp_path: Path) -> None:
         assert exported.probabilities == pytest.approx(found.probabilities, abs=1e-4)
     with pytest.raises(ApiError) as refused:
         client.submit(**SPEC, task={"dataset": trained.dataset, **task, "labels": ["praise", "blame"]})
+    assert (refused.value.code, refused.value.param) == ("labels_mismatch", "task.labels")
+
+
+def test_token_classification(client: Client, site: Path, tmp_path: Path) -> None:
+    rows = {"train": tagged(128, 1), "validation": tagged(32, 2)}
+    task = {"text": ["words"], "label": "tags", "kind": "token-classification"}
+    trained = Trained(client, site, tmp_path, rows, **task)
+    assert trained.final["f1"] > 0.7
+    assert trained.pruned.labels == TAGS
+    words = [row["words"] for row in rows["validation"]]
+    answers = client.predict(trained.job, words)
+    assert [answer.value for answer in answers] == [row["prediction"] for row in trained.written]
+    assert trained.exported.predict(words) == [answer.value for answer in answers]
+    for answer, found in zip(answers, trained.pruned.predictions(words), strict=True):
+        assert [entity.model_dump() for entity in answer.entities or ()] == found.entities
+    as_texts = client.predict(trained.job, [" ".join(row) for row in words])
+    assert [answer.value for answer in as_texts] == [answer.value for answer in answers]
+    with pytest.raises(ApiError) as refused:
+        client.predict(trained.job, [["a", ""]])
+    assert (refused.value.code, refused.value.param) == ("text_shape", "texts.0")
+    with pytest.raises(ApiError) as refused:
+        client.submit(**SPEC, task={"dataset": trained.dataset, **task, "labels": ["O", "B-JOY", "I-JOY"]})
     assert (refused.value.code, refused.value.param) == ("labels_mismatch", "task.labels")

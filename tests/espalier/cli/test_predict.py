@@ -14,10 +14,11 @@ from espalier.client._sync.client import Client
 from tests.pruning.runs import make_sources, run_toy
 
 JOB = "job_" + "0" * 26
+NOTHING = {"labels": None, "words": None, "entities": None}
 ROWS = [
-    {"value": 1, "label": "positive", "probabilities": {"negative": 0.25, "positive": 0.75}},
-    {"value": 2.5, "label": None, "probabilities": None},
-    {"value": "an answer", "label": None, "probabilities": None},
+    {"value": 1, "label": "positive", "probabilities": {"negative": 0.25, "positive": 0.75}, **NOTHING},
+    {"value": 2.5, "label": None, "probabilities": None, **NOTHING},
+    {"value": "an answer", "label": None, "probabilities": None, **NOTHING},
 ]
 
 
@@ -65,3 +66,15 @@ def test_predictions_of_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert done.stdout.split("\t")[0] in ("negative", "positive")
     assert run(mask, "a", "--pair", "b").exit_code == 2
     assert run(str(tmp_path / "none"), "a").exit_code == 1
+
+
+def test_labels_and_entities_in_words(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    entity = {"type": "PER", "start": 0, "end": 2, "text": "Ann Lee"}
+    rows = [
+        {**ROWS[1], "value": [0, 2], "probabilities": {"a": 0.75, "b": 0.25, "c": 0.5}, "labels": ["a", "c"]},
+        {**ROWS[1], "value": [], "probabilities": {"a": 0.25}, "labels": []},
+        {**ROWS[1], "value": ["B-PER", "I-PER", "O"], "words": ["Ann", "Lee", "ran"], "entities": [entity]},
+        {**ROWS[1], "value": ["O"], "words": ["ran"], "entities": []},
+    ]
+    monkeypatch.setitem(globals(), "ROWS", rows)
+    assert run(JOB, "a").output.splitlines() == ["a 0.7500, c 0.5000", "-", "Ann Lee (PER)", "-"]

@@ -79,6 +79,7 @@ def test_one_text_is_one_text() -> None:
     assert list_of_texts("a film") == ["a film"]
     assert list_of_texts(("a", "b")) == ["a", "b"]
     assert list_of_texts([("a", "b"), ["c", "d"]]) == [("a", "b"), ("c", "d")]
-    for wrong in (b"a", 7, None, {"a": "b"}, {"a"}, [7], [None], [("a",)], [("a", 7)], [b"a"]):
+    assert list_of_texts([["a"], ["b", "c", "d"]]) == [("a",), ("b", "c", "d")]
+    for wrong in (b"a", 7, None, {"a": "b"}, {"a"}, [7], [None], [()], [("a", 7)], [b"a"]):
         with pytest.raises(TypeError):
             list_of_texts(wrong)  # type: ignore[arg-type]  # what callers without types give

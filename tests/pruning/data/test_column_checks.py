@@ -138,3 +138,41 @@ def test_lists_of_an_earlier_version_are_left_to_the_trainer() -> None:
     stored = [column.model_dump() for column in columns(GOOD | {"queue": ["z"]})]
     before = [Column.model_validate({key: value for key, value in one.items() if key != "lists"}) for one in stored]
     check_columns(CustomTask(**TASK | MANY), {"train": before, "validation": before})
+
+
+TAGGED: dict[str, Any] = {"kind": "token-classification", "text": ["w"], "label": "t", "label_words": []}
+FINE = {"w": ["a", "b"], "t": ["B-X", "I-X"]}
+
+
+def test_words_and_tags_that_fit() -> None:
+    check(FINE, {"w": ["a"], "t": ["O"]}, **TAGGED)
+    check(FINE, labels=["O", "B-X", "I-X"], **TAGGED)
+    check({"w": ["a", "b"], "t": [1, 0]}, labels=["O", "B-X"], **TAGGED)
+
+
+@pytest.mark.parametrize(
+    ("row", "param"),
+    [
+        ({"w": "a b"}, "task.text.0"), ({"w": []}, "task.text.0"), ({"w": ["a", 1]}, "task.text.0"),
+        ({"w": ["a", " "]}, "task.text.0"),
+        ({"w": None}, "task.text.0"), ({"t": ["O"]}, "task.label"), ({"t": ["O", "I-X"]}, "task.label"),
+        ({"t": ["O", None]}, "task.label"),
+        ({"t": ["O", "Z"]}, "task.label"), ({"t": "O O"}, "task.label"), ({"t": {"a": 1}}, "task.label"),
+        ({"t": ["O", "B-Y"]}, "task.labels"), ({"t": [0, 3]}, "task.labels"), ({"t": [0, -1]}, "task.labels"),
+    ],
+)  # fmt: skip
+def test_words_and_tags_that_do_not_fit(row: dict[str, Any], param: str) -> None:
+    found = refusal(FINE, FINE | row, labels=["O", "B-X", "I-X"], **TAGGED)
+    assert (found.code, found.param) == ("rows_invalid" if param == "task.text.0" else "labels_mismatch", param)
+    assert "row 2 " in found.message
+
+
+def test_the_position_of_a_wrong_tag_is_named() -> None:
+    assert "tag 2 " in refusal(FINE, FINE | {"t": ["O", "I-X"]}, **TAGGED).message
+
+
+def test_tags_of_validation_rows_must_occur_in_training_rows() -> None:
+    with pytest.raises(PermanentError, match=r"row 2 of split 'validation'.*'B-Y'.*training split") as caught:
+        check(FINE, validation=columns(FINE, FINE | {"t": ["O", "B-Y"]}), **TAGGED)
+    assert (caught.value.code, caught.value.param) == ("labels_mismatch", "task.labels")
+    assert refusal(FINE | {"t": [0, 1]}, **TAGGED).param == "task.labels"  # ids without names
