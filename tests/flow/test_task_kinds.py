@@ -18,7 +18,8 @@ from tests.toy_models import make_model
 from tests.toy_tagged import TAGS, tagged
 
 SPEC: dict[str, Any] = {
-    "model": "toy", "sparsity": 0.5, "max_steps": 100, "batch_size": 16, "max_length": 32, "learning_rate": 0.05, "dropout": 0.0,
+    "model": "toy", "sparsity": 0.5, "max_steps": 200, "batch_size": 16, "max_length": 32, "learning_rate": 0.05,
+    "weight_learning_rate": 0.02, "dropout": 0.0, "regularization": 20,
     "exports": ["compact"],
 }  # fmt: skip
 
@@ -72,7 +73,7 @@ class Trained:
 
 
 def test_multilabel(client: Client, site: Path, tmp_path: Path) -> None:
-    rows = {"train": toy_datasets.topics(128, 1), "validation": toy_datasets.topics(32, 2)}
+    rows = {"train": toy_datasets.topics(192, 1), "validation": toy_datasets.topics(32, 2)}
     task = {"text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
     trained = Trained(client, site, tmp_path, rows, **task)
     assert trained.final["micro_f1"] > 0.7
@@ -90,7 +91,7 @@ def test_multilabel(client: Client, site: Path, tmp_path: Path) -> None:
 
 
 def test_token_classification(client: Client, site: Path, tmp_path: Path) -> None:
-    rows = {"train": tagged(128, 1), "validation": tagged(32, 2)}
+    rows = {"train": tagged(160, 1), "validation": tagged(32, 2)}
     task = {"text": ["words"], "label": "tags", "kind": "token-classification"}
     trained = Trained(client, site, tmp_path, rows, **task)
     assert trained.final["f1"] > 0.7
