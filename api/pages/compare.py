@@ -40,10 +40,12 @@ def compare_page(
 
 
 @router.get("/plot.{kind}")
-def figure(kind: Kind, request: Request, services: ServicesDep, caller: PageReader, ids: Ids) -> Response:
-    """The figure of the page, an SVG document or a PNG file."""
+def figure(
+    kind: Kind, request: Request, services: ServicesDep, caller: PageReader, ids: Ids, narrow: bool = False
+) -> Response:
+    """The figure of the page, an SVG document or a PNG file; ``narrow`` for a phone."""
     drawn = panels(_load(services, caller, ids))[:MAX_PANELS]
-    return figure_response(request, services, caller.owner, drawn, kind)
+    return figure_response(request, services, caller.owner, drawn, kind, narrow=narrow)
 
 
 def _load(services: Services, caller: Caller, ids: list[str]) -> list[Job]:

@@ -6,6 +6,7 @@ JavaScript, which adds how far it is.
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from api.errors.handlers import respond
+from api.errors.problems import Fault
 from api.pages.access import TOKEN_FIELD, PageReader, PageRoute, PageUploader, PageWriter, require_token
 from api.pages.dataset_roles import TaskProposal
 from api.pages.forms import redirect
@@ -22,6 +24,8 @@ from api.request.auth import Caller
 from api.request.deps import DatasetId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest
 from api.routes import datasets
+from api.uploads.form import MAX_SPLITS
+from api.uploads.isolation import InvalidRowsError
 from service.datasets import dataset_id_for
 
 router = APIRouter(prefix="/datasets", include_in_schema=False, route_class=PageRoute)
@@ -29,7 +33,11 @@ _PAGE = 20
 _ROWS = 5
 """First rows of each split that are shown."""
 SPLITS = ("train", "validation")
-"""Splits that the form has a file for; the API takes more."""
+"""Splits that the form names; of the others one types the name."""
+FURTHER = tuple(f"further-{number}" for number in range(1, MAX_SPLITS - len(SPLITS) + 1))
+"""Fields of their files; each has a field for the name of the split, too, ``further-1-name``."""
+_OWN_FIELDS = 1 + len(FURTHER)
+"""Of the page's form, that are none of the API's: the session's token and those names."""
 
 
 @router.get("")
@@ -46,27 +54,25 @@ def datasets_page(
 @router.post("")
 async def upload(request: Request, services: ServicesDep, caller: PageUploader) -> Response:
     """Leads to the data set; or the page again, with what is wrong with which file."""
-    name = ""
+    typed: dict[str, str] = {}
 
     def accept(form: FormData) -> FormData:
-        nonlocal name
         require_token(request, form)
-        given = form.get("name")
-        name = given if isinstance(given, str) else ""
-        return FormData(
-            [(field, value) for field, value in form.multi_items() if field != TOKEN_FIELD and _is_given(value)]
-        )
+        typed.update({field: value.strip() for field, value in form.multi_items() if isinstance(value, str)})
+        return _api_form(form, typed)
 
     try:
         unkeyed = IdempotentRequest(services, caller.owner, "POST /datasets", None, "")
-        answer = await datasets.receive_dataset(request, services, caller, unkeyed, accept=accept, further_fields=1)
+        answer = await datasets.receive_dataset(
+            request, services, caller, unkeyed, accept=accept, further_fields=_OWN_FIELDS
+        )
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         answer = respond(request, error)
     if answer.status_code < 300:
         dataset_id = answer.headers["Location"].rpartition("/")[2]
         return redirect(request, f"/datasets/{dataset_id}")
     problem = json.loads(bytes(answer.body))
-    page = await run_in_threadpool(_list, request, services, caller, answer.status_code, problem=problem, name=name)
+    page = await run_in_threadpool(_list, request, services, caller, answer.status_code, problem=problem, typed=typed)
     page.headers.update({key: value for key, value in answer.headers.items() if not key.startswith("content-")})
     return page
 
@@ -99,6 +105,25 @@ def _is_given(value: str | UploadFile) -> bool:
     return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
 
 
+def _api_form(form: FormData, typed: Mapping[str, str]) -> FormData:
+    """The form that the API takes, with every further split under its name. Raises InvalidRowsError for one without."""
+    fields: list[tuple[str, str | UploadFile]] = []
+    for field, value in form.multi_items():
+        if (
+            field == TOKEN_FIELD
+            or (field.removesuffix("-name") in FURTHER and isinstance(value, str))
+            or not _is_given(value)
+        ):
+            continue
+        name = typed.get(f"{field}-name", "") if field in FURTHER else field
+        if not name:
+            raise InvalidRowsError(
+                [Fault(code="form_invalid", detail="name the split that this file is", parameter=field)]
+            )
+        fields.append((name, value))
+    return FormData(fields)
+
+
 def _list(
     request: Request,
     services: Services,
@@ -107,16 +132,18 @@ def _list(
     *,
     after: int | None = None,
     problem: Mapping[str, Any] | None = None,
-    name: str = "",
+    typed: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     found = datasets.list_datasets(services, caller, _PAGE, after)
     faults: dict[str, list[str]] = {}
+    fields = {name: field for field in FURTHER if (name := typed.get(f"{field}-name"))}
+    fields |= {field: field for field in (*SPLITS, *FURTHER, "name")}
     unplaced = [] if problem is None or problem.get("errors") else [problem["detail"]]
     for fault in problem.get("errors", ()) if problem is not None else ():
-        parameter = fault.get("parameter")
-        (faults.setdefault(parameter, []) if parameter in (*SPLITS, "name") else unplaced).append(fault["detail"])
+        field = fields.get(fault.get("parameter"))
+        (faults.setdefault(field, []) if field is not None else unplaced).append(fault["detail"])
     return render(
         request, "datasets.html", status,
-        datasets=found.data, following=found.next_cursor, after=after, faults=faults, unplaced=unplaced, name=name,
-        problem=problem, splits=SPLITS, max_bytes=services.settings.max_dataset_bytes,
+        datasets=found.data, following=found.next_cursor, after=after, faults=faults, unplaced=unplaced, typed=typed,
+        problem=problem, splits=SPLITS, further=FURTHER, max_bytes=services.settings.max_dataset_bytes,
     )  # fmt: skip

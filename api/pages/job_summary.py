@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.schemas.jobs import Job
+from service.states import TERMINAL
 
 _VALIDATION = "validation_"
 """What the worker puts before the name of a metric while a job runs."""
@@ -21,6 +22,8 @@ class MainMetric:
     name: str
     before: float | None
     after: float | None
+    note: str = ""
+    """What keeps ``after`` from being the result: it is the latest evaluation of a job that has not succeeded."""
 
 
 def main_metric(job: Job) -> MainMetric | None:
@@ -33,7 +36,8 @@ def main_metric(job: Job) -> MainMetric | None:
     latest = next((name for name in job.metrics if name.startswith(_VALIDATION)), None)
     if latest is None:
         return None
-    return MainMetric(latest.removeprefix(_VALIDATION).replace("_", " "), None, job.metrics[latest])
+    note = "when it ended" if job.status in TERMINAL else "so far"
+    return MainMetric(latest.removeprefix(_VALIDATION).replace("_", " "), None, job.metrics[latest], note)
 
 
 def sparsity(job: Job) -> float | None:

@@ -62,10 +62,11 @@ def sweep_page(
 
 
 @router.get("/{sweep_id}/plot.{kind}")
-def figure(sweep_id: SweepId, kind: Kind, request: Request, services: ServicesDep, caller: PageReader) -> Response:
-    """The figure of the JSON route."""
-    draw = sweep_results.get_sweep_plot_svg if kind == "svg" else sweep_results.get_sweep_plot_png
-    return draw(sweep_id, request, services, caller)
+def figure(
+    sweep_id: SweepId, kind: Kind, request: Request, services: ServicesDep, caller: PageReader, narrow: bool = False
+) -> Response:
+    """The figure of the JSON route; ``narrow`` for a phone."""
+    return sweep_results.sweep_figure(request, services, caller, sweep_id, kind, narrow=narrow)
 
 
 @router.get("/{sweep_id}/results.csv", response_model=None)

@@ -91,8 +91,11 @@ class Panel:
 
 
 @lru_cache(maxsize=_CACHED_FIGURES)  # clients that watch a sweep request the same figure repeatedly
-def draw(panels: tuple[Panel, ...], kind: Kind) -> bytes:
-    """The figure, as an SVG document or a PNG file of 1400 × 900 pixels; several panels stand two in a row."""
+def draw(panels: tuple[Panel, ...], kind: Kind, *, narrow: bool = False) -> bytes:
+    """The figure, as an SVG document or a PNG file of 1400 × 900 pixels; several panels stand two in a row.
+
+    ``narrow``: for a phone, 840 pixels wide with texts as large as in the other, and panels one below the other.
+    """
     with _drawing:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -101,13 +104,15 @@ def draw(panels: tuple[Panel, ...], kind: Kind) -> bytes:
 
         style: Any = matplotlib.rcParams  # typed by name of each key
         style.update(STYLE)
-        columns = min(_COLUMNS, len(panels))
+        columns = 1 if narrow else min(_COLUMNS, len(panels))
         rows = -(-len(panels) // columns)
         size = (7.0, 4.5) if len(panels) == 1 else (5.6 * columns, 4.0 * rows)
+        if narrow:
+            size = (4.2, 4.2 * rows)
         figure = Figure(figsize=size, dpi=200, layout="constrained")
         canvas = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
         for number, panel in enumerate(panels, 1):
-            _compose(figure.add_subplot(rows, columns, number), panel)
+            _compose(figure.add_subplot(rows, columns, number), panel, narrow=narrow)
         file = BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         canvas.print_figure(file, format=kind, metadata=metadata)
@@ -119,7 +124,7 @@ def share(mean: Mean) -> float:
     return mean.remaining if mean.remaining is not None else 1.0 - mean.sparsity
 
 
-def _compose(axes: "Axes", panel: Panel) -> None:
+def _compose(axes: "Axes", panel: Panel, *, narrow: bool) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -141,7 +146,7 @@ def _compose(axes: "Axes", panel: Panel) -> None:
         if line.means:
             _line(axes, line, style, [next(offsets) for _ in line.means])
     _dense(axes, panel)
-    _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for line in panel.lines for mean in line.means}))
+    _shares(axes, sorted({round(1.0 - mean.sparsity, 4) for line in panel.lines for mean in line.means}), narrow=narrow)
     axes.margins(y=0.08)
     axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, loc="best")
 
@@ -206,13 +211,14 @@ def _dense(axes: "Axes", panel: Panel) -> None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
 
 
-def _shares(axes: "Axes", ticks: list[float]) -> None:
+def _shares(axes: "Axes", ticks: list[float], *, narrow: bool) -> None:
     """A tick for every sparsity that was asked for; labels that would touch are turned."""
     logarithmic = ticks[0] > 0 and ticks[-1] / ticks[0] >= _LOG_RATIO
     if logarithmic:
         axes.set_xscale("log")
+    wide = 2 if narrow else 1  # a label takes twice the part of an axis that is half as long
     crowded = any(
-        second < first * _NEAR if logarithmic else second - first < _NEAR_LINEAR * (ticks[-1] - ticks[0])
+        second < first * _NEAR**wide if logarithmic else second - first < wide * _NEAR_LINEAR * (ticks[-1] - ticks[0])
         for first, second in pairwise(ticks)
     )
     turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if crowded else {}

@@ -119,6 +119,9 @@ async def receive_dataset(
             return await run_in_threadpool(_create, request, services, caller.owner, idempotency, accepted)
         finally:
             await form.close()
+    except InvalidRowsError as fault:
+        more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
+        return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
     except OSError as fault:
         if fault.errno != errno.ENOSPC:
             raise
@@ -150,9 +153,6 @@ def _create(
         limits = ParseLimits(settings.upload_memory_bytes, settings.upload_seconds)
         with normalize_splits(files, settings.max_dataset_bytes, limits) as found:
             return _store(services, owner, name, found, idempotency)
-    except InvalidRowsError as fault:
-        more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
-        return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
     except TooLargeError as fault:
         raise HTTPException(413, str(fault)) from fault
     except UnknownFormatError as fault:

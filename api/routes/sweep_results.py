@@ -58,7 +58,7 @@ def get_sweep_results(
 )
 def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """Remaining weights across, metric up, a line per method: means over the seeds, with a band from worst to best."""
-    return _figure(request, services, caller, sweep_id, "svg")
+    return sweep_figure(request, services, caller, sweep_id, "svg")
 
 
 @router.get(
@@ -74,7 +74,7 @@ def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDe
 )
 def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """The same figure; both show what has succeeded by now."""
-    return _figure(request, services, caller, sweep_id, "png")
+    return sweep_figure(request, services, caller, sweep_id, "png")
 
 
 def _read_sweep(
@@ -96,7 +96,10 @@ def _csv(table: Table) -> str:
     return written.getvalue()
 
 
-def _figure(request: Request, services: Services, caller: Caller, sweep_id: str, kind: sweep_plot.Kind) -> Response:
+def sweep_figure(
+    request: Request, services: Services, caller: Caller, sweep_id: str, kind: sweep_plot.Kind, *, narrow: bool = False
+) -> Response:
+    """The figure of a sweep; ``narrow`` for the page on a phone."""
     sweep, jobs = _read_sweep(services, sweep_id, caller.owner_filter)
     table = results.build_table(Grid.from_row(sweep), jobs)
     panel = sweep_plot.Panel.from_table(table, _caption(sweep, jobs))
@@ -104,7 +107,13 @@ def _figure(request: Request, services: Services, caller: Caller, sweep_id: str,
 
 
 def figure_response(
-    request: Request, services: Services, owner: str, panels: tuple[sweep_plot.Panel, ...], kind: sweep_plot.Kind
+    request: Request,
+    services: Services,
+    owner: str,
+    panels: tuple[sweep_plot.Panel, ...],
+    kind: sweep_plot.Kind,
+    *,
+    narrow: bool = False,
 ) -> Response:
     """The figure, drawn in a slot of ``owner``. Raises UnavailableError where all are taken."""
     if not services.figure_slots.acquire(owner):
@@ -112,7 +121,7 @@ def figure_response(
             "figures_busy", "too many figures are being drawn; try again", retry_after=_FIGURES_RETRY_SECONDS
         )
     try:
-        body = sweep_plot.draw(panels, kind)
+        body = sweep_plot.draw(panels, kind, narrow=narrow)
     finally:
         services.figure_slots.release(owner)
     headers = {

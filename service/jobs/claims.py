@@ -120,9 +120,10 @@ def set_progress(
 
 def add_warning(session: Session, fence: Fence, warning: RunWarning) -> None:
     """Keep a warning with the job, in place of one with the same code; the newest ``_MOST_WARNINGS`` stay."""
-    others = [other for other in fence.lock(session).warnings or () if other["code"] != warning["code"]]
-    kept = [*others, dict(warning)][-_MOST_WARNINGS:]
-    fence.require(update_guarded(session, fence.where(), warnings=kept))
+    known = fence.lock(session).warnings or []
+    kept = [*(other for other in known if other["code"] != warning["code"]), dict(warning)][-_MOST_WARNINGS:]
+    size = Job.record_bytes + json_bytes(*kept) - json_bytes(*known)
+    fence.require(update_guarded(session, fence.where(), warnings=kept, record_bytes=size))
 
 
 def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_artifact_id: int | None) -> Job:

@@ -43,7 +43,7 @@ def create(
     job = Job(
         spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
         exports=list(exports) or None, warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
-        sweep_id=sweep_id, export_of=export_of, event_seq=1, record_bytes=json_bytes(spec, metadata or {}, data),
+        sweep_id=sweep_id, export_of=export_of, event_seq=1, record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
     )  # fmt: skip
     session.add(job)
     session.flush()

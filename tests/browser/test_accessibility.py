@@ -1,15 +1,13 @@
 """axe-core finds nothing on any page, light and dark; no page is wider than a phone; a job is cancelled by the keyboard alone."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 
 from api.pages.rendering import NAVIGATION
-from service.jobs import claims
-from service.jobs.fence import Fence
+from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.api.pages.test_job import REPORT
+from tests.browser.filled_service import fill
 from tests.browser.visitor import Visitor
 
 SCHEMES = ("light", "dark")
@@ -17,31 +15,9 @@ Visit = Callable[..., Visitor]
 
 
 @pytest.fixture
-def pages(jobs: Jobs) -> list[str]:
-    """Paths of pages about jobs in every state, and of those that are always there."""
-    done = jobs.running(sparsity=0.97)
-    for step in range(5):
-        jobs.metrics(done, step, loss=1 / (step + 1), remaining=1 - step / 10, rows_per_second=300.0)
-    jobs.artifact(done, json.dumps(REPORT).encode(), "report.json")
-    jobs.event(done, "log", level="warning", message="rows were left out")
-    jobs.finish(done)
-    failed = jobs.running()
-    jobs.event(failed, "error", message="no")
-    jobs.fail(failed)
-    running = jobs.running(sparsity=0.5)
-    with jobs.database.write() as session:
-        claims.set_phase(session, Fence(running, 1), "training")
-        claims.set_progress(session, Fence(running, 1), step=50, total_steps=200, eta_seconds=90)
-    jobs.queued()
-    jobs.worker()
-    compared = f"/compare?job={done}&job={failed}"
-    return [
-        compared,
-        *(path for path, *_ in NAVIGATION),
-        "/?status=paused",
-        "/nothing",
-        *(f"/jobs/{each}" for each in (done, failed, running)),
-    ]
+def pages(jobs: Jobs, settings: Settings, address: str) -> list[str]:
+    """Paths of pages about things in every state, and of those that are always there."""
+    return [*fill(jobs, settings, address).values(), *(path for path, *_ in NAVIGATION), "/?status=paused", "/nothing"]
 
 
 def check(visitor: Visitor, scheme: str, where: str) -> list[str]:
@@ -71,6 +47,16 @@ def test_every_page(address: str, visit: Visit, pages: list[str]) -> None:
         for scheme in SCHEMES:
             faults += check(visitor, scheme, path)
     assert not faults, "\n".join(faults)
+
+
+def test_a_figure_is_whole_on_a_phone(address: str, visit: Visit, pages: list[str]) -> None:
+    """Drawn for it: the wide one would be cut or too small to read."""
+    page = visit(address, width=390).open(next(path for path in pages if path.startswith("/sweeps/")))
+    page.wait_for_function("document.querySelector('img[data-figure]').naturalWidth > 0")
+    shown = page.evaluate("(({currentSrc, width}) => [currentSrc, width])(document.querySelector('img[data-figure]'))")
+    assert "narrow=true" in shown[0]
+    assert shown[1] <= 390
+    assert page.locator(".warned").all_inner_texts() == ["1 warning"]
 
 
 def test_an_empty_list_and_the_sign_in(address: str, protected: str, visit: Visit) -> None:

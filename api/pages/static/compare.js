@@ -42,6 +42,11 @@
     show();
   }
 
+  function load(image, address) {
+    for (const source of image.parentElement.querySelectorAll("source")) source.remove(); // else they win over src
+    image.src = address.replace(/&again=\d+$/, "") + `&again=${Date.now()}`;
+  }
+
   async function explain(image) {
     const address = image.currentSrc || image.src;
     const note = document.querySelector("[data-figure-note]");
@@ -49,9 +54,9 @@
     if (answer === null || answer.status === 503) {
       if (note) note.textContent = "The figure is not drawn yet; trying again.";
       const seconds = Number(answer?.headers.get("Retry-After") ?? 5);
-      setTimeout(() => { image.src = address.replace(/&again=\d+$/, "") + `&again=${Date.now()}`; }, seconds * 1000);
+      setTimeout(() => load(image, address), seconds * 1000);
     } else if (answer.ok) {
-      image.src = address.replace(/&again=\d+$/, "") + `&again=${Date.now()}`;
+      load(image, address);
     } else if (note) {
       note.textContent = (await answer.json()).detail;
     }

@@ -25,11 +25,18 @@ EMPTY: Any = ("", b"", "application/octet-stream")
 
 
 def send(
-    browser: Browser, train: Any = TRAIN, dev: Any = DEV, name: str = "tickets", token: str | None = None
+    browser: Browser,
+    train: Any = TRAIN,
+    dev: Any = DEV,
+    name: str = "tickets",
+    token: str | None = None,
+    further: tuple[tuple[str, Any], ...] = (),
 ) -> Response:
     """Send the form as a browser does: httpx would make a field of a file without a name."""
     fields = [("form_token", browser.token("/datasets") if token is None else token, None), ("name", name, None)]
-    for split, content in (("train", train), ("validation", dev)):
+    fields += [(f"further-{number}-name", split, None) for number, (split, _) in enumerate(further, 1)]
+    files = [("train", train), ("validation", dev), *((f"further-{n}", file) for n, (_, file) in enumerate(further, 1))]
+    for split, content in files:
         given = content if isinstance(content, tuple) else (f"{split}.csv", content, "text/csv")
         fields.append((split, given[1], f'; filename="{given[0]}"\r\nContent-Type: {given[2]}'))
     body = b"".join(
@@ -46,7 +53,7 @@ def send(
 
 
 def faults(page: Response) -> dict[str, str]:
-    return dict(re.findall(r'<p class="fault" id="(\w+)-fault">(.*?)</p>', page.text, re.DOTALL))
+    return dict(re.findall(r'<p class="fault" id="([\w-]+)-fault">(.*?)</p>', page.text, re.DOTALL))
 
 
 def test_from_the_files_to_the_job(browser: Browser) -> None:
@@ -167,3 +174,21 @@ def test_markup_in_files_stays_text(browser: Browser) -> None:
     assert MARKUP not in page.text
     assert MARKUP in texts(page)
     assert MARKUP not in browser.get("/datasets").text
+
+
+def test_further_splits_have_the_names_that_are_typed(browser: Browser) -> None:
+    answer = send(browser, further=(("test", DEV), ("", EMPTY), ("dev-2024", TRAIN)))
+    assert answer.status_code == 303, texts(answer)
+    told = texts(browser.get(answer.headers["Location"]))
+    for text in ("train 30 rows", "validation 3 rows", "test 3 rows", "dev-2024 30 rows"):
+        assert text in told
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("", "further-1"), ("a/b", "further-1"), ("train", "train"), ("test", "further-1")]
+)
+def test_what_is_wrong_with_a_further_split_stands_beside_it(browser: Browser, name: str, field: str) -> None:
+    refused = send(browser, further=((name, "body;queue\n" if name == "test" else DEV),))
+    assert refused.status_code == 422
+    assert faults(refused).keys() == {field}
+    assert f'value="{name}"' in refused.text

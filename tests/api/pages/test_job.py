@@ -12,7 +12,8 @@ from api.pages.job_repeat import repetition, spec_fields
 from api.schemas.jobs import Job as JobSchema
 from pruning.spec.schema import PruningSpec
 from service.db.models import Job
-from service.jobs import queries
+from service.jobs import claims, queries
+from service.jobs.fence import Fence
 from tests.api.conftest import Jobs
 from tests.api.pages.browser_client import Browser, texts
 from tests.api.pages.test_access import signed_in
@@ -65,6 +66,15 @@ def test_a_running_job_moves(browser: Browser, jobs: Jobs) -> None:
     assert "training" not in texts(browser.fragment(f"/jobs/{job_id}?part=results"))
     for action in ("pause", "cancel"):
         assert f'action="/jobs/{job_id}/{action}"' in state.text
+
+
+def test_an_evaluation_of_a_run_is_not_shown_as_its_result(browser: Browser, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    with jobs.database.write() as session:
+        claims.set_progress(session, Fence(job_id, 1), metrics={"validation_accuracy": 0.8123})
+    assert "0.8123 accuracy so far" in texts(browser.get(f"/jobs/{job_id}"))
+    jobs.fail(job_id)
+    assert "0.8123 accuracy when it ended" in texts(browser.get(f"/jobs/{job_id}"))
 
 
 def test_the_stream_has_each_event_once_as_html(browser: Browser, jobs: Jobs) -> None:

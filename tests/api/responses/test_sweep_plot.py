@@ -44,6 +44,8 @@ def test_png() -> None:
     png = draw((PANEL,), "png")
     assert png.startswith(b"\x89PNG")
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (1400, 900)
+    phone = draw((PANEL, PANEL), "png", narrow=True)
+    assert (int.from_bytes(phone[16:20]), int.from_bytes(phone[20:24])) == (840, 1680)
 
 
 @pytest.mark.parametrize("means", [(), MEANS[:1]])

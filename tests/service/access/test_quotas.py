@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from service.access import quotas
 from service.access.quotas import Quota
 from service.db.engine import Database
-from service.db.models import Artifact, Job
+from service.db.models import Artifact, Job, RunWarning
 from service.db.paging import json_bytes
 from service.errors import QuotaExceededError
 from service.jobs import claims, queries
@@ -39,15 +39,18 @@ def test_limits_of_one_owner_and_of_all(database: Database, tmp_path: Path) -> N
             quotas.check_submission(session, Quota(total=stored[None]), "you")
 
 
-def test_specs_events_and_metrics_count(database: Database) -> None:
-    job = factories.running(database, metadata={"note": "x" * 50})
+def test_specs_events_metrics_and_warnings_count(database: Database) -> None:
+    early, late = (RunWarning(code=code, message="z" * 80, remedy="r") for code in ("budget_small", "scores_are_noise"))
+    job = factories.running(database, metadata={"note": "x" * 50}, warnings=[early])
     fence = Fence.from_row(job)
     with database.write() as session:
         claims.record_event(session, fence, "log", {"message": "y" * 100})
         claims.record_metrics(session, fence, step=1, values={"loss": 0.5})
+        for warning in (late, late, early):  # another time, in place of the first
+            claims.add_warning(session, fence, warning)
     with database.read() as session:
         events = [json_bytes(event.data) for event in queries.events(session, job.id)]
-        expected = json_bytes(job.spec, job.user_metadata, {"loss": 0.5}) + sum(events)
+        expected = json_bytes(job.spec, job.user_metadata, {"loss": 0.5}, early, late) + sum(events)
         assert quotas.stored_bytes(session) == records(database) == expected > 250
 
 
