@@ -74,7 +74,8 @@ class PlaceSettings(BaseSettings):
     storage_url: str | None = Field(
         None,
         description="s3://bucket/prefix?endpoint=https://host&region=name: S3-compatible storage of artifacts and "
-        "checkpoints; default: artifacts in the database, checkpoints in their folder",
+        "checkpoints; addressing=virtual where the store wants buckets as host names; default: artifacts in the database, "
+        "checkpoints in their folder",
     )
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
     hub_model_bytes: int = Field(

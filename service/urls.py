@@ -12,12 +12,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 _POSTGRES = ("postgres://", "postgresql://", "postgresql+psycopg://")
 _TLS_PARAMETERS = {"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
-_STORAGE_SHAPE = "must be s3://bucket[/prefix][?endpoint=https://host:port&region=name]"
+_STORAGE_SHAPE = "must be s3://bucket[/prefix][?endpoint=https://host:port&region=name&addressing=virtual]"
+_ADDRESSING = ("path", "virtual")
 
 
 @dataclass(frozen=True)
 class StorageUrl:
-    """``s3://bucket/prefix?endpoint=https://host&region=name``; everything but the bucket is optional.
+    """``s3://bucket/prefix?endpoint=https://host&region=name&addressing=virtual``; everything but the bucket is optional.
 
     Never holds credentials: it is stored with artifacts and written to logs.
     """
@@ -29,6 +30,8 @@ class StorageUrl:
     """None: AWS."""
     region: str | None
     """None: as the SDK finds it."""
+    addressing: str | None = None
+    """``virtual``: the bucket is part of the host name; ``path``: of the path. None: path with an endpoint, else AWS's way."""
 
     def key(self, name: str) -> str:
         """The object key of ``name``, which is relative to the prefix."""
@@ -36,7 +39,7 @@ class StorageUrl:
 
     def __str__(self) -> str:
         """The URL in one form, whichever way it was written."""
-        given = {"endpoint": self.endpoint, "region": self.region}
+        given = {"endpoint": self.endpoint, "region": self.region, "addressing": self.addressing}
         query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
         return f"s3://{self.location}" + (f"?{query}" if query else "")
 
@@ -54,12 +57,16 @@ def parse_storage_url(url: str) -> StorageUrl:
     if parts.scheme != "s3" or not parts.netloc or parts.fragment:
         raise ValueError(_STORAGE_SHAPE)
     given = parse_qs(parts.query, keep_blank_values=True)
-    if not given.keys() <= {"endpoint", "region"} or any(len(values) > 1 for values in given.values()):
+    if not given.keys() <= {"endpoint", "region", "addressing"} or any(len(values) > 1 for values in given.values()):
         raise ValueError(_STORAGE_SHAPE)
     endpoint = given.get("endpoint", [""])[0].rstrip("/") or None
     if endpoint is not None and not endpoint.startswith(("http://", "https://")):
         raise ValueError("endpoint must be http://… or https://…")
-    return StorageUrl(parts.netloc, parts.path.strip("/"), endpoint, given.get("region", [""])[0] or None)
+    addressing = given.get("addressing", [""])[0] or None
+    if addressing is not None and addressing not in _ADDRESSING:
+        raise ValueError(f"addressing must be {' or '.join(_ADDRESSING)}")
+    region = given.get("region", [""])[0] or None
+    return StorageUrl(parts.netloc, parts.path.strip("/"), endpoint, region, addressing)
 
 
 def normalize_database_url(url: str) -> str:

@@ -105,7 +105,10 @@ def database(settings: "Settings") -> Finding:
         current = is_current(opened)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        return Finding("database", "broken", f"{place}: {reason}", "start it, or correct ESPALIER_DATABASE_URL")
+        remedy = "start it, or correct ESPALIER_DATABASE_URL"
+        if "startup parameter" in reason:  # PgBouncer's words for options that it does not pass on
+            remedy = "it is a pooler: write pooler=transaction among the parameters of ESPALIER_DATABASE_URL"
+        return Finding("database", "broken", f"{place}: {reason}", remedy)
     finally:
         opened.dispose()
     if not current:

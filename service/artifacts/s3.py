@@ -40,7 +40,7 @@ def open_bucket(url: str) -> "Bucket":
     """
     parsed = parse_storage_url(url)
     with _client_lock:  # threads may share clients, but not create them concurrently
-        return Bucket(parsed, _client(parsed.endpoint, parsed.region))
+        return Bucket(parsed, _client(parsed.endpoint, parsed.region, parsed.addressing))
 
 
 class Bucket:
@@ -168,7 +168,7 @@ class _PartReader:
 
 
 @cache
-def _client(endpoint: str | None, region: str | None) -> Any:
+def _client(endpoint: str | None, region: str | None, addressing: str | None) -> Any:
     try:
         import boto3
         from botocore.config import Config
@@ -185,7 +185,7 @@ def _client(endpoint: str | None, region: str | None) -> Any:
         # covers the sha-256 of each part
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={"payload_signing_enabled": True, "addressing_style": "path" if endpoint else "auto"},
+        s3={"payload_signing_enabled": True, "addressing_style": addressing or ("path" if endpoint else "auto")},
     )
     region = region or ("us-east-1" if endpoint else None)  # stores of one region require some name all the same
     try:

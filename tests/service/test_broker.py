@@ -8,25 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import redis
 from celery import Celery
 from celery.app.defaults import SETTING_KEYS
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from kombu import pools
 from redis import Redis
 
 from service.broker import QUEUE, WORK_TASK, celery_app, notify_workers
 from service.settings import Settings
+from tests.certificates import certificates_in
 from tests.services import RedisServer, free_port, listens
 from tests.waiting import wait_until
 
@@ -61,33 +55,7 @@ def test_a_wake_up_is_one_message_without_content(redis_url: str, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``ca.pem``, and ``server.pem`` and ``server.key`` of the host 127.0.0.1."""
-    folder = tmp_path_factory.mktemp("certificates")
-    ca, ca_key = signed("Test CA", None, None)
-    server, server_key = signed("127.0.0.1", ca, ca_key)
-    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
-    (folder / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))
-    key = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "server.key").write_bytes(key)
-    return folder
-
-
-def signed(
-    name: str, ca: x509.Certificate | None, ca_key: EllipticCurvePrivateKey | None
-) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
-    """A certificate and its key; without ``ca`` one that signs itself and others."""
-    key = generate_private_key(SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder(ca.subject if ca else subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca is None, path_length=None), critical=True)
-    )
-    if ca is not None:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(name))]), critical=False)
-    return builder.sign(ca_key or key, SHA256()), key
+    return certificates_in(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

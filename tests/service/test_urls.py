@@ -20,6 +20,11 @@ from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_
             StorageUrl("b", "x", "https://host:9000", None),
             "s3://b/x?endpoint=https://host:9000",
         ),
+        (
+            "s3://b?addressing=virtual&endpoint=https://host",
+            StorageUrl("b", "", "https://host", None, "virtual"),
+            "s3://b?endpoint=https://host&addressing=virtual",
+        ),
     ],
 )
 def test_the_parts_of_a_storage_url(url: str, address: StorageUrl, canonical: str) -> None:
@@ -37,7 +42,7 @@ def test_object_keys_are_below_the_prefix() -> None:
     "url",
     [
         "https://bucket", "s3://", "s3:///prefix", "s3://b?zone=1", "s3://b?region=1&region=2", "s3://b?endpoint=host",
-        "s3://b#x", "s3://key:password@b", "s3://b?endpoint=https://key:password@host",
+        "s3://b#x", "s3://b?addressing=host", "s3://key:password@b", "s3://b?endpoint=https://key:password@host",
     ],
 )  # fmt: skip
 def test_errors_do_not_repeat_passwords(url: str) -> None:

@@ -1,7 +1,5 @@
 """The API behind a path of a real nginx, which takes the path off or leaves it on: links lead through the proxy."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,49 +12,21 @@ from espalier import Client
 from service.db.engine import Database
 from service.settings import Settings
 from tests.api.conftest import Jobs
-from tests.services import free_port
+from tests.nginx import nginx
 from tests.serving import serving
-from tests.waiting import wait_until
 
 PREFIX = "/prune/it"
-CONFIG = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
-    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{
-        listen 127.0.0.1:{port};
-        location {prefix}/ {{ proxy_pass {api}{slash}; }}
-    }}
-}}
-"""
 
 
 @pytest.fixture(params=["taken off", "left on"])
 def proxied(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Iterator[str]:
     """The URL of the API, with the prefix."""
-    nginx = shutil.which("nginx")
-    if nginx is None:
-        pytest.skip("there is no nginx")
-    port, slash = free_port(), "/" if request.param == "taken off" else ""
-    with serving(create_app(settings.model_copy(update={"root_path": PREFIX}))) as api:
-        config = tmp_path / "nginx.conf"
-        config.write_text(CONFIG.format(folder=tmp_path, port=port, prefix=PREFIX, api=api, slash=slash))
-        command = [nginx, "-c", str(config), "-p", str(tmp_path), "-e", str(tmp_path / "error.log")]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            url = f"http://127.0.0.1:{port}{PREFIX}"
-            wait_until(lambda: _answers(f"{url}/livez"), what="nginx")
-            yield url
-            process.terminate()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
+    slash = "/" if request.param == "taken off" else ""
+    with (
+        serving(create_app(settings.model_copy(update={"root_path": PREFIX}))) as api,
+        nginx(f"location {PREFIX}/ {{ proxy_pass {api}{slash}; }}", tmp_path) as origin,
+    ):
+        yield f"{origin}{PREFIX}"
 
 
 def test_what_the_api_answers_with_leads_through_the_proxy(

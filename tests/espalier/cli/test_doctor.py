@@ -6,10 +6,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from espalier.cli import checks
 from espalier.cli.main import app
+from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.processes import ROOT
 from tests.waiting import wait_until
@@ -59,3 +61,12 @@ def test_a_variable_without_effect_is_a_note(monkeypatch: pytest.MonkeyPatch) ->
     assert found.state == "note"
     assert "ESPALIER_WORKER_SLOT, " in found.detail or "ESPALIER_WORKER_SLOT;" in found.detail
     assert "did you mean ESPALIER_WORKER_SLOTS?" in found.detail
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("parameter", "state"), [({}, "broken"), ({"pooler": "transaction"}, "ok")])
+def test_a_pooler_that_the_url_does_not_name(pooled_url: str, parameter: dict[str, str], state: str) -> None:
+    url = make_url(pooled_url).update_query_dict(parameter).render_as_string(hide_password=False)
+    found = checks.database(Settings(database_url=url))
+    assert found.state == state
+    assert ("pooler=transaction" in (found.remedy or "")) == (state == "broken")

@@ -1,6 +1,7 @@
 """Objects on an S3 server that is not ours (moto): whole or absent, and errors without secrets."""
 
 import logging
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from service.artifacts import s3 as bucket_module
 from service.artifacts.s3 import PART_BYTES, open_bucket
 from service.errors import ObjectMissingError, StorageUnavailableError
+from service.urls import parse_storage_url
 from tests import object_store, services
 
 PART = b"x" * PART_BYTES
@@ -127,3 +129,25 @@ def test_without_boto3_the_error_names_what_to_install(monkeypatch: pytest.Monke
     bucket_module._client.cache_clear()
     with pytest.raises(StorageUnavailableError, match=r"espalier-pruning\[s3\]"):
         open_bucket("s3://b")
+
+
+def test_a_bucket_may_be_part_of_the_host_name(storage_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto takes the first part of such a host name for the bucket; every name leads to this machine."""
+    asked = list[str]()
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *rest: Any, **options: Any) -> Any:
+        asked.append(host)
+        return resolve("127.0.0.1", *rest, **options)
+
+    by_path = parse_storage_url(storage_url)
+    name = by_path.bucket
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", getaddrinfo)
+        assert by_path.endpoint is not None
+        endpoint = by_path.endpoint.replace("127.0.0.1", "store.example")
+        by_host = f"s3://{name}/here?endpoint={endpoint}&addressing=virtual"
+        open_bucket(by_host).put("name", [b"content"])
+        assert open_bucket(by_host).get("name", 0, 7) == b"content"
+    assert f"{name}.store.example" in asked
+    assert open_bucket(storage_url).get("name", 0, 7) == b"content"
