@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluating", "saving", "exporting"]
+Phase = Literal["validating", "downloading", "tokenizing", "training", "evaluating", "saving", "exporting", "baseline"]
 
 
 class ExitCode(IntEnum):
@@ -102,6 +102,22 @@ class EvaluationEvent(_Event):
     """As in steps."""
 
 
+class BaselineEvent(_Event):
+    """Progress of the baseline's training; sent every second at first, every minute in the end, and after the last step."""
+
+    event: Literal["baseline"] = "baseline"
+    step: int = Field(ge=1)
+    """Optimizer steps completed."""
+    total_steps: int
+    loss: float
+    learning_rate: float
+    rows_per_second: float
+    """Since the first step."""
+    eta_seconds: float = Field(ge=0)
+    metrics: dict[str, float] | None = None
+    """On the validation rows, after the last step."""
+
+
 class CheckpointEvent(_Event):
     """A checkpoint is completely on disk; the run can resume from this step."""
 
@@ -163,12 +179,14 @@ class FinishedEvent(_Event):
     """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
     ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
     ``checkpoint_bytes`` (the base model's weight files), ``extra_parameters`` (trained outside the masked matrices),
-    ``extra_share`` (of the masked weights), ``weights_bytes`` (0: nothing but masks). Of exports: what ``exports.json`` holds."""
+    ``extra_share`` (of the masked weights), ``weights_bytes`` (0: nothing but masks), ``baseline`` (of the dense model,
+    fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where none was asked for). Of
+    exports: what ``exports.json`` holds."""
 
 
 Event = Annotated[
-    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | CheckpointEvent | ArtifactEvent | LogEvent | WarningEvent
-    | ErrorEvent | FinishedEvent,
+    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | BaselineEvent | CheckpointEvent | ArtifactEvent | LogEvent
+    | WarningEvent | ErrorEvent | FinishedEvent,
     Field(discriminator="event"),
 ]  # fmt: skip
 EventSink = Callable[[Event], None]

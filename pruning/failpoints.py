@@ -28,6 +28,8 @@ class Failpoint(StrEnum):
     """A run can resume from the checkpoint; no event was emitted, and older checkpoints still exist."""
     TRAINED = "trainer.trained"
     """The last step is done, no artifact is written."""
+    BASELINE_STEP = "trainer.baseline_step"
+    """A step of the baseline is done; the mask is stored."""
     ARTIFACT_FILED = "artifact.filed"
     """The artifacts are on disk, the first event about them is not emitted."""
     FINISHED = "trainer.finished"

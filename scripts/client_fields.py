@@ -29,6 +29,8 @@ from typing import Literal, Required, TypedDict
 '''
 _NAMES = {"JobWebhookRequest": "JobWebhook"}
 """Names of request schemas that read differently in a client."""
+_OF_THE_SWEEP = ("baseline",)
+"""Fields that ``sweep`` takes as a parameter of its own, because a sweep has something else of that name."""
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 Schema = Mapping[str, Any]
@@ -39,7 +41,7 @@ def module() -> str:
     job, export, filters = JobRequest.model_json_schema(), ExportRequest.model_json_schema(), _filters()
     types = job["$defs"]
     objects = [_typed_dict(_name(name), types[name], types) for name in types if types[name]["type"] == "object"]
-    shared = _without(job, AXES)
+    shared = _without(job, [*AXES, *_OF_THE_SWEEP])
     return run_ruff(
         "format",
         "\n\n".join(

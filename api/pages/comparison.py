@@ -89,11 +89,13 @@ def panels(jobs: Sequence[Job]) -> tuple[Panel, ...]:
 def _panel(task: str, metric: str | None, jobs: Sequence[Job]) -> Panel:
     models = {job.spec["model"] for job in jobs}
     before = [value for job in jobs if (value := _number(job, "before", metric)) is not None]
+    tuned = [value for job in jobs if (value := _baseline(job, metric)) is not None]
     dense = sum(before) / len(before) if before and len(models) == 1 else None
+    fine_tuned = sum(tuned) / len(tuned) if tuned and len(models) == 1 else None
     ended = sum(job.status in TERMINAL for job in jobs)
     title = f"{next(iter(models))} · {task}" if len(models) == 1 else task
     note = f"{ended} of {len(jobs)} jobs ended"
-    return Panel(Caption(title, note, None), metric, dense, tuple(_lines(jobs, metric)))
+    return Panel(Caption(title, note, None), metric, dense, tuple(_lines(jobs, metric)), fine_tuned)
 
 
 def _lines(jobs: Sequence[Job], metric: str | None) -> Iterable[Line]:
@@ -161,4 +163,10 @@ def _text(value: Any) -> str:
 
 def _number(job: Job, stage: str, metric: str | None) -> float | None:
     value = ((job.result or {}).get(stage) or {}).get(metric)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _baseline(job: Job, metric: str | None) -> float | None:
+    """The metric of the dense model, fine-tuned; None where the job has none."""
+    value = (((job.result or {}).get("baseline") or {}).get("metrics") or {}).get(metric)
     return float(value) if isinstance(value, int | float) else None

@@ -21,9 +21,12 @@ class MainMetric:
 
     name: str
     before: float | None
+    """Of the dense model, zero-shot."""
     after: float | None
     note: str = ""
     """What keeps ``after`` from being the result: it is the latest evaluation of a job that has not succeeded."""
+    fine_tuned: float | None = None
+    """Of the dense model, fine-tuned; None where the job has no baseline."""
 
 
 def main_metric(job: Job) -> MainMetric | None:
@@ -32,7 +35,8 @@ def main_metric(job: Job) -> MainMetric | None:
     name = result.get("primary_metric")
     if name is not None:
         before, final = result.get("before") or {}, result.get("final") or {}
-        return MainMetric(name.replace("_", " "), before.get(name), final.get(name))
+        tuned = (result.get("baseline") or {}).get("metrics") or {}
+        return MainMetric(name.replace("_", " "), before.get(name), final.get(name), fine_tuned=tuned.get(name))
     latest = next((name for name in job.metrics if name.startswith(_VALIDATION)), None)
     if latest is None:
         return None

@@ -80,13 +80,19 @@ class Panel:
     dense: float | None
     """The metric of the dense model, zero-shot."""
     lines: tuple[Line, ...]
+    fine_tuned: float | None = None
+    """The metric of the dense model, fine-tuned."""
 
     @classmethod
     def from_table(cls, table: Table, caption: Caption) -> Self:
         """The results of a sweep, a line for each method."""
         by_method = groupby(table.means, lambda mean: mean.method)
         return cls(
-            caption, table.metric, table.dense, tuple(Line(method, method, (*means,)) for method, means in by_method)
+            caption,
+            table.metric,
+            table.dense,
+            tuple(Line(method, method, (*means,)) for method, means in by_method),
+            table.fine_tuned,
         )
 
 
@@ -209,6 +215,10 @@ def _dense(axes: "Axes", panel: Panel) -> None:
     value, label = (baseline, "dense") if baseline is not None else (panel.dense, "dense, zero-shot")
     if value is not None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
+    if panel.fine_tuned is not None:
+        axes.axhline(
+            panel.fine_tuned, color="#333333", linestyle=":", linewidth=1.6, label="dense, fine-tuned", zorder=2
+        )
 
 
 def _shares(axes: "Axes", ticks: list[float], *, narrow: bool) -> None:

@@ -8,7 +8,7 @@ from api.schemas.jobs import JobWarning
 
 
 class TimeEstimate(BaseModel):
-    """Seconds from the start of the run to its end."""
+    """Seconds from the start of the run to its end, a baseline included."""
 
     seconds: float
     rows_per_second: float
@@ -34,8 +34,11 @@ class DryRun(BaseModel):
     dry_run: Literal[True] = True
     spec: dict[str, Any] = Field(description="The resolved spec, every default filled in")
     steps: int | None = Field(description="Optimizer steps; null where the data set's size is not known before the run")
+    baseline_steps: int | None = Field(
+        description="Optimizer steps of the dense model after those of the mask; 0 without a baseline"
+    )
     rows_per_step: int
-    rows: int | None = Field(description="Rows that all steps together see")
+    rows: int | None = Field(description="Rows that all steps of the mask together see")
     train_rows: int | None = Field(description="Rows of the training split that they are drawn from")
     masked_weights: int | None = Field(description="null where the model is not known before the run")
     checks: list[str] = Field(description="What was checked, as for a submission")

@@ -107,6 +107,9 @@ class SweepResults(BaseModel):
 
     metric: str | None = Field(description="Name of the metric; null before a job has succeeded")
     dense: float | None = Field(description="The same metric of the dense model, zero-shot")
+    fine_tuned: float | None = Field(
+        description="The same metric of the dense model, fine-tuned, where the jobs have a baseline"
+    )
     baseline: float | None = Field(description="Of the dense model as it was submitted with the sweep")
     rows: list[SweepRow]
     means: list[SweepMean]

@@ -35,7 +35,8 @@ def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
     with services.database.read() as session:
         found = None
         if expected.rows_seen:
-            planned = Planned(caller.owner, resolved, expected.rows_seen, expected.masked_weights)
+            baseline_rows = (expected.baseline_steps or 0) * expected.rows_per_step
+            planned = Planned(caller.owner, resolved, expected.rows_seen, expected.masked_weights, baseline_rows)
             found = estimate(session, planned, worker_seen_seconds=seen)
         ahead, running = queries.count_ahead(session, priority=request.priority)
         live = heartbeats.live_workers(session, within_seconds=seen)
@@ -47,6 +48,7 @@ def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
     return DryRun(
         spec=resolved,
         steps=expected.steps,
+        baseline_steps=expected.baseline_steps,
         rows_per_step=expected.rows_per_step,
         rows=expected.rows_seen,
         train_rows=expected.train_rows,

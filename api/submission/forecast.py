@@ -35,6 +35,9 @@ class Forecast:
     masked_weights: int | None
     warnings: list[RunWarning]
 
+    baseline_steps: int | None = 0
+    """Optimizer steps of the dense model; 0 without a baseline."""
+
     @property
     def rows_seen(self) -> int | None:
         """Rows that all steps together see."""
@@ -64,7 +67,8 @@ def forecast(spec: PruningSpec, facts: LocalFacts, uploaded_rows: int | None = N
         RunWarning(code=warning.code, message=warning.message, remedy=warning.remedy)
         for warning in check_budget(spec, steps, weights)
     ]
-    return Forecast(steps, spec.batch_size * spec.gradient_accumulation, train_rows, weights, warnings)
+    rows = spec.batch_size * spec.gradient_accumulation
+    return Forecast(steps, rows, train_rows, weights, warnings, baseline_steps=steps if spec.baseline else 0)
 
 
 def _local_rows(spec: PruningSpec, settings: Settings) -> int | None:

@@ -10,11 +10,12 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.quality.recipes import Recipe, RecipeError
+from pruning.spec.fields import BASELINE
 from pruning.spec.schema import PruningSpec
 
 _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max_steps", "epochs", "batch_size"}
 """Fields of a spec that a row has as columns of its own."""
-_WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier"}
+_WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier", *BASELINE}
 """Fields that do not change the result; ``tier`` only sets others."""
 
 

@@ -152,7 +152,10 @@ def remedy(job: "Job") -> str:
 
 def _result(job: "Job") -> Iterator[tuple[str, str]]:
     result, metrics = job_words.result_of(job), job_words.metrics_of(job)
-    yield from _named("metric", " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job)))))
+    metric = " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job))))
+    yield from _named("metric", metric + (", from dense zero-shot to mask" if "before" in result else ""))
+    if (tuned := job_words.fine_tuned(job)) is not None:
+        yield "baseline", f"{tuned:.3f} of the dense model, fine-tuned in the same steps"
     remaining = result.get("remaining", metrics.get("remaining"))
     yield from _named("remaining", f"{remaining:.2%} of the masked weights" if isinstance(remaining, float) else "")
     sizes = ((result.get("mask_bytes"), ""), (result.get("compact_mask_bytes"), " compact"))

@@ -20,6 +20,12 @@ Fields = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the spec, e.g. --set max_steps=200."),
 ]
+Baseline = Annotated[
+    bool,
+    typer.Option(
+        "--baseline", help="Train the dense model as well, for as many steps; its metric is shown with the mask's."
+    ),
+]
 SpecFile = Annotated[
     Path | None,
     typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it."),

@@ -40,6 +40,7 @@ def run(
     task: options.Task = None,
     sparsity: options.Sparsity = None,
     method: options.Method = None,
+    baseline: options.Baseline = False,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     output: Output = Path("mask.safetensors"),
@@ -52,7 +53,9 @@ def run(
 
     Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
+    spec = options.spec_from(model, task, sparsity, method, fields, spec_file) | (
+        {"baseline": True} if baseline else {}
+    )
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:
@@ -78,6 +81,7 @@ def submit(
     task: options.Task = None,
     sparsity: options.Sparsity = None,
     method: options.Method = None,
+    baseline: options.Baseline = False,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     text: Text = None,
@@ -88,7 +92,9 @@ def submit(
 
     Example: espalier submit bert-base-uncased sst2 --sparsity 0.9 --set epochs=2
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file)
+    spec = options.spec_from(model, task, sparsity, method, fields, spec_file) | (
+        {"baseline": True} if baseline else {}
+    )
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:
@@ -128,7 +134,7 @@ def preview_lines(found: "DryRun") -> list[str]:
     shown = {
         "job": f"{spec.get('model')}, {task if isinstance(task, str) else 'a custom task'}, {spec.get('method')}, "
         f"sparsity {spec.get('sparsity')}",
-        "steps": steps + drawn,
+        "steps": steps + drawn + (", and as many steps of the dense model" if found.baseline_steps else ""),
         "weights": f"{found.masked_weights} masked" if found.masked_weights is not None else unknown,
         "time": f"about {clock(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
         if time is not None

@@ -68,6 +68,10 @@ def submit(
     body |= {"baseline": baseline} if baseline is not None else {}
     given = {"model": model, "task": options.value(task) if task is not None else None}
     base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
+    if "baseline" in base and "baseline" in body:
+        raise typer.BadParameter(
+            "--baseline is the metric of a dense model that you trained; leave it or baseline=true out"
+        )
     if "sparsities" not in body:
         raise typer.BadParameter("the least a sweep needs beside a model and a task is --sparsities")
     with context.client() as client:

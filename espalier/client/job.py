@@ -92,7 +92,7 @@ class JobResult(NamedValues):
         primary_metric: str
         """Name of the metric that names the result."""
         before: dict[str, float]
-        """Metrics of the dense model."""
+        """Metrics of the dense model, zero-shot."""
         final: dict[str, float]
         """Metrics of the pruned one."""
         remaining: float
@@ -113,6 +113,9 @@ class JobResult(NamedValues):
         compact_mask_bytes: int
         weights_bytes: int
         checkpoint_bytes: int
+        baseline: dict[str, Any] | None
+        """Of the dense model, fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where
+        the job has no baseline."""
         exports: list[dict[str, Any]]
 
 

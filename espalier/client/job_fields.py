@@ -180,6 +180,10 @@ class SharedFields(TypedDict, total=False):
     """Steps between evaluations; default as many as cost about 5 % of the run."""
     checkpoint_every: int
     """Steps between checkpoints; default 500."""
+    baseline_learning_rate: float
+    """Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0; default
+    5e-05.
+    """
     devices: int
     """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up
     to rounding, but with dropout, which each device draws by itself; default 1.
@@ -205,6 +209,10 @@ class JobFields(SharedFields, total=False):
     """Share of the masked weights to remove; without effect where the method's sparsity emerges."""
     seed: int
     """Of batch order and dropout; default 42."""
+    baseline: bool
+    """After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and
+    report its metrics beside the mask's; its weights are not kept; default false.
+    """
 
 
 class ExportFields(TypedDict, total=False):

@@ -98,6 +98,12 @@ def main_metric(job: Job) -> MainMetric | None:
     return None if before is None and after is None else MainMetric(metric_name(job), before, after)
 
 
+def fine_tuned(job: Job) -> float | None:
+    """The metric that names the result, of the dense model fine-tuned; None where the job has no baseline."""
+    result = result_of(job)
+    return _number(((result.get("baseline") or {}).get("metrics") or {}).get(result.get("primary_metric")))
+
+
 def phase(job: Job) -> str:
     """What a running job does, else its state."""
     return job.phase if job.status == "running" and job.phase else job.status
@@ -124,6 +130,8 @@ def numbers(job: Job, between: str = "  ") -> str:
         parts.append(f"{metric_name(job)} {metrics[name]:.3f}")
         if metrics.get("constant_prediction") is True:
             parts.append("(one prediction for all rows)")
+    if job.phase == "baseline" and not job.ended and (step := metrics.get("baseline_step")) is not None:
+        parts.append(f"baseline step {step:,} ({metrics.get('baseline_rows_per_second', 0):,.0f} rows/s)")
     eta = job.progress.eta_seconds if job.progress is not None else None
     if eta is not None and not job.ended:
         parts.append(f"ETA {clock(eta)}")

@@ -53,6 +53,8 @@ class DryRun(Resource):
 
     spec: dict[str, Any] = Field(default_factory=dict)
     steps: int | None = None
+    baseline_steps: int | None = 0
+    """Of the dense model, after those of the mask."""
     rows_per_step: int | None = None
     rows: int | None = None
     """Rows that all steps together see."""
@@ -177,10 +179,12 @@ class SweepMean(Resource):
 
 
 class SweepResults(Resource):
-    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model, zero-shot."""
+    """Results so far; ``metric`` is the name of the metric, ``dense`` its value for the dense model, zero-shot, ``fine_tuned``
+    for the dense model of the jobs' baselines."""
 
     metric: str | None = None
     dense: float | None = None
+    fine_tuned: float | None = None
     baseline: float | None = None
     rows: list[SweepRow] = Field(default_factory=list)
     means: list[SweepMean] = Field(default_factory=list)

@@ -22,6 +22,14 @@ WARNINGS: dict[str, Entry] = {
         "The run is short for its sparsity: of runs like it, many end at chance.",
         f"Let it see more rows: {_MORE}.",
     ),
+    "baseline_at_chance": Entry(
+        "The dense model, fine-tuned on the same rows, is not measurably better than the same prediction for every row either.",
+        "It is not the sparsity: let the run see more rows, change `baseline_learning_rate`, or look at the data and its labels.",
+    ),
+    "baseline_diverged": Entry(
+        "Fine-tuning of the dense model met a loss or gradient that is not finite; there is no baseline. The mask is not affected.",
+        "Submit again with a lower `baseline_learning_rate`.",
+    ),
     "no_better_than_constant": Entry(
         "The final mask is not measurably better than the same prediction for every row.",
         f"Let it see more rows: {_MORE}.",

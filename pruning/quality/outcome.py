@@ -1,6 +1,6 @@
 """Judgment of a finished run: warnings about a final mask that predicts a constant, is no better than one, or learned nothing.
 
-Called by :mod:`pruning.training.finalize`.
+Called by :mod:`pruning.training.finalize`, for the dense model of a baseline as well.
 """
 
 import math
@@ -74,3 +74,14 @@ def judge(kind: TaskKind, final: Measured, signal: float | None) -> list[Warning
         message = f"the signal-to-noise of the scores' gradients was {signal:.3f} at the end of the run; noise alone gives 0.053"
         found.append(make_warning("scores_are_noise", message))
     return found
+
+
+def judge_baseline(final: Measured) -> list[WarningEvent]:
+    """The warning about a dense model that did not learn the task from the rows of the run either."""
+    if not final.at_chance:
+        return []
+    name = final.metric.replace("_", " ")
+    message = f"the {name} of the dense model, fine-tuned on the same rows, is {final.value:.4g} on {final.rows} validation rows"
+    if final.constant_metric is not None:
+        message += f"; a constant prediction has {final.constant_metric:.4g}"
+    return [make_warning("baseline_at_chance", message)]

@@ -25,7 +25,7 @@ LEGEND = 46
 
 @dataclass(frozen=True)
 class Series:
-    """One line; a style of the page's sheet draws it (``line``, ``faint``, ``dashed``, ``dots``)."""
+    """One line; a style of the page's sheet draws it (``line``, ``faint``, ``dashed``, ``dotted``, ``dots``)."""
 
     name: str
     xs: Sequence[float]

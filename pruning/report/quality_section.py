@@ -29,11 +29,13 @@ class Quality:
 def quality(numbers: Numbers) -> Quality:
     """Metrics before and after, and by kind of task a confusion matrix, a scatter plot or F1 by question."""
     result = numbers["result"]
+    tuned = (result.get("baseline") or {}).get("metrics")
+    heading = ("metric", "dense, zero-shot", *(("dense, fine-tuned",) if tuned else ()), "final mask")
     rows = [
-        (name.replace("_", " "), number(result["before"].get(name)), number(value))
+        (name.replace("_", " "), number(result["before"].get(name)), *((number(tuned.get(name)),) if tuned else ()), number(value))
         for name, value in result["final"].items()
     ]  # fmt: skip
-    metrics = Table("Metrics", ("metric", "dense, zero-shot", "final mask"), rows)
+    metrics = Table("Metrics", heading, rows)
     return Quality(metrics, [_split(split) for split in numbers["scores"]])
 
 

@@ -55,7 +55,12 @@ def _metric(numbers: Numbers, end: int) -> Figure:
     trained = sorted((row for row in rows if row["stage"] != "before"), key=lambda row: row["step"])
     xs, ys = [row["step"] for row in trained], [row["metrics"][metric] for row in trained]
     before = numbers["result"]["before"].get(metric)
-    dense = [Series("dense, zero-shot", [0, end], [before, before], "dashed")] if before is not None else []
+    tuned = ((numbers["result"].get("baseline") or {}).get("metrics") or {}).get(metric)
+    dense = [
+        Series(label, [0, end], [value, value], style)
+        for label, value, style in (("dense, zero-shot", before, "dashed"), ("fine-tuned", tuned, "dotted"))
+        if value is not None
+    ]
     name = metric.replace("_", " ")
     chart = line_chart(
         f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.",

@@ -6,7 +6,7 @@ Apart from :class:`pruning.spec.schema.PruningSpec`, which adds the validation o
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from pruning.spec.methods import METHODS, Method, MethodInfo
 from pruning.spec.tasks import TASKS, ClassName, CustomTask, Task, resolve_task
 
+BASELINE = ("baseline", "baseline_learning_rate")
+"""Fields that no mask depends on."""
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
@@ -206,6 +208,15 @@ class SpecFields(BaseModel):
         None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
     )
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints")
+    baseline: bool = Field(
+        False,
+        description="After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and "
+        "report its metrics beside the mask's; its weights are not kept",
+    )
+    baseline_learning_rate: float = Field(
+        5e-5, gt=0, le=1,
+        description="Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0",
+    )  # fmt: skip
     devices: int = Field(
         1, ge=1, le=64,
         description="GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one "
@@ -226,6 +237,11 @@ class SpecFields(BaseModel):
     def trains_nothing(self) -> bool:
         """Whether the mask is made at once, without a training loop."""
         return self.one_shot or self.method_info.trains == "nothing"
+
+    @property
+    def of_the_mask(self) -> Self:
+        """The same without what no mask depends on: two specs with equal ones make equal masks."""
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in BASELINE})
 
     @property
     def remaining(self) -> float:

@@ -30,6 +30,7 @@ def validate(spec: SpecFields) -> None:
     _check_labels(spec)
     _check_head(spec)
     _check_devices(spec)
+    _check_baseline(spec)
 
 
 def _check_length(spec: SpecFields) -> None:
@@ -178,6 +179,14 @@ def _check_devices(spec: SpecFields) -> None:
         raise spec_error(
             "devices", "a micro-batch of {rows} rows cannot be shared by {devices} devices; raise batch_size",
             rows=spec.batch_size, devices=spec.devices,
+        )  # fmt: skip
+
+
+def _check_baseline(spec: SpecFields) -> None:
+    if spec.baseline and spec.trains_nothing:
+        raise spec_error(
+            "baseline", "{what} does not train, so there is no number of steps for which to train the dense model; leave baseline "
+            "out", what=_one_shot(spec),
         )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.models.heads import LabelWordHead
-from pruning.quality.outcome import Measured, judge
+from pruning.quality.outcome import Measured, judge, judge_baseline
 from pruning.report.page import HTML_REPORT, JSON_REPORT, write_reports
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
+from pruning.training.baseline import train_baseline
 from pruning.training.history import History
 from pruning.training.report_data import COMPACT, MASK, job_result, report_data
 from pruning.training.run import Run, library_versions
@@ -28,7 +29,7 @@ def finalize(
     run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
     sources: Sources, exports: Sequence[Format] = (),
 ) -> None:  # fmt: skip
-    """Select the final masks, evaluate them, write the artifacts and the exports asked for, emit ``finished``."""
+    """Select and evaluate the final masks, write artifacts and exports, train the baseline if asked for, emit ``finished``."""
     emit(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
     final = run.evaluate("final", run.total_steps, emit, should_stop, history.latest_signal)
@@ -51,7 +52,14 @@ def finalize(
         emit(ArtifactEvent.from_file(figures, "application/json"))
     for warning in judge(run.task.kind, _measured(run, final), history.latest_signal):
         emit(warning)
-    result = job_result(run, before, final, folder, history.seconds)
+    history.stop_clock()
+    baseline = train_baseline(run, emit, should_stop) if run.spec.baseline else None
+    if baseline is not None:
+        for warning in judge_baseline(_measured(run, baseline.evaluations)):
+            emit(warning)
+    result = job_result(run, before, final, folder, history.seconds) | {
+        "baseline": baseline.numbers() if baseline else None
+    }
     write_reports(folder, report_data(run, history, final, result, masks, folder))
     emit(ArtifactEvent.from_file(folder / JSON_REPORT, "application/json"))
     emit(ArtifactEvent.from_file(folder / HTML_REPORT, "text/html; charset=utf-8"))
@@ -97,7 +105,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
         kept={path: layer.kept for path, layer in layers.items()},
         metrics=merge_metrics(final, run.validation),
-        spec=run.spec,
+        spec=run.spec.of_the_mask,
         versions=library_versions(),
     )
 

@@ -44,11 +44,16 @@ class History:
         self._open: list[list[float]] = []
         self._earlier_seconds = 0.0
         self._began = time.monotonic()
+        self._stopped: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Duration of the run until now, all its attempts together as far as their checkpoints know."""
-        return self._earlier_seconds + time.monotonic() - self._began
+        """Duration of the run until now or :meth:`stop_clock`, all its attempts together as far as their checkpoints know."""
+        return self._earlier_seconds + (time.monotonic() if self._stopped is None else self._stopped) - self._began
+
+    def stop_clock(self) -> None:
+        """What follows does not count: a baseline is no part of the time that a mask takes."""
+        self._stopped = time.monotonic()
 
     @property
     def latest_signal(self) -> float | None:

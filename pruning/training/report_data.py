@@ -86,7 +86,7 @@ def report_data(
             "sizes": _sizes(folder),
             "exports": _exports(folder / EXPORTS),
             "cost": {
-                "seconds": round(history.seconds, 3), "steps": run.total_steps, "device": str(run.device),
+                "seconds": result["seconds"], "steps": run.total_steps, "device": str(run.device),
                 "train_rows": len(run.train), "rows_per_step": run.spec.batch_size * run.spec.gradient_accumulation,
             },
             "spec": run.spec.model_dump(mode="json"),

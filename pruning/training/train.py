@@ -20,7 +20,7 @@ from pruning.training.finalize import finalize
 from pruning.training.history import History
 from pruning.training.loop import run_loop
 from pruning.training.pruner import Pruner
-from pruning.training.resume import resume, saved_when_stopped
+from pruning.training.resume import resume, save_checkpoint, saved_when_stopped
 from pruning.training.run import Run, library_versions
 from pruning.training.setup import set_up
 
@@ -59,6 +59,11 @@ def train(
         run.require_same_scores()
         if process_group.is_main:
             with saved_when_stopped(run, run.total_steps, history, checkpoints):
+                if (
+                    spec.baseline
+                ):  # which takes about as long again: a process that dies meanwhile need not train the mask anew
+                    save_checkpoint(run, run.total_steps, history, checkpoints)
+                    checkpoints.wait()
                 finalize(run, before, history, work, emit, should_stop, sources, exports)
     finally:
         checkpoints.wait()  # a checkpoint that is being written is finished, and reported, before the last event

@@ -21,6 +21,9 @@ EVENTS: list[Any] = [
         rows_per_second=10.0, eta_seconds=0.0,
     ),
     events.EvaluationEvent(step=3, stage="during", remaining=0.4, metrics={"accuracy": 0.1 + 0.2}),
+    events.BaselineEvent(
+        step=2, total_steps=9, loss=0.4, learning_rate=5e-5, rows_per_second=7.5, eta_seconds=2.0, metrics={"accuracy": 0.9}
+    ),
     events.CheckpointEvent(step=4),
     events.ArtifactEvent(name="mask.safetensors", media_type="application/octet-stream", bytes=3, sha256="a" * 64),
     events.WarningEvent(code="scores_are_noise", message="m", remedy="r"),

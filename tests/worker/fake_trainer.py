@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pruning import failpoints
 from pruning.cli.environment import watch_stdin
-from pruning.events import CheckpointEvent, ExitCode, FinishedEvent, LogEvent, PhaseEvent, WarningEvent
+from pruning.events import BaselineEvent, CheckpointEvent, ExitCode, FinishedEvent, LogEvent, PhaseEvent, WarningEvent
 from tests.worker import trainer_faults
 from tests.worker.fake_reports import (
     JOB,
@@ -38,6 +38,21 @@ from tests.worker.fake_reports import (
 def at_chance() -> None:
     emit(WarningEvent(code="predicts_one_class", message="the final mask predicts one class", remedy="More rows."))
     success()
+
+
+def with_baseline() -> None:
+    for number in range(1, STEPS + 1):
+        step(number)
+    store()
+    emit(PhaseEvent(phase="baseline"))
+    for number in (1, 2):
+        emit(
+            BaselineEvent(
+                step=number, total_steps=2, loss=9.0, learning_rate=5e-5, rows_per_second=40.0, eta_seconds=2.0 - number,
+                metrics={"accuracy": 0.95} if number == 2 else None,
+            )
+        )  # fmt: skip
+    finish()
 
 
 def steady(steps: int = STEPS) -> None:

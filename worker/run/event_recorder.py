@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from pruning.events import (
     ArtifactEvent,
+    BaselineEvent,
     CheckpointEvent,
     ErrorEvent,
     EvaluationEvent,
@@ -205,6 +206,10 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
             session, fence, step=event.step, values={**values, "remaining": event.remaining}
         )  # fmt: skip
         claims.set_progress(session, fence, metrics=values)
+    elif isinstance(event, BaselineEvent):
+        # its loss and its metrics are not the mask's: they stay in the event and in the result
+        values = {"baseline_step": event.step, "baseline_rows_per_second": event.rows_per_second}
+        claims.set_progress(session, fence, eta_seconds=event.eta_seconds, metrics=values)
     elif isinstance(event, WarningEvent):
         warning = RunWarning(code=event.code, message=event.message, remedy=event.remedy)
         claims.add_warning(session, fence, warning)

@@ -29,15 +29,19 @@ class SweepCalls:
         sparsities: Sequence[float],
         methods: Sequence[str] = ("smp-s",),
         seeds: Sequence[int] = (42,),
-        baseline: float | None = None,
+        baseline: float | bool | None = None,
         **base: Unpack[SharedFields],
     ) -> Sweep:
         """Post a job for every combination; ``base`` is what they share: ``model``, ``task`` and other fields of a job.
 
-        ``baseline``, the metric of the dense model as you measured it, is the dashed line of the plot.
+        ``baseline``, the metric of the dense model as you measured it, is the dashed line of the plot; ``True`` has every job train
+        the dense model as well, which is the job's own field ``baseline``.
         """
         axes = {"methods": [*methods], "sparsities": [*sparsities], "seeds": [*seeds]}
-        body = {"base": base, **axes} | ({"baseline": baseline} if baseline is not None else {})
+        shared = {**base, "baseline": baseline} if isinstance(baseline, bool) else base
+        body = {"base": shared, **axes} | (
+            {} if baseline is None or isinstance(baseline, bool) else {"baseline": baseline}
+        )
         return Sweep.model_validate(self._http.request("POST", "/v1/sweeps", json=body))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.pages import job_summary
 from api.pages.comparison import Row, compare, panels
 from api.schemas.jobs import Job
 from service.jobs import queries
@@ -44,7 +45,17 @@ def test_only_seeds_are_averaged(job: Any) -> None:
     ]  # fmt: skip
     assert (first.means[1].lowest, first.means[1].highest, first.means[1].remaining) == (0.8, 0.9, pytest.approx(0.12))
     assert [mean.metric for mean in second.means] == [0.7]
-    assert (panel.metric, panel.dense) == ("accuracy", 0.5)
+    assert (panel.metric, panel.dense, panel.fine_tuned) == ("accuracy", 0.5, None)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_fine_tuned_dense_model_is_the_mean_of_the_jobs_that_have_it(job: Any) -> None:
+    jobs = [job(0.8), job(0.9, seed=2), job(0.7, seed=3), job()]
+    for one, value in zip(jobs, (0.94, 0.96), strict=False):
+        one.result["baseline"] = {"metrics": {"accuracy": value}}
+    (panel,) = panels(jobs)
+    assert (panel.dense, panel.fine_tuned) == (0.5, pytest.approx(0.95))
+    assert [job_summary.main_metric(one).fine_tuned for one in jobs[:3]] == [0.94, 0.96, None]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -19,7 +19,7 @@ MEANS = tuple(
     for method, top in (("smp-s", 0.95), ("magnitude", 0.8))
     for sparsity in (0.97, 0.5, 0.8)
 )
-TABLE = Table("accuracy", 0.51, (), MEANS)
+TABLE = Table("accuracy", 0.51, None, (), MEANS)
 CAPTION = Caption("acme/$x$<b>&amp;é", "18 of 18 jobs ended", None)
 PANEL = Panel.from_table(TABLE, CAPTION)
 
@@ -38,6 +38,9 @@ def test_svg_says_everything_and_escapes_what_users_write() -> None:
     given = texts(draw((Panel.from_table(TABLE, Caption("t", "n", 0.93)),), "svg"))
     assert "dense" in given
     assert "dense, zero-shot" not in given
+    assert "dense, fine-tuned" not in said
+    tuned = texts(draw((Panel.from_table(replace(TABLE, fine_tuned=0.94), CAPTION),), "svg"))
+    assert {"dense, zero-shot", "dense, fine-tuned"} <= {*tuned}
 
 
 def test_png() -> None:
@@ -50,7 +53,7 @@ def test_png() -> None:
 
 @pytest.mark.parametrize("means", [(), MEANS[:1]])
 def test_little_to_draw(means: tuple[Mean, ...]) -> None:
-    said = texts(draw((Panel.from_table(Table(None if not means else "f1", None, (), means), CAPTION),), "svg"))
+    said = texts(draw((Panel.from_table(Table(None if not means else "f1", None, None, (), means), CAPTION),), "svg"))
     assert ("no job has succeeded yet" in said) is (not means)
 
 
@@ -62,7 +65,7 @@ def markers(svg: bytes) -> list[tuple[float, float]]:
 
 def test_equal_points_stand_side_by_side() -> None:
     means = tuple(Mean(method, 0.5, 1, 0.8, 0.8, 0.8, 0.5) for method in ("smp-s", "magnitude", "l0"))
-    apart = set(markers(draw((Panel.from_table(Table("f1", None, (), means), CAPTION),), "svg")))
+    apart = set(markers(draw((Panel.from_table(Table("f1", None, None, (), means), CAPTION),), "svg")))
     heights = [y for _, y in apart]
     same = max((heights.count(y), y) for y in heights)[1]
     assert len({x for x, y in apart if y == same}) >= 3
@@ -74,7 +77,7 @@ def test_every_sparsity_that_was_asked_has_a_tick_with_or_without_a_result() -> 
         Mean("smp-s", sparsity, 1, 0.8, 0.8, 0.8, 1 - sparsity) if sparsity < 0.98 else Mean("smp-s", sparsity, 0)
         for sparsity in asked
     )
-    said = texts(draw((Panel.from_table(Table("f1", None, (), means), CAPTION),), "svg"))
+    said = texts(draw((Panel.from_table(Table("f1", None, None, (), means), CAPTION),), "svg"))
     assert {f"{100 * (1 - sparsity):.3g} %" for sparsity in asked} <= {*said}
 
 

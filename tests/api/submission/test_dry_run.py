@@ -21,12 +21,14 @@ def dry_run(client: TestClient, body: dict[str, Any], key: str | None = None) ->
     return client.post("/v1/jobs", params={"dry_run": "true"}, json=body, headers=headers)
 
 
-def finished(jobs: Jobs, *, rate: float, owner: str = "local", **spec: Any) -> None:
+def finished(
+    jobs: Jobs, *, rate: float, owner: str = "local", baseline: dict[str, Any] | None = None, **spec: Any
+) -> None:
     """A job of 1,000 x 8 rows that has succeeded: its rows at ``rate``, and 10 s of everything else."""
     job_id = jobs.succeeded(**{"max_steps": 1000, "batch_size": 8, **spec})
     values = {
         "owner": owner, "metrics": {"rows_per_second": rate},
-        "result": {"seconds": 8000 / rate + 10, "steps": 1000, "masked_weights": 1_000_000},
+        "result": {"seconds": 8000 / rate + 10, "steps": 1000, "masked_weights": 1_000_000, "baseline": baseline},
     }  # fmt: skip
     with jobs.database.write() as session:
         session.execute(update(Job).where(Job.id == job_id).values(values))
@@ -66,6 +68,20 @@ def test_what_a_submission_refuses_a_dry_run_refuses_in_the_same_way(client: Tes
     assert tried.status_code == submitted.status_code == 422
     assert tried.json()["errors"] == submitted.json()["errors"]
     assert_problem(tried, 422, "invalid_request")
+
+
+def test_a_baseline_takes_its_own_steps_and_time(client: TestClient, jobs: Jobs) -> None:
+    finished(jobs, rate=80.0)
+    plain, guessed = (dry_run(client, SHORT | {"baseline": asked}).json() for asked in (False, True))
+    assert (plain["baseline_steps"], guessed["baseline_steps"], guessed["steps"]) == (0, 300, 300)
+    assert plain["estimate"]["seconds"] == 2400 / 80 + 10
+    assert guessed["estimate"]["seconds"] > 2 * 2400 / 80 + 10
+    finished(jobs, rate=80.0, baseline={"rows_per_second": 40.0})
+    known = dry_run(client, SHORT | {"baseline": True}).json()["estimate"]
+    assert (known["seconds"], known["rows_per_second"]) == (2400 / 80 + 10 + 2400 / 40, 80)
+    refused = dry_run(client, {"model": BODY["model"], "task": "sst2", "method": "wanda", "baseline": True})
+    assert_problem(refused, 422, "invalid_request")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/baseline"]
 
 
 def test_the_time_comes_from_runs_that_are_alike(client: TestClient, jobs: Jobs) -> None:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
+from espalier.client import job_words
 from espalier.client.models import Job, JobResult, Sweep
 from tests.espalier.client.test_client import job, script, talking
 
@@ -57,6 +58,13 @@ def test_the_line_tells_state_model_task_and_metric() -> None:
     assert (
         repr(received(export_of="job_1", exports=["onnx"])) == "<Job job_01jd3xk5m8… export of job_1 to onnx, queued>"
     )
+    tuning = received(
+        status="running", phase="baseline", metrics={"baseline_step": 1200, "baseline_rows_per_second": 35.2},
+        progress={"step": 9, "total_steps": 9, "eta_seconds": 65},
+    )  # fmt: skip
+    assert job_words.numbers(tuning) == "baseline step 1,200 (35 rows/s)  ETA 1:05"
+    tuned = received(status="succeeded", result=RESULT | {"baseline": {"metrics": {"accuracy": 0.95}}})
+    assert (job_words.fine_tuned(tuned), job_words.fine_tuned(done)) == (0.95, None)
     own = received(spec={"model": "toy", "task": {"dataset": "tickets"}})
     assert "tickets" in repr(own)
     sweep = Sweep(id="swp_1", status="running", progress=0.5, jobs={"queued": 2, "failed": 0}, base={"model": "toy"})

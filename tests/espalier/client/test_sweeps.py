@@ -59,6 +59,22 @@ def test_a_sweep_is_posted_with_what_its_jobs_share_apart() -> None:
     assert not made.ended
 
 
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_baseline_that_is_to_be_trained_is_a_field_of_the_jobs(asked_for: bool) -> None:
+    handler, asked = script(httpx.Response(202, json=sweep(queued=2)))
+    talking(handler).sweep(model="toy", task="sst2", sparsities=[0.9], baseline=asked_for)
+    body = json.loads(asked[0].read())
+    assert body["base"] == {"model": "toy", "task": "sst2", "baseline": asked_for}
+    assert "baseline" not in body
+
+
+def test_the_command_line_takes_one_baseline(posted: list[httpx.Request]) -> None:
+    given = ["sweep", "submit", "--model", "toy", "--task", "sst2", "--sparsities", "0.9", "--set", "baseline=true"]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    assert json.loads(posted[0].read())["base"]["baseline"] is True
+    assert CliRunner().invoke(app, [*given, "--baseline", "0.9"]).exit_code == 2
+
+
 def test_watching_ends_with_the_last_job() -> None:
     running, ended = httpx.Response(200, json=sweep(running=2)), httpx.Response(200, json=sweep("ended", succeeded=2))
     handler, asked = script(running, running, httpx.Response(503), httpx.Response(503), ended)

@@ -134,6 +134,23 @@ def test_the_summary_has_the_numbers_that_matter() -> None:
         assert part.replace(" ", "") in said.replace(" ", "")
 
 
+def test_a_baseline_stands_beside_the_zero_shot_model_and_without_one_nothing_does() -> None:
+    made = numbers()
+    made["result"]["baseline"] = {
+        "metrics": {"accuracy": 0.9312}, "steps": 1000, "learning_rate": 5e-05, "seconds": 4200.0, "rows_per_second": 15.2,
+    }  # fmt: skip
+    shown = Elements(page(made))
+    assert shown.tables["Metrics"] == [
+        ["metric", "dense, zero-shot", "dense, fine-tuned", "final mask"], ["accuracy", "0.51", "0.9312", "0.9151"],
+    ]  # fmt: skip
+    assert "0.9312dense,fine-tuned" in shown.words().replace(" ", "")
+    assert "1,000 steps on the same rows at a learning rate of 5e-05, took another 1 h 10 min" in shown.words()
+    lines = [attributes["class"] for tag, attributes in shown.tags if tag == "polyline"]
+    assert lines.count("dotted") == 2  # the line and its key
+    assert "fine-tuned" not in SHOWN.text
+    assert "dotted" not in [attributes["class"] for tag, attributes in SHOWN.tags if tag == "polyline"]
+
+
 def test_tables_have_the_values() -> None:
     found = SHOWN.tables
     assert found["Metrics"] == [["metric", "dense, zero-shot", "final mask"], ["accuracy", "0.51", "0.9151"]]

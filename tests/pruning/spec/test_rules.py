@@ -27,7 +27,7 @@ WANDA, RANDOM, ONE_SHOT = {"method": "wanda"}, {"method": "random"}, {"method": 
 @pytest.mark.parametrize("method", [WANDA, RANDOM, ONE_SHOT], ids=str)
 @pytest.mark.parametrize(("fields", "param"), [
     ({"epochs": 3}, "max_steps"), ({"max_steps": 3}, "max_steps"), ({"train_biases": True}, "train_biases"),
-    ({"teacher": "t"}, "teacher"), ({"devices": 2}, "devices"),
+    ({"teacher": "t"}, "teacher"), ({"devices": 2}, "devices"), ({"baseline": True}, "baseline"),
 ])  # fmt: skip
 def test_what_does_not_train_has_no_length_and_nothing_to_train(
     method: dict[str, Any], fields: dict[str, Any], param: str

@@ -44,7 +44,8 @@ def finish(database: Database, folder: Path, accuracy: float) -> Combination:
     assert job is not None
     mask = factories.store_file(database, job, folder / "mask", b"mask")
     result = {
-        "primary_metric": "accuracy", "before": {"accuracy": 0.5}, "final": {"accuracy": accuracy}, "remaining": 0.1,
+        "primary_metric": "accuracy", "before": {"accuracy": 0.5},
+        "baseline": {"metrics": {"accuracy": 0.95}}, "final": {"accuracy": accuracy}, "remaining": 0.1,
         "mask_bytes": 4, "compact_mask_bytes": 3, "seconds": 2.5,
     }  # fmt: skip
     with database.write() as session:
@@ -79,7 +80,7 @@ def test_table_and_means(database: Database, tmp_path: Path) -> None:
     with database.read() as session:
         grid = Grid.from_row(sweeps.get(session, sweep_id))
     found = build_table(grid, jobs)
-    assert (found.metric, found.dense) == ("accuracy", 0.5)
+    assert (found.metric, found.dense, found.fine_tuned) == ("accuracy", 0.5, 0.95)
     assert {(row.method, row.sparsity, row.seed): row.metric for row in found.rows if row.metric} == metrics
     waiting = next(combination for combination in grid.combinations() if combination not in metrics)
     assert next(row for row in found.rows if (row.method, row.sparsity, row.seed) == waiting) == Row(

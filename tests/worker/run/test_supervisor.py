@@ -32,49 +32,6 @@ def failed(outcome: Outcome | Failed) -> Failed:
     return outcome
 
 
-def test_warnings_of_the_trainer_are_kept_with_the_job_and_change_no_state(harness: WorkerHarness) -> None:
-    job_id = harness.submit()
-    assert harness.run(harness.claim(), "at_chance") is Outcome.SUCCEEDED
-    job = harness.job(job_id)
-    assert job.status is Status.SUCCEEDED
-    assert job.warnings == [
-        {"code": "predicts_one_class", "message": "the final mask predicts one class", "remedy": "More rows."}
-    ]
-    assert "warning" in [event.type for event in harness.events(job_id)]
-
-
-def test_success_records_events_metrics_and_artifacts(harness: WorkerHarness) -> None:
-    job_id = harness.submit()
-    assert harness.run(harness.claim(), "success") is Outcome.SUCCEEDED
-    job = harness.job(job_id)
-    assert (job.status, job.step, job.total_steps, job.attempts_spent) == (Status.SUCCEEDED, 4, 4, 0)
-    assert job.metrics["loss"] == 0.25
-    assert job.metrics["validation_accuracy"] == 0.9
-    assert job.result == {"before": {"accuracy": 0.5}, "final": {"accuracy": 0.9}, "remaining": 0.5}
-    events = harness.events(job_id)
-    assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    recorded = [event.type for event in events]
-    expected = [
-        "created",
-        "status",
-        "phase",
-        "started",
-        "evaluation",
-        "checkpoint",
-        "artifact",
-        "artifact",
-        "evaluation",
-    ]
-    assert recorded == [*expected, "finished", "status"]
-    artifacts = harness.artifacts(job_id)
-    assert set(artifacts) == {"mask.safetensors", "report.json"}
-    assert job.mask_artifact_id == artifacts["mask.safetensors"].id
-    steps = [(row.step, "loss" in row.values) for row in harness.metrics(job_id)]
-    assert steps[0] == (0, False)
-    assert (4, True) in steps
-    assert not harness.work_folder(job_id).exists()
-
-
 def test_unreadable_output_is_recorded_and_not_fatal(harness: WorkerHarness) -> None:
     job_id = harness.submit()
     assert harness.run(harness.claim(), "garbage") is Outcome.SUCCEEDED
