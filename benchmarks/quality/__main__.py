@@ -86,11 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     run.add_argument("--max-length", type=int, default=64, help="tokens")
     run.add_argument("--dry-run", action="store_true", help="say what would be run")
-    table = commands.add_parser("table", help="write page and figures from the rows")
+    table = commands.add_parser("table", help="write page, README block and figures from the rows")
     table.set_defaults(command=_table)
     table.add_argument("--against", default="smp-s", help="recipe that the others are compared with, seed by seed")
     table.add_argument("--out", type=Path, default=rows.ROWS, help="rows file; others beside it are read as well")
     table.add_argument("--page", type=Path, default=DOCS / "quality.md", help="page with the two marks")
+    table.add_argument(
+        "--readme", type=Path, default=rows.ROOT / "README.md", help="page with the two marks for the table in short"
+    )
     table.add_argument(
         "--only", action="append", default=[], metavar="FIELD=VALUE", help="model, task, steps, batch of tables"
     )
@@ -169,12 +172,19 @@ def _table(arguments: argparse.Namespace) -> int:
     from benchmarks.quality import figure, markdown, summary  # matplotlib, which the runs do without
 
     found = summary.summarize(rows.read(arguments.out), dict(given.split("=", 1) for given in arguments.only))
-    figures: dict[summary.Setting, str] = {}
+    images, figures = arguments.page.parent / "images", dict[summary.Setting, list[Path]]()
     for setting in found.settings():
-        file = arguments.page.parent / "images" / f"quality-{setting.slug}.svg"
-        figure.draw(found.of(setting), file)
-        figures[setting] = f"images/{file.name}"
-    markdown.insert(arguments.page, markdown.sections(found, arguments.against, figures))
+        figures[setting] = [images / f"quality-{setting.slug}{kind}.svg" for kind in ("", "-seconds")]
+        for file, draw in zip(figures[setting], (figure.draw_shares, figure.draw_seconds), strict=True):
+            draw(found.of(setting), file)
+
+    def seen_from(page: Path) -> dict[summary.Setting, list[str]]:
+        return {setting: [os.path.relpath(file, page.parent) for file in files] for setting, files in figures.items()}
+
+    markdown.insert(arguments.page, markdown.sections(found, arguments.against, seen_from(arguments.page)))
+    readme: Path = arguments.readme
+    link = os.path.relpath(arguments.page, readme.parent)
+    markdown.insert(readme, markdown.digest(found, seen_from(readme), link))
     print(json.dumps({"benchmark": "quality", "groups": summary.as_json(found), "outdated_rows": found.outdated}))
     return 0
 

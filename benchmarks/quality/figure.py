@@ -1,9 +1,9 @@
-"""Figure of a table of the quality benchmark: metric against remaining weights, and against seconds of training.
+"""Figures of a table of the quality benchmark: metric against remaining weights, and against seconds of training.
 
 Called by the command ``table``. Colours, markers and style are those of the service's sweep figures. Equal rows give equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,34 +15,50 @@ from pruning.files import atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PREFERRED = 0.9
-"""Sparsity of the curves over time, or the one that is nearest."""
 _COLOUR_OF = ("espalier", "smp-s", "magnitude", "movement", "full", "lora", "probe")
 """Recipes with a colour of their own; others take what is left."""
 
 
-def draw(groups: Sequence[Group], file: Path) -> None:
-    """Write the figure of one table as SVG. Raises OSError."""
+Draw = Callable[[Sequence["Axes"], Sequence[Group], dict[str, tuple[str, str]]], None]
+
+
+def draw_shares(groups: Sequence[Group], file: Path) -> None:
+    """Write the figure of metric against remaining weights as SVG. Raises OSError."""
+    held_out = all(len(group.held_out()) == len(group.runs) for group in groups)
+    _draw(groups, file, 1, lambda axes, groups, colours: _by_share(axes[0], groups, colours, held_out=held_out))
+
+
+def draw_seconds(groups: Sequence[Group], file: Path) -> None:
+    """Write the figure of metric against seconds of training as SVG, a panel for each sparsity. Raises OSError."""
+    sparsities: list[float | None] = [*sorted({group.sparsity for group in groups if group.sparsity is not None})] or [
+        None
+    ]
+
+    def panels(axes: Sequence["Axes"], groups: Sequence[Group], colours: dict[str, tuple[str, str]]) -> None:
+        for each, sparsity in zip(axes, sparsities, strict=True):
+            _by_seconds(each, groups, colours, sparsity)
+
+    _draw(groups, file, len(sparsities), panels)
+
+
+def _draw(groups: Sequence[Group], file: Path, panels: int, fill: Draw) -> None:
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     style: Any = matplotlib.rcParams
     style.update(STYLE)
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    figure = Figure(figsize=(2.2 + 4.2 * panels, 4.0), layout="constrained")
     canvas = FigureCanvasSVG(figure)
-    left, right = figure.subplots(1, 2)
-    held_out = all(len(group.held_out()) == len(group.runs) for group in groups)
-    colours = _colours(groups)
-    _by_share(left, groups, colours, held_out=held_out)
-    _by_seconds(right, groups, colours)
-    for axes in (left, right):
+    every = list(figure.subplots(1, panels, squeeze=False, sharey=True)[0])
+    fill(every, groups, _colours(groups))
+    for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
         axes.set_axisbelow(True)
     figure.suptitle(title(groups[0].setting), x=0.01, ha="left", fontweight="bold")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8.5)
+    handles = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False, fontsize=8.5)
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(file, ".drawing-") as draft:
         canvas.print_figure(str(draft), format="svg", metadata={"Date": None, "Creator": None})
@@ -92,24 +108,27 @@ def _by_share(
         axes.set_xticks([], minor=True)
 
 
-def _by_seconds(axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]]) -> None:
+def _by_seconds(
+    axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]], sparsity: float | None
+) -> None:
+    """The learning curves of the masks of one sparsity and of the dense rivals."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    sparsities = sorted({group.sparsity for group in groups if group.sparsity is not None})
-    shown = min(sparsities, key=lambda sparsity: abs(sparsity - _PREFERRED)) if sparsities else None
-    at = "" if shown is None else f", masks at {100 * (1 - shown):.3g} % remaining"
+    at = "" if sparsity is None else f", masks at {100 * (1 - sparsity):.3g} % remaining"
     axes.set_title(f"validation rows{at}", loc="left", fontsize=9)
     axes.set_xlabel("seconds of training (processor time)")
+    axes.set_ylabel(groups[0].metric)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     for group in groups:
-        if group.sparsity not in (None, shown):
+        if group.sparsity not in (None, sparsity):
             continue
         colour, marker = colours[group.recipe]
         curves = [row["curve"] for row in group.runs.values()]
         length = min(map(len, curves))
         x = [sum(curve[i][4] for curve in curves) / len(curves) for i in range(length)]
         y = [sum(curve[i][3] for curve in curves) / len(curves) for i in range(length)]
-        axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=1.4)
+        dashed = "--" if group.sparsity is None else "-"
+        axes.plot(x, y, color=colour, marker=marker, markersize=4, linewidth=1.4, linestyle=dashed, label=group.recipe)

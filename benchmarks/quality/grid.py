@@ -108,6 +108,6 @@ def _has_task(name: str, directory: Path, skipped: list[str]) -> bool:
 
 def _has_library(recipe: Recipe, skipped: list[str]) -> bool:
     if recipe.kind == "lora" and find_spec("peft") is None:
-        skipped.append(f"recipe {recipe.name}: peft is not installed; pip install -r requirements.lock")
+        skipped.append(f"recipe {recipe.name}: the optional package peft is not installed; pip install peft")
         return False
     return True

@@ -3,7 +3,7 @@
 Called by the command ``table``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.quality.summary import Estimate, Group, Setting, Summary, paired
@@ -28,15 +28,40 @@ def insert(page: Path, text: str) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{text.strip() or 'No runs yet.'}\n\n{END}{after}", "utf-8")
 
 
-def sections(summary: Summary, against: str, figures: dict[Setting, str]) -> str:
-    """One section for each table of ``summary``, each with its figure where it has one (its address from the page)."""
+def sections(summary: Summary, against: str, figures: Mapping[Setting, Sequence[str]]) -> str:
+    """One section for each table of ``summary``, each with its figures where it has some (their addresses from the page)."""
     parts = []
     for setting in summary.settings():
         parts += [f"### {title(setting)}", ""]
-        if setting in figures:
-            parts += [f"![{title(setting)}]({figures[setting]})", ""]
+        for figure in figures.get(setting, ()):
+            parts += [f"![{title(setting)}]({figure})", ""]
         parts += [table(summary.of(setting), against), ""]
     return "\n".join(parts)
+
+
+def digest(summary: Summary, figures: Mapping[Setting, Sequence[str]], page: str) -> str:
+    """The table with the most runs in short, with its first figure and a link to ``page``; empty where there are no runs."""
+    settings = summary.settings()
+    if not settings:
+        return ""
+    shown = max(settings, key=lambda setting: sum(len(group.runs) for group in summary.of(setting)))
+    groups = summary.of(shown)
+    header = ["recipe", "remaining", "held-out rows", f"{groups[0].metric}, validation", "seeds", "seconds", "stored"]
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    for group in groups:
+        values = (Estimate.from_values(list(each.values())) for each in (group.held_out(), group.validation()))
+        cells = [
+            _name(group), _remaining(group), *map(percent, values), str(len(group.runs)),
+            f"{group.mean(lambda row: row['cpu_seconds_training']):,.0f}", size(group.mean(lambda row: row["artifact_bytes"])),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    picture = [f"![{title(shown)}]({figures[shown][0]})", ""] if figures.get(shown) else []
+    said = f"{title(shown)}: every recipe trained on the same rows, on one thread; [all numbers and how they compare]({page})."
+    return "\n".join([said, "", *picture, *lines])
+
+
+def _remaining(group: Group) -> str:
+    return "all" if group.sparsity is None else f"{100 * (1 - group.mean(lambda row: row['sparsity_got'])):.3g} %"
 
 
 def title(setting: Setting) -> str:
@@ -63,7 +88,7 @@ def _cells(group: Group, groups: Sequence[Group], against: str) -> list[str]:
     task, runs = group.setting.task, len(group.runs)
     cells = [
         _name(group),
-        "all" if group.sparsity is None else f"{100 * (1 - group.mean(lambda row: row['sparsity_got'])):.3g} %",
+        _remaining(group),
         percent(Estimate.from_values(list(group.validation().values()))),
         percent(Estimate.from_values(list(group.held_out().values()))),
         _difference(group, groups, against),

@@ -1,11 +1,12 @@
 """Rows files of the quality benchmark: one JSON object a line, one line for each finished run, never rewritten.
 
 Read by the scheduler, which does not repeat what is there, and by the table. All ``*.jsonl`` files of a folder count, so that
-several machines can each append to their own.
+several machines can each append to their own; lines of other programs are passed over, and said.
 """
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,38 @@ from benchmarks.quality.cell import Cell
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "benchmarks" / "results" / "quality" / "rows.jsonl"
 Row = dict[str, Any]
+COLUMNS = set(
+    "recipe model task sparsity steps batch seed settings primary_metric metrics heldout one_class curve device".split()
+)
+"""What a line needs to be a row; older rows may lack others."""
 
 
 def read(file: Path) -> list[Row]:
-    """The rows of ``file`` and of every other ``*.jsonl`` beside it, in the order of names and lines."""
-    return [
-        json.loads(line)
-        for each in sorted({file, *file.parent.glob("*.jsonl")})
-        if each.exists()
-        for line in each.read_text("utf-8").splitlines()
-    ]
+    """The rows of ``file`` and of every other ``*.jsonl`` beside it, in the order of names and lines.
+
+    Lines that are no rows of this benchmark are passed over, with a note on standard error.
+    """
+    found: list[Row] = []
+    for each in sorted({file, *file.parent.glob("*.jsonl")}):
+        if not each.exists():
+            continue
+        lines = each.read_text("utf-8").splitlines()
+        rows = [row for line in lines if (row := _row(line)) is not None]
+        if len(rows) < len(lines):
+            print(
+                f"{each}: {len(lines) - len(rows)} of {len(lines)} lines are no rows of benchmarks.quality and are passed over",
+                file=sys.stderr,
+            )  # fmt: skip
+        found += rows
+    return found
+
+
+def _row(line: str) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and row.keys() >= COLUMNS and isinstance(row["settings"], dict) else None
 
 
 def append(file: Path, row: Row) -> None:

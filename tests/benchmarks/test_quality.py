@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pruning.data.batching import BatchStream
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
-RECIPES = "espalier,smp-s,full,lora,probe"
+RECIPES = "espalier,smp-s,magnitude,movement,full,lora,probe"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_every_kind_of_recipe_gives_a_whole_row(made: list[dict[str, Any]]) -> N
         assert row["artifact_bytes"] > 0
         dense = row["recipe"] in ("full", "lora", "probe")
         assert (row["sparsity"] is None) == dense
-        assert (row["extra_parameters"] > 0) == dense
+        assert (row["extra_parameters"] > 0) == (dense or row["recipe"] in ("magnitude", "movement"))
     smallest = {row["recipe"]: row["extra_parameters"] for row in made}
     assert smallest["probe"] < smallest["lora"] < smallest["full"]
 
@@ -85,7 +86,7 @@ def test_rows_that_are_there_are_not_run_again(
     assert program.main(command(folder, "--recipes", RECIPES, "--sparsities", "0.5,0.75", "--dry-run")) == 0
     told = capsys.readouterr().err
     assert told.count("present") == len(made)
-    assert told.count("to run ") == 2  # of the pruning recipes alone
+    assert told.count("to run ") == 4  # of the pruning recipes alone
     assert program.main(command(folder, "--recipes", RECIPES)) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ran"] == 0
     assert len(rows.read(folder / "results" / "rows.jsonl")) == len(made)
@@ -130,6 +131,24 @@ def test_what_is_not_there_is_skipped_with_a_reason(folder: Path) -> None:
     grid = build(axes, [folder / "models"], folder / "datasets")
     assert [cell.task for cell in grid.cells] == ["sst2"]
     assert [reason.split(":")[0] for reason in grid.skipped] == ["model none", "task rte"]
+
+
+def test_lora_is_skipped_without_its_package_and_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    grid = build(axes_of("full", "lora"), [folder / "models"], folder / "datasets")
+    assert [cell.recipe for cell in grid.cells] == ["full"]
+    assert [reason for reason in grid.skipped if "peft" in reason]
+
+
+def test_lines_of_other_programs_are_passed_over(
+    folder: Path, made: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows.append(file, made[0])
+    (tmp_path / "others.jsonl").write_text('{"recipe": "full", "seconds": 1}\n[1]\nno json\n')
+    assert rows.read(file) == [made[0]]
+    assert "3 of 3" in capsys.readouterr().err
+    assert rows.find(rows.read(file), cell_of(folder, made[0]["recipe"])) == made[0]
 
 
 def test_a_checkpoint_without_a_language_model_head_gets_a_classifier(folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from benchmarks.quality.summary import Group, paired, summarize
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "quality.md"
+README = ROOT / "README.md"
 
 
 def row(
@@ -80,7 +81,8 @@ def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.Captu
     for one in ROWS:
         rows.append(tmp_path / "rows.jsonl", one)
     page = Path(shutil.copy(PAGE, tmp_path / "quality.md"))
-    command = ["table", "--out", str(tmp_path / "rows.jsonl"), "--page", str(page)]
+    readme = Path(shutil.copy(README, tmp_path / "README.md"))
+    command = ["table", "--out", str(tmp_path / "rows.jsonl"), "--page", str(page), "--readme", str(readme)]
     assert program.main(command) == 0
     text = page.read_text("utf-8")
     assert "| `espalier` | 10 % | 85.0 ± 5.0 | 84.0 ± 2.0 | +11.0 ± 1.0 | 2 |" in text
@@ -90,11 +92,31 @@ def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.Captu
     assert f"images/{figure.name}" in text
     drawn = figure.read_bytes()
     assert b"espalier" in drawn
+    seconds = figure.with_name("quality-toy-sst2-10x8-seconds.svg").read_bytes()
+    assert seconds.count(b"% remaining") == 2  # a panel for each sparsity
+    assert b"full@learning_rate=1e-4" in seconds
+    short = readme.read_text("utf-8")
+    assert "| `espalier` | 10 % | 84.0 ± 2.0 | 85.0 ± 5.0 | 2 | 2 | 459 kB |" in short
+    assert "](images/quality-toy-sst2-10x8.svg)" in short
+    assert "](quality.md)" in short
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["outdated_rows"] == 0
     assert program.main(command) == 0
     assert page.read_text("utf-8") == text
     assert figure.read_bytes() == drawn
+
+
+def test_page_and_readme_are_what_the_command_makes_of_the_rows_in_the_repository(tmp_path: Path) -> None:
+    page, readme = tmp_path / "docs" / "quality.md", tmp_path / "README.md"
+    page.parent.mkdir()
+    shutil.copy(PAGE, page)
+    shutil.copy(README, readme)
+    assert program.main(["table", "--page", str(page), "--readme", str(readme)]) == 0
+    hint = "run python -m benchmarks.quality table"
+    assert page.read_text("utf-8") == PAGE.read_text("utf-8"), hint
+    assert readme.read_text("utf-8") == README.read_text("utf-8"), hint
+    drawn = {file.name for file in (page.parent / "images").iterdir()}
+    assert drawn == {file.name for file in (PAGE.parent / "images").glob("quality-*.svg")}, hint
 
 
 def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:
