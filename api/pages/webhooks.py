@@ -1,4 +1,4 @@
-"""Pages of webhooks: a list with a form for another, and each with its latest deliveries; switched off and on, deleted.
+"""Pages of webhooks: a list with a form for another, and each with its latest deliveries; tested, switched off and on, deleted.
 
 No page shows a secret: a webhook that is made here is given the secret that its receiver has already.
 """
@@ -19,7 +19,7 @@ from api.schemas.webhooks import JobWebhookRequest
 from service.jobs.status_messages import FINAL_EVENTS, EventType
 
 router = APIRouter(prefix="/webhooks", include_in_schema=False, route_class=PageRoute)
-_CHANGES = {"enable": webhooks.enable_webhook, "disable": webhooks.disable_webhook}
+_CHANGES = {"enable": webhooks.enable_webhook, "disable": webhooks.disable_webhook, "test": webhooks.test_webhook}
 
 
 @router.get("")
@@ -72,6 +72,7 @@ def delete(webhook_id: WebhookId, request: Request, services: ServicesDep, calle
 
 @router.post("/{webhook_id}/enable")
 @router.post("/{webhook_id}/disable")
+@router.post("/{webhook_id}/test")
 def change_state(webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageWriter) -> Response:
     """Enabled, it is sent messages again, those that waited first. Leads back to the webhook."""
     _CHANGES[action_of(request)](webhook_id, services, caller)

@@ -1,4 +1,4 @@
-"""Webhook routes: create, list, get, enable, disable, rotate, delete, and list deliveries.
+"""Webhook routes: create, list, get, test, enable, disable, rotate, delete, and list deliveries.
 
 The messages are sent by ``worker.webhooks.dispatcher``.
 """
@@ -88,6 +88,21 @@ def list_deliveries(
         subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         rows = outbox.list_deliveries(session, webhook_id, limit=limit)
     return DeliveryList(data=[Delivery.from_row(row) for row in rows], has_more=False, next_cursor=None)
+
+
+@router.post(
+    "/{webhook_id}/test",
+    operation_id="testWebhook",
+    status_code=202,
+    responses=problem_responses(404),
+    summary="Send a test message",
+)
+def test_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Delivery:
+    """Of the type `webhook.test`, whatever the webhook is told of. Its deliveries say what became of it; one test at a time, and
+    one of a webhook that is disabled waits."""
+    with services.database.write() as session:
+        row = subscriptions.get(session, webhook_id, owner=caller.owner_filter)
+        return Delivery.from_row(outbox.add_test(session, row))
 
 
 @router.post(

@@ -13,6 +13,7 @@ from service.db import models
 from service.db.models.webhook import URL_LENGTH
 from service.jobs.status_messages import FINAL_EVENTS, EventType
 from service.jobs.views import WebhookView
+from service.webhooks.outbox import TEST
 from service.webhooks.subscriptions import SECRET_PREFIX
 
 _MIN_BYTES, _MAX_BYTES = 24, 64
@@ -106,8 +107,8 @@ class Delivery(BaseModel):
     """A message, and how far it got."""
 
     id: str = Field(description="The `webhook-id` of every attempt", examples=["msg_01jd3xk5m8v6q2zr9w4t7y1n0b"])
-    type: EventType
-    job_id: str
+    type: EventType | Literal["webhook.test"]
+    job_id: str | None = Field(description="null for a test message")
     status: Literal["pending", "delivered", "failed"] = Field(description="failed: given up")
     attempts: int = Field(description="Attempts begun")
     next_attempt_at: datetime | None
@@ -122,8 +123,8 @@ class Delivery(BaseModel):
         ended: Literal["delivered", "failed"] = "delivered" if row.delivered_at is not None else "failed"
         return cls(
             id=row.id,
-            type=EventType(row.type),
-            job_id=row.job_id,
+            type="webhook.test" if row.type == TEST else EventType(row.type),
+            job_id=row.job_id or None,
             status="pending" if row.due_at is not None else ended,
             attempts=row.attempts,
             next_attempt_at=row.due_at,

@@ -67,6 +67,21 @@ def deliveries(
 
 @app.command()
 @with_service
+def test(
+    context: ServiceContext,
+    webhook: WebhookId,
+) -> None:
+    """Send a message of type webhook.test; espalier webhooks deliveries says what became of it.
+
+    Example: espalier webhooks test whk_01jd3
+    """
+    with context.client() as client:
+        delivery = client.test_webhook(webhook)
+    context.print_resource(delivery, f"{delivery.id} {delivery.status}")
+
+
+@app.command()
+@with_service
 def enable(
     context: ServiceContext,
     webhook: WebhookId,
@@ -149,5 +164,5 @@ def _deliveries_table(found: "list[Delivery]") -> "Table":
     table = Table(Column("id", no_wrap=True), "event", Column("job", no_wrap=True), "state", "tries", "last", box=None)
     for each in found:
         last = each.last_error or (str(each.last_status) if each.last_status is not None else "")
-        table.add_row(each.id, each.type, each.job_id, each.status, str(each.attempts), last)
+        table.add_row(each.id, each.type, each.job_id or "", each.status, str(each.attempts), last)
     return table

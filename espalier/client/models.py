@@ -237,7 +237,8 @@ class Delivery(Resource):
 
     id: str
     type: str
-    job_id: str
+    job_id: str | None = None
+    """None for a test message."""
     status: str
     attempts: int = 0
     next_attempt_at: datetime | None = None

@@ -1,12 +1,14 @@
-"""Webhook outbox: delivery state of messages, from claim to delivered or given up.
+"""Webhook outbox: delivery state of messages, from claim to delivered or given up; and test messages, which no job causes.
 
 Called by ``worker.webhooks.dispatcher``; the API lists deliveries and counts the backlog. Only ``delete_old`` commits. A claim is
 a lease: it sets the next attempt to when this one must be over, so a message whose sender died is sent again. The result of an
 attempt is recorded only while no later attempt has begun.
 """
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import islice
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
@@ -18,6 +20,8 @@ from service.db.models import Delivery, Webhook
 
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
+TEST = "webhook.test"
+"""Type of a test message, which every receiver gets that asks for one, whatever it subscribes to."""
 _PER_OWNER = 50
 _CONSIDERED = 1000
 """Messages that one claim looks at, of one owner and of all."""
@@ -120,6 +124,25 @@ def record_result(
         .returning(Delivery.id)
     )
     return session.scalars(written, execution_options={"synchronize_session": False}).one_or_none() is not None
+
+
+def add_test(session: Session, webhook: Webhook) -> Delivery:
+    """A test message to ``webhook``, due now; the one that waits, if there is one: asking often sends no more.
+
+    The caller has locked ``webhook`` or runs alone.
+    """
+    waiting = select(Delivery).where(
+        Delivery.webhook_id == webhook.id, Delivery.type == TEST, Delivery.due_at.is_not(None)
+    )
+    if (known := session.scalars(waiting.limit(1)).first()) is not None:
+        return known
+    moment = session.scalars(select(now_sql())).one()
+    timestamp = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    body = {"type": TEST, "timestamp": timestamp, "data": {"id": webhook.id}}
+    delivery = Delivery(webhook_id=webhook.id, job_id="", type=TEST, body=json.dumps(body, separators=(",", ":")))
+    session.add(delivery)
+    session.flush()
+    return delivery
 
 
 def list_deliveries(session: Session, webhook_id: str, *, limit: int) -> Sequence[Delivery]:

@@ -1,4 +1,4 @@
-"""Calls for webhooks: create, enable, disable, rotate secrets, list deliveries. The part of ``AsyncClient`` for them."""
+"""Calls for webhooks: create, test, enable, disable, rotate secrets, list deliveries. The part of ``AsyncClient`` for them."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -37,6 +37,10 @@ class WebhookCalls:
         """The latest messages, newest first, and why one did not arrive; at most 100."""
         page = await self._http.page(f"{_path(webhook)}/deliveries", {"limit": limit})
         return [Delivery.model_validate(row) for row in page["data"]]
+
+    async def test_webhook(self, webhook: Webhook | str) -> Delivery:
+        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` says what became of it. One test at a time."""
+        return Delivery.model_validate(await self._http.request("POST", f"{_path(webhook)}/test"))
 
     async def enable_webhook(self, webhook: Webhook | str) -> Webhook:
         """Send messages again, also those that waited."""

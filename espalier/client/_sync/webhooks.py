@@ -1,5 +1,5 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/webhooks.py; change that file, not this one
-"""Calls for webhooks: create, enable, disable, rotate secrets, list deliveries. The part of ``Client`` for them."""
+"""Calls for webhooks: create, test, enable, disable, rotate secrets, list deliveries. The part of ``Client`` for them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -36,6 +36,10 @@ class WebhookCalls:
         """The latest messages, newest first, and why one did not arrive; at most 100."""
         page = self._http.page(f"{_path(webhook)}/deliveries", {"limit": limit})
         return [Delivery.model_validate(row) for row in page["data"]]
+
+    def test_webhook(self, webhook: Webhook | str) -> Delivery:
+        """Send it a message of type ``webhook.test``; ``webhook_deliveries`` says what became of it. One test at a time."""
+        return Delivery.model_validate(self._http.request("POST", f"{_path(webhook)}/test"))
 
     def enable_webhook(self, webhook: Webhook | str) -> Webhook:
         """Send messages again, also those that waited."""

@@ -56,7 +56,7 @@ class Delivery(Base):
     """The ``webhook-id`` of every attempt."""
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     job_id: Mapped[str] = mapped_column(String(40))
-    """Not a foreign key: a message outlives its job."""
+    """Not a foreign key: a message outlives its job. Empty for a test message."""
     type: Mapped[str] = mapped_column(String(40))
     body: Mapped[str] = mapped_column(Text)
     """JSON, the same bytes at every attempt."""

@@ -66,9 +66,11 @@ def test_from_its_form_to_its_end(user: Browser, protected: FastAPI, keys: Keyri
     stranger = signed_in(protected, keys, "b", Scope.READ, Scope.WRITE)
     assert here not in stranger.get("/webhooks").text
     assert stranger.get(here).status_code == 404
-    for action in ("enable", "disable", "delete"):
+    for action in ("test", "enable", "disable", "delete"):
         assert stranger.send(f"{here}/{action}").status_code == 404
         assert user.post(f"{here}/{action}").status_code == 403
+    assert user.send(f"{here}/test", here).headers["Location"] == here
+    assert "webhook.test" in texts(user.get(here))
     assert user.send(f"{here}/disable", here).headers["Location"] == here
     assert "Switch on" in texts(user.get(here))
     assert user.send(f"{here}/enable", here).headers["Location"] == here

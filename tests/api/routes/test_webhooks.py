@@ -141,6 +141,17 @@ def test_deliveries_of_a_webhook(client: TestClient, jobs: Jobs) -> None:
     assert client.post(f"{path}/enable").json()["enabled"] is True
 
 
+def test_a_test_message(client: TestClient) -> None:
+    path = client.post("/v1/webhooks", json={"url": URL, "events": ["job.failed"]}).headers["location"]
+    answer = client.post(f"{path}/test")
+    assert answer.status_code == 202, answer.text
+    sent = answer.json()
+    assert (sent["type"], sent["job_id"], sent["status"]) == ("webhook.test", None, "pending")
+    assert client.post(f"{path}/test").json()["id"] == sent["id"]
+    assert [each["id"] for each in client.get(f"{path}/deliveries").json()["data"]] == [sent["id"]]
+    assert client.post("/v1/webhooks/whk_none/test").json()["code"] == "webhook_not_found"
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_without_a_secret_key_nothing_is_stored(client_with: Callable[..., TestClient]) -> None:
     client = client_with()

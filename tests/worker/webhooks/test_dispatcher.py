@@ -80,6 +80,20 @@ def test_a_message_arrives_with_a_valid_signature(harness: WorkerHarness) -> Non
     assert message(harness, webhook_id).delivered_at is not None
 
 
+def test_a_test_message_arrives_signed_and_one_at_a_time(harness: WorkerHarness) -> None:
+    with webhook_receiver() as receiver:
+        webhook_id, secret = register(harness, receiver.url)
+        ids = set()
+        for _ in range(2):
+            with harness.context.database.write() as session:
+                ids.add(outbox.add_test(session, subscriptions.get(session, webhook_id)).id)
+        assert WebhookDispatcher(harness.context).tick() == 1
+        ((_, headers, _),) = receiver.requests
+        assert {headers["webhook-id"]} == ids
+        assert receiver.verified(secret)["type"] == "webhook.test"
+    assert message(harness, webhook_id).delivered_at is not None
+
+
 def test_both_secrets_sign_after_a_rotation(harness: WorkerHarness) -> None:
     with webhook_receiver() as receiver:
         webhook_id, old = register(harness, receiver.url)
