@@ -25,8 +25,8 @@ from api.pages.error_pages import bug_page, install_error_pages
 from api.predictions.service import PredictionService
 from api.request.auth import load_keys
 from api.request.deps import Services
-from api.request.limits import TokenBuckets
 from api.request.query_batcher import QueryBatcher
+from api.request.token_buckets import SharedTokenBuckets, open_buckets
 from api.responses import sweep_plot
 from api.routes import (
     artifacts,
@@ -105,6 +105,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         services.predictions.close()
         services.job_loader.close()
         services.key_loader.close()
+        if isinstance(services.token_buckets, SharedTokenBuckets):
+            await services.token_buckets.close()
         services.database.dispose()
 
     app = FastAPI(
@@ -137,7 +139,7 @@ def _services(settings: Settings) -> Services:
         ),
         key_loader=QueryBatcher("keys", partial(load_keys, database)),
         celery=celery_app(settings),
-        token_buckets=TokenBuckets(settings.requests_per_minute),
+        token_buckets=open_buckets(settings),
         predictions=PredictionService(
             settings,
             database,

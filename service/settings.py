@@ -61,7 +61,9 @@ class Settings(PlaceSettings):
         description="Whether /metrics is answered without a key where keys are required; else it needs scope admin",
     )
     requests_per_minute: int | None = Field(
-        600, ge=1, description="Requests that one API key may make per minute, in each API process"
+        600,
+        ge=1,
+        description="Requests that one API key may make per minute, of all API processes together where Redis is the broker",
     )
     max_queued_jobs_per_owner: int | None = Field(
         1000, ge=1, description="Jobs of one owner that may wait or be paused at a time, where keys are required"

@@ -52,7 +52,7 @@ class RequirePageScope(RequireScope):
             if session is None or session.key_id is None:
                 raise UnauthorizedError("key_missing", "sign in with an API key")
             caller = await caller_of_session(services, session.key_id)
-            check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
+            await check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
         if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
         if request.method not in _READING:

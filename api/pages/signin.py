@@ -60,7 +60,7 @@ async def signin(
     try:
         require_same_origin(request)
         caller = await caller_of_key(services, key.strip())
-        check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
+        await check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
         if not caller.has_scope(Scope.READ):
             raise ForbiddenError(Scope.READ)
         root = request.scope.get("root_path", "")

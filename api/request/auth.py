@@ -76,7 +76,7 @@ class RequireScope:
         if credentials is None:
             raise UnauthorizedError("key_missing", "send an API key: Authorization: Bearer esp_…")
         caller = await caller_of_key(services, credentials.credentials)
-        check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
+        await check_request_rate(request, services.token_buckets, caller.key_id or LOCAL)
         if not caller.has_scope(self.scope):
             raise ForbiddenError(self.scope)
         return caller

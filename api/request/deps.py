@@ -11,8 +11,8 @@ from celery import Celery
 from fastapi import Depends, Path, Request
 
 from api.predictions.service import PredictionService
-from api.request.limits import TokenBuckets
 from api.request.query_batcher import QueryBatcher
+from api.request.token_buckets import SharedTokenBuckets, TokenBuckets
 from api.schemas.job_representation import JobRepresentation
 from service.access.api_keys import ValidKey
 from service.concurrency import ConcurrencyLimiter
@@ -37,7 +37,7 @@ class Services:
     key_loader: QueryBatcher[str, ValidKey | InvalidKeyError]
     """API keys by their text."""
     celery: Celery
-    token_buckets: TokenBuckets
+    token_buckets: TokenBuckets | SharedTokenBuckets
     predictions: PredictionService
     stream_slots: ConcurrencyLimiter
     wait_slots: ConcurrencyLimiter

@@ -1,69 +1,24 @@
 """Limits per caller: token buckets for requests per minute, and a cap on queued jobs.
 
 Called by ``api.request.auth`` and by routes that submit jobs. They hold only where keys are
-required. Requests are counted in memory by each process for itself: N processes let N times as many through. Queued
-jobs are counted in the database; submissions at the same moment may overshoot by as many.
+required. Requests are counted by ``api.request.token_buckets``, queued jobs in the database; submissions at the same moment may
+overshoot by as many.
 """
-
-import math
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
 from api.errors.exceptions import TooManyRequestsError
+from api.request.token_buckets import WINDOW_SECONDS, SharedTokenBuckets, TokenBuckets
 from service.jobs import queries
 from service.settings import Settings
 
-WINDOW_SECONDS = 60
 QUEUE_RETRY_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class RateLimitResult:
-    """State of a token bucket after one request."""
-
-    allowed: bool
-    remaining: int
-    """Requests that would be allowed now."""
-    retry_after: int
-    """Seconds until the next is allowed; 0 if one would be now."""
-    reset_after: int
-    """Seconds until the bucket is full."""
-
-
-@dataclass
-class TokenBuckets:
-    """One token bucket per name: full at first, refilled evenly. Any thread may use it."""
-
-    per_minute: int | None
-    clock: Callable[[], float] = time.monotonic
-    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Tokens, and when they were counted. Bounded by the number of API keys: only valid ones get a bucket."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def consume(self, name: str) -> RateLimitResult | None:
-        """Take the token of one request of ``name``; None where requests are not limited."""
-        if self.per_minute is None:
-            return None
-        per_second = self.per_minute / WINDOW_SECONDS
-        with self._lock:
-            now = self.clock()
-            tokens, since = self._buckets.get(name, (float(self.per_minute), now))
-            tokens = min(float(self.per_minute), tokens + (now - since) * per_second)
-            allowed = tokens >= 1
-            tokens -= allowed
-            self._buckets[name] = tokens, now
-        wait = 0 if tokens >= 1 else math.ceil((1 - tokens) / per_second)
-        return RateLimitResult(allowed, int(tokens), wait, math.ceil((self.per_minute - tokens) / per_second))
-
-
-def check_request_rate(request: Request, buckets: TokenBuckets, name: str) -> None:
+async def check_request_rate(request: Request, buckets: TokenBuckets | SharedTokenBuckets, name: str) -> None:
     """Count a request and put what remains into the headers of its response. Raises TooManyRequestsError."""
-    result = buckets.consume(name)
+    result = await buckets.consume(name) if isinstance(buckets, SharedTokenBuckets) else buckets.consume(name)
     if result is None:
         return
     request.state.headers = {

@@ -1,4 +1,5 @@
-"""Prometheus endpoint ``/metrics``. Read from the database at each scrape, so that any API process may answer it."""
+"""Prometheus endpoint ``/metrics``. Read from the database at each scrape, so that any API process may answer it but for what
+each has counted by itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from api.errors.problems import problem_responses
 from api.request.auth import MetricsReader
-from api.request.deps import ServicesDep
+from api.request.deps import Services, ServicesDep
 from service.operations import statistics
 from service.operations.statistics import DURATION_BUCKETS, Statistics
 
@@ -32,7 +33,22 @@ def metrics(services: ServicesDep, _: MetricsReader) -> Response:
         found = statistics.collect(session, worker_seen_seconds=services.settings.worker_seen_seconds)
     registry = CollectorRegistry()
     registry.register(_StatisticsCollector(found))
+    registry.register(_ProcessCollector(services))
     return Response(generate_latest(registry), media_type=_MEDIA_TYPE)
+
+
+@dataclass(eq=False)
+class _ProcessCollector(Collector):
+    """What the API process that answers has counted by itself."""
+
+    services: Services
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "espalier_requests_uncounted",
+            "Requests that this API process let pass without counting them, for Redis was away",
+            self.services.token_buckets.uncounted,
+        )
 
 
 @dataclass(eq=False)

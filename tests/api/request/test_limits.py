@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from api.request.limits import RateLimitResult, TokenBuckets
+from api.request.token_buckets import RateLimitResult, TokenBuckets
 from service.db.engine import Database
 from service.db.models import Job
 from tests.api.conftest import BODY
