@@ -112,6 +112,11 @@ class SharedFields(TypedDict, total=False):
     """Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of a
     classifier; it is then stored with the mask; default follows tier.
     """
+    fit_readout: bool
+    """Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the
+    calibration rows, from the states of the dense model, in place of random numbers or the label words' rows;
+    default true for head classifier, but for the presets paper and upstream.
+    """
     calibrate_logits: bool
     """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default
     true, but for the presets paper and upstream.
@@ -125,7 +130,9 @@ class SharedFields(TypedDict, total=False):
     default 1.5.
     """
     calibration_rows: int
-    """Training rows that wanda and the calibration of logits look at; default 128."""
+    """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at;
+    default 128, with fit_readout 512.
+    """
     max_steps: int | None
     """Optimizer steps; replaces epochs."""
     epochs: float | None

@@ -25,6 +25,13 @@ def training_batches(lengths: npt.NDArray[np.int64], batch_size: int, seed: int,
     return [batches[i] for i in random.permutation(len(batches))]
 
 
+def spaced_rows(rows: int, count: int) -> list[int]:
+    """Numbers of ``count`` of ``rows`` rows, evenly spaced, all of them where there are fewer: a split sorted by label gives
+    every class its share."""
+    count = min(rows, count)
+    return [i * rows // count for i in range(count)]
+
+
 class BatchStream:
     """Endless micro-batches over the epochs, addressable by number: ``stream.rows(i)`` depends on seed and i alone."""
 

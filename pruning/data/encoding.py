@@ -51,16 +51,16 @@ class EncodedRows:
     def __len__(self) -> int:
         return len(self.input_ids)
 
-    def first(self, rows: int) -> "EncodedRows":
-        """The first ``rows`` rows, or all where there are fewer; not of windows, which are several to a row."""
+    def take(self, numbers: Sequence[int]) -> "EncodedRows":
+        """The rows of these numbers, in their order, without a teacher's logits; not of windows, which are several to a row."""
         return replace(
             self,
-            input_ids=self.input_ids[:rows],
-            token_type_ids=None if self.token_type_ids is None else self.token_type_ids[:rows],
-            labels=self.labels[:rows],
-            words=None if self.words is None else WordTokens(self.words.first[:rows]),
-            tag_ids=None if self.tag_ids is None else self.tag_ids[:rows],
-            teacher_logits=None if self.teacher_logits is None else self.teacher_logits[:rows],
+            input_ids=[self.input_ids[i] for i in numbers],
+            token_type_ids=None if self.token_type_ids is None else [self.token_type_ids[i] for i in numbers],
+            labels=self.labels[list(numbers)],
+            words=None if self.words is None else WordTokens([self.words.first[i] for i in numbers]),
+            tag_ids=None if self.tag_ids is None else [self.tag_ids[i] for i in numbers],
+            teacher_logits=None,
         )
 
     @cached_property

@@ -120,8 +120,16 @@ class SpecFields(BaseModel):
         description="Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of "
         "a classifier; it is then stored with the mask; default follows tier",
     )
+    fit_readout: bool = Field(
+        default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "classifier",
+        description="Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the "
+        "calibration rows, from the states of the dense model, in place of random numbers or the label words' rows; default true "
+        "for head classifier, but for the presets paper and upstream",
+    )
     calibrate_logits: bool = Field(
-        default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "label-words",
+        default_factory=lambda data: (
+            data["preset"] == "espalier" and data["head"] == "label-words" and not data["fit_readout"]
+        ),
         description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
         "true, but for the presets paper and upstream",
     )
@@ -137,8 +145,10 @@ class SpecFields(BaseModel):
         description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
     )  # fmt: skip
     calibration_rows: int = Field(
-        128, ge=1, le=100_000, description="Training rows that wanda and the calibration of logits look at"
-    )
+        default_factory=lambda data: 512 if data["fit_readout"] else 128, ge=1, le=100_000,
+        description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; "
+        "default 128, with fit_readout 512",
+    )  # fmt: skip
 
     max_steps: int | None = Field(None, ge=1, le=100_000_000, description="Optimizer steps; replaces epochs")
     epochs: float | None = Field(

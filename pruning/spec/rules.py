@@ -158,6 +158,12 @@ def _check_head(spec: SpecFields) -> None:
             head=spec.head, task=spec.task_info.name, right=" or ".join(fitting),
         )  # fmt: skip
 
+    if spec.fit_readout and (spec.head == "span" or (spec.head == "label-words" and not spec.train_readout)):
+        raise spec_error(
+            "fit_readout",
+            "head {head} has no read-out that is trained, so nothing to fit; use head classifier, or train_readout",
+            head=spec.head,
+        )
     if spec.calibrate_logits and spec.head != "label-words":
         raise spec_error(
             "calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pruning.data.batching import evaluation_batches
+from pruning.data.batching import evaluation_batches, spaced_rows
 from pruning.data.encoding import EncodedRows
 from pruning.evaluation.evaluate import compute_logits
 from pruning.masking.kernels import dispatch
@@ -21,7 +21,7 @@ from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import ClassifierHead, LabelWordHead, create_head
-from pruning.models.loading import weights_digest
+from pruning.models.loading import LoadedModel, weights_digest
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends, extra_parameters
@@ -30,6 +30,7 @@ from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.inputs import Inputs
 from pruning.training.losses import loss_function
 from pruning.training.pruner import Pruner
+from pruning.training.readout import start_readout
 from pruning.training.run import Batch
 from pruning.training.step import Backend
 
@@ -59,6 +60,8 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
     extras = extra_parameters.unfreeze(loaded, head, spec)
     extra_parameters.require_small(spec, extras, matrices.total)
+    if spec.fit_readout and _begins_untrained(loaded, head):
+        start_readout(head, inputs.task, _calibration_rows(spec, inputs), device)
     if spec.calibrate_logits and isinstance(head, LabelWordHead):
         head.calibrate(_fit_logits(spec, head, inputs, device))
     return MaskedModel(head, matrices, base_digest, extras)
@@ -92,23 +95,36 @@ def build_pruner(
 
 def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: torch.device) -> LogitCalibration:
     """From the logits of the dense model on the calibration rows."""
-    rows = inputs.train.first(spec.calibration_rows)
+    rows = _calibration_rows(spec, inputs)
     logits, labels = np.stack(compute_logits(head, rows, device)), rows.labels.numpy()
     if inputs.task.kind == "regression":
         return LogitCalibration.from_numbers(logits, labels)
     return LogitCalibration.from_class_logits(logits, labels)
 
 
+def _begins_untrained(loaded: LoadedModel, head: LabelWordHead | ClassifierHead) -> bool:
+    """Whether the head's last matrix has not been trained on any task: label words' rows, or a classifier that the checkpoint
+    lacks."""
+    if isinstance(head, LabelWordHead):
+        return True
+    named = dict(loaded.model.named_parameters())
+    return any(named[name] is head.readout.weight for name in loaded.new_parameters)
+
+
+def _calibration_rows(spec: PruningSpec, inputs: Inputs) -> EncodedRows:
+    return inputs.train.take(spaced_rows(len(inputs.train), spec.calibration_rows))
+
+
 def _calibration(
     spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device
 ) -> Calibration:
-    """The first rows of the training split, the head in evaluation mode."""
-    rows = min(spec.calibration_rows, len(train))
+    """The calibration rows (of spans: windows), the head in evaluation mode."""
+    rows = spaced_rows(len(train), spec.calibration_rows)
 
     def batches() -> Iterator[Batch]:
         head.eval()
-        for numbers in evaluation_batches(train.lengths[:rows], 32):
-            batch = train.batch(numbers, device)
+        for chosen in evaluation_batches(train.lengths[rows], 32):
+            batch = train.batch([rows[i] for i in chosen], device)
             batch.pop("teacher", None)
             yield batch
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pruning.data.batching import spaced_rows
 from pruning.data.reader import load_rows
 from pruning.formats import mask_file
 from pruning.masking.methods.base import Calibration
@@ -107,8 +108,8 @@ def test_on_a_transformer_they_are_those_of_each_row_run_by_itself(tmp_path: Pat
         loaded.model.get_submodule(path).register_forward_pre_hook(watch(path))
     rows = load_rows(resolve_task("sst2"), "train", sources)
     with torch.no_grad():
-        for text in rows.texts[0][:40]:
-            loaded.model(**loaded.tokenizer(text, return_tensors="pt"))
+        for row in spaced_rows(len(rows.labels), 40):
+            loaded.model(**loaded.tokenizer(rows.texts[0][row], return_tensors="pt"))
     for path, layer in run.matrices.layers.items():
         expected = layer.base.abs() * squares[path].sqrt()
         torch.testing.assert_close(layer.scores.double(), expected.double(), rtol=1e-4, atol=1e-7)

@@ -1,0 +1,91 @@
+"""The first read-out of a run: which heads have one fitted, from which states, and that everything after it stays exact."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pruning.data.batching import spaced_rows
+from pruning.evaluation.evaluate import compute_logits
+from pruning.models.loading import load_model, locate_model
+from pruning.sources import Sources
+from pruning.spec.schema import PruningSpec
+from pruning.training.run import Run
+from pruning.training.setup import set_up
+from tests import toy_architectures
+from tests.pruning.runs import make_sources, of_kind, run_toy, spec_of
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    root = tmp_path_factory.mktemp("toys")
+    sources = make_sources(root)
+    toy_architectures.make_model(root / "models" / "llama", "llama")
+    toy_architectures.make_classifier(root / "models" / "tuned", ["negative", "positive"])
+    return sources
+
+
+def begun(sources: Sources, **fields: Any) -> Run:
+    return set_up(spec_of(**{"head": "classifier", **fields}), sources, lambda event: None)
+
+
+def accuracy(run: Run) -> float:
+    """On the rows that were looked at."""
+    rows = run.train.take(spaced_rows(len(run.train), run.spec.calibration_rows))
+    logits = np.stack(compute_logits(run.head, rows, run.device))
+    return float((logits.argmax(axis=1) == rows.labels.numpy()).mean())
+
+
+@pytest.mark.parametrize("model", ["bert", "llama"])
+def test_a_new_classifier_begins_at_what_the_states_tell(sources: Sources, model: str) -> None:
+    fitted, random = begun(sources, model=model), begun(sources, model=model, fit_readout=False)
+    assert accuracy(fitted) > max(accuracy(random), 0.6)
+    assert fitted.base_digest == random.base_digest
+
+
+def test_a_regression_begins_with_the_mean_of_the_numbers(sources: Sources) -> None:
+    run = begun(sources, task="stsb", batch_size=8)
+    rows = run.train.take(spaced_rows(len(run.train), run.spec.calibration_rows))
+    predicted = np.stack(compute_logits(run.head, rows, run.device))
+    assert predicted.mean() == pytest.approx(float(rows.labels.mean()), abs=0.3)
+
+
+def test_read_out_rows_of_label_words_can_be_fitted(sources: Sources) -> None:
+    fields = {"head": "label-words", "tier": "masks+extras", "train_biases": False}
+    run = begun(sources, **fields, fit_readout=True)
+    assert not run.spec.calibrate_logits
+    assert accuracy(run) > 0.8
+    plain = begun(sources, **fields)
+    assert not torch.equal(run.head.readout.weight, plain.head.readout.weight)  # type: ignore[union-attr]
+
+
+def test_a_trained_classifier_is_kept(sources: Sources) -> None:
+    run = begun(sources, model="tuned")
+    untouched = load_model(locate_model("tuned", None, sources), ("negative", "positive"), "classifier")
+    assert torch.equal(run.head.readout.weight, untouched.model.classifier.weight)  # type: ignore[union-attr]
+
+
+def test_the_same_run_twice_is_the_same(sources: Sources, tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        events = run_toy(sources, tmp_path / name, head="classifier", max_steps=3)
+        found.append([event.metrics for event in of_kind(events, "evaluation")])
+    assert found[0] == found[1]
+
+
+def test_presets_of_the_paper_begin_at_random() -> None:
+    given = {"model": "bert", "task": "sst2", "max_steps": 10, "head": "classifier"}
+    assert PruningSpec.model_validate(given).fit_readout
+    assert PruningSpec.model_validate(given).calibration_rows == 512
+    paper = PruningSpec.model_validate({**given, "preset": "paper"})
+    assert (paper.fit_readout, paper.calibration_rows) == (False, 128)
+
+
+@pytest.mark.parametrize("fields", [{"head": "label-words"}, {"task": "squad"}])
+def test_heads_without_a_trained_read_out_refuse_it(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        PruningSpec.model_validate({"model": "bert", "task": "sst2", "max_steps": 10, "fit_readout": True, **fields})
+    assert caught.value.errors()[0]["ctx"]["param"] == "fit_readout"
