@@ -25,11 +25,11 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Length and batches", (
         "epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "stride", "train_rows", "validation_rows",
     )),
-    ("Head and labels", ("head", "label_words", "calibrate_logits")),
+    ("Head and labels", ("head", "label_words", "calibrate_logits", "fit_readout")),
     ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share")),
     ("Scores and schedule", (
-        "prior", "prior_strength", "calibration_rows", "ramp", "hold", "ramp_shape", "regularization", "regularization_ramp",
-        "temperature", "surplus", "threshold",
+        "prior", "prior_strength", "prior_rows", "calibration_rows", "ramp", "hold", "ramp_shape", "regularization",
+        "regularization_ramp", "temperature", "surplus", "threshold",
     )),
     ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout")),
     ("Baseline", ("baseline", "baseline_learning_rate")),

@@ -129,6 +129,10 @@ class SharedFields(TypedDict, total=False):
     """Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3);
     default 1.5.
     """
+    prior_rows: int
+    """Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it
+    falls as prior_rows / rows seen, since the scores learn more than it knows; default 8000.
+    """
     calibration_rows: int
     """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at;
     default 128, with fit_readout 512.

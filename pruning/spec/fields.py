@@ -144,6 +144,11 @@ class SpecFields(BaseModel):
         1.5, gt=0, le=100,
         description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
     )  # fmt: skip
+    prior_rows: int = Field(
+        8000, ge=1, le=2**40,
+        description="Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it "
+        "falls as prior_rows / rows seen, since the scores learn more than it knows",
+    )  # fmt: skip
     calibration_rows: int = Field(
         default_factory=lambda data: 512 if data["fit_readout"] else 128, ge=1, le=100_000,
         description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; "

@@ -73,7 +73,8 @@ def build_pruner(
     """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
     layers, device = list(model.matrices.layers.values()), process_group.device
     schedule = Schedule.from_spec(spec, total_steps)
-    method = create_method(spec, schedule.score_noise)
+    rows_seen = total_steps * spec.batch_size * spec.gradient_accumulation
+    method = create_method(spec, schedule.score_noise, rows_seen)
     weights = layers if spec.method_info.trains_weights and not spec.one_shot else []
     others = model.extras.parameters
     pruner = Pruner(

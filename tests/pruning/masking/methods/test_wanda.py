@@ -166,6 +166,23 @@ def test_a_prior_changes_the_mask_and_nothing_else(tmp_path: Path) -> None:
     assert not any(np.array_equal(masks[0][path], masks[1][path]) for path in masks[0])
 
 
+@pytest.mark.parametrize(("rows", "share"), [(100, 1.0), (8_000, 1.0), (16_000, 0.5), (80_000, 0.1)])
+def test_the_prior_falls_with_the_rows_that_a_long_run_sees(rows: int, share: float) -> None:
+    spec = networks.spec_of("smp-l", prior="wanda", prior_strength=2.0)
+    matrices, calibration, _, _ = network_and_batches()
+    create_method(spec, 0.5, rows).initialize(matrices, calibration)
+    assert float(matrices.layers["0"].scores.std()) == pytest.approx(2.0 * 0.5 * share, rel=1e-3)
+
+
+def test_a_run_counts_the_rows_of_all_its_steps(tmp_path: Path) -> None:
+    sources = make_sources(tmp_path / "toys")
+    run = set_up(spec_of(prior_rows=48, gradient_accumulation=2), sources, lambda event: None)  # 12 steps of 16 rows
+    noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5
+    assert all(
+        float(layer.scores.std()) == pytest.approx(1.5 * noise / 4, rel=1e-3) for layer in run.matrices.layers.values()
+    )
+
+
 def test_pattern_and_prior_go_together(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     run = set_up(spec_of(prior="wanda", prior_strength=2.0, pattern="2:4"), sources, lambda event: None)
