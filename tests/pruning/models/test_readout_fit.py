@@ -69,5 +69,5 @@ def test_constant_features_give_the_frequencies_of_the_classes() -> None:
 
 
 def test_one_row_is_no_regression() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="two rows"):
         fit_readout(np.ones((1, 4)), np.array([0]), "classification", 2)
