@@ -51,7 +51,8 @@ class _Ridge:
         shrunk = self.singular**2 / (self.singular**2 + penalty)
         fitted = (self.left * shrunk) @ (self.left.T @ self.targets)
         leverage = (self.left**2 * shrunk).sum(axis=1) + 1 / len(self.left)  # 1/N is the intercept's
-        return self.targets - (self.targets - fitted) / np.maximum(1 - leverage, 1e-9)[:, np.newaxis]
+        others: Array = self.targets - (self.targets - fitted) / np.maximum(1 - leverage, 1e-9)[:, np.newaxis]
+        return others
 
     def solution(self, penalty: float) -> Array:
         """[F, C]."""
