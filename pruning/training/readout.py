@@ -3,17 +3,21 @@
 Called by :mod:`pruning.training.build`, which has put the head on the dense model.
 """
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.data.batching import evaluation_batches
+from pruning.data.batching import evaluation_batches, spaced_rows
 from pruning.data.encoding import EncodedRows
+from pruning.data.tagged_words import IGNORED
 from pruning.models.heads import ClassifierHead, LabelWordHead
 from pruning.models.readout_fit import Kind, fit_readout
 from pruning.spec.tasks import Task
+
+_MOST_FEATURES = 8192
+"""Of all tagged tokens; a decomposition of that many takes seconds."""
 
 
 def start_readout(head: LabelWordHead | ClassifierHead, task: Task, rows: EncodedRows, device: torch.device) -> None:
@@ -24,7 +28,11 @@ def start_readout(head: LabelWordHead | ClassifierHead, task: Task, rows: Encode
     if len(rows) < 2:
         return
     columns = head.columns if isinstance(head, ClassifierHead) else list(range(head.readout.out_features))
-    fit = fit_readout(_features(head, rows, device), rows.labels.numpy(), cast(Kind, task.kind), len(columns))
+    features, labels = _features(head, rows, device)
+    if len(features) < 2:
+        return
+    kind: Kind = "classification" if task.kind == "token-classification" else cast(Kind, task.kind)
+    fit = fit_readout(features, labels, kind, len(columns))
     with torch.no_grad():
         head.readout.weight[columns] = torch.from_numpy(fit.weight).to(head.readout.weight)
         if head.readout.bias is not None:
@@ -32,23 +40,32 @@ def start_readout(head: LabelWordHead | ClassifierHead, task: Task, rows: Encode
 
 
 @torch.no_grad()
-def _features(head: LabelWordHead | ClassifierHead, rows: EncodedRows, device: torch.device) -> npt.NDArray[np.float32]:
-    """[N, F]: what the read-out reads of each row, the head in evaluation mode."""
-    found = np.empty((len(rows), head.readout.in_features), dtype=np.float32)
-    seen: list[torch.Tensor] = []
-    handle = head.readout.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+def _features(
+    head: LabelWordHead | ClassifierHead, rows: EncodedRows, device: torch.device
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    """What the read-out reads [N, F] and the labels of it, the head in evaluation mode; N are rows, or tokens that have a tag."""
+    states: list[torch.Tensor] = []
+    features, labels = [], []
+    handle = head.readout.register_forward_pre_hook(lambda _module, inputs: states.append(inputs[0]))
     was_training = head.training
     head.eval()
     try:
         for numbers in evaluation_batches(rows.lengths, 32):
             batch = rows.batch(numbers, device)
-            seen.clear()
+            states.clear()
             head(**{name: tensor for name, tensor in batch.items() if name != "labels"})
-            found[numbers] = _of_rows(seen[-1], batch["attention_mask"]).float().cpu().numpy()
+            if rows.tag_ids is None:
+                features.append(_of_rows(states[-1], batch["attention_mask"]).float().cpu())
+                labels.append(batch["labels"].cpu())
+            else:
+                tagged = batch["labels"] != IGNORED
+                features.append(states[-1][tagged].float().cpu())
+                labels.append(batch["labels"][tagged].cpu())
     finally:
         handle.remove()
         head.train(was_training)
-    return found
+    chosen = spaced_rows(sum(map(len, labels)), _MOST_FEATURES)
+    return torch.cat(features)[chosen].numpy(), torch.cat(labels)[chosen].numpy()
 
 
 def _of_rows(states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:

@@ -15,8 +15,9 @@ from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.training.run import Run
 from pruning.training.setup import set_up
-from tests import toy_architectures
+from tests import toy_architectures, toy_datasets
 from tests.pruning.runs import make_sources, of_kind, run_toy, spec_of
+from tests.toy_tagged import tagged
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,15 @@ def test_heads_without_a_trained_read_out_refuse_it(fields: dict[str, Any]) -> N
     with pytest.raises(ValidationError) as caught:
         PruningSpec.model_validate({"model": "bert", "task": "sst2", "max_steps": 10, "fit_readout": True, **fields})
     assert caught.value.errors()[0]["ctx"]["param"] == "fit_readout"
+
+
+def test_a_token_classifier_is_fitted_to_tagged_tokens(tmp_path: Path) -> None:
+    sources = make_sources(tmp_path)
+    toy_datasets.write_splits(tmp_path / "datasets" / "tagged", {"train": tagged(160, 1), "validation": tagged(48, 2)})
+    task = {"dataset": "tagged", "text": ["words"], "label": "tags", "kind": "token-classification"}
+    found = []
+    for fitted in (True, False):
+        spec = spec_of(task=task, head="token-classifier", fit_readout=fitted)
+        run = set_up(spec, sources, lambda event: None)
+        found.append(run.evaluate("before", 0, lambda event: None)[0].metrics["token_accuracy"])
+    assert found[0] > found[1] + 0.2
