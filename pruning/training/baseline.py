@@ -24,6 +24,7 @@ from pruning.models.loading import load_model
 from pruning.quality.catalog import make_warning
 from pruning.training.distributed import SINGLE_PROCESS
 from pruning.training.losses import loss_function
+from pruning.training.readout import start_readout
 from pruning.training.run import Batch, Run, seed_everything
 
 WARMUP = 0.06
@@ -89,6 +90,7 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
         dropout.replace_dropout(loaded.model)
     calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None
     head = create_head(loaded, run.label_ids, run.columns, spec.head, calibration).to(run.device)
+    start_readout(spec, run.task, loaded, head, run.train, run.device)
     return head.requires_grad_()
 
 

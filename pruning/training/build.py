@@ -21,7 +21,7 @@ from pruning.masking.weight_adam import WeightAdam
 from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models import dropout
 from pruning.models.heads import ClassifierHead, LabelWordHead, create_head
-from pruning.models.loading import LoadedModel, weights_digest
+from pruning.models.loading import weights_digest
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends, extra_parameters
@@ -60,8 +60,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
     extras = extra_parameters.unfreeze(loaded, head, spec)
     extra_parameters.require_small(spec, extras, matrices.total)
-    if spec.fit_readout and _begins_untrained(loaded, head):
-        start_readout(head, inputs.task, _calibration_rows(spec, inputs), device)
+    start_readout(spec, inputs.task, loaded, head, inputs.train, device)
     if spec.calibrate_logits and isinstance(head, LabelWordHead):
         head.calibrate(_fit_logits(spec, head, inputs, device))
     return MaskedModel(head, matrices, base_digest, extras)
@@ -96,24 +95,11 @@ def build_pruner(
 
 def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: torch.device) -> LogitCalibration:
     """From the logits of the dense model on the calibration rows."""
-    rows = _calibration_rows(spec, inputs)
+    rows = inputs.train.take(spaced_rows(len(inputs.train), spec.calibration_rows))
     logits, labels = np.stack(compute_logits(head, rows, device)), rows.labels.numpy()
     if inputs.task.kind == "regression":
         return LogitCalibration.from_numbers(logits, labels)
     return LogitCalibration.from_class_logits(logits, labels)
-
-
-def _begins_untrained(loaded: LoadedModel, head: LabelWordHead | ClassifierHead) -> bool:
-    """Whether the head's last matrix has not been trained on any task: label words' rows, or a classifier that the checkpoint
-    lacks."""
-    if isinstance(head, LabelWordHead):
-        return True
-    named = dict(loaded.model.named_parameters())
-    return any(named[name] is head.readout.weight for name in loaded.new_parameters)
-
-
-def _calibration_rows(spec: PruningSpec, inputs: Inputs) -> EncodedRows:
-    return inputs.train.take(spaced_rows(len(inputs.train), spec.calibration_rows))
 
 
 def _calibration(

@@ -1,6 +1,6 @@
 """First read-out of a run: the last matrix of its head, fitted on the calibration rows before anything is trained.
 
-Called by :mod:`pruning.training.build`, which has put the head on the dense model.
+Called by :mod:`pruning.training.build` and :mod:`pruning.training.baseline`, which have put the head on the dense model.
 """
 
 from typing import Any, cast
@@ -13,20 +13,31 @@ from pruning.data.batching import evaluation_batches, spaced_rows
 from pruning.data.encoding import EncodedRows
 from pruning.data.tagged_words import IGNORED
 from pruning.models.heads import ClassifierHead, LabelWordHead
+from pruning.models.loading import LoadedModel
 from pruning.models.readout_fit import Kind, fit_readout
+from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 
 _MOST_FEATURES = 8192
 """Of all tagged tokens; a decomposition of that many takes seconds."""
 
 
-def start_readout(head: LabelWordHead | ClassifierHead, task: Task, rows: EncodedRows, device: torch.device) -> None:
-    """Replace weight and bias of ``head.readout`` by their ridge regression on ``rows``, in place.
+def start_readout(
+    spec: PruningSpec,
+    task: Task,
+    loaded: LoadedModel,
+    head: LabelWordHead | ClassifierHead,
+    train: EncodedRows,
+    device: torch.device,
+) -> None:
+    """Replace weight and bias of ``head.readout`` by their ridge regression on the calibration rows, where the spec asks for it and
+    the read-out was not trained for a task before.
 
     A matrix without a bias takes the weights alone. Fewer than two rows fit nothing and leave it as it is.
     """
-    if len(rows) < 2:
+    if not spec.fit_readout or not _begins_untrained(loaded, head):
         return
+    rows = train.take(spaced_rows(len(train), spec.calibration_rows))
     columns = head.columns if isinstance(head, ClassifierHead) else list(range(head.readout.out_features))
     features, labels = _features(head, rows, device)
     if len(features) < 2:
@@ -66,6 +77,14 @@ def _features(
         head.train(was_training)
     chosen = spaced_rows(sum(map(len, labels)), _MOST_FEATURES)
     return torch.cat(features)[chosen].numpy(), torch.cat(labels)[chosen].numpy()
+
+
+def _begins_untrained(loaded: LoadedModel, head: LabelWordHead | ClassifierHead) -> bool:
+    """Whether the last matrix is rows of label words, or of a classifier that the checkpoint lacks."""
+    if isinstance(head, LabelWordHead):
+        return True
+    named = dict(loaded.model.named_parameters())
+    return any(named[name] is head.readout.weight for name in loaded.new_parameters)
 
 
 def _of_rows(states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:

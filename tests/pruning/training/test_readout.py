@@ -13,6 +13,7 @@ from pruning.evaluation.evaluate import compute_logits
 from pruning.models.loading import load_model, locate_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
+from pruning.training import baseline
 from pruning.training.run import Run
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_datasets
@@ -102,3 +103,9 @@ def test_a_token_classifier_is_fitted_to_tagged_tokens(tmp_path: Path) -> None:
         run = set_up(spec, sources, lambda event: None)
         found.append(run.evaluate("before", 0, lambda event: None)[0].metrics["token_accuracy"])
     assert found[0] > found[1] + 0.2
+
+
+def test_a_dense_baseline_starts_where_the_mask_does(sources: Sources) -> None:
+    run = begun(sources, baseline=True)
+    dense = baseline.dense_head(run)
+    assert torch.equal(dense.readout.weight, run.head.readout.weight)  # type: ignore[arg-type,union-attr]
