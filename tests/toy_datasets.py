@@ -110,3 +110,12 @@ def topics(count: int, seed: int) -> list[dict[str, Any]]:
         columns = {name: int(present) for name, present in zip(TOPICS, has, strict=True)}
         rows.append({"text": " ".join(words), "topics": [TOPICS[index] for index in ids], "ids": ids, **columns})
     return rows
+
+
+def questions(count: int, seed: int) -> list[dict[str, Any]]:
+    """Rows of :func:`span_rows`, every third of which asks for what its context does not have, and has no answer."""
+    rows = span_rows(count, seed, longest=30)
+    for row in rows[::3]:
+        row["context"] = " ".join(word for word in row["context"].split() if word not in (*GOOD, *BAD, *ANCHORS))
+        row["answers"] = {"text": [], "answer_start": []}
+    return rows

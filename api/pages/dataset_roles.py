@@ -35,6 +35,10 @@ class TaskProposal:
         validation = next((name for name in _VALIDATION if name in splits and name != train), None)
         columns = splits[train].columns if train is not None else []
         label = _label_of(columns)
+        nested = _nested_task(columns)
+        if nested is not None:
+            kind, of_text, label = nested
+            return cls(of_text, label, None, kind, train, validation)
         texts = [column for column in columns if column.kinds.keys() == {"text"} and column is not label]
         longer = [column for column in texts if column.values is None] or texts
         kind = _kind_of(label)
@@ -50,11 +54,13 @@ class TaskProposal:
     def role_of(self, column: str) -> str:
         """What a column is taken for, in words."""
         if column in self.text:
-            return "text"
+            return "words" if self.kind == "token-classification" else "text"
         if column != self.label:
             return "not used"
         if self.kind == "regression":
             return "label: a number to regress on"
+        if self.kind in ("token-classification", "span"):
+            return "tags of the words" if self.kind != "span" else "answers"
         if self.kind == "multilabel":
             return f"labels: lists of {len(self.classes)} labels" if self.classes else "labels: lists"
         return (
@@ -76,6 +82,19 @@ class TaskProposal:
             "task.validation_split": [self.validation_split or ""],
         }
         return {name: [entry for entry in entries if entry] for name, entries in values.items()}
+
+
+def _nested_task(columns: Sequence[DatasetColumn]) -> tuple[CustomKind, tuple[str, ...], str] | None:
+    """Kind, text columns and label column of tagged words, or of questions on contexts; None for any other data set."""
+    tags = [column for column in columns if column.holds == "tags"]
+    words = [column for column in columns if column.holds == "words"]
+    if len(tags) == len(words) == 1:
+        return "token-classification", (words[0].name,), tags[0].name
+    answers = [column for column in columns if column.holds == "answers"]
+    texts = {column.name for column in columns if column.kinds.keys() == {"text"}}
+    if len(answers) == 1 and {"question", "context"} <= texts:
+        return "span", ("question", "context"), answers[0].name
+    return None
 
 
 def _kind_of(label: DatasetColumn | None) -> CustomKind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -16,6 +16,17 @@ _MAX_VALUES = 20
 
 def _few(values: Sequence[Value] | None) -> list[str | int | float] | None:
     return [found.value for found in values] if values is not None and len(values) <= _MAX_VALUES else None
+
+
+def _holds(column: Column) -> Literal["words", "tags", "answers"] | None:
+    lists, answers = column.lists, column.answers
+    if column.kinds.keys() != {"other"}:
+        return None
+    if answers is not None and answers.rows == column.kinds["other"].rows and answers.malformed is None:
+        return "answers"
+    if lists is None or lists.other or lists.empty or lists.blank or lists.kinds.keys() != {"text"}:
+        return None
+    return "words" if lists.not_iob2 is not None else "tags"
 
 
 class DatasetColumn(BaseModel):
@@ -32,6 +43,12 @@ class DatasetColumn(BaseModel):
         None, description=f"The same of the entries of its lists; null without lists, and for more than {_MAX_VALUES}"
     )
 
+    holds: Literal["words", "tags", "answers"] | None = Field(
+        None,
+        description="What the nested values of a column can be used as in every row: words or IOB2 tags (lists of texts), or "
+        "answers in SQuAD's form; else null",
+    )
+
     @classmethod
     def from_column(cls, column: Column) -> Self:
         return cls(
@@ -39,6 +56,7 @@ class DatasetColumn(BaseModel):
             kinds={kind: seen.rows for kind, seen in column.kinds.items()},
             values=_few(column.values),
             entries=_few(column.lists.values) if column.lists is not None and column.lists.rows else None,
+            holds=_holds(column),
         )
 
 

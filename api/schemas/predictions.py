@@ -35,8 +35,8 @@ class Prediction(BaseModel):
     """What the masked model says of one text or pair."""
 
     value: int | float | str | list[int] | list[str] = Field(
-        description="Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the "
-        "labels, for token-classification the tag of each word"
+        description="Class id; for a regression the number, for a question the answer (empty where there is none), for a "
+        "multilabel task the ids of the labels, for token-classification the tag of each word"
     )
     label: str | None = Field(description="Name of the class; null where there are no classes")
     probabilities: dict[str, float] | None = Field(

@@ -16,16 +16,20 @@ class CustomTask(TypedDict, total=False):
     config: str | None
     """Configuration of a hub data set."""
     text: Required[Sequence[str]]
-    """One or two text columns, in order; token-classification: the column with the lists of words."""
+    """One or two text columns, in order; token-classification: the column with the lists of words; span: question
+    and context.
+    """
     label: str
-    """Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel) or of
-    its words' IOB2 tags (token-classification); default "label".
+    """Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel), of
+    its words' IOB2 tags (token-classification) or answers in SQuAD's form, {text: [...], answer_start: [...]}
+    (span); default "label".
     """
     label_columns: Sequence[str] | None
     """multilabel: one column of 0 and 1 per label, in place of label."""
-    kind: Literal["classification", "regression", "multilabel", "token-classification"]
-    """Whether a row has one of several classes, a number, any number of labels (multilabel), or a tag for each of
-    its words (token-classification); default "classification".
+    kind: Literal["classification", "regression", "multilabel", "token-classification", "span"]
+    """Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of its
+    words (token-classification), or an answer that stands in its context or none (span); default
+    "classification".
     """
     metric: (
         Literal[
@@ -39,11 +43,12 @@ class CustomTask(TypedDict, total=False):
             "precision",
             "recall",
             "token_accuracy",
+            "exact",
         ]
         | None
     )
-    """Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel) or f1 of entities
-    (token-classification).
+    """Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel), f1 of entities
+    (token-classification) or f1 of answers (span).
     """
     labels: Sequence[str] | None
     """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel,
@@ -81,7 +86,7 @@ class SharedFields(TypedDict, total=False):
     revision: str | None
     """Branch, tag or commit of a hub model; default its main branch."""
     task: Required[str | CustomTask]
-    """One of cola, mnli, mrpc, qnli, qqp, rte, squad, sst2, stsb, or a custom task on named columns."""
+    """One of cola, mnli, mrpc, qnli, qqp, rte, squad, squad_v2, sst2, stsb, or a custom task on named columns."""
     preset: Literal["espalier", "paper", "upstream"]
     """paper / upstream pin every point on which the paper and its code disagree; default "espalier"."""
     pattern: Literal["unstructured", "2:4"]

@@ -88,6 +88,8 @@ class DatasetColumn(Resource):
     values: list[str | int | float] | None = None
     entries: list[str | int | float] | None = None
     """Of a column of lists: their different entries, where they are few."""
+    holds: str | None = None
+    """What nested values can be used as in every row: ``words``, ``tags`` or ``answers``."""
 
 
 class DatasetSplit(Resource):
@@ -130,8 +132,8 @@ class Prediction(Resource):
     """Prediction of a job's masked model for one text or pair."""
 
     value: int | float | str | list[int] | list[str]
-    """Class id; for a regression the number, for a question the answer, for a multilabel task the ids of the labels, for token
-    classification the tag of each word."""
+    """Class id; for a regression the number, for a question the answer ("" where there is none), for a multilabel task the ids of
+    the labels, for token classification the tag of each word."""
     label: str | None = None
     """Name of the class."""
     probabilities: dict[str, float] | None = None

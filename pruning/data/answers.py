@@ -9,15 +9,43 @@ from typing import Any
 from pruning.errors import PermanentError
 
 
-def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str) -> None:
-    """Refuse rows without a gold answer, or with one that is not in its context. Raises PermanentError (``rows_invalid``)."""
+def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str, *, no_answers: bool = False) -> None:
+    """Refuse rows without a gold answer, or with one that is not in its context. Raises PermanentError (``rows_invalid``).
+
+    ``no_answers``: as in SQuAD v2 a row may have none, and every answer is checked, not the first one alone.
+    """
     for i, answer in enumerate(answers):
-        if not _is_in_context(answer, contexts[i]):
-            raise PermanentError(
-                f"row {i + 1} of {where}: answers must be {{text: [...], answer_start: [...]}} with at least one answer "
-                "that stands in the context at its offset",
-                code="rows_invalid", param="task",
-            )  # fmt: skip
+        if not (fits_context(answer, contexts[i]) if no_answers else _is_in_context(answer, contexts[i])):
+            raise answer_error(f"row {i + 1} of {where}", no_answers=no_answers)
+
+
+def answer_error(where: str, *, no_answers: bool, param: str = "task") -> PermanentError:
+    """The error for a row whose answers do not fit its context."""
+    number = "any number of answers" if no_answers else "at least one answer"
+    which = "each of which stands" if no_answers else "that stands"
+    return PermanentError(
+        f"{where}: answers must be {{text: [...], answer_start: [...]}} with {number} {which} in the context at its offset",
+        code="rows_invalid", param=param,
+    )  # fmt: skip
+
+
+def is_answers(value: Any) -> bool:
+    """Whether a value has SQuAD's form: as many texts, none of them empty, as offsets of characters, and maybe none."""
+    texts = value.get("text") if isinstance(value, dict) else None
+    starts = value.get("answer_start") if isinstance(value, dict) else None
+    if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)):
+        return False
+    return all(isinstance(text, str) and text for text in texts) and all(
+        type(start) is int and start >= 0 for start in starts
+    )
+
+
+def fits_context(value: Any, context: str) -> bool:
+    """Whether a value is answers, and every one of them stands in the context at its offset."""
+    return is_answers(value) and all(
+        context[start : start + len(text)] == text
+        for text, start in zip(value["text"], value["answer_start"], strict=True)
+    )
 
 
 def _is_in_context(answer: Any, context: str) -> bool:

@@ -6,6 +6,7 @@ Called at submission: :func:`check_columns` for uploads, whose statistics are st
 
 from collections.abc import Iterable, Mapping
 
+from pruning.data.answers import answer_error
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
 from pruning.data.column_statistics import Column
 from pruning.data.jsonl import missing_column
@@ -14,7 +15,8 @@ from pruning.data.labels import check_one_kind, parse_label
 from pruning.data.tagged_checks import check_tagged_columns
 from pruning.data.tagged_words import unknown_tag
 from pruning.errors import PermanentError
-from pruning.spec.tasks import OUTSIDE, CustomTask, Task, resolve_task
+from pruning.spec.tags import OUTSIDE
+from pruning.spec.tasks import CustomTask, Task, resolve_task
 
 
 def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
@@ -78,7 +80,10 @@ def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None
                 _check_indicators(columns[name], f"task.label_columns.{index}", where)
         else:
             _check_label_lists(columns[task.label], task, where)
-    elif task.kind != "span":
+    elif task.kind == "span":
+        if task.no_answers:
+            _check_answers(columns[task.label], task.text[1], where)
+    else:
         _check_labels(columns[task.label], task, where)
 
 
@@ -159,3 +164,22 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
             f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
             code="labels_mismatch", param="task.label",
         )  # fmt: skip
+
+
+def _check_answers(column: Column, context: str, where: str) -> None:
+    """A column of answers that stand in the column ``context``."""
+    plain = [(seen.first, kind) for kind, seen in column.kinds.items() if kind != "other"]
+    if plain:
+        row, kind = min(plain)
+        raise PermanentError(
+            f"row {row} of {where}: column {column.name!r} holds {kind} in place of answers, {{text: [...], answer_start: [...]}} "
+            "(JSON Lines and Parquet hold them, CSV does not)",
+            code="rows_invalid", param="task.label",
+        )  # fmt: skip
+    found, lists = column.answers, column.lists
+    rows = [] if found is None else [found.malformed, found.misplaced.get(context)]
+    first = min((row for row in (*rows, lists.first if lists else None) if row is not None), default=None)
+    if (
+        first is not None
+    ):  # statistics of an earlier version tell nothing of objects and lists: the trainer reads the rows
+        raise answer_error(f"row {first} of {where}: column {column.name!r}", no_answers=True, param="task.label")

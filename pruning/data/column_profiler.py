@@ -8,14 +8,16 @@ from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Any
 
+from pruning.data.answers import fits_context, is_answers
 from pruning.data.iob import iob2_fault
 
 MAX_DISTINCT_VALUES = 1000
 """Distinct values of a column that are kept, as many as a task can have classes."""
 MAX_VALUE_CHARS = 100
 """A longer value is a text, not a label."""
-_MAX_COMPARED_LISTS = 8
-"""Columns of lists whose lengths are compared with each other, the first ones; of more, the trainer finds a difference."""
+_MAX_COMPARED = 8
+"""Columns that are compared with each other, the first ones: lengths of lists, and texts in which answers stand. What does not fit
+in others the trainer finds."""
 _MAX_VALUES_IN_ALL = 10_000
 """Distinct values of all columns: they are stored with the data set, and shown."""
 
@@ -53,6 +55,7 @@ class _Lists(_Values):
     def __init__(self) -> None:
         super().__init__()
         self.rows = 0
+        self.first: int | None = None
         self.other: int | None = None
         self.empty: int | None = None
         self.blank: int | None = None
@@ -65,6 +68,7 @@ class _Lists(_Values):
             self.other = self.other or row
             return
         self.rows += 1
+        self.first = self.first or row
         self.empty = self.empty or (row if not value else None)
         for entry in value:
             kind = value_kind(entry)
@@ -77,9 +81,33 @@ class _Lists(_Values):
 
     def summary(self) -> dict[str, Any]:
         return {
-            **super().summary(), "rows": self.rows, "other": self.other, "empty": self.empty, "blank": self.blank,
+            **super().summary(), "rows": self.rows, "first": self.first, "other": self.other, "empty": self.empty,
+            "blank": self.blank,
             "not_iob2": self.not_iob2, "unequal": self.unequal,
         }  # fmt: skip
+
+
+class _Answers:
+    """Statistics of answers in SQuAD's form: rows without one, and the first row that does not fit, by context column."""
+
+    def __init__(self) -> None:
+        self.rows = self.none = 0
+        self.malformed: int | None = None
+        self.misplaced: dict[str, int] = {}
+
+    def add_row(self, value: Any, row: Mapping[str, Any], number: int) -> None:
+        """Count a value that is an object, against every text of its row."""
+        self.rows += 1
+        if not is_answers(value):
+            self.malformed = self.malformed or number
+            return
+        self.none += not value["text"]
+        for name in [name for name, text in row.items() if isinstance(text, str)][:_MAX_COMPARED]:
+            if name not in self.misplaced and not fits_context(value, row[name]):
+                self.misplaced[name] = number
+
+    def summary(self) -> dict[str, Any]:
+        return {"rows": self.rows, "none": self.none, "malformed": self.malformed, "misplaced": self.misplaced}
 
 
 class ColumnProfiler:
@@ -89,6 +117,7 @@ class ColumnProfiler:
         self.rows = 0
         self._columns: dict[str, _Values] = {}
         self._lists: dict[str, _Lists] = {}
+        self._answers: dict[str, _Answers] = {}
 
     @property
     def names(self) -> Collection[str]:
@@ -106,12 +135,14 @@ class ColumnProfiler:
             column.add(value, kind, self.rows)
             if kind == "other":
                 self._lists.setdefault(name, _Lists()).add_row(value, self.rows)
+                if isinstance(value, dict):
+                    self._answers.setdefault(name, _Answers()).add_row(value, row, self.rows)
         if len(self._lists) > 1:
             self._compare_lengths(row)
 
     def _compare_lengths(self, row: Mapping[str, Any]) -> None:
         """Note this row for each pair of the first columns of lists that differ in length, unless an earlier row is noted."""
-        listed = [name for name in self._lists if isinstance(row.get(name), list)][:_MAX_COMPARED_LISTS]
+        listed = [name for name in self._lists if isinstance(row.get(name), list)][:_MAX_COMPARED]
         for name, other in combinations(listed, 2):
             if len(row[name]) != len(row[other]):
                 self._lists[name].unequal.setdefault(other, self.rows)
@@ -121,7 +152,9 @@ class ColumnProfiler:
         """The statistics so far, as :class:`pruning.data.column_statistics.Column` has them."""
         self._drop_values()
         return [
-            {"name": name, **column.summary()} | ({"lists": self._lists[name].summary()} if name in self._lists else {})
+            {"name": name, **column.summary()}
+            | ({"lists": self._lists[name].summary()} if name in self._lists else {})
+            | ({"answers": self._answers[name].summary()} if name in self._answers else {})
             for name, column in self._columns.items()
         ]
 

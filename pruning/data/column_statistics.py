@@ -39,6 +39,8 @@ class Lists(BaseModel):
 
     rows: int
     """Rows with a list."""
+    first: int | None = None
+    """The first of them."""
     other: int | None = None
     """The first row with an object, which is neither a list nor a plain value."""
     empty: int | None = None
@@ -53,6 +55,21 @@ class Lists(BaseModel):
     values: tuple[Value, ...] | None
 
 
+class Answers(BaseModel):
+    """The objects of a column as answers in SQuAD's form."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    """Rows with an object."""
+    none: int
+    """Rows whose answers are none."""
+    malformed: int | None = None
+    """The first row whose object is no answers."""
+    misplaced: dict[str, int] = {}
+    """Text columns → the first row in which an answer does not stand at its offset there."""
+
+
 class Column(BaseModel):
     """One column of a split."""
 
@@ -65,3 +82,5 @@ class Column(BaseModel):
     """Every different text or number, in the order they first occur; None: too many, or a text too long for a label."""
     lists: Lists | None = None
     """Of a column with values of kind ``other``; None as well in what an earlier version stored."""
+    answers: Answers | None = None
+    """Of a column with objects; None as well in what an earlier version stored."""

@@ -9,7 +9,7 @@ A tag is ``O``, ``B-type`` at the first word of an entity, or ``I-type`` at any 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pruning.spec.tasks import OUTSIDE, is_tag
+from pruning.spec.tags import OUTSIDE, is_tag
 
 
 class Entity(NamedTuple):

@@ -63,8 +63,9 @@ def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], mo
 @lru_cache(maxsize=16)
 def _check_answers(file: Path, _modified: int, _bytes: int, task: Task, most: int) -> None:
     columns = read_columns(file, task.columns, most)
+    where = f"{file.name} of data set {file.parent.name!r}"
     contexts = columns[task.text[1]]  # texts, as the columns' check has found
-    check_answers(columns[task.label], contexts, f"{file.name} of data set {file.parent.name!r}")
+    check_answers(columns[task.label], contexts, where, no_answers=task.no_answers)
 
 
 def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:

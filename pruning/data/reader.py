@@ -19,7 +19,8 @@ from pruning.data.tagged_words import check_tags, check_words, require_known_tag
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
 from pruning.sources import Sources
-from pruning.spec.tasks import OUTSIDE, Task
+from pruning.spec.tags import OUTSIDE
+from pruning.spec.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
         return _with_tags(replace(rows, labels=name_tags(rows.labels, names)), task, where)
     _check_texts(rows, task, where)
     if task.kind == "span":
-        check_answers(rows.labels, rows.texts[1], where)
+        check_answers(rows.labels, rows.texts[1], where, no_answers=task.no_answers)
         return rows
     targets[0] = name_labels(targets[0], names, task, where)
     if task.kind == "multilabel":

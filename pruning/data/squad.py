@@ -61,9 +61,12 @@ def encode_windows(
 
 
 def target_positions(windows: Windows, answers: Sequence[dict[str, list[Any]]]) -> torch.Tensor:
-    """Start and end token of the first gold answer in each window, [windows, 2]; 0 (the first token) where it is not in it."""
+    """Start and end token of the first gold answer in each window, [windows, 2]; 0 (the first token) where it is not in it or where
+    there is none."""
     targets = torch.zeros((len(windows.question), 2), dtype=torch.int64)
     for i, (row, offsets) in enumerate(zip(windows.question, windows.offsets, strict=True)):
+        if not answers[row]["text"]:
+            continue
         first = answers[row]["answer_start"][0]
         last = first + len(answers[row]["text"][0])
         inside = [token for token, span in enumerate(offsets) if span and span[0] < last and span[1] > first]
@@ -77,6 +80,13 @@ def extract_answers(
     logits: Sequence[npt.NDArray[np.float32]], windows: Windows, contexts: Sequence[str], questions: int
 ) -> list[str]:
     """The best answer to each question from the logits [tokens, 2] of its windows; "" where no span is possible."""
+    return best_spans(logits, windows, contexts, questions)[0]
+
+
+def best_spans(
+    logits: Sequence[npt.NDArray[np.float32]], windows: Windows, contexts: Sequence[str], questions: int
+) -> tuple[list[str], list[float]]:
+    """The best answer to each question and the sum of its start and end logits; "" and -inf where no span is possible."""
     best = [-np.inf] * questions
     found = [""] * questions
     for scores, row, offsets in zip(logits, windows.question, windows.offsets, strict=True):
@@ -91,7 +101,7 @@ def extract_answers(
                 if score > best[row]:
                     best[row] = score
                     found[row] = contexts[row][first[0] : last[1]]
-    return found
+    return found, best
 
 
 def compute_metrics(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -99,7 +109,9 @@ def compute_metrics(predictions: Sequence[str], golds: Sequence[Sequence[str]]) 
     pairs = list(zip(predictions, golds, strict=True))
     return {
         "f1": float(np.mean([max(_f1(prediction, gold) for gold in some) for prediction, some in pairs])),
-        "exact_match": float(np.mean([max(_exact(prediction, gold) for gold in some) for prediction, some in pairs])),
+        "exact_match": float(
+            np.mean([max(exact_score(prediction, gold) for gold in some) for prediction, some in pairs])
+        ),
     }
 
 
@@ -109,7 +121,8 @@ def normalize_answer(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
 
 
-def _exact(prediction: str, gold: str) -> float:
+def exact_score(prediction: str, gold: str) -> float:
+    """1 where both are the same once normalised, else 0."""
     return float(normalize_answer(prediction) == normalize_answer(gold))
 
 

@@ -59,6 +59,8 @@ def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
 
     Of accuracy it is the share of that class; correlations are 0. A set of labels that is empty does not count.
     """
+    if task.kind == "span" and task.no_answers and len(labels):
+        return sum(not answers["text"] for answers in labels) / len(labels)
     if task.kind == "span" or not len(labels):
         return None
     if task.kind == "token-classification":

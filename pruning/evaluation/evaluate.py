@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pruning.data import squad
+from pruning.data import squad, squad_v2
 from pruning.data.batching import evaluation_batches
 from pruning.data.encoding import EncodedRows
 from pruning.data.reader import Rows
@@ -97,6 +97,11 @@ def evaluate(
         predictions = predict(logits, split, task)
         found = tagging.compute_metrics(predictions, labels, split.encoded.words)
         metrics = {name: found[name] for name in (*task.metrics, "words_cut")}
+    elif task.no_answers and split.encoded.windows is not None:
+        spans, differences = squad_v2.spans_and_differences(logits, split.encoded.windows, split.rows.texts[1])
+        found = squad_v2.compute_metrics(spans, differences, [answers["text"] for answers in labels])
+        metrics = {name: found.pop(name) for name in task.metrics} | found
+        predictions = squad_v2.answers_at(spans, differences, metrics["best_f1_thresh"])
     elif task.kind == "span":
         predictions = predict(logits, split, task)
         metrics = squad.compute_metrics(predictions, [answers["text"] for answers in labels])
@@ -113,11 +118,17 @@ def evaluate(
 def predict(
     logits: list[npt.NDArray[np.float32]], split: Split, task: Task, threshold: float | None = None
 ) -> list[Any]:
-    """Class id, number, label ids, tags or answer of each row; ``threshold`` is the probability from which a label is given."""
+    """Class id, number, label ids, tags or answer of each row.
+
+    ``threshold``: the probability from which a label is given, or the score difference above which a question has no answer.
+    """
     if task.kind == "multilabel":
         return multilabel.label_ids(np.stack(logits), multilabel.DEFAULT_THRESHOLD if threshold is None else threshold)
     if split.encoded.words is not None:
         return tagging.tags_of(logits, split.encoded.words, task.label_words)
+    if split.encoded.windows is not None and task.no_answers:
+        answers = squad_v2.spans_and_differences(logits, split.encoded.windows, split.rows.texts[1])
+        return squad_v2.answers_at(*answers, squad_v2.DEFAULT_THRESHOLD if threshold is None else threshold)
     if split.encoded.windows is not None:
         contexts = split.rows.texts[1]
         return squad.extract_answers(logits, split.encoded.windows, contexts, len(contexts))

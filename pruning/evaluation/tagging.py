@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pruning.data.iob import entity_scores, total_score
 from pruning.data.tagged_words import WordTokens
-from pruning.spec.tasks import OUTSIDE
+from pruning.spec.tags import OUTSIDE
 
 
 def tags_of(logits: Sequence[npt.NDArray[np.float32]], words: WordTokens, names: Sequence[str]) -> list[list[str]]:

@@ -52,6 +52,9 @@ class MaskInfo(BaseModel):
     """One for each class, with ``logit_scale``."""
     label_threshold: float | None = Field(None, ge=0, le=1)
     """Of a multilabel task: the probability from which a label is given, the best one on the validation rows."""
+    no_answer_threshold: float | None = None
+    """Of a span task whose rows may have no answer: the score difference above which there is none, the best one for F1 on the
+    validation rows."""
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
     max_length: int

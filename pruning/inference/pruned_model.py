@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pruning.data import squad_v2
 from pruning.data.encoding import encode_rows
 from pruning.data.iob import entities
 from pruning.data.reader import load_rows, unlabelled_rows
@@ -67,9 +68,12 @@ class PrunedModel:
 
     @property
     def threshold(self) -> float:
-        """Of a multilabel task: the probability from which a label is given, as found on the validation rows."""
-        stored = self.info.label_threshold
-        return multilabel.DEFAULT_THRESHOLD if stored is None else stored
+        """As found on the validation rows: of a multilabel task the probability from which a label is given, of questions that may
+        have no answer the score difference above which they have none."""
+        span = self._task.kind == "span"
+        stored = self.info.no_answer_threshold if span else self.info.label_threshold
+        default = squad_v2.DEFAULT_THRESHOLD if span else multilabel.DEFAULT_THRESHOLD
+        return default if stored is None else stored
 
     def logits(self, texts: Texts, pairs: str | Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Logits [N, C] of N texts, or of N text pairs; for classification and regression.

@@ -15,8 +15,13 @@ NOISE = 0.06
 0.027 to 0.067 over the first 133 steps of MRPC, 300 x 8 rows; on SST-2 with a prior, 1,000 x 8 rows, 0.10 to 0.24 in the first
 57 steps and 0.043 to 0.078 from there to step 266, in the ramp. A run that learns slowly is so near noise within 19 updates that
 the number alone proves nothing: it is a reason for a result at chance, and no warning of its own."""
-_SHARES = frozenset({"accuracy", "f1", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy"})
-_MOST_FREQUENT = {"classification": "class", "multilabel": "set of labels", "token-classification": "tag"}
+_SHARES = frozenset({"accuracy", "f1", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy", "exact"})
+_MOST_FREQUENT = {
+    "classification": "class",
+    "multilabel": "set of labels",
+    "token-classification": "tag",
+    "span": "answer, none,",
+}
 """What a constant prediction is, by kind of task."""
 _CERTAIN = 2.0
 """Standard errors by which a metric must exceed a constant's."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pruning.data import squad
+from pruning.data import squad, squad_v2
 from pruning.data.iob import entity_scores
 from pruning.evaluation.evaluate import Evaluation, Split
 from pruning.spec.tasks import Task
@@ -149,6 +149,9 @@ def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, 
     details: dict[str, Any] = {"split": split.rows.split, "rows": len(labels), "metrics": evaluation.metrics}
     if task.kind == "span":
         golds = [answers["text"] for answers in labels]
+        if task.no_answers:
+            scores = [squad_v2.question_f1(*pair) for pair in zip(evaluation.predictions, golds, strict=True)]
+            return details | {"f1_histogram": _histogram(scores)}
         return details | {"f1_histogram": f1_histogram(evaluation.predictions, golds)}
     if task.kind == "regression":
         return details | {"points": spread(labels, evaluation.predictions)}
@@ -198,4 +201,8 @@ def spread(labels: Sequence[float], predictions: Sequence[float]) -> list[list[f
 def f1_histogram(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> list[int]:
     """Questions by the F1 of their answers: BINS bins from 0 to 1, the last with 1 included."""
     scores = [squad.compute_metrics([answer], [gold])["f1"] for answer, gold in zip(predictions, golds, strict=True)]
+    return _histogram(scores)
+
+
+def _histogram(scores: Sequence[float]) -> list[int]:
     return [int(count) for count in np.histogram(scores, bins=BINS, range=(0, 1))[0]]

@@ -13,24 +13,27 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pruning.spec.errors import spec_error
+from pruning.spec.tags import OUTSIDE, is_tag
 
 TaskKind = Literal["classification", "regression", "multilabel", "token-classification", "span"]
-CustomKind = Literal["classification", "regression", "multilabel", "token-classification"]
+CustomKind = TaskKind
 CustomMetric = Literal[
-    "accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy"
-]
+    "accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy",
+    "exact",
+]  # fmt: skip
 Metric = CustomMetric | Literal["exact_match"]
 METRICS_OF_KIND: dict[TaskKind, tuple[CustomMetric, ...]] = {
     "classification": ("accuracy", "f1", "matthews"),
     "regression": ("pearson", "spearman"),
     "multilabel": ("micro_f1", "macro_f1"),
     "token-classification": ("f1", "precision", "recall", "token_accuracy"),
+    "span": ("f1", "exact"),
 }
 """Metrics that a custom task of each kind may name; the first one is the default."""
 _WORDLESS = ("multilabel", "token-classification")
 """Kinds of tasks whose labels are not told by words of the vocabulary, and all of whose metrics are reported."""
-OUTSIDE = "O"
-"""Tag of a word outside of entities."""
+_SPAN_WORDS = ("Yes", "No")
+"""Words whose logits are those of start and end, as in the reference's SQuAD."""
 DatasetName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
 ]
@@ -54,11 +57,6 @@ def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def is_tag(tag: str) -> bool:
-    """Whether a text is ``O``, ``B-type`` or ``I-type``."""
-    return tag == OUTSIDE or (tag[:2] in ("B-", "I-") and len(tag) > 2)
-
-
 class CustomTask(BaseModel):
     """A task on the user's own data: which columns to read and what to predict."""
 
@@ -71,25 +69,26 @@ class CustomTask(BaseModel):
     text: tuple[ColumnName, ...] = Field(
         min_length=1,
         max_length=2,
-        description="One or two text columns, in order; token-classification: the column with the lists of words",
+        description="One or two text columns, in order; token-classification: the column with the lists of words; "
+        "span: question and context",
     )
     label: ColumnName = Field(
         "label",
-        description="Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel) "
-        "or of its words' IOB2 tags (token-classification)",
+        description="Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel), "
+        "of its words' IOB2 tags (token-classification) or answers in SQuAD's form, {text: [...], answer_start: [...]} (span)",
     )
     label_columns: tuple[ColumnName, ...] | None = Field(
         None, min_length=1, max_length=200, description="multilabel: one column of 0 and 1 per label, in place of label"
     )
     kind: CustomKind = Field(
         "classification",
-        description="Whether a row has one of several classes, a number, any number of labels (multilabel), or a tag for each "
-        "of its words (token-classification)",
+        description="Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of "
+        "its words (token-classification), or an answer that stands in its context or none (span)",
     )
     metric: CustomMetric | None = Field(
         None,
-        description="Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel) or f1 of "
-        "entities (token-classification)",
+        description="Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel), f1 of "
+        "entities (token-classification) or f1 of answers (span)",
     )
     labels: tuple[ClassName, ...] | None = Field(
         None, min_length=1, max_length=1000,
@@ -110,6 +109,8 @@ class CustomTask(BaseModel):
             return given
         if given.get("kind") == "multilabel" and given.get("labels") is None and given.get("label_columns"):
             given = {**given, "labels": given["label_columns"]}
+        if given.get("kind") == "span" and not given.get("label_words"):
+            given = {**given, "label_words": _SPAN_WORDS}
         if not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
             names = [str(label) for label in given["labels"]]
             return {**given, "label_words": names if given.get("kind") in _WORDLESS else _proposed_words(names)}
@@ -178,6 +179,23 @@ class CustomTask(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _fits_span(self) -> Self:
+        """Question and context, and two words: the logits of start and end."""
+        if self.kind != "span":
+            return self
+        if len(self.text) != 2:
+            raise spec_error(
+                "task.text", "a span task reads two columns, question and context in this order; name both"
+            )
+        if self.labels is not None:
+            raise spec_error("task.labels", "a span task has answers and no classes; leave labels out")
+        if len(self.label_words) != 2:
+            raise spec_error(
+                "task.label_words", "a span task has two label_words, for start and end; give two, or leave them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_words(self) -> Self:
         if not self.label_words and self.kind != "token-classification":
             raise spec_error(
@@ -229,6 +247,8 @@ class Task:
     validation_splits: tuple[str, ...] = ("validation",)
     label_columns: tuple[str, ...] = ()
     """Of a multilabel task whose labels have a column each; ``label`` then names none."""
+    no_answers: bool = False
+    """Of a span task: whether rows may have no answer, as in SQuAD v2, by whose metrics it is measured then."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -282,7 +302,9 @@ TASKS: dict[str, Task] = {
               kind="regression"),
         _glue("rte",  _PAIR,                       ("Yes", "No"),              ("accuracy",),             60, 32, _ENTAILMENT),
         Task("squad", "rajpurkar/squad", None, ("question", "context"), "answers", "span",
-             ("Yes", "No"), None, ("f1", "exact_match"), 10, 32, max_length=384),
+             _SPAN_WORDS, None, ("f1", "exact_match"), 10, 32, max_length=384),
+        Task("squad_v2", "rajpurkar/squad_v2", None, ("question", "context"), "answers", "span",
+             _SPAN_WORDS, None, ("f1", "exact"), 10, 32, max_length=384, no_answers=True),
     )
 }
 # fmt: on
@@ -297,7 +319,7 @@ def resolve_task(given: str | CustomTask) -> Task:
         return TASKS[given]
     known = METRICS_OF_KIND[given.kind]
     first: Metric = given.metric or known[0]
-    others = tuple(metric for metric in known if metric != first) if given.kind in _WORDLESS else ()
+    others = tuple(metric for metric in known if metric != first) if given.kind in (*_WORDLESS, "span") else ()
     return Task(
         name=given.dataset,
         dataset=given.dataset,
@@ -313,4 +335,6 @@ def resolve_task(given: str | CustomTask) -> Task:
         train_split=given.train_split,
         validation_splits=(given.validation_split,),
         label_columns=given.label_columns or (),
+        max_length=384 if given.kind == "span" else 128,
+        no_answers=given.kind == "span",
     )

@@ -50,11 +50,13 @@ def client(site: Path) -> Iterator[Client]:
 class Trained:
     """A job that has succeeded on uploaded rows, and its mask and export on this machine."""
 
-    def __init__(self, client: Client, site: Path, folder: Path, rows: dict[str, list[Any]], **task: Any) -> None:
+    def __init__(
+        self, client: Client, site: Path, folder: Path, rows: dict[str, list[Any]], fields: Any = None, **task: Any
+    ) -> None:
         toy_datasets.write_splits(folder, rows)
         files = {name: folder / f"{name}.jsonl" for name in rows}
         self.dataset = client.upload_dataset(**files).id
-        job = client.submit(**SPEC, task={"dataset": self.dataset, **task})
+        job = client.submit(**{**SPEC, **(fields or {}), "task": {"dataset": self.dataset, **task}})
         self.job: Job = client.wait(job, timeout=120)
         assert self.job.status == "succeeded", self.job.error
         if self.job.result is not None and self.job.result["weights_changed"]:  # a new head is trained, too
@@ -110,3 +112,19 @@ def test_token_classification(client: Client, site: Path, tmp_path: Path) -> Non
     with pytest.raises(ApiError) as refused:
         client.submit(**SPEC, task={"dataset": trained.dataset, **task, "labels": ["O", "B-JOY", "I-JOY"]})
     assert (refused.value.code, refused.value.param) == ("labels_mismatch", "task.labels")
+
+
+def test_questions_that_may_have_no_answer(client: Client, site: Path, tmp_path: Path) -> None:
+    rows = {"train": toy_datasets.questions(96, 1), "validation": toy_datasets.questions(32, 2)}
+    task = {"text": ["question", "context"], "label": "answers", "kind": "span"}
+    trained = Trained(client, site, tmp_path, rows, **task, fields={"stride": 8, "max_length": 40, "max_steps": 60})
+    assert trained.final["best_f1"] >= trained.final["f1"]
+    assert {"HasAns_f1", "NoAns_f1", "best_exact_thresh"} <= trained.final.keys()
+    pairs = [(row["question"], row["context"]) for row in rows["validation"]]
+    answers = [answer.value for answer in client.predict(trained.job, pairs)]
+    assert answers == [row["prediction"] for row in trained.written]
+    assert answers == trained.pruned.predict(*zip(*pairs, strict=True))
+    assert answers == trained.exported.predict(*zip(*pairs, strict=True))
+    with pytest.raises(ApiError) as refused:
+        client.submit(**SPEC, task={"dataset": trained.dataset, **task, "text": ["context", "question"]}, stride=8)
+    assert (refused.value.code, refused.value.param) == ("rows_invalid", "task.label")

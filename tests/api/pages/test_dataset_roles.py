@@ -71,3 +71,16 @@ def test_lists_of_few_entries_are_labels() -> None:
     assert found.role_of("tags") == "labels: lists of 2 labels"
     assert found.form_values("ds_x")["task.kind"] == ["multilabel"]
     assert proposal(text=TEXT, tags={"kinds": {"other": 100}, "values": [], "entries": None}).label is None
+
+
+def nested(holds: str) -> dict[str, Any]:
+    return {"kinds": {"other": 100}, "values": [], "entries": None, "holds": holds}
+
+
+def test_words_with_tags_and_questions_with_answers() -> None:
+    found = proposal(id=TEXT, tokens=nested("words"), ner=nested("tags") | {"entries": ["O", "B-X"]})
+    assert (found.kind, found.text, found.label, found.classes) == ("token-classification", ("tokens",), "ner", None)
+    assert [found.role_of(name) for name in ("tokens", "ner", "id")] == ["words", "tags of the words", "not used"]
+    found = proposal(context=TEXT, question=TEXT, answers=nested("answers"))
+    assert (found.kind, found.text, found.label) == ("span", ("question", "context"), "answers")
+    assert found.form_values("ds_x")["task.kind"] == ["span"]

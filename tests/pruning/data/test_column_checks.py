@@ -176,3 +176,29 @@ def test_tags_of_validation_rows_must_occur_in_training_rows() -> None:
         check(FINE, validation=columns(FINE, FINE | {"t": ["O", "B-Y"]}), **TAGGED)
     assert (caught.value.code, caught.value.param) == ("labels_mismatch", "task.labels")
     assert refusal(FINE | {"t": [0, 1]}, **TAGGED).param == "task.labels"  # ids without names
+
+
+ASKED: dict[str, Any] = {"kind": "span", "text": ["q", "c"], "label": "a", "label_words": []}
+ANSWERED = {"q": "who?", "c": "Ann ran", "a": {"text": ["Ann"], "answer_start": [0]}}
+NONE = {"text": [], "answer_start": []}
+
+
+def test_answers_that_fit() -> None:
+    check(ANSWERED, ANSWERED | {"a": NONE}, **ASKED)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [None, "Ann", ["Ann"], {"text": ["Ann"]}, {"text": ["Ann"], "answer_start": [1]},
+     {"text": ["Ann", "Lee"], "answer_start": [0, 4]}],
+)  # fmt: skip
+def test_answers_that_do_not_fit(answers: Any) -> None:
+    found = refusal(ANSWERED, ANSWERED | {"a": answers}, **ASKED)
+    assert (found.code, found.param) == ("rows_invalid", "task.label")
+    assert "row 2 " in found.message
+
+
+def test_answers_of_an_earlier_version_are_left_to_the_trainer() -> None:
+    stored = [column.model_dump(exclude={"lists", "answers"}) for column in columns(ANSWERED | {"a": ["odd"]})]
+    before = [Column.model_validate(one) for one in stored]
+    check_columns(CustomTask(**TASK | ASKED), {"train": before, "validation": before})
