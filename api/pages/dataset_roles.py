@@ -37,8 +37,7 @@ class TaskProposal:
         label = _label_of(columns)
         nested = _nested_task(columns)
         if nested is not None:
-            kind, of_text, label = nested
-            return cls(of_text, label, None, kind, train, validation)
+            return cls(nested[1], nested[2], None, nested[0], train, validation)
         texts = [column for column in columns if column.kinds.keys() == {"text"} and column is not label]
         longer = [column for column in texts if column.values is None] or texts
         kind = _kind_of(label)
