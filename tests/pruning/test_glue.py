@@ -53,7 +53,7 @@ def published() -> dict[str, tuple[list[str], int, int]]:
 
 def test_defaults_are_the_published_ones() -> None:
     table = published()
-    assert set(table) == set(TASKS)
+    assert set(table) == set(TASKS) - {"squad_v2"}  # which the reference does not have
     for name, (words, batch, epochs) in table.items():
         spec = PruningSpec.model_validate({"model": "m", "task": name, "preset": "upstream"})
         if name == "mnli":
