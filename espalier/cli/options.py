@@ -56,7 +56,12 @@ def spec_from(
     spec |= fields_from(fields)
     for name in ("model", "task"):
         if name not in spec:
-            raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing")
+            hint = (
+                f"; {model} is a file: name the model before it"
+                if model and name == "task" and Path(model).is_file()
+                else ""
+            )
+            raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing{hint}")
     return spec
 
 

@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -56,8 +59,16 @@ def require_output(folder: Path) -> None:
 
 
 def notify(message: str) -> None:
-    """A line for the person at the terminal; never mixed into a result that is piped on."""
+    """A line for the person at the terminal; never mixed into a result that is piped on. A terminal gets no word in two parts."""
+    if sys.stderr.isatty():
+        message = wrap(message, shutil.get_terminal_size().columns)
     print(message, file=sys.stderr)
+
+
+def wrap(message: str, width: int) -> str:
+    """``message`` in lines of at most ``width`` characters where words allow it; what follows a first line is indented."""
+    fill = partial(textwrap.fill, width=width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(fill(line) if len(line) > width else line for line in message.split("\n"))
 
 
 def format_list(resources: "Sequence[BaseModel]") -> str:
