@@ -85,7 +85,7 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
     """A fresh copy of the model under the head of ``run``, all of it trainable; a new classifier starts as that of ``run`` did."""
     spec = run.spec
     seed_everything(spec.seed)  # as before the model of the mask was loaded
-    loaded = load_model(run.model_folder, spec.label_words, spec.head, dropout=spec.dropout)
+    loaded = load_model(run.model_folder, run.task.label_words, spec.head, dropout=spec.dropout)
     if dispatch.kernel_name(run.device) == "native":
         dropout.replace_dropout(loaded.model)
     calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None

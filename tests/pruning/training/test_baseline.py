@@ -16,7 +16,8 @@ from pruning.training import baseline as module
 from pruning.training.baseline import dense_head, rate_share
 from tests import toy_architectures
 from tests.pruning.runs import arguments_of, fork, make_sources, of_kind, run_toy
-from tests.toy_datasets import make_span_dataset
+from tests.toy_datasets import TOPICS, make_span_dataset, topics, write_splits
+from tests.toy_tagged import tagged
 
 MASKS = ("mask.safetensors", "mask.espalier", "predictions.jsonl")
 BASELINE: dict[str, Any] = {"baseline": True, "baseline_learning_rate": 1e-3, "dropout": 0.2}
@@ -28,6 +29,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "regression": {"task": "stsb"},
     "span": {"task": "squad", "max_length": 40, "stride": 8},
     "trained weights": {"method": "movement", "train_biases": True},
+    "several labels": {
+        "task": {
+            "dataset": "topics",
+            "text": ["text"],
+            "label": "topics",
+            "kind": "multilabel",
+            "labels": list(TOPICS),
+        },
+    },
+    "tags": {"task": {"dataset": "tagged", "text": ["words"], "label": "tags", "kind": "token-classification"}},
 }
 
 
@@ -36,6 +47,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("toys")
     sources = make_sources(root)
     make_span_dataset(root / "datasets" / "squad", train=128)
+    write_splits(root / "datasets" / "topics", {"train": topics(96, 1), "validation": topics(48, 2)})
+    write_splits(root / "datasets" / "tagged", {"train": tagged(96, 1), "validation": tagged(48, 2)})
     toy_architectures.make_model(root / "models" / toy_architectures.DECODERS[0], toy_architectures.DECODERS[0])
     return sources
 
