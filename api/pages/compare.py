@@ -19,7 +19,7 @@ from service.jobs import views
 
 router = APIRouter(prefix="/compare", include_in_schema=False, route_class=PageRoute)
 _MAX_JOBS = 50
-"""Each with a spec of up to 64 KiB."""
+"""Each with a spec of up to 256 KiB."""
 _ID = re.compile(r"job_[0-9a-z]{1,36}")
 Ids = Annotated[list[str], Query(alias="job", max_length=_MAX_JOBS)]
 

@@ -86,7 +86,7 @@ def list_sweeps(
     """Without their results."""
     with services.database.read() as session:
         rows, cursor = sweeps.page(session, owner=caller.owner_filter, limit=limit, after=after)
-        # the jobs of one sweep at a time: there may be a hundred in each, with specs of 64 KiB
+        # the jobs of one sweep at a time: there may be a hundred in each, with specs of 256 KiB
         data = [SweepSummary.from_row(row, sweeps.latest_jobs(session, [row])[row.id]) for row in rows]
     return SweepList(data=data, has_more=cursor is not None, next_cursor=cursor)
 

@@ -13,8 +13,8 @@ from pruning.spec.schema import PruningSpec
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=512)]
-MAX_SPEC_BYTES = 64 * 1024
-"""Of a resolved spec as it is stored: a list shows a hundred of them, and no quota counts them."""
+MAX_SPEC_BYTES = 256 * 1024
+"""Of a resolved spec as it is stored, with room for 5000 class names of 40 letters: no quota counts specs."""
 
 
 class JobRequest(StrictModel, PruningSpec):

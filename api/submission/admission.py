@@ -57,8 +57,8 @@ def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) ->
         return
     try:
         check_model_folder(folder, spec.label_words, spec.head)
-        if spec.head in ("classifier", "token-classifier") and spec.label_words:  # tags may still have to be found
-            check_class_names(folder, _class_names(spec), len(spec.label_words), head=spec.head)
+        if spec.head in ("classifier", "token-classifier") and _class_names(spec):  # tags may still have to be found
+            check_class_names(folder, _class_names(spec), spec.task_info.classes, head=spec.head)
     except PermanentError as refusal:
         from_task = not isinstance(spec.task, str) and not words_given
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
@@ -106,7 +106,9 @@ def _check_teacher(spec: PruningSpec, settings: Settings) -> None:
     except PermanentError as refusal:
         raise PermanentError(refusal.message, code=refusal.code, param="teacher") from refusal
     if not span:
-        check_class_names(folder, _class_names(spec), len(spec.label_words), given=spec.teacher_labels, param="teacher")
+        check_class_names(
+            folder, _class_names(spec), spec.task_info.classes, given=spec.teacher_labels, param="teacher"
+        )
 
 
 def _class_names(spec: PruningSpec) -> tuple[str, ...]:

@@ -29,7 +29,10 @@ _SEED = 0
 """Of the split: the same file is always split in the same way, and so is the same data set."""
 _VALIDATION_SHARE, _MOST_VALIDATION_ROWS = 0.2, 5000
 """A fifth of the rows is for validation; more than these many make no estimate better that matters."""
-_MOST_CLASSES = 100
+_MOST_CLASSES = 5000
+"""As many as a task can have."""
+_FEW_CLASSES = 100
+"""More need two rows each: a column with a value of its own in most rows is none of labels."""
 Row = dict[str, Any]
 
 
@@ -76,8 +79,10 @@ class RowsFile:
     def classes(self) -> list[str]:
         """Names of the classes: the different labels, numbers by size; of all lists. Raises typer.BadParameter."""
         values = {value for row in self.rows for value in self._labels(row)}
-        if not (1 if self.is_multilabel else 2) <= len(values) <= _MOST_CLASSES:
-            what = "nothing to tell apart" if len(values) < 2 else f"over {_MOST_CLASSES}, too many for classes"
+        most = min(_MOST_CLASSES, max(_FEW_CLASSES, len(self.rows) // 2))
+        if not (1 if self.is_multilabel else 2) <= len(values) <= most:
+            too_many = f"over {most}, too many for classes of {len(self.rows)} rows"
+            what = "nothing to tell apart" if len(values) < 2 else too_many
             raise typer.BadParameter(f"{self.label} has {len(values)} different values: {what}", param_hint="--label")
         return [_class_name(value) for value in sorted(values, key=_order)]
 
@@ -138,7 +143,9 @@ class RowsFile:
         named = (_class_name(label) for row in self.rows for label in self._labels(row))
         counts = Counter(named) if "labels" in told else {}
         if counts:
-            notify("classes: " + ", ".join(f"{name} ({counts[name]} rows)" for name in told["labels"]))
+            from pruning.spec.wording import listed
+
+            notify(f"{len(counts)} classes: {listed([f'{name} ({counts[name]} rows)' for name in told['labels']])}")
         return {"dataset": made.id, "text": list(self.text), "label": self.label, **told}
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from pruning.data.answers import fits_context, is_answers
 from pruning.data.iob import iob2_fault
 
-MAX_DISTINCT_VALUES = 1000
+MAX_DISTINCT_VALUES = 5000
 """Distinct values of a column that are kept, as many as a task can have classes."""
-MAX_VALUE_CHARS = 100
+MAX_VALUE_CHARS = 200
 """A longer value is a text, not a label."""
 _MAX_COMPARED = 8
 """Columns that are compared with each other, the first ones: lengths of lists, and texts in which answers stand. What does not fit

@@ -208,7 +208,7 @@ def _tag_ids(ids: list[list[int]], words: WordTokens, rows: Sequence[Sequence[st
 
 def _label_tensor(labels: Sequence[Any], task: Task) -> torch.Tensor:
     if task.kind == "multilabel":
-        found = torch.zeros((len(labels), len(task.label_words)))
+        found = torch.zeros((len(labels), task.classes))
         for row, ids in enumerate(labels):
             found[row, ids] = 1
         return found

@@ -18,8 +18,7 @@ from pruning.data.files.parquet import read_parquet
 from pruning.errors import PermanentError
 from pruning.hub.datasets import HubSplit, class_names_of, download_split
 from pruning.spec.tasks import Task
-
-_MAX_LISTED = 20
+from pruning.spec.wording import listed
 
 
 def _reader(name: str, columns: Collection[str]) -> Reader:
@@ -64,13 +63,13 @@ def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str)
     Raises PermanentError (``labels_mismatch``) where the data set's names contradict the task."""
     if not names or task.kind not in ("classification", "multilabel"):
         return labels
-    classes = len(task.label_words)
+    classes = task.classes
     ours = _aligned(task.labels, names)
     in_order = _aligned(task.label_words, names)
     if task.labels is None and in_order is not None and in_order != tuple(range(classes)):
         raise _contradiction(task, names, where, "label_words has the same names in another order")
     if len(names) != classes or (task.labels is not None and ours is None):
-        raise _contradiction(task, names, where, f"the task has {', '.join(task.labels or task.label_words)}")
+        raise _contradiction(task, names, where, f"the task has {listed(task.class_names)}")
     if task.labels is None or ours is None:
         return labels
     to_ours = {theirs: task.labels[index] for index, theirs in enumerate(ours)}
@@ -110,9 +109,7 @@ def _contradiction(task: Task, names: Sequence[str], where: str, ours: str) -> P
 
 
 def _numbered(names: Sequence[str]) -> str:
-    return ", ".join(f"{index} = {name}" for index, name in enumerate(names[:_MAX_LISTED])) + (
-        ", ..." if len(names) > _MAX_LISTED else ""
-    )
+    return listed([f"{index} = {name}" for index, name in enumerate(names)])
 
 
 def _class_names(task: Task, found: HubSplit) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def parse_label_sets(columns: Sequence[Sequence[Any]], task: Task, where: str) -
 
 def describe_label_sets(rows: Sequence[Sequence[int]], task: Task) -> str:
     """How often each label occurs, in words."""
-    counts = [sum(index in row for row in rows) for index in range(len(task.label_words))]
-    shown = [f"{name} in {count} rows" for name, count in zip(task.label_words[:20], counts, strict=False)]
+    counts = [sum(index in row for row in rows) for index in range(task.classes)]
+    shown = [f"{name} in {count} rows" for name, count in zip(task.class_names[:20], counts, strict=False)]
     more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
     return f"labels: {', '.join(shown)}{more}; {sum(not row for row in rows)} rows have none"

@@ -7,11 +7,13 @@ ids, ids are not taken at all, so that a value means the same in every split. To
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pruning.data.files.csv import NUMBER
 from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
+from pruning.spec.wording import listed
 
 _NO, _YES = frozenset({"false", "no"}), frozenset({"true", "yes"})
 _MAX_LISTED = 20
@@ -24,7 +26,7 @@ def parse_label(label: Any, task: Task, where: str) -> int | float:
     """
     if task.kind == "regression":
         return _parse_number(label, where)
-    found = _class_of(label, task.labels or (), len(task.label_words))
+    found = _index(task.labels or (), task.classes).class_of(label)
     if found is None:
         raise _unknown_label(label, task, where)
     return found
@@ -50,44 +52,60 @@ def describe_classes(values: Iterable[Any], task: Task) -> str:
     """Which value is which class, in words; empty for a task without classes. All values must be ones that parse."""
     if task.kind != "classification":
         return ""
-    names = task.labels or task.label_words
+    names = task.class_names
     pairs = sorted({(int(parse_label(value, task, "")), _shown(value)) for value in values})
     shown = [f"{value} is class {index} ({names[index]})" for index, value in pairs[:_MAX_LISTED]]
     more = f" and {len(pairs) - _MAX_LISTED} more" if len(pairs) > _MAX_LISTED else ""
     return f"labels in column {task.label!r}: {', '.join(shown)}{more}"
 
 
-def _class_of(label: Any, names: Sequence[str], classes: int) -> int | None:
-    if isinstance(label, bool):
-        return _class_of_truth_value(label, names, classes)
-    if isinstance(label, str):
-        return names.index(label) if label in names else None
-    if not isinstance(label, int | float):
-        return None
-    numbers = [_number(name) for name in names]
-    named = [index for index, number in enumerate(numbers) if number == label]
-    if len(named) > 1:  # 1 and 1.0
-        named = [index for index in named if names[index] == str(label)]
-    if named:
-        return named[0] if len(named) == 1 else None
-    ids = range(classes)
-    if any(number in ids for number in numbers if number is not None):
-        return None
-    return int(label) if label in ids else None
+class _ClassIndex:
+    """Classes by the names and numbers that stand for them: a look-up, where a search per row would take minutes at 5000 classes."""
+
+    def __init__(self, names: Sequence[str], classes: int) -> None:
+        self._names, self._classes = names, classes
+        self._by_name = {name: index for index, name in reversed([*enumerate(names)])}
+        self._by_number: dict[float, list[int]] = {}
+        for index, name in enumerate(names):
+            if (number := _number(name)) is not None:
+                self._by_number.setdefault(number, []).append(index)
+        self._truth_values = {
+            value: [index for index, name in enumerate(names) if name.casefold() in words]
+            for value, words in ((False, _NO), (True, _YES))
+        }
+        self.takes_ids = not any(number in range(classes) for number in self._by_number)
+        """Whether class ids are taken: names that could be read as ids rule them out."""
+
+    def class_of(self, label: Any) -> int | None:
+        """The class id that a label stands for; None where it is none of them."""
+        if isinstance(label, bool):
+            return self._class_of_truth_value(label)
+        if isinstance(label, str):
+            return self._by_name.get(label)
+        if not isinstance(label, int | float):
+            return None
+        named = self._by_number.get(label, [])
+        if len(named) > 1:  # 1 and 1.0
+            named = [index for index in named if self._names[index] == str(label)]
+        if named:
+            return named[0] if len(named) == 1 else None
+        return int(label) if self.takes_ids and label in range(self._classes) else None
+
+    def _class_of_truth_value(self, label: bool) -> int | None:
+        """By the names true and false (or yes and no) where there are such; else false is class 0 and true is class 1 of two."""
+        named = self._truth_values[label]
+        if named:
+            return named[0] if len(named) == 1 else None
+        if self._truth_values[not label] or self._classes != 2:
+            return None
+        if self._by_number and self._by_number.keys() != {0.0, 1.0}:
+            return None
+        return self.class_of(int(label))
 
 
-def _class_of_truth_value(label: bool, names: Sequence[str], classes: int) -> int | None:
-    """By the names true and false (or yes and no) where there are such; else false is class 0 and true is class 1 of two."""
-    wanted = _YES if label else _NO
-    named = [index for index, name in enumerate(names) if name.casefold() in wanted]
-    if named:
-        return named[0] if len(named) == 1 else None
-    if any(name.casefold() in _YES | _NO for name in names) or classes != 2:
-        return None
-    numbers = {_number(name) for name in names} - {None}
-    if numbers and numbers != {0.0, 1.0}:
-        return None
-    return _class_of(int(label), names, classes)
+@lru_cache(maxsize=8)
+def _index(names: tuple[str, ...], classes: int) -> _ClassIndex:
+    return _ClassIndex(names, classes)
 
 
 def _number(name: str) -> float | None:
@@ -102,20 +120,20 @@ def _parse_number(label: Any, where: str) -> float:
 
 
 def _unknown_label(label: Any, task: Task, where: str) -> PermanentError:
-    classes = len(task.label_words)
-    named = f", or one of {', '.join(task.labels)}" if task.labels else ""
-    by_name = any(number in range(classes) for name in task.labels or () if (number := _number(name)) is not None)
-    if by_name:
+    names = listed(task.labels or ())
+    if not _index(task.labels or (), task.classes).takes_ids:
         message = (
-            f"{where}: label {label!r} is not one of the class names {', '.join(task.labels or ())}; these are numbers, so "
-            "labels are read as names and not as class ids"
+            f"{where}: label {label!r} is not one of the class names {names}; these are numbers, so labels are read as names "
+            "and not as class ids"
         )
     else:
+        named = f", or one of {names}" if names else ""
+        source = "labels names" if task.labels else "label_words gives"
         message = (
-            f"{where}: label {label!r} is not a class id from 0 to {classes - 1}{named}; label_words gives {classes} "
-            "classes, use one word per class and labels that count from 0"
+            f"{where}: label {label!r} is not a class id from 0 to {task.classes - 1}{named}; "
+            f"{source} {task.classes} classes, use one {'name' if task.labels else 'word'} per class and labels that count from 0"
             if task.kind == "classification"
-            else f"{where}: label {label!r} is not a label id from 0 to {classes - 1}{named}; name every label in labels"
+            else f"{where}: label {label!r} is not a label id from 0 to {task.classes - 1}{named}; name every label in labels"
         )
     return PermanentError(
         message, code="labels_mismatch", param="label_words" if task.kind == "classification" else "task.labels"

@@ -24,7 +24,7 @@ def count_predictions(task: Task, predictions: Sequence[Any]) -> list[int] | Non
     if task.kind not in ("classification", "multilabel"):
         return None
     given = predictions if task.kind == "classification" else [label for row in predictions for label in row]
-    counts = np.bincount(np.asarray(given, dtype=np.int64), minlength=len(task.label_words))
+    counts = np.bincount(np.asarray(given, dtype=np.int64), minlength=task.classes)
     return [int(count) for count in counts]
 
 
@@ -68,7 +68,7 @@ def constant_metric(task: Task, labels: Sequence[Any]) -> float | None:
     if task.kind == "regression":
         return 0.0
     if task.kind == "multilabel":
-        micro, macro = constant_f1(labels, len(task.label_words))
+        micro, macro = constant_f1(labels, task.classes)
         return macro if task.metrics[0] == "macro_f1" else micro
     ids = np.asarray(labels, dtype=np.int64)
     return compute_metric(task, task.metrics[0], ids, np.full_like(ids, np.bincount(ids).argmax()))

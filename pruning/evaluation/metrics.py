@@ -59,7 +59,7 @@ def predictions_from_logits(task: Task, logits: npt.NDArray[np.floating]) -> Val
 
 def compute_metric(task: Task, name: Metric, labels: Values, predictions: Values) -> float:
     """One metric of a task from predictions [N] and labels [N]."""
-    measure = partial(_f1, classes=len(task.label_words)) if name == "f1" else METRICS[name]
+    measure = partial(_f1, classes=task.classes) if name == "f1" else METRICS[name]
     return measure(labels, predictions)
 
 

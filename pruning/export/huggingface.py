@@ -58,7 +58,7 @@ def _require_room(folder: Path, mask: Path) -> None:
 
 def load_folder(folder: Path, stock: StockModel) -> PrunedModel:
     """A folder that :func:`write_folder` wrote, as transformers reads it. Raises PermanentError."""
-    loaded = load_model(ModelFolder(folder, None), stock.info.label_words, stock.head)
+    loaded = load_model(ModelFolder(folder, None), stock.info.label_words, stock.head, classes=stock.info.classes)
     if loaded.new_parameters:
         raise PermanentError(f"the folder lacks {min(loaded.new_parameters)}", code="export_wrong", param="exports")
     head = (

@@ -68,14 +68,14 @@ def class_names(info: MaskInfo) -> tuple[str, ...]:
     """Names of the outputs in class-id order; of a regression ``value``."""
     if info.kind == "regression":
         return ("value",)
-    return info.spec.task_info.labels or info.label_words
+    return info.class_names
 
 
 def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
     """The model that ``load`` gives, with its mask; called again where what became of the first one is of no use."""
     loaded, info = load()
     calibration = calibration_of(info.logit_scale, info.logit_offsets)
-    reason = sequence_classifier.misfit(loaded, info.head, len(info.label_words), calibration)
+    reason = sequence_classifier.misfit(loaded, info.head, info.classes, calibration)
     model = _converted(loaded, info) if reason is None else None
     if model is None and reason is None:
         loaded, info = load()  # the modules of the first one are part of what failed
@@ -110,7 +110,7 @@ def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:
 
 def head_over(model: Any, info: MaskInfo) -> nn.Module:
     """Logits of a classifier that :func:`build` made."""
-    return QuestionAnsweringHead(model) if info.head == "span" else ClassifierHead(model, range(len(info.label_words)))
+    return QuestionAnsweringHead(model) if info.head == "span" else ClassifierHead(model, range(info.classes))
 
 
 def _run(model: Any, rows: EncodedRows) -> None:

@@ -68,6 +68,16 @@ class MaskInfo(BaseModel):
     versions: dict[str, str]
 
     @property
+    def classes(self) -> int:
+        """Logits of a row: one per class, one of a regression, two of a span."""
+        return len(self.label_words) or self.spec.task_info.classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of every class id: its name, or its label word where the task names no classes."""
+        return self.spec.task_info.labels or self.label_words
+
+    @property
     def density(self) -> float:
         """Share of the masked weights that are kept."""
         return sum(self.kept.values()) / sum(rows * columns for rows, columns in self.shapes.values())

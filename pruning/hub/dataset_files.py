@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pruning.errors import PermanentError
+from pruning.spec.wording import listed
 
 ENDINGS = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 _NOT_DATA = frozenset(
@@ -21,7 +22,6 @@ _KEYWORDS = {
     "val": "validation", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
 _SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")
-_MAX_LISTED = 20
 _MAX_WILDCARDS = 8
 
 Patterns = list[tuple[str | None, list[str]]]
@@ -120,8 +120,8 @@ def _choose_config(configs: Mapping[str, Patterns], dataset: str, config: str | 
 
 def _splits_of(patterns: Patterns, data: Sequence[str]) -> dict[str, list[str]]:
     splits: dict[str, list[str]] = {}
-    for split, listed in patterns:
-        matchers = [_matcher(pattern) for pattern in listed]
+    for split, globs in patterns:
+        matchers = [_matcher(pattern) for pattern in globs]
         for name in data:
             if any(matcher.fullmatch(name) for matcher in matchers):
                 files = splits.setdefault(split or _split_of(name), [])
@@ -178,10 +178,7 @@ def _matcher(pattern: str) -> re.Pattern[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:_MAX_LISTED]) + (
-        f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
-    )
+    return listed(sorted(names))
 
 
 def _unsupported(dataset: str, what: str) -> PermanentError:

@@ -183,13 +183,14 @@ class MaskBank:
                 if folder.is_dir()
                 else locate_model(str(self._base_name), self._revision, self._sources)
             )
-            self._base, self._family = _Base(load_model(located, info.label_words, info.head)), family
+            self._base = _Base(load_model(located, info.label_words, info.head, classes=info.classes))
+            self._family = family
         classes = self._base.loaded.model.config.num_labels
         if family != self._family or (
-            family != "words" and self._base.loaded.new_parameters and classes != len(info.label_words)
+            family != "words" and self._base.loaded.new_parameters and classes != info.classes
         ):
             raise PermanentError(
-                f"this bank holds masks with another head than {info.head!r} for {len(info.label_words)} classes, which needs "
+                f"this bank holds masks with another head than {info.head!r} for {info.classes} classes, which needs "
                 "other parameters; make a second bank for it",
                 code="base_mismatch", param="mask",
             )  # fmt: skip

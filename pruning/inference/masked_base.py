@@ -42,7 +42,7 @@ def load_masked_base(
         if folder is None
         else ModelFolder(folder, None)
     )
-    loaded = load_model(located, info.label_words, info.head)
+    loaded = load_model(located, info.label_words, info.head, classes=info.classes)
     require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
     apply_masks(loaded.model, masks)
     if info.weights_sha256 is not None:

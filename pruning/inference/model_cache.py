@@ -3,9 +3,10 @@
 Called by :mod:`pruning.cli.serve_predictions`.
 """
 
+import heapq
 import traceback
 from collections import OrderedDict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from pruning.formats import compact_file, mask_file
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.mask_bank import MaskBank
 from pruning.inference.masked_base import head_family
+from pruning.inference.pruned_model import Prediction
 from pruning.sources import Sources
 
 MAX_BASES = 2
 """Bases that are kept in memory; a third one replaces the least recently used."""
+MAX_PROBABILITIES = 100
+"""Classes of which a response gives the probability: all of a task's, or the most probable ones, largest first."""
 _BankKey = tuple[str, str | None, str, str, int]
 
 
@@ -48,7 +52,7 @@ class ModelCache:
             return _error(
                 "permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}"
             )
-        return {"predictions": [asdict(prediction) for prediction in found]}
+        return {"predictions": [_as_json(prediction) for prediction in found]}
 
     def _bank(self, key: str, mask: Path, weights: str | None) -> MaskBank:
         if key in self._masks:
@@ -82,8 +86,17 @@ class ModelCache:
 def _bank_key(info: MaskInfo) -> _BankKey:
     """Masks with an equal key can share a loaded base."""
     family = head_family(info.head)
-    classes = 0 if family == "words" else len(info.label_words)
+    classes = 0 if family == "words" else info.classes
     return info.base_model, info.base_revision, info.base_digest, family, classes
+
+
+def _as_json(prediction: Prediction) -> dict[str, Any]:
+    """Without the least probable of many classes: 64 texts of 5000 classes would be 10 MB."""
+    values = prediction.probabilities
+    if values is None or len(values) <= MAX_PROBABILITIES:
+        return asdict(prediction)
+    most = heapq.nlargest(MAX_PROBABILITIES, values, key=values.__getitem__)
+    return asdict(replace(prediction, probabilities={name: values[name] for name in most}))
 
 
 def _error(kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:

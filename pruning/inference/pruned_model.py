@@ -64,7 +64,7 @@ class PrunedModel:
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names, or where the task has none the label words, in class-id order."""
-        return self.info.spec.task_info.labels or self.info.label_words
+        return self.info.class_names
 
     @property
     def threshold(self) -> float:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pruning.errors import PermanentError
+from pruning.spec.wording import listed
 
 _SEPARATOR = re.compile(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
 """Between two letters or digits: ``not_entailment``, ``Not entailment`` and ``not-entailment_`` are one name. A leading minus,
@@ -32,7 +33,7 @@ def match_classes(
     """
     if len(theirs) != count:
         raise PermanentError(
-            f"{owner} has {len(theirs)} classes ({', '.join(theirs[:5])}), the task has {count}; use one made for this task",
+            f"{owner} has {len(theirs)} classes ({listed(theirs, 5)}), the task has {count}; use one made for this task",
             code="labels_mismatch", param=param,
         )  # fmt: skip
     if count == 1:
@@ -43,7 +44,7 @@ def match_classes(
     if len(columns) < count:
         hint = "names its classes in teacher_labels" if param == "teacher" else "names them in its config's id2label"
         raise PermanentError(
-            f"{owner} calls its classes {', '.join(theirs)}, the task {', '.join(ours or ('nothing',))}; "
+            f"{owner} calls its classes {listed(theirs)}, the task {listed(ours or ('nothing',))}; "
             f"use one that has the task's classes, or a spec that {hint}",
             code="labels_mismatch", param=param,
         )  # fmt: skip

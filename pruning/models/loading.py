@@ -117,12 +117,14 @@ def find_model(name: str, revision: str | None, sources: Sources, emit: EventSin
 
 
 def load_model(
-    folder: ModelFolder, label_words: Sequence[str], head: str, *, dropout: float | None = None, param: str = "model"
-) -> LoadedModel:
+    folder: ModelFolder, label_words: Sequence[str], head: str, *, classes: int | None = None, dropout: float | None = None,
+    param: str = "model",
+) -> LoadedModel:  # fmt: skip
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
     ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
-    lacks is started at random, with one output per label word. Raises PermanentError naming the file or field at fault.
+    lacks is started at random, with ``classes`` outputs (default: one per label word). Raises PermanentError naming the file or
+    field at fault.
     """
     path = folder.path
     check_model_folder(path, label_words, head)
@@ -133,7 +135,7 @@ def load_model(
         decoder_only = MODEL_TYPES[config.model_type].decoder_only
         kind = transformers_class(head, decoder_only=decoder_only)
         if head in ("classifier", "token-classifier") and not has_trained_classifier(path, head):
-            config.num_labels = len(label_words)
+            config.num_labels = len(label_words) if classes is None else classes
         with quiet_transformers():
             model, report = kind.from_pretrained(
                 path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True,

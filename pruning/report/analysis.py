@@ -158,8 +158,8 @@ def split_scores(evaluation: Evaluation, split: Split, task: Task) -> dict[str, 
     if task.kind == "token-classification":
         return details | {"entities": entity_table(labels, evaluation.predictions)}
     if task.kind == "multilabel":
-        return details | {"labels": label_table(labels, evaluation.predictions, task.label_words)}
-    return details | {"confusion": confusion(labels, evaluation.predictions, task.labels or task.label_words)}
+        return details | {"labels": label_table(labels, evaluation.predictions, task.class_names)}
+    return details | {"confusion": confusion(labels, evaluation.predictions, task.class_names)}
 
 
 def label_table(

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from pruning.spec.methods import METHODS, Method, MethodInfo
-from pruning.spec.tasks import TASKS, ClassName, CustomTask, Task, resolve_task
+from pruning.spec.tasks import MAX_CLASSES, TASKS, ClassName, CustomTask, Task, propose_words, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
 """Fields that no mask depends on."""
@@ -56,6 +56,14 @@ def _head(task: Task) -> str:
     return heads.get(task.kind, "label-words")
 
 
+def _label_words(data: dict[str, Any]) -> tuple[str, ...]:
+    """The task's words; where it has none and the head needs some, one of each class name."""
+    task = resolve_task(data["task"])
+    if task.label_words or data["head"] != "label-words":
+        return task.label_words
+    return propose_words(task.labels or ())
+
+
 def _trained_by_tier(data: dict[str, Any]) -> bool:
     return bool(data["tier"] == "masks+extras")
 
@@ -94,14 +102,14 @@ class SpecFields(BaseModel):
         "classifier, token-classification token-classifier",
     )
     label_words: tuple[ClassName, ...] = Field(
-        default_factory=_from_task(lambda task: task.label_words),
-        max_length=1000,
-        description="One word per class, in class-id order, each a single token; default follows the task",
+        default_factory=_label_words,
+        max_length=MAX_CLASSES,
+        description="One word per class, in class-id order, each a single token; default the task's, or made from its labels",
     )
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
     teacher_labels: tuple[ClassName, ...] | None = Field(
         None,
-        max_length=1000,
+        max_length=MAX_CLASSES,
         description="The teacher's class names in the order of its logits, where its configuration has none",
     )
     distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")

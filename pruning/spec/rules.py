@@ -3,6 +3,8 @@
 Called by :class:`pruning.spec.schema.PruningSpec` once every field is valid by itself.
 """
 
+from pydantic_core import PydanticCustomError
+
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.methods import METHODS
@@ -103,14 +105,18 @@ def _check_tier(spec: SpecFields) -> None:
 
 
 def _check_labels(spec: SpecFields) -> None:
-    labels = spec.task_info.labels
-    if labels is not None and len(labels) != len(spec.task_info.label_words):
+    labels, words = spec.task_info.labels, spec.task_info.label_words
+    if labels is not None and words and len(labels) != len(words):
         raise spec_error(
             "task.labels", "labels has {got} names and label_words {words} words; give one of each per class",
-            got=len(labels), words=len(spec.task_info.label_words),
+            got=len(labels), words=len(words),
         )  # fmt: skip
-    expected = len(spec.task_info.label_words)
-    if len(spec.label_words) != expected:
+    expected = spec.task_info.classes
+    if not spec.label_words and spec.head == "label-words" and spec.task_info.kind not in _HEADS_OF_KIND:
+        raise _no_words(
+            spec, f"{expected} class names have no words that tell them apart" if labels else "there are none"
+        )
+    if spec.label_words and len(spec.label_words) != expected:
         raise spec_error(
             "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
             got=len(spec.label_words), task=spec.task_info.name, expected=expected,
@@ -138,16 +144,18 @@ def _check_words(spec: SpecFields) -> None:
     """What a label word must be; a classifier head has classes only, whose names may be anything."""
     if spec.head != "label-words" or spec.task_info.kind in _HEADS_OF_KIND:
         return
-    proposed = spec.label_words == spec.task_info.labels
     for word in spec.label_words:
-        several = len(word) > _MAX_WORD or any(char.isspace() for char in word)
-        if several or (proposed and not any(char.isalnum() for char in word)):
-            raise spec_error(
-                "task.label_words" if spec.label_words == spec.task_info.label_words else "label_words",
-                "{word} is no single word; give label_words (one word per class, in class-id order), labels with a word that "
-                "tells each class apart, or head classifier, which needs no words",
-                word=repr(word),
-            )  # fmt: skip
+        if len(word) > _MAX_WORD or any(char.isspace() for char in word):
+            raise _no_words(spec, f"{word!r} is no single word")
+
+
+def _no_words(spec: SpecFields, fault: str) -> PydanticCustomError:
+    return spec_error(
+        "label_words" if "label_words" in spec.model_fields_set else "task.label_words",
+        "head label-words needs a word per class, and {fault}; give label_words (one word per class, in class-id order), or set "
+        "head to classifier, which needs none",
+        fault=fault,
+    )  # fmt: skip
 
 
 def _check_head(spec: SpecFields) -> None:

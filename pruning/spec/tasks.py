@@ -6,6 +6,7 @@ scripts: 100) the presets say which one is meant. Torch-free.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
@@ -40,21 +41,22 @@ DatasetName = Annotated[
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
-ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-"""As long as a value of a column may be that is kept as a label; with a classifier head it also stands for the label word."""
+MAX_CLASSES = 5000
+"""Classes of a task; as many distinct values of a label column are kept."""
+ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""As long as a value of a column may be that is kept as a label."""
 
 
-def _proposed_words(labels: Sequence[str]) -> tuple[str, ...]:
-    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first; else the names.
-
-    Names of several words serve a classifier head, which only counts them; a label-word head refuses them.
-    """
+def propose_words(labels: Sequence[str]) -> tuple[str, ...]:
+    """One word of each class name, the last or (where these collide, as in ``not_equivalent``) the first, else the names where
+    each is one word (``C++``); empty where nothing tells them apart."""
     parts = [re.split(r"[\W_]+", label.strip("_ ")) for label in labels]
     for position in (-1, 0):
         words = tuple(part[position] for part in parts)
         if all(words) and len(set(words)) == len(words):
             return words
-    return tuple(labels)
+    single = all(not any(map(str.isspace, label)) and any(map(str.isalnum, label)) for label in labels)
+    return tuple(labels) if single else ()
 
 
 class CustomTask(BaseModel):
@@ -91,38 +93,44 @@ class CustomTask(BaseModel):
         "entities (token-classification) or f1 of answers (span)",
     )
     labels: tuple[ClassName, ...] | None = Field(
-        None, min_length=1, max_length=1000,
+        None, min_length=1, max_length=MAX_CLASSES,
         description="Class names in class-id order; needed where the label column holds names instead of ids, and for "
-        "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training split",
+        "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training "
+        "split. With head classifier they are all that is needed",
     )  # fmt: skip
     label_words: tuple[ClassName, ...] = Field(
-        (), max_length=1000,
-        description="One word per class, in class-id order (regression: one word); default: made from labels",
+        (), max_length=MAX_CLASSES,
+        description="One word per class, in class-id order (regression: one word), for head label-words; default: made from labels",
     )  # fmt: skip
     train_split: SplitName = Field("train", description="Split that is trained on")
     validation_split: SplitName = Field("validation", description="Split that the metrics are measured on")
 
     @model_validator(mode="before")
     @classmethod
-    def _propose(cls, given: Any) -> Any:
+    def _repeat(cls, given: Any) -> Any:
+        """Columns as labels, and labels in place of words, for the kinds that have none."""
         if not isinstance(given, dict):
             return given
+        given = {name: value for name, value in given.items() if name != "label_words" or value is not None}
         if given.get("kind") == "multilabel" and given.get("labels") is None and given.get("label_columns"):
-            given = {**given, "labels": given["label_columns"]}
+            given["labels"] = given["label_columns"]
         if given.get("kind") == "span" and not given.get("label_words"):
-            given = {**given, "label_words": _SPAN_WORDS}
-        if not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
-            names = [str(label) for label in given["labels"]]
-            return {**given, "label_words": names if given.get("kind") in _WORDLESS else _proposed_words(names)}
+            given["label_words"] = _SPAN_WORDS
+        if (
+            given.get("kind") in _WORDLESS
+            and not given.get("label_words")
+            and isinstance(given.get("labels"), list | tuple)
+        ):
+            given["label_words"] = given["labels"]
         return given
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         """Two classes of one name would be one class, without a word."""
-        twice = [name for index, name in enumerate(self.labels or ()) if name in self.labels[:index]]  # type: ignore[index]  # not None: it has names
-        if twice:
+        twice = next((name for name, count in Counter(self.labels or ()).items() if count > 1), None)
+        if twice is not None:
             raise spec_error(
-                "task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice[0])
+                "task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice)
             )
         return self
 
@@ -196,11 +204,11 @@ class CustomTask(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _has_words(self) -> Self:
-        if not self.label_words and self.kind != "token-classification":
+    def _has_classes(self) -> Self:
+        if not self.label_words and not self.labels and self.kind == "classification":
             raise spec_error(
                 "task.label_words",
-                "give label_words (one word per class, in class-id order), or labels with a word that tells each class apart",
+                "give labels (the names of the classes, in class-id order), or label_words (one word per class)",
             )
         return self
 
@@ -208,6 +216,12 @@ class CustomTask(BaseModel):
     def _fits_its_kind(self) -> Self:
         """Words and metric of the wrong kind would only fail once the run is trained, and then in a library."""
         regression = self.kind == "regression"
+        if self.kind not in _WORDLESS and self.labels is not None and regression != (len(self.labels) == 1):
+            raise spec_error(
+                "task.labels", "a {what} needs {count}, labels has {got}; {remedy}",
+                what=self.kind, count="no class names" if regression else "at least two classes", got=len(self.labels),
+                remedy="leave labels out" if regression else "name all of them",
+            )  # fmt: skip
         if self.kind not in _WORDLESS and self.label_words and regression != (len(self.label_words) == 1):
             raise spec_error(
                 "task.label_words", "a {what} needs {count} label_words, it has {got}",
@@ -234,8 +248,9 @@ class Task:
     label: str
     kind: TaskKind
     label_words: tuple[str, ...]
-    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space). Of multilabel
-    tasks the labels, of token classification the tags, which are none until they are found in the training split."""
+    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space). None where
+    the task has class names alone, from which a spec proposes words if its head needs some. Of multilabel tasks the labels, of
+    token classification the tags, which are none until they are found in the training split."""
     labels: tuple[str, ...] | None
     """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
     metrics: tuple[Metric, ...]
@@ -259,6 +274,16 @@ class Task:
     def columns(self) -> tuple[str, ...]:
         """All columns that are read."""
         return (*self.text, *self.targets)
+
+    @property
+    def classes(self) -> int:
+        """Logits of a row: one per class, one of a regression, two of a span."""
+        return len(self.labels or self.label_words) or 1
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of every class id: its name, or its label word where the task names no classes."""
+        return self.labels or self.label_words
 
 
 def _glue(

@@ -224,6 +224,12 @@ def quoted(given: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names separated by commas: the first ``most``, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _kind_of(given: Any) -> str:
     kinds = {
         bool: "a truth value",

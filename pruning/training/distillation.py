@@ -47,10 +47,8 @@ def teacher_logits(
                 f"teacher_labels has {len(names)} names, the teacher {config.num_labels} classes; name every one in order",
                 code="labels_mismatch", param="teacher_labels",
             )  # fmt: skip
-        ours = task.labels or task.label_words
-        head = ClassifierHead(
-            loaded.model, match_classes(names, ours, len(task.label_words), owner="the teacher", param="teacher")
-        )
+        columns = match_classes(names, task.class_names, task.classes, owner="the teacher", param="teacher")
+        head = ClassifierHead(loaded.model, columns)
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
     encoded = encode_rows(rows, task, loaded.tokenizer, min(max_length, loaded.max_positions), spec.stride, cache)
     return compute_logits(head.to(device).eval(), encoded, device)

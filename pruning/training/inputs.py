@@ -52,7 +52,7 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     else:
         rows = None
     model_folder = find_model(spec.model, spec.revision, sources, emit)
-    loaded = load_model(model_folder, task.label_words, spec.head, dropout=spec.dropout)
+    loaded = load_model(model_folder, task.label_words, spec.head, classes=task.classes, dropout=spec.dropout)
     label_ids = label_word_ids(loaded.tokenizer, spec.label_words) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)
     train_rows, validation_rows = rows or _load_rows(task, spec, sources, emit)
@@ -116,11 +116,10 @@ def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
     if spec.head in WORD_HEADS:
         return []
     if loaded.new_parameters:
-        return list(range(len(task.label_words)))
+        return list(range(task.classes))
     config = loaded.model.config
     names = [str(config.id2label[i]) for i in range(config.num_labels)]
-    ours = task.labels or task.label_words
-    return match_classes(names, ours, len(task.label_words), owner="the model", param="model")
+    return match_classes(names, task.class_names, task.classes, owner="the model", param="model")
 
 
 def _max_length(spec: PruningSpec, loaded: LoadedModel, emit: EventSink) -> int:

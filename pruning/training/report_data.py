@@ -73,7 +73,7 @@ def report_data(
             },
             "task": {
                 "name": run.task.name, "kind": run.task.kind, "metrics": list(run.task.metrics),
-                "labels": list(run.task.labels or run.task.label_words),
+                "labels": list(run.task.class_names),
             },
             "method": run.spec.method,
             "result": result,

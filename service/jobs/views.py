@@ -16,7 +16,7 @@ from service.db.paging import encode_cursor, fill_page, json_bytes
 
 _WEBHOOK_PREFIX = "webhook_"
 _BATCH = 20
-"""Jobs of a list loaded at a time, each with a spec up to 64 KiB and as much of metrics."""
+"""Jobs of a list loaded at a time, each with a spec up to 256 KiB and 64 KiB of metrics."""
 _JSON = {"postgresql": ("json_agg", "json_build_object"), "sqlite": ("json_group_array", "json_object")}
 """Functions of each database that aggregate rows into an array, and make an object of a row."""
 

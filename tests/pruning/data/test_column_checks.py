@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pruning.data.column_checks import check_columns
-from pruning.data.column_profiler import MAX_DISTINCT_VALUES, ColumnProfiler
+from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS, ColumnProfiler
 from pruning.data.column_statistics import Column
 from pruning.errors import PermanentError
 from pruning.spec.tasks import CustomTask
@@ -75,7 +75,7 @@ def test_labels_that_are_none(label: Any) -> None:
 
 def test_a_column_that_cannot_be_labels() -> None:
     many = [{"body": "x", "queue": n} for n in range(MAX_DISTINCT_VALUES + 1)]
-    for rows in (many, [GOOD | {"queue": "x" * 200}]):
+    for rows in (many, [GOOD | {"queue": "x" * (MAX_VALUE_CHARS + 1)}]):
         found = refusal(*rows)
         assert (found.code, found.param) == ("labels_mismatch", "task.label")
     assert refusal(GOOD | {"queue": "much"}, kind="regression", label_words=["yes"]).code == "labels_mismatch"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pruning.spec.tasks import TASKS, CustomTask, resolve_task
+from pruning.spec.tasks import MAX_CLASSES, TASKS, CustomTask, propose_words, resolve_task
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -48,4 +48,21 @@ def test_class_names_differ() -> None:
     for names in (("a", "a", "b"), ("1", "2", "1"), ("x", " x")):
         with pytest.raises(ValueError, match="twice"):
             CustomTask(dataset="d", text=("t",), labels=names)
-    assert CustomTask(dataset="d", text=("t",), labels=("C++", "C", "C#")).label_words == ("C++", "C", "C#")
+    assert CustomTask(dataset="d", text=("t",), labels=("C++", "C", "C#")).label_words == ()
+    assert propose_words(("C++", "C", "C#")) == ("C++", "C", "C#")
+
+
+def test_class_names_alone_make_a_task_of_thousands_of_classes() -> None:
+    names = tuple(f"intent_{number}_{'x' * 180}" for number in range(MAX_CLASSES))
+    task = resolve_task(CustomTask(dataset="d", text=("t",), labels=names))
+    assert (task.classes, task.label_words, task.class_names) == (MAX_CLASSES, (), names)
+    for wrong in ((*names, "one more"), ("x" * 201, "y"), ("alone",)):
+        with pytest.raises(ValueError, match="labels"):
+            CustomTask(dataset="d", text=("t",), labels=wrong)
+
+
+def test_a_regression_needs_no_word_for_its_number() -> None:
+    task = resolve_task(CustomTask(dataset="d", text=("t",), kind="regression"))
+    assert (task.classes, task.label_words) == (1, ())
+    with pytest.raises(ValueError, match="leave labels out"):
+        CustomTask(dataset="d", text=("t",), kind="regression", labels=("a", "b"))

@@ -158,8 +158,10 @@ def test_words_are_proposed_from_class_names_and_shown(labels: list[str], words:
     resolved = spec(labels=labels)
     assert resolved.label_words == words
     shown = resolved.model_dump(mode="json")
-    assert shown["label_words"] == shown["task"]["label_words"] == list(words)
+    assert (shown["label_words"], shown["task"]["label_words"]) == (list(words), [])
     assert PruningSpec.model_validate(shown) == resolved
+    classifier = PruningSpec(model="m", task={**TASK, "labels": labels}, head="classifier")
+    assert classifier.label_words == classifier.task_info.label_words == ()
 
 
 def test_words_given_are_kept() -> None:
