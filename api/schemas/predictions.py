@@ -40,8 +40,8 @@ class Prediction(BaseModel):
     )
     label: str | None = Field(description="Name of the class; null where there are no classes")
     probabilities: dict[str, float] | None = Field(
-        description="Of each class by name, for a multilabel task of each label by itself; of a task with more than 100, of the 100 "
-        "most probable ones. Not calibrated"
+        description="Of each class by name, for a multilabel task of each label by itself; where there are more than 100, of "
+        "the 100 most probable ones. Not calibrated"
     )
     labels: list[str] | None = Field(
         None,

@@ -52,11 +52,13 @@ class CustomTask(TypedDict, total=False):
     """
     labels: Sequence[str] | None
     """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel,
-    where label_columns are their default; token-classification: its tags, by default those of the training
-    split.
+    where label_columns are their default; token-classification: its tags, by default those of the training split.
+    With head classifier they are all that is needed.
     """
     label_words: Sequence[str]
-    """One word per class, in class-id order (regression: one word); default: made from labels."""
+    """One word per class, in class-id order (regression: one word), for head label-words; default: made from
+    labels.
+    """
     train_split: str
     """Split that is trained on; default "train"."""
     validation_split: str
@@ -98,7 +100,7 @@ class SharedFields(TypedDict, total=False):
     classifier, token-classification token-classifier.
     """
     label_words: Sequence[str]
-    """One word per class, in class-id order, each a single token; default follows the task."""
+    """One word per class, in class-id order, each a single token; default the task's, or made from its labels."""
     teacher: str | None
     """Fine-tuned model whose logits the run is distilled from."""
     teacher_labels: Sequence[str] | None

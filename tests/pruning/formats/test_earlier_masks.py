@@ -1,4 +1,4 @@
-"""Masks of earlier versions stay readable: metadata as version 0.1 wrote them, before class names sufficed, templates and verbalizers."""
+"""Masks of earlier versions stay readable: metadata from before class names sufficed, templates and verbalizers."""
 
 import json
 from pathlib import Path

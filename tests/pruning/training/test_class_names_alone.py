@@ -10,7 +10,6 @@ import pytest
 from pruning.events import Event
 from pruning.inference.model_cache import MAX_PROBABILITIES, ModelCache
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
-from pruning.models.label_words import label_word_ids
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import make_sources, run_toy
