@@ -60,7 +60,7 @@ def describe_classes(values: Iterable[Any], task: Task) -> str:
 
 
 class _ClassIndex:
-    """Classes by the names and numbers that stand for them: a search per row would take minutes at 5000 classes."""
+    """Classes by the names and numbers that stand for them; a search per row would take minutes at 5000 classes."""
 
     def __init__(self, names: Sequence[str], classes: int) -> None:
         self._names, self._classes = names, classes
