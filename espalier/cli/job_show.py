@@ -156,6 +156,10 @@ def _result(job: "Job") -> Iterator[tuple[str, str]]:
     yield from _named("metric", metric + (", from dense zero-shot to mask" if "before" in result else ""))
     if (tuned := job_words.fine_tuned(job)) is not None:
         yield "baseline", f"{tuned:.3f} of the dense model, fine-tuned in the same steps"
+    if metrics.get("constant_prediction") is True:
+        yield "predicts", "the same for all validation rows"
+    if isinstance(signal := metrics.get("signal_to_noise"), float):
+        yield "signal", f"{signal:.3f} signal-to-noise of the scores; 0.053 is noise alone"
     remaining = result.get("remaining", metrics.get("remaining"))
     yield from _named("remaining", f"{remaining:.2%} of the masked weights" if isinstance(remaining, float) else "")
     sizes = ((result.get("mask_bytes"), ""), (result.get("compact_mask_bytes"), " compact"))

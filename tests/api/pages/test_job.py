@@ -77,6 +77,18 @@ def test_an_evaluation_of_a_run_is_not_shown_as_its_result(browser: Browser, job
     assert "0.8123 accuracy when it ended" in texts(browser.get(f"/jobs/{job_id}"))
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_run_that_does_not_learn_shows_it_while_it_runs(browser: Browser, jobs: Jobs) -> None:
+    job_id = jobs.running()
+    assert "Signal-to-noise" not in browser.fragment(f"/jobs/{job_id}?part=state").text
+    with jobs.database.write() as session:
+        values = {"validation_accuracy": 0.5, "constant_prediction": True, "signal_to_noise": 0.0612}
+        session.execute(update(Job).where(Job.id == job_id).values(metrics=values))
+    state = browser.fragment(f"/jobs/{job_id}?part=state").text
+    assert "one prediction for all rows" in state
+    assert "0.0612" in state
+
+
 def test_the_stream_has_each_event_once_as_html(browser: Browser, jobs: Jobs) -> None:
     job_id = jobs.running()
     first = jobs.event(job_id, "log", message="one\r\ntwo\nthree")

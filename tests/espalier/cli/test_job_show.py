@@ -27,6 +27,20 @@ def test_a_failed_job_says_why_and_what_to_do(espalier: Run, jobs: Jobs) -> None
     assert json.loads(espalier("show", failed, "--json"))["error"]["remedy"]
 
 
+def test_a_run_that_does_not_learn_shows_it_and_a_baseline_stands_by_its_name() -> None:
+    metrics = {"validation_accuracy": 0.5, "constant_prediction": True, "signal_to_noise": 0.0612}
+    result = {
+        "primary_metric": "accuracy", "before": {"accuracy": 0.4}, "final": {"accuracy": 0.5},
+        "baseline": {"metrics": {"accuracy": 0.9}},
+    }  # fmt: skip
+    lines = dict(job_show._result(Job(id="job_1", status="succeeded", metrics=metrics, result=result)))
+    assert lines["predicts"] == "the same for all validation rows"
+    assert lines["signal"].startswith("0.061 ")
+    assert lines["baseline"].startswith("0.900 ")
+    assert "zero-shot" in lines["metric"]
+    assert {"predicts", "signal", "baseline"}.isdisjoint(dict(job_show._result(Job(id="job_1", status="running"))))
+
+
 def test_a_job_that_succeeded_and_one_that_waits(espalier: Run, jobs: Jobs) -> None:
     done = jobs.succeeded()
     assert "mask.safetensors" in espalier("show", done)
