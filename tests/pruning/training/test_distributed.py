@@ -175,11 +175,12 @@ def test_shares_are_all_rows_once_and_an_empty_one_weighs_nothing() -> None:
     rows = list(range(10, 17))
     shares = [FakeGroup(rank, 3).shard(rows) for rank in range(3)]
     assert sorted(row for share in shares for row in share) == rows
-    assert [float(FakeGroup(rank, 3).scale_loss({}, rows)["weight"]) for rank in range(3)] == [3 / 7, 2 / 7, 2 / 7]
+    terms = [1] * len(rows)
+    assert [float(FakeGroup(rank, 3).scale_loss({}, terms)["weight"]) for rank in range(3)] == [3 / 7, 2 / 7, 2 / 7]
     assert FakeGroup(2, 3).shard([4, 5]) == [4]
-    assert float(FakeGroup(2, 3).scale_loss({}, [4, 5])["weight"]) == 0
+    assert float(FakeGroup(2, 3).scale_loss({}, [1, 1])["weight"]) == 0
     assert SINGLE_PROCESS.shard(rows) is rows
-    assert SINGLE_PROCESS.scale_loss({}, rows) == {}
+    assert SINGLE_PROCESS.scale_loss({}, terms) == {}
 
 
 def test_dropout_depends_on_seed_rank_and_step_alone() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from pruning.data.tagged_words import IGNORED
 from pruning.training import losses
 
 
@@ -55,3 +56,23 @@ def test_distillation_is_the_divergence_of_softened_probabilities(temperature: f
 def test_a_student_that_agrees_has_nothing_to_learn() -> None:
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     assert float(losses.distillation(logits, logits + 7.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_are_scored_each_by_itself() -> None:
+    logits, labels = torch.tensor([[2.0, -1.0], [0.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    expected = sum(math.log1p(math.exp(-value)) for value in (2.0, 1.0, 0.0, 3.0)) / 4
+    assert float(losses.multilabel(logits, labels)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_words_are_scored_at_their_first_tokens() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(3, 4, 5, dtype=torch.float64)
+    tags = torch.full((3, 4), IGNORED)
+    tags[0, 1], tags[0, 2], tags[2, 3] = 4, 0, 2
+    log_p = torch.log_softmax(logits, dim=-1)
+    expected = -(log_p[0, 1, 4] + log_p[0, 2, 0] + log_p[2, 3, 2]) / 3
+    assert float(losses.token_classification(logits, tags)) == pytest.approx(float(expected), rel=1e-12)
+    shares = [float(losses.token_classification(logits[i::2], tags[i::2])) for i in range(2)]
+    weights = [3 / 3, 0 / 3]  # of rows 0 and 2, and of row 1 without a word
+    assert sum(a * b for a, b in zip(shares, weights, strict=True)) == pytest.approx(float(expected), rel=1e-12)
+    assert shares[1] == 0
