@@ -122,7 +122,8 @@ class SharedFields(TypedDict, total=False):
     fit_readout: bool
     """Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the
     calibration rows, from the states of the dense model, in place of random numbers or the label words' rows;
-    default true for heads classifier and token-classifier, but for the presets paper and upstream.
+    default true where nothing is trained that could move a new classifier, but for the presets paper and
+    upstream.
     """
     calibrate_logits: bool
     """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default

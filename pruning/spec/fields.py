@@ -129,10 +129,14 @@ class SpecFields(BaseModel):
         "a classifier; it is then stored with the mask; default follows tier",
     )
     fit_readout: bool = Field(
-        default_factory=lambda data: data["preset"] == "espalier" and "classifier" in data["head"],
+        default_factory=lambda data: (
+            data["preset"] == "espalier"
+            and "classifier" in data["head"]
+            and (data["one_shot"] or METHODS[data["method"]].trains == "nothing")
+        ),
         description="Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the "
         "calibration rows, from the states of the dense model, in place of random numbers or the label words' rows; default true "
-        "for heads classifier and token-classifier, but for the presets paper and upstream",
+        "where nothing is trained that could move a new classifier, but for the presets paper and upstream",
     )
     calibrate_logits: bool = Field(
         default_factory=lambda data: (

@@ -31,7 +31,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 def begun(sources: Sources, **fields: Any) -> Run:
-    return set_up(spec_of(**{"head": "classifier", **fields}), sources, lambda event: None)
+    return set_up(spec_of(**{"head": "classifier", "fit_readout": True, **fields}), sources, lambda event: None)
 
 
 def accuracy(run: Run) -> float:
@@ -60,7 +60,7 @@ def test_read_out_rows_of_label_words_can_be_fitted(sources: Sources) -> None:
     run = begun(sources, **fields, fit_readout=True)
     assert not run.spec.calibrate_logits
     assert accuracy(run) > 0.8
-    plain = begun(sources, **fields)
+    plain = begun(sources, **fields, fit_readout=False)
     assert not torch.equal(run.head.readout.weight, plain.head.readout.weight)  # type: ignore[union-attr]
 
 
@@ -73,17 +73,21 @@ def test_a_trained_classifier_is_kept(sources: Sources) -> None:
 def test_the_same_run_twice_is_the_same(sources: Sources, tmp_path: Path) -> None:
     found = []
     for name in ("a", "b"):
-        events = run_toy(sources, tmp_path / name, head="classifier", max_steps=3)
+        events = run_toy(sources, tmp_path / name, head="classifier", fit_readout=True, max_steps=3)
         found.append([event.metrics for event in of_kind(events, "evaluation")])
     assert found[0] == found[1]
 
 
-def test_presets_of_the_paper_begin_at_random() -> None:
-    given = {"model": "bert", "task": "sst2", "max_steps": 10, "head": "classifier"}
-    assert PruningSpec.model_validate(given).fit_readout
-    assert PruningSpec.model_validate(given).calibration_rows == 512
-    paper = PruningSpec.model_validate({**given, "preset": "paper"})
-    assert (paper.fit_readout, paper.calibration_rows) == (False, 128)
+def test_it_is_the_default_where_a_classifier_would_stay_random() -> None:
+    given = {"model": "bert", "task": "sst2", "head": "classifier"}
+    for fields, fitted in (
+        ({"method": "wanda"}, True),
+        ({"method": "magnitude", "one_shot": True}, True),
+        ({"method": "wanda", "preset": "paper"}, False),
+        ({"max_steps": 10}, False),
+    ):
+        spec = PruningSpec.model_validate({**given, **fields})
+        assert (spec.fit_readout, spec.calibration_rows) == (fitted, 512 if fitted else 128)
 
 
 @pytest.mark.parametrize("fields", [{"head": "label-words"}, {"task": "squad"}])
