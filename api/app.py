@@ -38,6 +38,7 @@ from api.routes import (
     health,
     jobs,
     metrics,
+    models,
     predictions,
     secrets,
     sweep_results,
@@ -70,6 +71,7 @@ _ROUTERS = (
     sweep_results.router,
     webhooks.router,
     datasets.router,
+    models.router,
     catalog.router,
     health.router,
     metrics.router,
@@ -155,6 +157,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The one that is added last is the outermost."""
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
+    larger[models.router.prefix] = settings.max_model_bytes + models.FORM_OVERHEAD_BYTES
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:

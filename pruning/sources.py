@@ -19,7 +19,7 @@ class Sources:
     token_file: Path | None = None
     """That file, for a program that is started in turn."""
     uploads_dir: Path | None = None
-    """Data sets that came with the run, as a service's uploaded ones do; looked at before ``datasets_dir``."""
+    """Data sets and models that came with the run, as a service's uploaded ones do; looked at before the other folders."""
     token_cache: Path | None = None
     """Folder of tokens from earlier runs (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3

@@ -70,6 +70,17 @@ class DatasetNotFoundError(NotFoundError):
         super().__init__(f"There is no data set {dataset_id}; upload it.")
 
 
+class UploadedModelNotFoundError(NotFoundError):
+    """There is no such uploaded model."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"There is no uploaded model {model_id}; upload it.")
+
+
+class ModelInUseError(ServiceError):
+    """A job that has not ended reads this model."""
+
+
 class SplitNotFoundError(NotFoundError):
     """The data set has no such split."""
 

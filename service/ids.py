@@ -47,6 +47,11 @@ def is_id(text: str, prefix: str) -> bool:
     return re.fullmatch(f"{prefix}[{_ALPHABET}]{{26}}", text) is not None
 
 
+def is_model_id(text: str) -> bool:
+    """Whether ``text`` could have come from ``service.uploaded_models.model_id_for``."""
+    return re.fullmatch("mdl_[0-9a-f]{32}", text) is not None
+
+
 def is_dataset_id(text: str) -> bool:
     """Whether ``text`` could have come from ``service.datasets.dataset_id_for``."""
     return re.fullmatch("ds_[0-9a-f]{32}", text) is not None

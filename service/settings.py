@@ -30,6 +30,14 @@ class Settings(PlaceSettings):
         ge=1 * _KIB,
         description="Largest data set that can be uploaded, all splits together, unpacked",
     )
+    max_model_bytes: int = Field(
+        8 * 1024 * 1024 * _KIB,
+        ge=1 * _KIB,
+        description="Largest model that can be uploaded, all its files together, unpacked",
+    )
+    model_upload_seconds: int = Field(
+        3600, ge=1, description="Longest that an uploaded model may take to arrive, in seconds"
+    )
     upload_seconds: int = Field(
         600, ge=1, description="Longest that an uploaded data set may take to arrive, and again to be read, in seconds"
     )
@@ -127,6 +135,12 @@ class Settings(PlaceSettings):
         (),
         description="Names of further environment variables of the worker that its trainers get, with commas between; else "
         "they get a fixed list: paths, locale, proxies, caches, CUDA",
+    )
+    model_cache_bytes: int = Field(
+        64 * 1024 * 1024 * _KIB,
+        ge=0,
+        description="Most that a worker keeps of uploaded models, in models/ of the data folder; those that running jobs read "
+        "stay, of the others those used last",
     )
     token_cache_bytes: int = Field(
         1024 * 1024 * _KIB,

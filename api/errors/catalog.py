@@ -28,7 +28,10 @@ PROBLEMS: dict[str, Entry] = {
         404, "client", "List the artifacts of the job; retention may have removed it.", errors.ArtifactNotFoundError
     ),
     "body_too_large": Entry(
-        413, "client", "Send less, or have ESPALIER_MAX_BODY_BYTES or ESPALIER_MAX_DATASET_BYTES raised.", HTTPException
+        413,
+        "client",
+        "Send less, or have ESPALIER_MAX_BODY_BYTES, _MAX_DATASET_BYTES or _MAX_MODEL_BYTES raised.",
+        HTTPException,
     ),
     "cursor_invalid": Entry(
         422, "client", "Pass `next_cursor` of the page before as `after`, unchanged.", errors.InvalidCursorError
@@ -43,6 +46,10 @@ PROBLEMS: dict[str, Entry] = {
     "dataset_not_found": Entry(
         404, "client", "Upload the data set; others' are not found either.", errors.DatasetNotFoundError
     ),
+    "uploaded_model_not_found": Entry(
+        404, "client", "Upload the model; others' are not found either.", errors.UploadedModelNotFoundError
+    ),
+    "model_in_use": Entry(409, "client", "Wait for the jobs that read it, or cancel them.", errors.ModelInUseError),
     "idempotency_in_progress": Entry(
         409, "none", "Send the same request again after Retry-After.", errors.RequestInProgressError
     ),

@@ -79,6 +79,9 @@ FAILURES: dict[str, Entry] = {
         422, "client", "Take a folder with a config.json of a known model type.", PermanentError
     ),
     "model_config_missing": Entry(422, "client", "Take a folder with a config.json.", PermanentError),
+    "model_files_invalid": Entry(
+        422, "client", "Send the files of a model folder, or the folder as one zip.", PermanentError
+    ),
     "model_gated": Entry(None, "client", "Accept the model's terms on the hub and set a hub token."),
     "model_head_missing": Entry(422, "client", "Take a checkpoint with the head that `head` names.", PermanentError),
     "model_invalid": Entry(422, "client", "Take a checkpoint that transformers can load.", PermanentError),

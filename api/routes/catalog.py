@@ -2,8 +2,9 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.errors.problems import problem_responses
 from api.request.auth import Reader
@@ -17,6 +18,7 @@ from pruning.models.checks import MODEL_TYPES, count_masked_weights, read_model_
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS, CustomTask
+from service import uploaded_models
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 own = APIRouter(prefix="/v1", tags=["catalog"], route_class=AuthenticatedRoute)
@@ -50,13 +52,22 @@ def list_tasks(services: ServicesDep) -> TaskList:
 
 
 @own.get("/models", operation_id="listModels", responses=problem_responses(), summary="The models at hand")
-def list_models(services: ServicesDep, caller: Reader) -> ModelList:
-    """Those in the service's models directory, by the name that a job gives. Where the hub may be used, any model there of one of
-    the `model_types` can be named as well.
+def list_models(
+    services: ServicesDep,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=100, description="Largest number of uploaded models returned")] = 20,
+    after: Annotated[int | None, Query(ge=0, le=2**53, description="`next_cursor` of the page before")] = None,
+) -> ModelList:
+    """Those in the service's models directory, by the name that a job gives, on the first page; and your uploaded ones, newest
+    first. Where the hub may be used, any model there of one of the `model_types` can be named as well.
     """
-    data = [_model(name, folder) for name, folder in model_folders(services.settings.models_dir)]
+    folders = model_folders(services.settings.models_dir) if after is None else []
+    with services.database.read() as session:
+        rows, cursor = uploaded_models.page(session, limit=limit, owner=caller.owner_filter, after=after)
+    data = [*(_model(name, folder) for name, folder in folders), *map(Model.from_row, rows)]
     return ModelList(
-        data=data, has_more=False, next_cursor=None, hub=services.settings.hub_enabled, model_types=sorted(MODEL_TYPES)
+        data=data, has_more=cursor is not None, next_cursor=str(cursor) if cursor is not None else None,
+        hub=services.settings.hub_enabled, model_types=sorted(MODEL_TYPES),
     )  # fmt: skip
 
 

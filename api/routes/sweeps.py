@@ -49,13 +49,13 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     jobs = sweep_grid.expand_grid(request, max_jobs=services.settings.max_sweep_jobs)
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
-        admission.check_job(jobs[0], services.settings, caller.owner)
+        admission.check_job(jobs[0], services.settings, services.database, caller.owner)
     facts = LocalFacts.from_folders(jobs[0].spec, services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _errors_in_base():
-            uploaded_rows = admission.lock_dataset(session, jobs[0].spec, caller.owner)
+            uploaded_rows = admission.lock_uploads(session, jobs[0].spec, caller.owner)
         row, job_rows = sweeps.create(
             session, owner=caller.owner, grid=request.grid, base=base, jobs=[
                 job.stored | {"warnings": forecast(job.spec, facts, uploaded_rows).warnings} for job in jobs

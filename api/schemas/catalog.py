@@ -1,10 +1,12 @@
 """Response bodies of the catalog: the models, tasks and the pruning methods that a job can name."""
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from api.schemas.base import Page
+from service.db import models
 
 
 class Task(BaseModel):
@@ -32,12 +34,23 @@ class TaskList(Page[Task]):
 
 
 class Model(BaseModel):
-    """A model in the service's models directory."""
+    """A model in the service's models directory, or an uploaded one."""
 
-    name: str = Field(description="What a job gives as `model`")
+    name: str = Field(description="What a job gives as `model`: the name of a folder, or the id of an uploaded model")
+    title: str | None = Field(None, description="What the owner of an uploaded model calls it")
     model_type: str | None = Field(description="As its configuration names it")
     masked_weights: int | None = Field(description="Weights that a mask applies to")
     problem: str | None = Field(description="Why a job on it would be refused, as far as a look at its files shows")
+    size: int | None = Field(None, description="Bytes of an uploaded model")
+    created_at: datetime | None = Field(None, description="When it was uploaded")
+
+    @classmethod
+    def from_row(cls, row: models.UploadedModel) -> Self:
+        """An uploaded model."""
+        return cls(
+            name=row.id, title=row.name, model_type=row.model_type, masked_weights=row.masked_weights, problem=None,
+            size=row.size, created_at=row.created_at,
+        )  # fmt: skip
 
 
 class ModelList(Page[Model]):

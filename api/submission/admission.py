@@ -4,11 +4,14 @@ Called by the routes that submit jobs and create webhooks. Refusals are ``prunin
 of the trainer, which repeats these checks and makes those that need the hub.
 """
 
+from pathlib import Path
+
 from sqlalchemy.orm import Session
 
 from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
+from api.submission.uploaded_models import lock_models, sketch_of
 from api.uploads.isolation import columns_of
 from pruning.data.column_checks import check_columns
 from pruning.data.jsonl import dataset_folder_name
@@ -22,8 +25,9 @@ from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
 from service.db import models
+from service.db.engine import Database
 from service.errors import DatasetNotFoundError, DestinationRefusedError, TooManyLookupsError
-from service.ids import is_dataset_id
+from service.ids import is_dataset_id, is_model_id
 from service.settings import Settings
 from service.webhooks import subscriptions
 from service.webhooks.ssrf import UrlPolicy, resolve_checked
@@ -31,27 +35,35 @@ from service.webhooks.ssrf import UrlPolicy, resolve_checked
 _LOOKUP_RETRY_SECONDS = 5
 
 
-def check_job(request: JobRequest, settings: Settings, owner: str) -> None:
+def check_job(request: JobRequest, settings: Settings, database: Database, owner: str) -> None:
     """Refuse a job of ``owner`` that cannot succeed. Raises PermanentError naming the field, TooManyRequestsError."""
     spec = request.spec
-    _check_model(spec, settings, words_given="label_words" in request.model_fields_set)
-    _check_teacher(spec, settings)
+    folders = {
+        name: sketch_of(database, name, owner, param)
+        for param, name in (("model", spec.model), ("teacher", spec.teacher))
+        if name is not None and is_model_id(name)
+    }
+    _check_model(spec, settings, folders.get(spec.model), words_given="label_words" in request.model_fields_set)
+    _check_teacher(spec, settings, folders.get(spec.teacher or ""))
     _check_dataset(spec, settings)
-    _check_exports(request, settings)
+    _check_exports(request, folders.get(spec.model) or find_folder(settings.models_dir, request.model))
     if request.webhook is not None:
         check_webhook(request.webhook, settings, owner, param="webhook.url")
 
 
-def _check_exports(request: JobRequest, settings: Settings) -> None:
-    folder = find_folder(settings.models_dir, request.model)
+def _check_exports(request: JobRequest, folder: Path | None) -> None:
     misfit = unsupported_by_model_type(request.exports, read_model_type(folder)) if folder is not None else None
     if misfit is not None:
         raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
 
 
-def _check_model(spec: PruningSpec, settings: Settings, *, words_given: bool) -> None:
+def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *, words_given: bool) -> None:
     find = find_folder if settings.hub_enabled else require_folder
-    folder = find(settings.models_dir, spec.model)
+    folder = uploaded or find(settings.models_dir, spec.model)
+    if uploaded is not None and spec.revision is not None:
+        raise PermanentError(
+            "an uploaded model has no revisions; leave revision out", code="revision_not_found", param="revision"
+        )
     if folder is None:
         _check_on_hub(spec.model, spec.revision, settings)
         return
@@ -91,10 +103,10 @@ def _check_on_hub(name: str, revision: str | None, settings: Settings, param: st
         )  # fmt: skip
 
 
-def _check_teacher(spec: PruningSpec, settings: Settings) -> None:
+def _check_teacher(spec: PruningSpec, settings: Settings, uploaded: Path | None) -> None:
     if spec.teacher is None:
         return
-    folder = find_folder(settings.models_dir, spec.teacher)
+    folder = uploaded or find_folder(settings.models_dir, spec.teacher)
     if folder is None:
         if not settings.hub_enabled:
             require_folder(settings.models_dir, spec.teacher, param="teacher")
@@ -115,13 +127,14 @@ def _class_names(spec: PruningSpec) -> tuple[str, ...]:
     return spec.task_info.labels or spec.label_words
 
 
-def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> int | None:
-    """Refuse a task that its uploaded data set does not fit, and lock the data set until the job is stored.
+def lock_uploads(session: Session, spec: PruningSpec, owner: str) -> int | None:
+    """Refuse a task that its uploaded data set does not fit, and lock the data set and uploaded models until the job is stored.
 
     Returns the rows of its training split; None for other tasks.
 
-    Called in the transaction that adds the job; does nothing for other tasks. Raises PermanentError naming the field.
+    Called in the transaction that adds the job; does nothing for others. Raises PermanentError naming the field.
     """
+    lock_models(session, spec, owner)
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
         return None
@@ -137,7 +150,7 @@ def lock_dataset(session: Session, spec: PruningSpec, owner: str) -> int | None:
 
 def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
     name = dataset_folder_name(spec.task)
-    if is_dataset_id(name):  # its rows are in the database: lock_dataset checks it
+    if is_dataset_id(name):  # its rows are in the database: lock_uploads checks it
         return
     if settings.hub_enabled:
         folder = find_folder(settings.datasets_dir, name)

@@ -60,7 +60,7 @@ class LocalFacts:
 
 
 def forecast(spec: PruningSpec, facts: LocalFacts, uploaded_rows: int | None = None) -> Forecast:
-    """``uploaded_rows``: of the training split of an uploaded data set, which ``admission.lock_dataset`` returns."""
+    """``uploaded_rows``: of the training split of an uploaded data set, which ``admission.lock_uploads`` returns."""
     steps, train_rows = expected_steps(spec, uploaded_rows if uploaded_rows is not None else facts.train_rows)
     weights = facts.masked_weights
     warnings = [

@@ -1,37 +1,13 @@
-"""``espalier models``, ``tasks`` and ``methods``: what a job on a service can name."""
+"""``espalier tasks`` and ``methods``: what a job on a service can name, but for models and data."""
 
 from typing import TYPE_CHECKING
 
-from espalier.cli.output import notify, print_json, print_table
 from espalier.cli.service_context import ServiceContext, with_service
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from espalier.client.models import Method, ModelList, Task
-
-
-@with_service
-def models(context: ServiceContext) -> None:
-    """List the models that a job can name: those at hand, and which of the hub.
-
-    Example: espalier models
-    """
-    with context.client() as client:
-        found = client.models()
-    if context.as_json:
-        print_json(found.model_dump_json(indent=2))
-        return
-    if found.data:
-        print_table(_models_table(found))
-    else:
-        notify("the service has no models of its own; ESPALIER_MODELS_DIR names a folder of them")
-    types = ", ".join(found.model_types)
-    notify(
-        f"and any of the hub of these types: {types}"
-        if found.hub
-        else f"the hub is not used; types that can be pruned: {types}"
-    )
+    from espalier.client.models import Method, Task
 
 
 @with_service
@@ -54,16 +30,6 @@ def methods(context: ServiceContext) -> None:
     with context.client() as client:
         found = client.methods()
     context.print_list(found, lambda: _methods_table(found))
-
-
-def _models_table(found: "ModelList") -> "Table":
-    from rich.table import Column, Table
-
-    table = Table(Column("model", no_wrap=True), "type", Column("masked weights", justify="right"), "", box=None)
-    for model in found.data:
-        weights = f"{model.masked_weights:,}" if model.masked_weights is not None else ""
-        table.add_row(model.name, model.model_type or "", weights, model.problem or "")
-    return table
 
 
 def _tasks_table(found: "list[Task]") -> "Table":

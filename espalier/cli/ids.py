@@ -50,6 +50,11 @@ def _jobs(client: "Client", page: int) -> Iterator[Any]:
     return chain(*(islice(jobs, _NEWEST) for jobs in both)) if page > 1 else both[0]
 
 
+def _uploaded(client: "Client") -> Iterator[Any]:
+    listed = (model.model_copy(update={"id": model.name}) for model in client.models().data)
+    return (model for model in listed if model.name.startswith("mdl_"))
+
+
 def _job_word(job: Any) -> str:
     return " ".join(str(each) for each in (job.status, job.spec.get("model", "")) if each)
 
@@ -59,6 +64,7 @@ JOB = IdKind("job", "job_", f"job_{_ULID}", _jobs, _job_word)
 DATASET = IdKind(
     "data set", "ds_", "ds_[0-9a-f]{32}", lambda client, _: client.datasets(), lambda each: each.name or ""
 )
+MODEL = IdKind("model", "mdl_", "mdl_[0-9a-f]{32}", lambda client, _: _uploaded(client), lambda each: each.title or "")
 SWEEP = IdKind("sweep", "swp_", f"swp_{_ULID}", lambda client, _: client.sweeps(), lambda each: each.status)
 WEBHOOK = IdKind("webhook", "whk_", f"whk_{_ULID}", lambda client, _: client.webhooks(), lambda each: each.url)
 
@@ -119,5 +125,6 @@ def _argument(metavar: str, kind: IdKind, source: str) -> Any:
 
 JobId = Annotated[str, _argument("JOB", JOB, "espalier jobs"), JOB]
 DatasetId = Annotated[str, _argument("DATASET", DATASET, "espalier datasets list"), DATASET]
+ModelId = Annotated[str, _argument("MODEL", MODEL, "espalier models"), MODEL]
 SweepId = Annotated[str, _argument("SWEEP", SWEEP, "espalier sweep list"), SWEEP]
 WebhookId = Annotated[str, _argument("WEBHOOK", WEBHOOK, "espalier webhooks list"), WEBHOOK]

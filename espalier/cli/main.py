@@ -24,6 +24,7 @@ from espalier.cli import (
     keys,
     login,
     masks,
+    models,
     predict,
     run,
     serve,
@@ -99,7 +100,7 @@ app.command(rich_help_panel=_MASKS)(exports.export)
 app.command(rich_help_panel=_MASKS)(exports.exports)
 app.command(rich_help_panel=_MASKS)(masks.convert)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_DATA)
-app.command(rich_help_panel=_DATA)(catalog.models)
+app.add_typer(models.app, name="models", rich_help_panel=_DATA)
 app.command(rich_help_panel=_DATA)(catalog.tasks)
 app.command(rich_help_panel=_DATA)(catalog.methods)
 app.command(rich_help_panel=_SERVICE)(login.login)

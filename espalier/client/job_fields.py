@@ -84,7 +84,7 @@ class SharedFields(TypedDict, total=False):
     version: Literal[1]
     """Version of this schema; default 1."""
     model: Required[str]
-    """Folder under the models directory, or a model on the hub."""
+    """Folder under the models directory, a model on the hub, or the id of an uploaded one."""
     revision: str | None
     """Branch, tag or commit of a hub model; default its main branch."""
     task: Required[str | CustomTask]

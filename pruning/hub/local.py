@@ -5,6 +5,7 @@ Called by the API before a job is accepted, and by the trainer before the hub is
 
 import difflib
 import os
+import re
 from pathlib import Path
 
 from pruning.errors import PermanentError
@@ -22,6 +23,11 @@ def find_folder(directory: Path | None, name: str) -> Path | None:
     folder = os.path.abspath(os.path.join(root, name))
     inside = folder.startswith(root.rstrip(os.sep) + os.sep)
     return Path(folder) if inside and os.path.isdir(folder) else None
+
+
+def is_uploaded(name: str) -> bool:
+    """Whether a model's name is the id of one that was uploaded to a service."""
+    return re.fullmatch("mdl_[0-9a-f]{32}", name) is not None
 
 
 def folder_names(directory: Path | None) -> list[str]:

@@ -24,7 +24,7 @@ from transformers import (
 
 from pruning.errors import PermanentError, PruningError
 from pruning.events import EventSink, LogEvent, Phase, PhaseEvent
-from pruning.hub.local import did_you_mean, find_folder, require_folder
+from pruning.hub.local import did_you_mean, find_folder, is_uploaded, require_folder
 from pruning.hub.models import ModelFolder, download_model
 from pruning.models.checks import (
     MODEL_TYPES,
@@ -79,7 +79,12 @@ def locate_model(
     ``on_progress`` is called with the progress of a download. Raises PermanentError or TemporaryError as
     :func:`pruning.hub.models.download_model` does.
     """
-    folder = find_folder(sources.models_dir, name)
+    folder = find_folder(sources.uploads_dir, name) or find_folder(sources.models_dir, name)
+    if folder is None and is_uploaded(name):
+        raise PermanentError(
+            f"model {name!r} was uploaded to a service, and its files are not here; give the folder that was uploaded as the model",
+            code="model_not_found", param="model",
+        )  # fmt: skip
     if folder is None and sources.hub:
         try:
             return download_model(
@@ -102,7 +107,7 @@ def locate_model(
 
 def find_model(name: str, revision: str | None, sources: Sources, emit: EventSink) -> ModelFolder:
     """:func:`locate_model`, with events that say where the model comes from. Raises PermanentError, TemporaryError."""
-    local = find_folder(sources.models_dir, name) is not None
+    local = (find_folder(sources.uploads_dir, name) or find_folder(sources.models_dir, name)) is not None
 
     def emit_phase(phase: Phase, message: str) -> None:
         emit(PhaseEvent(phase=phase, message=message))

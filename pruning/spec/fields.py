@@ -82,7 +82,9 @@ class SpecFields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = Field(1, description="Version of this schema")
-    model: ModelName = Field(description="Folder under the models directory, or a model on the hub")
+    model: ModelName = Field(
+        description="Folder under the models directory, a model on the hub, or the id of an uploaded one"
+    )
     revision: Revision | None = Field(None, description="Branch, tag or commit of a hub model; default its main branch")
     task: TaskGiven = Field(description=f"One of {', '.join(sorted(TASKS))}, or a custom task on named columns")
     preset: Literal["espalier", "paper", "upstream"] = Field(

@@ -1,8 +1,8 @@
-"""Storage quotas, checked when a job is submitted and before an artifact or a data set is stored.
+"""Storage quotas, checked when a job is submitted and before an artifact, a data set or a model is stored.
 
-What counts is artifacts and data sets by their announced sizes, also while they are still being written, the records of jobs
-(spec, metadata, events, metrics) and the checkpoints of jobs that have not ended; concurrent submissions and files may overshoot
-by their own sizes.
+What counts is artifacts, data sets and models by their announced sizes, also while they are still being written, the records of
+jobs (spec, metadata, events, metrics) and the checkpoints of jobs that have not ended; concurrent submissions and files may
+overshoot by their own sizes.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,13 @@ from typing import Self
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.db.models import Artifact, Dataset, Job
+from service.db.models import Artifact, Dataset, Job, UploadedModel
 from service.errors import QuotaExceededError
 from service.settings import Settings
 
-_REMEDY = "delete finished jobs or data sets that are no longer needed, or cancel paused jobs, which keep checkpoints"
+_REMEDY = (
+    "delete finished jobs, data sets or models that are no longer needed, or cancel paused jobs, which keep checkpoints"
+)
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,22 @@ def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None
     _check_limits(session, quota, owner, additional=size, what=f"A data set of {size} bytes cannot be stored")
 
 
+def check_model(session: Session, quota: Quota, owner: str, size: int) -> None:
+    """Check that an uploaded model of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
+    _check_limits(session, quota, owner, additional=size, what=f"A model of {size} bytes cannot be stored")
+
+
 def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: bool = True) -> int:
     """Bytes stored, of one owner or of all, with or without checkpoints."""
     kept = Job.record_bytes + Job.checkpoint_bytes if checkpoints else Job.record_bytes
     records = select(func.coalesce(func.sum(kept), 0))
     artifacts = select(func.coalesce(func.sum(Artifact.size), 0)).join(Job, Job.id == Artifact.job_id)
     datasets = select(func.coalesce(func.sum(Dataset.size), 0))
+    models = select(func.coalesce(func.sum(UploadedModel.size), 0))
     if owner is not None:
         artifacts, datasets = artifacts.where(Job.owner == owner), datasets.where(Dataset.owner == owner)
-        records = records.where(Job.owner == owner)
-    return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, records))
+        records, models = records.where(Job.owner == owner), models.where(UploadedModel.owner == owner)
+    return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, models, records))
 
 
 def _check_limits(

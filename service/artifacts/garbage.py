@@ -7,16 +7,19 @@ the storage that is set now is collected: a database copied to elsewhere also na
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlalchemy import select
 
 from service.artifacts.backends import ARTIFACTS
 from service.artifacts.s3 import Bucket, open_bucket
 from service.db.engine import Database
-from service.db.models import Job, StoredObject
+from service.db.models import Job, ModelFile, StoredObject
 from service.ids import is_job_id
 from service.states import TERMINAL
 
+MODELS = "models/"
+"""Folder of the files of uploaded models."""
 CHECKPOINTS = "checkpoints/"
 """Folder of the checkpoints, with one folder per job. See ``worker.files.checkpoint_store``."""
 _NAMES_PER_QUERY = 500
@@ -36,6 +39,7 @@ def collect_garbage(database: Database, storage_url: str, should_stop: Callable[
         bucket.delete(sorted(orphans))
         removed += len(orphans)
     removed += _abort_uploads(bucket, ARTIFACTS, lambda names: _with_row(database, names))
+    removed += _collect_models(database, bucket, should_stop)
     ended = {job_id for job_id in bucket.list_folders(CHECKPOINTS) if is_job_id(job_id)}
     ended -= _unfinished(database, ended)
     for job_id in sorted(ended):
@@ -43,6 +47,18 @@ def collect_garbage(database: Database, storage_url: str, should_stop: Callable[
             return removed
         removed += delete_checkpoints(bucket, job_id)
     return removed + _abort_uploads(bucket, CHECKPOINTS, lambda names: _of_unfinished_jobs(database, names))
+
+
+def _collect_models(database: Database, bucket: Bucket, should_stop: Callable[[], bool]) -> int:
+    """Delete the objects of uploaded models that were deleted, or whose upload broke off; how many."""
+    removed = 0
+    for page in bucket.list_pages(MODELS):
+        if should_stop():
+            return removed
+        orphans = set(page) - _with_row(database, page, ModelFile.object_name)
+        bucket.delete(sorted(orphans))
+        removed += len(orphans)
+    return removed + _abort_uploads(bucket, MODELS, lambda names: _with_row(database, names, ModelFile.object_name))
 
 
 def delete_checkpoints(bucket: Bucket, job_id: str) -> int:
@@ -62,13 +78,13 @@ def _abort_uploads(bucket: Bucket, folder: str, needed: Callable[[set[str]], set
     return len(abandoned)
 
 
-def _with_row(database: Database, names: Iterable[str]) -> set[str]:
+def _with_row(database: Database, names: Iterable[str], column: Any = StoredObject.name) -> set[str]:
     """Those that a row names, under any URL: the same storage may have several."""
     asked, found = sorted(names), set[str]()
     for start in range(0, len(asked), _NAMES_PER_QUERY):
         with database.read() as session:
             some = asked[start : start + _NAMES_PER_QUERY]
-            found.update(session.scalars(select(StoredObject.name).where(StoredObject.name.in_(some))))
+            found.update(session.scalars(select(column).where(column.in_(some))))
     return found
 
 

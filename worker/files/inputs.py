@@ -8,11 +8,8 @@ A data set's id stands for its content, so a folder that exists is right. Called
 ``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
 """
 
-import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from service.db.engine import Database
 from service.errors import ArtifactNotFoundError
 from service.ids import is_dataset_id
 from service.settings import Settings
+from worker.files.host_lock import host_lock
 from worker.files.trainer_access import let_pass
 from worker.files.work_dirs import MASK, WEIGHTS, remove_folder
 
@@ -43,7 +41,7 @@ def fetch_dataset(database: Database, settings: Settings, spec: dict[str, Any], 
     folder = datasets_folder(settings.data_dir) / dataset_id
     folder.parent.mkdir(parents=True, exist_ok=True)
     let_pass(folder.parent, settings)
-    with _locked(folder.parent):
+    with host_lock(folder.parent):
         if not folder.is_dir():
             _download_dataset(database, dataset_id, folder)
     link = work / "uploads" / dataset_id
@@ -89,21 +87,10 @@ def remove_unused_datasets(database: Database, settings: Settings) -> None:
     root = datasets_folder(settings.data_dir)
     if not root.is_dir():
         return
-    with _locked(root):
+    with host_lock(root):
         with database.read() as session:
             needed = datasets.ids_in_use(session)
         for folder in root.iterdir():
             dataset_id = folder.name.strip(".").partition(".")[0]
             if is_dataset_id(dataset_id) and dataset_id not in needed:
                 remove_folder(folder)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Downloads and removals of this host exclude each other. A job that downloads is a row that runs, so a removal that
-    comes later keeps its data set."""
-    with open(
-        os.open(root / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
-    ) as lock:  # closed to trainers
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,6 +1,6 @@
 """Permissions of a worker's folders for trainers of another user: what is theirs they may use, what lies beside it they may not.
 
-    data folder, work/, work/<job>, datasets/    passed through by whoever knows the name, not listed
+    data folder, work/, work/<job>, datasets/, models/    passed through by whoever knows the name, not listed
     attempt-2/, checkpoints/, tokens/, home/     the trainers' group writes, and what is made there belongs to that group
     everything else of the data folder           closed
 
@@ -33,7 +33,7 @@ def open_data_folder(settings: Settings) -> None:
     if settings.trainer_ids is None:
         return
     root = settings.data_dir
-    ours = {root / "work": _PASSED, root / "datasets": _PASSED}
+    ours = {root / "work": _PASSED, root / "datasets": _PASSED, root / "models": _PASSED}
     ours |= {tokens_folder(root): _WRITTEN, home_folder(root): _WRITTEN}
     for entry in root.iterdir():
         mode = entry.lstat().st_mode

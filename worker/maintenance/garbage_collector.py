@@ -9,7 +9,7 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service import datasets
+from service import datasets, uploaded_models
 from service.access import idempotency
 from service.artifacts import garbage
 from service.db.models import Job
@@ -19,7 +19,7 @@ from service.jobs import list_columns
 from service.operations import retention
 from service.states import TERMINAL
 from worker.context import Context
-from worker.files import inputs, work_dirs
+from worker.files import inputs, model_cache, work_dirs
 from worker.periodic import PeriodicThread
 
 _MAINTENANCE_TICKS = 30
@@ -65,6 +65,7 @@ class GarbageCollector:
         for job_id in found - unfinished:
             work_dirs.remove_job_files(settings, job_id)
         inputs.remove_unused_datasets(self._context.database, settings)
+        model_cache.evict(self._context.database, settings)
 
     def _delete_rows(self) -> None:
         """Stored responses and uploads that were kept for a while only, jobs and artifacts past their retention."""
@@ -73,6 +74,7 @@ class GarbageCollector:
             idempotency.delete_expired(session, keep_seconds=settings.idempotency_seconds)
         with database.write() as session:
             datasets.delete_abandoned(session)
+        uploaded_models.purge_abandoned(database, self._context.stopping.is_set)
         with database.write() as session:
             filled = list_columns.fill_list_columns(session)
         if filled:

@@ -17,6 +17,7 @@ from service.errors import (
     QuotaExceededError,
     SecretsUnavailableError,
     StorageUnavailableError,
+    UploadedModelNotFoundError,
 )
 from worker.files.work_dirs import EXPORTS, MASK
 
@@ -188,6 +189,7 @@ def _killed(process_exit: ProcessExit) -> Failed:
 ATTEMPT_ERRORS = (
     ArtifactNotFoundError,
     DatasetNotFoundError,
+    UploadedModelNotFoundError,
     InvalidArtifactError,
     QuotaExceededError,
     RejectedWriteError,
@@ -203,6 +205,8 @@ def classify_error(error: Exception) -> Failed:
     match error:
         case DatasetNotFoundError():
             return Failed("dataset_not_found", str(error), kind="user", param="task.dataset")
+        case UploadedModelNotFoundError():
+            return Failed("model_not_found", str(error), kind="user", param="model")
         case ArtifactNotFoundError():
             return Failed("artifact_not_found", str(error), kind="user", param="export_of")
         case QuotaExceededError():

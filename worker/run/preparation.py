@@ -12,7 +12,7 @@ from pathlib import Path
 from service import failpoints
 from service.errors import DatasetNotFoundError
 from worker.context import Context
-from worker.files import inputs, work_dirs
+from worker.files import inputs, model_cache, work_dirs
 from worker.run.claimed_job import ClaimedJob
 from worker.run.environment import trainer_environment
 from worker.run.event_recorder import EventRecorder
@@ -32,11 +32,12 @@ class PreparedAttempt:
 def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> PreparedAttempt:
     """Put everything the trainer reads into the attempt's folder.
 
-    Raises DatasetNotFoundError, ArtifactNotFoundError, StorageUnavailableError, SecretsUnavailableError, LeaseLostError,
-    OSError.
+    Raises DatasetNotFoundError, UploadedModelNotFoundError, ArtifactNotFoundError, StorageUnavailableError,
+    SecretsUnavailableError, LeaseLostError, OSError.
     """
     settings, with_retry, work = context.settings, recorder.writer.with_retry, recorder.work
     spec, unshared = work_dirs.prepare(settings, claimed.fence, claimed.spec)
+    with_retry(lambda: model_cache.fetch_models(context.database, settings, claimed.spec, work))
     if claimed.export_of is None:
         with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
         command = partial(trainer_command, settings, spec)

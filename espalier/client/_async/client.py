@@ -17,15 +17,16 @@ import httpx
 from espalier.client._async.datasets import DatasetCalls
 from espalier.client._async.http import RETRIES, Http
 from espalier.client._async.jobs import JobCalls
+from espalier.client._async.models import ModelCalls
 from espalier.client._async.sweeps import SweepCalls
 from espalier.client._async.webhooks import WebhookCalls
-from espalier.client.models import Method, ModelList, Readiness, SecretState, Task
+from espalier.client.models import Method, Readiness, SecretState, Task
 from espalier.client.timeouts import Timeouts
 
 _HUB = "/v1/secrets/hub_token"
 
 
-class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
+class AsyncClient(JobCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(
@@ -56,10 +57,6 @@ class AsyncClient(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
     async def tasks(self) -> list[Task]:
         """The tasks known by name, with their defaults."""
         return [Task.model_validate(row) async for row in self._http.rows("/v1/tasks")]
-
-    async def models(self) -> ModelList:
-        """The models that can be named: those at hand, and whether and which of the hub."""
-        return ModelList.model_validate(await self._http.request("GET", "/v1/models"))
 
     async def methods(self) -> list[Method]:
         """The pruning methods, with their defaults."""

@@ -18,15 +18,16 @@ import httpx
 from espalier.client._sync.datasets import DatasetCalls
 from espalier.client._sync.http import RETRIES, Http
 from espalier.client._sync.jobs import JobCalls
+from espalier.client._sync.models import ModelCalls
 from espalier.client._sync.sweeps import SweepCalls
 from espalier.client._sync.webhooks import WebhookCalls
-from espalier.client.models import Method, ModelList, Readiness, SecretState, Task
+from espalier.client.models import Method, Readiness, SecretState, Task
 from espalier.client.timeouts import Timeouts
 
 _HUB = "/v1/secrets/hub_token"
 
 
-class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
+class Client(JobCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(
@@ -57,10 +58,6 @@ class Client(JobCalls, DatasetCalls, SweepCalls, WebhookCalls):
     def tasks(self) -> list[Task]:
         """The tasks known by name, with their defaults."""
         return [Task.model_validate(row) for row in self._http.rows("/v1/tasks")]
-
-    def models(self) -> ModelList:
-        """The models that can be named: those at hand, and whether and which of the hub."""
-        return ModelList.model_validate(self._http.request("GET", "/v1/models"))
 
     def methods(self) -> list[Method]:
         """The pruning methods, with their defaults."""

@@ -12,6 +12,7 @@ from service.db.models.history import Event, Metric
 from service.db.models.idempotency import KEY_LENGTH, StoredResponse
 from service.db.models.job import Failure, Job, RunWarning
 from service.db.models.sweep import Sweep
+from service.db.models.uploaded_model import ModelChunk, ModelFile, UploadedModel
 from service.db.models.webhook import Delivery, Webhook
 from service.db.models.worker import Worker
 
@@ -31,11 +32,14 @@ __all__ = [
     "Failure",
     "Job",
     "Metric",
+    "ModelChunk",
+    "ModelFile",
     "RunWarning",
     "Secret",
     "StoredObject",
     "StoredResponse",
     "Sweep",
+    "UploadedModel",
     "Webhook",
     "Worker",
 ]
