@@ -11,6 +11,7 @@ _ID_SOURCES: dict[str, tuple[str, ...]] = {
     "sweep_id": ("createSweep",),
     "dataset_id": ("createDataset",),
     "webhook_id": ("createWebhook",),
+    "model_id": ("createModel",),
 }
 """Path parameter → operations whose response has it as ``id``."""
 _NAME_SOURCE = "listArtifacts"
@@ -28,6 +29,10 @@ def add_links(document: dict[str, Any]) -> None:
         if len(parameters) == 1:
             links[name] = {"operationId": name, "parameters": {parameters[0]: "$response.body#/id"}}
             _add_references(operations, _ID_SOURCES[parameters[0]], name)
+        elif parameters and parameters[0] == "model_id":
+            found = {"model_id": "$response.body#/id", "name": "$response.body#/files/0/name"}
+            links[name] = {"operationId": name, "parameters": found}
+            _add_references(operations, _ID_SOURCES["model_id"], name)
         elif parameters:
             found = {"job_id": "$request.path.job_id", "name": "$response.body#/data/0/name"}
             links[name] = {"operationId": name, "parameters": found}

@@ -62,7 +62,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model", "file", "number", name=op.f("pk_model_chunks")),
         sa.ForeignKeyConstraint(
             ["model", "file"], ["model_files.model", "model_files.name"],
-            name=op.f("fk_model_chunks_model_file_model_files"), ondelete="CASCADE",
+            name=op.f("fk_model_chunks_model_model_files"), ondelete="CASCADE",
         ),
         sa.CheckConstraint("number >= 0", name=op.f("ck_model_chunks_number_counts_from_zero")),
     )  # fmt: skip
