@@ -51,7 +51,7 @@ def list_tasks(services: ServicesDep) -> TaskList:
     )  # fmt: skip
 
 
-@own.get("/models", operation_id="listModels", responses=problem_responses(), summary="The models at hand")
+@own.get("/models", operation_id="listModels", responses=problem_responses(422), summary="The models at hand")
 def list_models(
     services: ServicesDep,
     caller: Reader,
