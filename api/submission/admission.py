@@ -20,7 +20,7 @@ from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
 from pruning.hub.lookup import HubModel, find_on_hub
-from pruning.models.checks import check_class_names, check_listing, check_model_folder, read_model_type
+from pruning.models.checks import check_class_names, check_listing, check_model_folder, check_template, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from service import datasets
@@ -69,6 +69,8 @@ def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *
         return
     try:
         check_model_folder(folder, spec.label_words, spec.head)
+        if spec.template is not None:
+            check_template(folder, spec.template, len(spec.task_info.text), spec.max_length)
         if spec.head in ("classifier", "token-classifier") and _class_names(spec):  # tags may still have to be found
             check_class_names(folder, _class_names(spec), spec.task_info.classes, head=spec.head)
     except PermanentError as refusal:

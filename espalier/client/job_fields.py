@@ -101,6 +101,11 @@ class SharedFields(TypedDict, total=False):
     """
     label_words: Sequence[str]
     """One word per class, in class-id order, each a single token; default the task's, or made from its labels."""
+    template: str | None
+    """label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or
+    '{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first
+    token.
+    """
     teacher: str | None
     """Fine-tuned model whose logits the run is distilled from."""
     teacher_labels: Sequence[str] | None

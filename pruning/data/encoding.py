@@ -18,6 +18,7 @@ from pruning.data import squad
 from pruning.data.plain_text import tokenize_plain
 from pruning.data.reader import Rows
 from pruning.data.tagged_words import IGNORED, WordTokens, first_tokens
+from pruning.data.template_encoding import encode_in_template
 from pruning.data.token_cache import TokenCache
 from pruning.errors import PermanentError
 from pruning.spec.tasks import Task
@@ -150,7 +151,7 @@ def encode_rows(
     rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
 ) -> EncodedRows:
     """Tokenize as the model expects (``[CLS] a [SEP] b [SEP]``), cutting at ``max_length`` tokens, or, for spans, into
-    windows of that length. Rows that ``cache`` has are not tokenized again.
+    windows of that length. With a template the texts alone are cut. Rows that ``cache`` has are not tokenized again.
 
     Raises PermanentError (``rows_invalid``) for a row without tokens."""
     windows = words = tag_ids = None
@@ -164,6 +165,8 @@ def encode_rows(
     else:
 
         def tokenize() -> Any:
+            if task.template is not None:
+                return encode_in_template(tokenizer, task.template, rows.texts, max_length)
             return tokenize_plain(
                 tokenizer,
                 *rows.texts,
@@ -173,7 +176,7 @@ def encode_rows(
                 return_attention_mask=False,
             )
 
-        tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize)
+        tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize, task.template)
         labels = _label_tensor(rows.labels, task)
     for i, ids in enumerate(tokens["input_ids"]):
         if not ids:  # tokenizers that add no special tokens give none for an empty text

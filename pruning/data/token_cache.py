@@ -28,9 +28,9 @@ from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.files import atomic_write
 from pruning.sources import Sources
 
-VERSION = 2
+VERSION = 3
 """Of the file layout, and of how :func:`pruning.data.plain_text.tokenize_plain` calls the tokenizer: 2 since special tokens in
-texts are none."""
+texts are none, 3 since there are templates."""
 MIN_ROWS = 1000
 """Fewer rows are tokenized in some 40 ms."""
 _NAMES = ("input_ids", "token_type_ids")
@@ -49,14 +49,21 @@ class TokenCache:
     _broken: bool = field(default=False, init=False)
 
     def tokens(
-        self, rows: Rows, tokenizer: Any, max_length: int, tokenize: Callable[[], Mapping[str, Any]]
+        self,
+        rows: Rows,
+        tokenizer: Any,
+        max_length: int,
+        tokenize: Callable[[], Mapping[str, Any]],
+        template: str | None = None,
     ) -> Mapping[str, Any]:
-        """What ``tokenize`` returns: ``input_ids`` and maybe ``token_type_ids``, a list of ints for each row."""
+        """What ``tokenize`` returns: ``input_ids`` and maybe ``token_type_ids``, a list of ints for each row.
+
+        ``template`` is what ``tokenize`` writes around the texts."""
         if self._broken or not rows.public or len(rows.labels) < self.min_rows:
             return tokenize()
         if getattr(tokenizer, "backend_tokenizer", None) is None:  # in Python: its state cannot be hashed
             return tokenize()
-        key = cache_key(rows, tokenizer, max_length)
+        key = cache_key(rows, tokenizer, max_length, template)
         file = self.folder / f"tokens-{key}.safetensors"
         found = self._find(file, key, len(rows.labels))
         if found is not None:
@@ -130,8 +137,8 @@ def from_sources(sources: Sources, emit: EventSink) -> TokenCache | None:
     return TokenCache(sources.token_cache, sources.token_cache_bytes, emit)
 
 
-def cache_key(rows: Rows, tokenizer: Any, max_length: int) -> str:
-    """sha-256 over texts, tokenizer, the length at which they are cut, and the libraries that do it.
+def cache_key(rows: Rows, tokenizer: Any, max_length: int, template: str | None = None) -> str:
+    """sha-256 over texts, template, tokenizer, the length at which they are cut, and the libraries that do it.
 
     Labels and label words are not part of it: tokens do not depend on them.
     """
@@ -139,7 +146,7 @@ def cache_key(rows: Rows, tokenizer: Any, max_length: int) -> str:
     tokenizer.backend_tokenizer.no_padding()
     about = (
         VERSION, version("tokenizers"), version("transformers"), type(tokenizer).__name__, max_length, len(rows.texts),
-        tokenizer.truncation_side, tokenizer.split_special_tokens, tokenizer.model_input_names,
+        tokenizer.truncation_side, tokenizer.split_special_tokens, tokenizer.model_input_names, template,
     )  # fmt: skip
     total = hashlib.sha256(f"{about!r}\0{tokenizer.backend_tokenizer.to_str()}".encode("utf-8", "surrogatepass"))
     for texts in rows.texts:

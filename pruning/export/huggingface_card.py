@@ -4,6 +4,7 @@ Called by :mod:`pruning.export.huggingface`.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ print(tag("Ann Lee lives in Rome"))"""
 classify = pipeline("text-classification", model={name})
 print(classify({given}, truncation=True, top_k=None))"""
     texts = f'"{first}", "{second}"' if pair else f'"{first}"'
+    if info.template is not None:
+        return _template_code(stock, name, (first, second) if pair else (first,))
     start = f"""import torch
 from transformers import AutoTokenizer, {stock.class_name}
 
@@ -173,3 +176,24 @@ print(dict(zip(words, logits.tolist())))"""
         + f"""words = {words!r}  # name and token of its label word
 print(dict(zip(words, output.logits[0, {where}, list(words.values())].{"T." if info.kind == "span" else ""}tolist())))"""
     )
+
+
+def _template_code(stock: StockModel, name: str, texts: tuple[str, ...]) -> str:
+    """Texts in the template, and the word at its mask, which a decoder predicts behind the last token."""
+    info, encoder = stock.info, stock.tokenizer.mask_token is not None
+    filled = str(info.template).replace("{text}", texts[0]).replace("{text_a}", texts[0]).replace("{text_b}", texts[-1])
+    filled = re.sub(r"\s*\{mask\}", lambda _: f" {stock.tokenizer.mask_token}" if encoder else "", filled)
+    where = "inputs.input_ids[0].tolist().index(tokenizer.mask_token_id)" if encoder else "-1"
+    offsets = list(info.logit_offsets) or [0.0] * info.classes
+    return f"""import torch
+from transformers import AutoTokenizer, {stock.class_name}
+
+tokenizer = AutoTokenizer.from_pretrained({name})
+model = {stock.class_name}.from_pretrained({name})
+text = {filled!r}  # the template, with a text in it
+words = {dict(zip(class_names(info), info.label_ids, strict=True))!r}  # name and token of its label word
+offsets = torch.tensor({offsets!r})  # these and the factor are the calibration of the logits
+with torch.no_grad():
+    inputs = tokenizer(text, return_tensors="pt", split_special_tokens=False)
+    logits = model(**inputs).logits[0, {where}]
+print(dict(zip(words, ({info.logit_scale or 1.0!r} * logits[list(words.values())] + offsets).tolist())))"""

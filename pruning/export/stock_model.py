@@ -75,7 +75,11 @@ def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
     """The model that ``load`` gives, with its mask; called again where what became of the first one is of no use."""
     loaded, info = load()
     calibration = calibration_of(info.logit_scale, info.logit_offsets)
-    reason = sequence_classifier.misfit(loaded, info.head, info.classes, calibration)
+    reason = (
+        "its texts stand in a template, which no pipeline writes around them"
+        if info.template is not None
+        else sequence_classifier.misfit(loaded, info.head, info.classes, calibration)
+    )
     model = _converted(loaded, info) if reason is None else None
     if model is None and reason is None:
         loaded, info = load()  # the modules of the first one are part of what failed

@@ -72,6 +72,8 @@ def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> Encod
         ids = source.choice(words, length).tolist()
         ids[0] = ids[0] if start is None else start
         ids[-1] = ids[-1] if end is None else end
+        if pruned.info.template is not None and tokenizer.mask_token_id is not None and length > 2:
+            ids[length // 2] = tokenizer.mask_token_id
         rows.append(ids)
     typed = "token_type_ids" in tokenizer.model_input_names
     types = [[0] * len(ids) for ids in rows] if typed else None

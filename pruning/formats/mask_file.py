@@ -8,11 +8,11 @@ reader refuses whatever deviates from ``docs/mask-format.md``. Torch-free.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
@@ -57,6 +57,9 @@ class MaskInfo(BaseModel):
     validation rows."""
     weights_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     """Of ``weights.safetensors``, for methods that change more than masks; None where the base stays untouched."""
+    template: str | None = None
+    """Text around the texts of a row with the mask at which the label word is read (:mod:`pruning.spec.templates`); None where the
+    row has its texts alone, and the word is read at the first token, or a decoder's at the last."""
     max_length: int
     shapes: dict[str, tuple[PositiveInt, PositiveInt]]
     """Module path → (out, in)."""
@@ -66,6 +69,12 @@ class MaskInfo(BaseModel):
     """Final evaluation."""
     spec: PruningSpec
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _template_is_the_spec_s(self) -> Self:
+        if self.template != self.spec.template:
+            raise ValueError("template is not the one of spec")
+        return self
 
     @property
     def classes(self) -> int:

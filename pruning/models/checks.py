@@ -25,6 +25,7 @@ from pruning.models.folder_forms import (
 )
 from pruning.models.folder_values import check_config, check_tokenizer_files, special_tokens
 from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
+from pruning.spec.templates import Chunk, decoder_error, ends_with_mask, split_template, too_long_error
 
 SENTENCEPIECE = {"deberta-v2": "spm.model"}
 """SentencePiece file that is a tokenizer by itself, by model type."""
@@ -86,6 +87,24 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
         tokenizer = load_tokenizer(path / "tokenizer.json")
         added = sum(tokenizer.token_to_id(token) is None for token in special_tokens(path))
         require_rows_for_ids(highest_token_id(path / "tokenizer.json") + 1 + added, rows, path.name)
+
+
+def check_template(path: Path, template: str, texts: int, max_length: int) -> None:
+    """Refuse a template that the model cannot read, as far as a look at its type and ``tokenizer.json`` shows.
+
+    Call :func:`check_model_folder` first. Raises PermanentError (``template_unsupported``, ``template_too_long``).
+    """
+    if MODEL_TYPES[read_model_type(path)].decoder_only and not ends_with_mask(template):
+        raise decoder_error()
+    if not (path / "tokenizer.json").is_file():
+        return
+    tokenizer = load_tokenizer(path / "tokenizer.json")
+    # special tokens around the texts are left to the trainer, which counts them, too
+    parts = [part for part in split_template(template) if isinstance(part, Chunk)]
+    words = [text for part in parts for text in (part.before, part.behind) if text]
+    fixed = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in words) + 1
+    if fixed + texts > max_length:
+        raise too_long_error(fixed, texts, max_length)
 
 
 def check_without_weights(path: Path, files: Collection[str], name: str) -> dict[str, Any]:

@@ -207,6 +207,8 @@ def _configure(config: Any, tokenizer: Any, dropout: float | None) -> None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
         raise ValueError("its tokenizer has neither a padding token nor an end-of-text token to pad with")
+    if MODEL_TYPES[config.model_type].decoder_only:
+        tokenizer.mask_token = None  # by which a template's rows tell that they end where the word would follow
     tokenizer.padding_side = "right"
     if config.pad_token_id is None or MODEL_TYPES[config.model_type].decoder_only:
         # a decoder's classifier looks for the last token that is not padding, so it must be what batches are padded with; an

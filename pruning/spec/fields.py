@@ -6,6 +6,7 @@ Apart from :class:`pruning.spec.schema.PruningSpec`, which adds the validation o
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
@@ -108,6 +109,11 @@ class SpecFields(BaseModel):
         max_length=MAX_CLASSES,
         description="One word per class, in class-id order, each a single token; default the task's, or made from its labels",
     )
+    template: str | None = Field(
+        None, min_length=1, max_length=500,
+        description="label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or "
+        "'{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first token",
+    )  # fmt: skip
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
     teacher_labels: tuple[ClassName, ...] | None = Field(
         None,
@@ -254,8 +260,9 @@ class SpecFields(BaseModel):
 
     @property
     def task_info(self) -> Task:
-        """The task's columns, kind and metrics."""
-        return resolve_task(self.task)
+        """The task's columns, kind and metrics, and the spec's template."""
+        task = resolve_task(self.task)
+        return task if self.template is None else replace(task, template=self.template)
 
     @property
     def method_info(self) -> MethodInfo:

@@ -172,6 +172,12 @@ def _check_head(spec: SpecFields) -> None:
             "head {head} has no read-out that is trained, so nothing to fit; use head classifier, or train_readout",
             head=spec.head,
         )
+    if spec.template is not None and spec.head != "label-words":
+        raise spec_error(
+            "template",
+            "head {head} reads no word at a mask; leave template out, or set head to label-words",
+            head=spec.head,
+        )
     if spec.calibrate_logits and spec.head != "label-words":
         raise spec_error(
             "calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head

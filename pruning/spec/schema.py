@@ -6,13 +6,14 @@ paper's value for the task, and ``model_dump()`` shows every one of them; parsin
 
 from typing import Any, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from pruning.spec import rules
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.presets import apply_preset
-from pruning.spec.tasks import TASKS, CustomTask
+from pruning.spec.tasks import TASKS, CustomTask, resolve_task
+from pruning.spec.templates import resolve_template
 from pruning.spec.wording import quoted, suggestion
 
 
@@ -34,6 +35,14 @@ class PruningSpec(SpecFields):
         if isinstance(task, str) and task not in TASKS:
             raise spec_error("task", "{reason}", kind="unknown_task", reason=_unknown_task(task))
         return task
+
+    @field_validator("template")
+    @classmethod
+    def _resolved_template(cls, template: str | None, checked: ValidationInfo) -> str | None:
+        """The text of a template that is named, checked against the columns of the task."""
+        if template is None or "task" not in checked.data:
+            return template
+        return resolve_template(template, resolve_task(checked.data["task"]))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -264,6 +264,9 @@ class Task:
     """Of a multilabel task whose labels have a column each; ``label`` then names none."""
     no_answers: bool = False
     """Of a span task: whether rows may have no answer, as in SQuAD v2, by whose metrics it is measured then."""
+    template: str | None = None
+    """Text around the texts of a row with the mask at which its label word is read (:mod:`pruning.spec.templates`), as the spec
+    has it."""
 
     @property
     def targets(self) -> tuple[str, ...]:

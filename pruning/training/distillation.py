@@ -6,6 +6,7 @@ same ones. Called by :mod:`pruning.training.inputs`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ def teacher_logits(
         columns = match_classes(names, task.class_names, task.classes, owner="the teacher", param="teacher")
         head = ClassifierHead(loaded.model, columns)
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
+    task = replace(task, template=None)  # which asks for a word, and a teacher has a classifier
     encoded = encode_rows(rows, task, loaded.tokenizer, min(max_length, loaded.max_positions), spec.stride, cache)
     return compute_logits(head.to(device).eval(), encoded, device)
 

@@ -102,6 +102,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         label_threshold=final[0].metrics["threshold"] if run.task.kind == "multilabel" else None,
         no_answer_threshold=final[0].metrics["best_f1_thresh"] if run.task.no_answers else None,
         weights_sha256=weights_sha256,
+        template=run.spec.template,
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
         kept={path: layer.kept for path, layer in layers.items()},
