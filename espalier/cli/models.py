@@ -37,7 +37,7 @@ app = typer.Typer(cls=_Listing, help="List the models that a job can name; uploa
 def list_models(context: ServiceContext) -> None:
     """List the models that a job can name: those at hand, your uploaded ones, and which of the hub.
 
-    Example: espalier models
+    Example: espalier models list
     """
     with context.client() as client:
         found = client.models()
