@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from pruning.data.encoding import encode_rows
 from pruning.data.reader import Rows
@@ -86,3 +88,10 @@ def test_words_beyond_the_longest_input_have_no_token(tmp_path: Path) -> None:
     assert encoded.loss_terms([0, 1]) == [6, 3]
     batch = encoded.batch([1], torch.device("cpu"), padded_like=[0, 1])
     assert batch["labels"].tolist() == [[IGNORED, 0, 0, 0, IGNORED, IGNORED, IGNORED, IGNORED]]
+
+
+def test_a_token_of_two_words_is_the_first_one_s() -> None:
+    model = models.WordLevel({"a b": 0, "[UNK]": 1}, unk_token="[UNK]")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model), unk_token="[UNK]")
+    _, words = first_tokens(tokenizer, [["a", "b"]], 8)
+    assert words.first == [[0, None]]
