@@ -11,6 +11,7 @@ whether a job is tried again. No class knows HTTP.
 """
 
 import errno
+from collections.abc import Collection
 
 from safetensors import SafetensorError
 
@@ -30,6 +31,15 @@ class PruningError(Exception):
 
 class PermanentError(PruningError):
     """The job as specified cannot succeed."""
+
+
+class SplitMissingError(PermanentError):
+    """A data set has no split of the name asked for (``split_missing``)."""
+
+    def __init__(self, message: str, *, splits: Collection[str], param: str | None = "task") -> None:
+        super().__init__(message, code="split_missing", param=param)
+        self.splits = tuple(splits)
+        """Names of those that it has."""
 
 
 class TemporaryError(PruningError):

@@ -74,13 +74,14 @@ def create_job(
         return Response(preview(request, services, caller).model_dump_json(), 200, media_type="application/json")
     if (stored := idempotency.stored_response()) is not None:
         return stored
-    admission.check_job(request, services.settings, services.database, caller.owner)
+    request = request.holding_out(admission.check_job(request, services.settings, services.database, caller.owner))
     facts = LocalFacts.from_folders(request.spec, services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
-        uploaded_rows = admission.lock_uploads(session, request.spec, caller.owner)
-        warnings = forecast(request.spec, facts, uploaded_rows).warnings
+        uploaded = admission.lock_uploads(session, request.spec, caller.owner)
+        request = request.holding_out(uploaded.validation_share)
+        warnings = forecast(request.spec, facts, uploaded.train_rows).warnings
         row = commands.create(session, owner=caller.owner, warnings=warnings, **request.stored)
         if request.webhook is not None:
             admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)

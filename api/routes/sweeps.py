@@ -49,16 +49,18 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     jobs = sweep_grid.expand_grid(request, max_jobs=services.settings.max_sweep_jobs)
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
-        admission.check_job(jobs[0], services.settings, services.database, caller.owner)
+        share = admission.check_job(jobs[0], services.settings, services.database, caller.owner)
+    jobs = [job.holding_out(share) for job in jobs]
     facts = LocalFacts.from_folders(jobs[0].spec, services.settings)
     with services.database.write() as session:
         limits.check_queue_length(session, services.settings, caller.owner, adding=len(jobs))
         quotas.check_submission(session, Quota.from_settings(services.settings), caller.owner)
         with _errors_in_base():
-            uploaded_rows = admission.lock_uploads(session, jobs[0].spec, caller.owner)
+            uploaded = admission.lock_uploads(session, jobs[0].spec, caller.owner)
+        jobs = [job.holding_out(uploaded.validation_share) for job in jobs]
         row, job_rows = sweeps.create(
             session, owner=caller.owner, grid=request.grid, base=base, jobs=[
-                job.stored | {"warnings": forecast(job.spec, facts, uploaded_rows).warnings} for job in jobs
+                job.stored | {"warnings": forecast(job.spec, facts, uploaded.train_rows).warnings} for job in jobs
             ],
             metadata=jobs[0].metadata, baseline=request.baseline,
         )  # fmt: skip

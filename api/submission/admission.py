@@ -4,6 +4,7 @@ Called by the routes that submit jobs and create webhooks. Refusals are ``prunin
 of the trainer, which repeats these checks and makes those that need the hub.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -35,8 +36,11 @@ from service.webhooks.ssrf import UrlPolicy, resolve_checked
 _LOOKUP_RETRY_SECONDS = 5
 
 
-def check_job(request: JobRequest, settings: Settings, database: Database, owner: str) -> None:
-    """Refuse a job of ``owner`` that cannot succeed. Raises PermanentError naming the field, TooManyRequestsError."""
+def check_job(request: JobRequest, settings: Settings, database: Database, owner: str) -> float | None:
+    """Refuse a job of ``owner`` that cannot succeed. Raises PermanentError naming the field, TooManyRequestsError.
+
+    Returns the share of the training split that is held out for validation, as far as the folders of the service say.
+    """
     spec = request.spec
     folders = {
         name: sketch_of(database, name, owner, param)
@@ -45,10 +49,11 @@ def check_job(request: JobRequest, settings: Settings, database: Database, owner
     }
     _check_model(spec, settings, folders.get(spec.model), words_given="label_words" in request.model_fields_set)
     _check_teacher(spec, settings, folders.get(spec.teacher or ""))
-    _check_dataset(spec, settings)
+    validation_share = _check_dataset(spec, settings)
     _check_exports(request, folders.get(spec.model) or find_folder(settings.models_dir, request.model))
     if request.webhook is not None:
         check_webhook(request.webhook, settings, owner, param="webhook.url")
+    return validation_share
 
 
 def _check_exports(request: JobRequest, folder: Path | None) -> None:
@@ -129,31 +134,40 @@ def _class_names(spec: PruningSpec) -> tuple[str, ...]:
     return spec.task_info.labels or spec.label_words
 
 
-def lock_uploads(session: Session, spec: PruningSpec, owner: str) -> int | None:
-    """Refuse a task that its uploaded data set does not fit, and lock the data set and uploaded models until the job is stored.
+@dataclass(frozen=True)
+class LockedDataset:
+    """What an uploaded data set says of a job; nothing of any other data set."""
 
-    Returns the rows of its training split; None for other tasks.
+    train_rows: int | None = None
+    """Of its training split."""
+    validation_share: float | None = None
+    """Share of the training split that is held out for validation."""
+
+
+def lock_uploads(session: Session, spec: PruningSpec, owner: str) -> LockedDataset:
+    """Refuse a task that its uploaded data set does not fit, and lock the data set and uploaded models until the job is stored.
 
     Called in the transaction that adds the job; does nothing for others. Raises PermanentError naming the field.
     """
     lock_models(session, spec, owner)
     task = spec.task
     if isinstance(task, str) or not is_dataset_id(task.dataset):
-        return None
+        return LockedDataset()
     try:
         row = datasets.lock_for_reader(session, task.dataset, owner=owner)
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
-    check_columns(task, {name: columns_of(split) for name, split in row.splits.items()})
+    splits = {name: columns_of(split) for name, split in row.splits.items()}
+    share = check_columns(task, splits, spec.validation_share)
     rows: int | None = row.splits.get(task.train_split, {}).get("rows")
-    check_step_count(spec, rows)
-    return rows
+    check_step_count(spec.holding_out(share), rows)
+    return LockedDataset(rows, share)
 
 
-def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
+def _check_dataset(spec: PruningSpec, settings: Settings) -> float | None:
     name = dataset_folder_name(spec.task)
     if is_dataset_id(name):  # its rows are in the database: lock_uploads checks it
-        return
+        return None
     if settings.hub_enabled:
         folder = find_folder(settings.datasets_dir, name)
     else:
@@ -162,9 +176,9 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> None:
     if folder is not None:
         task = spec.task_info
         rows = dict.fromkeys(task.validation_splits, spec.validation_rows) | {task.train_split: spec.train_rows}
-        check_dataset(folder, spec.task, rows)
-    else:
-        check_step_count(spec)
+        return check_dataset(folder, spec.task, rows, spec.validation_share)
+    check_step_count(spec)
+    return None
 
 
 def check_webhook(request: WebhookRequest, settings: Settings, owner: str, *, param: str) -> None:

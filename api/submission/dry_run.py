@@ -23,13 +23,15 @@ _CHECKS = ("spec", "model", "data set", "queue limit", "storage quota")
 
 def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
     """Steps, time and warnings to expect of ``request``. Raises the same exceptions as its submission."""
-    settings, spec = services.settings, request.spec
-    admission.check_job(request, settings, services.database, caller.owner)
+    settings = services.settings
+    spec = request.spec.holding_out(admission.check_job(request, settings, services.database, caller.owner))
     facts = LocalFacts.from_folders(spec, settings)
     with services.database.write() as session:  # as a submission, which locks the data set
         limits.check_queue_length(session, settings, caller.owner)
         quotas.check_submission(session, Quota.from_settings(settings), caller.owner)
-        expected = forecast(spec, facts, admission.lock_uploads(session, spec, caller.owner))
+        uploaded = admission.lock_uploads(session, spec, caller.owner)
+        spec = spec.holding_out(uploaded.validation_share)
+        expected = forecast(spec, facts, uploaded.train_rows)
     resolved = spec.model_dump(mode="json")
     seen = settings.worker_seen_seconds
     with services.database.read() as session:

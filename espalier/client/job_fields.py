@@ -166,6 +166,10 @@ class SharedFields(TypedDict, total=False):
     """Use only the first rows of the training split."""
     validation_rows: int | None
     """Use only the first rows of the validation split."""
+    validation_share: float | None
+    """Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation
+    split; default 0.1 where the data set has the training split alone.
+    """
     learning_rate: float
     """Of the scores; falls linearly to 0 over the run; default follows the method."""
     weight_learning_rate: float

@@ -4,35 +4,41 @@ Called at submission: :func:`check_columns` for uploads, whose statistics are st
 :mod:`pruning.data.local_check`. The rules are those of :mod:`pruning.data.labels` and :mod:`pruning.data.label_sets`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pruning.data.answers import answer_error
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
 from pruning.data.column_statistics import Column
+from pruning.data.holdout import default_share
 from pruning.data.jsonl import missing_column
 from pruning.data.label_sets import NOT_A_LIST, parse_indicator, parse_label_set
 from pruning.data.labels import check_one_kind, parse_label
 from pruning.data.tagged_checks import check_tagged_columns
 from pruning.data.tagged_words import unknown_tag
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.tags import OUTSIDE
 from pruning.spec.tasks import CustomTask, Task, resolve_task
 
 
-def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None:
-    """Refuse a task that an uploaded data set does not fit.
+def check_columns(
+    given: CustomTask, splits: Mapping[str, list[Column]], validation_share: float | None = None
+) -> float | None:
+    """Refuse a task that an uploaded data set does not fit; the share of the training split that is held out, if any is.
+
+    ``validation_share`` is the spec's.
 
     Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``) naming the task's field
     and, where a row is to blame, its number.
     """
     task = resolve_task(given)
-    for field, name in (("train_split", given.train_split), ("validation_split", given.validation_split)):
+    fields = {given.train_split: "train_split"}
+    if validation_share is None and given.validation_split not in splits and given.train_split in splits:
+        validation_share = default_share(resolve_task(given), _missing_split(given, "validation_split", splits))
+    if validation_share is None:
+        fields |= {given.validation_split: "validation_split"}
+    for name, field in fields.items():
         if name not in splits:
-            there = ", ".join(sorted(splits))
-            raise PermanentError(
-                f"data set {given.dataset} has no split {name!r}; its splits are: {there}",
-                code="split_missing", param=f"task.{field}",
-            )  # fmt: skip
+            raise _missing_split(given, field, splits)
         columns = {column.name: column for column in splits[name]}
         where = f"split {name!r} of data set {given.dataset}"
         missing = missing_column(task, columns)
@@ -43,7 +49,8 @@ def check_columns(given: CustomTask, splits: Mapping[str, list[Column]]) -> None
                 code="column_missing", param=param,
             )  # fmt: skip
         check_split_columns(task, splits[name], where)
-    check_same_tags(task, splits, f"data set {given.dataset}")
+    check_same_tags(task, {name: splits[name] for name in fields}, f"data set {given.dataset}")
+    return validation_share
 
 
 def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: str) -> None:
@@ -52,6 +59,8 @@ def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: s
         return
     known: set[str | int | float] = {OUTSIDE}
     for split in (task.train_split, *task.validation_splits):
+        if split not in splits:
+            continue  # held out of the training rows
         lists = next((column.lists for column in splits[split] if column.name == task.label), None)
         if lists is None or lists.values is None:
             return  # statistics of an earlier version
@@ -62,6 +71,15 @@ def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: s
                 raise unknown_tag(
                     str(found.value), f"row {found.first} of split {split!r} of {where}: a tag", found=True
                 )
+
+
+def _missing_split(given: CustomTask, field: str, splits: Collection[str]) -> SplitMissingError:
+    there = sorted(splits)
+    return SplitMissingError(
+        f"data set {given.dataset} has no split {getattr(given, field)!r}; its splits are: {', '.join(there)}",
+        splits=there,
+        param=f"task.{field}",
+    )
 
 
 def check_split_columns(task: Task, found: Iterable[Column], where: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pruning.data.files.formats import DataFileError, RowFault
 from pruning.data.files.jsonl import read_jsonl
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, SplitMissingError
 from pruning.hub.local import find_folder
 from pruning.sources import Sources
 from pruning.spec.tasks import CustomTask, Task
@@ -32,15 +32,15 @@ def find_dataset(sources: Sources, name: str) -> Path | None:
 
 
 def find_split(folder: Path, split: str, *, param: str = "task") -> Path:
-    """The file of a split. Raises PermanentError (``split_missing``) that lists the splits there are."""
+    """The file of a split. Raises SplitMissingError that lists the splits there are."""
     plain = Path(split).name == split
     for name in (f"{split}.jsonl", f"{split}.jsonl.gz") if plain else ():
         if (folder / name).is_file():
             return folder / name
     there = sorted({file.name.removesuffix(".gz").removesuffix(".jsonl") for file in folder.glob("*.jsonl*")})
-    raise PermanentError(
+    raise SplitMissingError(
         f"data set {folder.name!r} has no {split}.jsonl or {split}.jsonl.gz; its splits are: {', '.join(there) or 'none'}",
-        code="split_missing",
+        splits=there,
         param=param,
     )
 

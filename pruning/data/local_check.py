@@ -14,29 +14,42 @@ from pruning.data.answers import check_answers
 from pruning.data.column_checks import check_same_tags, check_split_columns
 from pruning.data.column_profiler import ColumnProfiler
 from pruning.data.column_statistics import Column
+from pruning.data.holdout import default_share
 from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.tasks import CustomTask, Task, resolve_task
 
 _MAX_ROWS = 200_000
 """Rows of a split that are read before a job is accepted: about a second. The trainer reads the rest."""
 
 
-def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int | None] | None = None) -> None:
-    """Refuse a task that a data set folder does not fit; ``rows`` is how many of a split the run will read, by split.
+def check_dataset(
+    folder: Path,
+    given: str | CustomTask,
+    rows: Mapping[str, int | None] | None = None,
+    validation_share: float | None = None,
+) -> float | None:
+    """Refuse a task that a data set folder does not fit; the share of the training split that is held out, if any is.
+
+    ``rows`` is how many of a split the run will read, by split; ``validation_share`` is the spec's.
 
     Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``, ``labels_mismatch``); ``param`` is the task's
     field.
     """
     task = resolve_task(given)
     custom = not isinstance(given, str)
-    splits = {task.train_split: "train_split"} | dict.fromkeys(task.validation_splits, "validation_split")
+    files = {task.train_split: find_split(folder, task.train_split, param="task.train_split" if custom else "task")}
+    try:
+        for split in task.validation_splits if validation_share is None else ():
+            files[split] = find_split(folder, split, param="task.validation_split" if custom else "task")
+    except SplitMissingError as missing:
+        validation_share = default_share(task, missing)
     profiles: dict[str, tuple[Column, ...]] = {}
-    for split, field in splits.items():
-        file = find_split(folder, split, param=f"task.{field}" if custom else "task")
+    for split, file in files.items():
         _check_columns(task, file, read_first_row(file), custom=custom)
         about = file.stat()
-        most = min(_MAX_ROWS, (rows or {}).get(split) or _MAX_ROWS)
+        limit = (rows or {}).get(split) if validation_share is None else None  # held out of all rows
+        most = min(_MAX_ROWS, limit or _MAX_ROWS)
         columns = profiles[split] = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
         try:
             check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
@@ -47,6 +60,7 @@ def check_dataset(folder: Path, given: str | CustomTask, rows: Mapping[str, int 
                 refusal.param = "task"
             raise
     check_same_tags(task, profiles, f"data set {folder.name!r}")
+    return validation_share
 
 
 @lru_cache(maxsize=64)  # a sweep posts the same data set many times

@@ -10,6 +10,7 @@ from typing import Any
 
 from pruning.data.answers import check_answers
 from pruning.data.column_profiler import value_kind
+from pruning.data.holdout import held_out_rows
 from pruning.data.hub_rows import name_labels, name_tags, read_hub_split
 from pruning.data.iob import entities
 from pruning.data.jsonl import find_dataset, find_split, read_columns
@@ -43,9 +44,29 @@ class Rows:
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
     """The named columns of a split: from the data sets directory if the task has a folder there, else from the hub.
 
-    Class names become class ids. Raises PermanentError (missing split or column, unreadable row with its number) or TemporaryError
+    Where the task holds rows out, the training split is the rest of its rows and the validation split the rows held out. Class
+    names become class ids. Raises PermanentError (missing split or column, unreadable row with its number) or TemporaryError
     (``hub_unreachable``).
     """
+    if task.validation_share is None or split not in (task.train_split, *task.validation_splits):
+        return _read(task, split, sources, limit)
+    rows = _read(task, task.train_split, sources, None)
+    classes = rows.labels if task.kind == "classification" else None
+    chosen = held_out_rows(len(rows.labels), classes, task.validation_share)
+    held_out = set(chosen)
+    numbers = [i for i in range(len(rows.labels)) if i not in held_out] if split == task.train_split else chosen
+    numbers = numbers[:limit]
+    note = (
+        f"{len(chosen):,} of the {len(rows.labels):,} rows of split {task.train_split!r} are held out for validation "
+        f"(validation_share {task.validation_share:g})"
+    )
+    texts = tuple([column[i] for i in numbers] for column in rows.texts)
+    words = None if rows.words is None else [rows.words[i] for i in numbers]
+    labels = [rows.labels[i] for i in numbers]
+    return replace(rows, texts=texts, labels=labels, words=words, split=split, notes=(*rows.notes, note))
+
+
+def _read(task: Task, split: str, sources: Sources, limit: int | None) -> Rows:
     folder = find_dataset(sources, task.name)
     public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
     if folder is None and sources.hub:

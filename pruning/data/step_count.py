@@ -5,6 +5,7 @@ Called by :mod:`pruning.training.setup` with the rows as they are, and by the AP
 
 import math
 
+from pruning.data.holdout import held_out_count
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 
@@ -49,6 +50,8 @@ def expected_steps(spec: PruningSpec, rows: int | None = None) -> tuple[int | No
     ``rows`` as in :func:`check_step_count`. A row gives one input at least: on spans there may be more steps than this.
     """
     rows = rows if rows is not None else _HUB_ROWS.get(spec.task) if isinstance(spec.task, str) else None
+    if rows is not None and spec.validation_share is not None:
+        rows = max(1, rows - held_out_count(rows, spec.validation_share))
     used = min(rows, spec.train_rows or rows) if rows is not None else spec.train_rows
     if spec.trains_nothing:
         return 0, used

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.wording import listed
 
 ENDINGS = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
@@ -52,10 +52,10 @@ def choose_files(
     alike = [name for known, files in splits.items() if _keyword(known) == wanted for name in files]
     found = splits.get(split) or alike
     if not found:
-        raise PermanentError(
+        raise SplitMissingError(
             f"data set {dataset!r} has no split {split!r} in configuration {chosen!r}; its splits are: {_listed(splits)}",
-            code="split_missing", param="task",
-        )  # fmt: skip
+            splits=tuple(splits),
+        )
     return found
 
 

@@ -44,6 +44,10 @@ class PruningSpec(SpecFields):
             return template
         return resolve_template(template, resolve_task(checked.data["task"]))
 
+    def holding_out(self, share: float | None) -> Self:
+        """The same with ``validation_share``, as the data set turned out to need it; None changes nothing."""
+        return self if share is None else self.model_copy(update={"validation_share": share})
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         rules.validate(self)

@@ -8,7 +8,7 @@ scripts: 100) the presets say which one is meant. Torch-free.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -260,6 +260,8 @@ class Task:
     max_length: int = 128
     train_split: str = "train"
     validation_splits: tuple[str, ...] = ("validation",)
+    validation_share: float | None = None
+    """Share of the training split that is held out for validation; None: the validation splits are read."""
     label_columns: tuple[str, ...] = ()
     """Of a multilabel task whose labels have a column each; ``label`` then names none."""
     no_answers: bool = False
@@ -267,6 +269,10 @@ class Task:
     template: str | None = None
     """Text around the texts of a row with the mask at which its label word is read (:mod:`pruning.spec.templates`), as the spec
     has it."""
+
+    def holding_out(self, share: float) -> "Task":
+        """The task with a share of its training split in place of its validation splits."""
+        return replace(self, validation_share=share, validation_splits=(f"{self.train_split} (held out)",))
 
     @property
     def targets(self) -> tuple[str, ...]:

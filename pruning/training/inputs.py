@@ -9,11 +9,12 @@ import torch
 
 from pruning.data import token_cache
 from pruning.data.encoding import EncodedRows, encode_rows, with_teacher_logits
+from pruning.data.holdout import default_share
 from pruning.data.iob import ordered_tags
 from pruning.data.jsonl import find_dataset
 from pruning.data.reader import Rows, load_rows
 from pruning.data.tagged_words import require_known_tags
-from pruning.errors import PermanentError
+from pruning.errors import PermanentError, SplitMissingError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.models.class_names import match_classes
@@ -30,6 +31,8 @@ from pruning.training.distillation import teacher_logits
 class Inputs:
     """A model as it was loaded, and rows in its tokens."""
 
+    spec: PruningSpec
+    """As given, with the ``validation_share`` that the data set turned out to need."""
     task: Task
     loaded: LoadedModel
     label_ids: list[int]
@@ -48,14 +51,18 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     if task.kind == "token-classification" and not task.labels:
         # the head's size is the number of tags, so the rows come first
         rows = _load_rows(task, spec, sources, emit)
-        task = _with_found_tags(task, *rows)
+        task = _with_found_tags(*rows)
     else:
         rows = None
     model_folder = find_model(spec.model, spec.revision, sources, emit)
     loaded = load_model(model_folder, task.label_words, spec.head, classes=task.classes, dropout=spec.dropout)
     label_ids = label_word_ids(loaded.tokenizer, spec.label_words) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)
-    train_rows, validation_rows = rows or _load_rows(task, spec, sources, emit)
+    if rows is None:
+        rows = _load_rows(task, spec, sources, emit)
+        task = rows[0]
+    _, train_rows, validation_rows = rows
+    spec = spec.holding_out(task.validation_share)
     max_length = _max_length(spec, loaded, emit)
     emit(PhaseEvent(phase="tokenizing", message=f"{len(train_rows.labels)} rows"))
     cache = token_cache.from_sources(sources, emit)
@@ -71,18 +78,24 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
             lambda message: emit(PhaseEvent(phase="evaluating", message=message)), cache,
         )  # fmt: skip
         train = with_teacher_logits(train, logits)
-    return Inputs(task, loaded, label_ids, columns, max_length, train, validation)
+    return Inputs(spec, task, loaded, label_ids, columns, max_length, train, validation)
 
 
-def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Rows, list[Rows]]:
+def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Task, Rows, list[Rows]]:
+    """The rows, and the task with the share of its training split that is held out."""
     if find_dataset(sources, task.name) is None:
         emit(PhaseEvent(phase="downloading", message=f"data set {task.dataset}"))
     train = load_rows(task, task.train_split, sources, spec.train_rows)
-    validation = [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+    try:
+        validation = [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
+    except SplitMissingError as missing:
+        task = task.holding_out(default_share(task, missing))
+        train = load_rows(task, task.train_split, sources, spec.train_rows)
+        validation = [load_rows(task, split, sources, spec.validation_rows) for split in task.validation_splits]
     for rows in (train, *validation):
         for note in rows.notes:
             emit(LogEvent(message=f"split {rows.split}: {note}"))
-    return train, validation
+    return task, train, validation
 
 
 def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> Task:

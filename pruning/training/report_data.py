@@ -75,6 +75,10 @@ def report_data(
                 "name": run.task.name, "kind": run.task.kind, "metrics": list(run.task.metrics),
                 "labels": list(run.task.class_names),
             },
+            "data": {
+                "train_split": run.task.train_split, "validation_splits": list(run.task.validation_splits),
+                "validation_rows": len(run.validation[0].rows.labels), "held_out_share": run.task.validation_share,
+            },
             "method": run.spec.method,
             "result": result,
             "warnings": [*history.warnings.values()],

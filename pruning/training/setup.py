@@ -26,6 +26,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
     device = process_group.device
     autocast.require_precision(spec.precision, device)
     inputs = load_inputs(spec, sources, emit, device)
+    spec = inputs.spec
     model = build_model(spec, inputs, device)
     stream = BatchStream(inputs.train.lengths, spec.batch_size, spec.seed)
     total_steps = count_steps(spec, stream.per_epoch)

@@ -165,6 +165,7 @@ def test_jobs_on_a_data_set(client: TestClient, jobs: Jobs) -> None:
         fault = assert_problem(client.post("/v1/jobs", json=BODY | {"task": task | change}), 422, code)["errors"][0]
         assert fault["pointer"] == pointer
     assert len(client.get("/v1/jobs").json()["data"]) == 1
+    assert job.json()["spec"]["validation_share"] is None
 
     client.post(f"/v1/jobs/{job.json()['id']}/cancel")
     assert client.delete(f"/v1/datasets/{dataset}").status_code == 204

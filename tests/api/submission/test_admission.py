@@ -158,8 +158,16 @@ def test_splits(post: Post, datasets: Path) -> None:
     found = fault(post(task=CUSTOM | {"validation_split": "dev"}), "split_missing")
     assert found["pointer"] == "/task/validation_split"
     assert "train, validation" in found["detail"]
+    (datasets / "sst2" / "validation.jsonl.gz").rename(datasets / "sst2" / "dev.jsonl.gz")
+    found = fault(post(), "split_missing")
+    assert found["pointer"] == "/task"
+    assert 'validation_split: "dev"' in found["detail"]
+
+
+def test_a_share_of_the_only_split_is_held_out(post: Post, datasets: Path) -> None:
     (datasets / "sst2" / "validation.jsonl.gz").unlink()
-    assert fault(post(), "split_missing")["pointer"] == "/task"
+    assert post().json()["spec"]["validation_share"] == 0.1
+    assert post(validation_share=0.25).json()["spec"]["validation_share"] == 0.25
 
 
 def test_more_steps_than_can_be_counted(client_with: Callable[..., TestClient]) -> None:

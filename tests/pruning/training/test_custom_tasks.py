@@ -1,5 +1,6 @@
 """Tasks on a user's own columns: class names or ids, one or two texts, regression, and label words made from names."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
         {"train": reviews(96, 1), "validation": reviews(32, 2), "dev": reviews(8, 3)},
     )
     return sources
+
+
+def test_rows_of_the_only_split_are_held_out_and_measured_on(sources: Sources, tmp_path: Path) -> None:
+    assert sources.datasets_dir is not None
+    toy_datasets.write_splits(sources.datasets_dir / "org" / "alone", {"train": reviews(96, 1)})
+    events = run_toy(
+        sources, tmp_path / "run", task={**TASK, "dataset": "org/alone"}, validation_rows=None, max_steps=2
+    )
+    started = next(event for event in events if event.event == "started")
+    assert (started.train_rows, started.validation_rows) == (87, 9)
+    report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
+    assert (report["spec"]["validation_share"], report["data"]["held_out_share"]) == (0.1, 0.1)
+    assert any("held out" in event.message for event in events if event.event == "log")
+    pruned = load_pruned(tmp_path / "run" / "artifacts" / "mask.safetensors", sources=sources)
+    assert evaluate_mask(pruned, sources) == metrics_of(events)["final"]
 
 
 def metrics_of(events: list[Event]) -> dict[str, Any]:
