@@ -7,21 +7,21 @@ READY := $(VENV)/.ready
 TRITON := $(VENV)/triton
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz triton check format serve clean
+.PHONY: help setup demo test fuzz triton check format serve lock dist release clean
 
 help: ## List the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY) ## Create .venv with the pinned requirements
 
-# in two steps: with digests all but torch, whose builds are many (requirements-torch.lock); it is not looked for in the first
-$(READY): requirements.lock requirements-torch.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Espalier needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-torch.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(READY): requirements.lock requirements-torch.lock pyproject.toml scripts/set_up.py
+	@$(PYTHON) scripts/set_up.py $(VENV)
 	@touch $@
+
+# .ready may lie in an environment whose interpreter is gone since
+ifneq ($(shell $(BIN)/python -c 1 2>/dev/null && echo works),works)
+.PHONY: $(READY)
+endif
 
 demo: $(READY) ## Prune a small model end to end: service, job, mask, result table
 	$(BIN)/python -m demo
@@ -48,6 +48,17 @@ format: $(READY) ## Format the code
 
 serve: $(READY) ## Keep the embedded service running on http://127.0.0.1:8000
 	$(BIN)/espalier serve
+
+lock: $(READY) ## Write requirements.lock from pyproject.toml
+	$(BIN)/python -m scripts.lock
+
+dist: $(READY) ## Build wheel and source distribution into dist/, and try them in clean environments
+	rm -rf dist
+	$(BIN)/python -m scripts.build_distributions dist
+	$(BIN)/python -m scripts.check_distributions dist
+
+release: $(READY) ## Tag a version, unless something is not clean
+	$(BIN)/python -m scripts.release
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 FAULTS: dict[str, Entry] = {
     "file_unreadable": Entry(None, "client", "Send the whole file, in the form that its name or type says."),
     "form_invalid": Entry(None, "client", "Mend the field of the form."),
+    "method_unavailable": Entry(None, "operator", "Mend or remove the package of the method that the message names."),
     "metadata_filter": Entry(None, "client", "Write `metadata[key]=value`."),
     "model_name": Entry(None, "client", "Give the name of a model: no path, no address."),
     "not_distinct": Entry(None, "client", "Name each value once."),
@@ -77,6 +78,7 @@ FAILURES: dict[str, Entry] = {
     "mask_form": Entry(None, "client", "Let the file's name end in a form of masks."),
     "mask_invalid": Entry(None, "client", "Download the mask again."),
     "max_duration_exceeded": Entry(None, "client", "Raise `max_duration`, or ask for fewer steps."),
+    "method_unavailable": Entry(None, "operator", "Mend or install the package of the method, where jobs run."),
     "model_adapter": Entry(422, "client", "Merge the adapter into its base, and use the result.", PermanentError),
     "model_config_invalid": Entry(
         422, "client", "Take a folder with a config.json of a known model type.", PermanentError

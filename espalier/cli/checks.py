@@ -54,6 +54,16 @@ def variables() -> Finding:
     return Finding("environment", "ok", ", ".join(names) or "no ESPALIER_… variable is set")
 
 
+def methods() -> Finding:
+    """Pruning methods of other packages, and those that cannot be used."""
+    from pruning.spec.methods import BROKEN, PLUGINS
+
+    if BROKEN:
+        faults = "; ".join(f"{name}: {reason}" for name, reason in BROKEN.items())
+        return Finding("methods", "note", faults, "mend or remove the package; all other methods can be used")
+    return Finding("methods", "ok", ", ".join(PLUGINS) or "no plug-ins, only Espalier's own")
+
+
 def api(url: str, key: str | None) -> Finding:
     """Whether the service answers, is ready, and lets this key in."""
     from espalier.client._sync.client import Client

@@ -48,6 +48,7 @@ def doctor(
         if settings is not None:
             yield from checks.service(settings, explicit)
             yield checks.hub(settings.hub_enabled)
+        yield checks.methods()
         yield checks.devices()
         yield checks.kernels()
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
-from pruning.spec.methods import METHODS, Method, MethodInfo
+from pruning.spec.method_info import MethodInfo
+from pruning.spec.methods import METHODS, Method
 from pruning.spec.tasks import MAX_CLASSES, TASKS, ClassName, CustomTask, Task, propose_words, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
@@ -155,7 +156,7 @@ class SpecFields(BaseModel):
     )
     prior: Literal["wanda"] | None = Field(
         default_factory=lambda data: (
-            "wanda" if data["preset"] == "espalier" and data["method"].startswith("smp-") else None
+            "wanda" if data["preset"] == "espalier" and METHODS[data["method"]].takes_prior else None
         ),
         description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
         "paper and upstream",

@@ -2,51 +2,21 @@
 
 The spec takes its defaults from here, the API lists it; the arithmetic is in :mod:`pruning.masking.methods`. Learning rates and λ
 of the SMP methods are the SMP paper's, those of the others the ones of their own reference scripts (movement pruning,
-arXiv 2005.07683; L0, arXiv 1712.01312). Torch-free.
+arXiv 2005.07683; L0, arXiv 1712.01312). Methods of other packages are added to it (:mod:`pruning.spec.method_plugins`). Torch-free.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Method = Literal["smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"]
-Trains = Literal["scores", "weights", "scores and weights", "nothing"]
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """One row of the catalogue."""
-
-    name: Method
-    summary: str
-    trains: Trains
-    """Weights that are trained are stored in addition to the mask."""
-    learning_rate: float
-    """Of the scores; unused where there are none."""
-    regularization: float
-    """λ."""
-    sparsity: Literal["asked", "emerges"] = "asked"
-    """``emerges``: the share that remains follows from λ and the threshold, and is reported."""
-    two_four: bool = True
-    """Whether pattern 2:4 is possible."""
-
-    @property
-    def trains_scores(self) -> bool:
-        """Whether scores move during the run."""
-        return self.trains in ("scores", "scores and weights")
-
-    @property
-    def trains_weights(self) -> bool:
-        """Whether the masked weights themselves move; they are then part of the result."""
-        return self.trains in ("weights", "scores and weights")
-
+from pruning.spec.method_info import MethodInfo
+from pruning.spec.method_plugins import discover
 
 # fmt: off
-METHODS: dict[str, MethodInfo] = {
+BUILT_IN: dict[str, MethodInfo] = {
     info.name: info
     for info in (
-        MethodInfo("smp-s", "SMP, shares of matrices by score mass (eq. 4)", "scores", 2e-2, 400.0),
-        MethodInfo("smp-l", "SMP, the same share of every matrix", "scores", 2e-2, 400.0),
-        MethodInfo("smp-g", "SMP, one ranking over all matrices", "scores", 2e-2, 400.0),
+        MethodInfo("smp-s", "SMP, shares of matrices by score mass (eq. 4)", "scores", 2e-2, 400.0, takes_prior=True),
+        MethodInfo("smp-l", "SMP, the same share of every matrix", "scores", 2e-2, 400.0, takes_prior=True),
+        MethodInfo("smp-g", "SMP, one ranking over all matrices", "scores", 2e-2, 400.0, takes_prior=True),
         MethodInfo("movement", "Movement pruning: scores and weights trained, top-v of each matrix",
                    "scores and weights", 1e-2, 0.0),
         MethodInfo("soft-movement", "Soft movement pruning: scores above a threshold stay, weights trained",
@@ -61,3 +31,16 @@ METHODS: dict[str, MethodInfo] = {
     )
 }
 # fmt: on
+
+_discovered = discover(BUILT_IN)
+PLUGINS = _discovered.plugins
+"""Methods of other packages, by name."""
+BROKEN = _discovered.broken
+"""Names of plug-ins that cannot be used, with package and reason."""
+METHODS: dict[str, MethodInfo] = {**BUILT_IN, **{name: plugin.info for name, plugin in PLUGINS.items()}}
+"""Every method that a spec can name."""
+
+if TYPE_CHECKING:
+    Method = str
+else:
+    Method = Literal[tuple(METHODS)]  # a schema then lists the names, and a wrong one is refused with them

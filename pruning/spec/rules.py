@@ -79,7 +79,7 @@ def _check_method(spec: SpecFields) -> None:
             )
     if spec.one_shot and spec.method != "magnitude":
         raise spec_error("one_shot", "one_shot is an option of method magnitude; wanda and random always are")
-    if spec.prior is not None and not spec.method.startswith("smp-"):
+    if spec.prior is not None and not info.takes_prior:
         raise spec_error("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
     if spec.teacher is not None and spec.trains_nothing:
         raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))

@@ -11,6 +11,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from pruning.spec import rules
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
+from pruning.spec.methods import BROKEN
 from pruning.spec.presets import apply_preset
 from pruning.spec.tasks import TASKS, CustomTask, resolve_task
 from pruning.spec.templates import resolve_template
@@ -28,6 +29,16 @@ class PruningSpec(SpecFields):
     @classmethod
     def _preset(cls, given: Any) -> Any:
         return apply_preset(dict(given)) if isinstance(given, dict) else given
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _usable_method(cls, method: Any) -> Any:
+        if isinstance(method, str) and method in BROKEN:
+            raise spec_error(
+                "method", "method {method} is a plug-in that cannot be used here: {reason}; mend or remove that package",
+                kind="method_unavailable", method=method, reason=BROKEN[method],
+            )  # fmt: skip
+        return method
 
     @field_validator("task")
     @classmethod

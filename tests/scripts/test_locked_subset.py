@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from scripts.lock import without_torch
 from scripts.locked_subset import entries, normalized, requirements
 from tests.processes import ROOT
 
@@ -33,3 +34,16 @@ def test_all_but_torch_has_digests() -> None:
     assert set(TORCH) == {"torch"}
     assert not set(TORCH) & set(LOCK)
     assert all("--hash=sha256:" in entry for entry in LOCK.values())
+
+
+def test_the_lock_fits_the_project_and_has_nothing_of_torchs_builds() -> None:
+    asked = {
+        normalized(re.split(r"[\[>=<; ]", line)[0])
+        for line in requirements(PROJECT, PROJECT["project"]["optional-dependencies"].keys() - {"all"})
+    }
+    assert asked - set(LOCK) <= {"torch"}, "run: make lock"
+    assert without_torch((ROOT / "requirements.lock").read_text()) == (ROOT / "requirements.lock").read_text()
+    assert (
+        without_torch("torch==1 \\\n    --hash=sha256:aa\nnvidia-x==1\nrich==1 \\\n    --hash=sha256:bb\n").count("==")
+        == 1
+    )

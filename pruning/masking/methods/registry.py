@@ -1,11 +1,13 @@
 """Registry of the pruning methods by the names that a spec gives them.
 
-Called by :mod:`pruning.training.setup`. A new method is a class with the interface of :mod:`pruning.masking.methods.base`, an
-entry here, and a row in :mod:`pruning.spec.methods`.
+Called by :mod:`pruning.training.build`. A new method is a class with the interface of :mod:`pruning.masking.methods.base`, an
+entry here, and a row in :mod:`pruning.spec.methods`; or, in another package, a :class:`pruning.spec.method_info.MethodPlugin`.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 
+from pruning.errors import PermanentError
 from pruning.masking.methods.base import Method
 from pruning.masking.methods.baselines import Magnitude, RandomMask
 from pruning.masking.methods.hard_concrete import HardConcrete
@@ -13,6 +15,7 @@ from pruning.masking.methods.movement import Movement, SoftMovement
 from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.methods.two_four import TwoFour
 from pruning.masking.methods.wanda import Wanda, WandaPrior
+from pruning.spec.methods import PLUGINS
 from pruning.spec.schema import PruningSpec
 
 _CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
@@ -30,8 +33,12 @@ _CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
 
 def create_method(spec: PruningSpec, score_noise: float = 1.0, rows_seen: int = 0) -> Method:
     """The method that a spec asks for, with its pattern and prior; ``score_noise`` is
-    :attr:`pruning.masking.schedule.Schedule.score_noise`, the unit of the prior, and ``rows_seen`` those of the whole run."""
-    method = _CONSTRUCTORS[spec.method](spec)
+    :attr:`pruning.masking.schedule.Schedule.score_noise`, the unit of the prior, and ``rows_seen`` those of the whole run.
+
+    Raises PermanentError (``method_unavailable``) for a plug-in whose class cannot be loaded or made.
+    """
+    constructor = _CONSTRUCTORS.get(spec.method)
+    method = constructor(spec) if constructor is not None else _create_plugin(spec)
     if spec.pattern == "2:4":
         method = TwoFour(method)
     if spec.prior is None:
@@ -46,3 +53,21 @@ def prior_share(spec: PruningSpec, rows_seen: int) -> float:
     1.6 worse after 48,000.
     """
     return min(1.0, spec.prior_rows / rows_seen) if rows_seen else 1.0
+
+
+def _create_plugin(spec: PruningSpec) -> Method:
+    target = PLUGINS[spec.method].implementation
+    module, _, name = target.partition(":")
+    try:
+        method = getattr(import_module(module), name)(spec)
+    except Exception as fault:
+        raise PermanentError(
+            f"method {spec.method} is a plug-in whose class {target} fails: {type(fault).__name__}: {fault}",
+            code="method_unavailable",
+        ) from fault
+    if not isinstance(method, Method):
+        raise PermanentError(
+            f"method {spec.method} is a plug-in, and its {target} makes {type(method).__name__}, no Method",
+            code="method_unavailable",
+        )
+    return method

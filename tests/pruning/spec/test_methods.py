@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from pruning.masking.methods.registry import create_method
-from pruning.spec.methods import METHODS, Method, Trains
+from pruning.spec.method_info import Trains
+from pruning.spec.methods import METHODS, Method
 from pruning.spec.schema import PruningSpec
 from tests.pruning.masking.methods import networks
 from tests.pruning.runs import ROOT
