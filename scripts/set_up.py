@@ -48,7 +48,7 @@ def make_environment(folder: Path) -> None:
 
 def install(python: Path, what: str, total: int, *arguments: str) -> None:
     """``pip install`` with a line of progress. Raises SystemExit with pip's output."""
-    command = [python, *_PIP, *arguments]
+    command = [str(python), *_PIP, *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None  # noqa: S101 - for the type checker: PIPE was given
     lines, seen = [], 0
@@ -76,7 +76,7 @@ def _show_progress(text: str) -> None:
 def main() -> None:
     """Set up the environment that the first argument names."""
     folder = Path(sys.argv[1])
-    if (reason := refusal(sys.version_info)) is not None:
+    if (reason := refusal(sys.version_info[:2])) is not None:
         sys.exit(reason)
     count = len(re.findall(r"(?m)^[\w.-]+==", (ROOT / "requirements.lock").read_text(encoding="utf-8")))
     print(

@@ -62,5 +62,8 @@ def _load(entry: EntryPoint) -> MethodPlugin | str:
         return f"{entry.value} cannot be imported: {type(fault).__name__}: {fault}"
     if not was_loaded and _HEAVY in sys.modules:
         return f"{entry.value} imports {_HEAVY}; keep the metadata in a module of its own, apart from the class"
-    fault = fault_of(plugin, entry.name)
-    return fault if fault is not None else plugin
+    wrong = fault_of(plugin, entry.name)
+    if wrong is not None:
+        return wrong
+    assert isinstance(plugin, MethodPlugin)  # noqa: S101 - for the type checker: fault_of has looked
+    return plugin
