@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api.schemas.datasets import Dataset, DatasetColumn, DatasetSplit
-from pruning.spec.tasks import CustomKind
+from pruning.spec.custom_task import CustomKind
 
 _LABEL_NAMES = ("label", "labels", "class", "target", "category", "y")
 _TRAIN, _VALIDATION = ("train", "training"), ("validation", "valid", "val", "dev", "test")

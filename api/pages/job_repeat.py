@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.schemas.jobs import Job
+from pruning.spec.custom_task import CustomTask
 from pruning.spec.schema import PruningSpec
-from pruning.spec.tasks import CustomTask
 
 _FIRST = ("model", "task")
 _LEADING = ("preset", "method", "max_steps")

@@ -15,9 +15,10 @@ from api.schemas.job_request import JobRequest
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, model_folders
 from pruning.models.checks import MODEL_TYPES, count_masked_weights, read_model_type
+from pruning.spec.custom_task import CustomTask
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
-from pruning.spec.tasks import TASKS, CustomTask
+from pruning.spec.tasks import TASKS
 from service import uploaded_models
 
 router = APIRouter(prefix="/v1", tags=["catalog"])

@@ -17,7 +17,7 @@ from espalier.cli.service_context import ServiceContext, with_service
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from espalier.client.models import ModelList, UploadedModel
+    from espalier.client.model_entries import ModelList, UploadedModel
 
 
 class _Listing(TyperGroup):

@@ -16,8 +16,9 @@ from pruning.data.labels import check_one_kind, parse_label
 from pruning.data.tagged_checks import check_tagged_columns
 from pruning.data.tagged_words import unknown_tag
 from pruning.errors import PermanentError, SplitMissingError
+from pruning.spec.custom_task import CustomTask
 from pruning.spec.tags import OUTSIDE
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.tasks import Task, resolve_task
 
 
 def check_columns(

@@ -15,7 +15,8 @@ from pruning.data.files.jsonl import read_jsonl
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.hub.local import find_folder
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, Task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import Task
 
 _NO_LIMIT = sys.maxsize
 """Of the decompressed bytes of a local file, which the operator has put there."""

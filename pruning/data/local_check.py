@@ -17,7 +17,8 @@ from pruning.data.column_statistics import Column
 from pruning.data.holdout import default_share
 from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
 from pruning.errors import PermanentError, SplitMissingError
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import Task, resolve_task
 
 _MAX_ROWS = 200_000
 """Rows of a split that are read before a job is accepted: about a second. The trainer reads the rest."""

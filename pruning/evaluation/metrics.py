@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pruning.spec.tasks import Metric, Task
+from pruning.spec.custom_task import Metric
+from pruning.spec.tasks import Task
 
 Values = npt.NDArray[np.floating] | npt.NDArray[np.integer]
 

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from pruning.errors import PermanentError
 from pruning.files import atomic_write
 from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
+from pruning.spec.custom_task import TaskKind
 from pruning.spec.schema import PruningSpec
-from pruning.spec.tasks import TaskKind
 
 FORMAT = "espalier-mask"
 Masks = dict[str, npt.NDArray[np.bool_]]

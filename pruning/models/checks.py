@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from pruning.errors import PermanentError
+from pruning.models.checkpoint_index import tensor_shapes
 from pruning.models.class_names import match_classes
 from pruning.models.encoder_tensors import embedding_names, is_tied, misshapen_tensors, missing_tensors
 from pruning.models.folder_forms import (
-    INDEX,
-    WEIGHTS,
     check_form,
     file_names,
     require_unquantized,
@@ -73,7 +70,7 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     """
     config = check_without_weights(path, file_names(path), path.name)
     lm_head = MODEL_TYPES[config["model_type"]]
-    tensors = _tensors(path)
+    tensors = tensor_shapes(path)
     uses_words = head in ("label-words", "span")
     if uses_words:
         _check_head(config, lm_head, tensors)
@@ -159,7 +156,7 @@ def has_trained_classifier(path: Path, head: str = "classifier") -> bool:
     """Whether a folder's configuration and its weights both say that it classifies texts or, as a token-classifier, tokens."""
     wanted = "ForTokenClassification" if head == "token-classifier" else "ForSequenceClassification"
     named = any(wanted in str(name) for name in _config(path).get("architectures") or ())
-    return named and any(name.startswith(CLASSIFIERS) for name in _tensors(path))
+    return named and any(name.startswith(CLASSIFIERS) for name in tensor_shapes(path))
 
 
 def class_names(config: dict[str, Any]) -> list[str]:
@@ -183,7 +180,7 @@ def count_masked_weights(path: Path) -> int | None:
     there are none. Raises PermanentError as :func:`check_model_folder` does; call that first.
     """
     total = 0
-    for name, shape in _tensors(path).items():
+    for name, shape in tensor_shapes(path).items():
         *module, last = name.split(".")
         if last == "weight" and len(shape) == 2 and any(part.isdigit() for part in module) and "embed" not in name:
             total += shape[0] * shape[1]
@@ -217,35 +214,6 @@ def _check_type(config: dict[str, Any], name: str) -> None:
             "model_type_unsupported",
             f"model type {model_type!r} of {name!r} is not supported; use a model of type {', '.join(MODEL_TYPES)}",
         )
-
-
-def _tensors(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the checkpoint's tensors by name, from the headers alone."""
-    shards = _shards(path / INDEX) if (path / INDEX).is_file() else [WEIGHTS]
-    shapes: dict[str, tuple[int, ...]] = {}
-    for shard in shards:
-        try:
-            with safe_open(path / shard, framework="np") as weights:
-                shapes.update((name, tuple(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118 - no mapping
-        except FileNotFoundError as missing:
-            raise _model_error(
-                "model_weights_missing", f"{INDEX} of model {path.name!r} names {shard}, which is not there"
-            ) from missing
-        except (SafetensorError, OSError) as fault:
-            raise _model_error(
-                "model_weights_corrupt", f"{shard} of model {path.name!r} is not a complete safetensors file: {fault}"
-            ) from fault
-    return shapes
-
-
-def _shards(index: Path) -> list[str]:
-    try:
-        shards = sorted({str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
-    except (ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError) as fault:
-        raise _model_error("model_weights_corrupt", f"{INDEX} cannot be read: {fault!r}") from fault
-    if not shards or any(Path(name).name != name for name in shards):
-        raise _model_error("model_weights_corrupt", f"{INDEX} must name files of its own folder")
-    return shards
 
 
 def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str]) -> None:

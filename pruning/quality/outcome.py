@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pruning.events import WarningEvent
 from pruning.quality.catalog import make_warning
-from pruning.spec.tasks import TaskKind
+from pruning.spec.custom_task import TaskKind
 
 NOISE = 0.06
 """Signal-to-noise at or below which gradients count as noise; noise alone gives 0.053. Measured on ``minilm-l6-mlm``, one run each:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
+from pruning.spec.custom_task import MAX_CLASSES, ClassName, CustomTask, propose_words
 from pruning.spec.method_info import MethodInfo
 from pruning.spec.methods import METHODS, Method
-from pruning.spec.tasks import MAX_CLASSES, TASKS, ClassName, CustomTask, Task, propose_words, resolve_task
+from pruning.spec.tasks import TASKS, Task, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
 """Fields that no mask depends on."""

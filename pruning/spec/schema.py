@@ -9,11 +9,12 @@ from typing import Any, Self
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from pruning.spec import rules
+from pruning.spec.custom_task import CustomTask
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.methods import BROKEN
 from pruning.spec.presets import apply_preset
-from pruning.spec.tasks import TASKS, CustomTask, resolve_task
+from pruning.spec.tasks import TASKS, resolve_task
 from pruning.spec.templates import resolve_template
 from pruning.spec.wording import quoted, suggestion
 

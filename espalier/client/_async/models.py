@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espalier.client._async.http import Http
-from espalier.client.models import Model, ModelList, UploadedModel
+from espalier.client.model_entries import Model, ModelList, UploadedModel
 from espalier.client.resource import resource_path
 from espalier.client.upload_files import model_files
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espalier.client._sync.http import Http
-from espalier.client.models import Model, ModelList, UploadedModel
+from espalier.client.model_entries import Model, ModelList, UploadedModel
 from espalier.client.resource import resource_path
 from espalier.client.upload_files import model_files
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from api.errors.validation import refused_body
 from api.pages.job_form import body_of, field_at, job_form, query_of
 from api.schemas.job_request import JobRequest
-from pruning.spec.tasks import CustomTask
+from pruning.spec.custom_task import CustomTask
 from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.jobs import queries

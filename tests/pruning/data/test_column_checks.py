@@ -8,7 +8,7 @@ from pruning.data.column_checks import check_columns
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS, ColumnProfiler
 from pruning.data.column_statistics import Column
 from pruning.errors import PermanentError
-from pruning.spec.tasks import CustomTask
+from pruning.spec.custom_task import CustomTask
 
 TASK: dict[str, Any] = {"dataset": "ds", "text": ["body"], "label": "queue", "label_words": ["no", "yes"]}
 

@@ -8,7 +8,8 @@ from transformers import AutoTokenizer
 
 from pruning.data.encoding import EncodedRows, encode_rows
 from pruning.data.reader import Rows
-from pruning.spec.tasks import CustomTask, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import resolve_task
 from tests import toy_models
 
 CPU = torch.device("cpu")

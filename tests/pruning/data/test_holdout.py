@@ -10,7 +10,8 @@ from pruning.data.local_check import check_dataset
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import resolve_task
 from tests import toy_datasets
 
 CLASSES = [0] * 70 + [1] * 25 + [2] * 5

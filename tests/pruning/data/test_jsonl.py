@@ -10,7 +10,8 @@ from pruning.data.jsonl import dataset_folder_name, find_dataset, find_split, re
 from pruning.data.local_check import check_dataset
 from pruning.errors import PermanentError
 from pruning.sources import Sources
-from pruning.spec.tasks import TASKS, CustomTask
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import TASKS
 from tests.model_folders import write_rows
 
 SST2 = {"sentence": "a fine film", "label": 1}

@@ -6,7 +6,8 @@ import pytest
 
 from pruning.data.labels import check_one_kind, describe_classes, parse_label
 from pruning.errors import PermanentError
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import Task, resolve_task
 
 
 def task(*names: str, classes: int = 0, **changes: Any) -> Task:

@@ -10,7 +10,8 @@ from pruning.data.local_check import check_dataset
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import resolve_task
 
 TASK = CustomTask(dataset="d", text=("t",), label="y", labels=("1", "2", "3"))
 GOOD = [{"t": "a", "y": 1}, {"t": "b", "y": 2}, {"t": "c", "y": 3}]

@@ -10,7 +10,8 @@ import pytest
 from pruning.data.reader import Rows, load_rows
 from pruning.errors import PermanentError
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import Task, resolve_task
 from tests import toy_datasets
 
 NUMBERS = CustomTask(dataset="numbers", text=("text",), label="y", kind="regression", label_words=("Yes",))

@@ -14,7 +14,8 @@ from pruning.data.tagged_words import IGNORED, check_tags, check_words, first_to
 from pruning.errors import PermanentError
 from pruning.hub.models import ModelFolder
 from pruning.models.loading import load_model
-from pruning.spec.tasks import CustomTask, Task, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import Task, resolve_task
 from tests import toy_architectures
 
 ROWS = [["scene", "(good)", "unhappinesses", "x,y"], ["New York", "good"]]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pruning.evaluation.metrics import METRICS, compute_metrics, predictions_from_logits
-from pruning.spec.tasks import CustomTask, resolve_task
+from pruning.spec.custom_task import CustomTask
+from pruning.spec.tasks import resolve_task
 
 
 def measured(name: str, labels: list[float], predictions: list[float]) -> float:

@@ -20,7 +20,8 @@ import json, sys
 from pruning.data.reader import load_rows
 from pruning.errors import PruningError
 from pruning.sources import Sources
-from pruning.spec.tasks import CustomTask, resolve_task
+from pruning.spec.tasks import resolve_task
+from pruning.spec.custom_task import CustomTask
 for given, split, limit in json.load(sys.stdin):
     try:
         rows = load_rows(resolve_task(CustomTask(**given)), split, Sources(), limit)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pruning.spec.tasks import MAX_CLASSES, TASKS, CustomTask, propose_words, resolve_task
+from pruning.spec.custom_task import MAX_CLASSES, CustomTask, propose_words
+from pruning.spec.tasks import TASKS, resolve_task
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pruning.data.local_check import check_dataset
-from pruning.spec.tasks import CustomTask
+from pruning.spec.custom_task import CustomTask
 from service import datasets
 from service.db.engine import Database
 from service.jobs import commands

@@ -1,0 +1,57 @@
+"""Models as the service lists them: folders by name and uploaded models with their files."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from espalier.client.job import ENDED as ENDED
+from espalier.client.job import Artifact as Artifact
+from espalier.client.job import Job as Job
+from espalier.client.job import JobResult as JobResult
+from espalier.client.job import JobWarning as JobWarning
+from espalier.client.job import MetricRow as MetricRow
+from espalier.client.job import NamedValues as NamedValues
+from espalier.client.job import Problem as Problem
+from espalier.client.job import Progress as Progress
+from espalier.client.resource import Resource
+
+
+class ModelFile(Resource):
+    """A file of an uploaded model."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class UploadedModel(Resource):
+    """An uploaded model, which a job names by its ``id``."""
+
+    id: str
+    name: str | None = None
+    model_type: str
+    masked_weights: int | None = None
+    size: int
+    sha256: str
+    files: list[ModelFile] = Field(default_factory=list)
+    created_at: datetime | None = None
+
+
+class Model(Resource):
+    """A model in the service's models directory, or an uploaded one; ``problem`` says why a job on it would be refused."""
+
+    name: str
+    """What a job names it by: the folder, or the id of an uploaded model."""
+    title: str | None = None
+    """What the owner of an uploaded model calls it."""
+    model_type: str | None = None
+    masked_weights: int | None = None
+    problem: str | None = None
+
+
+class ModelList(Resource):
+    """The models at hand; with ``hub`` any model there of one of ``model_types`` can be named, too."""
+
+    data: list[Model]
+    hub: bool = False
+    model_types: list[str] = Field(default_factory=list)
