@@ -25,6 +25,7 @@ from pruning.data.column_checks import check_columns
 from pruning.data.files.formats import TooLargeError, UnknownFormatError, detect_format
 from pruning.events import ExitCode
 from pruning.spec.schema import PruningSpec
+from service.db.engine import Database
 from service.settings import Settings
 from tests import toy_datasets, toy_models
 from tests.fuzz.dataset_mutations import ENDINGS, damage, encode, mutate_rows
@@ -212,11 +213,14 @@ class _Case:
         settings = Settings(
             data_dir=self.folder, models_dir=self.models, datasets_dir=self.folder / "datasets", hub_enabled=False
         )
+        database = Database(settings.database_url)  # of a job on a local folder nothing is looked up in it
         try:
-            admission.check_job(JobRequest.model_validate(self._spec("toy")), settings, "fuzz")
+            admission.check_job(JobRequest.model_validate(self._spec("toy")), settings, database, "fuzz")
         except Exception as fault:  # noqa: BLE001 - judged as the API does
             judge_refusal(self.result, fault)
             return False
+        finally:
+            database.engine.dispose()
         return True
 
     def _admit_upload(self, files: dict[str, Path]) -> bool:

@@ -77,7 +77,7 @@ def test_data_sets_of_the_hub_are_read_or_refused_in_words(tmp_path: Path) -> No
     assert "train.jsonl" in found[0][1]
     assert [answer[:2] for answer in found[2:]] == [
         ["PermanentError", "column_missing"],
-        ["PermanentError", "split_missing"],
+        ["SplitMissingError", "split_missing"],
         ["PermanentError", "dataset_not_found"],
     ]
 

@@ -19,7 +19,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "budget_small": {"sparsity": 0.97, "max_steps": 2, "ramp": 1.0},
     "predicts_one_class": DEAD,
     "predicts_one_value": {**DEAD, "task": "stsb"},
-    "no_better_than_constant": IDLE,
+    "no_better_than_constant": {**IDLE, "calibration_rows": 8},
     "scores_are_noise": {**IDLE, "max_steps": 40},
     "baseline_at_chance": {**IDLE, "baseline": True, "baseline_learning_rate": 1e-12},
     "baseline_diverged": {"baseline": True},

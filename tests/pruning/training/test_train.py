@@ -29,7 +29,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_a_toy_of_every_shape_learns_the_task_with_half_its_weights(
     sources: Sources, tmp_path: Path, shape: str, method: str
 ) -> None:
-    events = run_toy(sources, tmp_path, model=shape, method=method, **LEARNING)
+    events = run_toy(sources, tmp_path, model=shape, method=method, **{**LEARNING, "max_steps": 150})
     result = events[-1].metrics  # type: ignore[union-attr]
     assert result["final"]["accuracy"] >= 0.8  # the classes are of one size
     assert result["remaining"] == pytest.approx(0.5, abs=1e-3)
