@@ -15,6 +15,7 @@ EXTRAS = MappingProxyType(
         **dict.fromkeys(
             (
                 "alembic", "celery", "cryptography", "fastapi", "httpcore", "httptools", "jinja2", "kombu", "markupsafe",
+                "async_timeout",
                 "matplotlib", "prometheus_client", "psycopg", "pydantic_settings", "python_multipart", "redis", "sqlalchemy",
                 "starlette", "tokenizers", "uvicorn", "uvloop",
             ),

@@ -35,7 +35,7 @@ from tests.api.protected_app import Keyring, ProtectedApp
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _NOT_ALL_IS_IN_THE_SCHEMA = [
-    "createJob", "createSweep", "createDataset", "createWebhook", "predict", "retryJob", "createExports", "listJobs",
+    "createJob", "createSweep", "createDataset", "createModel", "createWebhook", "predict", "retryJob", "createExports", "listJobs",
     "listSweeps", "listExports",
 ]  # fmt: skip
 """Requests that fit the schema may be refused here: for rules between fields, files, addresses, used keys, cursors, states."""
@@ -89,7 +89,7 @@ def _things(world: ProtectedApp) -> dict[str, list[str]]:
     made = [world.job(jobs.succeeded), world.job(jobs.running), world.job(jobs.queued)]
     jobs.artifact(made[1], b"<html></html>", name="report.html")
     jobs.metrics(made[1], 1, loss=0.5)
-    named = {name: [world.id(name)] for name in ("sweep_id", "webhook_id", "dataset_id")}
+    named = {name: [world.id(name)] for name in ("sweep_id", "webhook_id", "dataset_id", "model_id")}
     return named | {"job_id": made, "name": ["mask.safetensors", "report.html"]}
 
 

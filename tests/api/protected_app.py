@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -16,14 +18,21 @@ from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.db.models import Job
 from tests.api.conftest import BODY, Jobs
+from tests.model_folders import make_model
 
 _ROW = json.dumps({"text": "a fine film", "label": 1})
 _MADE_BY_POST: dict[str, tuple[str, dict[str, Any]]] = {
     "sweep_id": ("/v1/sweeps", {"json": {"base": BODY, "sparsities": [0.5, 0.9]}}),
     "webhook_id": ("/v1/webhooks", {"json": {"url": "https://93.184.215.14/hook"}}),
+    "model_id": ("/v1/models", {}),
     "dataset_id": ("/v1/datasets", {"files": {"train": ("train.jsonl", _ROW), "validation": ("v.jsonl", _ROW)}}),
 }
 """Path parameter → what is posted where to get a thing that it names."""
+
+
+def _model_files() -> list[tuple[str, tuple[str, bytes]]]:
+    with TemporaryDirectory() as folder:
+        return [("file", (file.name, file.read_bytes())) for file in make_model(Path(folder) / "toy").iterdir()]
 
 
 @dataclass
@@ -62,6 +71,8 @@ class ProtectedApp:
     def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> Response:
         """A request about the things of ``a``, with the first of the body's examples."""
         named = {name: self.id(name) for name in re.findall(r"\{(\w+)\}", path)}
+        if "model_id" in named and "name" in named:  # of a file of the model, not of an artifact
+            named["name"] = "config.json"
         body = self._example(self._document["paths"][path][method.lower()])
         return self.client.request(method, path.format(**named), headers=headers, json=body)
 
@@ -90,6 +101,8 @@ class ProtectedApp:
             else:
                 assert parameter in _MADE_BY_POST, f"let {__name__} make something that {{{parameter}}} names"
                 path, body = _MADE_BY_POST[parameter]
+                if parameter == "model_id":
+                    body = {"files": _model_files()}
                 made = self.client.post(path, headers=self.keys.header_of("a"), **body)
                 assert made.is_success, made.text
                 self._ids[parameter] = made.json()["id"]

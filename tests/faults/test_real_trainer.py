@@ -46,9 +46,10 @@ def test_kill_and_resumption(sources: Sources, undisturbed: object, tmp_path: Pa
     work = tmp_path / "work"
     variables = {AT: str(point), ONCE: str(tmp_path / "died")}
     before = f"import os; os.environ.update({variables!r})"
-    dead = fork(arguments_of(work, SPEC, sources), tmp_path / "1", before=before).finish()
+    spec = {**SPEC, "baseline": point is Failpoint.BASELINE_STEP}
+    dead = fork(arguments_of(work, spec, sources), tmp_path / "1", before=before).finish()
     assert dead.code == -9
-    ended = fork(arguments_of(work, SPEC, sources), tmp_path / "2", before=before).finish()
+    ended = fork(arguments_of(work, spec, sources), tmp_path / "2", before=before).finish()
     assert ended.code == 0, ended.stderr
     assert content(work / ARTIFACT) == undisturbed
     assert not list((work / "checkpoints").glob(".writing-*"))
@@ -57,6 +58,8 @@ def test_kill_and_resumption(sources: Sources, undisturbed: object, tmp_path: Pa
         assert started.resumed_from == 0
     elif point is Failpoint.CHECKPOINT_NAMED:
         assert started.resumed_from == 4
+    elif point is Failpoint.BASELINE_STEP:  # a checkpoint after the last step is waited for before it begins
+        assert started.resumed_from == FIELDS["max_steps"]
     else:  # the checkpoint of step 8 is written while the last steps run, and the process may die before it is
         assert started.resumed_from in (4, 8)
 

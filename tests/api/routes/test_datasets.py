@@ -42,7 +42,13 @@ def test_upload_get_and_read_rows(client: TestClient) -> None:
     assert (made["name"], [(split["name"], split["rows"]) for split in made["splits"]]) == (
         "tickets", [("train", 2), ("validation", 1)],
     )  # fmt: skip
-    assert made["splits"][0]["columns"][1] == {"name": "queue", "kinds": {"text": 2}, "values": ["open", "shut"]}
+    assert made["splits"][0]["columns"][1] == {
+        "name": "queue",
+        "kinds": {"text": 2},
+        "values": ["open", "shut"],
+        "entries": None,
+        "holds": None,
+    }
     assert client.get(answer.headers["location"]).json() == made
     assert client.get("/v1/datasets").json() == {"data": [made], "has_more": False, "next_cursor": None}
     url = f"{answer.headers['location']}/rows"

@@ -39,7 +39,7 @@ def test_split_names_are_content_and_the_order_of_columns_is_not() -> None:
 
 
 def test_columns_are_known_with_the_first_row_of_everything() -> None:
-    _, _, split = made(FileFormat.JSONL, jsonl([*ROWS, {"body": "x" * 101, "queue": None}]))
+    _, _, split = made(FileFormat.JSONL, jsonl([*ROWS, {"body": "x" * 201, "queue": None}]))
     body, queue = columns_of(split)
     assert (split["rows"], body.name, queue.name) == (4, "body", "queue")
     assert body.values is None  # a text, no label
