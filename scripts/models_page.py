@@ -35,7 +35,7 @@ matrix, for every type. What a `stock` folder of each type is: [exports](exports
 
 - **Decoders** (`gemma`, `gemma2`, `gpt2`, `gpt_neox`, `llama`, `mistral`, `phi`, `qwen2`, `qwen3`) are read at the last token of
   the text. Without a padding token the end-of-text token pads; without that one too, the model is refused. Padding goes to the
-  right whatever the tokenizer's file says; GPT-2 would count padding on the left as positions.
+  right, also where the tokenizer's file has another side; GPT-2 would count padding on the left as positions.
 - **GPT-2** stores its matrices as [in, out] (`Conv1D`). They are turned when the model is loaded, so masks, groups, density maps
   and 2:4 mean the same as elsewhere: rows are outputs, columns inputs, `shapes` in a mask is [out, in]. A stock folder has
   transformers' own form again. To apply a mask to plain transformers' GPT-2 by hand, transpose it. `attn.c_attn` holds query, key

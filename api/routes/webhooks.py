@@ -98,8 +98,8 @@ def list_deliveries(
     summary="Send a test message",
 )
 def test_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Delivery:
-    """Of the type `webhook.test`, whatever the webhook is told of. Its deliveries say what became of it; one test at a time, and
-    one of a webhook that is disabled waits."""
+    """Of the type `webhook.test`, also where the webhook has other events. The result is among its deliveries. One test can be
+    pending at a time; that of a disabled webhook waits until it is enabled."""
     with services.database.write() as session:
         row = subscriptions.get(session, webhook_id, owner=caller.owner_filter)
         return Delivery.from_row(outbox.add_test(session, row))

@@ -1,7 +1,8 @@
 """Zip of a model's folder, unpacked to temporary files within limits. Called by ``api.uploads.model_form``.
 
 Refused before anything is unpacked: a list of files that is too long to be read, names that lead out of the folder or are there
-twice, links, encrypted files, sizes above the limit. While a file is unpacked its bytes are counted, whatever its entry claims.
+twice, links, encrypted files, sizes above the limit. Bytes are counted during
+unpacking; the size in an entry is not trusted.
 """
 
 import os
