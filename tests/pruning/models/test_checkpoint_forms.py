@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from pruning.hub.models import ModelFolder
 from pruning.inference.pruned_model import load_pruned
-from pruning.models.checks import INDEX, WEIGHTS
+from pruning.models.folder_forms import INDEX, WEIGHTS
 from pruning.models.loading import LoadedModel, load_model, weights_digest
 from pruning.sources import Sources
 from tests import toy_architectures, toy_datasets

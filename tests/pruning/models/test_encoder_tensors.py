@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
-from pruning.models.checks import INDEX, MODEL_TYPES, WEIGHTS, check_model_folder
+from pruning.models.checks import MODEL_TYPES, check_model_folder
+from pruning.models.folder_forms import INDEX, WEIGHTS
 from pruning.models.config_sizes import Sizes
 from pruning.models.encoder_tensors import encoder_shapes, head_shapes
 from tests import toy_architectures

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.pytorch_utils import Conv1D
 
 from pruning.hub.models import ModelFolder
-from pruning.models.checks import WEIGHTS
+from pruning.models.folder_forms import WEIGHTS
 from pruning.models.loading import load_model
 from pruning.models.plain_modules import use_plain_modules, use_stock_modules
 from tests import toy_architectures
