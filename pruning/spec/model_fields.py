@@ -1,0 +1,155 @@
+"""Fields of a pruning spec on model, task, method, head, teacher, prior and read-out: what a run starts from.
+
+:mod:`pruning.spec.fields` adds those of data and training.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic_core import PydanticCustomError
+
+from pruning.spec.custom_task import MAX_CLASSES, ClassName, CustomTask, propose_words
+from pruning.spec.methods import METHODS, Method
+from pruning.spec.tasks import TASKS, Task, resolve_task
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+
+def _model_name(name: str) -> str:
+    if not _HUB_NAME.fullmatch(name) or ".." in name:
+        raise PydanticCustomError(  # without a field's name: a teacher is named the same way
+            "model_name", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
+            {"name": repr(name)},
+        )  # fmt: skip
+    return name
+
+
+ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_model_name)]
+Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)]
+TaskGiven = Annotated[
+    Annotated[str, Tag("name")] | Annotated[CustomTask, Tag("custom")],
+    Discriminator(lambda given: "name" if isinstance(given, str) else "custom"),
+]
+
+
+def from_task(read: Callable[[Task], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Default of a field that follows the task; pydantic calls it only once the fields before it are valid."""
+    return lambda data: read(resolve_task(data["task"]))
+
+
+def _head(task: Task) -> str:
+    heads = {"span": "span", "multilabel": "classifier", "token-classification": "token-classifier"}
+    return heads.get(task.kind, "label-words")
+
+
+def _label_words(data: dict[str, Any]) -> tuple[str, ...]:
+    """The task's words; where it has none and the head needs some, one of each class name."""
+    task = resolve_task(data["task"])
+    if task.label_words or data["head"] != "label-words":
+        return task.label_words
+    return propose_words(task.labels or ())
+
+
+def _trained_by_tier(data: dict[str, Any]) -> bool:
+    return bool(data["tier"] == "masks+extras")
+
+
+class ModelFields(BaseModel):
+    """Fields on model, task, method and head, in the order in which their defaults follow each other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: Literal[1] = Field(1, description="Version of this schema")
+    model: ModelName = Field(
+        description="Folder under the models directory, a model on the hub, or the id of an uploaded one"
+    )
+    revision: Revision | None = Field(None, description="Branch, tag or commit of a hub model; default its main branch")
+    task: TaskGiven = Field(description=f"One of {', '.join(sorted(TASKS))}, or a custom task on named columns")
+    preset: Literal["espalier", "paper", "upstream"] = Field(
+        "espalier", description="paper / upstream pin every point on which the paper and its code disagree"
+    )
+
+    method: Method = Field("smp-s", description="How scores and masks are made")
+    pattern: Literal["unstructured", "2:4"] = Field("unstructured", description="Where zeros may lie")
+    sparsity: float = Field(
+        default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9, ge=0, lt=1,
+        description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
+    )  # fmt: skip
+    one_shot: bool = Field(False, description="magnitude only: prune once, without training")
+    head: Literal["label-words", "span", "classifier", "token-classifier"] = Field(
+        default_factory=from_task(_head),
+        description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has "
+        "classifier, token-classification token-classifier",
+    )
+    label_words: tuple[ClassName, ...] = Field(
+        default_factory=_label_words,
+        max_length=MAX_CLASSES,
+        description="One word per class, in class-id order, each a single token; default the task's, or made from its labels",
+    )
+    template: str | None = Field(
+        None, min_length=1, max_length=500,
+        description="label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or "
+        "'{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first token",
+    )  # fmt: skip
+    teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
+    teacher_labels: tuple[ClassName, ...] | None = Field(
+        None,
+        max_length=MAX_CLASSES,
+        description="The teacher's class names in the order of its logits, where its configuration has none",
+    )
+    distill_temperature: float = Field(2.0, gt=0, le=100, description="τ of the distillation loss")
+    distill_share: float = Field(0.5, gt=0, le=1, description="Of the distillation loss; the task loss has the rest")
+    tier: Literal["masks", "masks+extras"] = Field(
+        "masks",
+        description="masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as "
+        "well, at most 0.5 % of the masked weights, and stored with the mask",
+    )
+    train_biases: bool = Field(
+        default_factory=_trained_by_tier,
+        description="Train biases and norms of the encoder as well; they are then stored with the mask; default follows tier",
+    )
+    train_readout: bool = Field(
+        default_factory=_trained_by_tier,
+        description="Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of "
+        "a classifier; it is then stored with the mask; default follows tier",
+    )
+    fit_readout: bool = Field(
+        default_factory=lambda data: (
+            data["preset"] == "espalier"
+            and "classifier" in data["head"]
+            and (data["one_shot"] or METHODS[data["method"]].trains == "nothing")
+        ),
+        description="Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the "
+        "calibration rows, from the states of the dense model, in place of random numbers or the label words' rows; default true "
+        "where nothing is trained that could move a new classifier, but for the presets paper and upstream",
+    )
+    calibrate_logits: bool = Field(
+        default_factory=lambda data: (
+            data["preset"] == "espalier" and data["head"] == "label-words" and not data["fit_readout"]
+        ),
+        description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
+        "true, but for the presets paper and upstream",
+    )
+    prior: Literal["wanda"] | None = Field(
+        default_factory=lambda data: (
+            "wanda" if data["preset"] == "espalier" and METHODS[data["method"]].takes_prior else None
+        ),
+        description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
+        "paper and upstream",
+    )
+    prior_strength: float = Field(
+        1.5, gt=0, le=100,
+        description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
+    )  # fmt: skip
+    prior_rows: int = Field(
+        8000, ge=1, le=2**40,
+        description="Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it "
+        "falls as prior_rows / rows seen, since the scores learn more than it knows",
+    )  # fmt: skip
+    calibration_rows: int = Field(
+        default_factory=lambda data: 512 if data["fit_readout"] else 128, ge=1, le=100_000,
+        description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; "
+        "default 128, with fit_readout 512",
+    )  # fmt: skip
