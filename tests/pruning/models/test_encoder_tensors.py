@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from pruning.models.checks import MODEL_TYPES, check_model_folder
-from pruning.models.folder_forms import INDEX, WEIGHTS
 from pruning.models.config_sizes import Sizes
 from pruning.models.encoder_tensors import encoder_shapes, head_shapes
+from pruning.models.folder_forms import INDEX, WEIGHTS
 from tests import toy_architectures
 from tests.model_folders import GOOD, SIZES, make_model, refusal, zeros
 
