@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         EspalierError,
         JobNotSucceededError,
         NotEspalierError,
+        RowError,
         UnreachableError,
     )
     from espalier.inference.loading import load_export, load_pruned
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiError", "AsyncClient", "Client", "ConfigurationError", "Dataset", "DownloadCorruptError", "EspalierError", "Event", "Job",
-    "JobNotSucceededError", "JobResult", "NotEspalierError", "Sweep", "Timeouts", "UnreachableError", "__version__", "load_export",
-    "load_pruned",
+    "JobNotSucceededError", "JobResult", "NotEspalierError", "RowError", "Sweep", "Timeouts", "UnreachableError", "__version__",
+    "load_export", "load_pruned",
 ]  # fmt: skip
 """All but ``MaskBank``: ``from espalier import *`` would load torch for it, and fail where only the client is installed."""
 _MODULES = {

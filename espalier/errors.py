@@ -5,6 +5,7 @@ EspalierError
 ├── UnreachableError      no response
 ├── NotEspalierError      something else than this service responded
 ├── ConfigurationError    URL, API key or proxy variables with which no request can be sent
+├── RowError              a row to predict on lacks a text
 ├── DownloadCorruptError  the bytes received differ from the service's digest
 └── JobNotSucceededError  the awaited job ended otherwise
 """
@@ -75,6 +76,17 @@ class ConfigurationError(EspalierError, ValueError):
         super().__init__(message)
         self.param = param
         """``url``, ``api_key`` or ``environment``."""
+
+
+class RowError(EspalierError, ValueError):
+    """A row to predict on cannot be used; nothing was sent for it."""
+
+    def __init__(self, message: str, row: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        """Its number, from 1."""
+        self.column = column
+        """The column at fault."""
 
 
 class DownloadCorruptError(EspalierError):

@@ -3,15 +3,23 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from espalier.cli.ids import JOB, LAST, resolve
 from espalier.cli.output import fail
+from espalier.cli.prediction_file import PredictionFile, by_mask, open_rows
 from espalier.cli.service_context import ServiceContext, with_service
+
+if TYPE_CHECKING:
+    from espalier.client.prediction_rows import TextColumns
+
+    Check = Callable[[TextColumns], PredictionFile]
 
 _JOB = re.compile(r"job_[0-9a-z]{1,36}")
 
@@ -26,23 +34,61 @@ def predict(
     pairs: Annotated[
         list[str] | None, typer.Option("--pair", help="Second text of each, for tasks on two columns; once per text.")
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="In place of texts a file of rows with the task's text columns: .jsonl, .csv, .tsv "
+            "(also .gz) or .parquet; - reads JSON Lines from standard input.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="For --file: .jsonl, .csv or .tsv; default: JSON Lines are printed."
+        ),
+    ] = None,
+    texts_per_request: Annotated[
+        int,
+        typer.Option(
+            min=1, help="For --file and a job: rows of a request; fewer are sent where the service takes fewer."
+        ),
+    ] = 64,
     models_dir: Annotated[
         Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="For a mask: folder of local models.")
     ] = None,
 ) -> None:
     """Print what a pruned model says of texts: one line each, the label and its probability.
 
+    With --file each row is written as it is, with what was predicted beside it; the output appears once it is complete.
+
     Example: espalier predict job_01jd3 "a film to remember"
+
+    Example: espalier predict job_01jd3 --file rows.jsonl -o predicted.jsonl
     """
+    is_job = (job_or_mask == LAST or _JOB.fullmatch(job_or_mask)) and not Path(job_or_mask).exists()
+    if file is not None:
+        given = {"TEXTS": texts, "--pair": pairs, "--json": context.as_json}
+        if extra := next((name for name, value in given.items() if value), None):
+            raise typer.BadParameter(
+                f"{extra} is for texts; a file has rows, and -o says in which form they are written"
+            )
+        with open_rows(file, output) as check:
+            if is_job:
+                _file_by_service(context, job_or_mask, check, texts_per_request)
+            else:
+                _file_here(Path(job_or_mask), check, models_dir)
+        return
+    if output is not None:
+        raise typer.BadParameter("--output is for --file", param_hint="--output")
     firsts = texts or _lines_of_stdin()
     if pairs and len(pairs) != len(firsts):
         raise typer.BadParameter(f"{len(firsts)} texts need as many second ones, not {len(pairs)}", param_hint="--pair")
     if not firsts:
         raise typer.BadParameter("give at least one text", param_hint="TEXTS")
-    if (job_or_mask == LAST or _JOB.fullmatch(job_or_mask)) and not Path(job_or_mask).exists():
-        rows = _by_service(context, job_or_mask, firsts, pairs)
-    else:
-        rows = _here(Path(job_or_mask), firsts, pairs, models_dir)
+    here = None if is_job else Path(job_or_mask)
+    rows = _by_service(context, job_or_mask, firsts, pairs) if here is None else _here(here, firsts, pairs, models_dir)
     if context.as_json:
         print(json.dumps(rows))
         return
@@ -68,6 +114,25 @@ def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: lis
             list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
         )
         return [prediction.model_dump() for prediction in client.predict(job, texts)]
+
+
+def _file_by_service(context: ServiceContext, job: str, check: "Check", texts_per_request: int) -> None:
+    with context.client() as client:
+        job = resolve(client, JOB, job)
+        rows = check(client.text_columns(job))
+        rows.write(partial(client.predict_rows, job, texts_per_request=texts_per_request))
+
+
+def _file_here(mask: Path, check: "Check", models_dir: Path | None) -> None:
+    from pruning.errors import PruningError
+
+    try:
+        columns, predict = by_mask(mask, models_dir)
+    except ImportError as missing:
+        fail(str(missing), code=2)
+    except PruningError as error:
+        fail(f"{error.message} ({error.code})", code=1)
+    check(columns).write(predict)
 
 
 def _here(mask: Path, firsts: list[str], pairs: list[str] | None, models_dir: Path | None) -> list[dict[str, Any]]:

@@ -94,3 +94,21 @@ def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         line = bar.add_task(name, total=None, visible=False)
         yield lambda have, total: bar.update(line, completed=have, total=total, visible=total >= _LARGE_BYTES)
+
+
+@contextmanager
+def counting(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A callback that takes how many of ``total`` rows are done: it draws a bar on a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(**_CALM),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        line = bar.add_task(name, total=total)
+        yield lambda done: bar.update(line, completed=done)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from espalier.cli.data_files import Row, read_rows
 from espalier.cli.output import notify
 from espalier.cli.progress import fetching
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from espalier.client._sync.client import Client
 
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".gz")
-_MAX_BYTES = 1024**3
-"""Of the unpacked file; what the service takes is less by default, and it says how much."""
 _SEED = 0
 """Of the split: the same file is always split in the same way, and so is the same data set."""
 _VALIDATION_SHARE, _MOST_VALIDATION_ROWS = 0.2, 5000
@@ -33,7 +32,6 @@ _MOST_CLASSES = 5000
 """As many as a task can have."""
 _FEW_CLASSES = 100
 """More need two rows each: a column with a value of its own in most rows is none of labels."""
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -159,26 +157,11 @@ def is_rows_file(task: str | None) -> bool:
 
 
 def _read(path: Path) -> list[Row]:
-    from pruning.data.files.csv import read_csv
-    from pruning.data.files.formats import DataFileError, FileFormat, RowFault, detect_format
-    from pruning.data.files.jsonl import read_jsonl
-    from pruning.data.files.parquet import read_parquet
-
-    readers = {FileFormat.CSV: read_csv, FileFormat.JSONL: read_jsonl, FileFormat.PARQUET: read_parquet}
     notes: list[str] = []
-    rows: list[Row] = []
-    try:
-        with path.open("rb") as file:
-            for number, row in enumerate(readers[detect_format(path.name)](file, _MAX_BYTES, notes), 1):
-                if isinstance(row, RowFault):
-                    raise typer.BadParameter(f"row {number} of {path} {row.detail}")
-                rows.append(row)
-    except DataFileError as error:
-        raise typer.BadParameter(f"{path}: {error}") from error
+    with path.open("rb") as file:
+        rows = list(read_rows(file, str(path), notes))
     for note in notes:
         notify(f"{path.name}: {note}")
-    if not rows:
-        raise typer.BadParameter(f"{path} has no rows")
     return rows
 
 

@@ -255,6 +255,8 @@ class Task(Resource):
     name: str
     kind: str
     dataset: str
+    text: list[str] = Field(default_factory=list)
+    """Columns that are read."""
     label_words: list[str] = Field(default_factory=list)
     metrics: list[str] = Field(default_factory=list)
     epochs: float

@@ -6,6 +6,7 @@ The service has a job that succeeded, with the mask of a real run, and predicts 
 import ast
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -87,7 +88,7 @@ def run_here(program: str, **names: str) -> str:
 
 
 def test_every_block_is_run() -> None:
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 8
 
 
 def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, tmp_path: Path) -> None:
@@ -107,8 +108,39 @@ def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, t
     assert (tmp_path / "report.html").read_bytes() == (artifacts / "report.html").read_bytes()
     assert f'"label":"{label}"' in done.stdout
     assert done.stdout.endswith(f"{label}\t{probabilities[label]:.4f}\n")
-    (program,) = blocks("python", "client.predict")
+    (program,) = blocks("python", "client.predict(")
     assert run_here(program.replace("127.0.0.1:8000", address), job_id=job_id) == f"{label} {probabilities}\n"
+
+
+def test_a_whole_file(served: tuple[str, str], artifacts: Path, sources: Sources, tmp_path: Path) -> None:
+    address, job_id = served
+    texts = [FILM if i % 3 else f"dull {i}" for i in range(130)]
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"id": i, "sentence": text}) + "\n" for i, text in enumerate(texts))
+    )
+    (command,) = blocks("sh", "--file")
+    shell = f'espalier() {{ "{sys.executable}" -m espalier.cli "$@"; }}\n'
+    variables = {**os.environ, "ID": job_id, "ESPALIER_URL": f"http://{address}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-ec", shell + command],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in (tmp_path / "predicted.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["sentence"]) for row in found] == list(enumerate(texts))
+    pruned = load_pruned(artifacts / "mask.safetensors", sources=sources)
+    for row in found[::13]:
+        (alone,) = pruned.predictions(row["sentence"])
+        assert (row["prediction"]["value"], row["prediction"]["label"]) == (alone.value, alone.label)
+        assert row["prediction"]["probabilities"] == pytest.approx(alone.probabilities, abs=1e-5)
+    (program,) = blocks("python", "client.predict_rows")
+    printed = run_here(program.replace("127.0.0.1:8000", address), job_id=job_id)
+    assert printed == f"1 {found[1]['prediction']['label']}\n"
 
 
 def test_in_python(sources: Sources, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

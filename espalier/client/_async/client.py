@@ -18,6 +18,7 @@ from espalier.client._async.datasets import DatasetCalls
 from espalier.client._async.http import RETRIES, Http
 from espalier.client._async.jobs import JobCalls
 from espalier.client._async.models import ModelCalls
+from espalier.client._async.predictions import PredictionCalls
 from espalier.client._async.sweeps import SweepCalls
 from espalier.client._async.webhooks import WebhookCalls
 from espalier.client.models import Method, Readiness, SecretState, Task
@@ -26,7 +27,7 @@ from espalier.client.timeouts import Timeouts
 _HUB = "/v1/secrets/hub_token"
 
 
-class AsyncClient(JobCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
+class AsyncClient(JobCalls, PredictionCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(

@@ -19,6 +19,7 @@ from espalier.client._sync.datasets import DatasetCalls
 from espalier.client._sync.http import RETRIES, Http
 from espalier.client._sync.jobs import JobCalls
 from espalier.client._sync.models import ModelCalls
+from espalier.client._sync.predictions import PredictionCalls
 from espalier.client._sync.sweeps import SweepCalls
 from espalier.client._sync.webhooks import WebhookCalls
 from espalier.client.models import Method, Readiness, SecretState, Task
@@ -27,7 +28,7 @@ from espalier.client.timeouts import Timeouts
 _HUB = "/v1/secrets/hub_token"
 
 
-class Client(JobCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
+class Client(JobCalls, PredictionCalls, DatasetCalls, ModelCalls, SweepCalls, WebhookCalls):
     """Talks to one service."""
 
     def __init__(

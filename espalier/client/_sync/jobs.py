@@ -1,7 +1,6 @@
 # made by `python -m scripts.unasync` from espalier/client/_async/jobs.py; change that file, not this one
 """Calls for jobs: submit, read, list, control, watch, download. The part of ``Client`` for them."""
 
-import builtins
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,9 +10,9 @@ from espalier.client._sync.follow import follow
 from espalier.client._sync.http import Http
 from espalier.client._sync.polling import poll
 from espalier.client.job_fields import ExportFields, JobFields, JobFilters
-from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow, Prediction, PredictionList
+from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow
 from espalier.client.progress import ProgressLine
-from espalier.client.resource import Text, list_of_texts, lists_fields, resource_path
+from espalier.client.resource import lists_fields, resource_path
 from espalier.errors import JobNotSucceededError, NotEspalierError
 
 POLL_SECONDS = (0.2, 2.0)
@@ -158,15 +157,6 @@ class JobCalls:
         """The jobs that export this one's mask, newest first."""
         for row in self._http.rows(f"{_path(job)}/exports"):
             yield self._job(row)
-
-    def predict(self, job: Job | str, texts: str | Sequence[Text]) -> "builtins.list[Prediction]":
-        """Predictions of a job that has succeeded: for texts, for pairs of texts where the task has two columns, or for texts or
-        lists of words where it tags words.
-
-        One ``str`` is one text. Raises TypeError for anything else.
-        """
-        response = self._http.request("POST", f"{_path(job)}/predictions", json={"texts": list_of_texts(texts)})
-        return PredictionList.model_validate(response).data
 
     def download(
         self,
