@@ -1,6 +1,6 @@
 """Memory and switch time of a MaskBank on a model of BERT-base's size: ``python -m benchmarks.bank [MASKS]``.
 
-The model has random weights, which takes the same time and memory as trained ones. Figures are in docs/using-masks.md.
+The model has random weights, which takes the same time and memory as trained ones. Figures are in docs/how-to/using-masks.md.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Generator of the pages in ``docs/`` that repeat what the code says: ``python -m scripts.generate_docs``.
+"""Generator of the pages in ``docs/reference/`` that repeat what the code says: ``python -m scripts.generate_docs``.
 
 A test fails when a page and the code differ.
 """
@@ -19,7 +19,7 @@ from scripts.cli_page import cli_page
 from scripts.models_page import models_page
 from service.settings import Settings
 
-DOCS = Path(__file__).parents[1] / "docs"
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 NOTE = "<!-- made by scripts/generate_docs.py; change the code, not this page -->\n\n"
 
 
@@ -129,4 +129,4 @@ PAGES: dict[str, Callable[[], str]] = {
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+        (REFERENCE / name).write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page ``docs/models.md``: which models can be pruned, and what the tests ran of each type.
+"""The page ``docs/reference/models.md``: which models can be pruned, and what the tests ran of each type.
 
 Called by :mod:`scripts.generate_docs`; the table is that of ``tests/model_matrix.py``, from which the tests take their parameters.
 """

@@ -55,7 +55,7 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
         if name == variable.upper() or name in known | _OTHERS or not value or _is_service_link(name, value):
             continue
         similar = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
-        meant = f"did you mean {_PREFIX}{similar[0]}?" if similar else "docs/settings.md has all settings"
+        meant = f"did you mean {_PREFIX}{similar[0]}?" if similar else "docs/reference/settings.md has all settings"
         found[variable] = f"{variable} is no setting and has no effect; {meant}"
     return found
 

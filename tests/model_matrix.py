@@ -1,4 +1,4 @@
-"""Table of what the tests run for each model type: toys, tokenizers, methods and exports. ``docs/models.md`` is made from it.
+"""Table of what the tests run for each model type: toys, tokenizers, methods and exports. The page on models is made from it.
 
 Tests take their parameters from here, so that the page says what was run and nothing else.
 """

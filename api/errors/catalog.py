@@ -1,7 +1,7 @@
 """Error catalog: every error code of a response, its HTTP status, who must act on it, the remedy, and the exceptions that have it.
 
-``api.errors.handlers`` takes statuses and codes from it. ``docs/errors.md`` is generated from it and ``api.errors.failures``, and a
-test compares both with the codes that the packages use.
+``api.errors.handlers`` takes statuses and codes from it. ``docs/reference/errors.md`` is generated from it and
+``api.errors.failures``, and a test compares both with the codes that the packages use.
 """
 
 from fastapi.exceptions import RequestValidationError

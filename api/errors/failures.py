@@ -99,7 +99,7 @@ FAILURES: dict[str, Entry] = {
     "model_nothing_to_prune": Entry(None, "client", "Take an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA."),
     "model_quantized": Entry(422, "client", "Take the original model, or store it dequantized.", PermanentError),
     "model_too_large": Entry(None, "client", "Take a smaller model, or have ESPALIER_HUB_MODEL_BYTES raised."),
-    "model_type_unsupported": Entry(422, "client", "Take a model type of docs/spec.md.", PermanentError),
+    "model_type_unsupported": Entry(422, "client", "Take a model type of docs/reference/spec.md.", PermanentError),
     "model_weights_corrupt": Entry(422, "client", "Download the model again: its weights are damaged.", PermanentError),
     "model_weights_damaged": Entry(
         422, "client", "Store the checkpoint again: its values are no trained weights.", PermanentError

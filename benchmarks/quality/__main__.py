@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     table.set_defaults(command=_table)
     table.add_argument("--against", default="smp-s", help="recipe that the others are compared with, seed by seed")
     table.add_argument("--out", type=Path, default=rows.ROWS, help="rows file; others beside it are read as well")
-    table.add_argument("--page", type=Path, default=DOCS / "quality.md", help="page with the two marks")
+    table.add_argument("--page", type=Path, default=DOCS / "explanation" / "quality.md", help="page with the two marks")
+    table.add_argument("--images", type=Path, default=DOCS / "images", help="folder of the figures")
     table.add_argument(
         "--readme", type=Path, default=rows.ROOT / "README.md", help="page with the two marks for the table in short"
     )
@@ -172,9 +173,9 @@ def _table(arguments: argparse.Namespace) -> int:
     from benchmarks.quality import figure, markdown, summary  # matplotlib, which the runs do without
 
     found = summary.summarize(rows.read(arguments.out), dict(given.split("=", 1) for given in arguments.only))
-    images, figures = arguments.page.parent / "images", dict[summary.Setting, list[Path]]()
+    figures = dict[summary.Setting, list[Path]]()
     for setting in found.settings():
-        figures[setting] = [images / f"quality-{setting.slug}{kind}.svg" for kind in ("", "-seconds")]
+        figures[setting] = [arguments.images / f"quality-{setting.slug}{kind}.svg" for kind in ("", "-seconds")]
         for file, draw in zip(figures[setting], (figure.draw_shares, figure.draw_seconds), strict=True):
             draw(found.of(setting), file)
 

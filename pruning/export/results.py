@@ -1,4 +1,4 @@
-"""Results of exports in ``exports.json``: files, agreement, latencies and failures of each; ``docs/exports.md`` describes it.
+"""Results of exports in ``exports.json``: files, agreement, latencies and failures of each (``docs/reference/exports.md``).
 
 Written by :mod:`pruning.export.run` and :mod:`pruning.export.child_process`, read by the reports. Torch-free.
 """

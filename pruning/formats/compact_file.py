@@ -1,7 +1,7 @@
 """``mask.espalier``: masks and metadata of ``mask.safetensors``, entropy-coded for storage and transfer.
 
-``docs/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, checks every length
-before it allocates, and compares a digest of the bytes it read and the bits it decoded. Torch-free.
+``docs/reference/mask-format.md`` is the specification, byte by byte. The reader refuses whatever deviates from it, checks every
+length before it allocates, and compares a digest of the bytes it read and the bits it decoded. Torch-free.
 """
 
 import hashlib

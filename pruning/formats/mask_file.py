@@ -2,7 +2,7 @@
 
 Per masked matrix one uint8 tensor named by its module path: the row-major [out, in] mask, eight weights to a byte, most
 significant bit first, zero bits at the end. Everything else is metadata (string to string; structured values as JSON). The
-reader refuses whatever deviates from ``docs/mask-format.md``. Torch-free.
+reader refuses whatever deviates from ``docs/reference/mask-format.md``. Torch-free.
 """
 
 import json

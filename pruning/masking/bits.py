@@ -1,8 +1,8 @@
 """Bit packing of masks, eight weights to a byte, over the row-major matrix; the bit order is part of each function's name.
 
 Masks in memory have the lowest bit first: C++ and Triton then find the bit of weight i as ``byte[i / 8] >> (i % 8)``. Mask
-files have the highest bit first, as the file formats of ``docs/mask-format.md`` and the reference code's ``.npy`` masks fix it.
-Bits after the last weight of a matrix are zeros in both. Called by the kernels, the file formats and
+files have the highest bit first, as the file formats of ``docs/reference/mask-format.md`` and the reference code's ``.npy``
+masks fix it. Bits after the last weight of a matrix are zeros in both. Called by the kernels, the file formats and
 :mod:`pruning.inference.mask_bank`; torch is imported by the functions on tensors alone, so that the file formats work without
 it.
 """

@@ -1,7 +1,8 @@
 """Catalog of warnings: every code that ``warnings`` of a job may have, with its meaning and its remedy.
 
-The one table of warnings, as ``api.errors.catalog`` is that of errors; ``docs/errors.md`` is generated from both. A warning never
-changes a job's state: its mask is what was asked for, and may be worth nothing. Codes do not change; new ones may come.
+The one table of warnings, as ``api.errors.catalog`` is that of errors; ``docs/reference/errors.md`` is generated from both. A
+warning never changes a job's state: its mask is what was asked for, and may be worth nothing. Codes do not change; new ones may
+come.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,8 @@
 """Presets of a spec: the points on which the SMP paper and its code disagree, pinned to one side.
 
 ``paper`` is the text (arXiv 2210.06210v2), ``upstream`` the code that produced the published numbers (kongds/SMP);
-``docs/presets.md`` lists every point with its reason. Called by :class:`pruning.spec.schema.PruningSpec` before validation.
+``docs/reference/presets.md`` lists every point with its reason. Called by :class:`pruning.spec.schema.PruningSpec` before
+validation.
 """
 
 from typing import Any

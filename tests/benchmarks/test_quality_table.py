@@ -14,7 +14,7 @@ from benchmarks.quality.recipes import Recipe
 from benchmarks.quality.summary import Group, paired, summarize
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "quality.md"
+PAGE = ROOT / "docs" / "explanation" / "quality.md"
 README = ROOT / "README.md"
 
 
@@ -83,6 +83,7 @@ def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.Captu
     page = Path(shutil.copy(PAGE, tmp_path / "quality.md"))
     readme = Path(shutil.copy(README, tmp_path / "README.md"))
     command = ["table", "--out", str(tmp_path / "rows.jsonl"), "--page", str(page), "--readme", str(readme)]
+    command += ["--images", str(tmp_path / "images")]
     assert program.main(command) == 0
     text = page.read_text("utf-8")
     assert "| `espalier` | 10 % | 85.0 ± 5.0 | 84.0 ± 2.0 | +11.0 ± 1.0 | 2 |" in text
@@ -107,16 +108,17 @@ def test_the_command_writes_page_and_figure(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_page_and_readme_are_what_the_command_makes_of_the_rows_in_the_repository(tmp_path: Path) -> None:
-    page, readme = tmp_path / "docs" / "quality.md", tmp_path / "README.md"
-    page.parent.mkdir()
+    page, readme = tmp_path / PAGE.relative_to(ROOT), tmp_path / "README.md"
+    images = tmp_path / "docs" / "images"
+    page.parent.mkdir(parents=True)
     shutil.copy(PAGE, page)
     shutil.copy(README, readme)
-    assert program.main(["table", "--page", str(page), "--readme", str(readme)]) == 0
+    assert program.main(["table", "--page", str(page), "--images", str(images), "--readme", str(readme)]) == 0
     hint = "run python -m benchmarks.quality table"
     assert page.read_text("utf-8") == PAGE.read_text("utf-8"), hint
     assert readme.read_text("utf-8") == README.read_text("utf-8"), hint
-    drawn = {file.name for file in (page.parent / "images").iterdir()}
-    assert drawn == {file.name for file in (PAGE.parent / "images").glob("quality-*.svg")}, hint
+    drawn = {file.name for file in images.iterdir()}
+    assert drawn == {file.name for file in (ROOT / "docs" / "images").glob("quality-*.svg")}, hint
 
 
 def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:

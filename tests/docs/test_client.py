@@ -1,4 +1,4 @@
-"""Every example of docs/client.md, run as it stands, but for the port; a thread in the place of a worker ends the jobs."""
+"""Every example of docs/reference/client.md, run as it stands; a thread in the place of a worker ends the jobs."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ from service.settings import Settings
 from tests.processes import ROOT
 from tests.serving import serving
 
-TEXT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "client.md").read_text(encoding="utf-8")
 SYNC, ASYNC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 MASK = b"a mask"
 

@@ -1,4 +1,4 @@
-"""Every example of the page on the HTTP interface, run in order as it stands, but for the port; with curl and no worker."""
+"""Every example of the pages on HTTP, events and uploads, run in order as it stands but for the port; no worker runs."""
 
 import json
 import os
@@ -19,11 +19,10 @@ from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.serving import serving
 
-PAGE = Path(__file__).parents[2] / "docs" / "http.md"
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-(BLOCK_OF_PROBLEM,) = re.findall(
-    r"```json\n(\{\"type\": \"about:blank.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
-)
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+TEXT = "\n".join((REFERENCE / f"{name}.md").read_text(encoding="utf-8") for name in ("http", "events", "uploads"))
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+(BLOCK_OF_PROBLEM,) = re.findall(r"```json\n(\{\"type\": \"about:blank.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.fixture

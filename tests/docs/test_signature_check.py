@@ -1,4 +1,4 @@
-"""The signature check that docs/http.md shows, against what the service sends and the standard's own library signs."""
+"""The signature check of the page on webhooks, against what the service sends and the standard's own library signs."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from service.webhooks.subscriptions import new_secret
 from worker.webhooks.delivery import signed_headers
 
-PAGE = Path(__file__).parents[2] / "docs" / "http.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "webhooks.md"
 BODY = '{"type":"job.succeeded"}'
 
 

@@ -1,4 +1,4 @@
-"""Every example of docs/using-masks.md, run as it stands; only the port and the folder are others, and the model is a toy.
+"""Every example of docs/how-to/using-masks.md, run as it stands; only the port and the folder are others, and the model is a toy.
 
 The service has a job that succeeded, with the mask of a real run, and predicts with the real program.
 """
@@ -33,7 +33,7 @@ from tests.api.conftest import Jobs
 from tests.pruning.runs import make_sources, run_toy
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "using-masks.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "using-masks.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
 FILM = "a film to remember"
 

@@ -91,7 +91,7 @@ def test_programs_start_beside_a_kubernetes_service_of_that_name(program: str, c
         ("ESPALIER_WORKER_SLOT", "did you mean ESPALIER_WORKER_SLOTS?"),
         ("ESPALIER_DB_URL", "did you mean ESPALIER_DATABASE_URL?"),
         ("espalier_requires_keys", "did you mean ESPALIER_REQUIRE_KEYS?"),
-        ("ESPALIER_XYZ", "docs/settings.md"),
+        ("ESPALIER_XYZ", "docs/reference/settings.md"),
         ("ESPALIER_BROKER_PORT", ""),
     ],
 )

@@ -6,6 +6,6 @@
     rans              symbols with integer frequencies ↔ 16-bit words, many lanes at a time
     frequency_tables  the meaning of a level: integer frequencies of the 256 bytes, from 41 listed integers
 
-Called by :mod:`pruning.formats.compact_file`; ``docs/mask-format.md`` is the specification. numpy alone: 85 million bits take
-under a second each way, because eight bits are one symbol and a thousand symbols are coded by each numpy call.
+Called by :mod:`pruning.formats.compact_file`; ``docs/reference/mask-format.md`` is the specification. numpy alone: 85 million
+bits take under a second each way, because eight bits are one symbol and a thousand symbols are coded by each numpy call.
 """

@@ -275,7 +275,8 @@ def test_a_classifier_that_says_something_else_is_not_written(monkeypatch: pytes
 
 
 def test_the_table_in_the_docs_says_what_the_folders_are(cases: dict[tuple[str, str], Case]) -> None:
-    section = (ROOT / "docs" / "exports.md").read_text("utf-8").split("## The stock folder")[1].split("\n## ")[0]
+    text = (ROOT / "docs" / "reference" / "exports.md").read_text("utf-8")
+    section = text.split("## The stock folder")[1].split("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`([a-z0-9_-]+)`", row[0])} == set(MODEL_TYPES)
     for case in cases.values():

@@ -14,7 +14,7 @@ from pruning.formats import compact_file
 from pruning.formats.mask_file import MaskInfo, Masks
 from pruning.spec.schema import PruningSpec
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "mask-format.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "mask-format.md"
 SHAPES = {
     "a.0.query": (96, 80),
     "a.10.key": (1, 1),

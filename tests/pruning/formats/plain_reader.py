@@ -1,5 +1,5 @@
-"""A second reader of ``mask.espalier``, written from ``docs/mask-format.md`` alone: plain Python, one symbol at a time, no
-code of the project. Slow, and what it reads is the same or the document is wrong."""
+"""A second reader of ``mask.espalier``, written from ``docs/reference/mask-format.md`` alone: plain Python, one symbol at a time,
+no code of the project. Slow, and what it reads is the same or the document is wrong."""
 
 import hashlib
 import json
