@@ -60,6 +60,8 @@ class StartedEvent(_Event):
     validation_rows: int
     device: str
     versions: dict[str, str]
+    class_weights: list[float] | None = None
+    """Of each class in the loss, in class-id order; None where rows are not weighted."""
 
 
 class StepEvent(_Event):

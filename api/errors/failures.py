@@ -22,6 +22,7 @@ class Entry(NamedTuple):
 
 
 FAULTS: dict[str, Entry] = {
+    "class_weights_invalid": Entry(None, "client", "Give `balanced`, or a list of one number per class."),
     "file_unreadable": Entry(None, "client", "Send the whole file, in the form that its name or type says."),
     "form_invalid": Entry(None, "client", "Mend the field of the form."),
     "method_unavailable": Entry(None, "operator", "Mend or remove the package of the method that the message names."),

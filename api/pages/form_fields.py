@@ -15,7 +15,7 @@ NULL = "null"
 """Choice of a field that may be null and has another default."""
 Typed = Mapping[str, Sequence[str]]
 """What the controls of a form hold, by name."""
-Kind = Literal["text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "pairs"]
+Kind = Literal["text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "pairs", "weights"]
 _MOST_CONTROLS = 4
 """A list that may be longer is one control with a line for each entry."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -45,7 +45,7 @@ class FormField:
         branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
         nullable = len(branches) < len(schema.get("anyOf", ()))
         plain = {**schema, **(branches[0] if branches else {})}
-        kind, choices = _kind_of(plain)
+        kind, choices = ("weights", ()) if _is_word_or_numbers(branches) else _kind_of(plain)
         if kind == "choice" and nullable and "default" not in plain:
             choices = (*choices, NULL)
         return cls(
@@ -70,6 +70,8 @@ class FormField:
                 return [line.strip() for line in text.splitlines() if line.strip()] or None
             case "pairs":
                 return _pairs(text)
+            case "weights":
+                return _weights(text)
             case "integer" | "number":
                 return _number(text)
             case "boolean":
@@ -87,6 +89,8 @@ class FormField:
                 return ["\n".join(map(str, value))]
             case "pairs":
                 return ["\n".join(f"{key} = {text}" for key, text in value.items())]
+            case "weights" if not isinstance(value, str):
+                return [", ".join(map(json.dumps, value))]
         return [value if isinstance(value, str) else json.dumps(value)]
 
 
@@ -97,6 +101,12 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value)) or "none"
     return "none" if value is None or value == {} else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_word_or_numbers(branches: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a field takes a word or a list of numbers."""
+    first, *others = (branch.get("type") for branch in branches) if branches else (None,)
+    return first == "string" and others == ["array"] and branches[1]["items"].get("type") == "number"
 
 
 def _kind_of(schema: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...]]:
@@ -121,6 +131,13 @@ def _number(text: str) -> int | float | str | None:
         return int(text)
     number = float(text) if _NUMBER.fullmatch(text) else math.inf
     return number if math.isfinite(number) else text or None
+
+
+def _weights(text: str) -> list[int | float] | str | None:
+    """Numbers with commas or blanks between them; any other text as it is."""
+    numbers = [_number(part) for part in text.replace(",", " ").split()]
+    found = [number for number in numbers if isinstance(number, int | float)]
+    return found if found and len(found) == len(numbers) else text or None
 
 
 def _pairs(text: str) -> dict[str, str] | str | None:

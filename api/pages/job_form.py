@@ -32,7 +32,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "prior", "prior_strength", "prior_rows", "calibration_rows", "ramp", "hold", "ramp_shape", "regularization",
         "regularization_ramp", "temperature", "surplus", "threshold",
     )),
-    ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout")),
+    ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout", "class_weights")),
     ("Baseline", ("baseline", "baseline_learning_rate")),
     ("Run", ("revision", "seed", "precision", "devices", "eval_every", "checkpoint_every", "max_duration", "priority")),
     ("Exports and metadata", ("exports", "metadata")),

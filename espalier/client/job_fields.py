@@ -200,6 +200,12 @@ class SharedFields(TypedDict, total=False):
     """Shape of both ramps; default "cubic"."""
     dropout: float | None
     """Overrides the dropout of the checkpoint's configuration."""
+    class_weights: Literal["balanced"] | Sequence[float] | None
+    """Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per
+    class, in class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used;
+    multilabel: of the rows that have a label, balanced: rows without it / rows with it; default null, every row
+    counts alike.
+    """
     precision: Literal["fp32", "bf16"]
     """Of forward and backward in training; bf16 needs a device that has it; scores are always fp32; default
     "fp32".

@@ -99,7 +99,7 @@ class EncodedRows:
             batch["token_type_ids"] = padded(self._types, 0)
         if self.teacher_logits is not None:
             batch["teacher"] = _stacked_logits([self.teacher_logits[row] for row in rows], width)
-        return {name: _to_device(tensor, device) for name, tensor in batch.items()}
+        return {name: to_device(tensor, device) for name, tensor in batch.items()}
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -130,7 +130,7 @@ def _concatenated(rows: list[list[int]]) -> npt.NDArray[np.int32]:
     return np.fromiter(chain.from_iterable(rows), dtype=np.int32)
 
 
-def _to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on the device; to a GPU from pinned memory, so that the copy is asynchronous and the host does not wait."""
     if device.type != "cuda":
         return tensor.to(device)

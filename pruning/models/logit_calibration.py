@@ -26,11 +26,14 @@ class LogitCalibration:
     """One per class, in class-id order; one for a regression."""
 
     @classmethod
-    def from_class_logits(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Self:
+    def from_class_logits(
+        cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], log_weights: npt.NDArray[Any] | None = None
+    ) -> Self:
         """From logits [N, C] and class ids [N]: z' = (z - mean z) / s + log p.
 
         s is the standard deviation of what the rows add to the differences between classes, p the frequencies of the classes
-        (one added to each count). Raises ValueError without rows.
+        (one added to each count), times their weights where the loss weighs them (``log_weights`` [C]). Raises ValueError without
+        rows.
         """
         wide = logits.astype(np.float64)
         if not len(wide):
@@ -40,7 +43,8 @@ class LogitCalibration:
         spread = float((added - added.mean(axis=1, keepdims=True)).std())
         scale = float(np.float32(1 / max(spread, _LEAST_SPREAD)))
         counts = np.bincount(labels.astype(np.int64), minlength=wide.shape[1]) + 1
-        return cls(scale, _float32(np.log(counts / counts.sum()) - scale * means))
+        start = np.log(counts / counts.sum()) + (0.0 if log_weights is None else log_weights)
+        return cls(scale, _float32(start - scale * means))
 
     @classmethod
     def from_numbers(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Self:

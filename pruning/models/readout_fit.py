@@ -60,12 +60,14 @@ class _Ridge:
         return (self.right.T * shrunk) @ (self.left.T @ self.targets)
 
 
-def fit_readout(features: npt.NDArray[Any], labels: npt.NDArray[Any], kind: Kind, classes: int) -> ReadoutFit:
+def fit_readout(
+    features: npt.NDArray[Any], labels: npt.NDArray[Any], kind: Kind, classes: int, log_weights: Array | None = None
+) -> ReadoutFit:
     """From features [N, F] and labels: class ids [N], numbers [N], or 0 and 1 [N, C] of a multilabel task.
 
     Logits of classes are a (ŷ - p) + log p, of labels a (ŷ - p) + log(p / (1 - p)), with ŷ the least-squares prediction of the
-    0/1 targets, p their frequencies (one added to each count) and a the scale of least leave-one-out cross-entropy. Raises
-    ValueError for fewer than two rows.
+    0/1 targets, p their frequencies (one added to each count) and a the scale of least leave-one-out cross-entropy. Where the loss
+    weighs classes, ``log_weights`` [C] is added to log p, of labels to the log odds. Raises ValueError for fewer than two rows.
     """
     if len(features) < 2:
         raise ValueError("a read-out is fitted on two rows at least")
@@ -80,6 +82,8 @@ def fit_readout(features: npt.NDArray[Any], labels: npt.NDArray[Any], kind: Kind
     errors = [float(((ridge.predictions(penalty) - ridge.targets) ** 2).mean()) for penalty in penalties]
     penalty = float(penalties[int(np.argmin(errors))])
     scale, offset = _link(ridge.predictions(penalty), targets, kind)
+    if log_weights is not None:
+        offset = offset + log_weights
     weight = ridge.solution(penalty).T * (scale / spread)
     return ReadoutFit(weight.astype(np.float32), (offset - weight @ center).astype(np.float32))
 

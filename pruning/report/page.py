@@ -14,7 +14,7 @@ from pruning.report.density_section import density
 from pruning.report.figures import Table
 from pruning.report.quality_section import quality
 from pruning.report.rendering import policy, style_sheet, template_environment
-from pruning.report.training_section import training
+from pruning.report.training_section import class_weights, training
 
 JSON_REPORT, HTML_REPORT = "report.json", "report.html"
 _TEMPLATES = template_environment(Path(__file__).parent / "templates")
@@ -37,6 +37,7 @@ def page(numbers: dict[str, Any]) -> str:
         spec=json.dumps(numbers["spec"], indent=2, ensure_ascii=False),
         warnings=_warnings(numbers["warnings"]),
         training=training(numbers),
+        class_weights=class_weights(numbers),
         density=density(numbers),
         quality=quality(numbers),
         costs=costs(numbers),

@@ -30,6 +30,17 @@ def training(numbers: Numbers) -> list[Figure]:
     ]  # fmt: skip
 
 
+def class_weights(numbers: Numbers) -> Table | None:
+    """Weight of each class in the loss; None where rows count alike."""
+    weights = numbers["data"]["class_weights"]
+    if weights is None:
+        return None
+    rows = [
+        (row["class"], number(row["rows"]), NONE if row["weight"] is None else number(row["weight"])) for row in weights
+    ]
+    return Table("Class weights", ("class", "training rows", "weight in the loss"), rows)
+
+
 def _loss(curves: Numbers, end: int) -> Figure:
     steps, loss = curves["step"], curves["loss"]
     chart = line_chart(

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from pruning.spec.class_weights import ClassWeightsGiven
 from pruning.spec.method_info import MethodInfo
 from pruning.spec.methods import METHODS
 from pruning.spec.model_fields import ModelFields, from_task
@@ -103,6 +104,13 @@ class SpecFields(ModelFields):
     ramp_shape: Literal["cubic", "linear"] = Field("cubic", description="Shape of both ramps")
     dropout: float | None = Field(
         None, ge=0, lt=1, description="Overrides the dropout of the checkpoint's configuration"
+    )
+
+    class_weights: ClassWeightsGiven | None = Field(
+        None,
+        description="Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per "
+        "class, in class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used; "
+        "multilabel: of the rows that have a label, balanced: rows without it / rows with it; default null, every row counts alike",
     )
 
     seed: int = Field(42, ge=0, lt=2**32, description="Of batch order and dropout")

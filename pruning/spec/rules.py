@@ -19,6 +19,12 @@ _UNTAUGHT = {
     "token-classification": "distillation compares one softmax per row, and a token classification has one per word",
 }
 """Kinds of tasks without distillation, and why."""
+_UNWEIGHTED = {
+    "regression": "a regression predicts a number and has no classes to weigh",
+    "span": "a span task predicts positions and has no classes to weigh",
+    "token-classification": "class weights are those of rows, and a token classification has a tag per word",
+}
+"""Kinds of tasks without class weights, and why."""
 _HEADS_OF_KIND = {"span": ("span",), "multilabel": ("classifier",), "token-classification": ("token-classifier",)}
 """Kinds of tasks that have heads of their own; all others take label-words or classifier."""
 
@@ -33,6 +39,7 @@ def validate(spec: SpecFields) -> None:
     _check_head(spec)
     _check_devices(spec)
     _check_baseline(spec)
+    _check_class_weights(spec)
 
 
 def _check_length(spec: SpecFields) -> None:
@@ -207,6 +214,21 @@ def _check_baseline(spec: SpecFields) -> None:
         raise spec_error(
             "baseline", "{what} does not train, so there is no number of steps for which to train the dense model; leave baseline "
             "out", what=_one_shot(spec),
+        )  # fmt: skip
+
+
+def _check_class_weights(spec: SpecFields) -> None:
+    kind, given, classes = spec.task_info.kind, spec.class_weights, spec.task_info.classes
+    if given is None:
+        return
+    if kind in _UNWEIGHTED:
+        raise spec_error("class_weights", "{reason}; leave class_weights out", reason=_UNWEIGHTED[kind])
+    if spec.trains_nothing:
+        raise spec_error("class_weights", "{what} has no loss to weigh; leave class_weights out", what=_one_shot(spec))
+    if given != "balanced" and len(given) != classes:
+        raise spec_error(
+            "class_weights", "class_weights has {got} numbers, the task {task} has {expected} classes; give one number per class, "
+            "in class-id order, or balanced", got=len(given), task=spec.task_info.name, expected=classes,
         )  # fmt: skip
 
 

@@ -85,12 +85,14 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
     """A fresh copy of the model under the head of ``run``, all of it trainable; a new classifier starts as that of ``run`` did."""
     spec = run.spec
     seed_everything(spec.seed)  # as before the model of the mask was loaded
-    loaded = load_model(run.model_folder, run.task.label_words, spec.head, dropout=spec.dropout)
+    loaded = load_model(
+        run.model_folder, run.task.label_words, spec.head, classes=run.task.classes, dropout=spec.dropout
+    )
     if dispatch.kernel_name(run.device) == "native":
         dropout.replace_dropout(loaded.model)
     calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None
     head = create_head(loaded, run.label_ids, run.columns, spec.head, calibration).to(run.device)
-    start_readout(spec, run.task, loaded, head, run.train, run.device)
+    start_readout(spec, run.task, loaded, head, run.train, run.device, run.class_weights)
     return head.requires_grad_()
 
 
@@ -107,7 +109,7 @@ class _Training:
         self._run, self._emit = run, emit
         self._parameters = list(head.parameters())
         self._optimizer = torch.optim.AdamW(self._parameters, weight_decay=0.0)
-        self._loss_of = loss_function(head, run.task, run.spec, run.device)
+        self._loss_of = loss_function(head, run.task, run.spec, run.device, run.class_weights)
         self._rows, self._loss = 0, math.nan
         self._reported = self._began = time.monotonic()
         self.seconds = 0.0

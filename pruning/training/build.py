@@ -25,6 +25,7 @@ from pruning.models.loading import weights_digest
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends, extra_parameters
+from pruning.training.class_weights import log_weights
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.inputs import Inputs
@@ -60,7 +61,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
     extras = extra_parameters.unfreeze(loaded, head, spec)
     extra_parameters.require_small(spec, extras, matrices.total)
-    start_readout(spec, inputs.task, loaded, head, inputs.train, device)
+    start_readout(spec, inputs.task, loaded, head, inputs.train, device, inputs.class_weights)
     if spec.calibrate_logits and isinstance(head, LabelWordHead):
         head.calibrate(_fit_logits(spec, head, inputs, device))
     return MaskedModel(head, matrices, base_digest, extras)
@@ -84,7 +85,7 @@ def build_pruner(
             penalty_shift=method.penalty_shift, total_steps=total_steps,
         ),
         schedule=schedule,
-        loss_of=loss_function(model.head, inputs.task, spec, device),
+        loss_of=loss_function(model.head, inputs.task, spec, device, inputs.class_weights),
         weight_adam=WeightAdam(weights, others, spec.weight_learning_rate) if weights or others else None,
         process_group=process_group,
     )  # fmt: skip
@@ -99,7 +100,7 @@ def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: 
     logits, labels = np.stack(compute_logits(head, rows, device)), rows.labels.numpy()
     if inputs.task.kind == "regression":
         return LogitCalibration.from_numbers(logits, labels)
-    return LogitCalibration.from_class_logits(logits, labels)
+    return LogitCalibration.from_class_logits(logits, labels, log_weights(inputs.class_weights))
 
 
 def _calibration(

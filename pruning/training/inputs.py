@@ -24,6 +24,7 @@ from pruning.models.loading import LoadedModel, find_model, load_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.training.class_weights import ClassWeights
 from pruning.training.distillation import teacher_logits
 
 
@@ -43,6 +44,8 @@ class Inputs:
     """Tokens at which inputs are cut: the spec's, or what the model can read."""
     train: EncodedRows
     validation: list[Split]
+    class_weights: ClassWeights | None
+    """What the spec's are on the training rows."""
 
 
 def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: torch.device) -> Inputs:
@@ -78,7 +81,10 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
             lambda message: emit(PhaseEvent(phase="evaluating", message=message)), cache,
         )  # fmt: skip
         train = with_teacher_logits(train, logits)
-    return Inputs(spec, task, loaded, label_ids, columns, max_length, train, validation)
+    weights = ClassWeights.from_rows(spec, task, train)
+    if weights is not None:
+        weights.announce(task, spec, emit)
+    return Inputs(spec, task, loaded, label_ids, columns, max_length, train, validation, weights)
 
 
 def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Task, Rows, list[Rows]]:

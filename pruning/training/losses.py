@@ -13,18 +13,32 @@ from pruning.data.tagged_words import IGNORED
 from pruning.models import autocast
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
+
+NOT_INPUTS = ("labels", "teacher", "weight", ROW_WEIGHTS)
+"""Tensors of a batch that its loss reads and the head does not."""
 
 
-def classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of logits [B, C] and class ids [B]; with C = 1, mean squared error of the raw logit."""
+def classification(logits: torch.Tensor, labels: torch.Tensor, row_weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean cross-entropy of logits [B, C] and class ids [B]; with C = 1, mean squared error of the raw logit.
+
+    ``row_weights`` [B]: factors of the rows' cross-entropies (:class:`pruning.training.class_weights.ClassWeights`).
+    """
     if logits.shape[1] == 1:
         return functional.mse_loss(logits.squeeze(1), labels.to(logits.dtype))
-    return functional.cross_entropy(logits, labels)
+    if row_weights is None:
+        return functional.cross_entropy(logits, labels)
+    return (functional.cross_entropy(logits, labels, reduction="none") * row_weights).mean()
 
 
-def multilabel(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean binary cross-entropy of logits [B, C] and labels [B, C] of 0 and 1, over rows and labels."""
-    return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+def multilabel(
+    logits: torch.Tensor, labels: torch.Tensor, positive_weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean binary cross-entropy of logits [B, C] and labels [B, C] of 0 and 1, over rows and labels.
+
+    ``positive_weights`` [C]: factors of the terms of labels that rows have.
+    """
+    return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=positive_weights)
 
 
 def token_classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -33,13 +47,19 @@ def token_classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Te
     return total / (labels != IGNORED).sum().clamp(min=1)  # computed on the device: a captured graph reads no number
 
 
-def task_loss(task: Task, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The loss of a kind of task; ``labels`` as :class:`pruning.data.encoding.EncodedRows` batches them."""
+def task_loss(
+    task: Task, logits: torch.Tensor, labels: torch.Tensor, *,
+    row_weights: torch.Tensor | None = None, positive_weights: torch.Tensor | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """The loss of a kind of task; ``labels`` as :class:`pruning.data.encoding.EncodedRows` batches them, weights as for
+    :func:`classification` and :func:`multilabel`."""
     if task.kind == "span":
         return span(logits, labels[:, 0], labels[:, 1])
     if task.kind == "token-classification":
         return token_classification(logits, labels)
-    return multilabel(logits, labels) if task.kind == "multilabel" else classification(logits, labels)
+    if task.kind == "multilabel":
+        return multilabel(logits, labels, positive_weights)
+    return classification(logits, labels, row_weights)
 
 
 def span(logits: torch.Tensor, starts: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
@@ -76,16 +96,18 @@ def distilled(student: torch.Tensor, teacher: torch.Tensor, temperature: float =
 
 
 def loss_function(
-    head: nn.Module, task: Task, spec: PruningSpec, device: torch.device
+    head: nn.Module, task: Task, spec: PruningSpec, device: torch.device, weights: ClassWeights | None = None
 ) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
-    """The loss of a batch of ``head``'s inputs with its ``labels``, and, where it has them, ``teacher`` and ``weight``."""
+    """The loss of a batch of ``head``'s inputs with its ``labels``, and, where it has them, ``teacher``, ``weight`` and
+    ``row_weights``."""
+    positive = None if weights is None or weights.positive is None else weights.positive.to(device)
 
     def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "teacher", "weight")}
+        inputs = {name: tensor for name, tensor in batch.items() if name not in NOT_INPUTS}
         with autocast.for_precision(spec.precision, device):
             logits = head(**inputs)
         logits, labels = logits.float() if spec.precision == "bf16" else logits, batch["labels"]
-        loss = task_loss(task, logits, labels)
+        loss = task_loss(task, logits, labels, row_weights=batch.get(ROW_WEIGHTS), positive_weights=positive)
         if "teacher" in batch:
             distilled_loss = distilled(logits, batch["teacher"], spec.distill_temperature)
             loss = spec.distill_share * distilled_loss + (1 - spec.distill_share) * loss

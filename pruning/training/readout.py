@@ -17,6 +17,7 @@ from pruning.models.loading import LoadedModel
 from pruning.models.readout_fit import Kind, fit_readout
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.training.class_weights import ClassWeights, log_weights
 
 _MOST_FEATURES = 8192
 """Of all tagged tokens; a decomposition of that many takes seconds."""
@@ -29,11 +30,13 @@ def start_readout(
     head: LabelWordHead | ClassifierHead,
     train: EncodedRows,
     device: torch.device,
+    weights: ClassWeights | None,
 ) -> None:
     """Replace weight and bias of ``head.readout`` by their ridge regression on the calibration rows, where the spec asks for it and
     the read-out was not trained for a task before.
 
-    A matrix without a bias takes the weights alone. Fewer than two rows fit nothing and leave it as it is.
+    With class ``weights`` it starts at the weighted frequencies. A matrix without a bias takes the fitted weights alone. Fewer than
+    two rows fit nothing and leave it as it is.
     """
     if not spec.fit_readout or not _begins_untrained(loaded, head):
         return
@@ -43,7 +46,7 @@ def start_readout(
     if len(features) < 2:
         return
     kind: Kind = "classification" if task.kind == "token-classification" else cast(Kind, task.kind)
-    fit = fit_readout(features, labels, kind, len(columns))
+    fit = fit_readout(features, labels, kind, len(columns), log_weights(weights))
     with torch.no_grad():
         head.readout.weight[columns] = torch.from_numpy(fit.weight).to(head.readout.weight)
         if head.readout.bias is not None:

@@ -78,6 +78,7 @@ def report_data(
             "data": {
                 "train_split": run.task.train_split, "validation_splits": list(run.task.validation_splits),
                 "validation_rows": len(run.validation[0].rows.labels), "held_out_share": run.task.validation_share,
+                "class_weights": None if run.class_weights is None else run.class_weights.table(run.task),
             },
             "method": run.spec.method,
             "result": result,

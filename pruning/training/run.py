@@ -5,7 +5,7 @@ Made by :mod:`pruning.training.setup`; the loop, checkpoints, progress and artif
 
 import platform
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -15,13 +15,14 @@ from torch import nn
 
 from pruning import __version__
 from pruning.data.batching import BatchStream
-from pruning.data.encoding import EncodedRows
+from pruning.data.encoding import EncodedRows, to_device
 from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merge_metrics
 from pruning.events import EvaluationEvent, EventSink
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.step import Backend
@@ -47,6 +48,7 @@ class Run:
     """What the run trains outside the masked matrices."""
     train: EncodedRows
     validation: list[Split]
+    class_weights: ClassWeights | None
     stream: BatchStream
     total_steps: int
     eval_every: int | None
@@ -59,7 +61,8 @@ class Run:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's shard of it."""
         rows = self._rows(step, part)
         group = self.process_group
-        batch = self.train.batch(group.shard(rows), self.device, padded_like=rows)
+        shard = group.shard(rows)
+        batch = self.train.batch(shard, self.device, padded_like=rows) | self._row_weights(shard, step)
         terms = self.train.loss_terms(rows)
         return self._weigh(group.scale_loss(batch, terms), sum(terms), step)
 
@@ -79,13 +82,27 @@ class Run:
         of its code keep that mean, which is the reference's.
         """
         parts = self.spec.gradient_accumulation
-        if parts == 1 or self.spec.preset != "espalier":
+        if parts == 1 or not self._rows_count_alike:
             return batch
         total = sum(sum(self.train.loss_terms(self._rows(step, part))) for part in range(parts))
         if terms * parts == total:
             return batch
         share = torch.tensor(terms * parts / max(total, 1), dtype=torch.float64, device=self.device)
         return {**batch, "weight": batch["weight"] * share if "weight" in batch else share}
+
+    @property
+    def _rows_count_alike(self) -> bool:
+        """Whether the loss of a step is a mean over all its rows, and not over its micro-batches."""
+        return self.spec.preset == "espalier"
+
+    def _row_weights(self, rows: Sequence[int], step: int) -> Batch:
+        """The weights of ``rows`` in the loss of a step, where the task's classes have weights."""
+        if self.class_weights is None:
+            return {}
+        labels = self.train.labels
+        parts = [labels[self._rows(step, part)] for part in range(self.spec.gradient_accumulation)]
+        weights = self.class_weights.of_rows(labels[list(rows)], parts, by_row=self._rows_count_alike)
+        return {} if weights is None else {ROW_WEIGHTS: to_device(weights, self.device)}
 
     def _rows(self, step: int, part: int) -> list[int]:
         return self.stream.rows(step * self.spec.gradient_accumulation + part)

@@ -82,6 +82,7 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
             validation_rows=sum(len(split.rows.labels) for split in run.validation),
             device=str(run.device),
             versions={**library_versions(), "kernels": run.pruner.kernels},
+            class_weights=None if run.class_weights is None else list(run.class_weights.values),
         )
     )
     if first_step == 0:  # else an earlier attempt has said so

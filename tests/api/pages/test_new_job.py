@@ -66,12 +66,14 @@ def test_the_least_that_can_be_sent(browser: Browser, database: Database) -> Non
 def test_all_kinds_of_fields_arrive_as_their_type(browser: Browser, database: Database) -> None:
     typed = {
         **BODY, "sparsity": "0.97", "max_steps": "100", "prior": "null", "calibrate_logits": "false",
-        "label_words": "bad\r\ngood\r\n", "seed": "7", "exports": ["compact", "onnx"], "metadata": "team = nlp\r\nurl=a=b",
+        "label_words": "bad\r\ngood\r\n", "seed": "7", "class_weights": "0.5, 2",
+        "exports": ["compact", "onnx"], "metadata": "team = nlp\r\nurl=a=b",
     }  # fmt: skip
     answer = browser.send("/new", "/new", **typed)
     spec = stored(database, answer)
     assert (spec["sparsity"], spec["max_steps"], spec["prior"], spec["seed"]) == (0.97, 100, None, 7)
     assert (spec["calibrate_logits"], spec["label_words"]) == (False, ["bad", "good"])
+    assert spec["class_weights"] == [0.5, 2]
     job = browser.http.get(f"/v1{answer.headers['Location']}").json()
     assert (job["exports"], job["metadata"]) == (["compact", "onnx"], {"team": "nlp", "url": "a=b"})
 
@@ -99,6 +101,10 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"epochs": "1", "max_steps": "5"}, {"epochs": 1, "max_steps": 5}, "epochs"),
     ({"metadata": "no sign"}, {"metadata": "no sign"}, "metadata"),
     ({"label_words": "one"}, {"label_words": ["one"]}, "label_words"),
+    ({"class_weights": "even"}, {"class_weights": "even"}, "class_weights"),
+    ({"class_weights": "1, two"}, {"class_weights": "1, two"}, "class_weights"),
+    ({"class_weights": "1, 0"}, {"class_weights": [1, 0]}, "class_weights"),
+    ({"class_weights": "1 2 3"}, {"class_weights": [1, 2, 3]}, "class_weights"),
     ({"webhook.url": "https://example.com"}, {"webhook": {"url": "https://example.com"}}, "webhook.secret"),
     (
         {"task": "custom", "task.dataset": "a b", "task.text": ["t", ""]},
@@ -252,6 +258,8 @@ REPEATED: list[dict[str, Any]] = [
         "label_words": ["bad", "good"],
         "learning_rate": 1e-5,
     },
+    {**BODY, "class_weights": "balanced"},
+    {**BODY, "class_weights": [0.25, 1e-07]},
     {**BODY, "exports": ["compact", "onnx"], "metadata": {"team": "nlp", "url": "a=b"}, "priority": -3},
     {"model": "m", "task": {"dataset": "d", "text": ["a", "b"], "labels": ["no & so", "yes"], "label": "y"}},
 ]

@@ -70,6 +70,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
         "sizes": [{"artifact": "mask.safetensors", "bytes": 10_640_000}], "exports": None,
         "data": {
             "train_split": "train", "validation_splits": ["validation"], "validation_rows": 872, "held_out_share": None,
+            "class_weights": None,
         },
         "cost": {"seconds": 4980.0, "steps": 1000, "device": "cuda", "train_rows": 67_349, "rows_per_step": 64},
         "spec": PruningSpec(model="bert-base", task="sst2").model_dump(mode="json"), "versions": {"torch": "2.11"},

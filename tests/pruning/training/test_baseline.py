@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "plain words": {"calibrate_logits": False, "gradient_accumulation": 3},
     "decoder": {"model": toy_architectures.DECODERS[0]},
     "classifier": {"head": "classifier"},
+    "class weights": {"head": "classifier", "fit_readout": True, "class_weights": [1, 9]},
     "regression": {"task": "stsb"},
     "span": {"task": "squad", "max_length": 40, "stride": 8},
     "trained weights": {"method": "movement", "train_biases": True},

@@ -135,10 +135,11 @@ SPAN = {"task": "squad", "max_length": 40, "stride": 8}
         {},
         {"task": "stsb"},
         {"teacher": "teacher", "train_biases": True},
+        {"teacher": "teacher", "class_weights": [1, 5]},
         SPAN,
         {**SPAN, "teacher": "span-teacher"},
     ],
-    ids=["labels", "numbers", "teacher", "spans", "span teacher"],
+    ids=["labels", "numbers", "teacher", "class weights", "spans", "span teacher"],
 )
 @pytest.mark.parametrize(("count", "batch_size"), [(2, 5), (3, 8), (4, 5)])
 def test_losses_and_gradients_of_all_shares_add_up_to_those_of_the_batch(
