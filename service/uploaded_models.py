@@ -1,35 +1,37 @@
 """Uploaded models: folders of safetensors models that users bring, written and read by the API, downloaded by the worker.
 
-A model is identified by owner and content, so it never changes, and the same files twice are one. Its files lie in the object
-storage where one is set, else in the database in chunks. ``owner`` is the owner whose models the caller may see, as in
-``service.jobs.commands``.
+Their files lie in the object storage where one is set, else in the database in chunks. What they have in common with uploaded data
+sets is ``service.uploads``.
 """
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.access import quotas
 from service.access.quotas import Quota
 from service.artifacts.garbage import MODELS
 from service.artifacts.s3 import PART_BYTES, READ_BYTES, open_bucket
-from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Job, ModelChunk, ModelFile, UploadedModel
 from service.errors import ModelInUseError, UploadedModelNotFoundError
 from service.ids import is_model_id
-from service.states import TERMINAL, Status
+from service.states import Status
+from service.uploads import UploadTable, chunks_per_transaction, write_chunks
 
-_BATCH_BYTES = 4 * 1024 * 1024  # written per transaction: heartbeats must get SQLite's write lock in time
 _ABANDONED_SECONDS = 24 * 3600.0
 """Longer than any upload is stored."""
+_table = UploadTable(
+    UploadedModel, kind="model", prefix="mdl_", is_id=is_model_id, missing=UploadedModelNotFoundError, in_use=ModelInUseError,
+    named_by_job=[Job.spec["model"].as_string(), Job.spec["teacher"].as_string()],
+)  # fmt: skip
+model_id_for, get, page, lock_for_reader = _table.id_for, _table.get, _table.page, _table.lock_for_reader
 
 OnStored = Callable[[Session, UploadedModel, bool], None]
 """Called inside the last transaction with the model and whether it is new."""
@@ -65,64 +67,31 @@ class ModelContent:
         return sum(file.size for file in self.files.values())
 
 
-def model_id_for(owner: str, sha256: str) -> str:
-    """The id of this content of this owner: ``mdl_`` and 32 hexadecimal digits."""
-    return "mdl_" + hashlib.sha256(f"{owner}\n{sha256}".encode()).hexdigest()[:32]
-
-
 def put(
     database: Database, *, owner: str, name: str | None, content: ModelContent, chunk_bytes: int, on_stored: OnStored,
     storage_url: str | None = None, quota: Quota | None = None,
 ) -> None:  # fmt: skip
-    """Store a model, unless this owner has the same content already; readers see all of it or nothing.
-
-    Opens its own transactions. Raises QuotaExceededError, StorageUnavailableError, and whatever ``on_stored`` does, with nothing
-    stored then.
-    """
+    """Store a model. As :meth:`service.uploads.UploadTable.put`; raises what that does, and StorageUnavailableError."""
     model_id = model_id_for(owner, content.sha256)
-    with database.write() as session:
-        if (existing := _find(session, model_id, owner)) is not None:
-            on_stored(session, existing, False)
-            return
-        quotas.check_model(session, quota or Quota(), owner, content.size)
-        row = UploadedModel(
-            id=model_id, owner=owner, name=name, sha256=content.sha256, model_type=content.model_type,
-            masked_weights=content.masked_weights, size=content.size,
-        )  # fmt: skip
-        session.add(row)
-        session.flush()
+    row = UploadedModel(
+        id=model_id, owner=owner, name=name, sha256=content.sha256, model_type=content.model_type,
+        masked_weights=content.masked_weights, size=content.size,
+    )  # fmt: skip
+
+    def add_files(session: Session, added: UploadedModel) -> None:
         for file_name, file in content.files.items():
-            stored = f"{MODELS}{model_id}/{row.number}-{secrets.token_hex(8)}" if storage_url else None
+            stored = f"{MODELS}{model_id}/{added.number}-{secrets.token_hex(8)}" if storage_url else None
             session.add(
                 ModelFile(
-                    model=row.number, name=file_name, size=file.size, sha256=file.sha256, chunk_bytes=chunk_bytes,
+                    model=added.number, name=file_name, size=file.size, sha256=file.sha256, chunk_bytes=chunk_bytes,
                     storage=storage_url, object_name=stored,
                 )
             )  # fmt: skip
-    try:
-        _write_files(database, row.number, content)
-        with database.write() as session:
-            concurrent = select(UploadedModel.number).where(UploadedModel.id == model_id, UploadedModel.complete)
-            if session.scalars(concurrent).first() is None:
-                session.execute(update(UploadedModel).where(UploadedModel.number == row.number).values(complete=True))
-                on_stored(session, row, True)
-                return
-    except IntegrityError:  # a concurrent upload of the same content was completed at the same moment
-        purge(database, row.number)
-    except BaseException:
-        purge(database, row.number)
-        raise
-    purge(database, row.number)
-    with database.write() as session:
-        on_stored(session, get(session, model_id, owner=owner), False)
 
-
-def get(session: Session, model_id: str, *, owner: str | None = None) -> UploadedModel:
-    """A complete model. Raises UploadedModelNotFoundError."""
-    found = _find(session, model_id, owner)
-    if found is None:
-        raise UploadedModelNotFoundError(model_id)
-    return found
+    _table.put(
+        database, row, write=lambda number: _write_files(database, number, content),
+        discard=lambda number: purge(database, number), on_stored=on_stored, quota=quota, on_added=add_files,
+    )  # fmt: skip
 
 
 def files_of(session: Session, number: int) -> list[ModelFile]:
@@ -130,43 +99,12 @@ def files_of(session: Session, number: int) -> list[ModelFile]:
     return list(session.scalars(select(ModelFile).where(ModelFile.model == number).order_by(ModelFile.name)))
 
 
-def page(
-    session: Session, *, limit: int, owner: str | None = None, after: int | None = None
-) -> tuple[Sequence[UploadedModel], int | None]:
-    """Newest first: at most ``limit`` models below number ``after``, and the ``after`` of the next page, None on the last."""
-    statement = select(UploadedModel).where(UploadedModel.complete, *_owned_by(owner))
-    if after is not None:
-        statement = statement.where(UploadedModel.number < after)
-    rows = session.scalars(statement.order_by(UploadedModel.number.desc()).limit(limit + 1)).all()
-    return rows[:limit], rows[limit - 1].number if len(rows) > limit else None
-
-
-def lock_for_reader(session: Session, model_id: str, *, owner: str) -> UploadedModel:
-    """Protect a model from deletion until this transaction, which adds a job that reads it, has ended.
-
-    Raises UploadedModelNotFoundError.
-    """
-    statement = select(UploadedModel).where(UploadedModel.id == model_id, UploadedModel.complete, *_owned_by(owner))
-    found = session.scalars(statement.with_for_update(read=True, key_share=True)).one_or_none()
-    if found is None:
-        raise UploadedModelNotFoundError(model_id)
-    return found
-
-
 def hide(session: Session, model_id: str, *, owner: str | None = None) -> int:
     """Let nobody see a model any more; its number, for :func:`purge` to be called with after this transaction.
 
     Raises UploadedModelNotFoundError; ModelInUseError while a job that has not ended reads it.
     """
-    statement = select(UploadedModel).where(UploadedModel.id == model_id, UploadedModel.complete, *_owned_by(owner))
-    row = session.scalars(statement.with_for_update()).one_or_none()
-    if row is None:
-        raise UploadedModelNotFoundError(model_id)
-    model, teacher = _models_of_job()
-    reads = (or_(model == model_id, teacher == model_id), Job.status.not_in(sorted(TERMINAL)))
-    readers = session.scalars(select(Job.id).where(*reads).limit(3)).all()
-    if readers:
-        raise ModelInUseError(f"Model {model_id} is read by {', '.join(readers)}; wait for its end or cancel it.")
+    row = _table.lock_unused(session, model_id, owner=owner)
     row.complete = False
     return row.number
 
@@ -177,7 +115,7 @@ def purge(database: Database, number: int, should_stop: Callable[[], bool] = lam
         sizes = {file.name: file.chunk_bytes for file in files_of(session, number)}
     for name, chunk_bytes in sizes.items():
         of_file = (ModelChunk.model == number, ModelChunk.file == name)
-        count = max(1, _BATCH_BYTES // chunk_bytes)
+        count = chunks_per_transaction(chunk_bytes)
         deleted = count
         while deleted == count and not should_stop():
             with database.write() as session:
@@ -214,15 +152,13 @@ def models_named_in(spec: Mapping[str, Any]) -> set[str]:
 
 def ids_of_running(session: Session) -> set[str]:
     """The ids of the models that running jobs read."""
-    rows = session.execute(select(*_models_of_job()).where(Job.status == Status.RUNNING)).all()
-    return {name for row in rows for name in row if name is not None and is_model_id(name)}
+    return _table.ids_named(session, Job.status == Status.RUNNING)
 
 
 def purge_abandoned(database: Database, should_stop: Callable[[], bool]) -> None:
     """Delete uploads, and deletions, whose process died half-way. Called by the worker's maintenance thread."""
-    abandoned = (~UploadedModel.complete, UploadedModel.created_at < now_sql(-_ABANDONED_SECONDS))
     with database.read() as session:
-        numbers = session.scalars(select(UploadedModel.number).where(*abandoned)).all()
+        numbers = session.scalars(select(UploadedModel.number).where(*_table.abandoned(_ABANDONED_SECONDS))).all()
     for number in numbers:
         purge(database, number, should_stop)
 
@@ -232,28 +168,11 @@ def _write_files(database: Database, number: int, content: ModelContent) -> None
         rows = files_of(session, number)
     for row in rows:
         source = content.files[row.name].file
-        source.seek(0)
         if row.storage is not None and row.object_name is not None:
-            open_bucket(row.storage).put(row.object_name, _pieces(source, PART_BYTES))
-            continue
-        batch: list[dict[str, Any]] = []
-        for piece, data in enumerate(_pieces(source, row.chunk_bytes)):
-            batch.append({"model": number, "file": row.name, "number": piece, "data": data})
-            if len(batch) * row.chunk_bytes >= _BATCH_BYTES:
-                _insert(database, batch)
-                batch = []
-        if batch:
-            _insert(database, batch)
-
-
-def _insert(database: Database, batch: list[dict[str, Any]]) -> None:
-    with database.write() as session:
-        session.execute(insert(ModelChunk), batch)
-
-
-def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while data := file.read(size):
-        yield data
+            source.seek(0)
+            open_bucket(row.storage).put(row.object_name, iter(partial(source.read, PART_BYTES), b""))
+        else:
+            write_chunks(database, ModelChunk, {"model": number, "file": row.name}, source, row.chunk_bytes)
 
 
 def _chunk(database: Database, file: ModelFile, number: int) -> bytes:
@@ -270,16 +189,3 @@ def _require_file(database: Database, file: ModelFile) -> None:
     with database.read() as session:
         if session.get(ModelFile, (file.model, file.name)) is None:
             raise UploadedModelNotFoundError(f"number {file.model}")
-
-
-def _find(session: Session, model_id: str, owner: str | None) -> UploadedModel | None:
-    statement = select(UploadedModel).where(UploadedModel.id == model_id, UploadedModel.complete, *_owned_by(owner))
-    return session.scalars(statement).one_or_none()
-
-
-def _owned_by(owner: str | None) -> list[ColumnElement[bool]]:
-    return [UploadedModel.owner == owner] if owner is not None else []
-
-
-def _models_of_job() -> tuple[ColumnElement[str], ColumnElement[str]]:
-    return Job.spec["model"].as_string(), Job.spec["teacher"].as_string()

@@ -131,7 +131,9 @@ PROBLEMS: dict[str, Entry] = {
     "too_many_texts": Entry(422, "client", "Send the rest in a further request.", PermanentError),
     "too_many_uploads": Entry(503, "none", "Try again after Retry-After.", UnavailableError),
     "too_many_webhooks": Entry(422, "client", "Delete a webhook first.", PermanentError),
-    "unsupported_media_type": Entry(415, "client", "Send JSON and say so in Content-Type; for data sets a form."),
+    "unsupported_media_type": Entry(
+        415, "client", "Send JSON and say so in Content-Type; for data sets and models a form.", HTTPException
+    ),
     "upload_too_slow": Entry(
         408,
         "client",

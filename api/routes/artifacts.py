@@ -1,16 +1,16 @@
 """Artifact routes: list the files of a job, and download them whole or in part, streamed and never held in memory."""
 
-import base64
 import re
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from api.errors.problems import problem_response, problem_responses
 from api.request.auth import Reader
-from api.request.conditional import ByteRange, RangeNotSatisfiableError, etag_matches, parse_range
+from api.request.conditional import etag_matches
 from api.request.deps import ArtifactName, JobId, ServicesDep
+from api.responses.byte_ranges import file_headers, file_response
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.jobs import Artifact, ArtifactList
 from service.artifacts import store
@@ -67,9 +67,8 @@ def download_artifact(
     with services.database.read() as session:
         spec = queries.get(session, job_id, owner=caller.owner_filter).spec
         artifact = store.get(session, job_id, name)
-    given = request.headers
-    etag = f'"{artifact.sha256}"'
-    headers = _headers(artifact, etag, spec)
+    given, headers = request.headers, _headers(artifact, spec)
+    etag = headers["ETag"]
     if "if-match" in given and not etag_matches(given["if-match"], etag, weak=False):
         return problem_response(request, "artifact_changed", "the file is not the one named by If-Match any more")
     if etag_matches(given.get("if-none-match"), etag, weak=True):
@@ -77,32 +76,14 @@ def download_artifact(
     if request.method == "HEAD":  # RFC 9110: Range is defined for GET alone
         headers["Content-Length"] = str(artifact.size)
         return Response(headers=headers, media_type=artifact.media_type)
-    try:
-        part = parse_range(given.get("range"), given.get("if-range"), etag, artifact.size)
-    except RangeNotSatisfiableError:
-        size = {"Content-Range": f"bytes */{artifact.size}"}
-        detail = f"the file has {artifact.size} bytes"
-        return problem_response(request, "range_not_satisfiable", detail, headers=size)
-    sent = part or ByteRange(0, artifact.size)
-    if part is not None:
-        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{artifact.size}"
-    headers["Content-Length"] = str(sent.stop - sent.start)
-    body = store.iter_bytes(services.database, artifact.id, sent.start, sent.stop)
-    return StreamingResponse(body, 200 if part is None else 206, headers, media_type=artifact.media_type)
+    read = partial(store.iter_bytes, services.database, artifact.id)
+    return file_response(request, artifact.size, read, headers, artifact.media_type)
 
 
-def _headers(artifact: models.Artifact, etag: str, spec: dict[str, Any]) -> dict[str, str]:
-    digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+def _headers(artifact: models.Artifact, spec: dict[str, Any]) -> dict[str, str]:
     disposition = "inline" if artifact.name == REPORT else "attachment"
-    return {
-        "ETag": etag,
-        "Repr-Digest": f"sha-256=:{digest}:",
-        "Accept-Ranges": "bytes",
-        "Content-Disposition": f'{disposition}; filename="{file_name(artifact, spec)}"',
-        "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-cache",
-    }
+    policy = {"Content-Security-Policy": _POLICY}
+    return file_headers(artifact.sha256, file_name(artifact, spec), disposition) | policy
 
 
 def file_name(artifact: models.Artifact, spec: dict[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """Data set routes: upload, list, get, read some rows, delete. A custom task refers to a data set by its id."""
 
-import asyncio
-import errno
 import json
 import sys
 import zlib
@@ -19,7 +17,8 @@ from api.errors.exceptions import UnavailableError
 from api.errors.problems import problem_response, problem_responses
 from api.request.auth import Caller, Reader, Writer
 from api.request.deps import DatasetId, Services, ServicesDep
-from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
+from api.request.idempotency import IdempotentRequest, StreamIdempotency
+from api.request.uploads import form_body, received_form, store_once, uploaded_responses
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
 from api.uploads.form import MAX_SPLITS, parse_form
@@ -45,34 +44,12 @@ _FILE = {"type": "string", "format": "binary", "description": ".jsonl, .csv (bot
 _ROWS = _FILE | {"examples": ["text,label\na fine film,1\n"]}
 _KIND = {"contentType": "text/csv, application/x-ndjson, application/vnd.apache.parquet"}
 """Media types of a file whose name does not say its format."""
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "name": {"type": "string", "maxLength": 100, "description": "What you call it"},
-                        "train": _ROWS,
-                        "validation": _ROWS,
-                    },
-                    "additionalProperties": _FILE | {"description": "A further split, by its name"},
-                },
-                "encoding": {"train": _KIND, "validation": _KIND},
-            }
-        },
-    }
-}
-_LOCATION = {"Location": {"description": "Path of the data set", "schema": {"type": "string"}}}
-_UPLOADED: dict[int | str, dict[str, Any]] = {
-    201: {"description": "The data set", "headers": _LOCATION | REPLAYED_HEADER},
-    200: {
-        "description": "You had uploaded the same rows before",
-        "model": Dataset,
-        "headers": _LOCATION | REPLAYED_HEADER,
-    },
-}
+_FORM = form_body(
+    {"train": _ROWS, "validation": _ROWS},
+    additionalProperties=_FILE | {"description": "A further split, by its name"},
+    encoding={"train": _KIND, "validation": _KIND},
+)
+_UPLOADED = uploaded_responses("data set", Dataset, "rows")
 
 
 @router.post(
@@ -107,39 +84,18 @@ async def receive_dataset(
 
     ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a data set, and returns what is.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        detail = "send one file per split as a form (multipart/form-data): curl -F train=@train.csv"
-        return problem_response(request, "unsupported_media_type", detail)
-    if not services.upload_slots.acquire(caller.owner):
-        raise UnavailableError("too_many_uploads", "other data sets are being uploaded; try again in a moment")
+    receiving = received_form(
+        request, services, caller.owner, kind="data set", seconds=services.settings.upload_seconds, max_files=MAX_SPLITS,
+        max_fields=1 + further_fields,
+        remedy="send one file per split as a form (multipart/form-data): curl -F train=@train.csv",
+    )  # fmt: skip
     try:
-        form = await _receive(request, services, 1 + further_fields)
-        try:
+        async with receiving as form:
             accepted = accept(form) if accept is not None else form
             return await run_in_threadpool(_create, request, services, caller.owner, idempotency, accepted)
-        finally:
-            await form.close()
     except InvalidRowsError as fault:
         more = f" (and {len(fault.faults) - 1} more, see errors)" if len(fault.faults) > 1 else ""
         return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
-    except OSError as fault:
-        if fault.errno != errno.ENOSPC:
-            raise
-        raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
-    finally:
-        services.upload_slots.release(caller.owner)
-
-
-async def _receive(request: Request, services: Services, max_fields: int) -> FormData:
-    """The form, once all of it is there: a slow sender holds a place of its owner, and nothing of others."""
-    seconds = services.settings.upload_seconds
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.form(max_files=MAX_SPLITS, max_fields=max_fields)
-    except TimeoutError as late:
-        raise HTTPException(
-            408, f"the data set has not arrived within {seconds} s; send it over a faster connection, or compressed"
-        ) from late
 
 
 def _create(
@@ -164,22 +120,16 @@ def _create(
 def _store(
     services: Services, owner: str, name: str | None, found: NormalizedDataset, idempotency: IdempotentRequest
 ) -> Response:
-    responses: list[Response] = []
-    idempotency = idempotency.with_content(f"{found.sha256} {name}".encode())
-    if (stored := idempotency.stored_response()) is not None:
-        return stored
+    def store(on_stored: datasets.OnStored) -> None:
+        datasets.put(
+            services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
+            chunk_bytes=services.settings.chunk_bytes, on_stored=on_stored, quota=Quota.from_settings(services.settings),
+        )  # fmt: skip
 
-    def store_response(session: Session, row: models.Dataset, new: bool) -> None:
-        body, status = Dataset.from_row(row, found.splits).model_dump_json(), 201 if new else 200
-        path = f"{router.prefix}/{row.id}"
-        idempotency.store_response(session, status, body, path)
-        responses.append(Response(body, status, {"Location": path}, "application/json"))
+    def document(_: Session, row: models.Dataset) -> Dataset:
+        return Dataset.from_row(row, found.splits)
 
-    datasets.put(
-        services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-        chunk_bytes=services.settings.chunk_bytes, on_stored=store_response, quota=Quota.from_settings(services.settings),
-    )  # fmt: skip
-    return responses[-1]
+    return store_once(idempotency, f"{found.sha256} {name}".encode(), store, document, router.prefix)
 
 
 @router.get("", operation_id="listDatasets", responses=problem_responses(422), summary="List data sets, newest first")

@@ -1,8 +1,5 @@
 """Routes of uploaded models: upload, look, download a file, delete. ``api.routes.catalog`` lists them."""
 
-import asyncio
-import base64
-import errno
 import hashlib
 import os
 import tempfile
@@ -14,17 +11,15 @@ from typing import IO, Annotated, Any
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import HTTPException
-from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
-from api.errors.exceptions import UnavailableError
-from api.errors.problems import problem_response, problem_responses
+from api.errors.problems import problem_responses
 from api.request.auth import Reader, Writer
-from api.request.conditional import ByteRange, RangeNotSatisfiableError, parse_range
 from api.request.deps import ModelId, Services, ServicesDep
-from api.request.idempotency import REPLAYED_HEADER, IdempotentRequest, StreamIdempotency
+from api.request.idempotency import IdempotentRequest, StreamIdempotency
+from api.request.uploads import form_body, received_form, store_once, uploaded_responses
+from api.responses.byte_ranges import file_headers, file_response
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.uploaded_models import UploadedModel
 from api.uploads.model_form import MAX_FILES, parse_model_form
@@ -40,33 +35,9 @@ router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Authenticat
 FORM_OVERHEAD_BYTES = 1024 * 1024
 """Bytes that a form may have in addition to its files, of which there may be many."""
 _FILE = {"type": "string", "format": "binary"}
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "name": {"type": "string", "maxLength": 100, "description": "What you call it"},
-                        "file": _FILE
-                        | {"description": "A file of the folder, as often as there are files; or one .zip of it"},
-                    },
-                    "required": ["file"],
-                }
-            }
-        },
-    }
-}
-_LOCATION = {"Location": {"description": "Path of the model", "schema": {"type": "string"}}}
-_UPLOADED: dict[int | str, dict[str, Any]] = {
-    201: {"description": "The model", "headers": _LOCATION | REPLAYED_HEADER},
-    200: {
-        "description": "You had uploaded the same files before",
-        "model": UploadedModel,
-        "headers": _LOCATION | REPLAYED_HEADER,
-    },
-}
+_SENT = {"description": "A file of the folder, as often as there are files; or one .zip of it"}
+_FORM = form_body({"file": _FILE | _SENT}, required=["file"])
+_UPLOADED = uploaded_responses("model", UploadedModel, "files")
 _CONTENT: dict[int | str, dict[str, Any]] = {
     code: {"description": what, "content": {"application/octet-stream": {"schema": _FILE}}}
     for code, what in ((200, "The file"), (206, "The range asked for"))
@@ -95,59 +66,32 @@ async def create_model(
 
     The same files again are the same model.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        detail = (
-            "send the files of a model's folder as a form: curl -F file=@config.json -F file=@model.safetensors ..."
-        )
-        return problem_response(request, "unsupported_media_type", detail)
-    if not services.upload_slots.acquire(caller.owner):
-        raise UnavailableError("too_many_uploads", "other files are being uploaded; try again in a moment")
-    try:
-        form = await _receive(request, services.settings.model_upload_seconds)
-        try:
-            return await run_in_threadpool(_create, services, caller.owner, idempotency, form)
-        finally:
-            await form.close()
-    except OSError as fault:
-        if fault.errno != errno.ENOSPC:
-            raise
-        raise UnavailableError("insufficient_storage", "the service has no room for the files at the moment") from fault
-    finally:
-        services.upload_slots.release(caller.owner)
-
-
-async def _receive(request: Request, seconds: int) -> FormData:
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.form(max_files=MAX_FILES, max_fields=2)
-    except TimeoutError as late:
-        raise HTTPException(
-            408, f"the model has not arrived within {seconds} s; send it over a faster connection"
-        ) from late
+    receiving = received_form(
+        request, services, caller.owner, kind="model", seconds=services.settings.model_upload_seconds, max_files=MAX_FILES,
+        max_fields=2,
+        remedy="send the files of a model's folder as a form: curl -F file=@config.json -F file=@model.safetensors ...",
+    )  # fmt: skip
+    async with receiving as form:
+        return await run_in_threadpool(_create, services, caller.owner, idempotency, form)
 
 
 def _create(services: Services, owner: str, idempotency: IdempotentRequest, form: FormData) -> Response:
-    responses: list[Response] = []
+    settings = services.settings
     with ExitStack() as stack:
-        name, files = parse_model_form(form, stack, services.settings.max_model_bytes)
+        name, files = parse_model_form(form, stack, settings.max_model_bytes)
         model_type, masked = _check(files, name)
         content = ModelContent({each: _content(*file) for each, file in files.items()}, model_type, masked)
-        idempotency = idempotency.with_content(f"{content.sha256} {name}".encode())
-        if (stored := idempotency.stored_response()) is not None:
-            return stored
 
-        def store_response(session: Session, row: models.UploadedModel, new: bool) -> None:
-            body = UploadedModel.from_row(row, uploaded_models.files_of(session, row.number)).model_dump_json()
-            path, status = f"{router.prefix}/{row.id}", 201 if new else 200
-            idempotency.store_response(session, status, body, path)
-            responses.append(Response(body, status, {"Location": path}, "application/json"))
+        def store(on_stored: uploaded_models.OnStored) -> None:
+            uploaded_models.put(
+                services.database, owner=owner, name=name, content=content, chunk_bytes=settings.chunk_bytes,
+                on_stored=on_stored, storage_url=settings.storage_url, quota=Quota.from_settings(settings),
+            )  # fmt: skip
 
-        settings = services.settings
-        uploaded_models.put(
-            services.database, owner=owner, name=name, content=content, chunk_bytes=settings.chunk_bytes,
-            on_stored=store_response, storage_url=settings.storage_url, quota=Quota.from_settings(settings),
-        )  # fmt: skip
-    return responses[-1]
+        def document(session: Session, row: models.UploadedModel) -> UploadedModel:
+            return UploadedModel.from_row(row, uploaded_models.files_of(session, row.number))
+
+        return store_once(idempotency, f"{content.sha256} {name}".encode(), store, document, router.prefix)
 
 
 def _check(files: dict[str, tuple[IO[bytes], int]], name: str | None) -> tuple[str, int | None]:
@@ -200,23 +144,8 @@ def download_file(
         file = next((each for each in uploaded_models.files_of(session, row.number) if each.name == name), None)
     if file is None:
         raise UploadedModelNotFoundError(f"{model_id} with a file {name}")
-    etag = f'"{file.sha256}"'
-    digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
-    headers = {
-        "ETag": etag, "Repr-Digest": f"sha-256=:{digest}:", "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache",
-    }  # fmt: skip
-    try:
-        part = parse_range(request.headers.get("range"), request.headers.get("if-range"), etag, file.size)
-    except RangeNotSatisfiableError:
-        size = {"Content-Range": f"bytes */{file.size}"}
-        return problem_response(request, "range_not_satisfiable", f"the file has {file.size} bytes", headers=size)
-    sent = part or ByteRange(0, file.size)
-    if part is not None:
-        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{file.size}"
-    headers["Content-Length"] = str(sent.stop - sent.start)
-    body = uploaded_models.iter_file(services.database, file, sent.start, sent.stop)
-    return StreamingResponse(body, 200 if part is None else 206, headers, media_type="application/octet-stream")
+    read = partial(uploaded_models.iter_file, services.database, file)
+    return file_response(request, file.size, read, file_headers(file.sha256, name))
 
 
 @router.delete(

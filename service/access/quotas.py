@@ -51,14 +51,9 @@ def check_artifact(session: Session, quota: Quota, artifact: Artifact) -> None:
     _check_limits(session, quota, owner, additional=-int(replaced), what=what, checkpoints=False)
 
 
-def check_dataset(session: Session, quota: Quota, owner: str, size: int) -> None:
-    """Check that a data set of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
-    _check_limits(session, quota, owner, additional=size, what=f"A data set of {size} bytes cannot be stored")
-
-
-def check_model(session: Session, quota: Quota, owner: str, size: int) -> None:
-    """Check that an uploaded model of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
-    _check_limits(session, quota, owner, additional=size, what=f"A model of {size} bytes cannot be stored")
+def check_upload(session: Session, quota: Quota, owner: str, size: int, kind: str) -> None:
+    """Check that a data set or model (``kind``) of ``size`` bytes, which has no row yet, fits. Raises QuotaExceededError."""
+    _check_limits(session, quota, owner, additional=size, what=f"A {kind} of {size} bytes cannot be stored")
 
 
 def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: bool = True) -> int:

@@ -71,14 +71,14 @@ def test_the_same_content_is_stored_once_for_each_owner(database: Database) -> N
 
 def test_an_upload_that_a_concurrent_one_overtakes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other, of the same content, begins and ends while this one is stored."""
-    on_stored, batches = StoredCalls(), datasets._batches
+    on_stored, write_chunks = StoredCalls(), datasets.write_chunks
 
-    def overtaken(*arguments: Any) -> Any:
-        monkeypatch.setattr(datasets, "_batches", batches)
+    def overtaken(*arguments: Any) -> None:
+        monkeypatch.setattr(datasets, "write_chunks", write_chunks)
         put(database, on_stored=on_stored)
-        return batches(*arguments)
+        write_chunks(*arguments)
 
-    monkeypatch.setattr(datasets, "_batches", overtaken)
+    monkeypatch.setattr(datasets, "write_chunks", overtaken)
     dataset = put(database, on_stored=on_stored)
     assert on_stored == [(dataset, True), (dataset, False)]
     assert chunks(database) == 4

@@ -8,8 +8,7 @@ A data set's id stands for its content, so a folder that exists is right. Called
 ``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
 """
 
-import os
-import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from service import datasets
 from service.artifacts import store
 from service.db.engine import Database
 from service.errors import ArtifactNotFoundError
+from service.folder_cache import cached_folder, host_lock
 from service.ids import is_dataset_id
 from service.settings import Settings
-from worker.files.host_lock import host_lock
 from worker.files.trainer_access import let_pass
-from worker.files.work_dirs import MASK, WEIGHTS, remove_folder
+from worker.files.work_dirs import MASK, WEIGHTS, link_upload, remove_folder
 
 
 def datasets_folder(data_dir: Path) -> Path:
@@ -38,32 +37,21 @@ def fetch_dataset(database: Database, settings: Settings, spec: dict[str, Any], 
     dataset_id = datasets.dataset_named_in(spec)
     if dataset_id is None:
         return
-    folder = datasets_folder(settings.data_dir) / dataset_id
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    let_pass(folder.parent, settings)
-    with host_lock(folder.parent):
-        if not folder.is_dir():
-            _download_dataset(database, dataset_id, folder)
-    link = work / "uploads" / dataset_id
-    link.parent.mkdir(exist_ok=True)
-    link.symlink_to(folder, target_is_directory=True)
+    root = datasets_folder(settings.data_dir)
+    root.mkdir(parents=True, exist_ok=True)
+    let_pass(root, settings)
+    link_upload(work, cached_folder(root, dataset_id, partial(_download_dataset, database, dataset_id)))
 
 
 def _download_dataset(database: Database, dataset_id: str, folder: Path) -> None:
     with database.read() as session:
         row = datasets.get(session, dataset_id)
-    unfinished = folder.with_name(f".{dataset_id}.{secrets.token_hex(4)}")
-    unfinished.mkdir()
-    try:
-        for split, info in row.splits.items():
-            chunks = datasets.iter_split(database, row.number, split)
-            try:
-                write_verified(chunks, unfinished / f"{split}.jsonl.gz", sha256=info["sha256"])
-            except CorruptDownloadError as error:
-                raise CorruptDownloadError(f"split {split} of an uploaded data set arrived damaged") from error
-        os.rename(unfinished, folder)
-    finally:
-        remove_folder(unfinished)
+    for split, info in row.splits.items():
+        chunks = datasets.iter_split(database, row.number, split)
+        try:
+            write_verified(chunks, folder / f"{split}.jsonl.gz", sha256=info["sha256"])
+        except CorruptDownloadError as error:
+            raise CorruptDownloadError(f"split {split} of an uploaded data set arrived damaged") from error
 
 
 def fetch_mask(database: Database, job_id: str, work: Path) -> Path:

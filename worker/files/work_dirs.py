@@ -9,7 +9,6 @@ those of the same step hold the same bytes. Called by ``worker.run.preparation``
 ``worker.maintenance.garbage_collector``.
 """
 
-import contextlib
 import json
 import logging
 import shutil
@@ -50,13 +49,11 @@ def checkpoint_folder(settings: Settings, job_id: str) -> Path:
     return settings.checkpoint_dir / job_id
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes of the files in ``folder``; a trainer may remove some meanwhile."""
-    total = 0
-    for file in folder.iterdir() if folder.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total
+def link_upload(work: Path, folder: Path) -> None:
+    """Let a trainer in ``work`` find an upload's ``folder`` by its id, which is its name."""
+    link = work / "uploads" / folder.name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(folder, target_is_directory=True)
 
 
 def prepare(settings: Settings, fence: Fence, spec: dict[str, Any]) -> tuple[Path, OSError | None]:

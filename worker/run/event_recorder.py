@@ -32,10 +32,10 @@ from service.access.quotas import Quota
 from service.artifacts import store
 from service.db.models import RunWarning
 from service.errors import ArtifactMismatchError
+from service.folder_cache import folder_bytes
 from service.jobs import claims
 from service.jobs.fence import Fence
 from service.settings import Settings
-from worker.files import work_dirs
 from worker.run.fenced_writer import FencedWriter
 from worker.run.outcome import CancelledError, InvalidArtifactError
 from worker.run.pipes import Redactor, TailBuffer, storable_text
@@ -155,7 +155,7 @@ class EventRecorder:
         def change(session: Session) -> None:
             _apply(session, self.writer.fence, event)
             if isinstance(event, CheckpointEvent):
-                kept = work_dirs.folder_bytes(self.work / "checkpoints")
+                kept = folder_bytes(self.work / "checkpoints")
                 claims.set_progress(session, self.writer.fence, checkpoint_bytes=kept)
             data = event.model_dump(mode="json", exclude={"event"})
             claims.record_event(session, self.writer.fence, event.event, data)

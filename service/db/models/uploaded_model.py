@@ -1,46 +1,24 @@
 """Tables of uploaded models, their files and the pieces of those that are stored in the database."""
 
-from datetime import datetime
-
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.db.clock import now_sql
-from service.db.models.access import LOCAL, OWNER_LENGTH
-from service.db.models.base import NO_ID_REUSE, SERIAL, Base
+from service.db.models.base import SERIAL, Base
+from service.db.models.upload import UploadColumns, upload_indexes
 
 _URL_LENGTH = 2048
 
 
-class UploadedModel(Base):
-    """An uploaded model. Readers see it once ``complete``; at most one of each ``id`` is. See ``service.uploaded_models``."""
+class UploadedModel(UploadColumns, Base):
+    """An uploaded model, whose ``sha256`` is of the names and digests of its files. See ``service.uploaded_models``."""
 
     __tablename__ = "uploaded_models"
 
-    number: Mapped[int] = mapped_column(SERIAL, primary_key=True)
-    id: Mapped[str] = mapped_column(String(40))
-    """Derived from owner and content, so the same files get the same id."""
-    owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL)
-    name: Mapped[str | None] = mapped_column(String(100))
-    """Name given by its owner."""
-    sha256: Mapped[str] = mapped_column(String(64))
-    """Of the names and digests of its files; lower-case hexadecimal."""
     model_type: Mapped[str] = mapped_column(String(64))
     masked_weights: Mapped[int | None] = mapped_column(BigInteger)
     """Weights that a mask applies to."""
-    size: Mapped[int] = mapped_column(BigInteger)
-    """Bytes of all files together."""
-    complete: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(default=now_sql())
 
-    __table_args__ = (
-        Index(
-            "uq_uploaded_models_complete_id", "id", unique=True,
-            postgresql_where=text("complete"), sqlite_where=text("complete"),
-        ),
-        Index(None, "owner", "number"),  # the list
-        NO_ID_REUSE,
-    )  # fmt: skip
+    __table_args__ = upload_indexes(__tablename__)
 
 
 class ModelFile(Base):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from service import datasets
+from service import datasets, uploads
 from service.db import paging
 from service.db.engine import Database
 from service.db.models import Dataset
@@ -84,7 +84,7 @@ def test_lists_of_jobs(database: Database, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_lists_of_data_sets(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_BATCH", 2)
+    monkeypatch.setattr(uploads, "_BATCH", 2)
     with database.write() as session:
         for number in range(5):
             splits = {"train": {"rows": 1, "bytes": 1, "note": "x" * 400}}

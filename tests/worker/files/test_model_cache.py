@@ -16,6 +16,7 @@ from pruning.files import CorruptDownloadError
 from service import uploaded_models
 from service.db.engine import Database
 from service.db.models import ModelFile
+from service.model_cache import MARGIN_BYTES
 from service.uploaded_models import FileContent, ModelContent
 from tests.service import factories
 from tests.worker.conftest import SPEC, WorkerHarness
@@ -81,7 +82,7 @@ def test_nothing_is_fetched_where_the_disk_has_no_room(
     database: Database, harness: WorkerHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = upload(database, b"0123456789")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=model_cache.MARGIN_BYTES + 5))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=MARGIN_BYTES + 5))
     with pytest.raises(OSError, match="has 268435461 left") as caught:
         fetch(database, harness, tmp_path / "work", model)
     assert caught.value.errno == errno.ENOSPC
