@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TRITON := $(VENV)/triton
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz triton check format serve lock dist release clean
+.PHONY: help setup demo test fuzz triton check format serve lock docs dist release clean
 
 help: ## List the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +51,9 @@ serve: $(READY) ## Keep the embedded service running on http://127.0.0.1:8000
 
 lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/python -m scripts.lock
+
+docs: $(READY) ## Build the documentation as a site into build/docs; dead links are errors
+	$(BIN)/sphinx-build -q -n -W --keep-going -c docs/site -d build/doctrees docs build/docs
 
 dist: $(READY) ## Build wheel and source distribution into dist/, and try them in clean environments
 	rm -rf dist

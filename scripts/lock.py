@@ -44,6 +44,8 @@ def resolve(folder: Path, *, upgrade: bool) -> str:
         "all",
         "--extra",
         "dev",
+        "--extra",
+        "docs",
         "--generate-hashes",
         "--no-header",
         "--no-annotate",

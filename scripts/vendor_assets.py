@@ -1,5 +1,5 @@
-"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, and what tests of
-pages need besides into ``tests/browser/vendored``.
+"""Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, what tests of
+pages need besides into ``tests/browser/vendored``, and what draws the diagrams of the documentation into ``docs/site/vendored``.
 
 The pages of the service, ``/docs`` and ``/redoc`` work without a network, and no other host's script runs in their origin. Each
 package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test
@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 STATIC = Path(__file__).parents[1] / "api" / "static"
 TEST_STATIC = Path(__file__).parents[1] / "tests" / "browser" / "vendored"
+DOCS_STATIC = Path(__file__).parents[1] / "docs" / "site" / "vendored"
 MANIFEST_NAME = "manifest.json"
 _REGISTRY = "https://registry.npmjs.org"
 _SECONDS = 120
@@ -90,6 +91,14 @@ PACKAGES = (
         "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
         {"package/axe.min.js": "axe.min.js", "package/LICENSE": "axe.LICENSE.txt"},
         TEST_STATIC,
+    ),
+    Package(
+        "mermaid",
+        "12.3.0",
+        "MIT",
+        "4113TdXeLAsMruJ79OpFL5O8+LTFXhQqZ260rF3tgUmiNAtRm4Uume04I+65PRN6yZ69J4f8rVYWW8zRk65UYw==",
+        {"package/dist/mermaid.min.js": "mermaid.min.js", "package/LICENSE": "mermaid.LICENSE.txt"},
+        DOCS_STATIC,
     ),
 )
 
