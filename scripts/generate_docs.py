@@ -15,6 +15,7 @@ from pruning.quality.catalog import WARNINGS
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
+from pruning.spec.verbalizer import first_words
 from scripts.cli_page import cli_page
 from scripts.models_page import models_page
 from service.settings import Settings
@@ -86,7 +87,7 @@ def spec_page() -> str:
             f"`{t.name}`",
             t.kind,
             ", ".join(t.text),
-            ", ".join(t.label_words),
+            ", ".join(first_words(t.label_words)),
             ", ".join(t.metrics),
             t.epochs,
             t.batch_size,

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from api.errors.problems import Fault
-from pruning.spec.wording import describe, quoted
+from pruning.spec.wording import describe, quoted, without_tags
 
 _NAMED_BY_PATH = {
     "job_id": "job_not_found",
@@ -27,8 +27,6 @@ _NAMED_BY_PATH = {
 _NO_OBJECT = frozenset({"missing", "model_type", "model_attributes_type", "dict_type"})
 _SECRET_WORDS = ("secret", "token", "password")
 _HIDDEN = "***"
-_TASK_TAGS = ("name", "custom")
-"""Branches of the union type of ``task``: pydantic puts them into error locations, the JSON of a request has no such level."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,4 @@ def blamed_path(fault: Mapping[str, Any], path: Sequence[str | int]) -> Sequence
     blamed = fault.get("ctx", {}).get("param")
     if blamed:
         return str(blamed).split(".")
-    if len(path) > 1 and path[0] == "task" and path[1] in _TASK_TAGS:
-        return [path[0], *path[2:]]
-    return path
+    return without_tags(path)

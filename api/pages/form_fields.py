@@ -4,6 +4,8 @@ Called by ``api.pages.job_form``. A control is named by the dotted path of its f
 can be read and is otherwise left as text, so that the refusals are those of the API. An empty control is a field left out.
 """
 
+import csv
+import io
 import json
 import math
 import re
@@ -15,9 +17,12 @@ NULL = "null"
 """Choice of a field that may be null and has another default."""
 Typed = Mapping[str, Sequence[str]]
 """What the controls of a form hold, by name."""
-Kind = Literal["text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "pairs", "weights"]
+Kind = Literal[
+    "text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "records", "pairs", "weights"
+]
 _MOST_CONTROLS = 4
-"""A list that may be longer is one control with a line for each entry."""
+"""A list that may be longer is one control with a line for each entry; "records" are lines of which each is a text or several,
+written as CSV."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
@@ -68,6 +73,8 @@ class FormField:
         match self.kind:
             case "lines":
                 return [line.strip() for line in text.splitlines() if line.strip()] or None
+            case "records":
+                return [_record(line) for line in text.splitlines() if line.strip()] or None
             case "pairs":
                 return _pairs(text)
             case "weights":
@@ -87,6 +94,8 @@ class FormField:
                 return [*map(str, value)]
             case "lines":
                 return ["\n".join(map(str, value))]
+            case "records":
+                return ["\n".join(_record_line(entry) for entry in value)]
             case "pairs":
                 return ["\n".join(f"{key} = {text}" for key, text in value.items())]
             case "weights" if not isinstance(value, str):
@@ -99,7 +108,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "none"
+        nested = ((f"[{shown(entry)}]" if isinstance(entry, list | tuple) else shown(entry)) for entry in value)
+        return ", ".join(nested) or "none"
     return "none" if value is None or value == {} else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -121,6 +131,8 @@ def _kind_of(schema: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...]]:
             return "pairs", ()
         case "array" if "enum" in schema["items"]:
             return "choices", tuple(schema["items"]["enum"])
+        case "array" if any(branch.get("type") == "array" for branch in schema["items"].get("oneOf", ())):
+            return "records", ()
         case "array":
             return ("texts" if schema.get("maxItems", 1000) <= _MOST_CONTROLS else "lines"), ()
     return "text", ()
@@ -138,6 +150,22 @@ def _weights(text: str) -> list[int | float] | str | None:
     numbers = [_number(part) for part in text.replace(",", " ").split()]
     found = [number for number in numbers if isinstance(number, int | float)]
     return found if found and len(found) == len(numbers) else text or None
+
+
+def _record(line: str) -> str | list[str]:
+    """The one entry of a line of CSV, or its several; a line that is none as it is."""
+    try:
+        entries = [entry.strip() for entry in next(csv.reader([line.strip()], skipinitialspace=True))]
+    except csv.Error:
+        return line.strip()
+    return entries[0] if len(entries) == 1 else entries
+
+
+def _record_line(entry: Any) -> str:
+    """The inverse of :func:`_record`."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(entry if isinstance(entry, list | tuple) else [entry])
+    return line.getvalue()
 
 
 def _pairs(text: str) -> dict[str, str] | str | None:

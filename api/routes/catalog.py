@@ -19,6 +19,7 @@ from pruning.spec.custom_task import CustomTask
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
+from pruning.spec.verbalizer import first_words
 from service import uploaded_models
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
@@ -37,7 +38,7 @@ def list_tasks(services: ServicesDep) -> TaskList:
             config=task.config,
             text=list(task.text),
             label=task.label,
-            label_words=list(task.label_words),
+            label_words=list(first_words(task.label_words)),
             labels=None if task.labels is None else list(task.labels),
             metrics=list(task.metrics),
             epochs=task.epochs,

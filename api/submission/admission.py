@@ -24,6 +24,7 @@ from pruning.hub.lookup import HubModel, find_on_hub
 from pruning.models.checks import check_class_names, check_listing, check_model_folder, check_template, read_model_type
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
+from pruning.spec.verbalizer import first_words
 from service import datasets
 from service.db import models
 from service.db.engine import Database
@@ -73,7 +74,7 @@ def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *
         _check_on_hub(spec.model, spec.revision, settings)
         return
     try:
-        check_model_folder(folder, spec.label_words, spec.head)
+        check_model_folder(folder, spec.label_words, spec.head, spec.label_word_pieces)
         if spec.template is not None:
             check_template(folder, spec.template, len(spec.task_info.text), spec.max_length)
         if spec.head in ("classifier", "token-classifier") and _class_names(spec):  # tags may still have to be found
@@ -131,7 +132,7 @@ def _check_teacher(spec: PruningSpec, settings: Settings, uploaded: Path | None)
 
 
 def _class_names(spec: PruningSpec) -> tuple[str, ...]:
-    return spec.task_info.labels or spec.label_words
+    return spec.task_info.labels or first_words(spec.label_words)
 
 
 @dataclass(frozen=True)

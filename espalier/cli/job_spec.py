@@ -42,7 +42,7 @@ def submit_job(client: "Client", spec: dict[str, Any], rows: RowsFile | None) ->
     """Submit the job, after the upload of its rows where there are some.
 
     Where the names of their classes do not serve as words of the model, a classifier is trained in place of the words, unless
-    ``head`` is given; a line says so.
+    ``head`` or ``label_word_pieces`` is given; a line says so.
     """
     if rows is None:
         return client.submit(**spec)
@@ -50,7 +50,7 @@ def submit_job(client: "Client", spec: dict[str, Any], rows: RowsFile | None) ->
     try:
         return client.submit(**spec)
     except ApiError as refusal:
-        if "head" in spec or not (refusal.param or "").startswith(_WORDS):
+        if {"head", "label_word_pieces"} & spec.keys() or not (refusal.param or "").startswith(_WORDS):
             raise
         notify(f"{refusal.detail}; so a classifier head is trained (--set head=label-words insists on words)")
         return client.submit(**spec, head="classifier")

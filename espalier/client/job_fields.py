@@ -55,9 +55,9 @@ class CustomTask(TypedDict, total=False):
     where label_columns are their default; token-classification: its tags, by default those of the training split.
     With head classifier they are all that is needed.
     """
-    label_words: Sequence[str]
-    """One word per class, in class-id order (regression: one word), for head label-words; default: made from
-    labels.
+    label_words: Sequence[str | Sequence[str]]
+    """One word per class, or the list of its words, in class-id order (regression: one word), for head label-words;
+    default: made from labels.
     """
     train_split: str
     """Split that is trained on; default "train"."""
@@ -99,8 +99,14 @@ class SharedFields(TypedDict, total=False):
     """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has
     classifier, token-classification token-classifier.
     """
-    label_words: Sequence[str]
-    """One word per class, in class-id order, each a single token; default the task's, or made from its labels."""
+    label_words: Sequence[str | Sequence[str]]
+    """One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its
+    words' logits; default the task's, or made from its labels.
+    """
+    label_word_pieces: Literal["refuse", "mean"]
+    """Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows
+    and biases of the output embedding; default "refuse".
+    """
     template: str | None
     """label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or
     '{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first

@@ -198,7 +198,7 @@ def encode_rows(
 
 def _tag_ids(ids: list[list[int]], words: WordTokens, rows: Sequence[Sequence[str]], task: Task) -> list[list[int]]:
     """Label of each token: that of the word whose first token it is, else ``IGNORED``."""
-    known = {tag: number for number, tag in enumerate(task.label_words)}
+    known = {tag: number for number, tag in enumerate(task.class_names)}
     found = []
     for tokens, first, tags in zip(ids, words.first, rows, strict=True):
         labels = [IGNORED] * len(tokens)

@@ -18,6 +18,7 @@ from pruning.data.files.parquet import read_parquet
 from pruning.errors import PermanentError
 from pruning.hub.datasets import HubSplit, class_names_of, download_split
 from pruning.spec.tasks import Task
+from pruning.spec.verbalizer import first_words
 from pruning.spec.wording import listed
 
 
@@ -65,7 +66,7 @@ def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str)
         return labels
     classes = task.classes
     ours = _aligned(task.labels, names)
-    in_order = _aligned(task.label_words, names)
+    in_order = _aligned(first_words(task.label_words), names)
     if task.labels is None and in_order is not None and in_order != tuple(range(classes)):
         raise _contradiction(task, names, where, "label_words has the same names in another order")
     if len(names) != classes or (task.labels is not None and ours is None):

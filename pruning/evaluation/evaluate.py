@@ -125,7 +125,7 @@ def predict(
     if task.kind == "multilabel":
         return multilabel.label_ids(np.stack(logits), multilabel.DEFAULT_THRESHOLD if threshold is None else threshold)
     if split.encoded.words is not None:
-        return tagging.tags_of(logits, split.encoded.words, task.label_words)
+        return tagging.tags_of(logits, split.encoded.words, task.class_names)
     if split.encoded.windows is not None and task.no_answers:
         answers = squad_v2.spans_and_differences(logits, split.encoded.windows, split.rows.texts[1])
         return squad_v2.answers_at(*answers, squad_v2.DEFAULT_THRESHOLD if threshold is None else threshold)

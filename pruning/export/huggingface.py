@@ -58,7 +58,10 @@ def _require_room(folder: Path, mask: Path) -> None:
 
 def load_folder(folder: Path, stock: StockModel) -> PrunedModel:
     """A folder that :func:`write_folder` wrote, as transformers reads it. Raises PermanentError."""
-    loaded = load_model(ModelFolder(folder, None), stock.info.label_words, stock.head, classes=stock.info.classes)
+    info = stock.info
+    loaded = load_model(
+        ModelFolder(folder, None), info.label_words, stock.head, pieces=info.spec.label_word_pieces, classes=info.classes
+    )  # fmt: skip
     if loaded.new_parameters:
         raise PermanentError(f"the folder lacks {min(loaded.new_parameters)}", code="export_wrong", param="exports")
     head = (

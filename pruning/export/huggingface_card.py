@@ -108,9 +108,14 @@ def _origin(info: MaskInfo) -> str:
 def _about(stock: StockModel) -> str:
     info, name = stock.info, stock.class_name
     if stock.reason is not None:
+        means = (
+            " Of a class with several tokens the first that is no other class's holds their mean in the output embedding."
+            if stock.averaged
+            else ""
+        )
         return (
             f"This is the language model, `{name}`, and no classifier ({stock.reason}): a pipeline for text classification "
-            "would start one at random. The logits of the classes are those of their label words."
+            "would start one at random. The logits of the classes are those of their label words." + means
         )
     if info.head == "span":
         return f"`{name}`: logits of where an answer starts and ends."

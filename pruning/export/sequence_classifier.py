@@ -10,6 +10,7 @@ The rows of the label words become the last matrix of the class; what stands bef
 Called by :mod:`pruning.export.stock_model`, which compares the result with the head.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from pruning.export import transform_layer
 from pruning.models.heads import WORD_HEADS, label_rows, last_linear
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import LogitCalibration
+from pruning.spec.verbalizer import ClassTokens, token_shares
 
 _SCALE = 2.0**-10
 _ODD = ((1.0, -1.0), (1.0, -1.0))
@@ -83,12 +85,12 @@ def adds_layer(loaded: LoadedModel, head: str) -> bool:
 @torch.no_grad()
 def convert_words(
     loaded: LoadedModel,
-    label_ids: Sequence[int],
+    label_ids: Sequence[ClassTokens],
     head: str,
     run: Callable[[], object],
     calibration: LogitCalibration | None,
 ) -> Any:
-    """A sequence classification model with one output per label word, or for ``span`` a question answering model.
+    """A sequence classification model with one output per class, or for ``span`` a question answering model.
 
     It takes over the modules of ``loaded.model``, which is of no use afterwards; ``run`` calls that on a few rows. Requires
     :func:`misfit` to be None.
@@ -130,19 +132,39 @@ def reorder_classes(model: Any, columns: Sequence[int]) -> None:
 
 
 @torch.no_grad()
-def store_readout(loaded: LoadedModel, label_ids: Sequence[int]) -> None:
-    """Put a trained read-out into the language model's own output embedding, in place, no longer tied to the input's."""
-    if loaded.readout is None:
-        return
-    decoder, rows = loaded.model.get_output_embeddings(), list(label_ids)
+def store_rows(loaded: LoadedModel, label_ids: Sequence[ClassTokens]) -> tuple[int, ...]:
+    """Token of each class whose logit in the language model is that of the class.
+
+    What was trained, and the mean of several tokens, is put into its own output embedding, in place, which is then no longer tied
+    to the input's.
+    """
+    rows = _row_of_each(label_ids)
+    if loaded.readout is None and rows == tuple(label_ids):
+        return rows
+    decoder = loaded.model.get_output_embeddings()
+    means, biases = label_rows(loaded.model, label_ids, loaded.readout)
     weight = decoder.weight.detach().clone()
-    weight[rows] = loaded.readout.weight
+    weight[list(rows)] = means
     decoder.weight = nn.Parameter(weight, requires_grad=False)
-    if loaded.readout.bias is not None:
-        decoder.bias[rows] = loaded.readout.bias
+    if biases is not None:
+        decoder.bias[list(rows)] = biases
         # a tensor of its own: files hold one of two that are tied, and what is not tied is not read from the other
         decoder.bias = nn.Parameter(decoder.bias.detach().clone(), requires_grad=False)
     loaded.model.config.tie_word_embeddings = False
+    return rows
+
+
+def _row_of_each(label_ids: Sequence[ClassTokens]) -> tuple[int, ...]:
+    """A token of each class that no class before has taken, the first of its own where one is left; pieces may be shared."""
+    own = [list(token_shares(tokens)) for tokens in label_ids]
+    taken: set[int] = set()
+    rows = []
+    others = (number for number in itertools.count() if all(number not in ids for ids in own))
+    for ids in own:
+        row = next((number for number in ids if number not in taken), None)
+        rows.append(next(others) if row is None else row)
+        taken.add(rows[-1])
+    return tuple(rows)
 
 
 def _linear_through(model: Any, weight: torch.Tensor, bias: torch.Tensor) -> None:

@@ -46,6 +46,9 @@ class StockModel:
     added_layer: bool
     """Whether the encoder has a layer more, the head of the language model."""
 
+    averaged: bool = False
+    """Whether the language model's rows hold means of the tokens of a class, each in the row of one of them."""
+
     @property
     def class_name(self) -> str:
         """Of transformers."""
@@ -85,13 +88,15 @@ def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
         loaded, info = load()  # the modules of the first one are part of what failed
         reason = f"{type(loaded.model).__name__} became a classifier that gives other scores"
     added = model is not None and sequence_classifier.adds_layer(loaded, info.head)
+    averaged = False
     if model is None:
-        sequence_classifier.store_readout(loaded, info.label_ids)
+        rows = sequence_classifier.store_rows(loaded, info.label_ids)
+        averaged, info = rows != info.label_ids, info.model_copy(update={"label_ids": rows})
         model = loaded.model
     else:
         _name_classes(model.config, info)
     loaded.tokenizer.model_max_length = info.max_length  # where load_pruned cuts
-    return StockModel(model, loaded.tokenizer, info, loaded.folder.path, reason, added_layer=added)
+    return StockModel(model, loaded.tokenizer, info, loaded.folder.path, reason, added, averaged)
 
 
 def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:

@@ -12,7 +12,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FieldSerializationInfo,
+    PositiveInt,
+    field_serializer,
+    model_validator,
+)
 from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
@@ -20,6 +28,7 @@ from pruning.files import atomic_write
 from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 from pruning.spec.custom_task import TaskKind
 from pruning.spec.schema import PruningSpec
+from pruning.spec.verbalizer import ClassTokens, ClassWords, first_words
 
 FORMAT = "espalier-mask"
 Masks = dict[str, npt.NDArray[np.bool_]]
@@ -41,9 +50,10 @@ class MaskInfo(BaseModel):
     task: str
     kind: TaskKind
     head: str
-    label_words: tuple[str, ...]
-    label_ids: tuple[int, ...]
-    """Token ids of the label words in the base model's vocabulary, in class-id order; empty for a classifier head."""
+    label_words: tuple[ClassWords, ...]
+    label_ids: tuple[ClassTokens, ...]
+    """Tokens of the label words in the base model's vocabulary (:mod:`pruning.spec.verbalizer`), in class-id order; empty for a
+    classifier head."""
     columns: tuple[int, ...] = ()
     """Output of a classifier head for each class."""
     logit_scale: float | None = None
@@ -76,6 +86,10 @@ class MaskInfo(BaseModel):
             raise ValueError("template is not the one of spec")
         return self
 
+    @field_serializer("spec")
+    def _spec_as_before(self, spec: PruningSpec, how: FieldSerializationInfo) -> dict[str, Any]:
+        return spec.model_dump(mode=how.mode, exclude=spec.unsaid)
+
     @property
     def classes(self) -> int:
         """Logits of a row: one per class, one of a regression, two of a span."""
@@ -83,8 +97,8 @@ class MaskInfo(BaseModel):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of every class id: its name, or its label word where the task names no classes."""
-        return self.spec.task_info.labels or self.label_words
+        """Of every class id: its name, or its first label word where the task names no classes."""
+        return self.spec.task_info.labels or first_words(self.label_words)
 
     @property
     def density(self) -> float:

@@ -30,13 +30,14 @@ from pruning.inference.masked_base import (
     create_mask_head,
     find_trained_weights,
     head_family,
+    load_base,
     require_same_base,
     require_same_matrices,
 )
 from pruning.inference.pruned_model import Prediction, PrunedModel, Texts
 from pruning.masking.bits import pack_lsb_first, unpack_lsb_first
 from pruning.masking.wrap import prunable_linears
-from pruning.models.loading import LoadedModel, load_model, locate_model, weights_digest
+from pruning.models.loading import LoadedModel, locate_model, weights_digest
 from pruning.sources import Sources
 
 
@@ -183,7 +184,7 @@ class MaskBank:
                 if folder.is_dir()
                 else locate_model(str(self._base_name), self._revision, self._sources)
             )
-            self._base = _Base(load_model(located, info.label_words, info.head, classes=info.classes))
+            self._base = _Base(load_base(located, info))
             self._family = family
         classes = self._base.loaded.model.config.num_labels
         if family != self._family or (

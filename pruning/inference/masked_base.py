@@ -42,7 +42,7 @@ def load_masked_base(
         if folder is None
         else ModelFolder(folder, None)
     )
-    loaded = load_model(located, info.label_words, info.head, classes=info.classes)
+    loaded = load_base(located, info)
     require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
     apply_masks(loaded.model, masks)
     if info.weights_sha256 is not None:
@@ -50,6 +50,11 @@ def load_masked_base(
         tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
         loaded = apply_trained(trained_weights.read(file), loaded, tensors, info, file.name)
     return loaded, info
+
+
+def load_base(folder: ModelFolder, info: mask_file.MaskInfo) -> LoadedModel:
+    """The dense model of a folder, with the classes and words of a mask. Raises PermanentError as :func:`load_model` does."""
+    return load_model(folder, info.label_words, info.head, pieces=info.spec.label_word_pieces, classes=info.classes)
 
 
 def apply_trained(

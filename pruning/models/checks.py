@@ -20,9 +20,10 @@ from pruning.models.folder_forms import (
     require_unquantized,
     require_weights,
 )
-from pruning.models.folder_values import check_config, check_tokenizer_files, special_tokens
-from pruning.models.label_words import check_label_words, highest_token_id, load_tokenizer
+from pruning.models.folder_values import caps_logits, check_config, check_tokenizer_files, special_tokens
+from pruning.models.label_words import WordRules, check_label_words, highest_token_id, load_tokenizer
 from pruning.spec.templates import Chunk, decoder_error, ends_with_mask, split_template, too_long_error
+from pruning.spec.verbalizer import ClassWords, Pieces
 
 SENTENCEPIECE = {"deberta-v2": "spm.model"}
 """SentencePiece file that is a tokenizer by itself, by model type."""
@@ -62,11 +63,11 @@ MODEL_TYPES: dict[str, LmHead] = {
 }
 
 
-def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> None:
-    """Refuse a model folder that could not be trained with ``head``.
+def check_model_folder(path: Path, label_words: Sequence[ClassWords], head: str, pieces: Pieces = "refuse") -> None:
+    """Refuse a model folder that could not be trained with ``head`` and label words that may be several tokens as ``pieces`` says.
 
-    Raises PermanentError with ``param`` ``model``, or ``label_words.<index>`` (codes ``label_word_unknown``,
-    ``label_words_collide``). Without a ``tokenizer.json`` the words are left to the trainer's own tokenizer.
+    Raises PermanentError with ``param`` ``model``, or as :func:`pruning.models.label_words.resolve_words` does. Without a
+    ``tokenizer.json`` the words are left to the trainer's own tokenizer.
     """
     config = check_without_weights(path, file_names(path), path.name)
     lm_head = MODEL_TYPES[config["model_type"]]
@@ -78,7 +79,7 @@ def check_model_folder(path: Path, label_words: Sequence[str], head: str) -> Non
     if not (path / "tokenizer.json").is_file():
         return
     if uses_words:
-        check_label_words(path / "tokenizer.json", label_words)
+        check_label_words(path / "tokenizer.json", label_words, WordRules(pieces, head, caps_logits(config)))
     rows = _embedding_rows(config, lm_head, tensors)
     if rows is not None:
         tokenizer = load_tokenizer(path / "tokenizer.json")

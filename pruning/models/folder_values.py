@@ -29,6 +29,12 @@ def is_dropout(key: str) -> bool:
     return "dropout" in key or key.endswith("_pdrop")
 
 
+def caps_logits(config: dict[str, Any]) -> bool:
+    """Whether a model caps its logits, which then are not linear in its states."""
+    default = 30.0 if config["model_type"] == "gemma2" else None  # transformers', where the key is missing
+    return config.get("final_logit_softcapping", default) is not None
+
+
 def check_config(config: dict[str, Any], name: str) -> None:
     """Refuse a configuration whose values no model can have. Raises PermanentError (``model_config_invalid``)."""
     where = f"config.json of model {name!r}"

@@ -1,16 +1,17 @@
 """Task heads: logits from an encoder's states, without new parameters wherever that is possible.
 
-``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at position
-0, ``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole head, and the
-logit of a class is the column of its label word. No architecture is named: the output embedding is cut down to the rows of the
-label words, and the encoder's output to that one position, so the head's work is a few rows; where the model allows it
-(:mod:`pruning.models.position_slicing`), so is the encoder's work after its last attention. ``classifier`` is transformers'
-sequence classification head and ``token-classifier`` its token classification head, the checkpoint's own or a new one. Called by
-training, exports and predictions.
+``label-words`` and ``span`` use the model's own, frozen language-model head: the hidden state at the mask token (or at position 0,
+``[CLS]`` or ``<s>``, where a row has none; at the last token of a decoder-only model) goes through the whole head, and the logit of
+a class is the column of its label word, or the mean of several (:mod:`pruning.spec.verbalizer`). No architecture is named: the
+output embedding is cut down to one row for each class, and the encoder's output to that one position, so the head's work is a few
+rows; where the model allows it (:mod:`pruning.models.position_slicing`), so is the encoder's work after its last attention.
+``classifier`` is transformers' sequence classification head and ``token-classifier`` its token classification head, the
+checkpoint's own or a new one. Called by training, exports and predictions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from fractions import Fraction
 from typing import Any, Literal
 
 import torch
@@ -20,6 +21,7 @@ from pruning.models import position_slicing
 from pruning.models.loading import LoadedModel, Readout
 from pruning.models.logit_calibration import LogitCalibration
 from pruning.models.position_slicing import select_positions
+from pruning.spec.verbalizer import ClassTokens, token_shares
 
 Position = Literal["first", "last", "every"]
 """first: the mask token or position 0; last: the last token that is not padding; every: all of them (spans)."""
@@ -40,7 +42,7 @@ class LabelWordHead(nn.Module):
     def __init__(
         self,
         model: nn.Module,
-        label_ids: Sequence[int],
+        label_ids: Sequence[ClassTokens],
         mask_token_id: int | None,
         position: Position = "first",
         readout: Readout | None = None,
@@ -76,7 +78,7 @@ class LabelWordHead(nn.Module):
 
     @property
     def readout(self) -> nn.Linear:
-        """The output embedding cut down to the label words: weight [C, E], bias [C] or None."""
+        """The output embedding cut down to a row for each class: weight [C, E], bias [C] or None."""
         linear: nn.Linear = self.model.get_output_embeddings()  # type: ignore[operator]
         return linear
 
@@ -128,16 +130,33 @@ class LabelWordHead(nn.Module):
 
 
 def label_rows(
-    model: Any, label_ids: Sequence[int], readout: Readout | None
+    model: Any, label_ids: Sequence[ClassTokens], readout: Readout | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Copies of the rows [C, E] and biases [C] that a head reads: ``readout``'s, or the vocabulary's of ``label_ids``."""
+    """Copies of the rows [C, E] and biases [C] that a head reads: ``readout``'s, or the vocabulary's of ``label_ids``.
+
+    A mean of logits h·w + b over tokens is h·(mean of w) + (mean of b): one row and one bias for each class.
+    """
     decoder = model.get_output_embeddings()
     if readout is not None:
         weight, bias = readout.weight.to(decoder.weight.device), readout.bias
         return weight.clone(), None if bias is None else bias.to(decoder.weight.device).clone()
-    rows = torch.tensor(list(label_ids), device=decoder.weight.device)
-    weight = decoder.weight.detach()[rows].clone()
-    return weight, None if decoder.bias is None else decoder.bias.detach()[rows].clone()
+    shares = [token_shares(tokens) for tokens in label_ids]
+    return _mean_rows(decoder.weight.detach(), shares), (
+        None if decoder.bias is None else _mean_rows(decoder.bias.detach(), shares)
+    )
+
+
+def _mean_rows(rows: torch.Tensor, shares: Sequence[Mapping[int, Fraction]]) -> torch.Tensor:
+    """[C, ...]: of each class the rows of its tokens, added up by their shares in float64; a single token's as it is."""
+
+    def row(share: Mapping[int, Fraction]) -> torch.Tensor:
+        if len(share) == 1:
+            return rows[next(iter(share))]
+        weights = torch.tensor([float(part) for part in share.values()], dtype=torch.float64, device=rows.device)
+        mean: torch.Tensor = torch.tensordot(weights, rows[list(share)].double(), dims=1)
+        return mean.to(rows.dtype)
+
+    return torch.stack([row(share) for share in shares])
 
 
 def _keep_rows(model: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Module:
@@ -199,7 +218,7 @@ class QuestionAnsweringHead(nn.Module):
 
 def create_head(
     loaded: LoadedModel,
-    label_ids: list[int],
+    label_ids: Sequence[ClassTokens],
     columns: list[int],
     head: str,
     calibration: LogitCalibration | None = None,

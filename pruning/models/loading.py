@@ -41,6 +41,7 @@ from pruning.models.plain_modules import use_plain_modules
 from pruning.models.quiet import quiet_transformers
 from pruning.models.spm_tokenizer import load_spm_tokenizer
 from pruning.sources import Sources
+from pruning.spec.verbalizer import ClassWords, Pieces
 
 _OFFSET_POSITIONS = ("camembert", "mpnet", "roberta", "xlm-roberta")
 
@@ -122,17 +123,17 @@ def find_model(name: str, revision: str | None, sources: Sources, emit: EventSin
 
 
 def load_model(
-    folder: ModelFolder, label_words: Sequence[str], head: str, *, classes: int | None = None, dropout: float | None = None,
-    param: str = "model",
+    folder: ModelFolder, label_words: Sequence[ClassWords], head: str, *, pieces: Pieces = "refuse", classes: int | None = None,
+    dropout: float | None = None, param: str = "model",
 ) -> LoadedModel:  # fmt: skip
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
-    ``dropout`` replaces every dropout probability of the checkpoint's configuration. A classifier head that the checkpoint
-    lacks is started at random, with ``classes`` outputs (default: one per label word). Raises PermanentError naming the file or
-    field at fault.
+    ``pieces``: ``label_word_pieces`` of the spec. ``dropout`` replaces every dropout probability of the checkpoint's configuration.
+    A classifier head that the checkpoint lacks is started at random, with ``classes`` outputs (default: one per label word). Raises
+    PermanentError naming the file or field at fault.
     """
     path = folder.path
-    check_model_folder(path, label_words, head)
+    check_model_folder(path, label_words, head, pieces)
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         tokenizer = _load_tokenizer(path)

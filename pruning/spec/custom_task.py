@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pruning.spec.errors import spec_error
 from pruning.spec.tags import OUTSIDE, is_tag
+from pruning.spec.verbalizer import ClassName, ClassWords, several_words
 
 TaskKind = Literal["classification", "regression", "multilabel", "token-classification", "span"]
 CustomKind = TaskKind
@@ -37,11 +38,8 @@ DatasetName = Annotated[
 ]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 MAX_CLASSES = 5000
 """Classes of a task; as many distinct values of a label column are kept."""
-ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-"""As long as a value of a column may be that is kept as a label."""
 
 
 def propose_words(labels: Sequence[str]) -> tuple[str, ...]:
@@ -95,9 +93,10 @@ class CustomTask(BaseModel):
         "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training "
         "split. With head classifier they are all that is needed",
     )  # fmt: skip
-    label_words: tuple[ClassName, ...] = Field(
+    label_words: tuple[ClassWords, ...] = Field(
         (), max_length=MAX_CLASSES,
-        description="One word per class, in class-id order (regression: one word), for head label-words; default: made from labels",
+        description="One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; "
+        "default: made from labels",
     )  # fmt: skip
     train_split: SplitName = Field("train", description="Split that is trained on")
     validation_split: SplitName = Field("validation", description="Split that the metrics are measured on")
@@ -223,6 +222,11 @@ class CustomTask(BaseModel):
             raise spec_error(
                 "task.label_words", "a {what} needs {count} label_words, it has {got}",
                 what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
+            )  # fmt: skip
+        if self.kind != "classification" and several_words(self.label_words):
+            raise spec_error(
+                "task.label_words", "a {what} takes no lists of words, only a classification does; give one word in place of each",
+                what=self.kind,
             )  # fmt: skip
         known = METRICS_OF_KIND[self.kind]
         if self.metric is not None and self.metric not in known:

@@ -7,7 +7,7 @@ API's problem details and the trainer's error event show them.
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from pruning.spec.wording import describe
+from pruning.spec.wording import describe, without_tags
 
 
 def spec_error(param: str, message: str, *, kind: str = "spec_conflict", **context: object) -> PydanticCustomError:
@@ -25,9 +25,7 @@ def error_details(validation_error: ValidationError, model: type[BaseModel] | No
         if error["type"] == "default_factory_not_called":
             continue  # a consequence of another error in the list
         context = error.get("ctx", {})
-        path = [str(part) for part in error["loc"]]
-        if path[:1] == ["task"] and path[1:2] in (["name"], ["custom"]):
-            del path[1]  # the tag of the form of task that was tried
+        path = map(str, without_tags(error["loc"]))
         details.append(
             {"param": context.get("param") or ".".join(path), "code": error["type"], "message": describe(error, model)}
         )

@@ -19,6 +19,9 @@ from pruning.spec.tasks import Task, resolve_task
 
 BASELINE = ("baseline", "baseline_learning_rate")
 """Fields that no mask depends on."""
+LATER = ("label_word_pieces",)
+"""Fields that masks and checkpoints hold only where they are not at their defaults: without them, both are as they were before
+there were such fields."""
 
 
 def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
@@ -158,6 +161,11 @@ class SpecFields(ModelFields):
     def of_the_mask(self) -> Self:
         """The same without what no mask depends on: two specs with equal ones make equal masks."""
         return self.model_copy(update={name: type(self).model_fields[name].default for name in BASELINE})
+
+    @property
+    def unsaid(self) -> set[str]:
+        """Those of :data:`LATER` that are at their defaults."""
+        return {name for name in LATER if getattr(self, name) == type(self).model_fields[name].default}
 
     @property
     def remaining(self) -> float:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
-from pruning.spec.custom_task import MAX_CLASSES, ClassName, CustomTask, propose_words
+from pruning.spec.custom_task import MAX_CLASSES, CustomTask, propose_words
 from pruning.spec.methods import METHODS, Method
 from pruning.spec.tasks import TASKS, Task, resolve_task
+from pruning.spec.verbalizer import ClassName, ClassWords, Pieces
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
@@ -44,7 +45,7 @@ def _head(task: Task) -> str:
     return heads.get(task.kind, "label-words")
 
 
-def _label_words(data: dict[str, Any]) -> tuple[str, ...]:
+def _label_words(data: dict[str, Any]) -> tuple[ClassWords, ...]:
     """The task's words; where it has none and the head needs some, one of each class name."""
     task = resolve_task(data["task"])
     if task.label_words or data["head"] != "label-words":
@@ -83,10 +84,16 @@ class ModelFields(BaseModel):
         description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has "
         "classifier, token-classification token-classifier",
     )
-    label_words: tuple[ClassName, ...] = Field(
+    label_words: tuple[ClassWords, ...] = Field(
         default_factory=_label_words,
         max_length=MAX_CLASSES,
-        description="One word per class, in class-id order, each a single token; default the task's, or made from its labels",
+        description="One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its "
+        "words' logits; default the task's, or made from its labels",
+    )
+    label_word_pieces: Pieces = Field(
+        "refuse",
+        description="Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows "
+        "and biases of the output embedding",
     )
     template: str | None = Field(
         None, min_length=1, max_length=500,

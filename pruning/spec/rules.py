@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.methods import METHODS
+from pruning.spec.verbalizer import several_words, words_of
 
 _MAX_WORD = 50
 """Characters of a label word; one token has fewer."""
@@ -133,10 +134,6 @@ def _check_labels(spec: SpecFields) -> None:
         raise spec_error(
             "label_words", "a task of kind {kind} has no label words, only labels; leave label_words out", kind=kind
         )
-    if len(set(spec.label_words)) != len(spec.label_words):
-        raise spec_error(
-            "label_words", "label_words must differ from each other, or two classes could not be told apart"
-        )
     _check_words(spec)
     if spec.teacher_labels is not None and spec.teacher is None:
         raise spec_error(
@@ -149,16 +146,41 @@ def _check_labels(spec: SpecFields) -> None:
 
 def _check_words(spec: SpecFields) -> None:
     """What a label word must be; a classifier head has classes only, whose names may be anything."""
-    if spec.head != "label-words" or spec.task_info.kind in _HEADS_OF_KIND:
+    kind = spec.task_info.kind
+    words = [word for given in spec.label_words for word in words_of(given)]
+    if len(set(words)) != len(words):
+        raise spec_error(
+            "label_words", "label_words must differ from each other, or two classes could not be told apart"
+        )
+    if several_words(spec.label_words) and (kind != "classification" or spec.head != "label-words"):
+        raise spec_error(
+            _words_field(spec),
+            "{what} takes no lists of words: several words for a class are for a classification with head label-words; give one "
+            "word in place of each list",
+            what=f"head {spec.head}" if kind == "classification" else f"a {kind}",
+        )
+    if spec.label_word_pieces != "refuse" and spec.head not in ("label-words", "span"):
+        raise spec_error(
+            "label_word_pieces",
+            "head {head} reads no label words, which could be several tokens; leave label_word_pieces out, or set head to "
+            "label-words",
+            head=spec.head,
+        )  # fmt: skip
+    if spec.head != "label-words" or kind in _HEADS_OF_KIND:
         return
-    for word in spec.label_words:
+    for word in words:
         if len(word) > _MAX_WORD or any(char.isspace() for char in word):
             raise _no_words(spec, f"{word!r} is no single word")
 
 
+def _words_field(spec: SpecFields) -> str:
+    """Where the words were given."""
+    return "label_words" if "label_words" in spec.model_fields_set else "task.label_words"
+
+
 def _no_words(spec: SpecFields, fault: str) -> PydanticCustomError:
     return spec_error(
-        "label_words" if "label_words" in spec.model_fields_set else "task.label_words",
+        _words_field(spec),
         "head label-words needs a word per class, and {fault}; give label_words (one word per class, in class-id order), or set "
         "head to classifier, which needs none",
         fault=fault,

@@ -8,6 +8,7 @@ scripts: 100) the presets say which one is meant. Torch-free.
 from dataclasses import dataclass, replace
 
 from pruning.spec.custom_task import _SPAN_WORDS, _WORDLESS, METRICS_OF_KIND, CustomTask, Metric, TaskKind
+from pruning.spec.verbalizer import ClassWords, first_words
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,10 @@ class Task:
     text: tuple[str, ...]
     label: str
     kind: TaskKind
-    label_words: tuple[str, ...]
-    """Word of each class id; each must be a single token of the model's tokenizer (encoded with a leading space). None where
-    the task has class names alone, from which a spec proposes words if its head needs some. Of multilabel tasks the labels, of
-    token classification the tags, which are none until they are found in the training split."""
+    label_words: tuple[ClassWords, ...]
+    """Word of each class id, or its words (:mod:`pruning.spec.verbalizer`), as the model's tokenizer has them behind a blank. None
+    where the task has class names alone, from which a spec proposes words if its head needs some. Of multilabel tasks the labels,
+    of token classification the tags, which are none until they are found in the training split."""
     labels: tuple[str, ...] | None
     """Name of each class id, as data sets and fine-tuned teachers call it; None where unknown or for a regression."""
     metrics: tuple[Metric, ...]
@@ -65,8 +66,8 @@ class Task:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of every class id: its name, or its label word where the task names no classes."""
-        return self.labels or self.label_words
+        """Of every class id: its name, or its first label word where the task names no classes."""
+        return self.labels or first_words(self.label_words)
 
 
 def _glue(

@@ -28,7 +28,7 @@ _SYNONYMS = {
     "target": "label", "classes": "labels", "class_names": "labels", "verbalizer": "label_words", "name": "dataset",
     "dataset_name": "dataset", "dataset_id": "dataset", "subset": "config", "dataset_config": "config",
     "metric_name": "metric", "format": "formats", "export": "exports", "callback_url": "webhook", "uri": "url",
-    "endpoint": "url", "temp": "temperature",
+    "endpoint": "url", "temp": "temperature", "multi_token_handler": "label_word_pieces",
 }  # fmt: skip
 """Names that other libraries use for a field, by the name that it has here."""
 _DENSITY = frozenset({"density", "remaining", "keep", "keep_ratio", "final_threshold"})
@@ -37,6 +37,9 @@ _NUMBER_TYPES = frozenset(
 )
 _LIST_TYPES = frozenset({"tuple_type", "list_type"})
 _OBJECT_TYPES = frozenset({"model_type", "model_attributes_type", "dict_type"})
+WORD, SEVERAL_WORDS = "a word", "several words"
+"""Tags of the forms of a class in ``label_words``; no field has such a name."""
+_TASK_TAGS = ("name", "custom")
 _SHOWN = 60
 """Characters of a value that a message quotes."""
 
@@ -47,7 +50,7 @@ def describe(error: Mapping[str, Any], root: type[BaseModel] | None) -> str:
     ``root`` is the model of the whole body, in which ``error["loc"]`` is a path; None where it is not known.
     """
     kind, context, given = error["type"], error.get("ctx", {}), error.get("input")
-    path = [part for part in error["loc"] if not isinstance(part, int)]
+    path = [part for part in without_tags(error["loc"]) if not isinstance(part, int)]
     field = str(path[-1]) if path else "the body"
     if kind == "missing":
         return _missing(field, model_at(root, error["loc"][:-1]))
@@ -66,6 +69,14 @@ def describe(error: Mapping[str, Any], root: type[BaseModel] | None) -> str:
         return f"{field} must be a JSON object in braces, {quoted(given)} is {_kind_of(given)}"
     worded = _BY_TYPE.get(kind)
     return worded(field, given, context) if worded is not None else str(error["msg"])  # a validator of our own
+
+
+def without_tags(path: Sequence[str | int]) -> list[str | int]:
+    """A location of pydantic's without the branches of union types, which the JSON of a body has no level for."""
+    kept = [part for part in path if part not in (WORD, SEVERAL_WORDS)]
+    if len(kept) > 1 and kept[0] == "task" and kept[1] in _TASK_TAGS:
+        del kept[1]
+    return kept
 
 
 def _no_bool(field: str, given: Any, _: Mapping[str, Any]) -> str:

@@ -85,8 +85,9 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
     """A fresh copy of the model under the head of ``run``, all of it trainable; a new classifier starts as that of ``run`` did."""
     spec = run.spec
     seed_everything(spec.seed)  # as before the model of the mask was loaded
+    words, classes = run.task.label_words, run.task.classes
     loaded = load_model(
-        run.model_folder, run.task.label_words, spec.head, classes=run.task.classes, dropout=spec.dropout
+        run.model_folder, words, spec.head, pieces=spec.label_word_pieces, classes=classes, dropout=spec.dropout
     )
     if dispatch.kernel_name(run.device) == "native":
         dropout.replace_dropout(loaded.model)

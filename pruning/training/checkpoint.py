@@ -61,7 +61,8 @@ def restore(state: State, step: int, pruner: Backend[Any]) -> None:
 def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain") -> str:
     """Digest of the run that a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher
     logits, and the same ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
-    total = hashlib.sha256(f"{spec.of_the_mask.model_dump_json()}{base_digest}{kernels}".encode())
+    stated = spec.of_the_mask.model_dump_json(exclude=spec.unsaid)
+    total = hashlib.sha256(f"{stated}{base_digest}{kernels}".encode())
     for ids in train.input_ids:
         total.update(np.asarray(ids, dtype=np.int32).data)
     total.update(train.labels.numpy().data)

@@ -18,12 +18,14 @@ from pruning.errors import PermanentError, SplitMissingError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
 from pruning.models.class_names import match_classes
+from pruning.models.folder_values import caps_logits
 from pruning.models.heads import WORD_HEADS
-from pruning.models.label_words import label_word_ids
+from pruning.models.label_words import WordRules, label_word_ids
 from pruning.models.loading import LoadedModel, find_model, load_model
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.spec.verbalizer import ClassTokens
 from pruning.training.class_weights import ClassWeights
 from pruning.training.distillation import teacher_logits
 
@@ -36,8 +38,8 @@ class Inputs:
     """As given, with the ``validation_share`` that the data set turned out to need."""
     task: Task
     loaded: LoadedModel
-    label_ids: list[int]
-    """Of a label-word head: token id of each class."""
+    label_ids: list[ClassTokens]
+    """Of a label-word head: the tokens of each class."""
     columns: list[int]
     """Of a classifier head: its output for each class of the task."""
     max_length: int
@@ -58,8 +60,11 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     else:
         rows = None
     model_folder = find_model(spec.model, spec.revision, sources, emit)
-    loaded = load_model(model_folder, task.label_words, spec.head, classes=task.classes, dropout=spec.dropout)
-    label_ids = label_word_ids(loaded.tokenizer, spec.label_words) if spec.head in WORD_HEADS else []
+    loaded = load_model(
+        model_folder, task.label_words, spec.head, pieces=spec.label_word_pieces, classes=task.classes, dropout=spec.dropout
+    )  # fmt: skip
+    rules = WordRules(spec.label_word_pieces, spec.head, caps_logits(loaded.model.config.to_dict()))
+    label_ids = label_word_ids(loaded.tokenizer, spec.label_words, rules) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)
     if rows is None:
         rows = _load_rows(task, spec, sources, emit)

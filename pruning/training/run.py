@@ -22,6 +22,7 @@ from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from pruning.spec.verbalizer import ClassTokens
 from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
@@ -38,7 +39,7 @@ class Run:
     task: Task
     model_folder: ModelFolder
     base_digest: str
-    label_ids: list[int]
+    label_ids: list[ClassTokens]
     columns: list[int]
     """Of a classifier head: its output for each class of the task."""
     head: nn.Module

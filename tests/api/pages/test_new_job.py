@@ -255,7 +255,7 @@ REPEATED: list[dict[str, Any]] = [
         "sparsity": 0.97,
         "seed": 7,
         "one_shot": False,
-        "label_words": ["bad", "good"],
+        "label_words": ["bad, really", ["good", '5 " pipe', "a"], '"q"'],
         "learning_rate": 1e-5,
     },
     {**BODY, "class_weights": "balanced"},

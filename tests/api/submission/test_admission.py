@@ -147,6 +147,17 @@ def test_label_word_faults_point_to_the_field_that_has_them(post: Post) -> None:
     assert fault(both, "label_word_unknown")["pointer"] == "/label_words/1"
 
 
+def test_faults_of_several_words_and_of_pieces_point_to_the_word(post: Post) -> None:
+    several = [["great", "maybe"], ["terrible", "unrelated"]]
+    assert fault(post(label_words=several), "label_word_unknown")["pointer"] == "/label_words/1/1"
+    custom = CUSTOM | {"label_words": several}
+    assert fault(post(task=custom), "label_word_unknown")["pointer"] == "/task/label_words/1/1"
+    assert post(label_words=several, label_word_pieces="mean").status_code == 202
+    answer = post(label_words=[["great", ""], "terrible"])
+    [found] = assert_problem(answer, 422, "invalid_request")["errors"]
+    assert found["pointer"] == "/label_words/0/1"
+
+
 def test_columns(post: Post) -> None:
     found = fault(post(task=CUSTOM | {"label": "category"}), "column_missing")
     assert found["pointer"] == "/task/label"

@@ -14,7 +14,7 @@ from pruning.hub.models import ModelFolder
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.inference.pruned_model import PrunedModel
 from pruning.masking.wrap import prunable_linears
-from pruning.models.label_words import label_word_ids
+from pruning.models.label_words import WordRules, label_word_ids
 from pruning.models.loading import load_model, weights_digest
 from pruning.spec.schema import PruningSpec
 from tests import toy_models
@@ -43,7 +43,8 @@ def make_mask(
         {"model": model.name, "task": "sst2", "max_length": 32, "sparsity": 0.9, **fields}
     )
     task = spec.task_info
-    loaded = load_model(ModelFolder(model, None), spec.label_words, spec.head)
+    loaded = load_model(ModelFolder(model, None), spec.label_words, spec.head, pieces=spec.label_word_pieces)
+    rules = WordRules(spec.label_word_pieces, spec.head)
     shapes = {
         name: (linear.out_features, linear.in_features) for name, linear in prunable_linears(loaded.model).items()
     }
@@ -51,7 +52,7 @@ def make_mask(
     info = MaskInfo(
         base_model=model.name, base_digest=weights_digest(loaded.model, loaded.new_parameters), task=task.name, kind=task.kind,
         head=spec.head, label_words=spec.label_words, max_length=32, shapes=shapes, metrics=metrics or {"accuracy": 0.5}, spec=spec,
-        label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words)),
+        label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words, rules)),
         columns=columns if spec.head == "classifier" else (), versions={},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
         logit_scale=LOGIT_SCALE if spec.calibrate_logits else None,

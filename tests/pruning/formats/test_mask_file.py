@@ -240,3 +240,23 @@ def test_equal_masks_are_equal_files(tmp_path: Path) -> None:
         written(folder)
     first, second = ((folder / "mask.safetensors").read_bytes() for folder in folders)
     assert first == second
+
+
+def test_classes_with_several_words_and_words_in_pieces_are_read_back(tmp_path: Path) -> None:
+    words, ids = ("terrible", ("great", "good")), (((7, 8),), (9, (10, 11, 10)))
+    spec = PruningSpec(model="org/base", task="sst2", label_words=words, label_word_pieces="mean")
+    path = written(tmp_path, label_words=words, label_ids=ids, spec=spec)
+    info = mask_file.read_info(path)
+    assert (info.label_words, info.label_ids, info.spec) == (words, ids, spec)
+    assert (info.classes, info.class_names) == (2, ("negative", "positive"))
+    with safe_open(path, framework="np") as file:
+        assert json.loads(file.metadata()["label_ids"]) == [[[7, 8]], [9, [10, 11, 10]]]
+    for damaged in ("[[], 2]", "[[[7]], 2]", "[[[]], 2]", '[["a"], 2]', "[[[[7, 8]]], 2]"):
+        refusal(rewritten(path, metadata={"label_ids": damaged}))
+
+
+def test_what_a_spec_says_of_pieces_is_in_the_file_only_where_it_says_it(tmp_path: Path) -> None:
+    """A file of a job without the field is the one that it was before there was such a field."""
+    with safe_open(written(tmp_path), framework="np") as file:
+        assert "label_word_pieces" not in json.loads(file.metadata()["spec"])
+    assert mask_file.read_info(tmp_path / "mask.safetensors").spec.label_word_pieces == "refuse"

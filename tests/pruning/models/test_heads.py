@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-from pruning.models.heads import LabelWordHead
-from pruning.models.label_words import label_word_ids
+from pruning.models.heads import LabelWordHead, label_rows
+from pruning.models.label_words import WordRules, label_word_ids
 from tests import toy_models
 
 
@@ -108,3 +108,33 @@ def test_only_the_position_of_interest_goes_through_what_follows_the_last_attent
         torch.testing.assert_close(short, head(**inputs), rtol=1e-5, atol=1e-6)
     width = inputs["input_ids"].shape[1]
     assert seen == ([width, width] if "distilbert" in str(type(head.model)).lower() else [1, width])
+
+
+@pytest.mark.parametrize("masked", [(None, None, None), (2, 5, 1)], ids=["none", "all"])
+@torch.no_grad()
+def test_the_logit_of_a_class_is_the_mean_of_its_words_and_that_of_a_word_the_mean_of_its_pieces(
+    folder: Path, masked: tuple[int | None, ...]
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    inputs = inputs_of(tokenizer, masked=masked)
+    words = ("terrible", ("great", "lovely", "fine"), ("filmy", "Maybe"))
+    tokens = label_word_ids(tokenizer, words, WordRules("mean"))
+    assert isinstance(tokens[2], tuple)
+    assert isinstance(tokens[2][0], tuple)
+    whole = load(folder)(**inputs).logits[torch.arange(3), torch.tensor([p or 0 for p in masked])].double()
+    great, pieces = list(tokens[1]) if isinstance(tokens[1], tuple) else [], list(tokens[2][0])
+    expected = torch.stack(
+        [whole[:, tokens[0]], whole[:, great].mean(1), (whole[:, pieces].mean(1) + whole[:, tokens[2][1]]) / 2], 1
+    )
+    head = LabelWordHead(load(folder), tokens, tokenizer.mask_token_id).eval()
+    torch.testing.assert_close(head(**inputs).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_word_of_one_token_is_its_row_to_the_last_bit(folder: Path) -> None:
+    model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
+    tokens = label_word_ids(tokenizer, ("terrible", ("great", "fine"), "Maybe"))
+    weight, bias = label_rows(model, tokens, None)
+    decoder, single = model.get_output_embeddings(), [tokens[0], tokens[2]]
+    assert torch.equal(weight[[0, 2]], decoder.weight[single])
+    assert bias is not None
+    assert torch.equal(bias[[0, 2]], decoder.bias[single])

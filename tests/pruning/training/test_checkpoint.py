@@ -203,6 +203,7 @@ def test_any_change_of_spec_weights_rows_or_teacher_is_another_run() -> None:
     spec, rows = PruningSpec(model="m", task="sst2"), encoded([1, 2], [3])
     others = (
         identity(PruningSpec(model="m", task="sst2", seed=1), "d", rows),
+        identity(PruningSpec(model="m", task="sst2", label_word_pieces="mean"), "d", rows),
         identity(spec, "e", rows),
         identity(spec, "d", encoded([1, 2], [4])),
         identity(spec, "d", encoded([1, 2], [3], labels=(1, 1))),
@@ -211,4 +212,4 @@ def test_any_change_of_spec_weights_rows_or_teacher_is_another_run() -> None:
     )
     same = identity(PruningSpec.model_validate(spec.model_dump()), "d", encoded([1, 2], [3]))
     assert identity(spec, "d", rows) == same
-    assert len({same, *others}) == 7
+    assert len({same, *others}) == 8
