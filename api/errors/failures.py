@@ -145,6 +145,9 @@ FAILURES: dict[str, Entry] = {
     "tokenizer_invalid": Entry(422, "client", "Take a folder with a tokenizer that can be read.", PermanentError),
     "tokenizer_mismatch": Entry(422, "client", "Store the tokenizer that belongs to the weights.", PermanentError),
     "tokenizer_missing": Entry(422, "client", "Take a folder with a tokenizer.", PermanentError),
+    "too_many_bad_rows": Entry(
+        422, "client", "Mend the rows that the message names, or the task; or raise `bad_rows_limit`.", PermanentError
+    ),
     "trainer_bug": Entry(None, "operator", "Report it, with the message."),
     "trainer_crashed": Entry(None, "none", "It is tried again; the message has the trainer's last words."),
     "trainer_killed": Entry(

@@ -24,7 +24,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What is trained", ("tier", "train_biases", "train_readout")),
     ("Length and batches", (
         "epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "stride", "train_rows", "validation_rows",
-        "validation_share",
+        "validation_share", "on_bad_rows", "bad_rows_limit",
     )),
     ("Head and labels", ("head", "label_words", "label_word_pieces", "template", "calibrate_logits", "fit_readout")),
     ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share")),

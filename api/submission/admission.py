@@ -159,7 +159,7 @@ def lock_uploads(session: Session, spec: PruningSpec, owner: str) -> LockedDatas
     except DatasetNotFoundError as missing:
         raise PermanentError(str(missing), code="dataset_not_found", param="task.dataset") from missing
     splits = {name: columns_of(split) for name, split in row.splits.items()}
-    share = check_columns(task, splits, spec.validation_share)
+    share = check_columns(task, splits, spec.validation_share, spec.bad_rows_limit)
     rows: int | None = row.splits.get(task.train_split, {}).get("rows")
     check_step_count(spec.holding_out(share), rows)
     return LockedDataset(rows, share)
@@ -177,7 +177,7 @@ def _check_dataset(spec: PruningSpec, settings: Settings) -> float | None:
     if folder is not None:
         task = spec.task_info
         rows = dict.fromkeys(task.validation_splits, spec.validation_rows) | {task.train_split: spec.train_rows}
-        return check_dataset(folder, spec.task, rows, spec.validation_share)
+        return check_dataset(folder, spec.task, rows, spec.validation_share, spec.bad_rows_limit)
     check_step_count(spec)
     return None
 

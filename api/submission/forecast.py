@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
-from pruning.data.jsonl import dataset_folder_name, find_split, iter_rows
+from pruning.data.jsonl import dataset_folder_name, find_split, iter_given_rows
 from pruning.data.step_count import expected_steps
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
@@ -85,4 +85,4 @@ def _local_rows(spec: PruningSpec, settings: Settings) -> int | None:
 
 @lru_cache(maxsize=64)  # a sweep posts the same data set many times
 def _count(file: Path, _modified: int, _bytes: int) -> int:
-    return sum(1 for _ in iter_rows(file))
+    return sum(1 for _ in iter_given_rows(file))

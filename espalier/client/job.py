@@ -107,6 +107,8 @@ class JobResult(NamedValues):
         """Whether the run trained anything besides scores, which ``weights.safetensors`` then holds."""
         extra_parameters: int
         extra_share: float
+        skipped_rows: int
+        """Rows that the task cannot use, with ``on_bad_rows`` skip; the report has their numbers."""
         steps: int
         seconds: float
         mask_bytes: int

@@ -176,6 +176,15 @@ class SharedFields(TypedDict, total=False):
     """Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation
     split; default 0.1 where the data set has the training split alone.
     """
+    on_bad_rows: Literal["refuse", "skip"]
+    """Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is
+    not in its context): refuse the job at the first one, or skip them, count them and report their numbers; default
+    "refuse".
+    """
+    bad_rows_limit: float | None
+    """With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default
+    0.01.
+    """
     learning_rate: float
     """Of the scores; falls linearly to 0 over the run; default follows the method."""
     weight_learning_rate: float

@@ -3,20 +3,19 @@
 Called by :mod:`pruning.data.local_check` before a job is accepted, and by :mod:`pruning.data.reader` in the trainer.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pruning.errors import PermanentError
 
 
-def check_answers(answers: Iterable[Any], contexts: Sequence[str], where: str, *, no_answers: bool = False) -> None:
-    """Refuse rows without a gold answer, or with one that is not in its context. Raises PermanentError (``rows_invalid``).
+def check_answer(answer: Any, context: str, where: str, *, no_answers: bool = False) -> Any:
+    """Refuse a row without a gold answer, or with one that is not in its context. Raises PermanentError (``rows_invalid``).
 
-    ``no_answers``: as in SQuAD v2 a row may have none, and every answer is checked, not the first one alone.
+    ``where`` names the row. ``no_answers``: as in SQuAD v2 it may have none, and every answer is checked, not the first one alone.
     """
-    for i, answer in enumerate(answers):
-        if not (fits_context(answer, contexts[i]) if no_answers else _is_in_context(answer, contexts[i])):
-            raise answer_error(f"row {i + 1} of {where}", no_answers=no_answers)
+    if not (fits_context(answer, context) if no_answers else _is_in_context(answer, context)):
+        raise answer_error(where, no_answers=no_answers)
+    return answer
 
 
 def answer_error(where: str, *, no_answers: bool, param: str = "task") -> PermanentError:

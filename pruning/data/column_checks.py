@@ -15,6 +15,7 @@ from pruning.data.label_sets import NOT_A_LIST, parse_indicator, parse_label_set
 from pruning.data.labels import check_one_kind, parse_label
 from pruning.data.tagged_checks import check_tagged_columns
 from pruning.data.tagged_words import unknown_tag
+from pruning.data.unfit_rows import require_few_unfit
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.tags import OUTSIDE
@@ -22,14 +23,17 @@ from pruning.spec.tasks import Task, resolve_task
 
 
 def check_columns(
-    given: CustomTask, splits: Mapping[str, list[Column]], validation_share: float | None = None
+    given: CustomTask,
+    splits: Mapping[str, list[Column]],
+    validation_share: float | None = None,
+    bad_rows_limit: float | None = None,
 ) -> float | None:
     """Refuse a task that an uploaded data set does not fit; the share of the training split that is held out, if any is.
 
-    ``validation_share`` is the spec's.
+    ``validation_share`` and ``bad_rows_limit`` are the spec's; where bad rows are skipped, the trainer finds them.
 
-    Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``) naming the task's field
-    and, where a row is to blame, its number.
+    Raises PermanentError (``split_missing``, ``column_missing``, ``rows_invalid``, ``labels_mismatch``, ``too_many_bad_rows``)
+    naming the task's field and, where a row is to blame, its number.
     """
     task = resolve_task(given)
     fields = {given.train_split: "train_split"}
@@ -49,8 +53,12 @@ def check_columns(
                 f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
                 code="column_missing", param=param,
             )  # fmt: skip
-        check_split_columns(task, splits[name], where)
-    check_same_tags(task, {name: splits[name] for name in fields}, f"data set {given.dataset}")
+        if bad_rows_limit is None:
+            check_split_columns(task, splits[name], where)
+        else:
+            require_few_unfit(task, splits[name], where, bad_rows_limit)
+    if bad_rows_limit is None:
+        check_same_tags(task, {name: splits[name] for name in fields}, f"data set {given.dataset}")
     return validation_share
 
 

@@ -16,7 +16,7 @@ import torch
 
 from pruning.data import squad
 from pruning.data.plain_text import tokenize_plain
-from pruning.data.reader import Rows
+from pruning.data.reader import Rows, with_known_tags
 from pruning.data.tagged_words import IGNORED, WordTokens, first_tokens
 from pruning.data.template_encoding import encode_in_template
 from pruning.data.token_cache import TokenCache
@@ -147,6 +147,37 @@ def _stacked_logits(logits: list[npt.NDArray[np.float32]], width: int) -> torch.
     return torch.from_numpy(padded)
 
 
+class NoTokensError(PermanentError):
+    """Rows have no token (``rows_invalid``); tokenizers that add no special tokens give none for an empty text."""
+
+    def __init__(self, rows: Rows, positions: Sequence[int]) -> None:
+        number = rows.number_of(positions[0])
+        message = f"row {number} of split {rows.split!r} has no tokens; give every row some text"
+        super().__init__(message, code="rows_invalid", param="task")
+        self.positions = positions
+
+
+def encode_fitting(
+    rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
+) -> tuple[Rows, EncodedRows]:
+    """:func:`encode_rows`, and the rows; where bad rows are skipped, both are without those that have no tokens.
+
+    Raises PermanentError (``rows_invalid``, or ``too_many_bad_rows``)."""
+    if task.kind == "token-classification" and not task.labels:
+        rows = with_known_tags(rows, task, task.class_names)
+    try:
+        return rows, encode_rows(rows, task, tokenizer, max_length, stride, cache)
+    except NoTokensError as fault:
+        if rows.bad is None:
+            raise
+        empty = frozenset(fault.positions)
+        for position in fault.positions:
+            rows.bad.reject(rows.number_of(position), "no_tokens", fault)
+        rows.bad.require_few()
+    rows = rows.take([i for i in range(len(rows.labels)) if i not in empty])
+    return rows, encode_rows(rows, task, tokenizer, max_length, stride, cache)
+
+
 def encode_rows(
     rows: Rows, task: Task, tokenizer: Any, max_length: int, stride: int = 128, cache: TokenCache | None = None
 ) -> EncodedRows:
@@ -178,12 +209,9 @@ def encode_rows(
 
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize, task.template)
         labels = _label_tensor(rows.labels, task)
-    for i, ids in enumerate(tokens["input_ids"]):
-        if not ids:  # tokenizers that add no special tokens give none for an empty text
-            raise PermanentError(
-                f"row {i + 1} of split {rows.split!r} has no tokens; give every row some text",
-                code="rows_invalid", param="task",
-            )  # fmt: skip
+    empty = [i for i, ids in enumerate(tokens["input_ids"]) if not ids]
+    if empty:
+        raise NoTokensError(rows, empty if windows is None else sorted({windows.question[i] for i in empty}))
     return EncodedRows(
         input_ids=tokens["input_ids"],
         token_type_ids=tokens.get("token_type_ids"),

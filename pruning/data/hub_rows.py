@@ -7,14 +7,16 @@ the card or in a Parquet file); these names decide which class an id is, and con
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pruning.data.bad_rows import BadRows
 from pruning.data.files.csv import read_csv
-from pruning.data.files.formats import DataFileError, FileFormat, Reader, Row, RowFault, detect_format
+from pruning.data.files.formats import DataFileError, FileFormat, Reader, RowFault, detect_format
 from pruning.data.files.jsonl import read_json
 from pruning.data.files.parquet import read_parquet
+from pruning.data.jsonl import GivenRow, collect_columns
 from pruning.errors import PermanentError
 from pruning.hub.datasets import HubSplit, class_names_of, download_split
 from pruning.spec.tasks import Task
@@ -32,30 +34,23 @@ def _reader(name: str, columns: Collection[str]) -> Reader:
 
 
 def read_hub_split(
-    task: Task, split: str, limit: int | None, token: str | None
-) -> tuple[dict[str, list[Any]], tuple[str, ...], tuple[str, ...]]:
-    """The task's columns of one split, the names of its class ids (or none), and what was decided on reading.
+    task: Task, split: str, limit: int | None, token: str | None, bad: BadRows
+) -> tuple[dict[str, list[Any]], list[int], tuple[str, ...], tuple[str, ...]]:
+    """The task's columns of one split, the numbers of its rows, the names of its class ids (or none), and what was decided.
 
-    Raises PermanentError (also ``column_missing``, ``rows_invalid``) or TemporaryError as ``download_split`` says.
+    ``bad`` says what becomes of rows that cannot be read. Raises PermanentError (also ``column_missing``, ``rows_invalid``) or
+    TemporaryError as ``download_split`` says.
     """
     found = download_split(task, split, token)
     said: dict[str, list[str]] = {}
-    columns: dict[str, list[Any]] = {name: [] for name in task.columns}
     rows = chain.from_iterable(_rows(task, name, file, said) for name, file in found.files.items())
-    for number, name, row in islice(rows, limit):
-        for column, values in columns.items():
-            if column not in row:
-                raise PermanentError(
-                    f"row {number} of {name} of data set {task.dataset!r} has no column {column!r}; it has {', '.join(row)[:500]}",
-                    code="column_missing", param="task",
-                )  # fmt: skip
-            values.append(row[column])
+    columns, numbers = collect_columns(rows, task.columns, limit, bad)
     classes = _class_names(task, found)
     notes = [f"rows of {task.dataset} at commit {found.commit}, from {', '.join(found.files)}"]
     notes += [f"{name}: {note}" for name, decided in said.items() for note in decided]
     if classes:
         notes.append(f"the data set names its classes {_numbered(classes)}")
-    return columns, classes, tuple(notes)
+    return columns, numbers, classes, tuple(notes)
 
 
 def name_labels(labels: list[Any], names: Sequence[str], task: Task, where: str) -> list[Any]:
@@ -131,15 +126,16 @@ def _stored_class_names(file: Path) -> dict[str, tuple[str, ...]]:
         return {}  # not a note of that library, or a damaged one: the ids stay ids
 
 
-def _rows(task: Task, name: str, file: Path, said: dict[str, list[str]]) -> Iterator[tuple[int, str, Row]]:
-    number = 0
+def _rows(task: Task, name: str, file: Path, said: dict[str, list[str]]) -> Iterator[GivenRow]:
+    where, number = f"{name} of data set {task.dataset!r}", 0
     reader = _reader(name, dict.fromkeys(task.columns))
     try:
         with file.open("rb") as opened:
             for number, row in enumerate(reader(opened, sys.maxsize, said.setdefault(name, [])), 1):
                 if isinstance(row, RowFault):
-                    raise _invalid(task, f"row {number} of {name} {row.detail}")
-                yield number, name, row
+                    yield number, where, _invalid(task, f"row {number} of {name} {row.detail}")
+                else:
+                    yield number, where, row
     except (OSError, DataFileError) as fault:
         raise _invalid(task, f"{name} cannot be read after row {number}: {fault}") from fault
 

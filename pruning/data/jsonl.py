@@ -5,11 +5,12 @@ by these functions before a job is accepted (:mod:`pruning.data.local_check`), t
 """
 
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pruning.data.bad_rows import BadRows
 from pruning.data.files.formats import DataFileError, RowFault
 from pruning.data.files.jsonl import read_jsonl
 from pruning.errors import PermanentError, SplitMissingError
@@ -18,6 +19,8 @@ from pruning.sources import Sources
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.tasks import Task
 
+GivenRow = tuple[int, str, dict[str, Any] | PermanentError]
+"""Number of a row in its file, the file in words, and the row, or why it is none."""
 _NO_LIMIT = sys.maxsize
 """Of the decompressed bytes of a local file, which the operator has put there."""
 
@@ -55,30 +58,58 @@ def read_first_row(file: Path) -> dict[str, Any]:
 
 def iter_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a split with their numbers, read as uploads are. Raises PermanentError (``rows_invalid``)."""
-    number = 0
+    for number, _, row in iter_given_rows(file):
+        if isinstance(row, PermanentError):
+            raise row
+        yield number, row
+
+
+def iter_given_rows(file: Path) -> Iterator[GivenRow]:
+    """The rows of a split, with an error in place of one that is no object. Raises PermanentError for a damaged file."""
+    where, number = f"{file.name} of data set {file.parent.name!r}", 0
     try:
         with file.open("rb") as opened:
             for number, row in enumerate(read_jsonl(opened, _NO_LIMIT, []), 1):
                 if isinstance(row, RowFault):
-                    raise _invalid(file, f"row {number} {row.detail}")
-                yield number, row
+                    yield number, where, _invalid(file, f"row {number} {row.detail}")
+                else:
+                    yield number, where, row
     except (OSError, DataFileError) as fault:
         raise _invalid(file, f"row {number + 1} cannot be read: {fault}") from fault
 
 
-def read_columns(file: Path, names: Sequence[str], limit: int | None = None) -> dict[str, list[Any]]:
-    """The values of some columns, of the first ``limit`` rows. Raises PermanentError (``rows_invalid``, ``column_missing``)."""
+def read_columns(
+    file: Path, names: Sequence[str], limit: int | None = None, bad: BadRows | None = None
+) -> tuple[dict[str, list[Any]], list[int]]:
+    """The values of some columns, of the first ``limit`` rows, and the numbers of these rows, without the ``bad`` ones.
+
+    Raises PermanentError (``rows_invalid``, ``column_missing``) where these are not skipped."""
+    return collect_columns(iter_given_rows(file), names, limit, bad or BadRows(file.name))
+
+
+def collect_columns(
+    rows: Iterable[GivenRow], names: Sequence[str], limit: int | None, bad: BadRows
+) -> tuple[dict[str, list[Any]], list[int]]:
+    """:func:`read_columns` of rows from any source; the numbers count from 1 over all of its files."""
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    for number, row in islice(iter_rows(file), limit):
+    numbers: list[int] = []
+    for position, (number, where, row) in enumerate(islice(rows, limit), 1):
+        bad.read = position
+        if isinstance(row, PermanentError):
+            bad.reject(position, "unreadable", row)
+            continue
+        missing = next((name for name in names if name not in row), None)
+        if missing is not None:
+            fault = PermanentError(
+                f"row {number} of {where} has no column {missing!r}; its columns are: {', '.join(row)[:500] or 'none'}",
+                code="column_missing", param="task",
+            )  # fmt: skip
+            bad.reject(position, "column_missing", fault)
+            continue
+        numbers.append(position)
         for name, column in columns.items():
-            if name not in row:
-                raise PermanentError(
-                    f"row {number} of {file.name} of data set {file.parent.name!r} has no column {name!r}; its columns are: "
-                    f"{', '.join(row) or 'none'}",
-                    code="column_missing", param="task",
-                )  # fmt: skip
             column.append(row[name])
-    return columns
+    return columns, numbers
 
 
 def _invalid(file: Path, fault: str) -> PermanentError:

@@ -41,17 +41,14 @@ def parse_indicator(value: Any, where: str, param: str = "task") -> bool:
     return bool(value)
 
 
-def parse_label_sets(columns: Sequence[Sequence[Any]], task: Task, where: str) -> list[list[int]]:
-    """The label ids of every row, from the one label column or from a column of 0 and 1 per label."""
+def parse_row_labels(value: Any, task: Task, where: str) -> list[int]:
+    """The label ids of a row: from its list, or from a tuple with its value in each of ``label_columns``."""
     if not task.label_columns:
-        return [parse_label_set(value, task, f"row {number} of {where}") for number, value in enumerate(columns[0], 1)]
+        return parse_label_set(value, task, where)
     return [
-        [
-            index
-            for index, (name, value) in enumerate(zip(task.label_columns, row, strict=True))
-            if parse_indicator(value, f"row {number} of {where}: label column {name!r}")
-        ]
-        for number, row in enumerate(zip(*columns, strict=True), 1)
+        index
+        for index, (name, indicator) in enumerate(zip(task.label_columns, value, strict=True))
+        if parse_indicator(indicator, f"{where}: label column {name!r}")
     ]
 
 

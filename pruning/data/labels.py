@@ -48,6 +48,11 @@ def check_one_kind(first_rows: Mapping[str, int], column: str, where: str) -> No
         )  # fmt: skip
 
 
+def same_kind(kind: str) -> str:
+    """What :func:`check_one_kind` takes for one kind: ``integer`` and ``number`` are."""
+    return "number" if kind == "integer" else kind
+
+
 def describe_classes(values: Iterable[Any], task: Task) -> str:
     """Which value is which class, in words; empty for a task without classes. All values must be ones that parse."""
     if task.kind != "classification":

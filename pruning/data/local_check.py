@@ -5,17 +5,20 @@ Called by the API before a job is accepted. The rows are read by the trainer's r
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pruning.data.answers import check_answers
+from pruning.data.answers import check_answer
+from pruning.data.bad_rows import BadRows
 from pruning.data.column_checks import check_same_tags, check_split_columns
 from pruning.data.column_profiler import ColumnProfiler
 from pruning.data.column_statistics import Column
 from pruning.data.holdout import default_share
 from pruning.data.jsonl import find_split, iter_rows, missing_column, read_columns, read_first_row
+from pruning.data.row_checks import GivenRows, fitting_rows
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.tasks import Task, resolve_task
@@ -29,15 +32,16 @@ def check_dataset(
     given: str | CustomTask,
     rows: Mapping[str, int | None] | None = None,
     validation_share: float | None = None,
+    bad_rows_limit: float | None = None,
 ) -> float | None:
     """Refuse a task that a data set folder does not fit; the share of the training split that is held out, if any is.
 
-    ``rows`` is how many of a split the run will read, by split; ``validation_share`` is the spec's.
+    ``rows`` is how many of a split the run will read, by split; ``validation_share`` and ``bad_rows_limit`` are the spec's.
 
-    Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``, ``labels_mismatch``); ``param`` is the task's
-    field.
+    Raises PermanentError (``split_missing``, ``rows_invalid``, ``column_missing``, ``labels_mismatch``, ``too_many_bad_rows``);
+    ``param`` is the task's field, or ``bad_rows_limit``.
     """
-    task = resolve_task(given)
+    task = replace(resolve_task(given), bad_rows_limit=bad_rows_limit)
     custom = not isinstance(given, str)
     files = {task.train_split: find_split(folder, task.train_split, param="task.train_split" if custom else "task")}
     try:
@@ -47,10 +51,13 @@ def check_dataset(
         validation_share = default_share(task, missing)
     profiles: dict[str, tuple[Column, ...]] = {}
     for split, file in files.items():
-        _check_columns(task, file, read_first_row(file), custom=custom)
         about = file.stat()
         limit = (rows or {}).get(split) if validation_share is None else None  # held out of all rows
         most = min(_MAX_ROWS, limit or _MAX_ROWS)
+        if bad_rows_limit is not None:
+            _count_bad_rows(file, about.st_mtime_ns, about.st_size, task, limit)
+            continue
+        _check_columns(task, file, read_first_row(file), custom=custom)
         columns = profiles[split] = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
         try:
             check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
@@ -60,7 +67,8 @@ def check_dataset(
             if not custom and refusal.param is not None:
                 refusal.param = "task"
             raise
-    check_same_tags(task, profiles, f"data set {folder.name!r}")
+    if profiles:
+        check_same_tags(task, profiles, f"data set {folder.name!r}")
     return validation_share
 
 
@@ -77,10 +85,25 @@ def _profile(file: Path, _modified: int, _bytes: int, names: tuple[str, ...], mo
 
 @lru_cache(maxsize=16)
 def _check_answers(file: Path, _modified: int, _bytes: int, task: Task, most: int) -> None:
-    columns = read_columns(file, task.columns, most)
+    columns, _ = read_columns(file, task.columns, most)
     where = f"{file.name} of data set {file.parent.name!r}"
     contexts = columns[task.text[1]]  # texts, as the columns' check has found
-    check_answers(columns[task.label], contexts, where, no_answers=task.no_answers)
+    for number, (answer, context) in enumerate(zip(columns[task.label], contexts, strict=True), 1):
+        check_answer(answer, context, f"row {number} of {where}", no_answers=task.no_answers)
+
+
+@lru_cache(maxsize=16)
+def _count_bad_rows(file: Path, _modified: int, _bytes: int, task: Task, limit: int | None) -> None:
+    """Refuse a split of which more rows are bad than may be skipped, unless it has rows that are not read here."""
+    bad = BadRows(f"{file.name} of data set {file.parent.name!r}", task.bad_rows_limit)
+    columns, numbers = read_columns(file, task.columns, min(_MAX_ROWS, limit or _MAX_ROWS), bad)
+    if not bad.read:
+        read_first_row(file)  # which refuses an empty file
+    targets = [columns[name] for name in task.targets]
+    labels = [*zip(*targets, strict=True)] if task.label_columns else targets[0]
+    fitting_rows(GivenRows(tuple(columns[name] for name in task.text), labels, numbers), task, bad)
+    if bad.read < _MAX_ROWS or bad.read == limit:
+        bad.require_few()
 
 
 def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:

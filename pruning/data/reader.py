@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pruning.data.answers import check_answers
-from pruning.data.column_profiler import value_kind
+from pruning.data.bad_rows import BadRows
 from pruning.data.holdout import held_out_rows
 from pruning.data.hub_rows import name_labels, name_tags, read_hub_split
 from pruning.data.iob import entities
 from pruning.data.jsonl import find_dataset, find_split, read_columns
-from pruning.data.label_sets import describe_label_sets, parse_label_sets
-from pruning.data.labels import check_one_kind, describe_classes, parse_label
-from pruning.data.tagged_words import check_tags, check_words, require_known_tags
+from pruning.data.label_sets import describe_label_sets
+from pruning.data.labels import describe_classes
+from pruning.data.row_checks import GivenRows, fitting_rows
+from pruning.data.tagged_words import require_known_tags
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, require_folder
 from pruning.sources import Sources
@@ -39,57 +39,76 @@ class Rows:
     """Of token classification the words of each row, which its text is joined from; None for other kinds."""
     notes: tuple[str, ...] = ()
     """What was decided on reading, in words for the run's log: above all which label is which class."""
+    numbers: Sequence[int] = ()
+    """Number of each row, from 1, in the split as it is given; none: they count from 1 without a gap."""
+    bad: BadRows | None = None
+    """Rows that were skipped of the split as it is given; of rows held out, what is found after the reading, as their training rows
+    have the rest. None for rows that were not read."""
+
+    def number_of(self, position: int) -> int:
+        """Number of the row at a position, from 1, in the split as it is given."""
+        return self.numbers[position] if self.numbers else position + 1
+
+    def take(self, positions: Sequence[int]) -> "Rows":
+        """The rows at these positions, in their order."""
+        return replace(
+            self,
+            texts=tuple([column[i] for i in positions] for column in self.texts),
+            labels=[self.labels[i] for i in positions],
+            words=None if self.words is None else [self.words[i] for i in positions],
+            numbers=[self.number_of(i) for i in positions],
+        )
 
 
 def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None) -> Rows:
     """The named columns of a split: from the data sets directory if the task has a folder there, else from the hub.
 
     Where the task holds rows out, the training split is the rest of its rows and the validation split the rows held out. Class
-    names become class ids. Raises PermanentError (missing split or column, unreadable row with its number) or TemporaryError
-    (``hub_unreachable``).
+    names become class ids. Raises PermanentError (missing split or column, unreadable row with its number, ``too_many_bad_rows``
+    where bad ones are skipped) or TemporaryError (``hub_unreachable``).
     """
     if task.validation_share is None or split not in (task.train_split, *task.validation_splits):
         return _read(task, split, sources, limit)
     rows = _read(task, task.train_split, sources, None)
     classes = rows.labels if task.kind == "classification" else None
     chosen = held_out_rows(len(rows.labels), classes, task.validation_share)
-    held_out = set(chosen)
-    numbers = [i for i in range(len(rows.labels)) if i not in held_out] if split == task.train_split else chosen
-    numbers = numbers[:limit]
+    trains, held_out = split == task.train_split, set(chosen)
+    positions = [i for i in range(len(rows.labels)) if i not in held_out] if trains else chosen
     note = (
         f"{len(chosen):,} of the {len(rows.labels):,} rows of split {task.train_split!r} are held out for validation "
         f"(validation_share {task.validation_share:g})"
     )
-    texts = tuple([column[i] for i in numbers] for column in rows.texts)
-    words = None if rows.words is None else [rows.words[i] for i in numbers]
-    labels = [rows.labels[i] for i in numbers]
-    return replace(rows, texts=texts, labels=labels, words=words, split=split, notes=(*rows.notes, note))
+    bad = rows.bad if trains else BadRows(f"split {split!r} of task {task.name!r}", task.bad_rows_limit, len(chosen))
+    return replace(rows.take(positions[:limit]), split=split, notes=(*rows.notes, note), bad=bad)
 
 
 def _read(task: Task, split: str, sources: Sources, limit: int | None) -> Rows:
     folder = find_dataset(sources, task.name)
     public = sources.token is None if folder is None else find_folder(sources.uploads_dir, task.name) is None
+    where = f"split {split!r} of task {task.name!r}"
+    bad = BadRows(where, task.bad_rows_limit)
     if folder is None and sources.hub:
-        columns, names, notes = read_hub_split(task, split, limit, sources.token)
+        columns, numbers, names, notes = read_hub_split(task, split, limit, sources.token, bad)
     else:
         names, notes = (), ()
         if folder is None:
             folder = require_folder(sources.datasets_dir, task.name, kind="dataset", param="task")
-        columns = read_columns(find_split(folder, split), task.columns, limit)
-    targets = [columns[name] for name in task.targets]
-    rows = Rows(tuple(columns[name] for name in task.text), targets[0], split, public, notes=notes)
-    where = f"split {split!r} of task {task.name!r}"
-    if task.kind == "token-classification":
-        return _with_tags(replace(rows, labels=name_tags(rows.labels, names)), task, where)
-    _check_texts(rows, task, where)
-    if task.kind == "span":
-        check_answers(rows.labels, rows.texts[1], where, no_answers=task.no_answers)
-        return rows
-    targets[0] = name_labels(targets[0], names, task, where)
-    if task.kind == "multilabel":
-        labels = parse_label_sets(targets, task, where)
-        return replace(rows, labels=labels, notes=(*rows.notes, describe_label_sets(labels, task)))
-    return _with_classes(replace(rows, labels=targets[0]), task, where)
+        columns, numbers = read_columns(find_split(folder, split), task.columns, limit, bad)
+    if not bad.read:
+        raise PermanentError(f"{where} has no rows", code="rows_missing", param="task")
+    targets: list[Any] = [columns[name] for name in task.targets]
+    if task.kind in ("classification", "multilabel"):
+        targets[0] = name_labels(targets[0], names, task, where)
+    elif task.kind == "token-classification":
+        targets[0] = name_tags(targets[0], names)
+    written = [*zip(*targets, strict=True)] if task.label_columns else targets[0]
+    given, labels = fitting_rows(GivenRows(tuple(columns[name] for name in task.text), written, numbers), task, bad)
+    bad.require_few()
+    notes = (*notes, *_describe(given, labels, task))
+    if task.kind != "token-classification":
+        return Rows(given.texts, labels, split, public, notes=notes, numbers=given.numbers, bad=bad)
+    joined = [" ".join(row) for row in given.texts[0]]
+    return Rows((joined,), labels, split, public, given.texts[0], notes, given.numbers, bad)
 
 
 def unlabelled_rows(texts: Sequence[list[Any]], task: Task, split: str) -> Rows:
@@ -109,40 +128,29 @@ def unlabelled_rows(texts: Sequence[list[Any]], task: Task, split: str) -> Rows:
     return Rows(tuple(texts), [nothing] * len(texts[0]), split)
 
 
-def _with_tags(rows: Rows, task: Task, where: str) -> Rows:
-    """The rows with words and tags that are checked; the tags by name."""
-    if not rows.labels:
-        raise PermanentError(f"{where} has no rows", code="rows_missing", param="task")
-    words = [check_words(row, f"row {number} of {where}") for number, row in enumerate(rows.texts[0], 1)]
-    pairs = enumerate(zip(rows.labels, words, strict=True), 1)
-    tags = [check_tags(row, its, task, f"row {number} of {where}") for number, (row, its) in pairs]
-    if task.labels:
-        require_known_tags(tags, task.labels, where, found=False)
-    counts = Counter(entity.type for row in tags for entity in entities(row))
-    described = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
-    note = f"{sum(map(len, words))} words; entities: {described}"
-    joined = [" ".join(row) for row in words]
-    return replace(rows, texts=(joined,), labels=tags, words=words, notes=(*rows.notes, note))
+def with_known_tags(rows: Rows, task: Task, tags: Sequence[str]) -> Rows:
+    """Rows of token classification that have no tags but these, found in the training split; the others are bad rows.
+
+    Raises PermanentError (``labels_mismatch``) for the first of them where they are refused, else ``too_many_bad_rows``."""
+    bad, known = rows.bad or BadRows(f"split {rows.split!r} of task {task.name!r}"), frozenset(tags)
+    kept, _ = bad.fitting(
+        [rows.number_of(i) for i in range(len(rows.labels))],
+        "tag_unknown",
+        lambda i, where: require_known_tags(rows.labels[i], known, where, found=True),
+    )
+    bad.require_few()
+    return rows if len(kept) == len(rows.labels) else rows.take(kept)
 
 
-def _with_classes(rows: Rows, task: Task, where: str) -> Rows:
-    parsed = [parse_label(label, task, f"row {i + 1} of {where}") for i, label in enumerate(rows.labels)]
-    first_rows: dict[str, int] = {}
-    for number, label in enumerate(rows.labels, 1):
-        first_rows.setdefault(value_kind(label), number)
-    check_one_kind(first_rows, task.label, where)
+def _describe(given: GivenRows, labels: list[Any], task: Task) -> tuple[str, ...]:
+    """What the labels stand for, in words."""
+    if task.kind == "multilabel":
+        return (describe_label_sets(labels, task),)
+    if task.kind == "token-classification":
+        counts = Counter(entity.type for row in labels for entity in entities(row))
+        described = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "none"
+        return (f"{sum(map(len, given.texts[0]))} words; entities: {described}",)
     # by kind as well: 1, 1.0 and true are equal
-    distinct = {(type(label), label): label for label in rows.labels} if task.kind == "classification" else {}
+    distinct = {(type(label), label): label for label in given.labels} if task.kind == "classification" else {}
     described = describe_classes(distinct.values(), task)
-    return replace(rows, labels=parsed, notes=(*rows.notes, described) if described else rows.notes)
-
-
-def _check_texts(rows: Rows, task: Task, where: str) -> None:
-    if not rows.labels:
-        raise PermanentError(f"{where} has no rows", code="rows_missing", param="task")
-    for column, texts in zip(task.text, rows.texts, strict=True):
-        for i, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise PermanentError(
-                    f"row {i + 1} of {where}: column {column!r} is not text", code="rows_invalid", param="task"
-                )
+    return (described,) if described else ()

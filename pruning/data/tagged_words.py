@@ -4,7 +4,7 @@ Words are joined by blanks for the tokenizer, whose offsets say which tokens are
 other tokens have none. Called by :mod:`pruning.data.reader` (checks) and :mod:`pruning.data.encoding` (tokens).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +55,14 @@ def check_tags(tags: Any, words: Sequence[str], task: Task, where: str) -> list[
     return named
 
 
-def require_known_tags(rows: Sequence[Sequence[str]], tags: Sequence[str], where: str, *, found: bool) -> None:
-    """Refuse a tag that is not among the task's. Raises PermanentError (``labels_mismatch``) naming row and position.
+def require_known_tags(row: Sequence[str], known: Collection[str], where: str, *, found: bool) -> None:
+    """Refuse a tag of a row that is not among the task's. Raises PermanentError (``labels_mismatch``) with its position.
 
-    ``found``: whether these were found in the training split, else the task names them.
+    ``where`` names the row. ``found``: whether ``known`` were found in the training split, else the task names them.
     """
-    known = frozenset(tags)
-    for number, row in enumerate(rows, 1):
-        for position, tag in enumerate(row, 1):
-            if tag not in known:
-                raise unknown_tag(tag, f"row {number} of {where}: tag {position}", found=found)
+    for position, tag in enumerate(row, 1):
+        if tag not in known:
+            raise unknown_tag(tag, f"{where}: tag {position}", found=found)
 
 
 def unknown_tag(tag: str, where: str, *, found: bool) -> PermanentError:

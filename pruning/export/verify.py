@@ -3,14 +3,14 @@
 Called by :mod:`pruning.export.run`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from pruning.data.encoding import EncodedRows, encode_rows
+from pruning.data.encoding import EncodedRows, encode_fitting
 from pruning.data.reader import load_rows
 from pruning.errors import PermanentError, PruningError
 from pruning.evaluation.evaluate import compute_logits
@@ -51,13 +51,16 @@ def comparison_rows(pruned: PrunedModel, sources: Sources) -> ComparisonRows:
     """The first validation rows, or as many rows of random tokens where the data set cannot be had."""
     spec = pruned.info.spec
     task = task_of(pruned.info)
+    if task.bad_rows_limit is not None:  # bad rows among so few may be more than their share
+        task = replace(task, bad_rows_limit=1.0)
     try:
         rows = load_rows(task, task.validation_splits[0], sources, ROWS)
+        _, encoded = encode_fitting(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)
     except PruningError:
         return ComparisonRows(
             random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random"
         )
-    return ComparisonRows(encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride), "validation")
+    return ComparisonRows(encoded, "validation")
 
 
 def random_rows(pruned: PrunedModel, lengths: list[int], seed: int = 0) -> EncodedRows:

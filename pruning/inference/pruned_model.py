@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from pruning.data import squad_v2
-from pruning.data.encoding import encode_rows
+from pruning.data.encoding import encode_fitting, encode_rows
 from pruning.data.iob import entities
 from pruning.data.reader import load_rows, unlabelled_rows
 from pruning.evaluation import multilabel
@@ -162,7 +162,7 @@ def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
     splits = []
     for name in task.validation_splits:
         rows = load_rows(task, name, sources, spec.validation_rows)
-        splits.append(Split(rows, encode_rows(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
+        splits.append(Split(*encode_fitting(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
     return merge_metrics(evaluate_all(pruned.head, splits, task, pruned.device), splits)
 
 

@@ -43,6 +43,10 @@ WARNINGS: dict[str, Entry] = {
         "The final mask predicts the same number or answer for every validation row.",
         f"Do not use the mask. Let the run see more rows: {_MORE}.",
     ),
+    "rows_skipped": Entry(
+        "Rows that the task cannot use were skipped, as `on_bad_rows` asks for; the report has their numbers and reasons.",
+        "Look at the rows that it names; mend them, or the task, where they should have been used.",
+    ),
     "scores_are_noise": Entry(
         "The result is at chance, and at the end of the run the gradients of the scores were noise: the scores were not learning.",
         f"Let it see more rows: {_MORE}; a larger `batch_size` makes gradients less noisy.",

@@ -17,6 +17,8 @@ from pruning.report.rendering import policy, style_sheet, template_environment
 from pruning.report.training_section import class_weights, training
 
 JSON_REPORT, HTML_REPORT = "report.json", "report.html"
+_ROWS = 100
+"""Numbers of skipped rows that the page has for each reason; ``report.json`` has more."""
 _TEMPLATES = template_environment(Path(__file__).parent / "templates")
 
 
@@ -36,12 +38,26 @@ def page(numbers: dict[str, Any]) -> str:
         style_sheet=style_sheet(),
         spec=json.dumps(numbers["spec"], indent=2, ensure_ascii=False),
         warnings=_warnings(numbers["warnings"]),
+        skipped=_skipped(numbers["data"]),
         training=training(numbers),
         class_weights=class_weights(numbers),
         density=density(numbers),
         quality=quality(numbers),
         costs=costs(numbers),
     )
+
+
+def _skipped(data: dict[str, Any]) -> Table | None:
+    """Rows that were skipped, by split and reason, with the first of their numbers; None where none was."""
+    rows = [
+        (
+            split["where"], f"{reason['count']:,} of {split['rows']:,}", reason["meaning"],
+            ", ".join(map(str, reason["rows"][:_ROWS])) + (" …" if reason["count"] > _ROWS else ""), reason["example"],
+        )
+        for split in data.get("skipped", ()) for reason in split["reasons"]
+    ]  # fmt: skip
+    heading = ("split", "rows", "reason", "their numbers", "said of the first")
+    return Table("Skipped rows", heading, rows, words=True) if rows else None
 
 
 def _warnings(warnings: list[dict[str, Any]]) -> Table | None:

@@ -70,6 +70,15 @@ class SpecFields(ModelFields):
         description="Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation "
         "split; default 0.1 where the data set has the training split alone",
     )  # fmt: skip
+    on_bad_rows: Literal["refuse", "skip"] = Field(
+        "refuse",
+        description="Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is "
+        "not in its context): refuse the job at the first one, or skip them, count them and report their numbers",
+    )
+    bad_rows_limit: float | None = Field(
+        default_factory=lambda data: 0.01 if data["on_bad_rows"] == "skip" else None, gt=0, lt=1,
+        description="With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default 0.01",
+    )  # fmt: skip
 
     learning_rate: float = Field(
         default_factory=_from_method(lambda info: info.learning_rate), ge=0, le=10,
@@ -144,7 +153,7 @@ class SpecFields(ModelFields):
     def task_info(self) -> Task:
         """The task's columns, kind and metrics, and the spec's template."""
         task = resolve_task(self.task)
-        task = task if self.template is None else replace(task, template=self.template)
+        task = replace(task, template=self.template, bad_rows_limit=self.bad_rows_limit)
         return task if self.validation_share is None else task.holding_out(self.validation_share)
 
     @property

@@ -41,6 +41,7 @@ def validate(spec: SpecFields) -> None:
     _check_devices(spec)
     _check_baseline(spec)
     _check_class_weights(spec)
+    _check_bad_rows(spec)
 
 
 def _check_length(spec: SpecFields) -> None:
@@ -251,6 +252,15 @@ def _check_class_weights(spec: SpecFields) -> None:
         raise spec_error(
             "class_weights", "class_weights has {got} numbers, the task {task} has {expected} classes; give one number per class, "
             "in class-id order, or balanced", got=len(given), task=spec.task_info.name, expected=classes,
+        )  # fmt: skip
+
+
+def _check_bad_rows(spec: SpecFields) -> None:
+    if (spec.on_bad_rows == "skip") != (spec.bad_rows_limit is not None):
+        raise spec_error(
+            "bad_rows_limit", "with on_bad_rows {what} bad_rows_limit must be {must}; leave it out, or set on_bad_rows to {other}",
+            what=spec.on_bad_rows, must="null" if spec.bad_rows_limit is not None else "a share of the rows",
+            other="skip" if spec.on_bad_rows == "refuse" else "refuse",
         )  # fmt: skip
 
 

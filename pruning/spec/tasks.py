@@ -41,6 +41,8 @@ class Task:
     """Of a multilabel task whose labels have a column each; ``label`` then names none."""
     no_answers: bool = False
     """Of a span task: whether rows may have no answer, as in SQuAD v2, by whose metrics it is measured then."""
+    bad_rows_limit: float | None = None
+    """Largest share of a split's rows that is skipped where they do not fit the task; None: the first one is refused."""
     template: str | None = None
     """Text around the texts of a row with the mask at which its label word is read (:mod:`pruning.spec.templates`), as the spec
     has it."""

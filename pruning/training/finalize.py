@@ -113,11 +113,13 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
 
 
 def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
-    """One JSON object per row of the first validation split, in its order: row, label, prediction, logits."""
+    """One JSON object per row of the first validation split, in its order: row, label, prediction, logits.
+
+    ``row`` counts from 0 in the split as it is given: of rows held out, in the training split."""
     rows = run.validation[0].rows
     with path.open("w", encoding="utf-8") as lines:
         for i, (label, prediction) in enumerate(zip(rows.labels, final.predictions, strict=True)):
-            row = {"row": i, "label": label, "prediction": prediction}
+            row = {"row": rows.number_of(i) - 1, "label": label, "prediction": prediction}
             if run.task.kind not in ("span", "token-classification"):
                 row["logits"] = [float(value) for value in final.logits[i]]
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from pruning.data import token_cache
-from pruning.data.encoding import EncodedRows, encode_rows, with_teacher_logits
+from pruning.data.bad_rows import BadRows
+from pruning.data.encoding import EncodedRows, encode_fitting, with_teacher_logits
 from pruning.data.holdout import default_share
 from pruning.data.iob import ordered_tags
 from pruning.data.jsonl import find_dataset
-from pruning.data.reader import Rows, load_rows
-from pruning.data.tagged_words import require_known_tags
+from pruning.data.reader import Rows, load_rows, with_known_tags
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
@@ -22,6 +22,7 @@ from pruning.models.folder_values import caps_logits
 from pruning.models.heads import WORD_HEADS
 from pruning.models.label_words import WordRules, label_word_ids
 from pruning.models.loading import LoadedModel, find_model, load_model
+from pruning.quality.catalog import make_warning
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -48,6 +49,8 @@ class Inputs:
     validation: list[Split]
     class_weights: ClassWeights | None
     """What the spec's are on the training rows."""
+    skipped: list[BadRows]
+    """Of each split with rows that were skipped."""
 
 
 def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: torch.device) -> Inputs:
@@ -55,8 +58,9 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     task = replace(spec.task_info, label_words=spec.label_words)
     if task.kind == "token-classification" and not task.labels:
         # the head's size is the number of tags, so the rows come first
-        rows = _load_rows(task, spec, sources, emit)
-        task = _with_found_tags(*rows)
+        task, train_rows, validation_rows = _load_rows(task, spec, sources, emit)
+        task, validation_rows = _with_found_tags(task, train_rows, validation_rows)
+        rows = task, train_rows, validation_rows
     else:
         rows = None
     model_folder = find_model(spec.model, spec.revision, sources, emit)
@@ -74,11 +78,12 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     max_length = _max_length(spec, loaded, emit)
     emit(PhaseEvent(phase="tokenizing", message=f"{len(train_rows.labels)} rows"))
     cache = token_cache.from_sources(sources, emit)
-    train = encode_rows(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
+    train_rows, train = encode_fitting(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
     validation = [
-        Split(rows, encode_rows(rows, task, loaded.tokenizer, max_length, spec.stride, cache))
-        for rows in validation_rows
+        Split(*encode_fitting(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
     ]
+    skipped = [rows.bad for rows in (train_rows, *(split.rows for split in validation)) if rows.bad and rows.bad.count]
+    _report_skipped(emit, skipped)
     _warn_of_cut_words(emit, max_length, [(train_rows, train), *((split.rows, split.encoded) for split in validation)])
     if spec.teacher is not None:
         logits = teacher_logits(
@@ -89,7 +94,7 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     weights = ClassWeights.from_rows(spec, task, train)
     if weights is not None:
         weights.announce(task, spec, emit)
-    return Inputs(spec, task, loaded, label_ids, columns, max_length, train, validation, weights)
+    return Inputs(spec, task, loaded, label_ids, columns, max_length, train, validation, weights, skipped)
 
 
 def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink) -> tuple[Task, Rows, list[Rows]]:
@@ -109,8 +114,10 @@ def _load_rows(task: Task, spec: PruningSpec, sources: Sources, emit: EventSink)
     return task, train, validation
 
 
-def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> Task:
-    """The task with the tags of its training rows. Raises PermanentError (``labels_mismatch``) for others in validation rows."""
+def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> tuple[Task, list[Rows]]:
+    """The task with the tags of its training rows, and the validation rows that have no others.
+
+    Raises PermanentError (``labels_mismatch``) for a validation row with another one, where bad rows are refused."""
     tags = ordered_tags(tag for row in train.labels for tag in row)
     if len(tags) < 2:
         raise PermanentError(
@@ -118,9 +125,19 @@ def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> Task:
             "with entities",
             code="labels_mismatch", param="task.labels",
         )  # fmt: skip
-    for rows in validation:
-        require_known_tags(rows.labels, tags, f"split {rows.split!r} of task {task.name!r}", found=True)
-    return replace(task, label_words=tags)
+    return replace(task, label_words=tags), [with_known_tags(rows, task, tags) for rows in validation]
+
+
+def _report_skipped(emit: EventSink, skipped: list[BadRows]) -> None:
+    """Say which rows were skipped: a message with numbers for each split, and a warning that is kept with the job."""
+    counts = []
+    for bad in skipped:
+        count = f"{bad.count:,} of {bad.read:,} rows of {bad.where}"
+        emit(LogEvent(level="warning", message=f"skipped: {count}: {bad.described()}"))
+        reasons = ", ".join(f"{reason} {len(rows):,}" for reason, rows in bad.rows.items())
+        counts.append(f"{count} ({reasons})")
+    if counts:
+        emit(make_warning("rows_skipped", f"Skipped, as the task cannot use them: {'; '.join(counts)}"[:1000]))
 
 
 def _warn_of_cut_words(emit: EventSink, max_length: int, splits: list[tuple[Rows, EncodedRows]]) -> None:

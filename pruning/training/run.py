@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pruning import __version__
+from pruning.data.bad_rows import BadRows
 from pruning.data.batching import BatchStream
 from pruning.data.encoding import EncodedRows, to_device
 from pruning.evaluation.evaluate import Evaluation, Split, Stage, evaluate_all, merge_metrics
@@ -50,6 +51,8 @@ class Run:
     train: EncodedRows
     validation: list[Split]
     class_weights: ClassWeights | None
+    skipped: list[BadRows]
+    """Of each split with rows that were skipped."""
     stream: BatchStream
     total_steps: int
     eval_every: int | None

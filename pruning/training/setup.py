@@ -45,6 +45,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
         train=inputs.train,
         validation=inputs.validation,
         class_weights=inputs.class_weights,
+        skipped=inputs.skipped,
         stream=stream,
         total_steps=total_steps,
         eval_every=evaluation_interval(spec, total_steps, len(inputs.validation[0].encoded)),

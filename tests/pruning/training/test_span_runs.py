@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from pruning.data.answers import check_answers
+from pruning.data.answers import check_answer
 from pruning.data.squad import compute_metrics, encode_windows, extract_answers, normalize_answer, target_positions
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
@@ -88,7 +88,8 @@ def test_every_gold_answer_of_real_questions_is_found_from_its_target_tokens(nam
     with gzip.open(real_data(f"{split}.jsonl.gz"), "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for i, line in enumerate(lines) if i % every == 0]
     answers = [row["answers"] for row in rows]
-    check_answers(answers, [row["context"] for row in rows], "real rows")
+    for answer, row in zip(answers, rows, strict=True):
+        check_answer(answer, row["context"], "a real row")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     _, windows = encode_windows(tokenizer, [r["question"] for r in rows], [r["context"] for r in rows], 384, 128)
     targets = target_positions(windows, answers)
