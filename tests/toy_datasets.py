@@ -5,7 +5,7 @@ The classes differ by single words, so score training on a frozen random encoder
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def ratings(count: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def write_splits(folder: Path, splits: dict[str, Iterable[dict[str, Any]]]) -> Path:
+def write_splits(folder: Path, splits: Mapping[str, Iterable[Mapping[str, Any]]]) -> Path:
     """A data set folder of ``<split>.jsonl`` files."""
     folder.mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():

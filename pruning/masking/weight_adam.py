@@ -18,7 +18,7 @@ _KEY = "companion"
 class WeightAdam:
     """AdamW (no weight decay) over the weights of ``layers`` and over ``others``, with one learning rate."""
 
-    def __init__(self, layers: Sequence[MaskedLinear], others: Sequence[nn.Parameter], learning_rate: float) -> None:
+    def __init__(self, layers: Sequence[MaskedLinear], others: Sequence[torch.Tensor], learning_rate: float) -> None:
         self._layers = list(layers)
         self._weights = [nn.Parameter(layer.base) for layer in self._layers]  # the same storage: W moves in place
         self.parameters = list(others)

@@ -1,8 +1,23 @@
 """Assertion for error responses: a problem (RFC 9457) with the status and code that the test expects."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from httpx import Response
+
+class Response(Protocol):
+    """What tests read of a response; httpx's, and its successor's, which the test client takes where it is installed."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def is_success(self) -> bool: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
+    def json(self) -> Any: ...
 
 
 def assert_problem(answer: Response, status: int, code: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi.testclient import TestClient
-from httpx import Response
 from sqlalchemy import update
 
 from service.access import api_keys
@@ -18,6 +17,7 @@ from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.db.models import Job
 from tests.api.conftest import BODY, Jobs
+from tests.api.problems import Response
 from tests.model_folders import make_model
 
 _ROW = json.dumps({"text": "a fine film", "label": 1})

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -53,7 +54,7 @@ def visit(browser: "Browser") -> Iterator[Callable[..., "Visitor"]]:
     """Visitors of the service at an address, each with cookies of its own; in the end none may have anything to complain of."""
     visitors: list[Visitor] = []
 
-    def visit(url: str, *, scheme: str = "light", width: int = 1280) -> Visitor:
+    def visit(url: str, *, scheme: Literal["light", "dark"] = "light", width: int = 1280) -> Visitor:
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
         context.set_default_timeout(30_000)
         visitors.append(Visitor(context, url))

@@ -41,7 +41,8 @@ def hostile(jobs: Jobs) -> tuple[str, str]:
             assert claims.claim(session, worker_id="w", lease_seconds=600) is not None
         jobs.event(job_id, "log", level="warning", message=HOSTILE)
         jobs.event(job_id, "error", message=HOSTILE)
-        jobs.metrics(job_id, 1, **{"loss": 0.5, f"validation_{HOSTILE}": 0.5})
+        named_metrics: dict[str, Any] = {"loss": 0.5, f"validation_{HOSTILE}": 0.5}
+        jobs.metrics(job_id, 1, **named_metrics)
         if fails:
             error: Any = {"code": "diverged", "message": HOSTILE, "param": HOSTILE, "kind": "user", "retryable": False}
             with jobs.database.write() as session:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import redis
 
@@ -191,10 +192,10 @@ class FaultSchedule:
         self._start_worker(None)
         for job_id in self.cluster.accepted:
             wait_until(
-                lambda job_id=job_id: self._resumed_or_ended(job_id),
+                partial(self._resumed_or_ended, job_id),
                 seconds=120,
                 what=f"{job_id}: {self.cluster.logs()}",
-            )  # type: ignore[misc]
+            )
 
     def _resumed_or_ended(self, job_id: str) -> bool:
         """Whether a job has ended; resumes one that was paused."""

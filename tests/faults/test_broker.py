@@ -1,7 +1,8 @@
 """Faults of the broker: killed, emptied or cut off, it delays jobs and does no other harm."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -13,7 +14,7 @@ from tests.faults.prefork_server import PreforkServer
 from tests.services import RedisServer
 from tests.waiting import wait_until
 
-NO_MAINTENANCE = {"rescue_seconds": 600.0}
+NO_MAINTENANCE: dict[str, Any] = {"rescue_seconds": 600.0}
 """Jobs start by notifications alone."""
 
 
@@ -36,7 +37,7 @@ def production(
         cluster.close()
 
 
-def test_submission_without_a_broker(production: type[Cluster], redis_server: RedisServer) -> None:
+def test_submission_without_a_broker(production: Callable[..., Cluster], redis_server: RedisServer) -> None:
     cluster = production()
     redis_server.kill()
     cluster.start_api()
@@ -46,7 +47,7 @@ def test_submission_without_a_broker(production: type[Cluster], redis_server: Re
     assert cluster.finish().all == []
 
 
-def test_a_broker_restarted_while_a_job_runs(production: type[Cluster], redis_server: RedisServer) -> None:
+def test_a_broker_restarted_while_a_job_runs(production: Callable[..., Cluster], redis_server: RedisServer) -> None:
     cluster = production(**NO_MAINTENANCE)
     worker = cluster.start_worker()
     wait_until(lambda: "is ready" in worker.output, what=lambda: f"the worker: {worker.output}")
@@ -63,7 +64,7 @@ def test_a_broker_restarted_while_a_job_runs(production: type[Cluster], redis_se
     assert cluster.finish().all == []
 
 
-def test_an_emptied_broker(production: type[Cluster], redis_server: RedisServer) -> None:
+def test_an_emptied_broker(production: Callable[..., Cluster], redis_server: RedisServer) -> None:
     cluster = production()
     job_id = cluster.submit()
     cluster.notify_workers(3)
@@ -74,7 +75,7 @@ def test_an_emptied_broker(production: type[Cluster], redis_server: RedisServer)
     assert cluster.finish().all == []
 
 
-def test_connections_reset_while_a_job_runs(production: type[Cluster], redis_server: RedisServer) -> None:
+def test_connections_reset_while_a_job_runs(production: Callable[..., Cluster], redis_server: RedisServer) -> None:
     """With late acknowledgement this would run the job again."""
     cluster = production(**NO_MAINTENANCE)
     worker = cluster.start_worker()

@@ -77,7 +77,7 @@ def test_kill_in_the_middle_of_an_upload(make_cluster: MakeCluster, storage_url:
     assert object_store.objects(storage_url) == {}
     assert len(bucket.list_uploads("")) == 1
     cluster.expire_leases()
-    cluster.start_worker(**object_store.CREDENTIALS)
+    cluster.start_worker(None, **object_store.CREDENTIALS)
     assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempts_spent == 1
     assert cluster.finish().all == []
     assert mask_of(cluster, job_id) == bytes(9 * 1024 * 1024)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ exec "$@"
 """
 READ_ONLY = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh"]
 """A command whose file system is read-only but for two folders, in a mount namespace of its own; needs root."""
-SPEC = {
+SPEC: dict[str, Any] = {
     "model": "toy", "task": "sst2", "sparsity": 0.75, "max_steps": 4, "batch_size": 8, "max_length": 32,
     "metadata": {"name": "Büroklammer 東京"},
 }  # fmt: skip
@@ -75,7 +76,7 @@ def test_a_job_succeeds(environment: dict[str, str], tmp_path: Path) -> None:
             wait_until(lambda: client.get("/livez").is_success, what="the API")
             job_id = client.post("/v1/jobs", json=SPEC).raise_for_status().json()["id"]
 
-            def ended() -> dict[str, object] | None:
+            def ended() -> Any:
                 job = client.get(f"/v1/jobs/{job_id}").json()
                 return job if job["status"] in ("succeeded", "failed") else None
 

@@ -140,7 +140,7 @@ def test_trainers_of_another_user_have_their_files_and_nothing_else(service: Ser
         service.wait_for_step(job_id, 2)
         work = service.data / "work" / job_id / f"attempt-{service.job(job_id).attempt}"
         (service.data / "secret.key").touch(mode=0o600)
-        closed = [
+        closed: list[str | Path] = [
             f"/proc/{pid}/environ",
             f"/proc/{pid}/maps",
             service.url_file,

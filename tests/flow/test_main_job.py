@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -26,7 +27,7 @@ from tests.toy_models import make_model
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "model": "toy",
     "task": "sst2",
     "sparsity": 0.75,
@@ -88,7 +89,7 @@ def test_post_a_model_and_a_task_and_get_a_mask(url: str, site: Path, tmp_path: 
     assert posted.json()["spec"]["label_words"] == ["terrible", "great"]
     phases = set()
 
-    def ended() -> dict[str, object] | None:
+    def ended() -> Any:
         job = httpx.get(job_url).json()
         phases.add(job["phase"])
         return job if job["status"] in ("succeeded", "failed", "cancelled") else None

@@ -54,7 +54,7 @@ class Trained:
         self, client: Client, site: Path, folder: Path, rows: dict[str, list[Any]], fields: Any = None, **task: Any
     ) -> None:
         toy_datasets.write_splits(folder, rows)
-        files = {name: folder / f"{name}.jsonl" for name in rows}
+        files: dict[str, Any] = {name: folder / f"{name}.jsonl" for name in rows}
         self.dataset = client.upload_dataset(**files).id
         job = client.submit(**{**SPEC, **(fields or {}), "task": {"dataset": self.dataset, **task}})
         self.job: Job = client.wait(job, timeout=120)
@@ -74,9 +74,14 @@ class Trained:
         return found
 
 
+def of(trained: Trained, task: dict[str, Any], **changes: Any) -> Any:
+    """The task on the uploaded rows."""
+    return {"dataset": trained.dataset, **task, **changes}
+
+
 def test_multilabel(client: Client, site: Path, tmp_path: Path) -> None:
     rows = {"train": toy_datasets.topics(192, 1), "validation": toy_datasets.topics(32, 2)}
-    task = {"text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
+    task: dict[str, Any] = {"text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
     trained = Trained(client, site, tmp_path, rows, **task)
     assert trained.final["micro_f1"] > 0.7
     texts = [row["text"] for row in rows["validation"]]
@@ -88,13 +93,13 @@ def test_multilabel(client: Client, site: Path, tmp_path: Path) -> None:
         assert answer.probabilities == pytest.approx(found.probabilities, abs=1e-6)
         assert exported.probabilities == pytest.approx(found.probabilities, abs=1e-4)
     with pytest.raises(ApiError) as refused:
-        client.submit(**SPEC, task={"dataset": trained.dataset, **task, "labels": ["praise", "blame"]})
+        client.submit(**SPEC, task=of(trained, task, labels=["praise", "blame"]))
     assert (refused.value.code, refused.value.param) == ("labels_mismatch", "task.labels")
 
 
 def test_token_classification(client: Client, site: Path, tmp_path: Path) -> None:
     rows = {"train": tagged(160, 1), "validation": tagged(32, 2)}
-    task = {"text": ["words"], "label": "tags", "kind": "token-classification"}
+    task: dict[str, Any] = {"text": ["words"], "label": "tags", "kind": "token-classification"}
     trained = Trained(client, site, tmp_path, rows, **task)
     assert trained.final["f1"] > 0.7
     assert trained.pruned.labels == TAGS
@@ -110,13 +115,13 @@ def test_token_classification(client: Client, site: Path, tmp_path: Path) -> Non
         client.predict(trained.job, [["a", ""]])
     assert (refused.value.code, refused.value.param) == ("text_shape", "texts.0")
     with pytest.raises(ApiError) as refused:
-        client.submit(**SPEC, task={"dataset": trained.dataset, **task, "labels": ["O", "B-JOY", "I-JOY"]})
+        client.submit(**SPEC, task=of(trained, task, labels=["O", "B-JOY", "I-JOY"]))
     assert (refused.value.code, refused.value.param) == ("labels_mismatch", "task.labels")
 
 
 def test_questions_that_may_have_no_answer(client: Client, site: Path, tmp_path: Path) -> None:
     rows = {"train": toy_datasets.questions(96, 1), "validation": toy_datasets.questions(32, 2)}
-    task = {"text": ["question", "context"], "label": "answers", "kind": "span"}
+    task: dict[str, Any] = {"text": ["question", "context"], "label": "answers", "kind": "span"}
     trained = Trained(client, site, tmp_path, rows, **task, fields={"stride": 8, "max_length": 40, "max_steps": 60})
     assert trained.final["best_f1"] >= trained.final["f1"]
     assert {"HasAns_f1", "NoAns_f1", "best_exact_thresh"} <= trained.final.keys()
@@ -126,5 +131,5 @@ def test_questions_that_may_have_no_answer(client: Client, site: Path, tmp_path:
     assert answers == trained.pruned.predict(*zip(*pairs, strict=True))
     assert answers == trained.exported.predict(*zip(*pairs, strict=True))
     with pytest.raises(ApiError) as refused:
-        client.submit(**SPEC, task={"dataset": trained.dataset, **task, "text": ["context", "question"]}, stride=8)
+        client.submit(**SPEC, task=of(trained, task, text=["context", "question"]), stride=8)
     assert (refused.value.code, refused.value.param) == ("rows_invalid", "task.label")

@@ -72,7 +72,7 @@ def run_case(toys: Toys, number: int, folder: Path) -> None:
     result = Result(number, source.choice(KINDS) if number else "model")
     _redirect(folder)
     real_sleep = time.sleep
-    time.sleep = lambda seconds: real_sleep(min(seconds, 0.01))  # back-off between attempts
+    time.sleep = lambda seconds: real_sleep(min(float(seconds), 0.01))  # back-off between attempts
     try:
         _Case(toys, source, folder, result).run()
     except BaseException as fault:  # noqa: BLE001 - reported as the failure that it is

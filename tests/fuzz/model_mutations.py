@@ -122,19 +122,18 @@ def _extra_file(source: random.Random, folder: Path) -> str:
         "model.safetensors.index.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
         "vocab.json", "merges.txt", "adapter_config.json", "chat_template.jinja", "README.md", "preprocessor_config.json",
     ))  # fmt: skip
-    shards = source.choice(
-        (
-            {"a": WEIGHTS},
-            {},
-            {"a": "other.safetensors"},
-            {"a": "../x"},
-            {"a": 3},
-            {"a": None},
-            [],
-            {"a": "."},
-            {"a": "a\x00"},
-        )
+    entries: tuple[Any, ...] = (
+        {"a": WEIGHTS},
+        {},
+        {"a": "other.safetensors"},
+        {"a": "../x"},
+        {"a": 3},
+        {"a": None},
+        [],
+        {"a": "."},
+        {"a": "a\x00"},
     )
+    shards: Any = source.choice(entries)
     content = source.choice(
         (b"", b"{}", b"[]", b"null", b"\xff", b'"x"', dump_json({"weight_map": shards}), dump_json(odd_value(source)))
     )

@@ -18,10 +18,11 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every run that is prepared, to be looked at once it has ended."""
+    from pruning.training import setup
     from pruning.training import train as module
 
     runs: list[Any] = []
-    real = module.set_up
+    real = setup.set_up
 
     def noting(*given: Any) -> Any:
         runs.append(real(*given))

@@ -7,6 +7,7 @@ against the traces by ``test_plain_smp.py`` where these are.
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,12 +22,12 @@ class StraightThrough(torch.autograd.Function):
     """W ⊙ M forward; backward dL/dS = dL/d(W ⊙ M) ⊙ W on kept and removed weights alike (Bengio et al. 2013, arXiv 1308.3432)."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, scores: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, weight: Tensor, mask: Tensor) -> Tensor:
         ctx.save_for_backward(weight)
         return weight * mask
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return gradient * ctx.saved_tensors[0], None, None
 
 
@@ -63,7 +64,7 @@ class PlainSmp:
         means = {name: float(torch.sigmoid(scores).mean()) for name, scores in self.scores.items()}
         kinds: dict[str, list[str]] = {}
         for name in means:
-            kinds.setdefault(MATRIX.fullmatch(name)[2], []).append(name)
+            kinds.setdefault(MATRIX.sub(r"\2", name), []).append(name)
         return {
             name: means[name] / sum(means[other] for other in names) * (density * len(names))
             for names in kinds.values()
@@ -96,7 +97,7 @@ class PlainSmp:
         loss = cross_entropy(self.logits(inputs, scores), labels)
         penalty = torch.stack([torch.sigmoid(value).mean() for value in scores.values()]).mean()
         gradients = torch.autograd.grad(loss + strength * penalty, list(scores.values()))
-        norm = float(torch.sqrt(sum((gradient**2).sum() for gradient in gradients)))
+        norm = float(torch.sqrt(torch.stack([(gradient**2).sum() for gradient in gradients]).sum()))
         clip = min(1.0, 1.0 / (norm + 1e-6))
         size = self.learning_rate * (self.steps - t) / self.steps * (1 - 0.999 ** (t + 1)) ** 0.5 / (1 - 0.9 ** (t + 1))
         for name, gradient in zip(scores, gradients, strict=True):

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pruning.events import Event, parse_line
+from pruning.events import Event, FinishedEvent, parse_line
 from pruning.formats import mask_file
 from pruning.formats.mask_file import Masks
 from pruning.sources import Sources
@@ -59,6 +59,13 @@ def run_toy(
     events: list[Event] = []
     train(spec_of(**fields), work, sources, events.append, should_stop)
     return events
+
+
+def finished(events: Sequence[Event]) -> dict[str, Any]:
+    """The metrics of the last event, which must be that of a run that succeeded."""
+    last = events[-1]
+    assert isinstance(last, FinishedEvent), last
+    return last.metrics
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ from scipy import stats
 from sklearn import metrics
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-from pruning.events import Event
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 from tests import toy_datasets
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 from tests.real_data import ROOT, real_data
 from tests.toy_datasets import read_lines
 
@@ -108,12 +107,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def link(target: Path, name: Path) -> None:
     name.parent.mkdir(parents=True, exist_ok=True)
     name.symlink_to(target.resolve(), target_is_directory=target.is_dir())
-
-
-def finished(events: list[Event]) -> dict[str, Any]:
-    last = events[-1]
-    assert last.event == "finished"
-    return last.metrics
 
 
 def scores_by_hand(task: str, labels: list[Any], predictions: list[Any]) -> dict[str, float]:

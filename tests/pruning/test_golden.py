@@ -7,7 +7,7 @@ folder's README defines every file and formula.
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -20,7 +20,8 @@ from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.wrap import Matrices, wrap_linears
 from pruning.models.heads import LabelWordHead
 from pruning.training import losses
-from pruning.training.pruner import Pruner, StepResult
+from pruning.training.pruner import Pruner
+from pruning.training.step import StepResult
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", Path(__file__).parents[2].parent / "shared" / "golden"))
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/trace.json"))
@@ -39,7 +40,8 @@ LABELS = {
 
 def schedule_of(config: dict[str, Any]) -> Schedule:
     """The reference's two schedule modes as ramps (README, "Keep ratio" and "Regulariser weight")."""
-    total, shape = config["steps"], "linear" if config["linear_threshold"] else "cubic"
+    total = config["steps"]
+    shape: Literal["linear", "cubic"] = "linear" if config["linear_threshold"] else "cubic"
     if config["warmup_threshold_step"] is None:
         begin = config["initial_warmup"] * config["threshold_warmup_steps"]
         length = total - (config["final_warmup"] + config["initial_warmup"]) * config["threshold_warmup_steps"]
@@ -69,7 +71,8 @@ class Case:
         self.data = np.load(GOLDEN / "common" / "batches.npz")
         tokens = json.loads((GOLDEN / "common" / "tokens.json").read_text())
         self.qa = self.config["task"] == "qa"
-        model = BertForMaskedLM.from_pretrained(GOLDEN / "common", dtype=torch.float32).to(dtype)
+        model: torch.nn.Module = BertForMaskedLM.from_pretrained(GOLDEN / "common", dtype=torch.float32)
+        model.to(dtype)
         self.matrices = wrap_linears(model)
         self.head = LabelWordHead(
             model, self.config["label_map"], tokens["mask_token_id"], "every" if self.qa else "first"
@@ -90,7 +93,8 @@ class Case:
         if self.config["teacher"] is None:
             return None
         kind = BertForQuestionAnswering if self.qa else BertForSequenceClassification
-        return kind.from_pretrained(GOLDEN / "common" / f"teacher_{self.config['teacher']}").to(self.dtype).eval()
+        teacher: torch.nn.Module = kind.from_pretrained(GOLDEN / "common" / f"teacher_{self.config['teacher']}")
+        return teacher.to(self.dtype).eval()
 
     def batch(self, index: int) -> Batch:
         names = ("input_ids", "attention_mask", "token_type_ids", *LABELS[self.config["task"]])
@@ -121,7 +125,7 @@ class Case:
         if not self.qa:
             return losses.distillation(logits, output.logits, tau)
         pairs = zip(logits.unbind(-1), (output.start_logits, output.end_logits), strict=True)
-        return sum(losses.distillation(student, teacher, tau) for student, teacher in pairs) / 2
+        return torch.stack([losses.distillation(student, teacher, tau) for student, teacher in pairs]).sum() / 2
 
     def micro_batches(self, step: int) -> list[Batch]:
         count = self.config["gradient_accumulation_steps"]
@@ -184,8 +188,8 @@ def test_sixty_float64_steps_equal_the_reference(name: str) -> None:
     if not case.qa:
         np.testing.assert_allclose(logits.numpy().squeeze(), np.squeeze(final["eval_logits"]), rtol=1e-9, atol=1e-12)
     for path, expected in bits(case.folder / "masks_f64.npz", name, case.matrices).items():
-        got = case.matrices.layers[path].mask.numpy().reshape(-1)
-        assert int((got != expected).sum()) == 0, f"mask bits of {path}"
+        mask = case.matrices.layers[path].mask.numpy().reshape(-1)
+        assert int((mask != expected).sum()) == 0, f"mask bits of {path}"
 
 
 @pytest.mark.parametrize("name", SINGLE_STEPS)

@@ -72,11 +72,11 @@ def steady(steps: int = STEPS) -> None:
         never.wait(0.05)
         state = hashlib.sha256(f"{state}{number}".encode()).hexdigest()
         step(number, steps)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".writing-", delete=False) as partial:
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".writing-", delete=False) as unfinished:
             failpoints.hit(failpoints.Failpoint.CHECKPOINT_BEGUN)
-            partial.write(state)
+            unfinished.write(state)
         failpoints.hit(failpoints.Failpoint.CHECKPOINT_WRITTEN)
-        Path(partial.name).rename(folder / str(number))
+        Path(unfinished.name).rename(folder / str(number))
         failpoints.hit(failpoints.Failpoint.CHECKPOINT_NAMED)
         emit(CheckpointEvent(step=number))
         if stopping.is_set():

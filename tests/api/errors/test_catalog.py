@@ -35,7 +35,7 @@ def used(tree: ast.AST) -> Iterator[str]:
             yield from codes(given)
             wanted = {"code", "kind"} if name == "spec_error" else {"code"}
             for value in (word.value for word in node.keywords if word.arg in wanted):
-                yield from [value.value] if isinstance(value, ast.Constant) else codes([value])
+                yield from [str(value.value)] if isinstance(value, ast.Constant) else codes([value])
         elif isinstance(node, ast.arguments):
             names = zip(node.kwonlyargs, node.kw_defaults, strict=True)
             yield from codes(default for argument, default in names if argument.arg in ("code", "kind"))

@@ -7,10 +7,9 @@ import schemathesis
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from api.routes.exports import ExportRequest
-from api.routes.predictions import PredictionRequest
 from api.routes.secrets import SecretValue
-from api.schemas.job_request import JobRequest
+from api.schemas.job_request import ExportRequest, JobRequest
+from api.schemas.predictions import PredictionRequest
 from api.schemas.sweeps import SweepRequest
 from api.schemas.webhooks import WebhookRequest
 

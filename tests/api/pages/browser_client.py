@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from httpx import Response
+
+from tests.api.problems import Response
 
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 

@@ -1,17 +1,17 @@
 """Access to pages: sessions, their end, their cookies, the tokens of forms, and what other sites can do."""
 
 import time
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from httpx import Response
 
 from api.pages import sessions
 from service.access import api_keys
 from service.access.api_keys import Scope
 from service.db.engine import Database
 from tests.api.pages.browser_client import Browser, texts
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 
 
@@ -92,7 +92,7 @@ def test_a_session_ends_with_its_key(protected: FastAPI, keys: Keyring, database
 def test_a_session_ends_by_itself(protected: FastAPI, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = signed_in(protected, keys, "a")
     later = time.time() + sessions.LIFETIME_SECONDS + 1
-    monkeypatch.setattr(sessions.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     assert_led_to_signin(browser.get("/"))
 
 
@@ -104,7 +104,7 @@ def test_sign_out(protected: FastAPI, keys: Keyring) -> None:
 
 @pytest.mark.parametrize("cookie", ["", "x", "AAAA", "é", "A" * 400])
 def test_what_is_no_session_is_none(protected: FastAPI, cookie: str) -> None:
-    headers = {"Accept": "text/html", "Cookie": f"espalier={cookie}".encode()}
+    headers: Any = {"Accept": "text/html", "Cookie": f"espalier={cookie}".encode()}
     assert_led_to_signin(Browser(protected).http.get("/", headers=headers))
 
 

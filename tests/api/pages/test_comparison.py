@@ -55,7 +55,8 @@ def test_the_fine_tuned_dense_model_is_the_mean_of_the_jobs_that_have_it(job: An
         one.result["baseline"] = {"metrics": {"accuracy": value}}
     (panel,) = panels(jobs)
     assert (panel.dense, panel.fine_tuned) == (0.5, pytest.approx(0.95))
-    assert [job_summary.main_metric(one).fine_tuned for one in jobs[:3]] == [0.94, 0.96, None]
+    metrics = [job_summary.main_metric(one) for one in jobs[:3]]
+    assert [metric and metric.fine_tuned for metric in metrics] == [0.94, 0.96, None]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

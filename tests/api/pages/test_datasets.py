@@ -7,14 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import FastAPI
-from httpx import Response
 
 from service.access.api_keys import Scope
 from service.concurrency import ConcurrencyLimiter
 from service.settings import Settings
 from tests.api.pages.browser_client import Browser, texts
 from tests.api.pages.test_access import signed_in
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 
 TRAIN = "body;queue\n" + "".join(f"help me {n};{('open', 'shut')[n % 2]}\n" for n in range(30))
@@ -33,7 +32,8 @@ def send(
     further: tuple[tuple[str, Any], ...] = (),
 ) -> Response:
     """Send the form as a browser does: httpx would make a field of a file without a name."""
-    fields = [("form_token", browser.token("/datasets") if token is None else token, None), ("name", name, None)]
+    secret = browser.token("/datasets") if token is None else token
+    fields: list[tuple[str, Any, str | None]] = [("form_token", secret, None), ("name", name, None)]
     fields += [(f"further-{number}-name", split, None) for number, (split, _) in enumerate(further, 1)]
     files = [("train", train), ("validation", dev), *((f"further-{n}", file) for n, (_, file) in enumerate(further, 1))]
     for split, content in files:

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from httpx import Response
 from pydantic import ValidationError
 
 from api.errors.validation import refused_body
@@ -24,11 +23,12 @@ from service.jobs import queries
 from tests.api.conftest import BODY, Jobs
 from tests.api.pages.browser_client import Browser, texts
 from tests.api.pages.test_access import signed_in
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 from tests.api.submission.test_dry_run import finished
 
 MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+FIELDS: dict[str, Any] = BODY
 ROWS = b"body,queue\nhelp me,open\nthanks,shut\n"
 
 
@@ -203,9 +203,9 @@ def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> Non
 
 def test_sent_twice_it_is_one_job(browser: Browser) -> None:
     page = browser.get("/new").text
-    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
-    first, again = (browser.post("/new", **hidden, **BODY).headers["Location"] for _ in range(2))
-    other = browser.post("/new", **hidden, **BODY, seed="1").headers["Location"]
+    hidden: dict[str, Any] = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
+    first, again = (browser.post("/new", **hidden, **FIELDS).headers["Location"] for _ in range(2))
+    other = browser.post("/new", **hidden, **FIELDS, seed="1").headers["Location"]
     assert first == again != other
 
 
@@ -232,7 +232,7 @@ def test_keys_that_only_read_find_no_form(protected: FastAPI, keys: Keyring) -> 
     assert browser.get("/new").status_code == 403
     assert "/new" not in browser.get("/").text
     writer = signed_in(protected, keys, "a")
-    assert writer.post("/new", **BODY).status_code == 403  # without the token of the session
+    assert writer.post("/new", **FIELDS).status_code == 403  # without the token of the session
     assert writer.send("/new", "/new", **BODY).status_code == 303
 
 

@@ -76,7 +76,8 @@ def test_keys_belong_to_a_route(client: TestClient, jobs: Jobs) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "ä".encode(), "x" * 256, '"open', '"a"b"'])
 def test_a_malformed_key(strict_client: TestClient, key: str | bytes) -> None:
-    answer = strict_client.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": key})  # type: ignore[dict-item]
+    headers: Any = {"Idempotency-Key": key}  # bytes that are no ASCII, too
+    answer = strict_client.post("/v1/jobs", json=BODY, headers=headers)
     assert assert_problem(answer, 422, "invalid_request")["errors"][0]["parameter"] == "Idempotency-Key"
 
 

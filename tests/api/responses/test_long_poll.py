@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+import anyio
 import pytest
 from fastapi.testclient import TestClient
 
-from api.responses import long_poll
 from api.responses.long_poll import parse_prefer_wait
 from service.db.models import LOCAL
 from service.jobs import commands, queries
@@ -24,7 +24,7 @@ def happen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Happen]:
         if things:
             things.pop(0)()
 
-    monkeypatch.setattr(long_poll.anyio, "sleep", pause)
+    monkeypatch.setattr(anyio, "sleep", pause)
     yield things.append
     assert things == [], "the answer came too early"
 

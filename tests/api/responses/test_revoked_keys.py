@@ -11,6 +11,7 @@ from api.responses import long_poll, sse
 from service.access import api_keys
 from service.db.clock import now_sql
 from service.db.engine import Database
+from service.db.models.access import ApiKey
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.serving import serving
@@ -35,7 +36,7 @@ def end(request: pytest.FixtureRequest, database: Database) -> End:
             if request.param == "revoked":
                 api_keys.revoke(session, key_id)
             else:
-                row = session.get(api_keys.ApiKey, key_id)
+                row = session.get(ApiKey, key_id)
                 assert row is not None
                 row.expires_at = now_sql(-1)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi.testclient import TestClient
@@ -85,7 +86,7 @@ def test_a_live_stream_follows_until_the_end(client: TestClient, jobs: Jobs, mon
     async def next_thing(_: float) -> None:
         happenings.pop(0)()
 
-    monkeypatch.setattr(sse.anyio, "sleep", next_thing)
+    monkeypatch.setattr(anyio, "sleep", next_thing)
     seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
     types = [message["data"].get("type") for message in seen if message["id"]]
     assert types == ["created", "status", "phase", "log", "status"]
@@ -126,7 +127,7 @@ def test_a_job_deleted_meanwhile_ends_its_stream(
             commands.request_cancel(session, job_id)
             commands.delete(session, job_id)
 
-    monkeypatch.setattr(sse.anyio, "sleep", vanish)
+    monkeypatch.setattr(anyio, "sleep", vanish)
     seen = messages(client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text)
     assert seen[-1] == {"name": "end", "id": None, "data": {"status": "deleted"}}
 

@@ -57,7 +57,7 @@ def test_methods(strict_client: TestClient) -> None:
     assert methods.keys() == set(get_args(Method))
     for name, method in methods.items():
         assert is_accepted(strict_client, method=name)
-        spec = PruningSpec(model="m", task="sst2", method=name)  # type: ignore[arg-type]
+        spec = PruningSpec(model="m", task="sst2", method=name)
         assert (method["learning_rate"], method["regularization"]) == (spec.learning_rate, spec.regularization)
     assert [name for name, method in methods.items() if method["sparsity"] == "emerges"] == ["soft-movement", "l0"]
     assert [method["name"] for method in listing["data"] if method["default"]] == ["smp-s"]

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import json
+import tempfile
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +12,16 @@ from typing import Any
 import pyarrow
 import pytest
 from fastapi.testclient import TestClient
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import ASGITransport, AsyncClient
 from pyarrow import parquet
 
 from api.request import deps
-from api.uploads import isolation
 from service.access import api_keys
 from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.db.models import LOCAL
 from tests.api.conftest import BODY, Jobs
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 
 TRAIN = b"body,queue\nhelp me,open\nthanks,shut\n"
 DEV = b'{"body": "hello", "queue": "open"}\n'
@@ -30,7 +30,7 @@ Upload = Callable[..., Response]
 
 
 def send(client: TestClient, train: bytes = TRAIN, dev: bytes = DEV, **options: Any) -> Response:
-    files = {"train": ("train.csv", train), "validation": ("dev.jsonl", dev)}
+    files: dict[str, Any] = {"train": ("train.csv", train), "validation": ("dev.jsonl", dev)}
     return client.post("/v1/datasets", files=files, **options)
 
 
@@ -66,7 +66,7 @@ def test_the_same_rows_are_the_same_data_set(client: TestClient) -> None:
         json.dumps(row).encode() + b"\n"
         for row in ({"queue": "open", "body": "help me"}, {"queue": "shut", "body": "thanks"})
     )
-    files = {"train": ("x", jsonl, "application/jsonl"), "validation": ("dev.ndjson", DEV)}
+    files: dict[str, Any] = {"train": ("x", jsonl, "application/jsonl"), "validation": ("dev.ndjson", DEV)}
     again = client.post("/v1/datasets", files=files, data={"name": "other"})
     assert (again.status_code, again.json()) == (200, first.json())
     assert send(client, dev=DEV * 2).json()["id"] != first.json()["id"]
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full(client: TestClient, monkeypatch: pytest.MonkeyPatch
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(isolation.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     assert_problem(send(client), 503, "insufficient_storage")
 
 
@@ -224,7 +224,7 @@ def test_an_upload_that_does_not_arrive_is_given_up(client_with: Callable[..., T
             yield b"a"
 
     async def post() -> Response:
-        transport = ASGITransport(client.app)  # type: ignore[arg-type]  # the application that the client has
+        transport = ASGITransport(client.app)  # the application that the client has
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as sender:
             return await sender.post("/v1/datasets", content=drip(), headers=headers)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from tests.api.conftest import BODY
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 from tests.model_folders import make_model
 
 

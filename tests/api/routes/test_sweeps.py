@@ -11,7 +11,12 @@ from tests.api.conftest import BODY, Jobs
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What differs between the databases is tested in tests/jobs."""
-GRID = {"base": BODY | {"max_steps": 50}, "methods": ["smp-s", "wanda"], "sparsities": [0.5, 0.9], "seeds": [1, 2]}
+GRID: dict[str, Any] = {
+    "base": BODY | {"max_steps": 50},
+    "methods": ["smp-s", "wanda"],
+    "sparsities": [0.5, 0.9],
+    "seeds": [1, 2],
+}
 
 
 def test_a_grid_becomes_jobs(client: TestClient) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 from tests.fake_hub import FakeHub, serving
 from tests.model_folders import make_model, write_rows
 

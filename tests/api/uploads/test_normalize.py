@@ -3,11 +3,11 @@
 import gzip
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from api.uploads import isolation
 from api.uploads.isolation import ParseLimits, columns_of, normalize_splits
 from api.uploads.normalize import MAX_FAULTS, SplitFile
 from pruning.data.files.formats import FileFormat, TooLargeError, UnknownFormatError, detect_format
@@ -132,7 +132,7 @@ def test_a_parser_that_needs_too_much_is_ended(limits: ParseLimits) -> None:
 
 
 def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(isolation.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     made(*FILES[0])
     faults(b"{\n")
     assert list(tmp_path.iterdir()) == []

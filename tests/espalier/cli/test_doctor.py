@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from espalier.cli import checks
 from espalier.cli.main import app
+from espalier.extras import DISTRIBUTION
 from service.settings import Settings
 from tests.api.conftest import Jobs
 from tests.processes import ROOT
@@ -49,10 +50,10 @@ def test_versions_are_those_of_the_distribution_and_of_what_it_needs(monkeypatch
             raise metadata.PackageNotFoundError
         return "1.2"
 
-    monkeypatch.setattr(checks.metadata, "version", version)
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == checks.DISTRIBUTION
+    monkeypatch.setattr(metadata, "version", version)
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == DISTRIBUTION
     packages = checks.versions().detail.split(", ")[1:]
-    assert packages == [f"{checks.DISTRIBUTION} 1.2", "torch 1.2", "transformers 1.2", "onnxruntime 1.2", "no boto3"]
+    assert packages == [f"{DISTRIBUTION} 1.2", "torch 1.2", "transformers 1.2", "onnxruntime 1.2", "no boto3"]
 
 
 def test_a_variable_without_effect_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """``espalier show``, ``open`` and what to do next, against a real service."""
 
 import json
+import webbrowser
 from typing import Any
 
 import pytest
@@ -52,7 +53,12 @@ def test_a_job_that_succeeded_and_one_that_waits(espalier: Run, jobs: Jobs) -> N
 def test_open(espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, window: bool) -> None:
     opened: list[str] = []
     monkeypatch.setattr(job_show, "has_browser", lambda: window)
-    monkeypatch.setattr(job_show.webbrowser, "open", lambda page: not opened.append(page))
+
+    def show(page: str) -> bool:
+        opened.append(page)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", show)
     job = jobs.queued()
     page = f"{url}/jobs/{job}"
     assert json.loads(espalier("open", job, "--json")) == {"url": page, "opened": window}

@@ -69,12 +69,13 @@ def test_predictions_of_a_mask_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_labels_and_entities_in_words(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    row: dict[str, Any] = ROWS[1]  # type: ignore[assignment]
     entity = {"type": "PER", "start": 0, "end": 2, "text": "Ann Lee"}
     rows = [
-        {**ROWS[1], "value": [0, 2], "probabilities": {"a": 0.75, "b": 0.25, "c": 0.5}, "labels": ["a", "c"]},
-        {**ROWS[1], "value": [], "probabilities": {"a": 0.25}, "labels": []},
-        {**ROWS[1], "value": ["B-PER", "I-PER", "O"], "words": ["Ann", "Lee", "ran"], "entities": [entity]},
-        {**ROWS[1], "value": ["O"], "words": ["ran"], "entities": []},
+        {**row, "value": [0, 2], "probabilities": {"a": 0.75, "b": 0.25, "c": 0.5}, "labels": ["a", "c"]},
+        {**row, "value": [], "probabilities": {"a": 0.25}, "labels": []},
+        {**row, "value": ["B-PER", "I-PER", "O"], "words": ["Ann", "Lee", "ran"], "entities": [entity]},
+        {**row, "value": ["O"], "words": ["ran"], "entities": []},
     ]
     monkeypatch.setitem(globals(), "ROWS", rows)
     assert run(JOB, "a").output.splitlines() == ["a 0.7500, c 0.5000", "-", "Ann Lee (PER)", "-"]

@@ -96,7 +96,7 @@ def test_what_ends_early_leaves_nothing(
     job, folder = jobs.succeeded(), tmp_path / "out"
     folder.mkdir()
     (folder / "out.jsonl").write_text("of before")
-    rows = [*ROWS[:70], {"sentence": "a" * (2001 if end == "refusal" else 1)}, *ROWS[70:]]
+    rows: list[dict[str, Any]] = [*ROWS[:70], {"sentence": "a" * (2001 if end == "refusal" else 1)}, *ROWS[70:]]
     (tmp_path / "rows.jsonl").write_bytes(lines(rows))
     if end == "interrupt":
         dumps = json.dumps

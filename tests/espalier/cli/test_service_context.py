@@ -7,7 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from espalier.cli.service_context import DEFAULT_URL, ServiceContext, with_service
+from espalier.cli.options import DEFAULT_URL
+from espalier.cli.service_context import ServiceContext, with_service
 
 
 def context(key: str) -> ServiceContext:

@@ -212,8 +212,10 @@ def test_a_service_that_cannot_be_reached(kind: Kind) -> None:
 def test_concurrent_requests_and_an_abandoned_stream(url: str, jobs: Jobs) -> None:
     async def main() -> list[str]:
         async with AsyncClient(url) as client:
-            made = await asyncio.gather(*(client.submit(**BODY, seed=seed) for seed in range(8)))
-            async with aclosing(client.events(made[0], live=True)) as events:
+            fields: dict[str, Any] = BODY
+            made = await asyncio.gather(*(client.submit(**fields, seed=seed) for seed in range(8)))
+            stream: Any = client.events(made[0], live=True)
+            async with aclosing(stream) as events:
                 async for _ in events:
                     break
             ended = await asyncio.gather(*(client.cancel(job) for job in made))

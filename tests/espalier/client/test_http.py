@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from service.db.engine import Database
 from service.jobs import queries
 from service.settings import Settings
 
-BODY = {"model": "bert-base-uncased", "task": "sst2"}
+BODY: dict[str, Any] = {"model": "bert-base-uncased", "task": "sst2"}
 Answer = httpx.Response | Exception
 
 

@@ -180,7 +180,7 @@ def test_tags_of_validation_rows_must_occur_in_training_rows() -> None:
 
 ASKED: dict[str, Any] = {"kind": "span", "text": ["q", "c"], "label": "a", "label_words": []}
 ANSWERED = {"q": "who?", "c": "Ann ran", "a": {"text": ["Ann"], "answer_start": [0]}}
-NONE = {"text": [], "answer_start": []}
+NONE: dict[str, Any] = {"text": [], "answer_start": []}
 
 
 def test_answers_that_fit() -> None:

@@ -1,6 +1,7 @@
 """Texts become tokens and labels, and chosen rows one padded batch."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def test_a_model_without_token_types_gets_none() -> None:
 
 
 def test_pairs_are_joined_by_separators_and_the_longer_text_is_cut(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
+    tokenizer: Any = AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "m"))
     rows = Rows((["the film " * 20], ["a dull day"]), [1], "given")
     got = encode_rows(rows, resolve_task("mrpc"), tokenizer, 16)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id

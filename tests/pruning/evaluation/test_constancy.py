@@ -1,5 +1,7 @@
 """Predictions that are the same for all rows are found, and what a constant would be worth is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def test_one_answer_to_every_question_is_constant() -> None:
 
 
 def test_a_constant_is_worth_the_share_of_the_most_frequent_class_and_no_correlation() -> None:
-    labels = np.array([1, 1, 0, 1])
+    labels: Any = np.array([1, 1, 0, 1])
     assert constant_metric(SST2, labels) == 0.75
     assert constant_metric(COLA, labels) == 0.0
     assert constant_metric(STSB, labels.astype(np.float64)) == 0.0

@@ -27,7 +27,7 @@ def test_f1_of_several_classes_is_their_mean() -> None:
 
 
 def test_matthews_is_the_correlation_of_the_two_by_two_table() -> None:
-    labels, predictions = [1] * 6 + [0] * 4, [1] * 5 + [0] + [1] * 2 + [0] * 2
+    labels, predictions = [1.0] * 6 + [0.0] * 4, [1.0] * 5 + [0.0] + [1.0] * 2 + [0.0] * 2
     hits, misses, alarms, rejections = 5, 1, 2, 2
     by_hand = (hits * rejections - alarms * misses) / np.sqrt(7 * 6 * 4 * 3)
     assert measured("matthews", labels, predictions) == pytest.approx(by_hand)

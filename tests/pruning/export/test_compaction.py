@@ -130,7 +130,7 @@ def test_dead_neurons_leave_their_constant_behind() -> None:
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
 def test_the_logits_of_a_whole_model_stay(models: Path, tmp_path: Path, shape: str, share: float) -> None:
     subject = subject_of(make_mask(tmp_path / "mask.safetensors", models / shape, share=share), models / shape)
-    head = copy.deepcopy(subject.pruned.head)
+    head: Any = copy.deepcopy(subject.pruned.head)
     sizes = compact(head.model)
     batch = padded_batch(subject)
     with torch.no_grad():
@@ -150,7 +150,7 @@ def neurons(layer: Layer, model: nn.Module) -> int:
 
 def test_every_neuron_that_does_something_is_kept(models: Path, masks: Path) -> None:
     subject = subject_of(masks / "roberta.safetensors", models / "roberta")
-    head = copy.deepcopy(subject.pruned.head)
+    head: Any = copy.deepcopy(subject.pruned.head)
     compact(head.model)
     found = [prunable_linears(head.model)[layer.up].out_features for layer in map_layers(head.model)]
     assert found == [neurons(layer, subject.model) for layer in map_layers(subject.model)]

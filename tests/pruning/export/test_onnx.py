@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
 @pytest.mark.parametrize(
     ("shape", "fields"), [("bert", {}), ("roberta", {"task": "squad", "stride": 8})], ids=["words", "span"]
 )
-def test_the_logits_are_those_of_torch(models: Path, tmp_path: Path, shape: str, fields: dict[str, object]) -> None:
+def test_the_logits_are_those_of_torch(models: Path, tmp_path: Path, shape: str, fields: dict[str, Any]) -> None:
     subject = subject_of(make_mask(tmp_path / "mask.safetensors", models / shape, **fields), models / shape)
     (tmp_path / "onnx").mkdir()
     write_export(subject, "onnx", tmp_path / "onnx")

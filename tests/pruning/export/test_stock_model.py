@@ -142,8 +142,8 @@ def test_plain_transformers_says_what_load_pruned_says(
 ) -> None:
     case = cases[shape, name]
     if name == "span":
-        for got, expected in zip(plain[str(case.folder)], span_logits(case.pruned), strict=True):
-            np.testing.assert_allclose(got, expected, rtol=0, atol=5e-6)
+        for logits, same in zip(plain[str(case.folder)], span_logits(case.pruned), strict=True):
+            np.testing.assert_allclose(logits, same, rtol=0, atol=5e-6)
         return
     for rows in (plain[str(case.folder)], plain[f"{case.folder}?"]):
         got = [{each["label"]: each["score"] for each in row} for row in rows]

@@ -29,7 +29,7 @@ def masks_of() -> Masks:
     """Every codec: uneven, a single bit, zeros, ones, noise, and rows alone."""
     random = np.random.default_rng(0)
     noise = {name: random.random(shape) for name, shape in SHAPES.items()}
-    shares = {
+    shares: dict[str, Any] = {
         "a.0.query": 2 * random.random((96, 1)) ** 3 * random.random(80),
         "a.10.key": 0.5, "a.2.key": 0.02, "b.0": 0.0, "b.1": 1.5, "b.2": random.random((64, 1)) ** 6,
     }  # fmt: skip

@@ -18,9 +18,9 @@ from pruning.models.loading import load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS
 from tests import toy_architectures, toy_datasets
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 
-RATE = {"weight_learning_rate": 1e-3, "max_steps": 6}
+RATE: dict[str, Any] = {"weight_learning_rate": 1e-3, "max_steps": 6}
 STATIC: list[dict[str, Any]] = [
     {"method": "smp-s"}, {"method": "smp-l"}, {"method": "smp-g"}, {"prior": "wanda"}, {"pattern": "2:4", "sparsity": 0.5},
     {"method": "wanda", "max_steps": None}, {"method": "random", "max_steps": None},
@@ -88,7 +88,7 @@ def test_static_pruning_writes_no_weights_and_leaves_the_base(
     events = run_toy(sources, tmp_path, validation_rows=ROWS, **fields)
     artifacts = tmp_path / "artifacts"
     assert not (artifacts / "weights.safetensors").exists()
-    assert events[-1].metrics["weights_changed"] is False  # type: ignore[union-attr]
+    assert finished(events)["weights_changed"] is False
     info = mask_file.read_info(artifacts / MASK)
     assert info.weights_sha256 is None
     assert hash_of(base(sources) / "model.safetensors") == before
@@ -106,7 +106,7 @@ def test_a_mask_with_its_weights_gives_the_logits_of_its_training(
     before = hash_of(model / "model.safetensors")
     events = run_toy(sources, tmp_path, **{"validation_rows": ROWS, "sparsity": 0.7, **fields})
     artifacts = tmp_path / "artifacts"
-    assert events[-1].metrics["weights_changed"] is True  # type: ignore[union-attr]
+    assert finished(events)["weights_changed"] is True
     announced = {event.name: event for event in events if event.event == "artifact"}
     file = artifacts / trained_weights.WEIGHTS
     assert (announced[file.name].bytes, announced[file.name].sha256) == (file.stat().st_size, hash_of(file))

@@ -46,9 +46,12 @@ def test_bases_are_shared_and_the_oldest_make_room(
 ) -> None:
     added: list[str] = []
     real = MaskBank.add
-    monkeypatch.setattr(
-        MaskBank, "add", lambda self, name, *given, **more: added.append(name) or real(self, name, *given, **more)
-    )
+
+    def add(bank: MaskBank, name: str, *given: Any, **more: Any) -> None:
+        added.append(name)
+        real(bank, name, *given, **more)
+
+    monkeypatch.setattr(MaskBank, "add", add)
     cache = ModelCache(sources, 2)
     for key in ("bert", "other", "bert", "other"):
         assert "predictions" in ask(cache, key, masks[key])

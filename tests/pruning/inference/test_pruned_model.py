@@ -95,7 +95,8 @@ def test_weights_outside_the_mask_are_zero_and_all_others_those_of_the_base(
     pruned = load_pruned(artifacts / "mask.safetensors", model=base(sources, shape))
     masks, _ = mask_file.read(artifacts / "mask.safetensors")
     stock = prunable_linears(AutoModelForMaskedLM.from_pretrained(base(sources, shape), dtype=torch.float32))
-    for path, linear in prunable_linears(pruned.head.model).items():
+    model: Any = pruned.head.model
+    for path, linear in prunable_linears(model).items():
         assert torch.equal(linear.weight, stock[path].weight * torch.from_numpy(masks[path]))
 
 
@@ -127,7 +128,8 @@ def test_one_string_is_one_text(sources: Sources, mask: Path) -> None:
     assert pruned.predict("a fine film") == pruned.predict(["a fine film"]) == bank.predict("mask", "a fine film")
     assert pruned.predictions("a film") == pruned.predictions(("a film",)) == bank.predictions("mask", "a film")
     assert pruned.logits("a film").shape == (1, 2)
-    for wrong in (b"a film", 7, None, [b"a"], [7], {"a": 1}, [("a", "b")]):
+    several: list[Any] = [b"a film", 7, None, [b"a"], [7], {"a": 1}, [("a", "b")]]
+    for wrong in several:
         for call in (pruned.predict, pruned.predictions, pruned.logits, lambda given: bank.predict("mask", given)):
             with pytest.raises(TypeError, match="must be a str"):
                 call(wrong)

@@ -75,7 +75,7 @@ def test_of_matrices_of_one_size_the_one_with_more_mass_never_keeps_less(
     n: int, masses: list[float], share: float
 ) -> None:
     for surplus in ("redistribute", "drop"):
-        counts = by_mass([n] * len(masses), masses, share, surplus)  # type: ignore[arg-type]
+        counts = by_mass([n] * len(masses), masses, share, surplus)
         ranked = sorted(zip(masses, counts, strict=True))
         for (less, few), (more, many) in pairwise(ranked):
             # a share that underflows to zero falls back to the uniform one, as in the reference code

@@ -26,7 +26,7 @@ class StraightThrough(torch.autograd.Function):
         return torch.zeros(scores.numel(), dtype=scores.dtype).index_fill(0, order[:k], 1).view_as(scores)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         return grad, None
 
 

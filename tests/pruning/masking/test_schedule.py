@@ -7,7 +7,7 @@ from pruning.spec.schema import PruningSpec
 
 
 def schedule(steps: int = 100, **fields: object) -> Schedule:
-    return Schedule.from_spec(PruningSpec(model="m", task="sst2", max_steps=steps, **fields), steps)  # type: ignore[arg-type]
+    return Schedule.from_spec(PruningSpec(model="m", task="sst2", max_steps=steps, **fields), steps)
 
 
 def test_a_cubic_ramp_falls_with_the_third_power_of_what_is_left() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,9 @@ def torch_adam(scores: list[torch.Tensor]) -> Mover:
 
 
 def transformers_4_17_adamw(scores: list[torch.Tensor]) -> Mover:
-    state = [{"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)} for p in scores]
+    state: list[dict[str, Any]] = [
+        {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)} for p in scores
+    ]
 
     def move(gradients: list[torch.Tensor], learning_rate: float) -> None:
         for p, grad, own in zip(scores, gradients, state, strict=True):
@@ -90,7 +93,7 @@ def test_the_two_placements_of_epsilon_differ_where_gradients_are_small() -> Non
         before = layers[0].scores.clone()
         for layer, gradient in zip(layers, weight_gradients(0, 1e-7), strict=True):
             layer.weight.grad = gradient
-        ScoreAdam(layers, epsilon=epsilon).step(1e-2, 0.0)  # type: ignore[arg-type]
+        ScoreAdam(layers, epsilon=epsilon).step(1e-2, 0.0)
         moved.append(float((layers[0].scores - before).abs().mean()))
     assert moved[1] < 0.9 * moved[0]
 

@@ -63,7 +63,7 @@ def moved(run: Run, sources: Sources) -> set[str]:
 def encoder_vectors(run: Run) -> set[str]:
     """Biases and norms of the encoder."""
     model = run.head.get_submodule("model")
-    prefix = f"{model.base_model_prefix}."  # type: ignore[operator]
+    prefix = f"{model.base_model_prefix}."
     return {name for name, tensor in model.state_dict().items() if tensor.ndim == 1 and name.startswith(prefix)}
 
 
@@ -166,13 +166,13 @@ def test_a_resumed_run_ends_with_the_same_bits(sources: Sources, tmp_path: Path,
     with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "parts", should_stop=stop_after(5), **given)
     events = run_toy(sources, tmp_path / "parts", **given)
-    assert next(event for event in events if event.event == "started").resumed_from == 5  # type: ignore[union-attr]
+    assert next(event for event in events if event.event == "started").resumed_from == 5
     whole, parts = (tmp_path / name / "artifacts" for name in ("whole", "parts"))
     assert sorted(f.name for f in whole.iterdir()) == sorted(f.name for f in parts.iterdir())
     ours, theirs = (mask_file.read(folder / "mask.safetensors")[0] for folder in (whole, parts))
     assert all(np.array_equal(ours[path], theirs[path]) for path in ours)
     assert (whole / "predictions.jsonl").read_bytes() == (parts / "predictions.jsonl").read_bytes()
     if (whole / "weights.safetensors").exists():
-        ours, theirs = (load_file(folder / "weights.safetensors") for folder in (whole, parts))
-        assert ours.keys() == theirs.keys()
-        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+        one, other = (load_file(folder / "weights.safetensors") for folder in (whole, parts))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)

@@ -87,5 +87,5 @@ def test_it_says_so_when_the_parent_has_ended() -> None:
 
 
 def test_elsewhere_it_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parent_watchdog.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     set_pdeathsig(os.getppid() + 1)

@@ -16,6 +16,7 @@ from pruning.errors import PermanentError
 from pruning.masking.methods import registry
 from pruning.spec.method_info import MethodInfo, MethodPlugin
 from pruning.spec.method_plugins import GROUP, discover
+from pruning.spec.methods import PLUGINS
 from pruning.spec.schema import PruningSpec
 from tests.pruning import runs
 
@@ -114,6 +115,9 @@ def test_a_good_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.plugins, found.broken) == ({"mine": PLUGIN}, {})
 
 
+UNKNOWN: Any = "guessed"
+
+
 @pytest.mark.parametrize(
     ("plugin", "words"),
     [
@@ -121,9 +125,9 @@ def test_a_good_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         (replace(PLUGIN, info=replace(INFO, name="other")), "one name"),
         (replace(PLUGIN, info=replace(INFO, learning_rate=float("nan"))), "learning_rate"),
         (replace(PLUGIN, info=replace(INFO, regularization=-1.0)), "regularization"),
-        (replace(PLUGIN, info=replace(INFO, trains="everything")), "trains"),
+        (replace(PLUGIN, info=replace(INFO, trains=UNKNOWN)), "trains"),
         (replace(PLUGIN, info=replace(INFO, summary="")), "summary"),
-        (replace(PLUGIN, info=replace(INFO, sparsity="guessed")), "sparsity"),
+        (replace(PLUGIN, info=replace(INFO, sparsity=UNKNOWN)), "sparsity"),
         (replace(PLUGIN, implementation="package.masks"), "package.module:Class"),
     ],
 )
@@ -144,7 +148,7 @@ def test_names_are_those_of_one_package_and_never_our_own(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("target", ["no_such_module:Mine", "json:JSONDecodeError", "types:SimpleNamespace"])
 def test_a_class_that_cannot_be_used_ends_the_run_with_a_code(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spec: Any = PruningSpec(model="m", task="sst2").model_copy(update={"method": "mine"})
-    monkeypatch.setitem(registry.PLUGINS, "mine", replace(PLUGIN, implementation=target))
+    monkeypatch.setitem(PLUGINS, "mine", replace(PLUGIN, implementation=target))
     with pytest.raises(PermanentError, match=target) as refused:
         registry.create_method(spec)
     assert refused.value.code == "method_unavailable"

@@ -41,11 +41,12 @@ def test_a_preset_fills_its_points_in(preset: str, pinned: dict[str, Any]) -> No
 @pytest.mark.parametrize(("preset", "field"), [(name, field) for name, points in PRESETS.items() for field in points])
 def test_a_field_that_contradicts_the_preset_is_refused_and_one_that_agrees_is_not(preset: str, field: str) -> None:
     spec(preset=preset, **{field: PRESETS[preset][field]})
-    other = {
+    others: dict[str, dict[Any, Any]] = {
         "adam_epsilon": {"corrected": "uncorrected", "uncorrected": "corrected"}, "max_grad_norm": {1.0: 2.0},
         "regularization_ramp": {"run": "sparsity", "sparsity": "run"}, "temperature": {1.0: 4.0},
         "surplus": {"drop": "redistribute", "redistribute": "drop"},
-    }[field][PRESETS[preset][field]]  # fmt: skip
+    }  # fmt: skip
+    other = others[field][PRESETS[preset][field]]
     with pytest.raises(ValidationError) as caught:
         spec(preset=preset, **{field: other})
     (fault,) = error_details(caught.value)

@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 import torch
 
+from pruning import failpoints
 from pruning.errors import StoppedError
 from pruning.evaluation.evaluate import evaluate_all, merge_metrics
 from pruning.events import BaselineEvent
 from pruning.failpoints import AT, Failpoint
 from pruning.sources import Sources
 from pruning.training import baseline as module
+from pruning.training import losses
 from pruning.training.baseline import dense_head, rate_share
 from tests import toy_architectures
-from tests.pruning.runs import arguments_of, fork, make_sources, of_kind, run_toy
+from tests.pruning.runs import arguments_of, finished, fork, make_sources, of_kind, run_toy
 from tests.toy_datasets import TOPICS, make_span_dataset, topics, write_splits
 from tests.toy_tagged import tagged
 
@@ -55,7 +57,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 def result_of(events: list[Any]) -> dict[str, Any]:
-    result: dict[str, Any] = events[-1].metrics
+    result: dict[str, Any] = finished(events)
     return result
 
 
@@ -118,7 +120,7 @@ def test_a_stopped_baseline_is_redone_and_the_mask_is_not(sources: Sources, tmp_
         steps += failpoint is Failpoint.BASELINE_STEP
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.failpoints, "hit", count)
+        patch.setattr(failpoints, "hit", count)
         with pytest.raises(StoppedError) as stopped:
             run_toy(sources, tmp_path / "cut", should_stop=should_stop, **BASELINE)
     assert (stopped.value.step, steps) == (12, 4)
@@ -158,7 +160,7 @@ def test_a_terminated_program_leaves_the_baseline_with_the_code_for_it(sources: 
 def test_a_baseline_that_diverges_is_a_warning_and_the_mask_is_there(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.loss_function
+    real = losses.loss_function
     monkeypatch.setattr(module, "loss_function", lambda *given: lambda batch: real(*given)(batch) * float("inf"))
     events = run_toy(sources, tmp_path, **BASELINE)
     assert "baseline_diverged" in [warning.code for warning in of_kind(events, "warning")]

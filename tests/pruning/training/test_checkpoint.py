@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -117,7 +118,7 @@ def test_a_full_disk_is_recognised_in_the_words_of_the_library(tmp_path: Path, m
     found, _ = checkpoints(tmp_path)
 
     def full(*_: object, **__: object) -> None:
-        raise checkpoint.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     found.save(1, state(1))

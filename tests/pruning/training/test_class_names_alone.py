@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pruning.events import Event
 from pruning.inference.model_cache import MAX_PROBABILITIES, ModelCache
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 from tests.toy_datasets import read_lines
 
 _LEFT, _RIGHT = toy_models.FILLERS[:7], (*toy_models.GOOD, *toy_models.BAD)[:11]
@@ -30,7 +29,7 @@ def rows(repeats: int, seed: int) -> list[dict[str, Any]]:
         for name, (left, right) in INTENTS.items()
         for _ in range(repeats)
     ]
-    source.shuffle(found)  # type: ignore[arg-type]  # a list of dicts
+    source.shuffle(found)
     return found
 
 
@@ -43,15 +42,15 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     return made
 
 
-def finished(events: list[Event]) -> dict[str, Any]:
-    last = events[-1]
-    assert last.event == "finished"
-    return last.metrics
-
-
 def test_seventy_seven_names_are_learnt_and_predicted(sources: Sources, tmp_path: Path) -> None:
     assert len(INTENTS) == 77
-    learnt = {"max_steps": 150, "batch_size": 64, "dropout": 0.0, "weight_learning_rate": 0.03, "train_biases": True}
+    learnt: dict[str, Any] = {
+        "max_steps": 150,
+        "batch_size": 64,
+        "dropout": 0.0,
+        "weight_learning_rate": 0.03,
+        "train_biases": True,
+    }
     result = finished(run_toy(sources, tmp_path, **FIELDS, **learnt))
     assert result["final"]["accuracy"] > 5 / 77
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)

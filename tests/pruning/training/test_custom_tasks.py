@@ -77,7 +77,7 @@ def faults(**fields: Any) -> list[str]:
 
 
 def test_class_names_are_learnt_with_words_made_from_them(sources: Sources, tmp_path: Path) -> None:
-    fields = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "validation_rows": None}
+    fields: dict[str, Any] = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "validation_rows": None}
     result = metrics_of(run_toy(sources, tmp_path, task=TASK, **fields))
     assert result["primary_metric"] == "accuracy"
     assert result["final"]["accuracy"] >= 0.8
@@ -140,7 +140,7 @@ def test_splits_have_the_names_given(sources: Sources, tmp_path: Path) -> None:
     task = {**TASK, "train_split": "validation", "validation_split": "dev"}
     events = run_toy(sources, tmp_path, task=task)
     started = next(event for event in events if event.event == "started")
-    assert (started.train_rows, started.validation_rows) == (32, 8)  # type: ignore[union-attr]
+    assert (started.train_rows, started.validation_rows) == (32, 8)
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)
     assert evaluate_mask(pruned, sources) == pruned.info.metrics
 

@@ -34,7 +34,7 @@ from tests.pruning.runs import make_sources, run_toy, spec_of
 from tests.toy_datasets import make_span_dataset
 
 NAMES = ("negative", "positive")
-SPAN = {"task": "squad", "max_length": 40, "stride": 8, "batch_size": 8}
+SPAN: dict[str, Any] = {"task": "squad", "max_length": 40, "stride": 8, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +230,8 @@ def test_a_teacher_changes_the_mask_and_is_remembered_in_it(
     sources: Sources, tmp_path: Path, teacher: str, fields: dict[str, Any]
 ) -> None:
     masks = []
-    for name, given in (("with", {"teacher": teacher}), ("without", {})):
-        events = run_toy(sources, tmp_path / name, **fields, **given)
+    for name, given in (("with", fields | {"teacher": teacher}), ("without", fields)):
+        events = run_toy(sources, tmp_path / name, **given)
         assert events[-1].event == "finished"
         masks.append(mask_file.read(tmp_path / name / "artifacts" / "mask.safetensors"))
     assert not all(np.array_equal(masks[0][0][path], masks[1][0][path]) for path in masks[0][0])
@@ -248,12 +248,12 @@ def stop_after(steps: int) -> Callable[[], bool]:
 def test_a_run_with_a_teacher_resumes_to_the_last_bit(
     sources: Sources, tmp_path: Path, teacher: str, fields: dict[str, Any]
 ) -> None:
-    given = {"teacher": teacher, "dropout": 0.1, "max_steps": 8, **fields}
+    given: dict[str, Any] = {"teacher": teacher, "dropout": 0.1, "max_steps": 8, **fields}
     run_toy(sources, tmp_path / "whole", **given)
     with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "parts", should_stop=stop_after(3), **given)
     events = run_toy(sources, tmp_path / "parts", **given)
-    assert next(event for event in events if event.event == "started").resumed_from == 3  # type: ignore[union-attr]
+    assert next(event for event in events if event.event == "started").resumed_from == 3
     for name in ("mask.safetensors", "predictions.jsonl"):
         whole, parts = (tmp_path / run / "artifacts" / name for run in ("whole", "parts"))
         if name == "mask.safetensors":

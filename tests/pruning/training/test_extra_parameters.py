@@ -23,7 +23,7 @@ from pruning.sources import Sources
 from pruning.training import extra_parameters
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_datasets
-from tests.pruning.runs import make_sources, of_kind, run_toy, spec_of
+from tests.pruning.runs import finished, make_sources, of_kind, run_toy, spec_of
 
 EXTRAS: dict[str, Any] = {
     "train_biases": True,
@@ -107,7 +107,8 @@ def test_a_stock_language_model_has_it_in_its_output_embedding(sources: Sources,
         locate_model("stock", None, Sources(tmp_path, None, hub=False)), stock.info.label_words, "label-words"
     )
     rows = read.model.get_output_embeddings().weight[list(stock.info.label_ids)]
-    assert torch.equal(rows, pruned.head.readout.weight)  # type: ignore[union-attr]
+    head: Any = pruned.head
+    assert torch.equal(rows, head.readout.weight)
     embedded = read.model.get_input_embeddings().weight[list(stock.info.label_ids)]
     assert torch.equal(embedded, vocabulary_rows(sources, "albert", pruned))
     again = load_folder(tmp_path / "stock", stock)
@@ -146,7 +147,7 @@ def test_the_tier_is_bounded_and_a_new_classifier_is_not(
     assert (caught.value.code, caught.value.param) == ("tier_exceeded", "tier")
     monkeypatch.setattr(extra_parameters, "MAX_SHARE", 0.06)
     events = run_toy(sources, tmp_path / "wide", tier="masks+extras", head="classifier", max_steps=2, train_rows=16)
-    metrics = events[-1].metrics  # type: ignore[union-attr]
+    metrics = finished(events)
     assert metrics["extra_share"] > 0.06
     assert any("beside the scores" in event.message for event in of_kind(events, "log"))
     stored = load_file(tmp_path / "wide" / "artifacts" / trained_weights.WEIGHTS)

@@ -8,7 +8,7 @@ import pytest
 from pruning.events import EvaluationEvent, Event
 from pruning.masking.score_adam import UpdateStats
 from pruning.training.history import EVALUATIONS, POINTS, History
-from pruning.training.pruner import StepResult
+from pruning.training.step import StepResult
 
 
 def result(step: int) -> StepResult:

@@ -15,7 +15,7 @@ from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.report.page import JSON_REPORT
 from pruning.sources import Sources
 from tests import toy_datasets
-from tests.pruning.runs import make_sources, run_toy, same_masks
+from tests.pruning.runs import finished, make_sources, run_toy, same_masks
 from tests.toy_datasets import TOPICS, read_lines
 
 TASK: dict[str, Any] = {
@@ -43,7 +43,7 @@ def learnt(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("learnt")
     events = run_toy(sources, work, task=TASK, **LEARN)
     assert events[-1].event == "finished"
-    result = events[-1].metrics
+    result = finished(events)
     assert result["primary_metric"] == "micro_f1"
     assert result["final"]["micro_f1"] >= 0.85
     assert result["final"]["micro_f1_best"] >= result["final"]["micro_f1"]
@@ -101,7 +101,7 @@ def test_exports_give_the_same_probabilities(sources: Sources, learnt: Path, tmp
     assert [(entry.format, entry.equal) for entry in entries] == [("compact", 1.0), ("stock", 1.0)]
     texts = [row["text"] for row in toy_datasets.topics(8, 3)]
     expected = load_pruned(learnt / "mask.safetensors", sources=sources).predictions(texts)
-    classify = pipeline("text-classification", model=str(tmp_path / "stock"), device="cpu")
+    classify: Any = pipeline("text-classification", model=str(tmp_path / "stock"), device="cpu")
     for found, rows in zip(expected, classify(texts, top_k=None), strict=True):
         assert found.probabilities is not None
         assert {row["label"]: row["score"] for row in rows} == pytest.approx(found.probabilities, abs=1e-5)

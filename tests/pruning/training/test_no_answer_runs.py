@@ -12,7 +12,7 @@ from pruning.inference.mask_bank import MaskBank
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets
-from tests.pruning.runs import make_sources, run_toy, same_masks
+from tests.pruning.runs import finished, make_sources, run_toy, same_masks
 from tests.toy_datasets import questions, read_lines
 
 TASK: dict[str, Any] = {"dataset": "questions", "text": ["question", "context"], "label": "answers", "kind": "span"}
@@ -32,7 +32,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def trained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("trained")
     events = run_toy(sources, work, task=TASK, **{**FIELDS, "max_steps": 40})
-    result = events[-1].metrics
+    result = finished(events)
     assert result["primary_metric"] == "f1"
     assert list(result["final"]) == [
         "f1", "exact", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_exact_thresh", "best_f1",

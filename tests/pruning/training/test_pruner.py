@@ -21,7 +21,7 @@ def pruner_of(*, scale: float = 1.0, shift: float = 0.0) -> Pruner[torch.Tensor]
     spec = PruningSpec(model="m", task="sst2", max_steps=10, sparsity=0.5, regularization=4)
 
     def loss_of(rows: torch.Tensor) -> torch.Tensor:
-        return scale * model[1](torch.tanh(model[0](rows))).square().mean() + shift  # type: ignore[no-any-return]
+        return scale * model[1](torch.tanh(model[0](rows))).square().mean() + shift
 
     return Pruner(matrices, SmpL(), ScoreAdam(list(matrices.layers.values())), Schedule.from_spec(spec, 10), loss_of)
 

@@ -48,6 +48,12 @@ def test_a_new_classifier_begins_at_what_the_states_tell(sources: Sources, model
     assert fitted.base_digest == random.base_digest
 
 
+def readout_of(run: Run) -> torch.nn.Linear:
+    head: Any = run.head
+    assert isinstance(head.readout, torch.nn.Linear)
+    return head.readout
+
+
 def test_a_regression_begins_with_the_mean_of_the_numbers(sources: Sources) -> None:
     run = begun(sources, task="stsb", batch_size=8)
     rows = run.train.take(spaced_rows(len(run.train), run.spec.calibration_rows))
@@ -56,18 +62,19 @@ def test_a_regression_begins_with_the_mean_of_the_numbers(sources: Sources) -> N
 
 
 def test_read_out_rows_of_label_words_can_be_fitted(sources: Sources) -> None:
-    fields = {"head": "label-words", "tier": "masks+extras", "train_biases": False}
+    fields: dict[str, Any] = {"head": "label-words", "tier": "masks+extras", "train_biases": False}
     run = begun(sources, **fields, fit_readout=True)
     assert not run.spec.calibrate_logits
     assert accuracy(run) > 0.8
     plain = begun(sources, **fields, fit_readout=False)
-    assert not torch.equal(run.head.readout.weight, plain.head.readout.weight)  # type: ignore[union-attr]
+    assert not torch.equal(readout_of(run).weight, readout_of(plain).weight)
 
 
 def test_a_trained_classifier_is_kept(sources: Sources) -> None:
     run = begun(sources, model="tuned")
     untouched = load_model(locate_model("tuned", None, sources), ("negative", "positive"), "classifier")
-    assert torch.equal(run.head.readout.weight, untouched.model.classifier.weight)  # type: ignore[union-attr]
+    model: Any = untouched.model
+    assert torch.equal(readout_of(run).weight, model.classifier.weight)
 
 
 def test_the_same_run_twice_is_the_same(sources: Sources, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pruning.errors import StoppedError
 from pruning.events import Event
 from pruning.formats import mask_file
 from pruning.sources import Sources
-from tests.pruning.runs import make_sources, of_kind, run_toy, stop_after
+from tests.pruning.runs import finished, make_sources, of_kind, run_toy, stop_after
 from tests.toy_datasets import make_span_dataset
 
 
@@ -31,7 +31,7 @@ def report_in(work: Path) -> dict[str, Any]:
 def test_the_numbers_are_those_of_the_artifacts(sources: Sources, tmp_path: Path) -> None:
     events = run_toy(sources, tmp_path, eval_every=4, sparsity=0.95)
     report = report_in(tmp_path)
-    assert report["result"] == events[-1].metrics  # type: ignore[union-attr]
+    assert report["result"] == finished(events)
     masks, info = mask_file.read(tmp_path / "artifacts" / "mask.safetensors")
     assert {row["path"]: row["kept"] for row in report["matrices"]} == info.kept
     for row in report["matrices"]:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from pruning.errors import StoppedError
 from pruning.sources import Sources
 from pruning.training.checkpoint import Checkpoints
-from tests.pruning.runs import arguments_of, fork, make_sources, of_kind, run_toy, same_masks, stop_after
+from tests.pruning.runs import arguments_of, finished, fork, make_sources, of_kind, run_toy, same_masks, stop_after
 
 LEARNING: dict[str, Any] = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "validation_rows": None}
 
@@ -40,7 +40,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
         assert torch.equal(layer.scores, other.matrices.layers[path].scores)
     predictions = [tmp_path / name / "artifacts" / "predictions.jsonl" for name in ("whole", "cut")]
     assert predictions[0].read_bytes() == predictions[1].read_bytes()
-    assert whole[-1].metrics["final"] == resumed[-1].metrics["final"]  # type: ignore[union-attr]
+    assert finished(whole)["final"] == finished(resumed)["final"]
 
 
 def test_a_checkpoint_of_another_spec_is_not_resumed(sources: Sources, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_checkpoint_of_another_spec_is_not_resumed(sources: Sources, tmp_path:
 
 
 def test_a_corrupt_newest_checkpoint_falls_back_and_still_ends_the_same(sources: Sources, tmp_path: Path) -> None:
-    settings = {"checkpoint_every": 3, "dropout": 0.2}
+    settings: dict[str, Any] = {"checkpoint_every": 3, "dropout": 0.2}
     run_toy(sources, tmp_path / "whole", **settings)
     with pytest.raises(StoppedError):
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(8), **settings)
@@ -79,7 +79,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run(
 def test_killed_at_once_and_started_again_the_program_gives_the_mask_of_an_undisturbed_run(
     sources: Sources, tmp_path: Path
 ) -> None:
-    settings = {"max_steps": 50, "checkpoint_every": 4, "dropout": 0.2, "gradient_accumulation": 4}
+    settings: dict[str, Any] = {"max_steps": 50, "checkpoint_every": 4, "dropout": 0.2, "gradient_accumulation": 4}
     run_toy(sources, tmp_path / "whole", **settings)
     arguments = arguments_of(tmp_path / "killed", settings, sources)
     process = fork(arguments, tmp_path / "first")
@@ -109,4 +109,4 @@ def test_a_stop_during_the_final_evaluation_is_honoured_and_nothing_is_trained_a
     assert of_kind(resumed, "started")[0].resumed_from == 12
     assert not of_kind(resumed, "step")
     assert same_masks(tmp_path / "whole", tmp_path / "cut")
-    assert whole[-1].metrics["final"] == resumed[-1].metrics["final"]  # type: ignore[union-attr]
+    assert finished(whole)["final"] == finished(resumed)["final"]

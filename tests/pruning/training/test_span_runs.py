@@ -15,7 +15,7 @@ from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.sources import Sources
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_models
-from tests.pruning.runs import make_sources, run_toy, spec_of
+from tests.pruning.runs import finished, make_sources, run_toy, spec_of
 from tests.real_data import real_data
 from tests.toy_datasets import make_span_dataset, read_lines, span_rows
 
@@ -45,7 +45,7 @@ def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(
     pruned = load_pruned(tmp_path / "artifacts" / "mask.safetensors", sources=sources)
     again = pruned.predict([row["question"] for row in rows], [row["context"] for row in rows])
     assert again == [row["prediction"] for row in predictions]
-    final = events[-1].metrics["final"]  # type: ignore[union-attr]
+    final = finished(events)["final"]
     assert final == compute_metrics(again, [row["answers"]["text"] for row in rows])
     assert evaluate_mask(pruned, sources) == final == pruned.info.metrics
     assert (pruned.info.kind, pruned.info.head, pruned.info.label_words) == ("span", "span", ("Yes", "No"))
@@ -53,7 +53,7 @@ def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(
 
 def test_a_span_run_learns(sources: Sources, tmp_path: Path) -> None:
     fields = {**SPAN, "max_steps": 150, "batch_size": 16, "dropout": 0.0, "method": "smp-l", "learning_rate": 5e-2}
-    result = run_toy(sources, tmp_path, **fields)[-1].metrics  # type: ignore[union-attr]
+    result = finished(run_toy(sources, tmp_path, **fields))
     assert result["primary_metric"] == "f1"
     assert result["final"]["f1"] > result["before"]["f1"] + 0.2
     assert result["final"]["exact_match"] <= result["final"]["f1"]

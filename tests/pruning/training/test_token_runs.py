@@ -15,7 +15,7 @@ from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.report.page import JSON_REPORT
 from pruning.sources import Sources
 from tests import toy_datasets
-from tests.pruning.runs import make_sources, of_kind, run_toy, same_masks
+from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks
 from tests.toy_datasets import read_lines
 from tests.toy_tagged import TAGS, tagged
 
@@ -41,7 +41,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def learnt(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("learnt")
     events = run_toy(sources, work, task=TASK, **LEARN)
-    result = events[-1].metrics
+    result = finished(events)
     assert result["primary_metric"] == "f1"
     assert list(result["final"]) == ["f1", "precision", "recall", "token_accuracy", "words_cut"]
     assert result["final"]["f1"] >= 0.8
@@ -67,7 +67,8 @@ def test_the_mask_tags_as_the_run_did(sources: Sources, learnt: Path) -> None:
             {"type": one.type, "start": one.start, "end": one.end, "text": " ".join(row[one.start : one.end])}
             for one in entities(found.value)
         ]
-    for nothing in (["", "good"], [["good", " "]], [[]]):
+    without: list[Any] = [["", "good"], [["good", " "]], [[]]]
+    for nothing in without:
         with pytest.raises(ValueError, match="no words"):
             pruned.predict(nothing)
 
@@ -105,12 +106,12 @@ def test_words_that_are_cut_off_count_as_missed(sources: Sources, tmp_path: Path
     rows = tagged(48, 2)
     cut = sum(max(0, len(row["words"]) - 6) for row in rows)
     assert f"{cut} of {sum(len(row['words']) for row in rows)} words" in warning
-    assert events[-1].metrics["final"]["words_cut"] == cut > 0
+    assert finished(events)["final"]["words_cut"] == cut > 0
     written = read_lines(tmp_path / "artifacts" / "predictions.jsonl")
     assert all(set(row["prediction"][6:]) <= {"O"} for row in written)
     right = sum(a == b for row in written for a, b in zip(row["label"][:6], row["prediction"], strict=False))
     total = sum(len(row["label"]) for row in written)
-    assert events[-1].metrics["final"]["token_accuracy"] == pytest.approx(right / total)
+    assert finished(events)["final"]["token_accuracy"] == pytest.approx(right / total)
 
 
 def test_exports_tag_alike(sources: Sources, learnt: Path, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_exports_tag_alike(sources: Sources, learnt: Path, tmp_path: Path) -> No
     assert [(entry.format, entry.equal) for entry in entries] == [("compact", 1.0), ("stock", 1.0)]
     pruned = load_pruned(learnt / "mask.safetensors", sources=sources)
     words = tagged(1, 5)[0]["words"]
-    tag = pipeline("token-classification", model=str(tmp_path / "stock"), device="cpu", ignore_labels=[])
+    tag: Any = pipeline("token-classification", model=str(tmp_path / "stock"), device="cpu", ignore_labels=[])
     found = {row["start"]: row["entity"] for row in tag(" ".join(words))}
     starts = [len(" ".join([*words[:number], ""])) for number in range(len(words))]
     assert [found[start] for start in starts] == pruned.predict([words])[0]

@@ -14,7 +14,7 @@ from pruning.formats import mask_file
 from pruning.models.loading import weights_digest
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
-from tests.pruning.runs import make_sources, masks_in, of_kind, run_toy, same_masks
+from tests.pruning.runs import finished, make_sources, masks_in, of_kind, run_toy, same_masks
 
 LEARNING: dict[str, Any] = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "validation_rows": None}
 
@@ -30,13 +30,13 @@ def test_a_toy_of_every_shape_learns_the_task_with_half_its_weights(
     sources: Sources, tmp_path: Path, shape: str, method: str
 ) -> None:
     events = run_toy(sources, tmp_path, model=shape, method=method, **{**LEARNING, "max_steps": 150})
-    result = events[-1].metrics  # type: ignore[union-attr]
+    result = finished(events)
     assert result["final"]["accuracy"] >= 0.8  # the classes are of one size
     assert result["remaining"] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_a_regression_is_learnt_too(sources: Sources, tmp_path: Path) -> None:
-    result = run_toy(sources, tmp_path, task="stsb", **LEARNING)[-1].metrics  # type: ignore[union-attr]
+    result = finished(run_toy(sources, tmp_path, task="stsb", **LEARNING))
     assert set(result["final"]) == {"pearson", "spearman"}
     assert result["final"]["pearson"] > 0.7 > result["before"]["pearson"]
 

@@ -18,7 +18,7 @@ def make(database: Database, **fields: object) -> tuple[ApiKey, str]:
         return api_keys.create(session, **{"name": "ci", "owner": "team-a", **fields})  # type: ignore[arg-type]
 
 
-def find(database: Database, key: str) -> tuple[ApiKey, bool]:
+def find(database: Database, key: str) -> api_keys.ValidKey:
     with database.read() as session:
         return api_keys.find(session, key)
 

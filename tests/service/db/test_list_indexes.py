@@ -29,7 +29,7 @@ def many(database: Database) -> Database:
     """Jobs of both kinds, mixed."""
     dice = random.Random(1)
     ids = [new_job_id() for _ in range(_COUNT)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": job_id,
             "owner": f"o{dice.randrange(_ONE_IN)}",

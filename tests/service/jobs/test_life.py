@@ -260,7 +260,7 @@ def life(database: Database, tmp_path: Path) -> type[Life]:
 
 
 def test_any_order_of_operations_agrees_with_the_model(life: type[Life]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         life,
         settings=settings(
             max_examples=20, stateful_step_count=40, deadline=None, derandomize=True, database=None,

@@ -1,5 +1,7 @@
 """Rows that an older version of the service inserted turn up in filtered lists."""
 
+from typing import Any
+
 from sqlalchemy import update
 
 from service.db.engine import Database
@@ -16,7 +18,7 @@ def test_rows_of_an_older_version_are_filled(database: Database) -> None:
         names = dict.fromkeys(("model", "task", "method"))
         session.execute(update(Job).where(Job.id.in_([*old, custom])).values(**names))
 
-    def listed(**wanted: str) -> set[str]:
+    def listed(**wanted: Any) -> set[str]:
         with database.read() as session:
             return set(queries.page(session, limit=10, **wanted)[0])
 

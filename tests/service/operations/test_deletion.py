@@ -1,5 +1,6 @@
 """Deletion in short transactions: nothing is left, nothing is shown half, and other writers get their turn."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_an_interrupted_deletion_shows_no_half_file_and_can_be_repeated(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # noqa: PT012 - while it is patched
-        patched.setattr(deletion.time, "sleep", killed)
+        patched.setattr(time, "sleep", killed)
         deletion.delete_job(database, job.id)
     with database.read() as session:
         assert store.list_for_job(session, job.id) == []

@@ -12,7 +12,7 @@ from service.db.clock import now_sql
 from service.db.models import Delivery
 from service.jobs import claims, commands
 from service.jobs.status_messages import FINAL_EVENTS
-from service.webhooks import outbox, subscriptions
+from service.webhooks import outbox, ssrf, subscriptions
 from service.webhooks.ssrf import UrlPolicy
 from tests.waiting import wait_until
 from tests.webhook_receiver import webhook_receiver
@@ -188,7 +188,7 @@ def test_an_error_with_one_message_does_not_stop_the_others(
     harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug, a receiver that is down, and one that listens."""
-    real = dispatcher_module.resolve_checked
+    real = ssrf.resolve_checked
 
     def resolve_checked(url: str, policy: UrlPolicy, owner: str) -> Any:
         if "broken" in url:

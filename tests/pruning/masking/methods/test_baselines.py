@@ -1,5 +1,6 @@
 """Magnitude pruning, gradual against plain autograd and at once; and the random mask, which depends on the seed alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import load_model, locate_model
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference, cubic, top
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 
 
 @pytest.mark.parametrize("loss_scale", [1.0, 80.0])
 def test_gradual_pruning_is_that_of_plain_autograd(loss_scale: float) -> None:
     steps = iter(range(reference.STEPS))
 
-    def gates(_scores: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
+    def gates(_scores: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
         v = cubic(next(steps), 0.6, 1.0, 0.25)
         return [top(w.abs(), int(v * w.numel() + 1e-12)).double() for w in weights]
 
@@ -49,8 +50,8 @@ def test_one_shot_masks_the_pretrained_weights_without_a_step(tmp_path: Path) ->
     events = run_toy(sources, tmp_path / "work", method="magnitude", one_shot=True, max_steps=None, sparsity=0.8)
     kinds = [event.event for event in events]
     assert "step" not in kinds
-    assert events[-1].metrics["steps"] == 0  # type: ignore[union-attr]
-    assert events[-1].metrics["weights_changed"] is False  # type: ignore[union-attr]
+    assert finished(events)["steps"] == 0
+    assert finished(events)["weights_changed"] is False
     assert not (tmp_path / "work" / "artifacts" / "weights.safetensors").exists()
     stock = prunable_linears(load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model)
     masks, _ = mask_file.read(tmp_path / "work" / "artifacts" / "mask.safetensors")
@@ -101,7 +102,7 @@ def test_a_run_needs_no_step_and_is_the_same_again(tmp_path: Path) -> None:
     masks = []
     for name, seed in (("one", 1), ("again", 1), ("two", 2)):
         events = run_toy(sources, tmp_path / name, method="random", max_steps=None, sparsity=0.7, seed=seed)
-        assert events[-1].metrics["steps"] == 0  # type: ignore[union-attr]
+        assert finished(events)["steps"] == 0
         masks.append(mask_file.read(tmp_path / name / "artifacts" / "mask.safetensors")[0])
     one, again, two = masks
     assert all(np.array_equal(one[path], again[path]) for path in one)

@@ -16,7 +16,7 @@ from pruning.masking.wrap import prunable_linears
 from pruning.models.loading import load_model, locate_model
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 
 BETA, LEFT, RIGHT = 2 / 3, -0.1, 1.1
 
@@ -116,7 +116,7 @@ def test_stored_weights_have_the_gates_in_them_and_the_density_is_reported(tmp_p
     )
     artifacts = tmp_path / "work" / "artifacts"
     masks, info = mask_file.read(artifacts / "mask.safetensors")
-    metrics = events[-1].metrics  # type: ignore[union-attr]
+    metrics = finished(events)
     assert metrics["sparsity_asked"] is None
     assert 0 < metrics["remaining"] == info.density < 1
     stored = load_file(artifacts / "weights.safetensors")

@@ -1,5 +1,6 @@
 """Movement and soft movement pruning against plain autograd: scores and weights trained through the mask, one clipping."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pruning.masking.methods.movement import SoftMovement
 from tests import toy_models
 from tests.pruning.masking.methods import networks, reference
 from tests.pruning.masking.methods.reference import Reference, cubic, straight_through, top
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 
 
 def reference_of(
@@ -20,7 +21,7 @@ def reference_of(
 ) -> Reference:
     steps = iter(range(reference.STEPS))
 
-    def gates(scores: list[Tensor], _weights: list[Tensor]) -> list[Tensor]:
+    def gates(scores: Sequence[Tensor], _weights: Sequence[Tensor]) -> list[Tensor]:
         v = cubic(next(steps), 0.6, 1.0, remaining)
         return [straight_through(top(s, int(v * s.numel() + 1e-12)), s) for s in scores]
 
@@ -86,7 +87,7 @@ def test_a_threshold_of_zero_removes_nothing_however_low_the_score() -> None:
 def test_a_run_is_that_of_plain_autograd_with_a_rising_threshold() -> None:
     taus: list[float] = []
 
-    def gates(scores: list[Tensor], _weights: list[Tensor]) -> list[Tensor]:
+    def gates(scores: Sequence[Tensor], _weights: Sequence[Tensor]) -> list[Tensor]:
         taus.append(cubic(len(taus), 0.6, 0.0, 0.47))
         return [straight_through(torch.sigmoid(s) > taus[-1], s) for s in scores]
 
@@ -110,7 +111,7 @@ def test_the_density_reached_is_reported_and_falls_with_the_regulariser(tmp_path
         work = tmp_path / str(weight)
         fields: dict[str, Any] = {"regularization": weight, "learning_rate": 0.3, "max_steps": 25, "sparsity": 0.9}
         events = run_toy(sources, work, method="soft-movement", **fields)
-        metrics = events[-1].metrics  # type: ignore[union-attr]
+        metrics = finished(events)
         masks, info = mask_file.read(work / "artifacts" / "mask.safetensors")
         kept, total = sum(int(mask.sum()) for mask in masks.values()), sum(mask.size for mask in masks.values())
         assert metrics["remaining"] == kept / total == info.density

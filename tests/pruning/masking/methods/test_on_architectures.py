@@ -10,7 +10,7 @@ from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS
 from tests import toy_architectures, toy_datasets, toy_models
-from tests.pruning.runs import run_toy
+from tests.pruning.runs import finished, run_toy
 from tests.toy_datasets import read_lines
 
 FEW: dict[str, Any] = {"train_rows": 24, "validation_rows": 12, "sparsity": 0.7, "weight_learning_rate": 1e-3}
@@ -33,9 +33,9 @@ def test_a_run_and_its_result_on_fresh_weights_give_the_same_logits(
     info = METHODS[method]
     head = "classifier" if shape == toy_architectures.HEADLESS else "label-words"
     steps = None if info.trains == "nothing" else 3
-    rate = {"learning_rate": 1.0} if info.sparsity == "emerges" else {}
+    rate: dict[str, Any] = {"learning_rate": 1.0} if info.sparsity == "emerges" else {}
     events = run_toy(sources, tmp_path, model=shape, method=method, head=head, max_steps=steps, **FEW, **rate)
-    metrics = events[-1].metrics  # type: ignore[union-attr]
+    metrics = finished(events)
     assert metrics["weights_changed"] == (info.trains_weights or head == "classifier")
     if info.sparsity == "asked":
         assert metrics["remaining"] == pytest.approx(0.3, abs=0.04)  # wanda rounds every row: 4 of 16

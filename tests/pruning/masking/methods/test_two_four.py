@@ -1,6 +1,7 @@
 """Pattern 2:4: of every four neighbours the two best by the method's own ranking, 3 of 4 on the way."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pruning.formats import mask_file
 from pruning.masking.methods.registry import create_method
 from pruning.spec.methods import METHODS
 from tests.pruning.masking.methods import networks, reference
-from tests.pruning.runs import make_sources, run_toy
+from tests.pruning.runs import finished, make_sources, run_toy
 
 ONE_SHOT = {"wanda": {}, "random": {}, "magnitude": {"one_shot": True}}
 WITH_PATTERN = [name for name, info in METHODS.items() if info.two_four]
@@ -58,7 +59,7 @@ def test_rows_that_fours_do_not_fill_are_refused_by_name() -> None:
 @pytest.mark.parametrize("name", WITH_PATTERN)
 def test_a_run_of_every_method_ends_with_exactly_two_of_four(tmp_path: Path, name: str) -> None:
     sources = make_sources(tmp_path / "toys")
-    fields = {
+    fields: dict[str, Any] = {
         "sparsity": 0.5,
         **({"max_steps": None} if name in ONE_SHOT else {"max_steps": 6}),
         **ONE_SHOT.get(name, {}),
@@ -67,4 +68,4 @@ def test_a_run_of_every_method_ends_with_exactly_two_of_four(tmp_path: Path, nam
     masks, _ = mask_file.read(tmp_path / "work" / "artifacts" / "mask.safetensors")
     for mask in masks.values():
         assert np.array_equal(mask.reshape(-1, 4).sum(axis=1), np.full(mask.size // 4, 2))
-    assert events[-1].metrics["remaining"] == 0.5  # type: ignore[union-attr]
+    assert finished(events)["remaining"] == 0.5

@@ -74,7 +74,8 @@ def launch(method: Method, *, bf16: bool = False, extras: bool = False) -> None:
         biases = [layer.bias.requires_grad_() for layer in matrices.layers.values() if layer.bias is not None]
         plain.weight_adam = WeightAdam([], biases, 1e-3)
     pruner = GpuPruner.from_pruner(plain, bf16=bf16)
-    with mock.patch.multiple(torch.Tensor, **dict.fromkeys(ANSWERS, asked)):
+    replaced: dict[str, Any] = dict.fromkeys(ANSWERS, asked)
+    with mock.patch.multiple(torch.Tensor, **replaced):
         for t in range(2):
             pruner.launch(t, [torch.ones(2, 128)])
 

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels import dispatch
-from pruning.masking.kernels.triton import adam as module
-from pruning.masking.kernels.triton import self_test
+from pruning.masking.kernels.triton import adam_kernels, self_test
 from pruning.masking.kernels.triton.adam import ScoreUpdate, StepScalars
 from pruning.masking.kernels.triton.chunk_table import ChunkTable
 from pruning.masking.kernels.triton.transfers import to_device_async
@@ -116,12 +115,12 @@ def test_the_mass_found_alone_is_the_one_found_on_the_way() -> None:
 
 def test_the_check_of_a_first_use_passes_and_notices_a_wrong_program(monkeypatch: pytest.MonkeyPatch) -> None:
     self_test.run_self_test(CPU, chunk=128, tile=64)
-    right = module.programs.adam
+    right = adam_kernels.adam
 
     class SelfTestError:
         def __getitem__(self, grid: tuple[int]):  # type: ignore[no-untyped-def]
             return lambda *given, **options: right[grid](*given[:2], given[3], given[2], *given[4:], **options)
 
-    monkeypatch.setattr(module.programs, "adam", SelfTestError())
+    monkeypatch.setattr(adam_kernels, "adam", SelfTestError())
     with pytest.raises(self_test.SelfTestError, match="moments"):
         self_test.run_self_test(CPU, chunk=128, tile=64)

@@ -24,9 +24,10 @@ from pruning.spec.schema import PruningSpec
 from pruning.training.checkpoint import capture, restore
 from pruning.training.gpu_pruner import GpuPruner
 from pruning.training.pruner import Pruner
+from pruning.training.step import Backend
 from tests import toy_datasets
 from tests.graph_recorder import GraphRecorder
-from tests.pruning.runs import make_sources, of_kind, run_toy, same_masks, stop_after
+from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks, stop_after
 
 STEPS = 3
 METHODS: dict[str, Callable[[], Method]] = {"smp-s": lambda: SmpS(temperature=0.5), "smp-l": SmpL, "smp-g": SmpG}
@@ -56,7 +57,7 @@ def on_device(pruner: Pruner[Any]) -> GpuPruner[Any]:
     return GpuPruner.from_pruner(pruner, chunk=128, tile=64)
 
 
-def state(pruner: Pruner[Any]) -> list[torch.Tensor]:
+def state(pruner: Backend[Any]) -> list[torch.Tensor]:
     adam = pruner.optimizer
     return [tensor.clone() for tensor in (*(layer.scores for layer in adam.layers), *adam.first, *adam.second)]
 
@@ -76,9 +77,9 @@ def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
         assert found.update.grad_norm == pytest.approx(expected.update.grad_norm, rel=1e-4)
         for one, other in zip(state(ours), state(plain), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
-        for layer, other in zip(ours.matrices.layers.values(), plain.matrices.layers.values(), strict=True):
-            assert torch.equal(layer.mask, other.mask)
-            assert torch.equal(layer.masked_weight, other.masked_weight)
+        for layer, same in zip(ours.matrices.layers.values(), plain.matrices.layers.values(), strict=True):
+            assert torch.equal(layer.mask, same.mask)
+            assert torch.equal(layer.masked_weight, same.masked_weight)
     assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
     assert [layer.kept for layer in ours.matrices.layers.values()] == ours.select(0.3)
     assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
@@ -105,10 +106,10 @@ def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
     assert record.recordings == recorded
     assert layers[0].weight.dtype == torch.bfloat16
-    for layer, other in zip(layers, plain.matrices.layers.values(), strict=True):
-        assert torch.equal(layer.masked_weight, other.masked_weight)
+    for layer, same in zip(layers, plain.matrices.layers.values(), strict=True):
+        assert torch.equal(layer.masked_weight, same.masked_weight)
         rows = torch.randn(3, layer.in_features)
-        assert torch.equal(layer(rows), other(rows))  # an evaluation, in float32
+        assert torch.equal(layer(rows), same(rows))  # an evaluation, in float32
 
 
 def in_bf16(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
@@ -218,7 +219,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
     assert of_kind(whole, "started")[0].versions["kernels"] == "triton"
     assert [(e.stage, e.step) for e in of_kind(whole, "evaluation")] == [("before", 0), ("during", 2), ("final", 3)]
     assert [e.step for e in of_kind(whole, "checkpoint")] == [2]
-    assert whole[-1].metrics["remaining"] == 0.5  # type: ignore[union-attr]
+    assert finished(whole)["remaining"] == 0.5
     with pytest.raises(StoppedError) as stopped:
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(1), **settings)
     assert stopped.value.step == 1

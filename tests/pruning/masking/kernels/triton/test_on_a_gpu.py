@@ -16,6 +16,7 @@ from pruning.models.autocast import for_precision
 from pruning.training import backends
 from pruning.training.cuda_graphs import Batch
 from pruning.training.pruner import Pruner
+from pruning.training.step import Backend
 from tests.pruning.runs import spec_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
@@ -68,7 +69,7 @@ def test_steps_repeated_from_recordings_are_those_launched_piece_by_piece() -> N
     assert (recorded.take_warnings(), len(launched.take_warnings())) == ([], 1)
 
 
-def pruner_of(method: str, precision: str = "fp32", *, extras: bool = False) -> Pruner[Batch]:
+def pruner_of(method: str, precision: str = "fp32", *, extras: bool = False) -> Backend[Batch]:
     return backends.select_backend(plain_of(method, precision, extras=extras), precision)
 
 
