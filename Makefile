@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TRITON := $(VENV)/triton
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz triton check format serve lock docs dist release clean
+.PHONY: help setup demo test test-fast fuzz triton check format serve lock docs dist release clean
 
 help: ## List the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,8 +26,13 @@ endif
 demo: $(READY) ## Prune a small model end to end: service, job, mask, result table
 	$(BIN)/python -m demo
 
+# a process for each core, each with a database of its own; the tests of a file stay together, for their fixtures
 test: $(READY) ## Run all tests
-	OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE TRITON_FOLDER="$(wildcard $(abspath $(TRITON)))" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-fast: $(READY) ## Run the tests that need no process, no service and no minute
+	OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
+		-m "not (slow or services or faults or browser or docs or gpu)"
 
 fuzz: $(READY) ## Feed 30 000 damaged inputs to admission and trainer (hours)
 	$(BIN)/python -m tests.fuzz --inputs 30000
@@ -36,11 +41,12 @@ fuzz: $(READY) ## Feed 30 000 damaged inputs to admission and trainer (hours)
 triton: $(READY) ## Fetch Triton (286 MB) for the tests of the GPU programs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TRITON) --requirement requirements-triton.lock
 
-check: $(READY) ## Lint, types, import contracts
+check: $(READY) ## Lint, types, import contracts, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .

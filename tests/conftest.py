@@ -19,6 +19,22 @@ from tests import object_store, poolers, services
 from tests.tcp_proxy import TcpProxy
 
 DATABASES = ("sqlite", "postgresql")
+_MARK_OF_FOLDER = {
+    "browser": "browser",
+    "demo": "slow",
+    "deploy": "slow",
+    "docs": "docs",
+    "faults": "faults",
+    "flow": "slow",
+    "fuzz": "slow",
+    "pruning/export": "slow",
+    "pruning/training": "slow",
+    "scripts": "slow",
+    "worker": "slow",
+}
+"""Marks by folder; ``slow`` elsewhere stands in the modules."""
+_SERVICES = {"postgres_url", "redis_url", "redis_server", "object_server", "pooled_url"}
+"""Fixtures that are a real service."""
 
 
 os.environ["PYTHONFAULTHANDLER"] = "1"  # a child that dies by a signal leaves the stacks of its threads
@@ -34,6 +50,20 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
             shown = output.decode(errors="replace") if isinstance(output, bytes) else output
             report.sections.append((f"{name} of the child, exit code {fault.returncode}", shown or ""))
     return report
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their folder and by the services that they use."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parent.as_posix()
+        for name, mark in _MARK_OF_FOLDER.items():
+            if f"{folder}/".startswith(f"{name}/"):
+                item.add_marker(mark)
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        database = parameters.get("database_url", "sqlite")
+        if database == "postgresql" or _SERVICES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Files for contributors: paths that CONTRIBUTING names exist, and the workflow runs ``.ci/run`` on every supported Python."""
 
+import json
 import re
 import tomllib
 from typing import Any
@@ -36,3 +37,14 @@ def test_hooks_run_the_tools_of_the_environment() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     assert {hook["id"] for hook in hooks} == {"ruff", "format", "mypy", "contracts", "spelling"}
     assert all(".venv/bin/" in hook["entry"] and hook["language"] == "system" for hook in hooks)
+
+
+def test_the_container_for_development_has_the_services_of_the_workflow() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    *_, packages, verb = re.split(r"--no-install-recommends | && ", container["postCreateCommand"])
+    installed = next(step["run"] for step in WORKFLOW["jobs"]["ci"]["steps"] if "apt-get" in step.get("run", ""))
+    assert {*packages.split()} >= {*installed.rpartition("--no-install-recommends ")[2].split()} | {
+        "postgresql",
+        "chromium",
+    }
+    assert verb == "make setup"
