@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from pruning.masking.allocation import group_pattern
 from pruning.masking.schedule import Schedule
-from pruning.masking.wrap import group_pattern, prunable_linears
+from pruning.masking.wrap import prunable_linears
 from pruning.models.heads import LabelWordHead
 
 Batch = dict[str, torch.Tensor]

@@ -128,6 +128,15 @@ FAILURES: dict[str, Entry] = {
     "schedule_too_long": Entry(None, "client", "Lower `epochs`, raise `batch_size`, or give `max_steps`."),
     "schedule_too_short": Entry(None, "client", "Raise `epochs` or `max_steps`, or lower `batch_size`."),
     "secrets_unavailable": Entry(None, "operator", "Give workers the secret key that the API has."),
+    "sparsity_by_ambiguous": Entry(
+        422, "client", "Name the matrix by itself in `sparsity_by`, or narrow one of the patterns.", PermanentError
+    ),
+    "sparsity_by_unmatched": Entry(
+        422, "client", "Take patterns of paths that the model has; the message names near ones.", PermanentError
+    ),
+    "sparsity_by_unreachable": Entry(
+        422, "client", "Change `sparsity` as the message says, or the sparsities of `sparsity_by`.", PermanentError
+    ),
     "spec_unreadable": Entry(None, "client", "Check the path of the spec."),
     "split_missing": Entry(
         422, "client", "Give train and validation splits, or name the ones there are.", PermanentError

@@ -18,7 +18,18 @@ NULL = "null"
 Typed = Mapping[str, Sequence[str]]
 """What the controls of a form hold, by name."""
 Kind = Literal[
-    "text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "records", "pairs", "weights"
+    "text",
+    "integer",
+    "number",
+    "boolean",
+    "choice",
+    "choices",
+    "texts",
+    "lines",
+    "records",
+    "pairs",
+    "number pairs",
+    "weights",
 ]
 _MOST_CONTROLS = 4
 """A list that may be longer is one control with a line for each entry; "records" are lines of which each is a text or several,
@@ -79,6 +90,9 @@ class FormField:
                 return _pairs(text)
             case "weights":
                 return _weights(text)
+            case "number pairs":
+                pairs = _pairs(text)
+                return {key: _number(value) for key, value in pairs.items()} if isinstance(pairs, dict) else pairs
             case "integer" | "number":
                 return _number(text)
             case "boolean":
@@ -96,7 +110,7 @@ class FormField:
                 return ["\n".join(map(str, value))]
             case "records":
                 return ["\n".join(_record_line(entry) for entry in value)]
-            case "pairs":
+            case "pairs" | "number pairs":
                 return ["\n".join(f"{key} = {text}" for key, text in value.items())]
             case "weights" if not isinstance(value, str):
                 return [", ".join(map(json.dumps, value))]
@@ -127,6 +141,8 @@ def _kind_of(schema: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...]]:
             return "boolean", ("true", "false")
         case "integer" | "number" as number:
             return number, ()
+        case "object" if schema.get("additionalProperties", {}).get("type") == "number":
+            return "number pairs", ()
         case "object":
             return "pairs", ()
         case "array" if "enum" in schema["items"]:

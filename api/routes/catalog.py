@@ -14,7 +14,8 @@ from api.schemas.catalog import Method, MethodList, Model, ModelList, Task, Task
 from api.schemas.job_request import JobRequest
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, model_folders
-from pruning.models.checks import MODEL_TYPES, count_masked_weights, read_model_type
+from pruning.models.checks import MODEL_TYPES, read_model_type
+from pruning.models.masked_shapes import count_masked_weights
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.methods import METHODS
 from pruning.spec.schema import PruningSpec

@@ -24,7 +24,8 @@ from api.responses.routing import AuthenticatedRoute
 from api.schemas.uploaded_models import UploadedModel
 from api.uploads.model_form import MAX_FILES, parse_model_form
 from api.uploads.model_sketch import write_sketch
-from pruning.models.checks import check_model_folder, count_masked_weights, read_model_type
+from pruning.models.checks import check_model_folder, read_model_type
+from pruning.models.masked_shapes import count_masked_weights
 from service import uploaded_models
 from service.access.quotas import Quota
 from service.db import models

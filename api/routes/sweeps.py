@@ -50,6 +50,10 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
     base = {name: value for name, value in request.base.items() if name in _BASE_FIELDS}
     with _errors_in_base():  # model, data and webhook are the same for all jobs
         share = admission.check_job(jobs[0], services.settings, services.database, caller.owner)
+        if jobs[0].sparsity_by:  # which fits one sparsity and not another
+            matrices = admission.local_matrices(jobs[0], services.settings, services.database, caller.owner)
+            for other in jobs[1:]:
+                admission.check_layer_sparsity(other, matrices)
     jobs = [job.holding_out(share) for job in jobs]
     facts = LocalFacts.from_folders(jobs[0].spec, services.settings)
     with services.database.write() as session:

@@ -28,6 +28,15 @@ class QueuePlace(BaseModel):
     slots: int = Field(description="Jobs that they run at a time")
 
 
+class PatternShare(BaseModel):
+    """What one pattern of ``sparsity_by`` decides; the last one, without a pattern, is of the matrices that none decides for."""
+
+    pattern: str | None
+    sparsity: float = Field(description="Asked for; of the others what is left for them")
+    matrices: list[str] = Field(description="Paths, as the mask file names them")
+    weights: int
+
+
 class DryRun(BaseModel):
     """A job that was checked and not created."""
 
@@ -41,6 +50,9 @@ class DryRun(BaseModel):
     rows: int | None = Field(description="Rows that all steps of the mask together see")
     train_rows: int | None = Field(description="Rows of the training split that they are drawn from")
     masked_weights: int | None = Field(description="null where the model is not known before the run")
+    sparsity_by: list[PatternShare] | None = Field(
+        description="Of which matrices each pattern decides; empty without the field, null where the model is not yet known"
+    )
     checks: list[str] = Field(description="What was checked, as for a submission")
     estimate: TimeEstimate | None = Field(description="null where no finished run tells")
     queue: QueuePlace

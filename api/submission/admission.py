@@ -21,7 +21,9 @@ from pruning.data.step_count import check_step_count
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
 from pruning.hub.lookup import HubModel, find_on_hub
+from pruning.masking.layer_sparsity import Shapes, layer_sparsity
 from pruning.models.checks import check_class_names, check_listing, check_model_folder, check_template, read_model_type
+from pruning.models.masked_shapes import masked_shapes
 from pruning.spec.export_formats import unsupported_by_model_type
 from pruning.spec.schema import PruningSpec
 from pruning.spec.verbalizer import first_words
@@ -49,12 +51,33 @@ def check_job(request: JobRequest, settings: Settings, database: Database, owner
         if name is not None and is_model_id(name)
     }
     _check_model(spec, settings, folders.get(spec.model), words_given="label_words" in request.model_fields_set)
+    if spec.sparsity_by:
+        check_layer_sparsity(spec, local_matrices(spec, settings, database, owner))
     _check_teacher(spec, settings, folders.get(spec.teacher or ""))
     validation_share = _check_dataset(spec, settings)
     _check_exports(request, folders.get(spec.model) or find_folder(settings.models_dir, request.model))
     if request.webhook is not None:
         check_webhook(request.webhook, settings, owner, param="webhook.url")
     return validation_share
+
+
+def local_matrices(spec: PruningSpec, settings: Settings, database: Database, owner: str) -> Shapes | None:
+    """Masked matrices of the model, where it is uploaded or in the models directory; None where only the trainer will know them.
+
+    Call :func:`check_job` first.
+    """
+    is_own = is_model_id(spec.model)
+    folder = sketch_of(database, spec.model, owner) if is_own else find_folder(settings.models_dir, spec.model)
+    return masked_shapes(folder) if folder is not None else None
+
+
+def check_layer_sparsity(spec: PruningSpec, matrices: Shapes | None) -> None:
+    """Refuse patterns of ``sparsity_by`` that fit no matrix, and densities that the others cannot make up for.
+
+    Does nothing where the matrices are not known. Raises PermanentError naming the field.
+    """
+    if matrices is not None:
+        layer_sparsity(spec, matrices)
 
 
 def _check_exports(request: JobRequest, folder: Path | None) -> None:

@@ -13,7 +13,7 @@ from pruning.data.jsonl import dataset_folder_name, find_split, iter_given_rows
 from pruning.data.step_count import expected_steps
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
-from pruning.models.checks import count_masked_weights
+from pruning.models.masked_shapes import count_masked_weights
 from pruning.quality.budget import check_budget
 from pruning.spec.schema import PruningSpec
 from service.db.models import RunWarning

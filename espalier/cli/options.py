@@ -15,6 +15,13 @@ Model = Annotated[
 ]
 Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2, or a file of rows; a custom task is given as JSON.")]
 Sparsity = Annotated[float | None, typer.Option(help="Share of the masked weights to remove, e.g. 0.9.")]
+SparsityBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sparsity-by", metavar="PATTERN=SHARE",
+        help="Sparsity of the matrices whose path fits, e.g. --sparsity-by '*.attention.*=0.8'; 0 leaves them dense. Repeatable.",
+    ),
+]  # fmt: skip
 Method = Annotated[str | None, typer.Option(help="How scores and masks are made, e.g. smp-s.")]
 Fields = Annotated[
     list[str] | None,
@@ -46,6 +53,7 @@ def spec_from(
     method: str | None,
     fields: list[str] | None,
     file: Path | None,
+    sparsity_by: list[str] | None = None,
 ) -> dict[str, Any]:
     """The request body of a job. Raises typer.BadParameter (exit code 2) for values that cannot be read."""
     spec: dict[str, Any] = {}
@@ -53,7 +61,7 @@ def spec_from(
         spec = json_file(file, "--spec")
     given = {"model": model, "task": value(task) if task is not None else None, "sparsity": sparsity, "method": method}
     spec |= {name: value for name, value in given.items() if value is not None}
-    spec |= fields_from(fields)
+    spec |= fields_from(fields) | own_sparsities(sparsity_by)
     for name in ("model", "task"):
         if name not in spec:
             hint = (
@@ -102,6 +110,12 @@ def read_secret(file: str | None, option: str) -> str:
 def fields_from(fields: list[str] | None) -> dict[str, Any]:
     """Fields of the spec given by ``--set``. Raises typer.BadParameter."""
     return {name: value(given) for name, given in pairs(fields, "--set", "FIELD=VALUE").items()}
+
+
+def own_sparsities(given: list[str] | None) -> dict[str, Any]:
+    """The field that ``--sparsity-by`` gives; empty where it is not used. Raises typer.BadParameter."""
+    found = {pattern: value(share) for pattern, share in pairs(given, "--sparsity-by", "PATTERN=SHARE").items()}
+    return {"sparsity_by": found} if found else {}
 
 
 def pairs(given: list[str] | None, option: str, shape: str = "KEY=VALUE") -> dict[str, str]:

@@ -39,6 +39,7 @@ def run(
     model: options.Model = None,
     task: options.Task = None,
     sparsity: options.Sparsity = None,
+    sparsity_by: options.SparsityBy = None,
     method: options.Method = None,
     baseline: options.Baseline = False,
     fields: options.Fields = None,
@@ -53,7 +54,7 @@ def run(
 
     Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file) | (
+    spec = options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by) | (
         {"baseline": True} if baseline else {}
     )
     rows = rows_of(task, text, label, dry_run=dry_run)
@@ -80,6 +81,7 @@ def submit(
     model: options.Model = None,
     task: options.Task = None,
     sparsity: options.Sparsity = None,
+    sparsity_by: options.SparsityBy = None,
     method: options.Method = None,
     baseline: options.Baseline = False,
     fields: options.Fields = None,
@@ -92,7 +94,7 @@ def submit(
 
     Example: espalier submit bert-base-uncased sst2 --sparsity 0.9 --set epochs=2
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file) | (
+    spec = options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by) | (
         {"baseline": True} if baseline else {}
     )
     rows = rows_of(task, text, label, dry_run=dry_run)
@@ -136,6 +138,7 @@ def preview_lines(found: "DryRun") -> list[str]:
         f"sparsity {spec.get('sparsity')}",
         "steps": steps + drawn + (", and as many steps of the dense model" if found.baseline_steps else ""),
         "weights": f"{found.masked_weights} masked" if found.masked_weights is not None else unknown,
+        **_by_pattern(found),
         "time": f"about {clock(time.seconds)} ({_BASIS.get(time.basis or '', 'finished runs')}, {time.jobs} of them)"
         if time is not None
         else "not known: no finished run tells",
@@ -143,6 +146,17 @@ def preview_lines(found: "DryRun") -> list[str]:
         "checked": ", ".join(found.checks),
     }
     return [*(f"{name:<8} {text}" for name, text in shown.items()), "nothing was created"]
+
+
+def _by_pattern(found: "DryRun") -> dict[str, str]:
+    """Which matrices have a sparsity of their own."""
+    if found.sparsity_by is None:
+        return {"patterns": "which matrices they name is not known before the run"}
+    lines = [
+        f"{share.pattern or 'the others'}: sparsity {share.sparsity:.4g}, {len(share.matrices)} matrices, {share.weights} weights"
+        for share in found.sparsity_by
+    ]
+    return {"patterns": "\n         ".join(lines)} if lines else {}
 
 
 def _end(context: ServiceContext, job: "Job", told: "Sequence[JobWarning]" = ()) -> None:

@@ -55,6 +55,7 @@ def submit(
     seeds: Annotated[str | None, typer.Option(help="Separated by commas, e.g. 1,2,3.")] = None,
     baseline: Annotated[float | None, typer.Option(help="Metric of the dense model, for the plot.")] = None,
     fields: options.Fields = None,
+    sparsity_by: options.SparsityBy = None,
     watch: Watch = False,
 ) -> None:
     """Submit a sweep and print its id.
@@ -68,6 +69,7 @@ def submit(
     body |= {"baseline": baseline} if baseline is not None else {}
     given = {"model": model, "task": options.value(task) if task is not None else None}
     base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
+    base |= options.own_sparsities(sparsity_by)
     if "baseline" in base and "baseline" in body:
         raise typer.BadParameter(
             "--baseline is the metric of a dense model that you trained; leave it or baseline=true out"

@@ -93,6 +93,10 @@ class SharedFields(TypedDict, total=False):
     """paper / upstream pin every point on which the paper and its code disagree; default "espalier"."""
     pattern: Literal["unstructured", "2:4"]
     """Where zeros may lie; default "unstructured"."""
+    sparsity_by: Mapping[str, float]
+    """Sparsity of single matrices by patterns of their paths, as {"*.attention.*": 0.8, "encoder.layer.0.*": 0}; 0
+    leaves a matrix dense; the others share what sparsity leaves over all.
+    """
     one_shot: bool
     """magnitude only: prune once, without training; default false."""
     head: Literal["label-words", "span", "classifier", "token-classifier"]

@@ -6,6 +6,10 @@ from typing import Any, Self
 
 from pydantic import Field
 
+from espalier.client.dry_run import DryRun as DryRun
+from espalier.client.dry_run import PatternShare as PatternShare
+from espalier.client.dry_run import QueuePlace as QueuePlace
+from espalier.client.dry_run import TimeEstimate as TimeEstimate
 from espalier.client.job import ENDED as ENDED
 from espalier.client.job import Artifact as Artifact
 from espalier.client.job import Job as Job
@@ -27,43 +31,6 @@ class Event(Resource):
     """The attempt it happened in."""
     data: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
-
-
-class TimeEstimate(Resource):
-    """Seconds that a run would take once it has begun, from finished runs."""
-
-    seconds: float
-    rows_per_second: float | None = None
-    basis: str | None = None
-    """``same_model_and_task``, ``same_model`` or ``model_size``."""
-    jobs: int = 0
-
-
-class QueuePlace(Resource):
-    """Where a job would stand if it were submitted now."""
-
-    ahead: int = 0
-    running: int = 0
-    workers: int = 0
-    slots: int = 0
-
-
-class DryRun(Resource):
-    """What a job would be; nothing was created. What is not known before the run is None."""
-
-    spec: dict[str, Any] = Field(default_factory=dict)
-    steps: int | None = None
-    baseline_steps: int | None = 0
-    """Of the dense model, after those of the mask."""
-    rows_per_step: int | None = None
-    rows: int | None = None
-    """Rows that all steps together see."""
-    train_rows: int | None = None
-    masked_weights: int | None = None
-    checks: list[str] = Field(default_factory=list)
-    estimate: TimeEstimate | None = None
-    queue: QueuePlace = Field(default_factory=QueuePlace)
-    warnings: list[JobWarning] = Field(default_factory=list)
 
 
 class JobPage(Resource):

@@ -1,6 +1,7 @@
 """Allocation of the weights to keep among matrices: the same share of each, or shares by score mass (SMP-S), in whole numbers.
 
-Pure functions on float64 numbers; called by :mod:`pruning.masking.methods` once per optimizer step.
+Pure functions on float64 numbers; called by :mod:`pruning.masking.methods` once per optimizer step, and by
+:mod:`pruning.masking.layer_sparsity` where single matrices have a sparsity of their own. Torch-free.
 """
 
 import math
@@ -24,8 +25,23 @@ def by_mass(sizes: Sequence[int], masses: Sequence[float], remaining: float, sur
     """
     if surplus == "drop":
         return _dropping(sizes, masses, remaining)
-    budget = math.floor(remaining * sum(sizes))
+    return by_mass_within(sizes, masses, math.floor(remaining * sum(sizes)))
+
+
+def by_mass_within(sizes: Sequence[int], masses: Sequence[float], budget: int) -> list[int]:
+    """The same with a given number of ones, at most Σn; surplus is redistributed."""
     return _rounded(_water_filled(sizes, masses, budget), sizes, budget)
+
+
+def proportional(sizes: Sequence[int], budget: int) -> list[int]:
+    """``budget`` ones, at most Σn, shared by size: floors, then one more for the largest remainders."""
+    total = sum(sizes)
+    return _rounded([budget * n / total for n in sizes], sizes, budget)
+
+
+def group_pattern(path: str) -> str:
+    """The group of a module path: ``encoder.layer.3.output.dense`` → ``encoder.layer.*.output.dense``."""
+    return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
 def _dropping(sizes: Sequence[int], masses: Sequence[float], remaining: float) -> list[int]:

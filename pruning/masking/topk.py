@@ -121,3 +121,15 @@ def top_k_of_rows(values: torch.Tensor, k: int, group: int | None = None) -> tor
     rows = values.reshape(-1, group or values.shape[1])
     order = torch.sort(rows, dim=1, descending=True, stable=True).indices[:, :k]
     return torch.zeros_like(rows, dtype=torch.bool).scatter_(1, order, value=True).view(values.shape)
+
+
+def top_k_in_rows(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Bool mask of the shape of ``values`` [out, in] with ``count`` ones, as many in every row, but for one more in the rows whose
+    next value is the largest; ties as above."""
+    per_row, more = divmod(count, values.shape[0])
+    mask = top_k_of_rows(values, per_row)
+    if more:
+        following = torch.sort(values, dim=1, descending=True, stable=True)
+        rows = torch.sort(following.values[:, per_row], descending=True, stable=True).indices[:more]
+        mask[rows, following.indices[rows, per_row]] = True
+    return mask

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from pruning.errors import PermanentError
+from pruning.masking import allocation
+from pruning.masking.layer_sparsity import LayerSparsity, Shape
 from pruning.masking.masked_linear import MaskedLinear
 
 
@@ -22,6 +24,13 @@ class Matrices:
     """Module path → layer, e.g. ``bert.encoder.layer.0.attention.self.query``."""
     groups: dict[str, list[str]]
     """Path pattern → module paths, e.g. ``bert.encoder.layer.*.attention.self.query``."""
+    own: LayerSparsity | None = None
+    """Which matrices have a sparsity of their own; None where none has."""
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Module path → (out, in)."""
+        return {path: (layer.out_features, layer.in_features) for path, layer in self.layers.items()}
 
     @property
     def sizes(self) -> list[int]:
@@ -33,15 +42,16 @@ class Matrices:
         """Masked weights of the model."""
         return sum(self.sizes)
 
+    def uniform_counts(self, remaining: float) -> list[int]:
+        """Ones of each matrix at the same share of each, but for those with a sparsity of their own."""
+        if self.own is None:
+            return allocation.uniform(self.sizes, remaining)
+        return self.own.counts(self.shapes, remaining, "matrix")
+
     @property
     def masks(self) -> dict[str, torch.Tensor]:
         """Module path → mask (bool, [out, in])."""
         return {path: layer.mask for path, layer in self.layers.items()}
-
-
-def group_pattern(path: str) -> str:
-    """``encoder.layer.3.output.dense`` → ``encoder.layer.*.output.dense``."""
-    return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
 def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
@@ -75,5 +85,5 @@ def wrap_linears(model: nn.Module) -> Matrices:
         parent, _, name = path.rpartition(".")
         setattr(model.get_submodule(parent), name, layer)
         layers[path] = layer
-        groups.setdefault(group_pattern(path), []).append(path)
+        groups.setdefault(allocation.group_pattern(path), []).append(path)
     return Matrices(layers, groups)

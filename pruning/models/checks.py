@@ -112,7 +112,7 @@ def check_without_weights(path: Path, files: Collection[str], name: str) -> dict
     those that are downloaded first. Raises PermanentError with ``param`` ``model``.
     """
     check_form(files, name)
-    config = _config(path, name)
+    config = read_config(path, name)
     _check_type(config, name)
     require_unquantized(config, name)
     check_config(config, name)
@@ -149,14 +149,14 @@ def check_class_names(
     PermanentError (``labels_mismatch``); call :func:`check_model_folder` first.
     """
     if has_trained_classifier(path, head):
-        theirs = given or class_names(_config(path))
+        theirs = given or class_names(read_config(path))
         match_classes(theirs, names, count, owner=f"the {param}", param=param)
 
 
 def has_trained_classifier(path: Path, head: str = "classifier") -> bool:
     """Whether a folder's configuration and its weights both say that it classifies texts or, as a token-classifier, tokens."""
     wanted = "ForTokenClassification" if head == "token-classifier" else "ForSequenceClassification"
-    named = any(wanted in str(name) for name in _config(path).get("architectures") or ())
+    named = any(wanted in str(name) for name in read_config(path).get("architectures") or ())
     return named and any(name.startswith(CLASSIFIERS) for name in tensor_shapes(path))
 
 
@@ -171,28 +171,15 @@ def class_names(config: dict[str, Any]) -> list[str]:
 
 def read_model_type(path: Path) -> str:
     """The model type that a folder's configuration names. Raises PermanentError as :func:`check_model_folder` does."""
-    return str(_config(path).get("model_type"))
-
-
-def count_masked_weights(path: Path) -> int | None:
-    """Weights of the linear layers inside the repeated layers of a folder's checkpoint, which are what masks apply to.
-
-    By names and shapes alone: matrices (two dimensions, ``weight``) whose path has a number in it, outside embeddings. None where
-    there are none. Raises PermanentError as :func:`check_model_folder` does; call that first.
-    """
-    total = 0
-    for name, shape in tensor_shapes(path).items():
-        *module, last = name.split(".")
-        if last == "weight" and len(shape) == 2 and any(part.isdigit() for part in module) and "embed" not in name:
-            total += shape[0] * shape[1]
-    return total or None
+    return str(read_config(path).get("model_type"))
 
 
 def _model_error(code: str, message: str) -> PermanentError:
     return PermanentError(message, code=code, param="model")
 
 
-def _config(path: Path, name: str = "") -> dict[str, Any]:
+def read_config(path: Path, name: str = "") -> dict[str, Any]:
+    """``config.json`` of a folder, called ``name`` in messages. Raises PermanentError as :func:`check_model_folder` does."""
     name = name or path.name
     try:
         config = json.loads((path / "config.json").read_text("utf-8"))

@@ -4,6 +4,7 @@ Called by :mod:`pruning.models.checks`. Torch-free: building the model on no dev
 that only some configurations have (pooler, biases of decoders, convolution) are left to the trainer, which compares with the model.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -173,6 +174,27 @@ def encoder_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
     table = _TABLE[config["model_type"]]
     expected = dict(_spelled(config, "", table.embedding)) | _encoder(table, config)
     return {f"{table.prefix}.{name}": shape for name, shape in expected.items()}
+
+
+def masked_matrices(config: Mapping[str, Any], tensors: Mapping[str, Shape]) -> dict[str, tuple[int, int]]:
+    """Module path → (out, in) of the linear layers inside the repeated layers, which masks apply to, as a mask file names them.
+
+    By names and shapes of the ``tensors`` of a checkpoint: matrices called ``weight`` in layers that the configuration has, but for
+    embeddings. With or without the encoder's prefix in their names.
+    """
+    table, sizes, found = _TABLE[config["model_type"]], Sizes.from_config(config), {}
+    layer = re.compile(re.escape(table.layers).replace(r"\{i\}", r"(\d+)").replace(r"\{j\}", r"(\d+)") + r"\.")
+    transposed = "+c" in table.layer
+    for name, shape in tensors.items():
+        path = name.removeprefix(f"{table.prefix}.")
+        inside = layer.match(path)
+        if inside is None or not path.endswith(".weight") or len(shape) != 2 or "embed" in path:
+            continue
+        numbers = [int(number) for number in inside.groups()]
+        if all(number < limit for number, limit in zip(numbers, (sizes.layers, sizes.inner_layers), strict=False)):
+            rows, columns = reversed(shape) if transposed else shape
+            found[f"{table.prefix}.{path.removesuffix('.weight')}"] = (rows, columns)
+    return found
 
 
 def head_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:

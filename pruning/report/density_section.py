@@ -21,6 +21,8 @@ class Density:
     by_matrix: Figure
     by_head: Figure | None
     """None: the architecture's heads cannot be told apart by shape."""
+    asked: Table | None
+    """Matrices with a density of their own; None: the spec has no ``sparsity_by``."""
     empty: Figure | None
     """None: no row and no column became empty."""
 
@@ -29,7 +31,7 @@ def density(numbers: Numbers) -> Density:
     """Density per matrix and per attention head on one scale, and what became empty."""
     matrices, heads = numbers["matrices"], numbers["heads"]
     top = min(1.0, round_up(max([row["density"] for row in (*matrices, *heads)], default=1)))
-    return Density(_by_matrix(matrices, top), _by_head(heads, top), _empty(matrices))
+    return Density(_by_matrix(matrices, top), _by_head(heads, top), _by_pattern(matrices), _empty(matrices))
 
 
 def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
@@ -37,7 +39,7 @@ def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
     cells = {
         (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
             row["density"] / top, _share(row["density"]),
-            f"{row['path']}: {number(row['kept'])} of {number(row['rows'] * row['columns'])} kept",
+            f"{row['path']}: {number(row['kept'])} of {number(row['rows'] * row['columns'])} kept{_asked(row)}",
         )
         for row in matrices
     }  # fmt: skip
@@ -49,6 +51,21 @@ def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
         (row["path"], f"{row['rows']} × {row['columns']}", number(row["kept"]), percent(row["density"])) for row in matrices
     ]  # fmt: skip
     return Figure("By matrix", chart, Table("Matrices", ("matrix", "shape", "kept", "density"), rows), wide=True)
+
+
+def _by_pattern(matrices: Sequence[Numbers]) -> Table | None:
+    """Asked and got of each matrix with a density of its own, and of the others together."""
+    named = [row for row in matrices if row.get("density_asked") is not None]
+    if not named:
+        return None
+    rows = [
+        (row["path"], row["asked_by"], percent(row["density_asked"]), percent(row["density"]), number(row["kept"])) for row in named
+    ]  # fmt: skip
+    others = [row for row in matrices if row.get("density_asked") is None]
+    if others:
+        kept, size = sum(row["kept"] for row in others), sum(row["rows"] * row["columns"] for row in others)
+        rows.append((f"{len(others)} others", "", "what is left", percent(kept / size), number(kept)))
+    return Table("Density asked and got", ("matrix", "pattern", "asked", "got", "kept"), rows)
 
 
 def _by_head(heads: Sequence[Numbers], top: float) -> Figure | None:
@@ -102,6 +119,11 @@ def _empty(matrices: Sequence[Numbers]) -> Figure | None:
     ]  # fmt: skip
     alternative = Table("Empty rows and columns", ("matrix", "empty rows", "empty columns"), rows)
     return Figure("Rows that became empty: outputs that are a constant now", chart, alternative, wide=True)
+
+
+def _asked(row: Numbers) -> str:
+    asked = row.get("density_asked")
+    return "" if asked is None else f", {percent(asked)} asked by {row['asked_by']}"
 
 
 def _share(density: float) -> str:

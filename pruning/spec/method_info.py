@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Trains = Literal["scores", "weights", "scores and weights", "nothing"]
+CountedBy = Literal["matrix", "group", "model", "row"]
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MAX_NAME, _MAX_SUMMARY = 40, 300
 _MAX_LEARNING_RATE, _MAX_REGULARIZATION = 10.0, 1e6
@@ -33,6 +34,9 @@ class MethodInfo:
     """``emerges``: the share that remains follows from λ and the threshold, and is reported."""
     two_four: bool = True
     """Whether pattern 2:4 is possible."""
+    counted_by: CountedBy | None = None
+    """What the weights to keep are counted by, each count rounded down; single matrices may then have a sparsity of their own
+    (``sparsity_by``). None: they may not."""
     takes_prior: bool = False
     """Whether scores may start from a prior, which is then the default but for the presets paper and upstream."""
 
@@ -84,6 +88,8 @@ def _fault_of_values(info: MethodInfo) -> str | None:
         return f"trains must be one of {', '.join(get_args(Trains))}"
     if info.sparsity not in ("asked", "emerges"):
         return "sparsity must be asked or emerges"
+    if info.counted_by is not None and info.counted_by not in get_args(CountedBy):
+        return f"counted_by must be None or one of {', '.join(get_args(CountedBy))}"
     for field, limit in (("learning_rate", _MAX_LEARNING_RATE), ("regularization", _MAX_REGULARIZATION)):
         value = getattr(info, field)
         if not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= limit:

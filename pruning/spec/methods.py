@@ -14,20 +14,24 @@ from pruning.spec.method_plugins import discover
 BUILT_IN: dict[str, MethodInfo] = {
     info.name: info
     for info in (
-        MethodInfo("smp-s", "SMP, shares of matrices by score mass (eq. 4)", "scores", 2e-2, 400.0, takes_prior=True),
-        MethodInfo("smp-l", "SMP, the same share of every matrix", "scores", 2e-2, 400.0, takes_prior=True),
-        MethodInfo("smp-g", "SMP, one ranking over all matrices", "scores", 2e-2, 400.0, takes_prior=True),
+        MethodInfo("smp-s", "SMP, shares of matrices by score mass (eq. 4)", "scores", 2e-2, 400.0,
+                   counted_by="group", takes_prior=True),
+        MethodInfo("smp-l", "SMP, the same share of every matrix", "scores", 2e-2, 400.0,
+                   counted_by="matrix", takes_prior=True),
+        MethodInfo("smp-g", "SMP, one ranking over all matrices", "scores", 2e-2, 400.0,
+                   counted_by="model", takes_prior=True),
         MethodInfo("movement", "Movement pruning: scores and weights trained, top-v of each matrix",
-                   "scores and weights", 1e-2, 0.0),
+                   "scores and weights", 1e-2, 0.0, counted_by="matrix"),
         MethodInfo("soft-movement", "Soft movement pruning: scores above a threshold stay, weights trained",
                    "scores and weights", 1e-2, 400.0, sparsity="emerges", two_four=False),
         MethodInfo("magnitude", "Magnitude pruning: the largest weights stay; gradual (Zhu & Gupta) or one_shot",
-                   "weights", 0.0, 0.0),
+                   "weights", 0.0, 0.0, counted_by="matrix"),
         MethodInfo("l0", "L0 regularisation by hard concrete gates, weights trained",
                    "scores and weights", 1e-1, 125.0, sparsity="emerges", two_four=False),
         MethodInfo("wanda", "Wanda: |W| times input norm, best of each row, from a few rows, without training",
-                   "nothing", 0.0, 0.0),
-        MethodInfo("random", "A random mask without training: the floor under every other method", "nothing", 0.0, 0.0),
+                   "nothing", 0.0, 0.0, counted_by="row"),
+        MethodInfo("random", "A random mask without training: the floor under every other method", "nothing", 0.0, 0.0,
+                   counted_by="matrix"),
     )
 }
 # fmt: on

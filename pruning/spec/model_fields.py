@@ -29,6 +29,8 @@ def _model_name(name: str) -> str:
 
 ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_model_name)]
 Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)]
+PathPattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+OwnSparsity = Annotated[float, Field(ge=0, lt=1)]
 TaskGiven = Annotated[
     Annotated[str, Tag("name")] | Annotated[CustomTask, Tag("custom")],
     Discriminator(lambda given: "name" if isinstance(given, str) else "custom"),
@@ -77,6 +79,11 @@ class ModelFields(BaseModel):
     sparsity: float = Field(
         default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9, ge=0, lt=1,
         description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
+    )  # fmt: skip
+    sparsity_by: dict[PathPattern, OwnSparsity] = Field(
+        {}, max_length=200,
+        description='Sparsity of single matrices by patterns of their paths, as {"*.attention.*": 0.8, "encoder.layer.0.*": 0}; 0 '
+        "leaves a matrix dense; the others share what sparsity leaves over all",
     )  # fmt: skip
     one_shot: bool = Field(False, description="magnitude only: prune once, without training")
     head: Literal["label-words", "span", "classifier", "token-classifier"] = Field(

@@ -35,6 +35,7 @@ def validate(spec: SpecFields) -> None:
     _check_length(spec)
     _check_schedule(spec)
     _check_method(spec)
+    _check_sparsity_by(spec)
     _check_tier(spec)
     _check_labels(spec)
     _check_head(spec)
@@ -92,6 +93,30 @@ def _check_method(spec: SpecFields) -> None:
         raise spec_error("prior", "a prior is an option of the smp methods, {method} has none", method=spec.method)
     if spec.teacher is not None and spec.trains_nothing:
         raise spec_error("teacher", "{what} does not train; leave teacher out", what=_one_shot(spec))
+
+
+def _check_sparsity_by(spec: SpecFields) -> None:
+    """What can be known without the matrices; :mod:`pruning.masking.layer_sparsity` has the rest."""
+    if not spec.sparsity_by:
+        return
+    if spec.method_info.sparsity == "emerges":
+        raise spec_error(
+            "sparsity_by", "the sparsity of method {method} emerges and cannot be set, nor for single matrices; leave sparsity_by "
+            "out, or use smp-s", method=spec.method,
+        )  # fmt: skip
+    if spec.method_info.counted_by is None:
+        raise spec_error(
+            "sparsity_by",
+            "method {method} knows no sparsity of single matrices; leave sparsity_by out",
+            method=spec.method,
+        )
+    if spec.pattern == "2:4" and any(own not in (0, 0.5) for own in spec.sparsity_by.values()):
+        raise spec_error("sparsity_by", "with pattern 2:4 a matrix is dense (0) or 2:4 (0.5); give one of the two")
+    if spec.method == "smp-s" and spec.surplus == "drop" and spec.pattern != "2:4":
+        raise spec_error(
+            "sparsity_by", "surplus drop, which preset upstream pins, loses weights, so the sparsity over all is not kept; leave "
+            "sparsity_by out, or set surplus to redistribute",
+        )  # fmt: skip
 
 
 def _check_tier(spec: SpecFields) -> None:

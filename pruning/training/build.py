@@ -4,7 +4,7 @@ Second and third stage of :func:`pruning.training.setup.set_up`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from pruning.data.batching import evaluation_batches, spaced_rows
 from pruning.data.encoding import EncodedRows
 from pruning.evaluation.evaluate import compute_logits
 from pruning.masking.kernels import dispatch
+from pruning.masking.layer_sparsity import layer_sparsity
 from pruning.masking.methods.base import Calibration
 from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
@@ -56,6 +57,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     loaded = inputs.loaded
     base_digest = weights_digest(loaded.model, loaded.new_parameters)
     matrices = wrap_linears(loaded.model)
+    matrices = replace(matrices, own=layer_sparsity(spec, matrices.shapes))
     if dispatch.kernel_name(device) == "native":
         dropout.replace_dropout(loaded.model)
     head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)

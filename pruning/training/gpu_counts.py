@@ -3,6 +3,8 @@
 Called by :mod:`pruning.training.gpu_pruner`. Importing this module imports Triton.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from pruning.masking.kernels.triton.adam import ScoreUpdate
@@ -23,7 +25,9 @@ class MaskCounts:
         self._allocation: MassAllocation | None = None
         if ranking.mass_shares is not None:
             self.temperatures = [ranking.mass_shares.temperature] * len(matrices.layers)
-            self._allocation = MassAllocation(table, _groups(matrices), ranking.mass_shares.surplus)
+            own = matrices.own
+            groups = own.other_groups(matrices.groups) if own is not None else [*matrices.groups.values()]
+            self._allocation = MassAllocation(table, _numbered(matrices, groups), ranking.mass_shares.surplus)
         self._measured: list[tuple[int, int]] = []
         """:meth:`_score_versions` when the masses were last computed."""
 
@@ -33,9 +37,22 @@ class MaskCounts:
             if self._score_versions() != self._measured:  # written from outside: by a prior, from a checkpoint
                 self._score_update.compute_masses(self._scores(), self.temperatures)
                 self.mark_masses_current()
+            if self._matrices.own is not None:
+                return self._allocation.allocate_within(self._score_update.masses, *self._shares(remaining))
             share = to_device_async([remaining], torch.float64, self._device)
             return self._allocation.allocate(self._score_update.masses, share)
         return to_device_async(self._ranking.counts(self._matrices, remaining), torch.int64, self._device)
+
+    def _shares(self, remaining: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """With a sparsity of single matrices, int64 on the device: ones of each of them (0 of the others), and of each group's
+        others. Neither depends on a mass."""
+        matrices = self._matrices
+        assert matrices.own is not None  # noqa: S101 - for the type checker: the caller has looked
+        named, budgets = matrices.own.group_budgets(matrices.shapes, matrices.groups, remaining)
+        counts = [named.get(path, 0) for path in matrices.layers]
+        return (
+            to_device_async(counts, torch.int64, self._device), to_device_async(budgets, torch.int64, self._device),
+        )  # fmt: skip
 
     def mark_masses_current(self) -> None:
         """After an update that has computed the masses of the new scores."""
@@ -49,7 +66,7 @@ class MaskCounts:
         return [(scores.data_ptr(), scores._version) for scores in self._scores()]
 
 
-def _groups(matrices: Matrices) -> list[list[int]]:
+def _numbered(matrices: Matrices, groups: Sequence[Sequence[str]]) -> list[list[int]]:
     """The matrices of each group, by number."""
     numbers = {path: i for i, path in enumerate(matrices.layers)}
-    return [[numbers[path] for path in paths] for paths in matrices.groups.values()]
+    return [[numbers[path] for path in paths] for paths in groups]

@@ -17,6 +17,8 @@ from pruning.data.reader import Rows, load_rows, with_known_tags
 from pruning.errors import PermanentError, SplitMissingError
 from pruning.evaluation.evaluate import Split
 from pruning.events import EventSink, LogEvent, PhaseEvent
+from pruning.masking.layer_sparsity import layer_sparsity
+from pruning.masking.wrap import prunable_linears
 from pruning.models.class_names import match_classes
 from pruning.models.folder_values import caps_logits
 from pruning.models.heads import WORD_HEADS
@@ -67,6 +69,9 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     loaded = load_model(
         model_folder, task.label_words, spec.head, pieces=spec.label_word_pieces, classes=task.classes, dropout=spec.dropout
     )  # fmt: skip
+    layer_sparsity(
+        spec, {path: (each.out_features, each.in_features) for path, each in prunable_linears(loaded.model).items()}
+    )
     rules = WordRules(spec.label_word_pieces, spec.head, caps_logits(loaded.model.config.to_dict()))
     label_ids = label_word_ids(loaded.tokenizer, spec.label_words, rules) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)

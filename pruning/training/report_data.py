@@ -39,7 +39,7 @@ def job_result(
         "final": merge_metrics(final, run.validation),
         "remaining": run.kept_weights / run.matrices.total,
         "sparsity": 1 - run.kept_weights / run.matrices.total,
-        "sparsity_asked": run.spec.sparsity if run.spec.method_info.sparsity == "asked" else None,
+        "sparsity_asked": _sparsity_asked(run),
         "kept_weights": run.kept_weights,
         "masked_weights": run.matrices.total,
         "weights_changed": weights.is_file(),
@@ -53,6 +53,12 @@ def job_result(
         "weights_bytes": weights.stat().st_size if weights.is_file() else 0,
         "checkpoint_bytes": checkpoint_bytes(run.model_folder.path),
     }
+
+
+def _sparsity_asked(run: Run) -> float | None:
+    if run.spec.method_info.sparsity == "emerges":
+        return None
+    return run.matrices.own.overall if run.matrices.own is not None else run.spec.sparsity
 
 
 def report_data(
@@ -87,7 +93,7 @@ def report_data(
             "warnings": [*history.warnings.values()],
             "curves": _curves(history),
             "evaluations": history.evaluations,
-            "matrices": matrix_table(masks),
+            "matrices": _matrices(run, masks),
             "heads": _heads(run, masks),
             "scores": [split_scores(*pair, run.task) for pair in zip(final, run.validation, strict=True)],
             "sizes": _sizes(folder),
@@ -109,6 +115,18 @@ def _curves(history: History) -> dict[str, Any]:
     signal = {"step": [step for step, _ in history.signal], "value": [value for _, value in history.signal]}
     measured = {"signal_to_noise": signal, "noise_floor": NOISE_FLOOR}
     return {"stride": history.stride, "resumed": history.resumed, **columns, **measured}
+
+
+def _matrices(run: Run, masks: dict[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:
+    """The table of matrices; with ``sparsity_by`` also ``density_asked`` and ``asked_by``, the pattern: null where none decides."""
+    table, own = matrix_table(masks), run.matrices.own
+    if own is None:
+        return table
+    for row in table:
+        asked = own.by_path.get(row["path"])
+        row["density_asked"] = None if asked is None else round(1 - asked, 12)
+        row["asked_by"] = own.pattern_of.get(row["path"])
+    return table
 
 
 def _heads(run: Run, masks: dict[str, npt.NDArray[np.bool_]]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import torch
 
-from pruning.masking import allocation
 from pruning.masking.masked_linear import MaskedLinear
 from pruning.masking.methods.base import Calibration, Method
 from pruning.masking.methods.smp import SmpL
@@ -15,7 +14,7 @@ class Magnitude(Method):
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v n) ones in each matrix."""
-        counts = allocation.uniform(matrices.sizes, remaining)
+        counts = matrices.uniform_counts(remaining)
         for layer, k in zip(matrices.layers.values(), counts, strict=True):
             layer.keep_top_k(k, self.saliency(layer))
         return counts

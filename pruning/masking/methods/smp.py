@@ -1,9 +1,10 @@
 """Static Model Pruning (arXiv 2210.06210): SMP-L, SMP-S and SMP-G keep the largest scores, and differ in how many per matrix."""
 
 import math
+from collections.abc import Sequence
 
 from pruning.masking import allocation
-from pruning.masking.masked_linear import keep_top_k_overall
+from pruning.masking.masked_linear import keep_top_k_each, keep_top_k_overall
 from pruning.masking.methods.base import LocalTopK, MassShares, Method, Ranking
 from pruning.masking.topk_state import ThresholdState
 from pruning.masking.wrap import Matrices
@@ -14,7 +15,7 @@ class SmpL(LocalTopK):
 
     def keep_counts(self, matrices: Matrices, remaining: float) -> list[int]:
         """floor(v n) for each matrix."""
-        return allocation.uniform(matrices.sizes, remaining)
+        return matrices.uniform_counts(remaining)
 
 
 class SmpS(LocalTopK):
@@ -31,14 +32,25 @@ class SmpS(LocalTopK):
         return Ranking("matrix", self.keep_counts, MassShares(self.temperature, self.surplus))
 
     def keep_counts(self, matrices: Matrices, remaining: float) -> list[int]:
-        """Counts per matrix; under ``redistribute`` each group keeps floor(v Σn) ones."""
+        """Counts per matrix; under ``redistribute`` each group keeps floor(v Σn) ones.
+
+        Where matrices have a sparsity of their own, the others of each group keep their part, by size, of what these leave.
+        """
         counts: dict[str, int] = {}
+        if matrices.own is not None:
+            counts, budgets = matrices.own.group_budgets(matrices.shapes, matrices.groups, remaining)
+            for paths, budget in zip(matrices.own.other_groups(matrices.groups), budgets, strict=True):
+                counts |= zip(paths, allocation.by_mass_within(*self._group(matrices, paths), budget), strict=True)
+            return [counts[path] for path in matrices.layers]
         for paths in matrices.groups.values():
-            layers = [matrices.layers[path] for path in paths]
-            masses = [layer.mass(self.temperature) for layer in layers]
-            sizes = [layer.base.numel() for layer in layers]
+            sizes, masses = self._group(matrices, paths)
             counts |= zip(paths, allocation.by_mass(sizes, masses, remaining, self.surplus), strict=True)
         return [counts[path] for path in matrices.layers]
+
+    def _group(self, matrices: Matrices, paths: Sequence[str]) -> tuple[list[int], list[float]]:
+        """Weights and mean σ(S/p) of each."""
+        layers = [matrices.layers[path] for path in paths]
+        return [layer.base.numel() for layer in layers], [layer.mass(self.temperature) for layer in layers]
 
 
 class SmpG(Method):
@@ -53,9 +65,19 @@ class SmpG(Method):
         return Ranking("model", lambda matrices, remaining: [self._count(matrices, remaining)])
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
-        """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay."""
+        """floor(v N) ones over all N weights; of equal scores those of the earlier matrix stay.
+
+        Matrices with a sparsity of their own are ranked by themselves, and the others for what is left.
+        """
         layers = list(matrices.layers.values())
-        keep_top_k_overall(layers, self._threshold, self._count(matrices, remaining))
+        if matrices.own is None:
+            keep_top_k_overall(layers, self._threshold, self._count(matrices, remaining))
+            return [layer.kept for layer in layers]
+        named, left = matrices.own.split(matrices.shapes, remaining, "model")
+        keep_top_k_each([matrices.layers[path] for path in named], [*named.values()])
+        others = [layer for path, layer in matrices.layers.items() if path not in named]
+        if others:
+            keep_top_k_overall(others, self._threshold, left)
         return [layer.kept for layer in layers]
 
     def _count(self, matrices: Matrices, remaining: float) -> int:

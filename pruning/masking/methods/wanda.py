@@ -11,12 +11,15 @@ from typing import Any
 import torch
 
 from pruning.masking.methods.base import Calibration, Method, Ranking
-from pruning.masking.topk import top_k_of_rows
+from pruning.masking.topk import top_k_in_rows, top_k_of_rows
 from pruning.masking.wrap import Matrices
 
 
 class Wanda(Method):
-    """Keeps the share v of every row with the largest |W_ij| ‖X_j‖₂ over the calibration rows."""
+    """Keeps the share v of every row with the largest |W_ij| ‖X_j‖₂ over the calibration rows.
+
+    Where matrices have a sparsity of their own, rows of the others may keep one weight more than others of the same matrix.
+    """
 
     def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
         """Scores become the saliencies."""
@@ -25,6 +28,11 @@ class Wanda(Method):
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """floor(v · in) ones in every row."""
+        if matrices.own is not None:
+            counts = matrices.own.counts(matrices.shapes, remaining, "row")
+            for layer, count in zip(matrices.layers.values(), counts, strict=True):
+                layer.set_mask(top_k_in_rows(layer.scores, count))
+            return counts
         counts = []
         for layer in matrices.layers.values():
             layer.set_mask(top_k_of_rows(layer.scores, math.floor(remaining * layer.in_features)))

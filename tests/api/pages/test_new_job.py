@@ -68,6 +68,7 @@ def test_all_kinds_of_fields_arrive_as_their_type(browser: Browser, database: Da
         **BODY, "sparsity": "0.97", "max_steps": "100", "prior": "null", "calibrate_logits": "false",
         "label_words": "bad\r\ngood\r\n", "seed": "7", "class_weights": "0.5, 2",
         "exports": ["compact", "onnx"], "metadata": "team = nlp\r\nurl=a=b",
+        "sparsity_by": "*.query = 0.98\r\nlayer.0.*=0",
     }  # fmt: skip
     answer = browser.send("/new", "/new", **typed)
     spec = stored(database, answer)
@@ -100,6 +101,8 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"max_steps": "9" * 5000}, {"max_steps": "9" * 5000}, "max_steps"),
     ({"epochs": "1", "max_steps": "5"}, {"epochs": 1, "max_steps": 5}, "epochs"),
     ({"metadata": "no sign"}, {"metadata": "no sign"}, "metadata"),
+    ({"sparsity_by": "no sign"}, {"sparsity_by": "no sign"}, "sparsity_by"),
+    ({"sparsity_by": "*.query = much"}, {"sparsity_by": {"*.query": "much"}}, "sparsity_by"),
     ({"label_words": "one"}, {"label_words": ["one"]}, "label_words"),
     ({"class_weights": "even"}, {"class_weights": "even"}, "class_weights"),
     ({"class_weights": "1, two"}, {"class_weights": "1, two"}, "class_weights"),
@@ -261,6 +264,7 @@ REPEATED: list[dict[str, Any]] = [
     {**BODY, "class_weights": "balanced"},
     {**BODY, "class_weights": [0.25, 1e-07]},
     {**BODY, "exports": ["compact", "onnx"], "metadata": {"team": "nlp", "url": "a=b"}, "priority": -3},
+    {**BODY, "sparsity_by": {"*.attention.*": 0.8, "encoder.layer.0.*": 0}},
     {"model": "m", "task": {"dataset": "d", "text": ["a", "b"], "labels": ["no & so", "yes"], "label": "y"}},
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from pruning.models.masked_shapes import masked_shapes
 from tests.api.problems import Response, assert_problem
 from tests.fake_hub import FakeHub, serving
 from tests.model_folders import make_model, write_rows
@@ -189,3 +190,48 @@ def test_more_steps_than_can_be_counted(client_with: Callable[..., TestClient]) 
     for fits in ({"epochs": 10}, {"batch_size": 64}, {"train_rows": 1000}):
         answer = client.post("/v1/jobs", json=body | fits)
         assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"sparsity_by": {"encoder.layer.9.*": 0.5}}, "sparsity_by_unmatched"),
+        ({"sparsity_by": {"*.attention.*": 0.1, "layer.*": 0.2, "encoder.*": 0.3}}, "sparsity_by_ambiguous"),
+        ({"sparsity_by": {"*.attention.*": 0.0}}, "sparsity_by_unreachable"),
+    ],
+)
+def test_patterns_that_do_not_fit_a_local_model_are_refused(post: Post, fields: dict[str, Any], code: str) -> None:
+    assert fault(post(**fields), code)["pointer"] == "/sparsity_by"
+
+
+def test_patterns_that_fit_are_accepted_and_a_dry_run_says_what_they_decide(
+    client_with: Callable[..., TestClient], models: Path, datasets: Path
+) -> None:
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=False)
+    body = BODY | {"sparsity": 0.5, "sparsity_by": {"*.attention.*": 0.25, "encoder.layer.0.attention.self.query": 0}}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["spec"]["sparsity_by"] == body["sparsity_by"]
+    found = client.post("/v1/jobs", params={"dry_run": "true"}, json=body).json()
+    shapes = masked_shapes(models / "small")
+    weights = {path: rows * columns for path, (rows, columns) in shapes.items()}
+    attention, query, others = found["sparsity_by"]
+    assert (attention["pattern"], attention["sparsity"]) == ("*.attention.*", 0.25)
+    assert query["matrices"] == ["bert.encoder.layer.0.attention.self.query"]
+    assert {*attention["matrices"], *query["matrices"], *others["matrices"]} == {*shapes}
+    assert others["pattern"] is None
+    removed = sum(share["sparsity"] * share["weights"] for share in found["sparsity_by"])
+    assert removed == pytest.approx(0.5 * found["masked_weights"], abs=len(shapes))
+    assert sum(share["weights"] for share in found["sparsity_by"]) == sum(weights.values()) == found["masked_weights"]
+    plain = client.post("/v1/jobs", params={"dry_run": "true"}, json=BODY).json()
+    assert plain["sparsity_by"] == []
+
+
+def test_every_combination_of_a_sweep_is_checked(
+    client_with: Callable[..., TestClient], models: Path, datasets: Path
+) -> None:
+    client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=False)
+    sweep = {"base": BODY | {"sparsity_by": {"*.attention.*": 0.25}}, "methods": ["smp-l"], "sparsities": [0.4, 0.99]}
+    (found,) = assert_problem(client.post("/v1/sweeps", json=sweep), 422, "sparsity_by_unreachable")["errors"]
+    assert found["pointer"] == "/base/sparsity_by"
+    assert client.post("/v1/sweeps", json=sweep | {"sparsities": [0.4]}).status_code == 202

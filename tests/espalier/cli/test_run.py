@@ -2,7 +2,9 @@
 
 import httpx
 import pytest
+import typer
 
+from espalier.cli.options import own_sparsities, spec_from
 from espalier.cli.output import format_warnings
 from espalier.cli.run import preview_lines
 from espalier.client.models import DryRun
@@ -38,3 +40,27 @@ def test_what_is_not_known_is_said(steps: int | None) -> None:
     lines = preview_lines(DryRun(spec={"task": {"dataset": "d"}}, steps=steps, rows_per_step=8, rows=steps))
     assert lines[1] == ("steps    not known before the run" if steps is None else "steps    0 of 8 rows, 0 rows in all")
     assert lines[3] == "time     not known: no finished run tells"
+
+
+def test_patterns_are_told_with_what_is_left_for_the_others() -> None:
+    shares = [
+        {"pattern": "*.0.*", "sparsity": 0.0, "matrices": ["a.0.x", "a.0.y"], "weights": 20},
+        {"pattern": None, "sparsity": 0.98765, "matrices": ["a.1.x"], "weights": 10},
+    ]
+    lines = preview_lines(DryRun.model_validate(FOUND | {"sparsity_by": shares}))
+    assert (
+        "patterns *.0.*: sparsity 0, 2 matrices, 20 weights\n         the others: sparsity 0.9877, 1 matrices, 10 weights"
+        in lines
+    )
+    assert not any(line.startswith("patterns") for line in preview_lines(DryRun.model_validate(FOUND)))
+    unknown = preview_lines(DryRun.model_validate(FOUND | {"sparsity_by": None}))
+    assert any(line.startswith("patterns") and "not known" in line for line in unknown)
+
+
+def test_sparsities_by_pattern_are_a_field_of_the_spec() -> None:
+    given = ["*.attention.*=0.8", "layer.0.*=0"]
+    assert own_sparsities(given) == {"sparsity_by": {"*.attention.*": 0.8, "layer.0.*": 0}}
+    assert spec_from("m", "sst2", 0.9, None, None, None, given)["sparsity_by"] == {"*.attention.*": 0.8, "layer.0.*": 0}
+    assert "sparsity_by" not in spec_from("m", "sst2", 0.9, None, None, None)
+    with pytest.raises(typer.BadParameter):
+        own_sparsities(["*.attention.*"])

@@ -8,8 +8,9 @@ from torch import nn
 from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
+from pruning.masking.allocation import group_pattern
 from pruning.masking.masked_linear import MaskedLinear
-from pruning.masking.wrap import group_pattern, prunable_linears, wrap_linears
+from pruning.masking.wrap import prunable_linears, wrap_linears
 from tests import toy_models
 
 INPUTS = {

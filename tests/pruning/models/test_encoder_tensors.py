@@ -11,10 +11,14 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
+from pruning.hub.models import ModelFolder
+from pruning.masking.wrap import prunable_linears
 from pruning.models.checks import MODEL_TYPES, check_model_folder
 from pruning.models.config_sizes import Sizes
 from pruning.models.encoder_tensors import encoder_shapes, head_shapes
 from pruning.models.folder_forms import INDEX, WEIGHTS
+from pruning.models.loading import load_model
+from pruning.models.masked_shapes import count_masked_weights, masked_shapes
 from tests import toy_architectures
 from tests.model_folders import GOOD, SIZES, make_model, refusal, zeros
 
@@ -159,3 +163,22 @@ def test_real_folders_of_every_architecture_pass_and_their_tensors_are_those_lis
     found = {name if shape == "minilm" else name.split(".", 1)[1] for name in stored}
     optional = {name for name in found - listed if any(part in name for part in OPTIONAL)}
     assert found - optional == listed
+
+
+@pytest.mark.parametrize("shape", toy_architectures.ALL)
+def test_masked_matrices_by_the_headers_are_those_that_are_wrapped(tmp_path: Path, shape: str) -> None:
+    folder = toy_architectures.make_model(tmp_path / "m", shape)
+    loaded = load_model(ModelFolder(folder, None), (), "classifier", classes=2)
+    wrapped = {path: (each.out_features, each.in_features) for path, each in prunable_linears(loaded.model).items()}
+    assert masked_shapes(folder) == wrapped
+    assert count_masked_weights(folder) == sum(rows * columns for rows, columns in wrapped.values())
+
+
+def test_layers_that_the_configuration_leaves_out_are_not_masked(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    every = masked_shapes(folder)
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": config["num_hidden_layers"] - 1}))
+    fewer = masked_shapes(folder)
+    assert len(fewer) == len(every) * (config["num_hidden_layers"] - 1) // config["num_hidden_layers"]
+    assert fewer.items() <= every.items()

@@ -242,3 +242,20 @@ def test_a_browser_shows_it_without_a_word_and_asks_nobody(tmp_path: Path) -> No
         control = browser.load_page(found, tmp_path / "open.html", tmp_path / "profile")
         assert len(control.console) == 1
         assert "/image" in asked
+
+
+def test_a_density_asked_of_single_matrices_stands_beside_the_one_got() -> None:
+    label = "Density asked and got"
+    assert label not in Elements(page(numbers())).tables
+    given = numbers()
+    for row in given["matrices"]:
+        named = row["layer"] == "0"
+        row |= {"density_asked": 0.25 if named else None, "asked_by": "<b>.0.*" if named else None}
+    shown = Elements(page(given))
+    heading, first, *_, last = shown.tables[label]
+    assert heading == ["matrix", "pattern", "asked", "got", "kept"]
+    assert first[:3] == ["bert.encoder.layer.0.attention.self.query", "<b>.0.*", "25 %"]
+    assert first[3] == "10 %"
+    assert last[0] == "66 others"
+    assert len(shown.tables[label]) == 1 + 6 + 1
+    assert "25 % asked by <b>.0.*" in shown.text

@@ -1,5 +1,6 @@
 """Combinations of fields that could only fail later are refused at once, with the field to change."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,3 +125,35 @@ def test_small_parts_are_trained_faster_than_masked_weights(fields: dict[str, An
 def test_the_head_follows_the_task() -> None:
     assert spec(task="squad").head == "span"
     assert spec(task="stsb").head == "label-words"
+
+
+@pytest.mark.parametrize(("fields", "word"), [
+    ({"method": "soft-movement"}, "emerges"), ({"method": "l0"}, "emerges"), ({"preset": "upstream"}, "surplus"),
+    ({"surplus": "drop"}, "surplus"), ({"pattern": "2:4"}, "2:4"),
+])  # fmt: skip
+def test_a_sparsity_of_single_matrices_needs_one_that_is_asked_for_and_kept(fields: dict[str, Any], word: str) -> None:
+    found = fault(**fields, max_steps=50, sparsity_by={"*.query": 0.8})
+    assert found["param"] == "sparsity_by"
+    assert word in found["message"]
+
+
+@pytest.mark.parametrize("fields", [
+    {"method": "smp-l", "preset": "upstream"}, {"preset": "paper"}, {"method": "magnitude"}, {"method": "smp-g"},
+    {"pattern": "2:4", "sparsity_by": {"*.query": 0, "*.key": 0.5}},
+])  # fmt: skip
+def test_a_sparsity_of_single_matrices_resolves_to_itself(fields: dict[str, Any]) -> None:
+    found = spec(max_steps=50, **{"sparsity_by": {"*.query": 0.8, "layer.0.*": 0}, **fields})
+    assert spec(**found.model_dump(mode="json")) == found
+    assert found.sparsity_by["*.query"] in (0, 0.8)
+
+
+@pytest.mark.parametrize("value", [1, -0.1, "a", None])
+def test_a_sparsity_of_a_matrix_is_a_share_below_one(value: Any) -> None:
+    assert fault(max_steps=50, sparsity_by={"*.query": value})["param"] == "sparsity_by.*.query"
+
+
+def test_a_plug_in_that_does_not_say_how_it_counts_takes_no_sparsity_of_single_matrices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(METHODS, "smp-l", replace(METHODS["smp-l"], counted_by=None))
+    assert fault(method="smp-l", max_steps=50, sparsity_by={"*": 0.9})["param"] == "sparsity_by"

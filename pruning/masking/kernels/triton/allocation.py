@@ -17,14 +17,14 @@ from pruning.masking.kernels.triton.transfers import to_device_async
 
 
 class MassAllocation:
-    """Counts for groups of matrices of ``table``; ``groups`` are the numbers of their members, each matrix in one group."""
+    """Counts for groups of matrices of ``table``; ``groups`` are the numbers of their members, each matrix in one group at most."""
 
     def __init__(
         self, table: ChunkTable, groups: Sequence[Sequence[int]], surplus: Literal["redistribute", "drop"]
     ) -> None:
         device = table.device
         self._table, self._groups, self._drop = table, len(groups), surplus == "drop"
-        self._width = 1 << max(map(len, groups)).bit_length()
+        self._width = 1 << max(map(len, groups), default=0).bit_length()
         self._members = to_device_async([member for group in groups for member in group], torch.int32, device)
         self._firsts = to_device_async([sum(map(len, groups[:i])) for i in range(len(groups) + 1)], torch.int32, device)
         self.counts = torch.zeros(len(table.sizes), dtype=torch.int64, device=device)
@@ -32,8 +32,17 @@ class MassAllocation:
 
     def allocate(self, masses: torch.Tensor, remaining: torch.Tensor) -> torch.Tensor:
         """``counts``, from mean σ(S/p) of each matrix, float64 [matrices], and the share to keep, float64 [1]."""
+        return self._launch(masses, remaining, within=False)
+
+    def allocate_within(self, masses: torch.Tensor, fixed: torch.Tensor, budgets: torch.Tensor) -> torch.Tensor:
+        """``counts`` where matrices of no group have the counts ``fixed``, int64 [matrices] (else 0), and each group shares its one
+        of ``budgets``, int64 [groups]."""
+        self.counts.copy_(fixed)
+        return self._launch(masses, budgets, within=True) if self._groups else self.counts
+
+    def _launch(self, masses: torch.Tensor, given: torch.Tensor, *, within: bool) -> torch.Tensor:
         allocate_groups[(self._groups,)](
-            masses, self._table.weights, self._members, self._firsts, remaining, self.counts, drop=self._drop,
+            masses, self._table.weights, self._members, self._firsts, given, self.counts, drop=self._drop, within=within,
             width=self._width, num_warps=1, enable_fp_fusion=False,
         )  # fmt: skip
         return self.counts
@@ -118,9 +127,9 @@ def before(open_, rank, lanes, count):
 
 @triton.jit
 def allocate_groups(
-    masses, sizes, members, firsts, remaining, counts, drop: tl.constexpr, width: tl.constexpr
+    masses, sizes, members, firsts, given, counts, drop: tl.constexpr, within: tl.constexpr, width: tl.constexpr
 ):  # fmt: skip
-    """How many weights each matrix of a group keeps."""
+    """How many weights each matrix of a group keeps; ``given``: the share of all, or ``within`` a budget of each group."""
     group = tl.program_id(0)
     first = tl.load(firsts + group)
     count = tl.load(firsts + group + 1) - first
@@ -128,10 +137,9 @@ def allocate_groups(
     member = tl.load(members + first + lanes, mask=lanes < count, other=0)
     mass = tl.load(masses + member, mask=lanes < count, other=0.0)
     size = tl.load(sizes + member, mask=lanes < count, other=0).to(tl.float64)
-    v = tl.load(remaining)
     if drop:
-        whole = dropped(size, mass, v, lanes, count)
+        whole = dropped(size, mass, tl.load(given), lanes, count)
     else:
-        budget = tl.floor(v * tl.sum(size, axis=0))
+        budget = tl.load(given + group).to(tl.float64) if within else tl.floor(tl.load(given) * tl.sum(size, axis=0))
         whole = rounded(filled(size, mass, budget, lanes, count), size, budget, lanes, count)
     tl.store(counts + member, whole.to(tl.int64), mask=lanes < count)

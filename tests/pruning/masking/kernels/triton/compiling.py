@@ -109,6 +109,8 @@ def main() -> None:
             selection.select(tensors, counts, tensors, tensors, halves)
         for surplus in ("redistribute", "drop"):
             MassAllocation(table, [[0, 1]], surplus).allocate(update.masses, numbers[:1])
+        ones = torch.zeros(2, dtype=torch.int64)
+        MassAllocation(table, [[1]], "redistribute").allocate_within(update.masses, ones, ones[:1])
     reading = [made.asm["ptx"] for key, made in compiled.items() if key.startswith("adam ") and "True" in key]
     assert all("ld.global.v4" in text for text in reading), "sixteen bytes are to be read at once"
     assert not any("fma.rn.f32" in text for text in reading), "a product and a sum are two roundings"

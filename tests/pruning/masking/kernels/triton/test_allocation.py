@@ -33,3 +33,23 @@ def test_counts_are_those_of_the_allocation(kind: str, surplus: allocation.Surpl
             for group in groups:
                 of_group = [sizes[i] for i in group], [masses[i] for i in group]
                 assert found[list(group)].tolist() == allocation.by_mass(*of_group, v, surplus), (v, of_group)
+
+
+def test_groups_share_the_budgets_that_matrices_of_their_own_leave() -> None:
+    rng = random.Random(5)
+    groups, fixed = [[0, 3], [4]], torch.tensor([0, 11, 7, 0, 0])
+    table = ChunkTable(sizes := [640, 64, 7, 99, 1000], CPU)
+    shared = MassAllocation(table, groups, "redistribute")
+    for budgets in ([0, 0], [739, 1000], [100, 17], [500, 999]):
+        masses = [rng.random() for _ in sizes]
+        found = shared.allocate_within(torch.tensor(masses, dtype=torch.float64), fixed, torch.tensor(budgets)).tolist()
+        assert found[1:3] == [11, 7]
+        for group, budget in zip(groups, budgets, strict=True):
+            expected = allocation.by_mass_within([sizes[i] for i in group], [masses[i] for i in group], budget)
+            assert [found[i] for i in group] == expected
+    nobody = MassAllocation(table, [], "redistribute")
+    counts = torch.tensor(sizes)
+    assert (
+        nobody.allocate_within(torch.ones(5, dtype=torch.float64), counts, torch.zeros(0, dtype=torch.int64)).tolist()
+        == sizes
+    )

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from pruning.errors import PermanentError, StoppedError
 from pruning.masking.kernels import dispatch
 from pruning.masking.kernels.triton import availability
+from pruning.masking.layer_sparsity import layer_sparsity
 from pruning.masking.methods.base import Method
 from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
@@ -83,6 +85,24 @@ def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
     assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
     assert [layer.kept for layer in ours.matrices.layers.values()] == ours.select(0.3)
     assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
+
+
+@pytest.mark.parametrize("name", ["smp-s", "smp-l"])
+def test_matrices_with_a_sparsity_of_their_own_keep_what_they_keep_in_plain_steps(name: str) -> None:
+    spec = PruningSpec(
+        model="m", task="sst2", max_steps=STEPS, method=name, sparsity=0.7, sparsity_by={"0.in": 0.0, "1.out": 0.9}
+    )
+    plain, other = plain_of(METHODS[name]()), plain_of(METHODS[name]())
+    for pruner in (plain, other):
+        pruner.matrices = replace(pruner.matrices, own=layer_sparsity(spec, pruner.matrices.shapes))
+    ours = on_device(other)
+    for t in range(STEPS):
+        with dispatch.plain_only():
+            expected = plain.step(t, [X])
+        assert ours.step(t, [X]).kept == expected.kept
+    assert ours.select(0.3, final=True) == plain.select(0.3, final=True)
+    assert all(map(torch.equal, ours.matrices.masks.values(), plain.matrices.masks.values()))
+    assert [layer.kept for layer in ours.matrices.layers.values()][::3] == [7 * 19, 13]
 
 
 @pytest.mark.parametrize(("parts", "recorded"), [(1, False), (2, True)])
