@@ -180,7 +180,7 @@ class FinishedEvent(_Event):
     metrics: dict[str, Any]
     """Of a training: ``before``, ``final`` (metric name → value), ``primary_metric``, ``remaining``, ``sparsity``,
     ``seconds``, ``steps``, ``masked_weights``, ``kept_weights``, ``mask_bytes``, ``compact_mask_bytes``,
-    ``checkpoint_bytes`` (the base model's weight files), ``skipped_rows``,
+    ``checkpoint_bytes`` (the base model's weight files), ``skipped_rows``, ``kept_step`` and ``last`` (``keep``),
     ``extra_parameters`` (trained outside the masked matrices), ``extra_share`` (of the masked weights),
     ``weights_bytes`` (0: nothing but masks), ``baseline`` (of the dense model,
     fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where none was asked for). Of

@@ -34,7 +34,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout", "class_weights")),
     ("Baseline", ("baseline", "baseline_learning_rate")),
-    ("Run", ("revision", "seed", "precision", "devices", "eval_every", "checkpoint_every", "max_duration", "priority")),
+    ("Run", ("revision", "seed", "precision", "devices", "eval_every", "keep", "checkpoint_every", "max_duration", "priority")),
     ("Exports and metadata", ("exports", "metadata")),
     ("Webhook", ("webhook.url", "webhook.secret", "webhook.events")),
 )  # fmt: skip

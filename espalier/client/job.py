@@ -110,6 +110,10 @@ class JobResult(NamedValues):
         skipped_rows: int
         """Rows that the task cannot use, with ``on_bad_rows`` skip; the report has their numbers."""
         steps: int
+        kept_step: int
+        """Step whose mask is delivered: the last one, unless ``keep`` best found a better one."""
+        last: dict[str, float] | None
+        """With ``keep`` best: metrics of the mask after the last step; ``final`` has those of the delivered one."""
         seconds: float
         mask_bytes: int
         compact_mask_bytes: int

@@ -231,6 +231,10 @@ class SharedFields(TypedDict, total=False):
     """
     eval_every: int | None
     """Steps between evaluations; default as many as cost about 5 % of the run."""
+    keep: Literal["last", "best"]
+    """Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation
+    metric, which looks better on these rows than it is, as they have chosen it; default "last".
+    """
     checkpoint_every: int
     """Steps between checkpoints; default 500."""
     baseline_learning_rate: float

@@ -124,7 +124,10 @@ def numbers(job: Job, between: str = "  ") -> str:
         parts.append(f"remaining {remaining:.1%}")
     if (signal := metrics.get("signal_to_noise")) is not None and not job.ended:
         parts.append(f"signal/noise {signal:.3f}")
-    if extra := result_of(job).get("extra_share"):
+    result = result_of(job)
+    if (kept := result.get("kept_step")) is not None and kept != result.get("steps"):
+        parts.append(f"mask of step {kept:,}")
+    if extra := result.get("extra_share"):
         parts.append(f"extra parameters {extra:.2%}")
     if (name := measured(job)) is not None:
         parts.append(f"{metric_name(job)} {metrics[name]:.3f}")

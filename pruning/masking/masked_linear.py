@@ -156,6 +156,19 @@ class MaskedLinear(nn.Linear):
         """Take M in bits, after W ⊙ M was written to :meth:`masked_weight_buffer`; later selections may overwrite ``packed``."""
         self._mask, self._packed, self._gates, self._multiplied = _NO_MASK, packed, None, True
 
+    def packed_mask(self) -> torch.Tensor:
+        """A copy of M in bits, the least significant first, on the CPU."""
+        if self._packed is not None:
+            return self._packed.to("cpu", copy=True)
+        return torch.from_numpy(bits.pack_lsb_first(self._mask.cpu().numpy()))
+
+    def load_packed_mask(self, packed: torch.Tensor) -> None:
+        """Take M as :meth:`packed_mask` gave it, in the form that the last selection has left: a product then rounds as it did."""
+        if self._packed is not None and not self._multiplied:
+            self._set_packed(packed)
+        else:
+            self.set_mask(bits.unpack_tensor_lsb_first(packed, self.base.shape).to(self.base.device))
+
     def remove_mask(self) -> None:
         """Keep every weight: the layer computes what the replaced linear did."""
         self._mask, self._packed, self._gates = torch.ones_like(self.base, dtype=torch.bool), None, None

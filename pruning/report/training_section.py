@@ -73,9 +73,11 @@ def _metric(numbers: Numbers, end: int) -> Figure:
         if value is not None
     ]
     name = metric.replace("_", " ")
+    result = numbers["result"]
+    chosen = f" The line marks step {number(result['kept_step'])}, whose mask was kept." if result.get("last") else ""
     chart = line_chart(
-        f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.",
-        [Series("masked", xs, ys, "line dots"), *dense], end=end,
+        f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.{chosen}",
+        [Series("masked", xs, ys, "line dots"), *dense], end=end, marks=[result["kept_step"]] if chosen else (),
     )  # fmt: skip
     every = sorted({key for row in rows for key in row["metrics"]})
     alternative = Table(

@@ -133,6 +133,11 @@ class SpecFields(ModelFields):
     eval_every: int | None = Field(
         None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
     )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation "
+        "metric, which looks better on these rows than it is, as they have chosen it",
+    )
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints")
     baseline: bool = Field(
         False,

@@ -43,6 +43,7 @@ def validate(spec: SpecFields) -> None:
     _check_baseline(spec)
     _check_class_weights(spec)
     _check_bad_rows(spec)
+    _check_keep(spec)
 
 
 def _check_length(spec: SpecFields) -> None:
@@ -286,6 +287,20 @@ def _check_bad_rows(spec: SpecFields) -> None:
             "bad_rows_limit", "with on_bad_rows {what} bad_rows_limit must be {must}; leave it out, or set on_bad_rows to {other}",
             what=spec.on_bad_rows, must="null" if spec.bad_rows_limit is not None else "a share of the rows",
             other="skip" if spec.on_bad_rows == "refuse" else "refuse",
+        )  # fmt: skip
+
+
+def _check_keep(spec: SpecFields) -> None:
+    if spec.keep == "last":
+        return
+    if spec.trains_nothing:
+        raise spec_error(
+            "keep", "{what} makes one mask, at once, so there is none to choose; leave keep out", what=_one_shot(spec)
+        )
+    if spec.method_info.sparsity == "emerges":
+        raise spec_error(
+            "keep", "method {method} finds its sparsity, so its masks keep different numbers of weights and cannot be compared; "
+            "leave keep out", method=spec.method,
         )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ _SYNONYMS = {
     "endpoint": "url", "temp": "temperature", "multi_token_handler": "label_word_pieces",
 }  # fmt: skip
 """Names that other libraries use for a field, by the name that it has here."""
-_DENSITY = frozenset({"density", "remaining", "keep", "keep_ratio", "final_threshold"})
+_DENSITY = frozenset({"density", "remaining", "keep_ratio", "final_threshold"})
 _NUMBER_TYPES = frozenset(
     {"float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "int_parsing_size"}
 )
@@ -157,6 +157,8 @@ def _home_of(field: str, top: type[BaseModel] | None, here: type[BaseModel] | No
 
 
 def _no_choice(field: str, given: Any, context: Mapping[str, Any]) -> str:
+    if field == "keep" and isinstance(given, int | float) and 0 < given <= 1:  # other libraries' word for the density
+        return f"keep is last or best; for the share that is removed give sparsity: {round(1 - given, 12)}"
     choices = [choice.strip("'\"") for choice in re.split(r", | or ", str(context["expected"]))]
     meant = suggestion(given, choices) if isinstance(given, str) else None
     listed = ", ".join(choices)

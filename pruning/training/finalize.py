@@ -5,10 +5,11 @@ Called by :mod:`pruning.training.train`, on the first rank alone.
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from pruning.evaluation.evaluate import Evaluation, merge_metrics
-from pruning.events import ArtifactEvent, EventSink, FinishedEvent, PhaseEvent
+from pruning.evaluation.evaluate import Evaluation, evaluate_all, merge_metrics
+from pruning.events import ArtifactEvent, EventSink, FinishedEvent, LogEvent, PhaseEvent
 from pruning.export.child_process import make_exports
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.models.heads import LabelWordHead
@@ -18,7 +19,7 @@ from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 from pruning.training.baseline import train_baseline
 from pruning.training.history import History
-from pruning.training.report_data import COMPACT, MASK, job_result, report_data
+from pruning.training.report_data import COMPACT, MASK, Kept, job_result, report_data
 from pruning.training.run import Run, library_versions
 
 PREDICTIONS = "predictions.jsonl"
@@ -29,10 +30,33 @@ def finalize(
     run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
     sources: Sources, exports: Sequence[Format] = (),
 ) -> None:  # fmt: skip
-    """Select and evaluate the final masks, write artifacts and exports, train the baseline if asked for, emit ``finished``."""
+    """Select and evaluate the final masks, write artifacts and exports, train the baseline if asked for, emit ``finished``.
+
+    With ``keep`` best, the final masks are those of the evaluation with the best metric, the last one of all included."""
     emit(PhaseEvent(phase="evaluating", message="the final mask"))
     run.pruner.select(run.pruner.schedule.remaining_final, final=True)
-    final = run.evaluate("final", run.total_steps, emit, should_stop, history.latest_signal)
+    last = evaluate_all(run.head, run.validation, run.task, run.device, should_stop)
+    deliver = partial(_deliver, run, before, history, work, emit, should_stop, sources, exports)
+    best = run.best.better_than(last[0].metrics) if run.best is not None else None
+    if run.best is None or best is None:
+        run.emit_evaluation("final", run.total_steps, last, emit, history.latest_signal)
+        deliver(last, Kept(run.total_steps, last[0].metrics))
+        return
+    run.emit_evaluation("during", run.total_steps, last[:1], emit, history.latest_signal)
+    metric = run.best.metric
+    values = f"{metric} {best.metrics[metric]:.4g}; that of the last step has {last[0].metrics[metric]:.4g}"
+    emit(LogEvent(message=f"keep best: the mask of step {best.step} is delivered, {values}"))
+    with run.best.in_place(best):
+        deliver(
+            run.evaluate("final", best.step, emit, should_stop, history.latest_signal), Kept(best.step, last[0].metrics)
+        )
+
+
+def _deliver(
+    run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
+    sources: Sources, exports: Sequence[Format], final: list[Evaluation], kept: Kept,
+) -> None:  # fmt: skip
+    """Everything but the choice of the masks, which are in place."""
     emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +81,7 @@ def finalize(
     if baseline is not None:
         for warning in judge_baseline(_measured(run, baseline.evaluations)):
             emit(warning)
-    result = job_result(run, before, final, folder, history.seconds) | {
+    result = job_result(run, before, final, folder, history.seconds, kept) | {
         "baseline": baseline.numbers() if baseline else None
     }
     write_reports(folder, report_data(run, history, final, result, masks, folder))

@@ -43,7 +43,8 @@ def run_loop(
         if run.evaluates_after(done):
             progress.settle()
             pruner.select(schedule.remaining(t), final=True)  # by the scores as they are now
-            run.evaluate("during", done, emit, signal=history.latest_signal)
+            evaluations = run.evaluate("during", done, emit, signal=history.latest_signal)
+            run.offer_best(done, schedule.remaining(t), evaluations)
         if run.saves_after(done):
             progress.settle()
             save_checkpoint(run, done, history, checkpoints)

@@ -6,7 +6,7 @@ Called by :mod:`pruning.training.finalize` once the masks are written.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,18 @@ EXPORTS = "exports.json"
 """File of the artifacts folder with what the exports measured; absent where none was asked for."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Which mask is delivered."""
+
+    step: int
+    """Steps after which it was selected."""
+    last_metrics: dict[str, float]
+    """Of the mask after the last step, on the first validation split."""
+
+
 def job_result(
-    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float
+    run: Run, before: list[Evaluation], final: list[Evaluation], folder: Path, seconds: float, kept: Kept
 ) -> dict[str, Any]:
     """The job's result: metrics before and after, density, sizes and seconds; ``folder`` holds the artifacts."""
     weights = folder / trained_weights.WEIGHTS
@@ -47,6 +57,8 @@ def job_result(
         "extra_share": run.extras.count / run.matrices.total,
         "skipped_rows": sum(bad.count for bad in run.skipped),
         "steps": run.total_steps,
+        "kept_step": kept.step,
+        "last": kept.last_metrics if run.spec.keep == "best" else None,
         "seconds": round(seconds, 3),
         "mask_bytes": (folder / MASK).stat().st_size,
         "compact_mask_bytes": (folder / COMPACT).stat().st_size,

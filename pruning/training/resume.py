@@ -35,6 +35,8 @@ def resume(run: Run, history: History, checkpoints: Checkpoints, emit: EventSink
         return 0
     step, state = found
     restore(state, step, run.pruner)
+    if run.best is not None and run.process_group.is_main:
+        run.best.restore(state)
     if HISTORY in state:  # a checkpoint of an earlier version has none; the curves then begin here
         history.restore(state[HISTORY], step)
     emit(LogEvent(message=f"resumed from the checkpoint of step {step}"))
@@ -46,7 +48,8 @@ def save_checkpoint(run: Run, done: int, history: History, checkpoints: Checkpoi
     if done < run.total_steps:  # after the last step the first rank is alone, and their scores were compared
         run.require_same_scores()
     if run.process_group.is_main:
-        checkpoints.save(done, {**capture(run.pruner), HISTORY: history.packed()})
+        best = run.best.state() if run.best is not None else {}
+        checkpoints.save(done, {**capture(run.pruner), **best, HISTORY: history.packed()})
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pruning.masking.wrap import Matrices
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
 from pruning.spec.verbalizer import ClassTokens
+from pruning.training.best_mask import BestMask
 from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
@@ -60,6 +61,8 @@ class Run:
     """Tokens at which inputs are cut: the spec's, or what the model can read."""
     device: torch.device
     process_group: ProcessGroup
+    best: BestMask | None
+    """The best mask so far, of a run that delivers it."""
 
     def batch(self, step: int, part: int) -> Batch:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's shard of it."""
@@ -131,6 +134,11 @@ class Run:
         """Ones in all masks."""
         return sum(layer.kept for layer in self.matrices.layers.values())
 
+    def offer_best(self, done: int, remaining: float, evaluations: list[Evaluation]) -> None:
+        """Remember the masks that were evaluated after ``done`` steps if they are the best so far at the final sparsity."""
+        if self.best is not None and evaluations and remaining == self.pruner.schedule.remaining_final:
+            self.best.offer(done, evaluations[0].metrics)
+
     def evaluate(
         self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False,
         signal: float | None = None,
@@ -144,7 +152,14 @@ class Run:
             return []
         splits = self.validation[:1] if stage == "during" else self.validation
         evaluations = evaluate_all(self.head, splits, self.task, self.device, should_stop)
-        metrics = merge_metrics(evaluations, splits)
+        self.emit_evaluation(stage, step, evaluations, emit, signal)
+        return evaluations
+
+    def emit_evaluation(
+        self, stage: Stage, step: int, evaluations: list[Evaluation], emit: EventSink, signal: float | None = None
+    ) -> None:
+        """Emit the metrics of the first validation splits, as many as there are evaluations, for the masks as they are."""
+        metrics = merge_metrics(evaluations, self.validation[: len(evaluations)])
         first = evaluations[0]
         emit(
             EvaluationEvent(
@@ -152,7 +167,6 @@ class Run:
                 predicted=first.predicted, constant_prediction=first.constant, signal_to_noise=signal,
             )
         )  # fmt: skip
-        return evaluations
 
 
 def seed_everything(seed: int) -> None:

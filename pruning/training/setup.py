@@ -11,9 +11,10 @@ from pruning.events import EventSink
 from pruning.models import autocast
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
-from pruning.training.build import build_model, build_pruner
+from pruning.training.best_mask import BestMask
+from pruning.training.build import MaskedModel, build_model, build_pruner
 from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
-from pruning.training.inputs import load_inputs
+from pruning.training.inputs import Inputs, load_inputs
 from pruning.training.run import Run, seed_everything
 
 
@@ -52,7 +53,15 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
         max_length=inputs.max_length,
         device=device,
         process_group=process_group,
+        best=_best_mask(spec, inputs, model),
     )
+
+
+def _best_mask(spec: PruningSpec, inputs: Inputs, model: MaskedModel) -> BestMask | None:
+    if spec.keep == "last":
+        return None
+    trains_weights = spec.method_info.trains_weights
+    return BestMask(model.matrices, model.extras, inputs.task.metrics[0], trains_weights=trains_weights)
 
 
 def evaluation_interval(spec: PruningSpec, total_steps: int, validation_rows: int) -> int | None:
