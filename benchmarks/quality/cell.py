@@ -15,8 +15,10 @@ from pruning.spec.schema import PruningSpec
 
 _OF_THE_CELL = {"version", "model", "revision", "task", "sparsity", "seed", "max_steps", "epochs", "batch_size"}
 """Fields of a spec that a row has as columns of its own."""
-_WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier", *BASELINE}
-"""Fields that do not change the result; ``tier`` only sets others."""
+_WITHOUT_EFFECT = {"eval_every", "checkpoint_every", "tier", "bad_rows_limit", *BASELINE}
+"""Fields that do not change the result; ``tier`` only sets others, and no row of the benchmark's data is bad."""
+_OFF = {"keep": "last", "label_word_pieces": "refuse", "on_bad_rows": "refuse", "pooling": "first"}
+"""Values by which later fields do what was done before them, apart from None and false."""
 
 
 class Cell(BaseModel):
@@ -74,7 +76,7 @@ class Cell(BaseModel):
     def is_run_of(self, row: Mapping[str, Any]) -> bool:
         """Whether ``row`` is a finished run of this cell, with the same settings.
 
-        A setting that the row lacks was added to the spec later. It is what it was then if it is off (None or false), and for the
+        A setting that the row lacks was added to the spec later. It is what it was then if it is off, and for the
         presets ``paper`` and ``upstream``, whose mathematics does not move.
         """
         columns = ("recipe", "model", "task", "sparsity", "steps", "batch", "seed")
@@ -83,7 +85,7 @@ class Cell(BaseModel):
         theirs: dict[str, Any] = row["settings"]
         pinned = self.settings.get("preset") in ("paper", "upstream")
         return all(
-            theirs[name] == value if name in theirs else pinned or value in (None, False)
+            theirs[name] == value if name in theirs else pinned or value in (None, False, _OFF.get(name))
             for name, value in self.settings.items()
         )
 

@@ -109,6 +109,15 @@ def test_settings_that_were_added_to_the_spec_since_do_not_undo_pinned_presets(
         assert rows.find(made, off) is not None
 
 
+def test_fields_that_came_later_are_off_by_their_words(folder: Path, made: list[dict[str, Any]]) -> None:
+    cell = cell_of(folder, "espalier")
+    row = next(row for row in made if row["recipe"] == "espalier")
+    older = {**row, "settings": {name: value for name, value in row["settings"].items() if name != "on_bad_rows"}}
+    assert rows.find([older], cell) is not None
+    skipping = cell.model_copy(update={"settings": {**cell.settings, "on_bad_rows": "skip"}})
+    assert rows.find([older], skipping) is None
+
+
 def test_changed_settings_are_another_run(folder: Path, made: list[dict[str, Any]]) -> None:
     assert rows.find(made, cell_of(folder, "espalier")) is not None
     row = next(row for row in made if row["recipe"] == "espalier")
