@@ -8,6 +8,7 @@ import typer
 
 from espalier.cli.job_spec import rows_of
 from espalier.cli.rows_file import RowsFile
+from espalier.errors import ApiError
 from tests.espalier.cli.conftest import Run
 
 TOPICS = ("billing", "shipping", "returns")
@@ -112,3 +113,13 @@ def test_lists_of_labels_are_a_multilabel_task(tmp_path: Path) -> None:
     path.write_text(path.read_text() + json.dumps({"text": "x", "label": "a"}) + "\n")
     with pytest.raises(typer.BadParameter, match="every row a list"):
         RowsFile.read(path, [], None).classes()
+
+
+def test_pieces_insist_on_words_where_class_names_have_none(espalier: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"message {i},{'+-'[i % 2]}\n" for i in range(20)))
+    sent = ("submit", "bert-base-uncased", str(path), "--json")
+    assert json.loads(espalier(*sent))["spec"]["head"] == "classifier"
+    with pytest.raises(ApiError) as refused:
+        espalier(*sent, "--set", "label_word_pieces=mean")
+    assert refused.value.param == "task.label_words"

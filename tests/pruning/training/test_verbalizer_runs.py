@@ -11,6 +11,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from espalier import MaskBank
 from pruning.errors import PermanentError
+from pruning.export import sequence_classifier
 from pruning.export.build import ExportSource, write_export
 from pruning.export.huggingface import load_folder, write_folder
 from pruning.export.load import load_export
@@ -129,6 +130,11 @@ def test_a_stock_language_model_has_the_mean_in_the_row_of_one_token(
         logits = model(**tokenizer(TEXTS[0], return_tensors="pt", truncation=True)).logits[0, 0]
     scaled = stock.info.logit_scale * logits[list(stock.info.label_ids)] + torch.tensor(stock.info.logit_offsets)
     np.testing.assert_allclose(scaled.numpy(), expected[0], rtol=1e-4, atol=1e-5)
+
+
+def test_classes_that_share_pieces_have_a_row_each() -> None:
+    """Of the last one every token is taken: it has the first that no class has."""
+    assert sequence_classifier._row_of_each((((7, 8),), ((8, 7, 8),), (8, (7, 0)), (7, 8))) == (7, 8, 0, 1)
 
 
 def test_pieces_are_refused_by_the_trainer_where_the_spec_does_not_allow_them(sources: Sources, tmp_path: Path) -> None:
