@@ -120,7 +120,8 @@ def _what(job: "Job") -> str:
         return f"exports the mask of {job.export_of} to {', '.join(job.exports)}"
     words = (str(job.spec.get("model", "")), job_text.task_name(job), str(job.spec.get("method", "")))
     asked = job.spec.get("sparsity")
-    return ", ".join(filter(None, (*words, f"sparsity {asked}" if asked is not None else "")))
+    single = [f"{own} of {pattern}" for pattern, own in (job.spec.get("sparsity_by") or {}).items()]
+    return ", ".join(filter(None, (*words, f"sparsity {asked}" if asked is not None else "", *single)))
 
 
 def _trouble(job: "Job") -> Iterator[tuple[str, str]]:

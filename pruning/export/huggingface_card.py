@@ -52,8 +52,14 @@ On the validation rows of {info.task}:
 {_code(stock, folder)}
 ```
 
-Method `{info.spec.method}`, sparsity asked {info.spec.sparsity}; made with espalier {info.versions.get("espalier", "?")}.
+Method `{info.spec.method}`, sparsity asked {_asked(info)}; made with espalier {info.versions.get("espalier", "?")}.
 """
+
+
+def _asked(info: MaskInfo) -> str:
+    """Over all, and of single matrices."""
+    single = ", ".join(f"{own:g} of `{pattern}`" for pattern, own in info.spec.sparsity_by.items())
+    return f"{info.spec.sparsity}" + (f" over all, and {single}" if single else "")
 
 
 def _front(stock: StockModel, title: str) -> str:

@@ -15,6 +15,8 @@ from pruning.masking.wrap import prunable_linears
 _CAPABILITY = (8, 0)
 _ROWS, _COLUMNS = 32, 64
 """Multiples that the kernels ask of a matrix in half precision."""
+_DENSE = 0.99
+"""Share of weights other than zero from which on a matrix counts as left dense: half precision rounds some to 0."""
 
 
 def require_gpu() -> torch.device:
@@ -35,10 +37,14 @@ def require_gpu() -> torch.device:
 
 
 def eligible_matrices(model: nn.Module) -> list[str]:
-    """Paths of the matrices that the kernels can take. Raises PermanentError unless every matrix is 2:4, and one fits."""
+    """Paths of the matrices that the kernels can take.
+
+    Raises PermanentError unless every matrix is 2:4 or was left dense (``sparsity_by``), and a 2:4 one fits.
+    """
     linears = prunable_linears(model)
+    halved = {path: is_two_four(linear.weight) for path, linear in linears.items()}
     for path, linear in linears.items():
-        if not is_two_four(linear.weight):
+        if not halved[path] and linear.weight.count_nonzero() < _DENSE * linear.weight.numel():
             raise PermanentError(
                 f"{path} has more than two weights in a group of four; semi-structured needs a mask of pattern '2:4'",
                 code="export_unsupported", param="exports",
@@ -46,11 +52,11 @@ def eligible_matrices(model: nn.Module) -> list[str]:
     paths = [
         path
         for path, linear in linears.items()
-        if linear.out_features % _ROWS == 0 and linear.in_features % _COLUMNS == 0
+        if halved[path] and linear.out_features % _ROWS == 0 and linear.in_features % _COLUMNS == 0
     ]
     if not paths:
         raise PermanentError(
-            f"no matrix has multiples of {_ROWS} rows and {_COLUMNS} columns, which the kernels need; leave the export out",
+            f"no 2:4 matrix has multiples of {_ROWS} rows and {_COLUMNS} columns, which the kernels need; leave the export out",
             code="export_unsupported", param="exports",
         )  # fmt: skip
     return paths

@@ -121,7 +121,7 @@ def match_patterns(patterns: Mapping[str, float], paths: Sequence[str]) -> dict[
         if not matched:
             near = get_close_matches(pattern, paths, n=_NEAR, cutoff=0.0)
             raise PermanentError(
-                f"sparsity_by: {quoted(pattern)} matches none of the {len(paths)} masked matrices; paths near it are "
+                f"{quoted(pattern)} matches none of the {len(paths)} masked matrices; paths near it are "
                 f"{', '.join(near)}",
                 code="sparsity_by_unmatched", param="sparsity_by",
             )  # fmt: skip
@@ -131,7 +131,7 @@ def match_patterns(patterns: Mapping[str, float], paths: Sequence[str]) -> dict[
             other = deciding.setdefault(path, pattern)
             if len(matches[other]) == len(matched) and patterns[other] != patterns[pattern]:
                 raise PermanentError(
-                    f"sparsity_by: {path} is matched by {quoted(other)} ({patterns[other]:g}) and by {quoted(pattern)} "
+                    f"{path} is matched by {quoted(other)} ({patterns[other]:g}) and by {quoted(pattern)} "
                     f"({patterns[pattern]:g}), {len(matched)} matrices each, so neither is closer; name the matrix by itself, "
                     "or narrow one of the two",
                     code="sparsity_by_ambiguous", param="sparsity_by",

@@ -105,3 +105,9 @@ def test_three_commands_come_next_and_no_key_is_among_them(status: str, monkeypa
     assert "hush" not in "".join(lines)
     held = ServiceContext("http://127.0.0.1:8000", "@key file", as_json=False)
     assert "  come back:  espalier watch job_1 --api-key '@key file'" in how_to_return(held, "job_1")
+
+
+def test_sparsities_of_single_matrices_stand_after_the_one_over_all() -> None:
+    spec = {"model": "m", "task": "sst2", "method": "smp-l", "sparsity": 0.9, "sparsity_by": {"*.0.*": 0.0}}
+    assert job_show._what(Job(id="job_1", status="queued", spec=spec)) == "m, sst2, smp-l, sparsity 0.9, 0.0 of *.0.*"
+    assert job_show._what(Job(id="job_1", status="queued", spec=spec | {"sparsity_by": {}})).endswith("sparsity 0.9")

@@ -34,6 +34,18 @@ def test_matrices_of_the_wrong_size_do_not_fit(models: Path, tmp_path: Path) -> 
     assert sparse24.eligible_matrices(model) == ["bert.encoder.layer.1.output.dense"]
 
 
+def test_matrices_that_were_left_dense_stay_so(models: Path, tmp_path: Path) -> None:
+    mask = make_mask(tmp_path / "mask.safetensors", models / "bert", pattern="2:4", sparsity=0.5)
+    model = subject_of(mask, models / "bert").model
+    for layer in (0, 1):
+        model.get_submodule(f"bert.encoder.layer.{layer}").output.dense = torch.nn.Linear(64, 32)
+    model.get_submodule("bert.encoder.layer.1").output.dense.weight.data[:, ::2] = 0
+    assert sparse24.eligible_matrices(model) == ["bert.encoder.layer.1.output.dense"]
+    model.get_submodule("bert.encoder.layer.0").output.dense.weight.data[:, ::8] = 0
+    with pytest.raises(PermanentError, match=r"layer\.0\.output\.dense has more than two"):
+        sparse24.eligible_matrices(model)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_it_says_so() -> None:
     with pytest.raises(PermanentError, match="this machine has none") as refused:
