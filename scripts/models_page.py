@@ -33,6 +33,14 @@ matrix, for every type. What a `stock` folder of each type is: [exports](exports
 
 ## What differs by type
 
+- **Classifiers of encoders** (`head: classifier`) read the first token's state, as transformers' classes do; `pooling: mean` gives
+  their layers the mean of the states of the row's tokens instead, as
+  [sentence-transformers' mean pooling](https://sbert.net/docs/package_reference/sentence_transformer/models.html). It is not taken
+  from the model's folder: a spec is resolved before a model on the hub is seen. Where a folder's `modules.json` says mean and the
+  spec says nothing, the log of the run says what is read. ModernBERT's class has both, and without `pooling` its configuration
+  decides. A classifier that the checkpoint brings keeps the pooling it was trained with; decoders and other heads have none.
+  Predictions, banks and exports follow the mask's `pooling`; a `stock` folder has the mean for ModernBERT alone, since no other
+  class of transformers computes it, and is refused for the others: at submission, for models on the hub before training.
 - **Decoders** (`gemma`, `gemma2`, `gpt2`, `gpt_neox`, `llama`, `mistral`, `phi`, `qwen2`, `qwen3`) are read at the last token of
   the text. Without a padding token the end-of-text token pads; without that one too, the model is refused. Padding goes to the
   right, also where the tokenizer's file has another side; GPT-2 would count padding on the left as positions.

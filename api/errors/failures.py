@@ -77,6 +77,7 @@ FAILURES: dict[str, Entry] = {
         PermanentError,
     ),
     "label_words_capped": Entry(422, "client", "Take one label word of one token for each class.", PermanentError),
+    "pooling_unsupported": Entry(422, "client", "Leave pooling out: the model does not allow it.", PermanentError),
     "template_invalid": Entry(422, "client", "Take words for the template that the model knows.", PermanentError),
     "template_too_long": Entry(422, "client", "Shorten the template or raise max_length.", PermanentError),
     "template_unsupported": Entry(422, "client", "End the template with {mask} for a decoder.", PermanentError),

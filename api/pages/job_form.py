@@ -26,7 +26,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "stride", "train_rows", "validation_rows",
         "validation_share", "on_bad_rows", "bad_rows_limit",
     )),
-    ("Head and labels", ("head", "label_words", "label_word_pieces", "template", "calibrate_logits", "fit_readout")),
+    ("Head and labels", ("head", "pooling", "label_words", "label_word_pieces", "template", "calibrate_logits", "fit_readout")),
     ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share")),
     ("Scores and schedule", (
         "prior", "prior_strength", "prior_rows", "calibration_rows", "ramp", "hold", "ramp_shape", "regularization",

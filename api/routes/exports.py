@@ -20,7 +20,12 @@ from api.schemas.jobs import Job, JobList
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.models.checks import read_model_type
-from pruning.spec.export_formats import archive_name, unsupported_by_model_type, unsupported_by_pattern
+from pruning.spec.export_formats import (
+    archive_name,
+    unsupported_by_model_type,
+    unsupported_by_pattern,
+    unsupported_by_pooling,
+)
 from service import broker, failpoints
 from service.access import quotas
 from service.access.quotas import Quota
@@ -125,7 +130,11 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
     if (job.result or {}).get("weights_changed"):
         store.get(session, job.id, WEIGHTS)
     folder = find_folder(settings.models_dir, job.spec["model"])
-    of_type = unsupported_by_model_type(request.formats, read_model_type(folder)) if folder is not None else None
-    misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured")) or of_type
+    misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured"))
+    if misfit is None and folder is not None:
+        model_type = read_model_type(folder)
+        misfit = unsupported_by_model_type(request.formats, model_type) or unsupported_by_pooling(
+            request.formats, job.spec.get("pooling"), model_type
+        )
     if misfit is not None:
         raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.index}")

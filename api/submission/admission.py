@@ -24,7 +24,8 @@ from pruning.hub.lookup import HubModel, find_on_hub
 from pruning.masking.layer_sparsity import Shapes, layer_sparsity
 from pruning.models.checks import check_class_names, check_listing, check_model_folder, check_template, read_model_type
 from pruning.models.masked_shapes import masked_shapes
-from pruning.spec.export_formats import unsupported_by_model_type
+from pruning.models.pooling_checks import check_pooling
+from pruning.spec.export_formats import unsupported_by_model_type, unsupported_by_pooling
 from pruning.spec.schema import PruningSpec
 from pruning.spec.verbalizer import first_words
 from service import datasets
@@ -81,7 +82,12 @@ def check_layer_sparsity(spec: PruningSpec, matrices: Shapes | None) -> None:
 
 
 def _check_exports(request: JobRequest, folder: Path | None) -> None:
-    misfit = unsupported_by_model_type(request.exports, read_model_type(folder)) if folder is not None else None
+    if folder is None:
+        return
+    model_type = read_model_type(folder)
+    misfit = unsupported_by_model_type(request.exports, model_type) or unsupported_by_pooling(
+        request.exports, request.pooling, model_type
+    )
     if misfit is not None:
         raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
 
@@ -100,6 +106,7 @@ def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *
         check_model_folder(folder, spec.label_words, spec.head, spec.label_word_pieces)
         if spec.template is not None:
             check_template(folder, spec.template, len(spec.task_info.text), spec.max_length)
+        check_pooling(folder, spec.pooling)
         if spec.head in ("classifier", "token-classifier") and _class_names(spec):  # tags may still have to be found
             check_class_names(folder, _class_names(spec), spec.task_info.classes, head=spec.head)
     except PermanentError as refusal:

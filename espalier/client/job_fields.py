@@ -103,6 +103,11 @@ class SharedFields(TypedDict, total=False):
     """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has
     classifier, token-classification token-classifier.
     """
+    pooling: Literal["first", "mean"] | None
+    """classifier of an encoder: whether it reads the first token's state or, as sentence-transformers' mean
+    pooling, the mean over the tokens of the row; default null, what transformers' class of the model reads: the
+    first token's state, of ModernBERT what its configuration says.
+    """
     label_words: Sequence[str | Sequence[str]]
     """One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its
     words' logits; default the task's, or made from its labels.

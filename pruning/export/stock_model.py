@@ -16,6 +16,7 @@ from torch import nn
 
 from pruning.data.encoding import EncodedRows, encode_rows
 from pruning.data.reader import unlabelled_rows
+from pruning.errors import PermanentError
 from pruning.evaluation.evaluate import compute_logits
 from pruning.export import sequence_classifier
 from pruning.export.verify import agreement_of
@@ -25,6 +26,8 @@ from pruning.inference.pruned_model import task_of
 from pruning.models.heads import WORD_HEADS, ClassifierHead, QuestionAnsweringHead
 from pruning.models.loading import LoadedModel
 from pruning.models.logit_calibration import calibration_of
+from pruning.models.pooling import configure_pooling
+from pruning.spec.export_formats import unsupported_by_pooling
 
 _PROBLEM_TYPES = {"regression": "regression", "multilabel": "multi_label_classification"}
 _TRIAL_ROWS = 16
@@ -77,6 +80,9 @@ def class_names(info: MaskInfo) -> tuple[str, ...]:
 def build(load: Callable[[], tuple[LoadedModel, MaskInfo]]) -> StockModel:
     """The model that ``load`` gives, with its mask; called again where what became of the first one is of no use."""
     loaded, info = load()
+    misfit = unsupported_by_pooling(("stock",), info.pooling, loaded.model.config.model_type)
+    if misfit is not None:
+        raise PermanentError(misfit.message, code="export_unsupported", param="exports")
     calibration = calibration_of(info.logit_scale, info.logit_offsets)
     reason = (
         "its texts stand in a template, which no pipeline writes around them"
@@ -107,6 +113,7 @@ def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:
     head.release()  # type: ignore[operator]
     if info.head not in WORD_HEADS:
         sequence_classifier.reorder_classes(loaded.model, info.columns)
+        configure_pooling(loaded.model.config, info.pooling)
         model = loaded.model
     else:
         model = sequence_classifier.convert_words(

@@ -70,6 +70,9 @@ class MaskInfo(BaseModel):
     template: str | None = None
     """Text around the texts of a row with the mask at which the label word is read (:mod:`pruning.spec.templates`); None where the
     row has its texts alone, and the word is read at the first token, or a decoder's at the last."""
+    pooling: Literal["first", "mean"] | None = None
+    """States that a classifier head reads: the first token's, or the mean over the tokens of the row; None: those that
+    transformers' class of the model reads."""
     max_length: int
     shapes: dict[str, tuple[PositiveInt, PositiveInt]]
     """Module path → (out, in)."""
@@ -81,9 +84,11 @@ class MaskInfo(BaseModel):
     versions: dict[str, str]
 
     @model_validator(mode="after")
-    def _template_is_the_spec_s(self) -> Self:
+    def _reads_as_the_spec_says(self) -> Self:
         if self.template != self.spec.template:
             raise ValueError("template is not the one of spec")
+        if self.pooling != self.spec.pooling:
+            raise ValueError("pooling is not the one of spec")
         return self
 
     @field_serializer("spec")
@@ -167,7 +172,8 @@ def mask_error(path: Path, fault: str) -> PermanentError:
 
 
 _TEXTS = {
-    name for name, field in MaskInfo.model_fields.items() if field.annotation in (str, str | None) or name in ("format", "kind")
+    name for name, field in MaskInfo.model_fields.items()
+    if field.annotation in (str, str | None) or name in ("format", "kind", "pooling")
 }  # fmt: skip
 """Fields written as plain text; the others as JSON. A field that is None is left out."""
 

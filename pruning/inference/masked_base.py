@@ -102,6 +102,7 @@ def create_mask_head(loaded: LoadedModel, info: mask_file.MaskInfo) -> torch.nn.
         list(info.columns),
         info.head,
         calibration_of(info.logit_scale, info.logit_offsets),
+        info.pooling,
     )
 
 

@@ -5,8 +5,9 @@
 a class is the column of its label word, or the mean of several (:mod:`pruning.spec.verbalizer`). No architecture is named: the
 output embedding is cut down to one row for each class, and the encoder's output to that one position, so the head's work is a few
 rows; where the model allows it (:mod:`pruning.models.position_slicing`), so is the encoder's work after its last attention.
-``classifier`` is transformers' sequence classification head and ``token-classifier`` its token classification head, the
-checkpoint's own or a new one. Called by training, exports and predictions.
+``classifier`` is transformers' sequence classification head, which reads the first token or, pooled, all of them (so no position
+is sliced away), and ``token-classifier`` its token classification head, the checkpoint's own or a new one. Called by training,
+exports and predictions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from torch import nn
 from pruning.models import position_slicing
 from pruning.models.loading import LoadedModel, Readout
 from pruning.models.logit_calibration import LogitCalibration
+from pruning.models.pooling import attach_pooling
+from pruning.models.pooling_checks import Pooling
 from pruning.models.position_slicing import select_positions
 from pruning.spec.verbalizer import ClassTokens, token_shares
 
@@ -171,14 +174,21 @@ def _keep_rows(model: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> n
 
 
 class ClassifierHead(nn.Module):
-    """transformers' sequence or token classifier; logits [B, C] or [B, S, C], ``columns`` put into the task's class order."""
+    """transformers' sequence or token classifier; logits [B, C] or [B, S, C], ``columns`` put into the task's class order.
 
-    def __init__(self, model: nn.Module, columns: Sequence[int]) -> None:
+    ``pooling`` says which states a sequence classifier reads (:mod:`pruning.models.pooling`); None leaves that to its class.
+    """
+
+    def __init__(self, model: nn.Module, columns: Sequence[int], pooling: Pooling | None = None) -> None:
         super().__init__()
         self.model = model
         self.columns = list(columns)
+        self._attended = torch.zeros(0, dtype=torch.int64)
+        self._pooling = attach_pooling(model, pooling, self._read_attended)
 
     def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        if self._pooling is not None:
+            self._attended = inputs["attention_mask"]
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[..., self.columns]
 
@@ -192,7 +202,13 @@ class ClassifierHead(nn.Module):
         return nullcontext()
 
     def release(self) -> None:
-        """The model was not changed: nothing to restore."""
+        """Restore the model for another head; this one must not be used afterwards."""
+        if self._pooling is not None:
+            self._pooling.remove()
+
+    def _read_attended(self) -> torch.Tensor:
+        """[B, S] of the current batch. A method, as that of the positions of :class:`LabelWordHead`."""
+        return self._attended
 
 
 def last_linear(model: Any) -> nn.Linear:
@@ -222,10 +238,11 @@ def create_head(
     columns: list[int],
     head: str,
     calibration: LogitCalibration | None = None,
+    pooling: Pooling | None = None,
 ) -> LabelWordHead | ClassifierHead:
     """The head of a run or of a mask, on a model whose linears may already be masked."""
     if head not in WORD_HEADS:
-        return ClassifierHead(loaded.model, columns)
+        return ClassifierHead(loaded.model, columns, pooling)
     position: Position = "every" if head == "span" else "last" if loaded.decoder_only else "first"
     words = LabelWordHead(loaded.model, label_ids, loaded.tokenizer.mask_token_id, position, loaded.readout)
     if calibration is not None:

@@ -56,6 +56,10 @@ COMPACT_TYPES = ("bert", "camembert", "distilbert", "electra", "gpt2", "roberta"
 """Model types whose layers :mod:`pruning.export.layer_map` recognises by their modules; for refusals at submission."""
 
 
+POOLING_TYPES = ("modernbert",)
+"""Model types whose transformers class for classification has mean pooling; those of all others read the first token."""
+
+
 @dataclass(frozen=True)
 class UnsupportedFormat:
     """An export that a job cannot have, and why."""
@@ -81,5 +85,16 @@ def unsupported_by_model_type(formats: Sequence[str], model_type: str) -> Unsupp
         return UnsupportedFormat(
             formats.index("compact"),
             f"compact is for {', '.join(COMPACT_TYPES)}, this model is {model_type!r}; leave the export out",
+        )
+    return None
+
+
+def unsupported_by_pooling(formats: Sequence[str], pooling: str | None, model_type: str) -> UnsupportedFormat | None:
+    """The first of ``formats`` that the pooling of a classifier on this model type rules out."""
+    if pooling == "mean" and model_type not in POOLING_TYPES and "stock" in formats:
+        return UnsupportedFormat(
+            formats.index("stock"),
+            f"stock is transformers' own class, which for {model_type!r} has no mean pooling; leave the export out, take onnx, or "
+            "set pooling to first",
         )
     return None

@@ -91,6 +91,12 @@ class ModelFields(BaseModel):
         description="label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has "
         "classifier, token-classification token-classifier",
     )
+    pooling: Literal["first", "mean"] | None = Field(
+        None,
+        description="classifier of an encoder: whether it reads the first token's state or, as sentence-transformers' mean "
+        "pooling, the mean over the tokens of the row; default null, what transformers' class of the model reads: the first "
+        "token's state, of ModernBERT what its configuration says",
+    )
     label_words: tuple[ClassWords, ...] = Field(
         default_factory=_label_words,
         max_length=MAX_CLASSES,

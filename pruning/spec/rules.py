@@ -234,6 +234,13 @@ def _check_head(spec: SpecFields) -> None:
             "head {head} reads no word at a mask; leave template out, or set head to label-words",
             head=spec.head,
         )
+    if spec.pooling is not None and spec.head != "classifier":
+        raise spec_error(
+            "pooling",
+            "head {head} pools no states; leave pooling out{remedy}",
+            head=spec.head,
+            remedy=", or set head to classifier" if "classifier" in fitting else "",
+        )
     if spec.calibrate_logits and spec.head != "label-words":
         raise spec_error(
             "calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head

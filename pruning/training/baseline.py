@@ -92,7 +92,7 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
     if dispatch.kernel_name(run.device) == "native":
         dropout.replace_dropout(loaded.model)
     calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None
-    head = create_head(loaded, run.label_ids, run.columns, spec.head, calibration).to(run.device)
+    head = create_head(loaded, run.label_ids, run.columns, spec.head, calibration, spec.pooling).to(run.device)
     start_readout(spec, run.task, loaded, head, run.train, run.device, run.class_weights)
     return head.requires_grad_()
 

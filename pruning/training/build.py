@@ -60,7 +60,7 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
     matrices = replace(matrices, own=layer_sparsity(spec, matrices.shapes))
     if dispatch.kernel_name(device) == "native":
         dropout.replace_dropout(loaded.model)
-    head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head).to(device)
+    head = create_head(loaded, inputs.label_ids, inputs.columns, spec.head, pooling=spec.pooling).to(device)
     extras = extra_parameters.unfreeze(loaded, head, spec)
     extra_parameters.require_small(spec, extras, matrices.total)
     start_readout(spec, inputs.task, loaded, head, inputs.train, device, inputs.class_weights)

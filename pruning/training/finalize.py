@@ -127,6 +127,7 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         no_answer_threshold=final[0].metrics["best_f1_thresh"] if run.task.no_answers else None,
         weights_sha256=weights_sha256,
         template=run.spec.template,
+        pooling=run.spec.pooling,
         max_length=run.max_length,
         shapes={path: (layer.out_features, layer.in_features) for path, layer in layers.items()},
         kept={path: layer.kept for path, layer in layers.items()},

@@ -24,6 +24,7 @@ from pruning.models.folder_values import caps_logits
 from pruning.models.heads import WORD_HEADS
 from pruning.models.label_words import WordRules, label_word_ids
 from pruning.models.loading import LoadedModel, find_model, load_model
+from pruning.models.pooling_checks import check_pooling, declares_mean, own_pooling
 from pruning.quality.catalog import make_warning
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
@@ -72,6 +73,7 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     layer_sparsity(
         spec, {path: (each.out_features, each.in_features) for path, each in prunable_linears(loaded.model).items()}
     )
+    _check_pooling(loaded, spec, emit)
     rules = WordRules(spec.label_word_pieces, spec.head, caps_logits(loaded.model.config.to_dict()))
     label_ids = label_word_ids(loaded.tokenizer, spec.label_words, rules) if spec.head in WORD_HEADS else []
     columns = _columns(loaded, task, spec)
@@ -166,6 +168,19 @@ def _columns(loaded: LoadedModel, task: Task, spec: PruningSpec) -> list[int]:
     config = loaded.model.config
     names = [str(config.id2label[i]) for i in range(config.num_labels)]
     return match_classes(names, task.class_names, task.classes, owner="the model", param="model")
+
+
+def _check_pooling(loaded: LoadedModel, spec: PruningSpec, emit: EventSink) -> None:
+    """Refuse a pooling that the model cannot have; where none is given and the folder declares the mean, say what is read."""
+    path = loaded.folder.path
+    check_pooling(path, spec.pooling)
+    reads_first = spec.head == "classifier" and not loaded.decoder_only and own_pooling(path) == "first"
+    if reads_first and spec.pooling is None and loaded.new_parameters and declares_mean(path):
+        message = (
+            "the folder's sentence vectors are means over tokens (modules.json), and this classifier reads the first token's "
+            "state; set pooling to mean for the other"
+        )
+        emit(LogEvent(message=message))
 
 
 def _max_length(spec: PruningSpec, loaded: LoadedModel, emit: EventSink) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pruning import failpoints
+from pruning.errors import PermanentError
 from pruning.events import CheckpointEvent, EventSink, LogEvent, PhaseEvent, StartedEvent
 from pruning.masking.kernels import dispatch
+from pruning.models.checks import read_model_type
 from pruning.quality.budget import check_budget
 from pruning.sources import Sources
-from pruning.spec.export_formats import Format
+from pruning.spec.export_formats import Format, unsupported_by_pooling
 from pruning.spec.schema import PruningSpec
 from pruning.training import backends
 from pruning.training.checkpoint import Checkpoints, identity
@@ -43,6 +45,7 @@ def train(
     history = History()
     emit = history.recording(emit)
     run = set_up(spec, sources, emit, process_group)
+    _check_exports(run, exports)
     failpoints.hit(failpoints.Failpoint.PREPARED)
     emit(PhaseEvent(phase="evaluating", message="the dense model, zero-shot"))
     before = run.evaluate("before", 0, emit)
@@ -67,6 +70,13 @@ def train(
                 finalize(run, before, history, work, emit, should_stop, sources, exports)
     finally:
         checkpoints.wait()  # a checkpoint that is being written is finished, and reported, before the last event
+
+
+def _check_exports(run: Run, exports: Sequence[Format]) -> None:
+    """Refuse what a submission could not: the type of a model on the hub is known only now. Raises PermanentError."""
+    misfit = unsupported_by_pooling(exports, run.spec.pooling, read_model_type(run.model_folder.path))
+    if misfit is not None:
+        raise PermanentError(misfit.message, code="export_unsupported", param=f"exports.{misfit.index}")
 
 
 def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:

@@ -30,3 +30,12 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(module, "set_up", noting)
     return runs
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure no longer than it takes to have a number."""
+    from pruning.export import benchmark
+
+    monkeypatch.setattr(benchmark, "SECONDS", 0.0)
+    monkeypatch.setattr(benchmark, "SIZES", ((1, 32), (2, 64)))

@@ -262,6 +262,7 @@ REPEATED: list[dict[str, Any]] = [
         "learning_rate": 1e-5,
     },
     {**BODY, "class_weights": "balanced"},
+    {**BODY, "head": "classifier", "pooling": "mean"},
     {**BODY, "class_weights": [0.25, 1e-07]},
     {**BODY, "exports": ["compact", "onnx"], "metadata": {"team": "nlp", "url": "a=b"}, "priority": -3},
     {**BODY, "sparsity_by": {"*.attention.*": 0.8, "encoder.layer.0.*": 0}},

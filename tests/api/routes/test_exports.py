@@ -65,6 +65,31 @@ def test_a_local_model_of_an_unsupported_type_cannot_be_compacted(
     assert client.post("/v1/jobs", json={**body, "exports": ["onnx", "csr"]}).status_code == 202
 
 
+def test_a_mean_over_tokens_has_no_stock_folder(
+    client_with: Callable[..., TestClient], jobs: Jobs, database: Database, tmp_path: Path
+) -> None:
+    for shape in ("mpnet", "modernbert"):
+        toy_architectures.make_model(tmp_path / "models" / shape, shape)
+    client, pruned = client_with(models_dir=tmp_path / "models"), jobs.succeeded()
+    body = {**BODY, "model": "mpnet", "head": "classifier", "exports": ["onnx", "stock"]}
+    (fault,) = assert_problem(client.post("/v1/jobs", json={**body, "pooling": "mean"}), 422, "export_unsupported")[
+        "errors"
+    ]
+    assert fault["pointer"] == "/exports/1"
+    for more in (
+        {"pooling": "first"},
+        {"pooling": "mean", "exports": ["onnx"]},
+        {"pooling": "mean", "model": "modernbert"},
+    ):
+        assert client.post("/v1/jobs", json=body | more).status_code == 202
+    with database.write() as session:
+        job = session.get_one(Job, pruned)
+        job.spec = job.spec | {"model": "mpnet", "head": "classifier", "pooling": "mean"}
+    refused = client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["stock"]})
+    assert assert_problem(refused, 422, "export_unsupported")["errors"][0]["pointer"] == "/formats/0"
+    assert client.post(f"/v1/jobs/{pruned}/exports", json={"formats": ["onnx"]}).status_code == 202
+
+
 CSR = {"formats": ["csr"]}
 
 

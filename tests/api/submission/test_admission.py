@@ -139,6 +139,13 @@ def test_a_missing_head(post: Post, models: Path) -> None:
     assert fault(post(model="headless"), "model_head_missing")["pointer"] == "/model"
 
 
+def test_pooling_that_a_model_does_not_have(post: Post, models: Path) -> None:
+    make_model(models / "decoder", model_type="gpt2")
+    pooled = {"head": "classifier", "pooling": "mean"}
+    assert fault(post(model="decoder", **pooled), "pooling_unsupported")["pointer"] == "/pooling"
+    assert post(**pooled).status_code == 202
+
+
 def test_label_word_faults_point_to_the_field_that_has_them(post: Post) -> None:
     assert fault(post(label_words=["great", "zebra"]), "label_word_unknown")["pointer"] == "/label_words/1"
     custom = CUSTOM | {"label_words": ["zebra", "no"]}

@@ -24,12 +24,3 @@ def masks(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for shape in toy_models.SHAPES:
         make_mask(folder / f"{shape}.safetensors", models / shape)
     return folder
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure no longer than it takes to have a number."""
-    from pruning.export import benchmark
-
-    monkeypatch.setattr(benchmark, "SECONDS", 0.0)
-    monkeypatch.setattr(benchmark, "SIZES", ((1, 32), (2, 64)))

@@ -12,6 +12,7 @@ from pruning.spec.export_formats import (
     parse_formats,
     unsupported_by_model_type,
     unsupported_by_pattern,
+    unsupported_by_pooling,
 )
 from tests import toy_models
 
@@ -42,3 +43,12 @@ def test_compact_needs_a_type_it_knows() -> None:
     assert misfit.index == 1
     assert unsupported_by_model_type(["onnx", "csr"], "albert") is None
     assert unsupported_by_model_type(["compact"], "roberta") is None
+
+
+def test_no_stock_class_but_one_has_mean_pooling() -> None:
+    misfit = unsupported_by_pooling(["onnx", "stock"], "mean", "mpnet")
+    assert misfit is not None
+    assert misfit.index == 1
+    assert unsupported_by_pooling(["stock"], "mean", "modernbert") is None
+    for formats, pooling in ((["onnx", "compact"], "mean"), (["stock"], "first"), (["stock"], None)):
+        assert unsupported_by_pooling(formats, pooling, "mpnet") is None

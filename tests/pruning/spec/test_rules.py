@@ -157,3 +157,17 @@ def test_a_plug_in_that_does_not_say_how_it_counts_takes_no_sparsity_of_single_m
 ) -> None:
     monkeypatch.setitem(METHODS, "smp-l", replace(METHODS["smp-l"], counted_by=None))
     assert fault(method="smp-l", max_steps=50, sparsity_by={"*": 0.9})["param"] == "sparsity_by"
+
+
+def test_only_a_sequence_classifier_pools() -> None:
+    for pooling in ("first", "mean", None):
+        assert spec(head="classifier", pooling=pooling).pooling == pooling
+    assert spec(head="classifier").pooling is None
+    labels = {"dataset": "d", "text": ["t"], "label": "l", "kind": "multilabel", "labels": ["a", "b"]}
+    assert spec(task=labels, pooling="mean").head == "classifier"
+    tags = {"dataset": "d", "text": ["t"], "label": "l", "kind": "token-classification"}
+    for fields in ({}, {"task": "squad"}, {"task": tags}):
+        found = fault(**fields, pooling="mean")
+        assert (found["param"], found["code"]) == ("pooling", "spec_conflict")
+        assert ("set head to classifier" in found["message"]) is (not fields)
+    assert fault(head="classifier", pooling="max")["param"] == "pooling"
