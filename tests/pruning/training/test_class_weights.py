@@ -175,6 +175,7 @@ def test_a_run_shows_its_weights_and_its_baseline_has_the_same(
     assert report["spec"]["class_weights"] == "balanced"
     page = (tmp_path / "artifacts" / HTML_REPORT).read_text()
     assert "Class weights" in page
+    assert "do not determine" in page
     (run,) = captured
     head, batch = dense_head(run).eval(), run.batch(0, 0)
     with torch.no_grad():
