@@ -19,6 +19,7 @@ from api.middleware.request_id import RequestIdMiddleware
 from api.openapi.document import build_document
 from api.pages import assets, compare, home, hub_token, job, job_actions, keys, new_job, signin
 from api.pages import datasets as dataset_pages
+from api.pages import models as model_pages
 from api.pages import sweeps as sweep_pages
 from api.pages import webhooks as webhook_pages
 from api.pages.error_pages import bug_page, install_error_pages
@@ -86,6 +87,7 @@ _ROUTERS = (
     job_actions.router,
     new_job.router,
     dataset_pages.router,
+    model_pages.router,
     webhook_pages.router,
     hub_token.router,
     keys.router,
@@ -157,7 +159,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The one that is added last is the outermost."""
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
-    larger[models.router.prefix] = settings.max_model_bytes + models.FORM_OVERHEAD_BYTES
+    of_models = (models.router.prefix, model_pages.router.prefix)
+    larger |= dict.fromkeys(of_models, settings.max_model_bytes + models.FORM_OVERHEAD_BYTES)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:

@@ -139,8 +139,8 @@ class Settings(PlaceSettings):
     model_cache_bytes: int = Field(
         64 * 1024 * 1024 * _KIB,
         ge=0,
-        description="Most that a worker keeps of uploaded models, in models/ of the data folder; those that running jobs read "
-        "stay, of the others those used last",
+        description="Most that a worker keeps of uploaded models, in models/ of the data folder, and that an API process keeps in "
+        "its temporary folder to predict; those that running jobs read stay, of the others those used last",
     )
     token_cache_bytes: int = Field(
         1024 * 1024 * _KIB,

@@ -150,6 +150,12 @@ def models_named_in(spec: Mapping[str, Any]) -> set[str]:
     return {name for name in names if isinstance(name, str) and is_model_id(name)}
 
 
+def lock_named(session: Session, spec: Mapping[str, Any], *, owner: str) -> None:
+    """:func:`lock_for_reader` for each uploaded model that a spec names. Raises UploadedModelNotFoundError."""
+    for model_id in sorted(models_named_in(spec)):
+        lock_for_reader(session, model_id, owner=owner)
+
+
 def ids_of_running(session: Session) -> set[str]:
     """The ids of the models that running jobs read."""
     return _table.ids_named(session, Job.status == Status.RUNNING)

@@ -4,21 +4,18 @@ They call the functions of the JSON routes. An upload is received within the lim
 JavaScript, which adds how far it is.
 """
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from api.errors.handlers import respond
 from api.errors.problems import Fault
 from api.pages.access import TOKEN_FIELD, PageReader, PageRoute, PageUploader, PageWriter, require_token
 from api.pages.dataset_roles import TaskProposal
-from api.pages.forms import redirect
+from api.pages.forms import is_given, redirect, send_upload
 from api.pages.rendering import render
 from api.request.auth import Caller
 from api.request.deps import DatasetId, Services, ServicesDep
@@ -61,20 +58,14 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
         typed.update({field: value.strip() for field, value in form.multi_items() if isinstance(value, str)})
         return _api_form(form, typed)
 
-    try:
-        unkeyed = IdempotentRequest(services, caller.owner, "POST /datasets", None, "")
-        answer = await datasets.receive_dataset(
-            request, services, caller, unkeyed, accept=accept, further_fields=_OWN_FIELDS
-        )
-    except Exception as error:  # noqa: BLE001 - bugs are raised again
-        answer = respond(request, error)
-    if answer.status_code < 300:
-        dataset_id = answer.headers["Location"].rpartition("/")[2]
-        return redirect(request, f"/datasets/{dataset_id}")
-    problem = json.loads(bytes(answer.body))
-    page = await run_in_threadpool(_list, request, services, caller, answer.status_code, problem=problem, typed=typed)
-    page.headers.update({key: value for key, value in answer.headers.items() if not key.startswith("content-")})
-    return page
+    def page(status: int, problem: dict[str, Any]) -> Response:
+        return _list(request, services, caller, status, problem=problem, typed=typed)
+
+    unkeyed = IdempotentRequest(services, caller.owner, "POST /datasets", None, "")
+    sending = datasets.receive_dataset(
+        request, services, caller, unkeyed, accept=accept, further_fields=_OWN_FIELDS
+    )  # fmt: skip
+    return await send_upload(request, sending, "/datasets", page)
 
 
 @router.get("/{dataset_id}")
@@ -100,11 +91,6 @@ def delete(dataset_id: DatasetId, request: Request, services: ServicesDep, calle
     return redirect(request, "/datasets")
 
 
-def _is_given(value: str | UploadFile) -> bool:
-    """A browser also sends the fields that were left empty."""
-    return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
-
-
 def _api_form(form: FormData, typed: Mapping[str, str]) -> FormData:
     """The form that the API takes, with every further split under its name. Raises InvalidRowsError for one without."""
     fields: list[tuple[str, str | UploadFile]] = []
@@ -112,7 +98,7 @@ def _api_form(form: FormData, typed: Mapping[str, str]) -> FormData:
         if (
             field == TOKEN_FIELD
             or (field.removesuffix("-name") in FURTHER and isinstance(value, str))
-            or not _is_given(value)
+            or not is_given(value)
         ):
             continue
         name = typed.get(f"{field}-name", "") if field in FURTHER else field

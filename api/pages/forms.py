@@ -1,15 +1,19 @@
-"""Forms that a page receives: the request body of the API that one stands for, which action it asks for, and the redirect after it.
+"""Forms that a page receives: the request of the API that one stands for, which action it asks for, and the redirect after it.
 
 Called by every page with a form. A refused body is refused as the JSON route refuses it, with the same code and words.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
 
+from api.errors.handlers import respond
 from api.errors.validation import refused_body
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -26,6 +30,26 @@ def parse_body(model: type[Body], fields: Mapping[str, Any]) -> Body:
 def redirect(request: Request, path: str) -> RedirectResponse:
     """To a page of this service, by its path below the service's root, which the browser asks for with GET (303)."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", 303)
+
+
+def is_given(value: str | UploadFile) -> bool:
+    """Whether a field of a form was filled; a browser also sends those that were left empty."""
+    return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
+
+
+async def send_upload(
+    request: Request, sending: Awaitable[Response], path: str, page: Callable[[int, dict[str, Any]], Response]
+) -> Response:
+    """Leads to what was uploaded, under ``path``; or ``page`` again, with the status and problem that ``sending`` ended with."""
+    try:
+        answer = await sending
+    except Exception as error:  # noqa: BLE001 - bugs are raised again
+        answer = respond(request, error)
+    if answer.status_code < 300:
+        return redirect(request, f"{path}/{answer.headers['Location'].rpartition('/')[2]}")
+    shown = await run_in_threadpool(page, answer.status_code, json.loads(bytes(answer.body)))
+    shown.headers.update({key: value for key, value in answer.headers.items() if not key.startswith("content-")})
+    return shown
 
 
 def action_of(request: Request) -> str:

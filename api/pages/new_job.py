@@ -28,12 +28,14 @@ from api.schemas.dry_run import DryRun
 from api.schemas.job_request import JobRequest
 from api.submission.dry_run import preview
 from pruning.hub.local import find_folder, folder_names, model_folders
+from service import uploaded_models
 from service.access.api_keys import Scope
+from service.db.models import UploadedModel
 
 router = APIRouter(prefix="/new", include_in_schema=False, route_class=PageRoute)
 ONCE_FIELD, ACTION_FIELD, ESTIMATE = "once", "do", "estimate"
 _OFFERED = 100
-"""Data sets of the owner that are offered by name, newest first."""
+"""Data sets and models of the owner that are offered by name, newest first."""
 
 
 async def _typed(request: Request) -> dict[str, list[str]]:
@@ -111,7 +113,7 @@ def _form(
         faults=faults, unplaced=unplaced, problem=problem, first_fault=next(iter(faults), None),
         expected=expected, is_begun=bool(body), once=secrets.token_urlsafe(16),
         unknown=sorted(typed.keys() - {field.name for field in form.fields} - {ONCE_FIELD, ACTION_FIELD}),
-        models=_local_models(services),
+        models=_local_models(services), uploaded_models=_own_models(services, caller),
         tasks=catalog.list_tasks(services).data,
         datasets=own, dataset_folders=_dataset_folders(services),
         columns=_columns(next((dataset for dataset in own if dataset.id == named), None)),
@@ -135,6 +137,12 @@ def _own_datasets(services: Services, caller: Caller) -> Sequence[Dataset]:
     """Those that a job of the caller can read: an admin sees others', too."""
     as_owner = replace(caller, scopes=frozenset({Scope.READ}))
     return datasets.list_datasets(services, as_owner, _OFFERED).data
+
+
+def _own_models(services: Services, caller: Caller) -> Sequence[UploadedModel]:
+    """Those that a job of the caller can name, newest first."""
+    with services.database.read() as session:
+        return uploaded_models.page(session, limit=_OFFERED, owner=caller.owner)[0]
 
 
 def _local_models(services: Services) -> list[str]:

@@ -31,6 +31,7 @@ NAVIGATION = (
     ("/", "Jobs", Scope.READ),
     ("/new", "New job", Scope.WRITE),
     ("/datasets", "Data sets", Scope.READ),
+    ("/models", "Models", Scope.READ),
     ("/sweeps", "Sweeps", Scope.READ),
     ("/webhooks", "Webhooks", Scope.READ),
     ("/hub-token", "Hub token", Scope.READ),

@@ -1,9 +1,10 @@
 """Prediction service: one child process predicts for this API process, and requests take turns.
 
-Called by ``api.routes.predictions``. Masks are copied from the artifact store into a temporary folder, once each and verified
-against their digest; the most recently used stay.
+Called by ``api.routes.predictions``. Masks and uploaded models are copied from the artifact store into a temporary folder, once
+each and verified against their digest; the most recently used stay.
 """
 
+import errno
 import importlib.util
 import json
 import os
@@ -31,6 +32,7 @@ from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.db.models import LOCAL, Artifact
 from service.errors import StorageUnavailableError
+from service.model_cache import fetch_model
 from service.settings import Settings
 
 MASK, WEIGHTS = "mask.safetensors", "weights.safetensors"
@@ -87,12 +89,15 @@ class PredictionService:
         texts: Sequence[str | list[str]],
         pairs: Sequence[str] | None,
         owner: str = LOCAL,
+        model_id: str | None = None,
     ) -> list[dict[str, Any]]:
         """``value``, ``label``, ``probabilities`` and what else its kind of task has, of each text, pair or list of words.
 
+        ``model_id``: of the mask's base where that is an uploaded model.
+
         Raises UnavailableError (too many requests wait, no response in time, the process died), PermanentError where the texts
         are to blame, NotPossibleError where this service cannot use the mask, StorageUnavailableError where mask or weights
-        cannot be read or do not match their digest.
+        cannot be read or do not match their digest, UploadedModelNotFoundError.
         """
         deadline = time.monotonic() + self._settings.predictions_seconds
         if not self._queue_slots.acquire(owner):
@@ -110,7 +115,7 @@ class PredictionService:
                 folder = self._mask_folder(mask, weights)
                 request = {
                     "key": mask.sha256, "mask": str(folder / MASK), "weights": str(folder / WEIGHTS) if weights else None,
-                    "texts": texts, "pairs": pairs,
+                    "model": str(self._model_folder(model_id)) if model_id is not None else None, "texts": texts, "pairs": pairs,
                 }  # fmt: skip
                 response = self._request(json.dumps(request).encode(), deadline)
             finally:
@@ -164,14 +169,17 @@ class PredictionService:
             "prediction_timeout", f"there was no prediction within {seconds:g} s; send fewer texts or try again"
         )
 
+    def _files_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="espalier-predictions-"))
+        return self._folder
+
     def _mask_folder(self, mask: Artifact, weights: Artifact | None) -> Path:
         """The folder with the files of a mask, copied if they are not there yet."""
         if mask.sha256 in self._mask_folders:
             self._mask_folders.move_to_end(mask.sha256)
             return self._mask_folders[mask.sha256]
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="espalier-predictions-"))
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        folder = Path(tempfile.mkdtemp(dir=self._files_folder()))
         try:
             for artifact, name in ((mask, MASK), (weights, WEIGHTS)):
                 if artifact is not None:
@@ -183,6 +191,19 @@ class PredictionService:
         if len(self._mask_folders) > self._settings.predictions_masks:
             shutil.rmtree(self._mask_folders.popitem(last=False)[1], ignore_errors=True)
         return folder
+
+    def _model_folder(self, model_id: str) -> Path:
+        """The folder with the files of an uploaded model, fetched if they are not there yet."""
+        root = self._files_folder() / "models"
+        root.mkdir(exist_ok=True)
+        try:
+            return fetch_model(self._database, root, model_id, self._settings.model_cache_bytes, write_verified)
+        except CorruptDownloadError as error:
+            raise StorageUnavailableError(f"{error} from the storage, a file of model {model_id}; try again") from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise UnavailableError("insufficient_storage", f"{error.strerror}; try again later") from error
 
     def _copy(self, artifact: Artifact, path: Path) -> None:
         chunks = store.iter_bytes(self._database, artifact.id)

@@ -21,8 +21,9 @@ from api.request.idempotency import IdempotentRequest, StreamIdempotency
 from api.request.uploads import form_body, received_form, store_once, uploaded_responses
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.datasets import Dataset, DatasetList, RowList
+from api.uploads.confined import ParseLimits
 from api.uploads.form import MAX_SPLITS, parse_form
-from api.uploads.isolation import InvalidRowsError, NormalizedDataset, ParseLimits, normalize_splits
+from api.uploads.isolation import InvalidRowsError, NormalizedDataset, normalize_splits
 from pruning.data.files.formats import TooLargeError, UnknownFormatError
 from pruning.processes.pipe_lines import LineBuffer
 from service import datasets

@@ -1,5 +1,6 @@
 """Export routes: create and list the exports of a job that has succeeded; each is made by a job of its own."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -26,11 +27,13 @@ from pruning.spec.export_formats import (
     unsupported_by_pattern,
     unsupported_by_pooling,
 )
-from service import broker, failpoints
+from service import broker, failpoints, uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
 from service.artifacts import store
 from service.db import models
+from service.errors import UploadedModelNotFoundError
+from service.ids import is_model_id
 from service.jobs import exports, queries, views
 from service.settings import Settings
 from service.states import TERMINAL, Status
@@ -80,6 +83,8 @@ def create_exports(
         export = exports.request_export(
             session, job.id, files, priority=request.priority, max_duration=request.max_duration
         )
+        if export.status not in TERMINAL:
+            uploaded_models.lock_named(session, job.spec, owner=job.owner)
         body = Job.from_row(
             export,
             store.list_for_job(session, export.id),
@@ -129,12 +134,20 @@ def _check(session: Session, job: models.Job, request: ExportRequest, settings: 
     store.get(session, job.id, MASK)
     if (job.result or {}).get("weights_changed"):
         store.get(session, job.id, WEIGHTS)
-    folder = find_folder(settings.models_dir, job.spec["model"])
+    model_type = _model_type(session, job.spec["model"], settings)
     misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured"))
-    if misfit is None and folder is not None:
-        model_type = read_model_type(folder)
+    if misfit is None and model_type is not None:
         misfit = unsupported_by_model_type(request.formats, model_type) or unsupported_by_pooling(
             request.formats, job.spec.get("pooling"), model_type
         )
     if misfit is not None:
         raise PermanentError(misfit.message, code="export_unsupported", param=f"formats.{misfit.index}")
+
+
+def _model_type(session: Session, model: str, settings: Settings) -> str | None:
+    """Of a model that was uploaded or lies in the models directory; None where the trainer has to look."""
+    if is_model_id(model):
+        with suppress(UploadedModelNotFoundError):  # what was exported before it was deleted is still there
+            return uploaded_models.get(session, model).model_type
+    folder = find_folder(settings.models_dir, model)
+    return read_model_type(folder) if folder is not None else None

@@ -21,7 +21,7 @@ from api.submission import admission
 from api.submission.dry_run import preview
 from api.submission.forecast import LocalFacts, forecast
 from pruning.spec.methods import Method
-from service import broker, datasets, failpoints
+from service import broker, datasets, failpoints, uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
 from service.artifacts import store
@@ -205,6 +205,7 @@ def retry_job(
         quotas.check_submission(session, Quota.from_settings(services.settings), former.owner)
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
+        uploaded_models.lock_named(session, former.spec, owner=former.owner)
         job = _to_schema(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)

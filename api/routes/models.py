@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,15 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from api.errors.problems import problem_responses
-from api.request.auth import Reader, Writer
+from api.request.auth import Caller, Reader, Writer
 from api.request.deps import ModelId, Services, ServicesDep
 from api.request.idempotency import IdempotentRequest, StreamIdempotency
 from api.request.uploads import form_body, received_form, store_once, uploaded_responses
 from api.responses.byte_ranges import file_headers, file_response
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.uploaded_models import UploadedModel
+from api.uploads.model_check import CheckedModel, ModelUse, check_confined, write_sketch
 from api.uploads.model_form import MAX_FILES, parse_model_form
-from api.uploads.model_sketch import write_sketch
-from pruning.models.checks import check_model_folder, read_model_type
-from pruning.models.masked_shapes import count_masked_weights
 from service import uploaded_models
 from service.access.quotas import Quota
 from service.db import models
@@ -67,21 +66,38 @@ async def create_model(
 
     The same files again are the same model.
     """
+    return await receive_model(request, services, caller, idempotency)
+
+
+async def receive_model(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    idempotency: IdempotentRequest,
+    *,
+    accept: Callable[[FormData], FormData] = lambda form: form,
+    further_fields: int = 0,
+) -> Response:
+    """Store the model that ``request`` is the form of; within the limits on what is received and checked at a time.
+
+    ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a model, and returns what is.
+    """
     receiving = received_form(
         request, services, caller.owner, kind="model", seconds=services.settings.model_upload_seconds, max_files=MAX_FILES,
-        max_fields=2,
+        max_fields=2 + further_fields,
         remedy="send the files of a model's folder as a form: curl -F file=@config.json -F file=@model.safetensors ...",
     )  # fmt: skip
     async with receiving as form:
-        return await run_in_threadpool(_create, services, caller.owner, idempotency, form)
+        return await run_in_threadpool(_create, services, caller.owner, idempotency, accept(form))
 
 
 def _create(services: Services, owner: str, idempotency: IdempotentRequest, form: FormData) -> Response:
     settings = services.settings
     with ExitStack() as stack:
         name, files = parse_model_form(form, stack, settings.max_model_bytes)
-        model_type, masked = _check(files, name)
-        content = ModelContent({each: _content(*file) for each, file in files.items()}, model_type, masked)
+        found = _check(files, name, settings.upload_memory_bytes)
+        digests = {each: _content(*file) for each, file in files.items()}
+        content = ModelContent(digests, found.model_type, found.masked_weights)
 
         def store(on_stored: uploaded_models.OnStored) -> None:
             uploaded_models.put(
@@ -95,14 +111,13 @@ def _create(services: Services, owner: str, idempotency: IdempotentRequest, form
         return store_once(idempotency, f"{content.sha256} {name}".encode(), store, document, router.prefix)
 
 
-def _check(files: dict[str, tuple[IO[bytes], int]], name: str | None) -> tuple[str, int | None]:
-    """Model type and masked weights. Raises PermanentError as for a local folder."""
+def _check(files: dict[str, tuple[IO[bytes], int]], name: str | None, memory_bytes: int) -> CheckedModel:
+    """Raises PermanentError as for a local folder."""
     with tempfile.TemporaryDirectory(prefix="espalier-model-") as outer:
         folder = Path(outer) / (name or "uploaded").replace("/", "_")
         folder.mkdir()
         write_sketch(folder, {each: (partial(_read, file), size) for each, (file, size) in files.items()})
-        check_model_folder(folder, (), "classifier")
-        return read_model_type(folder), count_masked_weights(folder)
+        return check_confined(folder, ModelUse(), memory_bytes)
 
 
 def _read(file: IO[bytes], start: int, stop: int) -> bytes:

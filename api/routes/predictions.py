@@ -15,7 +15,9 @@ from api.schemas.predictions import Prediction, PredictionList, PredictionReques
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
+from service import uploaded_models
 from service.artifacts import store
+from service.ids import is_model_id
 from service.jobs import queries
 from service.settings import Settings
 from service.states import Status
@@ -32,7 +34,8 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class
 def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, caller: Reader) -> PredictionList:
     """With the job's mask on its base model. The first request after a while waits until the model is loaded.
 
-    409 unless the job has succeeded; 501 where this service cannot predict, with what to do; 503 while too many wait.
+    409 unless the job has succeeded; 404 where its uploaded model was deleted, until the same files are uploaded again; 501 where
+    this service cannot predict, with what to do; 503 while too many wait.
     """
     with services.database.read() as session:
         job = queries.get(session, job_id, owner=caller.owner_filter)
@@ -43,9 +46,12 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
             )
         task = PruningSpec.model_validate(job.spec).task_info
         mask = store.get(session, job_id, MASK)
+        model_id = job.spec["model"] if is_model_id(job.spec["model"]) else None
+        if model_id is not None:
+            uploaded_models.get(session, model_id)  # a copy that is at hand outlives it
         artifacts = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     texts, pairs = _split_columns(request.texts, task, services.settings)
-    predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs, caller.owner)
+    predictions = services.predictions.predict(mask, artifacts.get(WEIGHTS), texts, pairs, caller.owner, model_id)
     return PredictionList(job_id=job_id, task=task.name, data=[Prediction.model_validate(row) for row in predictions])
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
-from api.submission.uploaded_models import lock_models, sketch_of
+from api.submission.uploaded_models import check_uploaded, lock_models, sketch_of
 from api.uploads.isolation import columns_of
+from api.uploads.model_check import ModelUse, check_use
 from pruning.data.column_checks import check_columns
 from pruning.data.jsonl import dataset_folder_name
 from pruning.data.local_check import check_dataset
@@ -22,9 +23,8 @@ from pruning.errors import PermanentError
 from pruning.hub.local import find_folder, is_one_slip, require_folder, similar_name
 from pruning.hub.lookup import HubModel, find_on_hub
 from pruning.masking.layer_sparsity import Shapes, layer_sparsity
-from pruning.models.checks import check_class_names, check_listing, check_model_folder, check_template, read_model_type
+from pruning.models.checks import check_listing, read_model_type
 from pruning.models.masked_shapes import masked_shapes
-from pruning.models.pooling_checks import check_pooling
 from pruning.spec.export_formats import unsupported_by_model_type, unsupported_by_pooling
 from pruning.spec.schema import PruningSpec
 from pruning.spec.verbalizer import first_words
@@ -102,13 +102,14 @@ def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *
     if folder is None:
         _check_on_hub(spec.model, spec.revision, settings)
         return
+    classifies = spec.head in ("classifier", "token-classifier")  # tags may still have to be found
+    use = ModelUse(
+        spec.head, tuple(spec.label_words), spec.template, len(spec.task_info.text), spec.max_length,
+        class_names=_class_names(spec) if classifies and _class_names(spec) else None, classes=spec.task_info.classes,
+        pieces=spec.label_word_pieces, pooling=spec.pooling,
+    )  # fmt: skip
     try:
-        check_model_folder(folder, spec.label_words, spec.head, spec.label_word_pieces)
-        if spec.template is not None:
-            check_template(folder, spec.template, len(spec.task_info.text), spec.max_length)
-        check_pooling(folder, spec.pooling)
-        if spec.head in ("classifier", "token-classifier") and _class_names(spec):  # tags may still have to be found
-            check_class_names(folder, _class_names(spec), spec.task_info.classes, head=spec.head)
+        _check_use(spec.model, folder, use, settings)
     except PermanentError as refusal:
         from_task = not isinstance(spec.task, str) and not words_given
         if from_task and refusal.param is not None and refusal.param.startswith("label_words"):
@@ -151,14 +152,23 @@ def _check_teacher(spec: PruningSpec, settings: Settings, uploaded: Path | None)
         _check_on_hub(spec.teacher, None, settings, "teacher")
         return
     span = spec.task_info.kind == "span"
+    use = ModelUse(
+        "teacher-span" if span else "classifier", class_names=None if span else _class_names(spec),
+        classes=spec.task_info.classes, given_names=None if spec.teacher_labels is None else tuple(spec.teacher_labels),
+        param="teacher",
+    )  # fmt: skip
     try:
-        check_model_folder(folder, (), "teacher-span" if span else "classifier")
+        _check_use(spec.teacher, folder, use, settings)
     except PermanentError as refusal:
         raise PermanentError(refusal.message, code=refusal.code, param="teacher") from refusal
-    if not span:
-        check_class_names(
-            folder, _class_names(spec), spec.task_info.classes, given=spec.teacher_labels, param="teacher"
-        )
+
+
+def _check_use(name: str, folder: Path, use: ModelUse, settings: Settings) -> None:
+    """An operator's folder is read here, a user's files by a process that has nothing."""
+    if is_model_id(name):
+        check_uploaded(name, settings.upload_memory_bytes, folder, use)
+    else:
+        check_use(folder, use)
 
 
 def _class_names(spec: PruningSpec) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from api.uploads.model_sketch import write_sketch
+from api.uploads.model_check import ModelUse, check_confined, write_sketch
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from service import uploaded_models
@@ -22,6 +22,9 @@ from service.errors import UploadedModelNotFoundError
 from service.ids import is_model_id
 
 _KEPT = 8
+_KEPT_ANSWERS = 256
+_answers: "OrderedDict[tuple[str, ModelUse], tuple[str, str, str | None] | None]" = OrderedDict()
+"""What the check said of a model and a use of it: message, code and field of its refusal, or None."""
 _sketches: OrderedDict[str, "tempfile.TemporaryDirectory[str]"] = OrderedDict()
 _lock = threading.Lock()
 
@@ -49,6 +52,25 @@ def sketch_of(database: Database, model_id: str, owner: str, param: str = "model
                 shutil.rmtree(oldest.name, ignore_errors=True)
         _sketches.move_to_end(model_id)
         return next(Path(_sketches[model_id].name).iterdir())
+
+
+def check_uploaded(model_id: str, memory_bytes: int, folder: Path, use: ModelUse) -> None:
+    """:func:`api.uploads.model_check.check_confined` of a sketch, once for each use. Raises what that does."""
+    key = (model_id, use)
+    with _lock:
+        known, refusal = key in _answers, _answers.get(key)
+    if not known:
+        try:
+            check_confined(folder, use, memory_bytes)
+        except PermanentError as error:
+            refusal = (error.message, error.code, error.param)
+        with _lock:
+            _answers[key] = refusal
+            while len(_answers) > _KEPT_ANSWERS:
+                _answers.popitem(last=False)
+    if refusal is not None:
+        message, code, param = refusal
+        raise PermanentError(message, code=code, param=param)
 
 
 def lock_models(session: Session, spec: PruningSpec, owner: str) -> None:

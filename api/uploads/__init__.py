@@ -1,5 +1,6 @@
-"""Uploaded data sets: the form, a child process that parses it within limits, and the normalised form that is stored.
+"""Uploads: their forms, child processes that parse data sets and check models within limits, and what is stored of them.
 
-Called by ``api.routes.datasets``; ``api.schemas`` and ``api.submission`` read the columns of stored splits. The files are read by
-:mod:`pruning.data.files`, as the trainer reads them. Must not import anything of ``api`` but ``api.errors``.
+Called by ``api.routes.datasets`` and ``api.routes.models``; ``api.schemas`` and ``api.submission`` read the columns of stored
+splits. Rows are read by :mod:`pruning.data.files`, as the trainer reads them. Must not import anything of ``api`` but
+``api.errors``.
 """

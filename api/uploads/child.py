@@ -1,7 +1,7 @@
 """Process that parses one upload, with limits on its memory and time: a file of some kilobytes may unpack to gigabytes.
 
-Started by :mod:`api.uploads.isolation`, which passes open files by their numbers and reads one line of JSON as the answer. It has
-no connection, no setting and no secret of the API.
+Started by :mod:`api.uploads.confined` for :mod:`api.uploads.isolation`, which passes open files by their numbers. It reads a
+request from standard input and prints the answer. It has no connection, no setting and no secret of the API.
 """
 
 import json

@@ -1,38 +1,22 @@
-"""Parsing of uploads in a child process with limits on memory and time, and its answer as a data set or a refusal.
+"""Parsing of data sets in a child process with limits on memory and time, and its answer as a data set or a refusal.
 
-Called by ``api.routes.datasets``. Whatever a file does to the parser happens to a process that has nothing and ends with the
-request.
+Called by ``api.routes.datasets``.
 """
 
 import io
-import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 
 from api.errors.problems import Fault
+from api.uploads.confined import ParseLimits, run_confined
 from api.uploads.normalize import SplitFault, SplitFile
 from pruning.data.column_statistics import Column
-from pruning.data.files.formats import TooLargeError, UnknownFormatError
-from pruning.processes.bootstrap import python_command
-from pruning.processes.child import ChildProcess
-from pruning.processes.confinement import child_environment
-from pruning.processes.pipe_lines import LineTooLongError, PipeLines
-
-_MAX_ANSWER_BYTES = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class ParseLimits:
-    """Of the process that parses an upload."""
-
-    memory_bytes: int = 1024**3
-    seconds: int = 600
+from pruning.data.files.formats import UnknownFormatError
 
 
 @dataclass(frozen=True)
@@ -70,9 +54,11 @@ def normalize_splits(
             name: {"format": upload.format, "input": inputs[name], "output": files[name].fileno()}
             for name, upload in uploads.items()
         }
-        answer = _run_child(splits, max_bytes, limits or ParseLimits())
-        if "too_large" in answer:
-            raise TooLargeError(answer["too_large"])
+        request = {"splits": splits, "max_bytes": max_bytes}
+        descriptors = [*inputs.values(), *(file.fileno() for file in files.values())]
+        answer = run_confined(
+            "api.uploads.child", request, limits or ParseLimits(), kind="data set", descriptors=descriptors
+        )
         if "unknown_format" in answer:
             raise UnknownFormatError(answer["unknown_format"])
         if "os_error" in answer:
@@ -85,30 +71,6 @@ def normalize_splits(
 def columns_of(split: Mapping[str, Any]) -> list[Column]:
     """The columns of a split that ``service.db.models.Dataset.splits`` stores."""
     return [Column.model_validate(column) for column in split["columns"]]
-
-
-def _run_child(splits: dict[str, Any], max_bytes: int, limits: ParseLimits) -> dict[str, Any]:
-    deadline = time.monotonic() + limits.seconds
-    request = {"splits": splits, "max_bytes": max_bytes, "memory_bytes": limits.memory_bytes, "seconds": limits.seconds}
-    own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
-    environment = child_environment(os.environ, own, local=True)
-    descriptors = [number for split in splits.values() for number in (split["input"], split["output"])]
-    with ChildProcess(python_command("api.uploads.child"), environment, descriptors=descriptors) as child:
-        try:
-            child.write(json.dumps(request).encode() + b"\n", deadline)
-            line = PipeLines(child.stdout, _MAX_ANSWER_BYTES).read_line(deadline)
-        except TimeoutError as fault:
-            raise TooLargeError(f"reading the data set takes more than {limits.seconds} s") from fault
-        except (
-            EOFError,
-            BrokenPipeError,
-            LineTooLongError,
-        ) as fault:  # killed, or stopped by a library that got no memory
-            raise TooLargeError(
-                f"the data set cannot be read within {limits.memory_bytes} bytes of memory and {limits.seconds} s"
-            ) from fault
-    answer: dict[str, Any] = json.loads(line)
-    return answer
 
 
 def _descriptor(stack: ExitStack, file: BinaryIO) -> int:

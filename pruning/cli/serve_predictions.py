@@ -1,7 +1,8 @@
 """``python -m pruning serve-predictions``: a JSON line in, a JSON line out, until standard input ends.
 
-Started by :mod:`api.predictions`, which may not load torch itself. A line ``{"key", "mask", "weights", "texts", "pairs"}`` on
-standard input (``key`` names the content of the mask file) is answered by ``{"predictions": [...]}`` or
+Started by :mod:`api.predictions`, which may not load torch itself. A line ``{"key", "mask", "weights", "model", "texts", "pairs"}``
+on standard input (``key`` names the content of the mask file, ``model`` the folder of its base model where that is no name of a
+directory or the hub) is answered by ``{"predictions": [...]}`` or
 ``{"error": {"kind", "code", "message", "param"}}`` on standard output. The program also ends after ``--idle-seconds`` without
 a request.
 """

@@ -39,7 +39,7 @@ class ModelCache:
     def respond(self, request: dict[str, Any]) -> dict[str, Any]:
         """The response to one request; a failure is a response, too."""
         try:
-            bank = self._bank(request["key"], Path(request["mask"]), request.get("weights"))
+            bank = self._bank(request["key"], Path(request["mask"]), request.get("weights"), request.get("model"))
             found = bank.predictions(request["key"], request["texts"], request.get("pairs"))
         except PruningError as refusal:
             kind = "temporary" if isinstance(refusal, TemporaryError) else "permanent"
@@ -54,7 +54,7 @@ class ModelCache:
             )
         return {"predictions": [_as_json(prediction) for prediction in found]}
 
-    def _bank(self, key: str, mask: Path, weights: str | None) -> MaskBank:
+    def _bank(self, key: str, mask: Path, weights: str | None, model: str | None) -> MaskBank:
         if key in self._masks:
             self._masks.move_to_end(key)
             self._banks.move_to_end(self._masks[key])
@@ -64,7 +64,8 @@ class ModelCache:
         if name not in self._banks and len(self._banks) >= MAX_BASES:
             self._drop(next(iter(self._banks)))
         bank = self._banks.setdefault(
-            name, MaskBank(info.base_model, revision=info.base_revision, sources=self._sources)
+            name,
+            MaskBank(Path(model) if model else info.base_model, revision=info.base_revision, sources=self._sources),
         )
         bank.add(key, mask, weights=weights)
         self._banks.move_to_end(name)

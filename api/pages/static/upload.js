@@ -1,4 +1,4 @@
-// Upload of a data set: how far it is, with the answer shown in place of the page.
+// Upload of a data set or a model: how far it is, with the answer shown in place of the page.
 (() => {
   "use strict";
   document.addEventListener("submit", (event) => {
@@ -14,10 +14,10 @@
       bar.hidden = false;
       bar.max = sent.total;
       bar.value = sent.loaded;
-      say(sent.loaded < sent.total ? "Sending" : "Reading the rows");
+      say(sent.loaded < sent.total ? "Sending" : form.dataset.reading ?? "Reading the rows");
     });
     request.addEventListener("load", () => {
-      if (request.status < 300) { location.assign(request.responseURL); return; } // it followed the way to the data set
+      if (request.status < 300) { location.assign(request.responseURL); return; } // it followed the way to what was uploaded
       const page = new DOMParser().parseFromString(request.responseText, "text/html");
       const files = [...form.querySelectorAll("input[type=file]")];
       document.querySelector("main").replaceWith(page.querySelector("main"));

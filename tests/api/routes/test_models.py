@@ -2,14 +2,17 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from service.db.engine import Database
 from tests.api.conftest import BODY
 from tests.api.problems import Response, assert_problem
+from tests.api.protected_app import Keyring
 from tests.model_folders import make_model
 
 
@@ -159,3 +162,23 @@ def test_a_job_names_it_and_is_checked_with_its_files(client: TestClient, folder
     assert client.delete(f"/v1/models/{model}").status_code == 204
     assert_problem(client.get(f"/v1/models/{model}"), 404, "uploaded_model_not_found")
     assert_problem(client.post("/v1/jobs", json={**BODY, "model": model}), 422, "model_not_found")
+
+
+def test_each_owner_has_models_of_their_own(
+    client_with: Callable[..., TestClient], database: Database, folder: Path
+) -> None:
+    client, keys, made = client_with(require_keys=True), Keyring(database), {}
+    for owner in ("ann", "ben"):
+        made[owner] = send(client, contents(folder), headers=keys.header_of(owner)).json()["id"]
+    assert made["ann"] != made["ben"]
+    theirs = f"/v1/models/{made['ann']}"
+    assert_problem(client.get(theirs, headers=keys.header_of("ben")), 404, "uploaded_model_not_found")
+    assert_problem(client.delete(theirs, headers=keys.header_of("ben")), 404, "uploaded_model_not_found")
+    for field in ("model", "teacher"):
+        body = {**BODY, "model": made["ben"], field: made["ann"]}
+        refused = assert_problem(
+            client.post("/v1/jobs", json=body, headers=keys.header_of("ben")), 422, "model_not_found"
+        )
+        assert refused["errors"][0]["pointer"] == f"/{field}"
+    listed = client.get("/v1/models", headers=keys.header_of("ben")).json()["data"]
+    assert [model["name"] for model in listed] == [made["ben"]]

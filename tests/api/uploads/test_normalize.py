@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.uploads.isolation import ParseLimits, columns_of, normalize_splits
+from api.uploads.confined import ParseLimits
+from api.uploads.isolation import columns_of, normalize_splits
 from api.uploads.normalize import MAX_FAULTS, SplitFile
 from pruning.data.files.formats import FileFormat, TooLargeError, UnknownFormatError, detect_format
 from tests.api.uploads.split_files import MOST, ROWS, as_parquet, faults, jsonl, made
