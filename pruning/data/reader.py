@@ -6,12 +6,13 @@ Called by :mod:`pruning.training.setup`, by exports and by the evaluation of a m
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from pruning.data.bad_rows import BadRows
 from pruning.data.holdout import held_out_rows
 from pruning.data.hub_rows import name_labels, name_tags, read_hub_split
-from pruning.data.iob import entities
+from pruning.data.iob import entities, ordered_tags
 from pruning.data.jsonl import find_dataset, find_split, read_columns
 from pruning.data.label_sets import describe_label_sets
 from pruning.data.labels import describe_classes
@@ -44,6 +45,9 @@ class Rows:
     bad: BadRows | None = None
     """Rows that were skipped of the split as it is given; of rows held out, what is found after the reading, as their training rows
     have the rest. None for rows that were not read."""
+
+    tags: tuple[str, ...] = ()
+    """Of token classification where rows are held out: those of the whole training split, so that no held-out row has others."""
 
     def number_of(self, position: int) -> int:
         """Number of the row at a position, from 1, in the split as it is given."""
@@ -79,7 +83,8 @@ def load_rows(task: Task, split: str, sources: Sources, limit: int | None = None
         f"(validation_share {task.validation_share:g})"
     )
     bad = rows.bad if trains else BadRows(f"split {split!r} of task {task.name!r}", task.bad_rows_limit, len(chosen))
-    return replace(rows.take(positions[:limit]), split=split, notes=(*rows.notes, note), bad=bad)
+    tags = ordered_tags(chain.from_iterable(rows.labels)) if task.kind == "token-classification" else ()
+    return replace(rows.take(positions[:limit]), split=split, notes=(*rows.notes, note), bad=bad, tags=tags)
 
 
 def _read(task: Task, split: str, sources: Sources, limit: int | None) -> Rows:

@@ -125,7 +125,7 @@ def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> tuple[T
     """The task with the tags of its training rows, and the validation rows that have no others.
 
     Raises PermanentError (``labels_mismatch``) for a validation row with another one, where bad rows are refused."""
-    tags = ordered_tags(tag for row in train.labels for tag in row)
+    tags = train.tags or ordered_tags(tag for row in train.labels for tag in row)
     if len(tags) < 2:
         raise PermanentError(
             f"split {train.split!r} of task {task.name!r} has no entity, only the tag O; name every tag in labels, or give rows "

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from transformers import pipeline
 
+from pruning.data.holdout import held_out_rows
 from pruning.data.iob import entities, entity_scores, total_score
 from pruning.errors import PermanentError
 from pruning.export.run import run_exports
+from pruning.formats import mask_file
 from pruning.inference.mask_bank import MaskBank
 from pruning.inference.pruned_model import evaluate_mask, load_pruned
 from pruning.report.page import JSON_REPORT
 from pruning.sources import Sources
-from tests import toy_datasets
+from tests import toy_datasets, toy_models
 from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks
 from tests.toy_datasets import read_lines
 from tests.toy_tagged import TAGS, tagged
@@ -142,3 +144,15 @@ def test_a_tag_that_does_not_fit_is_named(
     with pytest.raises(PermanentError, match=words) as caught:
         run_toy(Sources(sources.models_dir, tmp_path / "datasets", hub=False), tmp_path / "work", task=TASK)
     assert (caught.value.code, caught.value.param) == ("labels_mismatch", "task.labels")
+
+
+def test_a_tag_of_held_out_rows_alone_is_a_tag_of_the_task(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"words": ["Ada", "wrote"], "tags": ["B-PER", "O"]} for _ in range(20)]
+    (rare,) = held_out_rows(20, None, 0.05)
+    rows[rare]["tags"] = ["B-LOC", "O"]
+    toy_models.make_model(tmp_path / "models" / "bert", "bert")
+    toy_datasets.write_splits(tmp_path / "datasets" / "tagged", {"train": rows})
+    sources = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
+    run_toy(sources, tmp_path / "work", task=TASK, max_steps=2, batch_size=4, validation_share=0.05)
+    _, info = mask_file.read(tmp_path / "work" / "artifacts" / "mask.safetensors")
+    assert info.label_words == ("O", "B-LOC", "B-PER")
