@@ -1,5 +1,6 @@
 """Which runs are a GPU's own to step through, and what is said of the others."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ import torch
 from torch import nn
 
 from pruning.masking.kernels.triton import availability
+from pruning.masking.layer_sparsity import LayerSparsity
 from pruning.masking.methods.base import Method
 from pruning.masking.methods.registry import create_method
-from pruning.masking.methods.smp import SmpL
+from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
 from pruning.masking.weight_adam import WeightAdam
@@ -54,6 +56,16 @@ def test_what_else_a_run_does_keeps_it_on_the_common_path() -> None:
     assert backends.select_backend(trains_more) is trains_more
     trains_more.weight_adam = WeightAdam([], [nn.Parameter(torch.zeros(3))], 1e-3)
     assert backends.unsupported_reason(trains_more) == ""
+
+
+@pytest.mark.usefixtures("with_programs")
+def test_one_ranking_over_all_matrices_does_not_fit_where_some_are_ranked_by_themselves() -> None:
+    for method, fits in ((SmpG(), False), (SmpL(), True), (SmpS(), True)):
+        pruner = pruner_of(method)
+        path = next(iter(pruner.matrices.layers))
+        pruner.matrices = replace(pruner.matrices, own=LayerSparsity(0.5, {path: 0.0}, {path: path}))
+        why = backends.unsupported_reason(pruner)
+        assert why == "" if fits else "sparsity_by" in why
 
 
 def test_without_a_gpu_the_pruner_stays_as_it_is() -> None:

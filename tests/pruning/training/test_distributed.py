@@ -83,7 +83,7 @@ def pair(sources: Sources, folder: Path, name: str, spec: dict[str, Any], second
     return started
 
 
-@pytest.mark.parametrize("batch_size", [8, 7], ids=["even", "uneven, stopped on the way"])
+@pytest.mark.parametrize("batch_size", [8, 7], ids=["even, sparsity of single matrices", "uneven, stopped on the way"])
 def test_two_processes_find_the_mask_of_one(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
@@ -91,6 +91,8 @@ def test_two_processes_find_the_mask_of_one(
         "dropout": 0.0, "gradient_accumulation": 2, "batch_size": batch_size, "train_rows": 29, "max_steps": 24,
         "checkpoint_every": 4, "eval_every": 7,
     }  # fmt: skip
+    if batch_size == 8:
+        spec |= {"sparsity": 0.6, "sparsity_by": {"layer.0.attention.*": 0.0, "intermediate.dense": 0.9}}
     if batch_size == 7:  # the last of five batches is a single row, of which the second process has no share
         leader, other = pair(sources, tmp_path, "stopped", spec)
         leader.next_event("checkpoint")
