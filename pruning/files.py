@@ -38,6 +38,12 @@ def atomic_write(path: Path, prefix: str | None = None, *, mode: int = 0o644) ->
         raise
 
 
+def file_sha256(path: Path) -> str:
+    """Of its bytes, lower-case hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_verified(
     chunks: Iterable[bytes], path: Path, *, sha256: str, size: int | None = None, prefix: str | None = None
 ) -> None:

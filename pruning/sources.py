@@ -1,4 +1,4 @@
-"""Sources of models and data sets: local directories, the hub, the hub token and the token cache.
+"""Sources of models and data sets: local directories, the hub, the hub token, the token cache, and the mask to start from.
 
 Made from the arguments of ``python -m pruning``, passed to whatever loads a model or rows. Torch-free.
 """
@@ -20,6 +20,8 @@ class Sources:
     """That file, for a program that is started in turn."""
     uploads_dir: Path | None = None
     """Data sets and models that came with the run, as a service's uploaded ones do; looked at before the other folders."""
+    init_mask: Path | None = None
+    """File of the mask that a spec names in ``init_from``; None: it came with the uploads, or the spec names none."""
     token_cache: Path | None = None
     """Folder of tokens from earlier runs (:mod:`pruning.data.token_cache`); None: every run tokenizes."""
     token_cache_bytes: int = 1024**3

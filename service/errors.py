@@ -59,6 +59,13 @@ class ArtifactNotFoundError(NotFoundError):
     """There is no such artifact."""
 
 
+class StartMaskNotFoundError(NotFoundError):
+    """The mask that a job starts from is gone."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {job_id}, from whose mask this job was to start, was deleted.")
+
+
 class KeyNotFoundError(NotFoundError):
     """There is no such API key."""
 

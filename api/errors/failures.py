@@ -33,6 +33,7 @@ FAULTS: dict[str, Entry] = {
     "preset_conflict": Entry(None, "client", "Leave the field out, or take another preset."),
     "rows_invalid": Entry(None, "client", "Mend the row that `row` numbers."),
     "rows_missing": Entry(None, "client", "Send a file with rows."),
+    "start_invalid": Entry(None, "client", "Give the id of a job that has succeeded: `job_…`."),
     "spec_conflict": Entry(None, "client", "Change one of the fields that do not go together."),
     "spec_too_large": Entry(None, "client", "Give fewer or shorter labels."),
     "sweep_axis": Entry(None, "client", "Give the list beside `base` instead."),
@@ -43,7 +44,7 @@ FAULTS: dict[str, Entry] = {
 
 FAILURES: dict[str, Entry] = {
     "artifact_not_found": Entry(None, "client", "Prune again: the mask that was to be exported is gone."),
-    "base_mismatch": Entry(None, "client", "Give the very base model that the mask was trained for."),
+    "base_mismatch": Entry(422, "client", "Give the very base model that the mask was trained for.", PermanentError),
     "column_missing": Entry(422, "client", "Name columns that the data set has.", PermanentError),
     "config_missing": Entry(None, "client", "Name one of the configurations that the message lists, as `task.config`."),
     "dataset_gated": Entry(None, "client", "Accept the data set's terms on the hub and set a hub token."),
@@ -143,6 +144,10 @@ FAILURES: dict[str, Entry] = {
         422, "client", "Give train and validation splits, or name the ones there are.", PermanentError
     ),
     "stopped": Entry(None, "client", "Start it again: it goes on from its checkpoint."),
+    "start_invalid": Entry(422, "client", "Give the id of a job that has succeeded: `job_…`.", PermanentError),
+    "start_missing": Entry(
+        422, "client", "Start from another job; outside a service give the mask by `--init-mask`.", PermanentError
+    ),
     "storage_unavailable": Entry(
         None, "operator", "It is tried again; look at the object storage and its credentials."
     ),

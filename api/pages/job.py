@@ -72,6 +72,7 @@ def render_job(
         events=[_shown(event) for event in latest] if is_whole else [], event_seq=row.event_seq, left_out=first,
         fields=spec_fields(job) if is_whole else [],
         repeat=repeat, change=query_of(repeat.body) if repeat is not None and job.export_of is None else None,
+        further=_prune_further(job, repeat.body) if repeat is not None else None,
         heat_maps=heat_maps(services.database, report) if report is not None and template != "_job_state.html" else [],
         may_predict=_may_predict(services, job),
         text_columns=_text_columns(job),
@@ -137,6 +138,14 @@ def _shown(event: Any) -> dict[str, Any]:
     return {
         "seq": known.seq, "type": known.type, "at": known.created_at, "text": events.describe(known), "is_problem": is_problem,
     }  # fmt: skip
+
+
+def _prune_further(job: Job, body: dict[str, Any]) -> str | None:
+    """The query that fills the form with a job like this one that starts from its mask; None where it has no mask, or its method no
+    start from one."""
+    if job.status is not Status.SUCCEEDED or job.export_of is not None or job.spec.get("prior") is None:
+        return None
+    return query_of({**body, "init_from": job.id})
 
 
 def _may_predict(services: Services, job: Job) -> bool:

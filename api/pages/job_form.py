@@ -20,7 +20,7 @@ from pruning.spec.tasks import TASKS
 CUSTOM = "custom"
 """Value of the control ``task`` for a task on one's own data, whose fields are then read."""
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Method and sparsity", ("method", "sparsity", "sparsity_by", "pattern", "one_shot", "preset")),
+    ("Method and sparsity", ("method", "sparsity", "sparsity_by", "pattern", "init_from", "one_shot", "preset")),
     ("What is trained", ("tier", "train_biases", "train_readout")),
     ("Length and batches", (
         "epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "stride", "train_rows", "validation_rows",

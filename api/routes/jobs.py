@@ -206,6 +206,8 @@ def retry_job(
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
         uploaded_models.lock_named(session, former.spec, owner=former.owner)
+        if former.export_of is None and (start := former.spec.get("init_from")) is not None:
+            queries.require(session, start, owner=former.owner)
         job = _to_schema(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
         idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from api.errors.exceptions import TooManyRequestsError
 from api.schemas.job_request import JobRequest
 from api.schemas.webhooks import WebhookRequest
+from api.submission.start_jobs import check_start_job
 from api.submission.uploaded_models import check_uploaded, lock_models, sketch_of
 from api.uploads.isolation import columns_of
 from api.uploads.model_check import ModelUse, check_use
@@ -46,6 +47,7 @@ def check_job(request: JobRequest, settings: Settings, database: Database, owner
     Returns the share of the training split that is held out for validation, as far as the folders of the service say.
     """
     spec = request.spec
+    check_start_job(database, spec, owner)
     folders = {
         name: sketch_of(database, name, owner, param)
         for param, name in (("model", spec.model), ("teacher", spec.teacher))

@@ -47,6 +47,7 @@ def preview(request: JobRequest, services: Services, caller: Caller) -> DryRun:
         live = heartbeats.live_workers(session, within_seconds=seen)
     optional = {
         "teacher": spec.teacher is not None,
+        "start mask": spec.init_from is not None,
         "exports": bool(request.exports),
         "webhook": request.webhook is not None,
     }

@@ -124,6 +124,16 @@ def _argument(metavar: str, kind: IdKind, source: str) -> Any:
 
 
 JobId = Annotated[str, _argument("JOB", JOB, "espalier jobs"), JOB]
+StartJob = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="JOB",
+        help="Start from the mask of this job, of the same model (init_from); a beginning of its id that no other has, or last.",
+        autocompletion=_completion(JOB),
+    ),
+    JOB,
+]
 DatasetId = Annotated[str, _argument("DATASET", DATASET, "espalier datasets list"), DATASET]
 ModelId = Annotated[str, _argument("MODEL", MODEL, "espalier models"), MODEL]
 SweepId = Annotated[str, _argument("SWEEP", SWEEP, "espalier sweep list"), SWEEP]

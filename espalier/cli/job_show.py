@@ -169,6 +169,9 @@ def _result(job: "Job") -> Iterator[tuple[str, str]]:
 
 def _relations(job: "Job") -> Iterator[tuple[str, str]]:
     yield from _named("metadata", "  ".join(f"{key}={value}" for key, value in job.metadata.items()))
+    yield from _named(
+        "from", f"the mask of {start}" if (start := job.spec.get("init_from")) and not job.export_of else ""
+    )
     for name, attribute in (("sweep", "sweep_id"), ("repeats", "retried_from"), ("owner", "owner")):
         yield from _named(name, str(job_text.field(job, attribute) or ""))
     if job.paused_until is not None:

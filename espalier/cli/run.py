@@ -1,12 +1,12 @@
 """``espalier run``, ``submit`` and ``watch``: send a job, and follow it at a progress bar until it has ended."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from espalier.cli import options
-from espalier.cli.ids import JobId
+from espalier.cli.ids import JobId, StartJob
 from espalier.cli.job_show import remedy
 from espalier.cli.job_spec import Label, Text, rows_of, submit_job
 from espalier.cli.job_text import clock, metric, metric_name
@@ -42,6 +42,7 @@ def run(
     sparsity_by: options.SparsityBy = None,
     method: options.Method = None,
     baseline: options.Baseline = False,
+    start: StartJob = None,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     output: Output = Path("mask.safetensors"),
@@ -54,8 +55,8 @@ def run(
 
     Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by) | (
-        {"baseline": True} if baseline else {}
+    spec = _spec(
+        options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline
     )
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
@@ -84,6 +85,7 @@ def submit(
     sparsity_by: options.SparsityBy = None,
     method: options.Method = None,
     baseline: options.Baseline = False,
+    start: StartJob = None,
     fields: options.Fields = None,
     spec_file: options.SpecFile = None,
     text: Text = None,
@@ -94,8 +96,8 @@ def submit(
 
     Example: espalier submit bert-base-uncased sst2 --sparsity 0.9 --set epochs=2
     """
-    spec = options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by) | (
-        {"baseline": True} if baseline else {}
+    spec = _spec(
+        options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline
     )
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
@@ -117,6 +119,10 @@ def watch(context: ServiceContext, job: JobId) -> None:
     with context.client() as client:
         ended = follow_job(context, client, job)
     _end(context, ended)
+
+
+def _spec(spec: dict[str, Any], start: str | None, *, baseline: bool) -> dict[str, Any]:
+    return spec | ({"init_from": start} if start is not None else {}) | ({"baseline": True} if baseline else {})
 
 
 def _preview(context: ServiceContext, found: "DryRun") -> None:

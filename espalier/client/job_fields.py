@@ -149,6 +149,10 @@ class SharedFields(TypedDict, total=False):
     """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default
     true, but for the presets paper and upstream.
     """
+    init_from: str | None
+    """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or
+    the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior.
+    """
     prior: Literal["wanda"] | None
     """Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets paper
     and upstream.

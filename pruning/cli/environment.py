@@ -30,6 +30,7 @@ def sources_from_arguments(arguments: argparse.Namespace) -> Sources:
         uploads_dir=arguments.work / "uploads"
         if arguments.command == "train"
         else getattr(arguments, "uploads_dir", None),
+        init_mask=getattr(arguments, "init_mask", None),
         token_cache=getattr(arguments, "token_cache", None),
         token_cache_bytes=getattr(arguments, "token_cache_bytes", 0),
         hub_model_bytes=arguments.hub_model_bytes,

@@ -2,7 +2,7 @@
 
     python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
         [--token-file F] [--watch-stdin] [--export FORMAT]...
-        [--token-cache D] [--token-cache-bytes N]
+        [--token-cache D] [--token-cache-bytes N] [--init-mask mask.safetensors]
     python -m pruning evaluate --mask mask.safetensors [--model FOLDER] [...]
     python -m pruning serve-predictions [--masks N] [...]
     python -m pruning export --mask mask.safetensors --to FORMAT [--to FORMAT] --out DIR [--archive] [--model FOLDER] [...]
@@ -43,6 +43,9 @@ def _arguments() -> argparse.Namespace:
         type=Path,
         required=True,
         help="folder for checkpoints and artifacts; data sets in its uploads/ come first",
+    )
+    train.add_argument(
+        "--init-mask", type=Path, help="mask file to start from; a spec without init_from gets its SHA-256"
     )
     train.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
     train.add_argument("--launcher", type=int, help=argparse.SUPPRESS)  # one of several ranks, and started by whom

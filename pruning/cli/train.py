@@ -15,6 +15,7 @@ from pruning.cli.environment import silence_libraries, sources_from_arguments, u
 from pruning.cli.program import EventWriter, StopRequest, exit_code_of
 from pruning.errors import PermanentError
 from pruning.events import ExitCode
+from pruning.files import file_sha256
 from pruning.spec.errors import error_details
 from pruning.spec.schema import PruningSpec
 
@@ -28,7 +29,7 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
         torchrun.exit_with_launcher(arguments.launcher)
 
     def work() -> None:
-        spec = _read_spec(arguments.spec)
+        spec = _read_spec(arguments.spec, arguments.init_mask)
         if spec.devices > 1 and not torchrun.is_rank():
             emit.restore_stdout()
             torchrun.exec_launcher(spec.devices, sys.argv[1:])
@@ -48,11 +49,15 @@ def run_train(arguments: argparse.Namespace) -> ExitCode:
     return exit_code_of(work, emit)
 
 
-def _read_spec(path: Path) -> PruningSpec:
+def _read_spec(path: Path, init_mask: Path | None) -> PruningSpec:
     try:
-        return PruningSpec.model_validate_json(path.read_bytes())
+        spec = PruningSpec.model_validate_json(path.read_bytes())
+        if init_mask is None or spec.init_from is not None:
+            return spec
+        return PruningSpec.model_validate(spec.model_dump() | {"init_from": file_sha256(init_mask)})
     except ValidationError as refusal:
         fault = error_details(refusal, PruningSpec)[0]
         raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
     except OSError as fault:
-        raise PermanentError(f"the spec cannot be read: {fault}", code="spec_unreadable") from fault
+        what = "spec" if init_mask is None else "spec or the mask to start from"
+        raise PermanentError(f"the {what} cannot be read: {fault}", code="spec_unreadable") from fault

@@ -3,7 +3,6 @@
 Called by :mod:`pruning.inference.pruned_model`, :mod:`pruning.inference.mask_bank` and :mod:`pruning.export`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from pruning.errors import PermanentError
+from pruning.files import file_sha256
 from pruning.formats import compact_file, mask_file, trained_weights
 from pruning.hub.models import ModelFolder
 from pruning.masking.wrap import prunable_linears
@@ -146,10 +146,9 @@ def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path
             "into the same folder, or name it by weights=",
             code="weights_missing", param="mask",
         )  # fmt: skip
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != info.weights_sha256:
-            raise PermanentError(
-                f"{path.name} is not the one this mask belongs to; download both from the same job",
-                code="weights_invalid", param="mask",
-            )  # fmt: skip
+    if file_sha256(path) != info.weights_sha256:
+        raise PermanentError(
+            f"{path.name} is not the one this mask belongs to; download both from the same job",
+            code="weights_invalid", param="mask",
+        )  # fmt: skip
     return path

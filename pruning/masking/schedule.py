@@ -40,7 +40,7 @@ class Schedule:
     regularization_ramp: Ramp
     learning_rate_initial: float
     remaining_initial: float = 1.0
-    """v_0."""
+    """v_0; of a run that starts from a mask, the share that the mask keeps."""
 
     @classmethod
     def from_spec(cls, spec: PruningSpec, total_steps: int) -> Self:
@@ -60,9 +60,12 @@ class Schedule:
         )
 
     def remaining(self, step: int) -> float:
-        """v_t = v_F + (v_0 - v_F)(1 - x)^3."""
-        gap = self.remaining_initial - self.remaining_final
-        return self.remaining_final + gap * self.sparsity_ramp.decay(step)
+        """v_t = v_F + (v_0 - v_F)(1 - x)^3: the ramp of Zhu & Gupta (arXiv 1710.01878, eq. 1), s_f + (s_i - s_f)(1 - x)^3, whose
+        initial sparsity s_i is 0 here but for a run that starts from a mask."""
+        decay = self.sparsity_ramp.decay(step)
+        if decay == 1.0:  # v_F + (v_0 - v_F) may round to another number, and its counts then to a weight less
+            return self.remaining_initial
+        return self.remaining_final + (self.remaining_initial - self.remaining_final) * decay
 
     def regularization(self, step: int) -> float:
         """λ_t = λ_F (1 - (1 - x)^3)."""

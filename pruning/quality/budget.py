@@ -111,6 +111,7 @@ def check_budget(spec: PruningSpec, steps: int | None, masked_weights: int | Non
         not steps
         or spec.method not in _METHODS
         or spec.pattern != "unstructured"
+        or spec.init_from is not None  # none of the runs above starts from a mask
         or spec.sparsity < RULE.lowest_sparsity
     ):
         return []

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from pruning.spec.custom_task import MAX_CLASSES, CustomTask, propose_words
 from pruning.spec.methods import METHODS, Method
+from pruning.spec.start import require_start_name
 from pruning.spec.tasks import TASKS, Task, resolve_task
 from pruning.spec.verbalizer import ClassName, ClassWords, Pieces
 
@@ -31,6 +32,7 @@ ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_mo
 Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)]
 PathPattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 OwnSparsity = Annotated[float, Field(ge=0, lt=1)]
+StartMask = Annotated[str, AfterValidator(require_start_name)]
 TaskGiven = Annotated[
     Annotated[str, Tag("name")] | Annotated[CustomTask, Tag("custom")],
     Discriminator(lambda given: "name" if isinstance(given, str) else "custom"),
@@ -151,6 +153,11 @@ class ModelFields(BaseModel):
         ),
         description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
         "true, but for the presets paper and upstream",
+    )
+    init_from: StartMask | None = Field(
+        None,
+        description="Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or "
+        "the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior",
     )
     prior: Literal["wanda"] | None = Field(
         default_factory=lambda data: (

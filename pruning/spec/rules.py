@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
 from pruning.spec.methods import METHODS
+from pruning.spec.start import require_startable
 from pruning.spec.verbalizer import several_words, words_of
 
 _MAX_WORD = 50
@@ -36,6 +37,8 @@ def validate(spec: SpecFields) -> None:
     _check_schedule(spec)
     _check_method(spec)
     _check_sparsity_by(spec)
+    if spec.init_from is not None:
+        require_startable(spec.method, spec.prior, spec.learning_rate, by_matrix=bool(spec.sparsity_by))
     _check_tier(spec)
     _check_labels(spec)
     _check_head(spec)

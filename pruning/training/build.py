@@ -15,6 +15,7 @@ from pruning.evaluation.evaluate import compute_logits
 from pruning.masking.kernels import dispatch
 from pruning.masking.layer_sparsity import layer_sparsity
 from pruning.masking.methods.base import Calibration
+from pruning.masking.methods.mask_start import MaskStart
 from pruning.masking.methods.registry import create_method
 from pruning.masking.schedule import Schedule
 from pruning.masking.score_adam import ScoreAdam
@@ -34,6 +35,7 @@ from pruning.training.losses import loss_function
 from pruning.training.pruner import Pruner
 from pruning.training.readout import start_readout
 from pruning.training.run import Batch
+from pruning.training.start_mask import StartMask
 from pruning.training.step import Backend
 
 
@@ -70,13 +72,16 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
 
 
 def build_pruner(
-    spec: PruningSpec, inputs: Inputs, model: MaskedModel, total_steps: int, process_group: ProcessGroup
-) -> Backend[Batch]:
+    spec: PruningSpec, inputs: Inputs, model: MaskedModel, total_steps: int, process_group: ProcessGroup,
+    start: StartMask | None = None,
+) -> Backend[Batch]:  # fmt: skip
     """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
     layers, device = list(model.matrices.layers.values()), process_group.device
     schedule = Schedule.from_spec(spec, total_steps)
     rows_seen = total_steps * spec.batch_size * spec.gradient_accumulation
-    method = create_method(spec, schedule.score_noise, rows_seen)
+    method = create_method(spec, schedule.score_noise, rows_seen, start.masks if start else None)
+    if isinstance(method, MaskStart):
+        schedule = replace(schedule, remaining_initial=method.first_share(model.matrices))
     weights = layers if spec.method_info.trains_weights and not spec.one_shot else []
     others = model.extras.parameters
     pruner = Pruner(

@@ -58,11 +58,13 @@ def restore(state: State, step: int, pruner: Backend[Any]) -> None:
         torch.cuda.set_rng_state(state["random.cuda"])
 
 
-def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain") -> str:
+def identity(
+    spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain", start_digest: str = ""
+) -> str:
     """Digest of the run that a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher
-    logits, and the same ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
+    logits, from the same mask, and the same ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
     stated = spec.of_the_mask.model_dump_json(exclude=spec.unsaid)
-    total = hashlib.sha256(f"{stated}{base_digest}{kernels}".encode())
+    total = hashlib.sha256(f"{stated}{base_digest}{kernels}{start_digest}".encode())
     for ids in train.input_ids:
         total.update(np.asarray(ids, dtype=np.int32).data)
     total.update(train.labels.numpy().data)

@@ -101,6 +101,7 @@ def report_data(
                 "skipped": [{"where": bad.where, **bad.numbers()} for bad in run.skipped],
             },
             "method": run.spec.method,
+            "start": run.start.numbers() if run.start else None,
             "result": result,
             "warnings": [*history.warnings.values()],
             "curves": _curves(history),

@@ -28,6 +28,7 @@ from pruning.training.best_mask import BestMask
 from pruning.training.class_weights import ROW_WEIGHTS, ClassWeights
 from pruning.training.distributed import ProcessGroup
 from pruning.training.extra_parameters import ExtraParameters
+from pruning.training.start_mask import StartMask
 from pruning.training.step import Backend
 
 Batch = dict[str, torch.Tensor]
@@ -63,6 +64,8 @@ class Run:
     process_group: ProcessGroup
     best: BestMask | None
     """The best mask so far, of a run that delivers it."""
+    start: StartMask | None = None
+    """The mask that the scores start from."""
 
     def batch(self, step: int, part: int) -> Batch:
         """Micro-batch ``part`` of optimizer step ``step``; of several ranks, this one's shard of it."""

@@ -16,6 +16,7 @@ from pruning.training.build import MaskedModel, build_model, build_pruner
 from pruning.training.distributed import SINGLE_PROCESS, ProcessGroup
 from pruning.training.inputs import Inputs, load_inputs
 from pruning.training.run import Run, seed_everything
+from pruning.training.start_mask import load_start_mask
 
 
 def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: ProcessGroup = SINGLE_PROCESS) -> Run:
@@ -26,12 +27,15 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
     seed_everything(spec.seed)
     device = process_group.device
     autocast.require_precision(spec.precision, device)
+    start = load_start_mask(spec, sources)
     inputs = load_inputs(spec, sources, emit, device)
     spec = inputs.spec
     model = build_model(spec, inputs, device)
+    if start is not None:
+        start.require_fit(model.base_digest, model.matrices)
     stream = BatchStream(inputs.train.lengths, spec.batch_size, spec.seed)
     total_steps = count_steps(spec, stream.per_epoch)
-    pruner = build_pruner(spec, inputs, model, total_steps, process_group)
+    pruner = build_pruner(spec, inputs, model, total_steps, process_group, start)
     return Run(
         spec=spec,
         task=inputs.task,
@@ -54,6 +58,7 @@ def set_up(spec: PruningSpec, sources: Sources, emit: EventSink, process_group: 
         device=device,
         process_group=process_group,
         best=_best_mask(spec, inputs, model),
+        start=start,
     )
 
 

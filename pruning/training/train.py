@@ -51,7 +51,7 @@ def train(
     before = run.evaluate("before", 0, emit)
     checkpoints = Checkpoints(
         work / "checkpoints",
-        identity(spec, run.base_digest, run.train, run.pruner.kernels),
+        identity(spec, run.base_digest, run.train, run.pruner.kernels, run.start.sha256 if run.start else ""),
         lambda step: emit(CheckpointEvent(step=step)),
     )
     first_step = resume(run, history, checkpoints, emit)
@@ -98,6 +98,10 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
     if first_step == 0:  # else an earlier attempt has said so
         for warning in check_budget(run.spec, run.total_steps, run.matrices.total):
             emit(warning)
+        if run.start is not None:
+            run.pruner.select(run.pruner.schedule.remaining(0))
+            for note in run.start.describe(run.matrices.masks):
+                emit(note)
     if run.extras.count:
         share = run.extras.count / run.matrices.total
         emit(

@@ -3,11 +3,13 @@
     datasets/<id>/<split>.jsonl.gz                  under the data directory, shared by all jobs of this host
     work/<job>/attempt-2/uploads/<id> → that        where the trainer looks first
     work/<job>/attempt-2/mask.safetensors           of the job that an exporting job exports
+    work/<job>/attempt-2/uploads/<job>/mask.safetensors   of the job that a job starts from
 
 A data set's id stands for its content, so a folder that exists is right. Called by ``worker.run.preparation``, and by
 ``worker.maintenance.garbage_collector`` to remove data sets that no job reads.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from pruning.files import CorruptDownloadError, write_verified
 from service import datasets
 from service.artifacts import store
 from service.db.engine import Database
-from service.errors import ArtifactNotFoundError
+from service.errors import ArtifactNotFoundError, StartMaskNotFoundError
 from service.folder_cache import cached_folder, host_lock
 from service.ids import is_dataset_id
 from service.settings import Settings
@@ -54,7 +56,23 @@ def _download_dataset(database: Database, dataset_id: str, folder: Path) -> None
             raise CorruptDownloadError(f"split {split} of an uploaded data set arrived damaged") from error
 
 
-def fetch_mask(database: Database, job_id: str, work: Path) -> Path:
+def fetch_start(database: Database, spec: dict[str, Any], work: Path) -> None:
+    """Put the mask that ``spec`` starts from where a trainer in ``work`` finds it; nothing to do where it starts from none.
+
+    Raises StartMaskNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
+    """
+    job_id = spec.get("init_from")
+    if job_id is None:
+        return
+    folder = work / "uploads" / job_id
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        fetch_mask(database, job_id, folder, names=(MASK,))
+    except ArtifactNotFoundError as missing:
+        raise StartMaskNotFoundError(job_id) from missing
+
+
+def fetch_mask(database: Database, job_id: str, work: Path, names: Sequence[str] = (MASK, WEIGHTS)) -> Path:
     """Put the mask of ``job_id``, and the weights that belong to it, into the folder ``work``; the path of the mask.
 
     Raises ArtifactNotFoundError, StorageUnavailableError; OSError, also for a file that did not arrive as it was stored.
@@ -63,7 +81,7 @@ def fetch_mask(database: Database, job_id: str, work: Path) -> Path:
         stored = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     if MASK not in stored:
         raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
-    for name in (MASK, WEIGHTS):
+    for name in names:
         if name in stored:
             chunks = store.iter_bytes(database, stored[name].id)
             write_verified(chunks, work / name, sha256=stored[name].sha256, size=stored[name].size)

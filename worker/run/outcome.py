@@ -16,6 +16,7 @@ from service.errors import (
     DatasetNotFoundError,
     QuotaExceededError,
     SecretsUnavailableError,
+    StartMaskNotFoundError,
     StorageUnavailableError,
     UploadedModelNotFoundError,
 )
@@ -194,6 +195,7 @@ ATTEMPT_ERRORS = (
     QuotaExceededError,
     RejectedWriteError,
     SecretsUnavailableError,
+    StartMaskNotFoundError,
     StorageUnavailableError,
     OSError,  # disk full, too many processes, no permission
 )
@@ -207,6 +209,8 @@ def classify_error(error: Exception) -> Failed:
             return Failed("dataset_not_found", str(error), kind="user", param="task.dataset")
         case UploadedModelNotFoundError():
             return Failed("model_not_found", str(error), kind="user", param="model")
+        case StartMaskNotFoundError():
+            return Failed("start_missing", str(error), kind="user", param="init_from")
         case ArtifactNotFoundError():
             return Failed("artifact_not_found", str(error), kind="user", param="export_of")
         case QuotaExceededError():

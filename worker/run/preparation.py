@@ -32,14 +32,15 @@ class PreparedAttempt:
 def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> PreparedAttempt:
     """Put everything the trainer reads into the attempt's folder.
 
-    Raises DatasetNotFoundError, UploadedModelNotFoundError, ArtifactNotFoundError, StorageUnavailableError,
-    SecretsUnavailableError, LeaseLostError, OSError.
+    Raises DatasetNotFoundError, UploadedModelNotFoundError, ArtifactNotFoundError, StartMaskNotFoundError,
+    StorageUnavailableError, SecretsUnavailableError, LeaseLostError, OSError.
     """
     settings, with_retry, work = context.settings, recorder.writer.with_retry, recorder.work
     spec, unshared = work_dirs.prepare(settings, claimed.fence, claimed.spec)
     with_retry(lambda: model_cache.fetch_models(context.database, settings, claimed.spec, work))
     if claimed.export_of is None:
         with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
+        with_retry(lambda: inputs.fetch_start(context.database, claimed.spec, work))
         command = partial(trainer_command, settings, spec)
     else:
         export_of = claimed.export_of

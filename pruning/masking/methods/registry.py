@@ -4,13 +4,17 @@ Called by :mod:`pruning.training.build`. A new method is a class with the interf
 entry here, and a row in :mod:`pruning.spec.methods`; or, in another package, a :class:`pruning.spec.method_info.MethodPlugin`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
+
+import numpy as np
+import numpy.typing as npt
 
 from pruning.errors import PermanentError
 from pruning.masking.methods.base import Method
 from pruning.masking.methods.baselines import Magnitude, RandomMask
 from pruning.masking.methods.hard_concrete import HardConcrete
+from pruning.masking.methods.mask_start import MaskStart
 from pruning.masking.methods.movement import Movement, SoftMovement
 from pruning.masking.methods.smp import SmpG, SmpL, SmpS
 from pruning.masking.methods.two_four import TwoFour
@@ -31,9 +35,15 @@ _CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
 }
 
 
-def create_method(spec: PruningSpec, score_noise: float = 1.0, rows_seen: int = 0) -> Method:
+def create_method(
+    spec: PruningSpec,
+    score_noise: float = 1.0,
+    rows_seen: int = 0,
+    start: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+) -> Method:
     """The method that a spec asks for, with its pattern and prior; ``score_noise`` is
     :attr:`pruning.masking.schedule.Schedule.score_noise`, the unit of the prior, and ``rows_seen`` those of the whole run.
+    ``start`` are the masks (bool [out, in], by module path) of ``init_from``.
 
     Raises PermanentError (``method_unavailable``) for a plug-in whose class cannot be loaded or made.
     """
@@ -43,7 +53,8 @@ def create_method(spec: PruningSpec, score_noise: float = 1.0, rows_seen: int = 
         method = TwoFour(method)
     if spec.prior is None:
         return method
-    return WandaPrior(method, spec.prior_strength * prior_share(spec, rows_seen) * score_noise)
+    strength = spec.prior_strength * prior_share(spec, rows_seen) * score_noise
+    return WandaPrior(method, strength) if start is None else MaskStart(method, strength, score_noise, start)
 
 
 def prior_share(spec: PruningSpec, rows_seen: int) -> float:

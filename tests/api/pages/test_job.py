@@ -1,5 +1,6 @@
 """Page of a job: what it shows, what moves, whose it is, and markup in what users and trainers wrote."""
 
+import html
 import json
 import re
 from typing import Any
@@ -54,6 +55,21 @@ def test_a_finished_job(browser: Browser, jobs: Jobs) -> None:
     assert "/delete" in page.text
     assert "/cancel" not in page.text
     assert browser.get(f"/jobs/{job_id}/artifacts/mask.safetensors").content == b"mask"
+
+
+def test_a_job_that_starts_from_a_mask_leads_to_the_job_that_made_it_and_the_form_to_the_next(
+    browser: Browser, jobs: Jobs
+) -> None:
+    start = jobs.succeeded()
+    page = browser.get(f"/jobs/{start}").text
+    (query,) = re.findall(r'href="/new\?([^"]*init_from[^"]*)"', page)
+    form = browser.get(f"/new?{html.unescape(query)}").text
+    assert re.search(rf'name="init_from"[^>]*value="{start}"', form)
+    further = jobs.succeeded(init_from=start, sparsity=0.97)
+    assert f'Starts from the mask of <a href="/jobs/{start}">{start}</a>' in browser.get(f"/jobs/{further}").text
+    assert "Starts from" not in page
+    for other in (jobs.succeeded(method="magnitude"), jobs.queued()):
+        assert "init_from=" not in browser.get(f"/jobs/{other}").text
 
 
 def test_a_running_job_moves(browser: Browser, jobs: Jobs) -> None:

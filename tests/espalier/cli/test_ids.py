@@ -33,6 +33,17 @@ def test_commands_take_beginnings(espalier: Run, jobs: Jobs) -> None:
     espalier("delete", job[4:-1])
 
 
+def test_a_job_starts_from_the_mask_of_another_that_is_named_by_its_beginning(espalier: Run, jobs: Jobs) -> None:
+    start = jobs.succeeded()
+    for name in ("last", start[:-2], start):
+        job = json.loads(espalier("submit", "bert-base-uncased", "sst2", "--from", name, "--json"))
+        assert job["spec"]["init_from"] == start
+        assert f"the mask of {start}" in espalier("show", job["id"])
+        espalier("cancel", job["id"])
+        espalier("delete", job["id"])
+    assert "the mask of" not in espalier("show", start)
+
+
 def test_the_shell_completes_ids_and_is_told_nothing_where_no_service_is(url: str, jobs: Jobs) -> None:
     job = jobs.queued()
     assert list(_complete(JOB, {"url": url}, job[:10])) == [(job, "queued bert-base-uncased")]

@@ -32,6 +32,7 @@ def codes(weights: int | None = N, **fields: Any) -> list[str]:
         ({"preset": "paper"}, True),
         ({"max_steps": 300, "sparsity": 0.5}, False),
         ({"method": "magnitude"}, False),
+        ({"max_steps": 300, "init_from": "job_" + "0" * 26}, False),
     ],
     ids=str,
 )

@@ -72,6 +72,27 @@ def test_a_prior_is_an_option_of_the_smp_methods(method: str) -> None:
         assert fault(method=method, prior="wanda")["param"] == "prior"
 
 
+START = "job_" + "0" * 26
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_run_starts_from_a_mask_where_its_method_takes_a_prior(method: str) -> None:
+    if METHODS[method].takes_prior:
+        assert spec(method=method, init_from=START).init_from == START
+        assert spec(method=method, init_from="0" * 64).init_from == "0" * 64
+    else:
+        assert fault(method=method, init_from=START)["param"] == "init_from"
+
+
+@pytest.mark.parametrize("fields", [
+    {"prior": None}, {"preset": "paper"}, {"learning_rate": 0}, {"sparsity_by": {"*": 0.5}},
+    {"init_from": "last"}, {"init_from": "JOB_" + "0" * 26},
+    {"init_from": "../mask.safetensors"}, {"init_from": START + "\n"},
+], ids=str)  # fmt: skip
+def test_a_start_without_prior_or_learning_rate_or_that_is_no_id_is_refused(fields: dict[str, Any]) -> None:
+    assert fault(**{"init_from": START, **fields})["param"] == "init_from"
+
+
 @pytest.mark.parametrize(("fields", "param"), [
     ({"task": "squad", "head": "label-words"}, "head"), ({"task": "squad", "head": "classifier"}, "head"),
     ({"head": "span"}, "head"), ({"task": "squad", "stride": 384}, "stride"), ({"task": "squad", "max_length": 64}, "stride"),
@@ -96,6 +117,7 @@ def test_what_cannot_go_together_is_refused_by_field(fields: dict[str, Any], par
     {"task": "stsb", "head": "classifier"}, {"method": "movement", "teacher": "t", "train_biases": True},
     {"method": "wanda", "pattern": "2:4", "calibration_rows": 5}, {"prior": "wanda", "pattern": "2:4", "train_biases": True},
     {"regularization": 0}, {"method": "magnitude", "pattern": "2:4", "one_shot": True},
+    {"init_from": "job_" + "0" * 26, "preset": "upstream", "prior": "wanda"},
     {"tier": "masks+extras"}, {"tier": "masks+extras", "train_readout": False, "pattern": "2:4"},
     {"task": "squad", "tier": "masks+extras"}, {"head": "classifier", "tier": "masks+extras"},
 ], ids=str)  # fmt: skip

@@ -15,6 +15,8 @@ from pruning.spec.custom_task import CustomTask
 from service import datasets
 from service.db.engine import Database
 from service.jobs import commands
+from service.operations import deletion
+from tests.service import factories
 from tests.worker.conftest import SPEC, WorkerHarness
 from worker.files import inputs
 from worker.maintenance.garbage_collector import GarbageCollector
@@ -105,4 +107,28 @@ def test_a_deleted_data_set_fails_the_job(database: Database, harness: WorkerHar
     outcome = harness.run(harness.claim(), "success")
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.kind, outcome.param) == ("dataset_not_found", "user", "task.dataset")
+    assert harness.job(job_id).status == "failed"
+
+
+def test_the_mask_that_a_job_starts_from_is_fetched_without_its_weights(
+    database: Database, harness: WorkerHarness, tmp_path: Path
+) -> None:
+    start = factories.succeeded(database, tmp_path, reports=["weights.safetensors"]).id
+    work = tmp_path / "work"
+    work.mkdir()
+    inputs.fetch_start(database, SPEC | {"init_from": start}, work)
+    (file,) = (work / "uploads" / start).iterdir()
+    assert (file.name, file.read_bytes()) == ("mask.safetensors", b"mask")
+    inputs.fetch_start(database, SPEC, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_deleted_start_fails_the_job(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
+    start = factories.succeeded(database, tmp_path).id
+    job_id = harness.submit(init_from=start)
+    deletion.delete_job(database, start)
+    outcome = harness.run(harness.claim(), "success")
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.kind, outcome.param) == ("start_missing", "user", "init_from")
+    assert start in outcome.message
     assert harness.job(job_id).status == "failed"

@@ -12,6 +12,7 @@ from service.errors import (
     DatasetNotFoundError,
     QuotaExceededError,
     SecretsUnavailableError,
+    StartMaskNotFoundError,
     StorageUnavailableError,
 )
 from worker.run.outcome import (
@@ -82,6 +83,7 @@ def test_a_later_reason_to_stop_replaces_a_weaker_one() -> None:
     [
         (DatasetNotFoundError("gone"), "dataset_not_found", "user", False),
         (ArtifactNotFoundError("gone"), "artifact_not_found", "user", False),
+        (StartMaskNotFoundError("job_gone"), "start_missing", "user", False),
         (QuotaExceededError("full"), "quota_exceeded", "user", False),
         (InvalidArtifactError("lies"), "trainer_bug", "system", False),
         (StorageUnavailableError("away"), "storage_unavailable", "system", True),
