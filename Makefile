@@ -59,7 +59,7 @@ lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/python -m scripts.lock
 
 docs: $(READY) ## Build the documentation as a site into build/docs; dead links are errors
-	$(BIN)/sphinx-build -q -n -W --keep-going -c docs/site -d build/doctrees docs build/docs
+	$(BIN)/sphinx-build -q -a -E -n -W --keep-going -c docs/site -d build/doctrees docs build/docs
 
 dist: $(READY) ## Build wheel and source distribution into dist/, and try them in clean environments
 	rm -rf dist

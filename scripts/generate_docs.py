@@ -3,13 +3,16 @@
 A test fails when a page and the code differ.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from pydantic_core import PydanticUndefined
 
 from api.errors.catalog import PROBLEMS
 from api.errors.failures import FAILURES, FAULTS, Entry
+from pruning.events import Event, ExitCode
 from pruning.models.checks import MODEL_TYPES
 from pruning.quality.catalog import WARNINGS
 from pruning.spec.methods import METHODS
@@ -120,11 +123,31 @@ def spec_page() -> str:
     )
 
 
+def trainer_page() -> str:
+    """Every line that a trainer writes, and its exit codes."""
+    lines = [
+        f"{NOTE}# Lines of the trainer\n\n`python -m pruning train` writes one JSON object for each event on standard output, and nothing "
+        "else goes there. The worker reads them, and most become [events](events.md) of the job under the same name. Every line has "
+        "`event` and `time`.\n"
+    ]
+    for event in get_args(get_args(Event)[0]):
+        name = event.model_fields["event"].default
+        rows = [
+            (f"`{field}`", f"`{inspect.formatannotation(about.annotation)}`")
+            for field, about in event.model_fields.items()
+            if field not in ("event", "time")
+        ]
+        lines.append(f"## {name}\n\n{inspect.getdoc(event)}\n\n{_table(('field', 'type'), rows)}")
+    codes = [(code.value, code.name.lower().replace("_", " ")) for code in ExitCode]
+    return "\n".join([*lines, "## Exit codes\n\n" + _table(("code", "how it ended"), codes)])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "spec.md": spec_page,
     "errors.md": errors_page,
     "cli.md": lambda: NOTE + cli_page(),
+    "trainer.md": trainer_page,
     "models.md": lambda: NOTE + models_page(_table),
 }
 

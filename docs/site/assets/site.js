@@ -15,7 +15,7 @@
       diagram.textContent = diagram.dataset.text;
       delete diagram.dataset.processed;
     }
-    mermaid.initialize({ startOnLoad: false, securityLevel: "strict", theme: isDark ? "dark" : "neutral", fontFamily: "inherit" });
+    mermaid.initialize({ startOnLoad: false, securityLevel: "strict", theme: isDark ? "dark" : "neutral", fontFamily: "sans-serif" });
     await mermaid.run({ nodes: diagrams });
   };
   addEventListener("DOMContentLoaded", () => {

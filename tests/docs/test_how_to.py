@@ -1,0 +1,127 @@
+"""Examples of the quickstart and of the how-to pages, page by page on one service: only port, number of steps and models differ
+(toys are in the place of models). An example that cannot be run says why in a comment before it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ROOT
+from tests.serving import espalier_serve
+from tests.toy_datasets import make_opinions
+from tests.toy_models import make_model
+
+DOCS = ROOT / "docs"
+EXAMPLE = re.compile(r"(?ms)^(?:<!-- (?P<reason>[^\n]+) -->\n)?```(?P<language>sh|python)\n(?P<code>.*?)^```")
+HERE = (
+    "how-to/own-data",
+    "how-to/private-models",
+    "how-to/sweep",
+    "how-to/tune-for-a-budget",
+    "how-to/export",
+    "how-to/back-up",
+)
+ELSEWHERE = ("how-to/using-masks",)
+"""Pages whose examples a test of their own runs."""
+
+
+def examples(page: str) -> list[tuple[str, str]]:
+    """Language and code of all examples of a page that can be run."""
+    text = (DOCS / f"{page}.md").read_text("utf-8")
+    return [(found["language"], found["code"]) for found in EXAMPLE.finditer(text) if found["reason"] is None]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    make_model(folder / "models" / "distilbert" / "distilbert-base-uncased", "distilbert")
+    for shipped in ("models/espalier-demo-mlm", "datasets/reviews"):
+        shutil.copytree(ROOT / "demo" / shipped, folder / shipped)
+    make_opinions(folder / "datasets" / "sst2", train=128, validation=32)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with espalier_serve(folder, {"HF_HUB_OFFLINE": "1", "ESPALIER_WORKER_SLOTS": "2", "PYTHONPATH": str(ROOT)}) as url:
+        yield url
+
+
+def run(page: str, address: str, folder: Path, here: Path) -> str:
+    """What the examples of a page print, run in order in the folder ``here``. Fails with what they say on standard error."""
+    shell = [f'espalier() {{ "{sys.executable}" -m espalier.cli "$@"; }}', f'python() {{ "{sys.executable}" "$@"; }}']
+    for language, code in examples(page):
+        fewer = re.sub(r"(max_steps(?:=|\": ))\d+", r"\g<1>10", code)
+        shell.append(fewer if language == "sh" else f"python - <<'END_OF_PROGRAM'\n{fewer}END_OF_PROGRAM\n")
+    variables = {
+        "ESPALIER_URL": address, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT),
+        "ESPALIER_MODELS_DIR": str(folder / "models"), "ESPALIER_DATASETS_DIR": str(folder / "datasets"),
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(shell)],
+        env={**os.environ, **variables}, cwd=here, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_quickstart(address: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, *rest = examples("quickstart")
+    assert start[1].endswith("espalier serve\n"), "the service, which the tests start"
+    monkeypatch.setattr(sys.modules[__name__], "examples", lambda page: rest)
+    printed = run("quickstart", address, folder, tmp_path)
+    assert "weights  786432 masked" in printed
+    assert "nothing was created" in printed
+    assert re.search(r"(?m)^(positive|negative)\t[01]\.\d{4}$", printed)
+    assert printed.splitlines()[-2] == "('negative', 'positive')"
+    assert (tmp_path / "mask.safetensors").stat().st_size > 100_000
+
+
+def test_own_data(address: str, folder: Path, tmp_path: Path) -> None:
+    printed = run("how-to/own-data", address, folder, tmp_path)
+    assert re.search(r"(?m)^(billing|crash)\t", printed)
+    assert (tmp_path / "tickets.safetensors").exists()
+
+
+def test_private_models(address: str, folder: Path, tmp_path: Path) -> None:
+    make_model(tmp_path / "my-model", "bert")
+    assert run("how-to/private-models", address, folder, tmp_path).splitlines()[-1] in ("[0]", "[1]")
+
+
+def test_sweep(address: str, folder: Path, tmp_path: Path) -> None:
+    printed = run("how-to/sweep", address, folder, tmp_path)
+    assert len(re.findall(r"(?m)^(?:smp-s|wanda),0\.[59],[12],job_", printed)) == 8
+    assert (tmp_path / "sst2.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_tuning_for_a_budget(address: str, folder: Path, tmp_path: Path) -> None:
+    printed = run("how-to/tune-for-a-budget", address, folder, tmp_path)
+    assert "budget_small" in printed
+    assert "fine-tuned" in printed
+
+
+def test_export(address: str, folder: Path, tmp_path: Path) -> None:
+    printed = run("how-to/export", address, folder, tmp_path)
+    assert re.fullmatch(r"\('negative', 'positive'\) \[[01]\]", printed.splitlines()[-1])
+    assert (tmp_path / "folder" / "config.json").exists()
+
+
+def test_back_up(address: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "espalier-data").symlink_to(folder / "data")
+    run("how-to/back-up", address, folder, tmp_path)
+    assert (tmp_path / "copy.db").read_bytes().startswith(b"SQLite format 3")
+
+
+def test_every_example_is_run_or_says_why_not() -> None:
+    for file in [*(DOCS / "how-to").glob("*.md"), *(DOCS / "explanation").rglob("*.md")]:
+        page = str(file.relative_to(DOCS).with_suffix(""))
+        for found in EXAMPLE.finditer(file.read_text("utf-8")):
+            reason = found["reason"] or ""
+            if page not in (*HERE, *ELSEWHERE):
+                assert reason.startswith("not run by the tests: "), f"{page}: {found['code'].splitlines()[0]}"
