@@ -126,9 +126,9 @@ def spec_page() -> str:
 def trainer_page() -> str:
     """Every line that a trainer writes, and its exit codes."""
     lines = [
-        f"{NOTE}# Lines of the trainer\n\n`python -m pruning train` writes one JSON object for each event on standard output, and nothing "
-        "else goes there. The worker reads them, and most become [events](events.md) of the job under the same name. Every line has "
-        "`event` and `time`.\n"
+        f"{NOTE}# Lines of the trainer\n\n`python -m pruning train` writes one JSON object for each event on standard output, "
+        "and nothing else goes there. The worker reads them, and most become [events](events.md) of the job under the same "
+        "name. Every line has `event` and `time`.\n"
     ]
     for event in get_args(get_args(Event)[0]):
         name = event.model_fields["event"].default
