@@ -111,7 +111,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     from transformers.utils import logging
 
     from espalier import load_pruned
-    from pruning.inference.pruned_model import evaluate_mask
+    from pruning.inference.evaluation import evaluate_mask
     from pruning.sources import Sources
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no type for it

@@ -184,7 +184,7 @@ class FinishedEvent(_Event):
     ``extra_parameters`` (trained outside the masked matrices), ``extra_share`` (of the masked weights),
     ``weights_bytes`` (0: nothing but masks), ``baseline`` (of the dense model,
     fine-tuned: ``metrics``, ``steps``, ``learning_rate``, ``seconds``, ``rows_per_second``; None where none was asked for). Of
-    exports: what ``exports.json`` holds."""
+    exports: what ``exports.json`` holds; of an evaluation: what ``evaluation.json`` holds."""
 
 
 Event = Annotated[

@@ -13,13 +13,14 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 
 from api.routes import jobs
-from api.schemas.job_request import ExportRequest, JobRequest
+from api.schemas.job_request import EvaluationRequest, ExportRequest, JobRequest
 from api.schemas.sweeps import AXES
 from scripts.unasync import CLIENT, run_ruff
 
 FILE = CLIENT / "job_fields.py"
 _HEAD = '''# made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``page`` and ``list``: fields of the requests, as TypedDicts.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``: fields of the requests, as
+TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """
@@ -39,6 +40,7 @@ Schema = Mapping[str, Any]
 def module() -> str:
     """The source of ``job_fields.py``. Raises ValueError for a schema that has no type here, CalledProcessError of ruff."""
     job, export, filters = JobRequest.model_json_schema(), ExportRequest.model_json_schema(), _filters()
+    evaluation = EvaluationRequest.model_json_schema()
     types = job["$defs"]
     objects = [_typed_dict(_name(name), types[name], types) for name in types if types[name]["type"] == "object"]
     shared = _without(job, [*AXES, *_OF_THE_SWEEP])
@@ -54,6 +56,7 @@ def module() -> str:
                     "Fields of a job. Only ``model`` and ``task`` are required.", "SharedFields",
                 ),
                 _typed_dict("ExportFields", _without(export, ["formats"]), types, "Fields of a job that exports a mask."),
+                _typed_dict("EvaluationFields", evaluation, types, "Fields of a job that evaluates a mask."),
                 _typed_dict("JobFilters", filters, filters["$defs"], "Filters of a list of jobs, and its paging."),
             ]
         ),

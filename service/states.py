@@ -1,6 +1,19 @@
-"""States of a job, and the table of legal transitions between them; ``service.jobs.transitions`` is the only writer."""
+"""Kinds and states of a job, and the table of legal transitions between states, of which ``service.jobs.transitions`` is the only
+writer.
+"""
 
 from enum import StrEnum
+
+
+class JobKind(StrEnum):
+    """What a job does; all kinds are claimed, run, requeued, retried and deleted alike, and have the same states."""
+
+    PRUNING = "pruning"
+    """Trains a mask."""
+    EXPORT = "export"
+    """Exports the mask of another job into other formats."""
+    EVALUATION = "evaluation"
+    """Evaluates the mask of another job on some rows."""
 
 
 class Status(StrEnum):
@@ -11,7 +24,7 @@ class Status(StrEnum):
     PAUSED = "paused"
     """Waits until its user resumes or cancels it; after ``paused_days`` the garbage collector cancels it."""
     SUCCEEDED = "succeeded"
-    """Final; its mask is stored."""
+    """Final; its mask, its exports or its evaluation is stored."""
     FAILED = "failed"
     """Final; ``error`` says why."""
     CANCELLED = "cancelled"

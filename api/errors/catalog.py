@@ -12,6 +12,7 @@ from api.errors.exceptions import (
     CodedError,
     ForbiddenError,
     ForgedFormError,
+    NoMaskError,
     NotPossibleError,
     NotSucceededError,
     TooManyRequestsError,
@@ -68,6 +69,7 @@ PROBLEMS: dict[str, Entry] = {
     ),
     "internal_error": Entry(500, "operator", "Tell whoever runs the service the `request_id`: its log has the reason."),
     "invalid_request": Entry(422, "client", "Change the fields that `errors` names.", RequestValidationError),
+    "job_has_no_mask": Entry(409, "client", "Ask the job whose mask it exports or evaluates.", NoMaskError),
     "job_not_found": Entry(
         404, "client", "Check the id; jobs of other owners are not found either.", errors.JobNotFoundError
     ),

@@ -50,6 +50,10 @@ class NotSucceededError(Exception):
     """The request needs a job that has succeeded."""
 
 
+class NoMaskError(Exception):
+    """The request needs a mask, and the job exports or evaluates that of another."""
+
+
 class ForgedFormError(Exception):
     """A form that changes something was not sent by a page of this session."""
 

@@ -22,6 +22,7 @@ from api.errors.exceptions import (
     CodedError,
     ForbiddenError,
     ForgedFormError,
+    NoMaskError,
     NotSucceededError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -135,7 +136,8 @@ def _allowed_methods(request: Request) -> list[str]:
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Any], Response]] = {
     **dict.fromkeys(
-        (ServiceError, PermanentError, CodedError, ForbiddenError, ForgedFormError, NotSucceededError), _handle_known
+        (ServiceError, PermanentError, CodedError, ForbiddenError, ForgedFormError, NoMaskError, NotSucceededError),
+        _handle_known,
     ),
     DBAPIError: _handle_database,
     PoolTimeoutError: _handle_database,

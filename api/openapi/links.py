@@ -7,7 +7,7 @@ of other paths.
 from typing import Any
 
 _ID_SOURCES: dict[str, tuple[str, ...]] = {
-    "job_id": ("createJob", "retryJob", "createExports"),
+    "job_id": ("createJob", "retryJob", "createExports", "createEvaluation"),
     "sweep_id": ("createSweep",),
     "dataset_id": ("createDataset",),
     "webhook_id": ("createWebhook",),

@@ -15,7 +15,7 @@ from api.routes.jobs import Kind, Text, list_jobs
 from pruning.spec.methods import METHODS, Method
 from pruning.spec.tasks import TASKS
 from service.operations import statistics
-from service.states import Status
+from service.states import JobKind, Status
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _unset = BeforeValidator(lambda text: text or None)  # a form sends its empty fields, too
@@ -56,7 +56,7 @@ def jobs_page(
         here=_address(request, [*chosen, *([("after", after)] if after else [])]),
         first=_address(request, chosen),
         following=_address(request, [*chosen, ("after", page.next_cursor)]) if page.next_cursor else None,
-        statuses=[*Status], tasks=sorted(TASKS), methods=[*METHODS],
+        statuses=[*Status], tasks=sorted(TASKS), methods=[*METHODS], kinds=[*JobKind],
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from api.errors.exceptions import NotPossibleError
 from api.pages.access import PageReader, PageRoute
@@ -12,6 +13,7 @@ from api.pages.job_repeat import repetition, spec_fields
 from api.pages.rendering import render, render_text
 from api.request.auth import Caller
 from api.request.deps import ArtifactName, JobId, Services, ServicesDep
+from api.responses.job_documents import job_document, job_list
 from api.responses.sse import EventStream
 from api.routes import artifacts, events
 from api.schemas.events import Event, MetricList
@@ -19,11 +21,14 @@ from api.schemas.jobs import Job
 from pruning.spec.tasks import TASKS
 from service.artifacts import store
 from service.jobs import queries
-from service.states import TERMINAL, Status
+from service.settings import Settings
+from service.states import TERMINAL, JobKind, Status
 
 router = APIRouter(prefix="/jobs/{job_id}", include_in_schema=False, route_class=PageRoute)
 _EVENTS = 200
 """Latest events that are shown at first."""
+_EVALUATIONS = 20
+"""Latest evaluations that are listed."""
 _POINTS = 2000
 """Reports of one answer; a page that shows a long job asks again at once."""
 After = Annotated[int, Query(ge=0, le=2**53)]
@@ -50,16 +55,16 @@ def render_job(
     status: int = 200,
     template: str = "job.html",
     tried: dict[str, Any] | None = None,
+    asked_rows: dict[str, Any] | None = None,
 ) -> Response:
-    """The page, with what came of trying the mask. Raises JobNotFoundError."""
+    """The page, with what came of trying the mask, or of an evaluation that was refused. Raises JobNotFoundError."""
     with services.database.read() as session:
         row = queries.get(session, job_id, owner=caller.owner_filter)
         stored = store.list_for_job(session, job_id)
-        job = Job.from_row(
-            row, stored, row.webhook, paused_days=services.settings.paused_days, root_path=services.settings.root_path
-        )
+        job = job_document(session, services.settings, row)
         first = max(0, row.event_seq - _EVENTS)
         latest = queries.events(session, job_id, after=first, limit=_EVENTS)
+        evaluations = _evaluations(session, services.settings, job) if template == "job.html" else None
     report = next((artifact for artifact in stored if artifact.name == REPORT), None)
     url = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
     is_whole = template == "job.html"
@@ -71,12 +76,12 @@ def render_job(
         is_live=job.status not in TERMINAL,
         events=[_shown(event) for event in latest] if is_whole else [], event_seq=row.event_seq, left_out=first,
         fields=spec_fields(job) if is_whole else [],
-        repeat=repeat, change=query_of(repeat.body) if repeat is not None and job.export_of is None else None,
+        repeat=repeat, change=query_of(repeat.body) if repeat is not None and job.kind is JobKind.PRUNING else None,
         further=_prune_further(job, repeat.body) if repeat is not None else None,
         heat_maps=heat_maps(services.database, report) if report is not None and template != "_job_state.html" else [],
         may_predict=_may_predict(services, job),
         text_columns=_text_columns(job),
-        tried=tried,
+        tried=tried, evaluations=evaluations, asked_rows=asked_rows,
     )  # fmt: skip
 
 
@@ -143,19 +148,27 @@ def _shown(event: Any) -> dict[str, Any]:
 def _prune_further(job: Job, body: dict[str, Any]) -> str | None:
     """The query that fills the form with a job like this one that starts from its mask; None where it has no mask, or its method no
     start from one."""
-    if job.status is not Status.SUCCEEDED or job.export_of is not None or job.spec.get("prior") is None:
+    if job.status is not Status.SUCCEEDED or job.kind is not JobKind.PRUNING or job.spec.get("prior") is None:
         return None
     return query_of({**body, "init_from": job.id})
 
 
 def _may_predict(services: Services, job: Job) -> bool:
-    if job.status is not Status.SUCCEEDED or job.export_of is not None:
+    if job.status is not Status.SUCCEEDED or job.kind is not JobKind.PRUNING:
         return False
     try:
         services.predictions.require_enabled()
     except NotPossibleError:
         return False
     return True
+
+
+def _evaluations(session: Session, settings: Settings, job: Job) -> list[Job] | None:
+    """The latest evaluations of its mask; None where it has none to evaluate."""
+    if job.status is not Status.SUCCEEDED or job.kind is not JobKind.PRUNING:
+        return None
+    ids, cursor = queries.page(session, limit=_EVALUATIONS, kind=JobKind.EVALUATION, of=job.id)
+    return job_list(session, settings, ids, cursor).data
 
 
 def _text_columns(job: Job) -> tuple[str, ...]:

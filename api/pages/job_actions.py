@@ -1,4 +1,4 @@
-"""What the page of a job can change: cancel, pause, resume, retry, delete; and trying its mask on texts.
+"""What the page of a job can change: cancel, pause, resume, retry, delete; trying its mask on texts, and evaluating it.
 
 Every action calls the function of the JSON route and leads back to a page (303), so that all of them work without JavaScript.
 """
@@ -13,7 +13,8 @@ from api.pages.forms import action_of, parse_body, redirect
 from api.pages.job import render_job
 from api.request.deps import JobId, ServicesDep
 from api.request.idempotency import IdempotentRequest
-from api.routes import jobs, predictions
+from api.routes import evaluations, jobs, predictions
+from api.schemas.job_request import EvaluationRequest
 from api.schemas.predictions import PredictionRequest
 
 router = APIRouter(prefix="/jobs/{job_id}", include_in_schema=False, route_class=PageRoute)
@@ -54,6 +55,33 @@ def predict(
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         status, tried["refusal"] = refusal_of(request, error)
     return render_job(request, services, caller, job_id, status=status, tried=tried)
+
+
+@router.post("/evaluations")
+def evaluate(
+    job_id: JobId,
+    request: Request,
+    services: ServicesDep,
+    caller: PageWriter,
+    dataset: Annotated[str, Form()] = "",
+    split: Annotated[str, Form()] = "",
+    rows: Annotated[str, Form()] = "",
+    dense: Annotated[bool, Form()] = False,
+) -> Response:
+    """Leads to the job that evaluates; or the page again with the refusal."""
+    given = {"dataset": dataset.strip(), "split": split.strip(), "rows": rows.strip()}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if asked.get("rows", "").isdecimal():
+        asked["rows"] = int(asked["rows"])
+    unkeyed = IdempotentRequest(services, caller.owner, "POST /jobs/{job_id}/evaluations", None, "")
+    try:
+        body = parse_body(EvaluationRequest, {**asked, "dense": dense})
+        accepted = evaluations.create_evaluation(job_id, body, services, caller, unkeyed)
+    except Exception as error:  # noqa: BLE001 - bugs are raised again
+        status, refusal = refusal_of(request, error)
+        again = {**given, "dense": dense, "refusal": refusal}
+        return render_job(request, services, caller, job_id, status=status, asked_rows=again)
+    return redirect(request, accepted.headers["Location"].removeprefix("/v1"))
 
 
 @router.post("/cancel")

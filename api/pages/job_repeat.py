@@ -6,11 +6,12 @@ Called by ``api.pages.job``. Of a spec only what differs from the defaults is re
 import json
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 
-from api.schemas.jobs import Job
+from api.schemas.jobs import EvaluatedRows, Job
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.schema import PruningSpec
 
@@ -64,6 +65,8 @@ def repetition(job: Job, url: str, *, keys_required: bool) -> Repetition:
     body, path = _body(job), "/v1/jobs"
     if job.export_of is not None:
         body, path = {"formats": job.exports}, f"/v1/jobs/{job.export_of}/exports"
+    elif job.evaluation is not None:
+        body, path = _rows_of(job.evaluation), f"/v1/jobs/{job.evaluation_of}/evaluations"
     header = ' -H "Authorization: Bearer $ESPALIER_API_KEY"' if keys_required else ""
     curl = (
         f"curl -s {shlex.quote(url + path)}{header} -H 'Content-Type: application/json' "
@@ -71,12 +74,20 @@ def repetition(job: Job, url: str, *, keys_required: bool) -> Repetition:
     )
     if job.export_of is not None:
         submitted = f"client.export({job.export_of!r}, {job.exports!r})"
+    elif job.evaluation is not None:
+        given = (_argument(name, value) for name, value in body.items())
+        submitted = f"client.evaluate({', '.join((repr(job.evaluation_of), *given))})"
     else:
         submitted = f"client.submit({', '.join(_argument(name, value) for name, value in body.items())})"
     key = ', os.environ["ESPALIER_API_KEY"]' if keys_required else ""
     imports = "import os\n\n" if keys_required else ""
     python = f"{imports}from espalier import Client\n\nwith Client({url!r}{key}) as client:\n    job = client.wait({submitted})"
     return Repetition(body, curl, python, _command_line(job, body, url))
+
+
+def _rows_of(evaluation: EvaluatedRows) -> dict[str, Any]:
+    """The request that gives the evaluation again."""
+    return {name: value for name, value in evaluation.model_dump().items() if value not in (None, False)}
 
 
 def _argument(name: str, value: Any) -> str:
@@ -87,6 +98,9 @@ def _command_line(job: Job, body: dict[str, Any], url: str) -> str:
     if job.export_of is not None:
         words = ["espalier", "exports", job.export_of, *(word for name in job.exports for word in ("--to", name))]
         return shlex.join([*words, "--url", url])
+    if job.evaluation_of is not None:
+        options = ([f"--{name}"] if value is True else [f"--{name}", str(value)] for name, value in body.items())
+        return shlex.join(["espalier", "evaluate", job.evaluation_of, *chain(*options), "--url", url])
     words = ["espalier", "submit", str(body["model"]), _word(body["task"])]
     for name in ("sparsity", "method"):
         if name in body:

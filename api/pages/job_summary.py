@@ -56,6 +56,17 @@ def task_name(spec: dict[str, Any]) -> str:
     return str(task.get("dataset")) if isinstance(task, dict) else str(task)
 
 
+def evaluated_rows(job: Job) -> str:
+    """Which rows a job that evaluates a mask reads: ``split test of reviews, the first 100 rows``."""
+    if job.evaluation is None:
+        return ""
+    given = job.evaluation
+    words = "the validation rows" if given.split is None else f"split {given.split}"
+    words += f" of {given.dataset}" if given.dataset is not None else ""
+    words += f" ({given.config})" if given.config is not None else ""
+    return words if given.rows is None else f"{words}, the first {given.rows:,} rows"
+
+
 def asked(job: Job) -> str | None:
     """What its user requests of a job that runs and did not do it yet."""
     if job.status != "running":
@@ -72,5 +83,6 @@ def state_counts(jobs: Iterable[Job]) -> str:
 
 
 FILTERS = {
-    "main_metric": main_metric, "sparsity": sparsity, "task_name": task_name, "asked": asked, "state_counts": state_counts,
+    "main_metric": main_metric, "sparsity": sparsity, "task_name": task_name, "asked": asked, "evaluated_rows": evaluated_rows,
+    "state_counts": state_counts,
 }  # fmt: skip

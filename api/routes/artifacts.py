@@ -13,6 +13,7 @@ from api.request.deps import ArtifactName, JobId, ServicesDep
 from api.responses.byte_ranges import file_headers, file_response
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.jobs import Artifact, ArtifactList
+from api.submission.finished_masks import MASK_FILES, require_mask_maker
 from service.artifacts import store
 from service.db import models
 from service.jobs import queries
@@ -50,14 +51,14 @@ def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> Arti
     "/{name}",
     operation_id="headArtifact",
     response_class=Response,
-    responses=problem_responses(404, 412) | _HEADERS_ONLY,
+    responses=problem_responses(404, 409, 412) | _HEADERS_ONLY,
     summary="Size and digest of a file",
 )
 @router.get(
     "/{name}",
     operation_id="downloadArtifact",
     response_class=Response,
-    responses=problem_responses(404, 412, 416) | _DOWNLOADED,
+    responses=problem_responses(404, 409, 412, 416) | _DOWNLOADED,
     summary="Download a file",
 )
 def download_artifact(
@@ -65,8 +66,10 @@ def download_artifact(
 ) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
     with services.database.read() as session:
-        spec = queries.get(session, job_id, owner=caller.owner_filter).spec
-        artifact = store.get(session, job_id, name)
+        job = queries.get(session, job_id, owner=caller.owner_filter)
+        if name in MASK_FILES:
+            require_mask_maker(job)
+        spec, artifact = job.spec, store.get(session, job_id, name)
     given, headers = request.headers, _headers(artifact, spec)
     etag = headers["ETag"]
     if "if-match" in given and not etag_matches(given["if-match"], etag, weak=False):

@@ -6,18 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
-from api.predictions.service import MASK, WEIGHTS
 from api.request import limits
 from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
-from api.request.idempotency import REPLAYED_HEADER, Idempotency
-from api.responses.long_poll import ETAG_HEADERS, LongPollResponse, Prefer, parse_prefer_wait
+from api.request.idempotency import Idempotency
+from api.responses.job_documents import LOCATED, accepted, job_document, job_list, store_created
+from api.responses.long_poll import Prefer
 from api.responses.routing import AuthenticatedRoute
-from api.schemas.job_representation import JobRepresentation
 from api.schemas.job_request import ExportRequest
 from api.schemas.jobs import Job, JobList
+from api.submission.finished_masks import require_mask
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.models.checks import read_model_type
@@ -27,28 +26,20 @@ from pruning.spec.export_formats import (
     unsupported_by_pattern,
     unsupported_by_pooling,
 )
-from service import broker, failpoints, uploaded_models
+from service import uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
-from service.artifacts import store
 from service.db import models
 from service.errors import UploadedModelNotFoundError
 from service.ids import is_model_id
-from service.jobs import exports, queries, views
+from service.jobs import exports, queries
 from service.settings import Settings
-from service.states import TERMINAL, Status
+from service.states import TERMINAL, JobKind
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/exports", tags=["exports"], route_class=AuthenticatedRoute)
-_LOCATED = {
-    "headers": {
-        "Location": {"description": "Path of that job", "schema": {"type": "string"}},
-        **REPLAYED_HEADER,
-        **ETAG_HEADERS,
-    }
-}
 _LOCATION: dict[int | str, dict[str, Any]] = {
-    202: _LOCATED,
-    200: _LOCATED | {"description": "The job that has made them, now or before", "model": Job},
+    202: LOCATED,
+    200: LOCATED | {"description": "The job that has made them, now or before", "model": Job},
 }
 
 
@@ -75,34 +66,20 @@ def create_exports(
     if (stored := idempotency.stored_response()) is not None:
         return stored
     with services.database.write() as session:
-        job = queries.get(session, job_id, owner=caller.owner_filter)
-        _check(session, job, request, services.settings)
-        limits.check_queue_length(session, services.settings, job.owner)
-        quotas.check_submission(session, Quota.from_settings(services.settings), job.owner)
+        pruned = queries.get(session, job_id, owner=caller.owner_filter)
+        _check(session, pruned, request, services.settings)
+        limits.check_queue_length(session, services.settings, pruned.owner)
+        quotas.check_submission(session, Quota.from_settings(services.settings), pruned.owner)
         files: dict[str, str] = {name: archive_name(name) for name in request.formats}
         export = exports.request_export(
-            session, job.id, files, priority=request.priority, max_duration=request.max_duration
+            session, pruned.id, files, priority=request.priority, max_duration=request.max_duration
         )
         if export.status not in TERMINAL:
-            uploaded_models.lock_named(session, job.spec, owner=job.owner)
-        body = Job.from_row(
-            export,
-            store.list_for_job(session, export.id),
-            export.webhook,
-            paused_days=services.settings.paused_days,
-            root_path=services.settings.root_path,
-        )
-        status, location = 200 if export.status in TERMINAL else 202, f"/v1/jobs/{export.id}"
-        idempotency.store_response(session, status, body.model_dump_json(), location)
-        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    if export.status is Status.QUEUED:
-        broker.notify_workers(services.celery)
-    failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
-    seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(
-        services, JobRepresentation.from_job(body), status=status, location=location, seconds=seconds, caller=caller
-    )
+            uploaded_models.lock_named(session, pruned.spec, owner=pruned.owner)
+        job = job_document(session, services.settings, export)
+        status = 200 if export.status in TERMINAL else 202
+        store_created(session, idempotency, job, status)
+    return accepted(job, services, prefer, caller, status)
 
 
 @router.get("", operation_id="listExports", responses=problem_responses(404, 422), summary="List the exports of a job")
@@ -116,24 +93,13 @@ def list_exports(
     """The jobs that were asked for later, newest first. What the job itself made at its end is among its own artifacts."""
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
-        ids, cursor = queries.page(session, limit=limit, after=after, export_of=job_id)
-        page, cursor = views.load_page(session.connection(), ids, cursor)
-    data = [
-        Job.from_row(*view, paused_days=services.settings.paused_days, root_path=services.settings.root_path)
-        for view in page
-    ]
-    return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
+        ids, cursor = queries.page(session, limit=limit, after=after, kind=JobKind.EXPORT, of=job_id)
+        return job_list(session, services.settings, ids, cursor)
 
 
 def _check(session: Session, job: models.Job, request: ExportRequest, settings: Settings) -> None:
-    """Refuse exports that cannot succeed. Raises NotSucceededError, ArtifactNotFoundError, PermanentError naming the field."""
-    if job.status is not Status.SUCCEEDED:
-        raise NotSucceededError(
-            f"job {job.id} is {job.status}; exports need a mask, which only a job that succeeded has"
-        )
-    store.get(session, job.id, MASK)
-    if (job.result or {}).get("weights_changed"):
-        store.get(session, job.id, WEIGHTS)
+    """Refuse exports that cannot succeed. Raises PermanentError naming the field, and as ``require_mask``."""
+    require_mask(session, job, "exports")
     model_type = _model_type(session, job.spec["model"], settings)
     misfit = unsupported_by_pattern(request.formats, job.spec.get("pattern", "unstructured"))
     if misfit is None and model_type is not None:

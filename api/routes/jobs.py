@@ -3,18 +3,17 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy.orm import Session
 
 from api.errors.problems import problem_responses
 from api.request import limits
-from api.request.auth import Caller, Reader, Writer
+from api.request.auth import Reader, Writer
 from api.request.deps import JobId, ServicesDep
 from api.request.filters import METADATA_PARAMETER, MetadataFilter
-from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.request.idempotency import Idempotency
+from api.responses.job_documents import ACCEPTED, accepted, job_document, job_list, store_created
 from api.responses.long_poll import ETAG_HEADERS, IfNoneMatch, LongPollResponse, Prefer, load_job, parse_prefer_wait
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.dry_run import DryRun
-from api.schemas.job_representation import JobRepresentation
 from api.schemas.job_request import JobRequest
 from api.schemas.jobs import Job, JobList
 from api.submission import admission
@@ -24,36 +23,20 @@ from pruning.spec.methods import Method
 from service import broker, datasets, failpoints, uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
-from service.artifacts import store
-from service.db import models
-from service.jobs import commands, queries, views
+from service.db.models import kind_of
+from service.jobs import commands, queries
 from service.operations import deletion
-from service.settings import Settings
-from service.states import Status
+from service.states import JobKind, Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=AuthenticatedRoute)
-_LOCATION: dict[int | str, dict[str, Any]] = {
-    202: {
-        "headers": {
-            "Location": {"description": "Path of the job", "schema": {"type": "string"}},
-            **REPLAYED_HEADER,
-            **ETAG_HEADERS,
-        }
-    },
-    200: {
-        "description": "The job, which has ended while Prefer: wait kept the answer back",
-        "model": Job,
-        "headers": ETAG_HEADERS,
-    },
-}
 _OR_DRY_RUN: dict[int | str, dict[str, Any]] = {
-    200: {**_LOCATION[200], "description": f"{_LOCATION[200]['description']}; or a dry run", "model": Job | DryRun}
+    200: {**ACCEPTED[200], "description": f"{ACCEPTED[200]['description']}; or a dry run", "model": Job | DryRun}
 }
 _GET_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": ETAG_HEADERS},
     304: {"description": "Unchanged since the ETag of If-None-Match", "headers": ETAG_HEADERS},
 }
-Kind = Literal["pruning", "export"]
+Kind = Literal["pruning", "export", "evaluation"]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -62,7 +45,7 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     operation_id="createJob",
     status_code=202,
     response_model=Job,
-    responses=problem_responses(400, 409, 413, 415, 422, 507) | _LOCATION | _OR_DRY_RUN,
+    responses=problem_responses(400, 409, 413, 415, 422, 507) | ACCEPTED | _OR_DRY_RUN,
     summary="Submit a job",
 )
 def create_job(
@@ -85,16 +68,9 @@ def create_job(
         row = commands.create(session, owner=caller.owner, warnings=warnings, **request.stored)
         if request.webhook is not None:
             admission.store_webhook(session, services.settings, request.webhook, owner=row.owner, job_id=row.id)
-        job = Job.from_row(
-            row,
-            artifacts=[],
-            webhook=row.webhook,
-            paused_days=services.settings.paused_days,
-            root_path=services.settings.root_path,
-        )
-        idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
-        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(job, services, prefer, caller)
+        job = job_document(session, services.settings, row)
+        store_created(session, idempotency, job)
+    return accepted(job, services, prefer, caller)
 
 
 @router.get(
@@ -115,20 +91,17 @@ def list_jobs(
     model: Annotated[Text, Query(description="Only jobs of this model")] = None,
     method: Annotated[Method | None, Query(description="Only jobs by this method")] = None,
     sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
-    kind: Annotated[Kind, Query(description="Jobs that prune, or those that export the mask of another")] = "pruning",
+    kind: Annotated[
+        Kind, Query(description="Jobs that prune, or those that export or evaluate the mask of another")
+    ] = "pruning",
 ) -> JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with services.database.read() as session:
         ids, cursor = queries.page(
             session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
-            sweep=sweep, metadata=labels, exporting=kind == "export",
+            sweep=sweep, metadata=labels, kind=JobKind(kind),
         )  # fmt: skip
-        page, cursor = views.load_page(session.connection(), ids, cursor)
-    data = [
-        Job.from_row(*view, paused_days=services.settings.paused_days, root_path=services.settings.root_path)
-        for view in page
-    ]
-    return JobList(data=data, has_more=cursor is not None, next_cursor=cursor)
+        return job_list(session, services.settings, ids, cursor)
 
 
 @router.get(
@@ -153,7 +126,7 @@ async def get_job(
 def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
-        job = _to_schema(
+        job = job_document(
             session, services.settings, commands.request_cancel(session, job_id, owner=caller.owner_filter)
         )
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
@@ -164,7 +137,9 @@ def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with services.database.write() as session:
-        job = _to_schema(session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter))
+        job = job_document(
+            session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter)
+        )
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return job
 
@@ -178,7 +153,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
         former = queries.get(session, job_id, owner=caller.owner_filter)
         if former.status is Status.PAUSED:
             limits.check_queue_length(session, services.settings, former.owner, adding=0)
-        job = _to_schema(session, services.settings, commands.resume(session, job_id, owner=caller.owner_filter))
+        job = job_document(session, services.settings, commands.resume(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     if job.status is Status.QUEUED:
         broker.notify_workers(services.celery)
@@ -190,7 +165,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     operation_id="retryJob",
     status_code=202,
     response_model=Job,
-    responses=problem_responses(404, 409, 422, 507) | _LOCATION,
+    responses=problem_responses(404, 409, 422, 507) | ACCEPTED,
     summary="Do a failed or cancelled job again",
 )
 def retry_job(
@@ -206,12 +181,11 @@ def retry_job(
         if (dataset := datasets.dataset_named_in(former.spec)) is not None:
             datasets.lock_for_reader(session, dataset, owner=former.owner)
         uploaded_models.lock_named(session, former.spec, owner=former.owner)
-        if former.export_of is None and (start := former.spec.get("init_from")) is not None:
+        if kind_of(former) is JobKind.PRUNING and (start := former.spec.get("init_from")) is not None:
             queries.require(session, start, owner=former.owner)
-        job = _to_schema(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
-        idempotency.store_response(session, 202, job.model_dump_json(), _path(job))
-        failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
-    return _accepted(job, services, prefer, caller)
+        job = job_document(session, services.settings, commands.retry(session, job_id, owner=caller.owner_filter))
+        store_created(session, idempotency, job)
+    return accepted(job, services, prefer, caller)
 
 
 @router.delete(
@@ -222,30 +196,5 @@ def retry_job(
     summary="Delete a finished job",
 )
 def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
-    """With its events, metrics, artifacts and exports. 409 while it is not finished: cancel it first."""
+    """With its events, metrics, artifacts, exports and evaluations. 409 while it is not finished: cancel it first."""
     deletion.delete_job(services.database, job_id, owner=caller.owner_filter)
-
-
-def _accepted(job: Job, services: ServicesDep, prefer: str | None, caller: Caller) -> Response:
-    """The response for a job that is stored, after workers were notified."""
-    failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
-    broker.notify_workers(services.celery)  # a lost message costs seconds: workers also poll
-    failpoints.hit(failpoints.Failpoint.SUBMIT_NOTIFIED)
-    seconds = parse_prefer_wait(prefer, services.settings.max_wait_seconds)
-    return LongPollResponse(
-        services, JobRepresentation.from_job(job), status=202, location=_path(job), seconds=seconds, caller=caller
-    )
-
-
-def _path(job: Job) -> str:
-    return f"/v1/jobs/{job.id}"
-
-
-def _to_schema(session: Session, settings: Settings, row: models.Job) -> Job:
-    return Job.from_row(
-        row,
-        store.list_for_job(session, row.id),
-        row.webhook,
-        paused_days=settings.paused_days,
-        root_path=settings.root_path,
-    )

@@ -59,7 +59,7 @@ class _StatisticsCollector(Collector):
         found = self.found
         for name, what, counted in (
             ("espalier_jobs", "Jobs that are stored, by state", found.jobs),
-            ("espalier_export_jobs", "Those of them that export the mask of another", found.exporting),
+            ("espalier_export_jobs", "Those of them that export or evaluate the mask of another", found.exporting),
         ):
             jobs = GaugeMetricFamily(name, what, labels=["status"])
             for status, count in counted.items():

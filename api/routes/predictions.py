@@ -5,13 +5,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.errors.exceptions import NotSucceededError
 from api.errors.problems import problem_responses
-from api.predictions.service import MASK, WEIGHTS
+from api.predictions.service import WEIGHTS
 from api.request.auth import Reader
 from api.request.deps import JobId, ServicesDep
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.predictions import Prediction, PredictionList, PredictionRequest
+from api.submission.finished_masks import require_mask
 from pruning.errors import PermanentError
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import Task
@@ -20,7 +20,6 @@ from service.artifacts import store
 from service.ids import is_model_id
 from service.jobs import queries
 from service.settings import Settings
-from service.states import Status
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["predictions"], route_class=AuthenticatedRoute)
 
@@ -40,12 +39,8 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
     with services.database.read() as session:
         job = queries.get(session, job_id, owner=caller.owner_filter)
         services.predictions.require_enabled()
-        if job.status is not Status.SUCCEEDED:
-            raise NotSucceededError(
-                f"job {job_id} is {job.status}; predictions need a mask, which only a job that succeeded has"
-            )
+        mask = require_mask(session, job, "predictions")
         task = PruningSpec.model_validate(job.spec).task_info
-        mask = store.get(session, job_id, MASK)
         model_id = job.spec["model"] if is_model_id(job.spec["model"]) else None
         if model_id is not None:
             uploaded_models.get(session, model_id)  # a copy that is at hand outlives it

@@ -1,4 +1,4 @@
-"""Request bodies that submit a job: one that prunes, and one that exports the mask of another."""
+"""Request bodies that submit a job: one that prunes, and those that export or evaluate the mask of another."""
 
 from typing import Annotated, Any, Self
 
@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas.base import StrictModel
 from api.schemas.webhooks import JobWebhookRequest
+from pruning.spec.custom_task import DatasetName, SplitName
 from pruning.spec.errors import spec_error
 from pruning.spec.export_formats import FORMATS, Format, unsupported_by_pattern
 from pruning.spec.schema import PruningSpec
@@ -98,7 +99,14 @@ class JobRequest(StrictModel, PruningSpec):
         }  # fmt: skip
 
 
-class ExportRequest(StrictModel):
+class MaskJobRequest(StrictModel):
+    """What jobs on a finished mask share with any job."""
+
+    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
+    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
+
+
+class ExportRequest(MaskJobRequest):
     """What the mask of a job is to be turned into."""
 
     model_config = ConfigDict(
@@ -111,11 +119,39 @@ class ExportRequest(StrictModel):
         description="Each is measured before and after",
         json_schema_extra={"uniqueItems": True},
     )
-    priority: int = Field(0, ge=-100, le=100, description="As that of any job")
-    max_duration: float | None = Field(None, gt=0, le=366 * 86400, description="As that of any job")
 
     @model_validator(mode="after")
     def _once_each(self) -> "ExportRequest":
         if len(set(self.formats)) < len(self.formats):
             raise spec_error("formats", "each export is made once; name none of them twice")
+        return self
+
+
+class EvaluationRequest(MaskJobRequest):
+    """Which rows the mask of a job is to be evaluated on; by default those that its training validated on."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False,
+        json_schema_extra={"examples": [{"split": "test"}, {"dataset": "reviews", "split": "march", "dense": True}]},
+    )  # fmt: skip
+
+    dataset: DatasetName | None = Field(
+        None,
+        description="Another data set with the task's columns and labels: the id of an uploaded one, a folder under the data sets "
+        "directory, or one on the hub; default the task's own",
+    )
+    config: str | None = Field(None, max_length=100, description="Configuration of a hub data set")
+    split: SplitName | None = Field(
+        None, description="Default the rows that the training validated on; of another data set `validation`"
+    )
+    rows: int | None = Field(
+        None, ge=1, le=2**40,
+        description="Use only the first rows; default all, and of the training's own validation split as many as it used",
+    )  # fmt: skip
+    dense: bool = Field(False, description="Evaluate the dense model as well, zero-shot")
+
+    @model_validator(mode="after")
+    def _config_of_a_dataset(self) -> Self:
+        if self.config is not None and self.dataset is None:
+            raise spec_error("config", "config is that of another data set; name it in dataset, or leave config out")
         return self

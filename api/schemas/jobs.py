@@ -11,8 +11,9 @@ from api.errors.failures import failure_remedy
 from api.schemas.base import Page
 from api.schemas.webhooks import Webhook
 from service.db import models
+from service.db.models import kind_of
 from service.jobs.views import ArtifactView, WebhookView
-from service.states import Status
+from service.states import JobKind, Status
 
 
 class Progress(BaseModel):
@@ -65,8 +66,18 @@ class Artifact(BaseModel):
         )  # fmt: skip
 
 
+class EvaluatedRows(BaseModel):
+    """The rows that a mask is evaluated on."""
+
+    dataset: str | None = Field(description="Another data set; null: that of the mask's task")
+    config: str | None = Field(description="Configuration of a hub data set")
+    split: str | None = Field(description="null: the rows that the training validated on")
+    rows: int | None = Field(description="The first rows alone")
+    dense: bool = Field(description="Whether the dense model is evaluated as well, zero-shot")
+
+
 class Job(BaseModel):
-    """A pruning job."""
+    """A job: it prunes, or it exports or evaluates the mask of another."""
 
     id: str = Field(examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
     status: Status
@@ -85,7 +96,10 @@ class Job(BaseModel):
     priority: int
     max_duration: float | None
     exports: list[str] = Field(description="What the mask is turned into; figures in the artifact exports.json")
-    export_of: str | None = Field(description="The job whose mask this one exports; null for a job that prunes")
+    kind: JobKind = Field(description="Whether it prunes, or exports or evaluates the mask of another job")
+    export_of: str | None = Field(description="The job whose mask this one exports; null for other kinds")
+    evaluation_of: str | None = Field(description="The job whose mask this one evaluates; null for other kinds")
+    evaluation: EvaluatedRows | None = Field(description="What the mask is evaluated on; null for other kinds")
     cancel_requested_at: datetime | None = Field(description="A running job is cancelled seconds after this")
     pause_requested_at: datetime | None = Field(description="A running job is paused seconds after this")
     paused_until: datetime | None = Field(description="A paused job is cancelled then, unless it is resumed before")
@@ -122,7 +136,11 @@ class Job(BaseModel):
             priority=row.priority,
             max_duration=row.max_duration,
             exports=row.exports or [],
-            export_of=row.export_of, retried_from=row.retried_from, sweep_id=row.sweep_id,
+            kind=(kind := kind_of(row)),
+            export_of=row.export_of if kind is JobKind.EXPORT else None,
+            evaluation_of=row.export_of if kind is JobKind.EVALUATION else None,
+            evaluation=EvaluatedRows.model_validate(row.evaluation) if row.evaluation is not None else None,
+            retried_from=row.retried_from, sweep_id=row.sweep_id,
             cancel_requested_at=row.cancel_requested_at, pause_requested_at=row.pause_requested_at,
             paused_until=paused_until,
             owner=row.owner,

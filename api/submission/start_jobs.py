@@ -36,7 +36,7 @@ def check_start_job(database: Database, spec: PruningSpec, owner: str) -> None:
         except JobNotFoundError as missing:
             raise _refusal("job_not_found", str(missing)) from missing
         if job.export_of is not None:
-            raise _refusal("start_missing", f"job {job.id} exports a mask and has none; give job {job.export_of}")
+            raise _refusal("start_missing", f"job {job.id} makes no mask of its own; give job {job.export_of}")
         if job.status is not Status.SUCCEEDED:
             raise _refusal("job_not_succeeded", f"job {job.id} is {job.status}; only a job that succeeded has a mask")
         try:

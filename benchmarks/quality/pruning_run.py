@@ -14,12 +14,13 @@ from safetensors import safe_open
 from benchmarks.quality.cell import Cell
 from benchmarks.quality.outcome import Moment, Notify, Outcome, Point, is_constant, rows_until
 from pruning.data.batching import BatchStream
+from pruning.evaluation.predictions_file import FILE as PREDICTIONS
 from pruning.events import EvaluationEvent, Event, FinishedEvent, LogEvent, PhaseEvent, StepEvent
 from pruning.formats import trained_weights
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.training.distributed import join_process_group
-from pruning.training.finalize import PREDICTIONS
 from pruning.training.report_data import COMPACT
 from pruning.training.train import train
 

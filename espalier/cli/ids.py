@@ -46,8 +46,8 @@ class IdKind:
 
 
 def _jobs(client: "Client", page: int) -> Iterator[Any]:
-    both = client.list(limit=page), client.list(limit=page, kind="export")
-    return chain(*(islice(jobs, _NEWEST) for jobs in both)) if page > 1 else both[0]
+    all_kinds = client.list(limit=page), *(client.list(limit=page, kind=kind) for kind in ("export", "evaluation"))
+    return chain(*(islice(jobs, _NEWEST) for jobs in all_kinds)) if page > 1 else all_kinds[0]
 
 
 def _uploaded(client: "Client") -> Iterator[Any]:
@@ -83,7 +83,7 @@ def resolve(client: "Client", kind: IdKind, text: str) -> str:
             raise typer.BadParameter(f"there is no {kind.name} yet, so none is the last")
         return str(newest.id)
     start = text if text.startswith(kind.prefix) else f"{kind.prefix}{text}"
-    known = [each.id for each in islice(kind.newest(client, _PAGE), 2 * _NEWEST)]
+    known = [each.id for each in islice(kind.newest(client, _PAGE), 3 * _NEWEST)]
     if text in known:
         return text
     found = sorted({each for each in known if each.startswith(start)})

@@ -39,7 +39,7 @@ def list_jobs(
     model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
     method: Annotated[str | None, typer.Option(help="Only jobs by this method.")] = None,
     sweep: Annotated[str | None, typer.Option(help="Only jobs of this sweep.")] = None,
-    kind: Annotated[str | None, typer.Option(help="export: those that export the mask of another job.")] = None,
+    kind: Annotated[str | None, typer.Option(help="export or evaluation: those on the mask of another job.")] = None,
     metadata: Annotated[
         list[str] | None,
         typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated."),
@@ -59,11 +59,10 @@ def list_jobs(
     }  # fmt: skip
     with context.client() as client:
         found = list(islice(client.list(limit=min(limit, _PAGE), metadata=pairs, **filters), limit))
-        if not any((*filters.values(), pairs)):  # all jobs: exports wait in the same queue
-            exports = islice(client.list(limit=min(limit, _PAGE), kind="export"), limit)
-            found = sorted(
-                [*found, *exports], key=lambda job: (job.created_at is not None, job.created_at), reverse=True
-            )
+        if not any((*filters.values(), pairs)):  # all jobs: the other kinds wait in the same queue
+            for other in ("export", "evaluation"):
+                found += islice(client.list(limit=min(limit, _PAGE), kind=other), limit)
+            found = sorted(found, key=lambda job: (job.created_at is not None, job.created_at), reverse=True)
             found = found[:limit]
         waits = {} if context.as_json else read_waits(client, found)
     if not found and not context.as_json:
@@ -169,7 +168,10 @@ def short_ids(ids: Sequence[str]) -> list[str]:
 
 
 def _method(job: "Job") -> str:
-    return "export" if job_text.field(job, "export_of") is not None else str(job.spec.get("method", ""))
+    for kind in ("export", "evaluation"):
+        if job_text.field(job, f"{kind}_of") is not None:
+            return kind
+    return str(job.spec.get("method", ""))
 
 
 def _when_empty(*, filtered: bool) -> str:

@@ -118,6 +118,8 @@ def rows(context: ServiceContext, job: "Job", waits: str = "") -> Iterator[tuple
 def _what(job: "Job") -> str:
     if job.export_of is not None:
         return f"exports the mask of {job.export_of} to {', '.join(job.exports)}"
+    if job.evaluation_of is not None:
+        return f"evaluates the mask of {job.evaluation_of} on {job_words.evaluated_rows(job.evaluation)}"
     words = (str(job.spec.get("model", "")), job_text.task_name(job), str(job.spec.get("method", "")))
     asked = job.spec.get("sparsity")
     single = [f"{own} of {pattern}" for pattern, own in (job.spec.get("sparsity_by") or {}).items()]
@@ -154,13 +156,16 @@ def remedy(job: "Job") -> str:
 def _result(job: "Job") -> Iterator[tuple[str, str]]:
     result, metrics = job_words.result_of(job), job_words.metrics_of(job)
     metric = " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job))))
-    yield from _named("metric", metric + (", from dense zero-shot to mask" if "before" in result else ""))
+    yield from _named("metric", metric + (", from dense zero-shot to mask" if result.get("before") else ""))
     if (tuned := job_words.fine_tuned(job)) is not None:
         yield "baseline", f"{tuned:.3f} of the dense model, fine-tuned in the same steps"
     if metrics.get("constant_prediction") is True:
         yield "predicts", "the same for all validation rows"
     if isinstance(signal := metrics.get("signal_to_noise"), float):
         yield "signal", f"{signal:.3f} signal-to-noise of the scores; 0.053 is noise alone"
+    if job.evaluation_of is not None and result:
+        others = (f"{name} {value:.4f}" for name, value in result["final"].items())
+        yield "metrics", f"{', '.join(others)} on {result['rows']:,} rows of {', '.join(result['splits'])}"
     remaining = result.get("remaining", metrics.get("remaining"))
     yield from _named("remaining", f"{remaining:.2%} of the masked weights" if isinstance(remaining, float) else "")
     sizes = ((result.get("mask_bytes"), ""), (result.get("compact_mask_bytes"), " compact"))

@@ -16,6 +16,7 @@ from espalier.cli import (
     datasets,
     db,
     doctor,
+    evaluate,
     exports,
     hub_token,
     job_list,
@@ -95,6 +96,8 @@ app.command(rich_help_panel=_JOBS)(jobs.delete)
 app.add_typer(sweeps.app, name="sweep", rich_help_panel=_JOBS)
 app.command(rich_help_panel=_MASKS)(jobs.download)
 app.command(rich_help_panel=_MASKS)(predict.predict)
+app.command(rich_help_panel=_MASKS)(evaluate.evaluate)
+app.command(rich_help_panel=_MASKS)(evaluate.evaluations)
 app.command(rich_help_panel=_MASKS)(masks.apply)
 app.command(rich_help_panel=_MASKS)(exports.export)
 app.command(rich_help_panel=_MASKS)(exports.exports)

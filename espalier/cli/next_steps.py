@@ -78,6 +78,8 @@ def service_options(context: "ServiceContext") -> str:
 def _steps(job: "Job") -> tuple[str, str, str]:
     if job.status == "succeeded" and job.export_of is not None:
         return f"exports {job.export_of}", "logs {job}", "jobs --kind export"
+    if job.status == "succeeded" and job.evaluation_of is not None:
+        return f"evaluations {job.evaluation_of}", "logs {job}", "jobs --kind evaluation"
     if job.status == "succeeded":
         return 'predict {job} "a text of yours"', "exports {job} --to compact --watch", "show {job}"
     if job.status in ("failed", "cancelled"):

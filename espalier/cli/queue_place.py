@@ -1,4 +1,4 @@
-"""Place of queued jobs in the queue: how many jobs and exports are taken before each, and how many devices it asks for."""
+"""Place of queued jobs in the queue: how many jobs of each kind are taken before each, and how many devices it asks for."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ def read_waits(client: "Client", found: "Sequence[Job]") -> dict[str, str]:
     ahead = [
         job
         for status in ("running", "queued")
-        for kind in ("pruning", "export")
+        for kind in ("pruning", "export", "evaluation")
         for job in client.page(limit=_PAGE, status=status, kind=kind).data
     ]
     return {job.id: waits_for(job, ahead) for job in queued}
@@ -29,8 +29,10 @@ def read_waits(client: "Client", found: "Sequence[Job]") -> dict[str, str]:
 def waits_for(job: "Job", others: "Sequence[Job]") -> str:
     """``behind 2 jobs and 1 export; asks for 8 devices``; jobs with a higher priority and older ones are taken first."""
     before = [other for other in others if other.id != job.id and _goes_first(other, job)]
-    exports = sum(field(other, "export_of") is not None for other in before)
-    counts = ((len(before) - exports, "job"), (exports, "export"))
+    exports, evaluations = (
+        sum(field(other, name) is not None for other in before) for name in ("export_of", "evaluation_of")
+    )
+    counts = ((len(before) - exports - evaluations, "job"), (exports, "export"), (evaluations, "evaluation"))
     words = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counts if count)
     devices = job.spec.get("devices") or 1
     asks = f"asks for {devices} devices" if isinstance(devices, int) and devices > 1 else ""

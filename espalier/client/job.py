@@ -83,7 +83,8 @@ class NamedValues(dict[str, Any]):
 class JobResult(NamedValues):
     """What came out of a job that succeeded: ``job.result.final["accuracy"]``, ``job.result.mask_bytes``.
 
-    The result of an export job has ``exports`` instead.
+    The result of an export job has ``exports`` instead; that of an evaluation ``final``, ``before`` (None unless it was asked for),
+    ``primary_metric``, ``rows``, ``splits``, ``dataset``, ``remaining`` and ``seconds``.
     """
 
     __slots__ = ()
@@ -153,7 +154,13 @@ class Job(Resource):
     exports: list[str] = Field(default_factory=list)
     """Formats that the mask is turned into."""
     export_of: str | None = None
-    """The job whose mask this one exports; None for a job that prunes."""
+    """The job whose mask this one exports; None for other kinds."""
+    evaluation_of: str | None = None
+    """The job whose mask this one evaluates; None for other kinds."""
+    evaluation: dict[str, Any] | None = None
+    """What the mask is evaluated on: ``dataset``, ``config``, ``split``, ``rows``, ``dense``."""
+    kind: str = "pruning"
+    """``pruning``, ``export`` or ``evaluation``."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     paused_until: datetime | None = None
     """When a paused job is cancelled unless it is resumed."""
@@ -216,9 +223,13 @@ class Job(Resource):
         return notebook.card(self.id, rows, links, notebook.curves(self._series()))
 
     def _subject(self) -> str:
-        """Model, task, and method with the sparsity; of an export the job whose mask it is."""
+        """Model, task, and method with the sparsity; of the other kinds the job whose mask it is."""
         if self.export_of is not None:
             return f"export of {job_words.short_id(self.export_of)} to {', '.join(self.exports)}"
+        if self.evaluation_of is not None:
+            return (
+                f"evaluation of {job_words.short_id(self.evaluation_of)} on {job_words.evaluated_rows(self.evaluation)}"
+            )
         sparsity = self.spec.get("sparsity")
         method = " ".join(str(part) for part in (self.spec.get("method"), sparsity) if part is not None)
         return ", ".join(filter(None, (str(self.spec.get("model", "")), job_words.task_name(self), method)))

@@ -1,5 +1,6 @@
 # made by `python -m scripts.client_fields` from the request schemas of the API; change those, not this file
-"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``page`` and ``list``: fields of the requests, as TypedDicts.
+"""Keywords of ``submit``, ``dry_run``, ``sweep``, ``export``, ``evaluate``, ``page`` and ``list``: fields of the requests, as
+TypedDicts.
 
 For editors and type checkers. Nothing is refused here: the service checks each name and value, and its answer names the field.
 """
@@ -290,6 +291,27 @@ class ExportFields(TypedDict, total=False):
     """As that of any job."""
 
 
+class EvaluationFields(TypedDict, total=False):
+    """Fields of a job that evaluates a mask."""
+
+    priority: int
+    """As that of any job; default 0."""
+    max_duration: float | None
+    """As that of any job."""
+    dataset: str | None
+    """Another data set with the task's columns and labels: the id of an uploaded one, a folder under the data sets
+    directory, or one on the hub; default the task's own.
+    """
+    config: str | None
+    """Configuration of a hub data set."""
+    split: str | None
+    """Default the rows that the training validated on; of another data set `validation`."""
+    rows: int | None
+    """Use only the first rows; default all, and of the training's own validation split as many as it used."""
+    dense: bool
+    """Evaluate the dense model as well, zero-shot; default false."""
+
+
 class JobFilters(TypedDict, total=False):
     """Filters of a list of jobs, and its paging."""
 
@@ -307,7 +329,7 @@ class JobFilters(TypedDict, total=False):
     """Only jobs by this method."""
     sweep: str | None
     """Only jobs of this sweep."""
-    kind: Literal["pruning", "export"] | None
-    """Jobs that prune, or those that export the mask of another; default "pruning"."""
+    kind: Literal["pruning", "export", "evaluation"] | None
+    """Jobs that prune, or those that export or evaluate the mask of another; default "pruning"."""
     metadata: Mapping[str, str] | None
     """Only jobs whose metadata has these pairs: `metadata[team]=nlp&metadata[run]=7`."""

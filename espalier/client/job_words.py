@@ -73,6 +73,17 @@ def task_name(job: Job) -> str:
     return f"{task.get('label')} ({dataset[:_DATASET_LETTERS]})" if _UPLOADED.fullmatch(dataset) else dataset
 
 
+def evaluated_rows(evaluation: Mapping[str, Any] | None) -> str:
+    """``split test of ds_7e639f, 100 rows``: which rows a mask is evaluated on."""
+    given = evaluation or {}
+    words = f"split {given['split']}" if given.get("split") is not None else "its validation rows"
+    if (dataset := given.get("dataset")) is not None:
+        words += f" of {dataset[:_DATASET_LETTERS] if _UPLOADED.fullmatch(dataset) else dataset}"
+    if given.get("config") is not None:
+        words += f" ({given['config']})"
+    return words if given.get("rows") is None else f"{words}, the first {given['rows']:,} rows"
+
+
 def measured(job: Job) -> str | None:
     """The task's metric among the numbers of a job: the one that names the result, or the first there is."""
     metrics = metrics_of(job)

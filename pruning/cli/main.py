@@ -3,7 +3,7 @@
     python -m pruning train --spec spec.json --work DIR [--models-dir D] [--datasets-dir D] [--no-hub]
         [--token-file F] [--watch-stdin] [--export FORMAT]...
         [--token-cache D] [--token-cache-bytes N] [--init-mask mask.safetensors]
-    python -m pruning evaluate --mask mask.safetensors [--model FOLDER] [...]
+    python -m pruning evaluate --mask mask.safetensors [--dataset NAME] [--split NAME] [--rows N] [--dense] [--out DIR] [...]
     python -m pruning serve-predictions [--masks N] [...]
     python -m pruning export --mask mask.safetensors --to FORMAT [--to FORMAT] --out DIR [--archive] [--model FOLDER] [...]
 
@@ -33,6 +33,13 @@ def _bytes(text: str) -> int:
     return number
 
 
+def _rows(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pruning", description="Train and use masks, without any service.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -51,9 +58,19 @@ def _arguments() -> argparse.Namespace:
     train.add_argument("--launcher", type=int, help=argparse.SUPPRESS)  # one of several ranks, and started by whom
     train.add_argument("--token-cache", type=Path, help="folder where tokenized rows are kept for later runs")
     train.add_argument("--token-cache-bytes", type=_bytes, default=1024**3, help="most that is kept there")
-    evaluate = commands.add_parser("evaluate", help="evaluate a mask on its task's validation rows")
+    evaluate = commands.add_parser(
+        "evaluate", help="evaluate a mask on its task's validation rows, another split or another data set"
+    )
     evaluate.add_argument("--mask", type=Path, required=True)
     evaluate.add_argument("--model", type=Path, help="folder of the base model; default: by the name in the mask")
+    evaluate.add_argument("--dataset", help="another data set with the task's columns; default: the task's own")
+    evaluate.add_argument("--config", help="configuration of a hub data set")
+    evaluate.add_argument("--split", help="default: the rows that the training validated on")
+    evaluate.add_argument("--rows", type=_rows, help="evaluate on the first rows alone")
+    evaluate.add_argument("--dense", action="store_true", help="evaluate the dense model as well")
+    evaluate.add_argument("--out", type=Path, help="folder for evaluation.json and predictions.jsonl")
+    evaluate.add_argument("--uploads-dir", type=Path, help="folder of uploaded data sets, looked at before the others")
+    evaluate.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
     export = commands.add_parser(
         "export", help="turn a mask and its base model into other forms, measured before and after"
     )

@@ -4,29 +4,56 @@ Called by :mod:`pruning.cli.main`.
 """
 
 import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pruning.cli.environment import silence_libraries, sources_from_arguments, use_passive_threads, watch_stdin
 from pruning.cli.program import EventWriter, exit_code_of
+from pruning.data.evaluation_checks import evaluation_fields
 from pruning.errors import PermanentError, TemporaryError
-from pruning.events import EvaluationEvent, ExitCode, FinishedEvent
+from pruning.events import ArtifactEvent, ExitCode, FinishedEvent
 from pruning.export import results
+
+if TYPE_CHECKING:
+    from pruning.inference.evaluation import MaskEvaluation
+
+EVALUATION = "evaluation.json"
 
 
 def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
-    """The ``evaluate`` command: one JSON object, the metrics."""
+    """The ``evaluate`` command: the metrics as events, and with ``--out`` ``evaluation.json`` and the predictions of every row."""
     use_passive_threads()
     emit = EventWriter()
+    if arguments.watch_stdin:
+        watch_stdin()
 
     def work() -> None:
-        from pruning.inference.pruned_model import evaluate_mask, load_pruned
+        from pruning.inference.evaluation import EvaluationRows, run_evaluation
 
         silence_libraries()
+        chosen = EvaluationRows(arguments.dataset, arguments.config, arguments.split, arguments.rows)
         sources = sources_from_arguments(arguments)
-        pruned = load_pruned(arguments.mask, model=arguments.model, sources=sources)
-        metrics = evaluate_mask(pruned, sources)
-        emit(EvaluationEvent(step=0, stage="final", remaining=pruned.info.density, metrics=metrics))
+        with evaluation_fields():
+            found, result = run_evaluation(
+                arguments.mask, chosen, sources, emit, model=arguments.model, dense=arguments.dense
+            )
+        if arguments.out is not None:
+            _write_evaluation(arguments.out, found, result, emit)
+        emit(FinishedEvent(metrics=result))
 
     return exit_code_of(work, emit)
+
+
+def _write_evaluation(out: Path, found: "MaskEvaluation", result: dict[str, Any], emit: EventWriter) -> None:
+    from pruning.evaluation import predictions_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    path, predictions = out / EVALUATION, out / predictions_file.FILE
+    predictions_file.write_predictions(predictions, found.task.kind, found.splits, found.evaluations)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    emit(ArtifactEvent.from_file(predictions, predictions_file.MEDIA_TYPE))
+    emit(ArtifactEvent.from_file(path, "application/json"))
 
 
 def run_export(arguments: argparse.Namespace) -> ExitCode:

@@ -4,7 +4,7 @@ Called at submission: :func:`check_columns` for uploads, whose statistics are st
 :mod:`pruning.data.local_check`. The rules are those of :mod:`pruning.data.labels` and :mod:`pruning.data.label_sets`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pruning.data.answers import answer_error
 from pruning.data.column_profiler import MAX_DISTINCT_VALUES, MAX_VALUE_CHARS
@@ -38,28 +38,39 @@ def check_columns(
     task = resolve_task(given)
     fields = {given.train_split: "train_split"}
     if validation_share is None and given.validation_split not in splits and given.train_split in splits:
-        validation_share = default_share(resolve_task(given), _missing_split(given, "validation_split", splits))
+        validation_share = default_share(
+            resolve_task(given), missing_split(given.dataset, given.validation_split, "task.validation_split", splits)
+        )
     if validation_share is None:
         fields |= {given.validation_split: "validation_split"}
     for name, field in fields.items():
         if name not in splits:
-            raise _missing_split(given, field, splits)
-        columns = {column.name: column for column in splits[name]}
-        where = f"split {name!r} of data set {given.dataset}"
-        missing = missing_column(task, columns)
-        if missing is not None:
-            column, param = missing
-            raise PermanentError(
-                f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
-                code="column_missing", param=param,
-            )  # fmt: skip
-        if bad_rows_limit is None:
-            check_split_columns(task, splits[name], where)
-        else:
-            require_few_unfit(task, splits[name], where, bad_rows_limit)
+            raise missing_split(given.dataset, name, f"task.{field}", splits)
+        check_split(task, splits[name], f"split {name!r} of data set {given.dataset}", bad_rows_limit)
     if bad_rows_limit is None:
         check_same_tags(task, {name: splits[name] for name in fields}, f"data set {given.dataset}")
     return validation_share
+
+
+def check_split(task: Task, found: Sequence[Column], where: str, bad_rows_limit: float | None = None) -> None:
+    """Refuse a task whose columns a split lacks, or whose texts or labels its values do not fit; with ``bad_rows_limit`` in more
+    than this share of its rows.
+
+    Raises PermanentError (``column_missing``, ``rows_invalid``, ``labels_mismatch``).
+    """
+    columns = {column.name: column for column in found}
+    missing = missing_column(task, columns)
+    if missing is not None:
+        column, param = missing
+        raise PermanentError(
+            f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
+            code="column_missing",
+            param=param,
+        )
+    if bad_rows_limit is None:
+        check_split_columns(task, found, where)
+    else:
+        require_few_unfit(task, found, where, bad_rows_limit)
 
 
 def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: str) -> None:
@@ -82,12 +93,11 @@ def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: s
                 )
 
 
-def _missing_split(given: CustomTask, field: str, splits: Collection[str]) -> SplitMissingError:
+def missing_split(dataset: str, split: str, param: str, splits: Collection[str]) -> SplitMissingError:
+    """The error for a data set without ``split``, naming those that it has."""
     there = sorted(splits)
     return SplitMissingError(
-        f"data set {given.dataset} has no split {getattr(given, field)!r}; its splits are: {', '.join(there)}",
-        splits=there,
-        param=f"task.{field}",
+        f"data set {dataset} has no split {split!r}; its splits are: {', '.join(there)}", splits=there, param=param
     )
 
 

@@ -51,25 +51,41 @@ def check_dataset(
         validation_share = default_share(task, missing)
     profiles: dict[str, tuple[Column, ...]] = {}
     for split, file in files.items():
-        about = file.stat()
         limit = (rows or {}).get(split) if validation_share is None else None  # held out of all rows
-        most = min(_MAX_ROWS, limit or _MAX_ROWS)
-        if bad_rows_limit is not None:
-            _count_bad_rows(file, about.st_mtime_ns, about.st_size, task, limit)
-            continue
-        _check_columns(task, file, read_first_row(file), custom=custom)
-        columns = profiles[split] = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
         try:
-            check_split_columns(task, columns, f"{file.name} of data set {folder.name!r}")
-            if task.kind == "span":
-                _check_answers(file, about.st_mtime_ns, about.st_size, task, most)
+            columns = _check_file(file, task, limit)
         except PermanentError as refusal:
-            if not custom and refusal.param is not None:
+            if not custom and refusal.param not in (None, "bad_rows_limit"):
                 refusal.param = "task"
             raise
+        if columns is not None:
+            profiles[split] = columns
     if profiles:
         check_same_tags(task, profiles, f"data set {folder.name!r}")
     return validation_share
+
+
+def check_split_file(folder: Path, task: Task, split: str, rows: int | None) -> None:
+    """Refuse a task that one split of a data set folder does not fit; ``rows`` is how many the run will read.
+
+    Raises as :func:`check_dataset`; ``param`` is the field of a custom task.
+    """
+    _check_file(find_split(folder, split), task, rows)
+
+
+def _check_file(file: Path, task: Task, limit: int | None) -> tuple[Column, ...] | None:
+    """The statistics of a split that fits the task; None where bad rows are skipped. Raises PermanentError."""
+    about = file.stat()
+    if task.bad_rows_limit is not None:
+        _count_bad_rows(file, about.st_mtime_ns, about.st_size, task, limit)
+        return None
+    _check_columns(task, file, read_first_row(file))
+    most = min(_MAX_ROWS, limit or _MAX_ROWS)
+    columns = _profile(file, about.st_mtime_ns, about.st_size, task.columns, most)
+    check_split_columns(task, columns, f"{file.name} of data set {file.parent.name!r}")
+    if task.kind == "span":
+        _check_answers(file, about.st_mtime_ns, about.st_size, task, most)
+    return columns
 
 
 @lru_cache(maxsize=64)  # a sweep posts the same data set many times
@@ -106,11 +122,11 @@ def _count_bad_rows(file: Path, _modified: int, _bytes: int, task: Task, limit: 
         bad.require_few()
 
 
-def _check_columns(task: Task, file: Path, row: dict[str, Any], *, custom: bool) -> None:
+def _check_columns(task: Task, file: Path, row: dict[str, Any]) -> None:
     missing = missing_column(task, row)
     if missing is not None:
         column, param = missing
-        raise _column_missing(file, column, param if custom else "task", row)
+        raise _column_missing(file, column, param, row)
 
 
 def _column_missing(file: Path, column: str, param: str, row: dict[str, Any], which: str = "") -> PermanentError:

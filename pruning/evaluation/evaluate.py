@@ -53,13 +53,19 @@ class Evaluation:
 
 
 def compute_logits(
-    head: nn.Module, rows: EncodedRows, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+    head: nn.Module,
+    rows: EncodedRows,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[npt.NDArray[np.float32]]:
     """Logits in the order of the rows: [C] of each row, [tokens, 2] of each window, or [tokens, C] for token classification.
 
     The head is in evaluation mode meanwhile and in its former mode after. The cut into batches depends on the rows alone, so equal
-    weights give equal bits. Raises StoppedError between two batches once ``should_stop`` says so.
+    weights give equal bits. ``progress`` is called with the inputs computed, and all, after each batch. Raises StoppedError between
+    two batches once ``should_stop`` says so.
     """
+    done = 0
     found: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     was_training = head.training
     head.eval()
@@ -68,6 +74,8 @@ def compute_logits(
             raise StoppedError
         for row, values in zip(numbers, logits, strict=True):
             found[row] = values if values.ndim == 1 else values[: len(rows.input_ids[row])].copy()
+        done += len(numbers)
+        progress(done, len(rows))
     head.train(was_training)
     return found
 
@@ -85,10 +93,15 @@ def _batched(
 
 
 def evaluate(
-    head: nn.Module, split: Split, task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
+    head: nn.Module,
+    split: Split,
+    task: Task,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Logits, predictions and every metric of the task on one split. Raises StoppedError as :func:`compute_logits`."""
-    logits = compute_logits(head, split.encoded, device, should_stop)
+    """Logits, predictions and every metric of the task on one split. ``progress`` and StoppedError are :func:`compute_logits`'s."""
+    logits = compute_logits(head, split.encoded, device, should_stop, progress)
     labels = split.rows.labels
     if task.kind == "multilabel":
         metrics = multilabel.compute_metrics(np.stack(logits), split.encoded.labels.numpy())

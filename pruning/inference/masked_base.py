@@ -36,6 +36,19 @@ def load_masked_base(
     """
     path = Path(mask)
     masks, info = compact_file.read_either(path)
+    loaded = load_dense_base(info, model=model, sources=sources)
+    apply_masks(loaded.model, masks)
+    if info.weights_sha256 is not None:
+        file = find_trained_weights(path, info, weights)
+        tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
+        loaded = apply_trained(trained_weights.read(file), loaded, tensors, info, file.name)
+    return loaded, info
+
+
+def load_dense_base(
+    info: mask_file.MaskInfo, *, model: str | Path | None = None, sources: Sources | None = None
+) -> LoadedModel:
+    """The base model of a mask, without the mask. The arguments and what is raised are those of :func:`load_masked_base`."""
     folder = None if model is None else Path(model)
     located = (
         locate_model(info.base_model, info.base_revision, sources or Sources())
@@ -44,12 +57,7 @@ def load_masked_base(
     )
     loaded = load_base(located, info)
     require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
-    apply_masks(loaded.model, masks)
-    if info.weights_sha256 is not None:
-        file = find_trained_weights(path, info, weights)
-        tensors = {name: torch.from_numpy(mask) for name, mask in masks.items()}
-        loaded = apply_trained(trained_weights.read(file), loaded, tensors, info, file.name)
-    return loaded, info
+    return loaded
 
 
 def load_base(folder: ModelFolder, info: mask_file.MaskInfo) -> LoadedModel:

@@ -1,6 +1,7 @@
-"""Pruned model: a mask on its base, ready to predict, or to be evaluated exactly as in training.
+"""Pruned model: a mask on its base, ready to predict.
 
-Called by ``espalier.load_pruned``, :mod:`pruning.inference.mask_bank`, :mod:`pruning.export` and ``python -m pruning evaluate``.
+Called by ``espalier.load_pruned``, :mod:`pruning.inference.mask_bank`, :mod:`pruning.inference.evaluation` and
+:mod:`pruning.export`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -13,11 +14,11 @@ import numpy.typing as npt
 import torch
 
 from pruning.data import squad_v2
-from pruning.data.encoding import encode_fitting, encode_rows
+from pruning.data.encoding import encode_rows
 from pruning.data.iob import entities
-from pruning.data.reader import load_rows, unlabelled_rows
+from pruning.data.reader import unlabelled_rows
 from pruning.evaluation import multilabel
-from pruning.evaluation.evaluate import Split, compute_logits, evaluate_all, merge_metrics, predict
+from pruning.evaluation.evaluate import Split, compute_logits, predict
 from pruning.formats.mask_file import MaskInfo
 from pruning.inference.masked_base import create_mask_head, load_masked_base
 from pruning.sources import Sources
@@ -153,17 +154,6 @@ def load_pruned(
     """A ready model from a mask in either form. The arguments and what is raised are those of :func:`load_masked_base`."""
     loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
     return PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info)
-
-
-def evaluate_mask(pruned: PrunedModel, sources: Sources) -> dict[str, float]:
-    """Metrics of a mask on its task's validation rows, as the final evaluation of its training computed them."""
-    spec = pruned.info.spec
-    task = task_of(pruned.info)
-    splits = []
-    for name in task.validation_splits:
-        rows = load_rows(task, name, sources, spec.validation_rows)
-        splits.append(Split(*encode_fitting(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)))
-    return merge_metrics(evaluate_all(pruned.head, splits, task, pruned.device), splits)
 
 
 def class_predictions(logits: npt.NDArray[np.float32], labels: Sequence[str]) -> list[Prediction]:

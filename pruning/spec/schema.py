@@ -60,6 +60,21 @@ class PruningSpec(SpecFields):
         """The same with ``validation_share``, as the data set turned out to need it; None changes nothing."""
         return self if share is None else self.model_copy(update={"validation_share": share})
 
+    def on_dataset(self, dataset: str, config: str | None, split: str) -> Self:
+        """The same with a task on the same columns and labels of another data set, measured on ``split``."""
+        place = {"dataset": dataset, "config": config, "validation_split": split}
+        if isinstance(self.task, CustomTask):
+            task = self.task.model_copy(update=place)
+        else:
+            known = self.task_info
+            task = CustomTask.model_validate(
+                {
+                    **place, "text": known.text, "label": known.label, "kind": known.kind, "metric": known.metrics[0],
+                    "labels": known.labels, "label_words": known.label_words,
+                }
+            )  # fmt: skip
+        return self.model_copy(update={"task": task, "validation_share": None})
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         rules.validate(self)

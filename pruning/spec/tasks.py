@@ -47,6 +47,12 @@ class Task:
     """Text around the texts of a row with the mask at which its label word is read (:mod:`pruning.spec.templates`), as the spec
     has it."""
 
+    def on_dataset(self, dataset: str, config: str | None, split: str) -> "Task":
+        """The task with the same columns, labels and metrics on another data set, measured on ``split``."""
+        return replace(
+            self, name=dataset, dataset=dataset, config=config, validation_splits=(split,), validation_share=None
+        )
+
     def holding_out(self, share: float) -> "Task":
         """The task with a share of its training split in place of its validation splits."""
         return replace(self, validation_share=share, validation_splits=(f"{self.train_split} (held out)",))

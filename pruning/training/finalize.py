@@ -3,11 +3,11 @@
 Called by :mod:`pruning.training.train`, on the first rank alone.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from pruning.evaluation import predictions_file
 from pruning.evaluation.evaluate import Evaluation, evaluate_all, merge_metrics
 from pruning.events import ArtifactEvent, EventSink, FinishedEvent, LogEvent, PhaseEvent
 from pruning.export.child_process import make_exports
@@ -22,7 +22,6 @@ from pruning.training.history import History
 from pruning.training.report_data import COMPACT, MASK, Kept, job_result, report_data
 from pruning.training.run import Run, library_versions
 
-PREDICTIONS = "predictions.jsonl"
 BINARY = "application/octet-stream"
 
 
@@ -65,12 +64,12 @@ def _deliver(
     info = _mask_info(run, final, weights.sha256 if weights else None)
     mask_file.write(folder / MASK, masks, info)
     compact_file.write(folder / COMPACT, masks, info)
-    _write_predictions(folder / PREDICTIONS, run, final[0])
+    predictions_file.write_predictions(folder / predictions_file.FILE, run.task.kind, run.validation[:1], final[:1])
     if weights:
         emit(weights)
     emit(ArtifactEvent.from_file(folder / MASK, BINARY))
     emit(ArtifactEvent.from_file(folder / COMPACT, compact_file.MEDIA_TYPE))
-    emit(ArtifactEvent.from_file(folder / PREDICTIONS, "application/jsonl"))
+    emit(ArtifactEvent.from_file(folder / predictions_file.FILE, predictions_file.MEDIA_TYPE))
     if exports:
         figures = make_exports(exports, folder / MASK, run.model_folder.path, sources, emit, should_stop)
         emit(ArtifactEvent.from_file(figures, "application/json"))
@@ -135,16 +134,3 @@ def _mask_info(run: Run, final: list[Evaluation], weights_sha256: str | None) ->
         spec=run.spec.of_the_mask,
         versions=library_versions(),
     )
-
-
-def _write_predictions(path: Path, run: Run, final: Evaluation) -> None:
-    """One JSON object per row of the first validation split, in its order: row, label, prediction, logits.
-
-    ``row`` counts from 0 in the split as it is given: of rows held out, in the training split."""
-    rows = run.validation[0].rows
-    with path.open("w", encoding="utf-8") as lines:
-        for i, (label, prediction) in enumerate(zip(rows.labels, final.predictions, strict=True)):
-            row = {"row": rows.number_of(i) - 1, "label": label, "prediction": prediction}
-            if run.task.kind not in ("span", "token-classification"):
-                row["logits"] = [float(value) for value in final.logits[i]]
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -33,16 +33,19 @@ def create(
     retried_from: str | None = None,
     sweep_id: str | None = None,
     export_of: str | None = None,
+    evaluation: dict[str, Any] | None = None,
 ) -> Job:
     """Add a queued job with its first event, ``created``. Higher ``priority`` is sooner; ``max_duration`` in seconds.
 
-    ``warnings`` are what is to be said of it before it has run.
+    ``warnings`` are what is to be said of it before it has run; with ``evaluation`` the mask of ``export_of`` is evaluated.
     """
-    origin = {"retried_from": retried_from, "export_of": export_of}
+    reads = "export_of" if evaluation is None else "evaluation_of"
+    origin = {"retried_from": retried_from, reads: export_of}
     data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     job = Job(
         spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
-        exports=list(exports) or None, warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
+        exports=list(exports) or (None if evaluation is None else []), evaluation=evaluation,
+        warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
         sweep_id=sweep_id, export_of=export_of, event_seq=1, record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
     )  # fmt: skip
     session.add(job)
@@ -116,14 +119,14 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     new = create(
         session, spec=job.spec, owner=job.owner, metadata=job.user_metadata, priority=job.priority,
         max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
-        export_of=job.export_of, warnings=cast(list[RunWarning], job.warnings or []),
+        export_of=job.export_of, evaluation=job.evaluation, warnings=cast(list[RunWarning], job.warnings or []),
     )  # fmt: skip
     status_messages.copy_webhooks(session, job_id, new.id)
     return new
 
 
 def delete(session: Session, job_id: str, *, owner: str | None = None) -> None:
-    """Remove a job that has ended with everything that belongs to it, its exports too, whose attempts end then.
+    """Remove a job that has ended with everything that belongs to it, its exports and evaluations too, whose attempts end then.
 
     ``service.operations.deletion`` has deleted what is large before.
 

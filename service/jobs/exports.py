@@ -6,7 +6,7 @@ names the job whose mask it exports, and is deleted with that job.
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from service.db.models import Artifact, Job
@@ -45,7 +45,7 @@ def request_export(
 
 def _find_existing(session: Session, pruned: Job, artifact_names: Mapping[str, str]) -> Job | None:
     """The newest job that has the files, or is about to make them."""
-    either = or_(Job.id == pruned.id, Job.export_of == pruned.id)
+    either = or_(Job.id == pruned.id, and_(Job.export_of == pruned.id, Job.evaluation.is_(None)))
     jobs = session.scalars(select(Job).where(either).order_by(Job.created_at.desc(), Job.id.desc())).all()
     stored = _stored_names(session, [job.id for job in jobs])
     for job in jobs:

@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from service.db.models import Event, Job, Metric
 from service.db.paging import encode_cursor, fill_page, json_bytes, rows_after
 from service.errors import JobNotFoundError
-from service.states import Status
+from service.states import JobKind, Status
 
 # built once, and of columns instead of entities: building them or loading entities would cost more than the query
 _JOBS, _EVENT, _METRIC = Job.__table__.c, Event.__table__.c, Metric.__table__.c
@@ -65,19 +65,19 @@ def page(
     method: str | None = None,
     sweep: str | None = None,
     metadata: Iterable[tuple[str, str]] = (),
-    exporting: bool = False,
-    export_of: str | None = None,
+    kind: JobKind = JobKind.PRUNING,
+    of: str | None = None,
 ) -> tuple[list[str], str | None]:
     """One page of a list, newest first: the ids of at most ``limit`` jobs, and the cursor of the next page or None.
 
-    Jobs that prune; with ``exporting`` those that export, or with ``export_of`` those that export that job's mask. Raises
-    InvalidCursorError.
+    Jobs of one ``kind``; with ``of`` those that read the mask of that job. Raises InvalidCursorError.
     """
     statement = select(Job.id, Job.created_at).order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
-    if export_of is not None:
-        statement = statement.where(Job.export_of == export_of)
+    if kind is JobKind.PRUNING:
+        statement = statement.where(Job.export_of.is_(None))
     else:
-        statement = statement.where(Job.export_of.is_not(None) if exporting else Job.export_of.is_(None))
+        evaluates = Job.evaluation.is_not(None) if kind is JobKind.EVALUATION else Job.evaluation.is_(None)
+        statement = statement.where(Job.export_of.is_not(None) if of is None else Job.export_of == of, evaluates)
     if sweep is not None:
         statement = statement.where(Job.sweep_id == sweep)
     wanted = {Job.owner: owner, Job.status: status, Job.task: task, Job.model: model, Job.method: method}

@@ -59,7 +59,7 @@ def enqueue(session: Session, job: Job) -> None:
 
 
 def copy_webhooks(session: Session, from_job: str, to_job: str) -> None:
-    """Give ``to_job``, which repeats or exports ``from_job``, the webhooks that were submitted with that one."""
+    """Give ``to_job``, which repeats, exports or evaluates ``from_job``, the webhooks that were submitted with that one."""
     own = select(Webhook).where(Webhook.job_id == from_job)
     for webhook in session.scalars(own).all():
         session.add(Webhook(job_id=to_job, **{name: getattr(webhook, name) for name in _COPIED_COLUMNS}))
@@ -72,7 +72,7 @@ def _body(event: EventType, job: Job) -> str:
     if job.sweep_id is not None:
         data["sweep_id"] = job.sweep_id
     if job.export_of is not None:
-        data["export_of"] = job.export_of
+        data["export_of" if job.evaluation is None else "evaluation_of"] = job.export_of
     if job.status is Status.FAILED and job.error is not None:
         data["error"] = {name: job.error.get(name) for name in ("code", "message", "param", "kind", "retryable")}
     moment = job.updated_at.astimezone(UTC).isoformat().replace("+00:00", "Z")

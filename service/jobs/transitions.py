@@ -81,7 +81,7 @@ def lock_row(session: Session, *where: ColumnElement[bool]) -> Job | None:
 
 
 def lock_dependents(session: Session, job_ids: Sequence[str]) -> None:
-    """Lock the jobs that refer to jobs which are about to be deleted: their exports and their retries.
+    """Lock the jobs that refer to jobs which are about to be deleted: their exports, evaluations and retries.
 
     A worker that runs a dependent holds its row and, at the second write of a transaction, PostgreSQL locks the row that it
     refers to. A deletion that locked that row first and the dependents by its cascade would deadlock with the worker. The

@@ -23,7 +23,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 
 
 def delete_job(database: Database, job_id: str, *, owner: str | None = None) -> None:
-    """Delete a job that has ended, with its exports. Raises as ``service.jobs.commands.delete``."""
+    """Delete a job that has ended, with its exports and evaluations. Raises as ``service.jobs.commands.delete``."""
     with database.write() as session:
         commands.require_deletable(session, job_id, owner=owner)
         hidden = hide_artifacts(session, [job_id])
@@ -46,7 +46,7 @@ def delete_sweep(database: Database, sweep_id: str, *, owner: str | None = None)
 
 
 def hide_artifacts(session: Session, job_ids: Sequence[str]) -> list[int]:
-    """Hide the artifacts of jobs whose rows are locked, and of their exports; the ids of these and of those hidden before."""
+    """Hide the artifacts of jobs whose rows are locked, and of their exports and evaluations; the ids of all that are hidden."""
     exports = select(Job.id).where(Job.export_of.in_(job_ids))
     of_jobs = or_(Artifact.job_id.in_(job_ids), Artifact.job_id.in_(exports))
     session.execute(

@@ -38,7 +38,7 @@ class Statistics:
 
     jobs: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     exporting: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
-    """Those of ``jobs`` that export the mask of another."""
+    """Those of ``jobs`` that export or evaluate the mask of another."""
     oldest_queued_seconds: float = 0.0
     """How long the oldest due job has been due."""
     attempts: int = 0
@@ -107,7 +107,7 @@ def _by_status() -> Select[*tuple[Any, ...]]:
     devices = func.coalesce(Job.spec["devices"].as_integer(), 1)
     on_gpu = case((Job.device.like("cuda%"), ran * devices), else_=0.0)
     prunes = Job.export_of.is_(None)
-    # NULL, which no sum counts, for exports: they take minutes where pruning takes hours
+    # NULL, which no sum counts, for exports and evaluations: they take minutes where pruning takes hours
     took = case((prunes, seconds_sql(_column("created_at")) - seconds_sql(_column("finished_at"))))
     buckets = [
         func.sum(case((took <= bound, 1), else_=0)).label(f"bucket_{i}") for i, bound in enumerate(DURATION_BUCKETS)

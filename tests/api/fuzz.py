@@ -35,8 +35,8 @@ from tests.api.protected_app import Keyring, ProtectedApp
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _NOT_ALL_IS_IN_THE_SCHEMA = [
-    "createJob", "createSweep", "createDataset", "createModel", "createWebhook", "predict", "retryJob", "createExports", "listJobs",
-    "listSweeps", "listExports",
+    "createJob", "createSweep", "createDataset", "createModel", "createWebhook", "predict", "retryJob", "createExports",
+    "createEvaluation", "listJobs", "listSweeps", "listExports", "listEvaluations",
 ]  # fmt: skip
 """Requests that fit the schema may be refused here: for rules between fields, files, addresses, used keys, cursors, states."""
 _KNOWN = {

@@ -114,4 +114,7 @@ def test_the_examples(address: str, guarded_address: str, jobs: Jobs, tmp_path: 
     exported = run("$ID/exports")
     assert "202 Accepted" in exported
     assert exported.count(f'"export_of":"{variables["ID"]}"') == 2
-    assert len(BLOCKS) == 15
+    evaluated = run("$ID/evaluations")
+    assert "202 Accepted" in evaluated
+    assert evaluated.count(f'"evaluation_of":"{variables["ID"]}"') == 2
+    assert len(BLOCKS) == 16

@@ -15,7 +15,8 @@ from scipy import stats
 from sklearn import metrics
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS

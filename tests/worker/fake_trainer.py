@@ -17,7 +17,16 @@ from pathlib import Path
 
 from pruning import failpoints
 from pruning.cli.environment import watch_stdin
-from pruning.events import BaselineEvent, CheckpointEvent, ExitCode, FinishedEvent, LogEvent, PhaseEvent, WarningEvent
+from pruning.events import (
+    BaselineEvent,
+    CheckpointEvent,
+    EvaluationEvent,
+    ExitCode,
+    FinishedEvent,
+    LogEvent,
+    PhaseEvent,
+    WarningEvent,
+)
 from tests.worker import trainer_faults
 from tests.worker.fake_reports import (
     JOB,
@@ -137,6 +146,15 @@ def exports() -> None:
     emit(FinishedEvent(metrics={"threads": 1, "exports": []}))
 
 
+def evaluated_mask() -> None:
+    """Like the real evaluation: its artifacts tell which inputs it found."""
+    emit(PhaseEvent(phase="evaluating"))
+    found = sorted(path.name for path in [*WORK.glob("*.safetensors"), *WORK.glob("uploads/*")])
+    emit(EvaluationEvent(step=0, stage="final", remaining=0.5, metrics={"accuracy": 0.75}))
+    store("evaluation.json", "\n".join(found).encode())
+    emit(FinishedEvent(metrics={"primary_metric": "accuracy", "final": {"accuracy": 0.75}, "rows": 4}))
+
+
 def first_fails() -> None:
     """Fails once, then finds its checkpoint in the work folder."""
     if not (WORK / "checkpoints" / "checkpoint").exists():
@@ -159,7 +177,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     if behaviour is not trainer_faults.deaf:
         watch_stdin()
-    if behaviour not in (steady, slow_steady, exports):
+    if behaviour not in (steady, slow_steady, exports, evaluated_mask):
         begin()
     behaviour()
 

@@ -2,7 +2,7 @@
 
     datasets/<id>/<split>.jsonl.gz                  under the data directory, shared by all jobs of this host
     work/<job>/attempt-2/uploads/<id> → that        where the trainer looks first
-    work/<job>/attempt-2/mask.safetensors           of the job that an exporting job exports
+    work/<job>/attempt-2/mask.safetensors           of the job whose mask is exported or evaluated
     work/<job>/attempt-2/uploads/<job>/mask.safetensors   of the job that a job starts from
 
 A data set's id stands for its content, so a folder that exists is right. Called by ``worker.run.preparation``, and by
@@ -80,7 +80,7 @@ def fetch_mask(database: Database, job_id: str, work: Path, names: Sequence[str]
     with database.read() as session:
         stored = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
     if MASK not in stored:
-        raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; its mask cannot be exported.")
+        raise ArtifactNotFoundError(f"Job {job_id} has no artifact {MASK}; there is no mask to use.")
     for name in names:
         if name in stored:
             chunks = store.iter_bytes(database, stored[name].id)

@@ -19,14 +19,14 @@ from typing import Any
 from pruning.processes.child import ChildProcess
 from service.jobs.fence import Fence
 from service.settings import Settings
+from service.states import JobKind
 from worker.files.trainer_access import let_pass, let_write
 
 MASK = "mask.safetensors"
-"""The artifact that every job which prunes must leave."""
 WEIGHTS = "weights.safetensors"
 """What a method trained in addition to the mask; most train nothing else."""
-EXPORTS = "exports.json"
-"""The artifact that every job which exports must leave."""
+REQUIRED_ARTIFACTS = {JobKind.PRUNING: MASK, JobKind.EXPORT: "exports.json", JobKind.EVALUATION: "evaluation.json"}
+"""What a job of each kind must leave."""
 _REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
 _REMOVAL_SECONDS = 60.0
 log = logging.getLogger(__name__)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from service.db.models import Job
+from service.db.models import Job, kind_of
 from service.jobs.fence import Fence
+from service.states import JobKind
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,11 @@ class ClaimedJob:
     max_duration: float | None
     exports: tuple[str, ...]
     """Formats to export: of the mask that is trained, or of the one that exists already."""
-    export_of: str | None
-    """The job whose mask is exported; None where the job prunes."""
+    kind: JobKind
+    mask_of: str | None
+    """The job whose mask is exported or evaluated; None where the job prunes."""
+    evaluation: dict[str, Any] | None
+    """What the mask is evaluated on."""
     reached_step: int
     """Steps that earlier attempts had completed."""
     claimed_at: float
@@ -39,7 +43,9 @@ class ClaimedJob:
             spec=job.spec,
             max_duration=job.max_duration,
             exports=tuple(job.exports or ()),
-            export_of=job.export_of,
+            kind=kind_of(job),
+            mask_of=job.export_of,
+            evaluation=job.evaluation,
             reached_step=job.step,
             claimed_at=claimed_at,
             devices=tuple(devices),

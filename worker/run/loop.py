@@ -35,8 +35,10 @@ def work(context: Context) -> int:
 
 
 def _format_spec(claimed: ClaimedJob) -> str:
-    if claimed.export_of is not None:
-        return f"exports the mask of {claimed.export_of} to {', '.join(claimed.exports)}"
+    if claimed.evaluation is not None:
+        return f"evaluates the mask of {claimed.mask_of}"
+    if claimed.mask_of is not None:
+        return f"exports the mask of {claimed.mask_of} to {', '.join(claimed.exports)}"
     spec = claimed.spec
     task = spec.get("task")
     name = task.get("dataset") if isinstance(task, dict) else task

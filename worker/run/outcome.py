@@ -20,7 +20,8 @@ from service.errors import (
     StorageUnavailableError,
     UploadedModelNotFoundError,
 )
-from worker.files.work_dirs import EXPORTS, MASK
+from service.states import JobKind
+from worker.files.work_dirs import REQUIRED_ARTIFACTS
 
 
 class InvalidArtifactError(Exception):
@@ -69,17 +70,18 @@ class ProcessExit:
     """The last lines of its standard error."""
     limit_seconds: float | None = None
     """The time limit that was exceeded, for ``StopReason.STALL`` and ``StopReason.TOO_LONG``."""
-    exporting: bool = False
-    """Whether the job exports a mask that exists already."""
+    kind: JobKind = JobKind.PRUNING
+    """What the job does."""
 
     @property
     def required_artifact(self) -> str:
         """The artifact without which it has not succeeded."""
-        return EXPORTS if self.exporting else MASK
+        return REQUIRED_ARTIFACTS[self.kind]
 
     def advice(self, for_training: str) -> str:
         """What a user may do so that the job needs less of something."""
-        return "ask for fewer exports at a time" if self.exporting else for_training
+        less = {JobKind.EXPORT: "ask for fewer exports at a time", JobKind.EVALUATION: "evaluate on fewer rows"}
+        return less.get(self.kind, for_training)
 
 
 @dataclass(frozen=True)

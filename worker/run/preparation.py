@@ -4,20 +4,21 @@ Called by ``worker.run.supervisor`` before the trainer starts.
 """
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from service import failpoints
 from service.errors import DatasetNotFoundError
+from service.settings import Settings
+from service.states import JobKind
 from worker.context import Context
 from worker.files import inputs, model_cache, work_dirs
 from worker.run.claimed_job import ClaimedJob
 from worker.run.environment import trainer_environment
 from worker.run.event_recorder import EventRecorder
 from worker.run.hub_token import isolate_hub_cache, load_hub_token, write_token
-from worker.run.process import export_command, trainer_command
+from worker.run.process import evaluation_command, export_command, trainer_command
 from worker.run.trainer_user import as_trainer_user
 
 
@@ -38,16 +39,14 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
     settings, with_retry, work = context.settings, recorder.writer.with_retry, recorder.work
     spec, unshared = work_dirs.prepare(settings, claimed.fence, claimed.spec)
     with_retry(lambda: model_cache.fetch_models(context.database, settings, claimed.spec, work))
-    if claimed.export_of is None:
+    # deleted since the mask was trained: random rows serve to compare exports
+    with suppress(DatasetNotFoundError) if claimed.kind is JobKind.EXPORT else nullcontext():
         with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
+    mask = None
+    if claimed.kind is JobKind.PRUNING:
         with_retry(lambda: inputs.fetch_start(context.database, claimed.spec, work))
-        command = partial(trainer_command, settings, spec)
-    else:
-        export_of = claimed.export_of
-        mask = with_retry(lambda: inputs.fetch_mask(context.database, export_of, work))
-        with suppress(DatasetNotFoundError):  # deleted since the mask was trained: random rows serve to compare
-            with_retry(lambda: inputs.fetch_dataset(context.database, settings, claimed.spec, work))
-        command = partial(export_command, settings, mask)
+    if (mask_of := claimed.mask_of) is not None:
+        mask = with_retry(lambda: inputs.fetch_mask(context.database, mask_of, work))
         unshared = None  # it leaves no checkpoints
     failpoints.hit(failpoints.Failpoint.WORK_PREPARED)
     if unshared is not None:
@@ -58,9 +57,19 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
         trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables), settings
     )
     return PreparedAttempt(
-        command(work, token_file, claimed.exports),
+        _command(claimed, settings, spec, mask, work, token_file),
         isolate_hub_cache(environment, context, claimed.owner, has_token=token_file is not None),
     )
+
+
+def _command(
+    claimed: ClaimedJob, settings: Settings, spec: Path, mask: Path | None, work: Path, token_file: Path | None
+) -> list[str]:
+    if mask is None:
+        return trainer_command(settings, spec, work, token_file, claimed.exports)
+    if claimed.evaluation is None:
+        return export_command(settings, mask, work, token_file, claimed.exports)
+    return evaluation_command(settings, mask, claimed.evaluation, work, token_file)
 
 
 def _write_token_file(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> Path | None:

@@ -1,4 +1,4 @@
-"""Trainer process: the command lines of the trainer and of the exporter, and the process with its deadline.
+"""Trainer process: the command lines that train, export and evaluate, and the process with its deadline.
 
 Called by ``worker.run.preparation`` and ``worker.run.supervisor``. A trainer cannot outlive its worker, for three reasons: the
 kernel kills it with the thread that started it; its standard input, of which the worker holds the other end, closes; and when
@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess
@@ -39,6 +40,20 @@ def export_command(
     for name in exports:
         arguments += ["--to", name]
     return python_command("pruning", "export", *arguments)
+
+
+def evaluation_command(
+    settings: Settings, mask: Path, evaluation: Mapping[str, Any], work: Path, token_file: Path | None = None
+) -> list[str]:
+    """The command line that evaluates a ``mask`` which exists already."""
+    arguments = ["--mask", str(mask), "--out", str(work / "artifacts")]
+    arguments += ["--uploads-dir", str(work / "uploads"), "--watch-stdin", *_source_options(settings, token_file)]
+    for name in ("dataset", "config", "split", "rows"):
+        if evaluation.get(name) is not None:
+            arguments.append(f"--{name}={evaluation[name]}")  # one word: a name may begin with a dash
+    if evaluation.get("dense"):
+        arguments.append("--dense")
+    return python_command("pruning", "evaluate", *arguments)
 
 
 def _source_options(settings: Settings, token_file: Path | None) -> list[str]:

@@ -119,9 +119,10 @@ def _run_trainer(
         duration_seconds=claimed.max_duration or settings.max_duration_seconds,
         grace_seconds=settings.term_grace_seconds,
     )
-    exporting = claimed.export_of is not None
     with (
-        nullcontext() if exporting else checkpoint_sync.synchronized(settings, recorder, context.stopping),
+        nullcontext()
+        if claimed.mask_of is not None
+        else checkpoint_sync.synchronized(settings, recorder, context.stopping),
         TrainerProcess(command, prepared.environment, settings.trainer_nice, settings.trainer_ids) as trainer,
     ):
         log.info("trainer %d started", trainer.pid)
@@ -136,7 +137,7 @@ def _run_trainer(
     return ProcessExit(
         returncode=returncode, stop=stop, limit_seconds=limits.exceeded_by(stop), error=recorder.error,
         finished=recorder.finished, stored=recorder.stored, stderr_tail=recorder.stderr.last_lines(_STDERR_LINES),
-        exporting=exporting,
+        kind=claimed.kind,
     )  # fmt: skip
 
 
@@ -169,7 +170,7 @@ def _record_outcome(session: Session, *, outcome: Outcome | Failed, recorder: Ev
         job = claims.fail(session, fence, error=outcome.as_failure())
     elif outcome is Outcome.SUCCEEDED:
         assert recorder.finished is not None  # noqa: S101 - classify() grants success only with it
-        mask = recorder.stored.get(work_dirs.MASK)  # a job that exports has none of its own
+        mask = recorder.stored.get(work_dirs.MASK)  # a job that exports or evaluates one has none of its own
         job = claims.succeed(session, fence, result=recorder.finished.metrics, mask_artifact_id=mask)
     elif outcome is Outcome.CANCELLED:
         job = claims.cancel(session, fence)

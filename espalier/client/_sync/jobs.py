@@ -9,7 +9,7 @@ from espalier.client._sync.download import Report, download
 from espalier.client._sync.follow import follow
 from espalier.client._sync.http import Http
 from espalier.client._sync.polling import poll
-from espalier.client.job_fields import ExportFields, JobFields, JobFilters
+from espalier.client.job_fields import EvaluationFields, ExportFields, JobFields, JobFilters
 from espalier.client.models import Artifact, DryRun, Event, Job, JobPage, MetricRow
 from espalier.client.progress import ProgressLine
 from espalier.client.resource import lists_fields, resource_path
@@ -156,6 +156,20 @@ class JobCalls:
     def exports(self, job: Job | str) -> Iterator[Job]:
         """The jobs that export this one's mask, newest first."""
         for row in self._http.rows(f"{_path(job)}/exports"):
+            yield self._job(row)
+
+    @lists_fields(EvaluationFields)
+    def evaluate(self, job: Job | str, **fields: Unpack[EvaluationFields]) -> Job:
+        """Have the mask of a job that has succeeded evaluated: on the rows that its training validated on, on another ``split``, or
+        on another ``dataset`` with the task's columns and labels; with ``dense`` the dense model as well.
+
+        Returns the job that does it; ``wait`` for it, and its ``result`` has the metrics (``final``) and the number of ``rows``.
+        """
+        return self._job(self._http.request("POST", f"{_path(job)}/evaluations", json=fields))
+
+    def evaluations(self, job: Job | str) -> Iterator[Job]:
+        """The jobs that evaluate this one's mask, newest first."""
+        for row in self._http.rows(f"{_path(job)}/evaluations"):
             yield self._job(row)
 
     def download(

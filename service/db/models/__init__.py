@@ -10,7 +10,7 @@ from service.db.models.base import NAMING, Base
 from service.db.models.dataset import Dataset, DatasetChunk
 from service.db.models.history import Event, Metric
 from service.db.models.idempotency import KEY_LENGTH, StoredResponse
-from service.db.models.job import Failure, Job, RunWarning
+from service.db.models.job import Failure, Job, RunWarning, kind_of
 from service.db.models.sweep import Sweep
 from service.db.models.uploaded_model import ModelChunk, ModelFile, UploadedModel
 from service.db.models.webhook import Delivery, Webhook
@@ -42,4 +42,5 @@ __all__ = [
     "UploadedModel",
     "Webhook",
     "Worker",
+    "kind_of",
 ]

@@ -1,11 +1,11 @@
 """Table of jobs, with constraints that refuse impossible states: an ended job without an end, a success without a mask.
 
-A job prunes, or it exports the mask of a job that has succeeded into other formats. Both kinds are claimed, run, requeued and
-retried in the same way.
+A job prunes, or it exports or evaluates the mask of a job that has succeeded. All kinds are claimed, run, requeued and retried
+in the same way.
 """
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -16,7 +16,7 @@ from service.db.models.base import JSON_OBJECT, Base
 from service.db.models.list_indexes import LISTED_LENGTH, default_from_spec, list_indexes
 from service.db.models.webhook import Webhook
 from service.ids import new_job_id
-from service.states import TERMINAL, Status
+from service.states import TERMINAL, JobKind, Status
 
 
 def _sql_list(statuses: frozenset[Status] | type[Status]) -> str:
@@ -46,6 +46,22 @@ class RunWarning(TypedDict):
     message: str
     remedy: str
     """A sentence that says what to do."""
+
+
+class KindColumns(Protocol):
+    """What a kind is told by: of an entity or of a plain row."""
+
+    @property
+    def export_of(self) -> Any: ...
+    @property
+    def evaluation(self) -> Any: ...
+
+
+def kind_of(job: KindColumns) -> JobKind:
+    """The kind of a job, by its row."""
+    if job.export_of is None:
+        return JobKind.PRUNING
+    return JobKind.EXPORT if job.evaluation is None else JobKind.EVALUATION
 
 
 class Job(Base):
@@ -79,7 +95,9 @@ class Job(Base):
     exports: Mapped[list[str] | None] = mapped_column(JSON_OBJECT)
     """Names of the formats to export the mask to; None for none."""
     export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    """The job whose mask this one exports; None for a job that prunes."""
+    """The job whose mask this one exports or, with an ``evaluation``, evaluates; None for a job that prunes."""
+    evaluation: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
+    """What the mask is evaluated on: ``dataset``, ``config``, ``split``, ``rows``, ``dense``; None for the other kinds."""
     retried_from: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     """The failed or cancelled job that this one repeats."""
     sweep_id: Mapped[str | None] = mapped_column(ForeignKey("sweeps.id", ondelete="SET NULL"))
@@ -156,7 +174,7 @@ class Job(Base):
         Index(None, "finished_at"),  # retention
         Index(None, "sweep_id"),  # the jobs of a sweep
         Index(None, "retried_from"),  # the retries of a deleted job
-        Index(  # its exports, also when they are listed
+        Index(  # its exports and evaluations, also when they are listed
             None,
             "export_of",
             postgresql_where=text("export_of IS NOT NULL"),

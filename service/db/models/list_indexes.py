@@ -13,8 +13,9 @@ LISTED_LENGTH = 200
 """Length of a column that repeats a field of the spec: the longest value a filter may have."""
 _KINDS = {
     "pruning": ("export_of IS NULL", ("", "status", "task", "model", "method")),
-    # export jobs are few: scanning those of one owner for a model needs no index
-    "exporting": ("export_of IS NOT NULL", ("", "status")),
+    # export and evaluation jobs are few: scanning those of one owner for a model needs no index
+    "export": ("export_of IS NOT NULL AND evaluation IS NULL", ("", "status")),
+    "evaluation": ("export_of IS NOT NULL AND evaluation IS NOT NULL", ("", "status")),
 }
 
 

@@ -8,14 +8,14 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from api.routes.secrets import SecretValue
-from api.schemas.job_request import ExportRequest, JobRequest
+from api.schemas.job_request import EvaluationRequest, ExportRequest, JobRequest
 from api.schemas.predictions import PredictionRequest
 from api.schemas.sweeps import SweepRequest
 from api.schemas.webhooks import WebhookRequest
 
 OPERATIONS = {
     "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob",
-    "createExports", "listExports", "listEvents", "listMetrics",
+    "createExports", "listExports", "createEvaluation", "listEvaluations", "listEvents", "listMetrics",
     "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listModels", "listTasks", "listMethods",
     "createModel", "getModel", "downloadModelFile", "deleteModel",
     "livez", "readyz", "metrics",
@@ -74,6 +74,7 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 REQUESTS: dict[str, type[BaseModel]] = {
     "JobRequest": JobRequest, "SweepRequest": SweepRequest, "WebhookRequest": WebhookRequest,
     "PredictionRequest": PredictionRequest, "SecretValue": SecretValue, "ExportRequest": ExportRequest,
+    "EvaluationRequest": EvaluationRequest,
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_created_things_are_linked_to_the_operations_that_take_their_id(document
         return {*operation["responses"][status]["links"]}
 
     made = linked("createJob", "202")
-    assert made == linked("retryJob", "202") == linked("createExports", "202")
+    assert made == linked("retryJob", "202") == linked("createExports", "202") == linked("createEvaluation", "202")
     assert made >= {"getJob", "cancelJob", "listEvents", "predict", "createExports"}
     assert linked("createDataset", "200") == linked("createDataset", "201") >= {"getDataset", "listDatasetRows"}
     assert linked("listArtifacts", "200") == {"downloadArtifact", "headArtifact"}

@@ -56,7 +56,7 @@ def test_a_refusal_has_the_words_of_the_api(browser: Browser, jobs: Jobs) -> Non
     assert told["detail"] in texts(refused)
 
 
-@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry", "delete", "predictions"])
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry", "delete", "predictions", "evaluations"])
 def test_nothing_happens_without_the_token(browser: Browser, jobs: Jobs, action: str) -> None:
     job_id = jobs.queued()
     browser.get("/")
@@ -114,3 +114,33 @@ def test_where_nothing_is_predicted_there_is_no_box(browser: Browser, jobs: Jobs
     here = f"/jobs/{jobs.succeeded()}"
     assert "Try the mask" not in texts(browser.get(here))
     assert browser.send(f"{here}/predictions", here, texts="a").status_code == 501
+
+
+def test_a_mask_is_evaluated_from_the_page_of_its_job(browser: Browser, jobs: Jobs) -> None:
+    job_id = jobs.succeeded()
+    here = f"/jobs/{job_id}"
+    fields = {"split": "train", "rows": "5", "dense": "true", "dataset": " "}
+    answer = browser.send(f"{here}/evaluations", here, **fields)
+    assert answer.status_code == 303
+    made = answer.headers["Location"]
+    page = browser.get(made)
+    assert "Evaluates the mask of" in texts(page)
+    assert f"espalier evaluate {job_id} --split train --rows 5 --dense" in page.text
+    assert 'id="curves"' not in page.text
+    listed = browser.get(here)
+    assert f'href="{made}"' in listed.text
+    assert "split train, the first 5 rows" in texts(listed)
+    assert "evaluation: split train, the first 5 rows" in texts(browser.get("/?kind=evaluation"))
+    assert f'href="{made}"' not in browser.get("/").text
+
+
+def test_rows_that_cannot_be_evaluated_are_refused_on_the_page(browser: Browser, jobs: Jobs) -> None:
+    job_id = jobs.succeeded()
+    here = f"/jobs/{job_id}"
+    refused = browser.send(f"{here}/evaluations", here, dataset="ds_" + "0" * 32, split="x")
+    assert refused.status_code == 422
+    assert "ds_000" in texts(refused)
+    assert 'value="x"' in refused.text
+    assert browser.send(f"{here}/evaluations", here, rows="many").status_code == 422
+    running = jobs.running()
+    assert 'id="evaluations"' not in browser.get(f"/jobs/{running}").text

@@ -97,7 +97,7 @@ def test_a_finished_job_gets_a_job_that_exports_it(
     client: TestClient, jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[object] = []
-    monkeypatch.setattr("api.routes.exports.broker.notify_workers", rung.append)
+    monkeypatch.setattr("api.responses.job_documents.broker.notify_workers", rung.append)
     pruned = jobs.succeeded()
     with database.write() as session:
         job = session.get_one(Job, pruned)
@@ -151,11 +151,14 @@ def test_a_job_without_a_mask_cannot_be_exported(client: TestClient, jobs: Jobs,
     assert_problem(client.post("/v1/jobs/job_0/exports", json=CSR), 404, "job_not_found")
     pruned = jobs.succeeded()
     export = client.post(f"/v1/jobs/{pruned}/exports", json=CSR).json()["id"]
-    assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_not_succeeded")
+    refusal = assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_has_no_mask")
+    assert pruned in refusal["detail"]
     with database.write() as session:
         claims.claim(session, worker_id="w", lease_seconds=600)
         claims.succeed(session, Fence(export, 1), result={}, mask_artifact_id=None)
-    assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 404, "artifact_not_found")
+    assert_problem(client.post(f"/v1/jobs/{export}/exports", json=CSR), 409, "job_has_no_mask")
+    running = jobs.running()
+    assert_problem(client.post(f"/v1/jobs/{running}/exports", json=CSR), 409, "job_not_succeeded")
     with database.write() as session:  # its weights are past their retention
         session.get_one(Job, pruned).result = {"weights_changed": True}
     assert_problem(client.post(f"/v1/jobs/{pruned}/exports", json=CSR), 404, "artifact_not_found")

@@ -118,6 +118,23 @@ def test_exports_of_a_finished_job(client: Any, jobs: Jobs) -> None:
 
 
 @both
+def test_evaluations_of_a_finished_job(client: Any, jobs: Jobs) -> None:
+    done = jobs.succeeded()
+    asked = client.evaluate(done, split="test", rows=10, dense=True, priority=4)
+    assert (asked.evaluation_of, asked.kind, asked.export_of, asked.status) == (done, "evaluation", None, "queued")
+    assert asked.evaluation == {"dataset": None, "config": None, "split": "test", "rows": 10, "dense": True}
+    assert "on split test, the first 10 rows" in repr(asked)
+    assert list(client.evaluations(done)) == [asked]
+    assert [job.id for job in client.list(kind="evaluation")] == [asked.id]
+    with pytest.raises(ApiError, match=done) as refusal:
+        client.predict(asked, "a text")
+    assert refusal.value.code in ("job_has_no_mask", "predictions_unavailable")
+    client.cancel(asked)
+    assert client.retry(asked).evaluation == asked.evaluation
+    client.delete(done)
+
+
+@both
 def test_tasks_methods_and_secrets(client: Any) -> None:
     assert "sst2" in {task.name for task in client.tasks()}
     assert [method.name for method in client.methods() if method.default] == ["smp-s"]

@@ -104,7 +104,7 @@ def test_a_run_that_succeeds_ends_with_0_and_a_finished_line(sources: Sources, t
         tmp_path,
     ).finish()  # fmt: skip
     assert evaluated.code == 0, evaluated.stderr
-    assert evaluated.last.metrics == ended.last.metrics["final"]
+    assert evaluated.last.metrics["final"] == ended.last.metrics["final"]
 
 
 def test_whatever_libraries_print_goes_to_standard_error(sources: Sources, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file, trained_weights
-from pruning.inference.pruned_model import PrunedModel, evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import PrunedModel, load_pruned
 from pruning.models.loading import load_model, locate_model, weights_digest
 from pruning.sources import Sources
 from pruning.spec.methods import METHODS

@@ -13,8 +13,9 @@ from transformers import AutoModelForMaskedLM
 
 from pruning.errors import PermanentError
 from pruning.formats import mask_file
+from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.pruned_model import PrunedModel, class_predictions, evaluate_mask, load_pruned
+from pruning.inference.pruned_model import PrunedModel, class_predictions, load_pruned
 from pruning.masking.wrap import prunable_linears
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pruning.formats import mask_file
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.models.logit_calibration import LogitCalibration
 from tests.pruning.runs import make_sources, run_toy
 

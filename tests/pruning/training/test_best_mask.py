@@ -12,7 +12,8 @@ from torch import nn
 from pruning.errors import StoppedError
 from pruning.events import Event
 from pruning.formats import mask_file
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.masking.wrap import wrap_linears
 from pruning.sources import Sources
 from pruning.training.best_mask import BestMask

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.model_cache import MAX_PROBABILITIES, ModelCache
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import finished, make_sources, run_toy

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from pruning.errors import PermanentError
 from pruning.events import Event
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.errors import error_details
 from pruning.spec.schema import PruningSpec

@@ -8,8 +8,9 @@ import pytest
 from pruning.data.squad_v2 import question_f1
 from pruning.errors import PermanentError
 from pruning.export.run import run_exports
+from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets
 from tests.pruning.runs import finished, make_sources, run_toy, same_masks

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models
 from tests.pruning.runs import of_kind, run_toy, same_masks

@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from pruning.data.answers import check_answer
 from pruning.data.squad import compute_metrics, encode_windows, extract_answers, normalize_answer, target_positions
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_models

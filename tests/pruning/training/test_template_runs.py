@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from tests.pruning.runs import make_sources, run_toy
 from tests.toy_datasets import read_lines

@@ -12,8 +12,9 @@ from pruning.data.iob import entities, entity_scores, total_score
 from pruning.errors import PermanentError
 from pruning.export.run import run_exports
 from pruning.formats import mask_file
+from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.pruned_model import load_pruned
 from pruning.report.page import JSON_REPORT
 from pruning.sources import Sources
 from tests import toy_datasets, toy_models

@@ -12,7 +12,7 @@ from service.db.engine import Database
 from service.db.models import Job
 from service.ids import new_job_id
 from service.jobs import queries
-from service.states import Status
+from service.states import JobKind, Status
 from tests.service import factories
 
 _COUNT = 2000
@@ -26,7 +26,7 @@ _OWNERS: tuple[dict[str, str], ...] = ({}, {"owner": "o0"})
 
 @pytest.fixture
 def many(database: Database) -> Database:
-    """Jobs of both kinds, mixed."""
+    """Jobs of all kinds, mixed."""
     dice = random.Random(1)
     ids = [new_job_id() for _ in range(_COUNT)]
     rows: list[dict[str, Any]] = [
@@ -39,6 +39,7 @@ def many(database: Database) -> Database:
                 for field in ("task", "model", "method")
             },
             "exports": [],
+            "evaluation": {"split": "test"} if dice.randrange(2) else None,
             "export_of": ids[0] if dice.randrange(2) and job_id != ids[0] else None,
         }
         for job_id in ids
@@ -87,11 +88,11 @@ def is_one_piece(found: str, index: str) -> bool:
 def test_a_page_is_one_range_of_an_index(many: Database) -> None:
     fields = [{}, *({name: value} for name, value in _VALUES.items())]
     after = cursor(many)
-    kinds = [("pruning", fields), ("exporting", fields[:2])]
+    kinds = [(JobKind.PRUNING, fields), (JobKind.EXPORT, fields[:2]), (JobKind.EVALUATION, fields[:2])]
     for (kind, filters), owner in product(kinds, _OWNERS):
         for field, place in product(filters, ({}, {"after": after})):
             index = f"ix_jobs_{kind}_{'_'.join([*owner, *field, 'created_at', 'id'])}"
-            found = plan(many, _OF_FEW, exporting=kind == "exporting", **owner, **field, **place)
+            found = plan(many, _OF_FEW, kind=kind, **owner, **field, **place)
             assert is_one_piece(found, index), (owner, field, place, found)
 
 
@@ -100,7 +101,7 @@ def test_lists_of_a_sweep_or_of_one_masks_exports_use_their_index(many: Database
     for owner, place in product(_OWNERS, ({}, {"after": after})):
         for field in ({}, {"status": Status.SUCCEEDED}, {"model": "acme/tiny", "task": "sst2"}, _VALUES):
             assert "ix_jobs_sweep_id" in plan(many, sweep="swp_0", **owner, **field, **place), (owner, field, place)
-    assert "ix_jobs_export_of" in plan(many, export_of="job_0", after=after)
+    assert "ix_jobs_export_of" in plan(many, kind=JobKind.EXPORT, of="job_0", after=after)
 
 
 def test_filter_columns_repeat_the_spec(database: Database) -> None:

@@ -11,7 +11,7 @@ from service.db.models import Job
 from service.errors import ArtifactNotFoundError, JobNotFoundError, LeaseLostError
 from service.jobs import claims, commands, exports, queries
 from service.jobs.fence import Fence
-from service.states import Status
+from service.states import JobKind, Status
 from tests.service import factories
 
 FILES = {"csr": "export-csr.zip", "onnx": "export-onnx.zip"}
@@ -79,8 +79,8 @@ def test_export_jobs_are_listed_apart(database: Database, tmp_path: Path) -> Non
     export, another = ask(database, pruned.id, "csr"), ask(database, other.id, "csr")
     with database.read() as session:
         assert set(queries.page(session, limit=9)[0]) == {pruned.id, other.id}
-        assert set(queries.page(session, limit=9, exporting=True)[0]) == {export.id, another.id}
-        assert queries.page(session, limit=9, export_of=pruned.id)[0] == [export.id]
+        assert set(queries.page(session, limit=9, kind=JobKind.EXPORT)[0]) == {export.id, another.id}
+        assert queries.page(session, limit=9, kind=JobKind.EXPORT, of=pruned.id)[0] == [export.id]
 
 
 def test_export_jobs_are_deleted_with_their_job_also_while_running(database: Database, tmp_path: Path) -> None:

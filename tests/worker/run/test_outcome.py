@@ -15,6 +15,7 @@ from service.errors import (
     StartMaskNotFoundError,
     StorageUnavailableError,
 )
+from service.states import JobKind
 from worker.run.outcome import (
     ATTEMPT_ERRORS,
     Failed,
@@ -28,7 +29,7 @@ from worker.run.outcome import (
 
 FINISHED = FinishedEvent(metrics={})
 PERMANENT = ErrorEvent(kind="permanent", code="model_head_missing", message="no head", param="model")
-MASK, EXPORTS = {"mask.safetensors": 1}, {"exports.json": 1}
+MASK, EXPORTS, EVALUATION = {"mask.safetensors": 1}, {"exports.json": 1}, {"evaluation.json": 1}
 
 
 def ended(returncode: int = 0, **known: Any) -> ProcessExit:
@@ -41,7 +42,8 @@ def ended(returncode: int = 0, **known: Any) -> ProcessExit:
     ("process_exit", "outcome"),
     [
         (ended(finished=FINISHED, stored=MASK), Outcome.SUCCEEDED),
-        (ended(finished=FINISHED, stored=EXPORTS, exporting=True), Outcome.SUCCEEDED),
+        (ended(finished=FINISHED, stored=EXPORTS, kind=JobKind.EXPORT), Outcome.SUCCEEDED),
+        (ended(finished=FINISHED, stored=EVALUATION, kind=JobKind.EVALUATION), Outcome.SUCCEEDED),
         (ended(-signal.SIGSEGV, finished=FINISHED, stored=MASK), Outcome.SUCCEEDED),
         (ended(80, stop=StopReason.CANCEL, finished=FINISHED, stored=MASK), Outcome.SUCCEEDED),
         (ended(80, stop=StopReason.LEASE_LOST, finished=FINISHED, stored=MASK), Outcome.ABANDONED),
@@ -60,16 +62,17 @@ def test_a_permanent_error_outlives_a_shutdown() -> None:
 
 
 def test_a_mask_does_not_prove_an_export() -> None:
-    failed = classify(ended(finished=FINISHED, stored=MASK, exporting=True))
+    failed = classify(ended(finished=FINISHED, stored=MASK, kind=JobKind.EXPORT))
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("trainer_bug", False)
     assert "exports.json" in failed.message
 
 
 def test_advice_fits_the_kind_of_job() -> None:
-    training, exporting = (classify(ended(-signal.SIGKILL, exporting=exporting)) for exporting in (False, True))
+    training, exporting, evaluating = (classify(ended(-signal.SIGKILL, kind=kind)) for kind in JobKind)
     assert "lower batch_size" in str(training)
     assert "fewer exports" in str(exporting)
+    assert "fewer rows" in str(evaluating)
 
 
 def test_a_later_reason_to_stop_replaces_a_weaker_one() -> None:
