@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from service import datasets
+from service import datasets, uploads
 from service.access import quotas
 from service.access.quotas import Quota
 from service.db.clock import now_sql
@@ -71,7 +71,7 @@ def test_the_same_content_is_stored_once_for_each_owner(database: Database) -> N
 
 def test_an_upload_that_a_concurrent_one_overtakes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other, of the same content, begins and ends while this one is stored."""
-    on_stored, write_chunks = StoredCalls(), datasets.write_chunks
+    on_stored, write_chunks = StoredCalls(), uploads.write_chunks
 
     def overtaken(*arguments: Any) -> None:
         monkeypatch.setattr(datasets, "write_chunks", write_chunks)

@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 from sqlalchemy import update
 
 from service.db.models import Job
 from service.operations import deletion
 from tests.api.conftest import BODY, Jobs
-from tests.api.problems import assert_problem
+from tests.api.problems import Response, assert_problem
 
 FURTHER = {**BODY, "sparsity": 0.97}
 

@@ -16,7 +16,7 @@ from pruning.spec.custom_task import CustomTask
 from pruning.spec.tasks import Task, resolve_task
 from tests import toy_datasets
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "classification": {"text": "a fine film", "y": "good"},
     "regression": {"text": "a fine film", "y": 0.5},
     "multilabel": {"text": "a fine film", "y": ["good"]},

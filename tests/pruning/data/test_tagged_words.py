@@ -54,7 +54,7 @@ def test_ids_are_positions_in_labels() -> None:
     with pytest.raises(PermanentError, match="tag 1 is 3"):
         check_tags([3], ["a"], named, "row")
     with pytest.raises(PermanentError, match="row 2 of it: tag 1"):
-        require_known_tags(["B-Y"], named.label_words, "row 2 of it", found=False)
+        require_known_tags(["B-Y"], named.class_names, "row 2 of it", found=False)
 
 
 @pytest.mark.parametrize("shape", toy_architectures.ALL)

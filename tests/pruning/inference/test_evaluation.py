@@ -38,7 +38,7 @@ def trained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """Artifacts of a run on some of the validation rows, and its result."""
     work = tmp_path_factory.mktemp("run")
     events = run_toy(sources, work, max_steps=6)
-    return work / "artifacts", events[-1].metrics  # type: ignore[union-attr]
+    return work / "artifacts", finished(events)
 
 
 def evaluate(mask: Path, sources: Sources, *, dense: bool = False, **chosen: Any) -> tuple[dict[str, Any], list[Event]]:
@@ -119,7 +119,7 @@ def test_rows_held_out_of_the_training_split(sources: Sources, tmp_path: Path) -
     events = run_toy(sources, tmp_path, task=task, max_steps=2, validation_rows=None, validation_share=0.1)
     mask = tmp_path / "artifacts" / "mask.safetensors"
     result, _ = evaluate(mask, sources)
-    assert (result["final"], result["rows"]) == (events[-1].metrics["final"], 10)  # type: ignore[union-attr]
+    assert (result["final"], result["rows"]) == (finished(events)["final"], 10)
     assert evaluate(mask, sources, split="test")[0]["rows"] == 30
     assert evaluate(mask, sources, split="train")[0]["rows"] == 90, "those that were trained on"
 

@@ -19,7 +19,7 @@ from pruning.sources import Sources
 from pruning.training.best_mask import BestMask
 from pruning.training.extra_parameters import ExtraParameters
 from pruning.training.train import train
-from tests.pruning.runs import make_sources, of_kind, run_toy, same_masks, spec_of
+from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks, spec_of
 
 FIELDS: dict[str, Any] = {
     "max_steps": 24, "ramp": 0.25, "eval_every": 1, "checkpoint_every": 5, "learning_rate": 0.5, "sparsity": 0.8, "keep": "best",
@@ -53,7 +53,7 @@ def test_the_best_mask_is_delivered_and_survives_an_interruption(
     best = max(held, key=lambda event: (event.metrics["accuracy"], event.step))
     assert best.step < 24  # or nothing would be shown; the toy's accuracy goes up and down at this learning rate
     assert (final.step, final.metrics, final.remaining) == (best.step, best.metrics, best.remaining)
-    result = events[-1].metrics  # type: ignore[union-attr]
+    result = finished(events)
     assert (result["kept_step"], result["final"], result["last"]) == (best.step, best.metrics, during[24].metrics)
     folder = tmp_path / "whole" / "artifacts"
     assert "The mask is that of step" in (folder / "report.html").read_text()
@@ -68,7 +68,7 @@ def test_the_best_mask_is_delivered_and_survives_an_interruption(
     assert same_masks(tmp_path / "whole", tmp_path / "resumed")
     if weights.exists():
         assert weights.read_bytes() == (tmp_path / "resumed" / "artifacts" / weights.name).read_bytes()
-    assert again[-1].metrics["kept_step"] == best.step  # type: ignore[union-attr]
+    assert finished(again)["kept_step"] == best.step
 
 
 def test_a_stop_while_it_is_delivered_leaves_the_state_of_the_last_step(sources: Sources, tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_without_an_evaluation_at_full_sparsity_the_last_mask_is_delivered(sourc
     last = run_toy(sources, tmp_path / "last", **FIELDS | {"keep": "last", "eval_every": 2, "ramp": 1.0})
     events = run_toy(sources, tmp_path / "best", **FIELDS | {"eval_every": 2, "ramp": 1.0})
     assert same_masks(tmp_path / "last", tmp_path / "best")
-    assert events[-1].metrics["kept_step"] == 24  # type: ignore[union-attr]
-    assert last[-1].metrics["last"] is None  # type: ignore[union-attr]
+    assert finished(events)["kept_step"] == 24
+    assert finished(last)["last"] is None
     _, info = mask_file.read(tmp_path / "best" / "artifacts" / "mask.safetensors")
     assert info.spec.keep == "best"
 

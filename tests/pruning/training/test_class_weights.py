@@ -15,6 +15,7 @@ from pruning.report.page import HTML_REPORT, JSON_REPORT
 from pruning.sources import Sources
 from pruning.training import losses
 from pruning.training.baseline import dense_head
+from pruning.training.class_weights import ROW_WEIGHTS
 from pruning.training.losses import loss_function
 from pruning.training.run import Run
 from pruning.training.setup import set_up
@@ -73,7 +74,7 @@ def test_a_step_has_the_weighted_mean_of_all_its_rows(sources: Sources, batch: i
 
 
 def test_equal_weights_are_none_and_only_their_ratio_counts(sources: Sources, tmp_path: Path) -> None:
-    steps = {"task": TASK, "max_steps": 6, "dropout": 0.0, "head": "classifier"}
+    steps: dict[str, Any] = {"task": TASK, "max_steps": 6, "dropout": 0.0, "head": "classifier"}
     plain = run_toy(sources, tmp_path / "plain", **steps)
     of_ones = run_toy(sources, tmp_path / "ones", **steps, class_weights=[1, 1, 1])
     skewed = [run_toy(sources, tmp_path / f"{k}", **steps, class_weights=[k, 4 * k, k]) for k in (1, 8)]
@@ -135,7 +136,7 @@ def test_weights_of_labels_are_those_of_the_rows_that_have_them(sources: Sources
     counts = run.train.labels.numpy().sum(axis=0)
     assert run.class_weights.values == pytest.approx((96 - counts) / counts)
     batch = run.batch(0, 0)
-    assert losses.ROW_WEIGHTS not in batch
+    assert ROW_WEIGHTS not in batch
     run.head.eval()
     with torch.no_grad():
         logits = run.head(**{k: v for k, v in batch.items() if k not in losses.NOT_INPUTS})

@@ -11,7 +11,7 @@ from pruning.events import StartedEvent
 from pruning.formats import compact_file, mask_file
 from pruning.sources import Sources
 from pruning.training import inputs
-from tests.pruning.runs import make_sources, run_toy, same_masks, stop_after
+from tests.pruning.runs import finished, make_sources, run_toy, same_masks, stop_after
 
 BY = {"*.attention.*": 0.8, "encoder.layer.0.*": 0.0}
 FIELDS: dict[str, Any] = {"sparsity": 0.42, "sparsity_by": BY}
@@ -26,8 +26,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_asked_and_got_are_in_mask_and_report_and_the_overall_count_is_kept(
     sources: Sources, tmp_path: Path, method: str
 ) -> None:
-    kept = run_toy(sources, tmp_path / "plain", method=method, sparsity=0.42)[-1].metrics["kept_weights"]  # type: ignore[union-attr]
-    result = run_toy(sources, tmp_path / "by", method=method, **FIELDS)[-1].metrics  # type: ignore[union-attr]
+    kept = finished(run_toy(sources, tmp_path / "plain", method=method, sparsity=0.42))["kept_weights"]
+    result = finished(run_toy(sources, tmp_path / "by", method=method, **FIELDS))
     assert (result["kept_weights"], result["sparsity_asked"]) == (kept, 0.42)
     folder = tmp_path / "by" / "artifacts"
     for read in (

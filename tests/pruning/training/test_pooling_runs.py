@@ -13,8 +13,9 @@ from pruning.errors import PermanentError
 from pruning.export.load import load_export
 from pruning.export.run import run_exports
 from pruning.formats import compact_file, mask_file
+from pruning.inference.evaluation import evaluate_mask
 from pruning.inference.mask_bank import MaskBank
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from pruning.spec.export_formats import Format
 from tests import toy_architectures
@@ -39,7 +40,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def masks(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Of each shape, and of BERT with the first token (``first``)."""
     work = tmp_path_factory.mktemp("runs")
-    runs = {**{shape: {"model": shape} for shape in SHAPES}, "first": {"pooling": None}}
+    runs: dict[str, dict[str, Any]] = {**{shape: {"model": shape} for shape in SHAPES}, "first": {"pooling": None}}
     for name, fields in runs.items():
         run_toy(sources, work / name, **{**RUN, "fit_readout": name != "roberta", **fields})
     return {name: work / name / "artifacts" / "mask.safetensors" for name in runs}

@@ -19,7 +19,7 @@ from pruning.training.setup import set_up
 from pruning.training.train import train
 from tests.pruning.runs import arguments_of, fork, make_sources, run_toy, spec_of
 
-SHORT = {"max_steps": 6, "ramp": 0.5}
+SHORT: dict[str, Any] = {"max_steps": 6, "ramp": 0.5}
 
 
 @pytest.fixture(scope="module")

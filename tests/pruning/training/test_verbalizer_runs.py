@@ -104,7 +104,7 @@ def test_a_stock_classifier_has_one_row_for_each_class(sources: Sources, tmp_pat
     assert (stock.is_pipeline, stock.averaged) == (True, False)
     expected = trained_logits(artifacts)
     np.testing.assert_allclose(load_folder(tmp_path / "stock", stock).logits(TEXTS), expected, rtol=1e-4, atol=1e-5)
-    said = pipeline("text-classification", model=str(tmp_path / "stock"))(TEXTS, top_k=None)
+    said: Any = pipeline("text-classification", model=str(tmp_path / "stock"))(TEXTS, top_k=None)
     shares = torch.softmax(torch.from_numpy(expected), 1)
     for row, share in zip(said, shares.tolist(), strict=True):
         assert {each["label"]: each["score"] for each in row} == pytest.approx(

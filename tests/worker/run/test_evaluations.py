@@ -14,7 +14,7 @@ from service.jobs.fence import Fence
 from service.jobs.reaper import reap_expired_leases
 from service.settings import Settings
 from service.states import Status
-from tests.pruning.runs import make_sources, run_toy, spec_of
+from tests.pruning.runs import finished, make_sources, run_toy, spec_of
 from tests.service import factories
 from tests.worker.conftest import WorkerHarness
 from worker.context import Context
@@ -104,7 +104,7 @@ def test_a_mask_does_not_prove_an_evaluation(harness: WorkerHarness, pruned: Job
 @sqlite_only
 def test_the_real_program_reproduces_the_metrics_of_the_training(harness: WorkerHarness, tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
-    training = run_toy(sources, tmp_path / "run", max_steps=4)[-1].metrics  # type: ignore[union-attr]
+    training = finished(run_toy(sources, tmp_path / "run", max_steps=4))
     mask = tmp_path / "run" / "artifacts" / "mask.safetensors"
     database = harness.context.database
     spec = spec_of(max_steps=4).model_dump(mode="json")

@@ -13,7 +13,8 @@ from sqlalchemy import update
 
 from api.app import create_app
 from espalier import load_export
-from pruning.inference.pruned_model import evaluate_mask, load_pruned
+from pruning.inference.evaluation import evaluate_mask
+from pruning.inference.pruned_model import load_pruned
 from pruning.sources import Sources
 from service.db.models import Job, UploadedModel
 from service.states import Status
@@ -95,6 +96,7 @@ def test_a_job_on_an_uploaded_model_from_push_to_predictions(service: Service, t
     mask = service.download(job, "mask.safetensors", tmp_path / "mask")
     pruned = load_pruned(mask, model=service.folder)
     sources = Sources(datasets_dir=tmp_path / "datasets", hub=False)
+    assert job.result is not None
     assert evaluate_mask(pruned, sources) == job.result["final"]
 
     asked = service.client.post(f"/v1/jobs/{job.id}/predictions", json={"texts": TEXTS})
