@@ -147,9 +147,7 @@ def _services(settings: Settings) -> Services:
         celery=celery_app(settings),
         token_buckets=open_buckets(settings),
         predictions=PredictionService(
-            settings,
-            database,
-            slots=ConcurrencyLimiter(settings.predictions_waiting, _predictions_per_owner(settings)),
+            settings, database, slots=ConcurrencyLimiter(settings.predictions_waiting, _predictions_per_owner(settings))
         ),
         stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
         figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),

@@ -73,14 +73,22 @@ def _write(folder: Path, count: int) -> list[Path]:
     for file in _TOKENIZER.glob("tokenizer*"):
         shutil.copy(file, folder / "base")
     loaded = load_model(ModelFolder(folder / "base", None), _WORDS, "label-words")
-    shapes = {
-        path: (linear.out_features, linear.in_features) for path, linear in prunable_linears(loaded.model).items()
-    }
+    shapes = {path: (linear.out_features, linear.in_features) for path, linear in prunable_linears(loaded.model).items()}
     info = mask_file.MaskInfo(
-        base_model="base", base_digest=weights_digest(loaded.model), task="sst2", kind="classification", head="label-words",
-        label_words=_WORDS, label_ids=tuple(label_word_ids(loaded.tokenizer, _WORDS)), max_length=128, shapes=shapes, kept={},
-        metrics={}, spec=PruningSpec(model="base", task="sst2"), versions={},
-    )  # fmt: skip
+        base_model="base",
+        base_digest=weights_digest(loaded.model),
+        task="sst2",
+        kind="classification",
+        head="label-words",
+        label_words=_WORDS,
+        label_ids=tuple(label_word_ids(loaded.tokenizer, _WORDS)),
+        max_length=128,
+        shapes=shapes,
+        kept={},
+        metrics={},
+        spec=PruningSpec(model="base", task="sst2"),
+        versions={},
+    )
     written = []
     for seed in range(count):
         masks = dict(zip(shapes, even(_DENSITY, tuple(shapes.values()), seed).masks, strict=True))

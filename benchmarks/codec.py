@@ -46,9 +46,11 @@ def main() -> None:
             print(f"{name:12}", *(f"{key} {value:,}" for key, value in results[name].items()), sep="  ", flush=True)
     if arguments.out:
         about = {
-            "command": f"python -m benchmarks.codec --repeat {arguments.repeat}", "date": datetime.now(UTC).date().isoformat(),
-            "machine": arguments.machine, "numpy": np.__version__,
-        }  # fmt: skip
+            "command": f"python -m benchmarks.codec --repeat {arguments.repeat}",
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": arguments.machine,
+            "numpy": np.__version__,
+        }
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     print(json.dumps(results))
@@ -77,7 +79,7 @@ def _measure(made: Made, repeat: int) -> dict[str, Any]:
         "zlib_ratio": round(len(zipped) / made.entropy_bytes, 4),
         "zlib_encode_seconds": round(_seconds(lambda: zlib.compress(packed), 1), 2),
         "zlib_decode_seconds": round(_seconds(lambda: np.unpackbits(np.frombuffer(zlib.decompress(zipped), np.uint8)), 1), 2),
-    }  # fmt: skip
+    }
 
 
 def _seconds(run: Callable[[], object], repeat: int) -> float:
@@ -92,12 +94,20 @@ def _seconds(run: Callable[[], object], repeat: int) -> float:
 
 def _info(masks: Masks) -> MaskInfo:
     return MaskInfo(
-        base_model="bert-base-uncased", base_digest="0" * 64, task="sst2", kind="classification", head="label-words",
-        label_words=("terrible", "great"), label_ids=(6659, 2307), max_length=128,
+        base_model="bert-base-uncased",
+        base_digest="0" * 64,
+        task="sst2",
+        kind="classification",
+        head="label-words",
+        label_words=("terrible", "great"),
+        label_ids=(6659, 2307),
+        max_length=128,
         shapes={name: (mask.shape[0], mask.shape[1]) for name, mask in masks.items()},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
-        metrics={}, spec=PruningSpec(model="bert-base-uncased", task="sst2"), versions={},
-    )  # fmt: skip
+        metrics={},
+        spec=PruningSpec(model="bert-base-uncased", task="sst2"),
+        versions={},
+    )
 
 
 if __name__ == "__main__":

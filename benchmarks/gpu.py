@@ -50,9 +50,7 @@ def main() -> None:
     """Measure, print, keep."""
     arguments = _arguments()
     if not torch.cuda.is_available():
-        sys.exit(
-            "benchmarks.gpu measures on an NVIDIA GPU, and torch sees none here; benchmarks.step measures on the CPU"
-        )
+        sys.exit("benchmarks.gpu measures on an NVIDIA GPU, and torch sees none here; benchmarks.step measures on the CPU")
     device = torch.device("cuda")
     autocast.require_precision("bf16", device)
     name = torch.cuda.get_device_name(device)
@@ -126,15 +124,15 @@ def prepare(config: BertConfig, rows: int, tokens: int, device: torch.device) ->
     with FlopCounterMode(display=False) as counter:
         eager(0)
     kinds: Steps = {
-        "dense": dense_by(loss_by(torch.compile(head, dynamic=False))), "dense_eager": eager,
-        "smp_s": step_of_ours, "reference": step_of_theirs,
-    }  # fmt: skip
+        "dense": dense_by(loss_by(torch.compile(head, dynamic=False))),
+        "dense_eager": eager,
+        "smp_s": step_of_ours,
+        "reference": step_of_theirs,
+    }
     return kinds, counter.get_total_flops(), pruner.kernels
 
 
-def measure(
-    kinds: Steps, rounds: int, steps: int, device: torch.device, say: Callable[[str], None] | None
-) -> dict[str, Any]:
+def measure(kinds: Steps, rounds: int, steps: int, device: torch.device, say: Callable[[str], None] | None) -> dict[str, Any]:
     """Median seconds of a step of each kind, and the median over the rounds of each ratio to ``dense``."""
     t = STEPS // 2
     for step in kinds.values():  # compiled, warm

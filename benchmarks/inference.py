@@ -49,9 +49,7 @@ def main() -> None:
         work = Path(folder)
         model = arguments.model or (DEMO if arguments.shape == "demo" else _random_bert(work / "bert-base"))
         for case, mask in _cases(arguments, model, work):
-            entries = run_exports(
-                mask, parse_formats(arguments.to), work / case, model=model, sources=Sources(hub=False)
-            )
+            entries = run_exports(mask, parse_formats(arguments.to), work / case, model=model, sources=Sources(hub=False))
             results[case] = {entry.format: entry.model_dump(mode="json", exclude={"format"}) for entry in entries}
             shutil.rmtree(work / case)
             _keep(arguments, results)
@@ -66,9 +64,12 @@ def _keep(arguments: argparse.Namespace, results: dict[str, Any]) -> None:
     if arguments.out is None:
         return
     about = {
-        "command": "python -m benchmarks.inference " + arguments.shown, "date": datetime.now(UTC).date().isoformat(),
-        "machine": arguments.machine, "threads": arguments.threads, "versions": library_versions(),
-    }  # fmt: skip
+        "command": "python -m benchmarks.inference " + arguments.shown,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": arguments.machine,
+        "threads": arguments.threads,
+        "versions": library_versions(),
+    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
     shape = arguments.model.name if arguments.model else arguments.shape
@@ -114,15 +115,24 @@ def _write_mask(path: Path, model: Path, share: float, make: Any) -> None:
     bits = dict(zip(shapes, make(share, tuple(shapes.values())).masks, strict=True))
     spec = PruningSpec(model="benchmark", task="sst2", sparsity=round(1 - share, 6), max_length=128)
     mask_file.write(
-        path, bits,
+        path,
+        bits,
         mask_file.MaskInfo(
-            base_model="benchmark", base_digest=weights_digest(loaded.model), task="sst2", kind="classification",
-            head="label-words", label_words=WORDS, label_ids=tuple(label_word_ids(loaded.tokenizer, WORDS)),
+            base_model="benchmark",
+            base_digest=weights_digest(loaded.model),
+            task="sst2",
+            kind="classification",
+            head="label-words",
+            label_words=WORDS,
+            label_ids=tuple(label_word_ids(loaded.tokenizer, WORDS)),
             max_length=min(128, loaded.max_positions),
-            shapes=shapes, kept={name: int(mask.sum()) for name, mask in bits.items()}, metrics={}, spec=spec,
+            shapes=shapes,
+            kept={name: int(mask.sum()) for name, mask in bits.items()},
+            metrics={},
+            spec=spec,
             versions=library_versions(),
         ),
-    )  # fmt: skip
+    )
 
 
 def _random_bert(folder: Path) -> Path:

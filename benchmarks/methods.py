@@ -28,22 +28,24 @@ def main() -> None:
     """Run what is not in the file yet, then summarise the file."""
     arguments = _arguments()
     done = _read(arguments.out)
-    grid = itertools.product(
-        arguments.seeds, arguments.tasks, arguments.sparsities, arguments.methods, arguments.precisions
-    )
+    grid = itertools.product(arguments.seeds, arguments.tasks, arguments.sparsities, arguments.methods, arguments.precisions)
     for seed, task, sparsity, method, precision in grid:
         spec = {
-            "model": arguments.model, "task": task, "method": method, "sparsity": sparsity, "seed": seed,
-            "max_steps": arguments.steps, "batch_size": arguments.batch, "max_length": 64,
-        }  # fmt: skip
+            "model": arguments.model,
+            "task": task,
+            "method": method,
+            "sparsity": sparsity,
+            "seed": seed,
+            "max_steps": arguments.steps,
+            "batch_size": arguments.batch,
+            "max_length": 64,
+        }
         if precision != "fp32":  # the default, so that it is in no spec
             spec["precision"] = precision
         if any(row["spec"] == spec for row in done):
             continue
         row = _run(spec, arguments)
-        print(
-            f"{task} {sparsity} {method} {precision} seed {seed}: {row['final']} in {row['seconds']:.0f} s", flush=True
-        )
+        print(f"{task} {sparsity} {method} {precision} seed {seed}: {row['final']} in {row['seconds']:.0f} s", flush=True)
         done.append(row)
         with arguments.out.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(row) + "\n")
@@ -76,9 +78,20 @@ def _run(spec: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
         file = Path(work) / "spec.json"
         file.write_text(json.dumps(spec))
         command = [
-            sys.executable, "-m", "pruning", "train", "--spec", str(file), "--work", work, "--no-hub",
-            "--models-dir", str(arguments.models_dir), "--datasets-dir", str(arguments.datasets_dir),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pruning",
+            "train",
+            "--spec",
+            str(file),
+            "--work",
+            work,
+            "--no-hub",
+            "--models-dir",
+            str(arguments.models_dir),
+            "--datasets-dir",
+            str(arguments.datasets_dir),
+        ]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     last = json.loads(done.stdout.splitlines()[-1])
     if last["event"] != "finished":
@@ -94,10 +107,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         spec = row["spec"]
         name = f"{spec['task']} {spec['sparsity']} {spec['method']} {spec.get('precision', '')}".rstrip()
         groups[name].append(row["final"][row["primary_metric"]])
-    means = {
-        name: {"mean": round(statistics.mean(values), 4), "runs": len(values)}
-        for name, values in sorted(groups.items())
-    }
+    means = {name: {"mean": round(statistics.mean(values), 4), "runs": len(values)} for name, values in sorted(groups.items())}
     return {"benchmark": "methods", "runs": len(rows), "metric": "accuracy", "means": means}
 
 

@@ -15,9 +15,7 @@ import torch
 def add_options(parser: argparse.ArgumentParser) -> None:
     """``--json``, ``--out``."""
     parser.add_argument("--json", action="store_true", help="print the last line only")
-    parser.add_argument(
-        "--out", type=Path, help="keep the result, with date, machine and command, in this file as well"
-    )
+    parser.add_argument("--out", type=Path, help="keep the result, with date, machine and command, in this file as well")
 
 
 def keep(arguments: argparse.Namespace, name: str, found: dict[str, Any]) -> None:
@@ -37,8 +35,7 @@ def keep(arguments: argparse.Namespace, name: str, found: dict[str, Any]) -> Non
 def _shown(words: list[str]) -> list[str]:
     """A command's arguments, without where folders lie on this one machine."""
     return [
-        "DIR" if before in ("--models-dir", "--datasets-dir") else word
-        for before, word in zip(["", *words], words, strict=False)
+        "DIR" if before in ("--models-dir", "--datasets-dir") else word for before, word in zip(["", *words], words, strict=False)
     ]
 
 

@@ -40,9 +40,17 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     sources = Sources(arguments.models_dir, arguments.datasets_dir, hub=False, token_cache=arguments.token_cache)
     spec = PruningSpec.model_validate(
-        {"model": arguments.model, "task": arguments.task, "batch_size": arguments.batch, "max_steps": 1000, "sparsity": 0.9,
-         "max_length": PADDED, "validation_rows": 8, "precision": arguments.precision}
-    )  # fmt: skip
+        {
+            "model": arguments.model,
+            "task": arguments.task,
+            "batch_size": arguments.batch,
+            "max_steps": 1000,
+            "sparsity": 0.9,
+            "max_length": PADDED,
+            "validation_rows": 8,
+            "precision": arguments.precision,
+        }
+    )
     began = time.perf_counter()
     run = set_up(spec, sources, lambda event: None)
     prepared = time.perf_counter() - began
@@ -64,9 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="fp32", help="of the project's run; the other is fp32"
-    )
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of the project's run; the other is fp32")
     parser.add_argument("--token-cache", type=Path, help="folder of tokenized rows; without one they are tokenized")
     records.add_options(parser)
     return parser.parse_args()

@@ -42,9 +42,12 @@ _STARTS = 5
 _READ = 50
 """Jobs that are looked at in turn: the one that trains, and others that wait."""
 _FILTERED = {
-    "paused": {"status": "paused"}, "failed": {"status": "failed"}, "exports": {"kind": "export"},
-    "unknown_model": {"model": "acme/none"}, "other_method": {"method": "wanda"},
-}  # fmt: skip
+    "paused": {"status": "paused"},
+    "failed": {"status": "failed"},
+    "exports": {"kind": "export"},
+    "unknown_model": {"model": "acme/none"},
+    "other_method": {"method": "wanda"},
+}
 """Lists of nearly all jobs, and of none."""
 _DOWNLOAD_BYTES = 24 * 1024 * 1024
 
@@ -65,16 +68,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="espalier-benchmark-") as folder:
         data = Path(folder)
         (data / "datasets").mkdir()
-        (data / "datasets" / "sst2").symlink_to(
-            _SHIPPED / "datasets" / "reviews"
-        )  # the shipped rows under a known task
+        (data / "datasets" / "sst2").symlink_to(_SHIPPED / "datasets" / "reviews")  # the shipped rows under a known task
         results = _measure(arguments, data)
     if arguments.out:
         about = {
-            "command": "python -m benchmarks.service", "date": datetime.now(UTC).date().isoformat(),
-            "machine": arguments.machine, "database": "postgresql" if arguments.database_url else "sqlite",
+            "command": "python -m benchmarks.service",
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": arguments.machine,
+            "database": "postgresql" if arguments.database_url else "sqlite",
             "keys": arguments.keys,
-        }  # fmt: skip
+        }
         arguments.out.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
     print(json.dumps(results))
 
@@ -151,8 +154,11 @@ def _service(environment: dict[str, str], *, keys: bool) -> Iterator[_Service]:
     """``espalier serve``."""
     serve = subprocess.Popen(
         [sys.executable, "-m", "espalier.cli", "serve", "--port", "0"],
-        env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
         line = serve.stdout.readline() if serve.stdout else ""
         if "listens on" not in line:
@@ -222,9 +228,20 @@ def _trainer_start(data: Path) -> dict[str, float]:
     work.mkdir()
     (work / "spec.json").write_text(json.dumps(_SPEC | {"max_steps": 10, "train_rows": 256, "validation_rows": 64}))
     command = [
-        sys.executable, "-m", "pruning", "train", "--spec", str(work / "spec.json"), "--work", str(work), "--no-hub",
-        "--models-dir", str(_SHIPPED / "models"), "--datasets-dir", str(_SHIPPED / "datasets"),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pruning",
+        "train",
+        "--spec",
+        str(work / "spec.json"),
+        "--work",
+        str(work),
+        "--no-hub",
+        "--models-dir",
+        str(_SHIPPED / "models"),
+        "--datasets-dir",
+        str(_SHIPPED / "datasets"),
+    ]
     seconds = []
     for _ in range(3):
         began = time.perf_counter()

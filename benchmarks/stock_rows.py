@@ -25,8 +25,7 @@ def add_jobs(database_url: str, count: int) -> None:
         spec = session.scalars(select(Job.spec).order_by(Job.created_at.desc()).limit(1)).one()
     for start in range(0, count, _BATCH):
         rows = [
-            {"id": new_job_id(), "status": Status.PAUSED, "spec": spec, "labels": {}}
-            for _ in range(min(_BATCH, count - start))
+            {"id": new_job_id(), "status": Status.PAUSED, "spec": spec, "labels": {}} for _ in range(min(_BATCH, count - start))
         ]
         with database.write() as session:
             session.execute(insert(Job), rows)
@@ -55,8 +54,14 @@ def add_artifact(database_url: str, job_id: str, size: int) -> str:
         with database.read() as session:
             attempt = session.get_one(Job, job_id).attempt
         store.put(
-            database, Fence(job_id, attempt), name=path.name, media_type="application/octet-stream",
-            path=path, size=size, sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=256 * 1024,
-        )  # fmt: skip
+            database,
+            Fence(job_id, attempt),
+            name=path.name,
+            media_type="application/octet-stream",
+            path=path,
+            size=size,
+            sha256=hashlib.sha256(data).hexdigest(),
+            chunk_bytes=256 * 1024,
+        )
     database.dispose()
     return path.name

@@ -87,9 +87,7 @@ def _service(folder: Path, plan: Plan) -> Iterator[str]:
     """The embedded service while the block runs; yields its address."""
     command = python_command("espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"))
     log = (folder / "service.log").open("w+")
-    service = subprocess.Popen(
-        command, env=os.environ | plan.environment, stdout=subprocess.PIPE, stderr=log, text=True
-    )
+    service = subprocess.Popen(command, env=os.environ | plan.environment, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert service.stdout is not None  # noqa: S101 - for the type checker: PIPE was given
         line = service.stdout.readline()  # the one line that serve prints, once it is ready
@@ -119,9 +117,7 @@ def _verify(mask: Path, plan: Plan, job: Job) -> bool:
     datasets = plan.environment.get("ESPALIER_DATASETS_DIR")
     again = evaluate_mask(pruned, Sources(plan.models_dir, Path(datasets) if datasets else None))
     same = bool(again == result_of(job)["final"])
-    notify(
-        f"verified: mask on the untouched model evaluates {'exactly as in training' if same else f'differently: {again}'}"
-    )
+    notify(f"verified: mask on the untouched model evaluates {'exactly as in training' if same else f'differently: {again}'}")
     return same
 
 

@@ -5,12 +5,7 @@ from typing import Any
 SHIPPED_MODEL = "espalier-demo-mlm"
 SHIPPED_SPEC: dict[str, Any] = {
     "model": SHIPPED_MODEL,
-    "task": {
-        "dataset": "reviews",
-        "text": ["sentence"],
-        "labels": ["negative", "positive"],
-        "label_words": ["terrible", "great"],
-    },
+    "task": {"dataset": "reviews", "text": ["sentence"], "labels": ["negative", "positive"], "label_words": ["terrible", "great"]},
     "sparsity": 0.9,
     "max_steps": 1000,
     "batch_size": 32,

@@ -29,10 +29,26 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "ApiError", "AsyncClient", "Client", "ConfigurationError", "Dataset", "DownloadCorruptError", "EspalierError", "Event", "Job",
-    "JobNotSucceededError", "JobResult", "NotEspalierError", "RowError", "Sweep", "Timeouts", "UnreachableError", "__version__",
-    "load_export", "load_pruned",
-]  # fmt: skip
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ConfigurationError",
+    "Dataset",
+    "DownloadCorruptError",
+    "EspalierError",
+    "Event",
+    "Job",
+    "JobNotSucceededError",
+    "JobResult",
+    "NotEspalierError",
+    "RowError",
+    "Sweep",
+    "Timeouts",
+    "UnreachableError",
+    "__version__",
+    "load_export",
+    "load_pruned",
+]
 """All but ``MaskBank``: ``from espalier import *`` would load torch for it, and fail where only the client is installed."""
 _MODULES = {
     "AsyncClient": "client._async.client",

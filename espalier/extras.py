@@ -14,21 +14,36 @@ EXTRAS = MappingProxyType(
     {
         **dict.fromkeys(
             (
-                "alembic", "celery", "cryptography", "fastapi", "httpcore", "httptools", "jinja2", "kombu", "markupsafe",
+                "alembic",
+                "celery",
+                "cryptography",
+                "fastapi",
+                "httpcore",
+                "httptools",
+                "jinja2",
+                "kombu",
+                "markupsafe",
                 "async_timeout",
-                "matplotlib", "prometheus_client", "psycopg", "pydantic_settings", "python_multipart", "redis", "sqlalchemy",
-                "starlette", "tokenizers", "uvicorn", "uvloop",
+                "matplotlib",
+                "prometheus_client",
+                "psycopg",
+                "pydantic_settings",
+                "python_multipart",
+                "redis",
+                "sqlalchemy",
+                "starlette",
+                "tokenizers",
+                "uvicorn",
+                "uvloop",
             ),
             "server",
         ),
-        **dict.fromkeys(
-            ("datasets", "google", "huggingface_hub", "scipy", "sklearn", "torch", "transformers"), "train"
-        ),
+        **dict.fromkeys(("datasets", "google", "huggingface_hub", "scipy", "sklearn", "torch", "transformers"), "train"),
         **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
         **dict.fromkeys(("boto3", "botocore"), "s3"),
         "pyarrow": "parquet",
     }
-)  # fmt: skip
+)
 """Extra that brings a package, by the name it is imported by."""
 
 

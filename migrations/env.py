@@ -23,9 +23,7 @@ def run(connection: Connection) -> None:
 
 
 if context.is_offline_mode():
-    context.configure(
-        dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True, transaction_per_migration=True
-    )
+    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
 elif given := context.config.attributes.get("connection"):

@@ -98,9 +98,14 @@ def create_index(table: str, index: Index) -> None:
         if on_postgresql():
             op.execute(_DROP_INVALID.format(name=index.name))
         op.create_index(
-            op.f(index.name), table, list(index.columns), if_not_exists=True,
-            sqlite_where=where, postgresql_where=where, postgresql_concurrently=True,
-        )  # fmt: skip
+            op.f(index.name),
+            table,
+            list(index.columns),
+            if_not_exists=True,
+            sqlite_where=where,
+            postgresql_where=where,
+            postgresql_concurrently=True,
+        )
 
 
 def drop_index(table: str, name: str) -> None:

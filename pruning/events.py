@@ -24,9 +24,7 @@ class ExitCode(IntEnum):
     PERMANENT = 65  # an ErrorEvent of kind "permanent" was the last line
     TEMPORARY = 75  # an ErrorEvent of kind "temporary" was the last line
     STOPPED = 80  # SIGTERM was honoured: checkpoint written where there was something to save
-    PEER_LOST = (
-        81  # of one of several ranks: another one has ended. Never that of a whole run, see pruning.cli.torchrun
-    )
+    PEER_LOST = 81  # of one of several ranks: another one has ended. Never that of a whole run, see pruning.cli.torchrun
 
 
 class _Event(BaseModel):
@@ -188,10 +186,19 @@ class FinishedEvent(_Event):
 
 
 Event = Annotated[
-    PhaseEvent | StartedEvent | StepEvent | EvaluationEvent | BaselineEvent | CheckpointEvent | ArtifactEvent | LogEvent
-    | WarningEvent | ErrorEvent | FinishedEvent,
+    PhaseEvent
+    | StartedEvent
+    | StepEvent
+    | EvaluationEvent
+    | BaselineEvent
+    | CheckpointEvent
+    | ArtifactEvent
+    | LogEvent
+    | WarningEvent
+    | ErrorEvent
+    | FinishedEvent,
     Field(discriminator="event"),
-]  # fmt: skip
+]
 EventSink = Callable[[Event], None]
 """Where events go: the program writes them to standard output, tests collect them."""
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

@@ -44,9 +44,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_verified(
-    chunks: Iterable[bytes], path: Path, *, sha256: str, size: int | None = None, prefix: str | None = None
-) -> None:
+def write_verified(chunks: Iterable[bytes], path: Path, *, sha256: str, size: int | None = None, prefix: str | None = None) -> None:
     """Write ``chunks`` to ``path`` by :func:`atomic_write`, unless their SHA-256 or their size in bytes is another.
 
     Raises CorruptDownloadError, whose message names ``path``; OSError; what ``chunks`` raises.

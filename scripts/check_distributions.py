@@ -53,13 +53,16 @@ class Environment:
 
     def run(self, command: Sequence[str], folder: Path, *, code: int = 0) -> str:
         """Standard output and standard error of a command that must end with ``code``. Raises SystemExit."""
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
-            "HF_HUB_OFFLINE": "1"
-        }
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
-            [self._bin / command[0], *command[1:]], cwd=folder, env=environment, text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [self._bin / command[0], *command[1:]],
+            cwd=folder,
+            env=environment,
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         if done.returncode != code:
             raise SystemExit(f"{' '.join(command[:3])} ended with {done.returncode}, not {code}:\n{done.stdout}")
         return done.stdout

@@ -52,15 +52,18 @@ def module() -> str:
                 *objects,
                 _typed_dict("SharedFields", shared, types, "Fields that the jobs of a sweep have in common."),
                 _typed_dict(
-                    "JobFields", _without(job, shared["properties"]), types,
-                    "Fields of a job. Only ``model`` and ``task`` are required.", "SharedFields",
+                    "JobFields",
+                    _without(job, shared["properties"]),
+                    types,
+                    "Fields of a job. Only ``model`` and ``task`` are required.",
+                    "SharedFields",
                 ),
                 _typed_dict("ExportFields", _without(export, ["formats"]), types, "Fields of a job that exports a mask."),
                 _typed_dict("EvaluationFields", evaluation, types, "Fields of a job that evaluates a mask."),
                 _typed_dict("JobFilters", filters, filters["$defs"], "Filters of a list of jobs, and its paging."),
             ]
         ),
-    )  # fmt: skip
+    )
 
 
 def _filters() -> Schema:

@@ -42,9 +42,8 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         default = "" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
         rows.append((f"`ESPALIER_{name.upper()}`", default, field.description or ""))
-    return (
-        f"{NOTE}# Settings\n\nRead once, when a process starts. An empty default means: not set, or as described.\n\n"
-        + _table(("variable", "default", "what it is"), rows)
+    return f"{NOTE}# Settings\n\nRead once, when a process starts. An empty default means: not set, or as described.\n\n" + _table(
+        ("variable", "default", "what it is"), rows
     )
 
 
@@ -81,9 +80,7 @@ def spec_page() -> str:
     """Every field of a job's spec."""
     rows: list[tuple[object, ...]] = []
     for name, field in PruningSpec.model_fields.items():
-        default = (
-            "required" if field.is_required() else "" if field.default is PydanticUndefined else f"`{field.default}`"
-        )
+        default = "required" if field.is_required() else "" if field.default is PydanticUndefined else f"`{field.default}`"
         rows.append((f"`{name}`", default, field.description or ""))
     tasks = [
         (
@@ -98,15 +95,7 @@ def spec_page() -> str:
         for t in TASKS.values()
     ]
     methods = [
-        (
-            f"`{m.name}`",
-            m.summary,
-            m.trains,
-            m.sparsity,
-            "yes" if m.two_four else "no",
-            m.learning_rate,
-            m.regularization,
-        )
+        (f"`{m.name}`", m.summary, m.trains, m.sparsity, "yes" if m.two_four else "no", m.learning_rate, m.regularization)
         for m in METHODS.values()
     ]
     return (

@@ -35,9 +35,7 @@ def resolve(folder: Path, *, upgrade: bool) -> str:
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
     found = folder / "requirements.lock"
     if not upgrade:
-        found.write_text(
-            LOCK.read_text(encoding="utf-8"), encoding="utf-8"
-        )  # uv keeps the versions that it finds there
+        found.write_text(LOCK.read_text(encoding="utf-8"), encoding="utf-8")  # uv keeps the versions that it finds there
     command = [python, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
     command += [
         "--extra",

@@ -61,14 +61,9 @@ def models_page(table: Callable[[tuple[str, ...], Sequence[tuple[object, ...]]],
     """Markdown; ``table`` makes one of a header and rows."""
     formats = [name for name in FORMATS if name not in ("onnx-int8", "semi-structured")]
     rows = [
-        (f"`{row.label}`", row.tokenizer, "all", ", ".join(row.heads), *(_cell(row, name) for name in formats))
-        for row in MATRIX
+        (f"`{row.label}`", row.tokenizer, "all", ", ".join(row.heads), *(_cell(row, name) for name in formats)) for row in MATRIX
     ]
-    return (
-        _TEXT
-        + table(("model type", "tokenizer", "methods", "heads", *(f"`{name}`" for name in formats)), rows)
-        + _NOTES
-    )
+    return _TEXT + table(("model type", "tokenizer", "methods", "heads", *(f"`{name}`" for name in formats)), rows) + _NOTES
 
 
 def _cell(row: ModelRow, name: str) -> str:

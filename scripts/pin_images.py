@@ -89,9 +89,7 @@ def pin(files: Iterable[Path]) -> dict[str, str]:
     names = sorted({found["name"] for text in texts.values() for found in _IMAGE.finditer(text)})
     digests = {name: digest_of(name) for name in names}
     for file, text in texts.items():
-        file.write_text(
-            _IMAGE.sub(lambda found: f"{found['key']}{found['name']}@{digests[found['name']]}", text), "utf-8"
-        )
+        file.write_text(_IMAGE.sub(lambda found: f"{found['key']}{found['name']}@{digests[found['name']]}", text), "utf-8")
     return digests
 
 

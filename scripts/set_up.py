@@ -79,9 +79,7 @@ def main() -> None:
     if (reason := refusal(sys.version_info[:2])) is not None:
         sys.exit(reason)
     count = len(re.findall(r"(?m)^[\w.-]+==", (ROOT / "requirements.lock").read_text(encoding="utf-8")))
-    print(
-        f"{folder}: {count} packages and torch, about {_MEGABYTES} MB; some minutes where nothing is cached", flush=True
-    )
+    print(f"{folder}: {count} packages and torch, about {_MEGABYTES} MB; some minutes where nothing is cached", flush=True)
     make_environment(folder)
     python = folder.absolute() / "bin" / "python"
     # in two steps: with digests all but torch, whose builds are many (requirements-torch.lock); it is not looked for in the first

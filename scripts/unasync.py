@@ -62,17 +62,7 @@ def _replacement(token: tokenize.TokenInfo) -> str:
 def run_ruff(verb: str, text: str) -> str:
     """What ruff makes of a source text: ``check`` applies the fixes above, ``format`` lays out. Raises CalledProcessError."""
     fixes = ["--select", _FIXES, "--fix-only", "--unsafe-fixes"] if verb == "check" else []
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        verb,
-        *fixes,
-        "--quiet",
-        "--stdin-filename",
-        str(GENERATED / "client.py"),
-        "-",
-    ]
+    command = [sys.executable, "-m", "ruff", verb, *fixes, "--quiet", "--stdin-filename", str(GENERATED / "client.py"), "-"]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=True, encoding="utf-8").stdout
 
 

@@ -24,9 +24,15 @@ from service.uploads import UploadTable, write_chunks
 _ABANDONED_SECONDS = 3600.0
 _OF_JOB: ColumnElement[str] = Job.spec[("task", "dataset")].as_string()
 _table = UploadTable(
-    Dataset, kind="data set", prefix="ds_", is_id=is_dataset_id, missing=DatasetNotFoundError, in_use=DatasetInUseError,
-    named_by_job=[_OF_JOB], row_bytes=lambda row: json_bytes(row.splits),
-)  # fmt: skip
+    Dataset,
+    kind="data set",
+    prefix="ds_",
+    is_id=is_dataset_id,
+    missing=DatasetNotFoundError,
+    in_use=DatasetInUseError,
+    named_by_job=[_OF_JOB],
+    row_bytes=lambda row: json_bytes(row.splits),
+)
 dataset_id_for, get, page, lock_for_reader = _table.id_for, _table.get, _table.page, _table.lock_for_reader
 
 OnStored = Callable[[Session, Dataset, bool], None]
@@ -47,9 +53,7 @@ def put(
 ) -> None:
     """Store the files of ``splits``. As :meth:`service.uploads.UploadTable.put`, and raises what that does."""
     size = sum(file.seek(0, os.SEEK_END) for file in files.values())
-    row = Dataset(
-        id=dataset_id_for(owner, sha256), owner=owner, name=name, sha256=sha256, splits=splits, size=size
-    )  # fmt: skip
+    row = Dataset(id=dataset_id_for(owner, sha256), owner=owner, name=name, sha256=sha256, splits=splits, size=size)
 
     def write(number: int) -> None:
         for split, file in files.items():

@@ -27,9 +27,7 @@ _OTHERS = frozenset(
     "CRASH_AT CRASH_ONCE CRASH_WITH TEST_POSTGRES_URL TEST_REDIS_URL TEST_DATA".split()  # of the tests
 )
 """Variables with our prefix that are no settings of the service, without it."""
-_SERVICE_LINK = re.compile(
-    r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
-)
+_SERVICE_LINK = re.compile(r"(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII)
 _SIMILAR = 0.6
 """Least likeness of a name that is suggested: DB_URL finds DATABASE_URL, and nothing finds a name by chance."""
 log = logging.getLogger(__name__)
@@ -73,8 +71,7 @@ def _is_service_link(name: str, value: str) -> bool:
 def format_faults(error: ValidationError) -> str:
     """Every setting at fault with its variable, the value it has, unless that may be secret, and the reason."""
     return "; ".join(
-        _format_fault(str(fault["loc"][0]) if fault["loc"] else None, fault["input"], fault["msg"])
-        for fault in error.errors()
+        _format_fault(str(fault["loc"][0]) if fault["loc"] else None, fault["input"], fault["msg"]) for fault in error.errors()
     )
 
 

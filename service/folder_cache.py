@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def host_lock(root: Path) -> Iterator[None]:
     """Hold the lock of the folder ``root``, which exists, against other processes of this host."""
-    with open(
-        os.open(root / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w"
-    ) as lock:  # closed to trainers
+    with open(os.open(root / ".lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as lock:  # closed to trainers
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

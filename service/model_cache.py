@@ -31,12 +31,7 @@ class WriteVerified(Protocol):
 
 
 def fetch_model(
-    database: Database,
-    root: Path,
-    model_id: str,
-    limit_bytes: int,
-    write: WriteVerified,
-    needed: Needed = frozenset,
+    database: Database, root: Path, model_id: str, limit_bytes: int, write: WriteVerified, needed: Needed = frozenset
 ) -> Path:
     """The folder of an uploaded model under ``root``, which exists; models used longest ago make room for it.
 
@@ -55,18 +50,14 @@ def evict(root: Path, limit_bytes: int, needed: Needed) -> None:
             make_room(root, limit_bytes, 0, needed())
 
 
-def _download(
-    database: Database, model_id: str, limit_bytes: int, write: WriteVerified, needed: Needed, folder: Path
-) -> None:
+def _download(database: Database, model_id: str, limit_bytes: int, write: WriteVerified, needed: Needed, folder: Path) -> None:
     with database.read() as session:
         row = uploaded_models.get(session, model_id)
         files = uploaded_models.files_of(session, row.number)
     make_room(folder.parent, limit_bytes, row.size, needed())
     free = shutil.disk_usage(folder.parent).free
     if row.size + MARGIN_BYTES > free:
-        raise OSError(
-            errno.ENOSPC, f"model {model_id} needs {row.size} bytes, the disk has {free} left", str(folder.parent)
-        )
+        raise OSError(errno.ENOSPC, f"model {model_id} needs {row.size} bytes, the disk has {free} left", str(folder.parent))
     for file in files:
         chunks = uploaded_models.iter_file(database, file)
         write(chunks, folder / file.name, sha256=file.sha256, size=file.size)

@@ -44,8 +44,7 @@ class PlaceSettings(BaseSettings):
     )
     broker_url_file: Path | None = Field(None, description="File that holds the broker URL, for ESPALIER_BROKER_URL")
     secret_key: SecretStr | None = Field(
-        None,
-        description="Key that stored secrets are encrypted with: 32 random bytes in base64; for API and workers alike",
+        None, description="Key that stored secrets are encrypted with: 32 random bytes in base64; for API and workers alike"
     )
     secret_key_file: Path | None = Field(
         None, description="File that holds it; on SQLite default secret.key in the data folder, made when needed"
@@ -64,12 +63,9 @@ class PlaceSettings(BaseSettings):
         "and no memory of the service",
     )
     models_dir: Path | None = Field(None, description="Folder of local models, one Hugging Face folder per name")
-    datasets_dir: Path | None = Field(
-        None, description="Folder of local data sets, <task>/{train,validation}.jsonl[.gz]"
-    )
+    datasets_dir: Path | None = Field(None, description="Folder of local data sets, <task>/{train,validation}.jsonl[.gz]")
     checkpoint_dir: Path | None = Field(
-        None,
-        description="Folder that all workers share, so that another host resumes a job; default in the data folder",
+        None, description="Folder that all workers share, so that another host resumes a job; default in the data folder"
     )
     storage_url: str | None = Field(
         None,

@@ -26,9 +26,7 @@ def read_files(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]
     try:
         return {**given} | {name: Path(file).expanduser().read_text("utf-8").strip() for name, file in files.items()}
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"a file of {' or '.join(f'{name}_file' for name in files)} cannot be read: {error}"
-        ) from error
+        raise ValueError(f"a file of {' or '.join(f'{name}_file' for name in files)} cannot be read: {error}") from error
 
 
 def port_or_default(port: object, default: int) -> object:

@@ -26,25 +26,17 @@ class Settings(PlaceSettings):
     )
     max_body_bytes: int = Field(1024 * _KIB, ge=1 * _KIB, description="Largest request body that is read, in bytes")
     max_dataset_bytes: int = Field(
-        64 * 1024 * _KIB,
-        ge=1 * _KIB,
-        description="Largest data set that can be uploaded, all splits together, unpacked",
+        64 * 1024 * _KIB, ge=1 * _KIB, description="Largest data set that can be uploaded, all splits together, unpacked"
     )
     max_model_bytes: int = Field(
-        8 * 1024 * 1024 * _KIB,
-        ge=1 * _KIB,
-        description="Largest model that can be uploaded, all its files together, unpacked",
+        8 * 1024 * 1024 * _KIB, ge=1 * _KIB, description="Largest model that can be uploaded, all its files together, unpacked"
     )
-    model_upload_seconds: int = Field(
-        3600, ge=1, description="Longest that an uploaded model may take to arrive, in seconds"
-    )
+    model_upload_seconds: int = Field(3600, ge=1, description="Longest that an uploaded model may take to arrive, in seconds")
     upload_seconds: int = Field(
         600, ge=1, description="Longest that an uploaded data set may take to arrive, and again to be read, in seconds"
     )
     upload_memory_bytes: int = Field(
-        1024 * 1024 * _KIB,
-        ge=128 * 1024 * _KIB,
-        description="Memory of the process that reads an uploaded data set, in bytes",
+        1024 * 1024 * _KIB, ge=128 * 1024 * _KIB, description="Memory of the process that reads an uploaded data set, in bytes"
     )
     max_wait_seconds: float = Field(
         60, ge=0, description="Longest that a request waits for its job with Prefer: wait; less than what proxies allow"
@@ -65,8 +57,7 @@ class Settings(PlaceSettings):
         None, description="Whether requests need an API key; default: unless the host is a loopback address"
     )
     metrics_open: bool = Field(
-        False,
-        description="Whether /metrics is answered without a key where keys are required; else it needs scope admin",
+        False, description="Whether /metrics is answered without a key where keys are required; else it needs scope admin"
     )
     requests_per_minute: int | None = Field(
         600,
@@ -87,9 +78,7 @@ class Settings(PlaceSettings):
         10, ge=1, description="How often a message is sent before it is given up; ten take three days"
     )
     webhook_timeout_seconds: float = Field(20, gt=0, le=120, description="Time a receiver has to answer a message")
-    webhook_max_per_minute: int = Field(
-        60, ge=1, description="Messages of one owner that each worker sends to one host per minute"
-    )
+    webhook_max_per_minute: int = Field(60, ge=1, description="Messages of one owner that each worker sends to one host per minute")
     webhook_poll_seconds: float = Field(2, gt=0, description="How often each worker looks for messages to send")
 
     predictions_enabled: bool | None = Field(
@@ -98,35 +87,29 @@ class Settings(PlaceSettings):
         "default: where the database is SQLite",
     )
     predictions_max_texts: int = Field(64, ge=1, le=10_000, description="Texts or pairs that one request may have")
-    predictions_max_characters: int = Field(
-        100_000, ge=1, description="Characters that all texts of a request may have"
-    )
+    predictions_max_characters: int = Field(100_000, ge=1, description="Characters that all texts of a request may have")
     predictions_seconds: float = Field(
         50, gt=0, description="Time for one prediction request, in which the model may have to be loaded"
     )
     predictions_waiting: int = Field(
-        8,
-        ge=1,
-        description="Prediction requests of one API process that may wait in turn; of one owner half, with keys",
+        8, ge=1, description="Prediction requests of one API process that may wait in turn; of one owner half, with keys"
     )
     predictions_masks: int = Field(8, ge=1, description="Masks that are kept ready, one bit per weight each")
     predictions_idle_seconds: float = Field(
-        600,
-        gt=0,
-        description="The process that predicts ends, and frees its memory, when it was not asked for this long",
+        600, gt=0, description="The process that predicts ends, and frees its memory, when it was not asked for this long"
     )
     predictions_memory_bytes: int = Field(
-        8 * 1024 * 1024 * _KIB,
-        ge=256 * 1024 * _KIB,
-        description="Most private memory of the process that predicts, in bytes",
+        8 * 1024 * 1024 * _KIB, ge=256 * 1024 * _KIB, description="Most private memory of the process that predicts, in bytes"
     )
 
     worker_slots: int = Field(1, ge=1, le=256, description="Jobs that one worker runs at the same time")
     worker_devices: int | None = Field(
-        None, ge=1, le=1024,
+        None,
+        ge=1,
+        le=1024,
         description="Devices that one worker gives to its jobs; more than it has GPUs makes jobs share these; default its "
         "GPUs, or its slots where these are more",
-    )  # fmt: skip
+    )
     trainer_threads: int | None = Field(None, ge=1, description="CPU threads of each trainer; default cores / slots")
     trainer_nice: int = Field(
         5, ge=0, le=19, description="How far trainers give way to API and worker where they share cores (nice)"
@@ -150,20 +133,14 @@ class Settings(PlaceSettings):
     )
     worker_seen_seconds: float = Field(30, gt=0, description="A worker silent for longer counts as gone")
 
-    lease_seconds: float = Field(
-        60, gt=0, description="A running job unheard of for this long is taken from its worker"
-    )
+    lease_seconds: float = Field(60, gt=0, description="A running job unheard of for this long is taken from its worker")
     heartbeat_seconds: float = Field(5, gt=0, description="How often a worker renews the lease; under a third of it")
     rescue_seconds: float = Field(10, gt=0, description="How often each worker looks for lost jobs and lost wake-ups")
     max_attempts: int = Field(3, ge=1, description="Runs lost or failed for outside reasons before a job is given up")
-    retry_delay_seconds: float = Field(
-        15, ge=0, description="Wait before the second run; doubles with each further one"
-    )
+    retry_delay_seconds: float = Field(15, ge=0, description="Wait before the second run; doubles with each further one")
     term_grace_seconds: float = Field(30, ge=0, description="Time a trainer gets to checkpoint and leave before KILL")
     stall_seconds: float = Field(900, gt=0, description="A trainer that reports nothing for this long is ended as hung")
-    max_duration_seconds: float | None = Field(
-        None, gt=0, description="Longest run of a job that names no limit itself"
-    )
+    max_duration_seconds: float | None = Field(None, gt=0, description="Longest run of a job that names no limit itself")
 
     log_format: Literal["json", "text"] | None = Field(
         None,
@@ -176,14 +153,10 @@ class Settings(PlaceSettings):
     )
 
     max_stored_bytes: int | None = Field(
-        None,
-        ge=1,
-        description="Bytes of artifacts, data sets, records and checkpoints; beyond them jobs are refused or fail",
+        None, ge=1, description="Bytes of artifacts, data sets, records and checkpoints; beyond them jobs are refused or fail"
     )
     max_stored_bytes_per_owner: int | None = Field(None, ge=1, description="The same of one owner")
-    paused_days: float = Field(
-        14, gt=0, description="Days after which a paused job is cancelled, its checkpoints with it"
-    )
+    paused_days: float = Field(14, gt=0, description="Days after which a paused job is cancelled, its checkpoints with it")
     artifact_retention_days: float | None = Field(
         None, gt=0, description="Days after its end that a job loses its artifacts but for the mask; default never"
     )

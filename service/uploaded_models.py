@@ -28,9 +28,14 @@ from service.uploads import UploadTable, chunks_per_transaction, write_chunks
 _ABANDONED_SECONDS = 24 * 3600.0
 """Longer than any upload is stored."""
 _table = UploadTable(
-    UploadedModel, kind="model", prefix="mdl_", is_id=is_model_id, missing=UploadedModelNotFoundError, in_use=ModelInUseError,
+    UploadedModel,
+    kind="model",
+    prefix="mdl_",
+    is_id=is_model_id,
+    missing=UploadedModelNotFoundError,
+    in_use=ModelInUseError,
     named_by_job=[Job.spec["model"].as_string(), Job.spec["teacher"].as_string()],
-)  # fmt: skip
+)
 model_id_for, get, page, lock_for_reader = _table.id_for, _table.get, _table.page, _table.lock_for_reader
 
 OnStored = Callable[[Session, UploadedModel, bool], None]
@@ -68,30 +73,52 @@ class ModelContent:
 
 
 def put(
-    database: Database, *, owner: str, name: str | None, content: ModelContent, chunk_bytes: int, on_stored: OnStored,
-    storage_url: str | None = None, quota: Quota | None = None,
-) -> None:  # fmt: skip
+    database: Database,
+    *,
+    owner: str,
+    name: str | None,
+    content: ModelContent,
+    chunk_bytes: int,
+    on_stored: OnStored,
+    storage_url: str | None = None,
+    quota: Quota | None = None,
+) -> None:
     """Store a model. As :meth:`service.uploads.UploadTable.put`; raises what that does, and StorageUnavailableError."""
     model_id = model_id_for(owner, content.sha256)
     row = UploadedModel(
-        id=model_id, owner=owner, name=name, sha256=content.sha256, model_type=content.model_type,
-        masked_weights=content.masked_weights, size=content.size,
-    )  # fmt: skip
+        id=model_id,
+        owner=owner,
+        name=name,
+        sha256=content.sha256,
+        model_type=content.model_type,
+        masked_weights=content.masked_weights,
+        size=content.size,
+    )
 
     def add_files(session: Session, added: UploadedModel) -> None:
         for file_name, file in content.files.items():
             stored = f"{MODELS}{model_id}/{added.number}-{secrets.token_hex(8)}" if storage_url else None
             session.add(
                 ModelFile(
-                    model=added.number, name=file_name, size=file.size, sha256=file.sha256, chunk_bytes=chunk_bytes,
-                    storage=storage_url, object_name=stored,
+                    model=added.number,
+                    name=file_name,
+                    size=file.size,
+                    sha256=file.sha256,
+                    chunk_bytes=chunk_bytes,
+                    storage=storage_url,
+                    object_name=stored,
                 )
-            )  # fmt: skip
+            )
 
     _table.put(
-        database, row, write=lambda number: _write_files(database, number, content),
-        discard=lambda number: purge(database, number), on_stored=on_stored, quota=quota, on_added=add_files,
-    )  # fmt: skip
+        database,
+        row,
+        write=lambda number: _write_files(database, number, content),
+        discard=lambda number: purge(database, number),
+        on_stored=on_stored,
+        quota=quota,
+        on_added=add_files,
+    )
 
 
 def files_of(session: Session, number: int) -> list[ModelFile]:

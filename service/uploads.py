@@ -110,9 +110,7 @@ class UploadTable(Generic[Row]):
         page, more = fill_page(self._read_batches(session, limit, owner, after), self._row_bytes, limit)
         return page, page[-1].number if more else None
 
-    def _read_batches(
-        self, session: Session, limit: int, owner: str | None, after: int | None
-    ) -> Iterator[Sequence[Row]]:
+    def _read_batches(self, session: Session, limit: int, owner: str | None, after: int | None) -> Iterator[Sequence[Row]]:
         """One more than ``limit``, some at a time."""
         missing = limit + 1
         while missing:

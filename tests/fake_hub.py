@@ -77,19 +77,19 @@ class FakeHub:
         if rest[:1] == ["tree"] and len(rest) > 2:
             return _error(404, "EntryNotFound", "there are no folders")
         if rest[:1] == ["tree"]:
-            return _json([
-                {"type": "file", "path": path, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
-                for path, file in files
-            ])  # fmt: skip
+            return _json(
+                [
+                    {"type": "file", "path": path, "size": file.stat().st_size, "oid": _sha1(file.read_bytes())}
+                    for path, file in files
+                ]
+            )
         about = {"_id": commit, "id": name, "modelId": name, "sha": commit, "tags": []}
         card = {"cardData": self.cards[name]} if name in self.cards else {}
         config = self.folders[name, commit] / "config.json"
         if config.is_file():  # the hub shows an extract of it
             known = ("architectures", "model_type", "quantization_config")
             card["config"] = {key: value for key, value in json.loads(config.read_text()).items() if key in known}
-        return _json(
-            {**about, **card, "siblings": [{"rfilename": path, "size": file.stat().st_size} for path, file in files]}
-        )
+        return _json({**about, **card, "siblings": [{"rfilename": path, "size": file.stat().st_size} for path, file in files]})
 
     def _file(self, name: str, revision: str, file: str) -> Response:
         if name in self.gated:

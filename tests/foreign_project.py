@@ -23,7 +23,4 @@ def make_project(folder: Path) -> Path:
 
 def project_environment(folder: Path) -> dict[str, str]:
     """The environment of a shell in which the project is on PYTHONPATH and the command ``espalier`` on PATH."""
-    return {
-        "PYTHONPATH": str(folder),
-        "PATH": os.pathsep.join([str(Path(ESPALIER).parent), os.environ.get("PATH", "")]),
-    }
+    return {"PYTHONPATH": str(folder), "PATH": os.pathsep.join([str(Path(ESPALIER).parent), os.environ.get("PATH", "")])}

@@ -20,9 +20,7 @@ class GraphRecording(TorchDispatchMode):
         super().__init__()
         self.operators: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         if _synchronizes(func, args):
             raise SynchronizationError(f"{func} needs a number from the device")
         found = func(*args, **(kwargs or {}))

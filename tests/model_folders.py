@@ -16,10 +16,20 @@ from pruning.models.checks import MODEL_TYPES, check_model_folder
 from pruning.models.encoder_tensors import encoder_shapes, head_shapes
 
 SIZES = {
-    "vocab_size": 512, "hidden_size": 2, "dim": 2, "embedding_size": 2, "intermediate_size": 3, "hidden_dim": 3,
-    "num_hidden_layers": 1, "n_layers": 1, "num_attention_heads": 1, "n_heads": 1, "num_key_value_heads": 1,
-    "max_position_embeddings": 8, "pad_token_id": 0,
-}  # fmt: skip
+    "vocab_size": 512,
+    "hidden_size": 2,
+    "dim": 2,
+    "embedding_size": 2,
+    "intermediate_size": 3,
+    "hidden_dim": 3,
+    "num_hidden_layers": 1,
+    "n_layers": 1,
+    "num_attention_heads": 1,
+    "n_heads": 1,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 8,
+    "pad_token_id": 0,
+}
 """Of every type, by the keys that one or another has."""
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no", "terrible", "great", "un", "##related", "maybe")
 GOOD = ("terrible", "great")
@@ -27,12 +37,7 @@ GOOD = ("terrible", "great")
 
 
 def make_model(
-    folder: Path,
-    *,
-    model_type: str = "bert",
-    head: bool = True,
-    tensors: Sequence[str] = (),
-    config: dict[str, Any] | None = None,
+    folder: Path, *, model_type: str = "bert", head: bool = True, tensors: Sequence[str] = (), config: dict[str, Any] | None = None
 ) -> Path:
     """A folder of ``model_type`` with a lower-casing WordPiece tokenizer of WORDS."""
     folder.mkdir(parents=True)

@@ -12,10 +12,20 @@ from tests.toy_architectures import HEADLESS
 ONNX_RUN = ("bert", "gemma2", "gpt2", "gpt_neox", "mistral", "mobilebert", "modernbert", "phi", "roberta")
 """Toys that are written as ONNX files: one of each structure, for its exporter takes seconds."""
 _LIKE = {
-    "albert": "bert", "camembert": "roberta", "deberta-v2": "bert", "deberta-v3": "bert", "distilbert": "bert", "electra": "bert",
-    "gemma": "gemma2", "llama": "mistral", "minilm": "bert", "mpnet": "roberta", "qwen2": "mistral", "qwen3": "mistral",
+    "albert": "bert",
+    "camembert": "roberta",
+    "deberta-v2": "bert",
+    "deberta-v3": "bert",
+    "distilbert": "bert",
+    "electra": "bert",
+    "gemma": "gemma2",
+    "llama": "mistral",
+    "minilm": "bert",
+    "mpnet": "roberta",
+    "qwen2": "mistral",
+    "qwen3": "mistral",
     "xlm-roberta": "roberta",
-}  # fmt: skip
+}
 _TOKENIZERS = {
     **dict.fromkeys(("mpnet", "roberta", "gpt_neox", "qwen2", "qwen3"), "byte-level BPE"),
     **dict.fromkeys(("gpt2", "llama", "phi"), "byte-level BPE, no padding token"),

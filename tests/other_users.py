@@ -42,9 +42,7 @@ def environment() -> dict[str, str] | None:
     return None
 
 
-def as_user(
-    user: int, command: Sequence[str], variables: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def as_user(user: int, command: Sequence[str], variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``command`` as that user and group, without capabilities."""
     # by way of a shell: what root may execute, the user it becomes for the same call may not
     switch = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "sh", "-c", 'exec "$@"', "sh"]
@@ -53,7 +51,4 @@ def as_user(
 
 def may_read(user: int, file: Path | str) -> bool:
     """Whether a process of that user can read a file or list a folder."""
-    return (
-        as_user(user, ["sh", "-c", 'if [ -d "$1" ]; then ls "$1"; else head -c 1 "$1"; fi', "sh", str(file)]).returncode
-        == 0
-    )
+    return as_user(user, ["sh", "-c", 'if [ -d "$1" ]; then ls "$1"; else head -c 1 "$1"; fi', "sh", str(file)]).returncode == 0

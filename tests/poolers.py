@@ -35,9 +35,7 @@ def pgbouncer(database_url: str) -> Iterator[str]:
         if os.geteuid() == 0:  # which it refuses to run as
             os.chmod(folder, 0o755)
             user = ["-u", other_user().pw_name]
-        process = subprocess.Popen(
-            [binary, *user, str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
-        )
+        process = subprocess.Popen([binary, *user, str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         try:
             wait_until(lambda: listens("127.0.0.1", port), what="pgbouncer")
             pooled = behind.set(drivername="postgresql", host="127.0.0.1", port=port)

@@ -102,9 +102,7 @@ class CommandProcess:
 
         def told_or_gone() -> str | None:
             line = found()
-            assert line or self.process.poll() is None, (
-                f"it ended ({self.process.returncode}): {self.stdout}{self.stderr}"
-            )
+            assert line or self.process.poll() is None, f"it ended ({self.process.returncode}): {self.stdout}{self.stderr}"
             return line
 
         line = wait_until(told_or_gone, seconds=seconds, what=words)
@@ -118,9 +116,7 @@ class CommandProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -130,11 +126,6 @@ class ModuleProcess(CommandProcess):
     """``python -m …`` in the repository."""
 
     def __init__(
-        self,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        folder: Path,
-        name: str,
-        descriptors: Sequence[int] = (),
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, name: str, descriptors: Sequence[int] = ()
     ) -> None:
         super().__init__([sys.executable, "-m", *arguments], environment, folder, name, descriptors)

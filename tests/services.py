@@ -175,9 +175,7 @@ def _postgres_tools() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
-        raise UnavailableError(
-            "PostgreSQL: user postgres cannot enter on 127.0.0.1:5432 and there is no initdb to start one"
-        )
+        raise UnavailableError("PostgreSQL: user postgres cannot enter on 127.0.0.1:5432 and there is no initdb to start one")
     return folders[-1]
 
 

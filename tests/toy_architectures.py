@@ -38,8 +38,16 @@ from tests.toy_models import HIDDEN, POSITIONS
 
 DECODERS = tuple(toy_decoders.BUILD)
 ENCODERS = (
-    *toy_models.SHAPES, "albert", "camembert", "deberta-v2", "deberta-v3", "mobilebert", "modernbert", "mpnet", "xlm-roberta",
-)  # fmt: skip
+    *toy_models.SHAPES,
+    "albert",
+    "camembert",
+    "deberta-v2",
+    "deberta-v3",
+    "mobilebert",
+    "modernbert",
+    "mpnet",
+    "xlm-roberta",
+)
 HEADLESS = "minilm"
 """A BERT encoder saved without any head, as sentence encoders are."""
 ALL = (*ENCODERS, HEADLESS, *DECODERS)
@@ -81,9 +89,7 @@ def make_span_model(folder: Path, *, seed: int = 3, positions: int = POSITIONS, 
     return _write(folder, build, tokenizer, {**_masked_config("bert"), "model_max_length": positions}, seed)
 
 
-def _write(
-    folder: Path, build: Callable[[], PreTrainedModel], tokenizer: Tokenizer, about: dict[str, Any], seed: int
-) -> Path:
+def _write(folder: Path, build: Callable[[], PreTrainedModel], tokenizer: Tokenizer, about: dict[str, Any], seed: int) -> Path:
     folder.mkdir(parents=True)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -97,27 +103,46 @@ def _write(
 
 def _bert_config(vocabulary: int, dropout: float) -> BertConfig:
     return BertConfig(
-        vocab_size=vocabulary, max_position_embeddings=POSITIONS, hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout, pad_token_id=0, **COMMON,
-    )  # fmt: skip
+        vocab_size=vocabulary,
+        max_position_embeddings=POSITIONS,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        pad_token_id=0,
+        **COMMON,
+    )
 
 
 def _albert(vocabulary: int, dropout: float) -> PreTrainedModel:
     return AlbertForMaskedLM(
         AlbertConfig(
-            vocab_size=vocabulary, embedding_size=HIDDEN // 2, num_hidden_groups=1, inner_group_num=1,
-            max_position_embeddings=POSITIONS, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
-            **PADDED, **COMMON,
+            vocab_size=vocabulary,
+            embedding_size=HIDDEN // 2,
+            num_hidden_groups=1,
+            inner_group_num=1,
+            max_position_embeddings=POSITIONS,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            **PADDED,
+            **COMMON,
         )
-    )  # fmt: skip
+    )
 
 
 def _deberta(vocabulary: int, dropout: float, **more: Any) -> PreTrainedModel:
     about: dict[str, Any] = {
-        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "relative_attention": True, "position_buckets": 16,
-        "max_relative_positions": -1, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "position_biased_input": False,
-        "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "pad_token_id": 0, "type_vocab_size": 0,
-    }  # fmt: skip
+        "vocab_size": vocabulary,
+        "max_position_embeddings": POSITIONS,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "max_relative_positions": -1,
+        "pos_att_type": ["p2c", "c2p"],
+        "norm_rel_ebd": "layer_norm",
+        "position_biased_input": False,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+        "pad_token_id": 0,
+        "type_vocab_size": 0,
+    }
     return DebertaV2ForMaskedLM(DebertaV2Config(**about, **more, **COMMON))
 
 
@@ -133,20 +158,36 @@ def _deberta_v3(vocabulary: int, dropout: float) -> PreTrainedModel:
 
 def _modernbert(vocabulary: int, dropout: float) -> PreTrainedModel:
     about: dict[str, Any] = {
-        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "local_attention": 8, "global_attn_every_n_layers": 2,
-        "attention_dropout": dropout, "mlp_dropout": dropout, "embedding_dropout": dropout, "pad_token_id": 0, "cls_token_id": 2,
-        "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "initializer_cutoff_factor": 2.0,
-    }  # fmt: skip
+        "vocab_size": vocabulary,
+        "max_position_embeddings": POSITIONS,
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        "attention_dropout": dropout,
+        "mlp_dropout": dropout,
+        "embedding_dropout": dropout,
+        "pad_token_id": 0,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "initializer_cutoff_factor": 2.0,
+    }
     return ModernBertForMaskedLM(ModernBertConfig(**about, **COMMON))
 
 
 def _mpnet(vocabulary: int, dropout: float) -> PreTrainedModel:
     return MPNetForMaskedLM(
         MPNetConfig(
-            vocab_size=vocabulary, max_position_embeddings=POSITIONS + 2, hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout, pad_token_id=1, bos_token_id=0, eos_token_id=2, **COMMON,
+            vocab_size=vocabulary,
+            max_position_embeddings=POSITIONS + 2,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+            **COMMON,
         )
-    )  # fmt: skip
+    )
 
 
 def _minilm(vocabulary: int, dropout: float) -> PreTrainedModel:
@@ -163,20 +204,32 @@ def _xlm_roberta(vocabulary: int, dropout: float) -> PreTrainedModel:
 
 def _roberta_sizes(vocabulary: int, dropout: float) -> dict[str, Any]:
     return {
-        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS + 2, "type_vocab_size": 1, "hidden_dropout_prob": dropout,
-        "attention_probs_dropout_prob": dropout, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, **COMMON,
-    }  # fmt: skip
+        "vocab_size": vocabulary,
+        "max_position_embeddings": POSITIONS + 2,
+        "type_vocab_size": 1,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        **COMMON,
+    }
 
 
 def _mobilebert(vocabulary: int, dropout: float) -> PreTrainedModel:
     """Attention and feed-forward networks, two to a layer, in bottlenecks of half the states' width."""
     return MobileBertForMaskedLM(
         MobileBertConfig(
-            vocab_size=vocabulary, max_position_embeddings=POSITIONS, embedding_size=HIDDEN // 2,
-            intra_bottleneck_size=HIDDEN // 2, num_feedforward_networks=2, hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout, **COMMON,
+            vocab_size=vocabulary,
+            max_position_embeddings=POSITIONS,
+            embedding_size=HIDDEN // 2,
+            intra_bottleneck_size=HIDDEN // 2,
+            num_feedforward_networks=2,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            **COMMON,
         )
-    )  # fmt: skip
+    )
 
 
 _BUILD: dict[str, Callable[[int, float], PreTrainedModel]] = {
@@ -201,8 +254,12 @@ _UNIGRAM_SPECIALS = {
 
 def _masked_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
     like_roberta: dict[str, Any] = {
-        "cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>",
-    }  # fmt: skip
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "unk_token": "<unk>",
+        "pad_token": "<pad>",
+        "mask_token": "<mask>",
+    }
     if shape == "mpnet":  # its positions count from a padding id of 1
         return toy_models.byte_pairs(), toy_tokenizers.named(["input_ids", "attention_mask"], **like_roberta)
     if shape in ("camembert", "xlm-roberta"):
@@ -213,9 +270,7 @@ def _masked_tokenizer(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
 
 
 def _masked_config(shape: str) -> dict[str, Any]:
-    inputs = (
-        ["input_ids", "attention_mask"] if shape == "modernbert" else ["input_ids", "token_type_ids", "attention_mask"]
-    )
+    inputs = ["input_ids", "attention_mask"] if shape == "modernbert" else ["input_ids", "token_type_ids", "attention_mask"]
     return toy_tokenizers.named(
         inputs, cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", pad_token="[PAD]", mask_token="[MASK]"
     )

@@ -29,10 +29,12 @@ def span_rows(count: int, seed: int, *, longest: int = 60) -> list[dict[str, Any
         start = len(" ".join([*before, place])) + 1
         rows.append(
             {
-                "id": f"q{i}", "question": f"very {place}", "context": context,
+                "id": f"q{i}",
+                "question": f"very {place}",
+                "context": context,
                 "answers": {"text": [answer, answer], "answer_start": [start, start]},
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -75,9 +77,7 @@ def ratings(count: int, seed: int) -> list[dict[str, Any]]:
         good = source.randint(0, 5)
         words = source.choices(GOOD, k=good) + source.choices(BAD, k=5 - good) + source.choices(FILLERS, k=3)
         source.shuffle(words)
-        rows.append(
-            {"sentence1": " ".join(words[:4]), "sentence2": " ".join(words[4:]), "label": float(good), "idx": i}
-        )
+        rows.append({"sentence1": " ".join(words[:4]), "sentence2": " ".join(words[4:]), "label": float(good), "idx": i})
     return rows
 
 

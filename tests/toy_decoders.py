@@ -29,15 +29,16 @@ from tests.toy_models import HIDDEN, INTERMEDIATE, LAYERS, POSITIONS
 
 SPREAD = 0.15
 COMMON: dict[str, Any] = {
-    "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": INTERMEDIATE,
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 2,
+    "intermediate_size": INTERMEDIATE,
     "initializer_range": SPREAD,
-}  # fmt: skip
+}
 
 
 def _sizes(vocabulary: int, **more: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2, **COMMON, **more,
-    }  # fmt: skip
+    return {"vocab_size": vocabulary, "max_position_embeddings": POSITIONS, "bos_token_id": 0, "eos_token_id": 2, **COMMON, **more}
 
 
 def _grouped(vocabulary: int, **more: Any) -> dict[str, Any]:
@@ -69,9 +70,7 @@ def _gemma(vocabulary: int, dropout: float) -> PreTrainedModel:
 
 def _gemma2(vocabulary: int, dropout: float) -> PreTrainedModel:
     """Caps on attention scores and logits low enough to be felt."""
-    sizes = _grouped(
-        vocabulary, head_dim=HIDDEN // 2, pad_token_id=0, sliding_window=8, query_pre_attn_scalar=HIDDEN // 2
-    )
+    sizes = _grouped(vocabulary, head_dim=HIDDEN // 2, pad_token_id=0, sliding_window=8, query_pre_attn_scalar=HIDDEN // 2)
     caps: dict[str, Any] = {"final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0}
     return Gemma2ForCausalLM(Gemma2Config(attention_dropout=dropout, **sizes, **caps))
 
@@ -79,10 +78,20 @@ def _gemma2(vocabulary: int, dropout: float) -> PreTrainedModel:
 def _gpt2(vocabulary: int, dropout: float) -> PreTrainedModel:
     return GPT2LMHeadModel(
         GPT2Config(
-            vocab_size=vocabulary, n_positions=POSITIONS, n_embd=HIDDEN, n_layer=LAYERS, n_head=2, n_inner=INTERMEDIATE,
-            initializer_range=SPREAD, resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout, bos_token_id=2, eos_token_id=2,
+            vocab_size=vocabulary,
+            n_positions=POSITIONS,
+            n_embd=HIDDEN,
+            n_layer=LAYERS,
+            n_head=2,
+            n_inner=INTERMEDIATE,
+            initializer_range=SPREAD,
+            resid_pdrop=dropout,
+            embd_pdrop=dropout,
+            attn_pdrop=dropout,
+            bos_token_id=2,
+            eos_token_id=2,
         )
-    )  # fmt: skip
+    )
 
 
 def _gpt_neox(vocabulary: int, dropout: float) -> PreTrainedModel:

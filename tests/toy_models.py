@@ -24,10 +24,42 @@ LABEL_WORDS = ("terrible", "great", "Yes", "No", "Maybe", "correct", "incorrect"
 GOOD = ("fine", "lovely", "bright", "warm", "clever", "fresh")
 BAD = ("dull", "cold", "stale", "awful", "grim", "weak")
 FILLERS = (
-    "the", "a", "this", "that", "film", "book", "play", "story", "it", "was", "is", "with", "and", "of", "in", "on", "at",
-    "by", "for", "from", "very", "quite", "rather", "most", "some", "any", "one", "two", "three", "day", "night", "scene",
-    "actor", "plot", "end",
-)  # fmt: skip
+    "the",
+    "a",
+    "this",
+    "that",
+    "film",
+    "book",
+    "play",
+    "story",
+    "it",
+    "was",
+    "is",
+    "with",
+    "and",
+    "of",
+    "in",
+    "on",
+    "at",
+    "by",
+    "for",
+    "from",
+    "very",
+    "quite",
+    "rather",
+    "most",
+    "some",
+    "any",
+    "one",
+    "two",
+    "three",
+    "day",
+    "night",
+    "scene",
+    "actor",
+    "plot",
+    "end",
+)
 WORDS = (*FILLERS, *GOOD, *BAD, *LABEL_WORDS)
 POSITIONS = 64
 HIDDEN = 32
@@ -60,41 +92,73 @@ def randomize_vectors(model: PreTrainedModel) -> None:
 def _bert(vocabulary: int, dropout: float) -> PreTrainedModel:
     return BertForMaskedLM(
         BertConfig(
-            vocab_size=vocabulary, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=2,
-            intermediate_size=INTERMEDIATE, max_position_embeddings=POSITIONS, initializer_range=0.15,
-            hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, pad_token_id=0,
+            vocab_size=vocabulary,
+            hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=2,
+            intermediate_size=INTERMEDIATE,
+            max_position_embeddings=POSITIONS,
+            initializer_range=0.15,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            pad_token_id=0,
         )
-    )  # fmt: skip
+    )
 
 
 def _roberta(vocabulary: int, dropout: float) -> PreTrainedModel:
     return RobertaForMaskedLM(
         RobertaConfig(
-            vocab_size=vocabulary, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=2,
-            intermediate_size=INTERMEDIATE, max_position_embeddings=POSITIONS + 2, initializer_range=0.15, type_vocab_size=1,
-            hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+            vocab_size=vocabulary,
+            hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=2,
+            intermediate_size=INTERMEDIATE,
+            max_position_embeddings=POSITIONS + 2,
+            initializer_range=0.15,
+            type_vocab_size=1,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
         )
-    )  # fmt: skip
+    )
 
 
 def _distilbert(vocabulary: int, dropout: float) -> PreTrainedModel:
     return DistilBertForMaskedLM(
         DistilBertConfig(
-            vocab_size=vocabulary, dim=HIDDEN, n_layers=LAYERS, n_heads=2, hidden_dim=INTERMEDIATE,
-            max_position_embeddings=POSITIONS, initializer_range=0.15, dropout=dropout, attention_dropout=dropout,
+            vocab_size=vocabulary,
+            dim=HIDDEN,
+            n_layers=LAYERS,
+            n_heads=2,
+            hidden_dim=INTERMEDIATE,
+            max_position_embeddings=POSITIONS,
+            initializer_range=0.15,
+            dropout=dropout,
+            attention_dropout=dropout,
             pad_token_id=0,
         )
-    )  # fmt: skip
+    )
 
 
 def _electra(vocabulary: int, dropout: float) -> PreTrainedModel:
     return ElectraForMaskedLM(
         ElectraConfig(
-            vocab_size=vocabulary, embedding_size=HIDDEN // 2, hidden_size=HIDDEN, num_hidden_layers=LAYERS,
-            num_attention_heads=2, intermediate_size=INTERMEDIATE, max_position_embeddings=POSITIONS,
-            initializer_range=0.15, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, pad_token_id=0,
+            vocab_size=vocabulary,
+            embedding_size=HIDDEN // 2,
+            hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=2,
+            intermediate_size=INTERMEDIATE,
+            max_position_embeddings=POSITIONS,
+            initializer_range=0.15,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            pad_token_id=0,
         )
-    )  # fmt: skip
+    )
 
 
 _BUILD: dict[str, Callable[[int, float], PreTrainedModel]] = {
@@ -127,9 +191,7 @@ def word_pieces() -> Tokenizer:
 def byte_pairs() -> Tokenizer:
     """As RoBERTa's tokenizer; every word of WORDS is one token when a blank is before it."""
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    vocabulary = {
-        piece: number for number, piece in enumerate([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())])
-    }
+    vocabulary = {piece: number for number, piece in enumerate([*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     merges: list[tuple[str, str]] = []
     for word in dict.fromkeys(WORDS):
         left = "Ġ"
@@ -149,11 +211,24 @@ def byte_pairs() -> Tokenizer:
 def _tokenizer_config(shape: str) -> dict[str, Any]:
     if shape == "roberta":
         return {
-            "tokenizer_class": "RobertaTokenizer", "model_max_length": POSITIONS, "bos_token": "<s>", "eos_token": "</s>",
-            "cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>",
-        }  # fmt: skip
+            "tokenizer_class": "RobertaTokenizer",
+            "model_max_length": POSITIONS,
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "cls_token": "<s>",
+            "sep_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "mask_token": "<mask>",
+        }
     names = {"bert": "BertTokenizer", "distilbert": "DistilBertTokenizer", "electra": "ElectraTokenizer"}
     return {
-        "tokenizer_class": names[shape], "model_max_length": POSITIONS, "do_lower_case": False, "unk_token": "[UNK]",
-        "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
-    }  # fmt: skip
+        "tokenizer_class": names[shape],
+        "model_max_length": POSITIONS,
+        "do_lower_case": False,
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "mask_token": "[MASK]",
+    }

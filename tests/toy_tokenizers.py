@@ -44,9 +44,7 @@ def unigram(specials: tuple[str, ...]) -> Tokenizer:
 
 def sentencepiece_pairs(specials: tuple[str, ...], start: str, *, prefixed: bool) -> Tokenizer:
     """As those of Mistral (``prefixed``: a blank before every text) and Gemma: SentencePiece's BPE, with bytes for the rest."""
-    vocabulary = {
-        piece: number for number, piece in enumerate([*specials, *(f"<0x{byte:02X}>" for byte in range(256))])
-    }
+    vocabulary = {piece: number for number, piece in enumerate([*specials, *(f"<0x{byte:02X}>" for byte in range(256))])}
     merges: list[tuple[str, str]] = []
     for letter in [BLANK, *sorted(set("".join(WORDS)))]:
         vocabulary[letter] = len(vocabulary)
@@ -61,8 +59,7 @@ def sentencepiece_pairs(specials: tuple[str, ...], start: str, *, prefixed: bool
     replaced = normalizers.Replace(" ", BLANK)
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), replaced]) if prefixed else replaced
     tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
-        + ([decoders.Strip(" ", 1, 0)] if prefixed else [])
+        [decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse()] + ([decoders.Strip(" ", 1, 0)] if prefixed else [])
     )
     tokenizer.add_special_tokens(list(specials))
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -93,12 +90,7 @@ def of_decoder(shape: str) -> tuple[Tokenizer, dict[str, Any]]:
         return tokenizer, named(kind="LlamaTokenizerFast", bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     if shape in ("gemma", "gemma2"):
         tokenizer = sentencepiece_pairs(("<pad>", "<eos>", "<bos>", "<unk>", "<mask>"), "<bos>", prefixed=False)
-        tokens: dict[str, Any] = {
-            "bos_token": "<bos>",
-            "eos_token": "<eos>",
-            "unk_token": "<unk>",
-            "pad_token": "<pad>",
-        }
+        tokens: dict[str, Any] = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
         return tokenizer, named(kind="GemmaTokenizer", **tokens)
     if shape == "gpt_neox":
         tokens = dict.fromkeys(("bos_token", "eos_token", "unk_token"), TEXT_END)

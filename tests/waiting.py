@@ -9,9 +9,7 @@ T = TypeVar("T")
 _PAUSE = 0.02
 
 
-def wait_until(
-    condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "the condition"
-) -> T:
+def wait_until(condition: Callable[[], T], *, seconds: float = 60, what: str | Callable[[], str] = "the condition") -> T:
     """The first true value of ``condition``. Raises AssertionError when it stays false for ``seconds``, naming ``what``, which
     may be a function to tell what there is to see by then."""
     deadline = time.monotonic() + seconds

@@ -72,8 +72,12 @@ def find_gpus(environment: Mapping[str, str]) -> list[str]:
         try:
             listed = subprocess.run(
                 [tool, "--query-gpu=uuid", "--format=csv,noheader"],
-                capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS, check=True, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=_NVIDIA_SMI_SECONDS,
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
             return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
         except (OSError, subprocess.SubprocessError) as error:
             log.warning("nvidia-smi does not answer, the driver is asked instead: %s", error)

@@ -17,12 +17,7 @@ class PeriodicThread:
     """Calls ``run_once`` between :meth:`start` and :meth:`stop`."""
 
     def __init__(
-        self,
-        name: str,
-        run_once: Callable[[], float | None],
-        *,
-        retry_seconds: float,
-        delay_seconds: float = 0.0,
+        self, name: str, run_once: Callable[[], float | None], *, retry_seconds: float, delay_seconds: float = 0.0
     ) -> None:
         """``run_once`` returns the seconds until its next call, or None to end the thread.
 

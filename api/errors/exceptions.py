@@ -58,6 +58,4 @@ class ForgedFormError(Exception):
     """A form that changes something was not sent by a page of this session."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "this form was not sent by a page of your session, or the session has ended since; load it again"
-        )
+        super().__init__("this form was not sent by a page of your session, or the session has ended since; load it again")

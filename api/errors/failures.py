@@ -51,9 +51,7 @@ FAILURES: dict[str, Entry] = {
     "dataset_not_found": Entry(
         422, "client", "Check the spelling, upload the data set, or set a hub token if it is private.", PermanentError
     ),
-    "dataset_unsupported": Entry(
-        None, "client", "Take a data set with files in Parquet, JSONL or CSV, or upload its rows."
-    ),
+    "dataset_unsupported": Entry(None, "client", "Take a data set with files in Parquet, JSONL or CSV, or upload its rows."),
     "device_unsupported": Entry(None, "client", "Leave the export out, or run the job on a GPU that can."),
     "devices_missing": Entry(None, "client", "Lower `devices`, or give the worker as many."),
     "diverged": Entry(None, "client", "Lower `learning_rate` or `regularization`."),
@@ -61,9 +59,7 @@ FAILURES: dict[str, Entry] = {
     "export_invalid": Entry(None, "client", "Download the export again."),
     "export_packages_missing": Entry(None, "operator", "Install `espalier-pruning[onnx]` where jobs run."),
     "export_pointless": Entry(None, "client", "Prune further, or take another export: this one would be slower."),
-    "export_unsupported": Entry(
-        422, "client", "Leave the export out: the model or pattern does not allow it.", PermanentError
-    ),
+    "export_unsupported": Entry(422, "client", "Leave the export out: the model or pattern does not allow it.", PermanentError),
     "export_wrong": Entry(None, "operator", "Report it: the export does not compute what the masked model does."),
     "hub_refused": Entry(None, "client", "Look at the page of the model or data set on the hub, or choose another."),
     "hub_token_refused": Entry(
@@ -72,10 +68,7 @@ FAILURES: dict[str, Entry] = {
     "hub_unreachable": Entry(None, "none", "It is tried again; or put the files under the local folders."),
     "insufficient_storage": Entry(None, "operator", "Give the worker a larger disk."),
     "label_word_unknown": Entry(
-        422,
-        "client",
-        "Take label words that are one token of the model, or set label_word_pieces to mean.",
-        PermanentError,
+        422, "client", "Take label words that are one token of the model, or set label_word_pieces to mean.", PermanentError
     ),
     "label_words_capped": Entry(422, "client", "Take one label word of one token for each class.", PermanentError),
     "pooling_unsupported": Entry(422, "client", "Leave pooling out: the model does not allow it.", PermanentError),
@@ -89,13 +82,9 @@ FAILURES: dict[str, Entry] = {
     "max_duration_exceeded": Entry(None, "client", "Raise `max_duration`, or ask for fewer steps."),
     "method_unavailable": Entry(None, "operator", "Mend or install the package of the method, where jobs run."),
     "model_adapter": Entry(422, "client", "Merge the adapter into its base, and use the result.", PermanentError),
-    "model_config_invalid": Entry(
-        422, "client", "Take a folder with a config.json of a known model type.", PermanentError
-    ),
+    "model_config_invalid": Entry(422, "client", "Take a folder with a config.json of a known model type.", PermanentError),
     "model_config_missing": Entry(422, "client", "Take a folder with a config.json.", PermanentError),
-    "model_files_invalid": Entry(
-        422, "client", "Send the files of a model folder, or the folder as one zip.", PermanentError
-    ),
+    "model_files_invalid": Entry(422, "client", "Send the files of a model folder, or the folder as one zip.", PermanentError),
     "model_gated": Entry(None, "client", "Accept the model's terms on the hub and set a hub token."),
     "model_head_missing": Entry(422, "client", "Take a checkpoint with the head that `head` names.", PermanentError),
     "model_invalid": Entry(422, "client", "Take a checkpoint that transformers can load.", PermanentError),
@@ -110,13 +99,9 @@ FAILURES: dict[str, Entry] = {
     "model_too_large": Entry(None, "client", "Take a smaller model, or have ESPALIER_HUB_MODEL_BYTES raised."),
     "model_type_unsupported": Entry(422, "client", "Take a model type of docs/reference/spec.md.", PermanentError),
     "model_weights_corrupt": Entry(422, "client", "Download the model again: its weights are damaged.", PermanentError),
-    "model_weights_damaged": Entry(
-        422, "client", "Store the checkpoint again: its values are no trained weights.", PermanentError
-    ),
+    "model_weights_damaged": Entry(422, "client", "Store the checkpoint again: its values are no trained weights.", PermanentError),
     "model_weights_incomplete": Entry(422, "client", "Take a checkpoint that has all weights.", PermanentError),
-    "model_weights_missing": Entry(
-        422, "client", "Take a checkpoint with weights in safetensors format.", PermanentError
-    ),
+    "model_weights_missing": Entry(422, "client", "Take a checkpoint with weights in safetensors format.", PermanentError),
     "out_of_memory": Entry(None, "client", "It is tried again; lower `batch_size` or `max_length` if it stays."),
     "pattern_unfit": Entry(None, "client", "Use `pattern` unstructured."),
     "peer_lost": Entry(None, "none", "It is tried again; the other process's error is the reason."),
@@ -140,22 +125,16 @@ FAILURES: dict[str, Entry] = {
         422, "client", "Change `sparsity` as the message says, or the sparsities of `sparsity_by`.", PermanentError
     ),
     "spec_unreadable": Entry(None, "client", "Check the path of the spec."),
-    "split_missing": Entry(
-        422, "client", "Give train and validation splits, or name the ones there are.", PermanentError
-    ),
+    "split_missing": Entry(422, "client", "Give train and validation splits, or name the ones there are.", PermanentError),
     "stopped": Entry(None, "client", "Start it again: it goes on from its checkpoint."),
     "start_invalid": Entry(422, "client", "Give the id of a job that has succeeded: `job_…`.", PermanentError),
     "start_missing": Entry(
         422, "client", "Start from another job; outside a service give the mask by `--init-mask`.", PermanentError
     ),
-    "storage_unavailable": Entry(
-        None, "operator", "It is tried again; look at the object storage and its credentials."
-    ),
+    "storage_unavailable": Entry(None, "operator", "It is tried again; look at the object storage and its credentials."),
     "teacher_tokenizer": Entry(None, "client", "Take a teacher with the model's tokenizer."),
     "teacher_too_short": Entry(None, "client", "Lower `max_length`, or take another teacher."),
-    "tier_exceeded": Entry(
-        None, "client", "Leave `tier` out and set `train_biases` or `train_readout`, or take a wider model."
-    ),
+    "tier_exceeded": Entry(None, "client", "Leave `tier` out and set `train_biases` or `train_readout`, or take a wider model."),
     "token_unreadable": Entry(None, "operator", "Check the file that holds the hub token."),
     "tokenizer_invalid": Entry(422, "client", "Take a folder with a tokenizer that can be read.", PermanentError),
     "tokenizer_mismatch": Entry(422, "client", "Store the tokenizer that belongs to the weights.", PermanentError),
@@ -165,16 +144,12 @@ FAILURES: dict[str, Entry] = {
     ),
     "trainer_bug": Entry(None, "operator", "Report it, with the message."),
     "trainer_crashed": Entry(None, "none", "It is tried again; the message has the trainer's last words."),
-    "trainer_killed": Entry(
-        None, "none", "It is tried again; most often memory ran out: lower `batch_size` or `max_length`."
-    ),
+    "trainer_killed": Entry(None, "none", "It is tried again; most often memory ran out: lower `batch_size` or `max_length`."),
     "trainer_stalled": Entry(None, "none", "It is tried again; ESPALIER_STALL_SECONDS says how long silence may last."),
     "trainer_stopped": Entry(None, "none", "It is tried again."),
     "weights_invalid": Entry(None, "client", "Download mask and weights from the same job."),
     "weights_missing": Entry(None, "client", "Download `weights.safetensors` of the job beside the mask."),
-    "window_too_short": Entry(
-        None, "client", "Raise `max_length` or lower `stride`; of a prediction (422): shorten the question."
-    ),
+    "window_too_short": Entry(None, "client", "Raise `max_length` or lower `stride`; of a prediction (422): shorten the question."),
     "worker_environment": Entry(None, "operator", "Look at the worker's log: it could not start the trainer."),
     "worker_lost": Entry(None, "none", "It is tried again, up to ESPALIER_MAX_ATTEMPTS."),
 }

@@ -31,12 +31,7 @@ from api.errors.exceptions import (
 from api.errors.problems import Fault, problem_response
 from pruning.errors import PermanentError
 from service.db.engine import DATABASE_UNAVAILABLE
-from service.errors import (
-    IdempotencyKeyReusedError,
-    InvalidCursorError,
-    RequestInProgressError,
-    ServiceError,
-)
+from service.errors import IdempotencyKeyReusedError, InvalidCursorError, RequestInProgressError, ServiceError
 
 log = logging.getLogger(__name__)
 _PARAMETERS: dict[type, str] = {
@@ -74,9 +69,7 @@ def _handle_known(request: Request, error: Exception) -> Response:
 
 def _faults(error: Exception, code: str) -> list[Fault]:
     """The place in the request that ``error`` is about, where there is one."""
-    if isinstance(
-        error, PermanentError
-    ):  # of a spec that could be read but not be run: the codes are the trainer's own
+    if isinstance(error, PermanentError):  # of a spec that could be read but not be run: the codes are the trainer's own
         pointer = validation.json_pointer(error.param.split(".")) if error.param else None
         return [Fault(code=code, detail=str(error), pointer=pointer)]
     parameter = _PARAMETERS.get(type(error))
@@ -136,8 +129,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 _HANDLERS: dict[type[Exception], Callable[[Request, Any], Response]] = {
     **dict.fromkeys(
-        (ServiceError, PermanentError, CodedError, ForbiddenError, ForgedFormError, NoMaskError, NotSucceededError),
-        _handle_known,
+        (ServiceError, PermanentError, CodedError, ForbiddenError, ForgedFormError, NoMaskError, NotSucceededError), _handle_known
     ),
     DBAPIError: _handle_database,
     PoolTimeoutError: _handle_database,

@@ -54,9 +54,7 @@ class Problem(BaseModel):
     status: int
     code: str = Field(description="Stable identifier; programs should branch on this")
     detail: str = Field(description="What happened, for a person")
-    kind: Literal["user", "system"] = Field(
-        description="user: change the request; system: the same request may work later"
-    )
+    kind: Literal["user", "system"] = Field(description="user: change the request; system: the same request may work later")
     instance: str = Field(description="Path of the request")
     errors: list[Fault] = Field(default_factory=list)
     request_id: str | None = Field(None, description="Names this request in the service's log")
@@ -74,7 +72,7 @@ def problem_response(
     """A problem about ``request``; see :func:`make_problem`."""
     return make_problem(
         code, detail, request.url.path, errors=errors, status=status, request_id=request.state.request_id, headers=headers
-    )  # fmt: skip
+    )
 
 
 def make_problem(

@@ -56,12 +56,7 @@ def rejection_of(request: Request, error: RequestValidationError) -> Rejection:
 def refused_body(error: ValidationError, model: type[BaseModel]) -> RequestValidationError:
     """What a route with a body of ``model`` raises where the body is refused: for routes that make the body of a form."""
     faults = [
-        {
-            **fault,
-            "msg": describe(_without_secret(fault, model), model),
-            "described": True,
-            "loc": ("body", *fault["loc"]),
-        }
+        {**fault, "msg": describe(_without_secret(fault, model), model), "described": True, "loc": ("body", *fault["loc"])}
         for fault in error.errors(include_url=False)
         if fault["type"] != "default_factory_not_called"
     ]

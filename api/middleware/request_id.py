@@ -55,9 +55,7 @@ class RequestIdMiddleware:
             log.info("request %s: the client left: %s %s", request_id, scope["method"], scope["path"])
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            if (
-                started
-            ):  # too late for another response; the server cuts the connection, so the client sees that it is broken
+            if started:  # too late for another response; the server cuts the connection, so the client sees that it is broken
                 raise
             detail = "the service failed; its log has the reason under this request id"
             response: Response = make_problem("internal_error", detail, scope["path"], request_id=request_id)

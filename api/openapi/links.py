@@ -20,9 +20,7 @@ _NAME_SOURCE = "listArtifacts"
 
 def add_links(document: dict[str, Any]) -> None:
     """Link every operation that creates something to all operations that take its id."""
-    operations = {
-        operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()
-    }
+    operations = {operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()}
     links: dict[str, Any] = {}
     for name, operation in operations.items():
         parameters = tuple(one["name"] for one in operation.get("parameters", ()) if one["in"] == "path")

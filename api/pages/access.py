@@ -87,9 +87,7 @@ def require_same_origin(request: Request) -> None:
     """Refuse what another site's page sent; browsers say so in one of two headers. Raises ForgedFormError."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
-    if site not in ("same-origin", "none") or (
-        origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    ):
+    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
         raise ForgedFormError
 
 

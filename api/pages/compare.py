@@ -26,23 +26,29 @@ Ids = Annotated[list[str], Query(alias="job", max_length=_MAX_JOBS)]
 
 @router.get("")
 def compare_page(
-    request: Request, services: ServicesDep, caller: PageReader, ids: Ids = [], hx_request: Annotated[str, Header()] = ""  # noqa: B006 - FastAPI copies it
-) -> Response:  # fmt: skip
+    request: Request,
+    services: ServicesDep,
+    caller: PageReader,
+    ids: Ids = [],  # noqa: B006 - FastAPI copies it
+    hx_request: Annotated[str, Header()] = "",
+) -> Response:
     """The whole page, or for htmx the part that moves; without jobs, how to choose some."""
     jobs = _load(services, caller, ids)
     query = urlencode([("job", job.id) for job in jobs])
     root = request.scope.get("root_path", "")
     return render(
-        request, "_comparison.html" if hx_request else "compare.html",
-        comparison=compare(jobs), here=f"{root}/compare?{query}", figure=f"{root}/compare/plot.svg?{query}",
-        left_out=max(0, len(panels(jobs)) - MAX_PANELS), sweep=None,
-    )  # fmt: skip
+        request,
+        "_comparison.html" if hx_request else "compare.html",
+        comparison=compare(jobs),
+        here=f"{root}/compare?{query}",
+        figure=f"{root}/compare/plot.svg?{query}",
+        left_out=max(0, len(panels(jobs)) - MAX_PANELS),
+        sweep=None,
+    )
 
 
 @router.get("/plot.{kind}")
-def figure(
-    kind: Kind, request: Request, services: ServicesDep, caller: PageReader, ids: Ids, narrow: bool = False
-) -> Response:
+def figure(kind: Kind, request: Request, services: ServicesDep, caller: PageReader, ids: Ids, narrow: bool = False) -> Response:
     """The figure of the page, an SVG document or a PNG file; ``narrow`` for a phone."""
     drawn = panels(_load(services, caller, ids))[:MAX_PANELS]
     return figure_response(request, services, caller.owner, drawn, kind, narrow=narrow)

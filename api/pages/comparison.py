@@ -69,10 +69,7 @@ def compare(jobs: Iterable[Job]) -> Comparison:
     compared = [*jobs]
     differing = _differing(compared, within=_WITHIN)
     return Comparison(
-        [
-            Row(job, job.spec["method"], job.spec.get("sparsity"), _values(job, differing[_key(job, _WITHIN)]))
-            for job in compared
-        ]
+        [Row(job, job.spec["method"], job.spec.get("sparsity"), _values(job, differing[_key(job, _WITHIN)])) for job in compared]
     )
 
 
@@ -107,13 +104,9 @@ def _lines(jobs: Sequence[Job], metric: str | None) -> Iterable[Line]:
     order = {job.id: number for number, job in enumerate(jobs)}
     for line in sorted(lines, key=lambda line: min(order[job.id] for job in line)):
         method = line[0].spec["method"]
-        values = "".join(
-            f", {name} {value}" for name, value in _values(line[0], [*models, *differing[_key(line[0], ("method",))]])
-        )
+        values = "".join(f", {name} {value}" for name, value in _values(line[0], [*models, *differing[_key(line[0], ("method",))]]))
         label = f"{method}{values}"
-        yield Line(
-            label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…", method, (*_means(line, metric),)
-        )
+        yield Line(label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…", method, (*_means(line, metric),))
 
 
 def _means(line: Sequence[Job], metric: str | None) -> Iterable[Mean]:
@@ -124,16 +117,17 @@ def _means(line: Sequence[Job], metric: str | None) -> Iterable[Mean]:
         values = [value for _, value in results]
         kept = [1.0 - reached for job, _ in results if (reached := Row(job, "", None, ()).reached) is not None]
         yield Mean(
-            line[0].spec["method"], sparsity, len(values),
+            line[0].spec["method"],
+            sparsity,
+            len(values),
             metric=sum(values) / len(values) if values else None,
-            lowest=min(values, default=None), highest=max(values, default=None),
+            lowest=min(values, default=None),
+            highest=max(values, default=None),
             remaining=sum(kept) / len(kept) if kept else None,
-        )  # fmt: skip
+        )
 
 
-def _differing(
-    jobs: Sequence[Job], *, within: Sequence[str], besides: Iterable[str] = ("sparsity",)
-) -> Mapping[str, list[str]]:
+def _differing(jobs: Sequence[Job], *, within: Sequence[str], besides: Iterable[str] = ("sparsity",)) -> Mapping[str, list[str]]:
     """By the key of what jobs have in common, the names of the fields in which they differ."""
     ignored = {*besides, *within}
     groups: dict[str, list[Job]] = {}

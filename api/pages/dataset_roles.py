@@ -62,11 +62,7 @@ class TaskProposal:
             return "tags of the words" if self.kind != "span" else "answers"
         if self.kind == "multilabel":
             return f"labels: lists of {len(self.classes)} labels" if self.classes else "labels: lists"
-        return (
-            f"label: {len(self.classes)} classes"
-            if self.classes
-            else "label: class ids, or more classes than are listed"
-        )
+        return f"label: {len(self.classes)} classes" if self.classes else "label: class ids, or more classes than are listed"
 
     def form_values(self, dataset_id: str) -> Mapping[str, Sequence[str]]:
         """The fields of the form for a new job that it fills."""
@@ -129,9 +125,7 @@ def _is_classes(column: DatasetColumn) -> bool:
     if column.kinds.keys() == {"boolean"}:
         return True
     few = column.values is not None and len(column.values) > 1
-    return (
-        few and column.kinds.keys() in ({"text"}, {"integer"}) and sum(column.kinds.values()) > len(column.values or ())
-    )
+    return few and column.kinds.keys() in ({"text"}, {"integer"}) and sum(column.kinds.values()) > len(column.values or ())
 
 
 def _classes(label: str, splits: Sequence[DatasetSplit]) -> tuple[str, ...] | None:

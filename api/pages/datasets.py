@@ -39,10 +39,7 @@ _OWN_FIELDS = 1 + len(FURTHER)
 
 @router.get("")
 def datasets_page(
-    request: Request,
-    services: ServicesDep,
-    caller: PageReader,
-    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    request: Request, services: ServicesDep, caller: PageReader, after: Annotated[int | None, Query(ge=0, le=2**53)] = None
 ) -> Response:
     """The form of an upload, and the data sets, newest first."""
     return _list(request, services, caller, after=after)
@@ -62,9 +59,7 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
         return _list(request, services, caller, status, problem=problem, typed=typed)
 
     unkeyed = IdempotentRequest(services, caller.owner, "POST /datasets", None, "")
-    sending = datasets.receive_dataset(
-        request, services, caller, unkeyed, accept=accept, further_fields=_OWN_FIELDS
-    )  # fmt: skip
+    sending = datasets.receive_dataset(request, services, caller, unkeyed, accept=accept, further_fields=_OWN_FIELDS)
     return await send_upload(request, sending, "/datasets", page)
 
 
@@ -76,12 +71,13 @@ def dataset_page(dataset_id: DatasetId, request: Request, services: ServicesDep,
     is_own = dataset_id_for(caller.owner, dataset.sha256) == dataset.id  # a job reads those of its owner alone
     query = urlencode(proposal.form_values(dataset_id), doseq=True)
     return render(
-        request, "dataset.html",
-        dataset=dataset, proposal=proposal, use=f"/new?{query}" if is_own else None,
-        rows={
-            split.name: datasets.list_rows(dataset_id, services, caller, split.name, _ROWS, 0).data for split in dataset.splits
-        },
-    )  # fmt: skip
+        request,
+        "dataset.html",
+        dataset=dataset,
+        proposal=proposal,
+        use=f"/new?{query}" if is_own else None,
+        rows={split.name: datasets.list_rows(dataset_id, services, caller, split.name, _ROWS, 0).data for split in dataset.splits},
+    )
 
 
 @router.post("/{dataset_id}/delete")
@@ -95,17 +91,11 @@ def _api_form(form: FormData, typed: Mapping[str, str]) -> FormData:
     """The form that the API takes, with every further split under its name. Raises InvalidRowsError for one without."""
     fields: list[tuple[str, str | UploadFile]] = []
     for field, value in form.multi_items():
-        if (
-            field == TOKEN_FIELD
-            or (field.removesuffix("-name") in FURTHER and isinstance(value, str))
-            or not is_given(value)
-        ):
+        if field == TOKEN_FIELD or (field.removesuffix("-name") in FURTHER and isinstance(value, str)) or not is_given(value):
             continue
         name = typed.get(f"{field}-name", "") if field in FURTHER else field
         if not name:
-            raise InvalidRowsError(
-                [Fault(code="form_invalid", detail="name the split that this file is", parameter=field)]
-            )
+            raise InvalidRowsError([Fault(code="form_invalid", detail="name the split that this file is", parameter=field)])
         fields.append((name, value))
     return FormData(fields)
 
@@ -129,7 +119,17 @@ def _list(
         field = fields.get(fault.get("parameter"))
         (faults.setdefault(field, []) if field is not None else unplaced).append(fault["detail"])
     return render(
-        request, "datasets.html", status,
-        datasets=found.data, following=found.next_cursor, after=after, faults=faults, unplaced=unplaced, typed=typed,
-        problem=problem, splits=SPLITS, further=FURTHER, max_bytes=services.settings.max_dataset_bytes,
-    )  # fmt: skip
+        request,
+        "datasets.html",
+        status,
+        datasets=found.data,
+        following=found.next_cursor,
+        after=after,
+        faults=faults,
+        unplaced=unplaced,
+        typed=typed,
+        problem=problem,
+        splits=SPLITS,
+        further=FURTHER,
+        max_bytes=services.settings.max_dataset_bytes,
+    )

@@ -18,18 +18,7 @@ NULL = "null"
 Typed = Mapping[str, Sequence[str]]
 """What the controls of a form hold, by name."""
 Kind = Literal[
-    "text",
-    "integer",
-    "number",
-    "boolean",
-    "choice",
-    "choices",
-    "texts",
-    "lines",
-    "records",
-    "pairs",
-    "number pairs",
-    "weights",
+    "text", "integer", "number", "boolean", "choice", "choices", "texts", "lines", "records", "pairs", "number pairs", "weights"
 ]
 _MOST_CONTROLS = 4
 """A list that may be longer is one control with a line for each entry; "records" are lines of which each is a text or several,

@@ -42,22 +42,35 @@ def jobs_page(
     if not hx_request and "text/html" not in accept:
         raise HTTPException(404)  # programs are answered below /v1
     filters: dict[str, Any] = {
-        "status": status, "task": task, "model": model, "method": method, "sweep": sweep,
+        "status": status,
+        "task": task,
+        "model": model,
+        "method": method,
+        "sweep": sweep,
         "kind": kind if kind != "pruning" else None,
-    }  # fmt: skip
+    }
     page = list_jobs(services, caller, metadata, _PAGE, after, **{**filters, "kind": kind})
     with services.database.read() as session:
         queue = statistics.read_queue(session, worker_seen_seconds=services.settings.worker_seen_seconds)
     chosen = [(name, value) for name, value in filters.items() if value]
     chosen += [(f"metadata[{key}]", value) for key, value in metadata]
     return render(
-        request, "_jobs.html" if hx_request else "home.html",
-        jobs=page.data, queue=queue, filters=filters, metadata=metadata, is_filtered=bool(chosen), after=after,
+        request,
+        "_jobs.html" if hx_request else "home.html",
+        jobs=page.data,
+        queue=queue,
+        filters=filters,
+        metadata=metadata,
+        is_filtered=bool(chosen),
+        after=after,
         here=_address(request, [*chosen, *([("after", after)] if after else [])]),
         first=_address(request, chosen),
         following=_address(request, [*chosen, ("after", page.next_cursor)]) if page.next_cursor else None,
-        statuses=[*Status], tasks=sorted(TASKS), methods=[*METHODS], kinds=[*JobKind],
-    )  # fmt: skip
+        statuses=[*Status],
+        tasks=sorted(TASKS),
+        methods=[*METHODS],
+        kinds=[*JobKind],
+    )
 
 
 def _address(request: Request, query: list[tuple[str, Any]]) -> str:

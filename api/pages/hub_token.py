@@ -22,17 +22,13 @@ def hub_token_page(request: Request, services: ServicesDep, caller: PageReader) 
 
 
 @router.post("")
-def put(
-    request: Request, services: ServicesDep, caller: PageWriter, value: Annotated[str, Form()] = ""
-) -> Response:  # fmt: skip
+def put(request: Request, services: ServicesDep, caller: PageWriter, value: Annotated[str, Form()] = "") -> Response:
     """Store a token in the place of the former; or the page with the refusal of the API."""
     try:
         secrets.put_hub_token(parse_body(SecretValue, {"value": value.strip()}), services, caller)
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         status, refusal = refusal_of(request, error)
-        return render(
-            request, "hub_token.html", status, state=secrets.get_hub_token(services, caller), refusal=refusal
-        )  # fmt: skip
+        return render(request, "hub_token.html", status, state=secrets.get_hub_token(services, caller), refusal=refusal)
     return redirect(request, "/hub-token")
 
 

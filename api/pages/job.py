@@ -70,19 +70,26 @@ def render_job(
     is_whole = template == "job.html"
     repeat = repetition(job, url, keys_required=services.settings.keys_required) if is_whole else None
     return render(
-        request, template, status,
+        request,
+        template,
+        status,
         job=job,
         job_device=row.device,
         is_live=job.status not in TERMINAL,
-        events=[_shown(event) for event in latest] if is_whole else [], event_seq=row.event_seq, left_out=first,
+        events=[_shown(event) for event in latest] if is_whole else [],
+        event_seq=row.event_seq,
+        left_out=first,
         fields=spec_fields(job) if is_whole else [],
-        repeat=repeat, change=query_of(repeat.body) if repeat is not None and job.kind is JobKind.PRUNING else None,
+        repeat=repeat,
+        change=query_of(repeat.body) if repeat is not None and job.kind is JobKind.PRUNING else None,
         further=_prune_further(job, repeat.body) if repeat is not None else None,
         heat_maps=heat_maps(services.database, report) if report is not None and template != "_job_state.html" else [],
         may_predict=_may_predict(services, job),
         text_columns=_text_columns(job),
-        tried=tried, evaluations=evaluations, asked_rows=asked_rows,
-    )  # fmt: skip
+        tried=tried,
+        evaluations=evaluations,
+        asked_rows=asked_rows,
+    )
 
 
 @router.get("/stream")
@@ -98,10 +105,14 @@ def stream(
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
     return EventStream(
-        services.database, job_id, after=after if last_event_id is None else last_event_id, slots=services.stream_slots,
-        owner=caller.owner, key_id=caller.key_id,
+        services.database,
+        job_id,
+        after=after if last_event_id is None else last_event_id,
+        slots=services.stream_slots,
+        owner=caller.owner,
+        key_id=caller.key_id,
         format_event=lambda event: render_text(request, "_event.html", event=_shown(event)),
-    )  # fmt: skip
+    )
 
 
 @router.get("/curves")
@@ -110,11 +121,7 @@ def curves(job_id: JobId, services: ServicesDep, caller: PageReader, after: Afte
     with services.database.read() as session:
         queries.require(session, job_id, owner=caller.owner_filter)
         rows, more = queries.metric_page(session, job_id, after=after, limit=_POINTS)
-    return {
-        "rows": [[row.step, row.attempt, row.values] for row in rows],
-        "after": rows[-1].id if rows else after,
-        "more": more,
-    }
+    return {"rows": [[row.step, row.attempt, row.values] for row in rows], "after": rows[-1].id if rows else after, "more": more}
 
 
 @router.get("/log")
@@ -130,9 +137,7 @@ def metrics_csv(job_id: JobId, services: ServicesDep, caller: PageReader) -> Res
 
 
 @router.get("/artifacts/{name}")
-def artifact(
-    job_id: JobId, name: ArtifactName, request: Request, services: ServicesDep, caller: PageReader
-) -> Response:
+def artifact(job_id: JobId, name: ArtifactName, request: Request, services: ServicesDep, caller: PageReader) -> Response:
     """A file that the job made, as the JSON route sends it."""
     return artifacts.download_artifact(job_id, name, request, services, caller)
 
@@ -140,9 +145,7 @@ def artifact(
 def _shown(event: Any) -> dict[str, Any]:
     known = event if isinstance(event, Event) else Event.from_row(event)
     is_problem = known.type == "error" or known.data.get("level") == "warning" or "error" in known.data
-    return {
-        "seq": known.seq, "type": known.type, "at": known.created_at, "text": events.describe(known), "is_problem": is_problem,
-    }  # fmt: skip
+    return {"seq": known.seq, "type": known.type, "at": known.created_at, "text": events.describe(known), "is_problem": is_problem}
 
 
 def _prune_further(job: Job, body: dict[str, Any]) -> str | None:

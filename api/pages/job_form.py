@@ -22,22 +22,47 @@ CUSTOM = "custom"
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Method and sparsity", ("method", "sparsity", "sparsity_by", "pattern", "init_from", "one_shot", "preset")),
     ("What is trained", ("tier", "train_biases", "train_readout")),
-    ("Length and batches", (
-        "epochs", "max_steps", "batch_size", "gradient_accumulation", "max_length", "stride", "train_rows", "validation_rows",
-        "validation_share", "on_bad_rows", "bad_rows_limit",
-    )),
+    (
+        "Length and batches",
+        (
+            "epochs",
+            "max_steps",
+            "batch_size",
+            "gradient_accumulation",
+            "max_length",
+            "stride",
+            "train_rows",
+            "validation_rows",
+            "validation_share",
+            "on_bad_rows",
+            "bad_rows_limit",
+        ),
+    ),
     ("Head and labels", ("head", "pooling", "label_words", "label_word_pieces", "template", "calibrate_logits", "fit_readout")),
     ("Teacher", ("teacher", "teacher_labels", "distill_temperature", "distill_share")),
-    ("Scores and schedule", (
-        "prior", "prior_strength", "prior_rows", "calibration_rows", "ramp", "hold", "ramp_shape", "regularization",
-        "regularization_ramp", "temperature", "surplus", "threshold",
-    )),
+    (
+        "Scores and schedule",
+        (
+            "prior",
+            "prior_strength",
+            "prior_rows",
+            "calibration_rows",
+            "ramp",
+            "hold",
+            "ramp_shape",
+            "regularization",
+            "regularization_ramp",
+            "temperature",
+            "surplus",
+            "threshold",
+        ),
+    ),
     ("Optimizer", ("learning_rate", "weight_learning_rate", "max_grad_norm", "adam_epsilon", "dropout", "class_weights")),
     ("Baseline", ("baseline", "baseline_learning_rate")),
     ("Run", ("revision", "seed", "precision", "devices", "eval_every", "keep", "checkpoint_every", "max_duration", "priority")),
     ("Exports and metadata", ("exports", "metadata")),
     ("Webhook", ("webhook.url", "webhook.secret", "webhook.events")),
-)  # fmt: skip
+)
 _LONGEST_QUERY = 8000
 """Characters; browsers, proxies and servers agree on that many."""
 

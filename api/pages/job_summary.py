@@ -83,6 +83,10 @@ def state_counts(jobs: Iterable[Job]) -> str:
 
 
 FILTERS = {
-    "main_metric": main_metric, "sparsity": sparsity, "task_name": task_name, "asked": asked, "evaluated_rows": evaluated_rows,
+    "main_metric": main_metric,
+    "sparsity": sparsity,
+    "task_name": task_name,
+    "asked": asked,
+    "evaluated_rows": evaluated_rows,
     "state_counts": state_counts,
-}  # fmt: skip
+}

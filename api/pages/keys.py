@@ -41,9 +41,7 @@ def create(
     try:
         wanted, days = [Scope(text) for text in scopes], _days(expires_days)
         with services.database.write() as session:
-            row, key = api_keys.create(
-                session, name=name.strip(), owner=owner.strip(), scopes=wanted, expires_days=days
-            )
+            row, key = api_keys.create(session, name=name.strip(), owner=owner.strip(), scopes=wanted, expires_days=days)
             made = {"id": row.id, "owner": row.owner, "scopes": row.scopes, "key": key}
     except ValueError as error:
         return _page(request, services, caller, 422, refusal=str(error), given=given)
@@ -72,9 +70,16 @@ def _page(
         keys = api_keys.list_keys(session)
     empty = {"name": "", "owner": caller.owner, "scopes": [Scope.READ, Scope.WRITE], "expires_days": ""}
     return render(
-        request, "keys.html", status, keys=keys, made=made, refusal=refusal, given=given or empty, scopes=[*Scope],
+        request,
+        "keys.html",
+        status,
+        keys=keys,
+        made=made,
+        refusal=refusal,
+        given=given or empty,
+        scopes=[*Scope],
         own_id=caller.key_id,
-    )  # fmt: skip
+    )
 
 
 def _days(text: str) -> float | None:

@@ -26,10 +26,7 @@ _PAGE = 20
 
 @router.get("")
 def models_page(
-    request: Request,
-    services: ServicesDep,
-    caller: PageReader,
-    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    request: Request, services: ServicesDep, caller: PageReader, after: Annotated[int | None, Query(ge=0, le=2**53)] = None
 ) -> Response:
     """The form of an upload, and the uploaded models, newest first."""
     return _list(request, services, caller, after=after)
@@ -43,9 +40,7 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
     def accept(form: FormData) -> FormData:
         require_token(request, form)
         typed.update({field: value.strip() for field, value in form.multi_items() if isinstance(value, str)})
-        return FormData(
-            [(field, value) for field, value in form.multi_items() if field != TOKEN_FIELD and is_given(value)]
-        )
+        return FormData([(field, value) for field, value in form.multi_items() if field != TOKEN_FIELD and is_given(value)])
 
     def page(status: int, problem: dict[str, Any]) -> Response:
         return _list(request, services, caller, status, problem=problem, typed=typed)
@@ -59,9 +54,7 @@ async def upload(request: Request, services: ServicesDep, caller: PageUploader) 
 def model_page(model_id: ModelId, request: Request, services: ServicesDep, caller: PageReader) -> Response:
     """Type, weights, files with their digests; and the way into a new job."""
     model = models.get_model(model_id, services, caller)
-    is_own = (
-        uploaded_models.model_id_for(caller.owner, model.sha256) == model.id
-    )  # a job reads those of its owner alone
+    is_own = uploaded_models.model_id_for(caller.owner, model.sha256) == model.id  # a job reads those of its owner alone
     return render(request, "model.html", model=model, use=f"/new?model={model_id}" if is_own else None)
 
 
@@ -86,7 +79,14 @@ def _list(
         rows, following = uploaded_models.page(session, limit=_PAGE, owner=caller.owner_filter, after=after)
     told = [] if problem is None else [fault["detail"] for fault in problem.get("errors", ())] or [problem["detail"]]
     return render(
-        request, "models.html", status,
-        models=rows, following=following, after=after, problem=problem, told=told, typed=typed,
+        request,
+        "models.html",
+        status,
+        models=rows,
+        following=following,
+        after=after,
+        problem=problem,
+        told=told,
+        typed=typed,
         max_bytes=services.settings.max_model_bytes,
-    )  # fmt: skip
+    )

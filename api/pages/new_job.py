@@ -75,9 +75,8 @@ def send(
         headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
     if hx_request:
         return render(
-            request, "_estimate.html", expected=expected, problem=problem, defaults=job_form.defaults_of(body),
-            is_begun=bool(body),
-        )  # fmt: skip
+            request, "_estimate.html", expected=expected, problem=problem, defaults=job_form.defaults_of(body), is_begun=bool(body)
+        )
     page = _form(request, services, caller, typed, status, expected=expected, problem=problem)
     page.headers.update(headers)
     return page
@@ -106,18 +105,29 @@ def _form(
     own = _own_datasets(services, caller)
     named = next(iter(typed.get("task.dataset", ())), "").strip()
     return render(
-        request, "new_job.html", status,
-        form=form, custom=job_form.CUSTOM, null=NULL,
+        request,
+        "new_job.html",
+        status,
+        form=form,
+        custom=job_form.CUSTOM,
+        null=NULL,
         values={field.name: typed[field.name] for field in form.fields if field.name in typed and not field.secret},
         defaults=job_form.defaults_of(body),
-        faults=faults, unplaced=unplaced, problem=problem, first_fault=next(iter(faults), None),
-        expected=expected, is_begun=bool(body), once=secrets.token_urlsafe(16),
+        faults=faults,
+        unplaced=unplaced,
+        problem=problem,
+        first_fault=next(iter(faults), None),
+        expected=expected,
+        is_begun=bool(body),
+        once=secrets.token_urlsafe(16),
         unknown=sorted(typed.keys() - {field.name for field in form.fields} - {ONCE_FIELD, ACTION_FIELD}),
-        models=_local_models(services), uploaded_models=_own_models(services, caller),
+        models=_local_models(services),
+        uploaded_models=_own_models(services, caller),
         tasks=catalog.list_tasks(services).data,
-        datasets=own, dataset_folders=_dataset_folders(services),
+        datasets=own,
+        dataset_folders=_dataset_folders(services),
         columns=_columns(next((dataset for dataset in own if dataset.id == named), None)),
-    )  # fmt: skip
+    )
 
 
 def _faults_by_field(problem: dict[str, Any] | None) -> tuple[dict[str, list[str]], list[str]]:

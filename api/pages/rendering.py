@@ -85,7 +85,7 @@ def _environment() -> Environment:
         "age": age,
         "exact": lambda moment: f"{moment:%Y-%m-%d %H:%M:%S} UTC",
         "as_json": lambda value: json.dumps(value, ensure_ascii=False),
-    }  # fmt: skip
+    }
     environment.globals |= {"asset": asset_url, "NAVIGATION": NAVIGATION, "TERMINAL": TERMINAL}
     return environment
 

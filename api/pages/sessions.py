@@ -71,9 +71,14 @@ class BrowserSession:
             content = {"key_id": self.key_id, "nonce": self.nonce, "expires_at": time.time() + LIFETIME_SECONDS}
             text = base64.urlsafe_b64encode(secrets.seal(settings, *_PURPOSE, json.dumps(content))).decode()
         response.set_cookie(
-            cookie_name(request), text, max_age=LIFETIME_SECONDS, path="/", secure=not _is_local(request), httponly=True,
+            cookie_name(request),
+            text,
+            max_age=LIFETIME_SECONDS,
+            path="/",
+            secure=not _is_local(request),
+            httponly=True,
             samesite="strict",
-        )  # fmt: skip
+        )
 
 
 def end(request: Request, response: Response) -> None:

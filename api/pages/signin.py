@@ -41,9 +41,7 @@ async def signin_page(
     target = _inside(request, next)
     if not services.settings.keys_required or await _is_signed_in(request, services):
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
-    return render(
-        request, "signin.html", next=target, reason=_REASONS.get(reason, ""), not_stored=stored, refusal=""
-    )  # fmt: skip
+    return render(request, "signin.html", next=target, reason=_REASONS.get(reason, ""), not_stored=stored, refusal="")
 
 
 @router.post("/signin")
@@ -68,9 +66,7 @@ async def signin(
         BrowserSession.begin(caller.key_id).store(request, response, services.settings)
     except UnauthorizedError as error:
         status = respond(request, error).status_code
-        return render(
-            request, "signin.html", status, next=target, reason="", not_stored=False, refusal=str(error)
-        )  # fmt: skip
+        return render(request, "signin.html", status, next=target, reason="", not_stored=False, refusal=str(error))
     except Exception as error:  # noqa: BLE001 - bugs are raised again
         return error_page(request, error)
     return response

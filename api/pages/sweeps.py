@@ -34,11 +34,7 @@ def sweeps_page(
 
 @router.get("/{sweep_id}")
 def sweep_page(
-    sweep_id: SweepId,
-    request: Request,
-    services: ServicesDep,
-    caller: PageReader,
-    hx_request: Annotated[str, Header()] = "",
+    sweep_id: SweepId, request: Request, services: ServicesDep, caller: PageReader, hx_request: Annotated[str, Header()] = ""
 ) -> Response:
     """The whole page, or for htmx the part that moves."""
     settings = services.settings
@@ -52,13 +48,19 @@ def sweep_page(
     known = dict(zip(jobs, compare(jobs.values()).rows, strict=True))
     here = f"{request.scope.get('root_path', '')}/sweeps/{sweep_id}"
     return render(
-        request, "_comparison.html" if hx_request else "compare.html",
-        comparison=Comparison([
-            known.get(combination) or Row(None, combination[0], combination[1], [("seed", str(combination[2]))])
-            for combination in combinations
-        ]),
-        here=here, figure=f"{here}/plot.svg?", left_out=0, sweep=sweep,
-    )  # fmt: skip
+        request,
+        "_comparison.html" if hx_request else "compare.html",
+        comparison=Comparison(
+            [
+                known.get(combination) or Row(None, combination[0], combination[1], [("seed", str(combination[2]))])
+                for combination in combinations
+            ]
+        ),
+        here=here,
+        figure=f"{here}/plot.svg?",
+        left_out=0,
+        sweep=sweep,
+    )
 
 
 @router.get("/{sweep_id}/plot.{kind}")

@@ -50,11 +50,7 @@ def create(
 
 @router.get("/{webhook_id}")
 def webhook_page(
-    webhook_id: WebhookId,
-    request: Request,
-    services: ServicesDep,
-    caller: PageReader,
-    hx_request: Annotated[str, Header()] = "",
+    webhook_id: WebhookId, request: Request, services: ServicesDep, caller: PageReader, hx_request: Annotated[str, Header()] = ""
 ) -> Response:
     """A webhook and its latest deliveries; for htmx the part that moves."""
     webhook = webhooks.get_webhook(webhook_id, services, caller)
@@ -89,6 +85,11 @@ def _page(
     given: dict[str, Any] | None = None,
 ) -> Response:
     return render(
-        request, "webhooks.html", status, webhooks=webhooks.list_webhooks(services, caller).data, refusal=refusal,
-        given=given or {"url": "", "events": [*FINAL_EVENTS]}, events=[*EventType],
-    )  # fmt: skip
+        request,
+        "webhooks.html",
+        status,
+        webhooks=webhooks.list_webhooks(services, caller).data,
+        refusal=refusal,
+        given=given or {"url": "", "events": [*FINAL_EVENTS]},
+        events=[*EventType],
+    )

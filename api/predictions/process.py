@@ -35,10 +35,17 @@ class ProcessEndedError(Exception):
 def prediction_command(settings: Settings) -> list[str]:
     """The command line of the process; tests put another program in its place."""
     arguments = python_command(
-        "pruning", "serve-predictions", "--masks", str(settings.predictions_masks),
-        "--idle-seconds", str(settings.predictions_idle_seconds), "--memory-bytes", str(settings.predictions_memory_bytes),
-        "--hub-model-bytes", str(settings.hub_model_bytes),
-    )  # fmt: skip
+        "pruning",
+        "serve-predictions",
+        "--masks",
+        str(settings.predictions_masks),
+        "--idle-seconds",
+        str(settings.predictions_idle_seconds),
+        "--memory-bytes",
+        str(settings.predictions_memory_bytes),
+        "--hub-model-bytes",
+        str(settings.hub_model_bytes),
+    )
     if settings.models_dir is not None:
         arguments += ["--models-dir", str(settings.models_dir)]
     return arguments if settings.hub_enabled else [*arguments, "--no-hub"]

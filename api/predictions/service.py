@@ -102,9 +102,7 @@ class PredictionService:
         deadline = time.monotonic() + self._settings.predictions_seconds
         if not self._queue_slots.acquire(owner):
             raise UnavailableError(
-                "predictions_busy",
-                "too many predictions wait for their turn; try again",
-                retry_after=BUSY_RETRY_SECONDS,
+                "predictions_busy", "too many predictions wait for their turn; try again", retry_after=BUSY_RETRY_SECONDS
             )
         try:
             if not self._lock.acquire(timeout=self._settings.predictions_seconds):
@@ -114,9 +112,13 @@ class PredictionService:
                     raise self._timed_out()
                 folder = self._mask_folder(mask, weights)
                 request = {
-                    "key": mask.sha256, "mask": str(folder / MASK), "weights": str(folder / WEIGHTS) if weights else None,
-                    "model": str(self._model_folder(model_id)) if model_id is not None else None, "texts": texts, "pairs": pairs,
-                }  # fmt: skip
+                    "key": mask.sha256,
+                    "mask": str(folder / MASK),
+                    "weights": str(folder / WEIGHTS) if weights else None,
+                    "model": str(self._model_folder(model_id)) if model_id is not None else None,
+                    "texts": texts,
+                    "pairs": pairs,
+                }
                 response = self._request(json.dumps(request).encode(), deadline)
             finally:
                 self._lock.release()

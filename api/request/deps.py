@@ -45,9 +45,7 @@ class Services:
     """Figures that are drawn, one at a time, or wait for it; each keeps a thread that all requests share."""
     keys_being_recorded: set[str] = field(default_factory=set)
     """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
-    upload_slots: ConcurrencyLimiter = field(
-        default_factory=lambda: ConcurrencyLimiter(MAX_RECEIVED, MAX_RECEIVED_PER_OWNER)
-    )
+    upload_slots: ConcurrencyLimiter = field(default_factory=lambda: ConcurrencyLimiter(MAX_RECEIVED, MAX_RECEIVED_PER_OWNER))
     """Held while a data set arrives, at its sender's pace."""
     parse_slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_PARSED))
     """Held while it is parsed, at ours."""
@@ -64,28 +62,18 @@ JobId = Annotated[
     str, Path(pattern=r"^job_[0-9a-z]{1,36}$", description="Id of the job", examples=["job_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]
 SweepId = Annotated[
-    str,
-    Path(pattern=r"^swp_[0-9a-z]{1,36}$", description="Id of the sweep", examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+    str, Path(pattern=r"^swp_[0-9a-z]{1,36}$", description="Id of the sweep", examples=["swp_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]
 WebhookId = Annotated[
-    str,
-    Path(pattern=r"^whk_[0-9a-z]{1,36}$", description="Id of the webhook", examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"]),
+    str, Path(pattern=r"^whk_[0-9a-z]{1,36}$", description="Id of the webhook", examples=["whk_01jd3xk5m8v6q2zr9w4t7y1n0b"])
 ]
 DatasetId = Annotated[
-    str,
-    Path(
-        pattern=r"^ds_[0-9a-f]{32}$", description="Id of the data set", examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]
-    ),
+    str, Path(pattern=r"^ds_[0-9a-f]{32}$", description="Id of the data set", examples=["ds_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"])
 ]
 ModelId = Annotated[
     str,
-    Path(
-        pattern=r"^mdl_[0-9a-f]{32}$",
-        description="Id of the uploaded model",
-        examples=["mdl_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"],
-    ),
+    Path(pattern=r"^mdl_[0-9a-f]{32}$", description="Id of the uploaded model", examples=["mdl_5f0c1d2e3a4b5c6d7e8f9a0b1c2d3e4f"]),
 ]
 ArtifactName = Annotated[
-    str,
-    Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file", examples=["mask.safetensors"]),
+    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the file", examples=["mask.safetensors"])
 ]

@@ -73,14 +73,15 @@ class IdempotentRequest:
 
     def _identity(self, key: str) -> dict[str, Any]:
         return {
-            "owner": self.owner, "route": self.route, "key": key, "fingerprint": self.fingerprint,
+            "owner": self.owner,
+            "route": self.route,
+            "key": key,
+            "fingerprint": self.fingerprint,
             "keep_seconds": self.services.settings.idempotency_seconds,
-        }  # fmt: skip
+        }
 
 
-async def _idempotent_stream(
-    request: Request, services: ServicesDep, caller: Writer, key: _Key = None
-) -> IdempotentRequest:
+async def _idempotent_stream(request: Request, services: ServicesDep, caller: Writer, key: _Key = None) -> IdempotentRequest:
     """Without the body, which a route that reads a stream adds by ``with_content``."""
     route = f"{request.method} {request.scope['route'].path}"
     target = f"{request.url.path}?{request.url.query}"
@@ -88,9 +89,7 @@ async def _idempotent_stream(
     return IdempotentRequest(services, caller.owner, route, key, hashlib.sha256(target.encode()).hexdigest())
 
 
-async def _idempotent(
-    request: Request, keyed: Annotated[IdempotentRequest, Depends(_idempotent_stream)]
-) -> IdempotentRequest:
+async def _idempotent(request: Request, keyed: Annotated[IdempotentRequest, Depends(_idempotent_stream)]) -> IdempotentRequest:
     return keyed.with_content(_canonical(await request.body())) if keyed.key is not None else keyed
 
 

@@ -111,9 +111,7 @@ class SharedTokenBuckets:
             self.uncounted += 1
             return None
         try:
-            allowed, tokens = await self._script(
-                keys=[f"espalier:requests:{name}"], args=[self.per_minute, WINDOW_SECONDS]
-            )
+            allowed, tokens = await self._script(keys=[f"espalier:requests:{name}"], args=[self.per_minute, WINDOW_SECONDS])
         except (RedisError, OSError) as error:
             self._note_absence(error)
             return None

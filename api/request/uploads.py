@@ -26,7 +26,7 @@ Row = TypeVar("Row", bound=UploadColumns)
 @asynccontextmanager
 async def received_form(
     request: Request, services: Services, owner: str, *, kind: str, seconds: int, max_files: int, max_fields: int, remedy: str
-) -> AsyncIterator[FormData]:  # fmt: skip
+) -> AsyncIterator[FormData]:
     """The form of an upload, once all of it is there; its files are closed behind the block.
 
     A slow sender holds a place of its owner, and nothing of others. Raises UnavailableError (``too_many_uploads``, and

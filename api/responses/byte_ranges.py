@@ -47,6 +47,4 @@ def file_response(
     if part is not None:
         headers = headers | {"Content-Range": f"bytes {sent.start}-{sent.stop - 1}/{size}"}
     headers = headers | {"Content-Length": str(sent.stop - sent.start)}
-    return StreamingResponse(
-        read(sent.start, sent.stop), 200 if part is None else 206, headers, media_type=media_type
-    )  # fmt: skip
+    return StreamingResponse(read(sent.start, sent.stop), 200 if part is None else 206, headers, media_type=media_type)

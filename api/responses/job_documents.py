@@ -23,31 +23,19 @@ from service.settings import Settings
 from service.states import Status
 
 LOCATED: dict[str, Any] = {
-    "headers": {
-        "Location": {"description": "Path of the job", "schema": {"type": "string"}},
-        **REPLAYED_HEADER,
-        **ETAG_HEADERS,
-    }
+    "headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}, **REPLAYED_HEADER, **ETAG_HEADERS}
 }
 """Of a response with a job that was created, in OpenAPI."""
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: LOCATED,
-    200: {
-        "description": "The job, which has ended while Prefer: wait kept the answer back",
-        "model": Job,
-        "headers": ETAG_HEADERS,
-    },
+    200: {"description": "The job, which has ended while Prefer: wait kept the answer back", "model": Job, "headers": ETAG_HEADERS},
 }
 
 
 def job_document(session: Session, settings: Settings, row: models.Job) -> Job:
     """The job with its artifacts and its webhook."""
     return Job.from_row(
-        row,
-        store.list_for_job(session, row.id),
-        row.webhook,
-        paused_days=settings.paused_days,
-        root_path=settings.root_path,
+        row, store.list_for_job(session, row.id), row.webhook, paused_days=settings.paused_days, root_path=settings.root_path
     )
 
 

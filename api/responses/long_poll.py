@@ -29,8 +29,7 @@ from service.states import TERMINAL
 POLL_SECONDS = 0.5
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE | re.ASCII)
 Prefer = Annotated[
-    str | None,
-    Header(description="`wait=10`: answer once the job has ended (with If-None-Match: changed), or after 10 seconds"),
+    str | None, Header(description="`wait=10`: answer once the job has ended (with If-None-Match: changed), or after 10 seconds")
 ]
 IfNoneMatch = Annotated[str | None, Header(description="An ETag: 304 while the job is still as it was then")]
 ETAG_HEADERS: dict[str, Any] = {

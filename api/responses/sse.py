@@ -62,16 +62,12 @@ class EventStream(StreamingResponse):
         """``key_id``: of the API key that the stream ends with; None where there are none. ``format_event`` gives the data of an
         event's message."""
         if not slots.acquire(owner):
-            raise UnavailableError(
-                "too_many_streams", "too many event streams are open; close some, poll, or try again later"
-            )
+            raise UnavailableError("too_many_streams", "too many event streams are open; close some, poll, or try again later")
         self._slots = slots
         self._owner = owner
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         super().__init__(
-            _stream(database, job_id, after, key_id, format_event or _as_event),
-            headers=headers,
-            media_type="text/event-stream",
+            _stream(database, job_id, after, key_id, format_event or _as_event), headers=headers, media_type="text/event-stream"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -139,8 +139,7 @@ def _compose(axes: "Axes", panel: Panel, *, narrow: bool) -> None:
     axes.set_xlabel("remaining weights")
     axes.set_ylabel((panel.metric or "metric").replace("_", " "))
     lines = [
-        replace(line, means=(*sorted((mean for mean in line.means if mean.metric is not None), key=share),))
-        for line in panel.lines
+        replace(line, means=(*sorted((mean for mean in line.means if mean.metric is not None), key=share),)) for line in panel.lines
     ]
     if not any(line.means for line in lines):
         axes.set(xticks=[], yticks=[])
@@ -216,9 +215,7 @@ def _dense(axes: "Axes", panel: Panel) -> None:
     if value is not None:
         axes.axhline(value, color="#333333", linestyle="--", linewidth=1.2, label=label, zorder=2)
     if panel.fine_tuned is not None:
-        axes.axhline(
-            panel.fine_tuned, color="#333333", linestyle=":", linewidth=1.6, label="dense, fine-tuned", zorder=2
-        )
+        axes.axhline(panel.fine_tuned, color="#333333", linestyle=":", linewidth=1.6, label="dense, fine-tuned", zorder=2)
 
 
 def _shares(axes: "Axes", ticks: list[float], *, narrow: bool) -> None:

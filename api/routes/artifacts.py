@@ -32,10 +32,7 @@ _DOWNLOADED: dict[int | str, dict[str, Any]] = {
     206: {"description": "The part asked for by Range", "content": _BINARY},
     304: {"description": "Unchanged since the ETag of If-None-Match"},
 }
-_HEADERS_ONLY: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The headers of a download"},
-    304: _DOWNLOADED[304],
-}
+_HEADERS_ONLY: dict[int | str, dict[str, Any]] = {200: {"description": "The headers of a download"}, 304: _DOWNLOADED[304]}
 
 
 @router.get("", operation_id="listArtifacts", responses=problem_responses(404), summary="List what a job made")
@@ -61,9 +58,7 @@ def list_artifacts(job_id: JobId, services: ServicesDep, caller: Reader) -> Arti
     responses=problem_responses(404, 409, 412, 416) | _DOWNLOADED,
     summary="Download a file",
 )
-def download_artifact(
-    job_id: JobId, name: ArtifactName, request: Request, services: ServicesDep, caller: Reader
-) -> Response:
+def download_artifact(job_id: JobId, name: ArtifactName, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range``, ``If-Range``, ``If-Match`` and ``If-None-Match`` are honoured."""
     with services.database.read() as session:
         job = queries.get(session, job_id, owner=caller.owner_filter)

@@ -49,9 +49,7 @@ def list_tasks(services: ServicesDep) -> TaskList:
         )
         for task in TASKS.values()
     ]
-    return TaskList(
-        data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema()
-    )  # fmt: skip
+    return TaskList(data=data, has_more=False, next_cursor=None, custom_task_schema=CustomTask.model_json_schema())
 
 
 @own.get("/models", operation_id="listModels", responses=problem_responses(422), summary="The models at hand")
@@ -69,9 +67,12 @@ def list_models(
         rows, cursor = uploaded_models.page(session, limit=limit, owner=caller.owner_filter, after=after)
     data = [*(_model(name, folder) for name, folder in folders), *map(Model.from_row, rows)]
     return ModelList(
-        data=data, has_more=cursor is not None, next_cursor=str(cursor) if cursor is not None else None,
-        hub=services.settings.hub_enabled, model_types=sorted(MODEL_TYPES),
-    )  # fmt: skip
+        data=data,
+        has_more=cursor is not None,
+        next_cursor=str(cursor) if cursor is not None else None,
+        hub=services.settings.hub_enabled,
+        model_types=sorted(MODEL_TYPES),
+    )
 
 
 def _model(name: str, folder: Path) -> Model:
@@ -87,6 +88,4 @@ def list_methods() -> MethodList:
     """The schema describes the body of ``POST /v1/jobs``."""
     default = PruningSpec.model_fields["method"].default
     data = [Method(**asdict(info), default=info.name == default) for info in METHODS.values()]
-    return MethodList(
-        data=data, has_more=False, next_cursor=None, spec_schema=JobRequest.model_json_schema()
-    )  # fmt: skip
+    return MethodList(data=data, has_more=False, next_cursor=None, spec_schema=JobRequest.model_json_schema())

@@ -62,9 +62,7 @@ _UPLOADED = uploaded_responses("data set", Dataset, "rows")
     openapi_extra=_FORM,
     summary="Upload a data set",
 )
-async def create_dataset(
-    request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency
-) -> Response:
+async def create_dataset(request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency) -> Response:
     """One file per split, as a form. The same rows again are the same data set, in whatever form they come.
 
     Every row is looked at: `errors` lists what is wrong with which, up to twenty of them.
@@ -86,10 +84,15 @@ async def receive_dataset(
     ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a data set, and returns what is.
     """
     receiving = received_form(
-        request, services, caller.owner, kind="data set", seconds=services.settings.upload_seconds, max_files=MAX_SPLITS,
+        request,
+        services,
+        caller.owner,
+        kind="data set",
+        seconds=services.settings.upload_seconds,
+        max_files=MAX_SPLITS,
         max_fields=1 + further_fields,
         remedy="send one file per split as a form (multipart/form-data): curl -F train=@train.csv",
-    )  # fmt: skip
+    )
     try:
         async with receiving as form:
             accepted = accept(form) if accept is not None else form
@@ -99,9 +102,7 @@ async def receive_dataset(
         return problem_response(request, "dataset_invalid", f"{fault}{more}", fault.faults)
 
 
-def _create(
-    request: Request, services: Services, owner: str, idempotency: IdempotentRequest, form: FormData
-) -> Response:
+def _create(request: Request, services: Services, owner: str, idempotency: IdempotentRequest, form: FormData) -> Response:
     settings = services.settings
     if not services.parse_slots.acquire(timeout=_PARSE_WAIT_SECONDS):
         raise UnavailableError("too_many_uploads", "other data sets are being read; try again in a moment")
@@ -118,14 +119,19 @@ def _create(
         services.parse_slots.release()
 
 
-def _store(
-    services: Services, owner: str, name: str | None, found: NormalizedDataset, idempotency: IdempotentRequest
-) -> Response:
+def _store(services: Services, owner: str, name: str | None, found: NormalizedDataset, idempotency: IdempotentRequest) -> Response:
     def store(on_stored: datasets.OnStored) -> None:
         datasets.put(
-            services.database, owner=owner, name=name, sha256=found.sha256, splits=found.splits, files=found.files,
-            chunk_bytes=services.settings.chunk_bytes, on_stored=on_stored, quota=Quota.from_settings(services.settings),
-        )  # fmt: skip
+            services.database,
+            owner=owner,
+            name=name,
+            sha256=found.sha256,
+            splits=found.splits,
+            files=found.files,
+            chunk_bytes=services.settings.chunk_bytes,
+            on_stored=on_stored,
+            quota=Quota.from_settings(services.settings),
+        )
 
     def document(_: Session, row: models.Dataset) -> Dataset:
         return Dataset.from_row(row, found.splits)
@@ -144,9 +150,7 @@ def list_datasets(
     with services.database.read() as session:
         rows, cursor = datasets.page(session, limit=limit, owner=caller.owner_filter, after=after)
     next_cursor = str(cursor) if cursor is not None else None
-    return DatasetList(
-        data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=next_cursor
-    )
+    return DatasetList(data=[Dataset.from_row(row) for row in rows], has_more=cursor is not None, next_cursor=next_cursor)
 
 
 @router.get("/{dataset_id}", operation_id="getDataset", responses=problem_responses(404), summary="Look at a data set")
@@ -156,12 +160,7 @@ def get_dataset(dataset_id: DatasetId, services: ServicesDep, caller: Reader) ->
         return Dataset.from_row(datasets.get(session, dataset_id, owner=caller.owner_filter))
 
 
-@router.get(
-    "/{dataset_id}/rows",
-    operation_id="listDatasetRows",
-    responses=problem_responses(404, 422),
-    summary="Read some rows",
-)
+@router.get("/{dataset_id}/rows", operation_id="listDatasetRows", responses=problem_responses(404, 422), summary="Read some rows")
 def list_rows(
     dataset_id: DatasetId,
     services: ServicesDep,

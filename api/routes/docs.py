@@ -13,11 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse
 
 STATIC = Path(__file__).parents[1] / "static"
-ASSETS = {
-    "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "redoc.standalone.js": "text/javascript",
-}
+ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "redoc.standalone.js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -52,10 +48,7 @@ async def swagger_ui(request: Request) -> Response:
 async def redoc(request: Request) -> Response:
     """The interface to read."""
     root = escape(str(request.scope.get("root_path", "")))
-    body = (
-        f'<redoc spec-url="{root}/openapi.json"></redoc>\n'
-        f'<script src="{root}/docs/assets/redoc.standalone.js"></script>'
-    )
+    body = f'<redoc spec-url="{root}/openapi.json"></redoc>\n<script src="{root}/docs/assets/redoc.standalone.js"></script>'
     return HTMLResponse(_PAGE.format(head="", body=body), headers=_HEADERS)
 
 

@@ -57,17 +57,19 @@ def create_evaluation(
         plan.lock_upload(session, owner)
         uploaded_models.lock_named(session, plan.spec.model_dump(mode="json"), owner=owner)
         row = evaluations.request_evaluation(
-            session, job_id, spec=plan.spec.model_dump(mode="json"), evaluation=plan.rows, priority=request.priority,
+            session,
+            job_id,
+            spec=plan.spec.model_dump(mode="json"),
+            evaluation=plan.rows,
+            priority=request.priority,
             max_duration=request.max_duration,
-        )  # fmt: skip
+        )
         job = job_document(session, services.settings, row)
         store_created(session, idempotency, job)
     return accepted(job, services, prefer, caller)
 
 
-@router.get(
-    "", operation_id="listEvaluations", responses=problem_responses(404, 422), summary="List the evaluations of a job"
-)
+@router.get("", operation_id="listEvaluations", responses=problem_responses(404, 422), summary="List the evaluations of a job")
 def list_evaluations(
     job_id: JobId,
     services: ServicesDep,

@@ -56,12 +56,7 @@ def list_events(
         if "text/event-stream" in accept.lower():
             start = last_event_id if last_event_id is not None else after
             return EventStream(
-                services.database,
-                job_id,
-                after=start,
-                slots=services.stream_slots,
-                owner=caller.owner,
-                key_id=caller.key_id,
+                services.database, job_id, after=start, slots=services.stream_slots, owner=caller.owner, key_id=caller.key_id
             )
         rows, more = queries.event_page(session, job_id, after=after, limit=limit)
     data = [Event.from_row(row) for row in rows]

@@ -20,12 +20,7 @@ from api.submission.finished_masks import require_mask
 from pruning.errors import PermanentError
 from pruning.hub.local import find_folder
 from pruning.models.checks import read_model_type
-from pruning.spec.export_formats import (
-    archive_name,
-    unsupported_by_model_type,
-    unsupported_by_pattern,
-    unsupported_by_pooling,
-)
+from pruning.spec.export_formats import archive_name, unsupported_by_model_type, unsupported_by_pattern, unsupported_by_pooling
 from service import uploaded_models
 from service.access import quotas
 from service.access.quotas import Quota
@@ -52,12 +47,7 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
     summary="Export the mask of a job that has succeeded",
 )
 def create_exports(
-    job_id: JobId,
-    request: ExportRequest,
-    services: ServicesDep,
-    caller: Writer,
-    idempotency: Idempotency,
-    prefer: Prefer = None,
+    job_id: JobId, request: ExportRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
 ) -> Response:
     """Answers with the job that makes them: its `export_of` is this one, the files and figures are its artifacts.
 
@@ -71,9 +61,7 @@ def create_exports(
         limits.check_queue_length(session, services.settings, pruned.owner)
         quotas.check_submission(session, Quota.from_settings(services.settings), pruned.owner)
         files: dict[str, str] = {name: archive_name(name) for name in request.formats}
-        export = exports.request_export(
-            session, pruned.id, files, priority=request.priority, max_duration=request.max_duration
-        )
+        export = exports.request_export(session, pruned.id, files, priority=request.priority, max_duration=request.max_duration)
         if export.status not in TERMINAL:
             uploaded_models.lock_named(session, pruned.spec, owner=pruned.owner)
         job = job_document(session, services.settings, export)

@@ -69,9 +69,7 @@ def _check(services: Services) -> Readiness:
     with services.database.read() as session:
         live = len(heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds))
     if not live:
-        raise UnavailableError(
-            "no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there"
-        )
+        raise UnavailableError("no_worker", "no worker was heard of lately; jobs are accepted and wait until one is there")
     return Readiness(checks=Checks(database="ok", broker=_broker(services.celery), workers=live))
 
 

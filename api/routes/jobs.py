@@ -49,9 +49,13 @@ Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
     summary="Submit a job",
 )
 def create_job(
-    request: JobRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None,
+    request: JobRequest,
+    services: ServicesDep,
+    caller: Writer,
+    idempotency: Idempotency,
+    prefer: Prefer = None,
     dry_run: Annotated[bool, Query(description="Check it and say what it would be; creates nothing, uses up no key")] = False,
-) -> Response:  # fmt: skip
+) -> Response:
     """Answers once the job is stored, with every default filled in. What is sure to fail is refused at once."""
     if dry_run:
         return Response(preview(request, services, caller).model_dump_json(), 200, media_type="application/json")
@@ -91,16 +95,23 @@ def list_jobs(
     model: Annotated[Text, Query(description="Only jobs of this model")] = None,
     method: Annotated[Method | None, Query(description="Only jobs by this method")] = None,
     sweep: Annotated[Text, Query(description="Only jobs of this sweep")] = None,
-    kind: Annotated[
-        Kind, Query(description="Jobs that prune, or those that export or evaluate the mask of another")
-    ] = "pruning",
+    kind: Annotated[Kind, Query(description="Jobs that prune, or those that export or evaluate the mask of another")] = "pruning",
 ) -> JobList:
     """Pages neither repeat nor skip a job while others come and go."""
     with services.database.read() as session:
         ids, cursor = queries.page(
-            session, owner=caller.owner_filter, limit=limit, after=after, status=status, task=task, model=model, method=method,
-            sweep=sweep, metadata=labels, kind=JobKind(kind),
-        )  # fmt: skip
+            session,
+            owner=caller.owner_filter,
+            limit=limit,
+            after=after,
+            status=status,
+            task=task,
+            model=model,
+            method=method,
+            sweep=sweep,
+            metadata=labels,
+            kind=JobKind(kind),
+        )
         return job_list(session, services.settings, ids, cursor)
 
 
@@ -120,15 +131,11 @@ async def get_job(
     return LongPollResponse(services, job, none_match=if_none_match, seconds=seconds, caller=caller)
 
 
-@router.post(
-    "/{job_id}/cancel", operation_id="cancelJob", responses=problem_responses(404, 409), summary="Cancel a job"
-)
+@router.post("/{job_id}/cancel", operation_id="cancelJob", responses=problem_responses(404, 409), summary="Cancel a job")
 def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds. Asking again changes nothing; 409 once succeeded or failed."""
     with services.database.write() as session:
-        job = job_document(
-            session, services.settings, commands.request_cancel(session, job_id, owner=caller.owner_filter)
-        )
+        job = job_document(session, services.settings, commands.request_cancel(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return job
 
@@ -137,16 +144,12 @@ def cancel_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
 def pause_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """At once while no worker has it, else within seconds and with a checkpoint. Asking again changes nothing."""
     with services.database.write() as session:
-        job = job_document(
-            session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter)
-        )
+        job = job_document(session, services.settings, commands.request_pause(session, job_id, owner=caller.owner_filter))
     failpoints.hit(failpoints.Failpoint.CONTROL_COMMITTED)
     return job
 
 
-@router.post(
-    "/{job_id}/resume", operation_id="resumeJob", responses=problem_responses(404, 409), summary="Resume a paused job"
-)
+@router.post("/{job_id}/resume", operation_id="resumeJob", responses=problem_responses(404, 409), summary="Resume a paused job")
 def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     """Queues it again; it goes on from its checkpoint. A wish to pause that was not fulfilled yet is taken back."""
     with services.database.write() as session:
@@ -168,9 +171,7 @@ def resume_job(job_id: JobId, services: ServicesDep, caller: Writer) -> Job:
     responses=problem_responses(404, 409, 422, 507) | ACCEPTED,
     summary="Do a failed or cancelled job again",
 )
-def retry_job(
-    job_id: JobId, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None
-) -> Response:
+def retry_job(job_id: JobId, services: ServicesDep, caller: Writer, idempotency: Idempotency, prefer: Prefer = None) -> Response:
     """Answers with a new job of the same spec, whose `retried_from` is this one; the same new job until that has ended."""
     if (stored := idempotency.stored_response()) is not None:
         return stored
@@ -189,11 +190,7 @@ def retry_job(
 
 
 @router.delete(
-    "/{job_id}",
-    operation_id="deleteJob",
-    status_code=204,
-    responses=problem_responses(404, 409),
-    summary="Delete a finished job",
+    "/{job_id}", operation_id="deleteJob", status_code=204, responses=problem_responses(404, 409), summary="Delete a finished job"
 )
 def delete_job(job_id: JobId, services: ServicesDep, caller: Writer) -> None:
     """With its events, metrics, artifacts, exports and evaluations. 409 while it is not finished: cancel it first."""

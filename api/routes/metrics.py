@@ -66,22 +66,14 @@ class _StatisticsCollector(Collector):
                 jobs.add_metric([status], count)
             yield jobs
         yield GaugeMetricFamily(
-            "espalier_oldest_queued_seconds",
-            "How long the longest waiting job could have run",
-            found.oldest_queued_seconds,
+            "espalier_oldest_queued_seconds", "How long the longest waiting job could have run", found.oldest_queued_seconds
         )
         yield GaugeMetricFamily("espalier_workers", "Workers heard of lately", found.workers)
         yield GaugeMetricFamily("espalier_worker_slots", "Jobs that these workers run at a time", found.slots)
-        yield GaugeMetricFamily(
-            "espalier_webhook_messages_pending", "Messages still to be delivered", found.messages_pending
-        )
-        yield GaugeMetricFamily(
-            "espalier_webhook_messages_failed", "Messages given up in the last 30 days", found.messages_failed
-        )
+        yield GaugeMetricFamily("espalier_webhook_messages_pending", "Messages still to be delivered", found.messages_pending)
+        yield GaugeMetricFamily("espalier_webhook_messages_failed", "Messages given up in the last 30 days", found.messages_failed)
         yield CounterMetricFamily("espalier_runs", "Runs begun", found.attempts)
-        yield CounterMetricFamily(
-            "espalier_runs_failed", "Runs lost, or failed for an outside reason", found.attempts_failed
-        )
+        yield CounterMetricFamily("espalier_runs_failed", "Runs lost, or failed for an outside reason", found.attempts_failed)
         yield CounterMetricFamily("espalier_lease_expiries", "Runs lost with their worker", found.lease_expiries)
         yield CounterMetricFamily("espalier_run_seconds", "Time that all runs took", found.run_seconds)
         yield CounterMetricFamily("espalier_gpu_seconds", "The same on GPUs, times their number", found.gpu_seconds)
@@ -89,9 +81,6 @@ class _StatisticsCollector(Collector):
             "espalier_job_duration_seconds", "From submission to the end, of jobs that prune", labels=["status"]
         )
         for status, took in found.durations.items():
-            bounds = [
-                *zip(map(str, DURATION_BUCKETS), map(float, took.buckets), strict=True),
-                ("+Inf", float(took.count)),
-            ]
+            bounds = [*zip(map(str, DURATION_BUCKETS), map(float, took.buckets), strict=True), ("+Inf", float(took.count))]
             durations.add_metric([status], bounds, took.total)
         yield durations

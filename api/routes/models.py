@@ -43,10 +43,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     for code, what in ((200, "The file"), (206, "The range asked for"))
 }
 FileName = Annotated[
-    str,
-    PathParameter(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,198}$", description="Name of the file", examples=["config.json"]
-    ),
+    str, PathParameter(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,198}$", description="Name of the file", examples=["config.json"])
 ]
 
 
@@ -59,9 +56,7 @@ FileName = Annotated[
     openapi_extra=_FORM,
     summary="Upload a model",
 )
-async def create_model(
-    request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency
-) -> Response:
+async def create_model(request: Request, services: ServicesDep, caller: Writer, idempotency: StreamIdempotency) -> Response:
     """The files of a Hugging Face folder with safetensors weights, or the folder as a zip. Checked as local folders are.
 
     The same files again are the same model.
@@ -83,10 +78,15 @@ async def receive_model(
     ``accept`` sees the form once it has arrived, with ``further_fields`` that are no part of a model, and returns what is.
     """
     receiving = received_form(
-        request, services, caller.owner, kind="model", seconds=services.settings.model_upload_seconds, max_files=MAX_FILES,
+        request,
+        services,
+        caller.owner,
+        kind="model",
+        seconds=services.settings.model_upload_seconds,
+        max_files=MAX_FILES,
         max_fields=2 + further_fields,
         remedy="send the files of a model's folder as a form: curl -F file=@config.json -F file=@model.safetensors ...",
-    )  # fmt: skip
+    )
     async with receiving as form:
         return await run_in_threadpool(_create, services, caller.owner, idempotency, accept(form))
 
@@ -101,9 +101,15 @@ def _create(services: Services, owner: str, idempotency: IdempotentRequest, form
 
         def store(on_stored: uploaded_models.OnStored) -> None:
             uploaded_models.put(
-                services.database, owner=owner, name=name, content=content, chunk_bytes=settings.chunk_bytes,
-                on_stored=on_stored, storage_url=settings.storage_url, quota=Quota.from_settings(settings),
-            )  # fmt: skip
+                services.database,
+                owner=owner,
+                name=name,
+                content=content,
+                chunk_bytes=settings.chunk_bytes,
+                on_stored=on_stored,
+                storage_url=settings.storage_url,
+                quota=Quota.from_settings(settings),
+            )
 
         def document(session: Session, row: models.UploadedModel) -> UploadedModel:
             return UploadedModel.from_row(row, uploaded_models.files_of(session, row.number))
@@ -134,9 +140,7 @@ def _content(file: IO[bytes], size: int) -> FileContent:
     return FileContent(file, size, digest.hexdigest())
 
 
-@router.get(
-    "/{model_id}", operation_id="getModel", responses=problem_responses(404), summary="Look at an uploaded model"
-)
+@router.get("/{model_id}", operation_id="getModel", responses=problem_responses(404), summary="Look at an uploaded model")
 def get_model(model_id: ModelId, services: ServicesDep, caller: Reader) -> UploadedModel:
     """Its type, size and files."""
     with services.database.read() as session:
@@ -151,9 +155,7 @@ def get_model(model_id: ModelId, services: ServicesDep, caller: Reader) -> Uploa
     responses=problem_responses(404, 416) | _CONTENT,
     summary="Download a file of an uploaded model",
 )
-def download_file(
-    model_id: ModelId, name: FileName, request: Request, services: ServicesDep, caller: Reader
-) -> Response:
+def download_file(model_id: ModelId, name: FileName, request: Request, services: ServicesDep, caller: Reader) -> Response:
     """``ETag`` is the sha-256 of the file; ``Range`` and ``If-Range`` are honoured."""
     with services.database.read() as session:
         row = uploaded_models.get(session, model_id, owner=caller.owner_filter)

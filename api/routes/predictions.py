@@ -53,9 +53,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
 def _split_columns(given: Sequence[Any], task: Task, settings: Settings) -> tuple[list[Any], list[str] | None]:
     """Texts or lists of words, and for tasks on two columns the second texts. Raises PermanentError naming the one at fault."""
     if len(given) > settings.predictions_max_texts:
-        raise _refused(
-            "texts", "too_many_texts", f"at most {settings.predictions_max_texts} texts at a time; send the rest after"
-        )
+        raise _refused("texts", "too_many_texts", f"at most {settings.predictions_max_texts} texts at a time; send the rest after")
     rows = [_row(text, task, i) for i, text in enumerate(given)]
     if sum(len(text) for row in rows for text in row) > settings.predictions_max_characters:
         most = settings.predictions_max_characters
@@ -72,9 +70,7 @@ def _row(text: Any, task: Task, number: int) -> tuple[str, ...]:
     fits = all(isinstance(part, str) and (part.strip() or not tagging) for part in row)
     if not fits or (len(row) != len(task.text) and not (tagging and row)):
         what = "words, or a text that has some," if tagging else "a text" if len(task.text) == 1 else "a pair of texts"
-        raise _refused(
-            f"texts.{number}", "text_shape", f"task {task.name} reads {what} at a time: {', '.join(task.text)}"
-        )  # fmt: skip
+        raise _refused(f"texts.{number}", "text_shape", f"task {task.name} reads {what} at a time: {', '.join(task.text)}")
     if any("\ud800" <= letter <= "\udfff" for part in row for letter in part):
         # JSON can write half a surrogate pair, which no tokenizer reads
         raise _refused(f"texts.{number}", "text_not_unicode", "the text has half a surrogate pair in it; send Unicode")

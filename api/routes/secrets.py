@@ -38,9 +38,7 @@ class SecretState(BaseModel):
     set_at: datetime | None
 
 
-@router.put(
-    "/hub_token", operation_id="putHubToken", responses=problem_responses(400, 413, 415, 422), summary="Set the hub token"
-)  # fmt: skip
+@router.put("/hub_token", operation_id="putHubToken", responses=problem_responses(400, 413, 415, 422), summary="Set the hub token")
 def put_hub_token(request: SecretValue, services: ServicesDep, caller: Writer) -> SecretState:
     """Kept encrypted, given to the caller's own jobs, never shown again. 503 where the service has no secret key."""
     with services.database.write() as session:
@@ -48,9 +46,7 @@ def put_hub_token(request: SecretValue, services: ServicesDep, caller: Writer) -
     return SecretState(name=HUB_TOKEN, set=True, set_at=time)
 
 
-@router.get(
-    "/hub_token", operation_id="getHubToken", responses=problem_responses(), summary="Whether a hub token is set"
-)
+@router.get("/hub_token", operation_id="getHubToken", responses=problem_responses(), summary="Whether a hub token is set")
 def get_hub_token(services: ServicesDep, caller: Reader) -> SecretState:
     """That, and since when; not the token."""
     with services.database.read() as session:
@@ -60,7 +56,7 @@ def get_hub_token(services: ServicesDep, caller: Reader) -> SecretState:
 
 @router.delete(
     "/hub_token", operation_id="deleteHubToken", status_code=204, responses=problem_responses(), summary="Forget the hub token"
-)  # fmt: skip
+)
 def delete_hub_token(services: ServicesDep, caller: Writer) -> None:
     """A run that has begun keeps its copy until it ends."""
     with services.database.write() as session:

@@ -66,10 +66,7 @@ def get_sweep_plot_svg(sweep_id: SweepId, request: Request, services: ServicesDe
     operation_id="getSweepPlotPng",
     response_class=Response,
     responses=problem_responses(404)
-    | {
-        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "Unchanged"},
-    },
+    | {200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}, 304: {"description": "Unchanged"}},
     summary="The results as a figure, PNG",
 )
 def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDep, caller: Reader) -> Response:
@@ -77,9 +74,7 @@ def get_sweep_plot_png(sweep_id: SweepId, request: Request, services: ServicesDe
     return sweep_figure(request, services, caller, sweep_id, "png")
 
 
-def _read_sweep(
-    services: Services, sweep_id: str, owner: str | None
-) -> tuple[models.Sweep, dict[Combination, models.Job]]:
+def _read_sweep(services: Services, sweep_id: str, owner: str | None) -> tuple[models.Sweep, dict[Combination, models.Job]]:
     with services.database.read() as session:
         sweep = sweeps.get(session, sweep_id, owner=owner)
         return sweep, sweeps.latest_jobs(session, [sweep])[sweep_id]
@@ -117,9 +112,7 @@ def figure_response(
 ) -> Response:
     """The figure, drawn in a slot of ``owner``. Raises UnavailableError where all are taken."""
     if not services.figure_slots.acquire(owner):
-        raise UnavailableError(
-            "figures_busy", "too many figures are being drawn; try again", retry_after=_FIGURES_RETRY_SECONDS
-        )
+        raise UnavailableError("figures_busy", "too many figures are being drawn; try again", retry_after=_FIGURES_RETRY_SECONDS)
     try:
         body = sweep_plot.draw(panels, kind, narrow=narrow)
     finally:

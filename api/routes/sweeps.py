@@ -26,9 +26,7 @@ from service.sweeps import sweeps
 
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
-    202: {
-        "headers": {"Location": {"description": "Path of the sweep", "schema": {"type": "string"}}, **REPLAYED_HEADER}
-    },
+    202: {"headers": {"Location": {"description": "Path of the sweep", "schema": {"type": "string"}}, **REPLAYED_HEADER}}
 }
 _BASE_FIELDS = JobRequest.model_fields.keys() - {"metadata", "webhook"}
 """Fields of ``base`` that the sweep shows; ``metadata`` stands beside it, and a webhook has a secret."""
@@ -63,11 +61,14 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
             uploaded = admission.lock_uploads(session, jobs[0].spec, caller.owner)
         jobs = [job.holding_out(uploaded.validation_share) for job in jobs]
         row, job_rows = sweeps.create(
-            session, owner=caller.owner, grid=request.grid, base=base, jobs=[
-                job.stored | {"warnings": forecast(job.spec, facts, uploaded.train_rows).warnings} for job in jobs
-            ],
-            metadata=jobs[0].metadata, baseline=request.baseline,
-        )  # fmt: skip
+            session,
+            owner=caller.owner,
+            grid=request.grid,
+            base=base,
+            jobs=[job.stored | {"warnings": forecast(job.spec, facts, uploaded.train_rows).warnings} for job in jobs],
+            metadata=jobs[0].metadata,
+            baseline=request.baseline,
+        )
         if (webhook := jobs[0].webhook) is not None:
             for job in job_rows:
                 admission.store_webhook(session, services.settings, webhook, owner=job.owner, job_id=job.id)
@@ -106,9 +107,7 @@ def get_sweep(sweep_id: SweepId, services: ServicesDep, caller: Reader) -> Sweep
     return Sweep.from_row(sweep, jobs)
 
 
-@router.post(
-    "/{sweep_id}/cancel", operation_id="cancelSweep", responses=problem_responses(404), summary="Cancel a sweep"
-)
+@router.post("/{sweep_id}/cancel", operation_id="cancelSweep", responses=problem_responses(404), summary="Cancel a sweep")
 def cancel_sweep(sweep_id: SweepId, services: ServicesDep, caller: Writer) -> Sweep:
     """Every job that has not ended; running ones end within seconds. Asking again changes nothing."""
     with services.database.write() as session:

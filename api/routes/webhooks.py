@@ -20,9 +20,7 @@ from service.webhooks import outbox, subscriptions
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
 _LOCATION: dict[int | str, dict[str, Any]] = {
-    201: {
-        "headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED_HEADER}
-    },
+    201: {"headers": {"Location": {"description": "Path of the webhook", "schema": {"type": "string"}}, **REPLAYED_HEADER}}
 }
 
 
@@ -34,9 +32,7 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
     responses=problem_responses(400, 409, 413, 415, 422) | _LOCATION,
     summary="Be told of all your jobs",
 )
-def create_webhook(
-    request: WebhookRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency
-) -> Response:
+def create_webhook(request: WebhookRequest, services: ServicesDep, caller: Writer, idempotency: Idempotency) -> Response:
     """Messages follow [Standard Webhooks](https://www.standardwebhooks.com). The secret is shown this once: an answer that
     is repeated by its `Idempotency-Key` has none, but `rotate` gives another."""
     if (stored := idempotency.stored_response()) is not None:
@@ -45,13 +41,10 @@ def create_webhook(
     with services.database.write() as session:
         if len(subscriptions.list_webhooks(session, owner=caller.owner)) >= services.settings.webhook_max_per_owner:
             raise PermanentError(
-                f"there are {services.settings.webhook_max_per_owner} webhooks already; delete one first",
-                code="too_many_webhooks",
+                f"there are {services.settings.webhook_max_per_owner} webhooks already; delete one first", code="too_many_webhooks"
             )
         row, secret = store_webhook(session, services.settings, request, owner=caller.owner)
-        idempotency.store_response(
-            session, 201, Webhook.from_row(row).model_dump_json(), location := f"/v1/webhooks/{row.id}"
-        )
+        idempotency.store_response(session, 201, Webhook.from_row(row).model_dump_json(), location := f"/v1/webhooks/{row.id}")
         webhook = Webhook.from_row(row, secret)
     return Response(webhook.model_dump_json(), 201, {"Location": location}, "application/json")
 
@@ -105,12 +98,7 @@ def test_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -
         return Delivery.from_row(outbox.add_test(session, row))
 
 
-@router.post(
-    "/{webhook_id}/enable",
-    operation_id="enableWebhook",
-    responses=problem_responses(404),
-    summary="Send messages again",
-)
+@router.post("/{webhook_id}/enable", operation_id="enableWebhook", responses=problem_responses(404), summary="Send messages again")
 def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Also those that waited."""
     with services.database.write() as session:
@@ -119,9 +107,7 @@ def enable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer)
         return _read(session, webhook_id)
 
 
-@router.post(
-    "/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Send no messages"
-)
+@router.post("/{webhook_id}/disable", operation_id="disableWebhook", responses=problem_responses(404), summary="Send no messages")
 def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Messages that are due wait until it is enabled; what happens meanwhile is not told."""
     with services.database.write() as session:
@@ -131,10 +117,7 @@ def disable_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer
 
 
 @router.post(
-    "/{webhook_id}/rotate",
-    operation_id="rotateWebhookSecret",
-    responses=problem_responses(404),
-    summary="Change the secret",
+    "/{webhook_id}/rotate", operation_id="rotateWebhookSecret", responses=problem_responses(404), summary="Change the secret"
 )
 def rotate_webhook_secret(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> Webhook:
     """Shows a new one, once. For a day messages carry the signature of the old one as well."""
@@ -145,11 +128,7 @@ def rotate_webhook_secret(webhook_id: WebhookId, services: ServicesDep, caller: 
 
 
 @router.delete(
-    "/{webhook_id}",
-    operation_id="deleteWebhook",
-    status_code=204,
-    responses=problem_responses(404),
-    summary="Delete a webhook",
+    "/{webhook_id}", operation_id="deleteWebhook", status_code=204, responses=problem_responses(404), summary="Delete a webhook"
 )
 def delete_webhook(webhook_id: WebhookId, services: ServicesDep, caller: Writer) -> None:
     """With the messages that it was still to get."""

@@ -48,9 +48,14 @@ class Model(BaseModel):
     def from_row(cls, row: models.UploadedModel) -> Self:
         """An uploaded model."""
         return cls(
-            name=row.id, title=row.name, model_type=row.model_type, masked_weights=row.masked_weights, problem=None,
-            size=row.size, created_at=row.created_at,
-        )  # fmt: skip
+            name=row.id,
+            title=row.name,
+            model_type=row.model_type,
+            masked_weights=row.masked_weights,
+            problem=None,
+            size=row.size,
+            created_at=row.created_at,
+        )
 
 
 class ModelList(Page[Model]):
@@ -68,9 +73,7 @@ class Method(BaseModel):
     trains: Literal["scores", "weights", "scores and weights", "nothing"] = Field(
         description="Weights that are trained are stored beside the mask"
     )
-    sparsity: Literal["asked", "emerges"] = Field(
-        description="Whether the sparsity asked for is the one that is reached"
-    )
+    sparsity: Literal["asked", "emerges"] = Field(description="Whether the sparsity asked for is the one that is reached")
     two_four: bool = Field(description="Whether pattern 2:4 is possible")
     learning_rate: float = Field(description="Default, of the scores")
     regularization: float = Field(description="Default λ")

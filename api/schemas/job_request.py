@@ -27,11 +27,15 @@ class JobRequest(StrictModel, PruningSpec):
             "examples": [
                 {"model": "google-bert/bert-base-uncased", "task": "sst2"},
                 {
-                    "model": "bert-base-uncased", "task": "mrpc", "method": "smp-l", "sparsity": 0.97, "seed": 1,
-                    "metadata": {"experiment": "table-2"}, "priority": 10, "max_duration": 7200,
-                    "webhook": {
-                        "url": "https://example.com/espalier", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-                    },
+                    "model": "bert-base-uncased",
+                    "task": "mrpc",
+                    "method": "smp-l",
+                    "sparsity": 0.97,
+                    "seed": 1,
+                    "metadata": {"experiment": "table-2"},
+                    "priority": 10,
+                    "max_duration": 7200,
+                    "webhook": {"url": "https://example.com/espalier", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
                 },
                 {
                     "model": "roberta-base",
@@ -39,22 +43,17 @@ class JobRequest(StrictModel, PruningSpec):
                 },
             ]
         },
-    )  # fmt: skip
+    )
 
     metadata: dict[Key, Value] = Field(
         default_factory=dict, max_length=16, description="Your own key-value pairs; shown back, never read"
     )
     priority: int = Field(0, ge=-100, le=100, description="Queued jobs with a higher one start first")
     max_duration: float | None = Field(
-        None,
-        gt=0,
-        le=366 * 86400,
-        description="Seconds that one run may take before it is ended; default the service's",
+        None, gt=0, le=366 * 86400, description="Seconds that one run may take before it is ended; default the service's"
     )
     exports: tuple[Format, ...] = Field(
-        (),
-        max_length=len(FORMATS),
-        description="What the mask is turned into at the end, each measured before and after",
+        (), max_length=len(FORMATS), description="What the mask is turned into at the end, each measured before and after"
     )
 
     webhook: JobWebhookRequest | None = Field(None, description="Who is told of this job, beside your other webhooks")
@@ -94,9 +93,12 @@ class JobRequest(StrictModel, PruningSpec):
     def stored(self) -> dict[str, Any]:
         """The part of it that is stored: arguments of ``service.jobs.commands.create``."""
         return {
-            "spec": self.spec.model_dump(mode="json"), "metadata": self.metadata, "priority": self.priority,
-            "max_duration": self.max_duration, "exports": self.exports,
-        }  # fmt: skip
+            "spec": self.spec.model_dump(mode="json"),
+            "metadata": self.metadata,
+            "priority": self.priority,
+            "max_duration": self.max_duration,
+            "exports": self.exports,
+        }
 
 
 class MaskJobRequest(StrictModel):
@@ -131,9 +133,10 @@ class EvaluationRequest(MaskJobRequest):
     """Which rows the mask of a job is to be evaluated on; by default those that its training validated on."""
 
     model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False,
+        extra="forbid",
+        allow_inf_nan=False,
         json_schema_extra={"examples": [{"split": "test"}, {"dataset": "reviews", "split": "march", "dense": True}]},
-    )  # fmt: skip
+    )
 
     dataset: DatasetName | None = Field(
         None,
@@ -145,9 +148,11 @@ class EvaluationRequest(MaskJobRequest):
         None, description="Default the rows that the training validated on; of another data set `validation`"
     )
     rows: int | None = Field(
-        None, ge=1, le=2**40,
+        None,
+        ge=1,
+        le=2**40,
         description="Use only the first rows; default all, and of the training's own validation split as many as it used",
-    )  # fmt: skip
+    )
     dense: bool = Field(False, description="Evaluate the dense model as well, zero-shot")
 
     @model_validator(mode="after")

@@ -61,9 +61,12 @@ class Artifact(BaseModel):
     def from_row(cls, row: models.Artifact | ArtifactView, root_path: str) -> Self:
         """``root_path``: the path that a proxy shows the API under."""
         return cls(
-            name=row.name, media_type=row.media_type, bytes=row.size, sha256=row.sha256,
+            name=row.name,
+            media_type=row.media_type,
+            bytes=row.size,
+            sha256=row.sha256,
             url=f"{root_path}/v1/jobs/{row.job_id}/artifacts/{row.name}",
-        )  # fmt: skip
+        )
 
 
 class EvaluatedRows(BaseModel):
@@ -124,7 +127,10 @@ class Job(BaseModel):
         """From an entity, or from the parts of a ``service.jobs.views.JobView``; ``paused_days`` is the setting."""
         paused_until = row.updated_at + timedelta(days=paused_days) if row.status == Status.PAUSED else None
         return cls(
-            id=row.id, status=row.status, phase=row.phase, attempt=row.attempt,
+            id=row.id,
+            status=row.status,
+            phase=row.phase,
+            attempt=row.attempt,
             progress=Progress(step=row.step, total_steps=row.total_steps, eta_seconds=row.eta_seconds),
             metrics=row.metrics,
             result=row.result,
@@ -140,13 +146,17 @@ class Job(BaseModel):
             export_of=row.export_of if kind is JobKind.EXPORT else None,
             evaluation_of=row.export_of if kind is JobKind.EVALUATION else None,
             evaluation=EvaluatedRows.model_validate(row.evaluation) if row.evaluation is not None else None,
-            retried_from=row.retried_from, sweep_id=row.sweep_id,
-            cancel_requested_at=row.cancel_requested_at, pause_requested_at=row.pause_requested_at,
+            retried_from=row.retried_from,
+            sweep_id=row.sweep_id,
+            cancel_requested_at=row.cancel_requested_at,
+            pause_requested_at=row.pause_requested_at,
             paused_until=paused_until,
             owner=row.owner,
             webhook=Webhook.from_row(webhook) if webhook is not None else None,
-            created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
-        )  # fmt: skip
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+        )
 
 
 class JobList(Page[Job]):

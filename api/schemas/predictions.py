@@ -44,13 +44,10 @@ class Prediction(BaseModel):
         "the 100 most probable ones. Not calibrated"
     )
     labels: list[str] | None = Field(
-        None,
-        description="Names of a multilabel task's labels whose probability is at least the mask's threshold; else null",
+        None, description="Names of a multilabel task's labels whose probability is at least the mask's threshold; else null"
     )
     words: list[str] | None = Field(None, description="Of token-classification: the words, in order; else null")
-    entities: list[Entity] | None = Field(
-        None, description="Of token-classification: the entities, in order; else null"
-    )
+    entities: list[Entity] | None = Field(None, description="Of token-classification: the entities, in order; else null")
 
 
 class PredictionList(BaseModel):

@@ -35,25 +35,21 @@ class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter the
             "examples": [
                 {
                     "base": {"model": "bert-base-uncased", "task": "sst2", "max_steps": 2000},
-                    "methods": ["smp-s", "movement", "magnitude"], "sparsities": [0.5, 0.8, 0.9, 0.97], "seeds": [1, 2, 3],
+                    "methods": ["smp-s", "movement", "magnitude"],
+                    "sparsities": [0.5, 0.8, 0.9, 0.97],
+                    "seeds": [1, 2, 3],
                 }
             ]
         },
-    )  # fmt: skip
-
-    base: dict[str, Any] = Field(
-        description="What all jobs share: the body of POST /v1/jobs without method, sparsity and seed"
     )
+
+    base: dict[str, Any] = Field(description="What all jobs share: the body of POST /v1/jobs without method, sparsity and seed")
     methods: Annotated[list[Method], Field(min_length=1), AfterValidator(_distinct)] = ["smp-s"]
     sparsities: Annotated[
-        list[Annotated[float, Field(strict=True, ge=0, lt=1)]],
-        Field(min_length=1, max_length=1000),
-        AfterValidator(_distinct),
+        list[Annotated[float, Field(strict=True, ge=0, lt=1)]], Field(min_length=1, max_length=1000), AfterValidator(_distinct)
     ]
     seeds: Annotated[
-        list[Annotated[int, Field(strict=True, ge=0, lt=2**32)]],
-        Field(min_length=1, max_length=1000),
-        AfterValidator(_distinct),
+        list[Annotated[int, Field(strict=True, ge=0, lt=2**32)]], Field(min_length=1, max_length=1000), AfterValidator(_distinct)
     ] = [42]
     baseline: float | None = Field(
         None, description="The metric of the dense, fine-tuned model, if you know it: the dashed line of the plot"
@@ -64,9 +60,10 @@ class SweepRequest(StrictModel, BaseModel):  # BaseModel by name: the linter the
         for name, axis in AXES.items():
             if name in self.base:
                 raise PydanticCustomError(
-                    "sweep_axis", "leave {name} out of base and give {axis}, a list, beside it",
+                    "sweep_axis",
+                    "leave {name} out of base and give {axis}, a list, beside it",
                     {"param": f"base.{name}", "name": name, "axis": axis},
-                )  # fmt: skip
+                )
         return self
 
     @property
@@ -107,9 +104,7 @@ class SweepResults(BaseModel):
 
     metric: str | None = Field(description="Name of the metric; null before a job has succeeded")
     dense: float | None = Field(description="The same metric of the dense model, zero-shot")
-    fine_tuned: float | None = Field(
-        description="The same metric of the dense model, fine-tuned, where the jobs have a baseline"
-    )
+    fine_tuned: float | None = Field(description="The same metric of the dense model, fine-tuned, where the jobs have a baseline")
     baseline: float | None = Field(description="Of the dense model as it was submitted with the sweep")
     rows: list[SweepRow]
     means: list[SweepMean]

@@ -33,7 +33,12 @@ class UploadedModel(BaseModel):
     def from_row(cls, row: models.UploadedModel, files: Sequence[models.ModelFile]) -> Self:
         """With its files, by name."""
         return cls(
-            id=row.id, name=row.name, model_type=row.model_type, masked_weights=row.masked_weights, size=row.size,
-            sha256=row.sha256, created_at=row.created_at,
+            id=row.id,
+            name=row.name,
+            model_type=row.model_type,
+            masked_weights=row.masked_weights,
+            size=row.size,
+            sha256=row.sha256,
+            created_at=row.created_at,
             files=[ModelFile(name=file.name, size=file.size, sha256=file.sha256) for file in files],
-        )  # fmt: skip
+        )

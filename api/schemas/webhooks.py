@@ -27,9 +27,10 @@ def _secret(text: str) -> str:
         size = 0
     if not text.startswith(SECRET_PREFIX) or not _MIN_BYTES <= size <= _MAX_BYTES:
         raise PydanticCustomError(
-            "webhook_secret", "a secret is whsec_ and {least} to {most} random bytes in base64",
+            "webhook_secret",
+            "a secret is whsec_ and {least} to {most} random bytes in base64",
             {"least": _MIN_BYTES, "most": _MAX_BYTES},
-        )  # fmt: skip
+        )
     return text
 
 
@@ -46,9 +47,7 @@ class WebhookRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={
-            "examples": [{"url": "https://example.com/espalier", "events": ["job.succeeded", "job.failed"]}]
-        },
+        json_schema_extra={"examples": [{"url": "https://example.com/espalier", "events": ["job.succeeded", "job.failed"]}]},
     )
 
     url: Url = Field(description="https, and no private address; checked now and at every call")
@@ -84,9 +83,7 @@ class Webhook(BaseModel):
     disabled_reason: Literal["requested", "gone"] | None = Field(
         description="gone: the receiver answered 410. What is due waits until it is enabled"
     )
-    secret: str | None = Field(
-        None, description="`whsec_…`: shown once, in the answer that made it, unless you gave it yourself"
-    )
+    secret: str | None = Field(None, description="`whsec_…`: shown once, in the answer that made it, unless you gave it yourself")
     created_at: datetime
 
     @classmethod

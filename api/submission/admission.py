@@ -98,18 +98,22 @@ def _check_model(spec: PruningSpec, settings: Settings, uploaded: Path | None, *
     find = find_folder if settings.hub_enabled else require_folder
     folder = uploaded or find(settings.models_dir, spec.model)
     if uploaded is not None and spec.revision is not None:
-        raise PermanentError(
-            "an uploaded model has no revisions; leave revision out", code="revision_not_found", param="revision"
-        )
+        raise PermanentError("an uploaded model has no revisions; leave revision out", code="revision_not_found", param="revision")
     if folder is None:
         _check_on_hub(spec.model, spec.revision, settings)
         return
     classifies = spec.head in ("classifier", "token-classifier")  # tags may still have to be found
     use = ModelUse(
-        spec.head, tuple(spec.label_words), spec.template, len(spec.task_info.text), spec.max_length,
-        class_names=_class_names(spec) if classifies and _class_names(spec) else None, classes=spec.task_info.classes,
-        pieces=spec.label_word_pieces, pooling=spec.pooling,
-    )  # fmt: skip
+        spec.head,
+        tuple(spec.label_words),
+        spec.template,
+        len(spec.task_info.text),
+        spec.max_length,
+        class_names=_class_names(spec) if classifies and _class_names(spec) else None,
+        classes=spec.task_info.classes,
+        pieces=spec.label_word_pieces,
+        pooling=spec.pooling,
+    )
     try:
         _check_use(spec.model, folder, use, settings)
     except PermanentError as refusal:
@@ -140,8 +144,9 @@ def _check_on_hub(name: str, revision: str | None, settings: Settings, param: st
         where = "the hub has none" if known is False else "the hub does not answer"
         raise PermanentError(
             f'there is no model {name!r} in the models directory, and {where}; did you mean "{meant}"?',
-            code="model_not_found", param=param,
-        )  # fmt: skip
+            code="model_not_found",
+            param=param,
+        )
 
 
 def _check_teacher(spec: PruningSpec, settings: Settings, uploaded: Path | None) -> None:
@@ -155,10 +160,12 @@ def _check_teacher(spec: PruningSpec, settings: Settings, uploaded: Path | None)
         return
     span = spec.task_info.kind == "span"
     use = ModelUse(
-        "teacher-span" if span else "classifier", class_names=None if span else _class_names(spec),
-        classes=spec.task_info.classes, given_names=None if spec.teacher_labels is None else tuple(spec.teacher_labels),
+        "teacher-span" if span else "classifier",
+        class_names=None if span else _class_names(spec),
+        classes=spec.task_info.classes,
+        given_names=None if spec.teacher_labels is None else tuple(spec.teacher_labels),
         param="teacher",
-    )  # fmt: skip
+    )
     try:
         _check_use(spec.teacher, folder, use, settings)
     except PermanentError as refusal:
@@ -244,7 +251,12 @@ def store_webhook(
     """Store a webhook that :func:`check_webhook` passed. Second: its secret if that is a new one, which is shown this once."""
     new_secret = None if request.secret else subscriptions.new_secret()
     row = subscriptions.create(
-        session, settings, owner=owner, url=request.url, events=request.events, secret=request.secret or new_secret or "",
+        session,
+        settings,
+        owner=owner,
+        url=request.url,
+        events=request.events,
+        secret=request.secret or new_secret or "",
         job_id=job_id,
-    )  # fmt: skip
+    )
     return row, new_secret

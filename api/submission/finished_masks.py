@@ -23,9 +23,7 @@ def require_mask(session: Session, job: Job, purpose: str) -> Artifact:
     """
     require_mask_maker(job)
     if job.status is not Status.SUCCEEDED:
-        raise NotSucceededError(
-            f"job {job.id} is {job.status}; {purpose} need a mask, which only a job that succeeded has"
-        )
+        raise NotSucceededError(f"job {job.id} is {job.status}; {purpose} need a mask, which only a job that succeeded has")
     mask = store.get(session, job.id, MASK)
     if (job.result or {}).get("weights_changed"):
         store.get(session, job.id, WEIGHTS)

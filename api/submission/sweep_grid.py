@@ -69,10 +69,4 @@ def _fault_of_sweep(request: SweepRequest, combination: Combination, fault: dict
         path = ["base", first, *rest]
     method, sparsity, seed = combination
     where = f"method {method}, sparsity {sparsity:g}, seed {seed}"
-    return {
-        "type": fault["type"],
-        "loc": ("body", *path),
-        "msg": f"{fault['msg']} ({where})",
-        "input": None,
-        "described": True,
-    }
+    return {"type": fault["type"], "loc": ("body", *path), "msg": f"{fault['msg']} ({where})", "input": None, "described": True}

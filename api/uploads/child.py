@@ -36,8 +36,7 @@ def set_limits(memory_bytes: int, seconds: int) -> None:
 
 def _normalize(request: dict[str, Any]) -> dict[str, Any]:
     uploads = {
-        name: SplitFile(FileFormat(split["format"]), os.fdopen(split["input"], "rb"))
-        for name, split in request["splits"].items()
+        name: SplitFile(FileFormat(split["format"]), os.fdopen(split["input"], "rb")) for name, split in request["splits"].items()
     }
     outputs = {name: os.fdopen(split["output"], "r+b") for name, split in request["splits"].items()}
     try:

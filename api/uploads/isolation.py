@@ -56,9 +56,7 @@ def normalize_splits(
         }
         request = {"splits": splits, "max_bytes": max_bytes}
         descriptors = [*inputs.values(), *(file.fileno() for file in files.values())]
-        answer = run_confined(
-            "api.uploads.child", request, limits or ParseLimits(), kind="data set", descriptors=descriptors
-        )
+        answer = run_confined("api.uploads.child", request, limits or ParseLimits(), kind="data set", descriptors=descriptors)
         if "unknown_format" in answer:
             raise UnknownFormatError(answer["unknown_format"])
         if "os_error" in answer:

@@ -18,12 +18,7 @@ from api.errors.exceptions import UnavailableError
 from api.uploads.confined import ParseLimits, run_confined
 from pruning.data.files.formats import TooLargeError
 from pruning.errors import PermanentError
-from pruning.models.checks import (
-    check_class_names,
-    check_model_folder,
-    check_template,
-    read_model_type,
-)
+from pruning.models.checks import check_class_names, check_model_folder, check_template, read_model_type
 from pruning.models.masked_shapes import count_masked_weights
 from pruning.models.pooling_checks import Pooling, check_pooling
 from pruning.spec.verbalizer import ClassWords, Pieces

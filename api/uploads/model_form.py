@@ -20,9 +20,7 @@ _SMALL_BYTES = 64 * 1024**2
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,198}", re.ASCII)
 
 
-def parse_model_form(
-    form: FormData, stack: ExitStack, max_bytes: int
-) -> tuple[str | None, dict[str, tuple[IO[bytes], int]]]:
+def parse_model_form(form: FormData, stack: ExitStack, max_bytes: int) -> tuple[str | None, dict[str, tuple[IO[bytes], int]]]:
     """The name that the model is given, if it is given one, and its files with their sizes, by name.
 
     Files of a zip are temporary and closed with ``stack``. Raises PermanentError (``model_files_invalid``) naming the file.
@@ -54,9 +52,7 @@ def check_name(name: str) -> None:
     """Refuse a file that no safetensors model is read from. Raises PermanentError (``model_files_invalid``)."""
     shown = name[:100]
     if not _NAME.fullmatch(name):
-        raise invalid(
-            shown, "is no name of a file in a model's folder: letters, digits and _ . - without folders; leave it out"
-        )
+        raise invalid(shown, "is no name of a file in a model's folder: letters, digits and _ . - without folders; leave it out")
     if not name.lower().endswith(KINDS):
         raise invalid(shown, f"is not needed: a model is read from {', '.join(KINDS)} files; leave it out")
 

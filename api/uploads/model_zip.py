@@ -45,8 +45,7 @@ def unpack(
             if (total := sum(entry.file_size for entry in entries)) > max_bytes:
                 raise _invalid(f"unpacks to {total} bytes; a model may have {max_bytes}")
             return {
-                name: (_unpack_entry(archive, entry, stack), entry.file_size)
-                for entry, name in zip(entries, names, strict=True)
+                name: (_unpack_entry(archive, entry, stack), entry.file_size) for entry, name in zip(entries, names, strict=True)
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as fault:
         raise _invalid(f"cannot be read: {fault}; pack the folder again") from fault

@@ -14,16 +14,7 @@ from typing import IO, Any, BinaryIO
 
 from pruning.data.column_profiler import ColumnProfiler
 from pruning.data.files.csv import read_csv
-from pruning.data.files.formats import (
-    MAX_COLUMNS,
-    MAX_NAME,
-    ByteBudget,
-    FileFormat,
-    Reader,
-    Row,
-    RowFault,
-    UnreadableFileError,
-)
+from pruning.data.files.formats import MAX_COLUMNS, MAX_NAME, ByteBudget, FileFormat, Reader, Row, RowFault, UnreadableFileError
 from pruning.data.files.jsonl import read_jsonl
 from pruning.data.files.parquet import read_parquet
 
@@ -33,11 +24,7 @@ _LISTED_ROWS = 5
 _GZIP_LEVEL = 3
 """20 MB of text take 0.9 s and become 5.6 MB; at level 9 it is 7.2 s and 4.7 MB."""
 _BUFFER_BYTES = 64 * 1024
-_READERS: dict[FileFormat, Reader] = {
-    FileFormat.JSONL: read_jsonl,
-    FileFormat.CSV: read_csv,
-    FileFormat.PARQUET: read_parquet,
-}
+_READERS: dict[FileFormat, Reader] = {FileFormat.JSONL: read_jsonl, FileFormat.CSV: read_csv, FileFormat.PARQUET: read_parquet}
 
 
 @dataclass(frozen=True)
@@ -69,9 +56,7 @@ class SplitFault:
         return f"{self.split}: row {self.rows[0]} {self.detail}{more}"
 
 
-def normalize_files(
-    uploads: Mapping[str, SplitFile], outputs: Mapping[str, IO[bytes]], max_bytes: int
-) -> dict[str, Any]:
+def normalize_files(uploads: Mapping[str, SplitFile], outputs: Mapping[str, IO[bytes]], max_bytes: int) -> dict[str, Any]:
     """Write each split to its file in ``outputs``; returns ``faults``, or ``sha256`` and ``splits``, as JSON.
 
     Raises UnknownFormatError; TooLargeError beyond ``max_bytes`` in all; OSError.

@@ -71,18 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_axes(run)
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="of every pruning recipe named")
     run.add_argument(
-        "--grid",
-        action="append",
-        default=[],
-        metavar="RECIPE.FIELD=V1,V2",
-        help="a recipe of each value in place of RECIPE",
+        "--grid", action="append", default=[], metavar="RECIPE.FIELD=V1,V2", help="a recipe of each value in place of RECIPE"
     )
     run.add_argument("--workers", type=int, default=1, help="runs at a time")
     run.add_argument("--threads", type=int, default=1, help="of each run")
     run.add_argument("--evaluations", type=int, default=5, help="points of the learning curve, the last one included")
-    run.add_argument(
-        "--heldout-rows", type=int, default=3000, help="unseen training rows to evaluate on; fewer where fewer remain"
-    )
+    run.add_argument("--heldout-rows", type=int, default=3000, help="unseen training rows to evaluate on; fewer where fewer remain")
     run.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     run.add_argument("--max-length", type=int, default=64, help="tokens")
     run.add_argument("--dry-run", action="store_true", help="say what would be run")
@@ -95,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--readme", type=Path, default=rows.ROOT / "README.md", help="page with the two marks for the table in short"
     )
-    table.add_argument(
-        "--only", action="append", default=[], metavar="FIELD=VALUE", help="model, task, steps, batch of tables"
-    )
+    table.add_argument("--only", action="append", default=[], metavar="FIELD=VALUE", help="model, task, steps, batch of tables")
     recipes = commands.add_parser("recipes", help="list the recipes")
     recipes.set_defaults(command=_recipes)
     return parser
@@ -105,26 +97,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_axes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipes", type=_list_of(str), default=["espalier", "smp-s"], help="see the command recipes")
-    parser.add_argument(
-        "--models", type=_list_of(str), default=[DEFAULT_MODEL], help=f"{DEFAULT_MODEL} or {BASE_SIZE}, by folder"
-    )
+    parser.add_argument("--models", type=_list_of(str), default=[DEFAULT_MODEL], help=f"{DEFAULT_MODEL} or {BASE_SIZE}, by folder")
     parser.add_argument("--tasks", type=_list_of(str), default=["sst2"], help=",".join(TASKS))
     parser.add_argument("--sparsities", type=_list_of(float), default=[0.9, 0.97])
     parser.add_argument("--budgets", type=_list_of(budget), default=[(1000, 8)], help="steps x rows of a batch: 1000x8")
     parser.add_argument("--seeds", type=_list_of(int), default=[1, 2, 3])
-    parser.add_argument(
-        "--models-dir", type=Path, action="append", help=f"default {' and '.join(map(str, MODELS_DIRS))}"
-    )
+    parser.add_argument("--models-dir", type=Path, action="append", help=f"default {' and '.join(map(str, MODELS_DIRS))}")
     parser.add_argument("--datasets-dir", type=Path, default=_DATA / "glue")
     parser.add_argument("--out", type=Path, default=rows.ROWS, help="rows file")
 
 
 def chosen_recipes(arguments: argparse.Namespace) -> list[Recipe]:
     """The recipes of ``--recipes`` with ``--set`` and ``--grid`` applied. Raises RecipeError."""
-    texts = [
-        "@".join([text, *arguments.set]) if Recipe.from_text(text).kind == "pruning" else text
-        for text in arguments.recipes
-    ]
+    texts = ["@".join([text, *arguments.set]) if Recipe.from_text(text).kind == "pruning" else text for text in arguments.recipes]
     for given in arguments.grid:
         place, equals, values = given.partition("=")
         name, dot, field = place.rpartition(".")
@@ -140,9 +125,15 @@ def chosen_recipes(arguments: argparse.Namespace) -> list[Recipe]:
 def _run(arguments: argparse.Namespace) -> int:
     directories = arguments.models_dir or list(MODELS_DIRS)
     axes = Axes(
-        chosen_recipes(arguments), arguments.models, arguments.tasks, arguments.sparsities, arguments.budgets,
-        arguments.seeds, arguments.max_length, arguments.precision,
-    )  # fmt: skip
+        chosen_recipes(arguments),
+        arguments.models,
+        arguments.tasks,
+        arguments.sparsities,
+        arguments.budgets,
+        arguments.seeds,
+        arguments.max_length,
+        arguments.precision,
+    )
     grid = build(axes, directories, arguments.datasets_dir)
     for reason in grid.skipped:
         print(f"skipped: {reason}", file=sys.stderr)
@@ -154,18 +145,27 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     orders = [
         Order(
-            cell=cell, models_dirs=directories, datasets_dir=arguments.datasets_dir, evaluations=arguments.evaluations,
+            cell=cell,
+            models_dirs=directories,
+            datasets_dir=arguments.datasets_dir,
+            evaluations=arguments.evaluations,
             heldout_rows=arguments.heldout_rows,
         )
         for cell in grid.cells
-    ]  # fmt: skip
+    ]
     done = Scheduler(arguments.out, arguments.workers, arguments.threads).run(orders)
     print(
         json.dumps(
-            {"benchmark": "quality", "ran": done.ran, "present": done.present, "failed": done.failed,
-             "skipped": grid.skipped, "rows": arguments.out.name}
+            {
+                "benchmark": "quality",
+                "ran": done.ran,
+                "present": done.present,
+                "failed": done.failed,
+                "skipped": grid.skipped,
+                "rows": arguments.out.name,
+            }
         )
-    )  # fmt: skip
+    )
     return 1 if done.failed else 0
 
 

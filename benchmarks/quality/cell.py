@@ -39,14 +39,19 @@ class Cell(BaseModel):
 
     @classmethod
     def from_recipe(
-        cls, recipe: Recipe, *, model: str, task: str, sparsity: float, steps: int, batch: int, seed: int,
-        common: Mapping[str, Any],
-    ) -> Self:  # fmt: skip
+        cls, recipe: Recipe, *, model: str, task: str, sparsity: float, steps: int, batch: int, seed: int, common: Mapping[str, Any]
+    ) -> Self:
         """The run of a recipe; ``common`` are settings of all runs. Raises RecipeError for settings that no spec has."""
         cell = cls(
-            recipe=recipe.name, model=model, task=task, sparsity=sparsity if recipe.has_sparsity else None, steps=steps,
-            batch=batch, seed=seed, settings={**common, **recipe.settings},
-        )  # fmt: skip
+            recipe=recipe.name,
+            model=model,
+            task=task,
+            sparsity=sparsity if recipe.has_sparsity else None,
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            settings={**common, **recipe.settings},
+        )
         if recipe.kind != "pruning":
             return cell
         try:
@@ -62,9 +67,13 @@ class Cell(BaseModel):
     def spec(self, **further: Any) -> PruningSpec:
         """The spec of a recipe of kind ``pruning``. Raises pydantic.ValidationError."""
         own = {
-            "model": self.model, "task": self.task, "sparsity": self.sparsity, "seed": self.seed, "max_steps": self.steps,
+            "model": self.model,
+            "task": self.task,
+            "sparsity": self.sparsity,
+            "seed": self.seed,
+            "max_steps": self.steps,
             "batch_size": self.batch,
-        }  # fmt: skip
+        }
         return PruningSpec.model_validate({**self.settings, **own, **further})
 
     @property

@@ -30,9 +30,7 @@ def draw_shares(groups: Sequence[Group], file: Path) -> None:
 
 def draw_seconds(groups: Sequence[Group], file: Path) -> None:
     """Write the figure of metric against seconds of training as SVG, a panel for each sparsity. Raises OSError."""
-    sparsities: list[float | None] = [*sorted({group.sparsity for group in groups if group.sparsity is not None})] or [
-        None
-    ]
+    sparsities: list[float | None] = [*sorted({group.sparsity for group in groups if group.sparsity is not None})] or [None]
 
     def panels(axes: Sequence["Axes"], groups: Sequence[Group], colours: dict[str, tuple[str, str]]) -> None:
         for each, sparsity in zip(axes, sparsities, strict=True):
@@ -67,9 +65,7 @@ def _draw(groups: Sequence[Group], file: Path, panels: int, fill: Draw) -> None:
 def _colours(groups: Sequence[Group]) -> dict[str, tuple[str, str]]:
     """Colour and marker of each recipe; the same for the same recipe in every figure, as far as the palette reaches."""
     found = {
-        group.recipe: _COLOUR_OF.index(group.recipe.split("@")[0])
-        for group in groups
-        if group.recipe.split("@")[0] in _COLOUR_OF
+        group.recipe: _COLOUR_OF.index(group.recipe.split("@")[0]) for group in groups if group.recipe.split("@")[0] in _COLOUR_OF
     }
     free = [number for number in range(len(COLOURS)) if number not in found.values()] or [len(COLOURS) - 1]
     others = dict.fromkeys(group.recipe for group in groups if group.recipe not in found)
@@ -77,9 +73,7 @@ def _colours(groups: Sequence[Group]) -> dict[str, tuple[str, str]]:
     return {name: (COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]) for name, number in found.items()}
 
 
-def _by_share(
-    axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]], *, held_out: bool
-) -> None:  # fmt: skip
+def _by_share(axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]], *, held_out: bool) -> None:
     rows = "held-out rows" if held_out else "validation rows"
     axes.set_title(f"{rows}, mean and standard error", loc="left", fontsize=9)
     axes.set_xlabel("remaining weights")
@@ -97,10 +91,16 @@ def _by_share(
             continue
         ordered = sorted(points, key=lambda point: point[0] or 0.0)
         axes.errorbar(
-            [share or 0.0 for share, _ in ordered], [found.mean for _, found in ordered],
-            yerr=[found.error or 0.0 for _, found in ordered], color=colour, marker=marker, markersize=5, linewidth=1.6,
-            capsize=2, label=name,
-        )  # fmt: skip
+            [share or 0.0 for share, _ in ordered],
+            [found.mean for _, found in ordered],
+            yerr=[found.error or 0.0 for _, found in ordered],
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linewidth=1.6,
+            capsize=2,
+            label=name,
+        )
     if shares:
         if shares[-1] / shares[0] >= 3:
             axes.set_xscale("log")
@@ -108,9 +108,7 @@ def _by_share(
         axes.set_xticks([], minor=True)
 
 
-def _by_seconds(
-    axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]], sparsity: float | None
-) -> None:
+def _by_seconds(axes: "Axes", groups: Sequence[Group], colours: dict[str, tuple[str, str]], sparsity: float | None) -> None:
     """The learning curves of the masks of one sparsity and of the dense rivals."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

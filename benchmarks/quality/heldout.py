@@ -33,8 +33,7 @@ def write(task: Task, sources: Sources, seen: set[int], folder: Path, count: int
     target = folder / task.name
     target.mkdir(parents=True)
     lines = [
-        {task.label: rows.labels[i], **{name: rows.texts[column][i] for column, name in enumerate(task.text)}}
-        for i in numbers
+        {task.label: rows.labels[i], **{name: rows.texts[column][i] for column, name in enumerate(task.text)}} for i in numbers
     ]
     for split in task.validation_splits:
         (target / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

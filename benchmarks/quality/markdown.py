@@ -51,9 +51,13 @@ def digest(summary: Summary, figures: Mapping[Setting, Sequence[str]], page: str
     for group in groups:
         values = (Estimate.from_values(list(each.values())) for each in (group.held_out(), group.validation()))
         cells = [
-            _name(group), _remaining(group), *map(percent, values), str(len(group.runs)),
-            f"{group.mean(lambda row: row['cpu_seconds_training']):,.0f}", size(group.mean(lambda row: row["artifact_bytes"])),
-        ]  # fmt: skip
+            _name(group),
+            _remaining(group),
+            *map(percent, values),
+            str(len(group.runs)),
+            f"{group.mean(lambda row: row['cpu_seconds_training']):,.0f}",
+            size(group.mean(lambda row: row["artifact_bytes"])),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     picture = [f"![{title(shown)}]({figures[shown][0]})", ""] if figures.get(shown) else []
     said = f"{title(shown)}: every recipe trained on the same rows, on one thread; [all numbers and how they compare]({page})."
@@ -75,9 +79,18 @@ def table(groups: Sequence[Group], against: str) -> str:
     """A line for each group; differences to the recipe ``against`` of the same sparsity, or to the dense one of that name."""
     task = groups[0].setting.task
     header = [
-        "recipe", "remaining", f"{groups[0].metric}, validation", "held-out rows", f"difference to {against}", "seeds",
-        "one class", "seconds", *([f"seconds to {100 * REACHED[task]:g} %"] if task in REACHED else []), "stored", "numbers",
-    ]  # fmt: skip
+        "recipe",
+        "remaining",
+        f"{groups[0].metric}, validation",
+        "held-out rows",
+        f"difference to {against}",
+        "seeds",
+        "one class",
+        "seconds",
+        *([f"seconds to {100 * REACHED[task]:g} %"] if task in REACHED else []),
+        "stored",
+        "numbers",
+    ]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     lines += [f"| {' | '.join(_cells(group, groups, against))} |" for group in groups]
     return "\n".join(lines)

@@ -69,9 +69,7 @@ def execute(order: Order, folder: Path, commit: str, notify: Notify) -> rows.Row
     }
 
 
-def _run(
-    cell: Cell, kind: Kind, sources: Sources, work: Path, evaluations: int, stream: BatchStream, notify: Notify
-) -> Outcome:
+def _run(cell: Cell, kind: Kind, sources: Sources, work: Path, evaluations: int, stream: BatchStream, notify: Notify) -> Outcome:
     if kind == "pruning":
         return pruning_run.run(cell, sources, work, evaluations, stream, notify)
     if kind == "full":

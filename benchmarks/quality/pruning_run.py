@@ -98,12 +98,18 @@ def run(cell: Cell, sources: Sources, work: Path, evaluations: int, stream: Batc
         return evaluate_mask(pruned, held_out)
 
     return Outcome(
-        primary_metric=primary, metrics=clock.final["final"], curve=curve,
-        seconds_training=clock.until(cell.steps).wall, cpu_seconds_training=clock.until(cell.steps).cpu,
+        primary_metric=primary,
+        metrics=clock.final["final"],
+        curve=curve,
+        seconds_training=clock.until(cell.steps).wall,
+        cpu_seconds_training=clock.until(cell.steps).cpu,
         seconds_total=round(total, 3),
-        sparsity=clock.final["sparsity"], one_class=is_constant(_predictions(folder / PREDICTIONS)),
-        artifact_bytes=clock.final["compact_mask_bytes"] + stored, extra_parameters=_count(weights), evaluate=evaluate,
-    )  # fmt: skip
+        sparsity=clock.final["sparsity"],
+        one_class=is_constant(_predictions(folder / PREDICTIONS)),
+        artifact_bytes=clock.final["compact_mask_bytes"] + stored,
+        extra_parameters=_count(weights),
+        evaluate=evaluate,
+    )
 
 
 def _predictions(file: Path) -> list[Any]:

@@ -61,12 +61,10 @@ _DENSE = {"learning_rate": 5e-5, "warmup": 0.06, "weight_decay": 0.0, "max_grad_
 ABLATIONS: dict[str, dict[str, Any]] = {
     "log-prior": {"prior": "wanda", "prior_strength": 1.0},
     "biases": {"train_biases": True, "weight_learning_rate": 1e-3},
-    "biases+log-prior": {
-        "train_biases": True, "weight_learning_rate": 1e-3, "prior": "wanda", "prior_strength": 1.0,
-    },
+    "biases+log-prior": {"train_biases": True, "weight_learning_rate": 1e-3, "prior": "wanda", "prior_strength": 1.0},
     "short-ramp": {"ramp": 0.25, "hold": 0.7},
     "dropout-0": {"dropout": 0.0},
-}  # fmt: skip
+}
 """Changes of the default recipe, one lever each or a named sum; ``ablation:NAME``."""
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -74,19 +72,21 @@ RECIPES: dict[str, Recipe] = {
         Recipe("espalier", "the default recipe: scores only"),
         Recipe("smp-s", "SMP-S as in the paper", settings={"preset": "paper", "method": "smp-s"}),
         Recipe(
-            "magnitude", "gradual magnitude pruning, weights trained",
-            settings={"preset": "paper", "method": "magnitude"}, rival=True,
+            "magnitude",
+            "gradual magnitude pruning, weights trained",
+            settings={"preset": "paper", "method": "magnitude"},
+            rival=True,
         ),
-        Recipe(
-            "movement", "movement pruning, weights trained",
-            settings={"preset": "paper", "method": "movement"}, rival=True,
-        ),
+        Recipe("movement", "movement pruning, weights trained", settings={"preset": "paper", "method": "movement"}, rival=True),
         Recipe("full", "full fine-tuning of the dense model", "full", _DENSE, rival=True),
         Recipe(
-            "lora", "LoRA on query and value (peft)", "lora",
-            {**_DENSE, "learning_rate": 1e-3, "rank": 8, "alpha": 16, "dropout": 0.0}, rival=True,
+            "lora",
+            "LoRA on query and value (peft)",
+            "lora",
+            {**_DENSE, "learning_rate": 1e-3, "rank": 8, "alpha": 16, "dropout": 0.0},
+            rival=True,
         ),
         Recipe("probe", "linear probe on frozen [CLS] and mean states", "probe", {"c": 0.01}, rival=True),
         *(Recipe(f"ablation:{name}", f"default with {name}", settings=given) for name, given in ABLATIONS.items()),
     )
-}  # fmt: skip
+}

@@ -15,9 +15,7 @@ from benchmarks.quality.cell import Cell
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "benchmarks" / "results" / "quality" / "rows.jsonl"
 Row = dict[str, Any]
-COLUMNS = set(
-    "recipe model task sparsity steps batch seed settings primary_metric metrics heldout one_class curve device".split()
-)
+COLUMNS = set("recipe model task sparsity steps batch seed settings primary_metric metrics heldout one_class curve device".split())
 """What a line needs to be a row; older rows may lack others."""
 
 
@@ -36,7 +34,7 @@ def read(file: Path) -> list[Row]:
             print(
                 f"{each}: {len(lines) - len(rows)} of {len(lines)} lines are no rows of benchmarks.quality and are passed over",
                 file=sys.stderr,
-            )  # fmt: skip
+            )
         found += rows
     return found
 
@@ -72,6 +70,4 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()

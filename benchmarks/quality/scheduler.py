@@ -75,8 +75,11 @@ class Scheduler:
 
     def _start(self, order: Order, left: int) -> _Running:
         environment = {
-            **os.environ, "OMP_NUM_THREADS": str(self._threads), "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(rows.ROOT),
-        }  # fmt: skip
+            **os.environ,
+            "OMP_NUM_THREADS": str(self._threads),
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "PYTHONPATH": str(rows.ROOT),
+        }
         command = [sys.executable, "-m", "benchmarks.quality", "one", order.model_dump_json()]
         self._note(order.cell, f"starts, {left} waiting")
         return _Running(order.cell, ChildProcess(command, environment), LineBuffer())

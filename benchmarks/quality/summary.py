@@ -122,13 +122,7 @@ def summarize(rows: Iterable[Row], only: Mapping[str, str] | None = None) -> Sum
             continue
         settings = row["settings"]
         setting = Setting(
-            row["model"],
-            row["task"],
-            row["steps"],
-            row["batch"],
-            settings["max_length"],
-            settings["precision"],
-            row["device"],
+            row["model"], row["task"], row["steps"], row["batch"], settings["max_length"], settings["precision"], row["device"]
         )
         key = (setting, row["recipe"], row["sparsity"])
         groups.setdefault(key, Group(*key)).runs[row["seed"]] = row
@@ -138,20 +132,30 @@ def summarize(rows: Iterable[Row], only: Mapping[str, str] | None = None) -> Sum
 def as_json(summary: Summary) -> list[dict[str, Any]]:
     """Mean and standard error of every group."""
     return [
-        {**asdict(group.setting), "recipe": group.recipe, "sparsity": group.sparsity, "runs": len(group.runs),
-         "metric": group.metric, **{name: None if found is None else asdict(found) for name, found in (
-             ("validation", Estimate.from_values(list(group.validation().values()))),
-             ("held_out", Estimate.from_values(list(group.held_out().values()))),
-         )}}
+        {
+            **asdict(group.setting),
+            "recipe": group.recipe,
+            "sparsity": group.sparsity,
+            "runs": len(group.runs),
+            "metric": group.metric,
+            **{
+                name: None if found is None else asdict(found)
+                for name, found in (
+                    ("validation", Estimate.from_values(list(group.validation().values()))),
+                    ("held_out", Estimate.from_values(list(group.held_out().values()))),
+                )
+            },
+        }
         for group in summary.groups
-    ]  # fmt: skip
+    ]
 
 
 def paired(group: Group, other: Group) -> tuple[Estimate | None, str]:
     """Mean difference of the primary metric, seed by seed, and on which rows: held-out ones where both have them."""
     for rows, ours, theirs in (
-        ("held-out", group.held_out(), other.held_out()), ("validation", group.validation(), other.validation())
-    ):  # fmt: skip
+        ("held-out", group.held_out(), other.held_out()),
+        ("validation", group.validation(), other.validation()),
+    ):
         seeds = sorted(ours.keys() & theirs.keys())
         if seeds:
             return Estimate.from_values([ours[seed] - theirs[seed] for seed in seeds]), rows
@@ -166,9 +170,15 @@ def _is_current(row: Row) -> bool:
         if recipe.kind == "pruning" and settings["head"] == "classifier":
             common["head"] = "classifier"
         cell = Cell.from_recipe(
-            recipe, model=row["model"], task=row["task"], sparsity=row["sparsity"] or 0.0, steps=row["steps"], batch=row["batch"],
-            seed=row["seed"], common=common,
-        )  # fmt: skip
+            recipe,
+            model=row["model"],
+            task=row["task"],
+            sparsity=row["sparsity"] or 0.0,
+            steps=row["steps"],
+            batch=row["batch"],
+            seed=row["seed"],
+            common=common,
+        )
     except (RecipeError, ValidationError):
         return False
     return cell.is_run_of(row)
@@ -186,8 +196,7 @@ def _best_rivals(groups: Iterable[Group]) -> list[Group]:
     for variants in rivals.values():
         most = max(len(group.runs) for group in variants)
         best = max(
-            (group for group in variants if len(group.runs) == most),
-            key=lambda group: statistics.mean(group.validation().values()),
+            (group for group in variants if len(group.runs) == most), key=lambda group: statistics.mean(group.validation().values())
         )
         kept.append(Group(best.setting, best.recipe, best.sparsity, best.runs, len(variants)))
     return kept

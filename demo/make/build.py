@@ -40,10 +40,7 @@ def build_data(folder: Path) -> set[str]:
         rows = labelled_reviews(rng, count, taken)
         if split == "validation":
             held_out = {sentence for sentence, _ in rows}
-        lines = [
-            json.dumps({"sentence": sentence, "label": label, "idx": index})
-            for index, (sentence, label) in enumerate(rows)
-        ]
+        lines = [json.dumps({"sentence": sentence, "label": label, "idx": index}) for index, (sentence, label) in enumerate(rows)]
         # A fixed time stamp, so that the same rows give the same bytes.
         packed = gzip.compress("".join(f"{line}\n" for line in lines).encode(), 9, mtime=0)
         (folder / f"{split}.jsonl.gz").write_bytes(packed)

@@ -71,9 +71,19 @@ Shape = Callable[[Rng, Domain, int], str]
 
 # Repetition is frequency.  Opinions of both signs meet in a third of the reviews.
 SHAPES: tuple[Shape, ...] = (
-    _single, _single, _single, _single, _agreeing, _agreeing, _agreeing, _agreeing,
-    _contrast, _contrast, _hearsay, _verdict,
-)  # fmt: skip
+    _single,
+    _single,
+    _single,
+    _single,
+    _agreeing,
+    _agreeing,
+    _agreeing,
+    _agreeing,
+    _contrast,
+    _contrast,
+    _hearsay,
+    _verdict,
+)
 
 
 def review(rng: Rng, domain: Domain, label: int) -> str:

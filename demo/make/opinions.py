@@ -143,10 +143,30 @@ Form = Callable[[Rng, Domain, int], str]
 
 # Repetition is frequency: five clauses of 23 negate a word of the other sign.
 FORMS: tuple[Form, ...] = (
-    _is_adjective, _is_adjective, _is_adjective, _is_both, _is_both, _is_both, _is_not_adjective,
-    _is_not_adjective, _moves_me, _moves_me, _fails_to_move_me, _has_quality, _has_quality, _lacks_quality,
-    _i_find, _i_find, _i_cannot_call, _is_done, _compares, _remark, _remark, _is_a, _is_a,
-)  # fmt: skip
+    _is_adjective,
+    _is_adjective,
+    _is_adjective,
+    _is_both,
+    _is_both,
+    _is_both,
+    _is_not_adjective,
+    _is_not_adjective,
+    _moves_me,
+    _moves_me,
+    _fails_to_move_me,
+    _has_quality,
+    _has_quality,
+    _lacks_quality,
+    _i_find,
+    _i_find,
+    _i_cannot_call,
+    _is_done,
+    _compares,
+    _remark,
+    _remark,
+    _is_a,
+    _is_a,
+)
 
 
 def plain_opinion(rng: Rng, domain: Domain, polarity: int) -> str:

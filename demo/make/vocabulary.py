@@ -73,9 +73,19 @@ BAD_INTENSIFIERS = table(
     """
 )
 NEGATORS = (
-    "not", "not", "not", "never", "hardly", "scarcely", "far from", "anything but", "not at all",
-    "by no means", "not exactly", "not in the least",
-)  # fmt: skip
+    "not",
+    "not",
+    "not",
+    "never",
+    "hardly",
+    "scarcely",
+    "far from",
+    "anything but",
+    "not at all",
+    "by no means",
+    "not exactly",
+    "not in the least",
+)
 KIN = table(
     """
     brother sister mother father cousin uncle aunt neighbour colleague friend daughter son grandmother
@@ -83,9 +93,17 @@ KIN = table(
     """
 )
 SOURCES = (
-    "the critics", "the newspaper", "the website", "my {kin}", "my {kin}", "everybody at work",
-    "the advertisement", "the last visitors", "people online", "{name}",
-)  # fmt: skip
+    "the critics",
+    "the newspaper",
+    "the website",
+    "my {kin}",
+    "my {kin}",
+    "everybody at work",
+    "the advertisement",
+    "the last visitors",
+    "people online",
+    "{name}",
+)
 DAYS = table("monday tuesday wednesday thursday friday saturday sunday")
 MONTHS = table("january february march april may june july august september october november december")
 
@@ -122,16 +140,43 @@ INTRANSITIVE_VERBS = table(
     """
 )
 PLACES = (
-    "across the bridge", "behind the church", "near the harbour", "in the market", "under the old oak",
-    "at the edge of the forest", "beside the canal", "on the hill", "in the kitchen", "outside the station",
-    "by the river", "along the beach", "in the workshop", "at the crossroads", "in the village of {place}",
-    "on the way to {place}", "in the attic", "next to the mill",
-)  # fmt: skip
+    "across the bridge",
+    "behind the church",
+    "near the harbour",
+    "in the market",
+    "under the old oak",
+    "at the edge of the forest",
+    "beside the canal",
+    "on the hill",
+    "in the kitchen",
+    "outside the station",
+    "by the river",
+    "along the beach",
+    "in the workshop",
+    "at the crossroads",
+    "in the village of {place}",
+    "on the way to {place}",
+    "in the attic",
+    "next to the mill",
+)
 TIMES = (
-    "before sunrise", "in the afternoon", "at noon", "on {day}", "last {month}", "every {day}",
-    "after the storm", "during the winter", "in {year}", "late at night", "for an hour",
-    "while it rained", "as the bells rang", "until the evening", "in early {month}", "two weeks later",
-)  # fmt: skip
+    "before sunrise",
+    "in the afternoon",
+    "at noon",
+    "on {day}",
+    "last {month}",
+    "every {day}",
+    "after the storm",
+    "during the winter",
+    "in {year}",
+    "late at night",
+    "for an hour",
+    "while it rained",
+    "as the bells rang",
+    "until the evening",
+    "in early {month}",
+    "two weeks later",
+)
 BUILDINGS = table("library bakery school harbour station chapel mill tower bridge factory farm lighthouse")
 COLOURS = table("red blue green yellow white black brown grey")
 SHAPES = table("round square wooden iron painted folded striped woollen broken tall old new")

@@ -66,9 +66,7 @@ def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
                 source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {section['title']}\n\n{pages}\n```\n"
 
 
-def add_diagrams(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def add_diagrams(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Load the script of diagrams, 5 MB, on pages that have some."""
     if '<pre class="mermaid">' in context.get("body", ""):
         app.add_js_file("mermaid.min.js", priority=400)

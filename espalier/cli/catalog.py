@@ -46,9 +46,7 @@ def _tasks_table(found: "list[Task]") -> "Table":
 def _methods_table(found: "list[Method]") -> "Table":
     from rich.table import Column, Table
 
-    table = Table(
-        Column("method", no_wrap=True), "trains", "sparsity", "2:4", "learning rate", "λ", "what it does", box=None
-    )
+    table = Table(Column("method", no_wrap=True), "trains", "sparsity", "2:4", "learning rate", "λ", "what it does", box=None)
     for method in found:
         name = f"{method.name} (default)" if method.default else method.name
         rates = (f"{method.learning_rate:g}", f"{method.regularization:g}")

@@ -48,9 +48,7 @@ def variables() -> Finding:
 
     names = sorted(name for name in os.environ if name.startswith("ESPALIER_"))
     if unknown := unknown_variables(os.environ):
-        return Finding(
-            "environment", "note", f"{', '.join(names)}; {'; '.join(unknown.values())}", "unset or correct it"
-        )
+        return Finding("environment", "note", f"{', '.join(names)}; {'; '.join(unknown.values())}", "unset or correct it")
     return Finding("environment", "ok", ", ".join(names) or "no ESPALIER_… variable is set")
 
 
@@ -80,18 +78,14 @@ def api(url: str, key: str | None) -> Finding:
         except NotEspalierError as error:
             return Finding("API", "broken", str(error), "give the service's own address by --url")
         except UnreachableError as away:
-            return Finding(
-                "API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url"
-            )
+            return Finding("API", "broken", f"{place}: {away.__cause__}", "start it with: espalier serve, or give --url")
         except ApiError as error:
             remedy = "give --api-key, or ESPALIER_API_KEY" if error.status in (401, 403) else "look at the API's log"
             return Finding("API", "broken", f"{place}: {error.detail} ({error.code})", remedy)
         try:
             checks = client.ready()
         except ApiError as error:
-            return Finding(
-                "API", "broken", f"{place}: {error.detail} ({error.code})", "start one with: espalier worker"
-            )
+            return Finding("API", "broken", f"{place}: {error.detail} ({error.code})", "start one with: espalier worker")
     broker = "" if checks.get("broker") == "ok" else ", its broker is away: jobs start some seconds later"
     return Finding("API", "note" if broker else "ok", f"{place} is ready, workers: {checks.get('workers')}{broker}")
 
@@ -107,9 +101,7 @@ def database(settings: "Settings") -> Finding:
 
     place = make_url(settings.database_url).render_as_string(hide_password=True)
     if missing_database_file(settings.database_url) is not None:  # opening it would create it
-        return Finding(
-            "database", "broken", f"{place}: there is no such file", "run: espalier serve, or espalier db upgrade"
-        )
+        return Finding("database", "broken", f"{place}: there is no such file", "run: espalier serve, or espalier db upgrade")
     opened = Database(settings.database_url)
     try:
         current = is_current(opened)
@@ -183,9 +175,7 @@ def devices() -> Finding:
         import torch
     except ImportError:
         return Finding(
-            "devices",
-            "note",
-            "no torch: this machine cannot train or use masks (pip install 'espalier-pruning[train]')",
+            "devices", "note", "no torch: this machine cannot train or use masks (pip install 'espalier-pruning[train]')"
         )
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding("devices", "ok", ", ".join(names) or f"CPU, {os.cpu_count()} cores")

@@ -42,9 +42,7 @@ def doctor(
         yield checks.versions()
         yield checks.variables()
         if settings is None:
-            yield checks.Finding(
-                "settings", "broken", faults, "correct the variables that it names; docs/reference/settings.md"
-            )
+            yield checks.Finding("settings", "broken", faults, "correct the variables that it names; docs/reference/settings.md")
         if not local:
             yield checks.api(url, context.key())
         if settings is not None:

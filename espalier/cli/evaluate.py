@@ -31,14 +31,11 @@ def evaluate(
     ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of a hub data set.")] = None,
     split: Annotated[
-        str | None,
-        typer.Option(help="Default: the rows that the training validated on; of another data set validation."),
+        str | None, typer.Option(help="Default: the rows that the training validated on; of another data set validation.")
     ] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Use only the first rows.")] = None,
     dense: Annotated[bool, typer.Option("--dense", help="Evaluate the dense model as well, zero-shot.")] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Print the id of the job that does it, and do not wait.")
-    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the id of the job that does it, and do not wait.")] = False,
 ) -> None:
     """Evaluate the mask of a finished job, without a new training, and print the metrics.
 
@@ -77,10 +74,7 @@ def _metrics(made: "Job") -> str:
     """A line for each metric, with that of the dense model before it where it was asked for, and the number of rows."""
     result = result_of(made)
     before = result.get("before") or {}
-    lines = [
-        f"{name}\t{f'{before[name]:.4f} → ' if name in before else ''}{value:.4f}"
-        for name, value in result["final"].items()
-    ]
+    lines = [f"{name}\t{f'{before[name]:.4f} → ' if name in before else ''}{value:.4f}" for name, value in result["final"].items()]
     return "\n".join([*lines, f"rows\t{result['rows']}"])
 
 
@@ -91,7 +85,6 @@ def _table(found: "Sequence[Job]") -> "Table":
     for each in found:
         rows = result_of(each).get("rows")
         table.add_row(
-            each.id, each.status, evaluated_rows(each.evaluation), "" if rows is None else f"{rows:,}",
-            str(main_metric(each) or ""),
-        )  # fmt: skip
+            each.id, each.status, evaluated_rows(each.evaluation), "" if rows is None else f"{rows:,}", str(main_metric(each) or "")
+        )
     return table

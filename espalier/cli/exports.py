@@ -29,14 +29,12 @@ def export(
     mask: Annotated[Path, typer.Argument(help="mask.safetensors or mask.espalier of a finished job.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the exports and their figures.")],
     to: Annotated[
-        list[str],
-        typer.Option("--to", help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated."),
+        list[str], typer.Option("--to", help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated.")
     ],
     model: options.BaseModelFolder = None,
     models_dir: options.ModelsDir = None,
     datasets_dir: Annotated[
-        Path | None,
-        typer.Option(envvar="ESPALIER_DATASETS_DIR", help="Folder of local data sets, for the rows to compare on."),
+        Path | None, typer.Option(envvar="ESPALIER_DATASETS_DIR", help="Folder of local data sets, for the rows to compare on.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -77,14 +75,11 @@ def exports(
     to: Annotated[
         list[str] | None,
         typer.Option(
-            "--to",
-            help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated. Default: list what there is.",
+            "--to", help="compact, csr, onnx, onnx-int8, semi-structured or stock; may be repeated. Default: list what there is."
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait for them.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Wait for them and download them into this folder.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Wait for them and download them into this folder.")] = None,
 ) -> None:
     """Have the mask of a finished job exported by the service and print the id of the job that does it, or list such jobs.
 

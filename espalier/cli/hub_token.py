@@ -17,10 +17,7 @@ app = typer.Typer(help="Store the token that your jobs read private models of th
 def set_token(
     context: ServiceContext,
     token: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="@FILE", help="File that holds it; default: standard input, or asked for on a terminal."
-        ),
+        str | None, typer.Argument(metavar="@FILE", help="File that holds it; default: standard input, or asked for on a terminal.")
     ] = None,
 ) -> None:
     """Store a token, encrypted; it is never shown again. A token itself is no argument: others see a command's arguments.

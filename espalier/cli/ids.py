@@ -61,9 +61,7 @@ def _job_word(job: Any) -> str:
 
 _ULID = "[0-9a-z]{26}"
 JOB = IdKind("job", "job_", f"job_{_ULID}", _jobs, _job_word)
-DATASET = IdKind(
-    "data set", "ds_", "ds_[0-9a-f]{32}", lambda client, _: client.datasets(), lambda each: each.name or ""
-)
+DATASET = IdKind("data set", "ds_", "ds_[0-9a-f]{32}", lambda client, _: client.datasets(), lambda each: each.name or "")
 MODEL = IdKind("model", "mdl_", "mdl_[0-9a-f]{32}", lambda client, _: _uploaded(client), lambda each: each.title or "")
 SWEEP = IdKind("sweep", "swp_", f"swp_{_ULID}", lambda client, _: client.sweeps(), lambda each: each.status)
 WEBHOOK = IdKind("webhook", "whk_", f"whk_{_ULID}", lambda client, _: client.webhooks(), lambda each: each.url)

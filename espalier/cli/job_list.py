@@ -41,22 +41,17 @@ def list_jobs(
     sweep: Annotated[str | None, typer.Option(help="Only jobs of this sweep.")] = None,
     kind: Annotated[str | None, typer.Option(help="export or evaluation: those on the mask of another job.")] = None,
     metadata: Annotated[
-        list[str] | None,
-        typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated."),
+        list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this pair; may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 20,
-    wide: Annotated[
-        bool, typer.Option("--wide", help="All columns and whole ids, however wide the terminal is.")
-    ] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="All columns and whole ids, however wide the terminal is.")] = False,
 ) -> None:
     """List jobs, newest first: state, metric before → after, age, time run, what a queued job waits for.
 
     Example: espalier jobs --status running --metadata team=nlp
     """
     pairs = options.pairs(metadata, "--metadata")
-    filters: dict[str, Any] = {
-        "status": status, "task": task, "model": model, "method": method, "sweep": sweep, "kind": kind,
-    }  # fmt: skip
+    filters: dict[str, Any] = {"status": status, "task": task, "model": model, "method": method, "sweep": sweep, "kind": kind}
     with context.client() as client:
         found = list(islice(client.list(limit=min(limit, _PAGE), metadata=pairs, **filters), limit))
         if not any((*filters.values(), pairs)):  # all jobs: the other kinds wait in the same queue
@@ -103,8 +98,8 @@ def jobs_table(found: "Sequence[Job]", waits: dict[str, str], width: int | None 
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for column in columns:
         table.add_column(
-            column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis", width=column.room,
-        )  # fmt: skip
+            column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis", width=column.room
+        )
     for row, job in enumerate(found):
         cells = [Text(column.cells[row]) for column in columns]
         cells[0].stylize(job_text.colour(job.status), 0, None if job.status == "failed" else 1)
@@ -123,9 +118,7 @@ def _columns(found: "Sequence[Job]", waits: dict[str, str]) -> list[_Column]:
         _Column("task", 3, cells(job_text.task_name), least=8),
         _Column("method", 7, cells(_method)),
         _Column("sparsity", 6, cells(job_text.sparsity), right=True),
-        _Column(
-            "metric", 2, cells(lambda job: " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job)))))
-        ),
+        _Column("metric", 2, cells(lambda job: " ".join(filter(None, (job_text.metric_name(job), job_text.metric(job)))))),
         _Column("age", 1, cells(lambda job: job_text.age(job.created_at)), right=True),
         _Column("ran", 4, cells(job_text.ran_for), right=True),
         _Column("", 0, cells(lambda job: job_text.doing(job, waits.get(job.id, ""))), least=_LEAST_WORDS),
@@ -177,6 +170,4 @@ def _method(job: "Job") -> str:
 def _when_empty(*, filtered: bool) -> str:
     if filtered:
         return "no job matches; without options: espalier jobs"
-    return (
-        "there are no jobs yet; submit one with: espalier run MODEL TASK (espalier models and espalier tasks list both)"
-    )
+    return "there are no jobs yet; submit one with: espalier run MODEL TASK (espalier models and espalier tasks list both)"

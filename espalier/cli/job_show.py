@@ -88,9 +88,7 @@ def _title(job: "Job") -> "Text":
     from rich.text import Text
 
     title = Text()
-    title.append(
-        f"{job_text.mark(job.status)} {job_text.requested(job) or job.status}", f"bold {job_text.colour(job.status)}"
-    )
+    title.append(f"{job_text.mark(job.status)} {job_text.requested(job) or job.status}", f"bold {job_text.colour(job.status)}")
     title.append(f"  {job.id}", "bold")
     return title
 
@@ -109,9 +107,7 @@ def rows(context: ServiceContext, job: "Job", waits: str = "") -> Iterator[tuple
     yield from _relations(job)
     files = [f"{artifact.name}  {_size(artifact.bytes)}  sha-256 {artifact.sha256[:12]}" for artifact in job.artifacts]
     yield from _lines("files", files)
-    yield from _named(
-        "spec", "  ".join(f"{name}={_value(value)}" for name, value in job.spec.items() if value is not None)
-    )
+    yield from _named("spec", "  ".join(f"{name}={_value(value)}" for name, value in job.spec.items() if value is not None))
     yield from _lines("next", [each for each in commands(context, job) if not each.startswith("espalier show ")])
 
 
@@ -174,9 +170,7 @@ def _result(job: "Job") -> Iterator[tuple[str, str]]:
 
 def _relations(job: "Job") -> Iterator[tuple[str, str]]:
     yield from _named("metadata", "  ".join(f"{key}={value}" for key, value in job.metadata.items()))
-    yield from _named(
-        "from", f"the mask of {start}" if (start := job.spec.get("init_from")) and not job.export_of else ""
-    )
+    yield from _named("from", f"the mask of {start}" if (start := job.spec.get("init_from")) and not job.export_of else "")
     for name, attribute in (("sweep", "sweep_id"), ("repeats", "retried_from"), ("owner", "owner")):
         yield from _named(name, str(job_text.field(job, attribute) or ""))
     if job.paused_until is not None:

@@ -26,9 +26,7 @@ def rows_of(task: str | None, text: list[str] | None, label: str | None, *, dry_
     """The file of rows that is given as a task; None for any other. Raises typer.BadParameter before anything is sent."""
     if not is_rows_file(task):
         if text or label:
-            raise typer.BadParameter(
-                "they name columns of a file of rows, given in place of TASK", param_hint="--text, --label"
-            )
+            raise typer.BadParameter("they name columns of a file of rows, given in place of TASK", param_hint="--text, --label")
         return None
     if dry_run:
         raise typer.BadParameter(

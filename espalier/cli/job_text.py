@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from espalier.client.models import Job
 
 MARKS = {
-    "queued": ("○", "o", "yellow"), "running": ("●", "*", "cyan"), "paused": ("‖", "=", "yellow"),
-    "succeeded": ("✓", "+", "green"), "failed": ("✗", "x", "red"), "cancelled": ("–", "-", "bright_black"),
-}  # fmt: skip
+    "queued": ("○", "o", "yellow"),
+    "running": ("●", "*", "cyan"),
+    "paused": ("‖", "=", "yellow"),
+    "succeeded": ("✓", "+", "green"),
+    "failed": ("✗", "x", "red"),
+    "cancelled": ("–", "-", "bright_black"),
+}
 """State → its mark, the mark where the output has ASCII only, and its colour, one that light and dark terminals can show."""
 _USUAL = "training"
 """The phase that the share of steps says already."""
@@ -96,11 +100,7 @@ def steps(job: "Job") -> str:
 def percent_done(job: "Job") -> str:
     """``13 %`` of the steps; empty before their number is known."""
     progress = job.progress
-    return (
-        f"{100 * (progress.step or 0) // progress.total_steps} %"
-        if progress is not None and progress.total_steps
-        else ""
-    )
+    return f"{100 * (progress.step or 0) // progress.total_steps} %" if progress is not None and progress.total_steps else ""
 
 
 def _left(job: "Job") -> str:

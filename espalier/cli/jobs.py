@@ -80,9 +80,7 @@ def download(
     context: ServiceContext,
     job: JobId,
     name: Annotated[str, typer.Argument(help="Which artifact.")] = "mask.safetensors",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File or folder; default: its name, here.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder; default: its name, here.")] = None,
 ) -> None:
     """Download what a job has made; goes on where an interrupted download stopped.
 
@@ -120,8 +118,7 @@ def format_event(event: "Event") -> str:
     message = str(event.data.get("message") or "")
     words = [message] if message else []
     words += [
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in data.items()
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}" for name, value in data.items()
     ]
     time = f"{event.created_at:%Y-%m-%dT%H:%M:%SZ}" if event.created_at is not None else ""
     text = " ".join(words).replace("\r", "").replace("\n", "\n    ")

@@ -20,16 +20,12 @@ _SCOPES = ("jobs:read", "jobs:write", "admin")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for, or who holds it.")],
     owner: Annotated[
-        str,
-        typer.Option(help="Whose jobs it makes and sees; keys of one owner share them. Default: the embedded user's."),
+        str, typer.Option(help="Whose jobs it makes and sees; keys of one owner share them. Default: the embedded user's.")
     ] = "local",
     scope: Annotated[
-        list[str] | None,
-        typer.Option(help="jobs:read, jobs:write or admin; may be repeated. Default: the first two."),
+        list[str] | None, typer.Option(help="jobs:read, jobs:write or admin; may be repeated. Default: the first two.")
     ] = None,
-    expires_days: Annotated[
-        float | None, typer.Option(min=0.0, help="Days until it is worthless; default: never.")
-    ] = None,
+    expires_days: Annotated[float | None, typer.Option(min=0.0, help="Days until it is worthless; default: never.")] = None,
     data_dir: DataDir = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -70,14 +66,10 @@ def list_keys(data_dir: DataDir = None, as_json: options.AsJson = False) -> None
         return
     from rich.table import Column, Table
 
-    table = Table(
-        Column("id", no_wrap=True), "name", "owner", "scopes", "created", "expires", "last used", "revoked", box=None
-    )
+    table = Table(Column("id", no_wrap=True), "name", "owner", "scopes", "created", "expires", "last used", "revoked", box=None)
     for row in rows:
         times = (row["created_at"], row["expires_at"], row["last_used_at"], row["revoked_at"])
-        table.add_row(
-            row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_format_minute(time) for time in times)
-        )
+        table.add_row(row["id"], row["name"], row["owner"], " ".join(row["scopes"]), *(_format_minute(time) for time in times))
     print_table(table)
 
 

@@ -35,9 +35,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise OSError(
-                f"port {port} of {host} is taken; choose another with --port, or --port 0 for a free one"
-            ) from error
+            raise OSError(f"port {port} of {host} is taken; choose another with --port, or --port 0 for a free one") from error
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return listening
 

@@ -34,14 +34,7 @@ from espalier.cli import (
     worker,
 )
 from espalier.cli.output import accept_every_character, fail
-from espalier.errors import (
-    ApiError,
-    ConfigurationError,
-    EspalierError,
-    JobNotSucceededError,
-    NotEspalierError,
-    UnreachableError,
-)
+from espalier.errors import ApiError, ConfigurationError, EspalierError, JobNotSucceededError, NotEspalierError, UnreachableError
 from espalier.extras import explain
 
 EXIT_CODES = {

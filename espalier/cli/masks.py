@@ -13,9 +13,7 @@ from espalier.cli.output import fail, notify, require_output
 def convert(
     mask: Annotated[Path, typer.Argument(help="mask.safetensors, mask.espalier or the reference code's .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Ends in .safetensors, .espalier or .npy.")],
-    like: Annotated[
-        Path | None, typer.Option(help="For a .npy: a mask of the same model, whose metadata to take.")
-    ] = None,
+    like: Annotated[Path | None, typer.Option(help="For a .npy: a mask of the same model, whose metadata to take.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a mask in another form: packed bits, entropy-coded, or as the reference code has it.

@@ -50,9 +50,7 @@ def list_models(context: ServiceContext) -> None:
         notify("the service has no models of its own; espalier models push uploads one")
     types = ", ".join(found.model_types)
     notify(
-        f"and any of the hub of these types: {types}"
-        if found.hub
-        else f"the hub is not used; types that can be pruned: {types}"
+        f"and any of the hub of these types: {types}" if found.hub else f"the hub is not used; types that can be pruned: {types}"
     )
 
 
@@ -60,9 +58,7 @@ def list_models(context: ServiceContext) -> None:
 @with_service
 def push(
     context: ServiceContext,
-    folder: Annotated[
-        Path, typer.Argument(exists=True, help="Hugging Face folder with safetensors weights, or a .zip of one.")
-    ],
+    folder: Annotated[Path, typer.Argument(exists=True, help="Hugging Face folder with safetensors weights, or a .zip of one.")],
     name: Annotated[str | None, typer.Option(help="What you call it; default the folder's name.")] = None,
 ) -> None:
     """Upload a model and print its id, which a job names as its model. The same files again are the same model.

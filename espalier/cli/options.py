@@ -10,37 +10,29 @@ import typer
 DEFAULT_URL = "http://127.0.0.1:8000"
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
 
-Model = Annotated[
-    str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")
-]
+Model = Annotated[str | None, typer.Argument(help="Model on the hub, or a folder under the service's models directory.")]
 Task = Annotated[str | None, typer.Argument(help="Task, e.g. sst2, or a file of rows; a custom task is given as JSON.")]
 Sparsity = Annotated[float | None, typer.Option(help="Share of the masked weights to remove, e.g. 0.9.")]
 SparsityBy = Annotated[
     list[str] | None,
     typer.Option(
-        "--sparsity-by", metavar="PATTERN=SHARE",
+        "--sparsity-by",
+        metavar="PATTERN=SHARE",
         help="Sparsity of the matrices whose path fits, e.g. --sparsity-by '*.attention.*=0.8'; 0 leaves them dense. Repeatable.",
     ),
-]  # fmt: skip
+]
 Method = Annotated[str | None, typer.Option(help="How scores and masks are made, e.g. smp-s.")]
 Fields = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the spec, e.g. --set max_steps=200."),
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the spec, e.g. --set max_steps=200.")
 ]
 Baseline = Annotated[
-    bool,
-    typer.Option(
-        "--baseline", help="Train the dense model as well, for as many steps; its metric is shown with the mask's."
-    ),
+    bool, typer.Option("--baseline", help="Train the dense model as well, for as many steps; its metric is shown with the mask's.")
 ]
 SpecFile = Annotated[
-    Path | None,
-    typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it."),
+    Path | None, typer.Option("--spec", exists=True, dir_okay=False, help="JSON file to start from; options win over it.")
 ]
 
-BaseModelFolder = Annotated[
-    Path | None, typer.Option("--model", help="Folder of the base model; default: by the mask's own word.")
-]
+BaseModelFolder = Annotated[Path | None, typer.Option("--model", help="Folder of the base model; default: by the mask's own word.")]
 ModelsDir = Annotated[
     Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="Folder of local models, looked at before the hub.")
 ]
@@ -64,11 +56,7 @@ def spec_from(
     spec |= fields_from(fields) | own_sparsities(sparsity_by)
     for name in ("model", "task"):
         if name not in spec:
-            hint = (
-                f"; {model} is a file: name the model before it"
-                if model and name == "task" and Path(model).is_file()
-                else ""
-            )
+            hint = f"; {model} is a file: name the model before it" if model and name == "task" and Path(model).is_file() else ""
             raise typer.BadParameter(f"the least a job needs is a model and a task; {name} is missing{hint}")
     return spec
 

@@ -52,10 +52,7 @@ def require_output(folder: Path) -> None:
     try:
         require_new_folder(folder)
     except OSError as fault:
-        fail(
-            f"--output {folder}: {fault.strerror}; name a folder that does not exist or is empty, where you may write",
-            code=2,
-        )
+        fail(f"--output {folder}: {fault.strerror}; name a folder that does not exist or is empty, where you may write", code=2)
 
 
 def notify(message: str) -> None:

@@ -27,9 +27,7 @@ _JOB = re.compile(r"job_[0-9a-z]{1,36}")
 @with_service
 def predict(
     context: ServiceContext,
-    job_or_mask: Annotated[
-        str, typer.Argument(metavar="JOB|MASK", help="Id of a job, its beginning or last; or a mask file.")
-    ],
+    job_or_mask: Annotated[str, typer.Argument(metavar="JOB|MASK", help="Id of a job, its beginning or last; or a mask file.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; default: the lines of standard input.")] = None,
     pairs: Annotated[
         list[str] | None, typer.Option("--pair", help="Second text of each, for tasks on two columns; once per text.")
@@ -45,15 +43,10 @@ def predict(
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="For --file: .jsonl, .csv or .tsv; default: JSON Lines are printed."
-        ),
+        typer.Option("--output", "-o", metavar="FILE", help="For --file: .jsonl, .csv or .tsv; default: JSON Lines are printed."),
     ] = None,
     texts_per_request: Annotated[
-        int,
-        typer.Option(
-            min=1, help="For --file and a job: rows of a request; fewer are sent where the service takes fewer."
-        ),
+        int, typer.Option(min=1, help="For --file and a job: rows of a request; fewer are sent where the service takes fewer.")
     ] = 64,
     models_dir: Annotated[
         Path | None, typer.Option(envvar="ESPALIER_MODELS_DIR", help="For a mask: folder of local models.")
@@ -71,9 +64,7 @@ def predict(
     if file is not None:
         given = {"TEXTS": texts, "--pair": pairs, "--json": context.as_json}
         if extra := next((name for name, value in given.items() if value), None):
-            raise typer.BadParameter(
-                f"{extra} is for texts; a file has rows, and -o says in which form they are written"
-            )
+            raise typer.BadParameter(f"{extra} is for texts; a file has rows, and -o says in which form they are written")
         with open_rows(file, output) as check:
             if is_job:
                 _file_by_service(context, job_or_mask, check, texts_per_request)
@@ -110,9 +101,7 @@ def _lines_of_stdin() -> list[str]:
 def _by_service(context: ServiceContext, job: str, firsts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
     with context.client() as client:
         job = resolve(client, JOB, job)
-        texts: list[str | tuple[str, ...] | list[str]] = (
-            list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
-        )
+        texts: list[str | tuple[str, ...] | list[str]] = list(zip(firsts, pairs, strict=True)) if pairs else list(firsts)
         return [prediction.model_dump() for prediction in client.predict(job, texts)]
 
 

@@ -74,9 +74,7 @@ class ProcessManager:
         if lived > _HEALTHY_SECONDS:
             service.pause = _FIRST_PAUSE
         service.due_at = now + service.pause
-        self._notify(
-            f"the {service.name} process ended ({format_exit(code)}); it is started again in {service.pause:g} s"
-        )
+        self._notify(f"the {service.name} process ended ({format_exit(code)}); it is started again in {service.pause:g} s")
         service.pause = min(2 * service.pause, _LONGEST_PAUSE)
 
     def stop(self, seconds: float, hurry: threading.Event) -> None:
@@ -85,9 +83,7 @@ class ProcessManager:
         for _, process in running:
             process.terminate()
         deadline = time.monotonic() + seconds
-        while (
-            not all(process.exited() for _, process in running) and time.monotonic() < deadline and not hurry.is_set()
-        ):
+        while not all(process.exited() for _, process in running) and time.monotonic() < deadline and not hurry.is_set():
             hurry.wait(_TICK_SECONDS)
         for name, process in running:
             if not process.exited():

@@ -20,12 +20,7 @@ _PATIENCE_SECONDS = 300.0
 """How long a service may be away once it has responded."""
 _NARROW = 100
 """Columns of a terminal under which the numbers leave no room for a bar."""
-_CALM: dict[str, Any] = {
-    "style": "bright_black",
-    "complete_style": "cyan",
-    "finished_style": "green",
-    "pulse_style": "cyan",
-}
+_CALM: dict[str, Any] = {"style": "bright_black", "complete_style": "cyan", "finished_style": "green", "pulse_style": "cyan"}
 """Styles of a bar; by default it would be red, as if something had failed."""
 _LARGE_BYTES = 4_000_000
 """Smaller downloads are over before a bar could be read."""
@@ -48,11 +43,7 @@ def _bar(console: Any, changes: Iterator["Job"]) -> "Job":
     narrow = console.width < _NARROW
     columns = (
         TextColumn("{task.description}", table_column=Column(width=11, no_wrap=True)),
-        *(
-            ()
-            if narrow
-            else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40), **_CALM),)
-        ),
+        *(() if narrow else (BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8, max_width=40), **_CALM),)),
         TextColumn("{task.fields[steps]}", table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[values]}", table_column=Column(no_wrap=True)),
     )
@@ -85,12 +76,7 @@ def fetching(name: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(**_CALM),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(**_CALM), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         line = bar.add_task(name, total=None, visible=False)
         yield lambda have, total: bar.update(line, completed=have, total=total, visible=total >= _LARGE_BYTES)
@@ -103,12 +89,7 @@ def counting(name: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(**_CALM),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(**_CALM), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         line = bar.add_task(name, total=total)
         yield lambda done: bar.update(line, completed=done)

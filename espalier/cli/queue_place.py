@@ -29,9 +29,7 @@ def read_waits(client: "Client", found: "Sequence[Job]") -> dict[str, str]:
 def waits_for(job: "Job", others: "Sequence[Job]") -> str:
     """``behind 2 jobs and 1 export; asks for 8 devices``; jobs with a higher priority and older ones are taken first."""
     before = [other for other in others if other.id != job.id and _goes_first(other, job)]
-    exports, evaluations = (
-        sum(field(other, name) is not None for other in before) for name in ("export_of", "evaluation_of")
-    )
+    exports, evaluations = (sum(field(other, name) is not None for other in before) for name in ("export_of", "evaluation_of"))
     counts = ((len(before) - exports - evaluations, "job"), (exports, "export"), (evaluations, "evaluation"))
     words = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counts if count)
     devices = job.spec.get("devices") or 1

@@ -90,8 +90,7 @@ class RowsFile:
         odd = next((label for label in labels if not isinstance(label, str | int | float)), None)
         if odd is not None:
             raise typer.BadParameter(
-                f"{self.label} holds {odd!r:.100}; give every row a label, or every row a list of labels",
-                param_hint="--label",
+                f"{self.label} holds {odd!r:.100}; give every row a label, or every row a list of labels", param_hint="--label"
             )
         return list(labels)
 
@@ -109,9 +108,7 @@ class RowsFile:
             random.Random(_SEED).shuffle(members)  # noqa: S311 - a split, no secret
             chosen.update(members[: max(1, round(share * len(members)))] if len(members) > 1 else [])
         if not chosen or len(chosen) == len(groups):
-            raise typer.BadParameter(
-                f"{self.path} has {len(groups)} different texts, too few to train and to validate on"
-            )
+            raise typer.BadParameter(f"{self.path} has {len(groups)} different texts, too few to train and to validate on")
         sides: tuple[list[Row], list[Row]] = ([], [])
         for texts, same in groups.items():
             sides[texts in chosen].extend(self._needed(row) for row in same)
@@ -133,8 +130,7 @@ class RowsFile:
         train, validation = self.split()
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder, fetching(self.path.name) as report:
             files = [
-                _write(Path(folder) / f"{name}.jsonl.gz", rows)
-                for name, rows in (("train", train), ("validation", validation))
+                _write(Path(folder) / f"{name}.jsonl.gz", rows) for name, rows in (("train", train), ("validation", validation))
             ]
             made = client.upload_dataset(name=self.path.name[:100], report=report, train=files[0], validation=files[1])
         notify(f"data set {made.id}: {len(train)} rows to train on, {len(validation)} for validation, split by text")

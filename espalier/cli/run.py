@@ -25,12 +25,8 @@ _BASIS = {
     "same_model": "by runs of the same model",
     "model_size": "by runs of other models, scaled by size",
 }
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Check the job and say what it would be; submit nothing.")
-]
-Output = Annotated[
-    Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors, here.")
-]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check the job and say what it would be; submit nothing.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder for the mask; default: mask.safetensors, here.")]
 
 
 @with_service
@@ -55,9 +51,7 @@ def run(
 
     Example: espalier run bert-base-uncased tickets.csv --text message --label topic -o tickets.safetensors
     """
-    spec = _spec(
-        options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline
-    )
+    spec = _spec(options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline)
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:
@@ -96,9 +90,7 @@ def submit(
 
     Example: espalier submit bert-base-uncased sst2 --sparsity 0.9 --set epochs=2
     """
-    spec = _spec(
-        options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline
-    )
+    spec = _spec(options.spec_from(model, task, sparsity, method, fields, spec_file, sparsity_by), start, baseline=baseline)
     rows = rows_of(task, text, label, dry_run=dry_run)
     with context.client() as client:
         if dry_run:

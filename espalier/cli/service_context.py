@@ -80,9 +80,7 @@ class ServiceContext:
         else:
             print(line)
 
-    def print_list(
-        self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]", *, wide: bool = False
-    ) -> None:
+    def print_list(self, resources: "Sequence[BaseModel]", table: "Callable[[], RenderableType]", *, wide: bool = False) -> None:
         """What ``table`` makes of the resources, or the resources themselves as one JSON list."""
         if self.as_json:
             print_json(format_list(resources))
@@ -96,9 +94,7 @@ def with_service(command: Callable[..., None]) -> Callable[..., None]:
     Its arguments of the types in :mod:`espalier.cli.ids` reach it as whole ids.
     """
     signature = inspect.signature(command, eval_str=True)
-    kinds = {
-        name: kind for name, parameter in signature.parameters.items() if (kind := _id_kind(parameter)) is not None
-    }
+    kinds = {name: kind for name, parameter in signature.parameters.items() if (kind := _id_kind(parameter)) is not None}
 
     @functools.wraps(command)
     def run(*, url: str, api_key: str | None, as_json: bool, **given: Any) -> None:
@@ -109,11 +105,7 @@ def with_service(command: Callable[..., None]) -> Callable[..., None]:
                     given[name] = resolve(client, kind, given[name])
         command(**given, context=context)
 
-    own = (
-        parameter.replace(kind=Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "context"
-    )
+    own = (parameter.replace(kind=Parameter.KEYWORD_ONLY) for name, parameter in signature.parameters.items() if name != "context")
     parameters = [*own, *_OPTIONS]
     vars(run)["__signature__"] = signature.replace(parameters=parameters)  # which Typer reads, with the annotations
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

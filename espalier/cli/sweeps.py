@@ -32,9 +32,7 @@ class _Submitting(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; see its table and figure."
-)
+app = typer.Typer(cls=_Submitting, help="Submit a grid of methods, sparsities and seeds as one; see its table and figure.")
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the table until every job has ended.")]
 
 
@@ -44,9 +42,7 @@ def submit(
     context: ServiceContext,
     file: Annotated[
         Path | None,
-        typer.Argument(
-            exists=True, dir_okay=False, help="JSON file with base, methods, sparsities, seeds; options win."
-        ),
+        typer.Argument(exists=True, dir_okay=False, help="JSON file with base, methods, sparsities, seeds; options win."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model of all jobs.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of all jobs, e.g. sst2.")] = None,
@@ -71,9 +67,7 @@ def submit(
     base |= {name: value for name, value in given.items() if value is not None} | options.fields_from(fields)
     base |= options.own_sparsities(sparsity_by)
     if "baseline" in base and "baseline" in body:
-        raise typer.BadParameter(
-            "--baseline is the metric of a dense model that you trained; leave it or baseline=true out"
-        )
+        raise typer.BadParameter("--baseline is the metric of a dense model that you trained; leave it or baseline=true out")
     if "sparsities" not in body:
         raise typer.BadParameter("the least a sweep needs beside a model and a task is --sparsities")
     with context.client() as client:
@@ -146,10 +140,7 @@ def plot(
 
 @app.command()
 @with_service
-def cancel(
-    context: ServiceContext,
-    sweep: SweepId,
-) -> None:
+def cancel(context: ServiceContext, sweep: SweepId) -> None:
     """Cancel every job of a sweep that has not ended.
 
     Example: espalier sweep cancel swp_01jd3
@@ -161,10 +152,7 @@ def cancel(
 
 @app.command()
 @with_service
-def delete(
-    context: ServiceContext,
-    sweep: SweepId,
-) -> None:
+def delete(context: ServiceContext, sweep: SweepId) -> None:
     """Delete a sweep that has ended, with its jobs and everything they made.
 
     Example: espalier sweep delete swp_01jd3
@@ -198,17 +186,17 @@ def _drawn(sweep: "Sweep") -> "Group":
 
     results = sweep.results
     name = results.metric if results is not None and results.metric else "metric"
-    right = [
-        Column(header, justify="right") for header in ("sparsity", "seeds", name, "worst", "best", "remaining", "mask")
-    ]
+    right = [Column(header, justify="right") for header in ("sparsity", "seeds", name, "worst", "best", "remaining", "mask")]
     table = Table(Column("method", no_wrap=True), *right, box=None)
     for mean in results.means if results is not None else []:
         table.add_row(
-            mean.method, f"{mean.sparsity:g}", f"{mean.runs}/{len(sweep.seeds)}",
+            mean.method,
+            f"{mean.sparsity:g}",
+            f"{mean.runs}/{len(sweep.seeds)}",
             *("" if value is None else f"{value:.4f}" for value in (mean.metric, mean.lowest, mean.highest)),
             "" if mean.remaining is None else f"{mean.remaining:.1%}",
             "" if mean.compact_mask_bytes is None else f"{mean.compact_mask_bytes / 1e6:.2f} MB",
-        )  # fmt: skip
+        )
     return Group(table, f"{sweep.progress:.0%} done: {_counts(sweep)}")
 
 

@@ -24,8 +24,7 @@ def create(
     context: ServiceContext,
     receiver: Annotated[str, typer.Argument(metavar="URL", help="https, and no private address.")],
     event: Annotated[
-        list[str] | None,
-        typer.Option("--event", help="e.g. job.succeeded; may be repeated. Default: the ends of jobs."),
+        list[str] | None, typer.Option("--event", help="e.g. job.succeeded; may be repeated. Default: the ends of jobs.")
     ] = None,
 ) -> None:
     """Make a webhook and print the secret that its messages are signed with, this once.
@@ -67,10 +66,7 @@ def deliveries(
 
 @app.command()
 @with_service
-def test(
-    context: ServiceContext,
-    webhook: WebhookId,
-) -> None:
+def test(context: ServiceContext, webhook: WebhookId) -> None:
     """Send a message of type webhook.test; espalier webhooks deliveries says what became of it.
 
     Example: espalier webhooks test whk_01jd3
@@ -82,10 +78,7 @@ def test(
 
 @app.command()
 @with_service
-def enable(
-    context: ServiceContext,
-    webhook: WebhookId,
-) -> None:
+def enable(context: ServiceContext, webhook: WebhookId) -> None:
     """Send messages again, also those that waited.
 
     Example: espalier webhooks enable whk_01jd3
@@ -95,10 +88,7 @@ def enable(
 
 @app.command()
 @with_service
-def disable(
-    context: ServiceContext,
-    webhook: WebhookId,
-) -> None:
+def disable(context: ServiceContext, webhook: WebhookId) -> None:
     """Hold messages back until it is enabled again; what happens meanwhile is not told.
 
     Example: espalier webhooks disable whk_01jd3
@@ -108,10 +98,7 @@ def disable(
 
 @app.command()
 @with_service
-def rotate(
-    context: ServiceContext,
-    webhook: WebhookId,
-) -> None:
+def rotate(context: ServiceContext, webhook: WebhookId) -> None:
     """Print a new secret, this once; for a day messages carry the signature of the old one as well.
 
     Example: espalier webhooks rotate whk_01jd3
@@ -123,10 +110,7 @@ def rotate(
 
 @app.command()
 @with_service
-def delete(
-    context: ServiceContext,
-    webhook: WebhookId,
-) -> None:
+def delete(context: ServiceContext, webhook: WebhookId) -> None:
     """Delete a webhook, with the messages that it was still to get.
 
     Example: espalier webhooks delete whk_01jd3

@@ -18,9 +18,7 @@ SERVICE_PACKAGES = ("sqlalchemy", "celery", "torch", "transformers")
 def worker(
     slots: Annotated[int | None, typer.Option(min=1, max=256, help="Jobs to run at the same time.")] = None,
     data_dir: DataDir = None,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for a database that does not answer, instead of leaving.")
-    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for a database that does not answer, instead of leaving.")] = False,
 ) -> None:
     """Run a worker: it takes jobs from the service's database until it is stopped with Ctrl-C or SIGTERM.
 

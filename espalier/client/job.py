@@ -227,9 +227,7 @@ class Job(Resource):
         if self.export_of is not None:
             return f"export of {job_words.short_id(self.export_of)} to {', '.join(self.exports)}"
         if self.evaluation_of is not None:
-            return (
-                f"evaluation of {job_words.short_id(self.evaluation_of)} on {job_words.evaluated_rows(self.evaluation)}"
-            )
+            return f"evaluation of {job_words.short_id(self.evaluation_of)} on {job_words.evaluated_rows(self.evaluation)}"
         sparsity = self.spec.get("sparsity")
         method = " ".join(str(part) for part in (self.spec.get("method"), sparsity) if part is not None)
         return ", ".join(filter(None, (str(self.spec.get("model", "")), job_words.task_name(self), method)))

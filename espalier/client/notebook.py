@@ -27,8 +27,7 @@ def card(title: str, rows: Mapping[str, str], links: Mapping[str, str], figure: 
     )
     table = f'<table style="color:inherit">{cells}</table>' if cells else ""
     anchors = " · ".join(
-        f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(words)}</a>'
-        for words, address in links.items()
+        f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(words)}</a>' for words, address in links.items()
     )
     parts = (f"<strong>{escape(title)}</strong>", table, figure, anchors)
     return "<div>" + "\n".join(filter(None, parts)) + "</div>"
@@ -46,9 +45,7 @@ def curves(series: Mapping[str, Points]) -> str:
     last = max(points[-1][0] for points in drawn.values())
     lines, words = [], []
     for (name, points), colour in zip(drawn.items(), _COLOURS, strict=False):
-        lines.append(
-            f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{_path(points, first, last)}"/>'
-        )
+        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{_path(points, first, last)}"/>')
         legend = f"{name} {points[0][1]:.3g} → {points[-1][1]:.3g}"
         words.append(f'<span style="color:{colour}">■</span> {escape(legend)}')
     label = escape(f"{', '.join(drawn)} from step {first:g} to {last:g}")
@@ -64,8 +61,7 @@ def _path(points: Points, first: float, last: float) -> str:
     spread = (highest - lowest) or 1.0
     width, height = _WIDTH - 2 * _EDGE, _HEIGHT - 2 * _EDGE
     return " ".join(
-        f"{_EDGE + width * (x - first) / (last - first):.1f},{_EDGE + height * (highest - y) / spread:.1f}"
-        for x, y in points
+        f"{_EDGE + width * (x - first) / (last - first):.1f},{_EDGE + height * (highest - y) / spread:.1f}" for x, y in points
     )
 
 

@@ -48,9 +48,7 @@ def resource_path(collection: str, resource: Any) -> str:
 
 
 def _unlike(model: type[BaseModel], error: ValidationError) -> NotEspalierError:
-    fields = ", ".join(
-        sorted({".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)})
-    )
+    fields = ", ".join(sorted({".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}))
     return NotEspalierError(
         f"the answer is not a {model.__name__.lower()} of an Espalier service of this version (see: {fields}); is the URL right?"
     )
@@ -88,11 +86,13 @@ def lists_fields(fields: type) -> Callable[[_Call], _Call]:
         *own, others = signature.parameters.values()
         named = [
             inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=annotation,
                 default=inspect.Parameter.empty if name in required else _DEFAULT,
             )
             for name, annotation in get_type_hints(fields).items()
-        ]  # fmt: skip
+        ]
         call.__signature__ = signature.replace(  # type: ignore[attr-defined]  # read by inspect.signature
             parameters=[*own, *named, others.replace(annotation=Any)]
         )

@@ -17,9 +17,7 @@ def model_files(folder: Path) -> dict[str, Path]:
         return {folder.name: folder}
     found = {file.name: file for file in sorted(folder.iterdir()) if _is_needed(file)}
     if not found:
-        raise FileNotFoundError(
-            f"{folder} has no files of a model; give a Hugging Face folder with safetensors weights"
-        )
+        raise FileNotFoundError(f"{folder} has no files of a model; give a Hugging Face folder with safetensors weights")
     return found
 
 

@@ -55,8 +55,6 @@ def models_folder(given: str | Path | None) -> Path | None:
 def import_error(name: str, missing: ImportError) -> ImportError:
     """What to do when ``name`` cannot be used: install the extra, or give way to Espalier's own package ``pruning``."""
     if (missing.name or "").partition(".")[0] == "pruning":
-        return ImportError(
-            f"{name} finds another package named pruning before Espalier's; rename it, or start elsewhere"
-        )
+        return ImportError(f"{name} finds another package named pruning before Espalier's; rename it, or start elsewhere")
     remedy = explain(missing)
     return missing if remedy is None else ImportError(f"{name} {remedy}", name=missing.name)

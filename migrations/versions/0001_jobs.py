@@ -55,27 +55,19 @@ def _create_jobs() -> None:
         sa.Column("updated_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sa.CheckConstraint(
-            "status IN ('cancelled', 'failed', 'paused', 'queued', 'running', 'succeeded')",
-            name=op.f("ck_jobs_status_known"),
+            "status IN ('cancelled', 'failed', 'paused', 'queued', 'running', 'succeeded')", name=op.f("ck_jobs_status_known")
         ),
         sa.CheckConstraint(
             "(finished_at IS NOT NULL) = (status IN ('cancelled', 'failed', 'succeeded'))",
             name=op.f("ck_jobs_finished_when_terminal"),
         ),
-        sa.CheckConstraint(
-            "(mask_artifact_id IS NOT NULL) = (status = 'succeeded')", name=op.f("ck_jobs_mask_when_succeeded")
-        ),
-        sa.CheckConstraint(
-            "(lease_expires_at IS NOT NULL) = (status = 'running')", name=op.f("ck_jobs_lease_when_running")
-        ),
+        sa.CheckConstraint("(mask_artifact_id IS NOT NULL) = (status = 'succeeded')", name=op.f("ck_jobs_mask_when_succeeded")),
+        sa.CheckConstraint("(lease_expires_at IS NOT NULL) = (status = 'running')", name=op.f("ck_jobs_lease_when_running")),
         sa.CheckConstraint("status <> 'failed' OR error IS NOT NULL", name=op.f("ck_jobs_error_when_failed")),
         sa.CheckConstraint(
-            "status NOT IN ('queued', 'paused') OR cancel_requested_at IS NULL",
-            name=op.f("ck_jobs_cancel_wish_honoured"),
+            "status NOT IN ('queued', 'paused') OR cancel_requested_at IS NULL", name=op.f("ck_jobs_cancel_wish_honoured")
         ),
-        sa.CheckConstraint(
-            "status = 'running' OR pause_requested_at IS NULL", name=op.f("ck_jobs_pause_wish_honoured")
-        ),
+        sa.CheckConstraint("status = 'running' OR pause_requested_at IS NULL", name=op.f("ck_jobs_pause_wish_honoured")),
         sa.CheckConstraint("attempts_spent >= 0 AND attempts_spent <= attempt", name=op.f("ck_jobs_attempts_counted")),
         sa.CheckConstraint("step >= 0 AND event_seq >= 0", name=op.f("ck_jobs_counters_positive")),
         # jobs and artifacts refer to each other. SQLite takes a reference to a table that comes later, but no
@@ -136,9 +128,13 @@ def _create_artifacts() -> None:
     )
     op.create_index(op.f("ix_artifacts_job_id"), "artifacts", ["job_id"])
     op.create_index(
-        "uq_artifacts_complete_name", "artifacts", ["job_id", "name"], unique=True,
-        postgresql_where=sa.text("complete"), sqlite_where=sa.text("complete"),
-    )  # fmt: skip
+        "uq_artifacts_complete_name",
+        "artifacts",
+        ["job_id", "name"],
+        unique=True,
+        postgresql_where=sa.text("complete"),
+        sqlite_where=sa.text("complete"),
+    )
     if not _on_sqlite():
         op.create_foreign_key(_mask_key(), "jobs", "artifacts", ["mask_artifact_id"], ["id"])
 

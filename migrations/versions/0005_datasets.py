@@ -33,9 +33,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_datasets_owner_number"), "datasets", ["owner", "number"])
     op.create_index(
-        "uq_datasets_complete_id", "datasets", ["id"], unique=True,
-        postgresql_where=sa.text("complete"), sqlite_where=sa.text("complete"),
-    )  # fmt: skip
+        "uq_datasets_complete_id",
+        "datasets",
+        ["id"],
+        unique=True,
+        postgresql_where=sa.text("complete"),
+        sqlite_where=sa.text("complete"),
+    )
     op.create_table(
         "dataset_chunks",
         sa.Column("dataset", SERIAL, nullable=False),

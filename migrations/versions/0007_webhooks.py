@@ -30,12 +30,8 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_webhooks_job_id_jobs"), ondelete="CASCADE"),
-        sa.CheckConstraint(
-            "(disabled_at IS NULL) = (disabled_reason IS NULL)", name=op.f("ck_webhooks_reason_when_disabled")
-        ),
-        sa.CheckConstraint(
-            "(former_secret IS NULL) = (former_until IS NULL)", name=op.f("ck_webhooks_former_secret_ends")
-        ),
+        sa.CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", name=op.f("ck_webhooks_reason_when_disabled")),
+        sa.CheckConstraint("(former_secret IS NULL) = (former_until IS NULL)", name=op.f("ck_webhooks_former_secret_ends")),
     )
     op.create_index(op.f("ix_webhooks_owner_created_at_id"), "webhooks", ["owner", "created_at", "id"])
     op.create_index(op.f("ix_webhooks_job_id"), "webhooks", ["job_id"])
@@ -59,9 +55,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("delivered_at IS NULL OR due_at IS NULL", name=op.f("ck_deliveries_delivered_once")),
     )
-    op.create_index(
-        op.f("ix_deliveries_webhook_id_created_at_id"), "deliveries", ["webhook_id", "created_at", "id"]
-    )  # fmt: skip
+    op.create_index(op.f("ix_deliveries_webhook_id_created_at_id"), "deliveries", ["webhook_id", "created_at", "id"])
     waiting = sa.text("due_at IS NOT NULL")
     op.create_index("ix_deliveries_due", "deliveries", ["due_at"], postgresql_where=waiting, sqlite_where=waiting)
     op.create_index(op.f("ix_deliveries_created_at"), "deliveries", ["created_at"])

@@ -34,8 +34,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     kept = op.get_bind().scalar(sa.text("SELECT count(*) FROM objects"))
     if kept:
-        raise RuntimeError(
-            f"{kept} artifacts lie in an object storage, where the older version cannot read them; delete them"
-        )
+        raise RuntimeError(f"{kept} artifacts lie in an object storage, where the older version cannot read them; delete them")
     op.drop_index(op.f("ix_jobs_finished_at"), "jobs")
     op.drop_table("objects")

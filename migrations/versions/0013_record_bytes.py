@@ -19,9 +19,7 @@ _ROWS = 100
 
 
 def upgrade() -> None:
-    extend_table(
-        "jobs", columns=[sa.Column(name, sa.BigInteger, nullable=False, server_default="0") for name in _COLUMNS]
-    )
+    extend_table("jobs", columns=[sa.Column(name, sa.BigInteger, nullable=False, server_default="0") for name in _COLUMNS])
     size = "octet_length(CAST({} AS text))" if on_postgresql() else "length(CAST({} AS BLOB))"
     events = f"SELECT sum({size.format('data')}) FROM events WHERE events.job_id = jobs.id"  # noqa: S608 - names above
     record = f"{size.format('spec')} + {size.format('metadata')} + coalesce(({events}), 0)"

@@ -34,9 +34,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_uploaded_models_owner_number"), "uploaded_models", ["owner", "number"])
     op.create_index(
-        "uq_uploaded_models_complete_id", "uploaded_models", ["id"], unique=True,
-        postgresql_where=sa.text("complete"), sqlite_where=sa.text("complete"),
-    )  # fmt: skip
+        "uq_uploaded_models_complete_id",
+        "uploaded_models",
+        ["id"],
+        unique=True,
+        postgresql_where=sa.text("complete"),
+        sqlite_where=sa.text("complete"),
+    )
     op.create_table(
         "model_files",
         sa.Column("model", SERIAL, nullable=False),
@@ -61,11 +65,13 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("model", "file", "number", name=op.f("pk_model_chunks")),
         sa.ForeignKeyConstraint(
-            ["model", "file"], ["model_files.model", "model_files.name"],
-            name=op.f("fk_model_chunks_model_model_files"), ondelete="CASCADE",
+            ["model", "file"],
+            ["model_files.model", "model_files.name"],
+            name=op.f("fk_model_chunks_model_model_files"),
+            ondelete="CASCADE",
         ),
         sa.CheckConstraint("number >= 0", name=op.f("ck_model_chunks_number_counts_from_zero")),
-    )  # fmt: skip
+    )
 
 
 def downgrade() -> None:

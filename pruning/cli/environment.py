@@ -27,9 +27,7 @@ def sources_from_arguments(arguments: argparse.Namespace) -> Sources:
         hub=not arguments.no_hub,
         token=token,
         token_file=arguments.token_file,
-        uploads_dir=arguments.work / "uploads"
-        if arguments.command == "train"
-        else getattr(arguments, "uploads_dir", None),
+        uploads_dir=arguments.work / "uploads" if arguments.command == "train" else getattr(arguments, "uploads_dir", None),
         init_mask=getattr(arguments, "init_mask", None),
         token_cache=getattr(arguments, "token_cache", None),
         token_cache_bytes=getattr(arguments, "token_cache_bytes", 0),

@@ -18,12 +18,7 @@ from pruning.cli.serve_predictions import run_serve_predictions
 from pruning.cli.train import run_train
 from pruning.spec.export_formats import FORMATS
 
-_COMMANDS = {
-    "train": run_train,
-    "evaluate": run_evaluate,
-    "export": run_export,
-    "serve-predictions": run_serve_predictions,
-}
+_COMMANDS = {"train": run_train, "evaluate": run_evaluate, "export": run_export, "serve-predictions": run_serve_predictions}
 
 
 def _bytes(text: str) -> int:
@@ -46,14 +41,9 @@ def _arguments() -> argparse.Namespace:
     train = commands.add_parser("train", help="train the scores of a spec; JSON lines on standard output")
     train.add_argument("--spec", type=Path, required=True, help="JSON file with a PruningSpec")
     train.add_argument(
-        "--work",
-        type=Path,
-        required=True,
-        help="folder for checkpoints and artifacts; data sets in its uploads/ come first",
+        "--work", type=Path, required=True, help="folder for checkpoints and artifacts; data sets in its uploads/ come first"
     )
-    train.add_argument(
-        "--init-mask", type=Path, help="mask file to start from; a spec without init_from gets its SHA-256"
-    )
+    train.add_argument("--init-mask", type=Path, help="mask file to start from; a spec without init_from gets its SHA-256")
     train.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
     train.add_argument("--launcher", type=int, help=argparse.SUPPRESS)  # one of several ranks, and started by whom
     train.add_argument("--token-cache", type=Path, help="folder where tokenized rows are kept for later runs")
@@ -71,9 +61,7 @@ def _arguments() -> argparse.Namespace:
     evaluate.add_argument("--out", type=Path, help="folder for evaluation.json and predictions.jsonl")
     evaluate.add_argument("--uploads-dir", type=Path, help="folder of uploaded data sets, looked at before the others")
     evaluate.add_argument("--watch-stdin", action="store_true", help="end at once when standard input is closed")
-    export = commands.add_parser(
-        "export", help="turn a mask and its base model into other forms, measured before and after"
-    )
+    export = commands.add_parser("export", help="turn a mask and its base model into other forms, measured before and after")
     export.add_argument("--mask", type=Path, required=True)
     export.add_argument("--model", type=Path, help="folder of the base model; default: by the name in the mask")
     export.add_argument("--weights", type=Path, help="weights.safetensors of the job; default: beside the mask")
@@ -92,9 +80,7 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--token-file", type=Path, help="file with the hub token, for private and gated models")
         command.add_argument("--no-hub", action="store_true", help="never ask the hub")
         command.add_argument("--hub-model-bytes", type=_bytes, help="largest model that is downloaded; default: any")
-    train.add_argument(
-        "--export", dest="exports", action="append", choices=tuple(FORMATS), help="made of the mask at the end"
-    )
+    train.add_argument("--export", dest="exports", action="append", choices=tuple(FORMATS), help="made of the mask at the end")
     return parser.parse_args()
 
 

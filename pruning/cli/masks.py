@@ -35,9 +35,7 @@ def run_evaluate(arguments: argparse.Namespace) -> ExitCode:
         chosen = EvaluationRows(arguments.dataset, arguments.config, arguments.split, arguments.rows)
         sources = sources_from_arguments(arguments)
         with evaluation_fields():
-            found, result = run_evaluation(
-                arguments.mask, chosen, sources, emit, model=arguments.model, dense=arguments.dense
-            )
+            found, result = run_evaluation(arguments.mask, chosen, sources, emit, model=arguments.model, dense=arguments.dense)
         if arguments.out is not None:
             _write_evaluation(arguments.out, found, result, emit)
         emit(FinishedEvent(metrics=result))
@@ -72,9 +70,15 @@ def run_export(arguments: argparse.Namespace) -> ExitCode:
 
         silence_libraries()
         entries = run_exports(
-            arguments.mask, arguments.to, arguments.out, model=arguments.model, sources=sources_from_arguments(arguments),
-            weights=arguments.weights, archive=arguments.archive, emit=emit,
-        )  # fmt: skip
+            arguments.mask,
+            arguments.to,
+            arguments.out,
+            model=arguments.model,
+            sources=sources_from_arguments(arguments),
+            weights=arguments.weights,
+            archive=arguments.archive,
+            emit=emit,
+        )
         failed = [(one.format, one.error) for one in entries if one.error is not None]
         for name, error in sorted(failed, key=lambda each: each[1].retryable):
             kind = TemporaryError if error.retryable else PermanentError

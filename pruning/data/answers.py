@@ -24,8 +24,9 @@ def answer_error(where: str, *, no_answers: bool, param: str = "task") -> Perman
     which = "each of which stands" if no_answers else "that stands"
     return PermanentError(
         f"{where}: answers must be {{text: [...], answer_start: [...]}} with {number} {which} in the context at its offset",
-        code="rows_invalid", param=param,
-    )  # fmt: skip
+        code="rows_invalid",
+        param=param,
+    )
 
 
 def is_answers(value: Any) -> bool:
@@ -34,16 +35,13 @@ def is_answers(value: Any) -> bool:
     starts = value.get("answer_start") if isinstance(value, dict) else None
     if not (isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts)):
         return False
-    return all(isinstance(text, str) and text for text in texts) and all(
-        type(start) is int and start >= 0 for start in starts
-    )
+    return all(isinstance(text, str) and text for text in texts) and all(type(start) is int and start >= 0 for start in starts)
 
 
 def fits_context(value: Any, context: str) -> bool:
     """Whether a value is answers, and every one of them stands in the context at its offset."""
     return is_answers(value) and all(
-        context[start : start + len(text)] == text
-        for text, start in zip(value["text"], value["answer_start"], strict=True)
+        context[start : start + len(text)] == text for text, start in zip(value["text"], value["answer_start"], strict=True)
     )
 
 

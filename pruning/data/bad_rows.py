@@ -12,9 +12,18 @@ from typing import Any, Literal, TypeVar
 from pruning.errors import PermanentError
 
 Reason = Literal[
-    "unreadable", "column_missing", "text_invalid", "label_missing", "label_invalid", "label_mixed", "words_invalid",
-    "tags_invalid", "tag_unknown", "answers_invalid", "no_tokens",
-]  # fmt: skip
+    "unreadable",
+    "column_missing",
+    "text_invalid",
+    "label_missing",
+    "label_invalid",
+    "label_mixed",
+    "words_invalid",
+    "tags_invalid",
+    "tag_unknown",
+    "answers_invalid",
+    "no_tokens",
+]
 MEANINGS: dict[Reason, str] = {
     "unreadable": "no readable row",
     "column_missing": "a column of the task is missing",
@@ -92,8 +101,9 @@ class BadRows:
                 f"{self.where}: {self.count:,} of {self.read:,} rows cannot be used ({self.count / self.read:.2%}), and "
                 f"bad_rows_limit lets {self.limit:.4g} of them be skipped; {self.described(3)}. Mend the rows or the "
                 "task, or raise bad_rows_limit",
-                code="too_many_bad_rows", param="bad_rows_limit",
-            )  # fmt: skip
+                code="too_many_bad_rows",
+                param="bad_rows_limit",
+            )
 
     def described(self, most: int = _LOGGED_ROWS) -> str:
         """Every reason with its count, the first ``most`` row numbers, and what was said of the first."""
@@ -107,12 +117,17 @@ class BadRows:
     def numbers(self) -> dict[str, Any]:
         """For the report: how many rows were read and skipped, and by reason the count, the first rows and an example."""
         return {
-            "rows": self.read, "skipped": self.count, "limit": self.limit,
+            "rows": self.read,
+            "skipped": self.count,
+            "limit": self.limit,
             "reasons": [
                 {
-                    "reason": reason, "meaning": MEANINGS[reason], "count": len(rows), "rows": rows[:NAMED_ROWS],
+                    "reason": reason,
+                    "meaning": MEANINGS[reason],
+                    "count": len(rows),
+                    "rows": rows[:NAMED_ROWS],
                     "example": self.examples[reason][:500],
                 }
                 for reason, rows in self.rows.items()
             ],
-        }  # fmt: skip
+        }

@@ -63,9 +63,7 @@ def check_split(task: Task, found: Sequence[Column], where: str, bad_rows_limit:
     if missing is not None:
         column, param = missing
         raise PermanentError(
-            f"{where} has no column {column!r}; its columns are: {', '.join(columns)}",
-            code="column_missing",
-            param=param,
+            f"{where} has no column {column!r}; its columns are: {', '.join(columns)}", code="column_missing", param=param
         )
     if bad_rows_limit is None:
         check_split_columns(task, found, where)
@@ -88,9 +86,7 @@ def check_same_tags(task: Task, splits: Mapping[str, Iterable[Column]], where: s
             known |= {found.value for found in lists.values}
         for found in lists.values:
             if found.value not in known:
-                raise unknown_tag(
-                    str(found.value), f"row {found.first} of split {split!r} of {where}: a tag", found=True
-                )
+                raise unknown_tag(str(found.value), f"row {found.first} of split {split!r} of {where}: a tag", found=True)
 
 
 def missing_split(dataset: str, split: str, param: str, splits: Collection[str]) -> SplitMissingError:
@@ -130,8 +126,9 @@ def _check_text(column: Column, param: str, where: str) -> None:
         row, kind = min(other)
         raise PermanentError(
             f"row {row} of {where}: column {column.name!r} is not text but {kind}; name a text column",
-            code="rows_invalid", param=param,
-        )  # fmt: skip
+            code="rows_invalid",
+            param=param,
+        )
 
 
 def _check_labels(column: Column, task: Task, where: str) -> None:
@@ -142,16 +139,18 @@ def _check_labels(column: Column, task: Task, where: str) -> None:
         row, kind = min(odd)
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; give every row a label",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     if task.kind == "regression" and "text" not in column.kinds:
         return  # uploads with numbers that are not finite are refused
     if column.values is None:
         raise PermanentError(
             f"label column {column.name!r} of {where} has texts longer than {MAX_VALUE_CHARS} characters or more than "
             f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     if "boolean" in column.kinds:
         for truth_value in (False, True):
             parse_label(truth_value, task, f"row {column.kinds['boolean'].first} of {where}")
@@ -167,8 +166,9 @@ def _check_indicators(column: Column, param: str, where: str) -> None:
         row, kind = min(odd, default=(1, "many numbers"))
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; give 0 or 1 in every row",
-            code="labels_mismatch", param=param,
-        )  # fmt: skip
+            code="labels_mismatch",
+            param=param,
+        )
     for found in column.values:
         parse_indicator(found.value, f"row {found.first} of {where}: label column {column.name!r}", param)
 
@@ -182,8 +182,9 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
         row, kind = min(plain)
         raise PermanentError(
             f"row {row} of {where}: label column {column.name!r} holds {kind}; {NOT_A_LIST}",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     if column.lists is None:
         return  # statistics of an earlier version, which tell nothing of lists: the trainer reads the rows
     odd = [(seen.first, kind) for kind, seen in column.lists.kinds.items() if kind in ("null", "boolean", "other")]
@@ -191,16 +192,18 @@ def _check_label_lists(column: Column, task: Task, where: str) -> None:
         row, kind = min(odd)
         raise PermanentError(
             f"row {row} of {where}: a list of label column {column.name!r} holds {kind}; give names or ids of labels",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     for found in column.lists.values or ():
         parse_label_set([found.value], task, f"row {found.first} of {where}")
     if column.lists.values is None:
         raise PermanentError(
             f"lists of label column {column.name!r} of {where} have texts longer than {MAX_VALUE_CHARS} characters or more than "
             f"{MAX_DISTINCT_VALUES} different values; name the column of the labels",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
 
 
 def _check_answers(column: Column, context: str, where: str) -> None:
@@ -211,12 +214,11 @@ def _check_answers(column: Column, context: str, where: str) -> None:
         raise PermanentError(
             f"row {row} of {where}: column {column.name!r} holds {kind} in place of answers, {{text: [...], answer_start: [...]}} "
             "(JSON Lines and Parquet hold them, CSV does not)",
-            code="rows_invalid", param="task.label",
-        )  # fmt: skip
+            code="rows_invalid",
+            param="task.label",
+        )
     found, lists = column.answers, column.lists
     rows = [] if found is None else [found.malformed, found.misplaced.get(context)]
     first = min((row for row in (*rows, lists.first if lists else None) if row is not None), default=None)
-    if (
-        first is not None
-    ):  # statistics of an earlier version tell nothing of objects and lists: the trainer reads the rows
+    if first is not None:  # statistics of an earlier version tell nothing of objects and lists: the trainer reads the rows
         raise answer_error(f"row {first} of {where}: column {column.name!r}", no_answers=True, param="task.label")

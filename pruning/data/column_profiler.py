@@ -34,17 +34,17 @@ class _Values:
         values = self.values
         if values is None or kind in ("null", "boolean", "other"):
             return
-        if value not in values and (
-            len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > MAX_VALUE_CHARS)
-        ):
+        if value not in values and (len(values) == MAX_DISTINCT_VALUES or (kind == "text" and len(value) > MAX_VALUE_CHARS)):
             self.values = None
         else:
             values.setdefault(value, [0, row])[0] += 1
 
     def summary(self) -> dict[str, Any]:
-        listed = None if self.values is None else [
-            {"rows": rows, "first": first, "value": value} for value, (rows, first) in self.values.items()
-        ]  # fmt: skip
+        listed = (
+            None
+            if self.values is None
+            else [{"rows": rows, "first": first, "value": value} for value, (rows, first) in self.values.items()]
+        )
         kinds = {kind: {"rows": rows, "first": first} for kind, (rows, first) in self.kinds.items()}
         return {"kinds": kinds, "values": listed}
 
@@ -81,10 +81,15 @@ class _Lists(_Values):
 
     def summary(self) -> dict[str, Any]:
         return {
-            **super().summary(), "rows": self.rows, "first": self.first, "other": self.other, "empty": self.empty,
+            **super().summary(),
+            "rows": self.rows,
+            "first": self.first,
+            "other": self.other,
+            "empty": self.empty,
             "blank": self.blank,
-            "not_iob2": self.not_iob2, "unequal": self.unequal,
-        }  # fmt: skip
+            "not_iob2": self.not_iob2,
+            "unequal": self.unequal,
+        }
 
 
 class _Answers:

@@ -199,12 +199,7 @@ def encode_rows(
             if task.template is not None:
                 return encode_in_template(tokenizer, task.template, rows.texts, max_length)
             return tokenize_plain(
-                tokenizer,
-                *rows.texts,
-                truncation=True,
-                max_length=max_length,
-                padding=False,
-                return_attention_mask=False,
+                tokenizer, *rows.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False
             )
 
         tokens = tokenize() if cache is None else cache.tokens(rows, tokenizer, max_length, tokenize, task.template)

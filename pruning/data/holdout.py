@@ -45,8 +45,9 @@ def held_out_rows(rows: int, classes: Sequence[Hashable] | None, share: float) -
         raise PermanentError(
             "no row of the training split can be held out for validation without a class losing its only one; add rows, or a "
             "validation split",
-            code="rows_missing", param="validation_share",
-        )  # fmt: skip
+            code="rows_missing",
+            param="validation_share",
+        )
     source = random.Random(_SEED)  # noqa: S311 - a sample, no secret
     return sorted(number for key, members in groups.items() for number in source.sample(members, counts[key]))
 

@@ -100,8 +100,9 @@ def _aligned(ours: Sequence[str] | None, theirs: Sequence[str]) -> tuple[int, ..
 def _contradiction(task: Task, names: Sequence[str], where: str, ours: str) -> PermanentError:
     return PermanentError(
         f"{where}: the data set names its classes {_numbered(names)}, and {ours}; give these names as labels, in any order",
-        code="labels_mismatch", param="task" if not task.labels else "task.labels",
-    )  # fmt: skip
+        code="labels_mismatch",
+        param="task" if not task.labels else "task.labels",
+    )
 
 
 def _numbered(names: Sequence[str]) -> str:

@@ -50,10 +50,7 @@ def iob2_fault(tags: Sequence[str]) -> tuple[int, str] | None:
         if not is_tag(tag):
             return position, f"{tag[:100]!r} is neither O nor B- or I- with a type"
         if tag.startswith("I-") and before[2:] != tag[2:]:
-            return (
-                position,
-                f"{tag[:100]!r} follows {before[:100]!r}; in IOB2 an entity begins with {'B-' + tag[2:102]!r}",
-            )
+            return (position, f"{tag[:100]!r} follows {before[:100]!r}; in IOB2 an entity begins with {'B-' + tag[2:102]!r}")
         before = tag
     return None
 

@@ -102,8 +102,9 @@ def collect_columns(
         if missing is not None:
             fault = PermanentError(
                 f"row {number} of {where} has no column {missing!r}; its columns are: {', '.join(row)[:500] or 'none'}",
-                code="column_missing", param="task",
-            )  # fmt: skip
+                code="column_missing",
+                param="task",
+            )
             bad.reject(position, "column_missing", fault)
             continue
         numbers.append(position)

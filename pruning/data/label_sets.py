@@ -23,9 +23,7 @@ def parse_label_set(value: Any, task: Task, where: str) -> list[int]:
     Raises PermanentError (``labels_mismatch``) for what is no list, and for a label that the task does not have.
     """
     if not isinstance(value, list):
-        raise PermanentError(
-            f"{where}: {value!r:.100} is no list of labels; {NOT_A_LIST}", code="labels_mismatch", param="task"
-        )
+        raise PermanentError(f"{where}: {value!r:.100} is no list of labels; {NOT_A_LIST}", code="labels_mismatch", param="task")
     odd = next((label for label in value if isinstance(label, bool) or not isinstance(label, str | int | float)), None)
     if odd is not None:
         raise PermanentError(

@@ -44,8 +44,9 @@ def check_one_kind(first_rows: Mapping[str, int], column: str, where: str) -> No
         raise PermanentError(
             f"label column {column!r} of {where} mixes {mixed}; write every label in the same way, as a class name or as a "
             "class id",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
 
 
 def same_kind(kind: str) -> str:
@@ -140,9 +141,7 @@ def _unknown_label(label: Any, task: Task, where: str) -> PermanentError:
             if task.kind == "classification"
             else f"{where}: label {label!r} is not a label id from 0 to {task.classes - 1}{named}; name every label in labels"
         )
-    return PermanentError(
-        message, code="labels_mismatch", param="label_words" if task.kind == "classification" else "task.labels"
-    )
+    return PermanentError(message, code="labels_mismatch", param="label_words" if task.kind == "classification" else "task.labels")
 
 
 def _shown(value: Any) -> str:

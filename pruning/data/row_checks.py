@@ -49,18 +49,18 @@ def fitting_rows(rows: GivenRows, task: Task, bad: BadRows) -> tuple[GivenRows, 
     if task.kind == "span":
         contexts = rows.texts[1]
         return _checked(
-            rows, bad, "answers_invalid",
+            rows,
+            bad,
+            "answers_invalid",
             lambda i, where: check_answer(rows.labels[i], contexts[i], where, no_answers=task.no_answers),
-        )  # fmt: skip
+        )
     if task.kind == "multilabel":
         return _checked(rows, bad, "label_invalid", lambda i, where: parse_row_labels(rows.labels[i], task, where))
     rows, labels = _checked(rows, bad, "label_invalid", lambda i, where: parse_label(rows.labels[i], task, where))
     return _of_one_kind(rows, labels, task, bad)
 
 
-def _checked(
-    rows: GivenRows, bad: BadRows, reason: Reason, check: Callable[[int, str], Any]
-) -> tuple[GivenRows, list[Any]]:
+def _checked(rows: GivenRows, bad: BadRows, reason: Reason, check: Callable[[int, str], Any]) -> tuple[GivenRows, list[Any]]:
     """Rows that pass ``check``, with what it returns; of the others those whose label is null have the reason ``label_missing``."""
 
     def reason_of(position: int) -> Reason:
@@ -98,9 +98,7 @@ def _tagged(rows: GivenRows, task: Task, bad: BadRows) -> tuple[GivenRows, list[
     if not task.labels:
         return rows, tags
     known = frozenset(task.labels)
-    kept, _ = bad.fitting(
-        rows.numbers, "tag_unknown", lambda i, where: require_known_tags(tags[i], known, where, found=False)
-    )
+    kept, _ = bad.fitting(rows.numbers, "tag_unknown", lambda i, where: require_known_tags(tags[i], known, where, found=False))
     return rows.take(kept), [tags[i] for i in kept]
 
 

@@ -44,15 +44,24 @@ def encode_windows(
     """
     try:
         tokens = tokenize_plain(
-            tokenizer, list(questions), list(contexts), truncation="only_second", max_length=max_length, stride=stride,
-            return_overflowing_tokens=True, return_offsets_mapping=True, padding=False, return_attention_mask=False,
-        )  # fmt: skip
+            tokenizer,
+            list(questions),
+            list(contexts),
+            truncation="only_second",
+            max_length=max_length,
+            stride=stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            padding=False,
+            return_attention_mask=False,
+        )
     except Exception as fault:  # the tokenizers library raises nothing more specific
         raise PermanentError(
             f"a question does not fit into {max_length} tokens with a stride of {stride}; "
             f"raise max_length or lower stride ({fault})",
-            code="window_too_short", param="max_length",
-        ) from fault  # fmt: skip
+            code="window_too_short",
+            param="max_length",
+        ) from fault
     offsets = [
         [span if part == 1 else None for span, part in zip(spans, tokens.sequence_ids(i), strict=True)]
         for i, spans in enumerate(tokens["offset_mapping"])
@@ -109,9 +118,7 @@ def compute_metrics(predictions: Sequence[str], golds: Sequence[Sequence[str]]) 
     pairs = list(zip(predictions, golds, strict=True))
     return {
         "f1": float(np.mean([max(_f1(prediction, gold) for gold in some) for prediction, some in pairs])),
-        "exact_match": float(
-            np.mean([max(exact_score(prediction, gold) for gold in some) for prediction, some in pairs])
-        ),
+        "exact_match": float(np.mean([max(exact_score(prediction, gold) for gold in some) for prediction, some in pairs])),
     }
 
 

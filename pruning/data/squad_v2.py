@@ -38,10 +38,7 @@ def answers_at(spans: Sequence[str], differences: Sequence[float], threshold: fl
 
 
 def compute_metrics(
-    spans: Sequence[str],
-    differences: Sequence[float],
-    golds: Sequence[Sequence[str]],
-    threshold: float = DEFAULT_THRESHOLD,
+    spans: Sequence[str], differences: Sequence[float], golds: Sequence[Sequence[str]], threshold: float = DEFAULT_THRESHOLD
 ) -> dict[str, float]:
     """The official metrics of one span per question with its score difference; ``golds`` without a text are no answer."""
     has = [bool(texts) for texts in golds]
@@ -50,8 +47,7 @@ def compute_metrics(
     pairs = list(zip(differences, has, strict=True))
     scored = {
         name: [
-            score if difference <= threshold else float(not answer)
-            for score, (difference, answer) in zip(raw, pairs, strict=True)
+            score if difference <= threshold else float(not answer) for score, (difference, answer) in zip(raw, pairs, strict=True)
         ]
         for name, raw in by_metric.items()
     }

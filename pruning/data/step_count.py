@@ -12,9 +12,18 @@ from pruning.spec.schema import PruningSpec
 MAX_STEPS = 100_000_000
 """As the spec has it for ``max_steps``; what reports and the database count with holds it."""
 _HUB_ROWS = {
-    "cola": 8_551, "mnli": 392_702, "mrpc": 3_668, "qnli": 104_743, "qqp": 363_846, "rte": 2_490, "sst2": 67_349,
-    "stsb": 5_749, "wnli": 635, "squad": 87_599, "squad_v2": 130_319,
-}  # fmt: skip
+    "cola": 8_551,
+    "mnli": 392_702,
+    "mrpc": 3_668,
+    "qnli": 104_743,
+    "qqp": 363_846,
+    "rte": 2_490,
+    "sst2": 67_349,
+    "stsb": 5_749,
+    "wnli": 635,
+    "squad": 87_599,
+    "squad_v2": 130_319,
+}
 """Training rows of the hub's data sets, by task."""
 
 
@@ -28,8 +37,9 @@ def count_steps(spec: PruningSpec, batches_per_epoch: int) -> int:
     if steps * spec.ramp < 1:
         raise PermanentError(
             f"{spec.epochs} epochs are {steps} steps, too few for a ramp of {spec.ramp}; raise epochs or lower batch_size",
-            code="schedule_too_short", param="epochs",
-        )  # fmt: skip
+            code="schedule_too_short",
+            param="epochs",
+        )
     _require_countable(spec, steps)
     return steps
 
@@ -67,5 +77,6 @@ def _require_countable(spec: PruningSpec, steps: int) -> None:
         raise PermanentError(
             f"{spec.epochs} epochs are {steps} steps, and at most {MAX_STEPS} are possible; lower epochs, raise batch_size or "
             f"give max_steps",
-            code="schedule_too_long", param="epochs",
-        )  # fmt: skip
+            code="schedule_too_long",
+            param="epochs",
+        )

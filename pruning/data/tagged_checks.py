@@ -28,8 +28,9 @@ def check_tagged_columns(words: Column, tags: Column, task: Task, where: str) ->
     if row is not None:
         raise PermanentError(
             f"row {row} of {where}: columns {words.name!r} and {tags.name!r} have lists of different lengths; {_TAGS}",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
 
 
 def _lists_of(column: Column, where: str, wanted: str, code: str, param: str) -> Lists | None:
@@ -39,18 +40,14 @@ def _lists_of(column: Column, where: str, wanted: str, code: str, param: str) ->
     if plain:
         row, kind = min(plain)
         raise PermanentError(
-            f"row {row} of {where}: column {column.name!r} holds {kind} in place of lists of {wanted}",
-            code=code,
-            param=param,
+            f"row {row} of {where}: column {column.name!r} holds {kind} in place of lists of {wanted}", code=code, param=param
         )
     return column.lists
 
 
 def _check_words(name: str, lists: Lists, where: str) -> None:
     odd = [(seen.first, f"a list with {kind}") for kind, seen in lists.kinds.items() if kind != "text"]
-    odd += [
-        (row, what) for row, what in ((lists.empty, "an empty list"), (lists.blank, "an empty word")) if row is not None
-    ]
+    odd += [(row, what) for row, what in ((lists.empty, "an empty list"), (lists.blank, "an empty word")) if row is not None]
     if odd:
         row, what = min(odd)
         raise PermanentError(
@@ -64,19 +61,22 @@ def _check_tags(name: str, lists: Lists, task: Task, where: str) -> None:
         row, kind = min(odd)
         raise PermanentError(
             f"row {row} of {where}: a list of tags in column {name!r} holds {kind}; {_TAGS}",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     if lists.not_iob2 is not None:
         fault = lists.not_iob2
         raise PermanentError(
             f"row {fault.row} of {where}: tag {fault.position} of column {name!r}, {fault.fault}",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     if lists.values is None:
         raise PermanentError(
             f"lists of column {name!r} of {where} have over {MAX_DISTINCT_VALUES} different tags; name the column of the tags",
-            code="labels_mismatch", param="task.label",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.label",
+        )
     labels = task.labels or ()
     for found in lists.values:
         text = isinstance(found.value, str)

@@ -32,14 +32,10 @@ class WordTokens:
 def check_words(words: Any, where: str) -> list[str]:
     """The words of a row. Raises PermanentError (``rows_invalid``) for what is no list of them, with the position."""
     if not isinstance(words, list) or not words:
-        raise PermanentError(
-            f"{where}: {words!r:.100} is no list of words; give at least one", code="rows_invalid", param="task"
-        )
+        raise PermanentError(f"{where}: {words!r:.100} is no list of words; give at least one", code="rows_invalid", param="task")
     for position, word in enumerate(words, 1):
         if not isinstance(word, str) or not word.strip():
-            raise PermanentError(
-                f"{where}: word {position} is {word!r:.100}, which is no text", code="rows_invalid", param="task"
-            )
+            raise PermanentError(f"{where}: word {position} is {word!r:.100}, which is no text", code="rows_invalid", param="task")
     return words
 
 
@@ -80,12 +76,18 @@ def first_tokens(tokenizer: Any, rows: Sequence[Sequence[str]], max_length: int)
         raise PermanentError(
             "the tokenizer of the model is written in Python and does not tell which tokens are of which word; store a "
             "tokenizer.json beside the model",
-            code="tokenizer_invalid", param="model",
-        )  # fmt: skip
+            code="tokenizer_invalid",
+            param="model",
+        )
     tokens = tokenize_plain(
-        tokenizer, [" ".join(words) for words in rows], truncation=True, max_length=max_length, padding=False,
-        return_attention_mask=False, return_offsets_mapping=True,
-    )  # fmt: skip
+        tokenizer,
+        [" ".join(words) for words in rows],
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_offsets_mapping=True,
+    )
     offsets = tokens.pop("offset_mapping")
     return tokens, WordTokens([_first_tokens(words, spans) for words, spans in zip(rows, offsets, strict=True)])
 
@@ -111,9 +113,7 @@ def _tag_name(tag: Any, task: Task, where: str) -> str:
     if isinstance(tag, int) and not isinstance(tag, bool) and task.labels and 0 <= tag < len(task.labels):
         return task.labels[tag]
     remedy = (
-        "ids need labels, the names of all tags in the order of their ids"
-        if not task.labels
-        else "give a name or id of labels"
+        "ids need labels, the names of all tags in the order of their ids" if not task.labels else "give a name or id of labels"
     )
     raise _mismatch(f"{where} is {tag!r:.100}; {remedy}")
 

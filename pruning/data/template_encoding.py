@@ -16,9 +16,7 @@ from pruning.spec.templates import Chunk, decoder_error, ends_with_mask, split_t
 Ids = list[int]
 
 
-def encode_in_template(
-    tokenizer: Any, template: str, texts: Sequence[Sequence[str]], max_length: int
-) -> dict[str, list[Ids]]:
+def encode_in_template(tokenizer: Any, template: str, texts: Sequence[Sequence[str]], max_length: int) -> dict[str, list[Ids]]:
     """``input_ids``, and ``token_type_ids`` (all 0) where the tokenizer has them, of at most ``max_length`` tokens a row.
 
     ``texts`` has one list per text column; of two texts the longer one is cut first. Raises PermanentError with ``param``
@@ -72,8 +70,9 @@ def _fixed_ids(tokenizer: Any, chunk: Chunk) -> Ids:
     if [token for token in ids if token in tokenizer.all_special_ids] != wanted:
         raise PermanentError(
             f"{text!r} of the template has words that the model does not know, or spells a special token; use other words",
-            code="template_invalid", param="template",
-        )  # fmt: skip
+            code="template_invalid",
+            param="template",
+        )
     return ids
 
 
@@ -96,7 +95,4 @@ def _cut(texts: list[Ids], room: int, side: str) -> list[Ids]:
         lengths = [min(length, room - min(lengths)) for length in lengths]
     else:
         lengths = [room - room // 2, room // 2]
-    return [
-        text[len(text) - length :] if side == "left" else text[:length]
-        for text, length in zip(texts, lengths, strict=True)
-    ]
+    return [text[len(text) - length :] if side == "left" else text[:length] for text, length in zip(texts, lengths, strict=True)]

@@ -49,12 +49,7 @@ class TokenCache:
     _broken: bool = field(default=False, init=False)
 
     def tokens(
-        self,
-        rows: Rows,
-        tokenizer: Any,
-        max_length: int,
-        tokenize: Callable[[], Mapping[str, Any]],
-        template: str | None = None,
+        self, rows: Rows, tokenizer: Any, max_length: int, tokenize: Callable[[], Mapping[str, Any]], template: str | None = None
     ) -> Mapping[str, Any]:
         """What ``tokenize`` returns: ``input_ids`` and maybe ``token_type_ids``, a list of ints for each row.
 
@@ -145,9 +140,17 @@ def cache_key(rows: Rows, tokenizer: Any, max_length: int, template: str | None 
     tokenizer.backend_tokenizer.no_truncation()  # left by the last call, and set anew by every call
     tokenizer.backend_tokenizer.no_padding()
     about = (
-        VERSION, version("tokenizers"), version("transformers"), type(tokenizer).__name__, max_length, len(rows.texts),
-        tokenizer.truncation_side, tokenizer.split_special_tokens, tokenizer.model_input_names, template,
-    )  # fmt: skip
+        VERSION,
+        version("tokenizers"),
+        version("transformers"),
+        type(tokenizer).__name__,
+        max_length,
+        len(rows.texts),
+        tokenizer.truncation_side,
+        tokenizer.split_special_tokens,
+        tokenizer.model_input_names,
+        template,
+    )
     total = hashlib.sha256(f"{about!r}\0{tokenizer.backend_tokenizer.to_str()}".encode("utf-8", "surrogatepass"))
     for texts in rows.texts:
         total.update(np.array([len(texts), *map(len, texts)], dtype=np.int64).data)

@@ -24,8 +24,9 @@ def require_few_unfit(task: Task, columns: Iterable[Column], where: str, limit: 
             raise PermanentError(
                 f"{where}: {unfit:,} of {rows:,} rows or more cannot be used for column {name!r} ({unfit / rows:.2%}), and "
                 f"bad_rows_limit lets {limit:.4g} of them be skipped; mend the rows or the task, or raise bad_rows_limit",
-                code="too_many_bad_rows", param="bad_rows_limit",
-            )  # fmt: skip
+                code="too_many_bad_rows",
+                param="bad_rows_limit",
+            )
 
 
 def _unfit_rows(task: Task, column: Column) -> int:

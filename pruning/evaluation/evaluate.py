@@ -81,9 +81,7 @@ def compute_logits(
 
 
 @torch.no_grad()
-def _batched(
-    head: nn.Module, rows: EncodedRows, device: torch.device
-) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+def _batched(head: nn.Module, rows: EncodedRows, device: torch.device) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
     lengths = rows.lengths
     for numbers in evaluation_batches(lengths, max(1, BATCH_TOKENS // int(lengths.max()))):
         inputs = rows.batch(numbers, device)
@@ -122,15 +120,16 @@ def evaluate(
         predictions = predict(logits, split, task)
         metrics = compute_metrics(task, np.stack(logits), split.encoded.labels.numpy())
     return Evaluation(
-        logits, predictions, metrics, predicted=count_predictions(task, predictions),
+        logits,
+        predictions,
+        metrics,
+        predicted=count_predictions(task, predictions),
         constant=is_constant(task, labels, predictions),
         constant_metric=constant_metric(task, labels),
-    )  # fmt: skip
+    )
 
 
-def predict(
-    logits: list[npt.NDArray[np.float32]], split: Split, task: Task, threshold: float | None = None
-) -> list[Any]:
+def predict(logits: list[npt.NDArray[np.float32]], split: Split, task: Task, threshold: float | None = None) -> list[Any]:
     """Class id, number, label ids, tags or answer of each row.
 
     ``threshold``: the probability from which a label is given, or the score difference above which a question has no answer.
@@ -150,11 +149,7 @@ def predict(
 
 
 def evaluate_all(
-    head: nn.Module,
-    splits: list[Split],
-    task: Task,
-    device: torch.device,
-    should_stop: Callable[[], bool] = lambda: False,
+    head: nn.Module, splits: list[Split], task: Task, device: torch.device, should_stop: Callable[[], bool] = lambda: False
 ) -> list[Evaluation]:
     """Every validation split of a task; MNLI has two."""
     return [evaluate(head, split, task, device, should_stop) for split in splits]

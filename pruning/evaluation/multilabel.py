@@ -66,9 +66,7 @@ def compute_metrics(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.flo
     threshold = best_threshold(scores, right)
     micro, macro = f1_scores(scores >= DEFAULT_THRESHOLD, right)
     best_micro, best_macro = f1_scores(scores >= threshold, right)
-    return {
-        "micro_f1": micro, "macro_f1": macro, "micro_f1_best": best_micro, "macro_f1_best": best_macro, "threshold": threshold,
-    }  # fmt: skip
+    return {"micro_f1": micro, "macro_f1": macro, "micro_f1_best": best_micro, "macro_f1_best": best_macro, "threshold": threshold}
 
 
 def constant_f1(labels: Sequence[Sequence[int]], classes: int) -> tuple[float, float]:

@@ -23,9 +23,7 @@ def tags_of(logits: Sequence[npt.NDArray[np.float32]], words: WordTokens, names:
     return found
 
 
-def compute_metrics(
-    predictions: Sequence[Sequence[str]], labels: Sequence[Sequence[str]], words: WordTokens
-) -> dict[str, float]:
+def compute_metrics(predictions: Sequence[Sequence[str]], labels: Sequence[Sequence[str]], words: WordTokens) -> dict[str, float]:
     """``f1``, ``precision`` and ``recall`` of entities, ``token_accuracy`` over words, and ``words_cut``, words without a token."""
     total = total_score(entity_scores(labels, predictions).values())
     pairs = [
@@ -34,6 +32,9 @@ def compute_metrics(
         for given, right, token in zip(tags, gold, first, strict=True)
     ]
     return {
-        "f1": total.f1, "precision": total.precision, "recall": total.recall, "token_accuracy": sum(pairs) / max(len(pairs), 1),
+        "f1": total.f1,
+        "precision": total.precision,
+        "recall": total.recall,
+        "token_accuracy": sum(pairs) / max(len(pairs), 1),
         "words_cut": float(words.missing),
-    }  # fmt: skip
+    }

@@ -64,10 +64,13 @@ def measure_latency(before: PrunedModel, after: PrunedModel, longest: int, emit:
         pair = time_pair(_timed_call(before.head, inputs), _timed_call(after.head, inputs))
         found.append(
             Latency(
-                batch=batch, tokens=tokens, before_ms=round(pair.before_ms, 3), after_ms=round(pair.after_ms, 3),
+                batch=batch,
+                tokens=tokens,
+                before_ms=round(pair.before_ms, 3),
+                after_ms=round(pair.after_ms, 3),
                 factor=round(pair.factor, 3),
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -47,9 +47,14 @@ def write_export(source: ExportSource, format_: Format, folder: Path) -> Manifes
     head: Any = copy.deepcopy(source.pruned.head)
     changes = _WRITERS[format_](source, head, folder)
     manifest = Manifest(
-        format=format_, id2label=_id2label(source), inputs=source.inputs, decoder_only=source.decoder_only,
-        mask=source.pruned.info, compacted=bool(changes.pop("compacted", False)), **changes,
-    )  # fmt: skip
+        format=format_,
+        id2label=_id2label(source),
+        inputs=source.inputs,
+        decoder_only=source.decoder_only,
+        mask=source.pruned.info,
+        compacted=bool(changes.pop("compacted", False)),
+        **changes,
+    )
     source.pruned.tokenizer.save_pretrained(folder)
     write_manifest(folder, manifest)
     return manifest
@@ -119,6 +124,4 @@ def _save(head: nn.Module, folder: Path) -> None:
         model.config.save_pretrained(folder)
     except ValueError as fault:  # a generation setting that transformers no longer likes
         raise PermanentError(f"the configuration cannot be written: {fault}", code="export_unsupported") from fault
-    save_file(
-        {name: tensor.detach().contiguous().clone() for name, tensor in head.state_dict().items()}, folder / WEIGHTS
-    )
+    save_file({name: tensor.detach().contiguous().clone() for name, tensor in head.state_dict().items()}, folder / WEIGHTS)

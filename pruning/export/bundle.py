@@ -57,9 +57,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise PermanentError(
             f"{folder.name!r} is no export that can be loaded: {MANIFEST} cannot be read ({fault.strerror}); "
             "a stock folder is loaded by transformers itself",
-            code="export_invalid", param="folder",
-        ) from fault  # fmt: skip
-    except (ValidationError, ValueError) as fault:
-        raise PermanentError(
-            f"{folder / MANIFEST} is damaged: {fault}", code="export_invalid", param="folder"
+            code="export_invalid",
+            param="folder",
         ) from fault
+    except (ValidationError, ValueError) as fault:
+        raise PermanentError(f"{folder / MANIFEST} is damaged: {fault}", code="export_invalid", param="folder") from fault

@@ -67,9 +67,7 @@ def compact(model: nn.Module) -> dict[str, int]:
         parts, size = compact_attention(*_attention_parts(model, layer), before, _MULTIPLE)
         paths: list[str] = [layer.query, layer.key, layer.value, layer.output]
         if layer.fused:
-            joined = Affine(
-                torch.cat([part.weight for part in parts[:3]]), torch.cat([part.bias for part in parts[:3]])
-            )
+            joined = Affine(torch.cat([part.weight for part in parts[:3]]), torch.cat([part.bias for part in parts[:3]]))
             paths, parts = [layer.query, layer.output], [joined, parts[3]]
         for path, part in zip(paths, parts, strict=True):
             replace_module(model, path, part.linear())
@@ -142,10 +140,9 @@ def _compact_head(
         factor = q.bias[still]
         q_head = Affine(
             torch.cat([q_head.weight, torch.zeros_like(q.weight[:1])]), torch.cat([q_head.bias, torch.ones(1).double()])
-        )  # fmt: skip
+        )
         k_head = Affine(
-            torch.cat([k_head.weight, (factor @ k.weight[still])[None]]),
-            torch.cat([k_head.bias, (factor @ k.bias[still])[None]]),
+            torch.cat([k_head.weight, (factor @ k.weight[still])[None]]), torch.cat([k_head.bias, (factor @ k.bias[still])[None]])
         )
     return q_head, k_head, Affine(v.weight[live], v.bias[live]), Affine(output.weight[:, rows][:, live], output.bias)
 

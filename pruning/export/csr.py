@@ -41,10 +41,7 @@ class CsrLinear(nn.Module):
             warnings.simplefilter("ignore")  # torch's "beta state"
             sparse = linear.weight.detach().to_sparse_csr()
         made = cls(linear.out_features, linear.in_features, len(sparse.values()))
-        made.crow, made.columns = (
-            sparse.crow_indices().int(),
-            sparse.col_indices().int(),
-        )  # MKL takes 32 bits as they are
+        made.crow, made.columns = (sparse.crow_indices().int(), sparse.col_indices().int())  # MKL takes 32 bits as they are
         made.values = sparse.values()
         if linear.bias is not None:
             made.bias = linear.bias.detach().clone()
@@ -76,16 +73,15 @@ def sparsify(model: nn.Module) -> dict[str, tuple[int, int]]:
     Raises PermanentError (``export_pointless``) where every matrix keeps too much.
     """
     linears = prunable_linears(model)
-    thin = [
-        path for path, linear in linears.items() if int(linear.weight.count_nonzero()) <= MOST * linear.weight.numel()
-    ]
+    thin = [path for path, linear in linears.items() if int(linear.weight.count_nonzero()) <= MOST * linear.weight.numel()]
     if not thin:
         densest = min(int(linear.weight.count_nonzero()) / linear.weight.numel() for linear in linears.values())
         raise PermanentError(
             f"no gain: every matrix keeps more than {MOST:.0%} of its weights (the sparsest {densest:.0%}), where a sparse "
             "product is slower than a dense one; prune further or export onnx-int8",
-            code="export_pointless", param="exports",
-        )  # fmt: skip
+            code="export_pointless",
+            param="exports",
+        )
     for path in thin:
         replace_module(model, path, CsrLinear.from_linear(linears[path]))
     return {path: (linears[path].out_features, linears[path].in_features) for path in thin}

@@ -24,9 +24,13 @@ _WEIGHT_BYTES = 4
 
 
 def write_folder(
-    mask: str | Path, folder: str | Path, *, model: str | Path | None = None, sources: Sources | None = None,
+    mask: str | Path,
+    folder: str | Path,
+    *,
+    model: str | Path | None = None,
+    sources: Sources | None = None,
     weights: str | Path | None = None,
-) -> StockModel:  # fmt: skip
+) -> StockModel:
     """Write the masked model, its tokenizer and a model card to ``folder``, which is new or empty.
 
     The other arguments are those of :func:`pruning.inference.pruned_model.load_pruned`. Raises PermanentError or
@@ -61,12 +65,8 @@ def load_folder(folder: Path, stock: StockModel) -> PrunedModel:
     info = stock.info
     loaded = load_model(
         ModelFolder(folder, None), info.label_words, stock.head, pieces=info.spec.label_word_pieces, classes=info.classes
-    )  # fmt: skip
+    )
     if loaded.new_parameters:
         raise PermanentError(f"the folder lacks {min(loaded.new_parameters)}", code="export_wrong", param="exports")
-    head = (
-        create_mask_head(loaded, stock.info)
-        if stock.reason is not None
-        else stock_model.head_over(loaded.model, stock.info)
-    )
+    head = create_mask_head(loaded, stock.info) if stock.reason is not None else stock_model.head_over(loaded.model, stock.info)
     return PrunedModel(head, loaded.tokenizer, stock.info)

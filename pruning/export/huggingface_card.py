@@ -19,10 +19,7 @@ _METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman
 _LONGEST_CARD = 2**20
 _PIPELINES = {"span": "question-answering", "token-classification": "token-classification"}
 """Names of transformers' pipelines, which the hub has for tasks as well."""
-_IN_BRIEF = {
-    "classification": ("a film to remember", "and a second text"),
-    "span": ("Who wrote it?", "Ann Lee wrote it."),
-}
+_IN_BRIEF = {"classification": ("a film to remember", "and a second text"), "span": ("Who wrote it?", "Ann Lee wrote it.")}
 
 
 def text(stock: StockModel, folder: str) -> str:
@@ -74,15 +71,25 @@ def _front(stock: StockModel, title: str) -> str:
         plain = name if other is None else name.removesuffix("_" + other.removeprefix("validation_"))
         results.append(
             EvalResult(
-                task_type=kind, dataset_type=task.dataset, dataset_name=info.task, dataset_config=task.config,
-                dataset_split=other or split, metric_type=_METRICS.get(plain, plain), metric_value=value, metric_name=name,
+                task_type=kind,
+                dataset_type=task.dataset,
+                dataset_name=info.task,
+                dataset_config=task.config,
+                dataset_split=other or split,
+                metric_type=_METRICS.get(plain, plain),
+                metric_value=value,
+                metric_name=name,
             )
-        )  # fmt: skip
+        )
     card = ModelCardData(
-        model_name=title, base_model=info.base_model if info.base_revision else origin, license=licence,
-        library_name="transformers", pipeline_tag=kind if stock.reason is None else None,
-        tags=["pruned", "espalier", info.spec.method], eval_results=results or None,
-    )  # fmt: skip
+        model_name=title,
+        base_model=info.base_model if info.base_revision else origin,
+        license=licence,
+        library_name="transformers",
+        pipeline_tag=kind if stock.reason is None else None,
+        tags=["pruned", "espalier", info.spec.method],
+        eval_results=results or None,
+    )
     return card.to_yaml()
 
 
@@ -125,11 +132,7 @@ def _about(stock: StockModel) -> str:
         )
     if info.head == "span":
         return f"`{name}`: logits of where an answer starts and ends."
-    added = (
-        " Its last layer is the head of the language model, from which the label words are read."
-        if stock.added_layer
-        else ""
-    )
+    added = " Its last layer is the head of the language model, from which the label words are read." if stock.added_layer else ""
     given = (
         ""
         if info.label_threshold is None

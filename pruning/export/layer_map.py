@@ -120,5 +120,6 @@ def _unsupported(model: nn.Module, reason: str) -> PermanentError:
     return PermanentError(
         f"{type(model).__name__} cannot be compacted: {reason}; compact is for {', '.join(COMPACT_TYPES)}, "
         "export csr or onnx instead",
-        code="export_unsupported", param="exports",
-    )  # fmt: skip
+        code="export_unsupported",
+        param="exports",
+    )

@@ -45,9 +45,7 @@ def load_export(folder: str | Path) -> PrunedModel:
             return load_export(unpacked)
     manifest = read_manifest(path)
     if manifest.format not in ("onnx", "onnx-int8") and read_model_type(path) not in MODEL_TYPES:
-        raise PermanentError(
-            f"model type {read_model_type(path)!r} is not known here", code="export_invalid", param="folder"
-        )
+        raise PermanentError(f"model type {read_model_type(path)!r} is not known here", code="export_invalid", param="folder")
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if manifest.format in ("onnx", "onnx-int8"):
@@ -58,9 +56,7 @@ def load_export(folder: str | Path) -> PrunedModel:
         raise
     except Exception as fault:  # whatever the readers of three libraries raise; each means: these files do not load
         raise PermanentError(
-            f"export {path.name!r} does not load: {type(fault).__name__}: {fault}",
-            code="export_invalid",
-            param="folder",
+            f"export {path.name!r} does not load: {type(fault).__name__}: {fault}", code="export_invalid", param="folder"
         ) from fault
     return PrunedModel(head, tokenizer, manifest.mask)
 

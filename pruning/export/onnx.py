@@ -45,8 +45,9 @@ def require_packages() -> None:
     if missing:
         raise PermanentError(
             f"ONNX exports need {', '.join(missing)} where the job runs: pip install 'espalier-pruning[onnx]'",
-            code="export_packages_missing", param="exports",
-        )  # fmt: skip
+            code="export_packages_missing",
+            param="exports",
+        )
 
 
 def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[str, str]) -> None:
@@ -60,8 +61,9 @@ def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
     if size > _LARGEST:
         raise PermanentError(
             f"the model has {size} bytes of weights, an ONNX file holds {_LARGEST}; leave the export out",
-            code="export_unsupported", param="exports",
-        )  # fmt: skip
+            code="export_unsupported",
+            param="exports",
+        )
     ids = torch.full((2, 8), 3, dtype=torch.int64)
     attention = torch.ones_like(ids)
     attention[1, 5:] = 0
@@ -69,10 +71,14 @@ def write_onnx(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
     batch, tokens = torch.export.Dim("batch"), torch.export.Dim("tokens")
     with _silenced():
         program: Any = torch.onnx.export(
-            _Positional(head, names).eval(), tuple(given[name] for name in names), dynamo=True, verbose=False,
-            input_names=list(names), output_names=["logits"],
+            _Positional(head, names).eval(),
+            tuple(given[name] for name in names),
+            dynamo=True,
+            verbose=False,
+            input_names=list(names),
+            output_names=["logits"],
             dynamic_shapes={"tensors": tuple({0: batch, 1: tokens} for _ in names)},
-        )  # fmt: skip
+        )
     program.model.metadata_props.update(notes)
     program.save(str(path), external_data=False)
 
@@ -85,9 +91,7 @@ def write_int8(head: nn.Module, names: Sequence[str], path: Path, notes: dict[st
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         dense = Path(folder) / "dense.onnx"
         write_onnx(head, names, dense, notes)
-        logging.getLogger().addFilter(
-            _is_no_advice
-        )  # it recommends preprocessing for convolutions, through the root logger
+        logging.getLogger().addFilter(_is_no_advice)  # it recommends preprocessing for convolutions, through the root logger
         try:
             quantize_dynamic(dense, path, weight_type=QuantType.QInt8, per_channel=True)
         finally:

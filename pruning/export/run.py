@@ -37,9 +37,16 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def run_exports(
-    mask: Path, formats: Sequence[Format], out: Path, *, model: Path | None = None, sources: Sources | None = None,
-    weights: Path | None = None, archive: bool = False, emit: EventSink = lambda _: None,
-) -> list[ExportEntry]:  # fmt: skip
+    mask: Path,
+    formats: Sequence[Format],
+    out: Path,
+    *,
+    model: Path | None = None,
+    sources: Sources | None = None,
+    weights: Path | None = None,
+    archive: bool = False,
+    emit: EventSink = lambda _: None,
+) -> list[ExportEntry]:
     """Make the exports in ``out`` and write ``exports.json`` there, anew after each.
 
     Folders are called by their format; with ``archive`` each is one file, ``export-<format>.zip``. Model, sources and
@@ -70,9 +77,7 @@ class _Context:
         self.mask, self.sources, self.weights = mask, sources, weights
         loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
         self.base = loaded.folder.path
-        self.source = ExportSource(
-            PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only
-        )
+        self.source = ExportSource(PrunedModel(create_mask_head(loaded, info), loaded.tokenizer, info), loaded.decoder_only)
         self.longest = loaded.max_positions
         self.rows: ComparisonRows = comparison_rows(self.source.pruned, sources)
 
@@ -91,11 +96,7 @@ def _export_one(context: _Context, name: Format, out: Path, archive: bool, emit:
         if name != "stock":  # a stock folder has a model card of its own
             (folder / "README.md").write_text(model_card.text(made, context.source.pruned), encoding="utf-8")
         target = out / (archive_name(name) if archive else name)
-        size = (
-            _write_archive(folder, target)
-            if archive
-            else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        )
+        size = _write_archive(folder, target) if archive else sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         if not archive:
             folder.rename(target)
     if archive:
@@ -122,14 +123,21 @@ def _build_and_measure(context: _Context, name: Format, folder: Path, emit: Even
     if not agreement.exact and name not in ("onnx-int8", "semi-structured"):
         raise PermanentError(
             f"its logits differ from the dense model's by {agreement.max_difference:.2g}, which rounding does not explain",
-            code="export_wrong", param="exports",
-        )  # fmt: skip
+            code="export_wrong",
+            param="exports",
+        )
     latency = benchmark.measure_latency(before, after, context.longest, emit)
     return ExportEntry(
-        format=name, verdict=benchmark.speed_verdict(latency), compacted=compacted, equal=agreement.equal,
-        max_difference=agreement.max_difference, rows=len(context.rows.encoded), checked_on=context.rows.source, latency=latency,
+        format=name,
+        verdict=benchmark.speed_verdict(latency),
+        compacted=compacted,
+        equal=agreement.equal,
+        max_difference=agreement.max_difference,
+        rows=len(context.rows.encoded),
+        checked_on=context.rows.source,
+        latency=latency,
         device=torch.cuda.get_device_name() if after.device.type == "cuda" else "cpu",
-    )  # fmt: skip
+    )
 
 
 def _on_device(before: PrunedModel, device: torch.device) -> PrunedModel:

@@ -24,15 +24,17 @@ def require_gpu() -> torch.device:
     if not torch.cuda.is_available():
         raise PermanentError(
             "semi-structured needs an NVIDIA GPU, and this machine has none that torch can use; leave the export out",
-            code="device_unsupported", param="exports",
-        )  # fmt: skip
+            code="device_unsupported",
+            param="exports",
+        )
     found = torch.cuda.get_device_capability()
     if found < _CAPABILITY:
         raise PermanentError(
             f"semi-structured needs compute capability 8.0, {torch.cuda.get_device_name()} has {found[0]}.{found[1]}; "
             "leave the export out",
-            code="device_unsupported", param="exports",
-        )  # fmt: skip
+            code="device_unsupported",
+            param="exports",
+        )
     return torch.device("cuda")
 
 
@@ -47,8 +49,9 @@ def eligible_matrices(model: nn.Module) -> list[str]:
         if not halved[path] and linear.weight.count_nonzero() < _DENSE * linear.weight.numel():
             raise PermanentError(
                 f"{path} has more than two weights in a group of four; semi-structured needs a mask of pattern '2:4'",
-                code="export_unsupported", param="exports",
-            )  # fmt: skip
+                code="export_unsupported",
+                param="exports",
+            )
     paths = [
         path
         for path, linear in linears.items()
@@ -57,8 +60,9 @@ def eligible_matrices(model: nn.Module) -> list[str]:
     if not paths:
         raise PermanentError(
             f"no 2:4 matrix has multiples of {_ROWS} rows and {_COLUMNS} columns, which the kernels need; leave the export out",
-            code="export_unsupported", param="exports",
-        )  # fmt: skip
+            code="export_unsupported",
+            param="exports",
+        )
     return paths
 
 

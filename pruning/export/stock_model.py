@@ -117,9 +117,12 @@ def _converted(loaded: LoadedModel, info: MaskInfo) -> Any:
         model = loaded.model
     else:
         model = sequence_classifier.convert_words(
-            loaded, info.label_ids, info.head, lambda: _run(loaded.model, rows),
+            loaded,
+            info.label_ids,
+            info.head,
+            lambda: _run(loaded.model, rows),
             calibration_of(info.logit_scale, info.logit_offsets),
-        )  # fmt: skip
+        )
     after = compute_logits(head_over(model, info), rows, cpu)
     return model if agreement_of(before, after, info.kind).exact else None
 

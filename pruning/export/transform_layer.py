@@ -112,9 +112,7 @@ def _usual_size(norm: nn.Module, run: Callable[[], object]) -> float:
     and less in models with an epsilon of 1e-5.
     """
     found: list[torch.Tensor] = []
-    hook = norm.register_forward_pre_hook(
-        lambda _, inputs: found.append(inputs[0].var(dim=-1, correction=0).reshape(-1))
-    )
+    hook = norm.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0].var(dim=-1, correction=0).reshape(-1)))
     try:
         run()
     finally:
@@ -131,9 +129,7 @@ def _widen(layers: nn.ModuleList, parts: Parts, width: int) -> None:
         _fill(down, down.weight, down.bias, down.out_features, width)  # type: ignore[arg-type]
 
 
-def _fill(
-    linear: Any, weight: torch.Tensor, bias: torch.Tensor, rows: int | None = None, columns: int | None = None
-) -> None:
+def _fill(linear: Any, weight: torch.Tensor, bias: torch.Tensor, rows: int | None = None, columns: int | None = None) -> None:
     """Give a linear these numbers, with zeros behind them up to ``rows`` x ``columns``."""
     rows, columns = rows or len(weight), columns or weight.shape[1]
     grown = torch.zeros(rows, columns)

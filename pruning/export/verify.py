@@ -57,9 +57,7 @@ def comparison_rows(pruned: PrunedModel, sources: Sources) -> ComparisonRows:
         rows = load_rows(task, task.validation_splits[0], sources, ROWS)
         _, encoded = encode_fitting(rows, task, pruned.tokenizer, pruned.info.max_length, spec.stride)
     except PruningError:
-        return ComparisonRows(
-            random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random"
-        )
+        return ComparisonRows(random_rows(pruned, [min(8 + (5 * i) % 57, pruned.info.max_length) for i in range(ROWS)]), "random")
     return ComparisonRows(encoded, "validation")
 
 
@@ -108,6 +106,4 @@ def _same(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], kind: 
         return bool(np.abs(ours - theirs).max() < _CLOSE)
     if kind == "multilabel":
         return bool(((ours > 0) == (theirs > 0)).all())
-    return bool(
-        (ours.argmax(axis=0 if kind == "span" else -1) == theirs.argmax(axis=0 if kind == "span" else -1)).all()
-    )
+    return bool((ours.argmax(axis=0 if kind == "span" else -1) == theirs.argmax(axis=0 if kind == "span" else -1)).all())

@@ -171,9 +171,7 @@ def _coded(source: _Source, shapes: list[Shape]) -> CodedMasks:
         raise CorruptFileError("a level is out of range")
     row_frequencies, column_frequencies = _read_table(source), _read_table(source)
     marks, bits = _read_stream(source), _read_stream(source)
-    sizes = [
-        packed_size(rows * columns) for codec, (rows, columns) in zip(codecs, shapes, strict=True) if codec is Codec.RAW
-    ]
+    sizes = [packed_size(rows * columns) for codec, (rows, columns) in zip(codecs, shapes, strict=True) if codec is Codec.RAW]
     raw = [np.frombuffer(source.take(size), np.uint8) for size in sizes]
     return CodedMasks(codecs, bases, row_frequencies, column_frequencies, marks, bits, raw)
 

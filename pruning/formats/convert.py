@@ -20,9 +20,7 @@ def convert(source: Path, target: Path, *, like: Path | None = None) -> Path:
     """
     if target.suffix not in SUFFIXES:
         raise PermanentError(
-            f"{target.name} ends in no form of a mask; let it end in {', '.join(SUFFIXES)}",
-            code="mask_form",
-            param="output",
+            f"{target.name} ends in no form of a mask; let it end in {', '.join(SUFFIXES)}", code="mask_form", param="output"
         )
     masks, info = _read(source, like)
     if target.suffix == ".npy":
@@ -39,9 +37,7 @@ def _read(source: Path, like: Path | None) -> tuple[Masks, MaskInfo]:
         return compact_file.read_either(source)
     if like is None:
         raise PermanentError(
-            f"{source.name} has no shapes and no metadata; name a mask of the same model by like",
-            code="mask_form",
-            param="like",
+            f"{source.name} has no shapes and no metadata; name a mask of the same model by like", code="mask_form", param="like"
         )
     _, info = compact_file.read_either(like)
     masks = npy_masks.read(source, info.shapes)

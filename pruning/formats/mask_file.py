@@ -12,15 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FieldSerializationInfo,
-    PositiveInt,
-    field_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, FieldSerializationInfo, PositiveInt, field_serializer, model_validator
 from safetensors import SafetensorError, safe_open
 
 from pruning.errors import PermanentError
@@ -172,29 +164,25 @@ def mask_error(path: Path, fault: str) -> PermanentError:
 
 
 _TEXTS = {
-    name for name, field in MaskInfo.model_fields.items()
+    name
+    for name, field in MaskInfo.model_fields.items()
     if field.annotation in (str, str | None) or name in ("format", "kind", "pooling")
-}  # fmt: skip
+}
 """Fields written as plain text; the others as JSON. A field that is None is left out."""
 
 
 def _to_metadata(info: MaskInfo) -> dict[str, str]:
     values: dict[str, Any] = info.model_dump(mode="json")
-    return {
-        key: value if key in _TEXTS else json.dumps(value) for key, value in values.items() if value is not None
-    }  # fmt: skip
+    return {key: value if key in _TEXTS else json.dumps(value) for key, value in values.items() if value is not None}
 
 
 def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
     if not metadata or metadata.get("format") != FORMAT or "version" not in metadata:
         raise PermanentError(
-            "the file has no metadata of a mask; give a mask.safetensors of a finished job",
-            code="mask_invalid", param="mask",
-        )  # fmt: skip
+            "the file has no metadata of a mask; give a mask.safetensors of a finished job", code="mask_invalid", param="mask"
+        )
     try:
         values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
         return MaskInfo.model_validate(values)
     except (ValueError, RecursionError) as fault:  # pydantic's and json's errors are ValueErrors
-        raise PermanentError(
-            f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask"
-        ) from fault
+        raise PermanentError(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

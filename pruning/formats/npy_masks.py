@@ -22,9 +22,7 @@ from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, un
 _SUFFIX = ".mask_scores"
 """What the reference appends to the path of a module in the names it sorts."""
 _PREAMBLE = re.compile(rb"\x93NUMPY\x01\x00(..)", re.DOTALL)
-_HEADER = re.compile(
-    rb"\{'descr': '[|<>]u1', 'fortran_order': (?:False|True), 'shape': \((\d{1,12}),\), \}\s*\n"
-)  # fmt: skip
+_HEADER = re.compile(rb"\{'descr': '[|<>]u1', 'fortran_order': (?:False|True), 'shape': \((\d{1,12}),\), \}\s*\n")
 _MAX_HEADER = 1024
 
 

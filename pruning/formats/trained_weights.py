@@ -23,7 +23,7 @@ READOUT_WEIGHT, READOUT_BIAS = "readout.weight", "readout.bias"
 @torch.no_grad()
 def write(
     path: Path, model: nn.Module, masks: dict[str, torch.Tensor], parameters: Iterable[str], readout: nn.Linear | None = None
-) -> None:  # fmt: skip
+) -> None:
     """Store the kept values of the masked matrices ``masks`` (may be empty), whole ``parameters`` of ``model`` and a read-out.
 
     Raises OSError.
@@ -46,14 +46,13 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise PermanentError(
             f"this mask belongs to a method that trained weights, and {path.name} beside it cannot be read ({fault}); "
             "download both artifacts of the job into one folder",
-            code="weights_invalid", param="mask",
-        ) from fault  # fmt: skip
+            code="weights_invalid",
+            param="mask",
+        ) from fault
 
 
 @torch.no_grad()
-def load_into(
-    stored: Mapping[str, torch.Tensor], model: nn.Module, masks: Mapping[str, torch.Tensor], name_of_file: str
-) -> None:
+def load_into(stored: Mapping[str, torch.Tensor], model: nn.Module, masks: Mapping[str, torch.Tensor], name_of_file: str) -> None:
     """Put the tensors of :func:`read`, but for the read-out, into ``model``; weights outside the masks become zero.
 
     Raises PermanentError (``weights_invalid``) if they are of another model.
@@ -77,9 +76,7 @@ def load_into(
 
 def foreign(name_of_file: str, reason: object) -> PermanentError:
     """The refusal of a file that is of another mask or model."""
-    return PermanentError(
-        f"{name_of_file} does not belong to this mask and model: {reason}", code="weights_invalid", param="mask"
-    )
+    return PermanentError(f"{name_of_file} does not belong to this mask and model: {reason}", code="weights_invalid", param="mask")
 
 
 def _weight(model: nn.Module, path: str) -> torch.Tensor:

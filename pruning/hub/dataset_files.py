@@ -14,13 +14,19 @@ from pruning.errors import PermanentError, SplitMissingError
 from pruning.spec.wording import listed
 
 ENDINGS = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-_NOT_DATA = frozenset(
-    {"dataset_infos.json", "dataset_info.json", "state.json", "config.json", "package.json", "croissant.json"}
-)
+_NOT_DATA = frozenset({"dataset_infos.json", "dataset_info.json", "state.json", "config.json", "package.json", "croissant.json"})
 _KEYWORDS = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "dev": "validation",
-    "val": "validation", "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
 _SHARD = re.compile(r"[-_.]?\d+(-of-\d+)?(-[0-9a-f]{16})?$")
 _MAX_WILDCARDS = 8
 
@@ -28,9 +34,7 @@ Patterns = list[tuple[str | None, list[str]]]
 """Patterns of files, each with the split that they belong to; None where their names say it."""
 
 
-def choose_files(
-    names: Iterable[str], card: Mapping[str, Any], dataset: str, config: str | None, split: str
-) -> list[str]:
+def choose_files(names: Iterable[str], card: Mapping[str, Any], dataset: str, config: str | None, split: str) -> list[str]:
     """The files of a split, in order of their names.
 
     Raises PermanentError: ``dataset_unsupported`` (no data files), ``config_missing``, ``split_missing``; both name the choices.
@@ -45,9 +49,7 @@ def choose_files(
     splits = _splits_of(configs[chosen], data)
     if not splits:
         patterns = [pattern for _, listed in configs[chosen] for pattern in listed]
-        raise _unsupported(
-            dataset, f"has none of the files that its card names for {chosen!r} ({', '.join(patterns[:3])})"
-        )
+        raise _unsupported(dataset, f"has none of the files that its card names for {chosen!r} ({', '.join(patterns[:3])})")
     wanted = _KEYWORDS.get(split.lower(), split)
     alike = [name for known, files in splits.items() if _keyword(known) == wanted for name in files]
     found = splits.get(split) or alike
@@ -109,13 +111,10 @@ def _choose_config(configs: Mapping[str, Patterns], dataset: str, config: str | 
         return "default"
     if config is None and len(configs) == 1:
         return next(iter(configs))
-    what = (
-        f"has no configuration {config!r}" if config is not None else "has several configurations; name one as config"
-    )
+    what = f"has no configuration {config!r}" if config is not None else "has several configurations; name one as config"
     raise PermanentError(
-        f"data set {dataset!r} {what}; its configurations are: {_listed(configs)}",
-        code="config_missing", param="task.config",
-    )  # fmt: skip
+        f"data set {dataset!r} {what}; its configurations are: {_listed(configs)}", code="config_missing", param="task.config"
+    )
 
 
 def _splits_of(patterns: Patterns, data: Sequence[str]) -> dict[str, list[str]]:
@@ -184,5 +183,6 @@ def _listed(names: Iterable[str]) -> str:
 def _unsupported(dataset: str, what: str) -> PermanentError:
     return PermanentError(
         f"hub data set {dataset!r} {what}; take one with files in Parquet, JSONL or CSV, or upload its rows",
-        code="dataset_unsupported", param="task",
-    )  # fmt: skip
+        code="dataset_unsupported",
+        param="task",
+    )

@@ -43,12 +43,17 @@ def download_split(task: Task, split: str, token: str | None = None) -> HubSplit
         files = {
             name: Path(
                 hf_hub_download(
-                    task.dataset, name, repo_type="dataset", revision=info.sha, token=token, etag_timeout=TIMEOUT_SECONDS,
+                    task.dataset,
+                    name,
+                    repo_type="dataset",
+                    revision=info.sha,
+                    token=token,
+                    etag_timeout=TIMEOUT_SECONDS,
                     tqdm_class=silent_bar(),
                 )
             )
             for name in chosen
-        }  # fmt: skip
+        }
     return HubSplit(str(info.sha), files, _class_names(info.card_data, task.config))
 
 
@@ -71,6 +76,4 @@ def class_names_of(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     from datasets import ClassLabel
 
     plain = {name: getattr(kind, "feature", kind) for name, kind in features.items()}  # of a list, what its entries are
-    return {
-        name: tuple(map(str, kind.names)) for name, kind in plain.items() if isinstance(kind, ClassLabel) and kind.names
-    }
+    return {name: tuple(map(str, kind.names)) for name, kind in plain.items() if isinstance(kind, ClassLabel) and kind.names}

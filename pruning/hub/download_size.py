@@ -17,9 +17,7 @@ _MARGIN = 256 * 1024**2
 """Bytes left free for checkpoints and for what else writes to the disk."""
 
 
-def require_room(
-    name: str, commit: str | None, files: Iterable[Any], patterns: Iterable[str], limit: int | None
-) -> None:
+def require_room(name: str, commit: str | None, files: Iterable[Any], patterns: Iterable[str], limit: int | None) -> None:
     """Refuse a model whose ``files`` (the hub's list, with sizes) are too large to be downloaded.
 
     Raises PermanentError (``model_too_large``) beyond ``limit`` bytes, TemporaryError (``insufficient_storage``) where the disk of
@@ -31,19 +29,19 @@ def require_room(
         raise PermanentError(
             f"hub model {name!r} has {total} bytes of files, this service downloads {limit} at most; choose a smaller model, or "
             "have the limit raised",
-            code="model_too_large", param="model",
-        )  # fmt: skip
+            code="model_too_large",
+            param="model",
+        )
     absent = sum(
-        file.size or 0
-        for file in wanted
-        if not isinstance(try_to_load_from_cache(name, file.rfilename, revision=commit), str)
+        file.size or 0 for file in wanted if not isinstance(try_to_load_from_cache(name, file.rfilename, revision=commit), str)
     )
     free = shutil.disk_usage(_existing(Path(constants.HF_HUB_CACHE))).free
     if absent and absent + _MARGIN > free:
         raise TemporaryError(
             f"hub model {name!r} needs {absent} bytes, the disk of the worker has {free} left; it is tried again",
-            code="insufficient_storage", param="model",
-        )  # fmt: skip
+            code="insufficient_storage",
+            param="model",
+        )
 
 
 def _existing(folder: Path) -> Path:

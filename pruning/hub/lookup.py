@@ -38,9 +38,7 @@ def find_on_hub(name: str, revision: str | None = None, seconds: float = SECONDS
     """A public model of the hub; False where there is none, None where the hub does not say so within ``seconds``."""
     answers: list[Answer] = []
     # a thread, for the resolution of the hub's name has no time limit of its own
-    thread = threading.Thread(
-        target=lambda: answers.append(_ask(name, revision, seconds)), name="hub-lookup", daemon=True
-    )
+    thread = threading.Thread(target=lambda: answers.append(_ask(name, revision, seconds)), name="hub-lookup", daemon=True)
     thread.start()
     thread.join(seconds)
     return answers[0] if answers else None
@@ -60,13 +58,5 @@ def _ask(name: str, revision: str | None, seconds: float) -> Answer:
             return HubModel(files, config if isinstance(config, dict) else {})
     except urllib.error.HTTPError as answer:
         return False if answer.code in _ABSENT else None
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        HTTPException,
-    ):  # no hub's answer
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, HTTPException):  # no hub's answer
         return None

@@ -29,8 +29,17 @@ from tqdm.auto import tqdm
 from pruning.errors import PermanentError, PruningError, TemporaryError
 from pruning.hub.download_size import require_room
 
-SMALL_FILES = ["config.json", "*.safetensors.index.json", "tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json",
-               "added_tokens.json", "*.model", "README.md"]  # fmt: skip
+SMALL_FILES = [
+    "config.json",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "README.md",
+]
 """Downloaded first, so that a model that cannot be used costs no download of its weights."""
 MODEL_FILES = [*SMALL_FILES, "*.safetensors"]
 TIMEOUT_SECONDS = 10
@@ -50,9 +59,13 @@ class ModelFolder:
 
 
 def download_model(
-    name: str, revision: str | None, token: str | None = None, on_progress: Callable[[str], None] = lambda _: None,
-    max_bytes: int | None = None, check: Callable[[Path, set[str]], object] = lambda *_: None,
-) -> ModelFolder:  # fmt: skip
+    name: str,
+    revision: str | None,
+    token: str | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
+    max_bytes: int | None = None,
+    check: Callable[[Path, set[str]], object] = lambda *_: None,
+) -> ModelFolder:
     """Download one commit of a hub model, or find it in the cache; ``on_progress`` is called with lines such as ``12 of 440 MB``.
 
     Nothing is downloaded of a model with more than ``max_bytes``, or for which the disk has no room. ``check`` may refuse the model
@@ -66,11 +79,7 @@ def download_model(
             info = about(revision=revision)
             require_room(name, info.sha, info.siblings or [], MODEL_FILES, max_bytes)
             download = partial(
-                snapshot_download,
-                name,
-                etag_timeout=TIMEOUT_SECONDS,
-                token=token,
-                tqdm_class=progress_bar_class(on_progress),
+                snapshot_download, name, etag_timeout=TIMEOUT_SECONDS, token=token, tqdm_class=progress_bar_class(on_progress)
             )
             # by its name, not by info.sha: the client pins the commit itself, and records which one the name means for _cached
             folder = Path(download(revision=revision, allow_patterns=SMALL_FILES))
@@ -108,38 +117,44 @@ def pruning_error_from(fault: Exception, kind: str, name: str, revision: str | N
         return PermanentError(
             f"hub {kind} {name!r} is gated and this service has no access to it; accept its terms and set a hub token that "
             "may read it, or choose another",
-            code=f"{kind}_gated", param=param,
-        )  # fmt: skip
+            code=f"{kind}_gated",
+            param=param,
+        )
     if isinstance(fault, RevisionNotFoundError):
         return PermanentError(
             f"hub {kind} {name!r} has no revision {revision!r}; give a branch, tag or commit that exists",
-            code="revision_not_found", param="revision",
-        )  # fmt: skip
+            code="revision_not_found",
+            param="revision",
+        )
     if isinstance(fault, RepositoryNotFoundError):
         return PermanentError(
             f"there is no {kind} {name!r} on the hub or under the local directory; check the spelling, or set a hub token that "
             "may read it if it is private",
-            code=f"{kind}_not_found", param=param,
-        )  # fmt: skip
+            code=f"{kind}_not_found",
+            param=param,
+        )
     if isinstance(fault, HfHubHTTPError) and fault.response.status_code == HTTPStatus.UNAUTHORIZED:
         return PermanentError(
             f"the hub refuses the hub token for {kind} {name!r}: it was revoked or has expired; set a new one, or delete it if "
             f"the {kind} is public",
-            code="hub_token_refused", param=param,
-        )  # fmt: skip
+            code="hub_token_refused",
+            param=param,
+        )
     if isinstance(fault, HfHubHTTPError) and _is_final(fault.response.status_code):
         said = (fault.server_message or f"HTTP status {fault.response.status_code}").strip().split("\n")[0][:300]
         return PermanentError(
             f"the hub refuses {kind} {name!r} ({fault.response.status_code}): {said}; look at its page, or choose another",
-            code="hub_refused", param=param,
-        )  # fmt: skip
+            code="hub_refused",
+            param=param,
+        )
     if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
         return TemporaryError("the disk of the worker is full", code="insufficient_storage")
     return TemporaryError(
         f"the hub cannot be reached for {kind} {name!r} ({type(fault).__name__}); try again, or put the {kind} "
         f"under the local {kind}s directory",
-        code="hub_unreachable", param=param,
-    )  # fmt: skip
+        code="hub_unreachable",
+        param=param,
+    )
 
 
 def _is_final(status: int) -> bool:

@@ -92,9 +92,7 @@ def evaluate_mask(pruned: PrunedModel, sources: Sources, chosen: EvaluationRows 
     return evaluate_rows(pruned, task, rows).metrics
 
 
-def evaluate_rows(
-    pruned: PrunedModel, task: Task, rows: list[Rows], emit: EventSink = lambda _: None
-) -> MaskEvaluation:
+def evaluate_rows(pruned: PrunedModel, task: Task, rows: list[Rows], emit: EventSink = lambda _: None) -> MaskEvaluation:
     """Evaluate on rows that were loaded, and say how far it is about every minute."""
     spec, info = pruned.info.spec, pruned.info
     splits = [Split(*encode_fitting(each, task, pruned.tokenizer, info.max_length, spec.stride)) for each in rows]
@@ -104,13 +102,7 @@ def evaluate_rows(
 
 
 def run_evaluation(
-    mask: Path,
-    chosen: EvaluationRows,
-    sources: Sources,
-    emit: EventSink,
-    *,
-    model: Path | None = None,
-    dense: bool = False,
+    mask: Path, chosen: EvaluationRows, sources: Sources, emit: EventSink, *, model: Path | None = None, dense: bool = False
 ) -> tuple[MaskEvaluation, dict[str, Any]]:
     """Evaluate a mask, with ``dense`` its base without the mask as well; what was found, and the result as JSON.
 
@@ -140,17 +132,27 @@ def run_evaluation(
     first = found.evaluations[0]
     emit(
         EvaluationEvent(
-            step=0, stage="final", remaining=info.density, metrics=found.metrics, predicted=first.predicted,
+            step=0,
+            stage="final",
+            remaining=info.density,
+            metrics=found.metrics,
+            predicted=first.predicted,
             constant_prediction=first.constant,
         )
-    )  # fmt: skip
+    )
     for warning in judge(task.kind, _measured(found), None):
         emit(warning)
     return found, {
-        "primary_metric": task.metrics[0], "final": found.metrics, "before": before, "rows": found.rows,
-        "splits": [each.split for each in rows], "dataset": task.dataset, "config": task.config,
-        "remaining": info.density, "seconds": time.monotonic() - started,
-    }  # fmt: skip
+        "primary_metric": task.metrics[0],
+        "final": found.metrics,
+        "before": before,
+        "rows": found.rows,
+        "splits": [each.split for each in rows],
+        "dataset": task.dataset,
+        "config": task.config,
+        "remaining": info.density,
+        "seconds": time.monotonic() - started,
+    }
 
 
 def _measured(found: MaskEvaluation) -> Measured:

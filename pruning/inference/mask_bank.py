@@ -138,9 +138,7 @@ class MaskBank:
             base = self._base_for(info)
             require_same_base(base.digest, base.loaded.folder.path.name, info)
             require_same_matrices(base.linears, {matrix: bits.shape for matrix, bits in masks.items()})
-            stored = (
-                None if info.weights_sha256 is None else trained_weights.read(find_trained_weights(path, info, weights))
-            )
+            stored = None if info.weights_sha256 is None else trained_weights.read(find_trained_weights(path, info, weights))
             self._entries[name] = _Entry(info, _packed(masks), stored)
         return info
 
@@ -180,21 +178,18 @@ class MaskBank:
         if self._base is None:
             folder = Path(self._base_name)
             located = (
-                ModelFolder(folder, None)
-                if folder.is_dir()
-                else locate_model(str(self._base_name), self._revision, self._sources)
+                ModelFolder(folder, None) if folder.is_dir() else locate_model(str(self._base_name), self._revision, self._sources)
             )
             self._base = _Base(load_base(located, info))
             self._family = family
         classes = self._base.loaded.model.config.num_labels
-        if family != self._family or (
-            family != "words" and self._base.loaded.new_parameters and classes != info.classes
-        ):
+        if family != self._family or (family != "words" and self._base.loaded.new_parameters and classes != info.classes):
             raise PermanentError(
                 f"this bank holds masks with another head than {info.head!r} for {info.classes} classes, which needs "
                 "other parameters; make a second bank for it",
-                code="base_mismatch", param="mask",
-            )  # fmt: skip
+                code="base_mismatch",
+                param="mask",
+            )
         return self._base
 
 

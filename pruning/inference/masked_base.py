@@ -21,11 +21,7 @@ from pruning.sources import Sources
 
 
 def load_masked_base(
-    mask: str | Path,
-    *,
-    model: str | Path | None = None,
-    sources: Sources | None = None,
-    weights: str | Path | None = None,
+    mask: str | Path, *, model: str | Path | None = None, sources: Sources | None = None, weights: str | Path | None = None
 ) -> tuple[LoadedModel, mask_file.MaskInfo]:
     """Read a mask, find its base model, check that the weights are the ones it was trained for, apply it.
 
@@ -45,15 +41,11 @@ def load_masked_base(
     return loaded, info
 
 
-def load_dense_base(
-    info: mask_file.MaskInfo, *, model: str | Path | None = None, sources: Sources | None = None
-) -> LoadedModel:
+def load_dense_base(info: mask_file.MaskInfo, *, model: str | Path | None = None, sources: Sources | None = None) -> LoadedModel:
     """The base model of a mask, without the mask. The arguments and what is raised are those of :func:`load_masked_base`."""
     folder = None if model is None else Path(model)
     located = (
-        locate_model(info.base_model, info.base_revision, sources or Sources())
-        if folder is None
-        else ModelFolder(folder, None)
+        locate_model(info.base_model, info.base_revision, sources or Sources()) if folder is None else ModelFolder(folder, None)
     )
     loaded = load_base(located, info)
     require_same_base(weights_digest(loaded.model, loaded.new_parameters), loaded.folder.path.name, info)
@@ -66,9 +58,12 @@ def load_base(folder: ModelFolder, info: mask_file.MaskInfo) -> LoadedModel:
 
 
 def apply_trained(
-    stored: Mapping[str, torch.Tensor], loaded: LoadedModel, masks: Mapping[str, torch.Tensor], info: mask_file.MaskInfo,
+    stored: Mapping[str, torch.Tensor],
+    loaded: LoadedModel,
+    masks: Mapping[str, torch.Tensor],
+    info: mask_file.MaskInfo,
     name_of_file: str,
-) -> LoadedModel:  # fmt: skip
+) -> LoadedModel:
     """Put what a run trained besides its mask into the model, in place; the same with the read-out that it trained, if it did.
 
     Raises PermanentError (``weights_invalid``) if it is of another mask or model.
@@ -91,9 +86,7 @@ def _readout(
     shapes = (weight.shape, None if bias is None else bias.shape)
     expected = (classes, embedding.in_features), None if embedding.bias is None else (classes,)
     if shapes != expected or weight.dtype != torch.float32 or (bias is not None and bias.dtype != torch.float32):
-        raise trained_weights.foreign(
-            name_of_file, f"the read-out is {shapes} of {weight.dtype} in place of {expected}"
-        )
+        raise trained_weights.foreign(name_of_file, f"the read-out is {shapes} of {weight.dtype} in place of {expected}")
     return Readout(weight, bias)
 
 
@@ -128,8 +121,9 @@ def require_same_matrices(linears: Mapping[str, torch.nn.Linear], shapes: Mappin
     if {path: tuple(linear.weight.shape) for path, linear in linears.items()} != dict(shapes):
         raise PermanentError(
             "the mask's matrices are not those of this model; give the base model the mask was trained for",
-            code="base_mismatch", param="model",
-        )  # fmt: skip
+            code="base_mismatch",
+            param="model",
+        )
 
 
 def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
@@ -138,8 +132,9 @@ def require_same_base(found: str, name: str, info: mask_file.MaskInfo) -> None:
         raise PermanentError(
             f"the weights of {name!r} are not those the mask was trained for "
             f"({info.base_model}, sha-256 {info.base_digest[:12]}..., found {found[:12]}...); give the same base model",
-            code="base_mismatch", param="model",
-        )  # fmt: skip
+            code="base_mismatch",
+            param="model",
+        )
 
 
 def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path | None) -> Path:
@@ -152,11 +147,13 @@ def find_trained_weights(mask: Path, info: mask_file.MaskInfo, given: str | Path
         raise PermanentError(
             f"method {info.spec.method} trained more than the mask; download {trained_weights.WEIGHTS} of the job "
             "into the same folder, or name it by weights=",
-            code="weights_missing", param="mask",
-        )  # fmt: skip
+            code="weights_missing",
+            param="mask",
+        )
     if file_sha256(path) != info.weights_sha256:
         raise PermanentError(
             f"{path.name} is not the one this mask belongs to; download both from the same job",
-            code="weights_invalid", param="mask",
-        )  # fmt: skip
+            code="weights_invalid",
+            param="mask",
+        )
     return path

@@ -49,9 +49,7 @@ class ModelCache:
             if isinstance(fault, MemoryError) or "allocate memory" in str(fault):
                 self._clear()
                 return _error("temporary", "out_of_memory", "the predictions need more memory than they may have")
-            return _error(
-                "permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}"
-            )
+            return _error("permanent", "prediction_failed", f"the model cannot be used: {type(fault).__name__}: {fault}")
         return {"predictions": [_as_json(prediction) for prediction in found]}
 
     def _bank(self, key: str, mask: Path, weights: str | None, model: str | None) -> MaskBank:
@@ -64,8 +62,7 @@ class ModelCache:
         if name not in self._banks and len(self._banks) >= MAX_BASES:
             self._drop(next(iter(self._banks)))
         bank = self._banks.setdefault(
-            name,
-            MaskBank(Path(model) if model else info.base_model, revision=info.base_revision, sources=self._sources),
+            name, MaskBank(Path(model) if model else info.base_model, revision=info.base_revision, sources=self._sources)
         )
         bank.add(key, mask, weights=weights)
         self._banks.move_to_end(name)

@@ -132,9 +132,7 @@ class PrunedModel:
         given: list[Any] = [texts] if isinstance(texts, str) else list(texts)
         for number, text in enumerate(given):
             words = list_of_texts(text, f"texts[{number}]")
-            if not any(word.strip() for word in words) or (
-                not isinstance(text, str) and not all(map(str.strip, words))
-            ):
+            if not any(word.strip() for word in words) or (not isinstance(text, str) and not all(map(str.strip, words))):
                 raise ValueError(f"texts[{number}] has no words, or an empty one; give at least one word")
         return given
 
@@ -145,11 +143,7 @@ def task_of(info: MaskInfo) -> Task:
 
 
 def load_pruned(
-    mask: str | Path,
-    *,
-    model: str | Path | None = None,
-    sources: Sources | None = None,
-    weights: str | Path | None = None,
+    mask: str | Path, *, model: str | Path | None = None, sources: Sources | None = None, weights: str | Path | None = None
 ) -> PrunedModel:
     """A ready model from a mask in either form. The arguments and what is raised are those of :func:`load_masked_base`."""
     loaded, info = load_masked_base(mask, model=model, sources=sources, weights=weights)
@@ -180,11 +174,14 @@ def tag_predictions(tags: Sequence[list[str]], words: Sequence[list[str]]) -> li
     """Predictions of token classification from the tags and the words of each row."""
     return [
         Prediction(
-            its, None, None, words=row,
+            its,
+            None,
+            None,
+            words=row,
             entities=[{**entity._asdict(), "text": " ".join(row[entity.start : entity.end])} for entity in entities(its)],
         )
         for its, row in zip(tags, words, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def list_of_texts(texts: str | Sequence[str], name: str = "texts") -> list[str]:

@@ -48,9 +48,7 @@ class LayerSparsity:
 
     def split(self, shapes: Shapes, overall: float, by: CountedBy) -> tuple[dict[str, int], int]:
         """Ones of each named matrix, and of all others together."""
-        named = {
-            path: _count(shapes[path], self.remaining(path, overall), by) for path in shapes if path in self.by_path
-        }
+        named = {path: _count(shapes[path], self.remaining(path, overall), by) for path in shapes if path in self.by_path}
         others = sum(_size(shape) for path, shape in shapes.items() if path not in named)
         left = scheduled_count(shapes, overall, by) - sum(named.values())
         return named, min(max(left, 0), others)
@@ -121,10 +119,10 @@ def match_patterns(patterns: Mapping[str, float], paths: Sequence[str]) -> dict[
         if not matched:
             near = get_close_matches(pattern, paths, n=_NEAR, cutoff=0.0)
             raise PermanentError(
-                f"{quoted(pattern)} matches none of the {len(paths)} masked matrices; paths near it are "
-                f"{', '.join(near)}",
-                code="sparsity_by_unmatched", param="sparsity_by",
-            )  # fmt: skip
+                f"{quoted(pattern)} matches none of the {len(paths)} masked matrices; paths near it are {', '.join(near)}",
+                code="sparsity_by_unmatched",
+                param="sparsity_by",
+            )
     deciding: dict[str, str] = {}
     for pattern, matched in sorted(matches.items(), key=lambda item: len(item[1])):
         for path in matched:
@@ -134,8 +132,9 @@ def match_patterns(patterns: Mapping[str, float], paths: Sequence[str]) -> dict[
                     f"{path} is matched by {quoted(other)} ({patterns[other]:g}) and by {quoted(pattern)} "
                     f"({patterns[pattern]:g}), {len(matched)} matrices each, so neither is closer; name the matrix by itself, "
                     "or narrow one of the two",
-                    code="sparsity_by_ambiguous", param="sparsity_by",
-                )  # fmt: skip
+                    code="sparsity_by_ambiguous",
+                    param="sparsity_by",
+                )
     return {path: deciding[path] for path in paths if path in deciding}
 
 
@@ -162,11 +161,7 @@ def _require_reachable(own: LayerSparsity, spec: PruningSpec, shapes: Shapes, by
     """Refuse what would leave the others a density below 0 or above 1, but for rounding."""
     named = {path: _count(shapes[path], own.remaining(path, spec.remaining), by) for path in own.by_path}
     others = sum(_size(shape) for path, shape in shapes.items() if path not in named)
-    total, asked, kept = (
-        sum(map(_size, shapes.values())),
-        scheduled_count(shapes, spec.remaining, by),
-        sum(named.values()),
-    )
+    total, asked, kept = (sum(map(_size, shapes.values())), scheduled_count(shapes, spec.remaining, by), sum(named.values()))
     rounding = sum(rows for rows, _ in shapes.values()) if by == "row" else len(shapes)
     if -rounding < asked - kept < others + rounding:
         return
@@ -176,9 +171,7 @@ def _require_reachable(own: LayerSparsity, spec: PruningSpec, shapes: Shapes, by
         remedy = f"set sparsity to {round(1 - kept / total, 12):.12g}, or match fewer matrices"
     elif asked < kept:
         reason = f"the {len(named)} matrices matched by sparsity_by keep {kept:,} by themselves"
-        remedy = (
-            f"set sparsity to at most {math.floor(1e6 * (1 - kept / total)) / 1e6:g}, or raise those of sparsity_by"
-        )
+        remedy = f"set sparsity to at most {math.floor(1e6 * (1 - kept / total)) / 1e6:g}, or raise those of sparsity_by"
     else:
         reason = (
             f"the {len(named)} matrices matched by sparsity_by keep {kept:,}, so that the others would have to keep "

@@ -16,9 +16,7 @@ from pruning.masking.kernels import dispatch
 _buffers = threading.local()
 
 
-def masked_matmul(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor
-) -> torch.Tensor:
+def masked_matmul(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor) -> torch.Tensor:
     """y [..., out] for x [..., in], W [out, in] and its mask in bits.
 
     The gradient of ``weight`` is dL/d(W ⊙ M), kept and removed weights alike. Under autocast x, W ⊙ M and b are rounded to its
@@ -30,9 +28,7 @@ def masked_matmul(
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, packed: torch.Tensor) -> torch.Tensor:
         kind = x.device.type
         ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         ctx.x_dtype = x.dtype

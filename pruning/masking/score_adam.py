@@ -101,10 +101,7 @@ class ScoreAdam:
         pulls = [regularization / (layer.base.numel() * len(self.layers)) for layer in self.layers]
         if kernels := dispatch.cpu_kernels_for(gradients, base, scores, slopes):
             return kernels.gradients(gradients, base, scores, slopes, self.penalty_shift, pulls)
-        found = [
-            _plain_gradient(*given, self.penalty_shift)
-            for given in zip(gradients, base, scores, slopes, pulls, strict=True)
-        ]
+        found = [_plain_gradient(*given, self.penalty_shift) for given in zip(gradients, base, scores, slopes, pulls, strict=True)]
         return [mass for mass, _ in found], [norm for _, norm in found]
 
     def _move(self, learning_rate: float, clip: float) -> None:
@@ -123,12 +120,7 @@ class ScoreAdam:
 
 
 def _plain_gradient(
-    gradient: torch.Tensor,
-    base: torch.Tensor,
-    scores: torch.Tensor,
-    slope: torch.Tensor | None,
-    pull: float,
-    shift: float,
+    gradient: torch.Tensor, base: torch.Tensor, scores: torch.Tensor, slope: torch.Tensor | None, pull: float, shift: float
 ) -> tuple[float, float]:
     """Plain twin of the gradient kernel for one matrix; sums in the scores' dtype."""
     gradient.mul_(base)

@@ -70,8 +70,9 @@ def prunable_linears(model: nn.Module) -> dict[str, nn.Linear]:
         raise PermanentError(
             f"{type(model).__name__} has no linear layer inside repeated layers, so there is nothing to prune; "
             "choose an encoder such as BERT, RoBERTa, DistilBERT or ELECTRA",
-            code="model_nothing_to_prune", param="model",
-        )  # fmt: skip
+            code="model_nothing_to_prune",
+            param="model",
+        )
     return found
 
 

@@ -17,8 +17,9 @@ def require_precision(precision: str, device: torch.device) -> None:
         what = "this GPU" if device.type == "cuda" else "this processor has neither AVX512_BF16 nor AMX and"
         raise PermanentError(
             f"{what} cannot compute in bf16; set precision to fp32 or run the job on a device that can",
-            code="precision_unavailable", param="precision",
-        )  # fmt: skip
+            code="precision_unavailable",
+            param="precision",
+        )
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -24,9 +24,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             with safe_open(path / shard, framework="np") as weights:
                 shapes.update((name, tuple(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118 - no mapping
         except FileNotFoundError as missing:
-            raise _error(
-                "model_weights_missing", f"{INDEX} of model {path.name!r} names {shard}, which is not there"
-            ) from missing
+            raise _error("model_weights_missing", f"{INDEX} of model {path.name!r} names {shard}, which is not there") from missing
         except (SafetensorError, OSError) as fault:
             raise _error(
                 "model_weights_corrupt", f"{shard} of model {path.name!r} is not a complete safetensors file: {fault}"

@@ -14,12 +14,7 @@ from pruning.errors import PermanentError
 from pruning.models.checkpoint_index import tensor_shapes
 from pruning.models.class_names import match_classes
 from pruning.models.encoder_tensors import embedding_names, is_tied, misshapen_tensors, missing_tensors
-from pruning.models.folder_forms import (
-    check_form,
-    file_names,
-    require_unquantized,
-    require_weights,
-)
+from pruning.models.folder_forms import check_form, file_names, require_unquantized, require_weights
 from pruning.models.folder_values import caps_logits, check_config, check_tokenizer_files, special_tokens
 from pruning.models.label_words import WordRules, check_label_words, highest_token_id, load_tokenizer
 from pruning.spec.templates import Chunk, decoder_error, ends_with_mask, split_template, too_long_error
@@ -56,8 +51,7 @@ MODEL_TYPES: dict[str, LmHead] = {
     "roberta": _ROBERTA_HEAD,
     "xlm-roberta": _ROBERTA_HEAD,
     **dict.fromkeys(
-        ("gemma", "gemma2", "gpt2", "llama", "mistral", "phi", "qwen2", "qwen3"),
-        LmHead("", "lm_head.weight", decoder_only=True),
+        ("gemma", "gemma2", "gpt2", "llama", "mistral", "phi", "qwen2", "qwen3"), LmHead("", "lm_head.weight", decoder_only=True)
     ),
     "gpt_neox": LmHead("", "embed_out.weight", decoder_only=True),
 }
@@ -185,8 +179,7 @@ def read_config(path: Path, name: str = "") -> dict[str, Any]:
         config = json.loads((path / "config.json").read_text("utf-8"))
     except FileNotFoundError as missing:
         raise _model_error(
-            "model_config_missing",
-            f"the folder of model {name!r} has no config.json; it must be a Hugging Face model folder",
+            "model_config_missing", f"the folder of model {name!r} has no config.json; it must be a Hugging Face model folder"
         ) from missing
     except (ValueError, OSError, RecursionError) as fault:
         raise _model_error("model_config_invalid", f"config.json of model {name!r} cannot be read: {fault}") from fault
@@ -208,9 +201,7 @@ def _check_head(config: dict[str, Any], lm_head: LmHead, tensors: Iterable[str])
     names = set(tensors)
     if lm_head.transform and not any(name.startswith(lm_head.transform) for name in names):
         if any(name.startswith("lm_predictions.") for name in names):  # DeBERTa's own, with legacy: false
-            remedy = (
-                "its lm_predictions.* is another form of it, which is not cut down to words; set head to classifier"
-            )
+            remedy = "its lm_predictions.* is another form of it, which is not cut down to words; set head to classifier"
         elif config["model_type"] == "electra":
             remedy = "use the generator, not the discriminator, or set head to classifier"
         else:

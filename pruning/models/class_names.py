@@ -22,9 +22,7 @@ _FOLDS: tuple[Callable[[str], str], ...] = (
 """Exactly, then without case, then without separators."""
 
 
-def match_classes(
-    theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, owner: str, param: str
-) -> list[int]:
+def match_classes(theirs: Sequence[str], ours: Sequence[str] | None, count: int, *, owner: str, param: str) -> list[int]:
     """Column of ``theirs`` for each of our ``count`` classes, by name.
 
     Equal names belong together; of the others those which differ in case, or in case and separators, alone, where no further name
@@ -34,8 +32,9 @@ def match_classes(
     if len(theirs) != count:
         raise PermanentError(
             f"{owner} has {len(theirs)} classes ({listed(theirs, 5)}), the task has {count}; use one made for this task",
-            code="labels_mismatch", param=param,
-        )  # fmt: skip
+            code="labels_mismatch",
+            param=param,
+        )
     if count == 1:
         return [0]
     columns: dict[int, int] = {}
@@ -46,14 +45,13 @@ def match_classes(
         raise PermanentError(
             f"{owner} calls its classes {listed(theirs)}, the task {listed(ours or ('nothing',))}; "
             f"use one that has the task's classes, or a spec that {hint}",
-            code="labels_mismatch", param=param,
-        )  # fmt: skip
+            code="labels_mismatch",
+            param=param,
+        )
     return [columns[i] for i in range(count)]
 
 
-def _matches(
-    theirs: Sequence[str], ours: Sequence[str], fold: Callable[[str], str], known: dict[int, int]
-) -> dict[int, int]:
+def _matches(theirs: Sequence[str], ours: Sequence[str], fold: Callable[[str], str], known: dict[int, int]) -> dict[int, int]:
     """Our class → their column, of those not in ``known`` whose folded name is there once on either side."""
     folded = [fold(name) for name in theirs]
     wanted = [fold(name) for name in ours]

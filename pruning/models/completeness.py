@@ -19,9 +19,7 @@ _LAYER = re.compile(r"\.\d+\.")
 _REMEDY = "use a checkpoint that has them, pruning random weights is of no use"
 
 
-def require_complete(
-    model: Any, report: dict[str, Any], path: Path, head: str, *, decoder: str, param: str
-) -> frozenset[str]:
+def require_complete(model: Any, report: dict[str, Any], path: Path, head: str, *, decoder: str, param: str) -> frozenset[str]:
     """Names of the tensors that were missing and filled with random numbers: those of a new head, never of the encoder.
 
     ``report`` is that of ``from_pretrained``; ``decoder`` names the output embedding in files, from which a tied input embedding is
@@ -37,8 +35,9 @@ def require_complete(
     if broken:
         raise PermanentError(
             f"the weights of model {path.name!r} are incomplete or of another shape: {', '.join(broken[:3])}; {_REMEDY}",
-            code="model_weights_incomplete", param=param,
-        )  # fmt: skip
+            code="model_weights_incomplete",
+            param=param,
+        )
     _require_values(model, path, param)
     return frozenset(missing)
 
@@ -78,5 +77,6 @@ def _require_values(model: Any, path: Path, param: str) -> None:
         return
     raise PermanentError(
         f"the weights of model {path.name!r} were never trained or are damaged: {fault}; store the checkpoint again",
-        code="model_weights_damaged", param=param,
-    )  # fmt: skip
+        code="model_weights_damaged",
+        param=param,
+    )

@@ -10,8 +10,16 @@ from typing import Any, Self
 _BERT = {"vocab": 30522, "hidden": 768, "intermediate": 3072, "positions": 512, "types": 2, "layers": 12, "heads": 12}
 _QWEN = {"vocab": 151936, "hidden": 4096, "intermediate": 22016, "layers": 32, "heads": 32, "key_heads": 32}
 _DEFAULTS: dict[str, dict[str, int]] = {
-    "albert": {"vocab": 30000, "embedding": 128, "hidden": 4096, "intermediate": 16384, "positions": 512, "types": 2, "layers": 1,
-               "heads": 64},
+    "albert": {
+        "vocab": 30000,
+        "embedding": 128,
+        "hidden": 4096,
+        "intermediate": 16384,
+        "positions": 512,
+        "types": 2,
+        "layers": 1,
+        "heads": 64,
+    },
     "bert": _BERT,
     "camembert": _BERT,
     "deberta-v2": {"vocab": 128100, "hidden": 1536, "intermediate": 6144, "positions": 512, "types": 0, "layers": 24, "heads": 24},
@@ -23,8 +31,8 @@ _DEFAULTS: dict[str, dict[str, int]] = {
     "gpt_neox": {"vocab": 50432, "hidden": 6144, "intermediate": 24576, "layers": 44, "heads": 64},
     "llama": {"vocab": 32000, "hidden": 4096, "intermediate": 11008, "layers": 32, "heads": 32},
     "mistral": {"vocab": 32000, "hidden": 4096, "intermediate": 14336, "layers": 32, "heads": 32, "key_heads": 8},
-    "mobilebert": _BERT | {"embedding": 128, "hidden": 512, "intermediate": 512, "layers": 24, "heads": 4, "bottleneck": 128,
-                            "inner": 4},
+    "mobilebert": _BERT
+    | {"embedding": 128, "hidden": 512, "intermediate": 512, "layers": 24, "heads": 4, "bottleneck": 128, "inner": 4},
     "modernbert": {"vocab": 50368, "hidden": 768, "intermediate": 1152, "layers": 22, "heads": 12},
     "mpnet": _BERT | {"vocab": 30527, "buckets": 32},
     "phi": {"vocab": 51200, "hidden": 2048, "intermediate": 8192, "layers": 24, "heads": 32},
@@ -32,7 +40,7 @@ _DEFAULTS: dict[str, dict[str, int]] = {
     "qwen3": _QWEN | {"head": 128},
     "roberta": _BERT | {"vocab": 50265},
     "xlm-roberta": _BERT,
-}  # fmt: skip
+}
 _PADDING = {
     **dict.fromkeys(("gpt2", "gpt_neox", "llama", "mistral", "phi", "qwen2", "qwen3")),
     **dict.fromkeys(("camembert", "mpnet", "roberta", "xlm-roberta"), 1),
@@ -40,23 +48,37 @@ _PADDING = {
 }
 """Ids of padding tokens that are not 0."""
 _KEYS = {
-    "vocab": ("vocab_size",), "embedding": ("embedding_size",), "hidden": ("hidden_size",), "intermediate": ("intermediate_size",),
-    "positions": ("max_position_embeddings",), "types": ("type_vocab_size",), "layers": ("num_hidden_layers",),
-    "heads": ("num_attention_heads",), "key_heads": ("num_key_value_heads",), "head": ("head_dim", "attention_head_size"),
-    "buckets": ("relative_attention_num_buckets",), "inner": (), "bottleneck": ("intra_bottleneck_size",),
-}  # fmt: skip
+    "vocab": ("vocab_size",),
+    "embedding": ("embedding_size",),
+    "hidden": ("hidden_size",),
+    "intermediate": ("intermediate_size",),
+    "positions": ("max_position_embeddings",),
+    "types": ("type_vocab_size",),
+    "layers": ("num_hidden_layers",),
+    "heads": ("num_attention_heads",),
+    "key_heads": ("num_key_value_heads",),
+    "head": ("head_dim", "attention_head_size"),
+    "buckets": ("relative_attention_num_buckets",),
+    "inner": (),
+    "bottleneck": ("intra_bottleneck_size",),
+}
 _OTHER_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "albert": {"layers": ("num_hidden_groups",), "inner": ("inner_group_num",)},  # layers share the weights of their group
     "distilbert": {
-        "hidden": ("dim", "hidden_size"), "intermediate": ("hidden_dim",), "layers": ("n_layers", "num_hidden_layers"),
+        "hidden": ("dim", "hidden_size"),
+        "intermediate": ("hidden_dim",),
+        "layers": ("n_layers", "num_hidden_layers"),
         "heads": ("n_heads", "num_attention_heads"),
     },
     "gpt2": {
-        "hidden": ("n_embd", "hidden_size"), "intermediate": ("n_inner",), "layers": ("n_layer", "num_hidden_layers"),
-        "heads": ("n_head", "num_attention_heads"), "positions": ("n_positions", "max_position_embeddings"),
+        "hidden": ("n_embd", "hidden_size"),
+        "intermediate": ("n_inner",),
+        "layers": ("n_layer", "num_hidden_layers"),
+        "heads": ("n_head", "num_attention_heads"),
+        "positions": ("n_positions", "max_position_embeddings"),
     },
     "mobilebert": {"inner": ("num_feedforward_networks",)},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -93,15 +115,25 @@ class Sizes:
         embedding = size("embedding", hidden)
         narrow = size("bottleneck", hidden) if config.get("use_bottleneck", True) else hidden
         letters = {
-            "V": size("vocab"), "P": size("positions"), "T": size("types", 0), "E": embedding, "H": hidden,
-            "I": intermediate, "Q": heads * head, "K": key_heads * head, "D": head, "A": heads,
-            "B": size("buckets"), "3": 3 * hidden, "2": 2 * intermediate,
-            "N": narrow, "U": narrow if config.get("use_bottleneck_attention", False) else hidden,
-            "R": hidden - embedding, "G": 3 * embedding if config.get("trigram_input", True) else embedding,
-        }  # fmt: skip
-        return cls(
-            size("layers"), size("inner"), hidden, heads, narrow, letters["V"], _PADDING.get(model_type, 0), letters
-        )
+            "V": size("vocab"),
+            "P": size("positions"),
+            "T": size("types", 0),
+            "E": embedding,
+            "H": hidden,
+            "I": intermediate,
+            "Q": heads * head,
+            "K": key_heads * head,
+            "D": head,
+            "A": heads,
+            "B": size("buckets"),
+            "3": 3 * hidden,
+            "2": 2 * intermediate,
+            "N": narrow,
+            "U": narrow if config.get("use_bottleneck_attention", False) else hidden,
+            "R": hidden - embedding,
+            "G": 3 * embedding if config.get("trigram_input", True) else embedding,
+        }
+        return cls(size("layers"), size("inner"), hidden, heads, narrow, letters["V"], _PADDING.get(model_type, 0), letters)
 
     def shape(self, letters: str) -> tuple[int, ...]:
         """Of a tensor: V words, P positions, T segments, E widths of embeddings, H of states, I of feed-forward parts, Q and K of

@@ -53,84 +53,123 @@ _ROBERTA = EncoderTensors("roberta", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.
 _LLAMA = EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}", tied=False)
 _TABLE: dict[str, EncoderTensors] = {
     "albert": EncoderTensors(
-        "albert", _WORDS, f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in:HE+b",
+        "albert",
+        _WORDS,
+        f"{_BERT_FIXED} encoder.embedding_hidden_mapping_in:HE+b",
         "attention.query:HH+b attention.key:HH+b attention.value:HH+b attention.dense:HH+b attention.LayerNorm:H+b ffn:IH+b "
         "ffn_output:HI+b full_layer_layer_norm:H+b",
-        "encoder.albert_layer_groups.{i}.albert_layers.{j}", "predictions.dense:EH+b predictions.LayerNorm:E+b",
+        "encoder.albert_layer_groups.{i}.albert_layers.{j}",
+        "predictions.dense:EH+b predictions.LayerNorm:E+b",
     ),
     "bert": EncoderTensors("bert", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}", _BERT_HEAD),
     "camembert": _ROBERTA,
     "deberta-v2": EncoderTensors(
-        "deberta", _WORDS, "embeddings.LayerNorm:H+b",
+        "deberta",
+        _WORDS,
+        "embeddings.LayerNorm:H+b",
         "attention.self.query_proj:QH+b attention.self.key_proj:QH+b attention.self.value_proj:QH+b attention.output.dense:HH+b "
         "attention.output.LayerNorm:H+b intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b",
-        "encoder.layer.{i}", _BERT_HEAD,
+        "encoder.layer.{i}",
+        _BERT_HEAD,
     ),
     "distilbert": EncoderTensors(
-        "distilbert", _WORDS, "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b",
+        "distilbert",
+        _WORDS,
+        "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b",
         "attention.q_lin:HH+b attention.k_lin:HH+b attention.v_lin:HH+b attention.out_lin:HH+b sa_layer_norm:H+b ffn.lin1:IH+b "
         "ffn.lin2:HI+b output_layer_norm:H+b",
-        "transformer.layer.{i}", "vocab_transform:HH+b vocab_layer_norm:H+b",
+        "transformer.layer.{i}",
+        "vocab_transform:HH+b vocab_layer_norm:H+b",
     ),
     "electra": EncoderTensors(
-        "electra", _WORDS, _BERT_FIXED, _BERT_LAYER, "encoder.layer.{i}",
-        "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b", "embeddings_project:HE+b",
+        "electra",
+        _WORDS,
+        _BERT_FIXED,
+        _BERT_LAYER,
+        "encoder.layer.{i}",
+        "generator_predictions.dense:EH+b generator_predictions.LayerNorm:E+b",
+        "embeddings_project:HE+b",
     ),
     "gemma": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _DECODER_LAYER, "layers.{i}"),
     "gemma2": EncoderTensors(
-        "model", "embed_tokens.weight:VH", "norm:H",
-        f"{_DECODER_LAYER} pre_feedforward_layernorm:H post_feedforward_layernorm:H", "layers.{i}",
+        "model",
+        "embed_tokens.weight:VH",
+        "norm:H",
+        f"{_DECODER_LAYER} pre_feedforward_layernorm:H post_feedforward_layernorm:H",
+        "layers.{i}",
     ),
     "gpt2": EncoderTensors(
-        "transformer", "wte.weight:VH", "wpe:PH ln_f:H+b",
-        "ln_1:H+b attn.c_attn:H3+c attn.c_proj:HH+c ln_2:H+b mlp.c_fc:HI+c mlp.c_proj:IH+c", "h.{i}",
+        "transformer",
+        "wte.weight:VH",
+        "wpe:PH ln_f:H+b",
+        "ln_1:H+b attn.c_attn:H3+c attn.c_proj:HH+c ln_2:H+b mlp.c_fc:HI+c mlp.c_proj:IH+c",
+        "h.{i}",
     ),
     "gpt_neox": EncoderTensors(
-        "gpt_neox", "embed_in.weight:VH", "final_layer_norm:H+b",
+        "gpt_neox",
+        "embed_in.weight:VH",
+        "final_layer_norm:H+b",
         "input_layernorm:H+b post_attention_layernorm:H+b attention.query_key_value:3H attention.dense:HH "
-        "mlp.dense_h_to_4h:IH+b mlp.dense_4h_to_h:HI+b", "layers.{i}", tied=False,
+        "mlp.dense_h_to_4h:IH+b mlp.dense_4h_to_h:HI+b",
+        "layers.{i}",
+        tied=False,
     ),
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "mobilebert": EncoderTensors(
-        "mobilebert", _WORDS,
+        "mobilebert",
+        _WORDS,
         "embeddings.position_embeddings:PH embeddings.token_type_embeddings:TH embeddings.embedding_transformation:HG+b "
         "embeddings.LayerNorm:H+b",
         "attention.self.query:NN+b attention.self.key:NN+b attention.self.value:NU+b attention.output.dense:NN+b "
         "attention.output.LayerNorm:N+b intermediate.dense:IN+b output.dense:NI+b output.LayerNorm:N+b",
-        "encoder.layer.{i}", f"{_BERT_HEAD} cls.predictions.dense:RV",
+        "encoder.layer.{i}",
+        f"{_BERT_HEAD} cls.predictions.dense:RV",
         inner="intermediate.dense:IN+b output.dense:NI+b output.LayerNorm:N+b",
     ),
     "modernbert": EncoderTensors(
-        "model", "embeddings.tok_embeddings.weight:VH", "embeddings.norm:H final_norm:H",
-        "attn.Wqkv:3H attn.Wo:HH mlp.Wi:2H mlp.Wo:HI mlp_norm:H", "layers.{i}", "head.dense:HH head.norm:H",
+        "model",
+        "embeddings.tok_embeddings.weight:VH",
+        "embeddings.norm:H final_norm:H",
+        "attn.Wqkv:3H attn.Wo:HH mlp.Wi:2H mlp.Wo:HI mlp_norm:H",
+        "layers.{i}",
+        "head.dense:HH head.norm:H",
     ),
     "mpnet": EncoderTensors(
-        "mpnet", _WORDS, "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b encoder.relative_attention_bias:BA",
+        "mpnet",
+        _WORDS,
+        "embeddings.position_embeddings:PE embeddings.LayerNorm:E+b encoder.relative_attention_bias:BA",
         "attention.attn.q:HH+b attention.attn.k:HH+b attention.attn.v:HH+b attention.attn.o:HH+b attention.LayerNorm:H+b "
         "intermediate.dense:IH+b output.dense:HI+b output.LayerNorm:H+b",
-        "encoder.layer.{i}", _ROBERTA_HEAD,
+        "encoder.layer.{i}",
+        _ROBERTA_HEAD,
     ),
     "phi": EncoderTensors(
-        "model", "embed_tokens.weight:VH", "final_layernorm:H+b",
+        "model",
+        "embed_tokens.weight:VH",
+        "final_layernorm:H+b",
         "input_layernorm:H+b self_attn.q_proj:QH+b self_attn.k_proj:KH+b self_attn.v_proj:KH+b self_attn.dense:HQ+b "
-        "mlp.fc1:IH+b mlp.fc2:HI+b", "layers.{i}", tied=False,
+        "mlp.fc1:IH+b mlp.fc2:HI+b",
+        "layers.{i}",
+        tied=False,
     ),
     "qwen2": EncoderTensors("model", "embed_tokens.weight:VH", "norm:H", _QWEN2_LAYER, "layers.{i}", tied=False),
     "qwen3": EncoderTensors(
-        "model", "embed_tokens.weight:VH", "norm:H", f"{_DECODER_LAYER} self_attn.q_norm:D self_attn.k_norm:D", "layers.{i}",
+        "model",
+        "embed_tokens.weight:VH",
+        "norm:H",
+        f"{_DECODER_LAYER} self_attn.q_norm:D self_attn.k_norm:D",
+        "layers.{i}",
         tied=False,
     ),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
-}  # fmt: skip
+}
 _MOST_LAYERS = 1000
 Shape = tuple[int, ...]
 
 
-def missing_tensors(
-    config: Mapping[str, Any], tensors: Mapping[str, Shape], decoder: str, *, with_head: bool
-) -> list[str]:
+def missing_tensors(config: Mapping[str, Any], tensors: Mapping[str, Shape], decoder: str, *, with_head: bool) -> list[str]:
     """Tensors of the encoder, and of the language-model head, that are not among ``tensors`` of a checkpoint.
 
     Named as in a model with a head. The input embedding may be missing where it is tied to the output embedding ``decoder`` and
@@ -213,11 +252,7 @@ def _encoder(table: EncoderTensors, config: Mapping[str, Any]) -> dict[str, Shap
         found |= _spelled(config, "", table.projection)
     for i, j in product(range(min(sizes.layers, _MOST_LAYERS)), range(min(sizes.inner_layers, _MOST_LAYERS))):
         path = table.layers.format(i=i, j=j) + "."
-        found |= (
-            _spelled(config, f"{path}ffn.{j - 1}.", table.inner)
-            if j and table.inner
-            else _spelled(config, path, table.layer)
-        )
+        found |= _spelled(config, f"{path}ffn.{j - 1}.", table.inner) if j and table.inner else _spelled(config, path, table.layer)
     return found
 
 

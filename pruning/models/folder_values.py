@@ -50,9 +50,12 @@ def check_config(config: dict[str, Any], name: str) -> None:
         raise _refusal("model_config_invalid", where, "layer_types", kinds, wanted)
     if sizes.attention % sizes.heads and config.get("head_dim") is None:
         raise _refusal(
-            "model_config_invalid", where, "number of attention heads", sizes.heads,
+            "model_config_invalid",
+            where,
+            "number of attention heads",
+            sizes.heads,
             f"a divisor of its {sizes.attention} dimensions",
-        )  # fmt: skip
+        )
 
 
 def check_tokenizer_files(path: Path, model: str) -> None:

@@ -132,9 +132,7 @@ class LabelWordHead(nn.Module):
         return logits
 
 
-def label_rows(
-    model: Any, label_ids: Sequence[ClassTokens], readout: Readout | None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def label_rows(model: Any, label_ids: Sequence[ClassTokens], readout: Readout | None) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Copies of the rows [C, E] and biases [C] that a head reads: ``readout``'s, or the vocabulary's of ``label_ids``.
 
     A mean of logits h·w + b over tokens is h·(mean of w) + (mean of b): one row and one bias for each class.
@@ -215,9 +213,10 @@ def last_linear(model: Any) -> nn.Linear:
     """The matrix of a sequence classification model whose outputs are the classes."""
     prefix = f"{model.base_model_prefix}."
     return [
-        module for name, module in model.named_modules()
+        module
+        for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not name.startswith(prefix) and module.out_features == model.config.num_labels
-    ][-1]  # fmt: skip
+    ][-1]
 
 
 class QuestionAnsweringHead(nn.Module):

@@ -86,8 +86,9 @@ def _ids_of(word: str, encode: Encode, unusable: Collection[int], rules: WordRul
     state = f"{len(forms[0][0])} tokens: {' '.join(forms[0][1])}" if split else "unknown to it"
     raise PermanentError(
         f"label word {word!r} must be {_WANTED[rules.pieces]} of the model's tokenizer, and is {state}; {', or '.join(remedies)}",
-        code="label_word_unknown", param=param,
-    )  # fmt: skip
+        code="label_word_unknown",
+        param=param,
+    )
 
 
 def _is_known(ids: Sequence[int], unusable: Collection[int]) -> bool:
@@ -102,8 +103,9 @@ def _same_tokens(before: tuple[int, str], here: tuple[int, str], param: str) -> 
     )
     return PermanentError(
         f"label words {before[1]!r} and {here[1]!r} are the same token of the model's tokenizer, or the same pieces, {consequence}",
-        code="label_words_collide", param=param,
-    )  # fmt: skip
+        code="label_words_collide",
+        param=param,
+    )
 
 
 def _require_different(found: Sequence[ClassTokens]) -> None:
@@ -115,8 +117,9 @@ def _require_different(found: Sequence[ClassTokens]) -> None:
             raise PermanentError(
                 f"the words of class {index} have the same tokens as those of class {first}, so the two could not be told apart; "
                 "use other words",
-                code="label_words_collide", param=f"label_words.{index}",
-            )  # fmt: skip
+                code="label_words_collide",
+                param=f"label_words.{index}",
+            )
 
 
 def _require_single(found: Sequence[ClassTokens], remedy: str) -> None:
@@ -126,8 +129,9 @@ def _require_single(found: Sequence[ClassTokens], remedy: str) -> None:
                 f"class {index} has {len(token_shares(tokens))} tokens, and the model caps its logits (final_logit_softcapping), "
                 "behind which the mean of their rows does not give the mean of their logits; give the class one word of one token"
                 + remedy,
-                code="label_words_capped", param=f"label_words.{index}",
-            )  # fmt: skip
+                code="label_words_capped",
+                param=f"label_words.{index}",
+            )
 
 
 def check_label_words(file: Path, words: Sequence[ClassWords], rules: WordRules) -> None:

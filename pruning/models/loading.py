@@ -84,14 +84,19 @@ def locate_model(
     if folder is None and is_uploaded(name):
         raise PermanentError(
             f"model {name!r} was uploaded to a service, and its files are not here; give the folder that was uploaded as the model",
-            code="model_not_found", param="model",
-        )  # fmt: skip
+            code="model_not_found",
+            param="model",
+        )
     if folder is None and sources.hub:
         try:
             return download_model(
-                name, revision, sources.token, on_progress, sources.hub_model_bytes,
+                name,
+                revision,
+                sources.token,
+                on_progress,
+                sources.hub_model_bytes,
                 check=lambda path, files: check_without_weights(path, files, name),
-            )  # fmt: skip
+            )
         except PruningError as fault:
             if fault.code in ("model_not_found", "hub_unreachable"):
                 fault.message += did_you_mean(sources.models_dir, name)
@@ -101,8 +106,9 @@ def locate_model(
     if revision is not None:
         raise PermanentError(
             f"model {name!r} is a local folder, which has no revisions; leave revision out",
-            code="revision_not_found", param="revision",
-        )  # fmt: skip
+            code="revision_not_found",
+            param="revision",
+        )
     return ModelFolder(folder, None)
 
 
@@ -123,9 +129,15 @@ def find_model(name: str, revision: str | None, sources: Sources, emit: EventSin
 
 
 def load_model(
-    folder: ModelFolder, label_words: Sequence[ClassWords], head: str, *, pieces: Pieces = "refuse", classes: int | None = None,
-    dropout: float | None = None, param: str = "model",
-) -> LoadedModel:  # fmt: skip
+    folder: ModelFolder,
+    label_words: Sequence[ClassWords],
+    head: str,
+    *,
+    pieces: Pieces = "refuse",
+    classes: int | None = None,
+    dropout: float | None = None,
+    param: str = "model",
+) -> LoadedModel:
     """Check a folder and load its model with the head asked for, and its tokenizer.
 
     ``pieces``: ``label_word_pieces`` of the spec. ``dropout`` replaces every dropout probability of the checkpoint's configuration.
@@ -144,9 +156,14 @@ def load_model(
             config.num_labels = len(label_words) if classes is None else classes
         with quiet_transformers():
             model, report = kind.from_pretrained(
-                path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True,
-                trust_remote_code=False, output_loading_info=True,
-            )  # fmt: skip
+                path,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         new = require_complete(model, report, path, head, decoder=MODEL_TYPES[config.model_type].decoder, param=param)
         use_plain_modules(model)
         ids = 1 + max(tokenizer.get_vocab().values())
@@ -183,8 +200,9 @@ def load_teacher(folder: ModelFolder, *, span: bool) -> LoadedModel:
         raise PermanentError(
             f"teacher {folder.path.name!r} has no trained head (no {min(loaded.new_parameters)}); "
             "give a model that was fine-tuned for the task",
-            code="model_head_missing", param="teacher",
-        )  # fmt: skip
+            code="model_head_missing",
+            param="teacher",
+        )
     return loaded
 
 

@@ -50,17 +50,13 @@ def residual_module(model: nn.Module) -> nn.Module | None:
     count = getattr(getattr(model, "config", None), "num_hidden_layers", 0)
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count > 1:
-            inner = (
-                part for part in module[-1].modules() if list(inspect.signature(part.forward).parameters) == _TAKES
-            )
+            inner = (part for part in module[-1].modules() if list(inspect.signature(part.forward).parameters) == _TAKES)
             return next(inner, None)
     return None
 
 
 @torch.no_grad()
-def attach_if_exact(
-    model: nn.Module, positions: Positions, logits: Callable[[], torch.Tensor]
-) -> PositionSlicing | None:
+def attach_if_exact(model: nn.Module, positions: Positions, logits: Callable[[], torch.Tensor]) -> PositionSlicing | None:
     """Slice positions if ``logits`` () of a trial batch stay as they were; None where the model does not allow it.
 
     ``model`` is in training mode again afterwards if it was before.

@@ -17,9 +17,14 @@ from pruning.errors import PermanentError
 from pruning.models.checks import SENTENCEPIECE
 
 _SPECIAL = {
-    "bos_token": "[CLS]", "eos_token": "[SEP]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
-    "unk_token": "[UNK]", "mask_token": "[MASK]",
-}  # fmt: skip
+    "bos_token": "[CLS]",
+    "eos_token": "[SEP]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "mask_token": "[MASK]",
+}
 
 
 def load_spm_tokenizer(path: Path) -> PreTrainedTokenizerFast:
@@ -28,9 +33,12 @@ def load_spm_tokenizer(path: Path) -> PreTrainedTokenizerFast:
     pieces: dict[str, int] = {}
     file = path / SENTENCEPIECE["deberta-v2"]
     original = SimpleNamespace(
-        vocab_file=str(file), do_lower_case=about.get("do_lower_case", False), split_by_punct=about.get("split_by_punct", False),
-        add_prefix_space=True, convert_tokens_to_ids=pieces.__getitem__,
-    )  # fmt: skip
+        vocab_file=str(file),
+        do_lower_case=about.get("do_lower_case", False),
+        split_by_punct=about.get("split_by_punct", False),
+        add_prefix_space=True,
+        convert_tokens_to_ids=pieces.__getitem__,
+    )
     try:
         converter = DebertaV2Converter(original)  # type: ignore[no-untyped-call]
         pieces |= {piece.piece: number for number, piece in enumerate(converter.proto.pieces)}
@@ -40,9 +48,11 @@ def load_spm_tokenizer(path: Path) -> PreTrainedTokenizerFast:
     except Exception as fault:  # of protobuf's parser, of the library of tokenizers; a piece that is missing
         raise _invalid(f"{file.name} of model {path.name!r} is not a DeBERTa vocabulary: {fault!r}") from fault
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend, model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        model_max_length=about.get("model_max_length") or int(1e30), **_SPECIAL,
-    )  # fmt: skip
+        tokenizer_object=backend,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        model_max_length=about.get("model_max_length") or int(1e30),
+        **_SPECIAL,
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:

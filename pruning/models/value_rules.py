@@ -93,16 +93,10 @@ _TEXT: Rule = (lambda value: isinstance(value, str), "text")
 _OBJECT: Rule = (lambda value: isinstance(value, dict), "an object")
 _NAMES: Rule = (_is_names, "a list of names")
 _ID: Rule = (_is_id, "a whole number")
-_IDS: Rule = (
-    lambda value: _is_id(value) or (isinstance(value, list) and all(map(_is_id, value))),
-    "an id or a list of ids",
-)
+_IDS: Rule = (lambda value: _is_id(value) or (isinstance(value, list) and all(map(_is_id, value))), "an id or a list of ids")
 _FLAG: Rule = (lambda value: isinstance(value, bool), "true or false")
 _ACTIVATION: Rule = (lambda value: value in _ACTIVATIONS, "an activation such as gelu, relu or silu")
-_DTYPE: Rule = (
-    lambda value: isinstance(value, str) and value.removeprefix("torch.") in _DTYPES,
-    "float32, float16 or bfloat16",
-)
+_DTYPE: Rule = (lambda value: isinstance(value, str) and value.removeprefix("torch.") in _DTYPES, "float32, float16 or bfloat16")
 _LABELS: Rule = (_is_labels, 'an object of class names by id, {"0": "negative", …}')
 SHARE: Rule = (_is_share, "a number from 0 to 1")
 _TOKEN: Rule = (_is_token, "a token's text, or an object with it as content")
@@ -111,29 +105,66 @@ _ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3")
 _PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 CONFIG: dict[str, Rule] = {
     **dict.fromkeys(
-        ("hidden_size", "dim", "num_hidden_layers", "n_layers", "num_attention_heads", "n_heads", "intermediate_size",
-         "hidden_dim", "vocab_size", "max_position_embeddings", "num_labels", "embedding_size", "num_hidden_groups",
-         "inner_group_num", "relative_attention_num_buckets", "n_embd", "n_layer", "n_head", "n_positions",
-         "intra_bottleneck_size", "num_feedforward_networks"), _COUNT,
+        (
+            "hidden_size",
+            "dim",
+            "num_hidden_layers",
+            "n_layers",
+            "num_attention_heads",
+            "n_heads",
+            "intermediate_size",
+            "hidden_dim",
+            "vocab_size",
+            "max_position_embeddings",
+            "num_labels",
+            "embedding_size",
+            "num_hidden_groups",
+            "inner_group_num",
+            "relative_attention_num_buckets",
+            "n_embd",
+            "n_layer",
+            "n_head",
+            "n_positions",
+            "intra_bottleneck_size",
+            "num_feedforward_networks",
+        ),
+        _COUNT,
     ),
     **dict.fromkeys(("num_key_value_heads", "head_dim", "n_inner"), or_null(_COUNT)),
     **dict.fromkeys(("type_vocab_size", "chunk_size_feed_forward"), SIZE),
-    **dict.fromkeys(("local_attention", "position_buckets", "max_relative_positions", "max_window_layers",
-                    "sparse_pred_ignore_index"), _ID),
+    **dict.fromkeys(
+        ("local_attention", "position_buckets", "max_relative_positions", "max_window_layers", "sparse_pred_ignore_index"), _ID
+    ),
     **dict.fromkeys(("bos_token_id", "cls_token_id", "sep_token_id", "pretraining_tp", "sliding_window"), or_null(_ID)),
     "eos_token_id": or_null(_IDS),
-    **dict.fromkeys(
-        ("layer_norm_eps", "rms_norm_eps", "norm_eps", "initializer_cutoff_factor"), _FRACTION
-    ),
+    **dict.fromkeys(("layer_norm_eps", "rms_norm_eps", "norm_eps", "initializer_cutoff_factor"), _FRACTION),
     "initializer_range": (lambda value: type(value) is float and 0 <= value <= 1, "a number with a decimal point from 0 to 1"),
     "layer_norm_epsilon": _NUMBER,
     "problem_type": or_null((lambda value: value in _PROBLEMS, f"one of {', '.join(_PROBLEMS)}")),
     "transformers_version": or_null(_TEXT),
     **dict.fromkeys(("classifier_activation", "summary_activation", "summary_type"), _TEXT),
     **dict.fromkeys(
-        ("tie_word_embeddings", "is_decoder", "is_encoder_decoder", "add_cross_attention", "summary_use_proj", "attention_bias",
-         "mlp_bias", "norm_bias", "classifier_bias", "decoder_bias", "legacy", "position_biased_input", "relative_attention",
-         "sinusoidal_pos_embds", "sparse_prediction", "deterministic_flash_attn", "use_cache", "use_sliding_window"), _FLAG,
+        (
+            "tie_word_embeddings",
+            "is_decoder",
+            "is_encoder_decoder",
+            "add_cross_attention",
+            "summary_use_proj",
+            "attention_bias",
+            "mlp_bias",
+            "norm_bias",
+            "classifier_bias",
+            "decoder_bias",
+            "legacy",
+            "position_biased_input",
+            "relative_attention",
+            "sinusoidal_pos_embds",
+            "sparse_prediction",
+            "deterministic_flash_attn",
+            "use_cache",
+            "use_sliding_window",
+        ),
+        _FLAG,
     ),
     **dict.fromkeys(("return_dict", "output_hidden_states"), or_null(_FLAG)),
     **dict.fromkeys(("hidden_act", "activation", "hidden_activation", "pooler_hidden_act"), _ACTIVATION),
@@ -145,19 +176,18 @@ CONFIG: dict[str, Rule] = {
     **dict.fromkeys(("rope_parameters", "auto_map"), or_null(_OBJECT)),
     "id2label": or_null(_LABELS),
     "label2id": or_null((_is_ids_by_label, 'an object of ids by class name, {"negative": 0, …}')),
-}  # fmt: skip
+}
 """Of fields of every type that is supported, the types that the classes of transformers check."""
 _GEMMA: dict[str, Rule] = {
-    **dict.fromkeys(("num_key_value_heads", "head_dim"), _COUNT), "use_bidirectional_attention": or_null(_FLAG),
+    **dict.fromkeys(("num_key_value_heads", "head_dim"), _COUNT),
+    "use_bidirectional_attention": or_null(_FLAG),
     "attention_dropout": SHARE,
-}  # fmt: skip
+}
 OF_TYPE: dict[str, dict[str, Rule]] = {
     "distilbert": dict.fromkeys(("dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"), SHARE),
     "modernbert": {
         **dict.fromkeys(("classifier_dropout", "attention_dropout"), SHARE),
-        "rope_parameters": or_null(
-            (_is_by_layer_type, f"an object of objects, with keys of {' and '.join(LAYER_TYPES)}")
-        ),
+        "rope_parameters": or_null((_is_by_layer_type, f"an object of objects, with keys of {' and '.join(LAYER_TYPES)}")),
     },
     "gemma": _GEMMA,
     "gemma2": {
@@ -168,13 +198,7 @@ OF_TYPE: dict[str, dict[str, Rule]] = {
     "gpt2": {
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"), SHARE),
         **dict.fromkeys(
-            (
-                "summary_proj_to_labels",
-                "scale_attn_weights",
-                "scale_attn_by_inverse_layer_idx",
-                "reorder_and_upcast_attn",
-            ),
-            _FLAG,
+            ("summary_proj_to_labels", "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"), _FLAG
         ),
         "activation_function": _ACTIVATION,
         "layer_norm_epsilon": _FRACTION,
@@ -187,13 +211,7 @@ OF_TYPE: dict[str, dict[str, Rule]] = {
     "mistral": {"attention_dropout": SHARE, "num_key_value_heads": _COUNT},
     "mobilebert": {
         **dict.fromkeys(
-            (
-                "classifier_activation",
-                "trigram_input",
-                "use_bottleneck",
-                "use_bottleneck_attention",
-                "key_query_shared_bottleneck",
-            ),
+            ("classifier_activation", "trigram_input", "use_bottleneck", "use_bottleneck_attention", "key_query_shared_bottleneck"),
             _FLAG,
         ),
         "normalization_type": (lambda value: value in ("no_norm", "layer_norm"), "no_norm or layer_norm"),
@@ -203,9 +221,14 @@ OF_TYPE: dict[str, dict[str, Rule]] = {
     "qwen3": {"attention_dropout": SHARE, "head_dim": _COUNT},
 }
 NEVER_NULL = (
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob", "embedding_dropout", "mlp_dropout",
-    "pooler_dropout", "summary_last_dropout",
-)  # fmt: skip
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout_prob",
+    "embedding_dropout",
+    "mlp_dropout",
+    "pooler_dropout",
+    "summary_last_dropout",
+)
 TOKENIZER: dict[str, Rule] = {
     **dict.fromkeys(SPECIAL_TOKENS, _TOKEN),
     "tokenizer_class": or_null(_TEXT),

@@ -127,9 +127,7 @@ class ChildProcess:
         if self._process.returncode is not None:
             return
         if self._own_session:
-            with contextlib.suppress(
-                PermissionError
-            ):  # macOS, where nothing but the ended process is left of the group
+            with contextlib.suppress(PermissionError):  # macOS, where nothing but the ended process is left of the group
                 os.killpg(self.pid, signal.SIGKILL)
         else:
             self._signal(signal.SIGKILL)
@@ -160,9 +158,7 @@ class ChildProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def _ended(self, options: int) -> bool:

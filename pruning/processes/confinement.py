@@ -34,11 +34,7 @@ _PREFIXES = ("LC_", "OMP_", "KMP_", "GOMP_")
 
 
 def child_environment(
-    variables: Mapping[str, str],
-    own: Mapping[str, str | int | None],
-    *,
-    local: bool = False,
-    further: Sequence[str] = (),
+    variables: Mapping[str, str], own: Mapping[str, str | int | None], *, local: bool = False, further: Sequence[str] = ()
 ) -> dict[str, str]:
     """Those of ``variables`` that a child which reads strangers' files may have, with ``own`` over them.
 

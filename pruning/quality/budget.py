@@ -53,9 +53,7 @@ class Runs(NamedTuple):
 
 _MINILM, _MPNET = 10_616_832, 84_934_656
 FITTED = (
-    Runs(
-        2_400, 0.9, _MINILM, False, 6, 6
-    ),  # MRPC, smp-s, smp-l, movement, two seeds (benchmarks/results/methods.jsonl)
+    Runs(2_400, 0.9, _MINILM, False, 6, 6),  # MRPC, smp-s, smp-l, movement, two seeds (benchmarks/results/methods.jsonl)
     Runs(2_400, 0.97, _MINILM, False, 6, 6),
     Runs(8_000, 0.9, _MINILM, False, 7, 6),  # SST-2, the same, and smp-s once more
     Runs(8_000, 0.97, _MINILM, False, 8, 3),

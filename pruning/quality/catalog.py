@@ -20,8 +20,7 @@ class Entry(NamedTuple):
 _MORE = "raise `max_steps` or `epochs`, or `batch_size`; set `prior` to wanda if it is not set; or lower `sparsity`"
 WARNINGS: dict[str, Entry] = {
     "budget_small": Entry(
-        "The run is short for its sparsity: of runs like it, many end at chance.",
-        f"Let it see more rows: {_MORE}.",
+        "The run is short for its sparsity: of runs like it, many end at chance.", f"Let it see more rows: {_MORE}."
     ),
     "baseline_at_chance": Entry(
         "The dense model, fine-tuned on the same rows, is not measurably better than the same prediction for every row either.",
@@ -32,12 +31,10 @@ WARNINGS: dict[str, Entry] = {
         "Submit again with a lower `baseline_learning_rate`.",
     ),
     "no_better_than_constant": Entry(
-        "The final mask is not measurably better than the same prediction for every row.",
-        f"Let it see more rows: {_MORE}.",
+        "The final mask is not measurably better than the same prediction for every row.", f"Let it see more rows: {_MORE}."
     ),
     "predicts_one_class": Entry(
-        "The final mask predicts one class for every validation row.",
-        f"Do not use the mask. Let the run see more rows: {_MORE}.",
+        "The final mask predicts one class for every validation row.", f"Do not use the mask. Let the run see more rows: {_MORE}."
     ),
     "predicts_one_value": Entry(
         "The final mask predicts the same number or answer for every validation row.",

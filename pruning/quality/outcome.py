@@ -16,12 +16,7 @@ NOISE = 0.06
 57 steps and 0.043 to 0.078 from there to step 266, in the ramp. A run that learns slowly is so near noise within 19 updates that
 the number alone proves nothing: it is a reason for a result at chance, and no warning of its own."""
 _SHARES = frozenset({"accuracy", "f1", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy", "exact"})
-_MOST_FREQUENT = {
-    "classification": "class",
-    "multilabel": "set of labels",
-    "token-classification": "tag",
-    "span": "answer, none,",
-}
+_MOST_FREQUENT = {"classification": "class", "multilabel": "set of labels", "token-classification": "tag", "span": "answer, none,"}
 """What a constant prediction is, by kind of task."""
 _CERTAIN = 2.0
 """Standard errors by which a metric must exceed a constant's."""
@@ -60,9 +55,7 @@ def judge(kind: TaskKind, final: Measured, signal: float | None) -> list[Warning
     found = []
     name, value = final.metric.replace("_", " "), f"{final.value:.4g}"
     if final.constant and kind == "classification":
-        message = (
-            f"the final mask predicts one class for all {final.rows} validation rows, which has a {name} of {value}"
-        )
+        message = f"the final mask predicts one class for all {final.rows} validation rows, which has a {name} of {value}"
         found.append(make_warning("predicts_one_class", message))
     elif final.constant:
         message = f"the final mask predicts the same for all {final.rows} validation rows; its {name} is {value}"

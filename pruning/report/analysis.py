@@ -70,11 +70,17 @@ def matrix_table(masks: Mapping[str, npt.NDArray[np.bool_]]) -> list[dict[str, A
         kept = int(mask.sum())
         table.append(
             {
-                "path": path, "kind": kind_of(path), "layer": layer_of(path), "rows": mask.shape[0],
-                "columns": mask.shape[1], "kept": kept, "density": kept / mask.size,
-                "empty_rows": int((~mask.any(axis=1)).sum()), "empty_columns": int((~mask.any(axis=0)).sum()),
+                "path": path,
+                "kind": kind_of(path),
+                "layer": layer_of(path),
+                "rows": mask.shape[0],
+                "columns": mask.shape[1],
+                "kept": kept,
+                "density": kept / mask.size,
+                "empty_rows": int((~mask.any(axis=1)).sum()),
+                "empty_columns": int((~mask.any(axis=0)).sum()),
             }
-        )  # fmt: skip
+        )
     return table
 
 

@@ -34,9 +34,17 @@ class Series:
 
 
 def line_chart(
-    title: str, description: str, series: Sequence[Series], *, end: float, shown: Callable[[float], str] = number_format.number,
-    floor: float | None = None, ceiling: float | None = None, marks: Sequence[int] = (), x_label: str = "step",
-) -> Drawing:  # fmt: skip
+    title: str,
+    description: str,
+    series: Sequence[Series],
+    *,
+    end: float,
+    shown: Callable[[float], str] = number_format.number,
+    floor: float | None = None,
+    ceiling: float | None = None,
+    marks: Sequence[int] = (),
+    x_label: str = "step",
+) -> Drawing:
     """Lines over steps from 0 to ``end``. ``floor`` and ``ceiling`` are included in the scale; ``marks`` are upright lines."""
     values = [y for line in series for y in line.ys if y is not None]
     values += [bound for bound in (floor, ceiling) if bound is not None]
@@ -91,9 +99,7 @@ def _grid(place: _Place, scale: Sequence[float], shown: Callable[[float], str], 
 
 def _mark(place: _Place, step: int) -> Element:
     x = place.x(step)
-    return element(
-        "line", element("title", f"resumed after step {step:,}"), x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark"
-    )
+    return element("line", element("title", f"resumed after step {step:,}"), x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="mark")
 
 
 def _draw(place: _Place, series: Series) -> list[Element]:
@@ -103,10 +109,16 @@ def _draw(place: _Place, series: Series) -> list[Element]:
     parts = [element("polyline", points=path, class_=series.style.split()[0])]
     if "dots" in series.style:
         parts += [
-            element("circle", element("title", f"step {number_format.number(x)}: {number_format.number(y)}"),
-                cx=place.x(x), cy=place.y(y), r=3, class_="dot")
+            element(
+                "circle",
+                element("title", f"step {number_format.number(x)}: {number_format.number(y)}"),
+                cx=place.x(x),
+                cy=place.y(y),
+                r=3,
+                class_="dot",
+            )
             for x, y in line
-        ]  # fmt: skip
+        ]
     return parts
 
 
@@ -142,9 +154,17 @@ class Cell:
 
 
 def heat_map(
-    title: str, description: str, rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], Cell],
-    *, across: str, scale: tuple[str, str], down: str = "", cell_width: float = CELL_WIDTH,
-) -> Drawing:  # fmt: skip
+    title: str,
+    description: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[int, int], Cell],
+    *,
+    across: str,
+    scale: tuple[str, str],
+    down: str = "",
+    cell_width: float = CELL_WIDTH,
+) -> Drawing:
     """``cells`` by row and column; ``across`` and ``down`` name the columns and rows, ``scale`` the ends of the colours."""
     left = max(LETTER * max(map(len, [*rows, down]), default=0) + 12, 60)
     below = HEADER + len(rows) * CELL_HEIGHT
@@ -155,10 +175,7 @@ def heat_map(
             element("text", name, x=left + (i + 0.5) * cell_width - GAP / 2, y=HEADER - 8, class_="middle")
             for i, name in enumerate(columns)
         ),
-        *(
-            element("text", name, x=left - 8, y=_y(i) + CELL_HEIGHT / 2 + 4, class_="end")
-            for i, name in enumerate(rows)
-        ),
+        *(element("text", name, x=left - 8, y=_y(i) + CELL_HEIGHT / 2 + 4, class_="end") for i, name in enumerate(rows)),
         *(_cell(left + column * cell_width, _y(row), cell_width, cell) for (row, column), cell in cells.items()),
         element("text", across, x=left, y=below + 14, class_="soft"),
         _colour_scale(left, below + 24, *scale),
@@ -174,18 +191,17 @@ def _cell(x: float, y: float, cell_width: float, cell: Cell) -> Element:
     depth = min(max(cell.depth, 0.0), 1.0)
     width, height = cell_width - GAP, CELL_HEIGHT - GAP
     return element(
-        "g", element("title", cell.tooltip),
+        "g",
+        element("title", cell.tooltip),
         element("rect", x=x, y=y, width=width, height=height, fill_opacity=0.04 + 0.96 * depth),
         element("text", cell.text, x=x + width / 2, y=y + height / 2 + 4, class_="on" if depth > _DARK else None),
         class_="cell",
-    )  # fmt: skip
+    )
 
 
 def _colour_scale(x: float, y: float, low: str, high: str) -> Element:
     blocks = [
-        element(
-            "rect", x=x + LETTER * len(low) + 8 + i * 10, y=y, width=10, height=10, fill_opacity=0.04 + 0.96 * i / 9
-        )
+        element("rect", x=x + LETTER * len(low) + 8 + i * 10, y=y, width=10, height=10, fill_opacity=0.04 + 0.96 * i / 9)
         for i in range(10)
     ]
     after = x + LETTER * len(low) + 8 + 108

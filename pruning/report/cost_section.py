@@ -35,30 +35,39 @@ def costs(numbers: Numbers) -> Costs:
     rows = [("the base model's checkpoint", NONE, size(base), "100 %")]
     for file in numbers["sizes"]:
         share = percent(file["bytes"] / base) if base else NONE
-        rows.append(
-            (_DESCRIPTIONS.get(file["artifact"], file["artifact"]), file["artifact"], size(file["bytes"]), share)
-        )
+        rows.append((_DESCRIPTIONS.get(file["artifact"], file["artifact"]), file["artifact"], size(file["bytes"]), share))
     sizes = Table("Sizes", ("what", "artifact", "size", "of the checkpoint"), rows, words=True)
     return Costs(sizes, None, None) if exports is None else Costs(sizes, _verdicts(exports), _latency(exports))
 
 
 def _verdicts(exports: Sequence[Numbers]) -> Table:
     rows = [
-        (export.get("format", NONE), export.get("artifact") or NONE, size(export.get("bytes")), _same(export.get("equal")),
-         str(export.get("verdict") or NONE))
+        (
+            export.get("format", NONE),
+            export.get("artifact") or NONE,
+            size(export.get("bytes")),
+            _same(export.get("equal")),
+            str(export.get("verdict") or NONE),
+        )
         for export in exports
-    ]  # fmt: skip
+    ]
     return Table("Exports", ("export", "artifact", "size", "predicts the same", "verdict"), rows, words=True)
 
 
 def _latency(exports: Sequence[Numbers]) -> Table | None:
     rows = [
-        (export.get("format", NONE), export.get("device", NONE),
-         number(row.get("batch")), number(row.get("tokens")), _ms(row.get("before_ms")),
-         _ms(row.get("after_ms")), f"{row['factor']:.2f} ×" if row.get("factor") is not None else NONE)
+        (
+            export.get("format", NONE),
+            export.get("device", NONE),
+            number(row.get("batch")),
+            number(row.get("tokens")),
+            _ms(row.get("before_ms")),
+            _ms(row.get("after_ms")),
+            f"{row['factor']:.2f} ×" if row.get("factor") is not None else NONE,
+        )
         for export in exports
         for row in export.get("latency") or ()
-    ]  # fmt: skip
+    ]
     heading = ("export", "on", "batch", "tokens", "dense", "export", "factor")
     return Table("Latency", heading, rows) if rows else None
 

@@ -38,18 +38,22 @@ def _by_matrix(matrices: Sequence[Numbers], top: float) -> Figure:
     kinds, layers = _names(matrices, "kind"), _names(matrices, "layer")
     cells = {
         (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
-            row["density"] / top, _share(row["density"]),
+            row["density"] / top,
+            _share(row["density"]),
             f"{row['path']}: {number(row['kept'])} of {number(row['rows'] * row['columns'])} kept{_asked(row)}",
         )
         for row in matrices
-    }  # fmt: skip
+    }
     chart = heat_map(
-        "Density by matrix", f"{len(matrices)} matrices; the table has their values.", kinds, layers, cells,
-        across="layer", scale=("0 %", percent(top)),
-    )  # fmt: skip
-    rows = [
-        (row["path"], f"{row['rows']} × {row['columns']}", number(row["kept"]), percent(row["density"])) for row in matrices
-    ]  # fmt: skip
+        "Density by matrix",
+        f"{len(matrices)} matrices; the table has their values.",
+        kinds,
+        layers,
+        cells,
+        across="layer",
+        scale=("0 %", percent(top)),
+    )
+    rows = [(row["path"], f"{row['rows']} × {row['columns']}", number(row["kept"]), percent(row["density"])) for row in matrices]
     return Figure("By matrix", chart, Table("Matrices", ("matrix", "shape", "kept", "density"), rows), wide=True)
 
 
@@ -60,7 +64,7 @@ def _by_pattern(matrices: Sequence[Numbers]) -> Table | None:
         return None
     rows = [
         (row["path"], row["asked_by"], percent(row["density_asked"]), percent(row["density"]), number(row["kept"])) for row in named
-    ]  # fmt: skip
+    ]
     others = [row for row in matrices if row.get("density_asked") is None]
     if others:
         kept, size = sum(row["kept"] for row in others), sum(row["rows"] * row["columns"] for row in others)
@@ -75,21 +79,28 @@ def _by_head(heads: Sequence[Numbers], top: float) -> Figure | None:
     layers = _names(heads, "layer")
     cells = {
         (row["head"], layers.index(row["layer"])): Cell(
-            row["density"] / top, _share(row["density"]),
+            row["density"] / top,
+            _share(row["density"]),
             f"layer {row['layer']}, head {row['head']}: "
             + ", ".join(f"{part} {percent(density)}" for part, density in row["parts"].items()),
         )
         for row in heads
-    }  # fmt: skip
+    }
     chart = heat_map(
-        "Density by attention head", f"{len(heads)} heads: query, key, value and output weights of each together.",
-        [str(i) for i in numbers], layers, cells, across="layer", down="head", scale=("0 %", percent(top)),
-    )  # fmt: skip
+        "Density by attention head",
+        f"{len(heads)} heads: query, key, value and output weights of each together.",
+        [str(i) for i in numbers],
+        layers,
+        cells,
+        across="layer",
+        down="head",
+        scale=("0 %", percent(top)),
+    )
     parts = list(heads[0]["parts"])
     rows = [
         (f"layer {row['layer']}, head {row['head']}", percent(row["density"]), *(percent(row["parts"][part]) for part in parts))
         for row in heads
-    ]  # fmt: skip
+    ]
     alternative = Table("Attention heads", ("head", "density", *parts), rows)
     return Figure("By attention head: its query, key, value and output weights together", chart, alternative, wide=True)
 
@@ -102,21 +113,30 @@ def _empty(matrices: Sequence[Numbers]) -> Figure | None:
     top = min(1.0, round_up(max(row["empty_rows"] / row["rows"] for row in matrices)))
     cells = {
         (kinds.index(row["kind"]), layers.index(row["layer"])): Cell(
-            row["empty_rows"] / row["rows"] / top, number(row["empty_rows"]),
+            row["empty_rows"] / row["rows"] / top,
+            number(row["empty_rows"]),
             f"{row['path']}: {row['empty_rows']} of {row['rows']} rows and {row['empty_columns']} of {row['columns']} "
             "columns are empty",
         )
         for row in matrices
-    }  # fmt: skip
+    }
     chart = heat_map(
-        "Empty rows", "Rows of each matrix without a kept weight; colours are shares of its rows.", kinds, layers, cells,
-        across="layer", scale=("0 %", f"{percent(top)} of the rows"),
-    )  # fmt: skip
+        "Empty rows",
+        "Rows of each matrix without a kept weight; colours are shares of its rows.",
+        kinds,
+        layers,
+        cells,
+        across="layer",
+        scale=("0 %", f"{percent(top)} of the rows"),
+    )
     rows = [
-        (row["path"], f"{number(row['empty_rows'])} of {number(row['rows'])}",
-         f"{number(row['empty_columns'])} of {number(row['columns'])}")
+        (
+            row["path"],
+            f"{number(row['empty_rows'])} of {number(row['rows'])}",
+            f"{number(row['empty_columns'])} of {number(row['columns'])}",
+        )
         for row in gone
-    ]  # fmt: skip
+    ]
     alternative = Table("Empty rows and columns", ("matrix", "empty rows", "empty columns"), rows)
     return Figure("Rows that became empty: outputs that are a constant now", chart, alternative, wide=True)
 

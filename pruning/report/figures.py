@@ -54,8 +54,7 @@ def element(name: str, *children: Element | str, **attributes: str | float | Non
     Attributes: ``class_`` is ``class``, other underscores are hyphens, numbers lose needless digits, None is left out.
     """
     made = Element(
-        name,
-        {key.rstrip("_").replace("_", "-"): _value(value) for key, value in attributes.items() if value is not None},
+        name, {key.rstrip("_").replace("_", "-"): _value(value) for key, value in attributes.items() if value is not None}
     )
     for child in children:
         if isinstance(child, str):
@@ -69,18 +68,22 @@ def _value(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def drawing(
-    title: str, description: str, width: float, height: float, *content: Element, zoom: float | None = None
-) -> Drawing:
+def drawing(title: str, description: str, width: float, height: float, *content: Element, zoom: float | None = None) -> Drawing:
     """The drawing of ``content``; no two of a page may have one title.
 
     It is as wide as its place on the page, or with ``zoom`` that many pixels for each unit.
     """
     name = re.sub(r"[^a-z0-9]+", "-", title.lower())
     svg = element(
-        "svg", element("title", title, id=f"{name}-t"), element("desc", description, id=f"{name}-d"), *content,
-        viewBox=f"0 0 {width:g} {height:g}", role="img", width=zoom and zoom * width, aria_labelledby=f"{name}-t {name}-d",
-    )  # fmt: skip
+        "svg",
+        element("title", title, id=f"{name}-t"),
+        element("desc", description, id=f"{name}-d"),
+        *content,
+        viewBox=f"0 0 {width:g} {height:g}",
+        role="img",
+        width=zoom and zoom * width,
+        aria_labelledby=f"{name}-t {name}-d",
+    )
     # not <line/>: a parser of HTML would leave such an element open outside of an SVG
     written = tostring(svg, encoding="unicode", method="xml", short_empty_elements=False)
     return Drawing(title, Markup(written), zoom is not None)  # noqa: S704 - ElementTree escaped every text and attribute

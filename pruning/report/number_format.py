@@ -65,9 +65,7 @@ def round_up(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(
-        round(power * unit, 12) for unit in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if power * unit >= value * (1 - 1e-9)
-    )
+    return next(round(power * unit, 12) for unit in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if power * unit >= value * (1 - 1e-9))
 
 
 def thinned(count: int, most: int) -> Sequence[int]:

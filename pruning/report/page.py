@@ -51,11 +51,15 @@ def _skipped(data: dict[str, Any]) -> Table | None:
     """Rows that were skipped, by split and reason, with the first of their numbers; None where none was."""
     rows = [
         (
-            split["where"], f"{reason['count']:,} of {split['rows']:,}", reason["meaning"],
-            ", ".join(map(str, reason["rows"][:_ROWS])) + (" …" if reason["count"] > _ROWS else ""), reason["example"],
+            split["where"],
+            f"{reason['count']:,} of {split['rows']:,}",
+            reason["meaning"],
+            ", ".join(map(str, reason["rows"][:_ROWS])) + (" …" if reason["count"] > _ROWS else ""),
+            reason["example"],
         )
-        for split in data.get("skipped", ()) for reason in split["reasons"]
-    ]  # fmt: skip
+        for split in data.get("skipped", ())
+        for reason in split["reasons"]
+    ]
     heading = ("split", "rows", "reason", "their numbers", "said of the first")
     return Table("Skipped rows", heading, rows, words=True) if rows else None
 

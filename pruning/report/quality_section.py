@@ -34,7 +34,7 @@ def quality(numbers: Numbers) -> Quality:
     rows = [
         (name.replace("_", " "), number(result["before"].get(name)), *((number(tuned.get(name)),) if tuned else ()), number(value))
         for name, value in result["final"].items()
-    ]  # fmt: skip
+    ]
     metrics = Table("Metrics", heading, rows)
     return Quality(metrics, [_split(split) for split in numbers["scores"]])
 
@@ -44,13 +44,9 @@ def _split(split: Numbers) -> Figure | None:
     if "points" in split:
         return Figure(f"Predicted against true values: {where}", _scatter(split["points"], where), wide=True)
     if "f1_histogram" in split:
-        return Figure(
-            f"Questions by the F1 of their answer: {where}", *_histogram(split["f1_histogram"], where), wide=True
-        )
+        return Figure(f"Questions by the F1 of their answer: {where}", *_histogram(split["f1_histogram"], where), wide=True)
     if "labels" in split:
-        return Figure(
-            f"F1 of each label: {where}", *_labels(split["labels"], "label", "rows with it", where), wide=True
-        )
+        return Figure(f"F1 of each label: {where}", *_labels(split["labels"], "label", "rows with it", where), wide=True)
     if "entities" in split:
         types = _labels(split["entities"], "type of entity", "in the rows", where)
         return Figure(f"F1 of each type of entity: {where}", *types, wide=True)
@@ -64,17 +60,24 @@ def _confusion(confusion: Numbers, where: str) -> tuple[Drawing, Table]:
     names, counts = confusion["labels"], confusion["counts"]
     cells = {
         (i, j): Cell(
-            count / max(sum(line), 1), number(count) if count < 100_000 else f"{count / 1000:,.0f}k",
+            count / max(sum(line), 1),
+            number(count) if count < 100_000 else f"{count / 1000:,.0f}k",
             f"{names[i]} taken for {names[j]}: {number(count)}, {number_format.percent(count / max(sum(line), 1))} of {names[i]}",
         )
         for i, line in enumerate(counts)
         for j, count in enumerate(line)
-    }  # fmt: skip
+    }
     chart = heat_map(
-        f"Confusion matrix of {where}", "True classes down, predicted classes across; colours are shares of a row.",
-        [_short(name, 24) for name in names], [_short(name, 13) for name in names], cells,
-        across="predicted class", down="true class", scale=("0 %", "100 % of a row"), cell_width=84,
-    )  # fmt: skip
+        f"Confusion matrix of {where}",
+        "True classes down, predicted classes across; colours are shares of a row.",
+        [_short(name, 24) for name in names],
+        [_short(name, 13) for name in names],
+        cells,
+        across="predicted class",
+        down="true class",
+        scale=("0 %", "100 % of a row"),
+        cell_width=84,
+    )
     rows = [(name, *(number(count) for count in line)) for name, line in zip(names, counts, strict=True)]
     return chart, Table("Confusion matrix", ("true class", *names), rows)
 
@@ -98,9 +101,7 @@ def _labels(labels: Sequence[Numbers], what: str, there: str, where: str) -> tup
         ]
     more = f" The first {len(shown)} of {len(labels)}." if len(shown) < len(labels) else ""
     chart = drawing(f"F1 of each {what} of {where}", f"From 0 to 1.{more}", left + width + 60, floor, *bars, zoom=ZOOM)
-    rows = [
-        (label["name"], *(number(label[key]) for key in ("f1", "rows", "given", "right"))) for label in labels
-    ]  # fmt: skip
+    rows = [(label["name"], *(number(label[key]) for key in ("f1", "rows", "given", "right"))) for label in labels]
     return chart, Table(f"F1 of each {what} of {where}", (what, "F1", there, "given", "right"), rows)
 
 
@@ -130,9 +131,16 @@ def _scatter(points: Sequence[Sequence[float]], where: str) -> Drawing:
     diagonal = element("polyline", points=f"{_LEFT},{floor} {_LEFT + _SIDE},{_TOP}", class_="dashed")
     label = element("text", "true value across, prediction up", x=_LEFT + _SIDE, y=floor + 34, class_="end soft")
     return drawing(
-        f"Predictions of {where}", f"{len(points)} of the rows; on the dashed line a prediction is right.",
-        _LEFT + _SIDE + 10, floor + _BOTTOM, *marks, diagonal, *dots, label, zoom=ZOOM,
-    )  # fmt: skip
+        f"Predictions of {where}",
+        f"{len(points)} of the rows; on the dashed line a prediction is right.",
+        _LEFT + _SIDE + 10,
+        floor + _BOTTOM,
+        *marks,
+        diagonal,
+        *dots,
+        label,
+        zoom=ZOOM,
+    )
 
 
 def _histogram(counts: Sequence[int], where: str) -> tuple[Drawing, Table]:
@@ -150,8 +158,14 @@ def _histogram(counts: Sequence[int], where: str) -> tuple[Drawing, Table]:
     label = element("text", "F1 of the answer", x=_LEFT + len(counts) * width, y=floor + 32, class_="end soft")
     end = element("text", "1", x=_LEFT + len(counts) * width, y=floor + 14, class_="middle")
     chart = drawing(
-        f"F1 by question of {where}", f"From no word right to all: {', '.join(map(str, counts))} questions.",
-        _LEFT + len(counts) * width + 12, floor + _BOTTOM, *bars, end, label, zoom=ZOOM,
-    )  # fmt: skip
+        f"F1 by question of {where}",
+        f"From no word right to all: {', '.join(map(str, counts))} questions.",
+        _LEFT + len(counts) * width + 12,
+        floor + _BOTTOM,
+        *bars,
+        end,
+        label,
+        zoom=ZOOM,
+    )
     rows = [(f"{i / 10:g} to {(i + 1) / 10:g}", number(count)) for i, count in enumerate(counts)]
     return chart, Table("F1 by question", ("F1", "questions"), rows)

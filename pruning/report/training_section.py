@@ -22,12 +22,14 @@ def training(numbers: Numbers) -> list[Figure]:
     if not curves["step"]:
         return []
     return [
-        _loss(curves, end), _remaining(numbers, end), _metric(numbers, end),
+        _loss(curves, end),
+        _remaining(numbers, end),
+        _metric(numbers, end),
         _plain(curves, end, "Gradient norm of the scores", "grad_norm", number),
         _plain(curves, end, "Mean of the regulariser", "regularizer", number),
         _plain(curves, end, "Learning rate", "learning_rate", number),
         *_signal(numbers, end),
-    ]  # fmt: skip
+    ]
 
 
 def class_weights(numbers: Numbers) -> Table | None:
@@ -35,18 +37,19 @@ def class_weights(numbers: Numbers) -> Table | None:
     weights = numbers["data"]["class_weights"]
     if weights is None:
         return None
-    rows = [
-        (row["class"], number(row["rows"]), NONE if row["weight"] is None else number(row["weight"])) for row in weights
-    ]
+    rows = [(row["class"], number(row["rows"]), NONE if row["weight"] is None else number(row["weight"])) for row in weights]
     return Table("Class weights", ("class", "training rows", "weight in the loss"), rows)
 
 
 def _loss(curves: Numbers, end: int) -> Figure:
     steps, loss = curves["step"], curves["loss"]
     chart = line_chart(
-        "Loss", f"Task loss over {number(end)} steps, from {number(loss[0])} to {number(loss[-1])}.",
-        [Series("loss", steps, loss, "faint"), Series("smoothed", steps, smoothed(loss))], end=end, marks=curves["resumed"],
-    )  # fmt: skip
+        "Loss",
+        f"Task loss over {number(end)} steps, from {number(loss[0])} to {number(loss[-1])}.",
+        [Series("loss", steps, loss, "faint"), Series("smoothed", steps, smoothed(loss))],
+        end=end,
+        marks=curves["resumed"],
+    )
     return Figure("Task loss", chart, _thin(("step", "loss"), (steps, loss)))
 
 
@@ -54,9 +57,15 @@ def _remaining(numbers: Numbers, end: int) -> Figure:
     curves, result = numbers["curves"], numbers["result"]
     steps, remaining = [0, *curves["step"]], [1.0, *curves["remaining"]]
     chart = line_chart(
-        "Remaining weights", f"Share of masked weights kept, from 100 % to {percent(result['remaining'])}.",
-        [Series("kept", steps, remaining)], end=end, shown=percent, floor=0.0, ceiling=1.0, marks=curves["resumed"],
-    )  # fmt: skip
+        "Remaining weights",
+        f"Share of masked weights kept, from 100 % to {percent(result['remaining'])}.",
+        [Series("kept", steps, remaining)],
+        end=end,
+        shown=percent,
+        floor=0.0,
+        ceiling=1.0,
+        marks=curves["resumed"],
+    )
     return Figure("Weights kept", chart, _thin(("step", "kept"), (steps, remaining), percent))
 
 
@@ -76,18 +85,27 @@ def _metric(numbers: Numbers, end: int) -> Figure:
     result = numbers["result"]
     chosen = f" The line marks step {number(result['kept_step'])}, whose mask was kept." if result.get("last") else ""
     chart = line_chart(
-        f"Validation {name}", f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.{chosen}",
-        [Series("masked", xs, ys, "line dots"), *dense], end=end, marks=[result["kept_step"]] if chosen else (),
-    )  # fmt: skip
+        f"Validation {name}",
+        f"{name} of the masks on the validation rows; {number(ys[-1]) if ys else NONE} at the end.{chosen}",
+        [Series("masked", xs, ys, "line dots"), *dense],
+        end=end,
+        marks=[result["kept_step"]] if chosen else (),
+    )
     every = sorted({key for row in rows for key in row["metrics"]})
     alternative = Table(
-        "Evaluations", ("step", "stage", "kept", *every, "rows by predicted class"),
+        "Evaluations",
+        ("step", "stage", "kept", *every, "rows by predicted class"),
         [
-            (number(row["step"]), row["stage"], percent(row["remaining"]), *(number(row["metrics"].get(key)) for key in every),
-             _predicted(row))
+            (
+                number(row["step"]),
+                row["stage"],
+                percent(row["remaining"]),
+                *(number(row["metrics"].get(key)) for key in every),
+                _predicted(row),
+            )
             for row in rows
         ],
-    )  # fmt: skip
+    )
     return Figure(f"Validation {name}", chart, alternative)
 
 
@@ -109,8 +127,10 @@ def _signal(numbers: Numbers, end: int) -> list[Figure]:
         f"Mean of squared mean over mean square of the scores' gradients, {number(values[-1])} at the end; "
         f"noise alone gives {number(noise)}.",
         [Series("measured", steps, values), Series("noise alone", [0, end], [noise, noise], "dashed")],
-        end=end, floor=0.0, marks=numbers["curves"]["resumed"],
-    )  # fmt: skip
+        end=end,
+        floor=0.0,
+        marks=numbers["curves"]["resumed"],
+    )
     return [Figure("Signal-to-noise of the scores", chart, _thin(("step", "signal-to-noise"), (steps, values)))]
 
 
@@ -121,9 +141,7 @@ def _plain(curves: Numbers, end: int, caption: str, key: str, shown: Callable[[f
     return Figure(caption, chart, _thin(("step", caption.lower()), (steps, values)))
 
 
-def _thin(
-    heading: Sequence[str], columns: Sequence[Sequence[Any]], shown: Callable[[Any], str] = number
-) -> Table:  # fmt: skip
+def _thin(heading: Sequence[str], columns: Sequence[Sequence[Any]], shown: Callable[[Any], str] = number) -> Table:
     """Some of the points; all are in report.json."""
     chosen = number_format.thinned(len(columns[0]), _TABLE_ROWS)
     rows = [(number(columns[0][i]), *(shown(column[i]) for column in columns[1:])) for i in chosen]

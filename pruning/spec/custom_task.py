@@ -17,9 +17,8 @@ from pruning.spec.verbalizer import ClassName, ClassWords, several_words
 TaskKind = Literal["classification", "regression", "multilabel", "token-classification", "span"]
 CustomKind = TaskKind
 CustomMetric = Literal[
-    "accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy",
-    "exact",
-]  # fmt: skip
+    "accuracy", "f1", "matthews", "pearson", "spearman", "micro_f1", "macro_f1", "precision", "recall", "token_accuracy", "exact"
+]
 Metric = CustomMetric | Literal["exact_match"]
 METRICS_OF_KIND: dict[TaskKind, tuple[CustomMetric, ...]] = {
     "classification": ("accuracy", "f1", "matthews"),
@@ -88,16 +87,19 @@ class CustomTask(BaseModel):
         "entities (token-classification) or f1 of answers (span)",
     )
     labels: tuple[ClassName, ...] | None = Field(
-        None, min_length=1, max_length=MAX_CLASSES,
+        None,
+        min_length=1,
+        max_length=MAX_CLASSES,
         description="Class names in class-id order; needed where the label column holds names instead of ids, and for "
         "multilabel, where label_columns are their default; token-classification: its tags, by default those of the training "
         "split. With head classifier they are all that is needed",
-    )  # fmt: skip
+    )
     label_words: tuple[ClassWords, ...] = Field(
-        (), max_length=MAX_CLASSES,
+        (),
+        max_length=MAX_CLASSES,
         description="One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; "
         "default: made from labels",
-    )  # fmt: skip
+    )
     train_split: SplitName = Field("train", description="Split that is trained on")
     validation_split: SplitName = Field("validation", description="Split that the metrics are measured on")
 
@@ -112,11 +114,7 @@ class CustomTask(BaseModel):
             given["labels"] = given["label_columns"]
         if given.get("kind") == "span" and not given.get("label_words"):
             given["label_words"] = _SPAN_WORDS
-        if (
-            given.get("kind") in _WORDLESS
-            and not given.get("label_words")
-            and isinstance(given.get("labels"), list | tuple)
-        ):
+        if given.get("kind") in _WORDLESS and not given.get("label_words") and isinstance(given.get("labels"), list | tuple):
             given["label_words"] = given["labels"]
         return given
 
@@ -125,9 +123,7 @@ class CustomTask(BaseModel):
         """Two classes of one name would be one class, without a word."""
         twice = next((name for name, count in Counter(self.labels or ()).items() if count > 1), None)
         if twice is not None:
-            raise spec_error(
-                "task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice)
-            )
+            raise spec_error("task.labels", "labels names {name} twice; give every class a name of its own", name=repr(twice))
         return self
 
     @model_validator(mode="after")
@@ -144,22 +140,18 @@ class CustomTask(BaseModel):
             return self
         twice = next((name for i, name in enumerate(columns) if name in columns[:i] or name in self.text), None)
         if twice is not None:
-            raise spec_error(
-                "task.label_columns", "column {name} is named twice; name each column once", name=repr(twice)
-            )
+            raise spec_error("task.label_columns", "column {name} is named twice; name each column once", name=repr(twice))
         if not self.labels:
-            raise spec_error(
-                "task.labels", "a multilabel task needs labels: the names of all labels, in the order of their ids"
-            )
+            raise spec_error("task.labels", "a multilabel task needs labels: the names of all labels, in the order of their ids")
         if columns and len(columns) != len(self.labels):
             raise spec_error(
-                "task.labels", "labels has {got} names and label_columns {columns} columns; give one name per column",
-                got=len(self.labels), columns=len(columns),
-            )  # fmt: skip
-        if self.label_words != self.labels:
-            raise spec_error(
-                "task.label_words", "a multilabel task has no label words, only labels; leave label_words out"
+                "task.labels",
+                "labels has {got} names and label_columns {columns} columns; give one name per column",
+                got=len(self.labels),
+                columns=len(columns),
             )
+        if self.label_words != self.labels:
+            raise spec_error("task.label_words", "a multilabel task has no label words, only labels; leave label_words out")
         return self
 
     @model_validator(mode="after")
@@ -173,13 +165,9 @@ class CustomTask(BaseModel):
         if bad is not None:
             raise spec_error("task.labels", "{tag} is no IOB2 tag; give O, B-type and I-type", tag=repr(bad))
         if self.labels is not None and (OUTSIDE not in self.labels or len(self.labels) < 2):
-            raise spec_error(
-                "task.labels", "labels need O, the tag of words outside of entities, and at least one other tag"
-            )
+            raise spec_error("task.labels", "labels need O, the tag of words outside of entities, and at least one other tag")
         if self.label_words != (self.labels or ()):
-            raise spec_error(
-                "task.label_words", "a token-classification has no label words, only tags; leave label_words out"
-            )
+            raise spec_error("task.label_words", "a token-classification has no label words, only tags; leave label_words out")
         return self
 
     @model_validator(mode="after")
@@ -188,23 +176,18 @@ class CustomTask(BaseModel):
         if self.kind != "span":
             return self
         if len(self.text) != 2:
-            raise spec_error(
-                "task.text", "a span task reads two columns, question and context in this order; name both"
-            )
+            raise spec_error("task.text", "a span task reads two columns, question and context in this order; name both")
         if self.labels is not None:
             raise spec_error("task.labels", "a span task has answers and no classes; leave labels out")
         if len(self.label_words) != 2:
-            raise spec_error(
-                "task.label_words", "a span task has two label_words, for start and end; give two, or leave them out"
-            )
+            raise spec_error("task.label_words", "a span task has two label_words, for start and end; give two, or leave them out")
         return self
 
     @model_validator(mode="after")
     def _has_classes(self) -> Self:
         if not self.label_words and not self.labels and self.kind == "classification":
             raise spec_error(
-                "task.label_words",
-                "give labels (the names of the classes, in class-id order), or label_words (one word per class)",
+                "task.label_words", "give labels (the names of the classes, in class-id order), or label_words (one word per class)"
             )
         return self
 
@@ -214,24 +197,34 @@ class CustomTask(BaseModel):
         regression = self.kind == "regression"
         if self.kind not in _WORDLESS and self.labels is not None and regression != (len(self.labels) == 1):
             raise spec_error(
-                "task.labels", "a {what} needs {count}, labels has {got}; {remedy}",
-                what=self.kind, count="no class names" if regression else "at least two classes", got=len(self.labels),
+                "task.labels",
+                "a {what} needs {count}, labels has {got}; {remedy}",
+                what=self.kind,
+                count="no class names" if regression else "at least two classes",
+                got=len(self.labels),
                 remedy="leave labels out" if regression else "name all of them",
-            )  # fmt: skip
+            )
         if self.kind not in _WORDLESS and self.label_words and regression != (len(self.label_words) == 1):
             raise spec_error(
-                "task.label_words", "a {what} needs {count} label_words, it has {got}",
-                what=self.kind, count="exactly one in" if regression else "at least two", got=len(self.label_words),
-            )  # fmt: skip
+                "task.label_words",
+                "a {what} needs {count} label_words, it has {got}",
+                what=self.kind,
+                count="exactly one in" if regression else "at least two",
+                got=len(self.label_words),
+            )
         if self.kind != "classification" and several_words(self.label_words):
             raise spec_error(
-                "task.label_words", "a {what} takes no lists of words, only a classification does; give one word in place of each",
+                "task.label_words",
+                "a {what} takes no lists of words, only a classification does; give one word in place of each",
                 what=self.kind,
-            )  # fmt: skip
+            )
         known = METRICS_OF_KIND[self.kind]
         if self.metric is not None and self.metric not in known:
             raise spec_error(
-                "task.metric", "metric {metric} does not measure a {what}; use {remedy}",
-                metric=self.metric, what=self.kind, remedy=f"{', '.join(known[:-1])} or {known[-1]}",
-            )  # fmt: skip
+                "task.metric",
+                "metric {metric} does not measure a {what}; use {remedy}",
+                metric=self.metric,
+                what=self.kind,
+                remedy=f"{', '.join(known[:-1])} or {known[-1]}",
+            )
         return self

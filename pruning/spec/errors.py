@@ -26,7 +26,5 @@ def error_details(validation_error: ValidationError, model: type[BaseModel] | No
             continue  # a consequence of another error in the list
         context = error.get("ctx", {})
         path = map(str, without_tags(error["loc"]))
-        details.append(
-            {"param": context.get("param") or ".".join(path), "code": error["type"], "message": describe(error, model)}
-        )
+        details.append({"param": context.get("param") or ".".join(path), "code": error["type"], "message": describe(error, model)})
     return details

@@ -25,13 +25,9 @@ FORMATS: dict[str, FormatInfo] = {
     for info in (
         FormatInfo("compact", "Without the neurons, dimensions and heads that do nothing; the same logits"),
         FormatInfo("csr", "Sparse matrices (CSR) for processors, where a matrix keeps few enough weights"),
-        FormatInfo(
-            "onnx", "A dense ONNX file, compacted where the model allows it", ("onnx", "onnxscript", "onnxruntime")
-        ),
+        FormatInfo("onnx", "A dense ONNX file, compacted where the model allows it", ("onnx", "onnxscript", "onnxruntime")),
         FormatInfo("onnx-int8", "The same with 8-bit weights", ("onnx", "onnxscript", "onnxruntime")),
-        FormatInfo(
-            "semi-structured", "2:4 matrices in half precision, for NVIDIA GPUs of compute capability 8.0 and above"
-        ),
+        FormatInfo("semi-structured", "2:4 matrices in half precision, for NVIDIA GPUs of compute capability 8.0 and above"),
         FormatInfo("stock", "A folder that plain transformers loads; the size and speed of the dense model"),
     )
 }

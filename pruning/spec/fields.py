@@ -47,76 +47,80 @@ class SpecFields(ModelFields):
 
     max_steps: int | None = Field(None, ge=1, le=100_000_000, description="Optimizer steps; replaces epochs")
     epochs: float | None = Field(
-        default_factory=_epochs,
-        gt=0,
-        le=10_000,
-        description="Passes over the training rows; null when max_steps is given",
+        default_factory=_epochs, gt=0, le=10_000, description="Passes over the training rows; null when max_steps is given"
     )
     batch_size: int = Field(
         default_factory=from_task(lambda task: task.batch_size), ge=1, le=4096, description="Rows per micro-batch"
     )
     gradient_accumulation: int = Field(1, ge=1, le=1024, description="Micro-batches per optimizer step")
     max_length: int = Field(
-        default_factory=from_task(lambda task: task.max_length), ge=8, le=8192,
+        default_factory=from_task(lambda task: task.max_length),
+        ge=8,
+        le=8192,
         description="Longest input in tokens; the rest is cut off",
-    )  # fmt: skip
+    )
     stride: int = Field(128, ge=1, le=8192, description="Spans only: tokens by which windows over a context overlap")
     train_rows: int | None = Field(None, ge=1, le=2**40, description="Use only the first rows of the training split")
-    validation_rows: int | None = Field(
-        None, ge=1, le=2**40, description="Use only the first rows of the validation split"
-    )
+    validation_rows: int | None = Field(None, ge=1, le=2**40, description="Use only the first rows of the validation split")
     validation_share: float | None = Field(
-        None, gt=0, le=0.5,
+        None,
+        gt=0,
+        le=0.5,
         description="Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation "
         "split; default 0.1 where the data set has the training split alone",
-    )  # fmt: skip
+    )
     on_bad_rows: Literal["refuse", "skip"] = Field(
         "refuse",
         description="Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is "
         "not in its context): refuse the job at the first one, or skip them, count them and report their numbers",
     )
     bad_rows_limit: float | None = Field(
-        default_factory=lambda data: 0.01 if data["on_bad_rows"] == "skip" else None, gt=0, lt=1,
+        default_factory=lambda data: 0.01 if data["on_bad_rows"] == "skip" else None,
+        gt=0,
+        lt=1,
         description="With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default 0.01",
-    )  # fmt: skip
+    )
 
     learning_rate: float = Field(
-        default_factory=_from_method(lambda info: info.learning_rate), ge=0, le=10,
+        default_factory=_from_method(lambda info: info.learning_rate),
+        ge=0,
+        le=10,
         description="Of the scores; falls linearly to 0 over the run; default follows the method",
-    )  # fmt: skip
+    )
     weight_learning_rate: float = Field(
-        default_factory=_weight_learning_rate, gt=0, le=1,
+        default_factory=_weight_learning_rate,
+        gt=0,
+        le=1,
         description="Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 "
         "where the method trains the masked weights, else 1e-3",
-    )  # fmt: skip
-    max_grad_norm: float = Field(
-        1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm"
     )
+    max_grad_norm: float = Field(1.0, gt=0, le=1e9, description="All score gradients together are scaled down to this norm")
     adam_epsilon: Literal["uncorrected", "corrected"] = Field(
         "uncorrected", description="Added to sqrt(v) before (reference code) or after (torch) bias correction"
     )
     regularization: float = Field(
-        default_factory=_from_method(lambda info: info.regularization), ge=0, le=1e6,
+        default_factory=_from_method(lambda info: info.regularization),
+        ge=0,
+        le=1e6,
         description="Final weight λ of the mean-sigmoid regulariser; default follows the method",
-    )  # fmt: skip
+    )
     threshold: float = Field(0.1, gt=0, lt=0.5, description="τ of soft-movement: weights with σ(S) above it stay")
     regularization_ramp: Literal["run", "sparsity"] = Field(
         "run", description="λ rises over the whole run (reference code) or with the sparsity (paper)"
     )
     temperature: float = Field(1.0, gt=0, le=100, description="p of σ(S/p) in the allocation of smp-s")
     surplus: Literal["redistribute", "drop"] = Field(
-        "redistribute",
-        description="Weights allotted to an already full matrix go to the others, or are lost (reference code)",
+        "redistribute", description="Weights allotted to an already full matrix go to the others, or are lost (reference code)"
     )
     ramp: float = Field(0.6, gt=0, le=1, description="Share of the run in which sparsity rises")
     hold: float = Field(
-        default_factory=lambda data: round(1.0 - data.get("ramp", 0.0), 12), ge=0, le=1,
+        default_factory=lambda data: round(1.0 - data.get("ramp", 0.0), 12),
+        ge=0,
+        le=1,
         description="Share of the run, at its end, at full sparsity; default 1 - ramp",
-    )  # fmt: skip
-    ramp_shape: Literal["cubic", "linear"] = Field("cubic", description="Shape of both ramps")
-    dropout: float | None = Field(
-        None, ge=0, lt=1, description="Overrides the dropout of the checkpoint's configuration"
     )
+    ramp_shape: Literal["cubic", "linear"] = Field("cubic", description="Shape of both ramps")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Overrides the dropout of the checkpoint's configuration")
 
     class_weights: ClassWeightsGiven | None = Field(
         None,
@@ -127,8 +131,7 @@ class SpecFields(ModelFields):
 
     seed: int = Field(42, ge=0, lt=2**32, description="Of batch order and dropout")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32",
-        description="Of forward and backward in training; bf16 needs a device that has it; scores are always fp32",
+        "fp32", description="Of forward and backward in training; bf16 needs a device that has it; scores are always fp32"
     )
     eval_every: int | None = Field(
         None, ge=1, description="Steps between evaluations; default as many as cost about 5 % of the run"
@@ -145,14 +148,18 @@ class SpecFields(ModelFields):
         "report its metrics beside the mask's; its weights are not kept",
     )
     baseline_learning_rate: float = Field(
-        5e-5, gt=0, le=1,
+        5e-5,
+        gt=0,
+        le=1,
         description="Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0",
-    )  # fmt: skip
+    )
     devices: int = Field(
-        1, ge=1, le=64,
+        1,
+        ge=1,
+        le=64,
         description="GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one "
         "device up to rounding, but with dropout, which each device draws by itself",
-    )  # fmt: skip
+    )
 
     @property
     def task_info(self) -> Task:

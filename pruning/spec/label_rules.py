@@ -26,29 +26,28 @@ def check_labels(spec: SpecFields) -> None:
     labels, words = spec.task_info.labels, spec.task_info.label_words
     if labels is not None and words and len(labels) != len(words):
         raise spec_error(
-            "task.labels", "labels has {got} names and label_words {words} words; give one of each per class",
-            got=len(labels), words=len(words),
-        )  # fmt: skip
+            "task.labels",
+            "labels has {got} names and label_words {words} words; give one of each per class",
+            got=len(labels),
+            words=len(words),
+        )
     expected = spec.task_info.classes
     if not spec.label_words and spec.head == "label-words" and spec.task_info.kind not in _HEADS_OF_KIND:
-        raise _no_words(
-            spec, f"{expected} class names have no words that tell them apart" if labels else "there are none"
-        )
+        raise _no_words(spec, f"{expected} class names have no words that tell them apart" if labels else "there are none")
     if spec.label_words and len(spec.label_words) != expected:
         raise spec_error(
-            "label_words", "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
-            got=len(spec.label_words), task=spec.task_info.name, expected=expected,
-        )  # fmt: skip
+            "label_words",
+            "label_words has {got} words, the task {task} has {expected} classes; give one word per class",
+            got=len(spec.label_words),
+            task=spec.task_info.name,
+            expected=expected,
+        )
     kind = spec.task_info.kind
     if kind in ("multilabel", "token-classification") and spec.label_words != spec.task_info.label_words:
-        raise spec_error(
-            "label_words", "a task of kind {kind} has no label words, only labels; leave label_words out", kind=kind
-        )
+        raise spec_error("label_words", "a task of kind {kind} has no label words, only labels; leave label_words out", kind=kind)
     _check_words(spec)
     if spec.teacher_labels is not None and spec.teacher is None:
-        raise spec_error(
-            "teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out"
-        )
+        raise spec_error("teacher_labels", "teacher_labels names the classes of a teacher; give a teacher or leave it out")
     reason = _UNTAUGHT.get(spec.task_info.kind)
     if spec.teacher is not None and reason is not None:
         raise spec_error("teacher", "{reason}; leave teacher out", reason=reason)
@@ -59,9 +58,7 @@ def _check_words(spec: SpecFields) -> None:
     kind = spec.task_info.kind
     words = [word for given in spec.label_words for word in words_of(given)]
     if len(set(words)) != len(words):
-        raise spec_error(
-            "label_words", "label_words must differ from each other, or two classes could not be told apart"
-        )
+        raise spec_error("label_words", "label_words must differ from each other, or two classes could not be told apart")
     if several_words(spec.label_words) and (kind != "classification" or spec.head != "label-words"):
         raise spec_error(
             _words_field(spec),
@@ -75,7 +72,7 @@ def _check_words(spec: SpecFields) -> None:
             "head {head} reads no label words, which could be several tokens; leave label_word_pieces out, or set head to "
             "label-words",
             head=spec.head,
-        )  # fmt: skip
+        )
     if spec.head != "label-words" or kind in _HEADS_OF_KIND:
         return
     for word in words:
@@ -94,7 +91,7 @@ def _no_words(spec: SpecFields, fault: str) -> PydanticCustomError:
         "head label-words needs a word per class, and {fault}; give label_words (one word per class, in class-id order), or set "
         "head to classifier, which needs none",
         fault=fault,
-    )  # fmt: skip
+    )
 
 
 def check_head(spec: SpecFields) -> None:
@@ -102,9 +99,12 @@ def check_head(spec: SpecFields) -> None:
     fitting = _HEADS_OF_KIND.get(spec.task_info.kind, ("label-words", "classifier"))
     if spec.head not in fitting:
         raise spec_error(
-            "head", "head {head} does not fit task {task}; use {right}",
-            head=spec.head, task=spec.task_info.name, right=" or ".join(fitting),
-        )  # fmt: skip
+            "head",
+            "head {head} does not fit task {task}; use {right}",
+            head=spec.head,
+            task=spec.task_info.name,
+            right=" or ".join(fitting),
+        )
 
     if spec.fit_readout and (spec.head == "span" or (spec.head == "label-words" and not spec.train_readout)):
         raise spec_error(
@@ -114,9 +114,7 @@ def check_head(spec: SpecFields) -> None:
         )
     if spec.template is not None and spec.head != "label-words":
         raise spec_error(
-            "template",
-            "head {head} reads no word at a mask; leave template out, or set head to label-words",
-            head=spec.head,
+            "template", "head {head} reads no word at a mask; leave template out, or set head to label-words", head=spec.head
         )
     if spec.pooling is not None and spec.head != "classifier":
         raise spec_error(
@@ -126,6 +124,4 @@ def check_head(spec: SpecFields) -> None:
             remedy=", or set head to classifier" if "classifier" in fitting else "",
         )
     if spec.calibrate_logits and spec.head != "label-words":
-        raise spec_error(
-            "calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head
-        )
+        raise spec_error("calibrate_logits", "head {head} has no label words to calibrate; leave it out", head=spec.head)

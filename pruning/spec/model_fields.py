@@ -22,9 +22,10 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)
 def _model_name(name: str) -> str:
     if not _HUB_NAME.fullmatch(name) or ".." in name:
         raise PydanticCustomError(  # without a field's name: a teacher is named the same way
-            "model_name", "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
+            "model_name",
+            "{name} is neither a hub name (organisation/name) nor the name of a folder under the models directory",
             {"name": repr(name)},
-        )  # fmt: skip
+        )
     return name
 
 
@@ -67,9 +68,7 @@ class ModelFields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = Field(1, description="Version of this schema")
-    model: ModelName = Field(
-        description="Folder under the models directory, a model on the hub, or the id of an uploaded one"
-    )
+    model: ModelName = Field(description="Folder under the models directory, a model on the hub, or the id of an uploaded one")
     revision: Revision | None = Field(None, description="Branch, tag or commit of a hub model; default its main branch")
     task: TaskGiven = Field(description=f"One of {', '.join(sorted(TASKS))}, or a custom task on named columns")
     preset: Literal["espalier", "paper", "upstream"] = Field(
@@ -79,14 +78,17 @@ class ModelFields(BaseModel):
     method: Method = Field("smp-s", description="How scores and masks are made")
     pattern: Literal["unstructured", "2:4"] = Field("unstructured", description="Where zeros may lie")
     sparsity: float = Field(
-        default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9, ge=0, lt=1,
+        default_factory=lambda data: 0.5 if data["pattern"] == "2:4" else 0.9,
+        ge=0,
+        lt=1,
         description="Share of the masked weights to remove; without effect where the method's sparsity emerges",
-    )  # fmt: skip
+    )
     sparsity_by: dict[PathPattern, OwnSparsity] = Field(
-        {}, max_length=200,
+        {},
+        max_length=200,
         description='Sparsity of single matrices by patterns of their paths, as {"*.attention.*": 0.8, "encoder.layer.0.*": 0}; 0 '
         "leaves a matrix dense; the others share what sparsity leaves over all",
-    )  # fmt: skip
+    )
     one_shot: bool = Field(False, description="magnitude only: prune once, without training")
     head: Literal["label-words", "span", "classifier", "token-classifier"] = Field(
         default_factory=from_task(_head),
@@ -111,10 +113,12 @@ class ModelFields(BaseModel):
         "and biases of the output embedding",
     )
     template: str | None = Field(
-        None, min_length=1, max_length=500,
+        None,
+        min_length=1,
+        max_length=500,
         description="label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or "
         "'{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first token",
-    )  # fmt: skip
+    )
     teacher: ModelName | None = Field(None, description="Fine-tuned model whose logits the run is distilled from")
     teacher_labels: tuple[ClassName, ...] | None = Field(
         None,
@@ -148,9 +152,7 @@ class ModelFields(BaseModel):
         "where nothing is trained that could move a new classifier, but for the presets paper and upstream",
     )
     calibrate_logits: bool = Field(
-        default_factory=lambda data: (
-            data["preset"] == "espalier" and data["head"] == "label-words" and not data["fit_readout"]
-        ),
+        default_factory=lambda data: data["preset"] == "espalier" and data["head"] == "label-words" and not data["fit_readout"],
         description="label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default "
         "true, but for the presets paper and upstream",
     )
@@ -160,23 +162,27 @@ class ModelFields(BaseModel):
         "the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior",
     )
     prior: Literal["wanda"] | None = Field(
-        default_factory=lambda data: (
-            "wanda" if data["preset"] == "espalier" and METHODS[data["method"]].takes_prior else None
-        ),
+        default_factory=lambda data: "wanda" if data["preset"] == "espalier" and METHODS[data["method"]].takes_prior else None,
         description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
         "paper and upstream",
     )
     prior_strength: float = Field(
-        1.5, gt=0, le=100,
+        1.5,
+        gt=0,
+        le=100,
         description="Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3)",
-    )  # fmt: skip
+    )
     prior_rows: int = Field(
-        8000, ge=1, le=2**40,
+        8000,
+        ge=1,
+        le=2**40,
         description="Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it "
         "falls as prior_rows / rows seen, since the scores learn more than it knows",
-    )  # fmt: skip
+    )
     calibration_rows: int = Field(
-        default_factory=lambda data: 512 if data["fit_readout"] else 128, ge=1, le=100_000,
+        default_factory=lambda data: 512 if data["fit_readout"] else 128,
+        ge=1,
+        le=100_000,
         description="Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; "
         "default 128, with fit_readout 512",
-    )  # fmt: skip
+    )

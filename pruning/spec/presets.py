@@ -42,9 +42,10 @@ def apply_preset(values: dict[str, Any]) -> dict[str, Any]:
     for field, pinned in PRESETS[name].items():
         if values.get(field) is not None and values[field] != pinned:
             raise PydanticCustomError(
-                "preset_conflict", "preset {preset} pins {field} to {pinned}; leave the field out or choose another preset",
+                "preset_conflict",
+                "preset {preset} pins {field} to {pinned}; leave the field out or choose another preset",
                 {"preset": repr(name), "param": field, "field": field, "pinned": repr(pinned)},
-            )  # fmt: skip
+            )
         values[field] = pinned
     task = values.get("task")
     for field, value in TASK_PRESETS.get((name, task) if isinstance(task, str) else ("", ""), {}).items():

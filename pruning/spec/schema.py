@@ -36,9 +36,12 @@ class PruningSpec(SpecFields):
     def _usable_method(cls, method: Any) -> Any:
         if isinstance(method, str) and method in BROKEN:
             raise spec_error(
-                "method", "method {method} is a plug-in that cannot be used here: {reason}; mend or remove that package",
-                kind="method_unavailable", method=method, reason=BROKEN[method],
-            )  # fmt: skip
+                "method",
+                "method {method} is a plug-in that cannot be used here: {reason}; mend or remove that package",
+                kind="method_unavailable",
+                method=method,
+                reason=BROKEN[method],
+            )
         return method
 
     @field_validator("task")
@@ -69,10 +72,15 @@ class PruningSpec(SpecFields):
             known = self.task_info
             task = CustomTask.model_validate(
                 {
-                    **place, "text": known.text, "label": known.label, "kind": known.kind, "metric": known.metrics[0],
-                    "labels": known.labels, "label_words": known.label_words,
+                    **place,
+                    "text": known.text,
+                    "label": known.label,
+                    "kind": known.kind,
+                    "metric": known.metrics[0],
+                    "labels": known.labels,
+                    "label_words": known.label_words,
                 }
-            )  # fmt: skip
+            )
         return self.model_copy(update={"task": task, "validation_share": None})
 
     @model_validator(mode="after")

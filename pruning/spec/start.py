@@ -21,9 +21,11 @@ def require_start_name(name: str) -> str:
     """The id of a job, or a SHA-256. Raises PydanticCustomError for anything else."""
     if not _FORMS.fullmatch(name):
         raise spec_error(
-            "init_from", "{name} is neither the id of a job (job_ and 26 letters and digits) nor the SHA-256 of a mask file",
-            kind="start_invalid", name=repr(name),
-        )  # fmt: skip
+            "init_from",
+            "{name} is neither the id of a job (job_ and 26 letters and digits) nor the SHA-256 of a mask file",
+            kind="start_invalid",
+            name=repr(name),
+        )
     return name
 
 
@@ -35,15 +37,20 @@ def require_startable(method: str, prior: str | None, learning_rate: float, *, b
     if not METHODS[method].takes_prior:
         known = ", ".join(name for name, info in METHODS.items() if info.takes_prior)
         raise spec_error(
-            "init_from", "method {method} has no scores that start from a mask; leave init_from out, or use one of {known}",
-            method=method, known=known,
-        )  # fmt: skip
+            "init_from",
+            "method {method} has no scores that start from a mask; leave init_from out, or use one of {known}",
+            method=method,
+            known=known,
+        )
     fault = (
-        "a mask does not order the weights that it keeps, for which a prior is needed; set prior to wanda" if prior is None
-        else "with a learning_rate of 0 scores do not move from the mask; raise it, or leave init_from out" if learning_rate == 0
-        else "the ramp from a mask is one for all matrices; leave sparsity_by out, or init_from" if by_matrix
+        "a mask does not order the weights that it keeps, for which a prior is needed; set prior to wanda"
+        if prior is None
+        else "with a learning_rate of 0 scores do not move from the mask; raise it, or leave init_from out"
+        if learning_rate == 0
+        else "the ramp from a mask is one for all matrices; leave sparsity_by out, or init_from"
+        if by_matrix
         else None
-    )  # fmt: skip
+    )
     if fault is not None:
         raise spec_error("init_from", fault)
 
@@ -62,12 +69,14 @@ def check_start(wanted: Mapping[str, Any], start: Mapping[str, Any]) -> None:
         raise PermanentError(
             "pattern 2:4 keeps two of every four weights, which the mask in init_from does not; start from a mask of pattern 2:4, "
             "or use pattern unstructured",
-            code="pattern_unfit", param="init_from",
-        )  # fmt: skip
+            code="pattern_unfit",
+            param="init_from",
+        )
     heads = wanted["head"], start.get("head", wanted["head"])
     if len({head in _WORD_HEADS for head in heads}) > 1:
         raise PermanentError(
             "the mask in init_from was made with head {}, and a model with head {} has other weights; set head to {}, or leave "
             "init_from out".format(heads[1], heads[0], " or ".join(_WORD_HEADS) if heads[1] in _WORD_HEADS else heads[1]),
-            code="base_mismatch", param="init_from",
-        )  # fmt: skip
+            code="base_mismatch",
+            param="init_from",
+        )

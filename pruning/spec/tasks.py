@@ -49,9 +49,7 @@ class Task:
 
     def on_dataset(self, dataset: str, config: str | None, split: str) -> "Task":
         """The task with the same columns, labels and metrics on another data set, measured on ``split``."""
-        return replace(
-            self, name=dataset, dataset=dataset, config=config, validation_splits=(split,), validation_share=None
-        )
+        return replace(self, name=dataset, dataset=dataset, config=config, validation_splits=(split,), validation_share=None)
 
     def holding_out(self, share: float) -> "Task":
         """The task with a share of its training split in place of its validation splits."""
@@ -90,9 +88,7 @@ def _glue(
     kind: TaskKind = "classification",
     splits: tuple[str, ...] = ("validation",),
 ) -> Task:
-    return Task(
-        name, "nyu-mll/glue", name, text, "label", kind, words, labels, metrics, epochs, batch, validation_splits=splits
-    )  # fmt: skip
+    return Task(name, "nyu-mll/glue", name, text, "label", kind, words, labels, metrics, epochs, batch, validation_splits=splits)
 
 
 _PAIR = ("sentence1", "sentence2")

@@ -53,16 +53,21 @@ def resolve_template(given: str, task: Task) -> str:
     if given == LM_BFF:
         if task.name not in LM_BFF_TEMPLATES:
             raise spec_error(
-                "template", "lm-bff has templates for {known}, and none for {task}; write one: {example}",
-                known=", ".join(LM_BFF_TEMPLATES), task=task.name, example=_example(task),
-            )  # fmt: skip
+                "template",
+                "lm-bff has templates for {known}, and none for {task}; write one: {example}",
+                known=", ".join(LM_BFF_TEMPLATES),
+                task=task.name,
+                example=_example(task),
+            )
         return LM_BFF_TEMPLATES[task.name]
     found = _PLACEHOLDER.findall(given)
     if re.search(r"[{}]", _PLACEHOLDER.sub("", given)) or sorted(found) != sorted((_MASK, *_columns(task))):
         raise spec_error(
-            "template", "a template for this task has {names} once each, and no other braces, as in {example}",
-            names=", ".join(f"{{{name}}}" for name in (*_columns(task), _MASK)), example=_example(task),
-        )  # fmt: skip
+            "template",
+            "a template for this task has {names} once each, and no other braces, as in {example}",
+            names=", ".join(f"{{{name}}}" for name in (*_columns(task), _MASK)),
+            example=_example(task),
+        )
     return given
 
 
@@ -92,8 +97,9 @@ def decoder_error() -> PermanentError:
     """The refusal of a template with text behind the mask for a model that reads from left to right."""
     return PermanentError(
         "the model reads from left to right and has no mask token, so nothing may follow {mask}; end the template with {mask}",
-        code="template_unsupported", param="template",
-    )  # fmt: skip
+        code="template_unsupported",
+        param="template",
+    )
 
 
 def too_long_error(fixed: int, columns: int, max_length: int) -> PermanentError:
@@ -101,8 +107,9 @@ def too_long_error(fixed: int, columns: int, max_length: int) -> PermanentError:
     return PermanentError(
         f"the template and the special tokens take {fixed} tokens and every text needs one, which exceeds the {max_length} "
         "tokens of a row; shorten the template or raise max_length",
-        code="template_too_long", param="template",
-    )  # fmt: skip
+        code="template_too_long",
+        param="template",
+    )
 
 
 def _chunk(fixed: str, before: str | None) -> list[Chunk]:

@@ -39,9 +39,7 @@ def _plain(words: str | tuple[str, ...]) -> str | tuple[str, ...]:
 
 ClassWords = Annotated[
     Annotated[ClassName, Tag(WORD)]
-    | Annotated[
-        tuple[ClassName, ...], Field(min_length=1, max_length=MAX_WORDS), AfterValidator(_different), Tag(SEVERAL_WORDS)
-    ],
+    | Annotated[tuple[ClassName, ...], Field(min_length=1, max_length=MAX_WORDS), AfterValidator(_different), Tag(SEVERAL_WORDS)],
     Discriminator(lambda given: SEVERAL_WORDS if isinstance(given, list | tuple) else WORD),
     AfterValidator(_plain),
 ]

@@ -13,28 +13,9 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-_SYNONYMS = {
-    "lr": "learning_rate", "score_lr": "learning_rate", "score_learning_rate": "learning_rate", "wd": "regularization",
-    "lambda": "regularization", "reg": "regularization", "steps": "max_steps", "num_steps": "max_steps",
-    "num_train_steps": "max_steps", "iterations": "max_steps", "num_epochs": "epochs", "num_train_epochs": "epochs",
-    "model_name": "model", "model_id": "model", "model_name_or_path": "model", "base_model": "model", "checkpoint": "model",
-    "task_name": "task", "bs": "batch_size", "per_device_train_batch_size": "batch_size", "train_batch_size": "batch_size",
-    "grad_accum": "gradient_accumulation", "gradient_accumulation_steps": "gradient_accumulation",
-    "max_seq_length": "max_length", "max_len": "max_length", "seq_len": "max_length", "clip": "max_grad_norm",
-    "clip_grad": "max_grad_norm", "random_seed": "seed", "dtype": "precision", "fp16": "precision", "bf16": "precision",
-    "gpus": "devices", "num_gpus": "devices", "n_gpu": "devices", "algorithm": "method", "pruning_method": "method",
-    "eval_steps": "eval_every", "save_steps": "checkpoint_every", "tags": "metadata", "timeout": "max_duration",
-    "columns": "text", "text_column": "text", "text_columns": "text", "sentence": "text", "label_column": "label",
-    "target": "label", "classes": "labels", "class_names": "labels", "verbalizer": "label_words", "name": "dataset",
-    "dataset_name": "dataset", "dataset_id": "dataset", "subset": "config", "dataset_config": "config",
-    "metric_name": "metric", "format": "formats", "export": "exports", "callback_url": "webhook", "uri": "url",
-    "endpoint": "url", "temp": "temperature", "multi_token_handler": "label_word_pieces",
-}  # fmt: skip
-"""Names that other libraries use for a field, by the name that it has here."""
-_DENSITY = frozenset({"density", "remaining", "keep_ratio", "final_threshold"})
-_NUMBER_TYPES = frozenset(
-    {"float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "int_parsing_size"}
-)
+from pruning.spec.synonyms import DENSITY, SYNONYMS
+
+_NUMBER_TYPES = frozenset({"float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "int_parsing_size"})
 _LIST_TYPES = frozenset({"tuple_type", "list_type"})
 _OBJECT_TYPES = frozenset({"model_type", "model_attributes_type", "dict_type"})
 WORD, SEVERAL_WORDS = "a word", "several words"
@@ -128,7 +109,7 @@ def _missing(field: str, model: type[BaseModel] | None) -> str:
 
 def _unknown(field: str, given: Any, model: type[BaseModel] | None, *, top: type[BaseModel] | None) -> str:
     known = list(model.model_fields) if model else []
-    if field.lower() in _DENSITY and "sparsity" in known:
+    if field.lower() in DENSITY and "sparsity" in known:
         share = f": {round(1 - given, 12)}" if isinstance(given, int | float) and 0 <= given <= 1 else ""
         return f"there is no field {field}; give sparsity, the share that is removed{share}"
     elsewhere = _home_of(field, top, model)
@@ -137,16 +118,14 @@ def _unknown(field: str, given: Any, model: type[BaseModel] | None, *, top: type
         return f"there is no field {field}; did you mean {meant}?"
     if elsewhere is not None:
         return f"there is no field {field} here; it belongs into {elsewhere}"
-    return f"there is no field {field}; leave it out" + (
-        f", or use one of {', '.join(known)}" if 0 < len(known) <= 12 else ""
-    )
+    return f"there is no field {field}; leave it out" + (f", or use one of {', '.join(known)}" if 0 < len(known) <= 12 else "")
 
 
 def _home_of(field: str, top: type[BaseModel] | None, here: type[BaseModel] | None) -> str | None:
     """Where a field belongs that was given in another object: at the top of the body, or in an object of it."""
     if top is None:
         return None
-    names = {field, _snake(field), _SYNONYMS.get(_snake(field), field)}
+    names = {field, _snake(field), SYNONYMS.get(_snake(field), field)}
     if here is not top and names & top.model_fields.keys():
         return "the top level of the body, beside it"
     for name in top.model_fields:
@@ -162,16 +141,16 @@ def _no_choice(field: str, given: Any, context: Mapping[str, Any]) -> str:
     choices = [choice.strip("'\"") for choice in re.split(r", | or ", str(context["expected"]))]
     meant = suggestion(given, choices) if isinstance(given, str) else None
     listed = ", ".join(choices)
-    return f"{field} cannot be {quoted(given)}; " + (
-        f"did you mean {meant}? (one of {listed})" if meant else f"one of {listed}"
-    )
+    return f"{field} cannot be {quoted(given)}; " + (f"did you mean {meant}? (one of {listed})" if meant else f"one of {listed}")
 
 
 def _out_of_range(field: str, given: Any, kind: str, context: Mapping[str, Any]) -> str:
     name, sign = {
-        "less_than": ("lt", "below"), "less_than_equal": ("le", "at most"), "greater_than": ("gt", "above"),
+        "less_than": ("lt", "below"),
+        "less_than_equal": ("le", "at most"),
+        "greater_than": ("gt", "above"),
         "greater_than_equal": ("ge", "at least"),
-    }[kind]  # fmt: skip
+    }[kind]
     limit = context[name]
     if kind.startswith("less") and limit == 1 and isinstance(given, int | float) and 1 < given <= 100:
         return f"{field} is a share, {sign} {limit:g}, not {given:g} per cent; did you mean {given / 100:g}?"
@@ -195,7 +174,7 @@ def suggestion(given: str, known: Sequence[str]) -> str | None:
 
 def _same_name(given: str, known: Sequence[str]) -> str | None:
     """A known name that means the same or differs in case and separators only."""
-    if (synonym := _SYNONYMS.get(_snake(given))) in known:
+    if (synonym := SYNONYMS.get(_snake(given))) in known:
         return synonym
     folded = {re.sub(r"[\W_]", "", name).lower(): name for name in known}
     return folded.get(re.sub(r"[\W_]", "", given).lower())
@@ -244,14 +223,7 @@ def listed(names: Sequence[str], most: int = 20) -> str:
 
 
 def _kind_of(given: Any) -> str:
-    kinds = {
-        bool: "a truth value",
-        str: "a text",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
+    kinds = {bool: "a truth value", str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return "null" if given is None else kinds.get(type(given), "something else")
 
 

@@ -49,9 +49,12 @@ class Baseline:
     def numbers(self) -> dict[str, object]:
         """Part of the job's result."""
         return {
-            "metrics": self.metrics, "steps": self.steps, "learning_rate": self.learning_rate,
-            "seconds": round(self.seconds, 3), "rows_per_second": round(self.rows_per_second, 3),
-        }  # fmt: skip
+            "metrics": self.metrics,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows_per_second, 3),
+        }
 
 
 def train_baseline(run: Run, emit: EventSink, should_stop: Callable[[], bool]) -> Baseline | None:
@@ -78,7 +81,7 @@ def train_baseline(run: Run, emit: EventSink, should_stop: Callable[[], bool]) -
     training.report(run.total_steps, metrics)
     return Baseline(
         evaluations, metrics, run.total_steps, run.spec.baseline_learning_rate, training.seconds, training.rows_per_second
-    )  # fmt: skip
+    )
 
 
 def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
@@ -86,9 +89,7 @@ def dense_head(run: Run) -> LabelWordHead | ClassifierHead:
     spec = run.spec
     seed_everything(spec.seed)  # as before the model of the mask was loaded
     words, classes = run.task.label_words, run.task.classes
-    loaded = load_model(
-        run.model_folder, words, spec.head, pieces=spec.label_word_pieces, classes=classes, dropout=spec.dropout
-    )
+    loaded = load_model(run.model_folder, words, spec.head, pieces=spec.label_word_pieces, classes=classes, dropout=spec.dropout)
     if dispatch.kernel_name(run.device) == "native":
         dropout.replace_dropout(loaded.model)
     calibration = run.head.calibration if isinstance(run.head, LabelWordHead) else None
@@ -147,10 +148,15 @@ class _Training:
         total = self._run.total_steps
         self._emit(
             BaselineEvent(
-                step=done, total_steps=total, loss=self._loss, learning_rate=self._rate(done - 1),
-                rows_per_second=self.rows_per_second, eta_seconds=self.seconds / done * (total - done), metrics=metrics,
+                step=done,
+                total_steps=total,
+                loss=self._loss,
+                learning_rate=self._rate(done - 1),
+                rows_per_second=self.rows_per_second,
+                eta_seconds=self.seconds / done * (total - done),
+                metrics=metrics,
             )
-        )  # fmt: skip
+        )
 
     def _rate(self, t: int) -> float:
         return self._run.spec.baseline_learning_rate * rate_share(t, self._run.total_steps)

@@ -72,9 +72,13 @@ def build_model(spec: PruningSpec, inputs: Inputs, device: torch.device) -> Mask
 
 
 def build_pruner(
-    spec: PruningSpec, inputs: Inputs, model: MaskedModel, total_steps: int, process_group: ProcessGroup,
+    spec: PruningSpec,
+    inputs: Inputs,
+    model: MaskedModel,
+    total_steps: int,
+    process_group: ProcessGroup,
     start: StartMask | None = None,
-) -> Backend[Batch]:  # fmt: skip
+) -> Backend[Batch]:
     """What takes the steps of the run, the scores at their start; calibrated where the method asks for it."""
     layers, device = list(model.matrices.layers.values()), process_group.device
     schedule = Schedule.from_spec(spec, total_steps)
@@ -88,14 +92,17 @@ def build_pruner(
         matrices=model.matrices,
         method=method,
         optimizer=ScoreAdam(
-            layers if spec.method_info.trains_scores else [], max_grad_norm=spec.max_grad_norm, epsilon=spec.adam_epsilon,
-            penalty_shift=method.penalty_shift, total_steps=total_steps,
+            layers if spec.method_info.trains_scores else [],
+            max_grad_norm=spec.max_grad_norm,
+            epsilon=spec.adam_epsilon,
+            penalty_shift=method.penalty_shift,
+            total_steps=total_steps,
         ),
         schedule=schedule,
         loss_of=loss_function(model.head, inputs.task, spec, device, inputs.class_weights),
         weight_adam=WeightAdam(weights, others, spec.weight_learning_rate) if weights or others else None,
         process_group=process_group,
-    )  # fmt: skip
+    )
     backend = backends.select_backend(pruner, spec.precision)
     backend.method.initialize(model.matrices, _calibration(spec, model.head, inputs.train, device))
     return backend
@@ -110,9 +117,7 @@ def _fit_logits(spec: PruningSpec, head: LabelWordHead, inputs: Inputs, device: 
     return LogitCalibration.from_class_logits(logits, labels, log_weights(inputs.class_weights))
 
 
-def _calibration(
-    spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device
-) -> Calibration:
+def _calibration(spec: PruningSpec, head: LabelWordHead | ClassifierHead, train: EncodedRows, device: torch.device) -> Calibration:
     """The calibration rows (of spans: windows), the head in evaluation mode."""
     rows = spaced_rows(len(train), spec.calibration_rows)
 

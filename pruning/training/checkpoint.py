@@ -58,9 +58,7 @@ def restore(state: State, step: int, pruner: Backend[Any]) -> None:
         torch.cuda.set_rng_state(state["random.cuda"])
 
 
-def identity(
-    spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain", start_digest: str = ""
-) -> str:
+def identity(spec: PruningSpec, base_digest: str, train: EncodedRows, kernels: str = "plain", start_digest: str = "") -> str:
     """Digest of the run that a checkpoint belongs to: the same spec on the same weights and rows, with the same teacher
     logits, from the same mask, and the same ``kernels``, which round differently (:mod:`pruning.masking.kernels.dispatch`)."""
     stated = spec.of_the_mask.model_dump_json(exclude=spec.unsaid)

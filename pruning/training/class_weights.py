@@ -52,21 +52,14 @@ class ClassWeights:
         determined = (rows > 0) & (rows < len(labels)) if multilabel else rows > 0
         others = len(labels) - rows if multilabel else np.full(len(rows), len(labels) / max(int(determined.sum()), 1))
         values = np.where(determined, others / np.maximum(rows, 1), 1.0)
-        return cls(
-            tuple(float(value) for value in values),
-            counts,
-            tuple(int(i) for i in np.flatnonzero(~determined)),
-            multilabel,
-        )
+        return cls(tuple(float(value) for value in values), counts, tuple(int(i) for i in np.flatnonzero(~determined)), multilabel)
 
     @property
     def positive(self) -> torch.Tensor | None:
         """float32 [C], the weight of the rows with each label; None for classes, where each row has a weight instead."""
         return torch.tensor(self.values, dtype=torch.float32) if self.multilabel else None
 
-    def of_rows(
-        self, labels: torch.Tensor, micro_batches: Sequence[torch.Tensor], *, by_row: bool
-    ) -> torch.Tensor | None:
+    def of_rows(self, labels: torch.Tensor, micro_batches: Sequence[torch.Tensor], *, by_row: bool) -> torch.Tensor | None:
         """float32 [B], the weight of the rows with these labels (int64 [B]), so that a mean over the rows of an optimizer step is
         the weighted mean Σ w l / Σ w over all of them, as torch's ``cross_entropy`` has it for one batch; None for labels.
 
@@ -90,27 +83,16 @@ class ClassWeights:
         """Say in the log which weights are used, and which classes have none."""
         origin = "balanced" if spec.class_weights == "balanced" else "as given"
         listed = [
-            f"{row['class']} {row['weight']:.4g} ({row['rows']} rows)"
-            for row in self.table(task)
-            if row["weight"] is not None
+            f"{row['class']} {row['weight']:.4g} ({row['rows']} rows)" for row in self.table(task) if row["weight"] is not None
         ]
         emit(LogEvent(message=f"class weights, {origin}: {_first(listed)}"))
         if self.undetermined:
             names = [task.class_names[i] for i in self.undetermined]
             fault = "no training row, or every one, has them" if self.multilabel else "no training row has them"
-            emit(
-                LogEvent(
-                    level="warning",
-                    message=f"no balanced weight for {_first(names)}: {fault}; they count with weight 1",
-                )
-            )
+            emit(LogEvent(level="warning", message=f"no balanced weight for {_first(names)}: {fault}; they count with weight 1"))
         absent = [task.class_names[i] for i, rows in enumerate(self.rows) if rows == 0 and i not in self.undetermined]
         if absent:
-            emit(
-                LogEvent(
-                    level="warning", message=f"the weight of {_first(absent)} has no effect: no training row has them"
-                )
-            )
+            emit(LogEvent(level="warning", message=f"the weight of {_first(absent)} has no effect: no training row has them"))
 
 
 def log_weights(weights: ClassWeights | None) -> npt.NDArray[np.float64] | None:

@@ -86,8 +86,7 @@ class CudaGraphCache:
         if self._capture is None or len(self._passes) >= MAX_GRAPHS:
             return None
         captured = _CapturedPass(
-            {name: tensor.clone() for name, tensor in batch.items()},
-            torch.zeros((), device=next(iter(batch.values())).device),
+            {name: tensor.clone() for name, tensor in batch.items()}, torch.zeros((), device=next(iter(batch.values())).device)
         )
 
         def work() -> None:

@@ -27,9 +27,16 @@ from pruning.spec.tasks import Task
 
 
 def teacher_logits(
-    spec: PruningSpec, task: Task, rows: Rows, student: LoadedModel, max_length: int, sources: Sources, device: torch.device,
-    progress: Callable[[str], None], cache: TokenCache | None = None,
-) -> list[npt.NDArray[np.float32]]:  # fmt: skip
+    spec: PruningSpec,
+    task: Task,
+    rows: Rows,
+    student: LoadedModel,
+    max_length: int,
+    sources: Sources,
+    device: torch.device,
+    progress: Callable[[str], None],
+    cache: TokenCache | None = None,
+) -> list[npt.NDArray[np.float32]]:
     """The teacher's logits of every training row, [C] in the task's class order, or [tokens, 2] of every window.
 
     Raises PermanentError where teacher and task do not fit, naming ``teacher``.
@@ -46,8 +53,9 @@ def teacher_logits(
         if len(names) != config.num_labels:
             raise PermanentError(
                 f"teacher_labels has {len(names)} names, the teacher {config.num_labels} classes; name every one in order",
-                code="labels_mismatch", param="teacher_labels",
-            )  # fmt: skip
+                code="labels_mismatch",
+                param="teacher_labels",
+            )
         columns = match_classes(names, task.class_names, task.classes, owner="the teacher", param="teacher")
         head = ClassifierHead(loaded.model, columns)
     progress(f"the teacher {spec.teacher} on {len(rows.labels)} rows")
@@ -70,8 +78,9 @@ def _require_same_tokens(teacher: LoadedModel, student: LoadedModel, rows: Rows)
         raise PermanentError(
             "the teacher's tokenizer cuts text differently from the model's, so their positions mean different words; "
             "choose a teacher with the same tokenizer",
-            code="teacher_tokenizer", param="teacher",
-        )  # fmt: skip
+            code="teacher_tokenizer",
+            param="teacher",
+        )
 
 
 def _require_same_windows(teacher: LoadedModel, max_length: int) -> None:
@@ -80,5 +89,6 @@ def _require_same_windows(teacher: LoadedModel, max_length: int) -> None:
         raise PermanentError(
             f"the teacher reads {teacher.max_positions} tokens at once, the windows have {max_length}; "
             "lower max_length or choose a teacher that reads as many",
-            code="teacher_too_short", param="teacher",
-        )  # fmt: skip
+            code="teacher_too_short",
+            param="teacher",
+        )

@@ -91,8 +91,11 @@ class DistributedGroup(ProcessGroup):
         self._store, self.rank, self.world_size = next(rendezvous("env://", timeout=_TIMEOUT))
         distributed.init_process_group(
             "nccl" if self._device.type == "cuda" else "gloo",
-            store=PrefixStore("ranks", self._store), rank=self.rank, world_size=self.world_size, timeout=_TIMEOUT,
-        )  # fmt: skip
+            store=PrefixStore("ranks", self._store),
+            rank=self.rank,
+            world_size=self.world_size,
+            timeout=_TIMEOUT,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -133,8 +136,9 @@ class DistributedGroup(ProcessGroup):
             raise PermanentError(
                 f"the {self.world_size} processes of this run no longer agree on {what}, so its result would be nobody's; "
                 "set devices to 1, or give the worker devices of one kind",
-                code="ranks_differ", param="devices",
-            )  # fmt: skip
+                code="ranks_differ",
+                param="devices",
+            )
 
     def is_reporter(self, event: Event) -> bool:
         """Rank 0 reports; of a failure the first rank that has one, and no other."""
@@ -167,13 +171,15 @@ def join_process_group(devices: int) -> ProcessGroup:
         raise PermanentError(
             f"the spec asks for {devices} devices, and {started} processes were started; start as many, or set devices to "
             f"{started}",
-            code="devices_missing", param="devices",
-        )  # fmt: skip
+            code="devices_missing",
+            param="devices",
+        )
     if torch.cuda.is_available() and torch.cuda.device_count() < devices:
         raise PermanentError(
             f"the spec asks for {devices} devices, and {torch.cuda.device_count()} can be seen here; lower devices",
-            code="devices_missing", param="devices",
-        )  # fmt: skip
+            code="devices_missing",
+            param="devices",
+        )
     return DistributedGroup()
 
 

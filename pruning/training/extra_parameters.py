@@ -52,9 +52,7 @@ def unfreeze(loaded: LoadedModel, head: LabelWordHead | ClassifierHead, spec: Pr
     named = {
         name: parameter
         for name, parameter in model.named_parameters()
-        if name in new
-        or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix))
-        or parameter in in_model
+        if name in new or (spec.train_biases and parameter.ndim == 1 and name.startswith(prefix)) or parameter in in_model
     }
     extras = ExtraParameters(
         tuple(named),
@@ -77,5 +75,6 @@ def require_small(spec: PruningSpec, extras: ExtraParameters, masked_weights: in
         f"tier {spec.tier} trains at most {MAX_SHARE:.1%} of the {masked_weights:,} masked weights; biases, norms and read-out of "
         f"this model are {extras.bounded:,} ({share:.2%}). Take a wider model, or leave tier out and set train_biases or "
         "train_readout, which have no bound",
-        code="tier_exceeded", param="tier",
-    )  # fmt: skip
+        code="tier_exceeded",
+        param="tier",
+    )

@@ -26,9 +26,15 @@ BINARY = "application/octet-stream"
 
 
 def finalize(
-    run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
-    sources: Sources, exports: Sequence[Format] = (),
-) -> None:  # fmt: skip
+    run: Run,
+    before: list[Evaluation],
+    history: History,
+    work: Path,
+    emit: EventSink,
+    should_stop: Callable[[], bool],
+    sources: Sources,
+    exports: Sequence[Format] = (),
+) -> None:
     """Select and evaluate the final masks, write artifacts and exports, train the baseline if asked for, emit ``finished``.
 
     With ``keep`` best, the final masks are those of the evaluation with the best metric, the last one of all included."""
@@ -46,15 +52,21 @@ def finalize(
     values = f"{metric} {best.metrics[metric]:.4g}; that of the last step has {last[0].metrics[metric]:.4g}"
     emit(LogEvent(message=f"keep best: the mask of step {best.step} is delivered, {values}"))
     with run.best.in_place(best):
-        deliver(
-            run.evaluate("final", best.step, emit, should_stop, history.latest_signal), Kept(best.step, last[0].metrics)
-        )
+        deliver(run.evaluate("final", best.step, emit, should_stop, history.latest_signal), Kept(best.step, last[0].metrics))
 
 
 def _deliver(
-    run: Run, before: list[Evaluation], history: History, work: Path, emit: EventSink, should_stop: Callable[[], bool],
-    sources: Sources, exports: Sequence[Format], final: list[Evaluation], kept: Kept,
-) -> None:  # fmt: skip
+    run: Run,
+    before: list[Evaluation],
+    history: History,
+    work: Path,
+    emit: EventSink,
+    should_stop: Callable[[], bool],
+    sources: Sources,
+    exports: Sequence[Format],
+    final: list[Evaluation],
+    kept: Kept,
+) -> None:
     """Everything but the choice of the masks, which are in place."""
     emit(PhaseEvent(phase="saving"))
     folder = work / "artifacts"
@@ -80,9 +92,7 @@ def _deliver(
     if baseline is not None:
         for warning in judge_baseline(_measured(run, baseline.evaluations)):
             emit(warning)
-    result = job_result(run, before, final, folder, history.seconds, kept) | {
-        "baseline": baseline.numbers() if baseline else None
-    }
+    result = job_result(run, before, final, folder, history.seconds, kept) | {"baseline": baseline.numbers() if baseline else None}
     write_reports(folder, report_data(run, history, final, result, masks, folder))
     emit(ArtifactEvent.from_file(folder / JSON_REPORT, "application/json"))
     emit(ArtifactEvent.from_file(folder / HTML_REPORT, "text/html; charset=utf-8"))
@@ -92,9 +102,7 @@ def _deliver(
 def _measured(run: Run, evaluations: list[Evaluation]) -> Measured:
     """What the warnings judge: the first split, which is what evaluations during training look at as well."""
     first, metric = evaluations[0], run.task.metrics[0]
-    return Measured(
-        metric, first.metrics[metric], len(run.validation[0].rows.labels), first.constant, first.constant_metric
-    )
+    return Measured(metric, first.metrics[metric], len(run.validation[0].rows.labels), first.constant, first.constant_metric)
 
 
 def _write_trained_weights(run: Run, path: Path) -> ArtifactEvent | None:

@@ -50,9 +50,7 @@ class MaskCounts:
         assert matrices.own is not None  # noqa: S101 - for the type checker: the caller has looked
         named, budgets = matrices.own.group_budgets(matrices.shapes, matrices.groups, remaining)
         counts = [named.get(path, 0) for path in matrices.layers]
-        return (
-            to_device_async(counts, torch.int64, self._device), to_device_async(budgets, torch.int64, self._device),
-        )  # fmt: skip
+        return (to_device_async(counts, torch.int64, self._device), to_device_async(budgets, torch.int64, self._device))
 
     def mark_masses_current(self) -> None:
         """After an update that has computed the masses of the new scores."""

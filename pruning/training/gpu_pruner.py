@@ -81,9 +81,7 @@ class GpuPruner(Backend[Batch]):
     @classmethod
     def from_pruner(cls, pruner: Pruner[Batch], **fields: Any) -> Self:
         """A backend for the steps of ``pruner``; ``fields`` are its own. Raises UnsupportedSizesError."""
-        return cls(
-            pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, pruner.weight_adam, **fields
-        )  # fmt: skip
+        return cls(pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, pruner.loss_of, pruner.weight_adam, **fields)
 
     @property
     def kernels(self) -> dispatch.KernelName:
@@ -134,9 +132,7 @@ class GpuPruner(Backend[Batch]):
         stacked = torch.stack(losses).double()
         self._update_scores(learning_rate, regularization, stacked, self._sums or self._gradients())
         selection = self._selection
-        readback = AsyncReadback(
-            stacked, self._score_update.report, selection.kept, selection.state[SelectionState.FAULT]
-        )
+        readback = AsyncReadback(stacked, self._score_update.report, selection.kept, selection.state[SelectionState.FAULT])
 
         def result() -> StepResult:
             losses, report, kept, faults = readback.read()
@@ -166,18 +162,24 @@ class GpuPruner(Backend[Batch]):
         for layer, packed in zip(self._layers, selection.masks, strict=True):
             layer.set_packed_mask(packed)
 
-    def _update_scores(
-        self, learning_rate: float, regularization: float, losses: torch.Tensor, found: list[torch.Tensor]
-    ) -> None:
+    def _update_scores(self, learning_rate: float, regularization: float, losses: torch.Tensor, found: list[torch.Tensor]) -> None:
         """Launch the update of all scores from ``found``, dL/d(W ⊙ M) of each matrix: float32, or bf16 of one batch."""
         adam, kernels = self.optimizer, self._score_update
         adam.signal.add(adam.steps + 1, found)  # before the kernels write the scores' gradients over it
         adam.steps += 1
         step, divisor = adam.step_size(learning_rate)
         numbers = StepScalars(
-            regularization=regularization, shift=adam.penalty_shift, max_grad_norm=adam.max_grad_norm, keep1=BETA1,
-            take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2, step=step, divisor=divisor, epsilon=EPSILON,
-        )  # fmt: skip
+            regularization=regularization,
+            shift=adam.penalty_shift,
+            max_grad_norm=adam.max_grad_norm,
+            keep1=BETA1,
+            take1=1 - BETA1,
+            keep2=BETA2,
+            take2=1 - BETA2,
+            step=step,
+            divisor=divisor,
+            epsilon=EPSILON,
+        )
         sent = to_device_async(numbers, torch.float64, self.device)
         gradients = self._score_gradient_buffers(found)
         kernels.gradients(found, gradients, self._base(), self._scores(), [None] * len(gradients), sent)

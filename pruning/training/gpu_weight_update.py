@@ -25,9 +25,7 @@ class GpuWeightUpdate:
         self._weight_adam, self._parameters = weight_adam, weight_adam.parameters
         count = sum(parameter.numel() for parameter in self._parameters)
         padded = -(-count // ALIGNMENT) * ALIGNMENT
-        self._values, self._gradient, self._first, self._second = (
-            torch.zeros(padded, device=like.device) for _ in range(4)
-        )
+        self._values, self._gradient, self._first, self._second = (torch.zeros(padded, device=like.device) for _ in range(4))
         self._count = count
         self._steps = np.zeros((), np.float32)
         """Updates so far: memory of the host, which a checkpoint's number is read into."""
@@ -38,9 +36,7 @@ class GpuWeightUpdate:
 
     def collect_gradients(self) -> torch.Tensor:
         """Gather the gradients, zero where there are none; their norm, float64 [1] on the device."""
-        found = [
-            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in self._parameters
-        ]
+        found = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in self._parameters]
         torch.cat([gradient.reshape(-1) for gradient in found], out=self._gradient[: self._count])
         norm: torch.Tensor = torch.linalg.vector_norm(self._gradient, dtype=torch.float64)
         return norm.reshape(1)
@@ -54,9 +50,17 @@ class GpuWeightUpdate:
         steps = int(self._steps)
         correction1, correction2 = 1 - BETA1**steps, math.sqrt(1 - BETA2**steps)
         numbers = StepScalars(
-            regularization=0.0, shift=0.0, max_grad_norm=0.0, keep1=BETA1, take1=1 - BETA1, keep2=BETA2, take2=1 - BETA2,
-            step=-self._weight_adam.learning_rate / correction1, divisor=correction2, epsilon=EPSILON,
-        )  # fmt: skip
+            regularization=0.0,
+            shift=0.0,
+            max_grad_norm=0.0,
+            keep1=BETA1,
+            take1=1 - BETA1,
+            keep2=BETA2,
+            take2=1 - BETA2,
+            step=-self._weight_adam.learning_rate / correction1,
+            divisor=correction2,
+            epsilon=EPSILON,
+        )
         sent = to_device_async(numbers, torch.float64, self._values.device)
         values = self._values[: self._count]
         torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters], out=values)

@@ -96,10 +96,15 @@ class History:
     def packed(self) -> torch.Tensor:
         """Everything as bytes (uint8), for a checkpoint."""
         state = {
-            "stride": self.stride, "points": self.points, "open": self._open, "evaluations": self.evaluations,
-            "resumed": self.resumed, "seconds": self.seconds, "signal": self.signal,
+            "stride": self.stride,
+            "points": self.points,
+            "open": self._open,
+            "evaluations": self.evaluations,
+            "resumed": self.resumed,
+            "seconds": self.seconds,
+            "signal": self.signal,
             "warnings": self.warnings,
-        }  # fmt: skip
+        }
         return torch.from_numpy(np.frombuffer(json.dumps(state).encode(), dtype=np.uint8).copy())
 
     def restore(self, packed: torch.Tensor, step: int) -> None:

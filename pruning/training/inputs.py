@@ -69,10 +69,8 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     model_folder = find_model(spec.model, spec.revision, sources, emit)
     loaded = load_model(
         model_folder, task.label_words, spec.head, pieces=spec.label_word_pieces, classes=task.classes, dropout=spec.dropout
-    )  # fmt: skip
-    layer_sparsity(
-        spec, {path: (each.out_features, each.in_features) for path, each in prunable_linears(loaded.model).items()}
     )
+    layer_sparsity(spec, {path: (each.out_features, each.in_features) for path, each in prunable_linears(loaded.model).items()})
     _check_pooling(loaded, spec, emit)
     rules = WordRules(spec.label_word_pieces, spec.head, caps_logits(loaded.model.config.to_dict()))
     label_ids = label_word_ids(loaded.tokenizer, spec.label_words, rules) if spec.head in WORD_HEADS else []
@@ -86,17 +84,22 @@ def load_inputs(spec: PruningSpec, sources: Sources, emit: EventSink, device: to
     emit(PhaseEvent(phase="tokenizing", message=f"{len(train_rows.labels)} rows"))
     cache = token_cache.from_sources(sources, emit)
     train_rows, train = encode_fitting(train_rows, task, loaded.tokenizer, max_length, spec.stride, cache)
-    validation = [
-        Split(*encode_fitting(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows
-    ]
+    validation = [Split(*encode_fitting(rows, task, loaded.tokenizer, max_length, spec.stride, cache)) for rows in validation_rows]
     skipped = [rows.bad for rows in (train_rows, *(split.rows for split in validation)) if rows.bad and rows.bad.count]
     _report_skipped(emit, skipped)
     _warn_of_cut_words(emit, max_length, [(train_rows, train), *((split.rows, split.encoded) for split in validation)])
     if spec.teacher is not None:
         logits = teacher_logits(
-            spec, task, train_rows, loaded, max_length, sources, device,
-            lambda message: emit(PhaseEvent(phase="evaluating", message=message)), cache,
-        )  # fmt: skip
+            spec,
+            task,
+            train_rows,
+            loaded,
+            max_length,
+            sources,
+            device,
+            lambda message: emit(PhaseEvent(phase="evaluating", message=message)),
+            cache,
+        )
         train = with_teacher_logits(train, logits)
     weights = ClassWeights.from_rows(spec, task, train)
     if weights is not None:
@@ -130,8 +133,9 @@ def _with_found_tags(task: Task, train: Rows, validation: list[Rows]) -> tuple[T
         raise PermanentError(
             f"split {train.split!r} of task {task.name!r} has no entity, only the tag O; name every tag in labels, or give rows "
             "with entities",
-            code="labels_mismatch", param="task.labels",
-        )  # fmt: skip
+            code="labels_mismatch",
+            param="task.labels",
+        )
     return replace(task, label_words=tags), [with_known_tags(rows, task, tags) for rows in validation]
 
 

@@ -16,12 +16,7 @@ from pruning.training.run import Run
 
 
 def run_loop(
-    run: Run,
-    first_step: int,
-    history: History,
-    checkpoints: Checkpoints,
-    emit: EventSink,
-    should_stop: Callable[[], bool],
+    run: Run, first_step: int, history: History, checkpoints: Checkpoints, emit: EventSink, should_stop: Callable[[], bool]
 ) -> None:
     """Train from ``first_step`` to the last step.
 

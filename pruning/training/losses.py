@@ -31,9 +31,7 @@ def classification(logits: torch.Tensor, labels: torch.Tensor, row_weights: torc
     return (functional.cross_entropy(logits, labels, reduction="none") * row_weights).mean()
 
 
-def multilabel(
-    logits: torch.Tensor, labels: torch.Tensor, positive_weights: torch.Tensor | None = None
-) -> torch.Tensor:
+def multilabel(logits: torch.Tensor, labels: torch.Tensor, positive_weights: torch.Tensor | None = None) -> torch.Tensor:
     """Mean binary cross-entropy of logits [B, C] and labels [B, C] of 0 and 1, over rows and labels.
 
     ``positive_weights`` [C]: factors of the terms of labels that rows have.
@@ -48,9 +46,13 @@ def token_classification(logits: torch.Tensor, labels: torch.Tensor) -> torch.Te
 
 
 def task_loss(
-    task: Task, logits: torch.Tensor, labels: torch.Tensor, *,
-    row_weights: torch.Tensor | None = None, positive_weights: torch.Tensor | None = None,
-) -> torch.Tensor:  # fmt: skip
+    task: Task,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    row_weights: torch.Tensor | None = None,
+    positive_weights: torch.Tensor | None = None,
+) -> torch.Tensor:
     """The loss of a kind of task; ``labels`` as :class:`pruning.data.encoding.EncodedRows` batches them, weights as for
     :func:`classification` and :func:`multilabel`."""
     if task.kind == "span":
@@ -89,9 +91,7 @@ def distilled(student: torch.Tensor, teacher: torch.Tensor, temperature: float =
     """:func:`distillation` of logits [B, C]; for spans [B, S, 2] the mean of start and end, over all positions."""
     if student.ndim == 2:
         return distillation(student, teacher, temperature)
-    starts, ends = (
-        distillation(s, t, temperature) for s, t in zip(student.unbind(-1), teacher.unbind(-1), strict=True)
-    )
+    starts, ends = (distillation(s, t, temperature) for s, t in zip(student.unbind(-1), teacher.unbind(-1), strict=True))
     return (starts + ends) / 2
 
 

@@ -104,6 +104,5 @@ def divergence_reported(t: int) -> Iterator[None]:
         yield
     except FloatingPointError as fault:
         raise PermanentError(
-            f"training diverged at step {t}: {fault}; lower learning_rate or regularization",
-            code="diverged", param="learning_rate",
-        ) from fault  # fmt: skip
+            f"training diverged at step {t}: {fault}; lower learning_rate or regularization", code="diverged", param="learning_rate"
+        ) from fault

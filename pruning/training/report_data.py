@@ -74,9 +74,13 @@ def _sparsity_asked(run: Run) -> float | None:
 
 
 def report_data(
-    run: Run, history: History, final: Sequence[Evaluation], result: dict[str, Any],
-    masks: dict[str, npt.NDArray[np.bool_]], folder: Path,
-) -> dict[str, Any]:  # fmt: skip
+    run: Run,
+    history: History,
+    final: Sequence[Evaluation],
+    result: dict[str, Any],
+    masks: dict[str, npt.NDArray[np.bool_]],
+    folder: Path,
+) -> dict[str, Any]:
     """Content of ``report.json``, ready for JSON: numbers that are not finite are null.
 
     ``result`` is the job's result, ``masks`` the final masks (bool [out, in] by module path), ``folder`` the artifacts
@@ -87,16 +91,22 @@ def report_data(
             "format": FORMAT,
             "version": VERSION,
             "model": {
-                "name": run.spec.model, "revision": run.model_folder.revision, "digest": run.base_digest,
+                "name": run.spec.model,
+                "revision": run.model_folder.revision,
+                "digest": run.base_digest,
                 "checkpoint_bytes": result["checkpoint_bytes"],
             },
             "task": {
-                "name": run.task.name, "kind": run.task.kind, "metrics": list(run.task.metrics),
+                "name": run.task.name,
+                "kind": run.task.kind,
+                "metrics": list(run.task.metrics),
                 "labels": list(run.task.class_names),
             },
             "data": {
-                "train_split": run.task.train_split, "validation_splits": list(run.task.validation_splits),
-                "validation_rows": len(run.validation[0].rows.labels), "held_out_share": run.task.validation_share,
+                "train_split": run.task.train_split,
+                "validation_splits": list(run.task.validation_splits),
+                "validation_rows": len(run.validation[0].rows.labels),
+                "held_out_share": run.task.validation_share,
                 "class_weights": None if run.class_weights is None else run.class_weights.table(run.task),
                 "skipped": [{"where": bad.where, **bad.numbers()} for bad in run.skipped],
             },
@@ -112,13 +122,16 @@ def report_data(
             "sizes": _sizes(folder),
             "exports": _exports(folder / EXPORTS),
             "cost": {
-                "seconds": result["seconds"], "steps": run.total_steps, "device": str(run.device),
-                "train_rows": len(run.train), "rows_per_step": run.spec.batch_size * run.spec.gradient_accumulation,
+                "seconds": result["seconds"],
+                "steps": run.total_steps,
+                "device": str(run.device),
+                "train_rows": len(run.train),
+                "rows_per_step": run.spec.batch_size * run.spec.gradient_accumulation,
             },
             "spec": run.spec.model_dump(mode="json"),
             "versions": library_versions(),
         }
-    )  # fmt: skip
+    )
     return numbers
 
 

@@ -26,8 +26,7 @@ def resume(run: Run, history: History, checkpoints: Checkpoints, emit: EventSink
     for name in checkpoints.foreign:
         emit(
             LogEvent(
-                level="warning",
-                message=f"checkpoint {name} is of another spec, other rows or other kernels, and is passed over",
+                level="warning", message=f"checkpoint {name} is of another spec, other rows or other kernels, and is passed over"
             )
         )
     run.process_group.require_same("the checkpoint to resume from", torch.tensor([found[0] if found else 0]))

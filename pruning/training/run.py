@@ -143,9 +143,8 @@ class Run:
             self.best.offer(done, evaluations[0].metrics)
 
     def evaluate(
-        self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False,
-        signal: float | None = None,
-    ) -> list[Evaluation]:  # fmt: skip
+        self, stage: Stage, step: int, emit: EventSink, should_stop: Callable[[], bool] = lambda: False, signal: float | None = None
+    ) -> list[Evaluation]:
         """Evaluate the masks as they are on the validation rows, and emit the metrics; while training on the first split only.
 
         ``signal``: the signal-to-noise of the scores as it was last measured. Of several ranks the first one evaluates, the others
@@ -166,10 +165,15 @@ class Run:
         first = evaluations[0]
         emit(
             EvaluationEvent(
-                step=step, stage=stage, remaining=self.kept_weights / self.matrices.total, metrics=metrics,
-                predicted=first.predicted, constant_prediction=first.constant, signal_to_noise=signal,
+                step=step,
+                stage=stage,
+                remaining=self.kept_weights / self.matrices.total,
+                metrics=metrics,
+                predicted=first.predicted,
+                constant_prediction=first.constant,
+                signal_to_noise=signal,
             )
-        )  # fmt: skip
+        )
 
 
 def seed_everything(seed: int) -> None:
@@ -182,8 +186,4 @@ def seed_everything(seed: int) -> None:
 def library_versions() -> dict[str, str]:
     """What has to be the same for a run to be repeated bit by bit."""
     names = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
-    return {
-        "espalier": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-    }
+    return {"espalier": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}

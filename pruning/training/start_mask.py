@@ -44,15 +44,14 @@ class StartMask:
             f"the mask in init_from was made for {self.info.base_model} (sha-256 {self.info.base_digest[:12]}…, head "
             f"{self.info.head}), and {what} of the model are others (sha-256 {base_digest[:12]}…); give the same model with a head "
             "of the same kind, or leave init_from out",
-            code="base_mismatch", param="init_from",
-        )  # fmt: skip
+            code="base_mismatch",
+            param="init_from",
+        )
 
     def numbers(self) -> dict[str, Any]:
         """Part of the report."""
         info = self.info
-        return {
-            "from": self.name, "sha256": self.sha256, "remaining": info.density, "method": info.spec.method, "task": info.task,
-        }  # fmt: skip
+        return {"from": self.name, "sha256": self.sha256, "remaining": info.density, "method": info.spec.method, "task": info.task}
 
     def describe(self, found: dict[str, torch.Tensor]) -> list[LogEvent]:
         """What a user is to know of the start; ``found`` are the first masks of the run (bool [out, in], by module path)."""
@@ -82,14 +81,16 @@ def load_start_mask(spec: PruningSpec, sources: Sources) -> StartMask | None:
     if path is None or not path.is_file():
         raise PermanentError(
             f"the mask of init_from {spec.init_from} is not here; give its file by --init-mask",
-            code="start_missing", param="init_from",
-        )  # fmt: skip
+            code="start_missing",
+            param="init_from",
+        )
     sha256 = file_sha256(path)
     if is_file_digest(spec.init_from) and sha256 != spec.init_from:
         raise PermanentError(
             f"{path.name} has the SHA-256 {sha256}, and init_from is {spec.init_from}; give the file that init_from names",
-            code="mask_invalid", param="init_from",
-        )  # fmt: skip
+            code="mask_invalid",
+            param="init_from",
+        )
     try:
         masks, info = compact_file.read_either(path)
     except PermanentError as fault:

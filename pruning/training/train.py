@@ -62,9 +62,7 @@ def train(
         run.require_same_scores()
         if process_group.is_main:
             with saved_when_stopped(run, run.total_steps, history, checkpoints):
-                if (
-                    spec.baseline
-                ):  # which takes about as long again: a process that dies meanwhile need not train the mask anew
+                if spec.baseline:  # which takes about as long again: a process that dies meanwhile need not train the mask anew
                     save_checkpoint(run, run.total_steps, history, checkpoints)
                     checkpoints.wait()
                 finalize(run, before, history, work, emit, should_stop, sources, exports)
@@ -104,11 +102,7 @@ def _emit_started(run: Run, first_step: int, emit: EventSink) -> None:
                 emit(note)
     if run.extras.count:
         share = run.extras.count / run.matrices.total
-        emit(
-            LogEvent(
-                message=f"trained beside the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"
-            )
-        )
+        emit(LogEvent(message=f"trained beside the scores: {run.extras.count:,} parameters, {share:.2%} of the masked weights"))
     if run.pruner.kernels == "plain" and (reason := _plain_reason(run)):
         emit(LogEvent(message=f"scores are selected and updated by plain PyTorch, which takes longer: {reason}"))
     emit(PhaseEvent(phase="training", message=f"{run.total_steps} steps"))

@@ -63,9 +63,7 @@ def create(
     """A new key: its row, and the key itself, which cannot be read again. Raises ValueError for a bad name, owner or
     scope."""
     if not OWNER.fullmatch(owner):
-        raise ValueError(
-            f"owner {owner!r} must be 1 to {OWNER_LENGTH} letters, digits and . _ @ -, a letter or digit first"
-        )
+        raise ValueError(f"owner {owner!r} must be 1 to {OWNER_LENGTH} letters, digits and . _ @ -, a letter or digit first")
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise ValueError("name must be 1 to 100 printable characters")
     if not (wanted := sorted(set(scopes))):
@@ -163,9 +161,7 @@ def revoke(session: Session, key_id: str) -> ApiKey:
 
 def any_usable(session: Session) -> bool:
     """Whether any key is neither revoked nor expired."""
-    usable = select(ApiKey.id).where(
-        ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_sql())
-    )
+    usable = select(ApiKey.id).where(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_sql()))
     return session.scalars(usable.limit(1)).first() is not None
 
 

@@ -14,19 +14,19 @@ from service.db.models import StoredResponse
 from service.errors import IdempotencyKeyReusedError, RequestInProgressError
 
 
-def find(
-    session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float
-) -> StoredResponse | None:
+def find(session: Session, *, owner: str, route: str, key: str, fingerprint: str, keep_seconds: float) -> StoredResponse | None:
     """The response that this request got before; None for the first one.
 
     Raises IdempotencyKeyReusedError for the key of another request.
     """
     row = session.scalars(
         select(StoredResponse).where(
-            StoredResponse.owner == owner, StoredResponse.route == route, StoredResponse.key == key,
+            StoredResponse.owner == owner,
+            StoredResponse.route == route,
+            StoredResponse.key == key,
             StoredResponse.created_at >= now_sql(-keep_seconds),
         )
-    ).one_or_none()  # fmt: skip
+    ).one_or_none()
     if row is not None and row.fingerprint != fingerprint:
         raise IdempotencyKeyReusedError
     return row
@@ -51,9 +51,14 @@ def store(
     # on PostgreSQL this waits for the concurrent transaction; if that rolls back, this row is inserted
     statement = insert(StoredResponse).on_conflict_do_nothing().returning(StoredResponse.status)
     values = {
-        "owner": owner, "route": route, "key": key, "fingerprint": fingerprint, "status": status, "body": body,
+        "owner": owner,
+        "route": route,
+        "key": key,
+        "fingerprint": fingerprint,
+        "status": status,
+        "body": body,
         "location": location,
-    }  # fmt: skip
+    }
     if session.execute(statement, values).scalar_one_or_none() is None:
         raise RequestInProgressError
 

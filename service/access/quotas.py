@@ -15,9 +15,7 @@ from service.db.models import Artifact, Dataset, Job, UploadedModel
 from service.errors import QuotaExceededError
 from service.settings import Settings
 
-_REMEDY = (
-    "delete finished jobs, data sets or models that are no longer needed, or cancel paused jobs, which keep checkpoints"
-)
+_REMEDY = "delete finished jobs, data sets or models that are no longer needed, or cancel paused jobs, which keep checkpoints"
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,7 @@ def stored_bytes(session: Session, owner: str | None = None, *, checkpoints: boo
     return sum(int(session.scalars(kind).one()) for kind in (artifacts, datasets, models, records))
 
 
-def _check_limits(
-    session: Session, quota: Quota, owner: str, *, additional: int, what: str, checkpoints: bool = True
-) -> None:
+def _check_limits(session: Session, quota: Quota, owner: str, *, additional: int, what: str, checkpoints: bool = True) -> None:
     """Check that what is stored and ``additional`` bytes are within the limits."""
 
     def needed(of: str | None) -> int:

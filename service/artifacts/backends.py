@@ -57,9 +57,7 @@ class DatabaseBackend:
         for number in range(start // length, -(-stop // length) if stop > start else 0):
             with database.read() as session:
                 data = session.scalars(
-                    select(ArtifactChunk.data).where(
-                        ArtifactChunk.artifact_id == self.artifact.id, ArtifactChunk.number == number
-                    )
+                    select(ArtifactChunk.data).where(ArtifactChunk.artifact_id == self.artifact.id, ArtifactChunk.number == number)
                 ).one_or_none()
             if data is None:
                 raise _deleted(self.artifact)
@@ -98,9 +96,7 @@ class ObjectBackend:
             bucket.head(self.stored.name)
         except ObjectMissingError as error:
             self._check_not_deleted(database)
-            raise ObjectMissingError(
-                f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}."
-            ) from error
+            raise ObjectMissingError(f"The object storage has lost {self.artifact.name} of job {self.artifact.job_id}.") from error
 
         def pieces() -> Iterator[bytes]:
             for offset in range(start, stop, READ_BYTES):

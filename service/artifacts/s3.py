@@ -66,11 +66,7 @@ class Bucket:
         )
         with self._translating_errors(f"put {name}"):
             self._client.upload_fileobj(
-                _PartReader(parts),
-                self.url.bucket,
-                self.url.key(name),
-                Config=config,
-                ExtraArgs={"Metadata": dict(metadata or {})},
+                _PartReader(parts), self.url.bucket, self.url.key(name), Config=config, ExtraArgs={"Metadata": dict(metadata or {})}
             )
 
     def head(self, name: str) -> tuple[int, dict[str, str]]:
@@ -143,9 +139,7 @@ class Bucket:
             if code in _MISSING_CODES:
                 raise ObjectMissingError from error
             log.warning("the object storage s3://%s failed to %s: %s", self.url.location, request, error)
-            raise StorageUnavailableError(
-                f"The object storage cannot be used: {code or type(error).__name__}."
-            ) from error
+            raise StorageUnavailableError(f"The object storage cannot be used: {code or type(error).__name__}.") from error
 
 
 class _PartReader:
@@ -174,9 +168,7 @@ def _client(endpoint: str | None, region: str | None, addressing: str | None) ->
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
-        raise StorageUnavailableError(
-            "Objects need boto3; install it with: pip install 'espalier-pruning[s3]'"
-        ) from error
+        raise StorageUnavailableError("Objects need boto3; install it with: pip install 'espalier-pruning[s3]'") from error
     config = Config(
         connect_timeout=5,
         read_timeout=30,

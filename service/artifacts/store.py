@@ -59,9 +59,14 @@ def put(
         unfinished = or_(Artifact.name == name, Artifact.attempt < fence.attempt)
         session.execute(delete(Artifact).where(Artifact.job_id == fence.job_id, ~Artifact.complete, unfinished))
         artifact = Artifact(
-            job_id=fence.job_id, attempt=fence.attempt, name=name, media_type=media_type,
-            size=size, sha256=sha256, chunk_bytes=chunk_bytes,
-        )  # fmt: skip
+            job_id=fence.job_id,
+            attempt=fence.attempt,
+            name=name,
+            media_type=media_type,
+            size=size,
+            sha256=sha256,
+            chunk_bytes=chunk_bytes,
+        )
         session.add(artifact)
         session.flush()
         quotas.check_artifact(session, quota, artifact)

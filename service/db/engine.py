@@ -55,9 +55,7 @@ class Database:
         self._read_engine = self._single_read_engine = self.engine
         self._sqlite_write_lock = threading.Lock()
         if self.engine.dialect.name == "postgresql":
-            self._read_engine = self.engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+            self._read_engine = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._single_read_engine = _single_read_engine(self.url)
 
     @contextmanager

@@ -42,15 +42,11 @@ def due_for_devices(devices: int) -> tuple[ColumnElement[bool], ...]:
 
 def count_startable(session: Session, *, devices: int, free_devices: int, slots: int) -> int:
     """How many successive calls of ``claim`` would succeed for this worker if no other worker claimed any meanwhile."""
-    wanted = session.scalars(
-        select(requested_devices).where(*due_for_devices(devices)).order_by(*_CLAIM_ORDER).limit(slots)
-    )
+    wanted = session.scalars(select(requested_devices).where(*due_for_devices(devices)).order_by(*_CLAIM_ORDER).limit(slots))
     return sum(1 for together in accumulate(wanted) if together <= free_devices)
 
 
-def claim(
-    session: Session, *, worker_id: str, lease_seconds: float, devices: int = 1, free_devices: int = 1
-) -> Job | None:
+def claim(session: Session, *, worker_id: str, lease_seconds: float, devices: int = 1, free_devices: int = 1) -> Job | None:
     """Claim the first due job, highest priority first and oldest among equals; None if there is none.
 
     Only jobs for which the worker has ``devices`` enough count. When the first of these needs more than are free now, no
@@ -67,10 +63,18 @@ def claim(
         .scalar_subquery()
     )
     return transition(
-        session, Status.RUNNING, due, requested_devices <= free_devices, details={"worker": worker_id},
-        attempt=Job.attempt + 1, worker_id=worker_id, lease_expires_at=now_sql(lease_seconds), progress_at=now_sql(),
-        started_at=func.coalesce(Job.started_at, now_sql()), error=None,
-    )  # fmt: skip
+        session,
+        Status.RUNNING,
+        due,
+        requested_devices <= free_devices,
+        details={"worker": worker_id},
+        attempt=Job.attempt + 1,
+        worker_id=worker_id,
+        lease_expires_at=now_sql(lease_seconds),
+        progress_at=now_sql(),
+        started_at=func.coalesce(Job.started_at, now_sql()),
+        error=None,
+    )
 
 
 def renew_lease(session: Session, fence: Fence, *, lease_seconds: float) -> ControlRequests:
@@ -109,9 +113,12 @@ def set_progress(
 ) -> None:
     """Set how far the attempt is. What is None stays as it was; ``metrics`` are merged into the latest ones."""
     given = {
-        "step": step, "total_steps": total_steps, "eta_seconds": eta_seconds, "device": device,
+        "step": step,
+        "total_steps": total_steps,
+        "eta_seconds": eta_seconds,
+        "device": device,
         "checkpoint_bytes": checkpoint_bytes,
-    }  # fmt: skip
+    }
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if metrics:
         values["metrics"] = {**fence.lock(session).metrics, **metrics}
@@ -138,7 +145,7 @@ def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_arti
         stored = exists().where(Artifact.id == mask_artifact_id, Artifact.job_id == fence.job_id, Artifact.complete)
     job = transition(
         session, Status.SUCCEEDED, fence.job_id, *fence.where(), stored, result=result, mask_artifact_id=mask_artifact_id
-    )  # fmt: skip
+    )
     if job is None:
         fence.lock(session)
         raise ArtifactNotFoundError(f"Artifact {mask_artifact_id} is not a complete artifact of job {fence.job_id}.")
@@ -147,16 +154,12 @@ def succeed(session: Session, fence: Fence, *, result: dict[str, Any], mask_arti
 
 def fail(session: Session, fence: Fence, *, error: Failure) -> Job:
     """Finish the job as failed, for a reason that another attempt would meet again."""
-    return fence.require(
-        transition(session, Status.FAILED, fence.job_id, *fence.where(), details={"error": error}, error=error)
-    )
+    return fence.require(transition(session, Status.FAILED, fence.job_id, *fence.where(), details={"error": error}, error=error))
 
 
 def cancel(session: Session, fence: Fence) -> Job:
     """Finish the job as cancelled, because its user requested that."""
-    return fence.require(
-        transition(session, Status.CANCELLED, fence.job_id, *fence.where(), details={"reason": "requested"})
-    )
+    return fence.require(transition(session, Status.CANCELLED, fence.job_id, *fence.where(), details={"reason": "requested"}))
 
 
 def pause(session: Session, fence: Fence) -> Job:
@@ -173,9 +176,7 @@ def requeue(session: Session, fence: Fence, *, reason: str) -> Job:
     return release(session, fence.lock(session), reason=reason)
 
 
-def retry_or_fail(
-    session: Session, fence: Fence, *, error: Failure, retry_delay_seconds: float, max_attempts: int
-) -> Job:
+def retry_or_fail(session: Session, fence: Fence, *, error: Failure, retry_delay_seconds: float, max_attempts: int) -> Job:
     """Spend an attempt: queue the job again after a delay that doubles each time, or fail it when none is left.
 
     The user's requests take precedence: see ``release``.
@@ -192,22 +193,15 @@ def record_failed_attempt(
     spent, fence = job.attempts_spent + 1, Fence.from_row(job)
     if spent >= max_attempts and job.cancel_requested_at is None:
         failed = transition(
-            session, Status.FAILED, job.id, *fence.where(),
-            details={"error": error}, error=error, attempts_spent=spent, **values,
-        )  # fmt: skip
+            session, Status.FAILED, job.id, *fence.where(), details={"error": error}, error=error, attempts_spent=spent, **values
+        )
         return fence.require(failed)
     delay = min(retry_delay_seconds * 2 ** (spent - 1), _LONGEST_DELAY_SECONDS)
     return release(session, job, reason=error["code"], delay_seconds=delay, error=error, attempts_spent=spent, **values)
 
 
 def release(
-    session: Session,
-    job: Job,
-    *,
-    reason: str,
-    delay_seconds: float = 0,
-    error: Failure | None = None,
-    **values: Any,
+    session: Session, job: Job, *, reason: str, delay_seconds: float = 0, error: Failure | None = None, **values: Any
 ) -> Job:
     """End the attempt of a running job whose row the caller has locked.
 
@@ -223,5 +217,5 @@ def release(
     fence = Fence.from_row(job)
     released = transition(
         session, to, job.id, *fence.where(), details=details, error=error, not_before=now_sql(delay_seconds), **values
-    )  # fmt: skip
+    )
     return fence.require(released)

@@ -43,11 +43,20 @@ def create(
     origin = {"retried_from": retried_from, reads: export_of}
     data = {"status": Status.QUEUED, **{name: job_id for name, job_id in origin.items() if job_id is not None}}
     job = Job(
-        spec=spec, owner=owner, user_metadata=metadata or {}, priority=priority, max_duration=max_duration,
-        exports=list(exports) or (None if evaluation is None else []), evaluation=evaluation,
-        warnings=[dict(warning) for warning in warnings] or None, retried_from=retried_from,
-        sweep_id=sweep_id, export_of=export_of, event_seq=1, record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
-    )  # fmt: skip
+        spec=spec,
+        owner=owner,
+        user_metadata=metadata or {},
+        priority=priority,
+        max_duration=max_duration,
+        exports=list(exports) or (None if evaluation is None else []),
+        evaluation=evaluation,
+        warnings=[dict(warning) for warning in warnings] or None,
+        retried_from=retried_from,
+        sweep_id=sweep_id,
+        export_of=export_of,
+        event_seq=1,
+        record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
+    )
     session.add(job)
     session.flush()
     session.execute(insert(Event).values(job_id=job.id, seq=1, attempt=0, type="created", data=data))
@@ -117,10 +126,19 @@ def retry(session: Session, job_id: str, *, owner: str | None = None) -> Job:
     if (earlier := session.scalars(unfinished).first()) is not None:
         return earlier
     new = create(
-        session, spec=job.spec, owner=job.owner, metadata=job.user_metadata, priority=job.priority,
-        max_duration=job.max_duration, exports=job.exports or (), retried_from=job_id, sweep_id=job.sweep_id,
-        export_of=job.export_of, evaluation=job.evaluation, warnings=cast(list[RunWarning], job.warnings or []),
-    )  # fmt: skip
+        session,
+        spec=job.spec,
+        owner=job.owner,
+        metadata=job.user_metadata,
+        priority=job.priority,
+        max_duration=job.max_duration,
+        exports=job.exports or (),
+        retried_from=job_id,
+        sweep_id=job.sweep_id,
+        export_of=job.export_of,
+        evaluation=job.evaluation,
+        warnings=cast(list[RunWarning], job.warnings or []),
+    )
     status_messages.copy_webhooks(session, job_id, new.id)
     return new
 

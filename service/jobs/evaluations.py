@@ -32,8 +32,14 @@ def request_evaluation(
     if pruned is None:
         raise JobNotFoundError(job_id)
     created = commands.create(
-        session, spec=spec | {"devices": 1}, owner=pruned.owner, metadata=pruned.user_metadata, priority=priority,
-        max_duration=max_duration, export_of=pruned.id, evaluation=evaluation,
-    )  # fmt: skip
+        session,
+        spec=spec | {"devices": 1},
+        owner=pruned.owner,
+        metadata=pruned.user_metadata,
+        priority=priority,
+        max_duration=max_duration,
+        export_of=pruned.id,
+        evaluation=evaluation,
+    )
     status_messages.copy_webhooks(session, pruned.id, created.id)
     return created

@@ -17,12 +17,7 @@ from service.states import TERMINAL
 
 
 def request_export(
-    session: Session,
-    job_id: str,
-    artifact_names: Mapping[str, str],
-    *,
-    priority: int = 0,
-    max_duration: float | None = None,
+    session: Session, job_id: str, artifact_names: Mapping[str, str], *, priority: int = 0, max_duration: float | None = None
 ) -> Job:
     """The job that has, or will make, the exports of ``job_id``, which has succeeded.
 
@@ -36,9 +31,15 @@ def request_export(
     if existing is not None:
         return existing
     export = commands.create(
-        session, spec=pruned.spec | {"devices": 1}, owner=pruned.owner, metadata=pruned.user_metadata, priority=priority,
-        max_duration=max_duration, exports=list(artifact_names), export_of=pruned.id,
-    )  # fmt: skip
+        session,
+        spec=pruned.spec | {"devices": 1},
+        owner=pruned.owner,
+        metadata=pruned.user_metadata,
+        priority=priority,
+        max_duration=max_duration,
+        exports=list(artifact_names),
+        export_of=pruned.id,
+    )
     status_messages.copy_webhooks(session, pruned.id, export.id)
     return export
 

@@ -42,9 +42,13 @@ def reap_expired_leases(session: Session, *, max_attempts: int, retry_delay_seco
     jobs = session.scalars(expired, execution_options={"populate_existing": True}).all()
     for job in jobs:
         record_failed_attempt(
-            session, job, error=WORKER_LOST, retry_delay_seconds=retry_delay_seconds, max_attempts=max_attempts,
+            session,
+            job,
+            error=WORKER_LOST,
+            retry_delay_seconds=retry_delay_seconds,
+            max_attempts=max_attempts,
             lease_expiries=job.lease_expiries + 1,
-        )  # fmt: skip
+        )
     return [job.id for job in jobs]
 
 
@@ -53,23 +57,15 @@ def report_unrunnable_jobs(session: Session, *, worker_seen_seconds: float) -> l
 
     Such a job is not refused when it is submitted, because a worker with enough devices may be about to start.
     """
-    most = max(
-        (worker.devices for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)), default=0
-    )
+    most = max((worker.devices for worker in heartbeats.live_workers(session, within_seconds=worker_seen_seconds)), default=0)
     if not most:
         return []
     reported = exists().where(Event.job_id == Job.id, Event.type == "waiting")
     waiting = (
-        select(Job.id, requested_devices)
-        .where(*due_for_devices(_UNLIMITED), requested_devices > most, ~reported)
-        .limit(_BATCH)
+        select(Job.id, requested_devices).where(*due_for_devices(_UNLIMITED), requested_devices > most, ~reported).limit(_BATCH)
     )
     rows = session.execute(waiting).all()
     for job_id, wanted in rows:
-        message = (
-            f"the job asks for {wanted} devices, and no live worker has more than {most}; it waits for one that has"
-        )
-        append_event(
-            session, [Job.id == job_id, Job.status == Status.QUEUED, ~reported], "waiting", {"message": message}
-        )
+        message = f"the job asks for {wanted} devices, and no live worker has more than {most}; it waits for one that has"
+        append_event(session, [Job.id == job_id, Job.status == Status.QUEUED, ~reported], "waiting", {"message": message})
     return [job_id for job_id, _ in rows]

@@ -47,9 +47,7 @@ def enqueue(session: Session, job: Job) -> None:
     receivers = (
         select(Webhook.id, Webhook.events)
         .where(or_(Webhook.job_id == job.id, of_owner), Webhook.disabled_at.is_(None))
-        .with_for_update(
-            read=True, key_share=True
-        )  # a webhook being deleted waits for this transaction, or is left out
+        .with_for_update(read=True, key_share=True)  # a webhook being deleted waits for this transaction, or is left out
     )
     ids = [row.id for row in session.execute(receivers) if event in row.events]
     if ids:

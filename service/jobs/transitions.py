@@ -32,9 +32,7 @@ def append_event(
     size = Job.record_bytes + json_bytes(data)
     job = update_guarded(session, where, event_seq=Job.event_seq + 1, record_bytes=size, **values)
     if job is not None:
-        session.execute(
-            insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data)
-        )
+        session.execute(insert(Event).values(job_id=job.id, seq=job.event_seq, attempt=job.attempt, type=event, data=data))
     return job
 
 
@@ -56,9 +54,7 @@ def transition(
         values |= {"claimed_at": now_sql()}
     else:
         ran = case((Job.status == Status.RUNNING, seconds_sql(Job.__table__.c.claimed_at)), else_=0.0)
-        values |= {
-            "lease_expires_at": None, "pause_requested_at": None, "eta_seconds": None, "run_seconds": Job.run_seconds + ran,
-        }  # fmt: skip
+        values |= {"lease_expires_at": None, "pause_requested_at": None, "eta_seconds": None, "run_seconds": Job.run_seconds + ran}
     if to in TERMINAL:
         values |= {"finished_at": now_sql(), "checkpoint_bytes": 0}  # they are removed within minutes
     if to in (Status.QUEUED, Status.PAUSED, Status.SUCCEEDED):

@@ -58,23 +58,16 @@ class JobView(NamedTuple):
 def load(connection: Connection, job_ids: Collection[str]) -> dict[str, JobView]:
     """Views of those of ``job_ids`` that exist, of any owner, in the given order."""
     rows = connection.execute(_statement(connection.dialect.name), {"ids": list(job_ids)})
-    found = {
-        row.id: JobView(row, [ArtifactView(**artifact) for artifact in row.artifacts or ()], _webhook(row))
-        for row in rows
-    }
+    found = {row.id: JobView(row, [ArtifactView(**artifact) for artifact in row.artifacts or ()], _webhook(row)) for row in rows}
     return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
 
-def load_page(
-    connection: Connection, job_ids: Sequence[str], next_cursor: str | None
-) -> tuple[list[JobView], str | None]:
+def load_page(connection: Connection, job_ids: Sequence[str], next_cursor: str | None) -> tuple[list[JobView], str | None]:
     """Views of a page of a list, and the cursor of the next: another than ``next_cursor`` where PAGE_BYTES end it earlier.
 
     All of ``job_ids`` exist: the caller found them in the same transaction.
     """
-    batches = (
-        list(load(connection, job_ids[start : start + _BATCH]).values()) for start in range(0, len(job_ids), _BATCH)
-    )
+    batches = (list(load(connection, job_ids[start : start + _BATCH]).values()) for start in range(0, len(job_ids), _BATCH))
     page, cut = fill_page(batches, _size, len(job_ids))
     return page, encode_cursor(page[-1].job.created_at, page[-1].job.id) if cut else next_cursor
 

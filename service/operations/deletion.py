@@ -50,15 +50,12 @@ def hide_artifacts(session: Session, job_ids: Sequence[str]) -> list[int]:
     exports = select(Job.id).where(Job.export_of.in_(job_ids))
     of_jobs = or_(Artifact.job_id.in_(job_ids), Artifact.job_id.in_(exports))
     session.execute(
-        update(Artifact).where(of_jobs, Artifact.complete).values(complete=False),
-        execution_options={"synchronize_session": False},
+        update(Artifact).where(of_jobs, Artifact.complete).values(complete=False), execution_options={"synchronize_session": False}
     )
     return list(session.scalars(select(Artifact.id).where(of_jobs)))
 
 
-def delete_chunks(
-    database: Database, artifact_ids: Sequence[int], should_stop: Callable[[], bool] = lambda: False
-) -> None:
+def delete_chunks(database: Database, artifact_ids: Sequence[int], should_stop: Callable[[], bool] = lambda: False) -> None:
     """Delete the chunks of hidden artifacts; other writers get their turn between two transactions."""
     for artifact_id in artifact_ids:
         with database.read() as session:

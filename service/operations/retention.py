@@ -94,10 +94,7 @@ def _old_artifacts(session: Session, days: float) -> Sequence[int]:
     old = (
         select(Artifact.id)
         .join(Job, Job.id == Artifact.job_id)
-        .where(
-            Job.finished_at < now_sql(-days * _DAY),
-            or_(Job.mask_artifact_id.is_(None), Job.mask_artifact_id != Artifact.id),
-        )
+        .where(Job.finished_at < now_sql(-days * _DAY), or_(Job.mask_artifact_id.is_(None), Job.mask_artifact_id != Artifact.id))
         .limit(_BATCH)
         .with_for_update(skip_locked=True, of=Artifact)
     )

@@ -109,9 +109,7 @@ def _by_status() -> Select[*tuple[Any, ...]]:
     prunes = Job.export_of.is_(None)
     # NULL, which no sum counts, for exports and evaluations: they take minutes where pruning takes hours
     took = case((prunes, seconds_sql(_column("created_at")) - seconds_sql(_column("finished_at"))))
-    buckets = [
-        func.sum(case((took <= bound, 1), else_=0)).label(f"bucket_{i}") for i, bound in enumerate(DURATION_BUCKETS)
-    ]
+    buckets = [func.sum(case((took <= bound, 1), else_=0)).label(f"bucket_{i}") for i, bound in enumerate(DURATION_BUCKETS)]
     return select(
         Job.status.label("status"),
         func.count().label("jobs"),

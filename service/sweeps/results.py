@@ -66,9 +66,7 @@ def build_table(grid: Grid, jobs: Mapping[Combination, Job]) -> Table:
     results = [job.result for job in jobs.values() if job.result is not None]
     metric = next((result["primary_metric"] for result in results if "primary_metric" in result), None)
     dense = [value for result in results if (value := _number(result, "before", metric)) is not None]
-    tuned = [
-        value for result in results if (value := _number(result.get("baseline") or {}, "metrics", metric)) is not None
-    ]
+    tuned = [value for result in results if (value := _number(result.get("baseline") or {}, "metrics", metric)) is not None]
     rows = tuple(_row(combination, jobs.get(combination), metric) for combination in grid.combinations())
     means = tuple(_mean(*key, [*same]) for key, same in groupby(rows, lambda row: (row.method, row.sparsity)))
     return Table(metric, _average(dense), _average(tuned), rows, means)

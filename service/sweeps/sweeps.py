@@ -35,9 +35,7 @@ class Grid:
 
     def combinations(self) -> list[Combination]:
         """All combinations; seeds vary fastest."""
-        return [
-            (method, sparsity, seed) for method in self.methods for sparsity in self.sparsities for seed in self.seeds
-        ]
+        return [(method, sparsity, seed) for method in self.methods for sparsity in self.sparsities for seed in self.seeds]
 
     @classmethod
     def from_row(cls, sweep: Sweep) -> "Grid":
@@ -71,9 +69,7 @@ def get(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:
     return sweep
 
 
-def page(
-    session: Session, *, limit: int, after: str | None = None, owner: str | None = None
-) -> tuple[list[Sweep], str | None]:
+def page(session: Session, *, limit: int, after: str | None = None, owner: str | None = None) -> tuple[list[Sweep], str | None]:
     """Newest first: at most ``limit`` sweeps and the cursor of the next page, None on the last. Raises InvalidCursorError."""
     statement = select(Sweep).order_by(Sweep.created_at.desc(), Sweep.id.desc()).limit(limit + 1)
     if owner is not None:

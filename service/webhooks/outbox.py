@@ -102,9 +102,7 @@ def claim(
     return [Claim(delivery, *found[delivery.id]) for delivery in session.scalars(taken, execution_options=options)]
 
 
-def record_result(
-    session: Session, delivery: Delivery, result: DeliveryResult, *, max_attempts: int, jitter: float = 1.0
-) -> bool:
+def record_result(session: Session, delivery: Delivery, result: DeliveryResult, *, max_attempts: int, jitter: float = 1.0) -> bool:
     """Record the result of the attempt that ``claim`` began; False when a later one has begun since.
 
     A failed one is due again by SCHEDULE_SECONDS times ``jitter``, unless it was the last.
@@ -131,9 +129,7 @@ def add_test(session: Session, webhook: Webhook) -> Delivery:
 
     The caller has locked ``webhook`` or runs alone.
     """
-    waiting = select(Delivery).where(
-        Delivery.webhook_id == webhook.id, Delivery.type == TEST, Delivery.due_at.is_not(None)
-    )
+    waiting = select(Delivery).where(Delivery.webhook_id == webhook.id, Delivery.type == TEST, Delivery.due_at.is_not(None))
     if (known := session.scalars(waiting.limit(1)).first()) is not None:
         return known
     moment = session.scalars(select(now_sql())).one()

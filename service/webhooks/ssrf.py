@@ -21,18 +21,17 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
 """Below 1024 only these: the others belong to services that do not speak HTTP."""
-_PUBLIC_V6 = ipaddress.ip_network(
-    "2000::/3"
-)  # all that was ever allocated; leaves out NAT64, mapped and compatible ones
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")  # all that was ever allocated; leaves out NAT64, mapped and compatible ones
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
         "192.88.99.0/24",  # 6to4 relays
         "2001::/23",  # Teredo and other tunnels
-        "2001:db8::/32", "3fff::/20",  # documentation
+        "2001:db8::/32",
+        "3fff::/20",  # documentation
         "2002::/16",  # 6to4: embeds any IPv4 address
     )
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,7 @@ def new_secret() -> str:
 
 
 def create(
-    session: Session,
-    settings: Settings,
-    *,
-    owner: str,
-    url: str,
-    events: Sequence[str],
-    secret: str,
-    job_id: str | None = None,
+    session: Session, settings: Settings, *, owner: str, url: str, events: Sequence[str], secret: str, job_id: str | None = None
 ) -> Webhook:
     """Add a webhook for all jobs of ``owner``, or for one. The caller has checked ``url`` (``service.webhooks.ssrf``).
 

@@ -19,7 +19,7 @@ from service.jobs import claims, commands, heartbeats
 from service.jobs.fence import Fence
 from service.settings import Settings
 
-BODY = {"model": "bert-base-uncased", "task": "sst2"}
+BODY: dict[str, Any] = {"model": "bert-base-uncased", "task": "sst2"}
 
 
 def local(app: FastAPI) -> TestClient:
@@ -55,15 +55,20 @@ class Jobs:
         with self.database.write() as session:
             claims.record_metrics(session, Fence(job_id, attempt), step=step, values=values)
 
-    def artifact(
-        self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7, **options: Any
-    ) -> int:
+    def artifact(self, job_id: str, content: bytes, name: str = "mask.safetensors", chunk_bytes: int = 7, **options: Any) -> int:
         path = self.folder / name
         path.write_bytes(content)
         return store.put(
-            self.database, Fence(job_id, 1), name=name, media_type="application/octet-stream", path=path,
-            size=len(content), sha256=hashlib.sha256(content).hexdigest(), chunk_bytes=chunk_bytes, **options,
-        )  # fmt: skip
+            self.database,
+            Fence(job_id, 1),
+            name=name,
+            media_type="application/octet-stream",
+            path=path,
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            chunk_bytes=chunk_bytes,
+            **options,
+        )
 
     def finish(self, job_id: str) -> None:
         mask = self.artifact(job_id, b"mask")

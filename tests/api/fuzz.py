@@ -35,13 +35,22 @@ from tests.api.protected_app import Keyring, ProtectedApp
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 _NOT_ALL_IS_IN_THE_SCHEMA = [
-    "createJob", "createSweep", "createDataset", "createModel", "createWebhook", "predict", "retryJob", "createExports",
-    "createEvaluation", "listJobs", "listSweeps", "listExports", "listEvaluations",
-]  # fmt: skip
+    "createJob",
+    "createSweep",
+    "createDataset",
+    "createModel",
+    "createWebhook",
+    "predict",
+    "retryJob",
+    "createExports",
+    "createEvaluation",
+    "listJobs",
+    "listSweeps",
+    "listExports",
+    "listEvaluations",
+]
 """Requests that fit the schema may be refused here: for rules between fields, files, addresses, used keys, cursors, states."""
-_KNOWN = {
-    "body.model": ["bert-base-uncased"], "body.task": ["sst2", "squad"], "body.url": ["https://example.com/espalier"],
-}  # fmt: skip
+_KNOWN = {"body.model": ["bert-base-uncased"], "body.task": ["sst2", "squad"], "body.url": ["https://example.com/espalier"]}
 """What a random text would never be."""
 _BY_DESIGN = ["2xx", "3xx", "4xx", 501, 503, 507]
 
@@ -61,9 +70,14 @@ class Outcome:
 def run(folder: Path, phases: Iterable[str], *, examples: int, seed: int) -> Outcome:
     """All operations in ``phases`` of Schemathesis, with ``examples`` per operation where they are random."""
     settings = Settings(
-        data_dir=folder, require_keys=True, requests_per_minute=None, max_queued_jobs_per_owner=None,
-        webhook_max_per_owner=1_000_000, max_wait_seconds=0.01, predictions_enabled=False,
-    )  # fmt: skip
+        data_dir=folder,
+        require_keys=True,
+        requests_per_minute=None,
+        max_queued_jobs_per_owner=None,
+        webhook_max_per_owner=1_000_000,
+        max_wait_seconds=0.01,
+        predictions_enabled=False,
+    )
     migrate.upgrade(settings.database_url)
     database = Database(settings.database_url)
     app = create_app(settings)
@@ -93,9 +107,7 @@ def _things(world: ProtectedApp) -> dict[str, list[str]]:
     return named | {"job_id": made, "name": ["mask.safetensors", "report.html"]}
 
 
-def _config(
-    phases: Iterable[str], named: dict[str, list[str]], header: dict[str, str], examples: int, seed: int
-) -> dict[str, Any]:
+def _config(phases: Iterable[str], named: dict[str, list[str]], header: dict[str, str], examples: int, seed: int) -> dict[str, Any]:
     words = {f"path.{name}": ids for name, ids in named.items()} | _KNOWN
     return {
         "seed": seed,
@@ -106,10 +118,7 @@ def _config(
         "phases": {phase: {"enabled": phase in phases} for phase in PHASES},
         "checks": {"not_a_server_error": {"expected-statuses": _BY_DESIGN}},
         "operations": [
-            {
-                "include-operation-id": _NOT_ALL_IS_IN_THE_SCHEMA,
-                "checks": {"positive_data_acceptance": {"enabled": False}},
-            }
+            {"include-operation-id": _NOT_ALL_IS_IN_THE_SCHEMA, "checks": {"positive_data_acceptance": {"enabled": False}}}
         ],
     }
 

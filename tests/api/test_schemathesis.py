@@ -12,10 +12,19 @@ from tests.api.fuzz import Outcome, run
 from tests.api.openapi.test_document import OPERATIONS
 
 PROMISES = {
-    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
-    "response_headers_conformance", "negative_data_rejection", "positive_data_acceptance", "unsupported_method",
-    "allow_header_conformance", "ignored_auth", "use_after_free", "ensure_resource_availability",
-}  # fmt: skip
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+    "unsupported_method",
+    "allow_header_conformance",
+    "ignored_auth",
+    "use_after_free",
+    "ensure_resource_availability",
+}
 
 
 def kept(folder: Path, *phases: str, examples: int) -> Outcome:

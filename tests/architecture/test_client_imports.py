@@ -34,8 +34,13 @@ def test_a_client_loads_no_server_package(arguments: list[str], ending: str, tmp
     filled = [argument.format(port=free_port()) for argument in arguments]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.replace("{packages!r}", repr(SERVER_PACKAGES)), *filled],
-        cwd=tmp_path, env={"HOME": str(tmp_path)}, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     *before, loaded = done.stderr.splitlines()
     assert loaded == ""
     assert ending in "\n".join(before)

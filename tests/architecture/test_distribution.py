@@ -14,9 +14,15 @@ from scripts.vendor_assets import PACKAGES, STATIC
 ROOT = Path(__file__).parents[2]
 FOREIGN = re.compile(r"pip install[^\n&|;]*?[\s'\"]espalier(?![\w-])|(?<![\w-])espalier\[\w+\]|espalier\s*[=~><]=")
 READ_AT_RUN_TIME = (
-    "api/pages/static", "api/pages/templates", "api/static", "pruning/masking/kernels/csrc", "pruning/report/static",
-    "pruning/report/templates", "demo/models/espalier-demo-mlm", "demo/datasets/reviews",
-)  # fmt: skip
+    "api/pages/static",
+    "api/pages/templates",
+    "api/static",
+    "pruning/masking/kernels/csrc",
+    "pruning/report/static",
+    "pruning/report/templates",
+    "demo/models/espalier-demo-mlm",
+    "demo/datasets/reviews",
+)
 LICENCES = ("LICENSE", "THIRD_PARTY_NOTICES.md")
 THIS = Path(__file__).relative_to(ROOT)
 
@@ -96,6 +102,4 @@ def test_what_the_wheel_has_is_what_a_user_needs(tmp_path: Path) -> None:
     listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     tracked = {name for name in listed.splitlines() if not name.startswith("demo/make") and (ROOT / name).exists()}
     assert tracked - set(names) == {"migrations/alembic.ini", "migrations/script.py.mako"}, "only for new migrations"
-    assert {f"{built.wheel.name.removesuffix('-py3-none-any.whl')}.dist-info/licenses/{n}" for n in LICENCES} <= set(
-        names
-    )
+    assert {f"{built.wheel.name.removesuffix('-py3-none-any.whl')}.dist-info/licenses/{n}" for n in LICENCES} <= set(names)

@@ -43,8 +43,5 @@ def test_the_container_for_development_has_the_services_of_the_workflow() -> Non
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     *_, packages, verb = re.split(r"--no-install-recommends | && ", container["postCreateCommand"])
     installed = next(step["run"] for step in WORKFLOW["jobs"]["ci"]["steps"] if "apt-get" in step.get("run", ""))
-    assert {*packages.split()} >= {*installed.rpartition("--no-install-recommends ")[2].split()} | {
-        "postgresql",
-        "chromium",
-    }
+    assert {*packages.split()} >= {*installed.rpartition("--no-install-recommends ")[2].split()} | {"postgresql", "chromium"}
     assert verb == "make setup"

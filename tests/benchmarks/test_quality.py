@@ -35,10 +35,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, *further: str) -> list[str]:
     return [
-        "run", "--models", "toy", "--budgets", "6x8", "--sparsities", "0.5", "--seeds", "1", "--max-length", "32",
-        "--models-dir", str(folder / "models"), "--datasets-dir", str(folder / "datasets"), "--evaluations", "2",
-        "--out", str(folder / "results" / "rows.jsonl"), *further,
-    ]  # fmt: skip
+        "run",
+        "--models",
+        "toy",
+        "--budgets",
+        "6x8",
+        "--sparsities",
+        "0.5",
+        "--seeds",
+        "1",
+        "--max-length",
+        "32",
+        "--models-dir",
+        str(folder / "models"),
+        "--datasets-dir",
+        str(folder / "datasets"),
+        "--evaluations",
+        "2",
+        "--out",
+        str(folder / "results" / "rows.jsonl"),
+        *further,
+    ]
 
 
 def axes_of(*recipes: str) -> Axes:
@@ -51,11 +68,7 @@ def made(folder: Path) -> list[dict[str, Any]]:
     file = folder / "results" / "rows.jsonl"
     for cell in build(axes_of(*RECIPES.split(",")[1:]), [folder / "models"], folder / "datasets").cells:
         order = Order(
-            cell=cell,
-            models_dirs=[folder / "models"],
-            datasets_dir=folder / "datasets",
-            evaluations=2,
-            heldout_rows=3000,
+            cell=cell, models_dirs=[folder / "models"], datasets_dir=folder / "datasets", evaluations=2, heldout_rows=3000
         )
         (folder / cell.recipe).mkdir()
         rows.append(file, execute(order, folder / cell.recipe, "unknown", lambda text: None))
@@ -97,9 +110,7 @@ def cell_of(folder: Path, recipe: str) -> Cell:
     return cell
 
 
-def test_settings_that_were_added_to_the_spec_since_do_not_undo_pinned_presets(
-    folder: Path, made: list[dict[str, Any]]
-) -> None:
+def test_settings_that_were_added_to_the_spec_since_do_not_undo_pinned_presets(folder: Path, made: list[dict[str, Any]]) -> None:
     for recipe, still in (("smp-s", True), ("espalier", False)):
         cell = cell_of(folder, recipe)
         newer = cell.model_copy(update={"settings": {**cell.settings, "lever": 0.5}})
@@ -163,9 +174,7 @@ def test_lines_of_other_programs_are_passed_over(
 def test_a_checkpoint_without_a_language_model_head_gets_a_classifier(folder: Path, tmp_path: Path) -> None:
     toy = Path(shutil.copytree(folder / "models" / "toy", tmp_path / "toy"))  # its configuration still says ForMaskedLM
     tensors = load_file(toy / "model.safetensors")
-    save_file(
-        {name: tensor for name, tensor in tensors.items() if not name.startswith("cls.")}, toy / "model.safetensors"
-    )
+    save_file({name: tensor for name, tensor in tensors.items() if not name.startswith("cls.")}, toy / "model.safetensors")
     cells = build(axes_of("espalier", "full"), [tmp_path], folder / "datasets").cells
     assert [cell.settings.get("head") for cell in cells] == ["classifier", None]
     assert cell_of(folder, "espalier").settings["head"] == "label-words"

@@ -18,28 +18,46 @@ PAGE = ROOT / "docs" / "explanation" / "quality.md"
 README = ROOT / "README.md"
 
 
-def row(
-    recipe: str, seed: int, metric: float, *, sparsity: float = 0.9, held_out: float | None = None
-) -> dict[str, Any]:
+def row(recipe: str, seed: int, metric: float, *, sparsity: float = 0.9, held_out: float | None = None) -> dict[str, Any]:
     cell = Cell.from_recipe(
-        Recipe.from_text(recipe), model="toy", task="sst2", sparsity=sparsity, steps=10, batch=8, seed=seed,
+        Recipe.from_text(recipe),
+        model="toy",
+        task="sst2",
+        sparsity=sparsity,
+        steps=10,
+        batch=8,
+        seed=seed,
         common={"max_length": 32, "precision": "fp32"},
-    )  # fmt: skip
+    )
     return {
-        **cell.model_dump(mode="json"), "sparsity_got": cell.sparsity, "primary_metric": "accuracy",
-        "metrics": {"accuracy": metric}, "heldout": None if held_out is None else {"accuracy": held_out},
-        "heldout_rows": 0 if held_out is None else 300, "one_class": metric == 0.5, "curve":
-        [[5, 1.0, 40, metric - 0.2, 1.0], [10, 2.0, 80, metric, 2.0]], "seconds_training": 2.0, "cpu_seconds_training": 2.0,
-        "artifact_bytes": 459_000, "extra_parameters": 0, "threads": 1, "device": "cpu",
-    }  # fmt: skip
+        **cell.model_dump(mode="json"),
+        "sparsity_got": cell.sparsity,
+        "primary_metric": "accuracy",
+        "metrics": {"accuracy": metric},
+        "heldout": None if held_out is None else {"accuracy": held_out},
+        "heldout_rows": 0 if held_out is None else 300,
+        "one_class": metric == 0.5,
+        "curve": [[5, 1.0, 40, metric - 0.2, 1.0], [10, 2.0, 80, metric, 2.0]],
+        "seconds_training": 2.0,
+        "cpu_seconds_training": 2.0,
+        "artifact_bytes": 459_000,
+        "extra_parameters": 0,
+        "threads": 1,
+        "device": "cpu",
+    }
 
 
 ROWS = [
-    row("espalier", 1, 0.80, held_out=0.82), row("espalier", 2, 0.90, held_out=0.86),
-    row("smp-s", 1, 0.70, held_out=0.72), row("smp-s", 2, 0.50, held_out=0.74), row("smp-s", 3, 0.60),
-    row("smp-s", 1, 0.60, sparsity=0.97), row("espalier", 1, 0.65, sparsity=0.97),
-    row("full", 1, 0.70), row("full@learning_rate=1e-4", 1, 0.85),
-]  # fmt: skip
+    row("espalier", 1, 0.80, held_out=0.82),
+    row("espalier", 2, 0.90, held_out=0.86),
+    row("smp-s", 1, 0.70, held_out=0.72),
+    row("smp-s", 2, 0.50, held_out=0.74),
+    row("smp-s", 3, 0.60),
+    row("smp-s", 1, 0.60, sparsity=0.97),
+    row("espalier", 1, 0.65, sparsity=0.97),
+    row("full", 1, 0.70),
+    row("full@learning_rate=1e-4", 1, 0.85),
+]
 
 
 def find(groups: list[Group], recipe: str, sparsity: float | None = 0.9) -> Group:

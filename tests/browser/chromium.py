@@ -15,9 +15,14 @@ from tests.waiting import wait_until
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
 _CHOSEN = os.environ.get("ESPALIER_CHROMIUM")  # read now: tests take variables of this kind out of the environment
 
 
@@ -60,11 +65,20 @@ def load_page(browser: str, page: Path, profile: Path) -> LoadedPage:
     """Load a file."""
     done = subprocess.run(
         [
-            browser, *_OPTIONS, f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=2000",
-            "--dump-dom", page.as_uri(),
+            browser,
+            *_OPTIONS,
+            f"--user-data-dir={profile}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=2000",
+            "--dump-dom",
+            page.as_uri(),
         ],
-        capture_output=True, text=True, timeout=60, check=True, env={**os.environ, "HOME": str(profile)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "HOME": str(profile)},
+    )
     return LoadedPage(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
 
 

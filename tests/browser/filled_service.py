@@ -15,11 +15,7 @@ from service.webhooks.outbox import DeliveryResult
 from tests.api.conftest import BODY, Jobs
 from tests.api.pages.test_job import REPORT
 
-_RESULTS = (
-    DeliveryResult(200),
-    DeliveryResult(500, "the receiver answered 500"),
-    DeliveryResult(error="no answer in 20 s"),
-)
+_RESULTS = (DeliveryResult(200), DeliveryResult(500, "the receiver answered 500"), DeliveryResult(error="no answer in 20 s"))
 _WARNING: RunWarning = {
     "code": "predicts_one_class",
     "message": "the mask predicts 'terrible' for each of the 872 validation rows",
@@ -64,9 +60,13 @@ def fill(jobs: Jobs, settings: Settings, url: str) -> dict[str, str]:
 def _webhook(jobs: Jobs, settings: Settings) -> str:
     with jobs.database.write() as session:
         webhook = subscriptions.create(
-            session, settings, owner=LOCAL, url="https://receiver.example/hooks/espalier?team=reviews",
-            events=["job.started", "job.succeeded", "job.failed"], secret=subscriptions.new_secret(),
-        )  # fmt: skip
+            session,
+            settings,
+            owner=LOCAL,
+            url="https://receiver.example/hooks/espalier?team=reviews",
+            events=["job.started", "job.succeeded", "job.failed"],
+            secret=subscriptions.new_secret(),
+        )
         return webhook.id
 
 
@@ -87,9 +87,15 @@ def _succeed(jobs: Jobs, job_id: str, sparsity: float) -> None:
     mask = jobs.artifact(job_id, b"mask")
     accuracy = round(0.92 - sparsity**8 / 5, 4)
     result: dict[str, Any] = {
-        "primary_metric": "accuracy", "before": {"accuracy": 0.5092}, "final": {"accuracy": accuracy}, "sparsity": sparsity,
-        "remaining": 1 - sparsity, "mask_bytes": 10_638_208, "compact_mask_bytes": 2_013_312, "seconds": 341.5,
-    }  # fmt: skip
+        "primary_metric": "accuracy",
+        "before": {"accuracy": 0.5092},
+        "final": {"accuracy": accuracy},
+        "sparsity": sparsity,
+        "remaining": 1 - sparsity,
+        "mask_bytes": 10_638_208,
+        "compact_mask_bytes": 2_013_312,
+        "seconds": 341.5,
+    }
     with jobs.database.write() as session:
         claims.succeed(session, Fence(job_id, 1), result=result, mask_artifact_id=mask)
 
@@ -114,16 +120,13 @@ def _sweep(jobs: Jobs, url: str) -> str:
 
 
 def _dataset(url: str) -> str:
-    rows = [
-        {"body": f"Ticket {n}: {'words ' * (3 + n)}", "queue": name, "minutes": n}
-        for n in range(9)
-        for name in _CLASSES
-    ]
+    rows = [{"body": f"Ticket {n}: {'words ' * (3 + n)}", "queue": name, "minutes": n} for n in range(9) for name in _CLASSES]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     made = httpx.post(
-        f"{url}/v1/datasets", data={"name": "tickets"},
+        f"{url}/v1/datasets",
+        data={"name": "tickets"},
         files={"train": ("train.jsonl", lines), "validation": ("validation.jsonl", lines[: lines.index("\n") + 1])},
-    )  # fmt: skip
+    )
     assert made.is_success, made.text
     dataset_id: str = made.json()["id"]
     return dataset_id

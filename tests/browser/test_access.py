@@ -20,9 +20,7 @@ def key_of(database: Database) -> Callable[[str], tuple[str, str]]:
 
     def make(owner: str) -> tuple[str, str]:
         with database.write() as session:
-            row, key = api_keys.create(
-                session, name="test", owner=owner, scopes=(api_keys.Scope.READ, api_keys.Scope.WRITE)
-            )
+            row, key = api_keys.create(session, name="test", owner=owner, scopes=(api_keys.Scope.READ, api_keys.Scope.WRITE))
             return row.id, key
 
     return make

@@ -26,9 +26,7 @@ def check(visitor: Visitor, scheme: str, where: str) -> list[str]:
     found = [f"{where}, {scheme}: {each}" for each in visitor.violations()]
     visitor.page.set_viewport_size({"width": 360, "height": 800})
     width = "Math.max(0, document.documentElement.scrollWidth - innerWidth)"
-    visitor.page.evaluate(
-        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )  # curves follow
+    visitor.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # curves follow
     over = visitor.page.evaluate(width)
     visitor.page.set_viewport_size({"width": 1280, "height": 900})
     return [*found, *([f"{where}: {over} pixels wider than a phone"] if over > 0 else [])]
@@ -67,9 +65,7 @@ def test_an_empty_list_and_the_sign_in(address: str, protected: str, visit: Visi
     stranger.page.get_by_label("API key").fill("esp_wrong")
     stranger.page.keyboard.press("Enter")
     stranger.page.get_by_role("alert").wait_for()
-    assert [
-        fault for each in (visitor, stranger) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)
-    ] == []
+    assert [fault for each in (visitor, stranger) for scheme in SCHEMES for fault in check(each, scheme, each.page.url)] == []
 
 
 def test_cancel_by_keyboard(address: str, visit: Visit, jobs: Jobs) -> None:

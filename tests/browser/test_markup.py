@@ -28,9 +28,7 @@ _CREATED = (
 @pytest.fixture
 def hostile(jobs: Jobs) -> tuple[str, str]:
     """A job that runs and one that failed."""
-    spec: dict[str, Any] = {
-        "task": {"dataset": f"d{HOSTILE}", "text": ["s"], "labels": [HOSTILE, "b"], "label_words": ["x", "y"]}
-    }
+    spec: dict[str, Any] = {"task": {"dataset": f"d{HOSTILE}", "text": ["s"], "labels": [HOSTILE, "b"], "label_words": ["x", "y"]}}
     ids = []
     for fails in (True, False):
         job_id = jobs.queued()
@@ -54,12 +52,7 @@ def hostile(jobs: Jobs) -> tuple[str, str]:
 def test_nothing_runs(address: str, visit: Callable[..., Visitor], jobs: Jobs, hostile: tuple[str, str]) -> None:
     failed, running = hostile
     visitor = visit(address)
-    for path in (
-        "/",
-        f"/?model={quote(HOSTILE[:200])}&metadata[a]={quote(HOSTILE)}",
-        f"/jobs/{failed}",
-        f"/jobs/{running}",
-    ):
+    for path in ("/", f"/?model={quote(HOSTILE[:200])}&metadata[a]={quote(HOSTILE)}", f"/jobs/{failed}", f"/jobs/{running}"):
         page = visitor.open(path)
         assert page.evaluate(_CREATED) == 0, path
         assert page.evaluate("window.ran") is None, path

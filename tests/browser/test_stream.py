@@ -8,8 +8,7 @@ from tests.tcp_proxy import TcpProxy
 from tests.waiting import wait_until
 
 _MESSAGES = (
-    "[...document.querySelectorAll('#events li span')].map(each => each.textContent)"
-    ".filter(text => text.startsWith('message '))"
+    "[...document.querySelectorAll('#events li span')].map(each => each.textContent).filter(text => text.startsWith('message '))"
 )
 
 
@@ -40,6 +39,4 @@ def test_a_stream_that_is_cut_goes_on_without_gaps(address: str, visit: Callable
         page.locator("#state .badge.succeeded").wait_for()
         page.get_by_role("link", name="mask.safetensors").wait_for()
         assert page.evaluate(_MESSAGES) == [f"message {number}" for number in range(sent)]
-    visitor.faults = [
-        fault for fault in visitor.faults if "net::ERR_" not in fault and "htmx:sse:error" not in fault
-    ]  # the cuts
+    visitor.faults = [fault for fault in visitor.faults if "net::ERR_" not in fault and "htmx:sse:error" not in fault]  # the cuts

@@ -53,9 +53,7 @@ class Visitor:
         """What axe-core finds wrong with the page as it is now: rule, element and reason."""
         self.page.evaluate(AXE.read_text("utf-8"))  # by the debugger, which no policy of the page holds for
         found: list[dict[str, Any]] = self.page.evaluate(_RUN_AXE)
-        return [
-            f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}" for rule in found for node in rule["nodes"]
-        ]
+        return [f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
     def _note_request(self, url: str) -> None:
         if url.startswith(("http", "ws")) and urlsplit(url).netloc != urlsplit(self.url).netloc:

@@ -122,10 +122,7 @@ def test_credentials_of_the_storage_are_a_file() -> None:
 
 def test_packages_are_installed_by_digest() -> None:
     installs = re.findall(r"pip install ([^&\n]*)", DOCKERFILE)
-    assert all(
-        "--require-hashes" in one or "requirements-torch.lock" in one or one.startswith("--no-deps .")
-        for one in installs
-    )
+    assert all("--require-hashes" in one or "requirements-torch.lock" in one or one.startswith("--no-deps .") for one in installs)
     lock = (ROOT / "requirements.lock").read_text()
     assert all("--hash=sha256:" in block for block in re.split(r"\n(?=\w)", lock.partition("\nalembic")[2]))
     assert "://" not in lock + (ROOT / "requirements-torch.lock").read_text()

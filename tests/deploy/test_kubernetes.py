@@ -132,8 +132,6 @@ def test_what_is_not_known_is_not_rendered_in_silence(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: []\nnamePrefix: a\n")
     with pytest.raises(ValueError, match="namePrefix"):
         render(tmp_path)
-    (tmp_path / "kustomization.yaml").write_text(
-        'resources: []\npatches: [{patch: "{kind: Job, metadata: {name: a}}"}]'
-    )
+    (tmp_path / "kustomization.yaml").write_text('resources: []\npatches: [{patch: "{kind: Job, metadata: {name: a}}"}]')
     with pytest.raises(ValueError, match="Job a"):
         render(tmp_path)

@@ -65,12 +65,7 @@ def test_migration_api_and_worker_start(postgres_url: str, redis_url: str, tmp_p
         assert migrating.wait(120) == 0, migrating.stderr
     with node.start(api) as served, node.start(worker) as works:
         works.wait_for_line("is ready", seconds=120)
-        for of, name in (
-            (api, "startupProbe"),
-            (api, "livenessProbe"),
-            (api, "readinessProbe"),
-            (worker, "livenessProbe"),
-        ):
+        for of, name in ((api, "startupProbe"), (api, "livenessProbe"), (api, "readinessProbe"), (worker, "livenessProbe")):
             wait_until(lambda of=of, name=name: node.succeeds(of, of[name]), what=name)  # type: ignore[misc]
         assert httpx.get(f"http://127.0.0.1:{node.port}/v1/jobs").status_code == 401
         for program in (served, works):

@@ -34,9 +34,15 @@ def work(database: Database, folder: Path, stopping: threading.Event) -> None:
         if job is None:
             continue
         mask = store.put(
-            database, Fence(job.id, 1), name="mask.safetensors", media_type="application/octet-stream",
-            path=folder / "mask", size=len(MASK), sha256=hashlib.sha256(MASK).hexdigest(), chunk_bytes=4096,
-        )  # fmt: skip
+            database,
+            Fence(job.id, 1),
+            name="mask.safetensors",
+            media_type="application/octet-stream",
+            path=folder / "mask",
+            size=len(MASK),
+            sha256=hashlib.sha256(MASK).hexdigest(),
+            chunk_bytes=4096,
+        )
         with database.write() as session:
             claims.succeed(session, Fence(job.id, 1), result={}, mask_artifact_id=mask)
 
@@ -61,8 +67,12 @@ def test_the_examples(program: str, masks: int, words: str, address: str, tmp_pa
     here.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", program.replace("127.0.0.1:8000", address)],
-        cwd=here, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=here,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
     assert [file.read_bytes() for file in here.iterdir()] == [MASK] * masks

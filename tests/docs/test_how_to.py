@@ -19,14 +19,7 @@ from tests.toy_models import make_model
 
 DOCS = ROOT / "docs"
 EXAMPLE = re.compile(r"(?ms)^(?:<!-- (?P<reason>[^\n]+) -->\n)?```(?P<language>sh|python)\n(?P<code>.*?)^```")
-HERE = (
-    "how-to/own-data",
-    "how-to/private-models",
-    "how-to/sweep",
-    "how-to/tune-for-a-budget",
-    "how-to/export",
-    "how-to/back-up",
-)
+HERE = ("how-to/own-data", "how-to/private-models", "how-to/sweep", "how-to/tune-for-a-budget", "how-to/export", "how-to/back-up")
 ELSEWHERE = ("how-to/using-masks",)
 """Pages whose examples a test of their own runs."""
 
@@ -60,13 +53,21 @@ def run(page: str, address: str, folder: Path, here: Path) -> str:
         fewer = re.sub(r"(max_steps(?:=|\": ))\d+", r"\g<1>10", code)
         shell.append(fewer if language == "sh" else f"python - <<'END_OF_PROGRAM'\n{fewer}END_OF_PROGRAM\n")
     variables = {
-        "ESPALIER_URL": address, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT),
-        "ESPALIER_MODELS_DIR": str(folder / "models"), "ESPALIER_DATASETS_DIR": str(folder / "datasets"),
-    }  # fmt: skip
+        "ESPALIER_URL": address,
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(ROOT),
+        "ESPALIER_MODELS_DIR": str(folder / "models"),
+        "ESPALIER_DATASETS_DIR": str(folder / "datasets"),
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(shell)],
-        env={**os.environ, **variables}, cwd=here, capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
+        env={**os.environ, **variables},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

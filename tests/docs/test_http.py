@@ -59,9 +59,7 @@ def test_the_examples(address: str, guarded_address: str, jobs: Jobs, tmp_path: 
         """The output of the only block with ``word``."""
         (block,) = [block for block in BLOCKS if word in block]
         command = block.replace("localhost:8000", at)
-        done = subprocess.run(
-            ["bash", "-euc", command], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run(["bash", "-euc", command], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

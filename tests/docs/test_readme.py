@@ -76,7 +76,11 @@ def test_the_python_example(address: str, environment: dict[str, str], tmp_path:
     program = block("python", "Client").replace("127.0.0.1:8000", address)
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **environment}, cwd=tmp_path, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        env={**os.environ, **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("[0]", "[1]")

@@ -14,24 +14,21 @@ import pytest
 
 from tests.processes import ROOT
 
-if not os.environ.get("CI") and any(
-    importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser")
-):
+if not os.environ.get("CI") and any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser")):
     pytest.skip("the extra docs is not installed: run make setup", allow_module_level=True)
 
 
 def build(pages: Path, out: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going", "-c", str(pages / "site")]
-    environment = {
-        **os.environ,
-        "http_proxy": "http://127.0.0.1:9",
-        "https_proxy": "http://127.0.0.1:9",
-        "PYTHONPATH": str(ROOT),
-    }
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [*command, "-d", f"{out}.doctrees", str(pages), str(out)],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -102,8 +102,13 @@ def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, t
     download, ask = blocks("sh", "download", "curl")
     done = subprocess.run(
         ["bash", "-ec", shell + download + ask.replace("localhost:8000", address)],
-        env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report.html").read_bytes() == (artifacts / "report.html").read_bytes()
     assert f'"label":"{label}"' in done.stdout
@@ -115,20 +120,12 @@ def test_over_http(served: tuple[str, str], artifacts: Path, sources: Sources, t
 def test_a_whole_file(served: tuple[str, str], artifacts: Path, sources: Sources, tmp_path: Path) -> None:
     address, job_id = served
     texts = [FILM if i % 3 else f"dull {i}" for i in range(130)]
-    (tmp_path / "rows.jsonl").write_text(
-        "".join(json.dumps({"id": i, "sentence": text}) + "\n" for i, text in enumerate(texts))
-    )
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"id": i, "sentence": text}) + "\n" for i, text in enumerate(texts)))
     (command,) = blocks("sh", "--file")
     shell = f'espalier() {{ "{sys.executable}" -m espalier.cli "$@"; }}\n'
     variables = {**os.environ, "ID": job_id, "ESPALIER_URL": f"http://{address}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        ["bash", "-ec", shell + command],
-        env=variables,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        ["bash", "-ec", shell + command], env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in (tmp_path / "predicted.jsonl").read_text().splitlines()]

@@ -44,6 +44,4 @@ def sync_or_async_client(kind: Kind, url: str, **options: Any) -> Iterator[Any]:
             yield stack.enter_context(Client(url, **options))
             return
         portal = stack.enter_context(start_blocking_portal())
-        yield BlockingAsyncClient(
-            stack.enter_context(portal.wrap_async_context_manager(AsyncClient(url, **options))), portal
-        )
+        yield BlockingAsyncClient(stack.enter_context(portal.wrap_async_context_manager(AsyncClient(url, **options))), portal)

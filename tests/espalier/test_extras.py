@@ -83,13 +83,9 @@ main()
         (["export", "mask.safetensors", "--to", "compact", "-o", "out"], "torch", "train"),
     ],
 )
-def test_a_command_names_the_extra_that_it_misses(
-    arguments: list[str], package: str, extra: str, tmp_path: Path
-) -> None:
+def test_a_command_names_the_extra_that_it_misses(arguments: list[str], package: str, extra: str, tmp_path: Path) -> None:
     program = BLOCKED.format(packages=[package], arguments=arguments)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2, done.stderr
     assert f"pip install '{DISTRIBUTION}[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -97,8 +93,6 @@ def test_a_command_names_the_extra_that_it_misses(
 
 def test_a_function_names_the_extra_that_it_misses(tmp_path: Path) -> None:
     program = "import sys; sys.modules['torch'] = None; import espalier; espalier.load_pruned('mask.safetensors')"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert re.search(r"ImportError: load_pruned needs torch, .*\[train\]'", done.stderr)

@@ -26,9 +26,7 @@ def test_every_name_is_listed_and_there(package: object) -> None:
 
 
 def test_all_exceptions_of_the_client_are_exported() -> None:
-    errors = {
-        name for name, value in vars(espalier.errors).items() if isinstance(value, type) and name.endswith("Error")
-    }
+    errors = {name for name, value in vars(espalier.errors).items() if isinstance(value, type) and name.endswith("Error")}
     assert errors <= {*espalier.__all__}
 
 
@@ -40,8 +38,6 @@ def test_a_star_import_loads_no_torch_and_the_bank_is_listed() -> None:
 
 
 def test_the_command_line_may_use_words_of_a_job_without_httpx() -> None:
-    program = (
-        "import sys, espalier.client.job_words, espalier.client.progress; print({'httpx', 'pydantic'} & {*sys.modules})"
-    )
+    program = "import sys, espalier.client.job_words, espalier.client.progress; print({'httpx', 'pydantic'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"

@@ -26,9 +26,14 @@ from tests.services import free_port
 from tests.waiting import wait_until
 
 FAST: dict[str, Any] = {
-    "lease_seconds": 20.0, "heartbeat_seconds": 0.2, "rescue_seconds": 0.3, "retry_delay_seconds": 0.0,
-    "term_grace_seconds": 5.0, "chunk_bytes": 4096, "trainer_threads": 1,
-}  # fmt: skip
+    "lease_seconds": 20.0,
+    "heartbeat_seconds": 0.2,
+    "rescue_seconds": 0.3,
+    "retry_delay_seconds": 0.0,
+    "term_grace_seconds": 5.0,
+    "chunk_bytes": 4096,
+    "trainer_threads": 1,
+}
 """Leases are long, because a busy machine must not lose one; ``Cluster.expire_leases`` ends them where a test needs it."""
 Failpoint = failpoints.Failpoint | trainer_failpoints.Failpoint
 
@@ -48,7 +53,7 @@ class Cluster:
     def __init__(self, stack: Stack, folder: Path, prefork_server: PreforkServer, **tuning: Any) -> None:
         self.settings = Settings(
             data_dir=folder / "data", database_url=stack.database_url, broker_url=stack.broker_url, **{**FAST, **tuning}
-        )  # fmt: skip
+        )
         self.database = Database(stack.database_url)
         self.accepted: list[str] = []
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -78,9 +83,7 @@ class Cluster:
     def post(self, behaviour: str = "steady", key: str | None = None) -> str | None:
         """Submit by HTTP: the id of an accepted job, None where no response came."""
         headers = {"Idempotency-Key": key} if key is not None else {}
-        response = self.request(
-            "POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers
-        )
+        response = self.request("POST", "/v1/jobs", json={"model": f"fake/{behaviour}", "task": "sst2"}, headers=headers)
         if response is None or response.status_code != 202:
             return None
         self.accepted.append(response.json()["id"])
@@ -135,19 +138,12 @@ class Cluster:
 
     def finish(self, seconds: float = 90) -> invariants.Violations:
         """Wait until every job has ended and its files are removed; the violations found then."""
-        wait_until(
-            self._all_ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open_jobs()} {self.logs()}"
-        )
+        wait_until(self._all_ended, seconds=seconds, what=lambda: f"the end of all jobs: {self._open_jobs()} {self.logs()}")
         folders = (self.settings.data_dir / "work", *filter(None, [self.settings.checkpoint_dir]))
-        wait_until(
-            lambda: not invariants.leftovers(*folders),
-            what=lambda: f"the removal of {invariants.leftovers(*folders)}",
-        )
+        wait_until(lambda: not invariants.leftovers(*folders), what=lambda: f"the removal of {invariants.leftovers(*folders)}")
         found = invariants.find_violations(self.database, self.accepted, max_attempts=self.settings.max_attempts)
         self.kill()  # a graceful exit takes a worker of the filesystem broker three seconds, and hides orphans
-        wait_until(
-            lambda: not invariants.processes_under(self.settings.data_dir / "work"), what="the end of all trainers"
-        )
+        wait_until(lambda: not invariants.processes_under(self.settings.data_dir / "work"), what="the end of all trainers")
         return found
 
     def logs(self) -> str:

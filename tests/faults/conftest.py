@@ -25,9 +25,7 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
         found = Stack("embedded", f"sqlite:///{tmp_path}/espalier.db")
         empty_database(found, request.getfixturevalue("migrated_sqlite"))
     else:
-        found = Stack(
-            "production", request.getfixturevalue("migrated_postgres"), request.getfixturevalue("redis_url")
-        )  # fmt: skip
+        found = Stack("production", request.getfixturevalue("migrated_postgres"), request.getfixturevalue("redis_url"))
         empty_database(found)
     return found
 

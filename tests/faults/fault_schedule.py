@@ -43,9 +43,7 @@ class FaultSchedule:
         self._api = self.cluster.start_api(self.rng.choice([*sorted(IN_API), None, None]))
         self._start_worker(self.rng.choice([*IN_WORKER, *trainer_failpoints.Failpoint]))
         self._start_worker(None)
-        steps: list[Callable[[], object]] = [self._submit] * JOBS + [
-            self.rng.choice(self._faults()) for _ in range(FAULTS)
-        ]
+        steps: list[Callable[[], object]] = [self._submit] * JOBS + [self.rng.choice(self._faults()) for _ in range(FAULTS)]
         self.rng.shuffle(steps)
         for step in steps:
             self._wait_for_events()
@@ -191,11 +189,7 @@ class FaultSchedule:
         self.cluster.expire_leases()
         self._start_worker(None)
         for job_id in self.cluster.accepted:
-            wait_until(
-                partial(self._resumed_or_ended, job_id),
-                seconds=120,
-                what=f"{job_id}: {self.cluster.logs()}",
-            )
+            wait_until(partial(self._resumed_or_ended, job_id), seconds=120, what=f"{job_id}: {self.cluster.logs()}")
 
     def _resumed_or_ended(self, job_id: str) -> bool:
         """Whether a job has ended; resumes one that was paused."""

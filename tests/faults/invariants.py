@@ -37,9 +37,7 @@ class Violations:
         return [*self.lost, *self.duplicated, *self.stale, *self.disorder, *self.orphans]
 
 
-def find_violations(
-    database: Database, accepted: Iterable[str], *, max_attempts: int, ended: bool = True
-) -> Violations:
+def find_violations(database: Database, accepted: Iterable[str], *, max_attempts: int, ended: bool = True) -> Violations:
     """The rows alone. ``ended``: every accepted job must have ended by now; otherwise it may still be owned."""
     found = Violations()
     with database.read() as session:
@@ -99,9 +97,7 @@ def _check_artifacts(session: Session, job: Job, found: Violations) -> None:
     """Complete artifacts are complete, and there is one of each name; a finished job has no others."""
     names: set[str] = set()
     for artifact in session.scalars(select(Artifact).where(Artifact.job_id == job.id)):
-        stored = select(func.coalesce(func.sum(func.length(ArtifactChunk.data)), 0)).where(
-            ArtifactChunk.artifact_id == artifact.id
-        )
+        stored = select(func.coalesce(func.sum(func.length(ArtifactChunk.data)), 0)).where(ArtifactChunk.artifact_id == artifact.id)
         if not artifact.complete:
             if job.status in TERMINAL:
                 found.orphans.append(f"{job.id}: half an artifact {artifact.name} of attempt {artifact.attempt}")

@@ -23,10 +23,19 @@ from tests.processes import ROOT, state
 from tests.waiting import wait_until
 
 PRELOADED = (
-    "celery.apps.worker", "celery.concurrency.thread", "kombu.transport.redis",
-    "kombu.transport.filesystem", "psycopg", "uvicorn.__main__", "uvicorn.lifespan.on", "uvicorn.protocols.http.h11_impl",
-    "api.app", "worker.run.supervisor", "worker.maintenance.maintainer", "alembic.command",
-)  # fmt: skip
+    "celery.apps.worker",
+    "celery.concurrency.thread",
+    "kombu.transport.redis",
+    "kombu.transport.filesystem",
+    "psycopg",
+    "uvicorn.__main__",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.h11_impl",
+    "api.app",
+    "worker.run.supervisor",
+    "worker.maintenance.maintainer",
+    "alembic.command",
+)
 
 
 class ForkedProcess:
@@ -59,9 +68,7 @@ class ForkedProcess:
     def wait(self, seconds: float = 30) -> int:
         """Its exit code, once it has left."""
         wait_until(
-            lambda: self.exit_code is not None,
-            seconds=seconds,
-            what=lambda: f"the end of {self._out.name}: {self.output[-2000:]}",
+            lambda: self.exit_code is not None, seconds=seconds, what=lambda: f"the end of {self._out.name}: {self.output[-2000:]}"
         )
         assert self.exit_code is not None
         return self.exit_code
@@ -107,9 +114,7 @@ class PreforkServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for pid in self._pids:
             if pid not in self.exit_codes:
                 os.kill(pid, signal.SIGKILL)

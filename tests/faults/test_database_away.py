@@ -27,7 +27,7 @@ def away(cluster: Cluster) -> Iterator[None]:
         try:
             server.execute(  # waits until they are gone: one that is slow to go might still take a COMMIT
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [str(url.database)]
-            )  # fmt: skip
+            )
             yield
         finally:
             server.execute(f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS true")
@@ -40,9 +40,7 @@ def test_during_a_transaction(cluster: Cluster, point: failpoints.Failpoint) -> 
     cluster.database.dispose()
     with away(cluster):
         worker.signal(signal.SIGCONT)
-        wait_until(
-            lambda: "the database is away" in worker.output or "OperationalError" in worker.output, what="its absence"
-        )
+        wait_until(lambda: "the database is away" in worker.output or "OperationalError" in worker.output, what="its absence")
     job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (1, 0)
     assert cluster.finish().all == []

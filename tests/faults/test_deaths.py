@@ -64,9 +64,7 @@ def test_freeze_of_a_worker_past_its_lease(make_cluster: MakeCluster) -> None:
     assert job.attempt == 2
     recorded = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
-    wait_until(
-        lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}"
-    )
+    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}")
     assert cluster.event_types(job_id) == recorded
     cluster.wait_for_status(cluster.submit(), Status.SUCCEEDED)
     cluster.stop()
@@ -86,9 +84,7 @@ def test_freeze_between_two_writes(make_cluster: MakeCluster, point: failpoints.
     assert cluster.wait_for_status(job_id, Status.SUCCEEDED).attempt == 2
     recorded = cluster.event_types(job_id)
     first.signal(signal.SIGCONT)
-    wait_until(
-        lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}"
-    )
+    wait_until(lambda: "belongs to another worker" in first.output, what=lambda: f"the notice of its loss: {first.output}")
     assert cluster.event_types(job_id) == recorded
     assert cluster.finish().all == []
 

@@ -22,9 +22,7 @@ P = failpoints.Failpoint
 IN_API = (P.SUBMIT_WRITTEN, P.SUBMIT_COMMITTED, P.SUBMIT_NOTIFIED, P.CONTROL_COMMITTED)
 IN_REAPER = (P.REQUEUE_WRITTEN, P.REQUEUE_COMMITTED)
 IN_WORKER = tuple(point for point in P if point not in (*IN_API, *IN_REAPER))
-IN_TRAINER = tuple(
-    point for point in trainer_failpoints.Failpoint if point is not trainer_failpoints.Failpoint.BASELINE_STEP
-)
+IN_TRAINER = tuple(point for point in trainer_failpoints.Failpoint if point is not trainer_failpoints.Failpoint.BASELINE_STEP)
 """Those of every job; a baseline is killed in test_real_trainer."""
 ON_BOTH = (P.CLAIM_WRITTEN, P.CLAIM_COMMITTED, P.EVENT_WRITTEN, P.ARTIFACT_CHUNK, P.FINISH_WRITTEN, P.FINISH_COMMITTED)
 """Points inside and between transactions: what they leave differs by database."""

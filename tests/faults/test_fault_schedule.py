@@ -21,8 +21,11 @@ def test_a_random_schedule_violates_nothing(make_cluster: MakeCluster) -> None:
 def test_the_program_ends_with_one_json_object() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--runs", "0", "--stack", "embedded"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert {"runs", "faults", "accepted", "lost", "duplicated", "stale_writes", "orphans"} <= summary.keys()

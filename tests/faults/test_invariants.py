@@ -28,21 +28,44 @@ HARMS: dict[str, tuple[str, Harm]] = {
     "a second end": ("duplicated", lambda session, job: said(session, job, 1, "status", status="succeeded")),
     "words after the end": ("stale", lambda session, job: said(session, job, 1, "log", message="late")),
     "a move back": ("duplicated", lambda session, job: said(session, job, 1, "status", status="queued")),
-    "numbers of a run that never was": ("stale", lambda session, job: session.execute(
-        insert(Metric).values(job_id=job.id, attempt=2, step=1, values={}))),
-    "a missing event": ("disorder", lambda session, job: session.execute(
-        delete(Event).where(Event.job_id == job.id, Event.seq == 2))),
-    "an event that was not counted": ("disorder", lambda session, job: session.execute(
-        update(Job).where(Job.id == job.id).values(event_seq=Job.event_seq - 1))),
-    "too many attempts": ("disorder", lambda session, job: session.execute(
-        update(Job).where(Job.id == job.id).values(attempt=9, attempts_spent=9))),
+    "numbers of a run that never was": (
+        "stale",
+        lambda session, job: session.execute(insert(Metric).values(job_id=job.id, attempt=2, step=1, values={})),
+    ),
+    "a missing event": (
+        "disorder",
+        lambda session, job: session.execute(delete(Event).where(Event.job_id == job.id, Event.seq == 2)),
+    ),
+    "an event that was not counted": (
+        "disorder",
+        lambda session, job: session.execute(update(Job).where(Job.id == job.id).values(event_seq=Job.event_seq - 1)),
+    ),
+    "too many attempts": (
+        "disorder",
+        lambda session, job: session.execute(update(Job).where(Job.id == job.id).values(attempt=9, attempts_spent=9)),
+    ),
     "a mask with a hole": ("disorder", lambda session, job: session.execute(delete(ArtifactChunk))),
-    "half an artifact": ("orphans", lambda session, job: session.execute(insert(Artifact).values(
-        job_id=job.id, attempt=1, name="half", media_type="x/y", size=1, sha256="", chunk_bytes=1, complete=False,
-        created_at=now_sql()))),
-    "the mask of another run": ("stale", lambda session, job: session.execute(
-        update(Artifact).where(Artifact.job_id == job.id).values(attempt=0))),
-}  # fmt: skip
+    "half an artifact": (
+        "orphans",
+        lambda session, job: session.execute(
+            insert(Artifact).values(
+                job_id=job.id,
+                attempt=1,
+                name="half",
+                media_type="x/y",
+                size=1,
+                sha256="",
+                chunk_bytes=1,
+                complete=False,
+                created_at=now_sql(),
+            )
+        ),
+    ),
+    "the mask of another run": (
+        "stale",
+        lambda session, job: session.execute(update(Artifact).where(Artifact.job_id == job.id).values(attempt=0)),
+    ),
+}
 
 
 @pytest.mark.parametrize("harm", HARMS)

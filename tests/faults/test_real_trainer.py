@@ -64,9 +64,7 @@ def test_kill_and_resumption(sources: Sources, undisturbed: object, tmp_path: Pa
         assert started.resumed_from in (4, 8)
 
 
-def test_resumption_from_the_object_storage(
-    sources: Sources, undisturbed: object, tmp_path: Path, storage_url: str
-) -> None:
+def test_resumption_from_the_object_storage(sources: Sources, undisturbed: object, tmp_path: Path, storage_url: str) -> None:
     """The host that the trainer died on is gone, with its disk; what was copied from it is enough."""
     first, second, bucket = tmp_path / "first", tmp_path / "second", open_bucket(storage_url)
     before = f"import os; os.environ.update({ {AT: str(Failpoint.TRAINED)}!r})"
@@ -86,9 +84,8 @@ def test_another_host_resumes_after_worker_and_trainer_are_killed(
 ) -> None:
     """On another host, which shares nothing but the checkpoints, the job is resumed."""
     cluster = make_cluster(
-        models_dir=sources.models_dir, datasets_dir=sources.datasets_dir, hub_enabled=False,
-        checkpoint_dir=tmp_path / "shared",
-    )  # fmt: skip
+        models_dir=sources.models_dir, datasets_dir=sources.datasets_dir, hub_enabled=False, checkpoint_dir=tmp_path / "shared"
+    )
     spec = PruningSpec.model_validate({**FIELDS, **SPEC}).model_dump(mode="json")
     job_id = cluster.submit(spec=spec)
     cluster.start_worker(failpoints.Failpoint.ARTIFACT_COMMITTED).wait(seconds=120)

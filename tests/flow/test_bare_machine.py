@@ -25,9 +25,14 @@ exec "$@"
 READ_ONLY = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh"]
 """A command whose file system is read-only but for two folders, in a mount namespace of its own; needs root."""
 SPEC: dict[str, Any] = {
-    "model": "toy", "task": "sst2", "sparsity": 0.75, "max_steps": 4, "batch_size": 8, "max_length": 32,
+    "model": "toy",
+    "task": "sst2",
+    "sparsity": 0.75,
+    "max_steps": 4,
+    "batch_size": 8,
+    "max_length": 32,
     "metadata": {"name": "Büroklammer 東京"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

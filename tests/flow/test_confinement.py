@@ -50,10 +50,16 @@ class Service:
         self.data.mkdir(mode=0o700)
         os.chown(self.data, SERVICE, SERVICE)
         settings = {
-            "DATABASE_URL_FILE": self.url_file, "BROKER_URL": "filesystem://", "DATA_DIR": self.data, "HUB_ENABLED": False,
-            "MODELS_DIR": folder / "models", "DATASETS_DIR": folder / "datasets", "RUN_AS": f"{SERVICE}:{SERVICE}",
-            "TRAINER_NICE": 0, **FAST,
-        }  # fmt: skip
+            "DATABASE_URL_FILE": self.url_file,
+            "BROKER_URL": "filesystem://",
+            "DATA_DIR": self.data,
+            "HUB_ENABLED": False,
+            "MODELS_DIR": folder / "models",
+            "DATASETS_DIR": folder / "datasets",
+            "RUN_AS": f"{SERVICE}:{SERVICE}",
+            "TRAINER_NICE": 0,
+            **FAST,
+        }
         self.environment = given | SECRETS | {f"ESPALIER_{name}": str(value) for name, value in settings.items()}
 
     def start(self, *command: str, **variables: Any) -> CommandProcess:
@@ -201,9 +207,7 @@ def test_upload_parsers_have_limits_and_read_no_memory_of_the_api(service: Servi
 
     with service.start("api", "--port", str(port)) as api:
         pid = api.process.pid
-        wait_until(
-            lambda: httpx.get(f"http://127.0.0.1:{port}/livez").is_success if listens(port) else False, what="the API"
-        )
+        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/livez").is_success if listens(port) else False, what="the API")
         sender = threading.Thread(target=upload, daemon=True)
         sender.start()
         parser = child_of(pid, "api.uploads.child")

@@ -46,9 +46,7 @@ def url(project: Path, environment: dict[str, str], tmp_path_factory: pytest.Tem
 
 
 def espalier(project: Path, environment: dict[str, str], *arguments: str) -> Any:
-    done = subprocess.run(
-        [ESPALIER, *arguments], cwd=project, env=environment, capture_output=True, text=True, timeout=240
-    )
+    done = subprocess.run([ESPALIER, *arguments], cwd=project, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

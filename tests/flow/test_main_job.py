@@ -129,13 +129,14 @@ def test_upload_rows_and_get_a_mask_for_them(url: str, site: Path, tmp_path: Pat
     packed = gzip.compress("\n".join(json.dumps(row) for row in held_out).encode())
     (tmp_path / "dev.jsonl.gz").write_bytes(packed)
     with Client(url) as client:
-        dataset = client.upload_dataset(
-            train=tmp_path / "train.csv", validation=tmp_path / "dev.jsonl.gz", name="opinions"
-        )
+        dataset = client.upload_dataset(train=tmp_path / "train.csv", validation=tmp_path / "dev.jsonl.gz", name="opinions")
         task = {
-            "dataset": dataset.id, "text": ["text"], "label": "opinion", "labels": list(names),
+            "dataset": dataset.id,
+            "text": ["text"],
+            "label": "opinion",
+            "labels": list(names),
             "label_words": ["terrible", "great"],
-        }  # fmt: skip
+        }
         job = client.wait(client.submit(**(SPEC | {"task": task, "max_steps": 8, "batch_size": 8})), timeout=120)
         assert job.status == "succeeded", job.error
         mask = client.download(job, path=tmp_path)

@@ -20,9 +20,7 @@ READY = re.compile(r"Espalier listens on (http://127\.0\.0\.1:\d+) \(data in (.+
 
 def serve(folder: Path, *options: str) -> ModuleProcess:
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(folder / "data"), *options]
-    return ModuleProcess(
-        arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve"
-    )
+    return ModuleProcess(arguments, {"ESPALIER_RESCUE_SECONDS": "1", "ESPALIER_TERM_GRACE_SECONDS": "3"}, folder, "serve")
 
 
 def url_of(program: ModuleProcess) -> str:
@@ -84,9 +82,7 @@ def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
 
 def test_beyond_loopback_requests_need_a_key(tmp_path: Path) -> None:
     with serve(tmp_path, "--host", "0.0.0.0") as program:
-        ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(
-            program.wait_for_line("Espalier listens on")
-        )
+        ready = re.compile(r"Espalier listens on http://0\.0\.0\.0:(\d+) ").match(program.wait_for_line("Espalier listens on"))
         assert ready is not None
         url, data = f"http://127.0.0.1:{ready[1]}", str(tmp_path / "data")
         assert f"make one with: espalier keys create NAME --data-dir {data}" in program.stderr

@@ -18,10 +18,17 @@ from tests.toy_models import make_model
 from tests.toy_tagged import TAGS, tagged
 
 SPEC: dict[str, Any] = {
-    "model": "toy", "sparsity": 0.5, "max_steps": 200, "batch_size": 16, "max_length": 32, "learning_rate": 0.05,
-    "weight_learning_rate": 0.02, "dropout": 0.0, "regularization": 20,
+    "model": "toy",
+    "sparsity": 0.5,
+    "max_steps": 200,
+    "batch_size": 16,
+    "max_length": 32,
+    "learning_rate": 0.05,
+    "weight_learning_rate": 0.02,
+    "dropout": 0.0,
+    "regularization": 20,
     "exports": ["compact"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(site: Path) -> Iterator[Client]:
     """A client of ``espalier serve`` on a free port."""
-    environment = {
-        "ESPALIER_MODELS_DIR": str(site / "models"), "ESPALIER_HUB_ENABLED": "false", "ESPALIER_TRAINER_THREADS": "1",
-    }  # fmt: skip
+    environment = {"ESPALIER_MODELS_DIR": str(site / "models"), "ESPALIER_HUB_ENABLED": "false", "ESPALIER_TRAINER_THREADS": "1"}
     arguments = ["espalier.cli", "serve", "--port", "0", "--data-dir", str(site / "data")]
     with ModuleProcess(arguments, environment, site / "logs", "serve") as serve:
         line = serve.wait_for_line("Espalier listens on", seconds=60)

@@ -26,15 +26,21 @@ def _prepare(folder: Path, seed: int) -> "tuple[subprocess.Popen[str], Any]":
     """The hub, and the libraries loaded, which read its address when they are imported."""
     (folder / "hub").mkdir()
     hub = subprocess.Popen(
-        [sys.executable, "-m", "tests.fuzz.faulty_hub", str(folder / "hub"), str(seed)],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.fuzz.faulty_hub", str(folder / "hub"), str(seed)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert hub.stdout is not None
     os.environ |= {
-        "HF_ENDPOINT": hub.stdout.readline().strip(), "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1", "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2", "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    }  # fmt: skip
+        "HF_ENDPOINT": hub.stdout.readline().strip(),
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_ETAG_TIMEOUT": "2",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "2",
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
     import datasets  # noqa: F401 - loaded before the forks
     import torch
     from transformers.models.bert import modeling_bert  # noqa: F401
@@ -79,9 +85,8 @@ def _run(arguments: argparse.Namespace, cases: Any, folder: Path) -> int:
     started = time.monotonic()
     numbers = arguments.only or range(arguments.inputs)  # number 0 is not mutated: it must succeed
     for ended in run_forked(
-        numbers, lambda number: cases.run_case(toys, number, folder / f"{number}"),
-        processes=arguments.processes, seconds=SECONDS,
-    ):  # fmt: skip
+        numbers, lambda number: cases.run_case(toys, number, folder / f"{number}"), processes=arguments.processes, seconds=SECONDS
+    ):
         place = folder / f"{ended.number}"
         result = _result(place, ended)
         outcomes[f"{result['kind']}: {(result['failure'] and 'FAILURE') or result['outcome']}"] += 1

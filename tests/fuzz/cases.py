@@ -33,9 +33,7 @@ from tests.fuzz.judgement import Result, judge_exit, judge_refusal, signature
 from tests.fuzz.model_mutations import mutate_model, mutate_safetensors
 
 KINDS = ("model",) * 8 + ("local data",) * 4 + ("upload",) * 5 + ("hub model",) * 2 + ("hub data",) + ("mask",) * 3
-SPEC = {
-    "model": "toy", "method": "random", "sparsity": 0.5, "batch_size": 4, "max_length": 32, "validation_rows": 6,
-}  # fmt: skip
+SPEC = {"model": "toy", "method": "random", "sparsity": 0.5, "batch_size": 4, "max_length": 32, "validation_rows": 6}
 TRAINED = {"method": "smp-s", "max_steps": 2, "regularization": 20}
 CUSTOM = {"dataset": "toy", "text": ["sentence"], "labels": ["terrible", "great"]}
 MAX_UPLOAD_BYTES = 4 * 1024 * 1024
@@ -106,9 +104,13 @@ class _Case:
     def run(self) -> None:
         kind = self.result.kind
         {
-            "model": self._model, "local data": self._local_data, "upload": self._upload, "hub model": self._hub_model,
-            "hub data": self._hub_data, "mask": self._mask,
-        }[kind]()  # fmt: skip
+            "model": self._model,
+            "local data": self._local_data,
+            "upload": self._upload,
+            "hub model": self._hub_model,
+            "hub data": self._hub_data,
+            "mask": self._mask,
+        }[kind]()
 
     def _model(self) -> None:
         if self.result.number:
@@ -201,18 +203,20 @@ class _Case:
 
     def _spec(self, model: str) -> dict[str, Any]:
         return {
-            **SPEC, "model": model, "task": self.custom if self.task == "toy" else self.task, "head": self.head,
-            **({"stride": 8} if self.task == "squad" else {}), **(TRAINED if self.trained else {}),
-        }  # fmt: skip
+            **SPEC,
+            "model": model,
+            "task": self.custom if self.task == "toy" else self.task,
+            "head": self.head,
+            **({"stride": 8} if self.task == "squad" else {}),
+            **(TRAINED if self.trained else {}),
+        }
 
     def _sources(self) -> list[str]:
         given = ["--models-dir", str(self.models), "--datasets-dir", str(self.folder / "datasets")]
         return given if self.result.kind.startswith("hub") else [*given, "--no-hub"]
 
     def _admit(self) -> bool:
-        settings = Settings(
-            data_dir=self.folder, models_dir=self.models, datasets_dir=self.folder / "datasets", hub_enabled=False
-        )
+        settings = Settings(data_dir=self.folder, models_dir=self.models, datasets_dir=self.folder / "datasets", hub_enabled=False)
         database = Database(settings.database_url)  # of a job on a local folder nothing is looked up in it
         try:
             admission.check_job(JobRequest.model_validate(self._spec("toy")), settings, database, "fuzz")

@@ -19,9 +19,27 @@ from tests.fake_hub import FakeHub
 from tests.fuzz.mutations import mutate_json
 
 FAULTS = (
-    "none", "none", "status", "status", "html", "cut", "short", "long", "loop", "nowhere", "elsewhere", "etag", "no etag",
-    "no commit", "json", "json", "json", "hang up", "garbage", "slow",
-)  # fmt: skip
+    "none",
+    "none",
+    "status",
+    "status",
+    "html",
+    "cut",
+    "short",
+    "long",
+    "loop",
+    "nowhere",
+    "elsewhere",
+    "etag",
+    "no etag",
+    "no commit",
+    "json",
+    "json",
+    "json",
+    "hang up",
+    "garbage",
+    "slow",
+)
 _STATUSES = (204, 206, 301, 304, 400, 401, 403, 404, 406, 410, 416, 418, 429, 451, 500, 502, 503, 504, 599)
 _SLOW_SECONDS = 0.5
 

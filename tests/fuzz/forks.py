@@ -24,9 +24,7 @@ class Ended:
     hung: bool
 
 
-def run_forked(
-    numbers: Iterable[int], work: Callable[[int], None], *, processes: int, seconds: float
-) -> Iterator[Ended]:
+def run_forked(numbers: Iterable[int], work: Callable[[int], None], *, processes: int, seconds: float) -> Iterator[Ended]:
     """Run ``work`` of each number in a child of its own, several at a time, each for at most ``seconds``."""
     waiting, running = iter(numbers), dict[int, tuple[int, float]]()
     more = True

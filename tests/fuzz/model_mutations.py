@@ -14,16 +14,56 @@ from tests.fuzz.mutations import dump_json, mutate_bytes, mutate_entry, mutate_j
 WEIGHTS = "model.safetensors"
 _JSON_FILES = ("config.json", "config.json", "tokenizer.json", "tokenizer_config.json")
 _CONFIG_KEYS = (
-    "model_type", "hidden_size", "dim", "num_hidden_layers", "n_layers", "num_attention_heads", "n_heads", "intermediate_size",
-    "hidden_dim", "vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id", "hidden_act", "activation",
-    "layer_norm_eps", "initializer_range", "hidden_dropout_prob", "dropout", "architectures", "id2label", "label2id",
-    "num_labels", "problem_type", "tie_word_embeddings", "torch_dtype", "dtype", "auto_map", "quantization_config",
-    "attn_implementation", "position_embedding_type", "is_decoder", "transformers_version", "chunk_size_feed_forward",
-)  # fmt: skip
+    "model_type",
+    "hidden_size",
+    "dim",
+    "num_hidden_layers",
+    "n_layers",
+    "num_attention_heads",
+    "n_heads",
+    "intermediate_size",
+    "hidden_dim",
+    "vocab_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "pad_token_id",
+    "hidden_act",
+    "activation",
+    "layer_norm_eps",
+    "initializer_range",
+    "hidden_dropout_prob",
+    "dropout",
+    "architectures",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "problem_type",
+    "tie_word_embeddings",
+    "torch_dtype",
+    "dtype",
+    "auto_map",
+    "quantization_config",
+    "attn_implementation",
+    "position_embedding_type",
+    "is_decoder",
+    "transformers_version",
+    "chunk_size_feed_forward",
+)
 _TOKENIZER_KEYS = (
-    "tokenizer_class", "model_max_length", "pad_token", "unk_token", "cls_token", "mask_token", "do_lower_case", "auto_map",
-    "added_tokens_decoder", "additional_special_tokens", "padding_side", "extra_special_tokens", "chat_template",
-)  # fmt: skip
+    "tokenizer_class",
+    "model_max_length",
+    "pad_token",
+    "unk_token",
+    "cls_token",
+    "mask_token",
+    "do_lower_case",
+    "auto_map",
+    "added_tokens_decoder",
+    "additional_special_tokens",
+    "padding_side",
+    "extra_special_tokens",
+    "chat_template",
+)
 
 
 def mutate_model(source: random.Random, folder: Path) -> str:
@@ -60,11 +100,7 @@ def mutate_safetensors(source: random.Random, file: Path) -> str:
         data = data[: source.randrange(len(data) + 1)]
     elif kind == "data":
         place = source.randrange(max(1, len(data) - 8))
-        data = (
-            data[:place]
-            + source.choice((b"\xff\xff\xff\xff", b"\x00\x00\x80\x7f", b"\x00\x00\xc0\x7f"))
-            + data[place + 4 :]
-        )
+        data = data[:place] + source.choice((b"\xff\xff\xff\xff", b"\x00\x00\x80\x7f", b"\x00\x00\xc0\x7f")) + data[place + 4 :]
     elif kind == "header" or not isinstance(header, dict) or not header:
         header, what = mutate_json(source, header)
     else:
@@ -87,9 +123,7 @@ def _mutate_tensor(source: random.Random, header: dict[str, Any]) -> str:
     elif kind == "dtype":
         entry["dtype"] = source.choice(("F16", "BF16", "I32", "U32", "I64", "F64", "BOOL", "F8_E4M3", "Q4", ""))
     elif kind == "shape":
-        entry["shape"] = source.choice(
-            ([], [0], [1], [-1], [2**62, 4], [*entry.get("shape", []), 1], [1, *entry.get("shape", [])])
-        )
+        entry["shape"] = source.choice(([], [0], [1], [-1], [2**62, 4], [*entry.get("shape", []), 1], [1, *entry.get("shape", [])]))
     else:
         shape = entry.get("shape")
         entry["shape"] = shape[::-1] if isinstance(shape, list) else shape
@@ -118,10 +152,21 @@ def _json(source: random.Random, file: Path, *, by_key: bool) -> str:
 
 
 def _extra_file(source: random.Random, folder: Path) -> str:
-    name = source.choice((
-        "model.safetensors.index.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-        "vocab.json", "merges.txt", "adapter_config.json", "chat_template.jinja", "README.md", "preprocessor_config.json",
-    ))  # fmt: skip
+    name = source.choice(
+        (
+            "model.safetensors.index.json",
+            "generation_config.json",
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "vocab.txt",
+            "vocab.json",
+            "merges.txt",
+            "adapter_config.json",
+            "chat_template.jinja",
+            "README.md",
+            "preprocessor_config.json",
+        )
+    )
     entries: tuple[Any, ...] = (
         {"a": WEIGHTS},
         {},

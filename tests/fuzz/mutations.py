@@ -12,10 +12,49 @@ from pathlib import Path
 from typing import Any
 
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 7, 2**31, 2**63, 10**30, -(2**40), 0.5, -0.0, 1e-300, 1e308, float("nan"), float("inf"),
-    "", " ", "0", "-1", "1e5", "x", "label", "great", "../../etc/passwd", "\x00", "\x1b[2J", "\ufeff", "\ud800", "é" * 300,
-    "x" * 100_000, [], {}, [None], [[]], {"": ""}, [1, 2, 3], ["a", 1], {"a": {"b": [None]}},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    2**31,
+    2**63,
+    10**30,
+    -(2**40),
+    0.5,
+    -0.0,
+    1e-300,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "0",
+    "-1",
+    "1e5",
+    "x",
+    "label",
+    "great",
+    "../../etc/passwd",
+    "\x00",
+    "\x1b[2J",
+    "\ufeff",
+    "\ud800",
+    "é" * 300,
+    "x" * 100_000,
+    [],
+    {},
+    [None],
+    [[]],
+    {"": ""},
+    [1, 2, 3],
+    ["a", 1],
+    {"a": {"b": [None]}},
+)
 NESTED = 5000
 """Levels of a value that is nested too deeply for recursive readers."""
 
@@ -53,39 +92,28 @@ def mutate_bytes(source: random.Random, content: bytes) -> tuple[bytes, str]:
     """A file's content, damaged or in another encoding."""
     place = source.randrange(len(content) + 1)
     odd = source.choice(
+        (b"\xff", b"\x00", b"\xc3\x28", b"\xed\xa0\x80", b"\n", b"\r\n\r\n", b'"', b"}", b",", b"NaN", b"1e999", b"\\ud800")
+    )
+    what, changed = source.choice(
         (
-            b"\xff",
-            b"\x00",
-            b"\xc3\x28",
-            b"\xed\xa0\x80",
-            b"\n",
-            b"\r\n\r\n",
-            b'"',
-            b"}",
-            b",",
-            b"NaN",
-            b"1e999",
-            b"\\ud800",
+            ("empty", b""),
+            (f"cut at {place}", content[:place]),
+            (f"{odd!r} at {place}", content[:place] + odd + content[place:]),
+            ("bit flipped", _flip(source, content)),
+            ("bits flipped", _flip(source, _flip(source, _flip(source, content)))),
+            ("random tail", content + source.randbytes(64)),
+            ("twice", content + content),
+            ("byte order mark", b"\xef\xbb\xbf" + content),
+            ("UTF-16", content.decode("utf-8", "replace").encode("utf-16")),
+            ("Latin-1", content.decode("utf-8", "replace").encode("latin-1", "replace") + b"\xe9"),
+            ("HTML", b"<!DOCTYPE html><html><body>Sign in</body></html>"),
+            ("gzip", gzip.compress(content, mtime=0)),
+            ("gzip, cut", gzip.compress(content, mtime=0)[: max(1, place // 4)]),
+            ("random", source.randbytes(200)),
+            ("deep nesting", b"[" * NESTED + b"]" * NESTED),
+            ("deep nesting of objects", b'{"a":' * NESTED + b"1" + b"}" * NESTED),
         )
     )
-    what, changed = source.choice((
-        ("empty", b""),
-        (f"cut at {place}", content[:place]),
-        (f"{odd!r} at {place}", content[:place] + odd + content[place:]),
-        ("bit flipped", _flip(source, content)),
-        ("bits flipped", _flip(source, _flip(source, _flip(source, content)))),
-        ("random tail", content + source.randbytes(64)),
-        ("twice", content + content),
-        ("byte order mark", b"\xef\xbb\xbf" + content),
-        ("UTF-16", content.decode("utf-8", "replace").encode("utf-16")),
-        ("Latin-1", content.decode("utf-8", "replace").encode("latin-1", "replace") + b"\xe9"),
-        ("HTML", b"<!DOCTYPE html><html><body>Sign in</body></html>"),
-        ("gzip", gzip.compress(content, mtime=0)),
-        ("gzip, cut", gzip.compress(content, mtime=0)[: max(1, place // 4)]),
-        ("random", source.randbytes(200)),
-        ("deep nesting", b"[" * NESTED + b"]" * NESTED),
-        ("deep nesting of objects", b'{"a":' * NESTED + b"1" + b"}" * NESTED),
-    ))  # fmt: skip
     return changed, what
 
 

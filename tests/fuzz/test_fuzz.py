@@ -9,7 +9,11 @@ from tests.fuzz.__main__ import ROOT
 def test_mutated_inputs_end_with_named_errors() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "--inputs", "160", "--seed", "0", "--processes", "2"],
-        cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr[-2000:]
     assert "160 inputs" in ended.stdout

@@ -59,24 +59,25 @@ def long_locks(found: list[str]) -> list[str]:
 @pytest.mark.parametrize("step", revisions(), ids=lambda step: step[1])
 def test_no_migration_locks_a_table_that_exists_for_long(step: tuple[str, str]) -> None:
     found = list(statements(step))
-    assert any(
-        statement.startswith("UPDATE alembic_version") or "INSERT INTO alembic" in statement for statement in found
-    )
+    assert any(statement.startswith("UPDATE alembic_version") or "INSERT INTO alembic" in statement for statement in found)
     assert long_locks(found) == []
 
 
-@pytest.mark.parametrize("statement", [
-    "CREATE INDEX ix ON jobs (a)",
-    "CREATE UNIQUE INDEX ix ON jobs (a)",
-    "DROP INDEX ix",
-    "ALTER TABLE jobs ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES sweeps (id)",
-    "ALTER TABLE jobs ADD CONSTRAINT ck CHECK (a > 0)",
-    "ALTER TABLE jobs ADD CONSTRAINT uq UNIQUE (a)",
-    "ALTER TABLE jobs ALTER COLUMN a SET NOT NULL",
-    "ALTER TABLE jobs ALTER COLUMN a TYPE BIGINT",
-    "ALTER TABLE jobs ADD COLUMN a TIMESTAMP DEFAULT clock_timestamp()",
-    "UPDATE jobs SET a = 1",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX ix ON jobs (a)",
+        "CREATE UNIQUE INDEX ix ON jobs (a)",
+        "DROP INDEX ix",
+        "ALTER TABLE jobs ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES sweeps (id)",
+        "ALTER TABLE jobs ADD CONSTRAINT ck CHECK (a > 0)",
+        "ALTER TABLE jobs ADD CONSTRAINT uq UNIQUE (a)",
+        "ALTER TABLE jobs ALTER COLUMN a SET NOT NULL",
+        "ALTER TABLE jobs ALTER COLUMN a TYPE BIGINT",
+        "ALTER TABLE jobs ADD COLUMN a TIMESTAMP DEFAULT clock_timestamp()",
+        "UPDATE jobs SET a = 1",
+    ],
+)
 def test_statements_that_lock_for_long_are_known(statement: str) -> None:
     assert len(long_locks([statement])) == 1
     assert long_locks(["CREATE TABLE jobs (a INT)", statement]) == [] or statement.startswith("DROP INDEX")

@@ -69,8 +69,7 @@ def test_the_migrated_tables_have_every_check_and_foreign_key(database: Database
         checks = {constraint.name for constraint in table.constraints if isinstance(constraint, CheckConstraint)}
         assert {check["name"] for check in inspector.get_check_constraints(table.name)} == checks
         assert {
-            (key["name"], key["referred_table"], key["options"].get("ondelete"))
-            for key in inspector.get_foreign_keys(table.name)
+            (key["name"], key["referred_table"], key["options"].get("ondelete")) for key in inspector.get_foreign_keys(table.name)
         } == {(key.name, key.referred_table.name, key.ondelete) for key in table.foreign_key_constraints}
 
 
@@ -80,11 +79,10 @@ _UPGRADE = "import sys; from service.db.migrate import upgrade; input(); upgrade
 def test_concurrent_migrations_wait_for_each_other(empty_url: str) -> None:
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _UPGRADE, empty_url],
-            cwd=ROOT, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-c", _UPGRADE, empty_url], cwd=ROOT, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -126,10 +124,7 @@ def test_altering_a_table_on_sqlite_keeps_dependent_rows(tmp_path: Path) -> None
     upgrade(url)
     database = Database(url)
     job = factories.succeeded(database, tmp_path)
-    with (
-        migrating(url) as connection,
-        Operations(MigrationContext.configure(connection)).batch_alter_table("jobs") as table,
-    ):
+    with migrating(url) as connection, Operations(MigrationContext.configure(connection)).batch_alter_table("jobs") as table:
         table.alter_column("priority", nullable=True)
     assert len(factories.recorded_events(database, job.id)) == 3
     with database.read() as session:
@@ -178,7 +173,7 @@ def test_the_filter_columns_are_filled_in(empty_url: str) -> None:
     specs = {
         factories.queued(database): ("acme/tiny", "sst2", "smp-s"),
         factories.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}, "method": None}): ("acme/big", None, None),
-    }  # fmt: skip
+    }
     downgrade(empty_url, "0011")
     upgrade(empty_url)
     for job_id, expected in specs.items():

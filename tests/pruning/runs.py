@@ -33,9 +33,15 @@ ROOT = Path(__file__).parents[2]
 _CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 SECONDS = 120
 FIELDS: dict[str, Any] = {
-    "model": "bert", "task": "sst2", "sparsity": 0.5, "max_steps": 12, "batch_size": 8, "max_length": 32, "regularization": 20,
+    "model": "bert",
+    "task": "sst2",
+    "sparsity": 0.5,
+    "max_steps": 12,
+    "batch_size": 8,
+    "max_length": 32,
+    "regularization": 20,
     "validation_rows": 32,
-}  # fmt: skip
+}
 
 
 def make_sources(folder: Path) -> Sources:
@@ -52,9 +58,7 @@ def spec_of(**fields: Any) -> PruningSpec:
     return PruningSpec.model_validate({**FIELDS, **fields})
 
 
-def run_toy(
-    sources: Sources, work: Path, *, should_stop: Callable[[], bool] = lambda: False, **fields: Any
-) -> list[Event]:
+def run_toy(sources: Sources, work: Path, *, should_stop: Callable[[], bool] = lambda: False, **fields: Any) -> list[Event]:
     """Train in this process; what was reported."""
     events: list[Event] = []
     train(spec_of(**fields), work, sources, events.append, should_stop)
@@ -99,9 +103,13 @@ def arguments_of(work: Path, spec: Mapping[str, Any] | str, sources: Sources, *m
 def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
     """The program, started; its standard input stays open."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pruning", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
-    )  # fmt: skip
+        [sys.executable, "-m", "pruning", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+    )
 
 
 def finish(process: "subprocess.Popen[bytes]") -> ProgramExit:

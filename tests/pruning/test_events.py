@@ -13,12 +13,27 @@ from pruning.events import ExitCode, parse_line
 EVENTS: list[Any] = [
     events.PhaseEvent(phase="training", message="9 steps"),
     events.StartedEvent(
-        total_steps=9, model_revision=None, base_digest="0" * 64, matrices=12, masked_weights=99, train_rows=5,
-        validation_rows=4, device="cpu", versions={"torch": "2"},
+        total_steps=9,
+        model_revision=None,
+        base_digest="0" * 64,
+        matrices=12,
+        masked_weights=99,
+        train_rows=5,
+        validation_rows=4,
+        device="cpu",
+        versions={"torch": "2"},
     ),
     events.StepEvent(
-        step=1, total_steps=9, epoch=0.5, loss=0.7, regularizer=0.5, remaining=1.0, learning_rate=0.02, grad_norm=1.5,
-        rows_per_second=10.0, eta_seconds=0.0,
+        step=1,
+        total_steps=9,
+        epoch=0.5,
+        loss=0.7,
+        regularizer=0.5,
+        remaining=1.0,
+        learning_rate=0.02,
+        grad_norm=1.5,
+        rows_per_second=10.0,
+        eta_seconds=0.0,
     ),
     events.EvaluationEvent(step=3, stage="during", remaining=0.4, metrics={"accuracy": 0.1 + 0.2}),
     events.BaselineEvent(
@@ -30,7 +45,7 @@ EVENTS: list[Any] = [
     events.LogEvent(level="warning", message="läuft\nweiter"),
     events.ErrorEvent(kind="permanent", code="diverged", message="no", param="learning_rate"),
     events.FinishedEvent(metrics={"final": {"accuracy": 1.0}, "steps": 9}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: str(event.event))
@@ -53,14 +68,27 @@ def test_an_event_carries_its_time() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "", "\n", "Loading weights: 100%", "{", "[]", "null", "3", "{}", '{"event": "poem"}', '{"event": "step"}',
-        '{"event": "checkpoint", "step": 1, "more": 2}', '{"event": "checkpoint", "step": "soon"}',
-        '{"event": "checkpoint", "step": 1} {"event": "checkpoint", "step": 2}', "\x00", b"\xff\xfe",
+        "",
+        "\n",
+        "Loading weights: 100%",
+        "{",
+        "[]",
+        "null",
+        "3",
+        "{}",
+        '{"event": "poem"}',
+        '{"event": "step"}',
+        '{"event": "checkpoint", "step": 1, "more": 2}',
+        '{"event": "checkpoint", "step": "soon"}',
+        '{"event": "checkpoint", "step": 1} {"event": "checkpoint", "step": 2}',
+        "\x00",
+        b"\xff\xfe",
         '{"event": "evaluation", "step": 1, "stage": "final", "remaining": 1, "metrics": {"accuracy": NaN}}',
-        '{"event": "phase", "phase": "lunch"}', '{"event": "error", "kind": "odd", "code": "x", "message": "y"}',
+        '{"event": "phase", "phase": "lunch"}',
+        '{"event": "error", "kind": "odd", "code": "x", "message": "y"}',
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_anything_else_is_no_event(line: str | bytes) -> None:
     with pytest.raises(ValidationError):
         parse_line(line)
@@ -80,5 +108,10 @@ def test_numbers_that_json_cannot_say_are_refused_when_the_event_is_made() -> No
 
 def test_exit_codes_are_those_of_the_contract() -> None:
     assert {code.name: code.value for code in ExitCode} == {
-        "OK": 0, "BUG": 1, "PERMANENT": 65, "TEMPORARY": 75, "STOPPED": 80, "PEER_LOST": 81,
-    }  # fmt: skip
+        "OK": 0,
+        "BUG": 1,
+        "PERMANENT": 65,
+        "TEMPORARY": 75,
+        "STOPPED": 80,
+        "PEER_LOST": 81,
+    }

@@ -28,12 +28,15 @@ from tests.toy_datasets import read_lines
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", ROOT.parent / "shared" / "golden"))
 MNLI_ORDER = {"entailment": 1, "neutral": 2, "contradiction": 0}
 """The reference renumbers MNLI's classes before it looks up the words."""
-LABELS = {
-    "sst2": {0, 1}, "mrpc": {0, 1}, "cola": {0, 1}, "rte": {0, 1}, "mnli": {0, 1, 2},
-}  # fmt: skip
+LABELS = {"sst2": {0, 1}, "mrpc": {0, 1}, "cola": {0, 1}, "rte": {0, 1}, "mnli": {0, 1, 2}}
 SHORT: dict[str, Any] = {
-    "model": "bert-base-uncased", "max_steps": 3, "batch_size": 8, "max_length": 64, "train_rows": 48, "validation_rows": 60,
-}  # fmt: skip
+    "model": "bert-base-uncased",
+    "max_steps": 3,
+    "batch_size": 8,
+    "max_length": 64,
+    "train_rows": 48,
+    "validation_rows": 60,
+}
 
 
 def published() -> dict[str, tuple[list[str], int, int]]:
@@ -87,10 +90,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
         torch.manual_seed(0)
         BertForMaskedLM(
             BertConfig(
-                vocab_size=30522, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+                vocab_size=30522,
+                hidden_size=16,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=24,
                 initializer_range=0.3,
             )
-        ).save_pretrained(model)  # fmt: skip
+        ).save_pretrained(model)
     for file in tokens.iterdir():
         shutil.copyfile(file, model / file.name)
     for name in ("sst2", "mrpc", "cola", "rte", "stsb"):

@@ -30,12 +30,7 @@ if not CASES:
     pytest.skip(f"no golden traces under {GOLDEN}; set GOLDEN_DIR", allow_module_level=True)
 
 Batch = dict[str, torch.Tensor]
-LABELS = {
-    "cls2": ("labels2",),
-    "cls3": ("labels3",),
-    "reg": ("labels_reg",),
-    "qa": ("start_positions", "end_positions"),
-}
+LABELS = {"cls2": ("labels2",), "cls3": ("labels3",), "reg": ("labels_reg",), "qa": ("start_positions", "end_positions")}
 
 
 def schedule_of(config: dict[str, Any]) -> Schedule:
@@ -74,9 +69,7 @@ class Case:
         model: torch.nn.Module = BertForMaskedLM.from_pretrained(GOLDEN / "common", dtype=torch.float32)
         model.to(dtype)
         self.matrices = wrap_linears(model)
-        self.head = LabelWordHead(
-            model, self.config["label_map"], tokens["mask_token_id"], "every" if self.qa else "first"
-        ).train()
+        self.head = LabelWordHead(model, self.config["label_map"], tokens["mask_token_id"], "every" if self.qa else "first").train()
         self.teacher = self._teacher()
         method = (
             SmpS(temperature=self.config["magnitude_topk_threshold_p"], surplus="drop")
@@ -152,8 +145,7 @@ def micro_records(steps: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]
 def bits(masks: Path, name: str, matrices: Matrices) -> dict[str, np.ndarray]:
     packed = np.load(masks)
     return {
-        path: np.unpackbits(packed[f"{path}.weight"])[: layer.base.numel()].astype(bool)
-        for path, layer in matrices.layers.items()
+        path: np.unpackbits(packed[f"{path}.weight"])[: layer.base.numel()].astype(bool) for path, layer in matrices.layers.items()
     }
 
 

@@ -27,9 +27,16 @@ STEPS, RAMP, DENSITY = 40, 24, 0.1
 def small_bert() -> BertForMaskedLM:
     torch.manual_seed(5)
     config = BertConfig(
-        vocab_size=64, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=24, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=64,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=24,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.2,
+    )
     return BertForMaskedLM(config).double()
 
 
@@ -71,9 +78,7 @@ def test_every_mask_bit_of_a_run_equals_the_plain_loop(method: SmpL | SmpS) -> N
     changed = set()
     for t, (inputs, labels) in enumerate(batches()):
         expected = plain.step(t, inputs, labels)
-        assert pruner.step(t, [{**inputs, "labels": labels}]).loss == pytest.approx(expected, rel=1e-9), (
-            f"loss of step {t}"
-        )
+        assert pruner.step(t, [{**inputs, "labels": labels}]).loss == pytest.approx(expected, rel=1e-9), f"loss of step {t}"
         for name, mask in plain.masks.items():
             layer = matrices.layers[name.removesuffix(".weight")]
             assert torch.equal(layer.mask.bool(), mask.bool()), f"{name}, step {t}"
@@ -92,13 +97,16 @@ def test_the_plain_loop_equals_the_traces_of_the_reference_code(name: str) -> No
     ramp = config["steps"] - config["final_warmup"] * config["threshold_warmup_steps"]
     tokens = json.loads((GOLDEN / "common" / "tokens.json").read_text())
     plain = PlainSmp(
-        model, tuple(config["label_map"]), tokens["mask_token_id"], config["steps"], ramp, config["final_threshold"],
+        model,
+        tuple(config["label_map"]),
+        tokens["mask_token_id"],
+        config["steps"],
+        ramp,
+        config["final_threshold"],
         allocate=config["magnitude_topk_threshold"],
-    )  # fmt: skip
+    )
     for t, record in enumerate(trace["steps"][:40]):
-        inputs = {
-            key: torch.from_numpy(data[key][t]).long() for key in ("input_ids", "attention_mask", "token_type_ids")
-        }
+        inputs = {key: torch.from_numpy(data[key][t]).long() for key in ("input_ids", "attention_mask", "token_type_ids")}
         labels = torch.from_numpy(data["labels2" if config["task"] == "cls2" else "labels3"][t]).long()
         assert plain.step(t, inputs, labels) == pytest.approx(record["task_loss"], rel=1e-9), f"step {t}"
         assert [int(mask.sum()) for mask in plain.masks.values()] == record["ones"], f"step {t}"

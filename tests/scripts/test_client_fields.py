@@ -26,9 +26,7 @@ def test_every_field_is_there_and_the_same_ones_are_required() -> None:
     assert fields.__required_keys__ | fields.__optional_keys__ == schema["properties"].keys()
     assert fields.__required_keys__ == set(schema["required"])
     shared = job_fields.SharedFields
-    assert shared.__required_keys__ | shared.__optional_keys__ == schema["properties"].keys() - AXES.keys() - {
-        "baseline"
-    }
+    assert shared.__required_keys__ | shared.__optional_keys__ == schema["properties"].keys() - AXES.keys() - {"baseline"}
     filters = inspect.signature(list_jobs).parameters.keys() - {"services", "caller", "labels"}
     assert job_fields.JobFilters.__optional_keys__ == filters | {"metadata"}
     assert job_fields.ExportFields.__optional_keys__ == ExportRequest.model_fields.keys() - {"formats"}

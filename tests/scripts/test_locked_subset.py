@@ -43,7 +43,4 @@ def test_the_lock_fits_the_project_and_has_nothing_of_torchs_builds() -> None:
     }
     assert asked - set(LOCK) <= {"torch"}, "run: make lock"
     assert without_torch((ROOT / "requirements.lock").read_text()) == (ROOT / "requirements.lock").read_text()
-    assert (
-        without_torch("torch==1 \\\n    --hash=sha256:aa\nnvidia-x==1\nrich==1 \\\n    --hash=sha256:bb\n").count("==")
-        == 1
-    )
+    assert without_torch("torch==1 \\\n    --hash=sha256:aa\nnvidia-x==1\nrich==1 \\\n    --hash=sha256:bb\n").count("==") == 1

@@ -72,10 +72,7 @@ def registry() -> Iterator[Registry]:
 
 
 def test_every_image_gets_the_digest_of_its_tag_and_follows_it(registry: Registry, tmp_path: Path) -> None:
-    database, python = (
-        registry.add("library/postgres", "17-alpine", b"one"),
-        registry.add("python", "3.11-slim", b"two"),
-    )
+    database, python = (registry.add("library/postgres", "17-alpine", b"one"), registry.add("python", "3.11-slim", b"two"))
     compose, dockerfile = tmp_path / "docker-compose.yml", tmp_path / "Dockerfile"
     compose.write_text(f"services:\n  a:\n    image: espalier-api\n  b:\n    image: {database} # the database\n")
     dockerfile.write_text(f"FROM {python}@sha256:{OLD} AS base\nFROM base AS api\n")
@@ -85,10 +82,7 @@ def test_every_image_gets_the_digest_of_its_tag_and_follows_it(registry: Registr
         services = yaml.safe_load(compose.read_text())["services"]
         assert services["a"]["image"] == "espalier-api"
         assert services["b"]["image"] == f"{database}@sha256:{hashlib.sha256(content).hexdigest()}"
-        assert (
-            dockerfile.read_text()
-            == f"FROM {python}@sha256:{hashlib.sha256(b'two').hexdigest()} AS base\nFROM base AS api\n"
-        )
+        assert dockerfile.read_text() == f"FROM {python}@sha256:{hashlib.sha256(b'two').hexdigest()} AS base\nFROM base AS api\n"
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged", "away"])

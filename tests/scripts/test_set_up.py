@@ -10,9 +10,7 @@ from scripts import set_up
 from tests.processes import ROOT
 
 
-@pytest.mark.parametrize(
-    ("version", "usable"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 14, 2), True), ((3, 15, 0), False)]
-)
+@pytest.mark.parametrize(("version", "usable"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 14, 2), True), ((3, 15, 0), False)])
 def test_the_versions_of_python(version: tuple[int, ...], usable: bool) -> None:
     reason = set_up.refusal(version)
     assert (reason is None) == usable

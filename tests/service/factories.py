@@ -49,9 +49,16 @@ def store_file(
     """``data`` as an artifact of the run of ``job``."""
     path.write_bytes(data)
     return store.put(
-        database, Fence.from_row(job), name=name, media_type="application/octet-stream", path=path,
-        size=len(data), sha256=hashlib.sha256(data).hexdigest(), chunk_bytes=chunk_bytes, **options,
-    )  # fmt: skip
+        database,
+        Fence.from_row(job),
+        name=name,
+        media_type="application/octet-stream",
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        chunk_bytes=chunk_bytes,
+        **options,
+    )
 
 
 def succeeded(database: Database, folder: Path, *, reports: Sequence[str] = (), storage_url: str | None = None) -> Job:

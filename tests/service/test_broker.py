@@ -178,9 +178,7 @@ def test_a_worker_receives_every_message(broker: str, tmp_path: Path, request: p
             assert notify_workers(app) is True
             wait_until(partial(hears, count), what=f"message {count}")
         if server:  # a broker that comes back empty is received again
-            with Redis.from_url(
-                server.url
-            ) as asked:  # not killed while the worker still says that it received message 2
+            with Redis.from_url(server.url) as asked:  # not killed while the worker still says that it received message 2
                 wait_until(lambda: asked.hlen("unacked") == 0, what="the acknowledgement")
             server.kill()
             server.start()

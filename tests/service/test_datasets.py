@@ -29,11 +29,16 @@ def put(
     database: Database, *, owner: str = "ann", sha256: str = "a" * 64, on_stored: Any = None, quota: Quota | None = None
 ) -> str:
     datasets.put(
-        database, owner=owner, name=None, sha256=sha256, splits={"train": {}, "dev": {}}, chunk_bytes=4,
+        database,
+        owner=owner,
+        name=None,
+        sha256=sha256,
+        splits={"train": {}, "dev": {}},
+        chunk_bytes=4,
         files={"train": io.BytesIO(CONTENT), "dev": io.BytesIO(CONTENT[:3])},
         on_stored=StoredCalls() if on_stored is None else on_stored,
         quota=quota,
-    )  # fmt: skip
+    )
     return datasets.dataset_id_for(owner, sha256)
 
 

@@ -15,9 +15,12 @@ from service.settings import Settings
 from tests.processes import ROOT, CommandProcess
 
 LINKS = {
-    "ESPALIER_PORT": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP": "tcp://10.1.2.3:80", "ESPALIER_PORT_80_TCP_PROTO": "tcp",
-    "ESPALIER_SERVICE_HOST": "10.1.2.3", "ESPALIER_SERVICE_PORT": "80",
-}  # fmt: skip
+    "ESPALIER_PORT": "tcp://10.1.2.3:80",
+    "ESPALIER_PORT_80_TCP": "tcp://10.1.2.3:80",
+    "ESPALIER_PORT_80_TCP_PROTO": "tcp",
+    "ESPALIER_SERVICE_HOST": "10.1.2.3",
+    "ESPALIER_SERVICE_PORT": "80",
+}
 """As Kubernetes sets them in every container beside a Service named espalier."""
 PROGRAMS = {
     "api": ["-c", "import api.process; api.process.create(); print('started')"],
@@ -29,9 +32,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("value", ["tcp://10.1.2.3:80", "udp://10.1.2.3:53", "TCP://[fd00::1]:8000"])
-def test_a_service_link_is_no_port(
-    value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_service_link_is_no_port(value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("ESPALIER_PORT", value)
     with caplog.at_level(logging.WARNING):
         assert Settings().port == 8000
@@ -51,9 +52,7 @@ def test_a_service_link_is_no_port(
         ("HEARTBEAT_SECONDS", "59", "heartbeat_seconds"),
     ],
 )
-def test_a_setting_that_cannot_be_read_is_named(
-    name: str, value: str, shown: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_that_cannot_be_read_is_named(name: str, value: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"ESPALIER_{name}", value)
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -105,9 +104,7 @@ def test_a_variable_without_effect_is_named_with_the_setting_that_was_meant(name
 def test_what_is_no_setting_of_the_service_and_known_is_not_named() -> None:
     links = LINKS | {"ESPALIER_REDIS_PORT": "tcp://10.1.2.4:6379", "ESPALIER_REDIS_SERVICE_PORT_TLS": "6380"}
     assert unknown_variables(links | {"ESPALIER_URL": "http://a", "ESPALIER_API_KEY": "x", "ESPALIER_SLOTS": ""}) == {}
-    named = {
-        f"ESPALIER_{name}": "1" for name in re.findall(r"\$\{ESPALIER_(\w+)", (ROOT / "docker-compose.yml").read_text())
-    }
+    named = {f"ESPALIER_{name}": "1" for name in re.findall(r"\$\{ESPALIER_(\w+)", (ROOT / "docker-compose.yml").read_text())}
     assert unknown_variables(named) == {}, "variables of the compose file may be exported"
 
 

@@ -28,9 +28,7 @@ def test_every_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatc
     assert "u:p" not in repr(settings)
 
 
-@pytest.mark.parametrize(
-    "url", ["mysql://h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql+asyncpg://h"]
-)
+@pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql+asyncpg://h"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ValidationError, match=r"database_url\n.*must be postgresql"):
         Settings(database_url=url)

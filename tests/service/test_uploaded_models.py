@@ -24,17 +24,13 @@ WEIGHTS = b"0123456789"
 
 def content(weights: bytes = WEIGHTS) -> ModelContent:
     files = {"config.json": b"{}", "model.safetensors": weights}
-    made = {
-        name: FileContent(io.BytesIO(data), len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
-    }
+    made = {name: FileContent(io.BytesIO(data), len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
     return ModelContent(made, "bert", 7)
 
 
 def put(database: Database, *, owner: str = "ann", on_stored: Any = lambda *_: None, **more: Any) -> str:
     given = more.pop("content", content())
-    uploaded_models.put(
-        database, owner=owner, name=None, content=given, chunk_bytes=4, on_stored=on_stored, **more
-    )  # fmt: skip
+    uploaded_models.put(database, owner=owner, name=None, content=given, chunk_bytes=4, on_stored=on_stored, **more)
     return uploaded_models.model_id_for(owner, given.sha256)
 
 

@@ -10,11 +10,7 @@ from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_
     [
         ("s3://bucket", StorageUrl("bucket", "", None, None), "s3://bucket"),
         ("s3://bucket/", StorageUrl("bucket", "", None, None), "s3://bucket"),
-        (
-            "s3://b/some/where/?region=eu-1",
-            StorageUrl("b", "some/where", None, "eu-1"),
-            "s3://b/some/where?region=eu-1",
-        ),
+        ("s3://b/some/where/?region=eu-1", StorageUrl("b", "some/where", None, "eu-1"), "s3://b/some/where?region=eu-1"),
         (
             "s3://b/x?region=&endpoint=https://host:9000/",
             StorageUrl("b", "x", "https://host:9000", None),
@@ -41,10 +37,18 @@ def test_object_keys_are_below_the_prefix() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://bucket", "s3://", "s3:///prefix", "s3://b?zone=1", "s3://b?region=1&region=2", "s3://b?endpoint=host",
-        "s3://b#x", "s3://b?addressing=host", "s3://key:password@b", "s3://b?endpoint=https://key:password@host",
+        "https://bucket",
+        "s3://",
+        "s3:///prefix",
+        "s3://b?zone=1",
+        "s3://b?region=1&region=2",
+        "s3://b?endpoint=host",
+        "s3://b#x",
+        "s3://b?addressing=host",
+        "s3://key:password@b",
+        "s3://b?endpoint=https://key:password@host",
     ],
-)  # fmt: skip
+)
 def test_errors_do_not_repeat_passwords(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|endpoint") as refusal:
         parse_storage_url(url)
@@ -65,9 +69,7 @@ def test_a_database_url_gets_its_driver(url: str, with_its_driver: str) -> None:
     assert normalize_database_url(url) == with_its_driver
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://h/d?pooler=session", "postgres://h/d?pooler=", "postgresql://h/d?pooler=1"]
-)
+@pytest.mark.parametrize("url", ["postgresql://h/d?pooler=session", "postgres://h/d?pooler=", "postgresql://h/d?pooler=1"])
 def test_only_the_pooler_that_is_served_can_be_named(url: str) -> None:
     with pytest.raises(ValueError, match="pooler must be transaction"):
         normalize_database_url(url)
@@ -104,14 +106,7 @@ def test_parameters_of_tls_without_effect_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("example.com", False),
-    ],
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("0.0.0.0", False), ("example.com", False)],
 )
 def test_loopback_hosts(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected

@@ -103,9 +103,12 @@ def hold_lease(
     """A lease on the best job, to be entered or not."""
     claimed = harness.claim()
     return Lease(
-        database or harness.context.database, claimed.fence, lease_seconds=seconds,
-        heartbeat_seconds=0.05, claimed_at=claimed.claimed_at if claimed_at is None else claimed_at,
-    )  # fmt: skip
+        database or harness.context.database,
+        claimed.fence,
+        lease_seconds=seconds,
+        heartbeat_seconds=0.05,
+        claimed_at=claimed.claimed_at if claimed_at is None else claimed_at,
+    )
 
 
 def database_away() -> OperationalError:

@@ -19,7 +19,7 @@ from pruning.events import (
     PhaseEvent,
     StartedEvent,
     StepEvent,
-)  # fmt: skip
+)
 
 STEPS = 4
 """Of a run, unless a behaviour takes more."""
@@ -47,10 +47,18 @@ def begin(resumed_from: int = 0, steps: int = STEPS) -> None:
     emit(PhaseEvent(phase="training"))
     emit(
         StartedEvent(
-            total_steps=steps, resumed_from=resumed_from, model_revision=None, base_digest="0" * 64, matrices=2,
-            masked_weights=64, train_rows=8, validation_rows=4, device="cpu", versions={"fake": "1"},
+            total_steps=steps,
+            resumed_from=resumed_from,
+            model_revision=None,
+            base_digest="0" * 64,
+            matrices=2,
+            masked_weights=64,
+            train_rows=8,
+            validation_rows=4,
+            device="cpu",
+            versions={"fake": "1"},
         )
-    )  # fmt: skip
+    )
     emit(EvaluationEvent(step=0, stage="before", remaining=1.0, metrics={"accuracy": 0.5}))
     (JOB / "environment").write_text("\n".join(f"{name}={value}" for name, value in os.environ.items()))
     (JOB / "started.part").write_text(str(os.getpid()))
@@ -60,10 +68,18 @@ def begin(resumed_from: int = 0, steps: int = STEPS) -> None:
 def step(number: int, steps: int = STEPS) -> None:
     emit(
         StepEvent(
-            step=number, total_steps=steps, epoch=number / steps, loss=1 / number, regularizer=0.1, remaining=0.5,
-            learning_rate=0.02, grad_norm=1.0, rows_per_second=100.0, eta_seconds=float(steps - number),
+            step=number,
+            total_steps=steps,
+            epoch=number / steps,
+            loss=1 / number,
+            regularizer=0.1,
+            remaining=0.5,
+            learning_rate=0.02,
+            grad_norm=1.0,
+            rows_per_second=100.0,
+            eta_seconds=float(steps - number),
         )
-    )  # fmt: skip
+    )
 
 
 def store(name: str = "mask.safetensors", content: bytes = b"a mask", digest: str | None = None) -> None:

@@ -28,20 +28,7 @@ from pruning.events import (
     WarningEvent,
 )
 from tests.worker import trainer_faults
-from tests.worker.fake_reports import (
-    JOB,
-    STEPS,
-    WORK,
-    begin,
-    emit,
-    exit_now,
-    finish,
-    never,
-    step,
-    stop,
-    store,
-    success,
-)  # fmt: skip
+from tests.worker.fake_reports import JOB, STEPS, WORK, begin, emit, exit_now, finish, never, step, stop, store, success
 
 
 def at_chance() -> None:
@@ -57,10 +44,15 @@ def with_baseline() -> None:
     for number in (1, 2):
         emit(
             BaselineEvent(
-                step=number, total_steps=2, loss=9.0, learning_rate=5e-5, rows_per_second=40.0, eta_seconds=2.0 - number,
+                step=number,
+                total_steps=2,
+                loss=9.0,
+                learning_rate=5e-5,
+                rows_per_second=40.0,
+                eta_seconds=2.0 - number,
                 metrics={"accuracy": 0.95} if number == 2 else None,
             )
-        )  # fmt: skip
+        )
     finish()
 
 

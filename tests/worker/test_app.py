@@ -17,13 +17,7 @@ from tests.processes import ModuleProcess, is_alive
 from tests.waiting import wait_until
 from tests.worker.conftest import submit
 
-FAST = {
-    "LEASE_SECONDS": 3,
-    "HEARTBEAT_SECONDS": 0.3,
-    "RESCUE_SECONDS": 0.5,
-    "RETRY_DELAY_SECONDS": 0,
-    "TERM_GRACE_SECONDS": 3,
-}
+FAST = {"LEASE_SECONDS": 3, "HEARTBEAT_SECONDS": 0.3, "RESCUE_SECONDS": 0.5, "RETRY_DELAY_SECONDS": 0, "TERM_GRACE_SECONDS": 3}
 SLOW_RESCUE = {**FAST, "RESCUE_SECONDS": 60}
 
 

@@ -17,8 +17,7 @@ def tool(folder: Path, script: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("given", "names"),
-    [("0,2", ["0", "2"]), (" GPU-a , GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", []), ("1,-1,0", ["1"])],
+    ("given", "names"), [("0,2", ["0", "2"]), (" GPU-a , GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", []), ("1,-1,0", ["1"])]
 )
 def test_the_variable_decides_where_it_is_set(tmp_path: Path, given: str, names: list[str]) -> None:
     assert find_gpus({**tool(tmp_path, "echo GPU-x"), "CUDA_VISIBLE_DEVICES": given}) == names

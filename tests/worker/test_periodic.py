@@ -28,8 +28,7 @@ def test_it_runs_again_after_the_pause_that_a_run_returns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "level"),
-    [(OperationalError("", {}, Exception("gone")), logging.WARNING), (ZeroDivisionError(), logging.ERROR)],
+    ("error", "level"), [(OperationalError("", {}, Exception("gone")), logging.WARNING), (ZeroDivisionError(), logging.ERROR)]
 )
 def test_a_failure_costs_a_line_in_the_log_and_not_the_thread(
     error: Exception, level: int, caplog: pytest.LogCaptureFixture

@@ -62,10 +62,17 @@ def total_out_of_range() -> None:
     """More steps than 64 bits count."""
     emit(
         StartedEvent(
-            total_steps=2**70, model_revision=None, base_digest="0" * 64, matrices=2, masked_weights=64, train_rows=8,
-            validation_rows=4, device="cpu", versions={},
+            total_steps=2**70,
+            model_revision=None,
+            base_digest="0" * 64,
+            matrices=2,
+            masked_weights=64,
+            train_rows=8,
+            validation_rows=4,
+            device="cpu",
+            versions={},
         )
-    )  # fmt: skip
+    )
     never.wait()
 
 

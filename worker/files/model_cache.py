@@ -34,9 +34,7 @@ def fetch_models(database: Database, settings: Settings, spec: dict[str, Any], w
         root.mkdir(parents=True, exist_ok=True)
         let_pass(root, settings)
         try:
-            folder = model_cache.fetch_model(
-                database, root, model_id, settings.model_cache_bytes, write_verified, needed
-            )
+            folder = model_cache.fetch_model(database, root, model_id, settings.model_cache_bytes, write_verified, needed)
         except CorruptDownloadError as error:
             raise CorruptDownloadError(f"{error} from uploaded model {model_id}") from error
         link_upload(work, folder)

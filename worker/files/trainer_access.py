@@ -44,9 +44,7 @@ def open_data_folder(settings: Settings) -> None:
         folder.mkdir(exist_ok=True)
         _share(folder, settings, mode)
     shared = settings.checkpoint_dir
-    if (
-        shared is not None and shared.is_dir() and not shared.stat().st_mode & stat.S_IXOTH
-    ):  # else it is open by the operator
+    if shared is not None and shared.is_dir() and not shared.stat().st_mode & stat.S_IXOTH:  # else it is open by the operator
         let_pass(shared, settings)
 
 

@@ -69,12 +69,18 @@ class Maintainer:
         context, settings = self._context, self._context.settings
         with context.database.write() as session:
             heartbeats.record(
-                session, worker_id=context.worker_id, hostname=socket.gethostname(), pid=os.getpid(),
-                slots=settings.worker_slots, devices=context.devices.total,
-            )  # fmt: skip
-            requeued = reap_expired_leases(
-                session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds
-            ) if self._may_reap() else []  # fmt: skip
+                session,
+                worker_id=context.worker_id,
+                hostname=socket.gethostname(),
+                pid=os.getpid(),
+                slots=settings.worker_slots,
+                devices=context.devices.total,
+            )
+            requeued = (
+                reap_expired_leases(session, max_attempts=settings.max_attempts, retry_delay_seconds=settings.retry_delay_seconds)
+                if self._may_reap()
+                else []
+            )
             unrunnable = report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
             if requeued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)

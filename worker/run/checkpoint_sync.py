@@ -41,9 +41,7 @@ def synchronized(settings: Settings, recorder: EventRecorder, stopping: threadin
         return
     lease, folder = recorder.writer.lease, recorder.work / "checkpoints"
     job_id, bucket = lease.fence.job_id, open_bucket(settings.storage_url)
-    stop_requested = Interruption(
-        lambda: lease.lost or lease.requests.cancel or lease.requests.pause or stopping.is_set()
-    )
+    stop_requested = Interruption(lambda: lease.lost or lease.requests.cancel or lease.requests.pause or stopping.is_set())
     try:
         fetched = checkpoint_store.fetch(bucket, job_id, folder, stop_requested)
         if fetched is not None:
@@ -52,9 +50,7 @@ def synchronized(settings: Settings, recorder: EventRecorder, stopping: threadin
         _warn(recorder, _NOT_FETCHED.format(error=error))
     except CopyInterruptedError:
         log.info("asked to stop before the checkpoints were here")
-    uploader = CheckpointUploader(
-        bucket, job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(recorder, text)
-    )
+    uploader = CheckpointUploader(bucket, job_id, folder, lost=lambda: lease.lost, warn=lambda text: _warn(recorder, text))
     recorder.on_checkpoint = uploader.wake
     try:
         yield
@@ -88,9 +84,7 @@ def _warn(recorder: EventRecorder, text: str) -> None:
 class CheckpointUploader:
     """The upload thread. Where it falls behind, it passes over checkpoints, but never over the last one."""
 
-    def __init__(
-        self, bucket: Bucket, job_id: str, folder: Path, *, lost: Callable[[], bool], warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, bucket: Bucket, job_id: str, folder: Path, *, lost: Callable[[], bool], warn: Callable[[str], None]) -> None:
         self._bucket, self._job_id, self._folder, self._warn = bucket, job_id, folder, warn
         self._commands: SimpleQueue[bool] = SimpleQueue()
         """True: upload what is new; False: end."""

@@ -10,10 +10,7 @@ from service import failpoints
 
 
 def trainer_environment(
-    environment: Mapping[str, str],
-    threads: int | None = None,
-    gpus: str | None = None,
-    further: Sequence[str] = (),
+    environment: Mapping[str, str], threads: int | None = None, gpus: str | None = None, further: Sequence[str] = ()
 ) -> dict[str, str]:
     """The variables of ``environment`` that are known to be harmless; none of Espalier's settings is.
 
@@ -22,10 +19,6 @@ def trainer_environment(
     """
     tests_only = {name: environment[name] for name in (failpoints.AT, failpoints.ONCE) if name in environment}
     # Threads that spin while they wait take the core from other trainers: on shared cores a run takes several times longer.
-    own: dict[str, str | int | None] = {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "OMP_NUM_THREADS": threads,
-        "CUDA_VISIBLE_DEVICES": gpus,
-    }
+    own: dict[str, str | int | None] = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": gpus}
     own |= tests_only
     return child_environment(environment, own, further=further)

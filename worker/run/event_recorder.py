@@ -46,9 +46,7 @@ _METRIC_SHARE = 1 / 500
 """Pause between metric rows as a share of the age of the run: an hour leaves about 1,500 rows, a day about 2,700."""
 _UNREADABLE_KEPT = 100
 _UNREADABLE_CHARACTERS = 500
-_STARTS_OVER = (
-    "an earlier attempt had reached step {step}; none of its checkpoints can be reached here, so the run starts over"
-)
+_STARTS_OVER = "an earlier attempt had reached step {step}; none of its checkpoints can be reached here, so the run starts over"
 log = logging.getLogger(__name__)
 
 
@@ -136,9 +134,13 @@ class EventRecorder:
         def change(session: Session) -> None:
             claims.record_metrics(session, self.writer.fence, step=event.step, values=values)
             claims.set_progress(
-                session, self.writer.fence, step=event.step, total_steps=event.total_steps,
-                eta_seconds=event.eta_seconds, metrics=values,
-            )  # fmt: skip
+                session,
+                self.writer.fence,
+                step=event.step,
+                total_steps=event.total_steps,
+                eta_seconds=event.eta_seconds,
+                metrics=values,
+            )
             failpoints.hit(failpoints.Failpoint.METRICS_WRITTEN)
 
         self.writer.write(change)
@@ -178,12 +180,19 @@ class EventRecorder:
         try:
             self.stored[event.name] = self.writer.with_retry(
                 lambda: store.put(
-                    self.writer.database, self.writer.fence, name=event.name, media_type=event.media_type,
-                    path=path, size=event.bytes, sha256=event.sha256, chunk_bytes=self._settings.chunk_bytes,
-                    storage_url=self._settings.storage_url, quota=Quota.from_settings(self._settings),
+                    self.writer.database,
+                    self.writer.fence,
+                    name=event.name,
+                    media_type=event.media_type,
+                    path=path,
+                    size=event.bytes,
+                    sha256=event.sha256,
+                    chunk_bytes=self._settings.chunk_bytes,
+                    storage_url=self._settings.storage_url,
+                    quota=Quota.from_settings(self._settings),
                     check=self._check_not_cancelled,
                 )
-            )  # fmt: skip
+            )
         except (ArtifactMismatchError, FileNotFoundError) as error:
             raise InvalidArtifactError(f"the trainer announced {event.name}, but {error}") from error
 
@@ -193,18 +202,14 @@ def _apply(session: Session, fence: Fence, event: Event) -> None:
     if isinstance(event, PhaseEvent):
         claims.set_phase(session, fence, event.phase)
     elif isinstance(event, StartedEvent):
-        claims.set_progress(
-            session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40]
-        )  # fmt: skip
+        claims.set_progress(session, fence, step=event.resumed_from, total_steps=event.total_steps, device=event.device[:40])
     elif isinstance(event, EvaluationEvent):
         values: dict[str, Any] = {f"validation_{name}": value for name, value in event.metrics.items()}
         if event.stage != "before":  # of the masks; what the dense model predicts says nothing about them
             values["constant_prediction"] = event.constant_prediction
         if event.signal_to_noise is not None:
             values["signal_to_noise"] = event.signal_to_noise
-        claims.record_metrics(
-            session, fence, step=event.step, values={**values, "remaining": event.remaining}
-        )  # fmt: skip
+        claims.record_metrics(session, fence, step=event.step, values={**values, "remaining": event.remaining})
         claims.set_progress(session, fence, metrics=values)
     elif isinstance(event, BaselineEvent):
         # its loss and its metrics are not the mask's: they stay in the event and in the result

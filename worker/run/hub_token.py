@@ -34,9 +34,7 @@ def write_token(work: Path, token: str, mode: int = 0o600) -> Path:
     return path
 
 
-def isolate_hub_cache(
-    environment: Mapping[str, str], context: Context, owner: str, *, has_token: bool
-) -> dict[str, str]:
+def isolate_hub_cache(environment: Mapping[str, str], context: Context, owner: str, *, has_token: bool) -> dict[str, str]:
     """``environment`` of a trainer without access to what this machine's user, or another owner, may fetch.
 
     The embedded service has one user: its trainers use that user's cache and stored login.

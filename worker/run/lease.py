@@ -27,13 +27,7 @@ class Lease:
     """Is renewed inside the ``with`` block; ``lost`` and ``requests`` say with which result."""
 
     def __init__(
-        self,
-        database: Database,
-        fence: Fence,
-        *,
-        lease_seconds: float,
-        heartbeat_seconds: float,
-        claimed_at: float,
+        self, database: Database, fence: Fence, *, lease_seconds: float, heartbeat_seconds: float, claimed_at: float
     ) -> None:
         """``claimed_at``: ``time.monotonic()`` before the claim was made."""
         self.fence = fence
@@ -47,9 +41,11 @@ class Lease:
         self._until = claimed_at + lease_seconds
         self._lost = threading.Event()
         self._thread = PeriodicThread(
-            f"lease of job {fence.job_id}", self._renew, delay_seconds=heartbeat_seconds,
+            f"lease of job {fence.job_id}",
+            self._renew,
+            delay_seconds=heartbeat_seconds,
             retry_seconds=min(_RETRY_SECONDS, heartbeat_seconds),
-        )  # fmt: skip
+        )
 
     @property
     def until(self) -> float:
@@ -87,7 +83,5 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._thread.stop(self._heartbeat_seconds)  # a renewal stuck in a dead connection ends by itself, unused

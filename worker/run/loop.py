@@ -51,9 +51,12 @@ def claim(context: Context) -> ClaimedJob | None:
         claimed_at = time.monotonic()
         with context.database.write() as session:
             job = claims.claim(
-                session, worker_id=context.worker_id, lease_seconds=context.settings.lease_seconds,
-                devices=context.devices.total, free_devices=context.devices.free,
-            )  # fmt: skip
+                session,
+                worker_id=context.worker_id,
+                lease_seconds=context.settings.lease_seconds,
+                devices=context.devices.total,
+                free_devices=context.devices.free,
+            )
             if job is not None:
                 failpoints.hit(failpoints.Failpoint.CLAIM_WRITTEN)
         if job is None:

@@ -33,11 +33,7 @@ class Limits:
 
     def exceeded_by(self, stop: StopReason | None) -> float | None:
         """The limit for which a trainer was stopped; None where it was stopped for another reason."""
-        return (
-            {StopReason.STALL: self.stall_seconds, StopReason.TOO_LONG: self.duration_seconds}.get(stop)
-            if stop
-            else None
-        )
+        return {StopReason.STALL: self.stall_seconds, StopReason.TOO_LONG: self.duration_seconds}.get(stop) if stop else None
 
 
 def monitor(
@@ -62,9 +58,7 @@ def monitor(
 class _Monitor:
     """What ``monitor`` keeps between two ticks."""
 
-    def __init__(
-        self, trainer: TrainerProcess, recorder: EventRecorder, limits: Limits, stopping: threading.Event
-    ) -> None:
+    def __init__(self, trainer: TrainerProcess, recorder: EventRecorder, limits: Limits, stopping: threading.Event) -> None:
         self.stop: StopReason | None = None
         self.lines = LineBuffer()
         self.selector = selectors.DefaultSelector()

@@ -96,9 +96,7 @@ class Failed:
 
     def as_failure(self) -> Failure:
         """The job's ``error`` field."""
-        return Failure(
-            code=self.code, message=self.message, param=self.param, kind=self.kind, retryable=self.retryable
-        )  # fmt: skip
+        return Failure(code=self.code, message=self.message, param=self.param, kind=self.kind, retryable=self.retryable)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -115,11 +113,7 @@ class Outcome(StrEnum):
     """The job belongs to another worker; nothing more may be written."""
 
 
-_REQUESTED = {
-    StopReason.CANCEL: Outcome.CANCELLED,
-    StopReason.PAUSE: Outcome.PAUSED,
-    StopReason.SHUTDOWN: Outcome.REQUEUED,
-}
+_REQUESTED = {StopReason.CANCEL: Outcome.CANCELLED, StopReason.PAUSE: Outcome.PAUSED, StopReason.SHUTDOWN: Outcome.REQUEUED}
 
 
 def classify(process_exit: ProcessExit) -> Outcome | Failed:
@@ -141,16 +135,18 @@ def classify(process_exit: ProcessExit) -> Outcome | Failed:
         return _REQUESTED[process_exit.stop]
     if process_exit.stop is StopReason.STALL:
         return Failed(
-            "trainer_stalled", f"the trainer said nothing for {process_exit.limit_seconds:g} seconds and was stopped",
+            "trainer_stalled",
+            f"the trainer said nothing for {process_exit.limit_seconds:g} seconds and was stopped",
             retryable=True,
-        )  # fmt: skip
+        )
     if process_exit.stop is StopReason.TOO_LONG:
         return Failed(
             "max_duration_exceeded",
             f"the job ran longer than its limit of {process_exit.limit_seconds:g} seconds; raise max_duration or "
             f"{process_exit.advice('ask for fewer steps')}",
-            kind="user", param="max_duration",
-        )  # fmt: skip
+            kind="user",
+            param="max_duration",
+        )
     return _killed(process_exit) if process_exit.returncode < 0 else _exited(process_exit)
 
 

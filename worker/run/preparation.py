@@ -53,9 +53,7 @@ def prepare(claimed: ClaimedJob, context: Context, recorder: EventRecorder) -> P
         recorder.record_event("log", {"level": "warning", "message": f"checkpoints stay on this host: {unshared}"})
     token_file = _write_token_file(claimed, context, recorder)
     visible = context.devices.visible(claimed.devices)
-    environment = as_trainer_user(
-        trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables), settings
-    )
+    environment = as_trainer_user(trainer_environment(os.environ, _threads(context), visible, settings.trainer_variables), settings)
     return PreparedAttempt(
         _command(claimed, settings, spec, mask, work, token_file),
         isolate_hub_cache(environment, context, claimed.owner, has_token=token_file is not None),

@@ -78,11 +78,7 @@ class TrainerProcess(ChildProcess):
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        nice: int = 0,
-        user: tuple[int, int] | None = None,
+        self, command: Sequence[str], environment: Mapping[str, str], nice: int = 0, user: tuple[int, int] | None = None
     ) -> None:
         """As ``ChildProcess`` has it. Raises OSError when the process cannot be started."""
         super().__init__(command, environment, stderr=subprocess.PIPE, nice=nice, user=user)

@@ -51,10 +51,7 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
     """
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
-    with (
-        log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt),
-        context.release_afterwards(claimed.devices),
-    ):
+    with log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt), context.release_afterwards(claimed.devices):
         try:
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)
@@ -86,9 +83,12 @@ def _format_end(job: Job) -> str:
 def _hold_lease(claimed: ClaimedJob, context: Context) -> Lease:
     settings = context.settings
     return Lease(
-        context.database, claimed.fence, claimed_at=claimed.claimed_at,
-        lease_seconds=settings.lease_seconds, heartbeat_seconds=settings.heartbeat_seconds,
-    )  # fmt: skip
+        context.database,
+        claimed.fence,
+        claimed_at=claimed.claimed_at,
+        lease_seconds=settings.lease_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+    )
 
 
 def _prepare_and_run(
@@ -106,11 +106,7 @@ def _prepare_and_run(
 
 
 def _run_trainer(
-    claimed: ClaimedJob,
-    context: Context,
-    recorder: EventRecorder,
-    prepared: PreparedAttempt,
-    command: Sequence[str],
+    claimed: ClaimedJob, context: Context, recorder: EventRecorder, prepared: PreparedAttempt, command: Sequence[str]
 ) -> ProcessExit:
     """Start the trainer and follow it to its end. Raises what starting it and recording its events raise."""
     settings, lease = context.settings, recorder.writer.lease
@@ -120,9 +116,7 @@ def _run_trainer(
         grace_seconds=settings.term_grace_seconds,
     )
     with (
-        nullcontext()
-        if claimed.mask_of is not None
-        else checkpoint_sync.synchronized(settings, recorder, context.stopping),
+        nullcontext() if claimed.mask_of is not None else checkpoint_sync.synchronized(settings, recorder, context.stopping),
         TrainerProcess(command, prepared.environment, settings.trainer_nice, settings.trainer_ids) as trainer,
     ):
         log.info("trainer %d started", trainer.pid)
@@ -135,10 +129,15 @@ def _run_trainer(
         message = f"the trainer ended badly ({returncode}) after its work"
         recorder.record_event("log", {"level": "warning", "message": message})
     return ProcessExit(
-        returncode=returncode, stop=stop, limit_seconds=limits.exceeded_by(stop), error=recorder.error,
-        finished=recorder.finished, stored=recorder.stored, stderr_tail=recorder.stderr.last_lines(_STDERR_LINES),
+        returncode=returncode,
+        stop=stop,
+        limit_seconds=limits.exceeded_by(stop),
+        error=recorder.error,
+        finished=recorder.finished,
+        stored=recorder.stored,
+        stderr_tail=recorder.stderr.last_lines(_STDERR_LINES),
         kind=claimed.kind,
-    )  # fmt: skip
+    )
 
 
 def _finish(outcome: Outcome | Failed, recorder: EventRecorder, settings: Settings) -> tuple[Outcome | Failed, Job]:
@@ -163,9 +162,12 @@ def _record_outcome(session: Session, *, outcome: Outcome | Failed, recorder: Ev
     fence = recorder.writer.fence
     if isinstance(outcome, Failed) and outcome.retryable:
         job = claims.retry_or_fail(
-            session, fence, error=outcome.as_failure(), retry_delay_seconds=settings.retry_delay_seconds,
+            session,
+            fence,
+            error=outcome.as_failure(),
+            retry_delay_seconds=settings.retry_delay_seconds,
             max_attempts=settings.max_attempts,
-        )  # fmt: skip
+        )
     elif isinstance(outcome, Failed):
         job = claims.fail(session, fence, error=outcome.as_failure())
     elif outcome is Outcome.SUCCEEDED:

@@ -52,9 +52,7 @@ def send(destination: Destination, headers: dict[str, str], body: str, *, timeou
         "Connection": "close",
         **headers,
     }
-    url = httpcore.URL(
-        scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target
-    )
+    url = httpcore.URL(scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target)
     pool = httpcore.ConnectionPool(
         # certificates: certifi's, or SSL_CERT_FILE and SSL_CERT_DIR
         ssl_context=httpx.create_ssl_context(),
@@ -116,9 +114,7 @@ class _BoundedStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._left())
 
-    def start_tls(
-        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "_BoundedStream":
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> "_BoundedStream":
         return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, self._left()), self._left)
 
     def close(self) -> None:

@@ -45,9 +45,7 @@ class WebhookDispatcher:
         self._freed = threading.Event()
         """Set when a message is no longer in flight, or at the end."""
         self._ticks = 0
-        self._thread = PeriodicThread(
-            "webhook dispatcher", self._run_once, retry_seconds=context.settings.webhook_poll_seconds
-        )
+        self._thread = PeriodicThread("webhook dispatcher", self._run_once, retry_seconds=context.settings.webhook_poll_seconds)
 
     def start(self) -> None:
         """The first tick comes at once."""
@@ -96,9 +94,12 @@ class WebhookDispatcher:
         try:
             with database.write() as session:
                 claimed = outbox.claim(
-                    session, limit=self._shares.free, busy=tuple(self._busy), accept=accept,
+                    session,
+                    limit=self._shares.free,
+                    busy=tuple(self._busy),
+                    accept=accept,
                     lease_seconds=settings.webhook_timeout_seconds + _MARGIN_SECONDS,
-                )  # fmt: skip
+                )
         finally:
             for claim in claimed:
                 accepted.remove((claim.owner, claim.url))
@@ -141,8 +142,11 @@ class WebhookDispatcher:
             if result.gone:  # first the webhook, then its messages: the order in which a deletion locks them, too
                 subscriptions.disable(session, delivery.webhook_id, "gone")
             outbox.record_result(
-                session, delivery, result, max_attempts=self._context.settings.webhook_max_attempts,
+                session,
+                delivery,
+                result,
+                max_attempts=self._context.settings.webhook_max_attempts,
                 jitter=1 + random.uniform(-_JITTER, _JITTER),  # noqa: S311 - no secret
-            )  # fmt: skip
+            )
         if result.error is not None:
             log.warning("message %s, attempt %d: %s", delivery.id, delivery.attempts, result.error)

@@ -49,30 +49,28 @@ def run(cell: Cell, sources: Sources, evaluations: int, notify: Notify, adapt: A
         done = t + 1
         if done % every == 0 or done == cell.steps:
             metrics, constant = dense.evaluate(head)
-            curve.append(
-                (
-                    done,
-                    round(training.wall, 3),
-                    rows_until(dense.stream, done),
-                    metrics[primary],
-                    round(training.cpu, 3),
-                )
-            )
+            curve.append((done, round(training.wall, 3), rows_until(dense.stream, done), metrics[primary], round(training.cpu, 3)))
             left = training.wall / done * (cell.steps - done)
             notify(f"step {done}/{cell.steps} loss {loss:.3f} {primary} {metrics[primary]:.4f} left {left:.0f} s")
     count = sum(parameter.numel() for parameter in trained)
     return Outcome(
-        primary_metric=primary, metrics=metrics, curve=curve,
-        seconds_training=round(training.wall, 3), cpu_seconds_training=round(training.cpu, 3),
-        seconds_total=round(time.perf_counter() - began, 3), sparsity=None, one_class=constant,
-        artifact_bytes=sum(parameter.numel() * parameter.element_size() for parameter in trained), extra_parameters=count,
+        primary_metric=primary,
+        metrics=metrics,
+        curve=curve,
+        seconds_training=round(training.wall, 3),
+        cpu_seconds_training=round(training.cpu, 3),
+        seconds_total=round(time.perf_counter() - began, 3),
+        sparsity=None,
+        one_class=constant,
+        artifact_bytes=sum(parameter.numel() * parameter.element_size() for parameter in trained),
+        extra_parameters=count,
         evaluate=lambda held_out: dense.evaluate_on(head, held_out),
-    )  # fmt: skip
+    )
 
 
 def _step(
     cell: Cell, dense: DenseInputs, head: nn.Module, optimizer: torch.optim.Optimizer, trained: list[nn.Parameter], t: int
-) -> float:  # fmt: skip
+) -> float:
     settings = cell.settings
     for group in optimizer.param_groups:
         group["lr"] = settings["learning_rate"] * rate_share(t, cell.steps, settings["warmup"])

@@ -67,6 +67,14 @@ def load(cell: Cell, sources: Sources) -> DenseInputs:
 def reading_spec(cell: Cell) -> PruningSpec:
     """A spec that reads the rows of a rival's cell; nothing is pruned by it."""
     return PruningSpec.model_validate(
-        {"model": cell.model, "task": cell.task, "head": "classifier", "preset": "paper", "max_steps": cell.steps,
-         "batch_size": cell.batch, "seed": cell.seed, "max_length": cell.settings["max_length"]}
-    )  # fmt: skip
+        {
+            "model": cell.model,
+            "task": cell.task,
+            "head": "classifier",
+            "preset": "paper",
+            "max_steps": cell.steps,
+            "batch_size": cell.batch,
+            "seed": cell.seed,
+            "max_length": cell.settings["max_length"],
+        }
+    )

@@ -20,9 +20,13 @@ def adapters(dense: DenseInputs, settings: dict[str, Any]) -> nn.Module:
 
     model = dense.inputs.loaded.model
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS, r=settings["rank"], lora_alpha=settings["alpha"], lora_dropout=settings["dropout"],
-        target_modules=list(_query_and_value(model)), modules_to_save=_new_modules(dense),
-    )  # fmt: skip
+        task_type=TaskType.SEQ_CLS,
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+        target_modules=list(_query_and_value(model)),
+        modules_to_save=_new_modules(dense),
+    )
     adapted: nn.Module = get_peft_model(model, config)
     return adapted.to(dense.device)
 

@@ -35,9 +35,7 @@ def run(cell: Cell, sources: Sources, notify: Notify) -> Outcome:
     labels = dense.inputs.train.labels.numpy()[rows]
     regression = dense.task.kind == "regression"
     c = cell.settings["c"]
-    model = make_pipeline(
-        StandardScaler(), Ridge(alpha=1 / c) if regression else LogisticRegression(C=c, max_iter=1000)
-    )
+    model = make_pipeline(StandardScaler(), Ridge(alpha=1 / c) if regression else LogisticRegression(C=c, max_iter=1000))
     model.fit(features, labels)
     training = Moment.now() - start
     seen = rows_until(dense.stream, cell.steps)
@@ -51,13 +49,18 @@ def run(cell: Cell, sources: Sources, notify: Notify) -> Outcome:
     primary = dense.task.metrics[0]
     count = features.shape[1] * (1 if regression else len(dense.task.label_words)) + len(dense.task.label_words)
     return Outcome(
-        primary_metric=primary, metrics=metrics,
+        primary_metric=primary,
+        metrics=metrics,
         curve=[(cell.steps, round(training.wall, 3), seen, metrics[primary], round(training.cpu, 3))],
-        seconds_training=round(training.wall, 3), cpu_seconds_training=round(training.cpu, 3),
-        seconds_total=round(time.perf_counter() - began, 3), sparsity=None,
-        one_class=constant, artifact_bytes=4 * count, extra_parameters=count,
+        seconds_training=round(training.wall, 3),
+        cpu_seconds_training=round(training.cpu, 3),
+        seconds_total=round(time.perf_counter() - began, 3),
+        sparsity=None,
+        one_class=constant,
+        artifact_bytes=4 * count,
+        extra_parameters=count,
         evaluate=lambda held_out: scores(dense.splits_of(held_out)[0].encoded)[0],
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()

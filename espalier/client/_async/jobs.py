@@ -94,9 +94,7 @@ class JobCalls:
         """Delete a job that has ended, with everything it made."""
         await self._http.request("DELETE", _path(job))
 
-    async def events(
-        self, job: Job | str, after: int = 0, *, live: bool = False, patience: float = 60.0
-    ) -> AsyncIterator[Event]:
+    async def events(self, job: Job | str, after: int = 0, *, live: bool = False, patience: float = 60.0) -> AsyncIterator[Event]:
         """The job's events with numbers above ``after``; with ``live`` also those to come, until the job ends.
 
         A live stream that breaks continues behind the last event, so that none is missing and none comes twice; a service
@@ -125,18 +123,14 @@ class JobCalls:
         """The job's log so far, a line per event."""
         return (await self._http.send("GET", f"{_path(job)}/log")).text
 
-    async def watch(
-        self, job: Job | str, *, timeout: float | None = None, patience: float = 60.0
-    ) -> AsyncIterator[Job]:
+    async def watch(self, job: Job | str, *, timeout: float | None = None, patience: float = 60.0) -> AsyncIterator[Job]:
         """The job each time it has changed, until and including its end.
 
         A service that is away (restarting, say) is waited for up to ``patience`` seconds. Raises TimeoutError when the
         job has not ended after ``timeout`` seconds.
         """
         unfinished = f"{_id(job)} has not ended"
-        async for seen in poll(
-            lambda: self.get(job), unfinished, pauses=POLL_SECONDS, timeout=timeout, patience=patience
-        ):
+        async for seen in poll(lambda: self.get(job), unfinished, pauses=POLL_SECONDS, timeout=timeout, patience=patience):
             yield seen
 
     async def wait(self, job: Job | str, timeout: float | None = None, *, progress: bool = False) -> Job:
@@ -179,12 +173,7 @@ class JobCalls:
             yield self._job(row)
 
     async def download(
-        self,
-        job: Job | str,
-        name: str = "mask.safetensors",
-        path: str | Path | None = None,
-        *,
-        report: Report | None = None,
+        self, job: Job | str, name: str = "mask.safetensors", path: str | Path | None = None, *, report: Report | None = None
     ) -> Path:
         """Download an artifact to ``path`` (a file or an existing folder; default: its name, in the working directory).
 

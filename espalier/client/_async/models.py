@@ -30,9 +30,7 @@ class ModelCalls:
         what cannot be read.
         """
         fields = {"name": name} if name is not None else {}
-        return UploadedModel.model_validate(
-            await self._http.upload("/v1/models", model_files(Path(folder)), fields, report)
-        )
+        return UploadedModel.model_validate(await self._http.upload("/v1/models", model_files(Path(folder)), fields, report))
 
     async def uploaded_model(self, model: UploadedModel | str) -> UploadedModel:
         """The uploaded model of that id, with its files."""

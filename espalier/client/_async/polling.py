@@ -13,12 +13,7 @@ _Resource = TypeVar("_Resource", Job, Sweep)
 
 
 async def poll(
-    get: Callable[[], Awaitable[_Resource]],
-    unfinished: str,
-    *,
-    pauses: tuple[float, float],
-    timeout: float | None,
-    patience: float,
+    get: Callable[[], Awaitable[_Resource]], unfinished: str, *, pauses: tuple[float, float], timeout: float | None, patience: float
 ) -> AsyncIterator[_Resource]:
     """The resource each time it has changed, until and including its end.
 

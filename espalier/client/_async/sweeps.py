@@ -38,9 +38,7 @@ class SweepCalls:
         """
         axes = {"methods": [*methods], "sparsities": [*sparsities], "seeds": [*seeds]}
         shared = {**base, "baseline": baseline} if isinstance(baseline, bool) else base
-        body = {"base": shared, **axes} | (
-            {} if baseline is None or isinstance(baseline, bool) else {"baseline": baseline}
-        )
+        body = {"base": shared, **axes} | ({} if baseline is None or isinstance(baseline, bool) else {"baseline": baseline})
         return Sweep.model_validate(await self._http.request("POST", "/v1/sweeps", json=body))
 
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
@@ -62,9 +60,7 @@ class SweepCalls:
         """
         unfinished = f"{_path(sweep)} has jobs that have not ended"
         pauses = (WATCH_SECONDS, WATCH_SECONDS)
-        async for seen in poll(
-            lambda: self.get_sweep(sweep), unfinished, pauses=pauses, timeout=timeout, patience=patience
-        ):
+        async for seen in poll(lambda: self.get_sweep(sweep), unfinished, pauses=pauses, timeout=timeout, patience=patience):
             yield seen
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:

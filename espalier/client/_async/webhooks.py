@@ -12,9 +12,7 @@ class WebhookCalls:
 
     _http: Http
 
-    async def create_webhook(
-        self, url: str, events: Sequence[str] | None = None, *, secret: str | None = None
-    ) -> Webhook:
+    async def create_webhook(self, url: str, events: Sequence[str] | None = None, *, secret: str | None = None) -> Webhook:
         """Send messages about all your jobs to ``url``: of ``events`` such as ``job.succeeded``, by default of every end.
 
         Only this response has the ``secret`` that messages are signed with; it is None when the response was lost and the

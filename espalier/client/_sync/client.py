@@ -90,7 +90,5 @@ class Client(JobCalls, PredictionCalls, DatasetCalls, ModelCalls, SweepCalls, We
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()

@@ -64,20 +64,13 @@ class Http:
             headers["Authorization"] = f"Bearer {api_key}"
         self._notify_when_slow = notify_when_slow
         timeouts, loopback = timeouts or Timeouts(), is_loopback(self.base_url)
-        self._timeout, self._upload_timeout = (
-            timeouts.for_requests(loopback=loopback),
-            timeouts.for_uploads(loopback=loopback),
-        )
+        self._timeout, self._upload_timeout = (timeouts.for_requests(loopback=loopback), timeouts.for_uploads(loopback=loopback))
         if transport is None and loopback:
             transport = httpx.HTTPTransport()  # with a transport of its own, httpx asks no proxy
         self._proxy = None if transport is not None else proxy_of(self.base_url)
         self._client = with_environment(
             lambda: httpx.Client(
-                base_url=self.base_url,
-                headers=headers,
-                timeout=self._timeout,
-                transport=transport,
-                follow_redirects=False,
+                base_url=self.base_url, headers=headers, timeout=self._timeout, transport=transport, follow_redirects=False
             )
         )
 
@@ -91,8 +84,7 @@ class Http:
         if method == "POST":
             headers.setdefault("Idempotency-Key", str(uuid.uuid4()))
         return self._send_with_retries(
-            lambda: self._client.request(method, path, headers=headers, **options),
-            repeatable=method in ("GET", "POST", "PUT"),
+            lambda: self._client.request(method, path, headers=headers, **options), repeatable=method in ("GET", "POST", "PUT")
         )
 
     def upload(
@@ -114,12 +106,8 @@ class Http:
                     report(sent, total)
 
             with ExitStack() as stack:
-                opened = {
-                    name: (file.name, stack.enter_context(CountedFile(file, count))) for name, file in files.items()
-                }
-                return self._client.post(
-                    path, files=opened, data=dict(fields), headers=key, timeout=self._upload_timeout
-                )
+                opened = {name: (file.name, stack.enter_context(CountedFile(file, count))) for name, file in files.items()}
+                return self._client.post(path, files=opened, data=dict(fields), headers=key, timeout=self._upload_timeout)
 
         return _decoded(self._send_with_retries(post, repeatable=True, timeout=self._upload_timeout))
 
@@ -215,9 +203,7 @@ def _check(response: httpx.Response) -> None:
     place = without_password(str(response.request.url))
     if response.status_code < 400:
         to = _redirected_to(response)
-        remedy = (
-            f"redirects to {to}; if that is the service, give its URL" if to else "redirects, and says not where to"
-        )
+        remedy = f"redirects to {to}; if that is the service, give its URL" if to else "redirects, and says not where to"
         raise NotEspalierError(f"{place} {remedy} (status {response.status_code}; nothing was sent there)")
     raise ApiError.from_response(response.status_code, _body(response))
 
@@ -268,8 +254,6 @@ def _retry_after(response: httpx.Response) -> float | None:
     if header.isdecimal():
         return float(header)
     try:
-        return max(
-            0.0, (parsedate_to_datetime(header) - parsedate_to_datetime(response.headers["Date"])).total_seconds()
-        )
+        return max(0.0, (parsedate_to_datetime(header) - parsedate_to_datetime(response.headers["Date"])).total_seconds())
     except (KeyError, TypeError, ValueError):
         return None

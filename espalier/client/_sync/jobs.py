@@ -173,12 +173,7 @@ class JobCalls:
             yield self._job(row)
 
     def download(
-        self,
-        job: Job | str,
-        name: str = "mask.safetensors",
-        path: str | Path | None = None,
-        *,
-        report: Report | None = None,
+        self, job: Job | str, name: str = "mask.safetensors", path: str | Path | None = None, *, report: Report | None = None
     ) -> Path:
         """Download an artifact to ``path`` (a file or an existing folder; default: its name, in the working directory).
 

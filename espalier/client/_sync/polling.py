@@ -14,12 +14,7 @@ _Resource = TypeVar("_Resource", Job, Sweep)
 
 
 def poll(
-    get: Callable[[], _Resource],
-    unfinished: str,
-    *,
-    pauses: tuple[float, float],
-    timeout: float | None,
-    patience: float,
+    get: Callable[[], _Resource], unfinished: str, *, pauses: tuple[float, float], timeout: float | None, patience: float
 ) -> Iterator[_Resource]:
     """The resource each time it has changed, until and including its end.
 

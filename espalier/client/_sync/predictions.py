@@ -43,9 +43,7 @@ class PredictionCalls:
         tasks = [] if is_custom else [Task.model_validate(row) for row in self._http.rows("/v1/tasks")]
         return TextColumns.from_job(seen, tasks)
 
-    def predict_rows(
-        self, job: Job | str, rows: Iterable[Row], *, texts_per_request: int = MAX_TEXTS
-    ) -> Iterator[PredictedRow]:
+    def predict_rows(self, job: Job | str, rows: Iterable[Row], *, texts_per_request: int = MAX_TEXTS) -> Iterator[PredictedRow]:
         """Predictions of any number of rows, which have the text columns of the job's task, in their order: ``number`` (from 1),
         ``row`` and ``prediction`` of each.
 

@@ -39,9 +39,7 @@ class SweepCalls:
         """
         axes = {"methods": [*methods], "sparsities": [*sparsities], "seeds": [*seeds]}
         shared = {**base, "baseline": baseline} if isinstance(baseline, bool) else base
-        body = {"base": shared, **axes} | (
-            {} if baseline is None or isinstance(baseline, bool) else {"baseline": baseline}
-        )
+        body = {"base": shared, **axes} | ({} if baseline is None or isinstance(baseline, bool) else {"baseline": baseline})
         return Sweep.model_validate(self._http.request("POST", "/v1/sweeps", json=body))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
@@ -53,9 +51,7 @@ class SweepCalls:
         for row in self._http.rows("/v1/sweeps"):
             yield Sweep.model_validate(row)
 
-    def watch_sweep(
-        self, sweep: Sweep | str, *, timeout: float | None = None, patience: float = 60.0
-    ) -> Iterator[Sweep]:
+    def watch_sweep(self, sweep: Sweep | str, *, timeout: float | None = None, patience: float = 60.0) -> Iterator[Sweep]:
         """The sweep each time it has changed, until and including its end.
 
         A service that is away is waited for up to ``patience`` seconds. Raises TimeoutError when jobs have not ended after

@@ -65,9 +65,7 @@ def _named_columns(names: Sequence[str], types: Sequence[CellType | None], notes
     found = [names[i] for i in kept]
     twice = next((name for name in found if found.count(name) > 1), None)
     if twice is not None:
-        raise UnreadableFileError(
-            f"the first line must name every column, each differently; {twice[:100]!r} is there twice"
-        )
+        raise UnreadableFileError(f"the first line must name every column, each differently; {twice[:100]!r} is there twice")
     if not kept:
         raise UnreadableFileError("the first line must name every column, each differently")
     return kept

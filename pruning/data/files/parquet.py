@@ -8,14 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
-from pruning.data.files.formats import (
-    MAX_COLUMNS,
-    Row,
-    RowFault,
-    TooLargeError,
-    UnknownFormatError,
-    UnreadableFileError,
-)
+from pruning.data.files.formats import MAX_COLUMNS, Row, RowFault, TooLargeError, UnknownFormatError, UnreadableFileError
 
 _BATCH_ROWS = 1000
 _BATCH_BYTES = 64 * 1024 * 1024
@@ -26,9 +19,7 @@ Convert = Callable[[Any], list[Any]]
 """Of an Arrow array, to the values that are stored."""
 
 
-def read_parquet(
-    file: BinaryIO, max_bytes: int, notes: list[str], only: Collection[str] = ()
-) -> Iterator[Row | RowFault]:
+def read_parquet(file: BinaryIO, max_bytes: int, notes: list[str], only: Collection[str] = ()) -> Iterator[Row | RowFault]:
     """The rows of a file; columns that are neither text, number nor truth value become text or are left out, and named.
 
     Where the file has all columns of ``only``, it is these alone that are read.
@@ -39,17 +30,13 @@ def read_parquet(
         import pyarrow  # 0.2 s and 100 MB on disk, which an image may lack
         from pyarrow import parquet
     except ImportError as missing:
-        raise UnknownFormatError(
-            "this service cannot read Parquet; send .jsonl or .csv, or install pyarrow"
-        ) from missing
+        raise UnknownFormatError("this service cannot read Parquet; send .jsonl or .csv, or install pyarrow") from missing
     try:
         # read when it is asked for: ahead of that Arrow reads all row groups into memory, in threads that call this ``file`` and
         # abort the process when it ends meanwhile
         table = parquet.ParquetFile(file, pre_buffer=False)
         # texts as a dictionary and numbers of its entries: as long a text in every row takes no more memory than one
-        table = parquet.ParquetFile(
-            file, pre_buffer=False, metadata=table.metadata, read_dictionary=_texts(table.schema_arrow)
-        )
+        table = parquet.ParquetFile(file, pre_buffer=False, metadata=table.metadata, read_dictionary=_texts(table.schema_arrow))
         if table.metadata.num_columns > MAX_COLUMNS:
             raise UnreadableFileError(
                 f"it has {table.metadata.num_columns} columns, and {MAX_COLUMNS} can be stored; leave out those that are not needed"
@@ -84,9 +71,7 @@ def _rows_per_batch(table: Any, max_bytes: int, columns: Collection[str]) -> int
     groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > max_bytes:
         raise TooLargeError(f"the data set has more than {max_bytes} bytes when it is unpacked")
-    dense = {
-        field.name for field in table.schema_arrow if field.name in columns and not types.is_dictionary(field.type)
-    }
+    dense = {field.name for field in table.schema_arrow if field.name in columns and not types.is_dictionary(field.type)}
     chunks = ([group.column(i) for i in range(group.num_columns)] for group in groups)
     sizes = (sum(one.total_uncompressed_size for one in each if _may_repeat(one, dense)) for each in chunks)
     widest = int(max(sizes, default=1))
@@ -119,9 +104,7 @@ def _conversions(schema: Any, notes: list[str]) -> dict[str, Convert]:
             raise UnreadableFileError(f"two columns are called {field.name[:100]!r}; rename one")
         stored = _conversion(field.type)
         if stored is None:
-            notes.append(
-                f"column {field.name[:100]!r} ({field.type}) is left out: it is neither text, number nor truth value"
-            )
+            notes.append(f"column {field.name[:100]!r} ({field.type}) is left out: it is neither text, number nor truth value")
             continue
         convert, kind = stored
         if kind:

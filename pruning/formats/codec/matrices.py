@@ -50,9 +50,7 @@ def encode(masks: Sequence[Mask]) -> CodedMasks:
     """Code each mask by the codec that makes it smallest, or store all of them plain if that is smaller, as for tiny models."""
     coded = _encode([_Matrix(mask) for mask in masks])
     constant = (Codec.ZEROS, Codec.ONES)
-    plain = sum(
-        packed_size(mask.size) for mask, codec in zip(masks, coded.codecs, strict=True) if codec not in constant
-    )
+    plain = sum(packed_size(mask.size) for mask, codec in zip(masks, coded.codecs, strict=True) if codec not in constant)
     return coded if coded.size <= plain else _encode([_Matrix(mask, coding=False) for mask in masks])
 
 
@@ -141,9 +139,7 @@ def _layouts(coded: CodedMasks, shapes: Sequence[Shape]) -> list[BitLayout]:
         if has_marks
     ]
     frequencies = np.stack([coded.row_frequencies, coded.column_frequencies])
-    if [bool(table.any()) for table in frequencies] != [
-        any(kind == context for kind, _ in marked) for context in (0, 1)
-    ]:
+    if [bool(table.any()) for table in frequencies] != [any(kind == context for kind, _ in marked) for context in (0, 1)]:
         raise CorruptFileError("there must be a table of marks for lines that have marks, and for no others")
     sizes = [size for _, size in marked]
     coded.marks.require(sum(sizes))
@@ -155,10 +151,7 @@ def _layouts(coded: CodedMasks, shapes: Sequence[Shape]) -> list[BitLayout]:
     for codec, shape in zip(coded.codecs, shapes, strict=True):
         if codec.coded:
             given = Plan(
-                codec,
-                next(bases),
-                next(parts) if codec.marks_rows else None,
-                next(parts) if codec.marks_columns else None,
+                codec, next(bases), next(parts) if codec.marks_rows else None, next(parts) if codec.marks_columns else None
             )
             layouts.append(given.layout(shape))
     return layouts

@@ -80,9 +80,7 @@ def plan(mask: Mask) -> Plan:
     if rows.sum() in (0, mask.size):
         return constant(mask)
     columns = _column_counts(mask)
-    choices = [
-        _choice(codec, rows, columns) for codec in (Codec.LEVEL, Codec.ROWS, Codec.COLUMNS, Codec.ROWS_AND_COLUMNS)
-    ]
+    choices = [_choice(codec, rows, columns) for codec in (Codec.LEVEL, Codec.ROWS, Codec.COLUMNS, Codec.ROWS_AND_COLUMNS)]
     raw = (8.0 * packed_size(mask.size), Plan(Codec.RAW))
     return min([raw, *choices], key=lambda choice: choice[0])[1]
 

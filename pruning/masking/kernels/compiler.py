@@ -69,18 +69,14 @@ def _flags(compiler: str) -> list[str]:
     if "clang" not in _version(compiler):
         flags.append("-fopenmp")  # GCC's is torch's too, so that both share one pool; clang's would be a second one
     if platform.machine() in {"x86_64", "AMD64"}:
-        flags.append(
-            "-mprefer-vector-width=512"
-        )  # where there are such vectors: compilers take half of them by default
+        flags.append("-mprefer-vector-width=512")  # where there are such vectors: compilers take half of them by default
     return flags
 
 
 @functools.cache
 def _version(compiler: str) -> str:
     try:
-        return subprocess.run(
-            [compiler, "--version"], capture_output=True, text=True, check=True, timeout=_SECONDS
-        ).stdout
+        return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True, timeout=_SECONDS).stdout
     except (OSError, subprocess.SubprocessError) as fault:
         raise KernelsUnavailableError(f"the compiler {compiler} does not run: {fault}") from fault
 
@@ -102,9 +98,7 @@ def _compile(compiler: str, file: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         if done.returncode != 0:
-            raise KernelsUnavailableError(
-                f"{compiler} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
-            )
+            raise KernelsUnavailableError(f"{compiler} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
         os.replace(name, file)
     except (OSError, subprocess.SubprocessError) as fault:
         raise KernelsUnavailableError(f"{compiler} failed: {fault}") from fault

@@ -28,13 +28,7 @@ class CpuKernels:
         library = ctypes.CDLL(str(file))
         self._gradients, self._adam = library.espalier_gradients, library.espalier_adam
         self._masses, self._select = library.espalier_masses, library.espalier_select
-        self._gradients.argtypes = [
-            ctypes.c_int64,
-            *[ctypes.c_void_p] * 5,
-            ctypes.c_float,
-            *[ctypes.c_void_p] * 3,
-            ctypes.c_int,
-        ]
+        self._gradients.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 5, ctypes.c_float, *[ctypes.c_void_p] * 3, ctypes.c_int]
         self._adam.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 8, ctypes.c_int]
         self._masses.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 2, ctypes.c_float, ctypes.c_void_p, ctypes.c_int]
         self._select.argtypes = [ctypes.c_int64, *[ctypes.c_void_p] * 9, ctypes.c_int]
@@ -42,30 +36,54 @@ class CpuKernels:
         self._masked.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int, ctypes.c_int]
         self._dropout = library.espalier_dropout
         self._dropout.argtypes = [
-            *[ctypes.c_void_p] * 2, ctypes.c_int64, ctypes.c_int, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_float,
+            *[ctypes.c_void_p] * 2,
+            ctypes.c_int64,
             ctypes.c_int,
-        ]  # fmt: skip
+            ctypes.c_uint64,
+            ctypes.c_uint32,
+            ctypes.c_float,
+            ctypes.c_int,
+        ]
         self._dropout.restype = None
         self._gradients.restype = self._adam.restype = self._masses.restype = self._masked.restype = None
         self._select.restype = ctypes.c_int
 
     def gradients(
-        self, gradients: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None], shift: float,
+        self,
+        gradients: Tensors,
+        base: Tensors,
+        scores: Tensors,
+        slopes: Sequence[torch.Tensor | None],
+        shift: float,
         pulls: Sequence[float],
-    ) -> tuple[list[float], list[float]]:  # fmt: skip
+    ) -> tuple[list[float], list[float]]:
         """G <- G ⊙ W (⊙ slope) + pull σ(S - shift)(1 - σ(S - shift)), in place; mean σ and the L2 norm of each matrix."""
         masses, squares = _doubles([0.0] * len(scores)), _doubles([0.0] * len(scores))
         sizes = _sizes(scores)
         self._gradients(
-            len(scores), _pointers(gradients), _pointers(base), _pointers(scores), _pointers(slopes), sizes, shift,
-            _floats(pulls), masses, squares, torch.get_num_threads(),
-        )  # fmt: skip
+            len(scores),
+            _pointers(gradients),
+            _pointers(base),
+            _pointers(scores),
+            _pointers(slopes),
+            sizes,
+            shift,
+            _floats(pulls),
+            masses,
+            squares,
+            torch.get_num_threads(),
+        )
         return _means(masses, sizes), [math.sqrt(square) for square in squares]
 
     def adam(
-        self, scores: Tensors, gradients: Tensors, first: Tensors, second: Tensors, constants: Sequence[float],
+        self,
+        scores: Tensors,
+        gradients: Tensors,
+        first: Tensors,
+        second: Tensors,
+        constants: Sequence[float],
         temperatures: Sequence[float | None],
-    ) -> list[float]:  # fmt: skip
+    ) -> list[float]:
         """One Adam update in place; mean σ(S/p) of the new scores of each matrix where its temperature p is given.
 
         ``constants``: clip, β1, 1 - β1, β2, 1 - β2, step, divisor of sqrt(v), ε.
@@ -73,9 +91,17 @@ class CpuKernels:
         masses, sizes = _doubles([0.0] * len(scores)), _sizes(scores)
         inverse = _floats([0.0 if p is None else 1 / p for p in temperatures])
         self._adam(
-            len(scores), _pointers(scores), _pointers(gradients), _pointers(first), _pointers(second), sizes,
-            _floats(constants), inverse, masses, torch.get_num_threads(),
-        )  # fmt: skip
+            len(scores),
+            _pointers(scores),
+            _pointers(gradients),
+            _pointers(first),
+            _pointers(second),
+            sizes,
+            _floats(constants),
+            inverse,
+            masses,
+            torch.get_num_threads(),
+        )
         return _means(masses, sizes)
 
     def masses(self, scores: Tensors, temperature: float) -> list[float]:
@@ -98,14 +124,10 @@ class CpuKernels:
         y = torch.empty_like(x)
         half = int(x.dtype == torch.bfloat16)
         threshold = min(round(p * 2**32), 2**32 - 1)
-        self._dropout(
-            x.data_ptr(), y.data_ptr(), x.numel(), half, seed, threshold, 1 / (1 - p), torch.get_num_threads()
-        )  # fmt: skip
+        self._dropout(x.data_ptr(), y.data_ptr(), x.numel(), half, seed, threshold, 1 / (1 - p), torch.get_num_threads())
         return y
 
-    def select(
-        self, states: Sequence[ThresholdState], rankings: Sequence[Tensors], counts: Sequence[int]
-    ) -> list[torch.Tensor]:
+    def select(self, states: Sequence[ThresholdState], rankings: Sequence[Tensors], counts: Sequence[int]) -> list[torch.Tensor]:
         """The masks of all tensors, ranking after ranking, packed lowest bit first (:mod:`pruning.masking.bits`).
 
         ``states`` are those of the rankings, and updated.
@@ -125,9 +147,18 @@ class CpuKernels:
         known = _integers([state.threshold is not None for state in states])
         cold = _integers([0] * len(states))
         status = self._select(
-            len(rankings), _integers(bounds), _pointers(scores), _sizes(scores), _integers(counts), thresholds, widths, known,
-            cold, _pointers(masks), torch.get_num_threads(),
-        )  # fmt: skip
+            len(rankings),
+            _integers(bounds),
+            _pointers(scores),
+            _sizes(scores),
+            _integers(counts),
+            thresholds,
+            widths,
+            known,
+            cold,
+            _pointers(masks),
+            torch.get_num_threads(),
+        )
         for state, threshold, width, knows, times in zip(states, thresholds, widths, known, cold, strict=True):
             state.width = width
             state.cold_selections += times

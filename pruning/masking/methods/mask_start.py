@@ -32,9 +32,7 @@ class MaskStart(Method):
     ``masks`` (bool [out, in], by module path) have the shapes of the matrices.
     """
 
-    def __init__(
-        self, method: Method, strength: float, noise: float, masks: Mapping[str, npt.NDArray[np.bool_]]
-    ) -> None:
+    def __init__(self, method: Method, strength: float, noise: float, masks: Mapping[str, npt.NDArray[np.bool_]]) -> None:
         self.method, self.strength, self.offset = method, strength, OFFSET * noise
         self._masks = masks
         self.penalty_shift = method.penalty_shift
@@ -56,9 +54,7 @@ class MaskStart(Method):
             self._align_thresholds(matrices)
         elif ranking is not None and ranking.mass_shares is not None:
             for paths in matrices.groups.values():
-                self._calibrate_masses(
-                    [matrices.layers[path] for path in paths], paths, ranking.mass_shares.temperature
-                )
+                self._calibrate_masses([matrices.layers[path] for path in paths], paths, ranking.mass_shares.temperature)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:
         """As the method does."""
@@ -69,9 +65,7 @@ class MaskStart(Method):
         where one share gives them all, else the masks' share."""
         ones = {path: int(np.count_nonzero(mask)) for path, mask in self._masks.items()}
         sizes = dict(zip(matrices.layers, matrices.sizes, strict=True))
-        budgets = [
-            (sum(ones[path] for path in unit), sum(sizes[path] for path in unit)) for unit in self._units(matrices)
-        ]
+        budgets = [(sum(ones[path] for path in unit), sum(sizes[path] for path in unit)) for unit in self._units(matrices)]
         share = max(_share_of(kept, size) for kept, size in budgets)
         if all(math.floor(share * size) == kept for kept, size in budgets):
             return share

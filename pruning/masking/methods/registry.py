@@ -36,10 +36,7 @@ _CONSTRUCTORS: dict[str, Callable[[PruningSpec], Method]] = {
 
 
 def create_method(
-    spec: PruningSpec,
-    score_noise: float = 1.0,
-    rows_seen: int = 0,
-    start: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    spec: PruningSpec, score_noise: float = 1.0, rows_seen: int = 0, start: Mapping[str, npt.NDArray[np.bool_]] | None = None
 ) -> Method:
     """The method that a spec asks for, with its pattern and prior; ``score_noise`` is
     :attr:`pruning.masking.schedule.Schedule.score_noise`, the unit of the prior, and ``rows_seen`` those of the whole run.

@@ -25,15 +25,14 @@ class TwoFour(Method):
 
     def initialize(self, matrices: Matrices, calibration: Calibration) -> None:
         """Raises PermanentError if a matrix that is not to stay dense has rows that fours do not fill."""
-        odd = [
-            path for path, layer in matrices.layers.items() if layer.in_features % 4 and not _is_dense(matrices, path)
-        ]
+        odd = [path for path, layer in matrices.layers.items() if layer.in_features % 4 and not _is_dense(matrices, path)]
         if odd:
             raise PermanentError(
                 f"pattern 2:4 needs rows of a multiple of four weights, {odd[0]} has "
                 f"{matrices.layers[odd[0]].in_features}; use pattern unstructured, or leave it dense by sparsity_by",
-                code="pattern_unfit", param="pattern",
-            )  # fmt: skip
+                code="pattern_unfit",
+                param="pattern",
+            )
         self.method.initialize(matrices, calibration)
 
     def select(self, matrices: Matrices, remaining: float, *, final: bool = False) -> list[int]:

@@ -34,11 +34,15 @@ class Artifact(Base):
         CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"),
         Index(None, "job_id"),  # a deleted job's artifacts
         Index(
-            "uq_artifacts_complete_name", "job_id", "name", unique=True,
-            postgresql_where=text("complete"), sqlite_where=text("complete"),
+            "uq_artifacts_complete_name",
+            "job_id",
+            "name",
+            unique=True,
+            postgresql_where=text("complete"),
+            sqlite_where=text("complete"),
         ),
         NO_ID_REUSE,
-    )  # fmt: skip
+    )
 
 
 class StoredObject(Base):
@@ -46,9 +50,7 @@ class StoredObject(Base):
 
     __tablename__ = "objects"
 
-    artifact_id: Mapped[int] = mapped_column(
-        ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
+    artifact_id: Mapped[int] = mapped_column(ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     storage: Mapped[str] = mapped_column(String(URL_LENGTH))
     """The setting ``storage_url`` when it was stored, which may have changed since."""
     name: Mapped[str] = mapped_column(String(200))

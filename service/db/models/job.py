@@ -74,8 +74,7 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True, default=new_job_id)
     status: Mapped[Status] = mapped_column(
-        Enum(Status, native_enum=False, create_constraint=False, length=16, values_callable=lambda of: [*of]),
-        default=Status.QUEUED,
+        Enum(Status, native_enum=False, create_constraint=False, length=16, values_callable=lambda of: [*of]), default=Status.QUEUED
     )
     owner: Mapped[str] = mapped_column(String(OWNER_LENGTH), default=LOCAL, server_default=LOCAL)
     """The owner who submitted it; for other owners it does not exist."""
@@ -158,9 +157,7 @@ class Job(Base):
     __table_args__ = (
         CheckConstraint(f"status IN ({_sql_list(Status)})", "status_known"),
         CheckConstraint(f"(finished_at IS NOT NULL) = (status IN ({_sql_list(TERMINAL)}))", "finished_when_terminal"),
-        CheckConstraint(
-            "(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)", "mask_when_succeeded"
-        ),
+        CheckConstraint("(mask_artifact_id IS NOT NULL) = (status = 'succeeded' AND export_of IS NULL)", "mask_when_succeeded"),
         CheckConstraint("export_of IS NULL OR exports IS NOT NULL", "exports_named"),
         CheckConstraint("(lease_expires_at IS NOT NULL) = (status = 'running')", "lease_when_running"),
         CheckConstraint("status <> 'failed' OR error IS NOT NULL", "error_when_failed"),
@@ -175,10 +172,7 @@ class Job(Base):
         Index(None, "sweep_id"),  # the jobs of a sweep
         Index(None, "retried_from"),  # the retries of a deleted job
         Index(  # its exports and evaluations, also when they are listed
-            None,
-            "export_of",
-            postgresql_where=text("export_of IS NOT NULL"),
-            sqlite_where=text("export_of IS NOT NULL"),
+            None, "export_of", postgresql_where=text("export_of IS NOT NULL"), sqlite_where=text("export_of IS NOT NULL")
         ),
         Index(None, "mask_artifact_id"),  # whether a deleted artifact is a mask
     )

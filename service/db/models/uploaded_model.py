@@ -38,10 +38,7 @@ class ModelFile(Base):
     object_name: Mapped[str | None] = mapped_column(String(300))
     """Of the object under that URL; never used twice."""
 
-    __table_args__ = (
-        CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"),
-        Index(None, "object_name", unique=True),
-    )
+    __table_args__ = (CheckConstraint("size >= 0 AND chunk_bytes > 0", "sizes_positive"), Index(None, "object_name", unique=True))
 
 
 class ModelChunk(Base):

@@ -75,11 +75,6 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("delivered_at IS NULL OR due_at IS NULL", "delivered_once"),
         Index(None, "webhook_id", "created_at", "id"),
-        Index(
-            "ix_deliveries_due",
-            "due_at",
-            postgresql_where=text("due_at IS NOT NULL"),
-            sqlite_where=text("due_at IS NOT NULL"),
-        ),
+        Index("ix_deliveries_due", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
         Index(None, "created_at"),  # deletion of old messages
     )

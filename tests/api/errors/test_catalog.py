@@ -17,10 +17,23 @@ from service.errors import InvalidKeyError, JobNotFoundError, NotFoundError
 ROOT = Path(__file__).parents[3]
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 _TAKES_A_CODE = {
-    "Failed", "NotPossibleError", "PydanticCustomError", "Rejection", "TooManyRequestsError", "UnauthorizedError",
-    "UnavailableError", "_add_fault", "_error", "_invalid", "_invalid_filter", "_model_error", "_refused",
-    "failed_entry", "make_problem", "problem_response",
-}  # fmt: skip
+    "Failed",
+    "NotPossibleError",
+    "PydanticCustomError",
+    "Rejection",
+    "TooManyRequestsError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "_add_fault",
+    "_error",
+    "_invalid",
+    "_invalid_filter",
+    "_model_error",
+    "_refused",
+    "failed_entry",
+    "make_problem",
+    "problem_response",
+}
 """Whose positional arguments may be codes; others are given one by ``code=``."""
 _MADE = {f"{kind}_{fault}" for kind in ("model", "dataset") for fault in ("gated", "not_found")}
 """What pruning.hub.models and pruning.hub.local put together from a kind and a fault."""
@@ -55,9 +68,7 @@ def codes(nodes: Iterable[ast.AST | None]) -> Iterator[str]:
 
 def test_the_catalog_has_exactly_the_codes_that_are_used() -> None:
     coded = (CodedError, PermanentError)
-    found = {
-        code for code, entry in PROBLEMS.items() if entry.exception and not issubclass(entry.exception, coded)
-    } | _MADE
+    found = {code for code, entry in PROBLEMS.items() if entry.exception and not issubclass(entry.exception, coded)} | _MADE
     found |= {*validation._NAMED_BY_PATH.values(), "metadata_filter"}
     for package in ("api", "service", "pruning", "worker"):
         for path in (ROOT / package).rglob("*.py"):

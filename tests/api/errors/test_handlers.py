@@ -35,18 +35,14 @@ def test_wrong_method(strict_client: TestClient) -> None:
 @pytest.mark.parametrize("content", [b"{", b"{'model': 1}", b'{"model": "\xff"}', b"[" * 100_000])
 def test_malformed_json(strict_client: TestClient, content: bytes) -> None:
     assert_problem(
-        strict_client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"}),
-        400,
-        "malformed_body",
+        strict_client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"}), 400, "malformed_body"
     )
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
 def test_a_body_that_does_not_say_it_is_json(strict_client: TestClient, kind: str | None) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    body = assert_problem(
-        strict_client.post("/v1/jobs", content=b'{"model": "m"}', headers=headers), 415, "unsupported_media_type"
-    )
+    body = assert_problem(strict_client.post("/v1/jobs", content=b'{"model": "m"}', headers=headers), 415, "unsupported_media_type")
     assert "Content-Type: application/json" in body["detail"]
 
 
@@ -78,11 +74,7 @@ def test_an_empty_body(strict_client: TestClient) -> None:
         ({"label_words": ["a", ""]}, "/label_words/1", "string_too_short"),
         ({"preset": "paper", "temperature": 2.0}, "/temperature", "preset_conflict"),
         ({"preset": {}}, "/preset", "literal_error"),
-        (
-            {"task": {"dataset": "d", "text": ["t"], "label_words": ["a", "b", ""]}},
-            "/task/label_words/2",
-            "string_too_short",
-        ),
+        ({"task": {"dataset": "d", "text": ["t"], "label_words": ["a", "b", ""]}}, "/task/label_words/2", "string_too_short"),
         ({"task": {"dataset": "d", "text": ["t"], "label_words": ["a"], "x": 1}}, "/task/x", "extra_forbidden"),
         ({"metadata": {"name": 3}}, "/metadata/name", "string_type"),
         ({"metadata": {"a.b": "x" * 513}}, "/metadata/a.b", "string_too_long"),
@@ -126,9 +118,15 @@ def test_all_faults_are_reported_at_once(strict_client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("query", "parameter"),
-    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("status=done", "status"),
-     ("method=x", "method"), ("model=%00", "model")],
-)  # fmt: skip
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("status=done", "status"),
+        ("method=x", "method"),
+        ("model=%00", "model"),
+    ],
+)
 def test_refused_parameters(strict_client: TestClient, query: str, parameter: str) -> None:
     (fault,) = assert_problem(strict_client.get(f"/v1/jobs?{query}"), 422, "invalid_request")["errors"]
     assert fault["parameter"] == parameter

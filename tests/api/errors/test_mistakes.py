@@ -205,13 +205,7 @@ OTHERS: list[tuple[str, Any, str, str, str]] = [
     ("/v1/sweeps", {"base": BODY, "methods": "smp-s"}, "list_type", "/methods", 'write ["smp-s"]'),
     ("/v1/sweeps", {"base": BODY, "methods": ["smps"]}, "literal_error", "/methods/0", "did you mean smp-s?"),
     ("/v1/sweeps", {"base": BODY, "sparsities": [90]}, "less_than", "/sparsities/0", "did you mean 0.9?"),
-    (
-        "/v1/sweeps",
-        {"base": BODY | {"lr": 1}, "sparsities": [0.9]},
-        "extra_forbidden",
-        "/base/lr",
-        "did you mean learning_rate?",
-    ),
+    ("/v1/sweeps", {"base": BODY | {"lr": 1}, "sparsities": [0.9]}, "extra_forbidden", "/base/lr", "did you mean learning_rate?"),
     ("/v1/webhooks", {}, "missing", "/url", "url is missing"),
     ("/v1/webhooks", {"url": "https://x.example", "event": []}, "extra_forbidden", "/event", "did you mean events?"),
 ]
@@ -235,9 +229,7 @@ def test_a_job_with_a_mistake(client: TestClient, body: Any, code: str, pointer:
 
 
 @pytest.mark.parametrize(("path", "body", "code", "pointer", "remedy"), OTHERS)
-def test_another_body_with_a_mistake(
-    client: TestClient, path: str, body: Any, code: str, pointer: str, remedy: str
-) -> None:
+def test_another_body_with_a_mistake(client: TestClient, path: str, body: Any, code: str, pointer: str, remedy: str) -> None:
     found = {(fault["code"], fault["pointer"]): fault["detail"] for fault in details_of(client, path, body)}
     assert (code, pointer) in found, found
     assert remedy in found[code, pointer]

@@ -29,9 +29,7 @@ def proxied(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) 
         yield f"{origin}{PREFIX}"
 
 
-def test_what_the_api_answers_with_leads_through_the_proxy(
-    proxied: str, jobs: Jobs, database: Database, tmp_path: Path
-) -> None:
+def test_what_the_api_answers_with_leads_through_the_proxy(proxied: str, jobs: Jobs, database: Database, tmp_path: Path) -> None:
     origin, job_id = proxied.removesuffix(PREFIX), jobs.succeeded()
     with httpx.Client(timeout=60) as client:
         made = client.post(f"{proxied}/v1/jobs", json={"model": "bert-base-uncased", "task": "sst2"})
@@ -42,9 +40,7 @@ def test_what_the_api_answers_with_leads_through_the_proxy(
             client.get(f"{proxied}/v1/jobs/{job_id}/artifacts").json()["data"],
             next(job for job in client.get(f"{proxied}/v1/jobs").json()["data"] if job["id"] == job_id)["artifacts"],
         ]
-        urls = {
-            artifact["url"] for artifacts in shown for artifact in artifacts if artifact["name"] == "mask.safetensors"
-        }
+        urls = {artifact["url"] for artifacts in shown for artifact in artifacts if artifact["name"] == "mask.safetensors"}
         assert urls == {f"{PREFIX}/v1/jobs/{job_id}/artifacts/mask.safetensors"}
         assert client.get(origin + urls.pop()).is_success
         assert client.get(f"{proxied}/openapi.json").json()["servers"] == [{"url": PREFIX}]

@@ -48,9 +48,7 @@ def bearer(database: Database) -> dict[str, str]:
     return Keyring(database).header_of("local", Scope.READ, Scope.WRITE)
 
 
-def test_a_browser_signs_in_and_follows_links_inside_the_prefix(
-    browser: httpx.Client, bearer: dict[str, str], jobs: Jobs
-) -> None:
+def test_a_browser_signs_in_and_follows_links_inside_the_prefix(browser: httpx.Client, bearer: dict[str, str], jobs: Jobs) -> None:
     job_id, origin = jobs.queued(), str(browser.base_url).removesuffix(f"{PREFIX}/")
     signed_in = browser.post("/signin", data={"key": bearer["Authorization"].split()[1], "next": f"{PREFIX}/"})
     assert (signed_in.status_code, urlsplit(signed_in.headers["Location"]).path) == (303, f"{PREFIX}/signin")
@@ -70,9 +68,7 @@ def test_a_browser_signs_in_and_follows_links_inside_the_prefix(
 
 def test_events_come_as_they_happen(browser: httpx.Client, bearer: dict[str, str], jobs: Jobs) -> None:
     job_id = jobs.running()
-    with browser.stream(
-        "GET", f"/v1/jobs/{job_id}/events", headers={**bearer, "Accept": "text/event-stream"}
-    ) as stream:
+    with browser.stream("GET", f"/v1/jobs/{job_id}/events", headers={**bearer, "Accept": "text/event-stream"}) as stream:
         lines = stream.iter_lines()
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         jobs.event(job_id, "log", message="while the stream is open")

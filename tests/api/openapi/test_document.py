@@ -14,17 +14,61 @@ from api.schemas.sweeps import SweepRequest
 from api.schemas.webhooks import WebhookRequest
 
 OPERATIONS = {
-    "createJob", "listJobs", "getJob", "cancelJob", "pauseJob", "resumeJob", "retryJob", "deleteJob",
-    "createExports", "listExports", "createEvaluation", "listEvaluations", "listEvents", "listMetrics",
-    "getLog", "listArtifacts", "downloadArtifact", "headArtifact", "listModels", "listTasks", "listMethods",
-    "createModel", "getModel", "downloadModelFile", "deleteModel",
-    "livez", "readyz", "metrics",
-    "predict", "createDataset", "listDatasets", "getDataset", "listDatasetRows", "deleteDataset",
-    "createSweep", "listSweeps", "getSweep", "getSweepResults", "getSweepPlotSvg", "getSweepPlotPng", "cancelSweep", "deleteSweep",
-    "createWebhook", "listWebhooks", "getWebhook", "listDeliveries", "enableWebhook", "disableWebhook", "rotateWebhookSecret",
+    "createJob",
+    "listJobs",
+    "getJob",
+    "cancelJob",
+    "pauseJob",
+    "resumeJob",
+    "retryJob",
+    "deleteJob",
+    "createExports",
+    "listExports",
+    "createEvaluation",
+    "listEvaluations",
+    "listEvents",
+    "listMetrics",
+    "getLog",
+    "listArtifacts",
+    "downloadArtifact",
+    "headArtifact",
+    "listModels",
+    "listTasks",
+    "listMethods",
+    "createModel",
+    "getModel",
+    "downloadModelFile",
+    "deleteModel",
+    "livez",
+    "readyz",
+    "metrics",
+    "predict",
+    "createDataset",
+    "listDatasets",
+    "getDataset",
+    "listDatasetRows",
+    "deleteDataset",
+    "createSweep",
+    "listSweeps",
+    "getSweep",
+    "getSweepResults",
+    "getSweepPlotSvg",
+    "getSweepPlotPng",
+    "cancelSweep",
+    "deleteSweep",
+    "createWebhook",
+    "listWebhooks",
+    "getWebhook",
+    "listDeliveries",
+    "enableWebhook",
+    "disableWebhook",
+    "rotateWebhookSecret",
     "testWebhook",
-    "deleteWebhook", "putHubToken", "getHubToken", "deleteHubToken",
-}  # fmt: skip
+    "deleteWebhook",
+    "putHubToken",
+    "getHubToken",
+    "deleteHubToken",
+}
 
 
 @pytest.fixture
@@ -51,9 +95,7 @@ def test_every_error_is_declared_as_a_problem(document: dict[str, Any]) -> None:
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
         assert {"500", "503"} <= errors.keys()
         for answer in errors.values():
-            assert answer["content"] == {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-            }
+            assert answer["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         parameters = {parameter["in"] for parameter in operation.get("parameters", [])}
         assert "path" not in parameters or "404" in errors
         assert not parameters & {"query"} or "422" in errors
@@ -72,10 +114,14 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 
 
 REQUESTS: dict[str, type[BaseModel]] = {
-    "JobRequest": JobRequest, "SweepRequest": SweepRequest, "WebhookRequest": WebhookRequest,
-    "PredictionRequest": PredictionRequest, "SecretValue": SecretValue, "ExportRequest": ExportRequest,
+    "JobRequest": JobRequest,
+    "SweepRequest": SweepRequest,
+    "WebhookRequest": WebhookRequest,
+    "PredictionRequest": PredictionRequest,
+    "SecretValue": SecretValue,
+    "ExportRequest": ExportRequest,
     "EvaluationRequest": EvaluationRequest,
-}  # fmt: skip
+}
 
 
 def test_every_operation_explains_itself(document: dict[str, Any]) -> None:

@@ -10,6 +10,9 @@ from fastapi.testclient import TestClient
 
 from tests.api.problems import Response
 
+MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+"""What runs where text reaches a page as markup."""
+
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 

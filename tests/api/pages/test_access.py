@@ -139,9 +139,7 @@ def test_requests_count_against_the_key(protected: FastAPI, keys: Keyring) -> No
     assert int(browser.get("/").headers["Retry-After"]) >= 1
 
 
-@pytest.mark.parametrize(
-    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/\tx"]
-)
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "/\tx"])
 def test_no_link_leads_through_signing_in_to_another_site(protected: FastAPI, keys: Keyring, target: str) -> None:
     browser = Browser(protected)
     answer = browser.post("/signin", key=key_of(keys, "a"), next=target)
@@ -165,9 +163,7 @@ def test_forms_need_the_token_of_their_session(protected: FastAPI, keys: Keyring
     assert mine.post("/signout", headers={"X-Form-Token": mine.token()}).status_code == 303
 
 
-@pytest.mark.parametrize(
-    "header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
-)
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
 def test_other_sites_cannot_sign_in_or_send_forms(protected: FastAPI, keys: Keyring, header: dict[str, str]) -> None:
     browser = signed_in(protected, keys, "a")
     token = browser.token()

@@ -12,9 +12,8 @@ from service.db.models import LOCAL, Job
 from service.jobs import claims
 from service.jobs.fence import Fence
 from tests.api.conftest import BODY, Jobs
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
-from tests.api.pages.test_home import MARKUP
 from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
 
@@ -29,8 +28,15 @@ def succeeded(jobs: Jobs, *, score: float = 0.875, **spec: Any) -> str:
 
 def succeed(jobs: Jobs, job_id: str, score: float) -> None:
     mask = jobs.artifact(job_id, b"mask")
-    result = {"primary_metric": "accuracy", "before": {"accuracy": 0.5}, "final": {"accuracy": score}, "sparsity": 0.85,
-              "remaining": 0.15, "mask_bytes": 1500, "seconds": 61}  # fmt: skip
+    result = {
+        "primary_metric": "accuracy",
+        "before": {"accuracy": 0.5},
+        "final": {"accuracy": score},
+        "sparsity": 0.85,
+        "remaining": 0.15,
+        "mask_bytes": 1500,
+        "seconds": 61,
+    }
     with jobs.database.write() as session:
         claims.succeed(session, Fence(job_id, 1), result=result, mask_artifact_id=mask)
 

@@ -27,10 +27,12 @@ def job(jobs: Jobs) -> Any:
         result = {"primary_metric": metric, "before": {metric: 0.5}, "final": {metric: score}, "remaining": 0.12}
         return known.model_copy(
             update={
-                "id": f"job_{next(number)}", "spec": full, "result": None if score is None else result,
+                "id": f"job_{next(number)}",
+                "spec": full,
+                "result": None if score is None else result,
                 "status": "queued" if score is None else "succeeded",
             }
-        )  # fmt: skip
+        )
 
     return make
 
@@ -40,9 +42,7 @@ def test_only_seeds_are_averaged(job: Any) -> None:
     (panel,) = panels([job(0.8), job(0.9, seed=2), job(0.7, seed=3, learning_rate=0.1), job(0.6, sparsity=0.5)])
     assert [line.label for line in panel.lines] == ["smp-s, learning_rate 0.02", "smp-s, learning_rate 0.1"]
     first, second = panel.lines
-    assert [(mean.sparsity, mean.runs, mean.metric) for mean in first.means] == [
-        (0.5, 1, 0.6), (0.9, 2, pytest.approx(0.85)),
-    ]  # fmt: skip
+    assert [(mean.sparsity, mean.runs, mean.metric) for mean in first.means] == [(0.5, 1, 0.6), (0.9, 2, pytest.approx(0.85))]
     assert (first.means[1].lowest, first.means[1].highest, first.means[1].remaining) == (0.8, 0.9, pytest.approx(0.12))
     assert [mean.metric for mean in second.means] == [0.7]
     assert (panel.metric, panel.dense, panel.fine_tuned) == ("accuracy", 0.5, None)
@@ -63,8 +63,9 @@ def test_the_fine_tuned_dense_model_is_the_mean_of_the_jobs_that_have_it(job: An
 def test_a_panel_for_each_task_and_a_line_for_each_model(job: Any) -> None:
     found = panels([job(0.8), job(0.7, task="mrpc", metric="f1"), job(model="other", method="magnitude")])
     assert [(panel.caption.title, panel.metric, len(panel.lines)) for panel in found] == [
-        ("sst2", "accuracy", 2), (f"{BODY['model']} · mrpc", "f1", 1),
-    ]  # fmt: skip
+        ("sst2", "accuracy", 2),
+        (f"{BODY['model']} · mrpc", "f1", 1),
+    ]
     assert [line.label for line in found[0].lines] == [f"smp-s, model {BODY['model']}", "magnitude, model other"]
     assert found[0].dense is None
     assert found[0].caption.note == "1 of 2 jobs ended"

@@ -16,9 +16,7 @@ def classes(*values: str | int) -> dict[str, Any]:
 def proposal(*splits: str, **columns: dict[str, Any]) -> TaskProposal:
     found = [DatasetColumn(name=name, **column) for name, column in columns.items()]
     made = [DatasetSplit(name=name, rows=100, bytes=1, columns=found) for name in splits or ("train", "validation")]
-    return TaskProposal.from_dataset(
-        Dataset(id="ds_" + "0" * 32, name=None, sha256="", splits=made, created_at=datetime.now(UTC))
-    )
+    return TaskProposal.from_dataset(Dataset(id="ds_" + "0" * 32, name=None, sha256="", splits=made, created_at=datetime.now(UTC)))
 
 
 def test_texts_and_named_classes() -> None:

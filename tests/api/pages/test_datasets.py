@@ -11,14 +11,13 @@ from fastapi import FastAPI
 from service.access.api_keys import Scope
 from service.concurrency import ConcurrencyLimiter
 from service.settings import Settings
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 
 TRAIN = "body;queue\n" + "".join(f"help me {n};{('open', 'shut')[n % 2]}\n" for n in range(30))
 DEV = "body;queue\nhello;open\nbye;shut\nwhat;open\n"
-MARKUP = "<script>alert(1)</script>"
 EMPTY: Any = ("", b"", "application/octet-stream")
 """What a browser sends of a file that was not chosen."""
 
@@ -46,9 +45,11 @@ def send(
         for field, content, more in fields
     )
     headers = {
-        "Accept": "text/html", "Origin": browser.base_url, "Sec-Fetch-Site": "same-origin",
+        "Accept": "text/html",
+        "Origin": browser.base_url,
+        "Sec-Fetch-Site": "same-origin",
         "Content-Type": "multipart/form-data; boundary=limit",
-    }  # fmt: skip
+    }
     return browser.http.post("/datasets", content=body + b"--limit--\r\n", headers=headers)
 
 
@@ -62,9 +63,14 @@ def test_from_the_files_to_the_job(browser: Browser) -> None:
     page = browser.get(answer.headers["Location"])
     told = texts(page)
     for text in (
-        "tickets", "Text body", "Label queue 2 classes", "train 30 rows", "cells are separated by semicolon", "help me 0",
+        "tickets",
+        "Text body",
+        "Label queue 2 classes",
+        "train 30 rows",
+        "cells are separated by semicolon",
+        "help me 0",
         "queue label: 2 classes text 30 open, shut",
-    ):  # fmt: skip
+    ):
         assert text in told
     use = re.search(r'href="(/new\?[^"]+)"', page.text)
     assert use is not None
@@ -102,9 +108,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "field"), REFUSED)
-def test_refusals_stand_beside_their_files_as_the_api_words_them(
-    browser: Browser, changes: dict[str, Any], field: str
-) -> None:
+def test_refusals_stand_beside_their_files_as_the_api_words_them(browser: Browser, changes: dict[str, Any], field: str) -> None:
     page = send(browser, **changes)
     chosen = {"train": changes.get("train", TRAIN), "validation": changes.get("dev", DEV)}
     files = {
@@ -184,9 +188,7 @@ def test_further_splits_have_the_names_that_are_typed(browser: Browser) -> None:
         assert text in told
 
 
-@pytest.mark.parametrize(
-    ("name", "field"), [("", "further-1"), ("a/b", "further-1"), ("train", "train"), ("test", "further-1")]
-)
+@pytest.mark.parametrize(("name", "field"), [("", "further-1"), ("a/b", "further-1"), ("train", "train"), ("test", "further-1")])
 def test_what_is_wrong_with_a_further_split_stands_beside_it(browser: Browser, name: str, field: str) -> None:
     refused = send(browser, further=((name, "body;queue\n" if name == "test" else DEV),))
     assert refused.status_code == 422

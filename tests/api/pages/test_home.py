@@ -11,12 +11,10 @@ from service.db.models import Job
 from service.jobs import claims
 from service.jobs.fence import Fence
 from tests.api.conftest import BODY, Jobs
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import assert_problem
 from tests.api.protected_app import Keyring
-
-MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
 def test_an_empty_list_says_what_to_do_next(browser: Browser) -> None:
@@ -49,8 +47,13 @@ def test_rows_tell_state_progress_and_metric(browser: Browser, jobs: Jobs) -> No
     for text in ("running", "training", "50 of 200 steps, 1 min 30 s left", "97 %", "bert-base-uncased"):
         assert text in texts(page)
     mask = jobs.artifact(job_id, b"mask")
-    result = {"primary_metric": "accuracy", "before": {"accuracy": 0.5}, "final": {"accuracy": 0.875}, "sparsity": 0.96,
-              "mask_bytes": 1500}  # fmt: skip
+    result = {
+        "primary_metric": "accuracy",
+        "before": {"accuracy": 0.5},
+        "final": {"accuracy": 0.875},
+        "sparsity": 0.96,
+        "mask_bytes": 1500,
+    }
     with jobs.database.write() as session:
         claims.succeed(session, Fence(job_id, 1), result=result, mask_artifact_id=mask)
     told = texts(browser.get("/"))

@@ -16,9 +16,8 @@ from service.db.models import Job
 from service.jobs import claims, queries
 from service.jobs.fence import Fence
 from tests.api.conftest import Jobs
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
-from tests.api.pages.test_home import MARKUP
 from tests.api.protected_app import Keyring
 
 REPORT = {
@@ -28,7 +27,7 @@ REPORT = {
         {"kind": "output.dense", "layer": "1", "density": 0.05},
     ],
     "heads": [{"layer": "0", "head": 3, "density": 0.15, "parts": {}}],
-}  # fmt: skip
+}
 
 
 def test_a_finished_job(browser: Browser, jobs: Jobs) -> None:
@@ -38,28 +37,21 @@ def test_a_finished_job(browser: Browser, jobs: Jobs) -> None:
     jobs.finish(job_id)
     page = browser.get(f"/jobs/{job_id}")
     told = texts(page)
-    for text in (
-        "succeeded",
-        "rows were left out",
-        "By matrix",
-        "attention.self.query",
-        "head 3",
-        "mask.safetensors",
-        "4 bytes",
-    ):
+    for text in ("succeeded", "rows were left out", "By matrix", "attention.self.query", "head 3", "mask.safetensors", "4 bytes"):
         assert text in told
     assert re.findall(r'<td class="h(\d+)">([\d.]+)</td>', page.text) == [
-        ("5", "10.0"), ("10", "20.0"), ("3", "5.0"), ("8", "15.0"),
-    ]  # fmt: skip
+        ("5", "10.0"),
+        ("10", "20.0"),
+        ("3", "5.0"),
+        ("8", "15.0"),
+    ]
     assert "hx-sse" not in page.text
     assert "/delete" in page.text
     assert "/cancel" not in page.text
     assert browser.get(f"/jobs/{job_id}/artifacts/mask.safetensors").content == b"mask"
 
 
-def test_a_job_that_starts_from_a_mask_leads_to_the_job_that_made_it_and_the_form_to_the_next(
-    browser: Browser, jobs: Jobs
-) -> None:
+def test_a_job_that_starts_from_a_mask_leads_to_the_job_that_made_it_and_the_form_to_the_next(browser: Browser, jobs: Jobs) -> None:
     start = jobs.succeeded()
     page = browser.get(f"/jobs/{start}").text
     (query,) = re.findall(r'href="/new\?([^"]*init_from[^"]*)"', page)
@@ -132,10 +124,7 @@ def test_curves_are_read_on_from_a_cursor(browser: Browser, jobs: Jobs) -> None:
     assert (second["rows"], second["more"]) == ([[20, 1, {"loss": 0.4}]], False)
     assert browser.get(f"{address}?after={second['after']}").json()["after"] == second["after"]
     assert browser.get(f"/jobs/{job_id}/metrics.csv").text.splitlines()[0] == "step,attempt,loss"
-    assert (
-        "log" in browser.get(f"/jobs/{job_id}/log").headers["Content-Type"]
-        or browser.get(f"/jobs/{job_id}/log").is_success
-    )
+    assert "log" in browser.get(f"/jobs/{job_id}/log").headers["Content-Type"] or browser.get(f"/jobs/{job_id}/log").is_success
 
 
 def test_others_jobs_do_not_exist(protected: FastAPI, keys: Keyring, jobs: Jobs) -> None:
@@ -158,18 +147,11 @@ def test_markup_stays_text(browser: Browser, jobs: Jobs) -> None:
     job_id = jobs.running()
     jobs.event(job_id, "log", message=MARKUP, **{MARKUP: MARKUP})
     jobs.event(job_id, "stderr", text=MARKUP)
-    jobs.artifact(
-        job_id, json.dumps({"matrices": [{"kind": MARKUP, "layer": MARKUP, "density": 1.0}]}).encode(), "report.json"
-    )
+    jobs.artifact(job_id, json.dumps({"matrices": [{"kind": MARKUP, "layer": MARKUP, "density": 1.0}]}).encode(), "report.json")
     jobs.finish(job_id)
     error = {"code": MARKUP, "message": MARKUP, "param": MARKUP, "kind": "user", "retryable": False}
     task = {"dataset": MARKUP, "text": [MARKUP], "label_words": [MARKUP]}
-    spec = {
-        **PruningSpec(model="m", task="sst2").model_dump(mode="json"),
-        "model": MARKUP,
-        "task": task,
-        "method": MARKUP,
-    }
+    spec = {**PruningSpec(model="m", task="sst2").model_dump(mode="json"), "model": MARKUP, "task": task, "method": MARKUP}
     values: dict[str, Any] = {"spec": spec, "error": error, "user_metadata": {MARKUP: MARKUP}, "phase": MARKUP[:40]}
     with jobs.database.write() as session:
         session.execute(update(Job).where(Job.id == job_id).values(**values))

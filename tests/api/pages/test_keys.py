@@ -8,9 +8,8 @@ from fastapi import FastAPI
 from service.access import api_keys
 from service.access.api_keys import Scope
 from service.db.engine import Database
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import assert_led_to_signin, signed_in
-from tests.api.pages.test_home import MARKUP
 from tests.api.protected_app import Keyring
 
 KEY = re.compile(r"esp_[0-9A-Za-z]{38}")
@@ -22,9 +21,7 @@ def newest(database: Database) -> tuple[str, str, list[str]]:
         return row.id, row.owner, row.scopes.split()
 
 
-def test_a_key_is_shown_once_and_works_until_it_is_revoked(
-    protected: FastAPI, keys: Keyring, database: Database
-) -> None:
+def test_a_key_is_shown_once_and_works_until_it_is_revoked(protected: FastAPI, keys: Keyring, database: Database) -> None:
     admin = signed_in(protected, keys, "root", Scope.ADMIN)
     assert 'href="/keys"' in admin.get("/").text
     made = admin.send("/keys", "/keys", name="ci", owner="team-a", scope=["jobs:read"], expires_days="90")
@@ -54,11 +51,17 @@ def test_the_key_of_the_session_is_marked_and_ends_it(protected: FastAPI, keys: 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"owner": "a b"}, "owner"), ({"name": ""}, "name"), ({"scope": []}, "scopes"), ({"scope": ["root"]}, "root"),
-        ({"expires_days": "soon"}, "days"), ({"expires_days": "nan"}, "days"), ({"expires_days": "-1"}, "days"),
-        ({"expires_days": "1e300"}, "days"), ({"name": "a\x00b"}, "name"),
+        ({"owner": "a b"}, "owner"),
+        ({"name": ""}, "name"),
+        ({"scope": []}, "scopes"),
+        ({"scope": ["root"]}, "root"),
+        ({"expires_days": "soon"}, "days"),
+        ({"expires_days": "nan"}, "days"),
+        ({"expires_days": "-1"}, "days"),
+        ({"expires_days": "1e300"}, "days"),
+        ({"name": "a\x00b"}, "name"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_beside_the_form(browser: Browser, change: dict[str, object], word: str) -> None:
     given = {"name": "x", "owner": "local", "scope": ["jobs:read"], "expires_days": "", **change}
     refused = browser.send("/keys", "/keys", **given)

@@ -8,13 +8,11 @@ import pytest
 from fastapi import FastAPI
 
 from service.access.api_keys import Scope
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 from tests.model_folders import make_model
-
-MARKUP = "<script>alert(1)</script>"
 
 
 @pytest.fixture

@@ -21,14 +21,12 @@ from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.jobs import queries
 from tests.api.conftest import BODY, Jobs
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
 from tests.api.submission.test_dry_run import finished
 
-MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-FIELDS: dict[str, Any] = BODY
 ROWS = b"body,queue\nhelp me,open\nthanks,shut\n"
 
 
@@ -40,17 +38,15 @@ def stored(database: Database, answer: Response) -> dict[str, Any]:
 
 def faults(page: Response) -> dict[str, str]:
     """What stands beside each field."""
-    found = re.findall(r'<p class="fault" id="([\w.]+)-fault">(.*?)</p>', page.text, re.DOTALL)
-    return {name: unescape(text) for name, text in found}
+    return {
+        name: unescape(text) for name, text in re.findall(r'<p class="fault" id="([\w.]+)-fault">(.*?)</p>', page.text, re.DOTALL)
+    }
 
 
 def test_every_field_of_the_schema_has_a_control_and_a_description(strict_client: TestClient) -> None:
     browser = Browser(cast(FastAPI, strict_client.app))
     fields = {field.name: field for field in job_form().fields}
-    expected = {*JobRequest.model_fields, *(f"task.{name}" for name in CustomTask.model_fields)} - {
-        "version",
-        "webhook",
-    }
+    expected = {*JobRequest.model_fields, *(f"task.{name}" for name in CustomTask.model_fields)} - {"version", "webhook"}
     assert fields.keys() == expected | {"webhook.url", "webhook.secret", "webhook.events"}
     page = browser.get("/new").text
     for field in fields.values():
@@ -65,11 +61,18 @@ def test_the_least_that_can_be_sent(browser: Browser, database: Database) -> Non
 
 def test_all_kinds_of_fields_arrive_as_their_type(browser: Browser, database: Database) -> None:
     typed = {
-        **BODY, "sparsity": "0.97", "max_steps": "100", "prior": "null", "calibrate_logits": "false",
-        "label_words": "bad\r\ngood\r\n", "seed": "7", "class_weights": "0.5, 2",
-        "exports": ["compact", "onnx"], "metadata": "team = nlp\r\nurl=a=b",
+        **BODY,
+        "sparsity": "0.97",
+        "max_steps": "100",
+        "prior": "null",
+        "calibrate_logits": "false",
+        "label_words": "bad\r\ngood\r\n",
+        "seed": "7",
+        "class_weights": "0.5, 2",
+        "exports": ["compact", "onnx"],
+        "metadata": "team = nlp\r\nurl=a=b",
         "sparsity_by": "*.query = 0.98\r\nlayer.0.*=0",
-    }  # fmt: skip
+    }
     answer = browser.send("/new", "/new", **typed)
     spec = stored(database, answer)
     assert (spec["sparsity"], spec["max_steps"], spec["prior"], spec["seed"]) == (0.97, 100, None, 7)
@@ -82,9 +85,13 @@ def test_all_kinds_of_fields_arrive_as_their_type(browser: Browser, database: Da
 def test_a_custom_task_on_an_uploaded_data_set(browser: Browser, database: Database) -> None:
     dataset = browser.http.post("/v1/datasets", files={"train": ("t.csv", ROWS), "validation": ("v.csv", ROWS)}).json()
     typed = {
-        "model": "bert-base-uncased", "task": "custom", "task.dataset": dataset["id"], "task.text": ["body", ""],
-        "task.label": "queue", "task.labels": "open\nshut",
-    }  # fmt: skip
+        "model": "bert-base-uncased",
+        "task": "custom",
+        "task.dataset": dataset["id"],
+        "task.text": ["body", ""],
+        "task.label": "queue",
+        "task.labels": "open\nshut",
+    }
     offered = browser.get("/new").text
     assert f'<option value="{dataset["id"]}">' in offered
     named = browser.get(f"/new?task=custom&task.dataset={dataset['id']}").text
@@ -146,9 +153,7 @@ def test_no_refusal_repeats_a_secret(strict_client: TestClient) -> None:
 
 
 def test_what_only_admission_finds_stands_beside_its_field(browser: Browser) -> None:
-    typed = {
-        "model": "m", "task": "custom", "task.dataset": "ds_" + "0" * 32, "task.text": ["body", ""], "task.labels": "a\nb",
-    }  # fmt: skip
+    typed = {"model": "m", "task": "custom", "task.dataset": "ds_" + "0" * 32, "task.text": ["body", ""], "task.labels": "a\nb"}
     page = browser.send("/new", "/new", **typed)
     assert (page.status_code, [*faults(page)]) == (422, ["task.dataset"])
     assert '<details class="group" open>' not in page.text
@@ -156,11 +161,11 @@ def test_what_only_admission_finds_stands_beside_its_field(browser: Browser) -> 
 
 def test_another_owners_data_sets_are_not_offered(protected: FastAPI, keys: Keyring) -> None:
     mine, theirs = (
-        signed_in(protected, keys, owner).http.post(
-            "/v1/datasets", files={"train": ("t.csv", ROWS)}, headers=keys.header_of(owner)
-        ).json()["id"]
+        signed_in(protected, keys, owner)
+        .http.post("/v1/datasets", files={"train": ("t.csv", ROWS)}, headers=keys.header_of(owner))
+        .json()["id"]
         for owner in ("a", "b")
-    )  # fmt: skip
+    )
     page = signed_in(protected, keys, "a", Scope.READ, Scope.WRITE, Scope.ADMIN).get("/new").text
     assert mine in page
     assert theirs not in page
@@ -193,9 +198,7 @@ def test_the_estimate_tells_the_time_of_runs_like_it(browser: Browser, jobs: Job
 
 def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> None:
     typed = {**BODY, "max_steps": "10", "sparsity": "0.97"}
-    told = browser.http.post("/v1/jobs?dry_run=true", json={**BODY, "max_steps": 10, "sparsity": 0.97}).json()[
-        "warnings"
-    ]
+    told = browser.http.post("/v1/jobs?dry_run=true", json={**BODY, "max_steps": 10, "sparsity": 0.97}).json()["warnings"]
     assert [warning["code"] for warning in told] == ["budget_small"]
     words = f"Warning: {told[0]['message']}. {told[0]['remedy']}".replace("`", " ").split()
     estimate = browser.send("/new", "/new", **typed, do="estimate")
@@ -207,8 +210,8 @@ def test_warnings_are_shown_before_and_after_it_is_sent(browser: Browser) -> Non
 def test_sent_twice_it_is_one_job(browser: Browser) -> None:
     page = browser.get("/new").text
     hidden: dict[str, Any] = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
-    first, again = (browser.post("/new", **hidden, **FIELDS).headers["Location"] for _ in range(2))
-    other = browser.post("/new", **hidden, **FIELDS, seed="1").headers["Location"]
+    first, again = (browser.post("/new", **hidden, **BODY).headers["Location"] for _ in range(2))
+    other = browser.post("/new", **hidden, **BODY, seed="1").headers["Location"]
     assert first == again != other
 
 
@@ -235,7 +238,7 @@ def test_keys_that_only_read_find_no_form(protected: FastAPI, keys: Keyring) -> 
     assert browser.get("/new").status_code == 403
     assert "/new" not in browser.get("/").text
     writer = signed_in(protected, keys, "a")
-    assert writer.post("/new", **FIELDS).status_code == 403  # without the token of the session
+    assert writer.post("/new", **BODY).status_code == 403  # without the token of the session
     assert writer.send("/new", "/new", **BODY).status_code == 303
 
 

@@ -12,9 +12,8 @@ from service.jobs import commands
 from service.webhooks import outbox
 from service.webhooks.outbox import DeliveryResult
 from tests.api.conftest import Jobs
-from tests.api.pages.browser_client import Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, texts
 from tests.api.pages.test_access import signed_in
-from tests.api.pages.test_home import MARKUP
 from tests.api.protected_app import Keyring
 
 URL = "https://receiver.example/hook?a=<b>&c"
@@ -82,11 +81,14 @@ def test_from_its_form_to_its_end(user: Browser, protected: FastAPI, keys: Keyri
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"url": "https://inside.example/"}, "not a public address"), ({"secret": ""}, "whsec_"),
-        ({"secret": "whsec_tooShort"}, "whsec_"), ({"event": []}, "events"), ({"event": ["job.none"]}, "events"),
+        ({"url": "https://inside.example/"}, "not a public address"),
+        ({"secret": ""}, "whsec_"),
+        ({"secret": "whsec_tooShort"}, "whsec_"),
+        ({"event": []}, "events"),
+        ({"event": ["job.none"]}, "events"),
         ({"url": ""}, "url"),
     ],
-)  # fmt: skip
+)
 def test_refusals_are_those_of_the_api(user: Browser, change: dict[str, Any], word: str) -> None:
     given: dict[str, Any] = {"url": URL, "event": ["job.failed"], "secret": SECRET, **change}
     refused = user.send("/webhooks", "/webhooks", **given)

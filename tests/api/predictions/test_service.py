@@ -40,9 +40,7 @@ def make(settings: Settings, database: Database) -> Iterator[Make]:
     made: list[PredictionService] = []
 
     def build(**changes: Any) -> PredictionService:
-        service = PredictionService(
-            settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)]
-        )
+        service = PredictionService(settings.model_copy(update=changes), database, lambda _: [sys.executable, str(FAKE)])
         made.append(service)
         return service
 
@@ -175,17 +173,13 @@ def test_closing_ends_a_request_in_progress(make: Make, mask: Artifact, monkeypa
 
 
 @pytest.mark.parametrize("damaged", ["mask.safetensors", "weights.safetensors"])
-def test_a_file_that_does_not_match_its_digest_is_refused(
-    make: Make, jobs: Jobs, database: Database, damaged: str
-) -> None:
+def test_a_file_that_does_not_match_its_digest_is_refused(make: Make, jobs: Jobs, database: Database, damaged: str) -> None:
     job_id = jobs.running()
     for name in ("mask.safetensors", "weights.safetensors"):
         jobs.artifact(job_id, b"right", name=name)
     with database.write() as session:
         files = {artifact.name: artifact for artifact in store.list_for_job(session, job_id)}
-        session.execute(
-            update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"wrong")
-        )
+        session.execute(update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"wrong"))
     mask, weights = files["mask.safetensors"], files["weights.safetensors"]
     service = make()
     with pytest.raises(StorageUnavailableError, match=f"{damaged} of job {job_id} arrived damaged"):
@@ -193,9 +187,7 @@ def test_a_file_that_does_not_match_its_digest_is_refused(
     assert service._folder is not None
     assert [*service._folder.rglob("*")] == []
     with database.write() as session:
-        session.execute(
-            update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"right")
-        )
+        session.execute(update(ArtifactChunk).where(ArtifactChunk.artifact_id == files[damaged].id).values(data=b"right"))
     assert len(service.predict(mask, weights, ["a"], None)) == 1
 
 
@@ -206,9 +198,7 @@ def test_where_predictions_are_disabled(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("first", "second", "is_asked"), [("sleep 2", "sleep 2", False), ("sleep 1", "sleep 4", True)])
-def test_what_the_queue_makes_late_ends_no_process(
-    make: Make, mask: Artifact, first: str, second: str, is_asked: bool
-) -> None:
+def test_what_the_queue_makes_late_ends_no_process(make: Make, mask: Artifact, first: str, second: str, is_asked: bool) -> None:
     service = make()
     process = pid_of(service.predict(mask, None, ["a"], None))
     hurry(service, 3.0)

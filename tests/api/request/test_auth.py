@@ -157,9 +157,15 @@ def test_metrics_can_be_opened(guarded: ProtectedApp) -> None:
 @pytest.mark.parametrize(
     ("host", "require_keys", "required"),
     [
-        ("127.0.0.1", None, False), ("::1", None, False), ("localhost", None, False), ("0.0.0.0", None, True),
-        ("::", None, True), ("192.0.2.1", None, True), ("127.0.0.1", True, True), ("0.0.0.0", False, False),
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("0.0.0.0", None, True),
+        ("::", None, True),
+        ("192.0.2.1", None, True),
+        ("127.0.0.1", True, True),
+        ("0.0.0.0", False, False),
     ],
-)  # fmt: skip
+)
 def test_when_keys_are_required(host: str, require_keys: bool | None, required: bool) -> None:
     assert Settings(host=host, require_keys=require_keys).keys_required is required

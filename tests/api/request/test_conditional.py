@@ -16,9 +16,7 @@ def test_every_single_range_of_small_files() -> None:
         if not (first or last) or (first and last and int(last) < int(first)):
             assert parse_range(header, None, TAG, size) is None  # malformed: the whole
             continue
-        bounds = (
-            slice(int(first), int(last) + 1 if last else None) if first else slice(size - min(int(last), size), size)
-        )
+        bounds = slice(int(first), int(last) + 1 if last else None) if first else slice(size - min(int(last), size), size)
         expected = content[bounds]
         if expected:
             part = parse_range(header, None, TAG, size)
@@ -30,8 +28,7 @@ def test_every_single_range_of_small_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["", "bytes", "bytes=", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=1", "bytes=--1", "bytes=-1-", "0-1"],
+    "header", ["", "bytes", "bytes=", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=1", "bytes=--1", "bytes=-1-", "0-1"]
 )
 def test_anything_but_one_range_gives_the_whole_file(header: str) -> None:
     assert parse_range(header, None, TAG, 10) is None

@@ -8,15 +8,7 @@ from fastapi.testclient import TestClient
 from tests.api.conftest import BODY
 from tests.api.problems import assert_problem
 
-AWKWARD: dict[str, Any] = {
-    "a.b": "1",
-    'say "hi"': "2",
-    "it's": "3",
-    "$": "4",
-    "a": "{}",
-    "ü[0]": "5",
-    "x' OR 1=1 --": "6",
-}
+AWKWARD: dict[str, Any] = {"a.b": "1", 'say "hi"': "2", "it's": "3", "$": "4", "a": "{}", "ü[0]": "5", "x' OR 1=1 --": "6"}
 
 
 def test_the_metadata_filter(client: TestClient) -> None:
@@ -36,9 +28,7 @@ def test_the_metadata_filter(client: TestClient) -> None:
     assert found(team="nlp", b="1") == found(**{"a.b": "1", "team": "nlp"}) == found(**{"*": "1"}) == []
 
 
-@pytest.mark.parametrize(
-    "query", ["metadata=1", "metadata[]=1", "metadata[a=1", "metadata[a%00]=1", f"metadata[a]={'x' * 513}"]
-)
+@pytest.mark.parametrize("query", ["metadata=1", "metadata[]=1", "metadata[a=1", "metadata[a%00]=1", f"metadata[a]={'x' * 513}"])
 def test_a_metadata_filter_that_cannot_be_read(strict_client: TestClient, query: str) -> None:
     fault = assert_problem(strict_client.get(f"/v1/jobs?{query}"), 422, "invalid_request")["errors"][0]
     assert fault["parameter"].startswith("metadata")

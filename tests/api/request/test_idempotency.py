@@ -48,9 +48,7 @@ def test_the_same_request_is_answered_again_and_done_once(
 
 def test_a_key_that_was_used_for_another_request(client: TestClient, database: Database) -> None:
     assert client.post("/v1/jobs", json=BODY, headers=KEY).status_code == 202
-    refusal = assert_problem(
-        client.post("/v1/jobs", json=BODY | {"seed": 1}, headers=KEY), 422, "idempotency_key_reused"
-    )
+    refusal = assert_problem(client.post("/v1/jobs", json=BODY | {"seed": 1}, headers=KEY), 422, "idempotency_key_reused")
     assert refusal["errors"][0]["parameter"] == "Idempotency-Key"
     assert count(database) == 1
 

@@ -41,9 +41,7 @@ def run(check: Callable[[QueryBatcher[str, str], Database], Coroutine[Any, Any, 
     batcher = QueryBatcher("test", database.fetch)
     asyncio.run(check(batcher, database))
     batcher.close()
-    wait_until(
-        lambda: not any(thread.name == "batcher-test" for thread in threading.enumerate()), what="the batcher's thread"
-    )
+    wait_until(lambda: not any(thread.name == "batcher-test" for thread in threading.enumerate()), what="the batcher's thread")
 
 
 async def begun(database: Database, count: int) -> None:

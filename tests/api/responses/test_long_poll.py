@@ -32,10 +32,18 @@ def happen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Happen]:
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
     [
-        (None, 0), ("", 0), ("wait=5", 5), ("respond-async, wait=7", 7), ('WAIT = "8"; x=1', 8), ("wait=999", 60),
-        ("wait=-1", 0), ("wait=x", 0), ("await=3", 0), ("wait=1.5", 0),
+        (None, 0),
+        ("", 0),
+        ("wait=5", 5),
+        ("respond-async, wait=7", 7),
+        ('WAIT = "8"; x=1', 8),
+        ("wait=999", 60),
+        ("wait=-1", 0),
+        ("wait=x", 0),
+        ("await=3", 0),
+        ("wait=1.5", 0),
     ],
-)  # fmt: skip
+)
 def test_the_header(prefer: str | None, seconds: float) -> None:
     assert parse_prefer_wait(prefer, 60) == seconds
 

@@ -40,8 +40,10 @@ def test_metrics_as_csv(client: TestClient, jobs: Jobs, monkeypatch: pytest.Monk
     asked = client.get(url, headers={"Accept": "text/csv"})
     assert asked.headers["content-type"].startswith("text/csv")
     assert list(csv.reader(io.StringIO(asked.text))) == [
-        ["step", "attempt", "loss", "accuracy"], ["1", "1", "0.5", ""], ["2", "1", "0.25", "0.5"],
-    ]  # fmt: skip
+        ["step", "attempt", "loss", "accuracy"],
+        ["1", "1", "0.5", ""],
+        ["2", "1", "0.25", "0.5"],
+    ]
     assert client.get(url, params={"format": "csv"}).text == asked.text
     assert client.get(url, params={"format": "json"}, headers={"Accept": "text/csv"}).json()["data"]
 
@@ -58,6 +60,4 @@ def test_steps_that_a_resumed_run_repeats_count_once(client: TestClient, jobs: J
     for step in (3, 4, 5):
         jobs.metrics(job_id, step, attempt=2, loss=2.0)
     rows = client.get(f"/v1/jobs/{job_id}/metrics").json()["data"]
-    assert [(row["step"], row["attempt"]) for row in rows] == [
-        (1, 1), (2, 1), (0, 2), (3, 2), (4, 2), (5, 2),
-    ]  # fmt: skip
+    assert [(row["step"], row["attempt"]) for row in rows] == [(1, 1), (2, 1), (0, 2), (3, 2), (4, 2), (5, 2)]

@@ -117,9 +117,7 @@ def test_silence_is_broken_by_comments(client: TestClient, jobs: Jobs, monkeypat
     assert client.get(f"/v1/jobs/{job_id}/events", headers=LIVE).text.count("\n: keep-alive\n") == 1
 
 
-def test_a_job_deleted_meanwhile_ends_its_stream(
-    client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_deleted_meanwhile_ends_its_stream(client: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = jobs.queued()
 
     async def vanish(_: float) -> None:

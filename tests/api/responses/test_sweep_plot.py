@@ -102,8 +102,7 @@ def test_another_process_draws_the_same_bytes_without_pyplot() -> None:
 def test_every_task_has_a_panel_and_lines_of_one_method_differ() -> None:
     lines = tuple(Line(f"smp-s, seed {number}", "smp-s", MEANS[:3]) for number in range(12))
     panels = tuple(
-        Panel(Caption(f"task {number}", "", None), metric, None, lines)
-        for number, metric in enumerate(("accuracy", "f1", None))
+        Panel(Caption(f"task {number}", "", None), metric, None, lines) for number, metric in enumerate(("accuracy", "f1", None))
     )
     said = texts(draw(panels, "svg"))
     assert {"task 0", "task 1", "task 2", "accuracy", "f1", "metric", "smp-s, seed 11"} <= {*said}

@@ -74,9 +74,7 @@ def test_a_file_in_an_object_storage(client: TestClient, jobs: Jobs, database: D
     assert_problem(client.get(url), 503, "storage_unavailable")
 
 
-@pytest.mark.parametrize(
-    ("header", "part"), [("bytes=93-", CONTENT[93:]), ("bytes=-8", CONTENT[-8:]), ("bytes=-500", CONTENT)]
-)
+@pytest.mark.parametrize(("header", "part"), [("bytes=93-", CONTENT[93:]), ("bytes=-8", CONTENT[-8:]), ("bytes=-500", CONTENT)])
 def test_open_ranges(client: TestClient, url: str, header: str, part: bytes) -> None:
     answer = client.get(url, headers={"Range": header})
     assert (answer.status_code, answer.content) == (206, part)
@@ -139,13 +137,16 @@ def test_listing(client: TestClient, url: str) -> None:
     assert listing == {
         "data": [
             {
-                "name": "mask.safetensors", "media_type": "application/octet-stream", "bytes": 100,
-                "sha256": ETAG.strip('"'), "url": url,
+                "name": "mask.safetensors",
+                "media_type": "application/octet-stream",
+                "bytes": 100,
+                "sha256": ETAG.strip('"'),
+                "url": url,
             }
         ],
         "has_more": False,
         "next_cursor": None,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", ["other.safetensors", "..%2Fmask.safetensors", "%00", "-x", "a" * 101])
@@ -159,9 +160,7 @@ def test_an_incomplete_file_is_not_there(client: TestClient, url: str, database:
     with database.write() as session:
         job = session.get(Job, url.split("/")[3])
         assert job is not None
-        session.add(
-            Artifact(job_id=job.id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4)
-        )
+        session.add(Artifact(job_id=job.id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4))
     assert_problem(client.get(url.replace("mask.safetensors", "half")), 404, "artifact_not_found")
 
 

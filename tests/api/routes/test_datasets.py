@@ -40,8 +40,9 @@ def test_upload_get_and_read_rows(client: TestClient) -> None:
     made = answer.json()
     assert answer.headers["location"] == f"/v1/datasets/{made['id']}"
     assert (made["name"], [(split["name"], split["rows"]) for split in made["splits"]]) == (
-        "tickets", [("train", 2), ("validation", 1)],
-    )  # fmt: skip
+        "tickets",
+        [("train", 2), ("validation", 1)],
+    )
     assert made["splits"][0]["columns"][1] == {
         "name": "queue",
         "kinds": {"text": 2},
@@ -63,8 +64,7 @@ def test_upload_get_and_read_rows(client: TestClient) -> None:
 def test_the_same_rows_are_the_same_data_set(client: TestClient) -> None:
     first = send(client)
     jsonl = b"".join(
-        json.dumps(row).encode() + b"\n"
-        for row in ({"queue": "open", "body": "help me"}, {"queue": "shut", "body": "thanks"})
+        json.dumps(row).encode() + b"\n" for row in ({"queue": "open", "body": "help me"}, {"queue": "shut", "body": "thanks"})
     )
     files: dict[str, Any] = {"train": ("x", jsonl, "application/jsonl"), "validation": ("dev.ndjson", DEV)}
     again = client.post("/v1/datasets", files=files, data={"name": "other"})
@@ -183,16 +183,9 @@ def test_jobs_on_a_data_set(client: TestClient, jobs: Jobs) -> None:
 def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient], database: Database) -> None:
     client = client_with(require_keys=True)
     with database.write() as session:
-        ann, ben = (
-            {"Authorization": f"Bearer {api_keys.create(session, name=owner, owner=owner)[1]}"}
-            for owner in ("ann", "ben")
-        )
+        ann, ben = ({"Authorization": f"Bearer {api_keys.create(session, name=owner, owner=owner)[1]}"} for owner in ("ann", "ben"))
     url = send(client, headers=ann).headers["location"]
-    for answer in (
-        client.get(url, headers=ben),
-        client.get(f"{url}/rows", headers=ben),
-        client.delete(url, headers=ben),
-    ):
+    for answer in (client.get(url, headers=ben), client.get(f"{url}/rows", headers=ben), client.delete(url, headers=ben)):
         assert_problem(answer, 404, "dataset_not_found")
     assert client.get("/v1/datasets", headers=ben).json()["data"] == []
     task = TASK | {"dataset": url.rpartition("/")[2]}
@@ -201,9 +194,7 @@ def test_data_sets_belong_to_their_owner(client_with: Callable[..., TestClient],
     assert send(client, headers=ben).headers["location"] != url
 
 
-def test_a_slow_sender_holds_a_slot_of_its_owner_alone(
-    client_with: Callable[..., TestClient], database: Database
-) -> None:
+def test_a_slow_sender_holds_a_slot_of_its_owner_alone(client_with: Callable[..., TestClient], database: Database) -> None:
     client = client_with(require_keys=True)
     with database.write() as session:
         ben = {"Authorization": f"Bearer {api_keys.create(session, name='ben', owner='ben')[1]}"}

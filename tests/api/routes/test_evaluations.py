@@ -19,21 +19,22 @@ from tests.toy_datasets import opinions, write_splits
 
 CUSTOM = {"dataset": "reviews", "text": ["sentence"], "label": "label", "labels": ["bad", "good"]}
 TASKS: list[Any] = [
-    "mnli", "stsb", "squad", "squad_v2", "cola", CUSTOM,
-    {**CUSTOM, "kind": "multilabel"}, {"dataset": "d", "text": ["words"], "label": "tags", "kind": "token-classification"},
-]  # fmt: skip
+    "mnli",
+    "stsb",
+    "squad",
+    "squad_v2",
+    "cola",
+    CUSTOM,
+    {**CUSTOM, "kind": "multilabel"},
+    {"dataset": "d", "text": ["words"], "label": "tags", "kind": "token-classification"},
+]
 
 
 @pytest.fixture
 def local(client_with: Callable[..., TestClient], tmp_path: Path) -> TestClient:
     """A service with data sets in a folder, and no hub."""
     rows = opinions(20, 1)
-    splits = {
-        "train": rows,
-        "validation": rows,
-        "odd": [*rows[:4], {"sentence": "x", "label": 5}],
-        "bare": [{"text": "x"}],
-    }
+    splits = {"train": rows, "validation": rows, "odd": [*rows[:4], {"sentence": "x", "label": 5}], "bare": [{"text": "x"}]}
     for name in ("sst2", "reviews"):
         write_splits(tmp_path / "datasets" / name, splits)
     return client_with(datasets_dir=tmp_path / "datasets", hub_enabled=False)
@@ -51,9 +52,7 @@ def ask(client: TestClient, job_id: str, **body: Any) -> Any:
     return client.post(f"/v1/jobs/{job_id}/evaluations", json=body)
 
 
-def test_a_finished_job_gets_jobs_that_evaluate_it(
-    local: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_job_gets_jobs_that_evaluate_it(local: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[object] = []
     monkeypatch.setattr("api.responses.job_documents.broker.notify_workers", rung.append)
     pruned = jobs.succeeded()

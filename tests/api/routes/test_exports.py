@@ -16,9 +16,7 @@ from tests.api.conftest import BODY, Jobs
 from tests.api.problems import assert_problem
 
 
-def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(
-    client: TestClient, jobs: Jobs, database: Database
-) -> None:
+def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(client: TestClient, jobs: Jobs, database: Database) -> None:
     job = client.post("/v1/jobs", json={**BODY, "exports": ["compact", "onnx-int8"]}).json()
     assert job["exports"] == ["compact", "onnx-int8"]
     assert "exports" not in job["spec"]
@@ -40,9 +38,7 @@ def test_exports_are_stored_beside_the_spec_and_repeated_by_a_retry(
     ],
     ids=["unknown", "twice", "pattern"],
 )
-def test_impossible_exports_are_refused_by_their_index(
-    client: TestClient, change: dict[str, Any], pointer: str
-) -> None:
+def test_impossible_exports_are_refused_by_their_index(client: TestClient, change: dict[str, Any], pointer: str) -> None:
     (fault,) = assert_problem(client.post("/v1/jobs", json=BODY | change), 422, "invalid_request")["errors"]
     assert fault["pointer"] == pointer
 
@@ -52,15 +48,11 @@ def test_semi_structured_goes_with_two_of_four(client: TestClient) -> None:
     assert client.post("/v1/jobs", json=body).status_code == 202
 
 
-def test_a_local_model_of_an_unsupported_type_cannot_be_compacted(
-    client_with: Callable[..., TestClient], tmp_path: Path
-) -> None:
+def test_a_local_model_of_an_unsupported_type_cannot_be_compacted(client_with: Callable[..., TestClient], tmp_path: Path) -> None:
     toy_architectures.make_model(tmp_path / "models" / "small", "albert")
     client = client_with(models_dir=tmp_path / "models")
     body = {**BODY, "model": "small"}
-    (fault,) = assert_problem(
-        client.post("/v1/jobs", json={**body, "exports": ["compact"]}), 422, "export_unsupported"
-    )["errors"]
+    (fault,) = assert_problem(client.post("/v1/jobs", json={**body, "exports": ["compact"]}), 422, "export_unsupported")["errors"]
     assert fault["pointer"] == "/exports/0"
     assert client.post("/v1/jobs", json={**body, "exports": ["onnx", "csr"]}).status_code == 202
 
@@ -72,15 +64,9 @@ def test_a_mean_over_tokens_has_no_stock_folder(
         toy_architectures.make_model(tmp_path / "models" / shape, shape)
     client, pruned = client_with(models_dir=tmp_path / "models"), jobs.succeeded()
     body = {**BODY, "model": "mpnet", "head": "classifier", "exports": ["onnx", "stock"]}
-    (fault,) = assert_problem(client.post("/v1/jobs", json={**body, "pooling": "mean"}), 422, "export_unsupported")[
-        "errors"
-    ]
+    (fault,) = assert_problem(client.post("/v1/jobs", json={**body, "pooling": "mean"}), 422, "export_unsupported")["errors"]
     assert fault["pointer"] == "/exports/1"
-    for more in (
-        {"pooling": "first"},
-        {"pooling": "mean", "exports": ["onnx"]},
-        {"pooling": "mean", "model": "modernbert"},
-    ):
+    for more in ({"pooling": "first"}, {"pooling": "mean", "exports": ["onnx"]}, {"pooling": "mean", "model": "modernbert"}):
         assert client.post("/v1/jobs", json=body | more).status_code == 202
     with database.write() as session:
         job = session.get_one(Job, pruned)

@@ -173,9 +173,13 @@ def test_finished_jobs(client: TestClient, jobs: Jobs) -> None:
     jobs.fail(failing)
     failed = client.get(f"/v1/jobs/{failing}").json()
     assert failed["error"] == {
-        "code": "diverged", "message": "no", "param": "seed", "kind": "user", "retryable": False,
+        "code": "diverged",
+        "message": "no",
+        "param": "seed",
+        "kind": "user",
+        "retryable": False,
         "remedy": FAILURES["diverged"].remedy,
-    }  # fmt: skip
+    }
     listed = {job["id"]: job for job in client.get("/v1/jobs").json()["data"]}
     assert listed == {done["id"]: done, failing: failed}
 
@@ -210,9 +214,7 @@ def test_a_paused_job_says_until_when(client_with: Callable[..., TestClient], jo
     assert client.post(f"/v1/jobs/{job_id}/resume").json()["paused_until"] is None
 
 
-def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(
-    client_with: Callable[..., TestClient], jobs: Jobs
-) -> None:
+def test_a_full_quota_refuses_new_jobs_until_something_is_deleted(client_with: Callable[..., TestClient], jobs: Jobs) -> None:
     done = jobs.succeeded()
     jobs.fail(failed := jobs.running())
     with jobs.database.read() as session:
@@ -237,9 +239,7 @@ def test_delete(client: TestClient, jobs: Jobs) -> None:
     assert_problem(client.get(f"/v1/jobs/{done}/artifacts/mask.safetensors"), 404, "job_not_found")
 
 
-def test_settings_come_from_the_environment(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_come_from_the_environment(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESPALIER_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("ESPALIER_DATA_DIR", str(tmp_path))
     with local(create_app()) as client:

@@ -51,9 +51,7 @@ def test_finished_jobs_cannot_be_paused_or_resumed(client: TestClient, jobs: Job
         assert_problem(client.post(f"/v1/jobs/{job_id}/{verb}"), 409, "illegal_transition")
 
 
-def test_control_requests_are_forced_when_the_worker_is_dead(
-    client: TestClient, jobs: Jobs, database: Database
-) -> None:
+def test_control_requests_are_forced_when_the_worker_is_dead(client: TestClient, jobs: Jobs, database: Database) -> None:
     cancelled = jobs.running()
     client.post(f"/v1/jobs/{cancelled}/cancel")
     paused = jobs.running()
@@ -62,8 +60,10 @@ def test_control_requests_are_forced_when_the_worker_is_dead(
     assert job["status"] == "cancelled"
     assert client.post(f"/v1/jobs/{paused}/pause").json()["status"] == "paused"
     assert factories.recorded_events(database, paused)[-1][1] == {
-        "status": "paused", "reason": "requested", "forced": "worker_lost"
-    }  # fmt: skip
+        "status": "paused",
+        "reason": "requested",
+        "forced": "worker_lost",
+    }
 
 
 def test_retry_is_a_new_job_of_the_same_spec(client: TestClient, jobs: Jobs, database: Database) -> None:
@@ -78,9 +78,7 @@ def test_retry_is_a_new_job_of_the_same_spec(client: TestClient, jobs: Jobs, dat
     assert (again["status"], again["retried_from"], again["attempt"]) == ("queued", first["id"], 0)
     for field in ("spec", "metadata", "priority", "max_duration"):
         assert again[field] == first[field]
-    assert factories.recorded_events(database, again["id"]) == [
-        ("created", {"status": "queued", "retried_from": first["id"]})
-    ]
+    assert factories.recorded_events(database, again["id"]) == [("created", {"status": "queued", "retried_from": first["id"]})]
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] == again["id"]
     client.post(f"/v1/jobs/{again['id']}/cancel")
     assert client.post(f"/v1/jobs/{first['id']}/retry").json()["id"] not in (first["id"], again["id"])
@@ -94,16 +92,12 @@ def test_retry_of_a_failed_job(client: TestClient, jobs: Jobs) -> None:
     assert client.post(f"/v1/jobs/{job_id}/retry").status_code == 202
 
 
-def test_files_of_a_dead_worker_are_deleted_when_the_job_ends(
-    client: TestClient, jobs: Jobs, database: Database
-) -> None:
+def test_files_of_a_dead_worker_are_deleted_when_the_job_ends(client: TestClient, jobs: Jobs, database: Database) -> None:
     from service.db.models import Artifact
 
     job_id = jobs.running()
     with database.write() as session:
-        session.add(
-            Artifact(job_id=job_id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4)
-        )  # fmt: skip
+        session.add(Artifact(job_id=job_id, attempt=1, name="half", media_type="x/y", size=9, sha256="0" * 64, chunk_bytes=4))
     with database.write() as session:
         claims.cancel(session, Fence(job_id, 1))
     with database.read() as session:

@@ -38,9 +38,7 @@ def test_values_of_the_metrics(client: TestClient, jobs: Jobs, database: Databas
     lost = jobs.running()
     with database.write() as session:
         claims.set_progress(session, Fence(lost, 1), device="cuda:0")
-        session.execute(
-            update(Job).where(Job.id == lost).values(claimed_at=now_sql(-100), lease_expires_at=now_sql(-1))
-        )  # fmt: skip
+        session.execute(update(Job).where(Job.id == lost).values(claimed_at=now_sql(-100), lease_expires_at=now_sql(-1)))
         reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
         session.execute(update(Job).where(Job.id == lost).values(not_before=now_sql(-50)))
     found = scrape(client)

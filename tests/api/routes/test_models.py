@@ -152,9 +152,7 @@ def test_a_job_names_it_and_is_checked_with_its_files(client: TestClient, folder
     assert accepted.status_code == 202, accepted.text
     words = {**BODY, "model": model, "label_words": ["terrible", "unheard"]}
     assert_problem(client.post("/v1/jobs", json=words), 422, "label_word_unknown")
-    assert_problem(
-        client.post("/v1/jobs", json={**BODY, "model": model, "revision": "main"}), 422, "revision_not_found"
-    )
+    assert_problem(client.post("/v1/jobs", json={**BODY, "model": model, "revision": "main"}), 422, "revision_not_found")
     missing = "mdl_" + "0" * 32
     assert_problem(client.post("/v1/jobs", json={**BODY, "model": missing}), 422, "model_not_found")
     assert_problem(client.delete(f"/v1/models/{model}"), 409, "model_in_use")
@@ -164,9 +162,7 @@ def test_a_job_names_it_and_is_checked_with_its_files(client: TestClient, folder
     assert_problem(client.post("/v1/jobs", json={**BODY, "model": model}), 422, "model_not_found")
 
 
-def test_each_owner_has_models_of_their_own(
-    client_with: Callable[..., TestClient], database: Database, folder: Path
-) -> None:
+def test_each_owner_has_models_of_their_own(client_with: Callable[..., TestClient], database: Database, folder: Path) -> None:
     client, keys, made = client_with(require_keys=True), Keyring(database), {}
     for owner in ("ann", "ben"):
         made[owner] = send(client, contents(folder), headers=keys.header_of(owner)).json()["id"]
@@ -176,9 +172,7 @@ def test_each_owner_has_models_of_their_own(
     assert_problem(client.delete(theirs, headers=keys.header_of("ben")), 404, "uploaded_model_not_found")
     for field in ("model", "teacher"):
         body = {**BODY, "model": made["ben"], field: made["ann"]}
-        refused = assert_problem(
-            client.post("/v1/jobs", json=body, headers=keys.header_of("ben")), 422, "model_not_found"
-        )
+        refused = assert_problem(client.post("/v1/jobs", json=body, headers=keys.header_of("ben")), 422, "model_not_found")
         assert refused["errors"][0]["pointer"] == f"/{field}"
     listed = client.get("/v1/models", headers=keys.header_of("ben")).json()["data"]
     assert [model["name"] for model in listed] == [made["ben"]]

@@ -19,9 +19,7 @@ TOKEN = "hf_QWxhZGRpbjpvcGVuIHNlc2FtZQ"
 KEY = SecretStr(base64.b64encode(b"k" * 32).decode())
 
 
-def test_set_get_replace_and_delete(
-    client_with: Callable[..., TestClient], database: Database, settings: Settings
-) -> None:
+def test_set_get_replace_and_delete(client_with: Callable[..., TestClient], database: Database, settings: Settings) -> None:
     client, keys = client_with(require_keys=True, secret_key=KEY), Keyring(database)
     unset = {"name": "hub_token", "set": False, "set_at": None}
     assert client.get(PATH, headers=keys.header_of("a")).json() == unset

@@ -44,8 +44,9 @@ def test_results_and_figures_of_an_unfinished_sweep(client: TestClient, jobs: Jo
     assert rows.headers["content-type"].startswith("text/csv")
     table = list(csv.DictReader(io.StringIO(rows.text)))
     assert sorted((row["metric_name"], row["status"], row["metric"]) for row in table) == [
-        ("accuracy", "queued", ""), ("accuracy", "succeeded", "0.8"),
-    ]  # fmt: skip
+        ("accuracy", "queued", ""),
+        ("accuracy", "succeeded", "0.8"),
+    ]
     svg = client.get(f"{path}/plot.svg")
     assert "1 of 2 jobs ended" in svg.text
     assert svg.headers["etag"] != empty.headers["etag"]

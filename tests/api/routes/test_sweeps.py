@@ -11,12 +11,7 @@ from tests.api.conftest import BODY, Jobs
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What differs between the databases is tested in tests/jobs."""
-GRID: dict[str, Any] = {
-    "base": BODY | {"max_steps": 50},
-    "methods": ["smp-s", "wanda"],
-    "sparsities": [0.5, 0.9],
-    "seeds": [1, 2],
-}
+GRID: dict[str, Any] = {"base": BODY | {"max_steps": 50}, "methods": ["smp-s", "wanda"], "sparsities": [0.5, 0.9], "seeds": [1, 2]}
 
 
 def test_a_grid_becomes_jobs(client: TestClient) -> None:
@@ -29,8 +24,10 @@ def test_a_grid_becomes_jobs(client: TestClient) -> None:
     assert (sweep["metadata"], sweep["base"]["priority"]) == ({"table": "2"}, 3)
     rows = sweep["results"]["rows"]
     assert [(row["method"], row["sparsity"], row["seed"]) for row in rows][:3] == [
-        ("smp-s", 0.5, 1), ("smp-s", 0.5, 2), ("smp-s", 0.9, 1),
-    ]  # fmt: skip
+        ("smp-s", 0.5, 1),
+        ("smp-s", 0.5, 2),
+        ("smp-s", 0.9, 1),
+    ]
     jobs = client.get("/v1/jobs", params={"sweep": sweep["id"], "limit": 100}).json()["data"]
     assert {job["id"] for job in jobs} == {row["job_id"] for row in rows}
     for job in jobs:

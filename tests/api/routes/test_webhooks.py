@@ -51,9 +51,7 @@ def test_the_secret_is_shown_once(client: TestClient) -> None:
     assert client.get("/v1/webhooks").json()["data"] == [shown]
     rotated = client.post(f"{path}/rotate").json()
     assert rotated["secret"] not in (None, made["secret"])
-    own = client.post(
-        "/v1/webhooks", json={"url": URL, "secret": SECRET, "events": ["job.failed", "job.failed"]}
-    ).json()
+    own = client.post("/v1/webhooks", json={"url": URL, "secret": SECRET, "events": ["job.failed", "job.failed"]}).json()
     assert (own["secret"], own["events"]) == (None, ["job.failed"])
     assert client.post("/v1/webhooks", json={"url": URL}).json()["code"] == "too_many_webhooks"
     assert client.delete(path).status_code == 204
@@ -94,10 +92,7 @@ def test_refusals(strict_client: TestClient, change: dict[str, Any], pointer: st
 @on_sqlite
 def test_a_jobs_own_webhook_is_shown_with_it_and_without_its_secret(client: TestClient, jobs: Jobs) -> None:
     body = BODY | {"webhook": {"url": URL, "secret": SECRET, "events": ["job.cancelled"]}}
-    assert (
-        client.post("/v1/jobs", json=BODY | {"webhook": {"url": URL}}).json()["errors"][0]["pointer"]
-        == "/webhook/secret"
-    )
+    assert client.post("/v1/jobs", json=BODY | {"webhook": {"url": URL}}).json()["errors"][0]["pointer"] == "/webhook/secret"
     answer = client.post("/v1/jobs", json=body)
     job = answer.json()
     assert SECRET not in answer.text
@@ -130,12 +125,7 @@ def test_deliveries_of_a_webhook(client: TestClient, jobs: Jobs) -> None:
             (claimed,) = outbox.claim(session, limit=8, lease_seconds=60)
             outbox.record_result(session, claimed.delivery, outcome, max_attempts=2)
         (seen,) = client.get(f"{path}/deliveries").json()["data"]
-        assert (seen["status"], seen["attempts"], seen["last_status"], seen["last_error"]) == (
-            status,
-            attempts,
-            500,
-            "no",
-        )
+        assert (seen["status"], seen["attempts"], seen["last_status"], seen["last_error"]) == (status, attempts, 500, "no")
     off = client.post(f"{path}/disable").json()
     assert (off["enabled"], off["disabled_reason"]) == (False, "requested")
     assert client.post(f"{path}/enable").json()["enabled"] is True

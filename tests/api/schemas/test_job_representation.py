@@ -21,9 +21,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 
 
 @pytest.fixture
-def client(
-    database: Database, tcp_proxy: TcpProxy, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TestClient]:
+def client(database: Database, tcp_proxy: TcpProxy, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """Has a key, so that this is read as well."""
     monkeypatch.setattr(read_timeout, "READ_TIMEOUT_SECONDS", 0.5)
     with database.write() as session:

@@ -88,11 +88,7 @@ def test_a_name_with_one_slip_is_refused_when_no_hub_answers(
 
 
 def test_a_hub_model_that_was_looked_up_is_refused_by_what_the_hub_says_of_it(
-    client_with: Callable[..., TestClient],
-    models: Path,
-    datasets: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    client_with: Callable[..., TestClient], models: Path, datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = FakeHub()
     quantized = make_model(tmp_path / "quantized", config={"quantization_config": {"quant_method": "gptq"}})
@@ -234,9 +230,7 @@ def test_patterns_that_fit_are_accepted_and_a_dry_run_says_what_they_decide(
     assert plain["sparsity_by"] == []
 
 
-def test_every_combination_of_a_sweep_is_checked(
-    client_with: Callable[..., TestClient], models: Path, datasets: Path
-) -> None:
+def test_every_combination_of_a_sweep_is_checked(client_with: Callable[..., TestClient], models: Path, datasets: Path) -> None:
     client = client_with(models_dir=models, datasets_dir=datasets, hub_enabled=False)
     sweep = {"base": BODY | {"sparsity_by": {"*.attention.*": 0.25}}, "methods": ["smp-l"], "sparsities": [0.4, 0.99]}
     (found,) = assert_problem(client.post("/v1/sweeps", json=sweep), 422, "sparsity_by_unreachable")["errors"]

@@ -21,15 +21,14 @@ def dry_run(client: TestClient, body: dict[str, Any], key: str | None = None) ->
     return client.post("/v1/jobs", params={"dry_run": "true"}, json=body, headers=headers)
 
 
-def finished(
-    jobs: Jobs, *, rate: float, owner: str = "local", baseline: dict[str, Any] | None = None, **spec: Any
-) -> None:
+def finished(jobs: Jobs, *, rate: float, owner: str = "local", baseline: dict[str, Any] | None = None, **spec: Any) -> None:
     """A job of 1,000 x 8 rows that has succeeded: its rows at ``rate``, and 10 s of everything else."""
     job_id = jobs.succeeded(**{"max_steps": 1000, "batch_size": 8, **spec})
     values = {
-        "owner": owner, "metrics": {"rows_per_second": rate},
+        "owner": owner,
+        "metrics": {"rows_per_second": rate},
         "result": {"seconds": 8000 / rate + 10, "steps": 1000, "masked_weights": 1_000_000, "baseline": baseline},
-    }  # fmt: skip
+    }
     with jobs.database.write() as session:
         session.execute(update(Job).where(Job.id == job_id).values(values))
 

@@ -39,19 +39,12 @@ def test_what_is_no_mask_of_ones_own_is_refused(client: TestClient, jobs: Jobs) 
     with jobs.database.write() as session:
         session.execute(update(Job).where(Job.id == others).values(owner="somebody"))
     queued = jobs.queued()
-    wrong = {
-        others: "job_not_found",
-        "job_" + "0" * 26: "job_not_found",
-        queued: "job_not_succeeded",
-        "0" * 64: "start_invalid",
-    }
+    wrong = {others: "job_not_found", "job_" + "0" * 26: "job_not_found", queued: "job_not_succeeded", "0" * 64: "start_invalid"}
     for name, code in wrong.items():
         assert fault(client.post("/v1/jobs", json={**FURTHER, "init_from": name}), code)["pointer"] == "/init_from"
     grid = {"base": {**BODY, "init_from": queued}, "sparsities": [0.97]}
     assert fault(client.post("/v1/sweeps", json=grid), "job_not_succeeded")["pointer"] == "/base/init_from"
-    (malformed,) = assert_problem(client.post("/v1/jobs", json={**BODY, "init_from": "last"}), 422, "invalid_request")[
-        "errors"
-    ]
+    (malformed,) = assert_problem(client.post("/v1/jobs", json={**BODY, "init_from": "last"}), 422, "invalid_request")["errors"]
     assert (malformed["code"], malformed["pointer"]) == ("start_invalid", "/init_from")
 
 
@@ -70,13 +63,9 @@ def test_a_job_that_exports_has_no_mask(client: TestClient, jobs: Jobs) -> None:
         ({"pattern": "2:4", "sparsity": 0.5}, "pattern_unfit"),
     ],
 )
-def test_another_model_head_or_pattern_is_refused(
-    client: TestClient, jobs: Jobs, change: dict[str, Any], code: str
-) -> None:
+def test_another_model_head_or_pattern_is_refused(client: TestClient, jobs: Jobs, change: dict[str, Any], code: str) -> None:
     start = jobs.succeeded()
-    assert (
-        fault(client.post("/v1/jobs", json={**FURTHER, "init_from": start, **change}), code)["pointer"] == "/init_from"
-    )
+    assert fault(client.post("/v1/jobs", json={**FURTHER, "init_from": start, **change}), code)["pointer"] == "/init_from"
 
 
 def test_a_retry_asks_for_the_start_again(client: TestClient, jobs: Jobs) -> None:

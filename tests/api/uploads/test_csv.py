@@ -28,15 +28,18 @@ def test_cells_of_csv_become_numbers_where_all_are(cells: list[str], values: lis
 @pytest.mark.parametrize(
     ("content", "note"),
     [
-        ("text;label\ngut, sehr;1\nschlecht;0\n", "semicolon"), ("text\tlabel\ngut, sehr\t1\nschlecht\t0\n", "tab"),
-        ("sep=;\ntext;label\ngut, sehr;1\nschlecht;0\n", "semicolon"), ("text|label\r\ngut, sehr|1\r\nschlecht|0\r\n", "bar"),
-        ('text, label\n"gut, sehr", 1\nschlecht, 0\n', "blanks"), ('label,text\n1, "gut, sehr"\n0, schlecht\n', "blanks"),
+        ("text;label\ngut, sehr;1\nschlecht;0\n", "semicolon"),
+        ("text\tlabel\ngut, sehr\t1\nschlecht\t0\n", "tab"),
+        ("sep=;\ntext;label\ngut, sehr;1\nschlecht;0\n", "semicolon"),
+        ("text|label\r\ngut, sehr|1\r\nschlecht|0\r\n", "bar"),
+        ('text, label\n"gut, sehr", 1\nschlecht, 0\n', "blanks"),
+        ('label,text\n1, "gut, sehr"\n0, schlecht\n', "blanks"),
         (',text,label\n0,"gut, sehr",1\n1,schlecht,0\n', "column 1 is left out"),
         ('text,label,\n"gut, sehr",1,\nschlecht,0,\n', "column 3 is left out"),
         ('text,label\n"gut, sehr",1,\nschlecht,0,\n', "empty cell at the end"),
         (' text ,label \n"gut, sehr", 1 \nschlecht,0\n', ""),
     ],
-)  # fmt: skip
+)
 def test_dialects_of_csv_are_told_from_the_first_lines(content: str, note: str) -> None:
     _, rows, split = made(FileFormat.CSV, content.encode("utf-8-sig"))
     assert rows == [{"text": "gut, sehr", "label": 1}, {"text": "schlecht", "label": 0}]

@@ -142,11 +142,13 @@ def test_temporary_files_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "media_type", "form"),
     [
-        ("Train.JSONL.gz", None, FileFormat.JSONL), ("a.csv", "application/octet-stream", FileFormat.CSV),
+        ("Train.JSONL.gz", None, FileFormat.JSONL),
+        ("a.csv", "application/octet-stream", FileFormat.CSV),
         ("x", "text/csv; charset=utf-8", FileFormat.CSV),
-        ("a.parquet", None, FileFormat.PARQUET), ("-", "application/x-ndjson", FileFormat.JSONL),
+        ("a.parquet", None, FileFormat.PARQUET),
+        ("-", "application/x-ndjson", FileFormat.JSONL),
     ],
-)  # fmt: skip
+)
 def test_detection_of_the_format(name: str, media_type: str | None, form: FileFormat) -> None:
     assert detect_format(name, media_type) is form
     with pytest.raises(UnknownFormatError):

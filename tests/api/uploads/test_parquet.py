@@ -22,19 +22,31 @@ def test_columns_of_any_arrow_type_are_stored_or_left_out_and_named() -> None:
     when = datetime.datetime(2026, 1, 2, 3, 4, 5)
     table = pyarrow.table(
         {
-            "text": ["a", None], "score": [1.5, float("nan")], "at": [when, None], "day": [when.date()] * 2,
+            "text": ["a", None],
+            "score": [1.5, float("nan")],
+            "at": [when, None],
+            "day": [when.date()] * 2,
             "price": pyarrow.array([Decimal("1.50"), None], pyarrow.decimal128(3, 2)),
             "long": pyarrow.array([Decimal("123456789012345678.50"), None], pyarrow.decimal128(30, 2)),
-            "kind": pyarrow.array(["u", "v"]).dictionary_encode(), "blob": [b"x", b"y"],
-            "list": [[1.0, float("nan")], None], "blobs": [[b"x"], []],
+            "kind": pyarrow.array(["u", "v"]).dictionary_encode(),
+            "blob": [b"x", b"y"],
+            "list": [[1.0, float("nan")], None],
+            "blobs": [[b"x"], []],
         }
-    )  # fmt: skip
+    )
     out = io.BytesIO()
     parquet.write_table(table, out)
     _, rows, split = made(FileFormat.PARQUET, out.getvalue())
     assert rows[1] == {
-        "text": None, "score": None, "at": None, "day": "2026-01-02", "price": None, "long": None, "kind": "v", "list": None,
-    }  # fmt: skip
+        "text": None,
+        "score": None,
+        "at": None,
+        "day": "2026-01-02",
+        "price": None,
+        "long": None,
+        "kind": "v",
+        "list": None,
+    }
     assert (rows[0]["price"], rows[0]["long"], rows[0]["list"]) == (1.5, "123456789012345678.50", [1.0, None])
     assert rows[0]["at"].startswith("2026-01-02 03:04:05")
     said = " ".join(split["notes"])
@@ -67,8 +79,12 @@ def test_many_wide_columns_from_a_small_dictionary_stay_within_memory() -> None:
     """In a process of its own, because the largest child of this one may be another test's."""
     done = subprocess.run(
         [sys.executable, "-c", "from tests.api.uploads.test_parquet import refuse_wide_columns as test; print(test())"],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 900 * 1024
 

@@ -26,9 +26,7 @@ def jobs(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Jobs]:
 
 @pytest.fixture
 def url(jobs: Jobs, tmp_path: Path) -> Iterator[str]:
-    settings = Settings(
-        data_dir=tmp_path, database_url=jobs.database.url, webhook_allow_private=True, webhook_allow_http=True
-    )
+    settings = Settings(data_dir=tmp_path, database_url=jobs.database.url, webhook_allow_private=True, webhook_allow_http=True)
     with serving(create_app(settings)) as at:
         yield at
 

@@ -61,9 +61,7 @@ def espalier(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("environment", [{}, ASCII_LOCALE, LATIN_OUTPUT], ids=["utf8", "ascii", "latin"])
-def test_a_spec_file_is_sent_as_it_was_written(
-    url: str, tmp_path: Path, code: str, environment: dict[str, str]
-) -> None:
+def test_a_spec_file_is_sent_as_it_was_written(url: str, tmp_path: Path, code: str, environment: dict[str, str]) -> None:
     file, key = tmp_path / "spec.json", tmp_path / "key"
     spec = {"model": "m", "task": {"dataset": "d", "labels": LABELS}}
     file.write_text(json.dumps(spec, ensure_ascii=False), encoding=code)

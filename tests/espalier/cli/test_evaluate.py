@@ -14,9 +14,16 @@ from tests.espalier.cli.conftest import Run
 from tests.waiting import wait_until
 
 RESULT = {
-    "primary_metric": "accuracy", "final": {"accuracy": 0.75, "f1": 0.5}, "before": {"accuracy": 0.5, "f1": 0.25}, "rows": 1234,
-    "splits": ["test"], "dataset": "d", "config": None, "remaining": 0.5, "seconds": 1.0,
-}  # fmt: skip
+    "primary_metric": "accuracy",
+    "final": {"accuracy": 0.75, "f1": 0.5},
+    "before": {"accuracy": 0.5, "f1": 0.25},
+    "rows": 1234,
+    "splits": ["test"],
+    "dataset": "d",
+    "config": None,
+    "remaining": 0.5,
+    "seconds": 1.0,
+}
 
 
 def finish_next(jobs: Jobs) -> None:
@@ -55,13 +62,7 @@ def test_an_evaluation_is_left_to_the_service(espalier: Run, jobs: Jobs) -> None
     pruned = jobs.succeeded()
     made = espalier("evaluate", pruned, "--dataset", "org/other", "--config", "en", "--rows", "5", "--detach").strip()
     job = json.loads(espalier("show", made, "--json"))
-    assert job["evaluation"] == {
-        "dataset": "org/other",
-        "config": "en",
-        "split": "validation",
-        "rows": 5,
-        "dense": False,
-    }
+    assert job["evaluation"] == {"dataset": "org/other", "config": "en", "split": "validation", "rows": 5, "dense": False}
     assert espalier("show", made[:20]).count(made) >= 1, "a beginning of its id names it"
     assert "its validation rows" not in espalier("show", made)
 

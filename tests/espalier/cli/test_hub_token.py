@@ -45,9 +45,7 @@ def test_set_show_delete(asked: list[httpx.Request], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "given"), [(["hf_hush"], None), ([], "hf_hush and more\n"), ([], "")])
-def test_what_is_no_token_is_refused_and_not_repeated(
-    arguments: list[str], given: str | None, asked: list[httpx.Request]
-) -> None:
+def test_what_is_no_token_is_refused_and_not_repeated(arguments: list[str], given: str | None, asked: list[httpx.Request]) -> None:
     done = run("set", *arguments, given=given)
     assert done.exit_code == 2
     assert "hush" not in done.output

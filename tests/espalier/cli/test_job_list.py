@@ -17,9 +17,11 @@ WAITS = {"job_01jd3xkbm8v6q2zr9w4t7y1n0b": "behind 2 jobs"}
 
 def job(number: str, status: str, **fields: Any) -> Job:
     made = {
-        "id": f"job_01jd3xk{number}m8v6q2zr9w4t7y1n0b", "status": status, "created_at": NOW - timedelta(minutes=3),
+        "id": f"job_01jd3xk{number}m8v6q2zr9w4t7y1n0b",
+        "status": status,
+        "created_at": NOW - timedelta(minutes=3),
         "spec": {"model": "answerdotai/ModernBERT-base", "task": "sst2", "method": "smp-s", "sparsity": 0.9},
-    }  # fmt: skip
+    }
     return Job.model_validate(made | fields)
 
 
@@ -59,9 +61,7 @@ def test_where_there_is_room_nothing_is_cut() -> None:
 
 
 def test_a_long_name_is_cut_and_takes_no_room_from_the_reason() -> None:
-    long = job(
-        "e", "failed", error={"code": "max_duration_exceeded", "message": ""}, spec={"task": {"dataset": "d" * 40}}
-    )
+    long = job("e", "failed", error={"code": "max_duration_exceeded", "message": ""}, spec={"task": {"dataset": "d" * 40}})
     (_, line) = drawn(80, [long])
     assert "dddd…" in line
     assert line.rstrip().endswith("max_duration_exceeded")

@@ -31,9 +31,11 @@ def test_a_failed_job_says_why_and_what_to_do(espalier: Run, jobs: Jobs) -> None
 def test_a_run_that_does_not_learn_shows_it_and_a_baseline_stands_by_its_name() -> None:
     metrics = {"validation_accuracy": 0.5, "constant_prediction": True, "signal_to_noise": 0.0612}
     result = {
-        "primary_metric": "accuracy", "before": {"accuracy": 0.4}, "final": {"accuracy": 0.5},
+        "primary_metric": "accuracy",
+        "before": {"accuracy": 0.4},
+        "final": {"accuracy": 0.5},
         "baseline": {"metrics": {"accuracy": 0.9}},
-    }  # fmt: skip
+    }
     lines = dict(job_show._result(Job(id="job_1", status="succeeded", metrics=metrics, result=result)))
     assert lines["predicts"] == "the same for all validation rows"
     assert lines["signal"].startswith("0.061 ")
@@ -69,10 +71,7 @@ def test_open(espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("command", "path"),
-    [
-        (("watch", "last"), "espalier.cli.next_steps.follow"),
-        (("sweep", "show", "last", "--watch"), "rich.live.Live.update"),
-    ],
+    [(("watch", "last"), "espalier.cli.next_steps.follow"), (("sweep", "show", "last", "--watch"), "rich.live.Live.update")],
 )
 def test_an_interrupt_leaves_the_job_alone_and_says_how_to_come_back(
     espalier: Run, url: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], path: str
@@ -98,10 +97,7 @@ def test_three_commands_come_next_and_no_key_is_among_them(status: str, monkeypa
     job = Job.model_validate({"id": "job_1", "status": status, **fields})
     lines = next_lines(ServiceContext("http://far.test", "esp_hush", as_json=False), job)
     assert all(line.endswith(" --url http://far.test") for line in lines[:3])
-    assert lines[3:] == [
-        "page    http://far.test/jobs/job_1",
-        "report  http://far.test/jobs/job_1/artifacts/report.html",
-    ]
+    assert lines[3:] == ["page    http://far.test/jobs/job_1", "report  http://far.test/jobs/job_1/artifacts/report.html"]
     assert "hush" not in "".join(lines)
     held = ServiceContext("http://127.0.0.1:8000", "@key file", as_json=False)
     assert "  come back:  espalier watch job_1 --api-key '@key file'" in how_to_return(held, "job_1")

@@ -69,9 +69,14 @@ def test_a_spec_is_read_from_file_arguments_and_fields(tmp_path: Path) -> None:
     file.write_text(json.dumps({"model": "a", "task": "rte", "seed": 7}))
     spec = spec_from("b", '{"dataset": "tickets"}', 0.5, None, ["max_steps=20", "teacher=null", "preset=paper"], file)
     assert spec == {
-        "model": "b", "task": {"dataset": "tickets"}, "seed": 7, "sparsity": 0.5, "max_steps": 20, "teacher": None,
+        "model": "b",
+        "task": {"dataset": "tickets"},
+        "seed": 7,
+        "sparsity": 0.5,
+        "max_steps": 20,
+        "teacher": None,
         "preset": "paper",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,9 +120,7 @@ def test_a_url_that_is_another_service_ends_with_3_and_a_line(
         (["--url", "http://far.test"], {"NO_PROXY": "fd00::/8", "HTTP_PROXY": "http://proxy:1"}, "NO_PROXY=fd00::/8"),
     ],
 )
-def test_what_prevents_every_request_is_named_in_one_line(
-    arguments: list[str], environment: dict[str, str], words: str
-) -> None:
+def test_what_prevents_every_request_is_named_in_one_line(arguments: list[str], environment: dict[str, str], words: str) -> None:
     done = espalier("jobs", *arguments, **environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert words in done.stderr

@@ -29,9 +29,7 @@ def mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_folder_and_what_is_said_of_it(mask: Path, tmp_path: Path) -> None:
@@ -41,21 +39,19 @@ def test_the_folder_and_what_is_said_of_it(mask: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     size = sum(file.stat().st_size for file in target.iterdir())
     assert json.loads(done.stdout) == {
-        "folder": str(target), "bytes": size, "class": "BertForSequenceClassification", "pipeline": True, "reason": None,
-    }  # fmt: skip
-    assert done.stderr == (
-        f"written: {target} ({size} bytes, dense: zeros take room too), BertForSequenceClassification\n"
-    )
+        "folder": str(target),
+        "bytes": size,
+        "class": "BertForSequenceClassification",
+        "pipeline": True,
+        "reason": None,
+    }
+    assert done.stderr == (f"written: {target} ({size} bytes, dense: zeros take room too), BertForSequenceClassification\n")
 
 
 @pytest.mark.parametrize("command", [("apply",), ("export", "--to", "stock", "--to", "compact")])
 @pytest.mark.parametrize(
     ("target", "words"),
-    [
-        ("full", "exists already and is not empty"),
-        ("file", "file is not a folder"),
-        ("/proc/none", "No such file or directory"),
-    ],
+    [("full", "exists already and is not empty"), ("file", "file is not a folder"), ("/proc/none", "No such file or directory")],
 )
 def test_a_target_that_cannot_be_written_is_refused_before_anything_is_loaded(
     mask: Path, tmp_path: Path, command: tuple[str, ...], target: str, words: str

@@ -8,8 +8,10 @@ from espalier.cli.output import notify, wrap
 def test_words_stay_whole_and_short_lines_as_they_are() -> None:
     text = "data set ds_1: 320 rows to train on, 80 for validation, split by text\nclasses: good, bad"
     assert wrap(text, 40).split("\n") == [
-        "data set ds_1: 320 rows to train on, 80", "  for validation, split by text", "classes: good, bad",
-    ]  # fmt: skip
+        "data set ds_1: 320 rows to train on, 80",
+        "  for validation, split by text",
+        "classes: good, bad",
+    ]
     assert wrap(text, 80) == text
 
 

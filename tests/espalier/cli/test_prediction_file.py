@@ -90,9 +90,7 @@ def test_what_cannot_be_used_is_refused_before_the_first_request(at: str, jobs: 
 
 
 @pytest.mark.parametrize("end", ["refusal", "interrupt"])
-def test_what_ends_early_leaves_nothing(
-    at: str, jobs: Jobs, tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_ends_early_leaves_nothing(at: str, jobs: Jobs, tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job, folder = jobs.succeeded(), tmp_path / "out"
     folder.mkdir()
     (folder / "out.jsonl").write_text("of before")

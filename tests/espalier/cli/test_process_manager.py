@@ -31,9 +31,7 @@ def test_a_process_that_ends_is_started_again_after_growing_pauses(monkeypatch: 
             stopping.set()
 
     ProcessManager([process], lines.append).run(stopping, stop_after_three)
-    assert lines == [
-        f"the test process ended (exit code 3); it is started again in {pause:g} s" for pause in (0.01, 0.02, 0.04)
-    ]
+    assert lines == [f"the test process ended (exit code 3); it is started again in {pause:g} s" for pause in (0.01, 0.02, 0.04)]
 
 
 def test_all_are_asked_to_stop_and_what_does_not_is_killed(tmp_path: Path) -> None:

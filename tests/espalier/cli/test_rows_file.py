@@ -41,7 +41,7 @@ def test_rows_with_one_text_are_on_one_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [([1, 2, 5, 10], ["1", "2", "5", "10"]), ([True, False], ["false", "true"]), (["b", " a"], ["a", "b"]), ([1.5, 2.0], None)],
-)  # fmt: skip
+)
 def test_what_labels_are_taken_for(tmp_path: Path, labels: list[object], classes: list[str] | None) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"text": f"{i}", "label": labels[i % len(labels)]}) + "\n" for i in range(40)))

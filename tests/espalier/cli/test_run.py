@@ -11,12 +11,18 @@ from espalier.client.models import DryRun
 from tests.espalier.client.test_client import script, talking
 
 FOUND = {
-    "dry_run": True, "spec": {"model": "toy", "task": "sst2", "method": "smp-s", "sparsity": 0.97}, "steps": 300,
-    "rows_per_step": 8, "rows": 2400, "train_rows": 67349, "masked_weights": None, "checks": ["spec", "model"],
+    "dry_run": True,
+    "spec": {"model": "toy", "task": "sst2", "method": "smp-s", "sparsity": 0.97},
+    "steps": 300,
+    "rows_per_step": 8,
+    "rows": 2400,
+    "train_rows": 67349,
+    "masked_weights": None,
+    "checks": ["spec", "model"],
     "estimate": {"seconds": 3725.2, "rows_per_second": 60.0, "basis": "same_model", "jobs": 2},
     "queue": {"ahead": 1, "running": 2, "workers": 1, "slots": 2},
     "warnings": [{"code": "budget_small", "message": "few rows", "remedy": "Raise max_steps."}],
-}  # fmt: skip
+}
 
 
 def test_a_dry_run_is_told_line_by_line() -> None:
@@ -49,8 +55,7 @@ def test_patterns_are_told_with_what_is_left_for_the_others() -> None:
     ]
     lines = preview_lines(DryRun.model_validate(FOUND | {"sparsity_by": shares}))
     assert (
-        "patterns *.0.*: sparsity 0, 2 matrices, 20 weights\n         the others: sparsity 0.9877, 1 matrices, 10 weights"
-        in lines
+        "patterns *.0.*: sparsity 0, 2 matrices, 20 weights\n         the others: sparsity 0.9877, 1 matrices, 10 weights" in lines
     )
     assert not any(line.startswith("patterns") for line in preview_lines(DryRun.model_validate(FOUND)))
     unknown = preview_lines(DryRun.model_validate(FOUND | {"sparsity_by": None}))

@@ -48,9 +48,7 @@ def test_keys_are_made_for_the_service_that_runs(tmp_path: Path, migrated_sqlite
     assert "no database" in str(run("keys", "list").exception)
 
 
-def test_of_several_services_one_must_be_named(
-    tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_several_services_one_must_be_named(tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (data_folder(tmp_path / name, migrated_sqlite) for name in ("one", "two"))
     with ExitStack() as stack:
         stack.enter_context(registered(RunningService("http://127.0.0.1:1", first)))

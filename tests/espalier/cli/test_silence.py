@@ -64,9 +64,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, list[st
     make_mask(folder / "span.safetensors", bert, task="squad", stride=8)
     make_mask(folder / "albert.safetensors", albert)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return sections(done.stdout), sections(done.stderr)
 

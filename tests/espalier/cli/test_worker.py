@@ -44,10 +44,13 @@ def test_root_reads_the_secrets_and_becomes_another_user(tmp_path: Path) -> None
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
     environment = {
-        "ESPALIER_DATABASE_URL_FILE": str(tmp_path / "database_url"), "ESPALIER_RUN_AS": "10001:10002",
-        "ESPALIER_SECRET_KEY_FILE": str(tmp_path / "secret_key"), "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"],
+        "ESPALIER_DATABASE_URL_FILE": str(tmp_path / "database_url"),
+        "ESPALIER_RUN_AS": "10001:10002",
+        "ESPALIER_SECRET_KEY_FILE": str(tmp_path / "secret_key"),
+        "PYTHONPATH": str(ROOT),
+        "PATH": os.environ["PATH"],
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "storage"),
-    }  # fmt: skip
+    }
     command = [sys.executable, "-c", _DROP, str(tmp_path)]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert out.startswith("(10001, 10001, 10001)\n(10002, 10002, 10002)\n[]\n")

@@ -141,9 +141,7 @@ def test_tasks_methods_and_secrets(client: Any) -> None:
     with pytest.raises(ApiError) as refusal:
         client.submit(model="m", task="no-such-task", colour="green")
     assert (refusal.value.status, refusal.value.param) == (422, "task")
-    assert re.fullmatch(
-        r"task: unknown task \"no-such-task\"; .*; colour: there is no field colour.*", str(refusal.value)
-    )
+    assert re.fullmatch(r"task: unknown task \"no-such-task\"; .*; colour: there is no field colour.*", str(refusal.value))
     assert not client.hub_token().set
     assert client.set_hub_token("hf_0123456789").set
     client.delete_hub_token()

@@ -57,22 +57,11 @@ def test_a_key_is_sent_when_there_is_one() -> None:
 
 
 def test_a_problem_becomes_an_error_that_names_the_field() -> None:
-    problem = {
-        "title": "Bad spec",
-        "detail": "unknown task 'x'",
-        "code": "unknown_task",
-        "param": "task",
-        "status": 422,
-    }
+    problem = {"title": "Bad spec", "detail": "unknown task 'x'", "code": "unknown_task", "param": "task", "status": 422}
     with pytest.raises(ApiError) as refusal:
         talking(script(httpx.Response(422, json=problem))[0]).submit(model="toy", task="x")
     error = refusal.value
-    assert (error.status, error.code, error.param, str(error)) == (
-        422,
-        "unknown_task",
-        "task",
-        "task: unknown task 'x'",
-    )
+    assert (error.status, error.code, error.param, str(error)) == (422, "unknown_task", "task", "task: unknown task 'x'")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[]"])
@@ -141,9 +130,7 @@ def test_events_go_from_page_to_page() -> None:
 
 def test_a_job_without_the_artifact_says_what_it_has() -> None:
     failed = job(status="failed", error={"code": "hub", "message": "the hub does not answer"})
-    with pytest.raises(
-        JobNotSucceededError, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"
-    ):
+    with pytest.raises(JobNotSucceededError, match=r"failed and has no artifact mask.safetensors .*the hub does not answer"):
         talking(script(httpx.Response(200, json=failed))[0]).download("job_1")
 
 

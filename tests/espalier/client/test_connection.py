@@ -3,10 +3,7 @@
 import pytest
 
 from espalier import AsyncClient, Client
-from espalier.client.connection import (
-    is_loopback,
-    without_password,
-)
+from espalier.client.connection import is_loopback, without_password
 from espalier.errors import ConfigurationError, EspalierError, UnreachableError
 from tests.services import free_port
 
@@ -53,9 +50,21 @@ def test_a_key_of_another_type_is_a_type_error() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://[::1", "http://[::1]x", "service.test:8000", "ftp://service.test", "http://", "", "//host", "http://a:port",
-     "http://host/?q=1", "http://host/#part", "http://user:hush@[::1", "http://a\nb"],
-)  # fmt: skip
+    [
+        "http://[::1",
+        "http://[::1]x",
+        "service.test:8000",
+        "ftp://service.test",
+        "http://",
+        "",
+        "//host",
+        "http://a:port",
+        "http://host/?q=1",
+        "http://host/#part",
+        "http://user:hush@[::1",
+        "http://a\nb",
+    ],
+)
 def test_a_url_that_no_request_can_be_sent_to_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Client(url)
@@ -75,9 +84,7 @@ def test_a_url_that_no_request_can_be_sent_to_is_refused(url: str) -> None:
         ("no_proxy", "[fd00::1"),
     ],
 )
-def test_a_proxy_variable_that_cannot_be_read_is_named(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_variable_that_cannot_be_read_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if variable.lower() == "no_proxy":
         monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv(variable, value)

@@ -41,7 +41,7 @@ ANSWERS = {
     "not UTF-8": httpx.Response(200, content=b"\xff\xfe{", headers={"Content-Type": "application/json"}),
     "wrong fields": httpx.Response(200, json={"id": 7, "data": [7], "checks": 7}),
     "wrong data": httpx.Response(200, json={"data": {"a": 1}, "checks": []}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -29,9 +29,7 @@ class Lossy(httpx.BaseTransport):
         self.lost = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        answer = self._app.request(
-            request.method, str(request.url), content=request.read(), headers=dict(request.headers)
-        )
+        answer = self._app.request(request.method, str(request.url), content=request.read(), headers=dict(request.headers))
         if self.lost < self._lose:
             self.lost += 1
             raise httpx.ReadError("connection reset by peer", request=request)
@@ -86,9 +84,7 @@ def test_a_job_whose_response_was_lost_is_created_once(settings: Settings, datab
             assert client.get(again).status == "queued"
             lossy.lost = 0
             sent: list[tuple[int, int]] = []
-            uploaded = client.upload_dataset(
-                train=file, validation=file, name="mine", report=lambda *much: sent.append(much)
-            )
+            uploaded = client.upload_dataset(train=file, validation=file, name="mine", report=lambda *much: sent.append(much))
             assert sent[-1] == (2 * file.stat().st_size, 2 * file.stat().st_size)
             assert [found.id for found in client.datasets()] == [uploaded.id]
             assert client.dataset_rows(uploaded, limit=1) == [{"body": "help", "queue": 0}]
@@ -125,10 +121,7 @@ def test_a_post_that_nothing_answered_is_sent_once_more(pauses: list[float]) -> 
 
 @pytest.mark.parametrize(
     ("headers", "pause"),
-    [
-        ({"Retry-After": "7"}, 7.0),
-        ({"Retry-After": "Tue, 24 Nov 2026 10:00:09 GMT", "Date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 9.0),
-    ],
+    [({"Retry-After": "7"}, 7.0), ({"Retry-After": "Tue, 24 Nov 2026 10:00:09 GMT", "Date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 9.0)],
 )
 def test_retry_after_is_respected(headers: dict[str, str], pause: float, pauses: list[float]) -> None:
     client, _ = scripted(busy(429, **headers), httpx.Response(200, json=JOB))
@@ -152,9 +145,7 @@ def test_retries_are_limited(pauses: list[float]) -> None:
 
 
 def test_a_request_still_in_progress_is_waited_for(pauses: list[float]) -> None:
-    waiting = httpx.Response(
-        409, headers={"Retry-After": "1"}, json={"code": "idempotency_in_progress", "detail": "wait"}
-    )
+    waiting = httpx.Response(409, headers={"Retry-After": "1"}, json={"code": "idempotency_in_progress", "detail": "wait"})
     client, _ = scripted(waiting, httpx.Response(202, json=JOB))
     assert client.submit(**BODY).id == "job_1"
     assert pauses == [1.0]

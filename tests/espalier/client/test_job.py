@@ -51,17 +51,15 @@ def test_what_the_client_adds_is_not_part_of_the_job_that_was_sent() -> None:
 def test_the_line_tells_state_model_task_and_metric() -> None:
     done = received(status="succeeded", result=RESULT)
     assert repr(done) == str(done) == ("<Job job_01jd3xk5m8… toy, sst2, smp-s 0.9, succeeded, accuracy 0.500 → 0.900>")
-    running = received(
-        status="running", phase="training", progress={"step": 3, "total_steps": 9}, metrics={"validation_f1": 0.25}
-    )
+    running = received(status="running", phase="training", progress={"step": 3, "total_steps": 9}, metrics={"validation_f1": 0.25})
     assert repr(running).endswith("running (training 3/9), f1 0.250>")
-    assert (
-        repr(received(export_of="job_1", exports=["onnx"])) == "<Job job_01jd3xk5m8… export of job_1 to onnx, queued>"
-    )
+    assert repr(received(export_of="job_1", exports=["onnx"])) == "<Job job_01jd3xk5m8… export of job_1 to onnx, queued>"
     tuning = received(
-        status="running", phase="baseline", metrics={"baseline_step": 1200, "baseline_rows_per_second": 35.2},
+        status="running",
+        phase="baseline",
+        metrics={"baseline_step": 1200, "baseline_rows_per_second": 35.2},
         progress={"step": 9, "total_steps": 9, "eta_seconds": 65},
-    )  # fmt: skip
+    )
     assert job_words.numbers(tuning) == "baseline step 1,200 (35 rows/s)  ETA 1:05"
     tuned = received(status="succeeded", result=RESULT | {"baseline": {"metrics": {"accuracy": 0.95}}})
     assert (job_words.fine_tuned(tuned), job_words.fine_tuned(done)) == (0.95, None)
@@ -94,10 +92,15 @@ def test_markup_of_others_is_text_in_a_notebook() -> None:
     rows = [{"step": step, "values": {f"validation_{EVIL}": step / 10}} for step in (1, 2)]
     spec = {"model": EVIL, "task": {"dataset": EVIL}, "method": EVIL, "sparsity": EVIL}
     seen = received(
-        id=f'"><img src=x onerror=alert(1)>{EVIL}', status=EVIL, spec=spec, metrics={f"validation_{EVIL}": 0.5},
-        error={"code": "x", "message": EVIL, "remedy": EVIL}, warnings=[{"code": "x", "message": EVIL}], phase=EVIL,
+        id=f'"><img src=x onerror=alert(1)>{EVIL}',
+        status=EVIL,
+        spec=spec,
+        metrics={f"validation_{EVIL}": 0.5},
+        error={"code": "x", "message": EVIL, "remedy": EVIL},
+        warnings=[{"code": "x", "message": EVIL}],
+        phase=EVIL,
         artifacts=[{"name": "report.html", "bytes": 1, "sha256": "", "url": "javascript:alert(1)"}],
-    )  # fmt: skip
+    )
     curved = Job.model_validate(seen.model_dump() | {"curve": rows, "service": seen.service})
     shown = curved._repr_html_()
     assert "<polyline" in shown

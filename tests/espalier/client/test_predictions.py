@@ -31,9 +31,7 @@ def text_of(label: str) -> str:
 
 
 @both
-def test_rows_are_predicted_in_order_in_as_few_requests_as_the_service_takes(
-    kind: Kind, jobs: Jobs, tmp_path: Path
-) -> None:
+def test_rows_are_predicted_in_order_in_as_few_requests_as_the_service_takes(kind: Kind, jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.succeeded()
     rows = [{"id": i, "sentence": f"text{i}"} for i in range(160)]
     with predicting_service(tmp_path, jobs) as url, sync_or_async_client(kind, url) as client:
@@ -59,10 +57,7 @@ def test_a_service_that_takes_less_is_sent_less(kind: Kind, jobs: Jobs, tmp_path
 def test_an_error_in_the_middle_names_the_row(kind: Kind, jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.succeeded()
     rows = [{"sentence": "a" * 200 if i == 70 else "a"} for i in range(1, 161)]
-    with (
-        predicting_service(tmp_path, jobs, predictions_max_characters=199) as url,
-        sync_or_async_client(kind, url) as client,
-    ):
+    with predicting_service(tmp_path, jobs, predictions_max_characters=199) as url, sync_or_async_client(kind, url) as client:
         done = client.predict_rows(job, rows)
         with pytest.raises(ApiError, match="row 70: ") as refusal:
             for _ in done:

@@ -24,9 +24,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
 
     def running(step: int) -> httpx.Response:
         progress = {"step": step, "total_steps": 100, "eta_seconds": 61.0}
-        return httpx.Response(
-            200, json=job(status="running", phase="training", progress=progress, metrics={"loss": 0.5})
-        )
+        return httpx.Response(200, json=job(status="running", phase="training", progress=progress, metrics={"loss": 0.5}))
 
     ended = httpx.Response(200, json=job(status="succeeded"))
     metrics = httpx.Response(200, json={"data": [{"step": 1}], "has_more": False, "next_cursor": None})
@@ -53,9 +51,7 @@ def test_a_log_has_a_line_where_there_is_something_to_say(handler: Handler, caps
     talking(handler).wait("job_1", progress=True)
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.splitlines() == [
-        "training  1/100  loss 0.500  ETA 1:01", "training  50/100  loss 0.500  ETA 1:01", "succeeded"
-    ]  # fmt: skip
+    assert told.err.splitlines() == ["training  1/100  loss 0.500  ETA 1:01", "training  50/100  loss 0.500  ETA 1:01", "succeeded"]
 
 
 def test_a_notebook_has_it_on_standard_output(

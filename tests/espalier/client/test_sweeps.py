@@ -14,22 +14,21 @@ from espalier.client._sync import sweeps
 from espalier.client._sync.client import Client
 from tests.espalier.client.test_client import script, talking
 
-MEAN = {
-    "method": "smp-s",
-    "sparsity": 0.9,
-    "runs": 1,
-    "metric": 0.875,
-    "lowest": 0.875,
-    "highest": 0.875,
-    "remaining": 0.1,
-}
+MEAN = {"method": "smp-s", "sparsity": 0.9, "runs": 1, "metric": 0.875, "lowest": 0.875, "highest": 0.875, "remaining": 0.1}
 
 
 def sweep(status: str = "active", **jobs: int) -> dict[str, Any]:
     return {
-        "id": "swp_1", "status": status, "progress": 0.5, "jobs": jobs, "base": {"model": "toy"}, "methods": ["smp-s"],
-        "sparsities": [0.9], "seeds": [1, 2], "results": {"metric": "accuracy", "means": [MEAN], "rows": []},
-    }  # fmt: skip
+        "id": "swp_1",
+        "status": status,
+        "progress": 0.5,
+        "jobs": jobs,
+        "base": {"model": "toy"},
+        "methods": ["smp-s"],
+        "sparsities": [0.9],
+        "seeds": [1, 2],
+        "results": {"metric": "accuracy", "means": [MEAN], "rows": []},
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +40,10 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def posted(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
     """Requests of the command line; the responses are a sweep that runs, then one that has ended."""
     handler, asked = script(
-        httpx.Response(202, json=sweep(queued=2)), httpx.Response(200, json=sweep(succeeded=1, running=1)),
+        httpx.Response(202, json=sweep(queued=2)),
+        httpx.Response(200, json=sweep(succeeded=1, running=1)),
         httpx.Response(200, json=sweep("ended", succeeded=1, failed=1)),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(ServiceContext, "client", lambda _: talking(handler))
     return asked
 
@@ -52,9 +52,12 @@ def test_a_sweep_is_posted_with_what_its_jobs_share_apart() -> None:
     handler, asked = script(httpx.Response(202, json=sweep(queued=2)))
     made = talking(handler).sweep(model="toy", task="sst2", sparsities=(0.9,), seeds=[1, 2], baseline=0.92)
     assert json.loads(asked[0].read()) == {
-        "base": {"model": "toy", "task": "sst2"}, "methods": ["smp-s"], "sparsities": [0.9], "seeds": [1, 2],
+        "base": {"model": "toy", "task": "sst2"},
+        "methods": ["smp-s"],
+        "sparsities": [0.9],
+        "seeds": [1, 2],
         "baseline": 0.92,
-    }  # fmt: skip
+    }
     assert asked[0].headers["Idempotency-Key"]
     assert not made.ended
 
@@ -101,8 +104,10 @@ def test_the_command_line_reads_a_file_and_options(tmp_path: Path, posted: list[
     assert (done.exit_code, done.stdout.strip()) == (0, "swp_1"), done.output
     assert json.loads(posted[0].read()) == {
         "base": {"model": "toy", "task": "sst2", "seed": 1, "max_steps": 5},
-        "methods": ["smp-s", "random"], "sparsities": [0.5], "seeds": [1, 2],
-    }  # fmt: skip
+        "methods": ["smp-s", "random"],
+        "sparsities": [0.5],
+        "seeds": [1, 2],
+    }
 
 
 @pytest.mark.parametrize(

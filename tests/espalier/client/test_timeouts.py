@@ -32,9 +32,7 @@ def test_it_is_said_and_the_error_names_address_and_limit(silent: str, monkeypat
     client = Client(silent, timeouts=SHORT, notify=retried.append, notify_when_slow=slow.append)
     with client, pytest.raises(UnreachableError) as gone:
         client.tasks()
-    assert slow == [f"waiting for {silent} … (at most 0.3 s)"] * 2, (
-        "a second connection may lead to one that works, a third not"
-    )
+    assert slow == [f"waiting for {silent} … (at most 0.3 s)"] * 2, "a second connection may lead to one that works, a third not"
     assert len(retried) == 1
     assert f"no answer from {silent}: it accepts connections, but nothing came within 0.3 s" in str(gone.value)
 

@@ -23,9 +23,7 @@ def main() -> None:
     if behaviour == "wait":
         while True:
             signal.pause()
-    others = [
-        Path(folder, str(other)) for other in range(len(behaviours))
-    ]  # one that ends early takes the others with it
+    others = [Path(folder, str(other)) for other in range(len(behaviours))]  # one that ends early takes the others with it
     wait_until(lambda: all(file.exists() for file in others), what="all ranks")
     if int(behaviour) < 0:
         os.kill(os.getpid(), -int(behaviour))

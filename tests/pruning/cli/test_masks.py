@@ -19,11 +19,20 @@ def test_an_export_that_cannot_be_made_ends_with_65_and_figures_that_say_why(sou
     mask = make_mask(tmp_path / "mask.safetensors", sources.models_dir / "bert")
     ended = fork(
         [
-            "export", "--mask", str(mask), "--to", "semi-structured", "--out", str(tmp_path / "out"), "--archive",
-            "--no-hub", "--models-dir", str(sources.models_dir),
+            "export",
+            "--mask",
+            str(mask),
+            "--to",
+            "semi-structured",
+            "--out",
+            str(tmp_path / "out"),
+            "--archive",
+            "--no-hub",
+            "--models-dir",
+            str(sources.models_dir),
         ],
         tmp_path,
-    ).finish()  # fmt: skip
+    ).finish()
     assert (ended.code, ended.last.code, ended.last.param) == (65, "device_unsupported", "exports"), ended.stderr
     assert ended.last.message.startswith("semi-structured: ")
     assert [event.name for event in ended.events if event.event == "artifact"] == ["exports.json"]

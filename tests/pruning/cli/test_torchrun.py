@@ -56,12 +56,7 @@ def test_the_first_end_that_follows_from_no_other_is_that_of_the_run(codes: list
 
 
 @pytest.mark.parametrize(
-    ("behaviours", "code"),
-    [
-        (("0", "0"), 0),
-        (("wait", "65"), ExitCode.PERMANENT),
-        (("-9", "wait"), -signal.SIGKILL),
-    ],
+    ("behaviours", "code"), [(("0", "0"), 0), (("wait", "65"), ExitCode.PERMANENT), (("-9", "wait"), -signal.SIGKILL)]
 )
 def test_the_exit_code_is_that_of_the_rank_at_fault(tmp_path: Path, behaviours: tuple[str, str], code: int) -> None:
     assert launch(tmp_path, *behaviours).finish().code == code

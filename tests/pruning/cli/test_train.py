@@ -60,17 +60,19 @@ REFUSED: dict[str, tuple[Change | None, dict[str, Any] | str, str, str | None]] 
     "a missing layer": (_without_a_layer, {}, "model_weights_incomplete", "model"),
     "an unsupported type": (_of_another_type, {}, "model_type_unsupported", "model"),
     "an unknown label word": (None, {"label_words": ["great", "zebra"]}, "label_word_unknown", "label_words.1"),
-    "labels of another task": (None, {"task": {
-        "dataset": "stsb", "text": ["sentence1"], "label_words": ["Yes", "No"]}}, "labels_mismatch", "label_words"),
+    "labels of another task": (
+        None,
+        {"task": {"dataset": "stsb", "text": ["sentence1"], "label_words": ["Yes", "No"]}},
+        "labels_mismatch",
+        "label_words",
+    ),
     "a revision of a local folder": (None, {"revision": "main"}, "revision_not_found", "revision"),
     "a data set that is not there": (None, {"task": "cola"}, "dataset_not_found", "task"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_run_that_cannot_work_ends_with_65_and_says_why_on_its_last_line(
-    sources: Sources, tmp_path: Path, name: str
-) -> None:
+def test_a_run_that_cannot_work_ends_with_65_and_says_why_on_its_last_line(sources: Sources, tmp_path: Path, name: str) -> None:
     change, fields, code, param = REFUSED[name]
     if change is not None:
         assert sources.models_dir is not None
@@ -98,11 +100,17 @@ def test_a_run_that_succeeds_ends_with_0_and_a_finished_line(sources: Sources, t
         assert announced[file.name].bytes == file.stat().st_size
     evaluated = fork(
         [
-            "evaluate", "--mask", str(tmp_path / "work/artifacts/mask.safetensors"), "--no-hub",
-            "--models-dir", str(sources.models_dir), "--datasets-dir", str(sources.datasets_dir),
+            "evaluate",
+            "--mask",
+            str(tmp_path / "work/artifacts/mask.safetensors"),
+            "--no-hub",
+            "--models-dir",
+            str(sources.models_dir),
+            "--datasets-dir",
+            str(sources.datasets_dir),
         ],
         tmp_path,
-    ).finish()  # fmt: skip
+    ).finish()
     assert evaluated.code == 0, evaluated.stderr
     assert evaluated.last.metrics["final"] == ended.last.metrics["final"]
 

@@ -15,9 +15,18 @@ GOOD = {"question": "what", "context": "a fine day", "answers": {"text": ["fine"
 
 @pytest.mark.parametrize(
     "answers",
-    [None, [[]], {}, {"text": ["fine"]}, {"text": [], "answer_start": []}, {"text": ["fine"], "answer_start": [3]},
-     {"text": [1], "answer_start": [2]}, {"text": ["fine"], "answer_start": [True]}, "fine"],
-)  # fmt: skip
+    [
+        None,
+        [[]],
+        {},
+        {"text": ["fine"]},
+        {"text": [], "answer_start": []},
+        {"text": ["fine"], "answer_start": [3]},
+        {"text": [1], "answer_start": [2]},
+        {"text": ["fine"], "answer_start": [True]},
+        "fine",
+    ],
+)
 def test_a_folder_whose_answers_stand_nowhere(tmp_path: Path, answers: Any) -> None:
     write_rows(tmp_path / "squad" / "train.jsonl", [GOOD, GOOD])
     write_rows(tmp_path / "squad" / "validation.jsonl", [GOOD, GOOD])

@@ -59,9 +59,7 @@ def load(root: Path, task: Task, split: str = "train", limit: int | None = None)
 
 
 @pytest.mark.parametrize(("kind", "change", "reason"), BAD)
-def test_a_bad_row_is_skipped_and_counted_by_its_number(
-    tmp_path: Path, kind: str, change: dict[str, Any], reason: str
-) -> None:
+def test_a_bad_row_is_skipped_and_counted_by_its_number(tmp_path: Path, kind: str, change: dict[str, Any], reason: str) -> None:
     good, bad = GOOD[kind], GOOD[kind] | change
     toy_datasets.write_splits(tmp_path / "d", {"train": [good, bad, good, good, bad, good]})
     task = task_of(kind)
@@ -153,9 +151,7 @@ def test_rows_without_tokens_are_skipped_after_the_reading(tmp_path: Path) -> No
 def test_a_local_data_set_is_counted_before_the_job_is_accepted(tmp_path: Path) -> None:
     good, bad = GOOD["classification"], GOOD["classification"] | {"y": None}
     toy_datasets.write_splits(tmp_path / "d", {"train": [good] * 8 + [bad] * 2, "validation": [bad, good, good]})
-    given = CustomTask(
-        dataset="d", text=("text",), label="y", labels=("good", "bad"), label_words=("great", "terrible")
-    )
+    given = CustomTask(dataset="d", text=("text",), label="y", labels=("good", "bad"), label_words=("great", "terrible"))
     assert check_dataset(tmp_path / "d", given, bad_rows_limit=0.5) is None
     for limit, code in ((0.3, "too_many_bad_rows"), (None, "labels_mismatch")):
         with pytest.raises(PermanentError) as caught:

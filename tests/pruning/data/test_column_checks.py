@@ -40,9 +40,7 @@ def test_what_fits() -> None:
     check(GOOD | {"queue": True}, GOOD | {"queue": False})
     check(*(GOOD | {"queue": star} for star in range(1, 6)), labels=list("12345"), label_words=list("abcde"))
     check(GOOD | {"queue": 0.3}, kind="regression", label_words=["yes"])
-    check(
-        *({"body": "x", "queue": n / 7} for n in range(MAX_DISTINCT_VALUES + 5)), kind="regression", label_words=["yes"]
-    )
+    check(*({"body": "x", "queue": n / 7} for n in range(MAX_DISTINCT_VALUES + 5)), kind="regression", label_words=["yes"])
 
 
 def test_splits_and_columns() -> None:
@@ -55,9 +53,7 @@ def test_splits_and_columns() -> None:
     assert "body, queue" in str(found)
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"), [(3, "integer"), (None, "null"), (True, "boolean"), ([1], "other"), (0.5, "number")]
-)
+@pytest.mark.parametrize(("value", "kind"), [(3, "integer"), (None, "null"), (True, "boolean"), ([1], "other"), (0.5, "number")])
 def test_texts_that_are_none(value: Any, kind: str) -> None:
     found = refusal(GOOD, {"body": value, "queue": 1}, {"body": [], "queue": 1})
     assert (found.code, found.param) == ("rows_invalid", "task.text.0")
@@ -93,9 +89,7 @@ def test_ids_are_not_taken_where_the_names_are_numbers() -> None:
     found = refusal(GOOD | {"queue": 1}, GOOD | {"queue": 0}, labels=["1", "2"])
     assert "row 2 of" in str(found)
     assert "read as names" in str(found)
-    assert (
-        refusal(GOOD | {"queue": True}, labels=["a", "b", "c"], label_words=["a", "b", "c"]).code == "labels_mismatch"
-    )
+    assert refusal(GOOD | {"queue": True}, labels=["a", "b", "c"], label_words=["a", "b", "c"]).code == "labels_mismatch"
 
 
 def test_values_of_all_columns_are_bounded() -> None:
@@ -153,14 +147,22 @@ def test_words_and_tags_that_fit() -> None:
 @pytest.mark.parametrize(
     ("row", "param"),
     [
-        ({"w": "a b"}, "task.text.0"), ({"w": []}, "task.text.0"), ({"w": ["a", 1]}, "task.text.0"),
+        ({"w": "a b"}, "task.text.0"),
+        ({"w": []}, "task.text.0"),
+        ({"w": ["a", 1]}, "task.text.0"),
         ({"w": ["a", " "]}, "task.text.0"),
-        ({"w": None}, "task.text.0"), ({"t": ["O"]}, "task.label"), ({"t": ["O", "I-X"]}, "task.label"),
+        ({"w": None}, "task.text.0"),
+        ({"t": ["O"]}, "task.label"),
+        ({"t": ["O", "I-X"]}, "task.label"),
         ({"t": ["O", None]}, "task.label"),
-        ({"t": ["O", "Z"]}, "task.label"), ({"t": "O O"}, "task.label"), ({"t": {"a": 1}}, "task.label"),
-        ({"t": ["O", "B-Y"]}, "task.labels"), ({"t": [0, 3]}, "task.labels"), ({"t": [0, -1]}, "task.labels"),
+        ({"t": ["O", "Z"]}, "task.label"),
+        ({"t": "O O"}, "task.label"),
+        ({"t": {"a": 1}}, "task.label"),
+        ({"t": ["O", "B-Y"]}, "task.labels"),
+        ({"t": [0, 3]}, "task.labels"),
+        ({"t": [0, -1]}, "task.labels"),
     ],
-)  # fmt: skip
+)
 def test_words_and_tags_that_do_not_fit(row: dict[str, Any], param: str) -> None:
     found = refusal(FINE, FINE | row, labels=["O", "B-X", "I-X"], **TAGGED)
     assert (found.code, found.param) == ("rows_invalid" if param == "task.text.0" else "labels_mismatch", param)
@@ -189,9 +191,15 @@ def test_answers_that_fit() -> None:
 
 @pytest.mark.parametrize(
     "answers",
-    [None, "Ann", ["Ann"], {"text": ["Ann"]}, {"text": ["Ann"], "answer_start": [1]},
-     {"text": ["Ann", "Lee"], "answer_start": [0, 4]}],
-)  # fmt: skip
+    [
+        None,
+        "Ann",
+        ["Ann"],
+        {"text": ["Ann"]},
+        {"text": ["Ann"], "answer_start": [1]},
+        {"text": ["Ann", "Lee"], "answer_start": [0, 4]},
+    ],
+)
 def test_answers_that_do_not_fit(answers: Any) -> None:
     found = refusal(ANSWERED, ANSWERED | {"a": answers}, **ASKED)
     assert (found.code, found.param) == ("rows_invalid", "task.label")

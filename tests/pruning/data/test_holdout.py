@@ -43,9 +43,7 @@ def test_rows_are_either_trained_on_or_held_out(tmp_path: Path) -> None:
     task = resolve_task("sst2").holding_out(0.25)
     rest = load_rows(task, "train", sources)
     held_out = load_rows(task, task.validation_splits[0], sources)
-    assert sorted(rest.texts[0] + held_out.texts[0]) == sorted(
-        load_rows(resolve_task("sst2"), "train", sources).texts[0]
-    )
+    assert sorted(rest.texts[0] + held_out.texts[0]) == sorted(load_rows(resolve_task("sst2"), "train", sources).texts[0])
     assert Counter(held_out.labels) == {0: 5, 1: 5}
     few = load_rows(task, task.validation_splits[0], sources, limit=4)
     assert few.texts[0] == held_out.texts[0][:4]

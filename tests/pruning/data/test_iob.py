@@ -8,10 +8,20 @@ from pruning.data.iob import Entity, entities, entity_scores, iob2_fault, ordere
 @pytest.mark.parametrize(
     ("tags", "position"),
     [
-        ("O B-X I-X O", None), ("B-X B-X I-X", None), ("B-X I-Y", 1), ("I-X", 0), ("O I-X", 1), ("B-X O I-X", 2), ("B-", 0),
-        ("X", 0), ("o", 0), ("B-X-1 I-X-1", None), ("S-X", 0), ("B-X I-X I-x", 2),
+        ("O B-X I-X O", None),
+        ("B-X B-X I-X", None),
+        ("B-X I-Y", 1),
+        ("I-X", 0),
+        ("O I-X", 1),
+        ("B-X O I-X", 2),
+        ("B-", 0),
+        ("X", 0),
+        ("o", 0),
+        ("B-X-1 I-X-1", None),
+        ("S-X", 0),
+        ("B-X I-X I-x", 2),
     ],
-)  # fmt: skip
+)
 def test_what_is_well_formed(tags: str, position: int | None) -> None:
     fault = iob2_fault(tags.split())
     assert (None if fault is None else fault[0]) == position
@@ -27,9 +37,10 @@ def test_what_is_well_formed(tags: str, position: int | None) -> None:
         ("B-X I-Y I-Y", [("X", 0, 1), ("Y", 1, 3)]),  # another type begins another entity
         ("I-X I-Y", [("X", 0, 1), ("Y", 1, 2)]),
         ("B-X B-X", [("X", 0, 1), ("X", 1, 2)]),
-        ("O O", []), ("", []),
+        ("O O", []),
+        ("", []),
     ],
-)  # fmt: skip
+)
 def test_entities_are_those_of_the_default_mode(tags: str, expected: list[tuple[str, int, int]]) -> None:
     assert entities(tags.split()) == [Entity(*one) for one in expected]
 
@@ -39,8 +50,9 @@ def test_scores_are_those_of_the_documentation() -> None:
     given = ["O O B-MISC I-MISC I-MISC I-MISC O".split(), "B-PER I-PER O".split()]
     scores = entity_scores(gold, given)
     assert [(kind, one.precision, one.recall, one.f1, one.gold) for kind, one in scores.items()] == [
-        ("MISC", 0.0, 0.0, 0.0, 1), ("PER", 1.0, 1.0, 1.0, 1),
-    ]  # fmt: skip
+        ("MISC", 0.0, 0.0, 0.0, 1),
+        ("PER", 1.0, 1.0, 1.0, 1),
+    ]
     total = total_score(scores.values())
     assert (total.precision, total.recall, total.f1) == (0.5, 0.5, 0.5)
     # of the part on strict mode: the default one takes I- at the start for the same entity

@@ -19,14 +19,31 @@ def task(*names: str, classes: int = 0, **changes: Any) -> Task:
 @pytest.mark.parametrize(
     ("names", "value", "expected"),
     [
-        (("1", "2", "3"), 1, 0), (("1", "2", "3"), "1", 0), (("1", "2", "3"), 1.0, 0), (("1", "2", "3"), 3, 2),
-        (("2", "1", "0"), 0, 2), (("0", "1"), 1, 1), (("4", "5"), 4, 0), (("4", "5"), 0, 0), (("4", "5"), 1, 1),
-        (("1", "2.5"), 2.5, 1), (("1.50", "2"), 1.5, 0), (("1", "1.0"), 1, 0), (("1", "1.0"), "1.0", 1),
-        (("neg", "pos"), 1, 1), (("neg", "pos"), "pos", 1), (("neg", "pos"), True, 1), (("neg", "pos"), False, 0),
-        (("true", "false"), True, 0), (("True", "False"), False, 1), (("yes", "no"), True, 0), (("No", "Yes"), True, 1),
-        (("0", "1"), True, 1), (("C++", "C", "C#"), "C#", 2),
+        (("1", "2", "3"), 1, 0),
+        (("1", "2", "3"), "1", 0),
+        (("1", "2", "3"), 1.0, 0),
+        (("1", "2", "3"), 3, 2),
+        (("2", "1", "0"), 0, 2),
+        (("0", "1"), 1, 1),
+        (("4", "5"), 4, 0),
+        (("4", "5"), 0, 0),
+        (("4", "5"), 1, 1),
+        (("1", "2.5"), 2.5, 1),
+        (("1.50", "2"), 1.5, 0),
+        (("1", "1.0"), 1, 0),
+        (("1", "1.0"), "1.0", 1),
+        (("neg", "pos"), 1, 1),
+        (("neg", "pos"), "pos", 1),
+        (("neg", "pos"), True, 1),
+        (("neg", "pos"), False, 0),
+        (("true", "false"), True, 0),
+        (("True", "False"), False, 1),
+        (("yes", "no"), True, 0),
+        (("No", "Yes"), True, 1),
+        (("0", "1"), True, 1),
+        (("C++", "C", "C#"), "C#", 2),
     ],
-)  # fmt: skip
+)
 def test_names_win_over_ids(names: tuple[str, ...], value: Any, expected: int) -> None:
     assert parse_label(value, task(*names), "row 1") == expected
 
@@ -34,11 +51,20 @@ def test_names_win_over_ids(names: tuple[str, ...], value: Any, expected: int) -
 @pytest.mark.parametrize(
     ("names", "value"),
     [
-        (("1", "2", "3"), 0), (("1", "2"), 3), (("0", "7"), 1), (("neg", "pos"), "1"), (("neg", "pos"), 2), (("neg", "pos"), "POS"),
-        (("a", "b", "c"), True), (("true", "maybe"), False), (("neg", "pos"), None), (("neg", "pos"), float("nan")), ((), "x"),
+        (("1", "2", "3"), 0),
+        (("1", "2"), 3),
+        (("0", "7"), 1),
+        (("neg", "pos"), "1"),
+        (("neg", "pos"), 2),
+        (("neg", "pos"), "POS"),
+        (("a", "b", "c"), True),
+        (("true", "maybe"), False),
+        (("neg", "pos"), None),
+        (("neg", "pos"), float("nan")),
+        ((), "x"),
         (("1", "2"), True),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_class_is_refused(names: tuple[str, ...], value: Any) -> None:
     with pytest.raises(PermanentError) as caught:
         parse_label(value, task(*names, classes=0 if names else 2), "row 7")

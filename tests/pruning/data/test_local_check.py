@@ -36,11 +36,15 @@ def test_what_is_accepted_can_be_read(tmp_path: Path, rows: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        ("{", "rows_invalid"), ("3", "rows_invalid"), ({"t": "x"}, "column_missing"), ({"t": None, "y": 1}, "rows_invalid"),
-        ({"t": "x", "y": 0}, "labels_mismatch"), ({"t": "x", "y": "1"}, "labels_mismatch"),
+        ("{", "rows_invalid"),
+        ("3", "rows_invalid"),
+        ({"t": "x"}, "column_missing"),
+        ({"t": None, "y": 1}, "rows_invalid"),
+        ({"t": "x", "y": 0}, "labels_mismatch"),
+        ({"t": "x", "y": "1"}, "labels_mismatch"),
         ({"t": "x", "y": None}, "labels_mismatch"),
     ],
-)  # fmt: skip
+)
 def test_what_the_trainer_refuses_is_refused_before(tmp_path: Path, bad: Any, code: str) -> None:
     folder = write(tmp_path / "d", [*GOOD, bad, *GOOD])
     with pytest.raises(PermanentError) as early:

@@ -16,9 +16,23 @@ from pruning.spec.tasks import resolve_task
 from tests import toy_architectures, toy_models
 
 SPECIAL = (
-    "[MASK]", "[SEP]", "[CLS]", "[PAD]", "<mask>", "</s>", "<s>", "<pad>", "<|endoftext|>", "<|im_end|>", "the [MASK] film",
-    "a [SEP] b", "[PAD][PAD]", " [MASK]", "film<mask>", "</s></s>",
-)  # fmt: skip
+    "[MASK]",
+    "[SEP]",
+    "[CLS]",
+    "[PAD]",
+    "<mask>",
+    "</s>",
+    "<s>",
+    "<pad>",
+    "<|endoftext|>",
+    "<|im_end|>",
+    "the [MASK] film",
+    "a [SEP] b",
+    "[PAD][PAD]",
+    " [MASK]",
+    "film<mask>",
+    "</s></s>",
+)
 ORDINARY = ("the film was great", "", "a dull book, and  a weak plot!", "[ MASK ] < s >", "great € zebra", "x" * 70)
 
 
@@ -30,15 +44,7 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def unigram() -> Any:
     """As ALBERT's, XLM-R's and DeBERTa-v3's: special tokens are pieces with the score of a certain event."""
-    pieces = [
-        ("<unk>", 0.0),
-        ("[CLS]", 0.0),
-        ("[SEP]", 0.0),
-        ("[MASK]", 0.0),
-        ("[PAD]", 0.0),
-        ("▁", -2.0),
-        ("▁the", -3.0),
-    ]
+    pieces = [("<unk>", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0), ("[PAD]", 0.0), ("▁", -2.0), ("▁the", -3.0)]
     pieces += [(letter, -8.0) for letter in "abcdefghijklmnopqrstuvwxyzACEKLMPS[]"]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0))
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -46,9 +52,14 @@ def unigram() -> Any:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, unk_token="<unk>", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
-        pad_token="[PAD]", model_max_length=64,
-    )  # fmt: skip
+        tokenizer_object=backend,
+        unk_token="<unk>",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        pad_token="[PAD]",
+        model_max_length=64,
+    )
 
 
 def text_ids(tokenizer: Any, *texts: str) -> list[int]:

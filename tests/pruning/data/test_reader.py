@@ -40,20 +40,26 @@ def test_rows_are_read_plain_or_compressed_up_to_a_limit(tmp_path: Path) -> None
 
 
 def test_a_custom_task_reads_its_own_columns(tmp_path: Path) -> None:
-    task = resolve_task(
-        CustomTask(dataset="org/mine", text=("b", "a"), label="y", label_words=("Yes", "No"), train_split="fit")
-    )
+    task = resolve_task(CustomTask(dataset="org/mine", text=("b", "a"), label="y", label_words=("Yes", "No"), train_split="fit"))
     toy_datasets.write_splits(tmp_path / "org" / "mine", {"fit": [{"a": "one", "b": "two", "y": 1, "more": None}]})
     rows = load(tmp_path, task, "fit")
     assert rows.texts == (["two"], ["one"])
     assert rows.labels == [1]
 
 
-@pytest.mark.parametrize(("line", "code"), [
-    ("{", "rows_invalid"), ("[1]", "rows_invalid"), ("3", "rows_invalid"), ("null", "rows_invalid"),
-    ('{"label": 1}', "column_missing"), ('{"sentence": "x"}', "column_missing"),
-    ('{"sentence": 3, "label": 1}', "rows_invalid"), ('{"sentence": null, "label": 1}', "rows_invalid"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("{", "rows_invalid"),
+        ("[1]", "rows_invalid"),
+        ("3", "rows_invalid"),
+        ("null", "rows_invalid"),
+        ('{"label": 1}', "column_missing"),
+        ('{"sentence": "x"}', "column_missing"),
+        ('{"sentence": 3, "label": 1}', "rows_invalid"),
+        ('{"sentence": null, "label": 1}', "rows_invalid"),
+    ],
+)
 def test_a_row_that_cannot_be_used_is_named_by_its_number(tmp_path: Path, line: str, code: str) -> None:
     rows = toy_datasets.opinions(4, 0)
     lines = [json.dumps(row) for row in rows[:2]] + [line] + [json.dumps(row) for row in rows[2:]]

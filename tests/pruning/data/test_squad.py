@@ -8,22 +8,13 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from pruning.data.reader import load_rows
-from pruning.data.squad import (
-    Windows,
-    compute_metrics,
-    encode_windows,
-    extract_answers,
-    normalize_answer,
-    target_positions,
-)
+from pruning.data.squad import Windows, compute_metrics, encode_windows, extract_answers, normalize_answer, target_positions
 from pruning.errors import PermanentError
 from pruning.sources import Sources
 from pruning.spec.tasks import resolve_task
 from tests import toy_datasets, toy_models
 
-SPECIAL = {
-    "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
-}  # fmt: skip
+SPECIAL = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +208,7 @@ def test_of_equal_spans_the_first_is_taken() -> None:
 def test_the_best_window_of_a_question_wins() -> None:
     first, second = one_window(10), one_window(10)
     windows = Windows(
-        [0, 1, 0],
-        [first.offsets[0], first.offsets[0], [(s[0] + 10, s[1] + 10) if s else None for s in second.offsets[0]]],
+        [0, 1, 0], [first.offsets[0], first.offsets[0], [(s[0] + 10, s[1] + 10) if s else None for s in second.offsets[0]]]
     )
     values = [logits(10, {5: 1.0}, {6: 1.0}), logits(10, {4: 0.0}, {4: 0.0}), logits(10, {5: 1.0}, {6: 1.5})]
     assert extract_answers(values, windows, [LETTERS, LETTERS], 2) == [LETTERS[12:15], LETTERS[0:1]]
@@ -237,15 +227,25 @@ GOOD_ROW = {"question": "very plot", "context": "the plot is warm", "answers": {
 @pytest.mark.parametrize(
     "answers",
     [
-        None, [], "warm", {}, {"text": ["warm"]}, {"text": [], "answer_start": []}, {"text": "warm", "answer_start": 12},
-        {"text": ["warm"], "answer_start": [11]}, {"text": ["warm"], "answer_start": [120]},
-        {"text": ["warm", "warm"], "answer_start": [12]}, {"text": ["warm"], "answer_start": ["12"]},
-        {"text": ["warm"], "answer_start": [-4]}, {"text": [3], "answer_start": [12]},
+        None,
+        [],
+        "warm",
+        {},
+        {"text": ["warm"]},
+        {"text": [], "answer_start": []},
+        {"text": "warm", "answer_start": 12},
+        {"text": ["warm"], "answer_start": [11]},
+        {"text": ["warm"], "answer_start": [120]},
+        {"text": ["warm", "warm"], "answer_start": [12]},
+        {"text": ["warm"], "answer_start": ["12"]},
+        {"text": ["warm"], "answer_start": [-4]},
+        {"text": [3], "answer_start": [12]},
         {"text": ["warm", None], "answer_start": [12, 1]},
-        {"text": ["warm"], "answer_start": [None]}, {"text": ["warm"], "answer_start": [12.0]},
+        {"text": ["warm"], "answer_start": [None]},
+        {"text": ["warm"], "answer_start": [12.0]},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_answers_that_do_not_stand_in_their_context_are_refused_by_row(tmp_path: Path, answers: Any) -> None:
     rows = [GOOD_ROW, {**GOOD_ROW, "answers": answers}]
     toy_datasets.write_splits(tmp_path / "squad", {"train": rows})

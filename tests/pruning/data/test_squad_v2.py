@@ -7,14 +7,7 @@ import pytest
 
 from pruning.data.answers import fits_context, is_answers
 from pruning.data.squad import Windows
-from pruning.data.squad_v2 import (
-    answers_at,
-    best_threshold,
-    compute_metrics,
-    f1_score,
-    question_f1,
-    spans_and_differences,
-)
+from pruning.data.squad_v2 import answers_at, best_threshold, compute_metrics, f1_score, question_f1, spans_and_differences
 
 SPANS = ["Paris", "the cat sat", "42", "a dog", "nothing"]
 DIFFERENCES = [-3.0, -1.0, 0.5, -0.5, 2.0]
@@ -25,12 +18,18 @@ def test_known_values() -> None:
     found = compute_metrics(SPANS, DIFFERENCES, GOLDS)
     # at 0: Paris right, "the cat sat" F1 2/3, 42 not answered, "a dog" wrong, nothing right
     assert {name: round(value, 6) for name, value in found.items()} == {
-        "exact": 0.4, "f1": round((1 + 2 / 3 + 0 + 0 + 1) / 5, 6),
-        "HasAns_exact": round(1 / 3, 6), "HasAns_f1": round((1 + 2 / 3) / 3, 6),
-        "NoAns_exact": 0.5, "NoAns_f1": 0.5,
+        "exact": 0.4,
+        "f1": round((1 + 2 / 3 + 0 + 0 + 1) / 5, 6),
+        "HasAns_exact": round(1 / 3, 6),
+        "HasAns_f1": round((1 + 2 / 3) / 3, 6),
+        "NoAns_exact": 0.5,
+        "NoAns_f1": 0.5,
         # by falling score: 2 none right; Paris 3; cat 3 (exact) or 3.67 (f1); dog 2 or 2.67; 42 3 or 3.67; nothing 2 or 2.67
-        "best_exact": 0.6, "best_exact_thresh": -3.0, "best_f1": round((2 + 1 + 2 / 3) / 5, 6), "best_f1_thresh": -1.0,
-    }  # fmt: skip
+        "best_exact": 0.6,
+        "best_exact_thresh": -3.0,
+        "best_f1": round((2 + 1 + 2 / 3) / 5, 6),
+        "best_f1_thresh": -1.0,
+    }
     assert answers_at(SPANS, DIFFERENCES, -1.0) == ["Paris", "the cat sat", "", "", ""]
 
 
@@ -97,12 +96,17 @@ def test_the_smallest_score_of_the_first_position_counts() -> None:
 @pytest.mark.parametrize(
     ("value", "form", "fits"),
     [
-        ({"text": [], "answer_start": []}, True, True), ({"text": ["b"], "answer_start": [2]}, True, True),
-        ({"text": ["b", "c"], "answer_start": [2, 0]}, True, False), ({"text": ["b"], "answer_start": []}, False, False),
-        ({"text": [""], "answer_start": [0]}, False, False), ({"text": ["b"], "answer_start": [True]}, False, False),
-        ({"text": "b", "answer_start": 2}, False, False), (["b"], False, False), (None, False, False),
+        ({"text": [], "answer_start": []}, True, True),
+        ({"text": ["b"], "answer_start": [2]}, True, True),
+        ({"text": ["b", "c"], "answer_start": [2, 0]}, True, False),
+        ({"text": ["b"], "answer_start": []}, False, False),
+        ({"text": [""], "answer_start": [0]}, False, False),
+        ({"text": ["b"], "answer_start": [True]}, False, False),
+        ({"text": "b", "answer_start": 2}, False, False),
+        (["b"], False, False),
+        (None, False, False),
         ({"text": ["b"], "answer_start": [-1]}, False, False),
     ],
-)  # fmt: skip
+)
 def test_what_answers_are(value: object, form: bool, fits: bool) -> None:
     assert (is_answers(value), fits_context(value, "a b")) == (form, fits)

@@ -27,8 +27,7 @@ def task(**fields: Any) -> Task:
 
 
 @pytest.mark.parametrize(
-    ("words", "place"),
-    [("a b", "no list"), ([], "no list"), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")],
+    ("words", "place"), [("a b", "no list"), ([], "no list"), (["a", ""], "word 2"), (["a", 3], "word 2"), ([" "], "word 1")]
 )
 def test_words_that_are_none(words: Any, place: str) -> None:
     with pytest.raises(PermanentError, match=rf"row 7: .*{place}"):
@@ -38,10 +37,14 @@ def test_words_that_are_none(words: Any, place: str) -> None:
 @pytest.mark.parametrize(
     ("tags", "place"),
     [
-        (["O"], "1 tags for 2 words"), ("O O", "in place of tags"), (["O", "I-X"], "tag 2"), (["X", "O"], "tag 1"),
-        ([0, 1], "tag 1 is 0"), (["O", None], "tag 2 is None"),
+        (["O"], "1 tags for 2 words"),
+        ("O O", "in place of tags"),
+        (["O", "I-X"], "tag 2"),
+        (["X", "O"], "tag 1"),
+        ([0, 1], "tag 1 is 0"),
+        (["O", None], "tag 2 is None"),
     ],
-)  # fmt: skip
+)
 def test_tags_that_do_not_fit(tags: Any, place: str) -> None:
     with pytest.raises(PermanentError, match=f"row 7: .*{place}") as caught:
         check_tags(tags, ["a", "b"], task(), "row 7")
@@ -69,10 +72,7 @@ def test_the_first_token_of_each_word(shape: str, tmp_path: Path) -> None:
         ends = [*starts[1:], len(ids) - (ids[-1] == tokenizer.sep_token_id)]
         for word, start, end in zip(row, starts, ends, strict=True):
             alone = tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=False)
-            assert (
-                alone.replace(" ", "") in (word.replace(" ", ""), word.replace(" ", "").lower())
-                or "unk" in alone.lower()
-            )
+            assert alone.replace(" ", "") in (word.replace(" ", ""), word.replace(" ", "").lower()) or "unk" in alone.lower()
 
 
 def test_words_beyond_the_longest_input_have_no_token(tmp_path: Path) -> None:

@@ -23,10 +23,7 @@ REAL = ("models/minilm-l6-mlm", "tokenizers/bert-base-uncased", "tokenizers/robe
 @pytest.mark.parametrize("name", REAL)
 def test_each_kind_of_tokenizer_reads_the_word_at_the_template_s_mask(name: str) -> None:
     tokenizer = real(name)
-    for template, columns in (
-        (SINGLE, [["a fine film", EVIL, "", "x " * 500]]),
-        (PAIR, [["yes", EVIL], [EVIL, "no " * 90]]),
-    ):
+    for template, columns in ((SINGLE, [["a fine film", EVIL, "", "x " * 500]]), (PAIR, [["yes", EVIL], [EVIL, "no " * 90]])):
         found = encode_in_template(tokenizer, template, columns, 32)
         for ids in found["input_ids"]:
             assert len(ids) <= 32

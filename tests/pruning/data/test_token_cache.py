@@ -150,9 +150,7 @@ def test_what_was_unused_for_longest_goes_first_and_leftovers_too(bert: Any, cac
     assert set(kept(cache)) == there, "what is larger than all that may be kept drives nothing out"
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_once(
-    bert: Any, cache: TokenCache, events: list[Event], tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_to_is_said_once(bert: Any, cache: TokenCache, events: list[Event], tmp_path: Path) -> None:
     (tmp_path / "a").write_text("not a folder")
     for _ in range(2):
         assert len(encode_rows(ONE, resolve_task("sst2"), bert, LENGTH, cache=cache).input_ids) == 3
@@ -188,9 +186,7 @@ def test_a_run_ends_with_the_same_bits_whether_tokens_were_found_or_not(tmp_path
     phases_of = {}
     for name, sources in (("plain", plain), ("first", caching), ("second", caching)):
         phases_of[name] = of_kind(run_toy(sources, tmp_path / name, max_steps=3), "phase")
-    found = {
-        name: [event.message for event in phases if "found" in event.message] for name, phases in phases_of.items()
-    }
+    found = {name: [event.message for event in phases if "found" in event.message] for name, phases in phases_of.items()}
     assert found == {"plain": [], "first": [], "second": ["1000 rows of split 'train' found in the token cache"]}
     assert same_masks(tmp_path / "plain", tmp_path / "first")
     assert same_masks(tmp_path / "plain", tmp_path / "second")

@@ -26,13 +26,20 @@ def check(task: dict[str, Any], bad: dict[str, Any], limit: float | None) -> Non
     check_columns(given, {"train": columns, "validation": columns}, bad_rows_limit=limit)
 
 
-@pytest.mark.parametrize(("task", "bad"), [
-    (CLASSES, {"queue": None}), (CLASSES, {"queue": "ajar"}), (CLASSES, {"queue": 7}), (CLASSES, {"body": None}),
-    ({"kind": "regression", "label_words": ["yes"], "good": {"queue": 0.5}}, {"queue": "much"}),
-    (COLUMNS, {"a": 2}), (COLUMNS, {"b": None}),
-    ({"kind": "token-classification", "good": {"body": ["x"], "queue": ["B-X"]}}, {"queue": "O"}),
-    ({"kind": "span", "text": ["body", "more"], "good": {"more": "x", "queue": ANSWERS}}, {"queue": None}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("task", "bad"),
+    [
+        (CLASSES, {"queue": None}),
+        (CLASSES, {"queue": "ajar"}),
+        (CLASSES, {"queue": 7}),
+        (CLASSES, {"body": None}),
+        ({"kind": "regression", "label_words": ["yes"], "good": {"queue": 0.5}}, {"queue": "much"}),
+        (COLUMNS, {"a": 2}),
+        (COLUMNS, {"b": None}),
+        ({"kind": "token-classification", "good": {"body": ["x"], "queue": ["B-X"]}}, {"queue": "O"}),
+        ({"kind": "span", "text": ["body", "more"], "good": {"more": "x", "queue": ANSWERS}}, {"queue": None}),
+    ],
+)
 def test_more_unfit_rows_than_may_be_skipped(task: dict[str, Any], bad: dict[str, Any]) -> None:
     check(task, bad, 0.2)
     check(task, {}, None)

@@ -21,9 +21,7 @@ def test_rows_are_counted_by_predicted_class_also_classes_that_none_has() -> Non
     [([0, 1, 1], [1, 1, 1], True), ([0, 1, 1], [1, 1, 0], False), ([1, 1, 1], [1, 1, 1], False)],
     ids=["one class", "both classes", "labels are all the same"],
 )
-def test_one_class_for_all_rows_is_constant_unless_it_is_right(
-    labels: list[int], predictions: list[int], constant: bool
-) -> None:
+def test_one_class_for_all_rows_is_constant_unless_it_is_right(labels: list[int], predictions: list[int], constant: bool) -> None:
     assert is_constant(SST2, labels, predictions) is constant
 
 

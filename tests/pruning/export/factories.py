@@ -39,25 +39,30 @@ def make_mask(
 
     ``columns``: of a classifier head, one per class.
     """
-    spec = PruningSpec.model_validate(
-        {"model": model.name, "task": "sst2", "max_length": 32, "sparsity": 0.9, **fields}
-    )
+    spec = PruningSpec.model_validate({"model": model.name, "task": "sst2", "max_length": 32, "sparsity": 0.9, **fields})
     task = spec.task_info
     loaded = load_model(ModelFolder(model, None), spec.label_words, spec.head, pieces=spec.label_word_pieces)
     rules = WordRules(spec.label_word_pieces, spec.head)
-    shapes = {
-        name: (linear.out_features, linear.in_features) for name, linear in prunable_linears(loaded.model).items()
-    }
+    shapes = {name: (linear.out_features, linear.in_features) for name, linear in prunable_linears(loaded.model).items()}
     masks = make_masks(shapes, share, seed, pattern=spec.pattern)
     info = MaskInfo(
-        base_model=model.name, base_digest=weights_digest(loaded.model, loaded.new_parameters), task=task.name, kind=task.kind,
-        head=spec.head, label_words=spec.label_words, max_length=32, shapes=shapes, metrics=metrics or {"accuracy": 0.5}, spec=spec,
+        base_model=model.name,
+        base_digest=weights_digest(loaded.model, loaded.new_parameters),
+        task=task.name,
+        kind=task.kind,
+        head=spec.head,
+        label_words=spec.label_words,
+        max_length=32,
+        shapes=shapes,
+        metrics=metrics or {"accuracy": 0.5},
+        spec=spec,
         label_ids=() if spec.head == "classifier" else tuple(label_word_ids(loaded.tokenizer, spec.label_words, rules)),
-        columns=columns if spec.head == "classifier" else (), versions={},
+        columns=columns if spec.head == "classifier" else (),
+        versions={},
         kept={name: int(mask.sum()) for name, mask in masks.items()},
         logit_scale=LOGIT_SCALE if spec.calibrate_logits else None,
         logit_offsets=tuple(0.25 * i - 0.5 for i in range(len(spec.label_words))) if spec.calibrate_logits else (),
-    )  # fmt: skip
+    )
     mask_file.write(path, masks, info)
     return path
 

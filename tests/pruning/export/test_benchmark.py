@@ -11,9 +11,7 @@ def measured(**factors: float) -> list[Latency]:
     found = []
     for name, factor in factors.items():
         batch, _, tokens = name.removeprefix("b").partition("t")
-        found.append(
-            Latency(batch=int(batch), tokens=int(tokens), before_ms=factor, after_ms=1.0, factor=factor)
-        )  # fmt: skip
+        found.append(Latency(batch=int(batch), tokens=int(tokens), before_ms=factor, after_ms=1.0, factor=factor))
     return found
 
 
@@ -33,11 +31,10 @@ def test_both_are_called_in_turn_and_equally_often() -> None:
     [
         (measured(b1t32=1.04, b8t128=0.9), "no gain: 0.90 to 1.04 times the speed of the dense model at every size measured"),
         (measured(b1t32=2.0, b8t128=1.05), "faster at every size measured: 1.05 to 2.00 times the speed of the dense model"),
-        (measured(b1t32=1.5, b8t128=0.7),
-         "faster at 1 x 32 tokens (1.50 times); no gain at 8 x 128 tokens (0.70 times)"),
+        (measured(b1t32=1.5, b8t128=0.7), "faster at 1 x 32 tokens (1.50 times); no gain at 8 x 128 tokens (0.70 times)"),
         ([], "not measured: the model reads fewer tokens than the shortest size"),
     ],
     ids=["none", "all", "some", "nothing"],
-)  # fmt: skip
+)
 def test_the_verdict_says_no_gain_in_those_words(latency: list[Latency], said: str) -> None:
     assert speed_verdict(latency) == said

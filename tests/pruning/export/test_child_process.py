@@ -33,24 +33,24 @@ def run(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch, should_stop:
     events: list[Any] = []
     child_process.make_exports(
         ["csr", "onnx"], folder / "mask.safetensors", folder, Sources(), events.append, lambda: should_stop(events)
-    )  # fmt: skip
+    )
     return events
 
 
-def test_a_process_that_dies_leaves_an_entry_and_a_warning_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_leaves_an_entry_and_a_warning_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = run(DIES, tmp_path, monkeypatch, lambda _: False)
     assert [event.message for event in of_kind(events, "phase")] == ["export csr"]
     reason = "the process that made the exports ended early (signal 9)"
     assert [event.message for event in of_kind(events, "log")] == [
-        f"there is no export csr: {reason}", f"there is no export onnx: {reason}"
-    ]  # fmt: skip
+        f"there is no export csr: {reason}",
+        f"there is no export onnx: {reason}",
+    ]
     found = results.read(tmp_path)
     assert found is not None
     assert [(one.format, one.error and one.error.code) for one in found.exports] == [
-        ("csr", "export_failed"), ("onnx", "export_failed")
-    ]  # fmt: skip
+        ("csr", "export_failed"),
+        ("onnx", "export_failed"),
+    ]
 
 
 def test_what_was_made_before_the_end_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

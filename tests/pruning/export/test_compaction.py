@@ -88,12 +88,7 @@ def test_empty_query_rows_of_a_head_become_one_of_the_summed_key(parts: list[Aff
 def test_a_head_size_is_rounded_up_but_never_above_what_it_was(parts: list[Affine]) -> None:
     parts[1].weight[:], parts[3].weight[:, SIZE:], parts[3].weight[:, 1:SIZE] = 0, 0, 0
     query, key, value, output = parts
-    assert [compact_attention(query, key, value, output, SIZE, multiple)[1] for multiple in (1, 2, 3, 8)] == [
-        1,
-        2,
-        3,
-        SIZE,
-    ]
+    assert [compact_attention(query, key, value, output, SIZE, multiple)[1] for multiple in (1, 2, 3, 8)] == [1, 2, 3, SIZE]
 
 
 def test_heads_of_different_width_are_filled_up(parts: list[Affine]) -> None:
@@ -107,10 +102,7 @@ def test_heads_of_different_width_are_filled_up(parts: list[Affine]) -> None:
 
 def test_dead_neurons_leave_their_constant_behind() -> None:
     torch.manual_seed(0)
-    up, down = (
-        Affine(torch.randn(7, 5).double(), torch.randn(7).double()),
-        Affine(torch.randn(5, 7).double(), torch.zeros(5)),
-    )
+    up, down = (Affine(torch.randn(7, 5).double(), torch.randn(7).double()), Affine(torch.randn(5, 7).double(), torch.zeros(5)))
     up.weight[2], up.weight[4], down.weight[:, 5] = 0, 0, 0
     layer: Any = type("Layer", (), {"activation": nn.GELU()})
     x = torch.randn(3, 5).double()

@@ -40,9 +40,7 @@ def trained_logits(artifacts: Path) -> np.ndarray:
     [{}, {"model": "roberta"}, {"method": "movement"}, {"train_biases": True}, {"head": "classifier"}],
     ids=["smp-s", "roberta", "movement", "biases", "classifier"],
 )
-def test_plain_transformers_gives_the_logits_of_training(
-    sources: Sources, tmp_path: Path, fields: dict[str, Any]
-) -> None:
+def test_plain_transformers_gives_the_logits_of_training(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     run_toy(sources, tmp_path / "work", **fields)
     artifacts = tmp_path / "work" / "artifacts"
     info = mask_file.read_info(artifacts / "mask.safetensors")

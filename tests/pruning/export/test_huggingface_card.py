@@ -33,9 +33,7 @@ def make_folder(tmp_path: Path, shape: str = "bert", **fields: Any) -> tuple[Pat
 def run_code(folder: Path) -> str:
     """What the code of the card prints, pasted where the folder lies."""
     (code,) = CODE.findall((folder / "README.md").read_text("utf-8"))
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder.parent, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder.parent, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -50,9 +48,7 @@ def test_the_code_runs_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"task": "rte"}, {"task": "stsb"}, {"task": "squad", "stride": 8}],
-    ids=["pair", "regression", "span"],
+    "fields", [{"task": "rte"}, {"task": "stsb"}, {"task": "squad", "stride": 8}], ids=["pair", "regression", "span"]
 )
 def test_the_code_of_other_tasks_runs_too(tmp_path: Path, fields: dict[str, Any]) -> None:
     folder, *_ = make_folder(tmp_path, **fields)
@@ -104,9 +100,7 @@ def test_metrics_of_a_second_split_are_said_of_that_split(tmp_path: Path) -> Non
         ("---\nlicense: {a: 1}\nbase_model: [1, 2]\n---\n", "bert"),
     ],
 )
-def test_a_card_that_says_nothing_and_paths_leave_no_trace(
-    tmp_path: Path, card: str | None, config: str | None
-) -> None:
+def test_a_card_that_says_nothing_and_paths_leave_no_trace(tmp_path: Path, card: str | None, config: str | None) -> None:
     base = toy_models.make_model(tmp_path / "models" / "bert", "bert")
     if card is not None:
         (base / "README.md").write_text(card)
@@ -122,6 +116,6 @@ def test_a_card_that_says_nothing_and_paths_leave_no_trace(
 
 def test_sparsities_of_single_matrices_stand_beside_the_one_over_all(tmp_path: Path) -> None:
     folder, _, _ = make_folder(tmp_path, task="sst2", sparsity=0.4, sparsity_by={"*.attention.*": 0.8, "layer.0.*": 0})
-    assert "sparsity asked 0.4 over all, and 0.8 of `*.attention.*`, 0 of `layer.0.*`; made" in (
-        folder / "README.md"
-    ).read_text("utf-8")
+    assert "sparsity asked 0.4 over all, and 0.8 of `*.attention.*`, 0 of `layer.0.*`; made" in (folder / "README.md").read_text(
+        "utf-8"
+    )

@@ -21,9 +21,7 @@ from tests.pruning.export.factories import padded_batch, subject_of
 
 @pytest.mark.parametrize("shape", toy_models.SHAPES)
 @pytest.mark.parametrize("name", ["compact", "csr"])
-def test_what_was_written_is_loaded_and_predicts(
-    models: Path, masks: Path, tmp_path: Path, shape: str, name: str
-) -> None:
+def test_what_was_written_is_loaded_and_predicts(models: Path, masks: Path, tmp_path: Path, shape: str, name: str) -> None:
     subject = subject_of(masks / f"{shape}.safetensors", models / shape)
     manifest = write_export(subject, name, tmp_path)  # type: ignore[arg-type]
     assert manifest == read_manifest(tmp_path)

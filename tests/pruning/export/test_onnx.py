@@ -17,9 +17,7 @@ from tests.pruning.export.factories import make_mask, padded_batch, subject_of
 onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
 
 
-@pytest.mark.parametrize(
-    ("shape", "fields"), [("bert", {}), ("roberta", {"task": "squad", "stride": 8})], ids=["words", "span"]
-)
+@pytest.mark.parametrize(("shape", "fields"), [("bert", {}), ("roberta", {"task": "squad", "stride": 8})], ids=["words", "span"])
 def test_the_logits_are_those_of_torch(models: Path, tmp_path: Path, shape: str, fields: dict[str, Any]) -> None:
     subject = subject_of(make_mask(tmp_path / "mask.safetensors", models / shape, **fields), models / shape)
     (tmp_path / "onnx").mkdir()

@@ -16,19 +16,16 @@ from pruning.errors import PermanentError, TemporaryError
 from pruning.export import build, results
 from pruning.export.run import run_exports
 from pruning.sources import Sources
+from pruning.spec.export_formats import Format
 from tests.pruning.runs import of_kind
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def test_folders_with_figures_cards_and_reasons(
-    models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_with_figures_cards_and_reasons(models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[Any] = []
-    formats = ("compact", "semi-structured", "stock")
-    made = run_exports(
-        masks / "bert.safetensors", formats, tmp_path, model=models / "bert", emit=events.append  # type: ignore[arg-type]
-    )  # fmt: skip
+    formats: tuple[Format, ...] = ("compact", "semi-structured", "stock")
+    made = run_exports(masks / "bert.safetensors", formats, tmp_path, model=models / "bert", emit=events.append)
     written = results.read(tmp_path)
     assert written is not None
     assert written.exports == made
@@ -60,31 +57,24 @@ def test_an_archive_is_announced_and_the_same_twice(models: Path, masks: Path, t
     events: list[Any] = []
     for name in ("first", "second"):
         run_exports(
-            masks / "roberta.safetensors", ["csr"], tmp_path / name, model=models / "roberta", archive=True,
-            emit=events.append,
-        )  # fmt: skip
+            masks / "roberta.safetensors", ["csr"], tmp_path / name, model=models / "roberta", archive=True, emit=events.append
+        )
     first, figures, second, _ = of_kind(events, "artifact")
     assert (first.name, first.media_type, figures.name) == ("export-csr.zip", "application/zip", "exports.json")
     path = tmp_path / "first" / first.name
     assert first.bytes == path.stat().st_size
     assert first.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     with zipfile.ZipFile(path) as one, zipfile.ZipFile(tmp_path / "second" / second.name) as other:
-        assert {"csr/espalier.json", "csr/model.safetensors", "csr/README.md", "csr/tokenizer.json"} <= set(
-            one.namelist()
-        )
+        assert {"csr/espalier.json", "csr/model.safetensors", "csr/README.md", "csr/tokenizer.json"} <= set(one.namelist())
         same = [name for name in one.namelist() if not name.endswith("README.md")]  # which has the latencies
         assert all(one.read(name) == other.read(name) for name in same)
         one.extractall(tmp_path)
     assert espalier.load_export(tmp_path / "csr").predict(["a film"])
     texts = ["a film", "another one"]
-    np.testing.assert_array_equal(
-        espalier.load_export(path).logits(texts), espalier.load_export(tmp_path / "csr").logits(texts)
-    )
+    np.testing.assert_array_equal(espalier.load_export(path).logits(texts), espalier.load_export(tmp_path / "csr").logits(texts))
 
 
-def test_an_export_with_other_logits_is_none(
-    models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_with_other_logits_is_none(models: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(model: Any) -> dict[str, int]:
         model.bert.encoder.layer[0].output.dense.bias.data[0] += 1
         return {}

@@ -28,12 +28,20 @@ from tests.processes import ROOT
 from tests.pruning.export.factories import LOGIT_SCALE, make_mask
 
 TEXTS = [
-    "the film was lovely", "dull", "a grim story with very weak actor and cold scene " * 9, "great", "it is on by night",
+    "the film was lovely",
+    "dull",
+    "a grim story with very weak actor and cold scene " * 9,
+    "great",
+    "it is on by night",
     "some day the book was fresh and the plot was fine in the end",
-]  # fmt: skip
+]
 SECONDS = ["it was cold", "the end", "a play", "warm and bright " * 20, "by night", "x"]
-CLASSES = {"dataset": "rows", "text": ["sentence"], "labels": ["bad film", "so so", "good film"],
-           "label_words": ["terrible", "Maybe", "great"]}  # fmt: skip
+CLASSES = {
+    "dataset": "rows",
+    "text": ["sentence"],
+    "labels": ["bad film", "so so", "good film"],
+    "label_words": ["terrible", "Maybe", "great"],
+}
 PLAIN = """
 import json, sys
 import torch
@@ -74,9 +82,11 @@ HEADS: dict[str, dict[str, Any]] = {
     "classifier": {"task": CLASSES, "head": "classifier", "columns": (1, 2, 0)},
 }
 CASES = [
-    (shape, name) for shape in toy_architectures.ALL for name in HEADS
+    (shape, name)
+    for shape in toy_architectures.ALL
+    for name in HEADS
     if name == "classifier" or shape != toy_architectures.HEADLESS
-]  # fmt: skip
+]
 LANGUAGE_MODELS = [
     *((shape, name) for shape in ("albert", "mobilebert", "gemma2", "phi") for name in HEADS if name != "classifier"),
     ("gemma", "span"),
@@ -215,9 +225,7 @@ def test_a_large_epsilon_of_the_norms_changes_no_score(shape: str, scale: float,
     case = case_of(tmp_path, base, task=CLASSES)
     assert case.stock.added_layer
     after = load_folder(case.folder, case.stock)
-    np.testing.assert_allclose(
-        after.logits(TEXTS), case.pruned.logits(TEXTS), rtol=0, atol=2e-6 if scale == 1 else 5e-5
-    )
+    np.testing.assert_allclose(after.logits(TEXTS), case.pruned.logits(TEXTS), rtol=0, atol=2e-6 if scale == 1 else 5e-5)
 
 
 def change_tensors(base: Path, pattern: str, factor: float) -> None:

@@ -6,9 +6,7 @@ import json
 import math
 from typing import Any
 
-ONES = [
-    round(2**24 / (1 + math.exp((40 - level) / 4))) for level in range(41)
-]  # the document lists them; a test compares
+ONES = [round(2**24 / (1 + math.exp((40 - level) / 4))) for level in range(41)]  # the document lists them; a test compares
 
 
 class Cursor:

@@ -104,11 +104,7 @@ def test_the_example_of_the_document_is_the_mask_it_draws(tmp_path: Path) -> Non
 def test_the_document_lists_the_levels_and_limits_of_the_code() -> None:
     text = DOCUMENT.read_text()
     listed = re.findall(r"```text\n(762 .*?)```", text, re.DOTALL)[0].split()
-    assert (
-        [int(number) for number in listed]
-        == [frequency_tables.probability(level) for level in range(41)]
-        == plain_reader.ONES
-    )
+    assert [int(number) for number in listed] == [frequency_tables.probability(level) for level in range(41)] == plain_reader.ONES
     limits = (compact_file.MAX_METADATA, compact_file.MAX_MATRICES, compact_file.MAX_LINES, compact_file.MAX_WEIGHTS)
     assert all(f"{limit:,}" in text for limit in limits)
     assert all(f"`{name}`" in text for name in MaskInfo.model_fields)

@@ -40,13 +40,26 @@ def test_a_later_version_is_refused_with_advice(path: Path) -> None:
 @pytest.mark.parametrize(
     "metadata",
     [
-        b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, json.dumps(metadata_of(unheard=1)).encode(),
-        metadata_of(spec=None), metadata_of(shapes={"m": [0, 3]}), metadata_of(shapes={"m": [-1, -3]}),
-        metadata_of(shapes={"m": [10**4000, 10**4000]}), metadata_of(shapes={"m": [1, 1]}, kept={"n": 1}),
-        metadata_of(format="pt"), metadata_of(version=2), metadata_of(base_digest="abc"), metadata_of(spec={"model": "m"}),
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"9" * 5000,
+        json.dumps(metadata_of(unheard=1)).encode(),
+        metadata_of(spec=None),
+        metadata_of(shapes={"m": [0, 3]}),
+        metadata_of(shapes={"m": [-1, -3]}),
+        metadata_of(shapes={"m": [10**4000, 10**4000]}),
+        metadata_of(shapes={"m": [1, 1]}, kept={"n": 1}),
+        metadata_of(format="pt"),
+        metadata_of(version=2),
+        metadata_of(base_digest="abc"),
+        metadata_of(spec={"model": "m"}),
     ],
     ids=lambda value: str(value)[:20],
-)  # fmt: skip
+)
 def test_metadata_that_cannot_be_right_are_refused(path: Path, metadata: dict[str, Any] | bytes) -> None:
     path.write_bytes(head(metadata) + bytes(100))
     assert len(refusal(path)) < 1000
@@ -55,11 +68,15 @@ def test_metadata_that_cannot_be_right_are_refused(path: Path, metadata: dict[st
 @pytest.mark.parametrize(
     "shapes",
     [
-        {"m": [2**31, 2**31]}, {"m": [2**16, 2**15]}, {"m": [2**24, 1]}, {"m": [1, 2**30]},
-        {f"m{i}": [1, 1] for i in range(2**14 + 1)}, {f"m{i}": [4096, 4096] for i in range(65)},
+        {"m": [2**31, 2**31]},
+        {"m": [2**16, 2**15]},
+        {"m": [2**24, 1]},
+        {"m": [1, 2**30]},
+        {f"m{i}": [1, 1] for i in range(2**14 + 1)},
+        {f"m{i}": [4096, 4096] for i in range(65)},
     ],
     ids=lambda shapes: f"{len(shapes)}",
-)  # fmt: skip
+)
 def test_a_file_that_claims_to_be_huge_is_refused_before_memory_is_taken(path: Path, shapes: dict[str, Any]) -> None:
     codecs = bytes([3]) * len(shapes)
     body = codecs + bytes([40]) * len(shapes) + bytes(2 * 2) + struct.pack("<HI", 65535, 2**32 - 1)
@@ -92,7 +109,7 @@ def test_metadata_that_claim_to_be_huge_are_refused(path: Path) -> None:
     ("old", "new"),
     [(b'"accuracy"', b'"accurasy"'), (b'"org/base","base_rev', b'"org/bass","base_rev'), (b'"sst2","kind"', b'"sst3","kind"')],
     ids=["metric", "model", "task"],
-)  # fmt: skip
+)
 def test_a_change_of_the_metadata_is_noticed(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert old in content
@@ -151,9 +168,7 @@ def test_any_bytes_are_refused(path: Path, content: bytes, magic: bool) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_marks_tables_and_streams_in_a_well_formed_file_are_refused_or_make_a_mask(
-    path: Path, data: st.DataObject
-) -> None:
+def test_any_marks_tables_and_streams_in_a_well_formed_file_are_refused_or_make_a_mask(path: Path, data: st.DataObject) -> None:
     """The digest is right by construction only where the bits are: everything before it must hold on its own."""
     codecs = bytes(data.draw(st.lists(st.integers(0, 6), min_size=3, max_size=3)))
     bases = bytes(data.draw(st.integers(0, 80)) for codec in codecs if codec >= 3)

@@ -45,21 +45,10 @@ def test_what_cannot_be_converted_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_the_command_line_converts(tmp_path: Path) -> None:
     first = written(tmp_path)
-    command = [
-        sys.executable,
-        "-m",
-        "espalier.cli",
-        "convert",
-        str(first),
-        "-o",
-        str(tmp_path / "m.safetensors"),
-        "--json",
-    ]
+    command = [sys.executable, "-m", "espalier.cli", "convert", str(first), "-o", str(tmp_path / "m.safetensors"), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["bytes"] == (tmp_path / "m.safetensors").stat().st_size
-    wrong = subprocess.run(
-        [*command[:4], str(first), "-o", "m.zip"], cwd=ROOT, capture_output=True, timeout=60, check=False
-    )
+    wrong = subprocess.run([*command[:4], str(first), "-o", "m.zip"], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert wrong.returncode == 2
     assert b"mask_form" in wrong.stderr

@@ -11,9 +11,18 @@ from pruning.formats import mask_file
 from pruning.masking.bits import pack_msb_first
 
 _SHARED = {
-    "format": "espalier-mask", "version": "1", "base_model": "org/base", "base_digest": "0" * 64, "task": "org/d",
-    "kind": "classification", "max_length": "64", "shapes": '{"a": [3, 5]}', "kept": '{"a": 7}', "metrics": "{}", "versions": "{}",
-}  # fmt: skip
+    "format": "espalier-mask",
+    "version": "1",
+    "base_model": "org/base",
+    "base_digest": "0" * 64,
+    "task": "org/d",
+    "kind": "classification",
+    "max_length": "64",
+    "shapes": '{"a": [3, 5]}',
+    "kept": '{"a": 7}',
+    "metrics": "{}",
+    "versions": "{}",
+}
 _SPEC = """
 "version": 1, "model": "org/base", "revision": null, "preset": "espalier", "method": "smp-s", "pattern": "unstructured",
 "sparsity": 0.9, "one_shot": false, "teacher": null, "teacher_labels": null, "distill_temperature": 2.0,
@@ -26,24 +35,30 @@ _SPEC = """
 "checkpoint_every": 500, "devices": 1
 """
 """Fields that are the same in both, as JSON."""
-_TASK = (
-    '{"dataset": "org/d", "config": null, "text": ["t"], "label": "label", "kind": "classification", "metric": null, %s, \
+_TASK = '{"dataset": "org/d", "config": null, "text": ["t"], "label": "label", "kind": "classification", "metric": null, %s, \
 "train_split": "train", "validation_split": "validation"}'
-)
 _NAMES = '["card payment fee charged", "why verify identity", "card payment not charged"]'
 
 CLASSIFIER = _SHARED | {
-    "head": "classifier", "label_words": _NAMES, "label_ids": "[]", "columns": "[0, 1, 2]", "logit_offsets": "[]",
-    "spec": f'''{{"task": {_TASK % f'"labels": {_NAMES}, "label_words": {_NAMES}'}, "head": "classifier", "label_words": {_NAMES},
-        "calibrate_logits": false, {_SPEC}}}''',
-}  # fmt: skip
+    "head": "classifier",
+    "label_words": _NAMES,
+    "label_ids": "[]",
+    "columns": "[0, 1, 2]",
+    "logit_offsets": "[]",
+    "spec": f"""{{"task": {_TASK % f'"labels": {_NAMES}, "label_words": {_NAMES}'}, "head": "classifier", "label_words": {_NAMES},
+        "calibrate_logits": false, {_SPEC}}}""",
+}
 """The class names stood for label words, too."""
 WORDS = _SHARED | {
-    "head": "label-words", "label_words": '["bad", "good"]', "label_ids": "[7, 9]", "columns": "[]", "logit_scale": "2.0",
+    "head": "label-words",
+    "label_words": '["bad", "good"]',
+    "label_ids": "[7, 9]",
+    "columns": "[]",
+    "logit_scale": "2.0",
     "logit_offsets": "[0.5, -0.5]",
-    "spec": f'''{{"task": {_TASK % '"labels": ["very bad", "very good"], "label_words": ["bad", "good"]'}, "head": "label-words",
-        "label_words": ["bad", "good"], "calibrate_logits": true, {_SPEC}}}''',
-}  # fmt: skip
+    "spec": f"""{{"task": {_TASK % '"labels": ["very bad", "very good"], "label_words": ["bad", "good"]'}, "head": "label-words",
+        "label_words": ["bad", "good"], "calibrate_logits": true, {_SPEC}}}""",
+}
 
 
 def read(folder: Path, metadata: dict[str, str]) -> mask_file.MaskInfo:
@@ -55,9 +70,11 @@ def read(folder: Path, metadata: dict[str, str]) -> mask_file.MaskInfo:
     return info
 
 
-@pytest.mark.parametrize(("metadata", "names"), [
-    (CLASSIFIER, tuple(json.loads(_NAMES))), (WORDS, ("very bad", "very good")),
-], ids=["classifier", "label-words"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("metadata", "names"),
+    [(CLASSIFIER, tuple(json.loads(_NAMES))), (WORDS, ("very bad", "very good"))],
+    ids=["classifier", "label-words"],
+)
 def test_masks_of_earlier_versions_are_read(tmp_path: Path, metadata: dict[str, str], names: tuple[str, ...]) -> None:
     info = read(tmp_path, metadata)
     assert (info.class_names, info.classes) == (names, len(names))

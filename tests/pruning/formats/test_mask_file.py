@@ -29,12 +29,21 @@ def masks_of(shapes: dict[str, tuple[int, int]] = SHAPES) -> Masks:
 
 def info_of(masks: Masks, **changed: Any) -> MaskInfo:
     values: dict[str, Any] = {
-        "base_model": "org/base", "base_revision": "c" * 40, "base_digest": "0" * 64, "task": "sst2", "kind": "classification",
-        "head": "label-words", "label_words": ("terrible", "great"), "label_ids": (7, 9), "max_length": 128,
+        "base_model": "org/base",
+        "base_revision": "c" * 40,
+        "base_digest": "0" * 64,
+        "task": "sst2",
+        "kind": "classification",
+        "head": "label-words",
+        "label_words": ("terrible", "great"),
+        "label_ids": (7, 9),
+        "max_length": 128,
         "shapes": {name: mask.shape for name, mask in masks.items()},
         "kept": {name: int(mask.sum()) for name, mask in masks.items()},
-        "metrics": {"accuracy": 0.1 + 0.2}, "spec": PruningSpec(model="org/base", task="sst2"), "versions": {"torch": "2"},
-    }  # fmt: skip
+        "metrics": {"accuracy": 0.1 + 0.2},
+        "spec": PruningSpec(model="org/base", task="sst2"),
+        "versions": {"torch": "2"},
+    }
     return MaskInfo(**{**values, **changed})
 
 
@@ -203,13 +212,24 @@ def test_padding_bits_that_are_set_are_refused_even_where_the_count_fits(tmp_pat
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"version": "2"}, {"spec": None}, {"shapes": "3"}, {"shapes": "{"}, {"base_digest": "abc"},
-        {"kind": "poem"}, {"unheard": "1"}, {"metrics": '{"accuracy": "high"}'}, {"label_ids": "[1.5, 2]"},
-        {"spec": '{"model": "m", "task": "nonsense"}'}, {"kept": "[" * 100_000},
-        {"shapes": '{"m": [-1, -3]}'}, {"shapes": '{"m": [0, 3]}'}, {"shapes": '{"m": [1]}'}, {"shapes": "null"},
+        {"version": "2"},
+        {"spec": None},
+        {"shapes": "3"},
+        {"shapes": "{"},
+        {"base_digest": "abc"},
+        {"kind": "poem"},
+        {"unheard": "1"},
+        {"metrics": '{"accuracy": "high"}'},
+        {"label_ids": "[1.5, 2]"},
+        {"spec": '{"model": "m", "task": "nonsense"}'},
+        {"kept": "[" * 100_000},
+        {"shapes": '{"m": [-1, -3]}'},
+        {"shapes": '{"m": [0, 3]}'},
+        {"shapes": '{"m": [1]}'},
+        {"shapes": "null"},
     ],
     ids=lambda value: str(value)[:30],
-)  # fmt: skip
+)
 def test_metadata_that_cannot_be_right_is_refused(tmp_path: Path, metadata: dict[str, Any]) -> None:
     refusal(rewritten(written(tmp_path, {"m": np.ones((1, 3), bool)}), metadata=metadata))
 
@@ -226,9 +246,7 @@ def test_a_flipped_bit_is_refused_in_the_masks_and_never_crashes_the_reader_anyw
         if position >= body:
             refusal(path)
             continue
-        with contextlib.suppress(
-            PermanentError
-        ):  # or it was a letter of a name, or a digit of a metric: the masks are whole
+        with contextlib.suppress(PermanentError):  # or it was a letter of a name, or a digit of a metric: the masks are whole
             got = mask_file.read(path)[0]
             assert sum(int(mask.sum()) for mask in got.values()) == sum(int(mask.sum()) for mask in masks.values())
 

@@ -14,9 +14,7 @@ from pruning.formats import npy_masks
 from pruning.formats.mask_file import Masks
 
 GOLDEN = Path(os.environ.get("GOLDEN_DIR", Path(__file__).parents[3].parent / "shared" / "golden")) / "npy"
-golden = pytest.mark.skipif(
-    not GOLDEN.is_dir(), reason=f"no mask files of the reference under {GOLDEN}; set GOLDEN_DIR"
-)
+golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no mask files of the reference under {GOLDEN}; set GOLDEN_DIR")
 SHAPES = {"l.2.a": (3, 5), "l.10.a": (7, 3), "l.10.b": (1, 1)}
 
 
@@ -86,9 +84,7 @@ def test_matrices_follow_each_other_in_the_order_of_their_names_without_gaps(tmp
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    shapes=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=12), seed=st.integers(0, 9)
-)
+@given(shapes=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=12), seed=st.integers(0, 9))
 def test_masks_of_any_shape_survive(tmp_path: Path, shapes: list[tuple[int, int]], seed: int) -> None:
     random = np.random.default_rng(seed)
     masks = {f"layer.{i}": random.random(shape) < 0.5 for i, shape in enumerate(shapes)}
@@ -101,11 +97,17 @@ def test_masks_of_any_shape_survive(tmp_path: Path, shapes: list[tuple[int, int]
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros(4, np.uint8), np.zeros(6, np.uint8), np.zeros(0, np.uint8), np.zeros(5, np.int8), np.zeros(5, np.float32),
-        np.zeros((1, 5), np.uint8), np.zeros(5, np.dtype([("a", "u1")])), np.full(5, 255, np.uint8),
+        np.zeros(4, np.uint8),
+        np.zeros(6, np.uint8),
+        np.zeros(0, np.uint8),
+        np.zeros(5, np.int8),
+        np.zeros(5, np.float32),
+        np.zeros((1, 5), np.uint8),
+        np.zeros(5, np.dtype([("a", "u1")])),
+        np.full(5, 255, np.uint8),
     ],
     ids=["short", "long", "empty", "signed", "floats", "two dimensions", "records", "ones behind the last"],
-)  # fmt: skip
+)
 def test_arrays_that_are_not_the_masks_of_the_model_are_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "m.npy", array)
     refusal(tmp_path / "m.npy")

@@ -23,21 +23,33 @@ from tests.pruning.runs import finished, make_sources, run_toy
 
 RATE: dict[str, Any] = {"weight_learning_rate": 1e-3, "max_steps": 6}
 STATIC: list[dict[str, Any]] = [
-    {"method": "smp-s"}, {"method": "smp-l"}, {"method": "smp-g"}, {"prior": "wanda"}, {"pattern": "2:4", "sparsity": 0.5},
-    {"method": "wanda", "max_steps": None}, {"method": "random", "max_steps": None},
+    {"method": "smp-s"},
+    {"method": "smp-l"},
+    {"method": "smp-g"},
+    {"prior": "wanda"},
+    {"pattern": "2:4", "sparsity": 0.5},
+    {"method": "wanda", "max_steps": None},
+    {"method": "random", "max_steps": None},
     {"method": "magnitude", "one_shot": True, "max_steps": None},
-]  # fmt: skip
+]
 CHANGING: list[dict[str, Any]] = [
-    {"method": "movement", **RATE}, {"method": "soft-movement", "learning_rate": 0.3, **RATE}, {"method": "magnitude", **RATE},
-    {"method": "l0", "learning_rate": 1.0, **RATE}, {"train_biases": True, **RATE},
-    {"method": "movement", "train_biases": True, **RATE}, {"method": "magnitude", "pattern": "2:4", "sparsity": 0.5, **RATE},
-    {"model": "minilm", "head": "classifier", **RATE}, {"model": "minilm", "head": "classifier", "method": "movement", **RATE},
+    {"method": "movement", **RATE},
+    {"method": "soft-movement", "learning_rate": 0.3, **RATE},
+    {"method": "magnitude", **RATE},
+    {"method": "l0", "learning_rate": 1.0, **RATE},
+    {"train_biases": True, **RATE},
+    {"method": "movement", "train_biases": True, **RATE},
+    {"method": "magnitude", "pattern": "2:4", "sparsity": 0.5, **RATE},
+    {"model": "minilm", "head": "classifier", **RATE},
+    {"model": "minilm", "head": "classifier", "method": "movement", **RATE},
     {"model": "albert", "method": "movement", "train_biases": True, **RATE},
     {"model": "llama", "head": "classifier", "train_biases": True, **RATE},
-    {"train_biases": True, "train_readout": True, **RATE}, {"model": "albert", "train_readout": True, **RATE},
-    {"model": "llama", "train_readout": True, **RATE}, {"model": "minilm", "head": "classifier", "train_readout": True, **RATE},
+    {"train_biases": True, "train_readout": True, **RATE},
+    {"model": "albert", "train_readout": True, **RATE},
+    {"model": "llama", "train_readout": True, **RATE},
+    {"model": "minilm", "head": "classifier", "train_readout": True, **RATE},
     {"method": "movement", "train_readout": True, "calibrate_logits": False, **RATE},
-]  # fmt: skip
+]
 ROWS = 45
 MASK = "mask.safetensors"
 
@@ -82,9 +94,7 @@ def require_same_logits(pruned: PrunedModel, artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize("fields", STATIC, ids=named)
-def test_static_pruning_writes_no_weights_and_leaves_the_base(
-    sources: Sources, tmp_path: Path, fields: dict[str, Any]
-) -> None:
+def test_static_pruning_writes_no_weights_and_leaves_the_base(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     before = hash_of(base(sources) / "model.safetensors")
     events = run_toy(sources, tmp_path, validation_rows=ROWS, **fields)
     artifacts = tmp_path / "artifacts"
@@ -93,16 +103,12 @@ def test_static_pruning_writes_no_weights_and_leaves_the_base(
     info = mask_file.read_info(artifacts / MASK)
     assert info.weights_sha256 is None
     assert hash_of(base(sources) / "model.safetensors") == before
-    assert info.base_digest == weights_digest(
-        load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model
-    )
+    assert info.base_digest == weights_digest(load_model(locate_model("bert", None, sources), ("Yes",), "label-words").model)
     require_same_logits(load_pruned(artifacts / MASK, sources=sources), artifacts)
 
 
 @pytest.mark.parametrize("fields", CHANGING, ids=named)
-def test_a_mask_with_its_weights_gives_the_logits_of_its_training(
-    sources: Sources, tmp_path: Path, fields: dict[str, Any]
-) -> None:
+def test_a_mask_with_its_weights_gives_the_logits_of_its_training(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     model = base(sources, fields.get("model", "bert"))
     before = hash_of(model / "model.safetensors")
     events = run_toy(sources, tmp_path, **{"validation_rows": ROWS, "sparsity": 0.7, **fields})
@@ -119,9 +125,7 @@ def test_a_mask_with_its_weights_gives_the_logits_of_its_training(
 
 
 @pytest.mark.parametrize("fields", CHANGING, ids=named)
-def test_only_kept_values_and_trained_parameters_are_stored(
-    sources: Sources, tmp_path: Path, fields: dict[str, Any]
-) -> None:
+def test_only_kept_values_and_trained_parameters_are_stored(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     run_toy(sources, tmp_path, **{"validation_rows": ROWS, "sparsity": 0.7, **fields})
     masks, info = mask_file.read(tmp_path / "artifacts" / MASK)
     stored = load_file(tmp_path / "artifacts" / trained_weights.WEIGHTS)
@@ -146,9 +150,7 @@ def test_only_kept_values_and_trained_parameters_are_stored(
     assert len(masks) == len(info.kept)
 
 
-def test_a_mask_without_its_weights_is_refused_with_what_to_do(
-    sources: Sources, movement: Path, tmp_path: Path
-) -> None:
+def test_a_mask_without_its_weights_is_refused_with_what_to_do(sources: Sources, movement: Path, tmp_path: Path) -> None:
     shutil.copy(movement / MASK, tmp_path)
     with pytest.raises(PermanentError, match=r"weights\.safetensors") as caught:
         load_pruned(tmp_path / MASK, sources=sources)
@@ -185,10 +187,7 @@ def damage(stored: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]
     key = next(key for key in stored if key.startswith("values."))
     if how == "shorter":
         return {**stored, key: stored[key][:-1].clone()}
-    name = {
-        "unknown matrix": "values.bert.encoder.layer.9.output.dense",
-        "unknown parameter": "parameter.bert.nothing",
-    }[how]
+    name = {"unknown matrix": "values.bert.encoder.layer.9.output.dense", "unknown parameter": "parameter.bert.nothing"}[how]
     return {**stored, name: torch.ones(3)}
 
 
@@ -196,9 +195,7 @@ def damage(stored: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]
 def test_a_file_that_is_not_of_this_mask_is_refused(sources: Sources, movement: Path, tmp_path: Path, how: str) -> None:
     file = tmp_path / trained_weights.WEIGHTS
     if how in ("cut", "text"):
-        file.write_bytes(
-            (movement / trained_weights.WEIGHTS).read_bytes()[:-9] if how == "cut" else b"not a safetensors file"
-        )
+        file.write_bytes((movement / trained_weights.WEIGHTS).read_bytes()[:-9] if how == "cut" else b"not a safetensors file")
     else:
         save_file(damage(load_file(movement / trained_weights.WEIGHTS), how), file)
     loaded = load_model(locate_model("bert", None, sources), ("terrible", "great"), "label-words")

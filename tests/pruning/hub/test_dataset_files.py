@@ -8,25 +8,16 @@ from pruning.errors import PermanentError
 from pruning.hub.dataset_files import choose_files
 
 GLUE = [f"{config}/{split}-00000-of-00001.parquet" for config in ("cola", "mnli") for split in ("train", "test")]
-GLUE += [
-    "mnli/validation_matched-00000-of-00001.parquet",
-    "mnli/validation_mismatched-00000-of-00001.parquet",
-    "README.md",
-]
+GLUE += ["mnli/validation_matched-00000-of-00001.parquet", "mnli/validation_mismatched-00000-of-00001.parquet", "README.md"]
 CARD: dict[str, Any] = {
     "configs": [
-        {
-            "config_name": name,
-            "data_files": [{"split": split, "path": f"{name}/{split}-*"} for split in ("train", "test")],
-        }
+        {"config_name": name, "data_files": [{"split": split, "path": f"{name}/{split}-*"} for split in ("train", "test")]}
         for name in ("cola", "mnli")
     ]
 }
 
 
-def choose(
-    names: list[str], split: str = "train", config: str | None = None, card: dict[str, Any] | None = None
-) -> list[str]:
+def choose(names: list[str], split: str = "train", config: str | None = None, card: dict[str, Any] | None = None) -> list[str]:
     return choose_files(names, card or {}, "org/d", config, split)
 
 
@@ -51,7 +42,7 @@ SHARDS = ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parque
         (["train.tsv", "dataset_infos.json", ".hidden/train.csv"], "train", ["train.tsv"]),
         (["train.csv", "validation_matched.csv", "validation_mismatched.csv"], "validation_matched", ["validation_matched.csv"]),
     ],
-)  # fmt: skip
+)
 def test_names_say_the_split(names: list[str], split: str, found: list[str]) -> None:
     assert choose(names, split) == found
 
@@ -74,10 +65,17 @@ def test_configurations_are_folders_or_stand_in_the_card() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/data/datasets/ds_*/train.jsonl.gz", "https://example.org/train.csv", "../../etc/*.json", "hf://datasets/other/x/*.csv",
-        "*" * 40 + ".csv", "file:///tmp/*.jsonl", "[z-a].csv", ["x.csv", 3], {"x": 1},
+        "/data/datasets/ds_*/train.jsonl.gz",
+        "https://example.org/train.csv",
+        "../../etc/*.json",
+        "hf://datasets/other/x/*.csv",
+        "*" * 40 + ".csv",
+        "file:///tmp/*.jsonl",
+        "[z-a].csv",
+        ["x.csv", 3],
+        {"x": 1},
     ],
-)  # fmt: skip
+)
 def test_patterns_reach_nothing_but_the_files_of_the_commit(path: Any) -> None:
     card = {"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": path}]}]}
     assert refusal(["train.csv"], card=card).code == "dataset_unsupported"
@@ -86,22 +84,21 @@ def test_patterns_reach_nothing_but_the_files_of_the_commit(path: Any) -> None:
 def test_patterns_of_a_card_are_globs() -> None:
     names = ["a/b/train.csv", "a/train.csv", "b.csv", "train.csv"]
     for path, found in (
-        ("**/train.csv", [*names[:2], names[3]]), ("*/train.csv", names[1:2]), ("?.csv", ["b.csv"]), ("[a-c].csv", ["b.csv"]),
-    ):  # fmt: skip
+        ("**/train.csv", [*names[:2], names[3]]),
+        ("*/train.csv", names[1:2]),
+        ("?.csv", ["b.csv"]),
+        ("[a-c].csv", ["b.csv"]),
+    ):
         card = {"configs": [{"config_name": "default", "data_files": {"train": path}}]}
         assert choose(names, card=card) == found
 
 
-@pytest.mark.parametrize(
-    ("names", "word"), [(["README.md"], "no data files"), (["d.py", "README.md"], "script (d.py)")]
-)
+@pytest.mark.parametrize(("names", "word"), [(["README.md"], "no data files"), (["d.py", "README.md"], "script (d.py)")])
 def test_data_sets_without_data_files_are_refused(names: list[str], word: str) -> None:
     found = refusal(names)
     assert (found.code, word in str(found)) == ("dataset_unsupported", True)
 
 
-@pytest.mark.parametrize(
-    "card", [{"configs": 3}, {"configs": [None, "x", {"data_files": 3}]}, {"configs": [{"config_name": "x"}]}]
-)
+@pytest.mark.parametrize("card", [{"configs": 3}, {"configs": [None, "x", {"data_files": 3}]}, {"configs": [{"config_name": "x"}]}])
 def test_cards_of_any_shape_are_read(card: dict[str, Any]) -> None:
     assert choose(["train.csv"], card=card) == ["train.csv"]

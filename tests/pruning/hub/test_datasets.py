@@ -35,9 +35,14 @@ TASK: dict[str, Any] = {"text": ["sentence"], "label_words": ["bad", "good"]}
 def read(hub: FakeHub, home: Path, *wanted: tuple[dict[str, Any], str, int | None]) -> list[list[Any]]:
     with serving(hub):
         process = subprocess.run(
-            [sys.executable, "-c", READ], cwd=ROOT, env=environment(hub, home), input=json.dumps(wanted).encode(),
-            capture_output=True, timeout=120, check=True,
-        )  # fmt: skip
+            [sys.executable, "-c", READ],
+            cwd=ROOT,
+            env=environment(hub, home),
+            input=json.dumps(wanted).encode(),
+            capture_output=True,
+            timeout=120,
+            check=True,
+        )
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
@@ -86,10 +91,12 @@ def test_every_format_is_read(tmp_path: Path) -> None:
     hub = FakeHub()
     array = json.dumps([{"sentence": "x", "label": 1}, {"sentence": "y", "label": 0}], indent=1)
     files: dict[str, dict[str, str | bytes]] = {
-        "csv": {"train.csv": "sentence;label\nx;1\ny;0\n"}, "json": {"train.json": array}, "lines": {"train.json": rows_of(1, 0)},
+        "csv": {"train.csv": "sentence;label\nx;1\ny;0\n"},
+        "json": {"train.json": array},
+        "lines": {"train.json": rows_of(1, 0)},
         "shards": {"data/train-00000-of-00002.jsonl": rows_of(1), "data/train-00001-of-00002.jsonl": "\n" + rows_of(0) + "\n"},
         "parquet": {"train.parquet": named_parquet(tmp_path / "p", ["bad", "good"], [1, 0])},
-    }  # fmt: skip
+    }
     for name, content in files.items():
         publish(hub, tmp_path, f"org/{name}", content)
     found = read(hub, tmp_path / "home", *((TASK | {"dataset": f"org/{name}"}, "train", None) for name in files))
@@ -105,13 +112,15 @@ def test_names_of_class_ids_decide(tmp_path: Path) -> None:
     label = {"name": "label", "dtype": {"class_label": {"names": {"0": "neg", "1": "pos"}}}}
     hub.cards["datasets/org/card"] = {"dataset_info": {"features": [{"name": "sentence", "dtype": "string"}, label]}}
     tasks: list[dict[str, Any]] = [
-        {"labels": ["pos", "neg"]}, {"labels": ["Neg", "POS"]}, {"label_words": ["bad", "good"]},
-        {"labels": ["good", "bad"]}, {"label_words": ["pos", "neg"]}, {"labels": ["neg", "pos", "mixed"]},
-    ]  # fmt: skip
+        {"labels": ["pos", "neg"]},
+        {"labels": ["Neg", "POS"]},
+        {"label_words": ["bad", "good"]},
+        {"labels": ["good", "bad"]},
+        {"label_words": ["pos", "neg"]},
+        {"labels": ["neg", "pos", "mixed"]},
+    ]
     for name in ("org/stored", "org/card"):
-        found = read(
-            hub, tmp_path / "home", *((task | {"dataset": name, "text": ["sentence"]}, "train", None) for task in tasks)
-        )
+        found = read(hub, tmp_path / "home", *((task | {"dataset": name, "text": ["sentence"]}, "train", None) for task in tasks))
         assert [answer[0] for answer in found[:3]] == [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
         assert [answer[:2] for answer in found[3:]] == [["PermanentError", "labels_mismatch"]] * 3
         assert "0 = neg, 1 = pos" in found[3][2]
@@ -137,10 +146,13 @@ def test_what_cannot_be_read_is_refused_for_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "code"),
     [
-        (403, "PermanentError", "hub_refused"), (451, "PermanentError", "hub_refused"), (410, "PermanentError", "hub_refused"),
-        (429, "TemporaryError", "hub_unreachable"), (503, "TemporaryError", "hub_unreachable"),
+        (403, "PermanentError", "hub_refused"),
+        (451, "PermanentError", "hub_refused"),
+        (410, "PermanentError", "hub_refused"),
+        (429, "TemporaryError", "hub_unreachable"),
+        (503, "TemporaryError", "hub_unreachable"),
     ],
-)  # fmt: skip
+)
 def test_refusals_of_the_hub_are_final_unless_they_can_pass(tmp_path: Path, status: int, kind: str, code: str) -> None:
     hub = FakeHub()
     publish(hub, tmp_path, "org/shut", {"train.jsonl": rows_of(1)})

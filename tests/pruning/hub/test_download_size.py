@@ -11,9 +11,11 @@ from pruning.errors import PermanentError, TemporaryError
 from pruning.hub.download_size import require_room
 
 FILES = [
-    SimpleNamespace(rfilename="model.safetensors", size=900), SimpleNamespace(rfilename="config.json", size=100),
-    SimpleNamespace(rfilename="pytorch_model.bin", size=10**15), SimpleNamespace(rfilename="README.md", size=None),
-]  # fmt: skip
+    SimpleNamespace(rfilename="model.safetensors", size=900),
+    SimpleNamespace(rfilename="config.json", size=100),
+    SimpleNamespace(rfilename="pytorch_model.bin", size=10**15),
+    SimpleNamespace(rfilename="README.md", size=None),
+]
 PATTERNS = ["*.safetensors", "config.json", "README.md"]
 Usage = namedtuple("Usage", "total used free")
 

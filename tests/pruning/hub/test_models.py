@@ -45,22 +45,21 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
 
 def environment(hub: FakeHub, home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    return {
-        **kept,
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(home),
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
+    return {**kept, "HF_ENDPOINT": hub.url, "HF_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def ask(hub: FakeHub, home: Path, *wanted: tuple[str | None, ...]) -> list[list[Any]]:
     """What ``download_model`` gives or raises for names, revisions and perhaps tokens, one after the other in a process of
     its own."""
     process = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(wanted).encode(),
-        capture_output=True, timeout=120, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", ASK],
+        cwd=ROOT,
+        env=environment(hub, home),
+        input=json.dumps(wanted).encode(),
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
@@ -92,9 +91,7 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     info = mask_file.read_info(tmp_path / "first" / "artifacts" / "mask.safetensors")
     assert (info.base_model, info.base_revision) == ("org/toy", commit)
     assert any(path.endswith("model.safetensors") for path in hub.downloads)
-    assert not any(
-        event.event == "log" and event.level == "warning" and "hub" in event.message for event in first.events
-    )
+    assert not any(event.event == "log" and event.level == "warning" and "hub" in event.message for event in first.events)
 
     second = run(hub, tmp_path, "second")
     assert second.code == 0, second.stderr
@@ -105,9 +102,7 @@ def test_a_hub_model_is_downloaded_pinned_and_used_again_when_the_hub_is_gone(tm
     assert (again.base_revision, again.base_digest) == (commit, info.base_digest)
 
 
-def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(
-    tmp_path: Path, unreachable_hub: FakeHub
-) -> None:
+def test_a_hub_that_cannot_be_reached_is_a_temporary_failure_of_seconds(tmp_path: Path, unreachable_hub: FakeHub) -> None:
     ended = run(unreachable_hub, tmp_path, "work")
     assert ended.code == 75, ended.stderr
     assert (ended.last.event, ended.last.kind, ended.last.code) == ("error", "temporary", "hub_unreachable")
@@ -170,7 +165,7 @@ def test_a_model_beyond_the_limit_is_refused_before_anything_is_downloaded(tmp_p
     hub.publish("org/toy", toy_models.make_model(tmp_path / "toy"))
     arguments = arguments_of(
         tmp_path / "work", {"model": "org/toy", "max_steps": 4}, Sources(None, tmp_path / "datasets"), "--hub-model-bytes", "1000"
-    )  # fmt: skip
+    )
     with serving(hub):
         ended = finish(start(arguments, env=environment(hub, tmp_path / "home")))
     assert (ended.last.kind, ended.last.code, ended.last.param) == ("permanent", "model_too_large", "model")
@@ -198,9 +193,7 @@ def test_private_models_and_data_sets_are_opened_by_a_token_that_stands_nowhere_
     assert any(event.event == "phase" and "org/opinions" in event.message for event in opened.events)
     output = opened.stderr + "".join(event.model_dump_json() for event in opened.events)
     assert "hf_secret" not in output
-    assert "hf_secret" not in json.dumps(
-        mask_file.read_info(tmp_path / "opened/artifacts/mask.safetensors").model_dump()
-    )
+    assert "hf_secret" not in json.dumps(mask_file.read_info(tmp_path / "opened/artifacts/mask.safetensors").model_dump())
 
 
 def test_downloads_report_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,16 @@ from pruning.hub.models import hub_errors
 
 @pytest.mark.parametrize(
     "fault",
-    [json.JSONDecodeError("Expecting value", "<html>", 0), ValueError("Invalid IPv6 URL"), TypeError("'<' not supported"),
-     KeyError("sha"), AttributeError("NoneType"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), OSError("cut")],
-)  # fmt: skip
+    [
+        json.JSONDecodeError("Expecting value", "<html>", 0),
+        ValueError("Invalid IPv6 URL"),
+        TypeError("'<' not supported"),
+        KeyError("sha"),
+        AttributeError("NoneType"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+        OSError("cut"),
+    ],
+)
 def test_whatever_the_client_raises_is_named(fault: Exception) -> None:
     for kind in ("model", "dataset"):
         with pytest.raises(TemporaryError) as failure, hub_errors(kind, "org/toy"):

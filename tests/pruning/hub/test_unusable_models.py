@@ -58,7 +58,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     "sentence_transformers": (sentence_transformers, "model_config_missing"),
     "no_tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer_missing"),
     "odd_values": (configured(num_hidden_layers="two"), "model_config_invalid"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,7 @@ def test_each_is_refused_before_its_weights_are_sent(unusable: FakeHub, tmp_path
     names = [f"org/{name}" for name in UNUSABLE]
     with serving(unusable):
         answers = ask(unusable, tmp_path / "home", names)
-    assert dict(zip(UNUSABLE, answers, strict=True)) == {
-        name: [code, "model", True] for name, (_, code) in UNUSABLE.items()
-    }
+    assert dict(zip(UNUSABLE, answers, strict=True)) == {name: [code, "model", True] for name, (_, code) in UNUSABLE.items()}
     assert weights_sent(unusable) == []
 
 
@@ -110,9 +108,14 @@ def test_a_run_ends_with_the_code_of_a_local_folder(unusable: FakeHub, tmp_path:
 def ask(hub: FakeHub, home: Path, names: list[str]) -> list[object]:
     """What ``locate_model`` says of each name, in a process of its own."""
     process = subprocess.run(
-        [sys.executable, "-c", ASK], cwd=ROOT, env=environment(hub, home), input=json.dumps(names).encode(),
-        capture_output=True, timeout=120, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", ASK],
+        cwd=ROOT,
+        env=environment(hub, home),
+        input=json.dumps(names).encode(),
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 

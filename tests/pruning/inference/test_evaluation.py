@@ -22,9 +22,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     rows = opinions(40, 7)
     named = [{**row, "label": ("negative", "positive")[row["label"]]} for row in rows]
     splits = {
-        "validation": rows, "named": named, "odd": [*rows[:5], {"sentence": "x", "label": 2}],
-        "strange": [*named[:3], {**named[0], "label": "bad"}], "bare": [{"text": "x", "label": 1}], "empty": [],
-    }  # fmt: skip
+        "validation": rows,
+        "named": named,
+        "odd": [*rows[:5], {"sentence": "x", "label": 2}],
+        "strange": [*named[:3], {**named[0], "label": "bad"}],
+        "bare": [{"text": "x", "label": 1}],
+        "empty": [],
+    }
     write_splits(root / "datasets" / "reviews", splits)
     words = {"train": tagged(60, 1), "validation": tagged(20, 2)}
     write_splits(root / "datasets" / "tagged", words)
@@ -47,9 +51,7 @@ def evaluate(mask: Path, sources: Sources, *, dense: bool = False, **chosen: Any
     return result, events
 
 
-def test_by_default_every_number_is_that_of_the_training(
-    sources: Sources, trained: tuple[Path, dict[str, Any]]
-) -> None:
+def test_by_default_every_number_is_that_of_the_training(sources: Sources, trained: tuple[Path, dict[str, Any]]) -> None:
     artifacts, training = trained
     result, events = evaluate(artifacts / "mask.safetensors", sources, dense=True)
     assert result["final"] == training["final"]

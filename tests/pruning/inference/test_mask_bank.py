@@ -118,9 +118,7 @@ def test_a_mask_takes_one_bit_per_weight(sources: Sources, masks: dict[str, Path
     assert bank.names == ("sst2",)
 
 
-def test_a_mask_of_other_weights_is_refused_and_changes_nothing(
-    sources: Sources, masks: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_mask_of_other_weights_is_refused_and_changes_nothing(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
     bank = bank_of(sources, {"sst2": masks["sst2"]})
     before = bank.predict("sst2", TEXTS)
     bits, info = mask_file.read(masks["sst2"])
@@ -135,9 +133,7 @@ def test_a_classifier_needs_a_bank_of_its_own(sources: Sources, masks: dict[str,
     run_toy(sources, tmp_path, head="classifier", max_steps=2)
     mask = tmp_path / "artifacts" / "mask.safetensors"
     alone = bank_of(sources, {"new head": mask})
-    rows = [
-        json.loads(line)["prediction"] for line in (tmp_path / "artifacts/predictions.jsonl").read_text().splitlines()
-    ]
+    rows = [json.loads(line)["prediction"] for line in (tmp_path / "artifacts/predictions.jsonl").read_text().splitlines()]
     assert alone.predict("new head", [row["sentence"] for row in toy_datasets.opinions(32, 2)]) == rows
     with pytest.raises(PermanentError, match="second bank"):
         bank_of(sources, masks).add("new head", mask)

@@ -67,9 +67,7 @@ def test_bases_are_shared_and_the_oldest_make_room(
 def test_faults_are_answers(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
     cache = ModelCache(sources, 2)
     assert ask(cache, "a", tmp_path / "none")["error"]["code"] == "mask_invalid"
-    assert (
-        ask(ModelCache(Sources(tmp_path, None, hub=False), 2), "a", masks["bert"])["error"]["code"] == "model_not_found"
-    )
+    assert ask(ModelCache(Sources(tmp_path, None, hub=False), 2), "a", masks["bert"])["error"]["code"] == "model_not_found"
     pairs = ask(cache, "a", masks["bert"], pairs=TEXTS)["error"]
     assert (pairs["kind"], pairs["code"]) == ("permanent", "prediction_failed")
     assert "predictions" in ask(cache, "a", masks["bert"])

@@ -62,9 +62,7 @@ def base(sources: Sources, name: str = "bert") -> Path:
     return sources.models_dir / name
 
 
-def test_logits_equal_those_of_the_final_evaluation_to_the_last_bit(
-    sources: Sources, shape: str, artifacts: Path
-) -> None:
+def test_logits_equal_those_of_the_final_evaluation_to_the_last_bit(sources: Sources, shape: str, artifacts: Path) -> None:
     pruned = load_pruned(artifacts / "mask.safetensors", model=base(sources, shape))
     rows = predictions_in(artifacts)
     texts = [row["sentence"] for row in toy_datasets.opinions(45, 2)]
@@ -90,9 +88,7 @@ def test_metrics_equal_those_of_the_final_evaluation(sources: Sources, shape: st
     assert pruned.info.metrics == {"accuracy": sum(hits) / len(hits)}
 
 
-def test_weights_outside_the_mask_are_zero_and_all_others_those_of_the_base(
-    sources: Sources, shape: str, artifacts: Path
-) -> None:
+def test_weights_outside_the_mask_are_zero_and_all_others_those_of_the_base(sources: Sources, shape: str, artifacts: Path) -> None:
     pruned = load_pruned(artifacts / "mask.safetensors", model=base(sources, shape))
     masks, _ = mask_file.read(artifacts / "mask.safetensors")
     stock = prunable_linears(AutoModelForMaskedLM.from_pretrained(base(sources, shape), dtype=torch.float32))
@@ -181,10 +177,7 @@ def test_a_mask_of_other_matrices_is_refused(sources: Sources, mask: Path, tmp_p
     masks, info = mask_file.read(mask)
     name = next(iter(masks))
     fewer = {path: bits for path, bits in masks.items() if path != name}
-    changed = {
-        field: {path: value for path, value in getattr(info, field).items() if path != name}
-        for field in ("shapes", "kept")
-    }
+    changed = {field: {path: value for path, value in getattr(info, field).items() if path != name} for field in ("shapes", "kept")}
     mask_file.write(tmp_path / "mask.safetensors", fewer, info.model_copy(update=changed))
     assert refusal(tmp_path / "mask.safetensors", base(sources)).code == "base_mismatch"
 

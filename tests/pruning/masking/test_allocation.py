@@ -71,9 +71,7 @@ def test_redistributing_keeps_exactly_the_density_asked_for(group: Sequence[tupl
 
 @settings(max_examples=500, deadline=None)
 @given(st.integers(1, 2000), st.lists(MASS, min_size=2, max_size=12), SHARE)
-def test_of_matrices_of_one_size_the_one_with_more_mass_never_keeps_less(
-    n: int, masses: list[float], share: float
-) -> None:
+def test_of_matrices_of_one_size_the_one_with_more_mass_never_keeps_less(n: int, masses: list[float], share: float) -> None:
     for surplus in ("redistribute", "drop"):
         counts = by_mass([n] * len(masses), masses, share, surplus)
         ranked = sorted(zip(masses, counts, strict=True))

@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 
 from pruning.errors import PermanentError
 from pruning.masking.allocation import group_pattern
-from pruning.masking.layer_sparsity import (
-    LayerSparsity,
-    Shapes,
-    layer_sparsity,
-    match_patterns,
-    matched_rows,
-    scheduled_count,
-)
+from pruning.masking.layer_sparsity import LayerSparsity, Shapes, layer_sparsity, match_patterns, matched_rows, scheduled_count
 from pruning.spec.method_info import CountedBy
 from pruning.spec.schema import PruningSpec
 
@@ -26,23 +19,21 @@ BERT = {
     f"bert.encoder.layer.{layer}.{kind}": shape
     for layer in range(3)
     for kind, shape in (
-        ("attention.self.query", (8, 8)), ("attention.output.dense", (8, 8)), ("intermediate.dense", (12, 8)),
+        ("attention.self.query", (8, 8)),
+        ("attention.output.dense", (8, 8)),
+        ("intermediate.dense", (12, 8)),
         ("output.dense", (8, 12)),
     )
-}  # fmt: skip
+}
 METHODS: dict[CountedBy, str] = {"group": "smp-s", "matrix": "smp-l", "model": "smp-g", "row": "wanda"}
 SIDE = st.integers(1, 40)
 MATRICES = st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=9)
 SHARE = st.floats(0, 0.999) | st.sampled_from([0.0, 0.5, 0.9, 0.97])
 
 
-def spec_of(
-    sparsity_by: Mapping[str, float], sparsity: float = 0.5, method: str = "smp-l", **fields: Any
-) -> PruningSpec:
+def spec_of(sparsity_by: Mapping[str, float], sparsity: float = 0.5, method: str = "smp-l", **fields: Any) -> PruningSpec:
     length = {} if method == "wanda" else {"max_steps": 10}
-    return PruningSpec(
-        model="m", task="sst2", method=method, sparsity=sparsity, sparsity_by=sparsity_by, **length, **fields
-    )
+    return PruningSpec(model="m", task="sst2", method=method, sparsity=sparsity, sparsity_by=sparsity_by, **length, **fields)
 
 
 def refused(patterns: Mapping[str, float], sparsity: float = 0.5, **fields: Any) -> PermanentError:
@@ -54,18 +45,9 @@ def refused(patterns: Mapping[str, float], sparsity: float = 0.5, **fields: Any)
 
 def test_a_pattern_fits_whole_paths_and_what_follows_a_dot() -> None:
     query = "bert.encoder.layer.1.attention.self.query"
-    for pattern in (
-        query,
-        "encoder.layer.1.attention.self.query",
-        "layer.1.*query",
-        "query",
-        "*.1.*.qu?ry",
-        "layer.[1].*query",
-    ):
+    for pattern in (query, "encoder.layer.1.attention.self.query", "layer.1.*query", "query", "*.1.*.qu?ry", "layer.[1].*query"):
         assert query in match_patterns({pattern: 0.5}, [*BERT]), pattern
-    assert not {
-        path for path in match_patterns({"layer.1.*": 0.5}, [*BERT, "bert.encoder.layer.11.x"]) if ".11." in path
-    }
+    assert not {path for path in match_patterns({"layer.1.*": 0.5}, [*BERT, "bert.encoder.layer.11.x"]) if ".11." in path}
 
 
 def test_of_two_patterns_the_one_that_matches_fewer_matrices_decides_in_either_order() -> None:
@@ -79,9 +61,9 @@ def test_of_two_patterns_the_one_that_matches_fewer_matrices_decides_in_either_o
 
 
 def test_a_tie_is_refused_unless_both_say_the_same() -> None:
-    assert refused(
-        {"*.self.query": 0.5, "layer.1.attention.*": 0.4, "*.layer.1.*.query": 0.1, "*1*.query": 0.2}
-    ).code == ("sparsity_by_ambiguous")
+    assert refused({"*.self.query": 0.5, "layer.1.attention.*": 0.4, "*.layer.1.*.query": 0.1, "*1*.query": 0.2}).code == (
+        "sparsity_by_ambiguous"
+    )
     assert layer_sparsity(spec_of({"*.self.query": 0.5, "*.attention.self.*": 0.5}), BERT) is not None
 
 
@@ -98,22 +80,13 @@ def test_a_density_above_one_or_below_zero_for_the_others_is_refused_and_the_rem
     too_little = refused({"layer.0.*": 0.0}, 0.9)
     assert too_little.code == "sparsity_by_unreachable"
     assert "at most 0.666666" in too_little.message
-    for patterns, sparsity in (
-        ({"*.attention.*": 0.99}, 0.4),
-        ({"layer.0.*": 0.0}, 0.666666),
-        ({"layer.0.*": 0.0}, 0.6),
-    ):
+    for patterns, sparsity in (({"*.attention.*": 0.99}, 0.4), ({"layer.0.*": 0.0}, 0.666666), ({"layer.0.*": 0.0}, 0.6)):
         assert layer_sparsity(spec_of(patterns, sparsity), BERT) is not None
 
 
 @pytest.mark.parametrize("method", METHODS.values())
 def test_where_every_matrix_is_matched_the_sparsity_that_the_refusal_names_is_accepted(method: str) -> None:
-    patterns = {
-        "*.attention.*": 0.25,
-        "intermediate.dense": 0.5,
-        "layer.*.output.dense": 0.75,
-        "attention.output.dense": 0.3,
-    }
+    patterns = {"*.attention.*": 0.25, "intermediate.dense": 0.5, "layer.*.output.dense": 0.75, "attention.output.dense": 0.3}
     refusal = refused(patterns, 0.1, method=method)
     named = float(refusal.message.rpartition("set sparsity to ")[2].partition(",")[0])
     assert layer_sparsity(spec_of(patterns, named, method=method), BERT) is not None

@@ -10,9 +10,7 @@ from torch import nn
 from pruning.masking.kernels import dispatch
 from pruning.masking.masked_linear import MaskedLinear, keep_top_k_each
 
-pytestmark = pytest.mark.skipif(
-    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
-)
+pytestmark = pytest.mark.skipif(bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}")
 
 
 def twins() -> tuple[MaskedLinear, MaskedLinear]:
@@ -59,9 +57,7 @@ def test_the_masked_weight_takes_no_memory_of_its_own_until_a_mask_that_is_not_p
 
 
 def test_rounding_to_bf16_is_torchs() -> None:
-    weight = torch.tensor(
-        [[1.00390625, 1.01171875, -1.00390625, 3e-40, -0.0, 3.4e38, math.inf, -math.inf, math.nan, 1e-3]]
-    )
+    weight = torch.tensor([[1.00390625, 1.01171875, -1.00390625, 3e-40, -0.0, 3.4e38, math.inf, -math.inf, math.nan, 1e-3]])
     packed = torch.full((2,), 255, dtype=torch.uint8)
     ours = torch.empty_like(weight, dtype=torch.bfloat16)
     dispatch.apply_mask(weight, packed, ours)

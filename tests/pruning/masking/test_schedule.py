@@ -12,9 +12,7 @@ def schedule(steps: int = 100, **fields: object) -> Schedule:
 
 def test_a_cubic_ramp_falls_with_the_third_power_of_what_is_left() -> None:
     ramp = Ramp(begin=10, length=20)
-    assert [ramp.decay(t) for t in (0, 10, 15, 20, 25, 30, 99)] == pytest.approx(
-        [1, 1, 0.421875, 0.125, 0.015625, 0, 0]
-    )
+    assert [ramp.decay(t) for t in (0, 10, 15, 20, 25, 30, 99)] == pytest.approx([1, 1, 0.421875, 0.125, 0.015625, 0, 0])
 
 
 def test_a_linear_ramp_falls_evenly() -> None:

@@ -39,9 +39,7 @@ def torch_adam(scores: list[torch.Tensor]) -> Mover:
 
 
 def transformers_4_17_adamw(scores: list[torch.Tensor]) -> Mover:
-    state: list[dict[str, Any]] = [
-        {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)} for p in scores
-    ]
+    state: list[dict[str, Any]] = [{"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)} for p in scores]
 
     def move(gradients: list[torch.Tensor], learning_rate: float) -> None:
         for p, grad, own in zip(scores, gradients, state, strict=True):

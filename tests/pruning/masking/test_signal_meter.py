@@ -59,9 +59,7 @@ def test_windows_end_at_even_distances_from_the_end_and_a_cut_one_is_not_read() 
     assert value(meter) == pytest.approx(NOISE_FLOOR, rel=0.05)
 
 
-def test_a_sample_of_the_scores_is_enough_and_those_without_gradients_do_not_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_sample_of_the_scores_is_enough_and_those_without_gradients_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal_meter, "_SAMPLED", 400)
     meter = SignalMeter(layers(), WINDOW)
     for step in range(1, WINDOW + 1):

@@ -47,9 +47,7 @@ def after_steps(sources: Sources, steps: int = 3, **fields: Any) -> Run:
 
 def moved(run: Run, sources: Sources) -> set[str]:
     """Names of the base model's tensors that are no longer what the folder has; masked matrices by their W."""
-    stock = load_model(
-        locate_model(run.spec.model, None, sources), run.spec.label_words, run.spec.head
-    ).model.state_dict()
+    stock = load_model(locate_model(run.spec.model, None, sources), run.spec.label_words, run.spec.head).model.state_dict()
     model = run.head.get_submodule("model")
     found = set()
     for name, tensor in model.state_dict().items():
@@ -155,11 +153,21 @@ def test_a_state_put_back_goes_on_as_if_nothing_had_happened() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-@pytest.mark.parametrize("fields", [
-    {"method": "movement"}, {"method": "soft-movement", "learning_rate": 0.3}, {"method": "magnitude"}, {"method": "l0"},
-    {"train_biases": True, "train_readout": True}, {"model": "minilm", "head": "classifier"}, {"prior": "wanda"},
-    {"method": "smp-g"}, {"method": "movement", "train_biases": True, "pattern": "2:4"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": "movement"},
+        {"method": "soft-movement", "learning_rate": 0.3},
+        {"method": "magnitude"},
+        {"method": "l0"},
+        {"train_biases": True, "train_readout": True},
+        {"model": "minilm", "head": "classifier"},
+        {"prior": "wanda"},
+        {"method": "smp-g"},
+        {"method": "movement", "train_biases": True, "pattern": "2:4"},
+    ],
+    ids=str,
+)
 def test_a_resumed_run_ends_with_the_same_bits(sources: Sources, tmp_path: Path, fields: dict[str, Any]) -> None:
     given = {"max_steps": 8, "weight_learning_rate": 1e-3, **fields}
     run_toy(sources, tmp_path / "whole", **given)

@@ -18,15 +18,44 @@ INPUTS = {
     "attention_mask": torch.tensor([[1] * 8, [1] * 3 + [0] * 5]),
 }
 PATTERNS = {
-    "bert": ("bert.encoder.layer.*.", {"attention.self.query", "attention.self.key", "attention.self.value",
-             "attention.output.dense", "intermediate.dense", "output.dense"}),
-    "roberta": ("roberta.encoder.layer.*.", {"attention.self.query", "attention.self.key", "attention.self.value",
-                "attention.output.dense", "intermediate.dense", "output.dense"}),
-    "electra": ("electra.encoder.layer.*.", {"attention.self.query", "attention.self.key", "attention.self.value",
-                "attention.output.dense", "intermediate.dense", "output.dense"}),
-    "distilbert": ("distilbert.transformer.layer.*.", {"attention.q_lin", "attention.k_lin", "attention.v_lin",
-                   "attention.out_lin", "ffn.lin1", "ffn.lin2"}),
-}  # fmt: skip
+    "bert": (
+        "bert.encoder.layer.*.",
+        {
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+            "intermediate.dense",
+            "output.dense",
+        },
+    ),
+    "roberta": (
+        "roberta.encoder.layer.*.",
+        {
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+            "intermediate.dense",
+            "output.dense",
+        },
+    ),
+    "electra": (
+        "electra.encoder.layer.*.",
+        {
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+            "intermediate.dense",
+            "output.dense",
+        },
+    ),
+    "distilbert": (
+        "distilbert.transformer.layer.*.",
+        {"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"},
+    ),
+}
 
 
 @pytest.fixture(scope="module", params=toy_models.SHAPES)

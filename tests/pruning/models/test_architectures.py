@@ -27,62 +27,9 @@ from pruning.spec.tasks import resolve_task
 from pruning.training.run import Run
 from pruning.training.setup import set_up
 from tests import toy_architectures, toy_datasets, toy_models
+from tests.pruning.models.masked_matrices import MASKED
 from tests.pruning.runs import run_toy, spec_of
 
-H, F = toy_models.HIDDEN, toy_models.INTERMEDIATE
-N = H // 2
-"""Width of MobileBERT's bottlenecks."""
-SQUARE, UP, DOWN, HALF = (H, H), (F, H), (H, F), (H // 2, H)
-SELF = {f"attention.self.{name}": SQUARE for name in ("query", "key", "value")}
-BERT = {**SELF, "attention.output.dense": SQUARE, "intermediate.dense": UP, "output.dense": DOWN}
-DEBERTA = {
-    **{f"attention.self.{name}_proj": SQUARE for name in ("query", "key", "value")},
-    "attention.output.dense": SQUARE, "intermediate.dense": UP, "output.dense": DOWN,
-}  # fmt: skip
-DECODER = {
-    "self_attn.q_proj": SQUARE, "self_attn.k_proj": HALF, "self_attn.v_proj": HALF, "self_attn.o_proj": SQUARE,
-    "mlp.gate_proj": UP, "mlp.up_proj": UP, "mlp.down_proj": DOWN,
-}  # fmt: skip
-MASKED: dict[str, tuple[str, dict[str, tuple[int, int]]]] = {
-    "bert": ("bert.encoder.layer", BERT),
-    "roberta": ("roberta.encoder.layer", BERT),
-    "electra": ("electra.encoder.layer", BERT),
-    "minilm": ("bert.encoder.layer", BERT),
-    "distilbert": ("distilbert.transformer.layer", {
-        **{f"attention.{name}_lin": SQUARE for name in ("q", "k", "v", "out")}, "ffn.lin1": UP, "ffn.lin2": DOWN,
-    }),
-    "albert": ("albert.encoder.albert_layer_groups.0.albert_layers", {
-        **{f"attention.{name}": SQUARE for name in ("query", "key", "value", "dense")}, "ffn": UP, "ffn_output": DOWN,
-    }),
-    "deberta-v2": ("deberta.encoder.layer", {
-        **DEBERTA, "attention.self.pos_key_proj": SQUARE, "attention.self.pos_query_proj": SQUARE,
-    }),
-    "deberta-v3": ("deberta.encoder.layer", DEBERTA),
-    "modernbert": ("model.layers", {
-        "attn.Wqkv": (3 * H, H), "attn.Wo": SQUARE, "mlp.Wi": (2 * F, H), "mlp.Wo": DOWN,
-    }),
-    "mpnet": ("mpnet.encoder.layer", {
-        **{f"attention.attn.{name}": SQUARE for name in ("q", "k", "v", "o")}, "intermediate.dense": UP, "output.dense": DOWN,
-    }),
-    "camembert": ("roberta.encoder.layer", BERT),
-    "xlm-roberta": ("roberta.encoder.layer", BERT),
-    "mobilebert": ("mobilebert.encoder.layer", {
-        "attention.self.query": (N, N), "attention.self.key": (N, N), "attention.self.value": (N, H),
-        "attention.output.dense": (N, N), "intermediate.dense": (F, N), "output.dense": (N, F), "output.bottleneck.dense": (H, N),
-        "bottleneck.input.dense": (N, H), "bottleneck.attention.dense": (N, H),
-        "ffn.0.intermediate.dense": (F, N), "ffn.0.output.dense": (N, F),
-    }),
-    **dict.fromkeys(("llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2"), ("model.layers", DECODER)),
-    "gpt2": ("transformer.h", {
-        "attn.c_attn": (3 * H, H), "attn.c_proj": SQUARE, "mlp.c_fc": UP, "mlp.c_proj": DOWN,
-    }),
-    "gpt_neox": ("gpt_neox.layers", {
-        "attention.query_key_value": (3 * H, H), "attention.dense": SQUARE, "mlp.dense_h_to_4h": UP, "mlp.dense_4h_to_h": DOWN,
-    }),
-    "phi": ("model.layers", {
-        **{f"self_attn.{name}": SQUARE for name in ("q_proj", "k_proj", "v_proj", "dense")}, "mlp.fc1": UP, "mlp.fc2": DOWN,
-    }),
-}  # fmt: skip
 WITH_WORDS = (*toy_architectures.ENCODERS, *toy_architectures.DECODERS)
 CASES = [(shape, "label-words") for shape in WITH_WORDS] + [(shape, "classifier") for shape in toy_architectures.ALL]
 ROWS = 45
@@ -154,9 +101,7 @@ def test_gradients_and_loss_are_those_of_the_stock_model(sources: Sources, shape
     kind = AutoModelForCausalLM if shape in toy_architectures.DECODERS else AutoModelForMaskedLM
     stock = kind.from_pretrained(sources.models_dir / shape, dtype=torch.float32).eval()
     logits = stock(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
-    last = (
-        batch["attention_mask"].sum(1) - 1 if shape in toy_architectures.DECODERS else torch.zeros_like(batch["labels"])
-    )
+    last = batch["attention_mask"].sum(1) - 1 if shape in toy_architectures.DECODERS else torch.zeros_like(batch["labels"])
     calibration = run.head.calibration
     assert isinstance(calibration, LogitCalibration)
     words = logits[torch.arange(len(last)), last][:, run.label_ids]
@@ -193,9 +138,7 @@ def test_logits_of_a_mask_on_fresh_weights_are_those_of_its_training(trained: Tr
 def test_the_base_is_as_before_and_the_mask_is_of_the_density_asked_for(trained: Trained) -> None:
     assert hash_of(trained.model) == trained.digest_before
     masks, info = mask_file.read(trained.artifacts / "mask.safetensors")
-    loaded = load_model(
-        locate_model(trained.shape, None, Sources(trained.model.parent, hub=False)), ("Yes", "No"), trained.head
-    )
+    loaded = load_model(locate_model(trained.shape, None, Sources(trained.model.parent, hub=False)), ("Yes", "No"), trained.head)
     assert info.base_digest == weights_digest(loaded.model, loaded.new_parameters)
     kept, total = sum(int(mask.sum()) for mask in masks.values()), sum(mask.size for mask in masks.values())
     assert 0 <= 0.3 * total - kept < len(masks)
@@ -218,9 +161,7 @@ def test_padding_does_not_change_logits(trained: Trained) -> None:
         expected = pruned.head(**alone)
         for side in sides:
             length = alone["input_ids"].shape[1] + 9
-            padded = pruned.tokenizer(
-                text, padding="max_length", max_length=length, padding_side=side, return_tensors="pt"
-            )
+            padded = pruned.tokenizer(text, padding="max_length", max_length=length, padding_side=side, return_tensors="pt")
             assert padded["input_ids"].shape[1] == length
             torch.testing.assert_close(pruned.head(**padded), expected, rtol=0, atol=1e-5)
 

@@ -88,8 +88,9 @@ def test_an_encoder_stored_without_the_prefix_of_its_model(tmp_path: Path, shape
     assert digest(folder) == expected
 
 
-@pytest.mark.parametrize(("shape", "name"), [("gpt2", "lm_head.weight"), ("gemma", "lm_head.weight"),
-                                             ("bert", "cls.predictions.decoder.weight")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "name"), [("gpt2", "lm_head.weight"), ("gemma", "lm_head.weight"), ("bert", "cls.predictions.decoder.weight")]
+)
 def test_a_tied_embedding_that_is_stored_twice(tmp_path: Path, shape: str, name: str) -> None:
     folder = toy_architectures.make_model(tmp_path / shape, shape)
     expected = load(folder)

@@ -87,16 +87,17 @@ def test_more_token_ids_than_rows_of_the_embedding_are_refused(tmp_path: Path) -
         ({"quantize_config.json": "{}"}, "model_quantized", "GPTQ"),
         ({"quant_config.json": "{}"}, "model_quantized", "AWQ"),
         *(
-            ({"config.json": json.dumps({"model_type": "bert", "quantization_config": {"quant_method": method}})},
-             "model_quantized", method)
+            (
+                {"config.json": json.dumps({"model_type": "bert", "quantization_config": {"quant_method": method}})},
+                "model_quantized",
+                method,
+            )
             for method in ("gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors")
         ),
         ({"0_Transformer/config.json": "{}", "modules.json": "[]"}, "model_config_missing", "m/0_Transformer"),
     ],
-)  # fmt: skip
-def test_folders_of_another_form_are_told_what_to_do(
-    tmp_path: Path, files: dict[str, str], code: str, remedy: str
-) -> None:
+)
+def test_folders_of_another_form_are_told_what_to_do(tmp_path: Path, files: dict[str, str], code: str, remedy: str) -> None:
     folder = make_model(tmp_path / "m")
     if "config.json" not in files and "quant" not in str(files):
         (folder / "config.json").unlink()
@@ -121,9 +122,7 @@ def test_a_sentencepiece_file_alone_is_told_how_to_convert(tmp_path: Path) -> No
 
 
 def test_the_other_head_of_deberta_is_named_with_the_head_that_works(tmp_path: Path) -> None:
-    folder = make_model(
-        tmp_path / "m", model_type="deberta-v2", head=False, tensors=["lm_predictions.lm_head.dense.weight"]
-    )
+    folder = make_model(tmp_path / "m", model_type="deberta-v2", head=False, tensors=["lm_predictions.lm_head.dense.weight"])
     found = refusal(folder)
     assert found.code == "model_head_missing"
     assert "lm_predictions" in str(found)
@@ -132,10 +131,7 @@ def test_the_other_head_of_deberta_is_named_with_the_head_that_works(tmp_path: P
 
 
 def classifier(folder: Path, names: list[str]) -> Path:
-    config = {
-        "architectures": ["BertForSequenceClassification"],
-        "id2label": {str(i): name for i, name in enumerate(names)},
-    }
+    config = {"architectures": ["BertForSequenceClassification"], "id2label": {str(i): name for i, name in enumerate(names)}}
     return make_model(folder, head=False, tensors=["classifier.weight"], config=config)
 
 

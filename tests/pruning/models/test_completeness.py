@@ -62,11 +62,7 @@ def test_a_tied_embedding_is_read_from_the_output_embedding(tmp_path: Path, shap
     decoder = MODEL_TYPES[read_model_type(folder)].decoder
 
     def move(weights: dict[str, torch.Tensor]) -> None:
-        (name,) = [
-            name
-            for name, tensor in weights.items()
-            if tensor.shape == table.shape and ("embed" in name or "wte" in name)
-        ]
+        (name,) = [name for name, tensor in weights.items() if tensor.shape == table.shape and ("embed" in name or "wte" in name)]
         weights[decoder] = weights.pop(name)
 
     rewrite(folder, move)

@@ -14,9 +14,7 @@ from pruning.masking.kernels import dispatch
 from pruning.models import dropout
 from tests import toy_models
 
-pytestmark = pytest.mark.skipif(
-    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
-)
+pytestmark = pytest.mark.skipif(bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}")
 Words = npt.NDArray[np.uint32]
 
 
@@ -27,12 +25,7 @@ def philox(counter: Words, key: tuple[int, int]) -> Words:
     k0, k1 = key
     for _ in range(10):
         p, q = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
-        c0, c1, c2, c3 = (
-            (q >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
-            q & low,
-            (p >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
-            p & low,
-        )
+        c0, c1, c2, c3 = ((q >> np.uint64(32)) ^ c1 ^ np.uint64(k0), q & low, (p >> np.uint64(32)) ^ c3 ^ np.uint64(k1), p & low)
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
     return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
 
@@ -72,9 +65,7 @@ def test_the_elements_that_stay_are_those_of_the_generator(n: int) -> None:
     expected = torch.where(torch.from_numpy(kept(n, seed, p)), x * (1 / 0.7), torch.zeros(()))
     torch.testing.assert_close(native.dropout(x, seed, p), expected, rtol=1e-6, atol=0)
     half = x.bfloat16()
-    torch.testing.assert_close(
-        native.dropout(half, seed, p), torch.where(expected != 0, half.float() / 0.7, 0.0).bfloat16()
-    )
+    torch.testing.assert_close(native.dropout(half, seed, p), torch.where(expected != 0, half.float() / 0.7, 0.0).bfloat16())
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:

@@ -23,8 +23,15 @@ from tests import toy_architectures
 from tests.model_folders import GOOD, SIZES, make_model, refusal, zeros
 
 OPTIONAL = (
-    "conv", "pos_", "rel_emb", "attn_norm", "encoder.LayerNorm", "bottleneck.", "query_key_value.bias", "attention.dense.bias",
-)  # fmt: skip
+    "conv",
+    "pos_",
+    "rel_emb",
+    "attn_norm",
+    "encoder.LayerNorm",
+    "bottleneck.",
+    "query_key_value.bias",
+    "attention.dense.bias",
+)
 """Parts of the names of tensors that not every configuration of a type has."""
 
 
@@ -38,11 +45,7 @@ def meta_model(config: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(
     ("instead", "remedy"),
-    [
-        ("pytorch_model.bin", "save_pretrained"),
-        ("weights.safetensors", "rename it"),
-        ("notes.txt", "safetensors format"),
-    ],
+    [("pytorch_model.bin", "save_pretrained"), ("weights.safetensors", "rename it"), ("notes.txt", "safetensors format")],
 )
 def test_weights_that_cannot_be_used(tmp_path: Path, instead: str, remedy: str) -> None:
     folder = make_model(tmp_path / "m")
@@ -75,9 +78,7 @@ def test_sharded_weights(tmp_path: Path) -> None:
     assert refusal(folder).code == "model_weights_missing"
 
 
-@pytest.mark.parametrize(
-    "index", ["{", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../b"}}', '{"weight_map": 3}']
-)
+@pytest.mark.parametrize("index", ["{", "{}", '{"weight_map": {}}', '{"weight_map": {"a": "../b"}}', '{"weight_map": 3}'])
 def test_an_index_that_cannot_be_right(tmp_path: Path, index: str) -> None:
     folder = make_model(tmp_path / "m")
     (folder / INDEX).write_text(index)
@@ -133,10 +134,7 @@ def test_a_tensor_of_another_shape_is_found_in_the_headers(tmp_path: Path, model
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_sizes_are_those_of_transformers_with_and_without_a_configuration(model_type: str) -> None:
     """One layer of the model with the sizes of transformers, on no device, and of one that has other sizes."""
-    for given in (
-        {},
-        SIZES | {"hidden_size": 16, "dim": 16, "embedding_size": 16, "num_attention_heads": 4, "n_heads": 4},
-    ):
+    for given in ({}, SIZES | {"hidden_size": 16, "dim": 16, "embedding_size": 16, "num_attention_heads": 4, "n_heads": 4}):
         config = {"model_type": model_type, **given, "num_hidden_layers": 1, "n_layers": 1}
         model = meta_model(config)
         built = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}

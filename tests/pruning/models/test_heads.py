@@ -34,9 +34,7 @@ def inputs_of(tokenizer: Any, *, masked: tuple[int | None, ...]) -> dict[str, to
 
 @pytest.mark.parametrize("masked", [(None, None, None), (2, 5, 1), (None, 3, None)], ids=["none", "all", "some"])
 @torch.no_grad()
-def test_logits_are_the_label_words_columns_at_the_mask_token_or_the_first(
-    folder: Path, masked: tuple[int | None, ...]
-) -> None:
+def test_logits_are_the_label_words_columns_at_the_mask_token_or_the_first(folder: Path, masked: tuple[int | None, ...]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = inputs_of(tokenizer, masked=masked)
     ids = label_word_ids(tokenizer, ("terrible", "great", "Maybe"))
@@ -97,9 +95,7 @@ def test_the_head_adds_no_parameter_and_trains_none(folder: Path) -> None:
 def test_only_the_position_of_interest_goes_through_what_follows_the_last_attention(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     head = LabelWordHead(load(folder), label_word_ids(tokenizer, ("Yes", "No")), tokenizer.mask_token_id).eval()
-    last = [
-        module for path, module in head.model.named_modules() if isinstance(module, torch.nn.Linear) and "1" in path
-    ]
+    last = [module for path, module in head.model.named_modules() if isinstance(module, torch.nn.Linear) and "1" in path]
     seen: list[int] = []
     last[-1].register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape[1]))
     inputs = inputs_of(tokenizer, masked=(None, 4, None))

@@ -52,12 +52,8 @@ def test_a_new_tokenizer_file_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", toy_models.SHAPES)
-@pytest.mark.parametrize(
-    ("words", "shown"), [(("great", "zebra"), "'zebra'"), (("filmplay",), "'filmplay'"), (("€",), "'€'")]
-)
-def test_words_that_are_not_one_known_token_are_refused(
-    tmp_path: Path, model: str, words: tuple[str, ...], shown: str
-) -> None:
+@pytest.mark.parametrize(("words", "shown"), [(("great", "zebra"), "'zebra'"), (("filmplay",), "'filmplay'"), (("€",), "'€'")])
+def test_words_that_are_not_one_known_token_are_refused(tmp_path: Path, model: str, words: tuple[str, ...], shown: str) -> None:
     with pytest.raises(PermanentError, match=shown) as caught:
         label_word_ids(AutoTokenizer.from_pretrained(toy_models.make_model(tmp_path / "model", model)), words)
     assert caught.value.code == "label_word_unknown"
@@ -66,9 +62,7 @@ def test_words_that_are_not_one_known_token_are_refused(
 
 @pytest.mark.parametrize("shape", ["bert", "distilbert", "electra"])
 @pytest.mark.parametrize("config", ["as it is", "without the key", "missing", True, False], ids=str)
-def test_words_are_lowercased_where_the_class_of_transformers_does(
-    tmp_path: Path, shape: str, config: str | bool
-) -> None:
+def test_words_are_lowercased_where_the_class_of_transformers_does(tmp_path: Path, shape: str, config: str | bool) -> None:
     folder = tmp_path / shape
     toy_architectures.make_model(folder, shape)
     file = folder / "tokenizer_config.json"
@@ -81,9 +75,7 @@ def test_words_are_lowercased_where_the_class_of_transformers_does(
     if config == "missing":
         file.unlink()
     theirs = AutoTokenizer.from_pretrained(folder)("Yes Great terrible", add_special_tokens=False)["input_ids"]
-    assert (
-        load_tokenizer(folder / "tokenizer.json").encode("Yes Great terrible", add_special_tokens=False).ids == theirs
-    )
+    assert load_tokenizer(folder / "tokenizer.json").encode("Yes Great terrible", add_special_tokens=False).ids == theirs
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +94,9 @@ def test_the_tokens_of_a_class_are_those_of_its_words(toy: Path) -> None:
     ids = AutoTokenizer.from_pretrained(toy).get_vocab()
     assert tokens_of(toy, ("terrible", ("great", "fine"))) == [ids["terrible"], (ids["great"], ids["fine"])]
     assert tokens_of(toy, ("filmy", ("great", "filmed")), "mean") == [
-        ((ids["film"], ids["##y"]),), (ids["great"], (ids["film"], ids["##e"], ids["##d"])),
-    ]  # fmt: skip
+        ((ids["film"], ids["##y"]),),
+        (ids["great"], (ids["film"], ids["##e"], ids["##d"])),
+    ]
     assert tokens_of(toy, GOOD, "mean") == tokens_of(toy, GOOD) == [ids["terrible"], ids["great"]]
 
 

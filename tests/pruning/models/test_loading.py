@@ -70,9 +70,7 @@ def test_a_checkpoint_with_a_tensor_of_another_shape_is_refused(tmp_path: Path) 
     folder = toy_models.make_model(tmp_path / "m")
     weights = load_file(folder / "model.safetensors")
     name = "bert.encoder.layer.0.output.dense.weight"
-    save_file(
-        {**weights, name: weights[name][:, :-1].contiguous()}, folder / "model.safetensors", metadata={"format": "pt"}
-    )
+    save_file({**weights, name: weights[name][:, :-1].contiguous()}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(PermanentError) as caught:
         loaded(folder)
     assert caught.value.code == "model_weights_incomplete"

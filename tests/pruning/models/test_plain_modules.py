@@ -48,6 +48,4 @@ def test_padding_is_no_neighbour_in_mobilebert(tmp_path: Path) -> None:
     alone = loaded.tokenizer("the film was great", return_tensors="pt")
     padded = loaded.tokenizer("the film was great", return_tensors="pt", padding="max_length", max_length=24)
     length = alone["input_ids"].shape[1]
-    torch.testing.assert_close(
-        loaded.model(**padded).logits[:, :length], loaded.model(**alone).logits, rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(loaded.model(**padded).logits[:, :length], loaded.model(**alone).logits, rtol=0, atol=1e-5)

@@ -37,13 +37,16 @@ def _deberta(model: Any, mean: torch.Tensor) -> torch.Tensor:
 
 
 BEHIND: dict[str, Layers] = {
-    "bert": _pooler, "minilm": _pooler, "mobilebert": _pooler,
+    "bert": _pooler,
+    "minilm": _pooler,
+    "mobilebert": _pooler,
     "albert": lambda model, mean: model.classifier(torch.tanh(model.albert.pooler(mean))),
     "distilbert": lambda model, mean: model.classifier(torch.relu(model.pre_classifier(mean))),
     "modernbert": lambda model, mean: model.classifier(model.head(mean)),
-    "deberta-v2": _deberta, "deberta-v3": _deberta,
+    "deberta-v2": _deberta,
+    "deberta-v3": _deberta,
     **dict.fromkeys(("camembert", "electra", "mpnet", "roberta", "xlm-roberta"), _classifier),
-}  # fmt: skip
+}
 """What each class computes behind the pooled state [B, H]."""
 
 
@@ -116,12 +119,18 @@ def test_decoders_and_trained_classifiers_keep_what_they_read(tmp_path: Path) ->
         assert (caught.value.code, caught.value.param) == ("pooling_unsupported", "pooling")
 
 
-@pytest.mark.parametrize(("modules", "pooling", "mean"), [
-    ('[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.models.Pooling"}]', True, True),
-    ('[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.models.Pooling"}]', False, False),
-    ('[{"path": "../1_Pooling", "type": "a.models.Pooling"}]', True, False),
-    ('[{"path": "1_Pooling", "type": "a.Dense"}]', True, False), ("[", True, False), ("{}", True, False), (None, True, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("modules", "pooling", "mean"),
+    [
+        ('[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.models.Pooling"}]', True, True),
+        ('[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.models.Pooling"}]', False, False),
+        ('[{"path": "../1_Pooling", "type": "a.models.Pooling"}]', True, False),
+        ('[{"path": "1_Pooling", "type": "a.Dense"}]', True, False),
+        ("[", True, False),
+        ("{}", True, False),
+        (None, True, False),
+    ],
+)
 def test_a_folder_of_sentence_transformers_declares_its_pooling(
     tmp_path: Path, modules: str | None, pooling: bool, mean: bool
 ) -> None:

@@ -31,9 +31,7 @@ def shorten(folder: Path, positions: int, tokens_said: int) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({**about, "model_max_length": tokens_said}))
 
 
-@pytest.mark.parametrize(
-    ("shape", "positions"), [("bert", 50), ("roberta", 43), ("mpnet", 50), ("albert", 33), ("llama", 50)]
-)
+@pytest.mark.parametrize(("shape", "positions"), [("bert", 50), ("roberta", 43), ("mpnet", 50), ("albert", 33), ("llama", 50)])
 def test_the_last_position_is_used_and_none_behind_it(tmp_path: Path, shape: str, positions: int) -> None:
     shorten(toy_architectures.make_model(tmp_path / "models" / shape, shape), positions, 512)
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2")
@@ -42,16 +40,7 @@ def test_the_last_position_is_used_and_none_behind_it(tmp_path: Path, shape: str
         rows[0]["sentence"] = LONG
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     sources = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
-    run_toy(
-        sources,
-        tmp_path / "work",
-        model=shape,
-        sparsity=0.95,
-        max_length=64,
-        max_steps=2,
-        train_rows=16,
-        validation_rows=16,
-    )
+    run_toy(sources, tmp_path / "work", model=shape, sparsity=0.95, max_length=64, max_steps=2, train_rows=16, validation_rows=16)
     mask = tmp_path / "work" / "artifacts" / "mask.safetensors"
     pruned = load_pruned(mask, sources=sources)
     logits = torch.tensor(pruned.logits([LONG, "a film"]))

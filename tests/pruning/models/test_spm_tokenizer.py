@@ -20,9 +20,7 @@ from tests import toy_architectures, toy_datasets, toy_models
 from tests.pruning.runs import run_toy
 
 sentencepiece = pytest.importorskip("sentencepiece", reason="the package sentencepiece makes the vocabulary")
-ODD = (
-    "xyz", "é", "a\u0301", "ﬁlm", "Ｆ", "…", "日本", "😀", "A.b", "12", "great.", "[MASK]", "[SEP]", "  ", "\t", "\n", "\u3000"
-)  # fmt: skip
+ODD = ("xyz", "é", "a\u0301", "ﬁlm", "Ｆ", "…", "日本", "😀", "A.b", "12", "great.", "[MASK]", "[SEP]", "  ", "\t", "\n", "\u3000")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +33,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = random.Random(0)
     (root / "text").write_text("\n".join(" ".join(rng.choices(toy_models.WORDS, k=8)) for _ in range(2000)))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(root / "text"), model_prefix=str(folder / "spm"), vocab_size=120, hard_vocab_limit=False, minloglevel=2,
-        pad_id=0, bos_id=1, eos_id=2, unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]",
-    )  # fmt: skip
+        input=str(root / "text"),
+        model_prefix=str(folder / "spm"),
+        vocab_size=120,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        pad_piece="[PAD]",
+        bos_piece="[CLS]",
+        eos_piece="[SEP]",
+        unk_piece="[UNK]",
+    )
     (folder / "spm.vocab").unlink()
     toy_datasets.make_opinions(root / "datasets" / "sst2")
     return folder

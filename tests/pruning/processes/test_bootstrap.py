@@ -21,9 +21,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("on_path", [False, True])
 def test_a_module_of_ours_runs_in_a_project_with_packages_of_the_same_names(project: Path, on_path: bool) -> None:
     environment = os.environ | ({"PYTHONPATH": str(project)} if on_path else {})
-    done = subprocess.run(
-        python_command("pruning", "--help"), cwd=project, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(python_command("pruning", "--help"), cwd=project, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: python -m pruning")
 
@@ -36,11 +34,7 @@ def test_all_our_packages_are_found_and_modules_of_pythonpath_as_well(project: P
         f"print(*(importlib.util.find_spec(name).origin for name in {sorted(PACKAGES)!r}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project)},
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", code], cwd=project, env=os.environ | {"PYTHONPATH": str(project)}, capture_output=True, text=True
     )
     assert done.stderr == ""
     assert done.stdout.split() == [str(ROOT / name / "__init__.py") for name in sorted(PACKAGES)]

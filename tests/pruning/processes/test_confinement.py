@@ -28,10 +28,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="/proc and prctl
 
 def test_a_parser_gets_neither_proxies_nor_caches() -> None:
     given = {"PATH": "/bin", "HTTPS_PROXY": "http://u:p@host", "HF_HOME": "/cache", "ANYTHING": "x"}
-    assert child_environment(given, {"OMP_NUM_THREADS": 1, "X": None}, local=True) == {
-        "PATH": "/bin",
-        "OMP_NUM_THREADS": "1",
-    }
+    assert child_environment(given, {"OMP_NUM_THREADS": 1, "X": None}, local=True) == {"PATH": "/bin", "OMP_NUM_THREADS": "1"}
 
 
 @linux_only
@@ -39,9 +36,12 @@ def test_a_parser_gets_neither_proxies_nor_caches() -> None:
 def test_a_child_of_the_same_user_reads_no_environment_of_a_closed_parent(memory: str) -> None:
     """As another user than root, whom the kernel would let read everything."""
     parent = subprocess.run(
-        [sys.executable, "-c", _PARENT, memory], env={"ESPALIER_DATABASE_URL": _SECRET, "PYTHONPATH": os.getcwd()},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", _PARENT, memory],
+        env={"ESPALIER_DATABASE_URL": _SECRET, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert (_SECRET in parent.stdout) is (memory == "open")
     assert parent.stdout.count("Permission denied") == (0 if memory == "open" else 2)
     assert parent.stdout.rstrip().endswith("1" if memory == "open" else "0")

@@ -35,9 +35,13 @@ def main():
 
 def run(end: str, call: str = "run_program(main)") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(end=end, call=call)], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", PROGRAM.format(end=end, call=call)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_the_ordinary_end_of_such_a_program_is_an_abort() -> None:
@@ -47,11 +51,16 @@ def test_the_ordinary_end_of_such_a_program_is_an_abort() -> None:
 @pytest.mark.parametrize(
     ("end", "code", "error"),
     [
-        ("return 0", 0, ""), ("return None", 0, ""), ("return 65", 65, ""), ("sys.exit(75)", 75, ""), ("sys.exit()", 0, ""),
-        ("sys.exit('in words')", 1, "in words"), ("raise ValueError('odd')", 1, "ValueError: odd"),
+        ("return 0", 0, ""),
+        ("return None", 0, ""),
+        ("return 65", 65, ""),
+        ("sys.exit(75)", 75, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit('in words')", 1, "in words"),
+        ("raise ValueError('odd')", 1, "ValueError: odd"),
         ("raise KeyboardInterrupt", 130, "KeyboardInterrupt"),
     ],
-)  # fmt: skip
+)
 def test_exit_codes_handlers_threads_and_output_are_as_ever(end: str, code: int, error: str) -> None:
     done = run(end)
     assert done.returncode == code, done.stderr

@@ -35,9 +35,7 @@ sys.stdin.read()
 
 
 def watching() -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", WATCHES], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-    )
+    process = subprocess.Popen([sys.executable, "-c", WATCHES], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     assert process.stdout is not None
     process.stdout.readline()
     return process
@@ -61,9 +59,7 @@ def test_a_parent_that_does_not_write_in_time_ends_it() -> None:
 
 
 def test_the_kernel_ends_it_with_its_parent() -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", STARTS.format(script=SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    parent = subprocess.Popen([sys.executable, "-c", STARTS.format(script=SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
@@ -73,9 +69,7 @@ def test_the_kernel_ends_it_with_its_parent() -> None:
 
 
 def test_a_parent_that_had_ended_before() -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "1", "0", "-", sys.executable, "-c", "print(1)"], capture_output=True
-    )
+    done = subprocess.run([sys.executable, SCRIPT, "1", "0", "-", sys.executable, "-c", "print(1)"], capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
 
 

@@ -42,9 +42,7 @@ def test_a_run_that_deserves_a_warning_gets_it(
     fields = {**RUNS[code]}
     if code == "baseline_diverged":  # no rate that a spec may have takes a toy out of the range of its numbers
         monkeypatch.setattr(baseline._Training, "_backward", lambda *_: float("nan"))
-    if (
-        code == "scores_are_noise"
-    ):  # gradients on a toy are clearer than those of the models that the limit was measured on
+    if code == "scores_are_noise":  # gradients on a toy are clearer than those of the models that the limit was measured on
         monkeypatch.setattr(outcome, "NOISE", 1.0)
     events = run_toy(sources, tmp_path, **fields)
     warned = {warning.code: warning for warning in of_kind(events, "warning")}

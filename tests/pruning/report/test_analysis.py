@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from pruning.report.analysis import (
-    MAX_CLASSES,
-    confusion,
-    f1_histogram,
-    head_densities,
-    kind_of,
-    layer_of,
-    matrix_table,
-    spread,
-)
+from pruning.report.analysis import MAX_CLASSES, confusion, f1_histogram, head_densities, kind_of, layer_of, matrix_table, spread
 
 RANDOM = np.random.default_rng(1)
 Bits = np.ndarray[Any, np.dtype[np.bool_]]
@@ -68,9 +59,7 @@ def test_stacked_query_key_value(stacked: str, output: str) -> None:
 def test_a_bottleneck_before_the_attention_is_not_its_output() -> None:
     masks = {f"layer.0.attention.{name}": bits(4, 4) for name in ("query", "key", "value", "dense")}
     found = head_densities({**masks, "layer.0.bottleneck.attention.dense": bits(4, 8)}, 2)
-    assert [head.parts["output"] for head in found] == [
-        masks["layer.0.attention.dense"][:, i : i + 2].mean() for i in (0, 2)
-    ]
+    assert [head.parts["output"] for head in found] == [masks["layer.0.attention.dense"][:, i : i + 2].mean() for i in (0, 2)]
 
 
 def test_what_cannot_be_divided_or_is_not_known_has_no_heads() -> None:
@@ -89,10 +78,17 @@ def test_density_and_what_is_empty() -> None:
     mask = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0]], dtype=bool)
     assert matrix_table({"encoder.layer.7.output.dense": mask}) == [
         {
-            "path": "encoder.layer.7.output.dense", "kind": "output.dense", "layer": "7", "rows": 3, "columns": 4, "kept": 3,
-            "density": 0.25, "empty_rows": 1, "empty_columns": 2,
+            "path": "encoder.layer.7.output.dense",
+            "kind": "output.dense",
+            "layer": "7",
+            "rows": 3,
+            "columns": 4,
+            "kept": 3,
+            "density": 0.25,
+            "empty_rows": 1,
+            "empty_columns": 2,
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_kinds_are_what_stands_behind_the_last_number() -> None:
@@ -103,10 +99,7 @@ def test_a_confusion_matrix_has_true_classes_down() -> None:
     random = np.random.default_rng(0)
     labels, predictions = random.integers(0, 3, 200).tolist(), random.integers(0, 2, 200).tolist()
     found = confusion(labels, predictions, ("a", "b", "c"))
-    assert found == {
-        "labels": ["a", "b", "c"],
-        "counts": confusion_matrix(labels, predictions, labels=[0, 1, 2]).tolist(),
-    }
+    assert found == {"labels": ["a", "b", "c"], "counts": confusion_matrix(labels, predictions, labels=[0, 1, 2]).tolist()}
 
 
 def test_too_many_classes_have_none() -> None:

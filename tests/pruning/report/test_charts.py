@@ -4,20 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pruning.report.charts import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    MAX_POINTS,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Cell,
-    Series,
-    heat_map,
-    line_chart,
-    smoothed,
-)
+from pruning.report.charts import BOTTOM, HEIGHT, LEFT, MAX_POINTS, RIGHT, TOP, WIDTH, Cell, Series, heat_map, line_chart, smoothed
 from pruning.report.figures import Drawing, drawing, element
 
 EVIL = """"'></title></svg><script>alert(1)</script>&amp;<!--"""

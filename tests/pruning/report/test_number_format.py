@@ -9,15 +9,7 @@ from pruning.report import number_format
 
 @pytest.mark.parametrize(
     ("share", "shown"),
-    [
-        (0.0972, "9.7 %"),
-        (0.1, "10 %"),
-        (1.0, "100 %"),
-        (0.0012, "0.12 %"),
-        (0.0, "0 %"),
-        (0.999, "99.9 %"),
-        (None, "–"),
-    ],
+    [(0.0972, "9.7 %"), (0.1, "10 %"), (1.0, "100 %"), (0.0012, "0.12 %"), (0.0, "0 %"), (0.999, "99.9 %"), (None, "–")],
 )
 def test_percent(share: float | None, shown: str) -> None:
     assert number_format.percent(share) == shown
@@ -37,8 +29,7 @@ def test_duration(seconds: float | None, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [(84934656, "84,934,656"), (0.91512, "0.9151"), (2e-5, "2.00e-05"), (-1.5, "-1.5"), (1e20, "1.00e+20")],
+    ("value", "shown"), [(84934656, "84,934,656"), (0.91512, "0.9151"), (2e-5, "2.00e-05"), (-1.5, "-1.5"), (1e20, "1.00e+20")]
 )
 def test_number(value: float, shown: str) -> None:
     assert number_format.number(value) == shown

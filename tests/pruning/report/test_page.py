@@ -98,9 +98,7 @@ def test_the_policy_allows_the_style_sheet_in_the_file_and_nothing_else() -> Non
     digest = base64.b64encode(hashlib.sha256(SHOWN.style.encode()).digest()).decode()
     (found,) = [a["content"] for _, a in SHOWN.tags if a.get("http-equiv") == "Content-Security-Policy"]
     directives = dict((found or "").split(" ", 1) for found in (found or "").split("; "))
-    assert directives == {
-        "default-src": "'none'", "style-src": f"'sha256-{digest}'", "base-uri": "'none'", "form-action": "'none'",
-    }  # fmt: skip
+    assert directives == {"default-src": "'none'", "style-src": f"'sha256-{digest}'", "base-uri": "'none'", "form-action": "'none'"}
 
 
 def test_names_from_users_stay_text() -> None:
@@ -127,22 +125,31 @@ def test_a_number_that_is_missing_is_an_error() -> None:
 def test_the_summary_has_the_numbers_that_matter() -> None:
     said = SHOWN.words()
     for part in (
-        "bert-base, pruned to sst2", "Method smp-s kept 8,493,465 of 84,934,656 masked weights in 1,000 steps.",
+        "bert-base, pruned to sst2",
+        "Method smp-s kept 8,493,465 of 84,934,656 masked weights in 1,000 steps.",
         "It also trained 121,344 extra parameters, 0.14 % of the masked weights; they are 505 kB beside the mask.",
-        "0.9151 0.51 dense, zero-shot", "10 % 10 % asked", "5 MB 88 times smaller than the checkpoint", "1 h 23 min on cuda",
-    ):  # fmt: skip
+        "0.9151 0.51 dense, zero-shot",
+        "10 % 10 % asked",
+        "5 MB 88 times smaller than the checkpoint",
+        "1 h 23 min on cuda",
+    ):
         assert part.replace(" ", "") in said.replace(" ", "")
 
 
 def test_a_baseline_stands_beside_the_zero_shot_model_and_without_one_nothing_does() -> None:
     made = numbers()
     made["result"]["baseline"] = {
-        "metrics": {"accuracy": 0.9312}, "steps": 1000, "learning_rate": 5e-05, "seconds": 4200.0, "rows_per_second": 15.2,
-    }  # fmt: skip
+        "metrics": {"accuracy": 0.9312},
+        "steps": 1000,
+        "learning_rate": 5e-05,
+        "seconds": 4200.0,
+        "rows_per_second": 15.2,
+    }
     shown = Elements(page(made))
     assert shown.tables["Metrics"] == [
-        ["metric", "dense, zero-shot", "dense, fine-tuned", "final mask"], ["accuracy", "0.51", "0.9312", "0.9151"],
-    ]  # fmt: skip
+        ["metric", "dense, zero-shot", "dense, fine-tuned", "final mask"],
+        ["accuracy", "0.51", "0.9312", "0.9151"],
+    ]
     assert "0.9312dense,fine-tuned" in shown.words().replace(" ", "")
     assert "1,000 steps on the same rows at a learning rate of 5e-05, took another 1 h 10 min" in shown.words()
     lines = [attributes["class"] for tag, attributes in shown.tags if tag == "polyline"]
@@ -155,8 +162,10 @@ def test_tables_have_the_values() -> None:
     found = SHOWN.tables
     assert found["Metrics"] == [["metric", "dense, zero-shot", "final mask"], ["accuracy", "0.51", "0.9151"]]
     assert [row[:4] for row in found["Evaluations"][1:]] == [
-        ["0", "before", "100 %", "0.51"], ["500", "during", "30 %", "0.8"], ["1,000", "final", "10 %", "0.9151"],
-    ]  # fmt: skip
+        ["0", "before", "100 %", "0.51"],
+        ["500", "during", "30 %", "0.8"],
+        ["1,000", "final", "10 %", "0.9151"],
+    ]
     assert found["Confusion matrix"][1:] == [["negative", "388", "40"], ["positive", "34", "410"]]
     assert found["Sizes"][1:] == [
         ["the base model's checkpoint", "–", "440 MB", "100 %"],
@@ -187,14 +196,7 @@ def test_warnings_come_with_their_remedies() -> None:
 
 def test_exports_are_shown_with_their_latency() -> None:
     latency = {"batch": 1, "tokens": 128, "before_ms": 80.0, "after_ms": 40.0, "factor": 2.0}
-    export = {
-        "format": "onnx",
-        "artifact": "model.onnx",
-        "bytes": 5,
-        "verdict": "as fast",
-        "equal": 1.0,
-        "latency": [latency],
-    }
+    export = {"format": "onnx", "artifact": "model.onnx", "bytes": 5, "verdict": "as fast", "equal": 1.0, "latency": [latency]}
     found = Elements(page(numbers(exports=[export]))).tables
     assert found["Exports"][1:] == [["onnx", "model.onnx", "5 bytes", "100 % of the rows", "as fast"]]
     assert found["Latency"][1:] == [["onnx", "–", "1", "128", "80.00 ms", "40.00 ms", "2.00 ×"]]
@@ -216,7 +218,7 @@ def test_questions_by_f1_have_a_table() -> None:
         ({"scores": [{"split": "validation", "rows": 2, "metrics": {}, "points": [[1.0, 2.0], [3.0, None]]}]}, "Predicted against"),
         ({"scores": [{"split": "validation", "rows": 2, "metrics": {}, "confusion": None}]}, "too many classes"),
     ],
-)  # fmt: skip
+)
 def test_what_is_missing_is_said(changes: dict[str, Any], said: str) -> None:
     assert said in Elements(page(numbers(**changes))).text
 

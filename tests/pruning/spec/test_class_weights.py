@@ -12,9 +12,9 @@ MULTILABEL: dict[str, Any] = {
 TAGS: dict[str, Any] = {"task": {"dataset": "d", "text": ["t"], "label": "l", "kind": "token-classification"}}
 
 
-@pytest.mark.parametrize(("given", "kept"), [
-    (None, None), ("balanced", "balanced"), ([1, 2.5], (1.0, 2.5)), ((1e6, 1e-9), (1e6, 1e-9)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "kept"), [(None, None), ("balanced", "balanced"), ([1, 2.5], (1.0, 2.5)), ((1e6, 1e-9), (1e6, 1e-9))]
+)
 def test_weights_are_kept_as_they_are_given(given: Any, kept: Any) -> None:
     parsed = spec(class_weights=given)
     assert parsed.class_weights == kept
@@ -23,9 +23,9 @@ def test_weights_are_kept_as_they_are_given(given: Any, kept: Any) -> None:
     assert spec(**MULTILABEL, class_weights=[1, 2, 3]).class_weights == (1.0, 2.0, 3.0)
 
 
-@pytest.mark.parametrize("given", [
-    "even", [], [0, 1], [1, -1], [1, float("inf")], [1, float("nan")], [1, "2"], [True, 1], [1, 1e7], {"a": 1}, 3, True,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given", ["even", [], [0, 1], [1, -1], [1, float("inf")], [1, float("nan")], [1, "2"], [True, 1], [1, 1e7], {"a": 1}, 3, True]
+)
 def test_what_are_no_weights_is_refused_in_one_message(given: Any) -> None:
     found = fault(class_weights=given)
     assert (found["param"], found["code"]) == ("class_weights", "class_weights_invalid")
@@ -33,9 +33,18 @@ def test_what_are_no_weights_is_refused_in_one_message(given: Any) -> None:
         assert "of class " in found["message"]
 
 
-@pytest.mark.parametrize("more", [
-    {"task": "stsb"}, {"task": "squad"}, {"task": "squad_v2"}, TAGS, {"method": "wanda"}, {"method": "magnitude", "one_shot": True},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"task": "stsb"},
+        {"task": "squad"},
+        {"task": "squad_v2"},
+        TAGS,
+        {"method": "wanda"},
+        {"method": "magnitude", "one_shot": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("given", ["balanced", [1, 1]])
 def test_what_has_no_classes_or_no_loss_has_no_weights(more: dict[str, Any], given: Any) -> None:
     found = fault(**more, class_weights=given)

@@ -70,12 +70,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_api_lists_it_without_torch_and_refuses_a_broken_one(target: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(target), str(runs.ROOT)])}
     done = subprocess.run(
-        [sys.executable, "-c", API, str(tmp_path)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", API, str(tmp_path)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

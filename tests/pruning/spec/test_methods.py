@@ -29,10 +29,20 @@ def test_every_method_of_the_schema_is_in_it_and_can_be_made() -> None:
         assert callable(create_method(spec(name)).select)
 
 
-@pytest.mark.parametrize(("method", "rate", "weight"), [
-    ("smp-s", 2e-2, 400), ("smp-l", 2e-2, 400), ("smp-g", 2e-2, 400), ("movement", 1e-2, 0), ("soft-movement", 1e-2, 400),
-    ("l0", 1e-1, 125), ("magnitude", 0, 0), ("wanda", 0, 0), ("random", 0, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "rate", "weight"),
+    [
+        ("smp-s", 2e-2, 400),
+        ("smp-l", 2e-2, 400),
+        ("smp-g", 2e-2, 400),
+        ("movement", 1e-2, 0),
+        ("soft-movement", 1e-2, 400),
+        ("l0", 1e-1, 125),
+        ("magnitude", 0, 0),
+        ("wanda", 0, 0),
+        ("random", 0, 0),
+    ],
+)
 def test_defaults_are_those_of_the_methods_own_reference(method: str, rate: float, weight: float) -> None:
     found = spec(method)
     assert (found.learning_rate, found.regularization) == (rate, weight)

@@ -48,7 +48,7 @@ def test_columns_name_the_labels() -> None:
         ({"teacher": "t"}, {}, "teacher"),
         ({"label_words": ["good", "bad"]}, {}, "label_words"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(fields: dict[str, Any], task: dict[str, Any], param: str) -> None:
     with pytest.raises(ValidationError) as caught:
         spec(fields, **task)

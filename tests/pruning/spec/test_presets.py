@@ -17,19 +17,8 @@ def spec(**fields: Any) -> PruningSpec:
 @pytest.mark.parametrize(
     ("preset", "pinned"),
     [
-        (
-            "paper",
-            {
-                "adam_epsilon": "corrected",
-                "regularization_ramp": "sparsity",
-                "temperature": 1,
-                "surplus": "redistribute",
-            },
-        ),
-        (
-            "upstream",
-            {"adam_epsilon": "uncorrected", "regularization_ramp": "run", "surplus": "drop", "max_grad_norm": 1},
-        ),
+        ("paper", {"adam_epsilon": "corrected", "regularization_ramp": "sparsity", "temperature": 1, "surplus": "redistribute"}),
+        ("upstream", {"adam_epsilon": "uncorrected", "regularization_ramp": "run", "surplus": "drop", "max_grad_norm": 1}),
         ("espalier", {"adam_epsilon": "uncorrected", "regularization_ramp": "run", "surplus": "redistribute"}),
     ],
 )
@@ -42,10 +31,12 @@ def test_a_preset_fills_its_points_in(preset: str, pinned: dict[str, Any]) -> No
 def test_a_field_that_contradicts_the_preset_is_refused_and_one_that_agrees_is_not(preset: str, field: str) -> None:
     spec(preset=preset, **{field: PRESETS[preset][field]})
     others: dict[str, dict[Any, Any]] = {
-        "adam_epsilon": {"corrected": "uncorrected", "uncorrected": "corrected"}, "max_grad_norm": {1.0: 2.0},
-        "regularization_ramp": {"run": "sparsity", "sparsity": "run"}, "temperature": {1.0: 4.0},
+        "adam_epsilon": {"corrected": "uncorrected", "uncorrected": "corrected"},
+        "max_grad_norm": {1.0: 2.0},
+        "regularization_ramp": {"run": "sparsity", "sparsity": "run"},
+        "temperature": {1.0: 4.0},
         "surplus": {"drop": "redistribute", "redistribute": "drop"},
-    }  # fmt: skip
+    }
     other = others[field][PRESETS[preset][field]]
     with pytest.raises(ValidationError) as caught:
         spec(preset=preset, **{field: other})

@@ -14,12 +14,21 @@ from pruning.spec.tasks import TASKS
 
 CUSTOM: dict[str, Any] = {"dataset": "org/tickets", "text": ["body"], "label": "queue", "label_words": ["Yes", "No"]}
 SPECS: list[dict[str, Any]] = [
-    {}, {"task": "mnli", "preset": "upstream"}, {"task": "rte", "preset": "upstream"}, {"task": "rte", "preset": "paper"},
-    {"task": "stsb", "max_steps": 100}, {"task": CUSTOM, "method": "smp-l"}, {"sparsity": 0.97, "ramp": 0.3, "hold": 0.2},
-    {"task": "mnli", "preset": "upstream", "label_words": ["a", "b", "c"]}, {"revision": "refs/pr/1", "dropout": 0},
+    {},
+    {"task": "mnli", "preset": "upstream"},
+    {"task": "rte", "preset": "upstream"},
+    {"task": "rte", "preset": "paper"},
+    {"task": "stsb", "max_steps": 100},
+    {"task": CUSTOM, "method": "smp-l"},
+    {"sparsity": 0.97, "ramp": 0.3, "hold": 0.2},
+    {"task": "mnli", "preset": "upstream", "label_words": ["a", "b", "c"]},
+    {"revision": "refs/pr/1", "dropout": 0},
     {"task": {**CUSTOM, "kind": "regression", "label_words": ["Yes"], "metric": "spearman"}},
-    {"preset": "upstream", "max_steps": 10, "task": "rte"}, {"ramp": 1}, {"regularization": 0}, {"epochs": 0.5},
-]  # fmt: skip
+    {"preset": "upstream", "max_steps": 10, "task": "rte"},
+    {"ramp": 1},
+    {"regularization": 0},
+    {"epochs": 0.5},
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -77,34 +86,66 @@ def test_what_remains_is_not_off_by_a_rounding_error(sparsity: float, remaining:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"model": "../etc/passwd"}, "model"), ({"model": "a/b/c"}, "model"), ({"model": ""}, "model"), ({"model": "a..b"}, "model"),
-    ({"model": "x" * 201}, "model"), ({"model": 3}, "model"), ({"model": "http://h/m"}, "model"), ({"model": "/abs"}, "model"),
-    ({"revision": "-x"}, "revision"), ({"revision": "a b"}, "revision"),
-    ({"task": "imdb"}, "task"), ({"task": 3}, "task"), ({"task": None}, "task"),
-    ({"task": {**CUSTOM, "text": []}}, "task.text"), ({"task": {**CUSTOM, "text": ["a", "b", "c"]}}, "task.text"),
-    ({"task": {**CUSTOM, "dataset": "../x"}}, "task.dataset"), ({"task": {**CUSTOM, "metric": "bleu"}}, "task.metric"),
+    ({"model": "../etc/passwd"}, "model"),
+    ({"model": "a/b/c"}, "model"),
+    ({"model": ""}, "model"),
+    ({"model": "a..b"}, "model"),
+    ({"model": "x" * 201}, "model"),
+    ({"model": 3}, "model"),
+    ({"model": "http://h/m"}, "model"),
+    ({"model": "/abs"}, "model"),
+    ({"revision": "-x"}, "revision"),
+    ({"revision": "a b"}, "revision"),
+    ({"task": "imdb"}, "task"),
+    ({"task": 3}, "task"),
+    ({"task": None}, "task"),
+    ({"task": {**CUSTOM, "text": []}}, "task.text"),
+    ({"task": {**CUSTOM, "text": ["a", "b", "c"]}}, "task.text"),
+    ({"task": {**CUSTOM, "dataset": "../x"}}, "task.dataset"),
+    ({"task": {**CUSTOM, "metric": "bleu"}}, "task.metric"),
     ({"task": {**CUSTOM, "unheard": 1}}, "task.unheard"),
     ({"task": {**CUSTOM, "kind": "regression"}}, "task.label_words"),
     ({"task": {**CUSTOM, "label_words": ["Yes"]}}, "task.label_words"),
     ({"task": {**CUSTOM, "metric": "pearson"}}, "task.metric"),
     ({"task": {**CUSTOM, "kind": "regression", "label_words": ["Yes"], "metric": "f1"}}, "task.metric"),
-    ({"preset": "mine"}, "preset"), ({"method": "lottery"}, "method"), ({"pattern": "4:8"}, "pattern"),
-    ({"sparsity": 1}, "sparsity"), ({"sparsity": -0.1}, "sparsity"), ({"sparsity": float("nan")}, "sparsity"),
-    ({"sparsity": "most"}, "sparsity"), ({"sparsity": None}, "sparsity"),
-    ({"max_steps": 0}, "max_steps"), ({"max_steps": 1.5}, "max_steps"), ({"max_steps": 10, "epochs": 1}, "epochs"),
-    ({"epochs": None}, "epochs"), ({"epochs": 0}, "epochs"),
-    ({"ramp": 0.8, "hold": 0.3}, "hold"), ({"ramp": 0}, "ramp"), ({"ramp": 1.1}, "ramp"),
+    ({"preset": "mine"}, "preset"),
+    ({"method": "lottery"}, "method"),
+    ({"pattern": "4:8"}, "pattern"),
+    ({"sparsity": 1}, "sparsity"),
+    ({"sparsity": -0.1}, "sparsity"),
+    ({"sparsity": float("nan")}, "sparsity"),
+    ({"sparsity": "most"}, "sparsity"),
+    ({"sparsity": None}, "sparsity"),
+    ({"max_steps": 0}, "max_steps"),
+    ({"max_steps": 1.5}, "max_steps"),
+    ({"max_steps": 10, "epochs": 1}, "epochs"),
+    ({"epochs": None}, "epochs"),
+    ({"epochs": 0}, "epochs"),
+    ({"ramp": 0.8, "hold": 0.3}, "hold"),
+    ({"ramp": 0}, "ramp"),
+    ({"ramp": 1.1}, "ramp"),
     ({"max_steps": 5, "ramp": 0.1}, "max_steps"),
-    ({"max_steps": 10, "eval_every": 11}, "eval_every"), ({"eval_every": 0}, "eval_every"),
+    ({"max_steps": 10, "eval_every": 11}, "eval_every"),
+    ({"eval_every": 0}, "eval_every"),
     ({"checkpoint_every": 0}, "checkpoint_every"),
-    ({"batch_size": 0}, "batch_size"), ({"gradient_accumulation": 0}, "gradient_accumulation"), ({"max_length": 7}, "max_length"),
-    ({"learning_rate": float("inf")}, "learning_rate"), ({"max_grad_norm": float("inf")}, "max_grad_norm"),
-    ({"temperature": 0}, "temperature"), ({"regularization": -1}, "regularization"), ({"dropout": 1}, "dropout"),
-    ({"seed": -1}, "seed"), ({"seed": 2**32}, "seed"), ({"train_rows": 0}, "train_rows"),
-    ({"label_words": ["one"]}, "label_words"), ({"label_words": ["same", "same"]}, "label_words"),
-    ({"label_words": ["same", " same "]}, "label_words"), ({"label_words": ["", "x"]}, "label_words.0"),
-    ({"learning_rat": 0.1}, "learning_rat"), ({"version": 2}, "version"),
-]  # fmt: skip
+    ({"batch_size": 0}, "batch_size"),
+    ({"gradient_accumulation": 0}, "gradient_accumulation"),
+    ({"max_length": 7}, "max_length"),
+    ({"learning_rate": float("inf")}, "learning_rate"),
+    ({"max_grad_norm": float("inf")}, "max_grad_norm"),
+    ({"temperature": 0}, "temperature"),
+    ({"regularization": -1}, "regularization"),
+    ({"dropout": 1}, "dropout"),
+    ({"seed": -1}, "seed"),
+    ({"seed": 2**32}, "seed"),
+    ({"train_rows": 0}, "train_rows"),
+    ({"label_words": ["one"]}, "label_words"),
+    ({"label_words": ["same", "same"]}, "label_words"),
+    ({"label_words": ["same", " same "]}, "label_words"),
+    ({"label_words": ["", "x"]}, "label_words.0"),
+    ({"learning_rat": 0.1}, "learning_rat"),
+    ({"version": 2}, "version"),
+]
 
 
 @pytest.mark.parametrize(("fields", "param"), REFUSED, ids=lambda value: str(value)[:60])
@@ -147,9 +188,7 @@ def understood(values: dict[str, Any]) -> PruningSpec | None:
         return None
 
 
-@pytest.mark.parametrize(
-    "names", [["x" * 76, "y" * 76], ["very good film", "very bad film"], ["one two three", "one four three"]]
-)
+@pytest.mark.parametrize("names", [["x" * 76, "y" * 76], ["very good film", "very bad film"], ["one two three", "one four three"]])
 def test_class_names_of_any_length_serve_a_classifier_head(names: list[str]) -> None:
     task = {"dataset": "d", "text": ["t"], "labels": names}
     found = PruningSpec(model="m", task=task, head="classifier")

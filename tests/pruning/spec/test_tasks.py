@@ -21,15 +21,21 @@ def test_every_task_can_be_trained_and_scored(name: str) -> None:
 def test_the_main_metric_of_each_task_is_the_one_of_the_benchmark() -> None:
     first = {name: task.metrics[0] for name, task in TASKS.items()}
     assert first == {
-        "mnli": "accuracy", "qnli": "accuracy", "qqp": "accuracy", "sst2": "accuracy", "mrpc": "accuracy", "rte": "accuracy",
-        "cola": "matthews", "stsb": "pearson", "squad": "f1", "squad_v2": "f1",
-    }  # fmt: skip
+        "mnli": "accuracy",
+        "qnli": "accuracy",
+        "qqp": "accuracy",
+        "sst2": "accuracy",
+        "mrpc": "accuracy",
+        "rte": "accuracy",
+        "cola": "matthews",
+        "stsb": "pearson",
+        "squad": "f1",
+        "squad_v2": "f1",
+    }
 
 
 def test_a_custom_task_becomes_a_row_of_its_own() -> None:
-    task = resolve_task(
-        CustomTask(dataset="org/d", text=("q", "a"), label="y", label_words=("Yes", "No"), validation_split="dev")
-    )
+    task = resolve_task(CustomTask(dataset="org/d", text=("q", "a"), label="y", label_words=("Yes", "No"), validation_split="dev"))
     assert (task.name, task.dataset, task.text, task.label) == ("org/d", "org/d", ("q", "a"), "y")
     assert (task.train_split, task.validation_splits, task.metrics) == ("train", ("dev",), ("accuracy",))
 

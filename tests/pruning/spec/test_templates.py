@@ -23,12 +23,20 @@ def test_named_templates_become_text_that_stays() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"template": "It was {mask}."}, {"template": "{text} {text} {mask}"}, {"template": "{text} {mask} {mask}"},
-        {"template": "{text_a} {mask}"}, {"template": "{text} {mask} {"}, {"template": "{sentence} {mask}"}, {"template": "{text}"},
-        {"template": "{text} {mask}", "task": "rte"}, {"template": "lm-bff", "task": "squad"},
-        {"template": "{text} {mask}", "head": "classifier"}, {"template": "{text}{mask}" + "x" * 500}, {"template": ""},
+        {"template": "It was {mask}."},
+        {"template": "{text} {text} {mask}"},
+        {"template": "{text} {mask} {mask}"},
+        {"template": "{text_a} {mask}"},
+        {"template": "{text} {mask} {"},
+        {"template": "{sentence} {mask}"},
+        {"template": "{text}"},
+        {"template": "{text} {mask}", "task": "rte"},
+        {"template": "lm-bff", "task": "squad"},
+        {"template": "{text} {mask}", "head": "classifier"},
+        {"template": "{text}{mask}" + "x" * 500},
+        {"template": ""},
     ],
-)  # fmt: skip
+)
 def test_what_is_no_template_is_refused_by_name(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
         PruningSpec.model_validate({"model": "m", "task": "sst2", **fields})
@@ -38,7 +46,10 @@ def test_what_is_no_template_is_refused_by_name(fields: dict[str, Any]) -> None:
 def test_a_template_in_its_parts() -> None:
     assert split_template("{text} It was {mask}.") == [Slot(0, after_blank=False), Chunk(" It was", ".")]
     assert split_template("So {text_b}? {mask}, {text_a}") == [
-        Chunk("So", None), Slot(1, after_blank=True), Chunk("?", ","), Slot(0, after_blank=True)
-    ]  # fmt: skip
+        Chunk("So", None),
+        Slot(1, after_blank=True),
+        Chunk("?", ","),
+        Slot(0, after_blank=True),
+    ]
     assert ends_with_mask("{text} It was {mask} ")
     assert not ends_with_mask("{text} It was {mask}.")

@@ -61,15 +61,13 @@ def test_words_of_a_custom_task_are_its_spec_s_and_the_first_ones_name_its_class
         ({"task": "stsb", "label_words": [["Yes", "Sure"]]}, "label_words", "spec_conflict"),
         ({"task": "squad", "label_words": SEVERAL}, "label_words", "spec_conflict"),
         ({"task": {**TASK, "kind": "regression", "label_words": [["Yes", "Sure"]]}}, "task.label_words", "spec_conflict"),
-        (
-            {"task": {**TASK, "text": ["q", "c"], "kind": "span", "label_words": SEVERAL}}, "task.label_words", "spec_conflict",
-        ),
+        ({"task": {**TASK, "text": ["q", "c"], "kind": "span", "label_words": SEVERAL}}, "task.label_words", "spec_conflict"),
         ({"task": {**TASK, "label_words": SEVERAL}, "head": "classifier"}, "task.label_words", "spec_conflict"),
         ({"task": {**TASK, "label_words": [["terrible", ""], "great"]}}, "task.label_words.0.1", "string_too_short"),
         ({"head": "classifier", "label_word_pieces": "mean"}, "label_word_pieces", "spec_conflict"),
         ({"label_word_pieces": "first"}, "label_word_pieces", "literal_error"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_names_its_field(fields: dict[str, Any], param: str, code: str) -> None:
     assert fault(**fields) == (param, code)
 

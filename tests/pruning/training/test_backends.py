@@ -39,7 +39,7 @@ def with_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     ("fields", "fits"),
     [({"method": name}, True) for name in ("smp-s", "smp-l", "smp-g")]
     + [({"prior": "wanda"}, True), ({"pattern": "2:4"}, False), ({"method": "magnitude"}, False)],
-)  # fmt: skip
+)
 def test_a_run_fits_by_how_it_selects(fields: dict[str, Any], fits: bool) -> None:
     why = backends.unsupported_reason(pruner_of(create_method(spec_of(**fields))))
     assert why == "" if fits else "smp-s" in why

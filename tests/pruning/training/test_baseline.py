@@ -33,13 +33,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "span": {"task": "squad", "max_length": 40, "stride": 8},
     "trained weights": {"method": "movement", "train_biases": True},
     "several labels": {
-        "task": {
-            "dataset": "topics",
-            "text": ["text"],
-            "label": "topics",
-            "kind": "multilabel",
-            "labels": list(TOPICS),
-        },
+        "task": {"dataset": "topics", "text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
     },
     "tags": {"task": {"dataset": "tagged", "text": ["words"], "label": "tags", "kind": "token-classification"}},
 }
@@ -148,9 +142,7 @@ def test_after_a_kill_in_the_baseline_no_step_of_the_mask_is_repeated(sources: S
 def test_a_terminated_program_leaves_the_baseline_with_the_code_for_it(sources: Sources, tmp_path: Path) -> None:
     work = tmp_path / "work"
     spec = {**BASELINE, "max_steps": 4000, "sparsity": 0.5, "ramp": 1.0, "eval_every": 4000, "validation_rows": 8}
-    before = (
-        "from pruning.training import train as t; t.run_loop = lambda *_: None"  # only the baseline is to take its time
-    )
+    before = "from pruning.training import train as t; t.run_loop = lambda *_: None"  # only the baseline is to take its time
     program = fork(arguments_of(work, spec, sources), tmp_path / "1", before=before)
     program.next_event("baseline")
     program.signal(signal.SIGTERM)

@@ -22,12 +22,21 @@ from pruning.training.train import train
 from tests.pruning.runs import finished, make_sources, of_kind, run_toy, same_masks, spec_of
 
 FIELDS: dict[str, Any] = {
-    "max_steps": 24, "ramp": 0.25, "eval_every": 1, "checkpoint_every": 5, "learning_rate": 0.5, "sparsity": 0.8, "keep": "best",
-    "validation_rows": None, "prior": None,
-}  # fmt: skip
+    "max_steps": 24,
+    "ramp": 0.25,
+    "eval_every": 1,
+    "checkpoint_every": 5,
+    "learning_rate": 0.5,
+    "sparsity": 0.8,
+    "keep": "best",
+    "validation_rows": None,
+    "prior": None,
+}
 TRAINED: dict[str, dict[str, Any]] = {
-    "scores": {}, "extras": {"train_biases": True, "train_readout": True}, "weights": {"method": "movement", "learning_rate": 0.1},
-}  # fmt: skip
+    "scores": {},
+    "extras": {"train_biases": True, "train_readout": True},
+    "weights": {"method": "movement", "learning_rate": 0.1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +50,7 @@ def stop_after(calls: int) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("trained", TRAINED)
-def test_the_best_mask_is_delivered_and_survives_an_interruption(
-    sources: Sources, tmp_path: Path, trained: str
-) -> None:
+def test_the_best_mask_is_delivered_and_survives_an_interruption(sources: Sources, tmp_path: Path, trained: str) -> None:
     fields = FIELDS | TRAINED[trained]
     events = run_toy(sources, tmp_path / "whole", **fields)
     during = {event.step: event for event in of_kind(events, "evaluation") if event.stage == "during"}
@@ -78,16 +85,17 @@ def test_a_stop_while_it_is_delivered_leaves_the_state_of_the_last_step(sources:
     spec = spec_of(**fields)
     with pytest.raises(StoppedError) as stopped:  # while the best mask is evaluated
         train(
-            spec, tmp_path / "stopped", sources, events.append,
+            spec,
+            tmp_path / "stopped",
+            sources,
+            events.append,
             lambda: any("keep best" in event.message for event in of_kind(events, "log")),
-        )  # fmt: skip
+        )
     assert stopped.value.step == 24
     again = run_toy(sources, tmp_path / "stopped", **fields)
     assert of_kind(again, "started")[0].resumed_from == 24
     assert same_masks(tmp_path / "whole", tmp_path / "stopped")
-    read = [
-        json.loads((tmp_path / name / "artifacts/report.json").read_text())["result"] for name in ("whole", "stopped")
-    ]
+    read = [json.loads((tmp_path / name / "artifacts/report.json").read_text())["result"] for name in ("whole", "stopped")]
     assert read[0]["last"] == read[1]["last"]
     assert read[0]["final"] == read[1]["final"]
 

@@ -61,9 +61,7 @@ def test_two_are_kept(tmp_path: Path) -> None:
 
 def test_each_is_reported_once_it_is_on_disk(tmp_path: Path) -> None:
     there: list[bool] = []
-    found = Checkpoints(
-        tmp_path, "run", lambda step: there.append((tmp_path / f"step-{step:010d}.safetensors").exists())
-    )
+    found = Checkpoints(tmp_path, "run", lambda step: there.append((tmp_path / f"step-{step:010d}.safetensors").exists()))
     found.save(1, state(1))
     found.save(2, state(2))
     found.wait()

@@ -70,9 +70,7 @@ def test_many_classes_answer_with_their_most_probable_ones(sources: Sources, tmp
     run_toy(sources, tmp_path, **FIELDS | {"task": TASK | {"labels": names}, "method": "random", "max_steps": None})
     mask = tmp_path / "artifacts" / "mask.safetensors"
     cache = ModelCache(sources, masks=1)
-    answer = cache.respond({"key": "k", "mask": str(mask), "weights": None, "texts": ["a b"], "pairs": None})[
-        "predictions"
-    ][0]
+    answer = cache.respond({"key": "k", "mask": str(mask), "weights": None, "texts": ["a b"], "pairs": None})["predictions"][0]
     expected = load_pruned(mask, sources=sources).predictions(["a b"])[0]
     assert expected.probabilities is not None
     assert len(expected.probabilities) == 1000

@@ -25,9 +25,7 @@ from tests.toy_datasets import TOPICS, opinions, topics, write_splits
 
 TASK: dict[str, Any] = {"dataset": "uneven", "text": ["sentence"], "label": "label", "labels": ["good", "bad", "odd"]}
 WEIGHTS = (0.25, 3.0, 1.5)
-LABELS: dict[str, Any] = {
-    "dataset": "topics", "text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS),
-}  # fmt: skip
+LABELS: dict[str, Any] = {"dataset": "topics", "text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +55,10 @@ def test_rows_with_weights_make_the_weighted_mean_of_torch() -> None:
     assert not torch.isclose(losses.classification(logits, labels), expected)
 
 
-@pytest.mark.parametrize(("batch", "parts", "preset"), [
-    (60, 1, "espalier"), (25, 3, "espalier"), (15, 4, "espalier"), (7, 2, "espalier"), (15, 4, "paper"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("batch", "parts", "preset"),
+    [(60, 1, "espalier"), (25, 3, "espalier"), (15, 4, "espalier"), (7, 2, "espalier"), (15, 4, "paper")],
+)
 def test_a_step_has_the_weighted_mean_of_all_its_rows(sources: Sources, batch: int, parts: int, preset: str) -> None:
     run = run_of(sources, batch_size=batch, gradient_accumulation=parts, preset=preset)
     run.head.eval()
@@ -100,11 +99,14 @@ def test_the_distilled_share_of_the_loss_is_not_weighted(sources: Sources) -> No
     assert found == pytest.approx(float(expected), rel=1e-5)
 
 
-@pytest.mark.parametrize(("fields", "rows", "weights"), [
-    ({}, (45, 15, 0), (60 / (2 * 45), 60 / (2 * 15), None)),
-    ({"train_rows": 28}, (25, 3, 0), (28 / (2 * 25), 28 / (2 * 3), None)),
-    ({"train_rows": 20}, (20, 0, 0), (1.0, None, None)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fields", "rows", "weights"),
+    [
+        ({}, (45, 15, 0), (60 / (2 * 45), 60 / (2 * 15), None)),
+        ({"train_rows": 28}, (25, 3, 0), (28 / (2 * 25), 28 / (2 * 3), None)),
+        ({"train_rows": 20}, (20, 0, 0), (1.0, None, None)),
+    ],
+)
 def test_balanced_weights_are_those_of_the_rows_that_are_used(
     sources: Sources, fields: dict[str, Any], rows: tuple[int, ...], weights: tuple[float | None, ...]
 ) -> None:
@@ -163,12 +165,8 @@ def test_a_read_out_starts_at_the_weighted_frequencies() -> None:
     assert fits[1].bias - fits[0].bias == pytest.approx(log_weights, rel=1e-5)
 
 
-def test_a_run_shows_its_weights_and_its_baseline_has_the_same(
-    sources: Sources, tmp_path: Path, captured: list[Run]
-) -> None:
-    events = run_toy(
-        sources, tmp_path, task=TASK, class_weights="balanced", max_steps=4, baseline=True, head="classifier",
-    )  # fmt: skip
+def test_a_run_shows_its_weights_and_its_baseline_has_the_same(sources: Sources, tmp_path: Path, captured: list[Run]) -> None:
+    events = run_toy(sources, tmp_path, task=TASK, class_weights="balanced", max_steps=4, baseline=True, head="classifier")
     (started,) = of_kind(events, "started")
     assert started.class_weights == pytest.approx([60 / 90, 2.0, 1.0])
     report = json.loads((tmp_path / "artifacts" / JSON_REPORT).read_text())
@@ -183,9 +181,7 @@ def test_a_run_shows_its_weights_and_its_baseline_has_the_same(
         logits = head(**{k: v for k, v in batch.items() if k not in losses.NOT_INPUTS})
         found = loss_function(head, run.task, run.spec, run.device, run.class_weights)(batch)
     weight = torch.tensor(started.class_weights)
-    assert float(found) == pytest.approx(
-        float(functional.cross_entropy(logits, batch["labels"], weight=weight)), rel=1e-5
-    )
+    assert float(found) == pytest.approx(float(functional.cross_entropy(logits, batch["labels"], weight=weight)), rel=1e-5)
 
 
 def test_a_run_without_weights_shows_none(sources: Sources, tmp_path: Path) -> None:

@@ -51,9 +51,7 @@ def gradients(weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     return [weight.grad for weight in weights if weight.grad is not None]
 
 
-def anew(
-    loss_of: Callable[[Batch], torch.Tensor], weights: Sequence[torch.Tensor], batches: list[Batch], seed: int
-) -> Any:
+def anew(loss_of: Callable[[Batch], torch.Tensor], weights: Sequence[torch.Tensor], batches: list[Batch], seed: int) -> Any:
     """Loss of each batch and the gradients of their mean, without recordings."""
     torch.manual_seed(seed)
     losses = []
@@ -82,16 +80,12 @@ def assert_same(found: Any, expected: Any) -> None:
     assert all(map(torch.equal, found[1], expected[1]))
 
 
-@pytest.mark.parametrize(
-    ("shape", "precision"), [*((shape, "fp32") for shape in toy_architectures.ALL), ("bert", "bf16")]
-)
+@pytest.mark.parametrize(("shape", "precision"), [*((shape, "fp32") for shape in toy_architectures.ALL), ("bert", "bf16")])
 def test_a_repeated_pass_is_the_pass_run_anew(
     sources: Sources, shape: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropout and all, to the last bit: so no number of one batch has found its way into the recording."""
-    monkeypatch.setattr(
-        "pruning.models.autocast.has_bf16", lambda device: True
-    )  # slow where it is emulated, and still exact
+    monkeypatch.setattr("pruning.models.autocast.has_bf16", lambda device: True)  # slow where it is emulated, and still exact
     head = "classifier" if shape == toy_architectures.HEADLESS else "label-words"
     run = prepared(sources, shape, head=head, precision=precision)
     weights, remarks = weights_of(run), list[str]()

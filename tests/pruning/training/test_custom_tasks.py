@@ -26,11 +26,15 @@ TASK: dict[str, Any] = {"dataset": "org/reviews", "text": ["body"], "label": "ve
 def reviews(count: int, seed: int) -> list[dict[str, Any]]:
     return [
         {
-            "body": row["sentence"], "title": " ".join(row["sentence"].split()[:2]), "verdict": NAMES[row["label"]],
-            "id": row["label"], "stars": 2.0 * row["label"] + 1, "unused": None,
+            "body": row["sentence"],
+            "title": " ".join(row["sentence"].split()[:2]),
+            "verdict": NAMES[row["label"]],
+            "id": row["label"],
+            "stars": 2.0 * row["label"] + 1,
+            "unused": None,
         }
         for row in toy_datasets.opinions(count, seed)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     toy_architectures.make_classifier(root / "models" / "finished", NAMES[::-1])
     toy_architectures.make_classifier(root / "models" / "other-names", ("a", "b"))
     toy_datasets.write_splits(
-        root / "datasets" / "org" / "reviews",
-        {"train": reviews(96, 1), "validation": reviews(32, 2), "dev": reviews(8, 3)},
+        root / "datasets" / "org" / "reviews", {"train": reviews(96, 1), "validation": reviews(32, 2), "dev": reviews(8, 3)}
     )
     return sources
 
@@ -49,9 +52,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_rows_of_the_only_split_are_held_out_and_measured_on(sources: Sources, tmp_path: Path) -> None:
     assert sources.datasets_dir is not None
     toy_datasets.write_splits(sources.datasets_dir / "org" / "alone", {"train": reviews(96, 1)})
-    events = run_toy(
-        sources, tmp_path / "run", task={**TASK, "dataset": "org/alone"}, validation_rows=None, max_steps=2
-    )
+    events = run_toy(sources, tmp_path / "run", task={**TASK, "dataset": "org/alone"}, validation_rows=None, max_steps=2)
     started = next(event for event in events if event.event == "started")
     assert (started.train_rows, started.validation_rows) == (87, 9)
     report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
@@ -95,12 +96,12 @@ def test_class_names_are_learnt_with_words_made_from_them(sources: Sources, tmp_
 def test_class_names_and_class_ids_are_the_same_task(sources: Sources, tmp_path: Path) -> None:
     run_toy(sources, tmp_path / "names", task=TASK)
     run_toy(sources, tmp_path / "ids", task={**TASK, "label": "id"})
-    run_toy(sources, tmp_path / "words", task={
-        **{k: v for k, v in TASK.items() if k != "labels"}, "label": "id", "label_words": ["terrible", "great"],
-    })  # fmt: skip
-    names, ids, words = (
-        read_lines(tmp_path / n / "artifacts" / "predictions.jsonl") for n in ("names", "ids", "words")
+    run_toy(
+        sources,
+        tmp_path / "words",
+        task={**{k: v for k, v in TASK.items() if k != "labels"}, "label": "id", "label_words": ["terrible", "great"]},
     )
+    names, ids, words = (read_lines(tmp_path / n / "artifacts" / "predictions.jsonl") for n in ("names", "ids", "words"))
     assert names == ids == words
 
 
@@ -119,9 +120,13 @@ def test_two_text_columns_are_read_in_the_order_given(sources: Sources, tmp_path
 @pytest.mark.parametrize("metric", [None, "spearman"])
 def test_a_number_is_regressed_on(sources: Sources, tmp_path: Path, metric: str | None) -> None:
     task = {
-        "dataset": "org/reviews", "text": ["body"], "label": "stars", "kind": "regression", "label_words": ["great"],
+        "dataset": "org/reviews",
+        "text": ["body"],
+        "label": "stars",
+        "kind": "regression",
+        "label_words": ["great"],
         "metric": metric,
-    }  # fmt: skip
+    }
     events = run_toy(sources, tmp_path, task=task, max_steps=80, dropout=0.0, batch_size=16)
     result = metrics_of(events)
     assert list(result["final"]) == [metric or "pearson"]
@@ -148,10 +153,7 @@ def test_splits_have_the_names_given(sources: Sources, tmp_path: Path) -> None:
 
 def test_many_classes_have_one_logit_each_and_macro_f1(sources: Sources, tmp_path: Path) -> None:
     words = ["terrible", "great", "Maybe", "correct"]
-    rows = [
-        {"t": row["sentence"], "label": words[(i * 7 + i // 3) % 4]}
-        for i, row in enumerate(toy_datasets.opinions(64, 5))
-    ]
+    rows = [{"t": row["sentence"], "label": words[(i * 7 + i // 3) % 4]} for i, row in enumerate(toy_datasets.opinions(64, 5))]
     assert sources.datasets_dir is not None
     toy_datasets.write_splits(sources.datasets_dir / "four", {"train": rows[:40], "validation": rows[40:]})
     task = {"dataset": "four", "text": ["t"], "labels": words, "metric": "f1"}
@@ -166,11 +168,17 @@ def test_many_classes_have_one_logit_each_and_macro_f1(sources: Sources, tmp_pat
     assert result["final"]["f1"] == pytest.approx(sum(per_class) / len(per_class))
 
 
-@pytest.mark.parametrize(("labels", "words"), [
-    (["negative", "positive"], ("negative", "positive")), (["not_equivalent", "equivalent"], ("not", "equivalent")),
-    (["very terrible", "quite great"], ("terrible", "great")), (["class-yes", "class-no"], ("yes", "no")),
-    (["sports/ball", "politics.state", "_art_"], ("ball", "state", "art")), (["3 stars", "4 stars"], ("3", "4")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["negative", "positive"], ("negative", "positive")),
+        (["not_equivalent", "equivalent"], ("not", "equivalent")),
+        (["very terrible", "quite great"], ("terrible", "great")),
+        (["class-yes", "class-no"], ("yes", "no")),
+        (["sports/ball", "politics.state", "_art_"], ("ball", "state", "art")),
+        (["3 stars", "4 stars"], ("3", "4")),
+    ],
+)
 def test_words_are_proposed_from_class_names_and_shown(labels: list[str], words: tuple[str, ...]) -> None:
     resolved = spec(labels=labels)
     assert resolved.label_words == words
@@ -183,15 +191,10 @@ def test_words_are_proposed_from_class_names_and_shown(labels: list[str], words:
 
 def test_words_given_are_kept() -> None:
     assert spec(label_words=["bad", "good"]).label_words == ("bad", "good")
-    assert PruningSpec.model_validate({"model": "m", "task": TASK, "label_words": ["bad", "good"]}).label_words == (
-        "bad",
-        "good",
-    )
+    assert PruningSpec.model_validate({"model": "m", "task": TASK, "label_words": ["bad", "good"]}).label_words == ("bad", "good")
 
 
-@pytest.mark.parametrize(
-    "labels", [["a b", "b b", "a c"], ["...", "yes"], ["LABEL_1 x", "LABEL_2 x", "OTHER_1 x"]], ids=str
-)
+@pytest.mark.parametrize("labels", [["a b", "b b", "a c"], ["...", "yes"], ["LABEL_1 x", "LABEL_2 x", "OTHER_1 x"]], ids=str)
 def test_names_that_propose_no_distinct_words_ask_for_words(labels: list[str]) -> None:
     assert faults(labels=labels) == ["task.label_words"]
 
@@ -211,12 +214,9 @@ def test_a_proposed_word_that_the_model_does_not_know_is_refused_by_name(sources
 
 
 @pytest.mark.parametrize(
-    ("verdict", "number"),
-    [("excellent", 3), ("VERY_GREAT", 5), (2, 1), (-1, 4), (None, 2), (0.5, 6), ([], 1)],
+    ("verdict", "number"), [("excellent", 3), ("VERY_GREAT", 5), (2, 1), (-1, 4), (None, 2), (0.5, 6), ([], 1)]
 )
-def test_a_label_that_is_no_class_is_named_by_its_row(
-    sources: Sources, tmp_path: Path, verdict: Any, number: int
-) -> None:
+def test_a_label_that_is_no_class_is_named_by_its_row(sources: Sources, tmp_path: Path, verdict: Any, number: int) -> None:
     rows = reviews(6, 1)
     rows[number - 1]["verdict"] = verdict
     toy_datasets.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": rows})
@@ -238,9 +238,7 @@ def test_a_label_of_another_kind_is_named_by_its_row(sources: Sources, tmp_path:
 
 def test_a_wrong_label_of_the_validation_rows_is_found_before_training(sources: Sources, tmp_path: Path) -> None:
     rows = reviews(6, 1)
-    toy_datasets.write_splits(
-        tmp_path / "org" / "reviews", {"train": rows, "validation": [*rows, {**rows[0], "verdict": "new"}]}
-    )
+    toy_datasets.write_splits(tmp_path / "org" / "reviews", {"train": rows, "validation": [*rows, {**rows[0], "verdict": "new"}]})
     with pytest.raises(PermanentError, match="row 7 of split 'validation'"):
         run_toy(Sources(sources.models_dir, tmp_path, hub=False), tmp_path / "work", task=TASK)
     assert not (tmp_path / "work").exists()

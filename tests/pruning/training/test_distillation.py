@@ -96,9 +96,7 @@ def by_hand(sources: Sources, folder: str, texts: list[str]) -> np.ndarray:
     return np.stack(found)
 
 
-@pytest.mark.parametrize(
-    ("folder", "columns"), [("teacher", [0, 1]), ("turned", [1, 0]), ("written-otherwise", [1, 0])]
-)
+@pytest.mark.parametrize(("folder", "columns"), [("teacher", [0, 1]), ("turned", [1, 0]), ("written-otherwise", [1, 0])])
 def test_logits_come_in_the_tasks_class_order_by_name(sources: Sources, folder: str, columns: list[int]) -> None:
     run = ready(sources, teacher=folder)
     texts = load_rows(resolve_task("sst2"), "train", sources).texts[0]
@@ -179,9 +177,7 @@ def test_a_teacher_with_other_classes_is_refused(sources: Sources, folder: str) 
     assert "teacher" in found.message
 
 
-@pytest.mark.parametrize(
-    ("labels", "columns"), [(["negative", "positive"], [0, 1]), (["Positive", "Negative"], [1, 0])]
-)
+@pytest.mark.parametrize(("labels", "columns"), [(["negative", "positive"], [0, 1]), (["Positive", "Negative"], [1, 0])])
 def test_names_for_a_nameless_teacher_can_be_given(sources: Sources, labels: list[str], columns: list[int]) -> None:
     run = ready(sources, teacher="nameless", teacher_labels=labels)
     texts = load_rows(resolve_task("sst2"), "train", sources).texts[0][:20]
@@ -211,9 +207,7 @@ def test_what_is_wrong_with_a_teachers_folder_is_said_of_the_teacher(sources: So
     assert (found.code, found.param) == ("model_weights_corrupt", "teacher")
 
 
-@pytest.mark.parametrize(
-    ("folder", "code"), [("span-foreign", "teacher_tokenizer"), ("span-short", "teacher_too_short")]
-)
+@pytest.mark.parametrize(("folder", "code"), [("span-foreign", "teacher_tokenizer"), ("span-short", "teacher_too_short")])
 def test_a_span_teacher_that_sees_other_positions_is_refused(sources: Sources, folder: str, code: str) -> None:
     found = refusal(sources, teacher=folder, **SPAN)
     assert (found.code, found.param) == (code, "teacher")

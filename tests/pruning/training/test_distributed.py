@@ -70,12 +70,7 @@ class FakeGroup(DistributedGroup):
 def pair(sources: Sources, folder: Path, name: str, spec: dict[str, Any], second: str = "") -> list[Forked]:
     """The two processes that torchrun would start; ``second`` is Python code for the second one."""
     arguments = arguments_of(folder / "two", {**spec, "devices": 2}, sources)
-    common = {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "TORCHELASTIC_RUN_ID": "test",
-    }
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TORCHELASTIC_RUN_ID": "test"}
     started = []
     for rank in ("0", "1"):
         before = DOUBLE.format(environment={**common, "RANK": rank, "LOCAL_RANK": rank})
@@ -88,9 +83,14 @@ def test_two_processes_find_the_mask_of_one(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     spec: dict[str, Any] = {
-        "dropout": 0.0, "gradient_accumulation": 2, "batch_size": batch_size, "train_rows": 29, "max_steps": 24,
-        "checkpoint_every": 4, "eval_every": 7,
-    }  # fmt: skip
+        "dropout": 0.0,
+        "gradient_accumulation": 2,
+        "batch_size": batch_size,
+        "train_rows": 29,
+        "max_steps": 24,
+        "checkpoint_every": 4,
+        "eval_every": 7,
+    }
     if batch_size == 8:
         spec |= {"sparsity": 0.6, "sparsity_by": {"layer.0.attention.*": 0.0, "intermediate.dense": 0.9}}
     if batch_size == 7:  # the last of five batches is a single row, of which the second process has no share
@@ -169,8 +169,7 @@ def _gradients(run: Run, batch: Batch) -> tuple[float, list[torch.Tensor]]:
     loss = run.pruner.loss_of(batch)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     return float(loss.detach()), [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for parameter, gradient in zip(parameters, found, strict=True)
+        torch.zeros_like(parameter) if gradient is None else gradient for parameter, gradient in zip(parameters, found, strict=True)
     ]
 
 

@@ -103,9 +103,7 @@ def test_a_stock_language_model_has_it_in_its_output_embedding(sources: Sources,
     stock = write_folder(mask, tmp_path / "stock", sources=sources)
     assert stock.reason is not None
     pruned = load_pruned(mask, sources=sources)
-    read = load_model(
-        locate_model("stock", None, Sources(tmp_path, None, hub=False)), stock.info.label_words, "label-words"
-    )
+    read = load_model(locate_model("stock", None, Sources(tmp_path, None, hub=False)), stock.info.label_words, "label-words")
     rows = read.model.get_output_embeddings().weight[list(stock.info.label_ids)]
     head: Any = pruned.head
     assert torch.equal(rows, head.readout.weight)
@@ -139,9 +137,7 @@ def test_a_read_out_of_another_mask_is_refused(
     assert (caught.value.code, caught.value.param) == ("weights_invalid", "mask")
 
 
-def test_the_tier_is_bounded_and_a_new_classifier_is_not(
-    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tier_is_bounded_and_a_new_classifier_is_not(sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PermanentError) as caught:
         run_toy(sources, tmp_path / "small", tier="masks+extras", max_steps=2)
     assert (caught.value.code, caught.value.param) == ("tier_exceeded", "tier")

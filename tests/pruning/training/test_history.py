@@ -62,9 +62,7 @@ def test_evaluations_are_noted_in_passing_once_each_and_the_oldest_are_thinned()
     history, heard = History(), list[Event]()
     report = history.recording(heard.append)
     events: list[Any] = [EvaluationEvent(step=0, stage="before", remaining=1, metrics={"f1": 0.1})] * 2
-    events += [
-        EvaluationEvent(step=i, stage="during", remaining=0.5, metrics={"f1": 0.2}) for i in range(1, 3 * EVALUATIONS)
-    ]
+    events += [EvaluationEvent(step=i, stage="during", remaining=0.5, metrics={"f1": 0.2}) for i in range(1, 3 * EVALUATIONS)]
     events.append(EvaluationEvent(step=9999, stage="final", remaining=0.5, metrics={"f1": 0.3}))
     for event in events:
         report(event)
@@ -73,7 +71,12 @@ def test_evaluations_are_noted_in_passing_once_each_and_the_oldest_are_thinned()
     assert len(kept) <= EVALUATIONS + 1
     assert [row["stage"] for row in kept].count("before") == 1
     assert kept[-1] == {
-        "step": 9999, "stage": "final", "remaining": 0.5, "metrics": {"f1": 0.3}, "predicted": None,
-        "constant_prediction": False, "signal_to_noise": None,
-    }  # fmt: skip
+        "step": 9999,
+        "stage": "final",
+        "remaining": 0.5,
+        "metrics": {"f1": 0.3},
+        "predicted": None,
+        "constant_prediction": False,
+        "signal_to_noise": None,
+    }
     assert [row["step"] for row in kept] == sorted(row["step"] for row in kept)

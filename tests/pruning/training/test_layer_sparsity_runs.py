@@ -23,9 +23,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 @pytest.mark.parametrize("method", ["smp-s", "smp-l", "movement"])
-def test_asked_and_got_are_in_mask_and_report_and_the_overall_count_is_kept(
-    sources: Sources, tmp_path: Path, method: str
-) -> None:
+def test_asked_and_got_are_in_mask_and_report_and_the_overall_count_is_kept(sources: Sources, tmp_path: Path, method: str) -> None:
     kept = finished(run_toy(sources, tmp_path / "plain", method=method, sparsity=0.42))["kept_weights"]
     result = finished(run_toy(sources, tmp_path / "by", method=method, **FIELDS))
     assert (result["kept_weights"], result["sparsity_asked"]) == (kept, 0.42)
@@ -71,7 +69,5 @@ def test_a_stopped_run_resumes_to_the_same_masks(sources: Sources, tmp_path: Pat
     with pytest.raises(Exception, match="stopped"):
         run_toy(sources, tmp_path / "cut", should_stop=stop_after(5), **FIELDS)
     resumed = run_toy(sources, tmp_path / "cut", **FIELDS)
-    assert [
-        event.resumed_from for events in (whole, resumed) for event in events if isinstance(event, StartedEvent)
-    ] == [0, 5]
+    assert [event.resumed_from for events in (whole, resumed) for event in events if isinstance(event, StartedEvent)] == [0, 5]
     assert same_masks(tmp_path / "whole", tmp_path / "cut")

@@ -19,16 +19,8 @@ from tests import toy_datasets
 from tests.pruning.runs import finished, make_sources, run_toy, same_masks
 from tests.toy_datasets import TOPICS, read_lines
 
-TASK: dict[str, Any] = {
-    "dataset": "topics", "text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS),
-}  # fmt: skip
-LEARN: dict[str, Any] = {
-    "max_steps": 120,
-    "batch_size": 16,
-    "dropout": 0.0,
-    "learning_rate": 0.05,
-    "validation_rows": None,
-}
+TASK: dict[str, Any] = {"dataset": "topics", "text": ["text"], "label": "topics", "kind": "multilabel", "labels": list(TOPICS)}
+LEARN: dict[str, Any] = {"max_steps": 120, "batch_size": 16, "dropout": 0.0, "learning_rate": 0.05, "validation_rows": None}
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +104,7 @@ def test_exports_give_the_same_probabilities(sources: Sources, learnt: Path, tmp
 @pytest.mark.parametrize(
     ("value", "row"),
     [("praise", "no list"), (["praise", "dusk"], "dusk"), ([3], "3"), ([True], "True"), ([None], "None"), (None, "no list")],
-)  # fmt: skip
+)
 def test_a_row_that_is_wrong_is_named(sources: Sources, tmp_path: Path, value: Any, row: str) -> None:
     rows = toy_datasets.topics(5, 1)
     rows[2]["topics"] = value

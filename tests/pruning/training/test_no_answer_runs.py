@@ -36,9 +36,17 @@ def trained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = finished(events)
     assert result["primary_metric"] == "f1"
     assert list(result["final"]) == [
-        "f1", "exact", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_exact_thresh", "best_f1",
+        "f1",
+        "exact",
+        "HasAns_exact",
+        "HasAns_f1",
+        "NoAns_exact",
+        "NoAns_f1",
+        "best_exact",
+        "best_exact_thresh",
+        "best_f1",
         "best_f1_thresh",
-    ]  # fmt: skip
+    ]
     assert result["final"]["best_f1"] >= result["final"]["f1"]
     return work / "artifacts"
 
@@ -72,8 +80,7 @@ def test_an_export_answers_alike(sources: Sources, trained: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "answers",
-    [None, "x", {"text": ["x"]}, {"text": ["x"], "answer_start": [0]}, {"text": ["a", "zz"], "answer_start": [0, 1]}],
+    "answers", [None, "x", {"text": ["x"]}, {"text": ["x"], "answer_start": [0]}, {"text": ["a", "zz"], "answer_start": [0, 1]}]
 )
 def test_answers_that_are_not_in_the_context_are_named(sources: Sources, tmp_path: Path, answers: Any) -> None:
     rows = questions(6, 1)

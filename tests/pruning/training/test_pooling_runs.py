@@ -76,9 +76,7 @@ def test_a_bank_changes_from_one_pooling_to_the_other(sources: Sources, masks: d
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_exports_compute_the_mean_or_are_refused(
-    sources: Sources, masks: dict[str, Path], tmp_path: Path, shape: str
-) -> None:
+def test_exports_compute_the_mean_or_are_refused(sources: Sources, masks: dict[str, Path], tmp_path: Path, shape: str) -> None:
     more: dict[str, tuple[Format, ...]] = {"bert": ("compact", "csr", "onnx-int8"), "roberta": ("compact",)}
     formats: tuple[Format, ...] = ("onnx", "stock", *more.get(shape, ()))
     entries = {entry.format: entry for entry in run_exports(masks[shape], formats, tmp_path, sources=sources)}
@@ -119,16 +117,12 @@ def test_a_decoder_has_no_pooling(sources: Sources, tmp_path: Path) -> None:
 def test_what_a_folder_declares_is_said_and_not_done(sources: Sources, tmp_path: Path) -> None:
     assert sources.models_dir is not None
     folder = toy_architectures.make_model(tmp_path / "models" / "sentences", "mpnet")
-    (folder / "modules.json").write_text(
-        json.dumps([{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}])
-    )
+    (folder / "modules.json").write_text(json.dumps([{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     given = Sources(tmp_path / "models", sources.datasets_dir, hub=False)
     for pooling in (None, "first", "mean"):
-        events = run_toy(
-            given, tmp_path / str(pooling), **{**RUN, "pooling": pooling, "max_steps": 2, "model": "sentences"}
-        )
+        events = run_toy(given, tmp_path / str(pooling), **{**RUN, "pooling": pooling, "max_steps": 2, "model": "sentences"})
         said = any("set pooling to mean" in event.message for event in of_kind(events, "log"))
         assert said is (pooling is None)
         assert mask_file.read_info(tmp_path / str(pooling) / "artifacts" / "mask.safetensors").pooling == pooling

@@ -93,9 +93,7 @@ def test_a_method_without_training_has_a_report_too(sources: Sources, tmp_path: 
     assert "makes its mask at once" in (tmp_path / "artifacts" / "report.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "fields", [{"max_steps": 40}, {"max_steps": 40, "task": "stsb"}], ids=["classes", "regression"]
-)
+@pytest.mark.parametrize("fields", [{"max_steps": 40}, {"max_steps": 40, "task": "stsb"}], ids=["classes", "regression"])
 def test_the_signal_to_noise_is_measured_at_fixed_steps_and_with_evaluations(
     sources: Sources, tmp_path: Path, fields: dict[str, Any]
 ) -> None:

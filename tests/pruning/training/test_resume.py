@@ -101,9 +101,7 @@ def test_a_stop_during_the_final_evaluation_is_honoured_and_nothing_is_trained_a
 ) -> None:
     whole = run_toy(sources, tmp_path / "whole")
     with pytest.raises(StoppedError) as stopped:
-        run_toy(
-            sources, tmp_path / "cut", should_stop=stop_after(13)
-        )  # twelve steps, then the evaluation's first batch
+        run_toy(sources, tmp_path / "cut", should_stop=stop_after(13))  # twelve steps, then the evaluation's first batch
     assert stopped.value.step == 12
     resumed = run_toy(sources, tmp_path / "cut")
     assert of_kind(resumed, "started")[0].resumed_from == 12

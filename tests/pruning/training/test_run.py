@@ -29,9 +29,7 @@ def first_step(sources: Sources, **fields: Any) -> tuple[StepResult, list[torch.
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(9, 4), (7, 3), (10, 9), (5, 4)])
-@pytest.mark.parametrize(
-    "more", [{}, {"task": "stsb"}, {"class_weights": [1, 5]}], ids=["classes", "numbers", "weights"]
-)
+@pytest.mark.parametrize("more", [{}, {"task": "stsb"}, {"class_weights": [1, 5]}], ids=["classes", "numbers", "weights"])
 def test_a_short_micro_batch_weighs_as_its_rows(sources: Sources, rows: int, batch: int, more: dict[str, Any]) -> None:
     parts = -(-rows // batch)
     whole, expected = first_step(sources, train_rows=rows, batch_size=rows, gradient_accumulation=1, **more)

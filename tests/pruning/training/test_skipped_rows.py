@@ -32,9 +32,7 @@ def test_the_other_rows_make_the_mask_and_bad_ones_are_named(tmp_path: Path) -> 
     given = [BAD[0], *ROWS[:10], BAD[1], *ROWS[10:], BAD[2]]
     sources = make_sources(tmp_path / "mended", given)
     events = run_toy(sources, tmp_path / "skipping", bad_rows_limit=0.07, **FIELDS)
-    alone = run_toy(
-        make_sources(tmp_path / "clean", ROWS), tmp_path / "clean-run", **FIELDS | {"on_bad_rows": "refuse"}
-    )
+    alone = run_toy(make_sources(tmp_path / "clean", ROWS), tmp_path / "clean-run", **FIELDS | {"on_bad_rows": "refuse"})
     assert same_masks(tmp_path / "skipping", tmp_path / "clean-run")
     (started,), (other,) = of_kind(events, "started"), of_kind(alone, "started")
     assert (started.train_rows, started.validation_rows) == (other.train_rows, other.validation_rows) == (30, 10)
@@ -47,8 +45,10 @@ def test_the_other_rows_make_the_mask_and_bad_ones_are_named(tmp_path: Path) -> 
     report = json.loads((folder / "report.json").read_text())
     (split,) = report["data"]["skipped"]
     assert {entry["reason"]: entry["rows"] for entry in split["reasons"]} == {
-        "text_invalid": [1], "label_missing": [12], "label_invalid": [43],
-    }  # fmt: skip
+        "text_invalid": [1],
+        "label_missing": [12],
+        "label_invalid": [43],
+    }
     assert "Skipped rows" in (folder / "report.html").read_text()
     lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     assert len(lines) == 10
@@ -67,13 +67,7 @@ def test_tags_of_validation_rows_alone_are_bad_rows(tmp_path: Path) -> None:
     toy_datasets.write_splits(tmp_path / "datasets" / "names", rows)
     sources = Sources(tmp_path / "models", tmp_path / "datasets", hub=False)
     task = {"dataset": "names", "text": ["words"], "label": "tags", "kind": "token-classification"}
-    fields: dict[str, Any] = {
-        "task": task,
-        "max_steps": 2,
-        "batch_size": 4,
-        "on_bad_rows": "skip",
-        "bad_rows_limit": 0.4,
-    }
+    fields: dict[str, Any] = {"task": task, "max_steps": 2, "batch_size": 4, "on_bad_rows": "skip", "bad_rows_limit": 0.4}
     events = run_toy(sources, tmp_path / "work", **fields)
     assert of_kind(events, "started")[0].validation_rows == 2
     (split,) = json.loads((tmp_path / "work/artifacts/report.json").read_text())["data"]["skipped"]

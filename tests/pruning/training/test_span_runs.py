@@ -35,9 +35,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 
 @pytest.mark.parametrize("shape", [*toy_architectures.ENCODERS, *toy_architectures.DECODERS])
-def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(
-    sources: Sources, tmp_path: Path, shape: str
-) -> None:
+def test_a_span_run_answers_in_words_of_the_context_and_again_from_its_mask(sources: Sources, tmp_path: Path, shape: str) -> None:
     events = run_toy(sources, tmp_path, model=shape, **SPAN)
     rows, predictions = span_rows(24, 2), read_lines(tmp_path / "artifacts" / "predictions.jsonl")
     assert [row["row"] for row in predictions] == list(range(24))
@@ -125,8 +123,6 @@ def test_targets_as_logits_give_the_gold_answers_of_real_questions() -> None:
         values[start, 0] += 5 * (start > 0)
         values[end, 1] += 5 * (start > 0)
         perfect.append(values.numpy())
-    found = compute_metrics(
-        extract_answers(perfect, windows, contexts, len(rows)), [row["answers"]["text"] for row in rows]
-    )
+    found = compute_metrics(extract_answers(perfect, windows, contexts, len(rows)), [row["answers"]["text"] for row in rows])
     assert found["exact_match"] > 0.97  # answers of more than 30 tokens, and those inside words, are out of reach
     assert found["f1"] > 0.98

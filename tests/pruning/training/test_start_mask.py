@@ -86,9 +86,7 @@ def test_the_first_mask_is_the_start_mask_and_saliency_orders_both_parts(
             assert gap >= 0.99 * OFFSET * run.pruner.schedule.score_noise
 
 
-def test_a_mask_of_another_allocation_is_said_to_differ(
-    sources: Sources, masks: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_mask_of_another_allocation_is_said_to_differ(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
     given, spec = started(sources, masks["smp-s"], method="smp-l", sparsity=0.97)
     events: list[Any] = []
     train(spec_of(**spec), tmp_path, given, events.append)
@@ -157,9 +155,7 @@ def test_a_start_that_does_not_fit_is_refused_before_training(
     assert (refusal.value.code, refusal.value.param) == (code, "init_from")
 
 
-def test_a_mask_that_is_not_here_or_damaged_is_refused(
-    sources: Sources, masks: dict[str, Path], tmp_path: Path
-) -> None:
+def test_a_mask_that_is_not_here_or_damaged_is_refused(sources: Sources, masks: dict[str, Path], tmp_path: Path) -> None:
     job = "job_" + "0" * 26
     with pytest.raises(PermanentError) as missing:
         set_up(spec_of(init_from=job), sources, lambda event: None)
@@ -176,9 +172,7 @@ def test_the_program_takes_a_mask_file_and_puts_its_digest_into_the_spec(
     sources: Sources, masks: dict[str, Path], tmp_path: Path
 ) -> None:
     mask = masks["smp-s"].with_name("mask.espalier")
-    program = fork(
-        arguments_of(tmp_path / "run", {**SHORT, "sparsity": 0.97}, sources, "--init-mask", str(mask)), tmp_path
-    )
+    program = fork(arguments_of(tmp_path / "run", {**SHORT, "sparsity": 0.97}, sources, "--init-mask", str(mask)), tmp_path)
     assert program.finish().code == 0
     _, info = mask_file.read(tmp_path / "run" / "artifacts" / "mask.safetensors")
     assert info.spec.init_from == hashlib.sha256(mask.read_bytes()).hexdigest()
@@ -193,9 +187,7 @@ def test_what_the_earlier_run_trained_beside_its_mask_is_left_and_said(
     given, fields = started(sources, masks["classifier"], head="classifier", sparsity=0.9)
     events: list[Any] = []
     train(spec_of(**fields), tmp_path, given, events.append)
-    (warning,) = (
-        event.message for event in events if isinstance(event, LogEvent) and "not taken over" in event.message
-    )
+    (warning,) = (event.message for event in events if isinstance(event, LogEvent) and "not taken over" in event.message)
     assert warning
 
 

@@ -23,13 +23,7 @@ from tests.toy_datasets import read_lines
 from tests.toy_tagged import TAGS, tagged
 
 TASK: dict[str, Any] = {"dataset": "tagged", "text": ["words"], "label": "tags", "kind": "token-classification"}
-LEARN: dict[str, Any] = {
-    "max_steps": 100,
-    "batch_size": 16,
-    "dropout": 0.0,
-    "learning_rate": 0.05,
-    "validation_rows": None,
-}
+LEARN: dict[str, Any] = {"max_steps": 100, "batch_size": 16, "dropout": 0.0, "learning_rate": 0.05, "validation_rows": None}
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +75,7 @@ def test_a_bank_tags_alike(sources: Sources, learnt: Path) -> None:
     assert sources.models_dir is not None
     bank = MaskBank(sources.models_dir / "bert")
     bank.add("tagged", learnt / "mask.safetensors")
-    assert bank.predictions("tagged", words) == load_pruned(learnt / "mask.safetensors", sources=sources).predictions(
-        words
-    )
+    assert bank.predictions("tagged", words) == load_pruned(learnt / "mask.safetensors", sources=sources).predictions(words)
 
 
 def test_the_report_has_every_type(learnt: Path) -> None:
@@ -102,9 +94,7 @@ def test_found_tags_named_tags_and_ids_are_one_task(sources: Sources, tmp_path: 
 def test_words_that_are_cut_off_count_as_missed(sources: Sources, tmp_path: Path) -> None:
     events = run_toy(sources, tmp_path, task=TASK, max_steps=2, max_length=8, validation_rows=None)
     (warning,) = [
-        one.message
-        for one in of_kind(events, "log")
-        if "words have no token" in one.message and "validation:" in one.message
+        one.message for one in of_kind(events, "log") if "words have no token" in one.message and "validation:" in one.message
     ]
     rows = tagged(48, 2)
     cut = sum(max(0, len(row["words"]) - 6) for row in rows)
@@ -136,9 +126,7 @@ def test_exports_tag_alike(sources: Sources, learnt: Path, tmp_path: Path) -> No
         ("validation", ["O", "B-DUSK"], "row 2 of split 'validation'.*tag 2"),
     ],
 )
-def test_a_tag_that_does_not_fit_is_named(
-    sources: Sources, tmp_path: Path, split: str, tags: list[str], words: str
-) -> None:
+def test_a_tag_that_does_not_fit_is_named(sources: Sources, tmp_path: Path, split: str, tags: list[str], words: str) -> None:
     rows = {"train": tagged(6, 1), "validation": tagged(6, 2)}
     rows[split][1] |= {"words": ["a", "scene"], "tags": tags}
     toy_datasets.write_splits(tmp_path / "datasets" / "tagged", rows)

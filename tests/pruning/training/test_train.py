@@ -44,9 +44,7 @@ def test_a_regression_is_learnt_too(sources: Sources, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "sparsity"), [("smp-s", 0.9), ("smp-l", 0.9), ("smp-s", 0.97), ("smp-s", 0.333), ("smp-l", 0.0)]
 )
-def test_the_density_asked_for_is_the_density_got(
-    sources: Sources, tmp_path: Path, method: str, sparsity: float
-) -> None:
+def test_the_density_asked_for_is_the_density_got(sources: Sources, tmp_path: Path, method: str, sparsity: float) -> None:
     events = run_toy(sources, tmp_path, method=method, sparsity=sparsity)
     masks = masks_in(tmp_path)
     kept, total = (sum(f(mask) for mask in masks.values()) for f in (lambda m: int(m.sum()), lambda m: m.size))
@@ -97,14 +95,16 @@ def test_the_events_tell_the_run_in_order(sources: Sources, tmp_path: Path) -> N
     assert (last.step, last.total_steps, last.eta_seconds) == (12, 12, 0)
     assert last.epoch == pytest.approx(12 * 8 / 256)
     assert [artifact.name for artifact in of_kind(events, "artifact")] == [
-        "mask.safetensors", "mask.espalier", "predictions.jsonl", "report.json", "report.html",
-    ]  # fmt: skip
+        "mask.safetensors",
+        "mask.espalier",
+        "predictions.jsonl",
+        "report.json",
+        "report.html",
+    ]
     assert events[-1].event == "finished"
 
 
-def test_two_runs_of_one_spec_are_the_same_and_another_seed_is_not(
-    sources: Sources, tmp_path: Path, captured: list[Any]
-) -> None:
+def test_two_runs_of_one_spec_are_the_same_and_another_seed_is_not(sources: Sources, tmp_path: Path, captured: list[Any]) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run_toy(sources, tmp_path / name, seed=seed)
     assert same_masks(tmp_path / "a", tmp_path / "b")
@@ -140,9 +140,7 @@ def test_a_run_that_diverges_says_where_and_what_to_change(sources: Sources, tmp
     toy_datasets.write_splits(tmp_path / "data" / "stsb", {"train": rows, "validation": toy_datasets.ratings(8, 1)})
     huge = Sources(sources.models_dir, tmp_path / "data", hub=False)
     with pytest.raises(PermanentError, match="step 0") as caught:
-        run_toy(
-            huge, tmp_path / "work", task="stsb", calibrate_logits=False
-        )  # which would put the logits among the labels
+        run_toy(huge, tmp_path / "work", task="stsb", calibrate_logits=False)  # which would put the logits among the labels
     assert (caught.value.code, caught.value.param) == ("diverged", "learning_rate")
 
 

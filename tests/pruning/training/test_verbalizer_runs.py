@@ -55,14 +55,10 @@ def artifacts(request: pytest.FixtureRequest, sources: Sources, tmp_path_factory
 
 def trained_logits(artifacts: Path) -> Any:
     """Of the validation rows, as the run wrote them."""
-    return np.array(
-        [json.loads(line)["logits"] for line in (artifacts / "predictions.jsonl").read_text().splitlines()], np.float32
-    )
+    return np.array([json.loads(line)["logits"] for line in (artifacts / "predictions.jsonl").read_text().splitlines()], np.float32)
 
 
-def test_both_forms_of_a_mask_and_a_bank_give_the_logits_of_training(
-    sources: Sources, artifacts: Path, tmp_path: Path
-) -> None:
+def test_both_forms_of_a_mask_and_a_bank_give_the_logits_of_training(sources: Sources, artifacts: Path, tmp_path: Path) -> None:
     expected = trained_logits(artifacts)
     assert np.ptp(expected) > 0
     for name in ("mask.safetensors", "mask.espalier"):
@@ -113,9 +109,7 @@ def test_a_stock_classifier_has_one_row_for_each_class(sources: Sources, tmp_pat
 
 
 @pytest.mark.parametrize("readout", [False, True], ids=["vocabulary", "trained"])
-def test_a_stock_language_model_has_the_mean_in_the_row_of_one_token(
-    sources: Sources, tmp_path: Path, readout: bool
-) -> None:
+def test_a_stock_language_model_has_the_mean_in_the_row_of_one_token(sources: Sources, tmp_path: Path, readout: bool) -> None:
     run_toy(sources, tmp_path / "work", **WORDS, model="albert", train_readout=readout)
     mask = tmp_path / "work" / "artifacts" / "mask.safetensors"
     stock = write_folder(mask, tmp_path / "stock", sources=sources)

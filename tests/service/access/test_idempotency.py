@@ -11,13 +11,7 @@ from service.errors import IdempotencyKeyReusedError, RequestInProgressError
 from service.jobs import commands, queries
 from tests.service.factories import SPEC
 
-NAMED: dict[str, Any] = {
-    "owner": "ann",
-    "route": "POST /v1/jobs",
-    "key": "k",
-    "fingerprint": "f" * 64,
-    "keep_seconds": 60.0,
-}
+NAMED: dict[str, Any] = {"owner": "ann", "route": "POST /v1/jobs", "key": "k", "fingerprint": "f" * 64, "keep_seconds": 60.0}
 
 
 def keep(database: Database, **changes: Any) -> None:

@@ -55,13 +55,9 @@ def names(database: Database, job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK, len(DATA)])
-def test_artifacts_are_read_as_they_were_stored(
-    database: Database, target: str | None, tmp_path: Path, size: int
-) -> None:
+def test_artifacts_are_read_as_they_were_stored(database: Database, target: str | None, tmp_path: Path, size: int) -> None:
     job = factories.running(database)
-    artifact_id = factories.store_file(
-        database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=target
-    )
+    artifact_id = factories.store_file(database, job, tmp_path / "file", DATA[:size], name="file.bin", storage_url=target)
     with database.read() as session:
         artifact = store.get(session, job.id, "file.bin")
     assert (artifact.id, artifact.size, artifact.attempt) == (artifact_id, size, 1)
@@ -81,9 +77,15 @@ def test_a_range_reads_only_the_chunks_it_touches(database: Database, tmp_path: 
     event.listen(database.engine, "before_cursor_execute", count)
     whole = len(DATA)
     for start, stop, chunks in (
-        (0, 1, 1), (0, _CHUNK, 1), (_CHUNK - 1, _CHUNK + 1, 2), (_CHUNK, 2 * _CHUNK, 1), (5, 5, 0),
-        (whole - 1, whole, 1), (whole, whole, 0), (100, whole - 100, 11),
-    ):  # fmt: skip
+        (0, 1, 1),
+        (0, _CHUNK, 1),
+        (_CHUNK - 1, _CHUNK + 1, 2),
+        (_CHUNK, 2 * _CHUNK, 1),
+        (5, 5, 0),
+        (whole - 1, whole, 1),
+        (whole, whole, 0),
+        (100, whole - 100, 11),
+    ):
         asked.clear()
         assert read(database, artifact_id, start, stop) == DATA[start:stop]
         assert sum(asked) == chunks, (start, stop)
@@ -101,9 +103,11 @@ def test_a_range_of_an_object_requests_no_more(database: Database, storage_url: 
     events = object_store.client(storage_url).meta.events
     events.register("before-send.s3.GetObject", count)
     for start, stop, ranges in (
-        (0, 1, ["bytes=0-0"]), (5, 5, []), (len(large), len(large), []),
+        (0, 1, ["bytes=0-0"]),
+        (5, 5, []),
+        (len(large), len(large), []),
         (7, READ_BYTES + 9, [f"bytes=7-{READ_BYTES + 6}", f"bytes={READ_BYTES + 7}-{READ_BYTES + 8}"]),
-    ):  # fmt: skip
+    ):
         asked.clear()
         assert read(database, artifact_id, start, stop) == large[start:stop]
         assert asked == ranges
@@ -133,9 +137,16 @@ def test_a_file_that_differs_from_its_announcement_leaves_nothing(
     (tmp_path / "file").write_bytes(DATA)
     with pytest.raises(ArtifactMismatchError, match=message):
         store.put(
-            database, Fence(job.id, 1), name="file", media_type="text/plain", path=tmp_path / "file",
-            size=size, sha256=sha256 or hashlib.sha256(DATA).hexdigest(), chunk_bytes=_CHUNK, storage_url=target,
-        )  # fmt: skip
+            database,
+            Fence(job.id, 1),
+            name="file",
+            media_type="text/plain",
+            path=tmp_path / "file",
+            size=size,
+            sha256=sha256 or hashlib.sha256(DATA).hexdigest(),
+            chunk_bytes=_CHUNK,
+            storage_url=target,
+        )
     assert rows(database) == (0, 0)
     assert left(target) == 0
 
@@ -144,9 +155,15 @@ def test_a_missing_file_leaves_nothing(database: Database, tmp_path: Path) -> No
     job = factories.running(database)
     with pytest.raises(FileNotFoundError):
         store.put(
-            database, Fence(job.id, 1), name="file", media_type="text/plain", path=tmp_path / "no",
-            size=0, sha256=hashlib.sha256().hexdigest(), chunk_bytes=_CHUNK,
-        )  # fmt: skip
+            database,
+            Fence(job.id, 1),
+            name="file",
+            media_type="text/plain",
+            path=tmp_path / "no",
+            size=0,
+            sha256=hashlib.sha256().hexdigest(),
+            chunk_bytes=_CHUNK,
+        )
     assert rows(database) == (0, 0)
 
 
@@ -176,9 +193,9 @@ def test_an_artifact_is_visible_once_complete_and_replaces_the_earlier_one(
 def test_incomplete_artifacts_are_invisible_and_deleted_by_the_next_attempt(database: Database, tmp_path: Path) -> None:
     job = factories.running(database)
     with database.write() as session:  # what a worker killed half-way leaves
-        session.add(Artifact(
-            job_id=job.id, attempt=1, name="report.html", media_type="text/html", size=9, sha256="0" * 64, chunk_bytes=4
-        ))  # fmt: skip
+        session.add(
+            Artifact(job_id=job.id, attempt=1, name="report.html", media_type="text/html", size=9, sha256="0" * 64, chunk_bytes=4)
+        )
         session.flush()
         session.add(ArtifactChunk(artifact_id=session.scalars(select(Artifact.id)).one(), number=0, data=b"half"))
     assert names(database, job) == []
@@ -228,9 +245,7 @@ def test_a_lease_lost_half_way_leaves_nothing(database: Database, target: str | 
     losing = Losing(database.url)
     losing.job_id = job.id
     with pytest.raises(LeaseLostError):
-        factories.store_file(
-            losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=target
-        )
+        factories.store_file(losing, job, tmp_path / "file", random.Random(3).randbytes(9 * 1024 * 1024), storage_url=target)
     losing.dispose()
     assert rows(database) == (0, 0)
     assert left(target) == 0
@@ -267,8 +282,14 @@ def test_only_regular_files_are_stored(database: Database, tmp_path: Path) -> No
     for name in ("link", "pipe"):
         with pytest.raises(ArtifactMismatchError, match=r"link|regular"):
             store.put(
-                database, Fence.from_row(job), name=name, media_type="text/plain", path=tmp_path / name, size=6,
-                sha256=hashlib.sha256(b"secret").hexdigest(), chunk_bytes=4096,
-            )  # fmt: skip
+                database,
+                Fence.from_row(job),
+                name=name,
+                media_type="text/plain",
+                path=tmp_path / name,
+                size=6,
+                sha256=hashlib.sha256(b"secret").hexdigest(),
+                chunk_bytes=4096,
+            )
     with database.read() as session:
         assert session.scalars(select(Artifact)).all() == []

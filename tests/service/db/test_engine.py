@@ -39,8 +39,7 @@ def test_sqlite_is_configured_for_sharing_and_durability(migrated_sqlite: Path) 
     database = Database(f"sqlite:///{migrated_sqlite}")
     with database.read() as session:
         found = {
-            name: session.execute(text(f"PRAGMA {name}")).scalar_one()
-            for name in ("journal_mode", "foreign_keys", "synchronous")
+            name: session.execute(text(f"PRAGMA {name}")).scalar_one() for name in ("journal_mode", "foreign_keys", "synchronous")
         }
         timeout = session.execute(text("PRAGMA busy_timeout")).scalar_one()
     assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2}
@@ -81,9 +80,7 @@ def test_a_frozen_process_loses_its_locks(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_writer_waits_for_its_turn_up_to_the_busy_timeout(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_writer_waits_for_its_turn_up_to_the_busy_timeout(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_BUSY_MILLISECONDS", 1)
     with database.write(), pytest.raises(OperationalError, match="other threads"), database.write():
         pass

@@ -34,10 +34,7 @@ def many(database: Database) -> Database:
             "id": job_id,
             "owner": f"o{dice.randrange(_ONE_IN)}",
             "status": Status.PAUSED if dice.randrange(_ONE_IN) else Status.QUEUED,
-            "spec": {
-                field: f"{factories.SPEC[field]}{dice.randrange(_ONE_IN) or ''}"
-                for field in ("task", "model", "method")
-            },
+            "spec": {field: f"{factories.SPEC[field]}{dice.randrange(_ONE_IN) or ''}" for field in ("task", "model", "method")},
             "exports": [],
             "evaluation": {"split": "test"} if dice.randrange(2) else None,
             "export_of": ids[0] if dice.randrange(2) and job_id != ids[0] else None,
@@ -108,7 +105,4 @@ def test_filter_columns_repeat_the_spec(database: Database) -> None:
     custom = factories.queued(database, spec={"model": "acme/big", "task": {"dataset": "d"}})
     plain = factories.queued(database)
     jobs = [factories.load(database, job_id) for job_id in (plain, custom)]
-    assert [(job.model, job.task, job.method) for job in jobs] == [
-        ("acme/tiny", "sst2", "smp-s"),
-        ("acme/big", None, None),
-    ]
+    assert [(job.model, job.task, job.method) for job in jobs] == [("acme/tiny", "sst2", "smp-s"), ("acme/big", None, None)]

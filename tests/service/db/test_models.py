@@ -52,8 +52,7 @@ def test_a_running_job_cannot_become_inconsistent(database: Database, change: st
 
 
 @pytest.mark.parametrize(
-    "change",
-    ["status = 'queued'", "finished_at = NULL", "mask_artifact_id = NULL", "mask_artifact_id = 999999"],
+    "change", ["status = 'queued'", "finished_at = NULL", "mask_artifact_id = NULL", "mask_artifact_id = 999999"]
 )
 def test_a_success_keeps_its_end_and_its_mask(database: Database, tmp_path: Path, change: str) -> None:
     factories.succeeded(database, tmp_path)

@@ -60,11 +60,7 @@ def test_a_job_for_many_devices_is_claimed_before_later_small_ones(database: Dat
     assert claimed(2, 2) == small  # a worker that could never run the big one does not wait for that
     small = factories.queued(database)
     with database.read() as session:
-        assert [claims.count_startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [
-            0,
-            1,
-            2,
-        ]
+        assert [claims.count_startable(session, devices=4, free_devices=free, slots=4) for free in (2, 3, 4)] == [0, 1, 2]
         assert claims.count_startable(session, devices=4, free_devices=4, slots=1) == 1
     assert (claimed(4, 3), claimed(4, 1)) == (big, small)
     assert claimed(4, 4) is None
@@ -84,9 +80,7 @@ def test_an_attempt_records_phase_progress_metrics_and_events(database: Database
     job = factories.running(database)
     with database.write() as session:
         claims.set_phase(session, Fence.from_row(job), "training")
-        claims.set_progress(
-            session, Fence.from_row(job), step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1}
-        )
+        claims.set_progress(session, Fence.from_row(job), step=1, total_steps=9, eta_seconds=4.5, metrics={"loss": 0.5, "lr": 0.1})
         claims.set_progress(session, Fence.from_row(job), step=2, metrics={"loss": 0.25})
         assert claims.record_event(session, Fence.from_row(job), "log", {"message": "half way"}) == 3
     now = factories.load(database, job.id)
@@ -147,7 +141,7 @@ def test_temporary_failures_back_off_until_no_attempt_is_left(database: Database
     with database.write() as session:
         job = claims.retry_or_fail(
             session, Fence(job_id, job.attempt), error=factories.LOST, retry_delay_seconds=15, max_attempts=3
-        )  # fmt: skip
+        )
     assert (job.status, job.attempts_spent, job.error) == (Status.FAILED, 3, factories.LOST)
 
 
@@ -163,9 +157,7 @@ def test_a_request_is_honoured_by_every_way_back_to_the_queue(database: Database
         if way == "requeue":
             claims.requeue(session, Fence.from_row(job), reason="worker_shutdown")
         elif way == "retry":
-            claims.retry_or_fail(
-                session, Fence.from_row(job), error=factories.LOST, retry_delay_seconds=0, max_attempts=3
-            )  # fmt: skip
+            claims.retry_or_fail(session, Fence.from_row(job), error=factories.LOST, retry_delay_seconds=0, max_attempts=3)
         else:
             reap_expired_leases(session, max_attempts=3, retry_delay_seconds=0)
     assert factories.load(database, job.id).status is (Status.CANCELLED if requested == "cancel" else Status.PAUSED)
@@ -177,9 +169,7 @@ def test_a_request_to_cancel_precedes_pausing_and_failing(database: Database) ->
         for job in (one, two):
             commands.request_cancel(session, job.id)
         assert claims.pause(session, Fence(one.id, 1)).status is Status.CANCELLED
-        ended = claims.retry_or_fail(
-            session, Fence(two.id, 1), error=factories.LOST, retry_delay_seconds=0, max_attempts=1
-        )
+        ended = claims.retry_or_fail(session, Fence(two.id, 1), error=factories.LOST, retry_delay_seconds=0, max_attempts=1)
     assert (ended.status, ended.error) == (Status.CANCELLED, None)
 
 
@@ -196,9 +186,7 @@ FENCED: dict[str, Callable[[Session, Fence], object]] = {
     "cancel": lambda s, fence: claims.cancel(s, fence),
     "pause": lambda s, fence: claims.pause(s, fence),
     "requeue": lambda s, fence: claims.requeue(s, fence, reason="worker_shutdown"),
-    "retry_or_fail": lambda s, fence: claims.retry_or_fail(
-        s, fence, error=factories.LOST, retry_delay_seconds=0, max_attempts=1
-    ),
+    "retry_or_fail": lambda s, fence: claims.retry_or_fail(s, fence, error=factories.LOST, retry_delay_seconds=0, max_attempts=1),
 }
 
 
@@ -227,9 +215,12 @@ def test_a_stale_fence_writes_nothing(database: Database, owner: str) -> None:
 def test_every_fenced_write_is_in_the_fence_test() -> None:
     public = {name for name, value in vars(claims).items() if callable(value) and value.__module__ == claims.__name__}
     of_a_locked_job = {"record_failed_attempt", "release"}
-    assert {name.split()[0] for name in FENCED} == {
-        name for name in public if not name.startswith("_")
-    } - of_a_locked_job - {"claim", "ControlRequests", "due_for_devices", "count_startable"}
+    assert {name.split()[0] for name in FENCED} == {name for name in public if not name.startswith("_")} - of_a_locked_job - {
+        "claim",
+        "ControlRequests",
+        "due_for_devices",
+        "count_startable",
+    }
 
 
 def test_warnings_of_a_run_stay_with_the_job_one_of_each_code(database: Database) -> None:

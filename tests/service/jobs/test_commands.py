@@ -16,12 +16,7 @@ def test_a_new_job_is_queued_with_its_first_event(database: Database) -> None:
     job_id = factories.queued(database, metadata={"team": "search"}, priority=5, max_duration=60.0)
     job = factories.load(database, job_id)
     assert (job.status, job.attempt, job.step, job.event_seq) == (Status.QUEUED, 0, 0, 1)
-    assert (job.spec, job.user_metadata, job.priority, job.max_duration) == (
-        factories.SPEC,
-        {"team": "search"},
-        5,
-        60.0,
-    )
+    assert (job.spec, job.user_metadata, job.priority, job.max_duration) == (factories.SPEC, {"team": "search"}, 5, 60.0)
     assert job.created_at == job.updated_at == job.not_before or job.created_at <= job.not_before
     assert factories.recorded_events(database, job_id) == [("created", {"status": "queued"})]
 
@@ -31,10 +26,7 @@ def test_a_queued_job_is_cancelled_at_once(database: Database) -> None:
         with database.write() as session:
             job = commands.request_cancel(session, job_id)
         assert (job.status, job.finished_at is not None) == (Status.CANCELLED, True)
-        assert factories.recorded_events(database, job_id)[-1] == (
-            "status",
-            {"status": "cancelled", "reason": "requested"},
-        )
+        assert factories.recorded_events(database, job_id)[-1] == ("status", {"status": "cancelled", "reason": "requested"})
     assert factories.claim(database) is None
 
 
@@ -88,8 +80,13 @@ def test_pausing_a_running_job_is_a_request_that_can_be_withdrawn(database: Data
         commands.request_pause(session, job.id)
         assert claims.pause(session, Fence.from_row(job)).status is Status.PAUSED
     assert [event for event, _ in factories.recorded_events(database, job.id)] == [
-        "created", "status", "pause_requested", "pause_withdrawn", "pause_requested", "status",
-    ]  # fmt: skip
+        "created",
+        "status",
+        "pause_requested",
+        "pause_withdrawn",
+        "pause_requested",
+        "status",
+    ]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["resumed", "resumed and paused again"])
@@ -128,10 +125,7 @@ def test_only_ended_jobs_can_be_deleted(database: Database, tmp_path: Path) -> N
         with pytest.raises(JobNotFoundError):
             factories.load(database, job.id)
     for job_id in (factories.running(database).id, factories.queued(database)):
-        with (
-            pytest.raises(IllegalTransitionError, match="cannot be deleted before it is finished"),
-            database.write() as session,
-        ):
+        with pytest.raises(IllegalTransitionError, match="cannot be deleted before it is finished"), database.write() as session:
             commands.delete(session, job_id)
 
 
@@ -145,14 +139,7 @@ def test_a_job_of_another_owner_is_not_found(database: Database) -> None:
     queued, ended = (factories.queued(database, owner="a") for _ in range(2))
     with database.write() as session:
         commands.request_cancel(session, ended, owner="a")
-    acts = (
-        queries.get,
-        commands.delete,
-        commands.request_cancel,
-        commands.request_pause,
-        commands.resume,
-        commands.retry,
-    )
+    acts = (queries.get, commands.delete, commands.request_cancel, commands.request_pause, commands.resume, commands.retry)
     for act in acts:
         for job_id in (queued, ended):
             with pytest.raises(JobNotFoundError, match=f"There is no job {job_id}"), database.write() as session:

@@ -71,10 +71,13 @@ def test_three_processes_claim_twenty_jobs_once_each(database: Database, databas
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", _CLAIMER, database_url, f"w{n}"],
-            cwd=root, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            cwd=root,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         for n in range(3)
-    ]  # fmt: skip
+    ]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -144,8 +147,9 @@ def test_concurrent_cancel_and_success_end_in_one_state(database: Database, tmp_
         assert finished is Status.SUCCEEDED  # a request does not stop the worker; the first to change the row wins
         assert asked is Status.RUNNING or isinstance(asked, IllegalTransitionError)
         assert [data["status"] for event, data in factories.recorded_events(database, job.id) if event == "status"] == [
-            "running", "succeeded",
-        ]  # fmt: skip
+            "running",
+            "succeeded",
+        ]
 
 
 def test_concurrent_cancel_and_claim_end_in_one_state(database: Database) -> None:
@@ -186,9 +190,7 @@ def test_two_reapers_reap_once(database: Database, max_attempts: int) -> None:
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # where rows are locked one by one
 @pytest.mark.parametrize("reference", ["export_of", "retried_from"])
-def test_a_dependent_job_may_write_twice_while_its_origin_is_deleted(
-    database: Database, tmp_path: Path, reference: str
-) -> None:
+def test_a_dependent_job_may_write_twice_while_its_origin_is_deleted(database: Database, tmp_path: Path, reference: str) -> None:
     ended = factories.succeeded(database, tmp_path)
     run = factories.running(database, exports=["csr"], **{reference: ended.id})
 

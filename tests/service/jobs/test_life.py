@@ -148,9 +148,8 @@ class Life(RuleBasedStateMachine):
         expected = ArtifactMismatchError if self._holds(run) else LeaseLostError
         with pytest.raises(expected):
             store.put(
-                self.database, run, name="half", media_type="text/plain", path=file,
-                size=4, sha256="0" * 64, chunk_bytes=4096,
-            )  # fmt: skip
+                self.database, run, name="half", media_type="text/plain", path=file, size=4, sha256="0" * 64, chunk_bytes=4096
+            )
 
     @rule(run=runs)
     def succeed(self, run: Fence) -> None:
@@ -173,9 +172,7 @@ class Life(RuleBasedStateMachine):
     def fail_for_now(self, run: Fence) -> None:
         with self._fenced(run):
             with self.database.write() as session:
-                claims.retry_or_fail(
-                    session, run, error=factories.LOST, retry_delay_seconds=0, max_attempts=MAX_ATTEMPTS
-                )  # fmt: skip
+                claims.retry_or_fail(session, run, error=factories.LOST, retry_delay_seconds=0, max_attempts=MAX_ATTEMPTS)
             self._spend(self.model[run.job_id])
 
     @rule(run=runs, pause=st.booleans())
@@ -263,7 +260,11 @@ def test_any_order_of_operations_agrees_with_the_model(life: type[Life]) -> None
     run_state_machine_as_test(
         life,
         settings=settings(
-            max_examples=20, stateful_step_count=40, deadline=None, derandomize=True, database=None,
+            max_examples=20,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            database=None,
             suppress_health_check=list(HealthCheck),
         ),
-    )  # fmt: skip
+    )

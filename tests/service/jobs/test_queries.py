@@ -65,8 +65,7 @@ def test_jobs_are_filtered_by_status_task_model_method_and_metadata(database: Da
 
 
 @pytest.mark.parametrize(
-    "inside",
-    ["", "x y", f"2026-01-31T09:30:00 {_ID}", f"0001-01-01T00:00:00+14:00 {_ID}", f"2026-01-31T09:30:00+00:00 {_ID}\0"],
+    "inside", ["", "x y", f"2026-01-31T09:30:00 {_ID}", f"0001-01-01T00:00:00+14:00 {_ID}", f"2026-01-31T09:30:00+00:00 {_ID}\0"]
 )
 def test_a_forged_cursor_is_refused(database: Database, inside: str) -> None:
     test_a_made_up_cursor_is_refused(database, base64.urlsafe_b64encode(inside.encode()).decode())

@@ -27,8 +27,9 @@ def test_a_lost_job_is_queued_again(database: Database) -> None:
     back = factories.load(database, job.id)
     assert (back.status, back.attempt, back.attempts_spent) == (Status.QUEUED, 1, 1)
     assert factories.recorded_events(database, job.id)[-1] == (
-        "status", {"status": "queued", "reason": "worker_lost", "error": WORKER_LOST, "delay_seconds": 0.0},
-    )  # fmt: skip
+        "status",
+        {"status": "queued", "reason": "worker_lost", "error": WORKER_LOST, "delay_seconds": 0.0},
+    )
     again = factories.claim(database)
     assert again is not None
     assert again.attempt == 2

@@ -23,8 +23,7 @@ GRID = Grid(("smp-s", "magnitude"), (0.5, 0.9), (1, 2))
 
 def submit(database: Database, grid: Grid = GRID, owner: str = "local") -> str:
     specs = [
-        factories.SPEC | {"method": method, "sparsity": sparsity, "seed": seed}
-        for method, sparsity, seed in grid.combinations()
+        factories.SPEC | {"method": method, "sparsity": sparsity, "seed": seed} for method, sparsity, seed in grid.combinations()
     ]
     with database.write() as session:
         sweep, jobs = sweeps.create(
@@ -45,10 +44,15 @@ def finish(database: Database, folder: Path, accuracy: float) -> Combination:
     assert job is not None
     mask = factories.store_file(database, job, folder / "mask", b"mask")
     result = {
-        "primary_metric": "accuracy", "before": {"accuracy": 0.5},
-        "baseline": {"metrics": {"accuracy": 0.95}}, "final": {"accuracy": accuracy}, "remaining": 0.1,
-        "mask_bytes": 4, "compact_mask_bytes": 3, "seconds": 2.5,
-    }  # fmt: skip
+        "primary_metric": "accuracy",
+        "before": {"accuracy": 0.5},
+        "baseline": {"metrics": {"accuracy": 0.95}},
+        "final": {"accuracy": accuracy},
+        "remaining": 0.1,
+        "mask_bytes": 4,
+        "compact_mask_bytes": 3,
+        "seconds": 2.5,
+    }
     with database.write() as session:
         claims.succeed(session, Fence.from_row(job), result=result, mask_artifact_id=mask)
     return sweeps.combination_of(job)
@@ -90,9 +94,7 @@ def test_table_and_means(database: Database, tmp_path: Path) -> None:
     mean: Any = pytest.approx(0.85)
     assert found.means == (Mean("smp-s", 0.9, 2, mean, 0.8, 0.9, 0.1, 3.0),)
     assert progress(grid, jobs) == pytest.approx(2 / 3)
-    assert (
-        progress(grid, {combination: jobs[combination] for combination in metrics}) == 1.0
-    )  # deleted jobs leave nothing to do
+    assert progress(grid, {combination: jobs[combination] for combination in metrics}) == 1.0  # deleted jobs leave nothing to do
     assert build_table(grid, {}).rows == tuple(Row(*combination) for combination in grid.combinations())
 
 

@@ -36,7 +36,7 @@ def settings(settings: Settings) -> Settings:
 
 def register(
     database: Database, settings: Settings, events: tuple[EventType, ...] = ALL, owner: str = "local", job_id: str | None = None
-) -> str:  # fmt: skip
+) -> str:
     with database.write() as session:
         row = subscriptions.create(
             session, settings, owner=owner, url=URL, events=events, secret=subscriptions.new_secret(), job_id=job_id
@@ -46,9 +46,7 @@ def register(
 
 def message_types(database: Database, webhook_id: str) -> list[str]:
     with database.read() as session:
-        rows = session.scalars(
-            select(Delivery).where(Delivery.webhook_id == webhook_id).order_by(Delivery.created_at, Delivery.id)
-        )
+        rows = session.scalars(select(Delivery).where(Delivery.webhook_id == webhook_id).order_by(Delivery.created_at, Delivery.id))
         return [row.type for row in rows]
 
 
@@ -83,9 +81,7 @@ def test_each_transition_is_sent_to_its_subscribers(database: Database, settings
         assert session.get_one(Job, job.id).webhook.id == own  # type: ignore[union-attr]
     assert body["type"] == "job.failed"
     assert body["timestamp"].endswith("Z")
-    assert body["data"] == {
-        "id": job.id, "status": "failed", "attempt": 2, "metadata": {"team": "nlp"}, "error": factories.LOST,
-    }  # fmt: skip
+    assert body["data"] == {"id": job.id, "status": "failed", "attempt": 2, "metadata": {"team": "nlp"}, "error": factories.LOST}
 
 
 def test_a_transition_that_is_rolled_back_is_not_sent(database: Database, settings: Settings) -> None:
@@ -153,9 +149,7 @@ def test_a_message_is_claimed_once_and_again_when_its_sender_died(database: Data
     (taken,) = claim(database)
     assert (taken.id, taken.attempts) == (first.id, 2)
     with database.write() as session:
-        assert not outbox.record_result(
-            session, first, DeliveryResult(200), max_attempts=10
-        )  # too late: another attempt has begun
+        assert not outbox.record_result(session, first, DeliveryResult(200), max_attempts=10)  # too late: another attempt has begun
         assert outbox.record_result(session, taken, DeliveryResult(200), max_attempts=10)
         assert not outbox.record_result(session, taken, FAILED, max_attempts=10)
     with database.read() as session:

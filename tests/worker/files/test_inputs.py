@@ -28,9 +28,15 @@ ROW = gzip.compress(json.dumps({"body": "x", "queue": 0}).encode() + b"\n")
 def upload(database: Database, sha256: str | None = None) -> str:
     about = {"sha256": sha256 or hashlib.sha256(ROW).hexdigest()}
     datasets.put(
-        database, owner="local", name=None, sha256="a" * 64, splits={"train": about, "validation": about}, chunk_bytes=7,
-        files={"train": io.BytesIO(ROW), "validation": io.BytesIO(ROW)}, on_stored=lambda *_: None,
-    )  # fmt: skip
+        database,
+        owner="local",
+        name=None,
+        sha256="a" * 64,
+        splits={"train": about, "validation": about},
+        chunk_bytes=7,
+        files={"train": io.BytesIO(ROW), "validation": io.BytesIO(ROW)},
+        on_stored=lambda *_: None,
+    )
     return datasets.dataset_id_for("local", "a" * 64)
 
 
@@ -59,9 +65,7 @@ def test_a_data_set_is_fetched_once_for_all_jobs(database: Database, harness: Wo
     assert not (tmp_path / "uploads").exists()
 
 
-def test_concurrent_fetches_and_removals_of_one_data_set(
-    database: Database, harness: WorkerHarness, tmp_path: Path
-) -> None:
+def test_concurrent_fetches_and_removals_of_one_data_set(database: Database, harness: WorkerHarness, tmp_path: Path) -> None:
     dataset, settings = upload(database), harness.context.settings
     submit(database, dataset)
 

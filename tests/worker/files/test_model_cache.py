@@ -25,13 +25,9 @@ from worker.files import model_cache
 
 def upload(database: Database, weights: bytes) -> str:
     data = {"config.json": b"{}", "model.safetensors": weights}
-    files = {
-        name: FileContent(io.BytesIO(each), len(each), hashlib.sha256(each).hexdigest()) for name, each in data.items()
-    }
+    files = {name: FileContent(io.BytesIO(each), len(each), hashlib.sha256(each).hexdigest()) for name, each in data.items()}
     content = ModelContent(files, "bert", None)
-    uploaded_models.put(
-        database, owner="local", name=None, content=content, chunk_bytes=7, on_stored=lambda *_: None
-    )  # fmt: skip
+    uploaded_models.put(database, owner="local", name=None, content=content, chunk_bytes=7, on_stored=lambda *_: None)
     return uploaded_models.model_id_for("local", content.sha256)
 
 

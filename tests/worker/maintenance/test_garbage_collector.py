@@ -18,9 +18,7 @@ from worker.maintenance.garbage_collector import GarbageCollector
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def test_jobs_past_their_retention_are_deleted_with_their_objects(
-    harness: WorkerHarness, storage_url: str, tmp_path: Path
-) -> None:
+def test_jobs_past_their_retention_are_deleted_with_their_objects(harness: WorkerHarness, storage_url: str, tmp_path: Path) -> None:
     database = harness.context.database
     job = factories.succeeded(database, tmp_path, storage_url=storage_url)
     with database.write() as session:

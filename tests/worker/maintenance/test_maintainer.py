@@ -39,9 +39,7 @@ def test_due_jobs_are_started_up_to_the_free_slots(harness: WorkerHarness) -> No
 
 
 def trainers_that(monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
-    monkeypatch.setattr(
-        preparation, "trainer_command", lambda _settings, _spec, work, *_: fake_trainer_command(work, behaviour)
-    )
+    monkeypatch.setattr(preparation, "trainer_command", lambda _settings, _spec, work, *_: fake_trainer_command(work, behaviour))
 
 
 def test_jobs_without_a_notification_are_run_once_each(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,18 +83,14 @@ def test_the_heartbeat_is_recorded_and_removed(harness: WorkerHarness) -> None:
     maintainer = Maintainer(harness.context)
     maintainer.tick()
     with harness.context.database.read() as session:
-        assert [worker.id for worker in heartbeats.live_workers(session, within_seconds=60)] == [
-            harness.context.worker_id
-        ]
+        assert [worker.id for worker in heartbeats.live_workers(session, within_seconds=60)] == [harness.context.worker_id]
     maintainer.start()
     maintainer.stop()
     with harness.context.database.read() as session:
         assert heartbeats.live_workers(session, within_seconds=60) == []
 
 
-def test_leases_that_ran_out_in_a_suspend_can_be_renewed(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leases_that_ran_out_in_a_suspend_can_be_renewed(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop that slept: all its threads wake at once, and the reaper must not be faster than the heartbeat."""
     harness.context.stopping.set()
     job = factories.running(harness.context.database)

@@ -113,12 +113,7 @@ def test_the_real_program_reproduces_the_metrics_of_the_training(harness: Worker
     with database.write() as session:
         pruned = claims.succeed(session, Fence.from_row(job), result=training, mask_artifact_id=stored)
     settings = harness.context.settings.model_copy(
-        update={
-            "models_dir": sources.models_dir,
-            "datasets_dir": sources.datasets_dir,
-            "hub_enabled": False,
-            "trainer_threads": 1,
-        }
+        update={"models_dir": sources.models_dir, "datasets_dir": sources.datasets_dir, "hub_enabled": False, "trainer_threads": 1}
     )
     real = WorkerHarness(Context(settings, database))
     asked = ask(database, pruned, dense=True)

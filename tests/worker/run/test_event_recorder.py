@@ -14,9 +14,7 @@ def test_warnings_of_the_trainer_are_kept_with_the_job_and_change_no_state(harne
     assert harness.run(harness.claim(), "at_chance") is Outcome.SUCCEEDED
     job = harness.job(job_id)
     assert job.status is Status.SUCCEEDED
-    assert job.warnings == [
-        {"code": "predicts_one_class", "message": "the final mask predicts one class", "remedy": "More rows."}
-    ]
+    assert job.warnings == [{"code": "predicts_one_class", "message": "the final mask predicts one class", "remedy": "More rows."}]
     assert "warning" in [event.type for event in harness.events(job_id)]
 
 
@@ -28,11 +26,7 @@ def test_a_baseline_is_progress_and_leaves_the_metrics_of_the_mask_alone(harness
     told = [event.data for event in harness.events(job_id) if event.type == "baseline"]
     assert [(data["step"], data["rows_per_second"]) for data in told] == [(1, 40.0), (2, 40.0)]
     assert told[-1]["metrics"] == {"accuracy": 0.95}
-    assert (job.metrics["loss"], job.metrics["validation_accuracy"], job.metrics["rows_per_second"]) == (
-        0.25,
-        0.9,
-        100.0,
-    )
+    assert (job.metrics["loss"], job.metrics["validation_accuracy"], job.metrics["rows_per_second"]) == (0.25, 0.9, 100.0)
     assert (job.metrics["baseline_step"], job.metrics["baseline_rows_per_second"]) == (2, 40.0)
     assert (job.step, job.total_steps) == (4, 4)
 
@@ -48,17 +42,7 @@ def test_success_records_events_metrics_and_artifacts(harness: WorkerHarness) ->
     events = harness.events(job_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     recorded = [event.type for event in events]
-    expected = [
-        "created",
-        "status",
-        "phase",
-        "started",
-        "evaluation",
-        "checkpoint",
-        "artifact",
-        "artifact",
-        "evaluation",
-    ]
+    expected = ["created", "status", "phase", "started", "evaluation", "checkpoint", "artifact", "artifact", "evaluation"]
     assert recorded == [*expected, "finished", "status"]
     artifacts = harness.artifacts(job_id)
     assert set(artifacts) == {"mask.safetensors", "report.json"}

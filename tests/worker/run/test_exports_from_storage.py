@@ -103,14 +103,10 @@ def test_a_wait_for_the_storage_ends_when_the_job_is_cancelled(host: WorkerHarne
     assert host.job(export).status is Status.CANCELLED
 
 
-def test_missing_credentials_are_a_retryable_failure(
-    host: WorkerHarness, export: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_credentials_are_a_retryable_failure(host: WorkerHarness, export: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket_module._client.cache_clear()
     monkeypatch.setenv("AWS_PROFILE", "nobody-made")
     monkeypatch.setattr("worker.run.fenced_writer.time", FakeClock())  # tries as long as a lease is, without the pauses
     failed = host.run(host.claim(), "exports")
     assert isinstance(failed, Failed)
-    assert (failed.code, failed.message) == (
-        "storage_unavailable", "The object storage cannot be used: ProfileNotFound."
-    )  # fmt: skip
+    assert (failed.code, failed.message) == ("storage_unavailable", "The object storage cannot be used: ProfileNotFound.")

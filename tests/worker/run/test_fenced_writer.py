@@ -28,9 +28,7 @@ def test_a_write_is_retried_until_the_database_answers(harness: WorkerHarness) -
     assert len(calls) == 3
 
 
-def test_a_write_is_retried_no_longer_than_the_length_of_a_lease(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_is_retried_no_longer_than_the_length_of_a_lease(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     monkeypatch.setattr("worker.run.fenced_writer.time", clock)
     harness.submit()

@@ -46,15 +46,11 @@ def everything_stored(database: Database) -> str:
         return bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
 
     with database.read() as session:
-        rows = [
-            row for table in Base.metadata.sorted_tables for row in session.execute(text(f"SELECT * FROM {table.name}"))
-        ]
+        rows = [row for table in Base.metadata.sorted_tables for row in session.execute(text(f"SELECT * FROM {table.name}"))]
     return "\n".join(readable(value) for row in rows for value in row)
 
 
-def test_a_trainer_that_repeats_its_token_does_not_leak_it(
-    keyed: WorkerHarness, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_trainer_that_repeats_its_token_does_not_leak_it(keyed: WorkerHarness, caplog: pytest.LogCaptureFixture) -> None:
     job_id = submit(keyed, "a")
     with caplog.at_level(logging.DEBUG):
         outcome = keyed.run(keyed.claim(), "repeats_token")

@@ -99,9 +99,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def service(
-    harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[PrivateService]:
+def service(harness: WorkerHarness, storage_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateService]:
     settings = harness.context.settings.model_copy(update={"storage_url": storage_url})
     harness.context.settings = settings
     model, hub = toy_models.make_model(tmp_path / "toy"), LeakDetectingHub()
@@ -123,9 +121,7 @@ def pruned(database: Database, hub: FakeHub, folder: Path, storage_url: str) -> 
     masks, info = mask_file.read(path)
     commit = hub.branches["org/private"]["main"]
     mask_file.write(path, masks, info.model_copy(update={"base_model": "org/private", "base_revision": commit}))
-    job = factories.running(
-        database, spec=info.spec.model_copy(update={"model": "org/private"}).model_dump(mode="json")
-    )
+    job = factories.running(database, spec=info.spec.model_copy(update={"model": "org/private"}).model_dump(mode="json"))
     mask = factories.store_file(database, job, path, path.read_bytes(), storage_url=storage_url)
     with database.write() as session:
         claims.succeed(session, Fence.from_row(job), result={}, mask_artifact_id=mask)

@@ -29,9 +29,7 @@ def test_other_events_beyond_the_limits_are_errors() -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_flood_of_messages_does_not_fill_the_database(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flood_of_messages_does_not_fill_the_database(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_limits, "_LOG_BYTES", 256 * 1024)
     job_id = harness.submit()
     assert harness.run(harness.claim(), "chatters") is Outcome.SUCCEEDED

@@ -22,12 +22,7 @@ def harness(settings: Settings, database: Database, tmp_path: Path) -> WorkerHar
     """A worker with two slots of the processor, a toy and its rows."""
     toy_models.make_model(tmp_path / "models" / "bert")
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2")
-    given = {
-        "models_dir": tmp_path / "models",
-        "datasets_dir": tmp_path / "datasets",
-        "hub_enabled": False,
-        "worker_slots": 2,
-    }
+    given = {"models_dir": tmp_path / "models", "datasets_dir": tmp_path / "datasets", "hub_enabled": False, "worker_slots": 2}
     return WorkerHarness(Context(settings.model_copy(update={**given, "trainer_threads": 1}), database))
 
 

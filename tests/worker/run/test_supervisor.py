@@ -51,9 +51,12 @@ def test_a_permanent_error_fails_at_once(harness: WorkerHarness) -> None:
     job = harness.job(job_id)
     assert job.status is Status.FAILED
     assert job.error == {
-        "code": "model_head_missing", "message": "no head; take another", "param": "model", "kind": "user",
+        "code": "model_head_missing",
+        "message": "no head; take another",
+        "param": "model",
+        "kind": "user",
         "retryable": False,
-    }  # fmt: skip
+    }
     assert not harness.work_folder(job_id).exists()
 
 
@@ -111,9 +114,7 @@ def test_a_report_that_the_database_refuses_ends_the_run_at_once(harness: Worker
 
 
 @sqlite_only
-def test_a_cancel_does_not_wait_for_the_file_being_stored(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancel_does_not_wait_for_the_file_being_stored(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     to_the_end: list[bool] = []
     batches = store._batches
 
@@ -239,9 +240,7 @@ def test_the_trainer_gets_no_secrets(harness: WorkerHarness, monkeypatch: pytest
 
 
 @sqlite_only
-def test_a_stopped_trainer_is_ended_and_the_job_runs_again(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_trainer_is_ended_and_the_job_runs_again(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     monkeypatch.setattr("worker.run.monitor.time", clock)
     job_id = harness.submit()

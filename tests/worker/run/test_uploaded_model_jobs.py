@@ -77,10 +77,13 @@ def service(request: pytest.FixtureRequest, harness: WorkerHarness, tmp_path: Pa
     url = request.getfixturevalue("storage_url") if request.param == "objects" else None
     settings = harness.context.settings.model_copy(
         update={
-            "storage_url": url, "predictions_enabled": True, "predictions_seconds": 300.0, "hub_enabled": False,
+            "storage_url": url,
+            "predictions_enabled": True,
+            "predictions_seconds": 300.0,
+            "hub_enabled": False,
             "datasets_dir": tmp_path / "datasets",
         }
-    )  # fmt: skip
+    )
     harness.context.settings = settings
     toy_datasets.make_opinions(tmp_path / "datasets" / "sst2", train=32, validation=16)
     folder = toy_models.make_model(tmp_path / "user" / "toy")

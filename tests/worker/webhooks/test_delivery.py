@@ -23,11 +23,7 @@ NAME = "receiver.example"
 
 def test_signature_is_the_standards() -> None:
     """Example of the specification, and its library."""
-    secret, message_id, body = (
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        '{"test": 2432232314}',
-    )
+    secret, message_id, body = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", '{"test": 2432232314}')
     assert signature(secret, message_id, 1614265330, body) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     moment = datetime.datetime.fromtimestamp(1614265330, datetime.UTC)
     assert signature(secret, message_id, 1614265330, body) == Webhook(secret).sign(message_id, moment, body)
@@ -48,9 +44,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    plain = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )  # fmt: skip
+    plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(plain + made.public_bytes(serialization.Encoding.PEM))
     return path
 
@@ -60,9 +54,7 @@ def _request(connection: socket.socket) -> str:
     got = b""
     while True:
         head, end, body = got.partition(b"\r\n\r\n")
-        length = next(
-            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
-        )
+        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
         if end and len(body) >= length:
             return got.decode()
         piece = connection.recv(65536)

@@ -35,9 +35,7 @@ def register(harness: WorkerHarness, url: str) -> tuple[str, str]:
     """A receiver of the ends of all jobs: its id and its secret."""
     secret = subscriptions.new_secret()
     with harness.context.database.write() as session:
-        row = subscriptions.create(
-            session, harness.context.settings, owner="local", url=url, events=FINAL_EVENTS, secret=secret
-        )
+        row = subscriptions.create(session, harness.context.settings, owner="local", url=url, events=FINAL_EVENTS, secret=secret)
         return row.id, secret
 
 
@@ -184,9 +182,7 @@ def test_the_name_is_resolved_once_per_call(harness: WorkerHarness, monkeypatch:
         assert (asked, receiver.requests[0][1]["host"]) == (["receiver.example"], f"receiver.example:{port}")
 
 
-def test_an_error_with_one_message_does_not_stop_the_others(
-    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_with_one_message_does_not_stop_the_others(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug, a receiver that is down, and one that listens."""
     real = ssrf.resolve_checked
 

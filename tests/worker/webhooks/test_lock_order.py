@@ -34,9 +34,7 @@ def harness(harness: WorkerHarness) -> WorkerHarness:
 
 def somebody_waits(database: Database) -> bool:
     with database.read() as session:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return bool(session.execute(text(waiting)).scalar_one())
 
 

@@ -12,8 +12,10 @@ def shares(**changes: int) -> tuple[Shares, list[float]]:
 def test_in_flight() -> None:
     held, _ = shares()
     assert [held.acquire("a", "https://x/1"), held.acquire("a", "https://X/2"), held.acquire("a", "https://y/")] == [
-        True, True, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+    ]
     assert held.acquire("b", "https://x/")
     assert not held.acquire("c", "https://x/")  # the host has three
     assert held.acquire("c", "https://x:8443/")

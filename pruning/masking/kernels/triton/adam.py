@@ -66,9 +66,14 @@ class ScoreUpdate:
         self._pointer_arrays: dict[tuple[str, torch.dtype], PointerArray] = {}
 
     def gradients(
-        self, weight_gradients: Tensors, out: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None],
+        self,
+        weight_gradients: Tensors,
+        out: Tensors,
+        base: Tensors,
+        scores: Tensors,
+        slopes: Sequence[torch.Tensor | None],
         scalars: torch.Tensor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """out <- G ⊙ W (⊙ slope) + λ σ(S - shift)(1 - σ(S - shift)) / (weights · matrices), for all matrices.
 
         ``weight_gradients`` are the G, float32 (then they may be ``out``) or bf16. The report has means and squares. Raises
@@ -76,11 +81,22 @@ class ScoreUpdate:
         """
         table, bf16 = self.table, weight_gradients[0].dtype == torch.bfloat16
         programs.gradients[(table.chunks,)](
-            self._pointers("weight_gradients", weight_gradients), self._pointers("out", out), self._pointers("base", base),
-            self._pointers("scores", scores), self._pointers("slopes", slopes), table.matrix, table.chunk_number, table.weights,
-            scalars, self._parts, self._squared, len(table.sizes), bf16=bf16,
-            sloped=any(slope is not None for slope in slopes), **table.layout,
-        )  # fmt: skip
+            self._pointers("weight_gradients", weight_gradients),
+            self._pointers("out", out),
+            self._pointers("base", base),
+            self._pointers("scores", scores),
+            self._pointers("slopes", slopes),
+            table.matrix,
+            table.chunk_number,
+            table.weights,
+            scalars,
+            self._parts,
+            self._squared,
+            len(table.sizes),
+            bf16=bf16,
+            sloped=any(slope is not None for slope in slopes),
+            **table.layout,
+        )
         self._sum_by_matrix(self._parts, self._means, mean=True)
         self._sum_by_matrix(self._squared, self._squares, mean=False)
 
@@ -93,15 +109,30 @@ class ScoreUpdate:
         """
         others, losses = (self._no_update[:0] if given is None else given for given in (others, losses))
         programs.clip_norm[(1,)](
-            self._squares, len(self.table.sizes), others, others.numel(), losses, losses.numel(), scalars, self.clipping,
-            block=_LANES, num_warps=1, enable_fp_fusion=False,
-        )  # fmt: skip
+            self._squares,
+            len(self.table.sizes),
+            others,
+            others.numel(),
+            losses,
+            losses.numel(),
+            scalars,
+            self.clipping,
+            block=_LANES,
+            num_warps=1,
+            enable_fp_fusion=False,
+        )
         return self.clipping
 
     def adam(
-        self, scores: Tensors, gradients: Tensors, first: Tensors, second: Tensors, scalars: torch.Tensor,
-        temperatures: Sequence[float | None], clipping: torch.Tensor | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        scores: Tensors,
+        gradients: Tensors,
+        first: Tensors,
+        second: Tensors,
+        scalars: torch.Tensor,
+        temperatures: Sequence[float | None],
+        clipping: torch.Tensor | None = None,
+    ) -> None:
         """One Adam update in place, none unless everything was finite; masses of the new scores where a temperature p is given.
 
         ``clipping`` is that of another update where its gradients are clipped together with these.
@@ -115,14 +146,20 @@ class ScoreUpdate:
         self._adam([self._pointers("scores", scores)] * 4, self._unused_scalars, self._no_update, temperatures)
 
     def _adam(
-        self, pointers: list[torch.Tensor], scalars: torch.Tensor, clipping: torch.Tensor,
-        temperatures: Sequence[float | None],
-    ) -> None:  # fmt: skip
+        self, pointers: list[torch.Tensor], scalars: torch.Tensor, clipping: torch.Tensor, temperatures: Sequence[float | None]
+    ) -> None:
         table = self.table
         programs.adam[(table.chunks,)](
-            *pointers, table.matrix, table.chunk_number, table.weights, scalars, clipping, self._inverses(temperatures),
-            self._parts, **table.layout,
-        )  # fmt: skip
+            *pointers,
+            table.matrix,
+            table.chunk_number,
+            table.weights,
+            scalars,
+            clipping,
+            self._inverses(temperatures),
+            self._parts,
+            **table.layout,
+        )
         self._sum_by_matrix(self._parts, self.masses, mean=True)
 
     def _sum_by_matrix(self, parts: torch.Tensor, out: torch.Tensor, *, mean: bool) -> None:

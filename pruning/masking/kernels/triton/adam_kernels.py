@@ -45,9 +45,24 @@ def sigmoid(x):
 
 @triton.jit
 def gradients(
-    weight_gradients, out, base, scores, slopes, matrices, chunk_numbers, sizes, scalars, masses, squares, count,
-    bf16: tl.constexpr, sloped: tl.constexpr, chunk: tl.constexpr, tile: tl.constexpr, whole: tl.constexpr,
-):  # fmt: skip
+    weight_gradients,
+    out,
+    base,
+    scores,
+    slopes,
+    matrices,
+    chunk_numbers,
+    sizes,
+    scalars,
+    masses,
+    squares,
+    count,
+    bf16: tl.constexpr,
+    sloped: tl.constexpr,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
+    whole: tl.constexpr,
+):
     """out <- G ⊙ W (⊙ slope) + pull σ(S - shift)(1 - σ(S - shift)); Σσ and Σ out² of a chunk."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
@@ -56,9 +71,10 @@ def gradients(
     shift = scalar(scalars, SHIFT)
     pull = (tl.load(scalars + REGULARIZATION) / (tl.load(sizes + matrix) * count).to(tl.float64)).to(tl.float32)
     to, w, s = (
-        pointer(out, matrix, begin, tl.float32), pointer(base, matrix, begin, tl.float32),
+        pointer(out, matrix, begin, tl.float32),
+        pointer(base, matrix, begin, tl.float32),
         pointer(scores, matrix, begin, tl.float32),
-    )  # fmt: skip
+    )
     g = pointer(weight_gradients, matrix, begin, tl.bfloat16 if bf16 else tl.float32)
     mass, square = tl.zeros([tile], tl.float32), tl.zeros([tile], tl.float64)
     for start in range(0, chunk, tile):
@@ -103,18 +119,32 @@ def clip_norm(squares, count, others, other_count, losses, loss_count, scalars, 
 
 @triton.jit
 def adam(
-    scores, score_gradients, first, second, matrices, chunk_numbers, sizes, scalars, clipping, inverse_temperatures, masses,
-    chunk: tl.constexpr, tile: tl.constexpr, whole: tl.constexpr,
-):  # fmt: skip
+    scores,
+    score_gradients,
+    first,
+    second,
+    matrices,
+    chunk_numbers,
+    sizes,
+    scalars,
+    clipping,
+    inverse_temperatures,
+    masses,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
+    whole: tl.constexpr,
+):
     """One update of moments and scores, none where gradients or loss are not finite; Σσ(S/p) of the scores after it."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
     begin = tl.load(chunk_numbers + at).to(tl.int64) * chunk
     left = weights_left(sizes, matrix, begin, whole)
     s, g, m, v = (
-        pointer(scores, matrix, begin, tl.float32), pointer(score_gradients, matrix, begin, tl.float32),
-        pointer(first, matrix, begin, tl.float32), pointer(second, matrix, begin, tl.float32),
-    )  # fmt: skip
+        pointer(scores, matrix, begin, tl.float32),
+        pointer(score_gradients, matrix, begin, tl.float32),
+        pointer(first, matrix, begin, tl.float32),
+        pointer(second, matrix, begin, tl.float32),
+    )
     moving = tl.where(tl.load(clipping + FINITE).to(tl.int32) != 0, left, 0)
     clip = scalar(clipping, CLIP)
     keep1, take1 = scalar(scalars, KEEP1), scalar(scalars, TAKE1)

@@ -19,9 +19,7 @@ from pruning.masking.kernels.triton.transfers import to_device_async
 class MassAllocation:
     """Counts for groups of matrices of ``table``; ``groups`` are the numbers of their members, each matrix in one group at most."""
 
-    def __init__(
-        self, table: ChunkTable, groups: Sequence[Sequence[int]], surplus: Literal["redistribute", "drop"]
-    ) -> None:
+    def __init__(self, table: ChunkTable, groups: Sequence[Sequence[int]], surplus: Literal["redistribute", "drop"]) -> None:
         device = table.device
         self._table, self._groups, self._drop = table, len(groups), surplus == "drop"
         self._width = 1 << max(map(len, groups), default=0).bit_length()
@@ -42,9 +40,18 @@ class MassAllocation:
 
     def _launch(self, masses: torch.Tensor, given: torch.Tensor, *, within: bool) -> torch.Tensor:
         allocate_groups[(self._groups,)](
-            masses, self._table.weights, self._members, self._firsts, given, self.counts, drop=self._drop, within=within,
-            width=self._width, num_warps=1, enable_fp_fusion=False,
-        )  # fmt: skip
+            masses,
+            self._table.weights,
+            self._members,
+            self._firsts,
+            given,
+            self.counts,
+            drop=self._drop,
+            within=within,
+            width=self._width,
+            num_warps=1,
+            enable_fp_fusion=False,
+        )
         return self.counts
 
 
@@ -126,9 +133,7 @@ def before(open_, rank, lanes, count):
 
 
 @triton.jit
-def allocate_groups(
-    masses, sizes, members, firsts, given, counts, drop: tl.constexpr, within: tl.constexpr, width: tl.constexpr
-):  # fmt: skip
+def allocate_groups(masses, sizes, members, firsts, given, counts, drop: tl.constexpr, within: tl.constexpr, width: tl.constexpr):
     """How many weights each matrix of a group keeps; ``given``: the share of all, or ``within`` a budget of each group."""
     group = tl.program_id(0)
     first = tl.load(firsts + group)

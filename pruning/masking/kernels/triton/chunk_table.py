@@ -37,9 +37,7 @@ class ChunkTable:
         self, sizes: Sequence[int], device: torch.device, *, chunk: int = CHUNK, tile: int = TILE, warps: int = WARPS
     ) -> None:
         if not sizes or min(sizes) < 1 or sum(sizes) > MAX_WEIGHTS:
-            raise UnsupportedSizesError(
-                f"{sum(sizes)} weights in {len(sizes)} matrices are none, or more than {MAX_WEIGHTS}"
-            )
+            raise UnsupportedSizesError(f"{sum(sizes)} weights in {len(sizes)} matrices are none, or more than {MAX_WEIGHTS}")
         self.sizes = tuple(sizes)
         self.chunk, self.tile, self.warps = chunk, tile, warps
         self.whole = all(size % ALIGNMENT == 0 for size in sizes)

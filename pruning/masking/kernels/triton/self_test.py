@@ -17,9 +17,17 @@ from pruning.masking.kernels.triton.topk import SelectionState, TopKSelection
 from pruning.masking.kernels.triton.transfers import to_device_async
 
 _NUMBERS = StepScalars(
-    regularization=40.0, shift=0.25, max_grad_norm=1.0, keep1=0.9, take1=0.1, keep2=0.999, take2=0.001, step=-1e-2, divisor=0.7,
+    regularization=40.0,
+    shift=0.25,
+    max_grad_norm=1.0,
+    keep1=0.9,
+    take1=0.1,
+    keep2=0.999,
+    take2=0.001,
+    step=-1e-2,
+    divisor=0.7,
     epsilon=1e-8,
-)  # fmt: skip
+)
 _TEMPERATURE = 2.0
 Tensors = list[torch.Tensor]
 
@@ -50,9 +58,7 @@ def run_self_test(device: torch.device, *, whole: bool = True, chunk: int = CHUN
     _allocation(table)
 
 
-def _update(
-    table: ChunkTable, found: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None]
-) -> None:
+def _update(table: ChunkTable, found: Tensors, base: Tensors, scores: Tensors, slopes: Sequence[torch.Tensor | None]) -> None:
     device, n = table.device, len(table.sizes)
     update, numbers = ScoreUpdate(table), to_device_async(_NUMBERS, torch.float64, device)
     first, second = [0.1 * w for w in base], [w * w for w in base]
@@ -67,14 +73,10 @@ def _update(
     clip = min(1.0, 1.0 / (float(norm) + 1e-6))
     _require("the gradients", out, expected)
     _require("the norm", [update.clipping], [torch.tensor([float(norm), clip, 1.0])])
-    _require(
-        "the penalty", [update.report[:n]], [torch.stack([torch.sigmoid(t.double() - 0.25).mean() for t in scores])]
-    )
+    _require("the penalty", [update.report[:n]], [torch.stack([torch.sigmoid(t.double() - 0.25).mean() for t in scores])])
     a = _NUMBERS
     m2 = [a.keep1 * mean.double() + a.take1 * clip * grad for mean, grad in zip(first, expected, strict=True)]
-    v2 = [
-        a.keep2 * spread.double() + a.take2 * (clip * grad) ** 2 for spread, grad in zip(second, expected, strict=True)
-    ]
+    v2 = [a.keep2 * spread.double() + a.take2 * (clip * grad) ** 2 for spread, grad in zip(second, expected, strict=True)]
     s2 = [
         score.double() + a.step * mean / (spread.sqrt() / a.divisor + a.epsilon)
         for score, mean, spread in zip(scores, m2, v2, strict=True)
@@ -117,14 +119,10 @@ def _selection(table: ChunkTable, together: bool, base: Tensors, scores: Tensors
         selection.select(s, to_device_async(counts, torch.int64, device), w, weights, bf16_weights)
         rankings = [s] if together else [[tensor] for tensor in s]
         expected = [mask for ranking, k in zip(rankings, counts, strict=True) for mask in _sorted(ranking, k)]
-        for mask, weight, bf16, expected_mask, w_ in zip(
-            selection.masks, weights, bf16_weights, expected, w, strict=True
-        ):
+        for mask, weight, bf16, expected_mask, w_ in zip(selection.masks, weights, bf16_weights, expected, w, strict=True):
             _require_same("a mask", unpack_tensor_lsb_first(mask, expected_mask.shape), expected_mask)
             _require_same("the masked weights", weight.view(torch.int32), (w_ * expected_mask).view(torch.int32))
-            _require_same(
-                "the masked weights in bf16", bf16.view(torch.int16), (w_ * expected_mask).bfloat16().view(torch.int16)
-            )
+            _require_same("the masked weights in bf16", bf16.view(torch.int16), (w_ * expected_mask).bfloat16().view(torch.int16))
         _require_same("the ones", selection.kept, torch.stack([mask.sum() for mask in expected]))
     if bool(selection.state[SelectionState.FAULT].any()):
         raise SelfTestError("the selection reports a fault where there is none")
@@ -140,10 +138,7 @@ def _sorted(ranking: Tensors, k: int) -> Tensors:
 def _allocation(table: ChunkTable) -> None:
     n = len(table.sizes)
     masses, remaining = [0.5 / (i + 1) for i in range(n)], 0.7
-    on_device = (
-        to_device_async(masses, torch.float64, table.device),
-        to_device_async([remaining], torch.float64, table.device),
-    )
+    on_device = (to_device_async(masses, torch.float64, table.device), to_device_async([remaining], torch.float64, table.device))
     for surplus in ("redistribute", "drop"):
         counts = MassAllocation(table, [range(n)], surplus).allocate(*on_device)
         expected = allocation.by_mass(table.sizes, masses, remaining, surplus)

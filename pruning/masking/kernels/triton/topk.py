@@ -91,9 +91,13 @@ class TopKSelection:
         self._bf16 = PointerArray(table, torch.bfloat16)
 
     def select(
-        self, scores: Tensors, counts: torch.Tensor, base: Tensors | None = None, weights: Tensors | None = None,
+        self,
+        scores: Tensors,
+        counts: torch.Tensor,
+        base: Tensors | None = None,
+        weights: Tensors | None = None,
         bf16_weights: Tensors | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """The masks of ``scores`` with ``counts`` (int64 [rankings], on the device) ones.
 
         With ``base`` W also W ⊙ M: into ``weights`` (float32), into ``bf16_weights`` (bf16, rounded to even), or both. Raises
@@ -104,29 +108,34 @@ class TopKSelection:
         chunked = (s, table.matrix, table.chunk_number, table.weights, self._ranking_of)
         grid = (table.chunks,)
         programs.count_above[grid](*chunked, self.state, n, self._areas, self._capacities, **table.layout | table.wide)
-        programs.check_bracket[(-(-n // _LANES),)](
-            self.state, n, counts, self._totals, self._capacities, block=_LANES, num_warps=4
-        )
+        programs.check_bracket[(-(-n // _LANES),)](self.state, n, counts, self._totals, self._capacities, block=_LANES, num_warps=4)
         for shift in (24, 16, 8, 0):
-            programs.count_digits[grid](
-                *chunked, self._firsts, self.state, n, self._areas, self._histogram, shift, **table.layout
-            )
+            programs.count_digits[grid](*chunked, self._firsts, self.state, n, self._areas, self._histogram, shift, **table.layout)
             programs.choose_digit[(n,)](
                 self.state, n, counts, self._totals, self._histogram, self._brackets, shift, num_warps=1, enable_fp_fusion=False
-            )  # fmt: skip
+            )
         programs.count_ties[grid](*chunked, self.state, n, self._ties, **table.layout)
         w, whole, bf16 = (
             known.update(given) if given is not None else s
-            for known, given in (
-                (self._pointers["base"], base),
-                (self._pointers["weights"], weights),
-                (self._bf16, bf16_weights),
-            )
+            for known, given in ((self._pointers["base"], base), (self._pointers["weights"], weights), (self._bf16, bf16_weights))
         )
         programs.write[grid](
-            s, w, whole, bf16, self._mask_addresses, *chunked[1:], self._firsts, self.state, n, self._ties, self._kept,
-            fp32=weights is not None, bf16=bf16_weights is not None, block=_LANES, **table.layout,
-        )  # fmt: skip
+            s,
+            w,
+            whole,
+            bf16,
+            self._mask_addresses,
+            *chunked[1:],
+            self._firsts,
+            self.state,
+            n,
+            self._ties,
+            self._kept,
+            fp32=weights is not None,
+            bf16=bf16_weights is not None,
+            block=_LANES,
+            **table.layout,
+        )
         adam_kernels.add_up[(len(table.sizes),)](
             self._kept, table.first, table.weights, self.kept, mean=False, block=_LANES, num_warps=4
         )

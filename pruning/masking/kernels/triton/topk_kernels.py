@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from pruning.masking.kernels.triton.adam_kernels import pointer, weights_left
+from pruning.masking.kernels.triton.key_kernels import is_nan, key_of, key_of_float, rounded, score_of
 
 # Rows of the state int64 [rows, rankings], in the order of pruning.masking.kernels.triton.topk.State.
 LOW, HIGH, ABOVE, INSIDE, WARM = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2), tl.constexpr(3), tl.constexpr(4)
@@ -19,44 +20,20 @@ MISS_FACTOR, SHRINK_FACTOR = tl.constexpr(6.0), tl.constexpr(0.7)
 
 
 @triton.jit
-def key_of(bits):
-    """uint32 in the order of the floats that have these int32 bits."""
-    plain = tl.where(bits == -2147483648, 0, bits)
-    whole = plain.to(tl.uint32, bitcast=True)
-    return tl.where(plain < 0, ~whole, whole | 0x80000000)
-
-
-@triton.jit
-def is_nan(bits):
-    return (bits & 0x7FFFFFFF) > 0x7F800000
-
-
-@triton.jit
-def score_of(key):
-    """The float that has a key (a scalar, int64)."""
-    bits = tl.where(key >= 0x80000000, key - 0x80000000, 0xFFFFFFFF - key)
-    return bits.to(tl.uint32).to(tl.float32, bitcast=True)
-
-
-@triton.jit
-def key_of_float(score):
-    """Of a scalar; int64."""
-    return key_of(score.to(tl.int32, bitcast=True)).to(tl.int64)
-
-
-@triton.jit
-def rounded(weight):
-    """The bits of a float32 as bf16, rounded to nearest even; as int16. Triton's interpreter would truncate them."""
-    bits = weight.to(tl.uint32, bitcast=True)
-    near = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return tl.where(weight == weight, near, 0x7FC0).to(tl.int16)
-
-
-@triton.jit
 def count_above(
-    scores, matrices, chunk_numbers, sizes, ranking_of, state, rankings, areas, capacities, chunk: tl.constexpr,
-    tile: tl.constexpr, whole: tl.constexpr,
-):  # fmt: skip
+    scores,
+    matrices,
+    chunk_numbers,
+    sizes,
+    ranking_of,
+    state,
+    rankings,
+    areas,
+    capacities,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
+    whole: tl.constexpr,
+):
     """Count the scores above a ranking's bracket; store the keys inside it, as far as they fit, in its area."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
@@ -113,9 +90,21 @@ def check_bracket(state, rankings, counts, totals, capacities, block: tl.constex
 
 @triton.jit(do_not_specialize=["shift"])
 def count_digits(
-    scores, matrices, chunk_numbers, sizes, ranking_of, firsts, state, rankings, areas, histogram, shift, chunk: tl.constexpr,
-    tile: tl.constexpr, whole: tl.constexpr,
-):  # fmt: skip
+    scores,
+    matrices,
+    chunk_numbers,
+    sizes,
+    ranking_of,
+    firsts,
+    state,
+    rankings,
+    areas,
+    histogram,
+    shift,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
+    whole: tl.constexpr,
+):
     """Of the keys that begin with the prefix, how many have which eight bits from ``shift`` on: of a ranking's candidates
     where it is warm, and else of all its scores."""
     at = tl.program_id(0)
@@ -203,9 +192,18 @@ def set_bracket(own, rankings, bracket, threshold):
 
 @triton.jit
 def count_ties(
-    scores, matrices, chunk_numbers, sizes, ranking_of, state, rankings, ties, chunk: tl.constexpr, tile: tl.constexpr,
+    scores,
+    matrices,
+    chunk_numbers,
+    sizes,
+    ranking_of,
+    state,
+    rankings,
+    ties,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
     whole: tl.constexpr,
-):  # fmt: skip
+):
     """Number of scores at the threshold in each chunk, of rankings that do not keep all of them."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
@@ -226,10 +224,27 @@ def count_ties(
 
 @triton.jit
 def write(
-    scores, base, weights, bf16_weights, masks, matrices, chunk_numbers, sizes, ranking_of, firsts, state, rankings, ties, kept,
-    fp32: tl.constexpr, bf16: tl.constexpr, block: tl.constexpr, chunk: tl.constexpr, tile: tl.constexpr,
+    scores,
+    base,
+    weights,
+    bf16_weights,
+    masks,
+    matrices,
+    chunk_numbers,
+    sizes,
+    ranking_of,
+    firsts,
+    state,
+    rankings,
+    ties,
+    kept,
+    fp32: tl.constexpr,
+    bf16: tl.constexpr,
+    block: tl.constexpr,
+    chunk: tl.constexpr,
+    tile: tl.constexpr,
     whole: tl.constexpr,
-):  # fmt: skip
+):
     """Mask (eight weights in a byte, lowest bit first) and W ⊙ M of a chunk, and its ones; nothing where there is a fault."""
     at = tl.program_id(0)
     matrix = tl.load(matrices + at)
@@ -263,9 +278,7 @@ def write(
             keep += tie
         ones += keep
         if fp32 or bf16:
-            weight = tl.load(pointer(base, matrix, begin, tl.float32) + offsets, mask=valid, other=0.0) * keep.to(
-                tl.float32
-            )
+            weight = tl.load(pointer(base, matrix, begin, tl.float32) + offsets, mask=valid, other=0.0) * keep.to(tl.float32)
             if fp32:
                 tl.store(pointer(weights, matrix, begin, tl.float32) + offsets, weight, mask=valid)
             if bf16:

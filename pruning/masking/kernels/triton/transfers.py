@@ -11,9 +11,7 @@ import torch
 
 def to_device_async(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """Numbers as a tensor on the device; the host waits neither for the copy nor for work before it."""
-    host = torch.tensor(
-        values, dtype=dtype, pin_memory=device.type == "cuda"
-    )  # torch keeps the memory until it is read
+    host = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")  # torch keeps the memory until it is read
     return host.to(device, non_blocking=True)
 
 

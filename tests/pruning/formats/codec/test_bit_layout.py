@@ -15,9 +15,7 @@ from pruning.formats.codec.rans import CorruptFileError
     column_marks=st.lists(st.integers(0, 255), min_size=1, max_size=40),
     seed=st.integers(0, 9),
 )
-def test_any_marks_make_a_layout_that_gives_the_mask_back(
-    row_marks: list[int], column_marks: list[int], seed: int
-) -> None:
+def test_any_marks_make_a_layout_that_gives_the_mask_back(row_marks: list[int], column_marks: list[int], seed: int) -> None:
     layout = BitLayout(40, np.array(row_marks, np.uint8), np.array(column_marks, np.uint8))
     mask = np.random.default_rng(seed).random((len(row_marks), len(column_marks))) < 0.5
     mask[:, np.array(column_marks) == ZEROS] = False

@@ -24,9 +24,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 @needs_compiler
 def test_builders_at_the_same_time_end_with_one_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        compiler, "_FLAGS", ("-std=c++17", "-O0", "-march=native", "-fPIC", "-shared", "-pthread")
-    )  # in less time
+    monkeypatch.setattr(compiler, "_FLAGS", ("-std=c++17", "-O0", "-march=native", "-fPIC", "-shared", "-pthread"))  # in less time
     with ThreadPoolExecutor() as pool:
         files = set(pool.map(lambda _: compiler.build_library(), range(2)))
     assert len(files) == 1
@@ -54,9 +52,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list((tmp_path / "cache").rglob("*.so"))
 
 
-def test_a_run_without_a_compiler_says_so_and_ends_well(
-    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_without_a_compiler_says_so_and_ends_well(sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(dispatch, "_load", dispatch._load.__wrapped__)
     events = run_toy(sources, tmp_path, max_steps=4)

@@ -15,9 +15,7 @@ from pruning.masking.topk_state import ThresholdState
 SHAPES = ((300, 301), (7, 5), (3, 1), (64, 64))
 """Longer than a block, shorter than a vector, one column, a whole number of vectors."""
 
-pytestmark = pytest.mark.skipif(
-    bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}"
-)
+pytestmark = pytest.mark.skipif(bool(dispatch.unavailable_reason()), reason=f"no native kernels: {dispatch.unavailable_reason()}")
 
 
 def layers_of(seed: int = 0) -> list[MaskedLinear]:

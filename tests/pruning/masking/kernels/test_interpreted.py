@@ -32,11 +32,15 @@ def run(*commands: list[str], **environment: str) -> None:
     """Python with these arguments, side by side; all must end well."""
     running = [
         subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([*PLACES, *sys.path]), **environment},
         )
         for arguments in commands
-    ]  # fmt: skip
+    ]
     outputs = [process.communicate()[0] for process in running]
     assert not any(process.returncode for process in running), "\n".join(outputs)
 
@@ -64,7 +68,5 @@ def test_why_there_are_no_programs_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     for name in [name for name in sys.modules if name.startswith("pruning.masking.kernels.triton.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "triton", None)
-    assert availability.unavailable_reason(torch.device("cuda", 0)) == availability.unavailable_reason(
-        torch.device("cuda", 0)
-    )
+    assert availability.unavailable_reason(torch.device("cuda", 0)) == availability.unavailable_reason(torch.device("cuda", 0))
     assert "Triton is not installed" in availability.unavailable_reason(torch.device("cuda", 0))

@@ -62,9 +62,7 @@ class Reference:
         weights, biases = start()
         self.weights = [weight.requires_grad_(self.trains_weights) for weight in weights]
         self.biases = [bias.requires_grad_(self.trains_biases) for bias in biases]
-        self.scores = [
-            torch.full_like(weight, self.initial_score).requires_grad_(self.trains_scores) for weight in weights
-        ]
+        self.scores = [torch.full_like(weight, self.initial_score).requires_grad_(self.trains_scores) for weight in weights]
         self._moments = [(torch.zeros_like(score), torch.zeros_like(score)) for score in self.scores]
         moving = [tensor for tensor in (*self.weights, *self.biases) if tensor.requires_grad]
         self._adamw = torch.optim.AdamW(moving, lr=0.0, weight_decay=0.0) if moving else None

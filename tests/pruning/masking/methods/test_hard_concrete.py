@@ -57,12 +57,7 @@ def test_gates_are_open_as_often_as_the_penalty_says() -> None:
 
 def test_a_run_is_that_of_plain_autograd() -> None:
     expected = Reference(
-        lambda scores, _weights: [gates_of(s) for s in scores],
-        penalty_of,
-        1e-1,
-        3e-3,
-        20.0,
-        initial_score=INITIAL_SCORE,
+        lambda scores, _weights: [gates_of(s) for s in scores], penalty_of, 1e-1, 3e-3, 20.0, initial_score=INITIAL_SCORE
     )
     spec = networks.spec_of("l0", regularization=20, weight_learning_rate=3e-3)
     pruner = networks.pruner_of(spec)
@@ -111,9 +106,7 @@ def test_gates_start_nearly_open() -> None:
 
 def test_stored_weights_have_the_gates_in_them_and_the_density_is_reported(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
-    events = run_toy(
-        sources, tmp_path / "work", method="l0", max_steps=30, learning_rate=1.0, regularization=400, sparsity=0.9
-    )
+    events = run_toy(sources, tmp_path / "work", method="l0", max_steps=30, learning_rate=1.0, regularization=400, sparsity=0.9)
     artifacts = tmp_path / "work" / "artifacts"
     masks, info = mask_file.read(artifacts / "mask.safetensors")
     metrics = finished(events)

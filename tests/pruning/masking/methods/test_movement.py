@@ -16,18 +16,14 @@ from tests.pruning.masking.methods.reference import Reference, cubic, straight_t
 from tests.pruning.runs import finished, make_sources, run_toy
 
 
-def reference_of(
-    remaining: float, *, loss_scale: float = 1.0, regularization: float = 0.0, biases: bool = False
-) -> Reference:
+def reference_of(remaining: float, *, loss_scale: float = 1.0, regularization: float = 0.0, biases: bool = False) -> Reference:
     steps = iter(range(reference.STEPS))
 
     def gates(scores: Sequence[Tensor], _weights: Sequence[Tensor]) -> list[Tensor]:
         v = cubic(next(steps), 0.6, 1.0, remaining)
         return [straight_through(top(s, int(v * s.numel() + 1e-12)), s) for s in scores]
 
-    return Reference(
-        gates, torch.sigmoid, 1e-2, 3e-3, regularization, loss_scale=loss_scale, trains_biases=biases
-    )  # fmt: skip
+    return Reference(gates, torch.sigmoid, 1e-2, 3e-3, regularization, loss_scale=loss_scale, trains_biases=biases)
 
 
 @pytest.mark.parametrize(("loss_scale", "clipped"), [(1.0, False), (80.0, True)])
@@ -92,9 +88,7 @@ def test_a_run_is_that_of_plain_autograd_with_a_rising_threshold() -> None:
         return [straight_through(torch.sigmoid(s) > taus[-1], s) for s in scores]
 
     expected = Reference(gates, torch.sigmoid, 4e-2, 3e-3, 30.0)
-    spec = networks.spec_of(
-        "soft-movement", threshold=0.47, regularization=30, learning_rate=4e-2, weight_learning_rate=3e-3
-    )
+    spec = networks.spec_of("soft-movement", threshold=0.47, regularization=30, learning_rate=4e-2, weight_learning_rate=3e-3)
     pruner = networks.pruner_of(spec)
     networks.compare_step_by_step(pruner, expected)
     assert taus[0] == 0
@@ -117,8 +111,6 @@ def test_the_density_reached_is_reported_and_falls_with_the_regulariser(tmp_path
         assert metrics["remaining"] == kept / total == info.density
         assert metrics["sparsity"] == 1 - kept / total
         assert metrics["sparsity_asked"] is None
-        assert metrics["masked_weights"] == 2 * (
-            4 * toy_models.HIDDEN**2 + 2 * toy_models.HIDDEN * toy_models.INTERMEDIATE
-        )
+        assert metrics["masked_weights"] == 2 * (4 * toy_models.HIDDEN**2 + 2 * toy_models.HIDDEN * toy_models.INTERMEDIATE)
         reached[weight] = metrics["remaining"]
     assert 0 < reached[400.0] < reached[0.0] <= 1

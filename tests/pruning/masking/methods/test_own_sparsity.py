@@ -25,9 +25,7 @@ ASKED = [name for name, info in METHODS.items() if info.counted_by is not None]
 def matrices_for(spec: Any, *, seed: int = 0) -> Matrices:
     """With scores drawn at random, and a sparsity of single matrices."""
     matrices = networks.matrices_of(*(reference.draw(*shape, seed=seed + i).float() for i, shape in enumerate(SHAPES)))
-    networks.set_scores(
-        matrices, [reference.draw(*shape, seed=seed + 10 + i).float() for i, shape in enumerate(SHAPES)]
-    )
+    networks.set_scores(matrices, [reference.draw(*shape, seed=seed + 10 + i).float() for i, shape in enumerate(SHAPES)])
     return replace(matrices, own=layer_sparsity(spec, matrices.shapes))
 
 

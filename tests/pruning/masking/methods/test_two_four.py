@@ -30,9 +30,7 @@ def best_of_fours(values: Tensor, count: int) -> Tensor:
     return mask
 
 
-@pytest.mark.parametrize(
-    ("remaining", "count"), [(1.0, 4), (0.8, 4), (0.75, 3), (0.6, 3), (0.501, 3), (0.5, 2), (0.3, 2)]
-)
+@pytest.mark.parametrize(("remaining", "count"), [(1.0, 4), (0.8, 4), (0.75, 3), (0.6, 3), (0.501, 3), (0.5, 2), (0.3, 2)])
 @pytest.mark.parametrize("name", ["smp-s", "smp-l", "smp-g", "movement", "magnitude"])
 def test_of_every_four_the_best_stay_four_then_three_then_two(name: str, remaining: float, count: int) -> None:
     shapes = ((6, 8), (3, 12))

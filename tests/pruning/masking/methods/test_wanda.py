@@ -75,9 +75,7 @@ def test_every_row_keeps_the_same_number_of_its_own_best(remaining: float) -> No
         assert mask.sum(dim=1).tolist() == [keep] * len(mask)
         assert count == keep * len(mask)
         for row, values in zip(mask, saliency, strict=True):
-            assert set(torch.nonzero(row).flatten().tolist()) == set(
-                sorted(range(columns), key=lambda j: -values[j])[:keep]
-            )
+            assert set(torch.nonzero(row).flatten().tolist()) == set(sorted(range(columns), key=lambda j: -values[j])[:keep])
 
 
 def test_a_layer_that_sees_one_position_per_row_is_counted_whole() -> None:
@@ -179,18 +177,14 @@ def test_a_run_counts_the_rows_of_all_its_steps(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     run = set_up(spec_of(prior_rows=48, gradient_accumulation=2), sources, lambda event: None)  # 12 steps of 16 rows
     noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5
-    assert all(
-        float(layer.scores.std()) == pytest.approx(1.5 * noise / 4, rel=1e-3) for layer in run.matrices.layers.values()
-    )
+    assert all(float(layer.scores.std()) == pytest.approx(1.5 * noise / 4, rel=1e-3) for layer in run.matrices.layers.values())
 
 
 def test_pattern_and_prior_go_together(tmp_path: Path) -> None:
     sources = make_sources(tmp_path / "toys")
     run = set_up(spec_of(prior="wanda", prior_strength=2.0, pattern="2:4"), sources, lambda event: None)
     noise = run.spec.learning_rate * (run.total_steps / 3) ** 0.5  # of scores that learn nothing, over a linear fall
-    assert all(
-        float(layer.scores.std()) == pytest.approx(2 * noise, rel=1e-3) for layer in run.matrices.layers.values()
-    )
+    assert all(float(layer.scores.std()) == pytest.approx(2 * noise, rel=1e-3) for layer in run.matrices.layers.values())
     run.pruner.select(0.5, final=True)
     for layer in run.matrices.layers.values():
         fours = layer.scores.view(-1, 4)

@@ -38,16 +38,16 @@ def compile_in_place_of_launching(program: Any, *given: Any, grid: Any, warmup: 
     names = program.arg_names
     values = dict(zip(names, given, strict=False)) | {name: options[name] for name in names if name in options}
     fixed = {parameter.name for parameter in program.params if parameter.is_constexpr} | {
-        name
-        for name, value in values.items()
-        if isinstance(value, int) and value == 1 and not _unspecialized(program, name)
+        name for name, value in values.items() if isinstance(value, int) and value == 1 and not _unspecialized(program, name)
     }
     signature = {name: "constexpr" if name in fixed else mangle_type(values[name]) for name in names}
     aligned = [i for i, name in enumerate(names) if signature[name].startswith("*")]
     source = ASTSource(
-        fn=program, signature=signature, constexprs={name: values[name] for name in fixed},
+        fn=program,
+        signature=signature,
+        constexprs={name: values[name] for name in fixed},
         attrs={(i,): [["tt.divisibility", 16]] for i in aligned},
-    )  # fmt: skip
+    )
     how = {name: value for name, value in options.items() if name not in names}
     key = f"{program.__name__} {signature} {[values[name] for name in sorted(fixed)]} {how}"
     if key not in compiled:

@@ -31,9 +31,7 @@ def numbers_of(step: int, regularization: float = 0.0, shift: float = 0.0) -> to
     """As ScoreAdam has them, in transformers' manner."""
     size = -RATE * math.sqrt(1 - BETA2**step) / (1 - BETA1**step)
     return to_device_async(
-        StepScalars(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON),
-        torch.float64,
-        CPU,
+        StepScalars(regularization, shift, 1.0, BETA1, 1 - BETA1, BETA2, 1 - BETA2, size, 1.0, EPSILON), torch.float64, CPU
     )
 
 

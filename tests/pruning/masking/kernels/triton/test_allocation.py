@@ -11,10 +11,13 @@ from pruning.masking.kernels.triton.chunk_table import ChunkTable
 
 CPU = torch.device("cpu")
 KINDS = {
-    "any": lambda rng: rng.random(), "equal": lambda rng: 0.5, "two values": lambda rng: rng.choice([0.25, 0.5]),
-    "far apart": lambda rng: 10 ** rng.uniform(-12, 0), "vanishing": lambda rng: rng.choice([0.0, 1e-320, 0.3]),
+    "any": lambda rng: rng.random(),
+    "equal": lambda rng: 0.5,
+    "two values": lambda rng: rng.choice([0.25, 0.5]),
+    "far apart": lambda rng: 10 ** rng.uniform(-12, 0),
+    "vanishing": lambda rng: rng.choice([0.0, 1e-320, 0.3]),
     "none": lambda rng: 0.0,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("surplus", ["redistribute", "drop"])
@@ -49,7 +52,4 @@ def test_groups_share_the_budgets_that_matrices_of_their_own_leave() -> None:
             assert [found[i] for i in group] == expected
     nobody = MassAllocation(table, [], "redistribute")
     counts = torch.tensor(sizes)
-    assert (
-        nobody.allocate_within(torch.ones(5, dtype=torch.float64), counts, torch.zeros(0, dtype=torch.int64)).tolist()
-        == sizes
-    )
+    assert nobody.allocate_within(torch.ones(5, dtype=torch.float64), counts, torch.zeros(0, dtype=torch.int64)).tolist() == sizes

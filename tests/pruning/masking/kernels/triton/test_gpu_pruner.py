@@ -89,9 +89,7 @@ def test_the_steps_are_those_of_the_plain_pruner(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["smp-s", "smp-l"])
 def test_matrices_with_a_sparsity_of_their_own_keep_what_they_keep_in_plain_steps(name: str) -> None:
-    spec = PruningSpec(
-        model="m", task="sst2", max_steps=STEPS, method=name, sparsity=0.7, sparsity_by={"0.in": 0.0, "1.out": 0.9}
-    )
+    spec = PruningSpec(model="m", task="sst2", max_steps=STEPS, method=name, sparsity=0.7, sparsity_by={"0.in": 0.0, "1.out": 0.9})
     plain, other = plain_of(METHODS[name]()), plain_of(METHODS[name]())
     for pruner in (plain, other):
         pruner.matrices = replace(pruner.matrices, own=layer_sparsity(spec, pruner.matrices.shapes))
@@ -106,9 +104,7 @@ def test_matrices_with_a_sparsity_of_their_own_keep_what_they_keep_in_plain_step
 
 
 @pytest.mark.parametrize(("parts", "recorded"), [(1, False), (2, True)])
-def test_under_bf16_the_steps_are_those_of_the_plain_pruner(
-    parts: int, recorded: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_under_bf16_the_steps_are_those_of_the_plain_pruner(parts: int, recorded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """W ⊙ M rounded once a step, by the selection, is what autocast makes of it in every forward pass."""
     plain, pruner = (in_bf16(plain_of(SmpS(temperature=0.5))) for _ in range(2))
     layers = list(pruner.matrices.layers.values())
@@ -144,10 +140,7 @@ def in_bf16(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
 
 
 def test_steps_repeated_from_recordings_are_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    launched, recorded = (
-        on_device(with_dicts(plain_of(SmpS(temperature=0.5)))),
-        with_dicts(plain_of(SmpS(temperature=0.5))),
-    )
+    launched, recorded = (on_device(with_dicts(plain_of(SmpS(temperature=0.5)))), with_dicts(plain_of(SmpS(temperature=0.5))))
     record = GraphRecorder(lambda: [layer.weight.grad for layer in recorded.matrices.layers.values()], monkeypatch)  # type: ignore[misc]
     ours = GpuPruner.from_pruner(recorded, chunk=128, tile=64, capture=record)
     for t in range(STEPS):
@@ -175,7 +168,7 @@ def with_dicts(pruner: Pruner[torch.Tensor]) -> Pruner[dict[str, torch.Tensor]]:
     whole: Any = pruner.loss_of
     return Pruner(
         pruner.matrices, pruner.method, pruner.optimizer, pruner.schedule, lambda batch: whole(batch["x"]), pruner.weight_adam
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -258,10 +251,7 @@ def test_a_run_that_was_stopped_and_resumed_ends_as_if_it_never_was(
 def test_a_run_that_diverges_names_the_step_and_leaves_no_checkpoint_of_it(sources: Sources, tmp_path: Path) -> None:
     toy_datasets.write_splits(
         tmp_path / "data" / "stsb",
-        {
-            "train": [{**row, "label": 1e30} for row in toy_datasets.ratings(32, 1)],
-            "validation": toy_datasets.ratings(8, 1),
-        },
+        {"train": [{**row, "label": 1e30} for row in toy_datasets.ratings(32, 1)], "validation": toy_datasets.ratings(8, 1)},
     )
     huge, work = Sources(sources.models_dir, tmp_path / "data", hub=False), tmp_path / "work"
     with pytest.raises(PermanentError, match="step 0") as caught:

@@ -28,9 +28,7 @@ def test_the_programs_compute_what_their_twins_compute(whole: bool) -> None:
 
 
 @pytest.mark.parametrize("extras", [False, True], ids=["scores", "extras"])
-@pytest.mark.parametrize(
-    ("method", "precision"), [("smp-s", "fp32"), ("smp-l", "fp32"), ("smp-g", "fp32"), ("smp-s", "bf16")]
-)
+@pytest.mark.parametrize(("method", "precision"), [("smp-s", "fp32"), ("smp-l", "fp32"), ("smp-g", "fp32"), ("smp-s", "bf16")])
 def test_no_step_waits(method: str, precision: str, extras: bool) -> None:
     pruner = pruner_of(method, precision, extras=extras)
     assert pruner.kernels == "triton"
@@ -89,6 +87,10 @@ def plain_of(method: str, precision: str = "fp32", *, extras: bool = False) -> P
     layers = list(matrices.layers.values())
     biases = [layer.bias.requires_grad_() for layer in layers if extras and layer.bias is not None]
     return Pruner(
-        matrices, create_method(spec), ScoreAdam(layers), Schedule.from_spec(spec, 12), loss_of,
+        matrices,
+        create_method(spec),
+        ScoreAdam(layers),
+        Schedule.from_spec(spec, 12),
+        loss_of,
         WeightAdam([], biases, 1e-3) if extras else None,
-    )  # fmt: skip
+    )

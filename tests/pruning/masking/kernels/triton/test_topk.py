@@ -62,9 +62,16 @@ def test_masks_of_drifting_scores_are_those_of_a_stable_sort_and_mostly_found_wa
 
 @pytest.mark.parametrize(
     ("kind", "share"),
-    [("quantised", 0.0), ("quantised", 0.03), ("quantised", 1.0), ("equal", 0.5), ("tiny", 0.4), ("endless", 0.1),
-     ("endless", 0.9)],
-)  # fmt: skip
+    [
+        ("quantised", 0.0),
+        ("quantised", 0.03),
+        ("quantised", 1.0),
+        ("equal", 0.5),
+        ("tiny", 0.4),
+        ("endless", 0.1),
+        ("endless", 0.9),
+    ],
+)
 def test_equal_tiny_and_infinite_scores(kind: str, share: float) -> None:
     scores = normal()
     for tensor in scores:
