@@ -55,3 +55,9 @@ class Browser:
 def texts(response: Response) -> str:
     """What a reader sees of a page: no tags, no entities."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", response.text)))
+
+
+def faults(page: Response) -> dict[str, str]:
+    """What stands beside each field of a form."""
+    found = re.findall(r'<p class="fault" id="([\w.]+)-fault">(.*?)</p>', page.text, re.DOTALL)
+    return {name: unescape(text) for name, text in found}

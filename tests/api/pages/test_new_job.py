@@ -21,7 +21,7 @@ from service.access.api_keys import Scope
 from service.db.engine import Database
 from service.jobs import queries
 from tests.api.conftest import BODY, Jobs
-from tests.api.pages.browser_client import MARKUP, Browser, texts
+from tests.api.pages.browser_client import MARKUP, Browser, faults, texts
 from tests.api.pages.test_access import signed_in
 from tests.api.problems import Response, assert_problem
 from tests.api.protected_app import Keyring
@@ -34,13 +34,6 @@ def stored(database: Database, answer: Response) -> dict[str, Any]:
     assert answer.status_code == 303, texts(answer)
     with database.read() as session:
         return queries.get(session, answer.headers["Location"].removeprefix("/jobs/")).spec
-
-
-def faults(page: Response) -> dict[str, str]:
-    """What stands beside each field."""
-    return {
-        name: unescape(text) for name, text in re.findall(r'<p class="fault" id="([\w.]+)-fault">(.*?)</p>', page.text, re.DOTALL)
-    }
 
 
 def test_every_field_of_the_schema_has_a_control_and_a_description(strict_client: TestClient) -> None:
