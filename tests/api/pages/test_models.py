@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from markupsafe import escape
 
 from service.access.api_keys import Scope
 from tests.api.pages.browser_client import MARKUP, Browser, texts
@@ -43,7 +44,7 @@ def test_from_the_files_to_the_job_and_to_its_end(browser: Browser, folder: Path
     assert use is not None
     form = browser.get(unescape(use[1])).text
     assert f'name="model" value="{model_id}"' in form
-    assert f'<option value="{model_id}">{MARKUP.replace("<", "&lt;").replace(">", "&gt;")}, bert</option>' in form
+    assert f'<option value="{model_id}">{escape(MARKUP)}, bert</option>' in form
     job = browser.send("/new", "/new", model=model_id, task="sst2")
     assert job.status_code == 303, texts(job)
     delete = f"/models/{model_id}/delete"
