@@ -19,6 +19,7 @@ from pruning.masking.kernels.triton import availability
 
 ROOT = Path(__file__).parents[4]
 FOLDER = Path(__file__).parent / "triton"
+pytestmark = pytest.mark.slow
 
 PLACES = [folder for folder in (os.environ.get("TRITON_FOLDER"),) if folder]
 
@@ -45,6 +46,7 @@ def run(*commands: list[str], **environment: str) -> None:
     assert not any(process.returncode for process in running), "\n".join(outputs)
 
 
+@pytest.mark.timeout(1200)  # three minutes on two free cores
 @needs_triton
 def test_the_programs_compute_what_their_twins_compute() -> None:
     triton = next(iter(distributions(name="triton", path=[*PLACES, *sys.path])))

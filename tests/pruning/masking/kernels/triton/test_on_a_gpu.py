@@ -19,7 +19,7 @@ from pruning.training.pruner import Pruner
 from pruning.training.step import Backend
 from tests.pruning.runs import spec_of
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")]
 
 
 @pytest.mark.parametrize("whole", [False, True])
