@@ -17,6 +17,7 @@ from tests.serving import espalier_serve
 from tests.toy_datasets import make_opinions
 from tests.toy_models import make_model
 
+pytestmark = pytest.mark.timeout(1200)  # a page has up to six jobs
 DOCS = ROOT / "docs"
 EXAMPLE = re.compile(r"(?ms)^(?:<!-- (?P<reason>[^\n]+) -->\n)?```(?P<language>sh|python)\n(?P<code>.*?)^```")
 HERE = ("how-to/own-data", "how-to/private-models", "how-to/sweep", "how-to/tune-for-a-budget", "how-to/export", "how-to/back-up")

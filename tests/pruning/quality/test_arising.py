@@ -10,6 +10,7 @@ from pruning.quality import outcome
 from pruning.quality.catalog import WARNINGS
 from pruning.sources import Sources
 from pruning.training import baseline
+from tests import toy_datasets
 from tests.pruning.runs import make_sources, of_kind, run_toy
 
 DEAD: dict[str, Any] = {"method": "random", "sparsity": 0.9999, "max_steps": None}
@@ -23,12 +24,25 @@ RUNS: dict[str, dict[str, Any]] = {
     "scores_are_noise": {**IDLE, "max_steps": 40},
     "baseline_at_chance": {**IDLE, "baseline": True, "baseline_learning_rate": 1e-12},
     "baseline_diverged": {"baseline": True},
+    "rows_skipped": {
+        "task": {
+            "dataset": "flawed",
+            "text": ["sentence"],
+            "labels": ["negative", "positive"],
+            "label_words": ["terrible", "great"],
+        },
+        "on_bad_rows": "skip",
+        "bad_rows_limit": 0.1,
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
-    return make_sources(tmp_path_factory.mktemp("toys"))
+    root = tmp_path_factory.mktemp("toys")
+    splits = {"train": [{"sentence": None, "label": 0}, *toy_datasets.opinions(40, 1)], "validation": toy_datasets.opinions(32, 2)}
+    toy_datasets.write_splits(root / "datasets" / "flawed", splits)
+    return make_sources(root)
 
 
 def test_no_code_is_left_out() -> None:
