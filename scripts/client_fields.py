@@ -101,10 +101,7 @@ def _typed_dict(name: str, schema: Schema, types: Schema, summary: str | None = 
 
 def _docstring(text: str) -> str:
     """The text below a class or field, within the line length."""
-    wrapped = textwrap.fill(
-        f'"""{text.rstrip(".")}."""', 116, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
-    )
-    return wrapped if "\n" not in wrapped else wrapped.removesuffix('"""') + '\n    """'
+    return textwrap.fill(f'"""{text.rstrip(".")}."""', 132, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _type(schema: Schema, types: Schema) -> str:

@@ -14,7 +14,7 @@ from api.request.conditional import ByteRange, RangeNotSatisfiableError, parse_r
 
 
 def file_headers(sha256: str, file_name: str, disposition: str = "attachment") -> dict[str, str]:
-    """Headers of a file: its digest (``sha256`` in hexadecimal), its name, and that it is nobody else's and nothing else."""
+    """Headers of a file: its digest (``sha256`` in hexadecimal), its name, a private cache, and no guess of its type."""
     digest = base64.b64encode(bytes.fromhex(sha256)).decode()
     return {
         "ETag": f'"{sha256}"',

@@ -31,7 +31,7 @@ def require_mask(session: Session, job: Job, purpose: str) -> Artifact:
 
 
 def require_mask_maker(job: Job) -> None:
-    """Refuse a job that makes no mask whatever becomes of it. Raises NoMaskError naming the job whose mask it reads."""
+    """Refuse a job of a kind that makes no mask. Raises NoMaskError naming the job whose mask it reads."""
     kind = kind_of(job)
     if kind is not JobKind.PRUNING:
         raise NoMaskError(

@@ -1,7 +1,7 @@
 """Child processes that parse what users uploaded, with limits on memory and time: one request, one line of JSON as the answer.
 
-Called by :mod:`api.uploads.isolation` for data sets and :mod:`api.uploads.model_check` for models. Whatever a file does to a parser
-happens to a process that has no connection, no setting and no secret, and that ends with the request.
+Called by :mod:`api.uploads.isolation` for data sets and :mod:`api.uploads.model_check` for models. A file that
+crashes or takes over a parser reaches a process without connections, settings and secrets, which ends with the request.
 """
 
 import json

@@ -17,21 +17,15 @@ class CustomTask(TypedDict, total=False):
     config: str | None
     """Configuration of a hub data set."""
     text: Required[Sequence[str]]
-    """One or two text columns, in order; token-classification: the column with the lists of words; span: question
-    and context.
-    """
+    """One or two text columns, in order; token-classification: the column with the lists of words; span: question and context."""
     label: str
-    """Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel), of
-    its words' IOB2 tags (token-classification) or answers in SQuAD's form, {text: [...], answer_start: [...]}
-    (span); default "label".
-    """
+    """Column with the class id (0, 1, ...), the number to regress on, the list of a row's labels (multilabel), of its words' IOB2
+    tags (token-classification) or answers in SQuAD's form, {text: [...], answer_start: [...]} (span); default "label"."""
     label_columns: Sequence[str] | None
     """multilabel: one column of 0 and 1 per label, in place of label."""
     kind: Literal["classification", "regression", "multilabel", "token-classification", "span"]
-    """Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of its
-    words (token-classification), or an answer that stands in its context or none (span); default
-    "classification".
-    """
+    """Whether a row has one of several classes, a number, any number of labels (multilabel), a tag for each of its words
+    (token-classification), or an answer that stands in its context or none (span); default "classification"."""
     metric: (
         Literal[
             "accuracy",
@@ -49,17 +43,14 @@ class CustomTask(TypedDict, total=False):
         | None
     )
     """Metric that names the result; default accuracy, pearson (regression), micro_f1 (multilabel), f1 of entities
-    (token-classification) or f1 of answers (span).
-    """
+    (token-classification) or f1 of answers (span)."""
     labels: Sequence[str] | None
-    """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel,
-    where label_columns are their default; token-classification: its tags, by default those of the training split.
-    With head classifier they are all that is needed.
-    """
+    """Class names in class-id order; needed where the label column holds names instead of ids, and for multilabel, where
+    label_columns are their default; token-classification: its tags, by default those of the training split. With head classifier
+    they are all that is needed."""
     label_words: Sequence[str | Sequence[str]]
-    """One word per class, or the list of its words, in class-id order (regression: one word), for head label-words;
-    default: made from labels.
-    """
+    """One word per class, or the list of its words, in class-id order (regression: one word), for head label-words; default: made
+    from labels."""
     train_split: str
     """Split that is trained on; default "train"."""
     validation_split: str
@@ -67,9 +58,7 @@ class CustomTask(TypedDict, total=False):
 
 
 class JobWebhook(TypedDict, total=False):
-    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than
-    once.
-    """
+    """Where to be told of one job. The secret is yours, and never shown: the same answer may be given more than once."""
 
     url: Required[str]
     """https, and no private address; checked now and at every call."""
@@ -95,33 +84,26 @@ class SharedFields(TypedDict, total=False):
     pattern: Literal["unstructured", "2:4"]
     """Where zeros may lie; default "unstructured"."""
     sparsity_by: Mapping[str, float]
-    """Sparsity of single matrices by patterns of their paths, as {"*.attention.*": 0.8, "encoder.layer.0.*": 0}; 0
-    leaves a matrix dense; the others share what sparsity leaves over all.
-    """
+    """Sparsity of single matrices by patterns of their paths, as {"*.attention.*": 0.8, "encoder.layer.0.*": 0}; 0 leaves a matrix
+    dense; the others share what sparsity leaves over all."""
     one_shot: bool
     """magnitude only: prune once, without training; default false."""
     head: Literal["label-words", "span", "classifier", "token-classifier"]
-    """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has
-    classifier, token-classification token-classifier.
-    """
+    """label-words: frozen MLM head, columns of the label words; default follows the task: multilabel has classifier,
+    token-classification token-classifier."""
     pooling: Literal["first", "mean"] | None
-    """classifier of an encoder: whether it reads the first token's state or, as sentence-transformers' mean
-    pooling, the mean over the tokens of the row; default null, what transformers' class of the model reads: the
-    first token's state, of ModernBERT what its configuration says.
-    """
+    """classifier of an encoder: whether it reads the first token's state or, as sentence-transformers' mean pooling, the mean over
+    the tokens of the row; default null, what transformers' class of the model reads: the first token's state, of ModernBERT what
+    its configuration says."""
     label_words: Sequence[str | Sequence[str]]
-    """One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its
-    words' logits; default the task's, or made from its labels.
-    """
+    """One word per class, or the list of its words, in class-id order; the logit of a class is the mean of its words' logits;
+    default the task's, or made from its labels."""
     label_word_pieces: Literal["refuse", "mean"]
-    """Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows
-    and biases of the output embedding; default "refuse".
-    """
+    """Of a label word that is no single token of the model: refuse the job, or take the mean of its pieces' rows and biases of the
+    output embedding; default "refuse"."""
     template: str | None
-    """label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or
-    '{text_a}? {mask}, {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first
-    token.
-    """
+    """label-words: text around a row's texts with the mask where the word is read, as '{text} It was {mask}.' or '{text_a}? {mask},
+    {text_b}'; lm-bff: that paper's for a GLUE task; default none, the word is read at the first token."""
     teacher: str | None
     """Fine-tuned model whose logits the run is distilled from."""
     teacher_labels: Sequence[str] | None
@@ -131,45 +113,34 @@ class SharedFields(TypedDict, total=False):
     distill_share: float
     """Of the distillation loss; the task loss has the rest; default 0.5."""
     tier: Literal["masks", "masks+extras"]
-    """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as
-    well, at most 0.5 % of the masked weights, and stored with the mask; default "masks".
-    """
+    """masks: scores alone, the weights stay frozen; masks+extras: biases, norms and the read-out are trained as well, at most 0.5 %
+    of the masked weights, and stored with the mask; default "masks"."""
     train_biases: bool
     """Train biases and norms of the encoder as well; they are then stored with the mask; default follows tier."""
     train_readout: bool
-    """Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of a
-    classifier; it is then stored with the mask; default follows tier.
-    """
+    """Train the read-out as well: the label words' rows and biases of the output embedding, or the last matrix of a classifier; it
+    is then stored with the mask; default follows tier."""
     fit_readout: bool
-    """Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the
-    calibration rows, from the states of the dense model, in place of random numbers or the label words' rows;
-    default true where nothing is trained that could move a new classifier, but for the presets paper and
-    upstream.
-    """
+    """Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the calibration rows,
+    from the states of the dense model, in place of random numbers or the label words' rows; default true where nothing is trained
+    that could move a new classifier, but for the presets paper and upstream."""
     calibrate_logits: bool
-    """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default
-    true, but for the presets paper and upstream.
-    """
+    """label-words: scale and shift the logits so that the run starts at the frequencies of the classes; default true, but for the
+    presets paper and upstream."""
     init_from: str | None
-    """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or
-    the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior.
-    """
+    """Start from this mask in place of the whole model: the id of a job that has succeeded, with the same model; or the SHA-256 of
+    the file that python -m pruning train --init-mask is given. Needs a method that takes a prior."""
     prior: Literal["wanda"] | None
-    """Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets paper
-    and upstream.
-    """
+    """Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets paper and
+    upstream."""
     prior_strength: float
-    """Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3);
-    default 1.5.
-    """
+    """Of the prior, in units of the spread that noise gives scores in a run: learning_rate * sqrt(steps / 3); default 1.5."""
     prior_rows: int
-    """Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it
-    falls as prior_rows / rows seen, since the scores learn more than it knows; default 8000.
-    """
+    """Rows seen in a run (steps * rows of a step) up to which the prior has its full strength; in longer runs it falls as
+    prior_rows / rows seen, since the scores learn more than it knows; default 8000."""
     calibration_rows: int
-    """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at;
-    default 128, with fit_readout 512.
-    """
+    """Training rows, evenly spaced over the split, that wanda, the calibration of logits and fit_readout look at; default 128, with
+    fit_readout 512."""
     max_steps: int | None
     """Optimizer steps; replaces epochs."""
     epochs: float | None
@@ -187,24 +158,18 @@ class SharedFields(TypedDict, total=False):
     validation_rows: int | None
     """Use only the first rows of the validation split."""
     validation_share: float | None
-    """Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation
-    split; default 0.1 where the data set has the training split alone.
-    """
+    """Hold out this share of the training split for validation, at most 5,000 rows, in place of the validation split; default 0.1
+    where the data set has the training split alone."""
     on_bad_rows: Literal["refuse", "skip"]
-    """Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is
-    not in its context): refuse the job at the first one, or skip them, count them and report their numbers; default
-    "refuse".
-    """
+    """Rows that the task cannot use (no label or an unknown one, no text, tags that are not IOB2, an answer that is not in its
+    context): refuse the job at the first one, or skip them, count them and report their numbers; default "refuse"."""
     bad_rows_limit: float | None
-    """With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default
-    0.01.
-    """
+    """With on_bad_rows skip: largest share of a split's rows that is skipped, above it the job fails; default 0.01."""
     learning_rate: float
     """Of the scores; falls linearly to 0 over the run; default follows the method."""
     weight_learning_rate: float
-    """Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5
-    where the method trains the masked weights, else 1e-3.
-    """
+    """Of weights, biases, norms, read-out or a new head, where these are trained; falls likewise; default 3e-5 where the method
+    trains the masked weights, else 1e-3."""
     max_grad_norm: float
     """All score gradients together are scaled down to this norm; default 1.0."""
     adam_epsilon: Literal["uncorrected", "corrected"]
@@ -218,9 +183,7 @@ class SharedFields(TypedDict, total=False):
     temperature: float
     """p of σ(S/p) in the allocation of smp-s; default 1.0."""
     surplus: Literal["redistribute", "drop"]
-    """Weights allotted to an already full matrix go to the others, or are lost (reference code); default
-    "redistribute".
-    """
+    """Weights allotted to an already full matrix go to the others, or are lost (reference code); default "redistribute"."""
     ramp: float
     """Share of the run in which sparsity rises; default 0.6."""
     hold: float
@@ -230,31 +193,23 @@ class SharedFields(TypedDict, total=False):
     dropout: float | None
     """Overrides the dropout of the checkpoint's configuration."""
     class_weights: Literal["balanced"] | Sequence[float] | None
-    """Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per
-    class, in class-id order, or balanced: n / (classes * rows of the class), over the training rows that are used;
-    multilabel: of the rows that have a label, balanced: rows without it / rows with it; default null, every row
-    counts alike.
-    """
+    """Of the classes in the task loss, for rows that are not shared evenly among them: one positive number per class, in class-id
+    order, or balanced: n / (classes * rows of the class), over the training rows that are used; multilabel: of the rows that have a
+    label, balanced: rows without it / rows with it; default null, every row counts alike."""
     precision: Literal["fp32", "bf16"]
-    """Of forward and backward in training; bf16 needs a device that has it; scores are always fp32; default
-    "fp32".
-    """
+    """Of forward and backward in training; bf16 needs a device that has it; scores are always fp32; default "fp32"."""
     eval_every: int | None
     """Steps between evaluations; default as many as cost about 5 % of the run."""
     keep: Literal["last", "best"]
-    """Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation
-    metric, which looks better on these rows than it is, as they have chosen it; default "last".
-    """
+    """Mask that is delivered: that of the last step, or of the evaluation at full sparsity with the best validation metric, which
+    looks better on these rows than it is, as they have chosen it; default "last"."""
     checkpoint_every: int
     """Steps between checkpoints; default 500."""
     baseline_learning_rate: float
-    """Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0; default
-    5e-05.
-    """
+    """Of all weights of the baseline; rises over the first 6 % of the steps, then falls linearly to 0; default 5e-05."""
     devices: int
-    """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up
-    to rounding, but with dropout, which each device draws by itself; default 1.
-    """
+    """GPUs of one host to train on, each with its share of every micro-batch; the masks are those of one device up to rounding, but
+    with dropout, which each device draws by itself; default 1."""
     metadata: Mapping[str, str]
     """Your own key-value pairs; shown back, never read."""
     priority: int
@@ -277,9 +232,8 @@ class JobFields(SharedFields, total=False):
     seed: int
     """Of batch order and dropout; default 42."""
     baseline: bool
-    """After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and
-    report its metrics beside the mask's; its weights are not kept; default false.
-    """
+    """After the mask also train the dense model by full fine-tuning, on the same batches for as many steps, and report its metrics
+    beside the mask's; its weights are not kept; default false."""
 
 
 class ExportFields(TypedDict, total=False):
@@ -299,9 +253,8 @@ class EvaluationFields(TypedDict, total=False):
     max_duration: float | None
     """As that of any job."""
     dataset: str | None
-    """Another data set with the task's columns and labels: the id of an uploaded one, a folder under the data sets
-    directory, or one on the hub; default the task's own.
-    """
+    """Another data set with the task's columns and labels: the id of an uploaded one, a folder under the data sets directory, or
+    one on the hub; default the task's own."""
     config: str | None
     """Configuration of a hub data set."""
     split: str | None
