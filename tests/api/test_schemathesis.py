@@ -23,7 +23,7 @@ PROMISES = {
     "allow_header_conformance",
     "ignored_auth",
     "use_after_free",
-    "ensure_resource_availability",
+    "created_resource_is_available",
 }
 
 
