@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from api.routes import jobs
 from api.schemas.job_request import EvaluationRequest, ExportRequest, JobRequest
 from api.schemas.sweeps import AXES
+from pruning.spec.methods import BUILT_IN, METHODS
 from scripts.unasync import CLIENT, run_ruff
 
 FILE = CLIENT / "job_fields.py"
@@ -32,6 +33,9 @@ _NAMES = {"JobWebhookRequest": "JobWebhook"}
 """Names of request schemas that read differently in a client."""
 _OF_THE_SWEEP = ("baseline",)
 """Fields that ``sweep`` takes as a parameter of its own, because a sweep has something else of that name."""
+_METHODS = f"""METHODS = {tuple(BUILT_IN)}
+\"\"\"Methods of every service; packages installed there add others (``espalier methods``).\"\"\"
+"""
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 
 Schema = Mapping[str, Any]
@@ -49,6 +53,7 @@ def module() -> str:
         "\n\n".join(
             [
                 _HEAD,
+                _METHODS,
                 *objects,
                 _typed_dict("SharedFields", shared, types, "Fields that the jobs of a sweep have in common."),
                 _typed_dict(
@@ -94,7 +99,10 @@ def _typed_dict(name: str, schema: Schema, types: Schema, summary: str | None = 
         lines.append(f"    {field}: " + (f"Required[{kind}]" if field in schema.get("required", ()) else kind))
         default = each.get("default")
         known = f"; default {json.dumps(default)}" if default not in (None, [], {}, ()) else ""
-        if text := each.get("description", "") + ("" if "efault" in each.get("description", "") else known):
+        text = each.get("description", "") + ("" if "efault" in each.get("description", "") else known)
+        if kind.startswith("str") and _lists_methods(each):
+            text += f"; {', '.join(BUILT_IN)}, or one that a package installed at the service adds"
+        if text:
             lines.append(_docstring(text))
     return "\n".join(lines)
 
@@ -113,6 +121,8 @@ def _type(schema: Schema, types: Schema) -> str:
         return " | ".join(dict.fromkeys(_type(part, types) for part in parts))
     if "const" in schema:
         return f"Literal[{json.dumps(schema['const'])}]"
+    if schema.get("enum") == [*METHODS]:
+        return "str"  # which others there are, only the service knows
     if "enum" in schema:
         return f"Literal[{', '.join(map(json.dumps, schema['enum']))}]"
     if schema.get("type") == "array":
@@ -122,6 +132,11 @@ def _type(schema: Schema, types: Schema) -> str:
     if schema.get("type") in _SCALARS:
         return _SCALARS[schema["type"]]
     raise ValueError(f"no type for this schema: {json.dumps(schema)}")
+
+
+def _lists_methods(schema: Schema) -> bool:
+    """Whether its values, null aside, are the methods that are installed here."""
+    return any([*METHODS] == part.get("enum") for part in (schema, *schema.get("anyOf", ())))
 
 
 def _name(of: str) -> str:

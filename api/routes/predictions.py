@@ -40,7 +40,7 @@ def predict(job_id: JobId, request: PredictionRequest, services: ServicesDep, ca
         job = queries.get(session, job_id, owner=caller.owner_filter)
         services.predictions.require_enabled()
         mask = require_mask(session, job, "predictions")
-        task = PruningSpec.model_validate(job.spec).task_info
+        task = PruningSpec.from_record(job.spec).task_info
         model_id = job.spec["model"] if is_model_id(job.spec["model"]) else None
         if model_id is not None:
             uploaded_models.get(session, model_id)  # a copy that is at hand outlives it

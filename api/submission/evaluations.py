@@ -39,7 +39,7 @@ class EvaluationPlan:
     @classmethod
     def from_request(cls, spec: dict[str, Any], request: EvaluationRequest) -> Self:
         """Of a job with this ``spec``."""
-        of_job = PruningSpec.model_validate(spec)
+        of_job = PruningSpec.from_record(spec)
         task = of_job.task_info
         rows = request.model_dump(mode="json", include={"dataset", "config", "split", "rows", "dense"})
         if request.dataset is None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from espalier.client.job_fields import METHODS
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the service answered, as JSON.")]
 
@@ -21,7 +23,10 @@ SparsityBy = Annotated[
         help="Sparsity of the matrices whose path fits, e.g. --sparsity-by '*.attention.*=0.8'; 0 leaves them dense. Repeatable.",
     ),
 ]
-Method = Annotated[str | None, typer.Option(help="How scores and masks are made, e.g. smp-s.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help=f"How scores and masks are made: {', '.join(METHODS)}, or one that a package adds (espalier methods)."),
+]
 Fields = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the spec, e.g. --set max_steps=200.")
 ]

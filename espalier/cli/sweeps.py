@@ -46,7 +46,9 @@ def submit(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Model of all jobs.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of all jobs, e.g. sst2.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Separated by commas, e.g. smp-s,magnitude.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Separated by commas, e.g. smp-s,magnitude; espalier methods lists them.")
+    ] = None,
     sparsities: Annotated[str | None, typer.Option(help="Separated by commas, e.g. 0.5,0.9,0.97.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Separated by commas, e.g. 1,2,3.")] = None,
     baseline: Annotated[float | None, typer.Option(help="Metric of the dense model, for the plot.")] = None,

@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Required, TypedDict
 
 
+METHODS = ("smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random")
+"""Methods of every service; packages installed there add others (``espalier methods``)."""
+
+
 class CustomTask(TypedDict, total=False):
     """A task on the user's own data: which columns to read and what to predict."""
 
@@ -225,8 +229,9 @@ class SharedFields(TypedDict, total=False):
 class JobFields(SharedFields, total=False):
     """Fields of a job. Only ``model`` and ``task`` are required."""
 
-    method: Literal["smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"]
-    """How scores and masks are made; default "smp-s"."""
+    method: str
+    """How scores and masks are made; default "smp-s"; smp-s, smp-l, smp-g, movement, soft-movement, magnitude, l0, wanda, random,
+    or one that a package installed at the service adds."""
     sparsity: float
     """Share of the masked weights to remove; without effect where the method's sparsity emerges."""
     seed: int
@@ -278,8 +283,9 @@ class JobFilters(TypedDict, total=False):
     """Only jobs for this task, by name."""
     model: str | None
     """Only jobs of this model."""
-    method: Literal["smp-s", "smp-l", "smp-g", "movement", "soft-movement", "magnitude", "l0", "wanda", "random"] | None
-    """Only jobs by this method."""
+    method: str | None
+    """Only jobs by this method; smp-s, smp-l, smp-g, movement, soft-movement, magnitude, l0, wanda, random, or one that a package
+    installed at the service adds."""
     sweep: str | None
     """Only jobs of this sweep."""
     kind: Literal["pruning", "export", "evaluation"] | None

@@ -57,6 +57,9 @@ def _read_spec(path: Path, init_mask: Path | None) -> PruningSpec:
         return PruningSpec.model_validate(spec.model_dump() | {"init_from": file_sha256(init_mask)})
     except ValidationError as refusal:
         fault = error_details(refusal, PruningSpec)[0]
+        if (fault["param"], fault["code"]) == ("method", "literal_error"):
+            note = "a method of another package has to be installed where the run is"
+            raise PermanentError(f"{fault['message']}; {note}", code="method_unavailable", param="method") from refusal
         raise PermanentError(fault["message"], code=fault["code"], param=fault["param"]) from refusal
     except OSError as fault:
         what = "spec" if init_mask is None else "spec or the mask to start from"

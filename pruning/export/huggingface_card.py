@@ -113,6 +113,8 @@ def _total(info: MaskInfo) -> int:
 def _origin(info: MaskInfo) -> str:
     if info.weights_sha256 is None:
         return "No weight was changed: the mask was trained, the weights were not."
+    if not info.has_known_method:
+        return f"Method {info.spec.method}, of a package that was not installed where this was made, trained more than the mask."
     if not info.spec.method_info.trains_weights:
         return "No masked weight was changed: the mask was trained, and beside it small parts such as biases, norms and the head."
     return f"Method {info.spec.method} also trained the weights it kept."

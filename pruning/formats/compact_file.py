@@ -6,9 +6,11 @@ length before it allocates, and compares a digest of the bytes it read and the b
 
 import hashlib
 import json
+import logging
 import os
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -24,6 +26,7 @@ from pruning.formats.codec.planner import Codec
 from pruning.formats.codec.rans import CorruptFileError, Stream
 from pruning.formats.mask_file import MaskInfo, Masks, mask_error
 from pruning.masking.bits import pack_msb_first, packed_size
+from pruning.spec.schema import RECORD
 
 MAGIC = b"\x89ESPM\r\n\x1a"
 """Neither text nor any known format; line ends show whether a transfer mangled them, as in PNG."""
@@ -34,6 +37,7 @@ MAX_LINES = 1 << 24
 MAX_WEIGHTS = 1 << 30
 """Rows and columns, and weights, of all matrices together; they bound what a reader may need."""
 _STATE_BYTES = 5
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -76,7 +80,18 @@ def is_compact(path: Path) -> bool:
 
 def read_either(path: Path) -> tuple[Masks, MaskInfo]:
     """Masks and metadata from either form, recognised by content. Raises PermanentError (``mask_invalid``)."""
-    return read(path) if is_compact(path) else mask_file.read(path)
+    masks, info = read(path) if is_compact(path) else mask_file.read(path)
+    if not info.has_known_method:
+        _note_unknown_method(info.spec.method)
+    return masks, info
+
+
+@cache
+def _note_unknown_method(name: str) -> None:
+    """Once in a process: a bank may have hundreds of such masks."""
+    log.warning(
+        "method %s, which made a mask, is not installed here; the mask is used all the same, no run can use the method", name
+    )
 
 
 class _Sink:
@@ -131,7 +146,7 @@ def _metadata(source: _Source) -> MaskInfo:
         raise CorruptFileError(f"its metadata claim {size} bytes")
     text = source.take(size)
     try:
-        info = MaskInfo.model_validate_json(text)
+        info = MaskInfo.model_validate_json(text, context=RECORD)
     except ValueError as fault:
         raise CorruptFileError(f"its metadata cannot be read: {str(fault)[:500]}") from fault
     if info.shapes.keys() != info.kept.keys():

@@ -19,7 +19,8 @@ from pruning.errors import PermanentError
 from pruning.files import atomic_write
 from pruning.masking.bits import has_ones_after, pack_msb_first, packed_size, unpack_msb_first
 from pruning.spec.custom_task import TaskKind
-from pruning.spec.schema import PruningSpec
+from pruning.spec.methods import METHODS
+from pruning.spec.schema import RECORD, PruningSpec
 from pruning.spec.verbalizer import ClassTokens, ClassWords, first_words
 
 FORMAT = "espalier-mask"
@@ -96,6 +97,11 @@ class MaskInfo(BaseModel):
     def class_names(self) -> tuple[str, ...]:
         """Of every class id: its name, or its first label word where the task names no classes."""
         return self.spec.task_info.labels or first_words(self.label_words)
+
+    @property
+    def has_known_method(self) -> bool:
+        """Whether the method is installed here; a mask is read without it, and no run can use it."""
+        return self.spec.method in METHODS
 
     @property
     def density(self) -> float:
@@ -183,6 +189,6 @@ def _from_metadata(metadata: dict[str, str] | None) -> MaskInfo:
         )
     try:
         values = {key: text if key in _TEXTS else json.loads(text) for key, text in metadata.items()}
-        return MaskInfo.model_validate(values)
+        return MaskInfo.model_validate(values, context=RECORD)
     except (ValueError, RecursionError) as fault:  # pydantic's and json's errors are ValueErrors
         raise PermanentError(f"the mask's metadata cannot be read: {fault}", code="mask_invalid", param="mask") from fault

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pruning.spec.class_weights import ClassWeightsGiven
 from pruning.spec.method_info import MethodInfo
-from pruning.spec.methods import METHODS
+from pruning.spec.methods import info_of
 from pruning.spec.model_fields import ModelFields, from_task
 from pruning.spec.tasks import Task, resolve_task
 
@@ -25,17 +25,17 @@ there were such fields."""
 
 
 def _from_method(read: Callable[[MethodInfo], float]) -> Callable[[dict[str, Any]], float]:
-    return lambda data: read(METHODS[data["method"]])
+    return lambda data: read(info_of(data["method"]))
 
 
 def _weight_learning_rate(data: dict[str, Any]) -> float:
     """Fine-tuning's rate for the masked weights; BitFit's (arXiv 2106.10199) for vectors and heads, which 3e-5 leaves where they
     began in a short run."""
-    return 3e-5 if METHODS[data["method"]].trains_weights and not data["one_shot"] else 1e-3
+    return 3e-5 if info_of(data["method"]).trains_weights and not data["one_shot"] else 1e-3
 
 
 def _epochs(data: dict[str, Any]) -> float | None:
-    trains = METHODS[data["method"]].trains != "nothing" and not data["one_shot"]
+    trains = info_of(data["method"]).trains != "nothing" and not data["one_shot"]
     return resolve_task(data["task"]).epochs if trains and data["max_steps"] is None else None
 
 
@@ -171,7 +171,7 @@ class SpecFields(ModelFields):
     @property
     def method_info(self) -> MethodInfo:
         """The method's row of the catalogue."""
-        return METHODS[self.method]
+        return info_of(self.method)
 
     @property
     def trains_nothing(self) -> bool:

@@ -61,6 +61,11 @@ class MethodPlugin:
     :class:`pruning.masking.methods.base.Method`. Imported by the trainer alone, so it may import torch."""
 
 
+def is_method_name(name: str) -> bool:
+    """Whether a method can have this name: lower case words joined by hyphens."""
+    return len(name) <= _MAX_NAME and _NAME.fullmatch(name) is not None
+
+
 def fault_of(plugin: object, name: str) -> str | None:
     """What is wrong with the object that entry point ``name`` leads to; None where nothing is."""
     if not isinstance(plugin, MethodPlugin):
@@ -76,7 +81,7 @@ def fault_of(plugin: object, name: str) -> str | None:
 def _fault_of_text(info: MethodInfo, name: str) -> str | None:
     if info.name != name:
         return f"the entry point is named {name!r} and its MethodInfo {info.name!r}; give both one name"
-    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+    if not is_method_name(name):
         return f"its name must be lower case words joined by hyphens, of at most {_MAX_NAME} characters"
     if not isinstance(info.summary, str) or not 0 < len(info.summary) <= _MAX_SUMMARY:
         return f"its summary must be a sentence of at most {_MAX_SUMMARY} characters"

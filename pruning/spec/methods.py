@@ -44,6 +44,12 @@ BROKEN = _discovered.broken
 METHODS: dict[str, MethodInfo] = {**BUILT_IN, **{name: plugin.info for name, plugin in PLUGINS.items()}}
 """Every method that a spec can name."""
 
+
+def info_of(name: str) -> MethodInfo:
+    """The row of a method; for the name that a mask or a stored spec has of a package that is not installed here, a row of nothing."""
+    return METHODS.get(name) or MethodInfo(name, "A method of a package that is not installed here", "nothing", 0.0, 0.0)
+
+
 if TYPE_CHECKING:
     Method = str
 else:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from pruning.spec.custom_task import MAX_CLASSES, CustomTask, propose_words
-from pruning.spec.methods import METHODS, Method
+from pruning.spec.methods import Method, info_of
 from pruning.spec.start import require_start_name
 from pruning.spec.tasks import TASKS, Task, resolve_task
 from pruning.spec.verbalizer import ClassName, ClassWords, Pieces
@@ -145,7 +145,7 @@ class ModelFields(BaseModel):
         default_factory=lambda data: (
             data["preset"] == "espalier"
             and "classifier" in data["head"]
-            and (data["one_shot"] or METHODS[data["method"]].trains == "nothing")
+            and (data["one_shot"] or info_of(data["method"]).trains == "nothing")
         ),
         description="Start the last matrix of a new classifier, or a read-out that is trained, at its ridge regression on the "
         "calibration rows, from the states of the dense model, in place of random numbers or the label words' rows; default true "
@@ -162,7 +162,7 @@ class ModelFields(BaseModel):
         "the SHA-256 of the file that python -m pruning train --init-mask is given. Needs a method that takes a prior",
     )
     prior: Literal["wanda"] | None = Field(
-        default_factory=lambda data: "wanda" if data["preset"] == "espalier" and METHODS[data["method"]].takes_prior else None,
+        default_factory=lambda data: "wanda" if data["preset"] == "espalier" and info_of(data["method"]).takes_prior else None,
         description="Start scores from this saliency instead of zero; default wanda for the smp methods, but for the presets "
         "paper and upstream",
     )

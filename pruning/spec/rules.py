@@ -19,7 +19,12 @@ _UNWEIGHTED = {
 
 
 def validate(spec: SpecFields) -> None:
-    """Raise PydanticCustomError for the first rule that ``spec`` breaks."""
+    """Raise PydanticCustomError for the first rule that ``spec`` breaks.
+
+    A spec whose method is not installed was read from a record (:data:`pruning.spec.schema.RECORD`) and checked where it ran.
+    """
+    if spec.method not in METHODS:
+        return
     _check_length(spec)
     _check_schedule(spec)
     _check_method(spec)

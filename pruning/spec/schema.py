@@ -6,17 +6,21 @@ paper's value for the task, and ``model_dump()`` shows every one of them; parsin
 
 from typing import Any, Self
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from pruning.spec import rules
 from pruning.spec.custom_task import CustomTask
 from pruning.spec.errors import spec_error
 from pruning.spec.fields import SpecFields
-from pruning.spec.methods import BROKEN
+from pruning.spec.method_info import is_method_name
+from pruning.spec.methods import BROKEN, METHODS
 from pruning.spec.presets import apply_preset
 from pruning.spec.tasks import TASKS, resolve_task
 from pruning.spec.templates import resolve_template
 from pruning.spec.wording import quoted, suggestion
+
+RECORD = {"record": True}
+"""Validation context of specs that were checked when they ran (:meth:`PruningSpec.from_record`, the metadata of masks)."""
 
 
 class PruningSpec(SpecFields):
@@ -31,9 +35,19 @@ class PruningSpec(SpecFields):
     def _preset(cls, given: Any) -> Any:
         return apply_preset(dict(given)) if isinstance(given, dict) else given
 
-    @field_validator("method", mode="before")
     @classmethod
-    def _usable_method(cls, method: Any) -> Any:
+    def from_record(cls, stored: Any) -> Self:
+        """The spec of a job or a mask that exists: its method need not be installed here, since nothing is trained.
+
+        Raises pydantic.ValidationError for anything else that a spec cannot have.
+        """
+        return cls.model_validate(stored, context=RECORD)
+
+    @field_validator("method", mode="wrap")
+    @classmethod
+    def _usable_method(cls, method: Any, check: ValidatorFunctionWrapHandler, read: ValidationInfo) -> Any:
+        if read.context == RECORD and isinstance(method, str) and method not in METHODS and is_method_name(method):
+            return method
         if isinstance(method, str) and method in BROKEN:
             raise spec_error(
                 "method",
@@ -42,7 +56,7 @@ class PruningSpec(SpecFields):
                 method=method,
                 reason=BROKEN[method],
             )
-        return method
+        return check(method)
 
     @field_validator("task")
     @classmethod

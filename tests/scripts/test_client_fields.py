@@ -53,6 +53,12 @@ def test_the_signature_lists_the_fields_and_takes_others(client: type, name: str
     assert "sparsity" not in inspect.signature(client.sweep).parameters  # type: ignore[attr-defined]
 
 
+def test_a_method_of_a_package_at_the_service_can_be_named() -> None:
+    hints = get_type_hints(job_fields.JobFields), get_type_hints(job_fields.JobFilters)
+    assert [each["method"] for each in hints] == [str, str | None]
+    assert JobRequest.model_json_schema()["properties"]["method"]["enum"][: len(job_fields.METHODS)] == [*job_fields.METHODS]
+
+
 def test_a_schema_without_a_type_is_named() -> None:
     with pytest.raises(ValueError, match="tuple"):
         _type({"type": "tuple"}, {})

@@ -52,6 +52,15 @@ def ask(client: TestClient, job_id: str, **body: Any) -> Any:
     return client.post(f"/v1/jobs/{job_id}/evaluations", json=body)
 
 
+def test_a_job_by_a_method_that_is_no_longer_installed_is_evaluated(local: TestClient, jobs: Jobs, database: Database) -> None:
+    pruned = jobs.succeeded()
+    with database.write() as session:
+        row = session.get_one(Job, pruned)
+        row.spec = {**row.spec, "method": "not-installed", "prior": None}
+    assert ask(local, pruned, split="train").status_code == 202
+    assert local.post("/v1/jobs", json={**BODY, "method": "not-installed"}).status_code == 422
+
+
 def test_a_finished_job_gets_jobs_that_evaluate_it(local: TestClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[object] = []
     monkeypatch.setattr("api.responses.job_documents.broker.notify_workers", rung.append)

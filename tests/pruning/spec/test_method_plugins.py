@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from espalier import MaskBank
 from pruning.errors import PermanentError
+from pruning.events import ErrorEvent, ExitCode
+from pruning.export import huggingface_card
+from pruning.formats import compact_file
+from pruning.formats.convert import convert
+from pruning.inference.pruned_model import load_pruned
 from pruning.masking.methods import registry
 from pruning.spec.method_info import MethodInfo, MethodPlugin
 from pruning.spec.method_plugins import GROUP, discover
-from pruning.spec.methods import PLUGINS
+from pruning.spec.methods import BROKEN, PLUGINS
 from pruning.spec.schema import PruningSpec
 from tests.pruning import runs
 
@@ -85,7 +92,7 @@ def test_the_api_lists_it_without_torch_and_refuses_a_broken_one(target: Path, t
     assert "broken-one" in done.stderr, "the log names it"
 
 
-def test_a_run_makes_its_masks(target: Path, tmp_path: Path) -> None:
+def test_a_run_makes_its_masks(target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sources = runs.make_sources(tmp_path)
     spec = {"method": "leading-columns", "sparsity": 0.75, "max_steps": None}
     arguments = runs.arguments_of(tmp_path / "work", spec, sources)
@@ -97,6 +104,36 @@ def test_a_run_makes_its_masks(target: Path, tmp_path: Path) -> None:
     kept = json.loads(read.stdout)
     assert kept
     assert all(columns == [*range(width // 4)] for width, columns in kept)
+
+    # where the plug-in is not installed, its mask is read and no run can use it
+    mask, out = tmp_path / "work" / "artifacts" / "mask.safetensors", tmp_path / "mask.espalier"
+    texts = ["a good one", "a bad one"]
+    bank = MaskBank("bert", models_dir=sources.models_dir)
+    bank.add("theirs", convert(mask, out))
+    alone = load_pruned(mask, sources=sources)
+    assert compact_file.read_info(out).spec.method == alone.info.spec.method == "leading-columns"
+    assert [*bank.predict("theirs", texts)] == [*alone.predict(texts)]
+    assert caplog.text.count("leading-columns") == 1, "it is said once"
+    weighted = alone.info.model_copy(update={"weights_sha256": "0" * 64})
+    assert "leading-columns" in huggingface_card._origin(weighted)
+
+    refused = runs.finish(runs.start(runs.arguments_of(tmp_path / "again", spec, sources)))
+    error = refused.events[-1]
+    assert isinstance(error, ErrorEvent)
+    assert (refused.code, error.code, error.param) == (ExitCode.PERMANENT, "method_unavailable", "method")
+    assert "leading-columns" in error.message
+
+
+@pytest.mark.parametrize("method", ["not-installed", "broken-one"])
+def test_a_record_keeps_the_name_of_a_method_that_is_not_installed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BROKEN, "broken-one", "its licence has expired")
+    stored = PruningSpec(model="m", task="sst2").model_dump(mode="json") | {"method": method, "prior": None, "epochs": None}
+    assert PruningSpec.from_record(stored).model_dump(mode="json") == stored
+    with pytest.raises(ValidationError):
+        PruningSpec.model_validate(stored)
+    for fault in ({"method": "No Name"}, {"sparsity": 2}):
+        with pytest.raises(ValidationError):
+            PruningSpec.from_record(stored | fault)
 
 
 def entry(name: str, value: str, monkeypatch: pytest.MonkeyPatch, plugin: object = PLUGIN) -> EntryPoint:
