@@ -11,14 +11,15 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from pruning.processes.confinement import close_process_memory
-from service.environment import settings_or_exit, warn_of_unknown_variables
+from service.environment import settings_or_exit, warn_of_settings
 
 
 def create() -> FastAPI:
     """``api.app.create_app`` with the environment's settings; the process ends with one line where they cannot be used."""
     close_process_memory()  # uploads are parsed and predictions made in processes of the same user
-    app = create_app(settings_or_exit())
-    warn_of_unknown_variables(os.environ)
+    settings = settings_or_exit()
+    app = create_app(settings)
+    warn_of_settings(settings, os.environ)
     gc.collect()
     gc.freeze()
     return app

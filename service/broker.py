@@ -12,6 +12,7 @@ from celery import Celery
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
 
+from service.broker_connection import diagnose
 from service.settings import Settings
 
 WORK_TASK = "espalier.work"
@@ -37,7 +38,8 @@ def notify_workers(app: Celery) -> bool:
         create_folders(app)
         app.send_task(WORK_TASK, retry=False, ignore_result=True)
     except (KombuError, CeleryError, OSError) as error:
-        _log.warning("broker unreachable, the job waits until a worker polls the table: %s", error)
+        fault = diagnose(error, app.conf.broker_url)
+        _log.warning("broker unreachable, the job waits until a worker polls the table: %s", fault)
         return False
     return True
 

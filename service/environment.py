@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from service.setting_values import is_service_link
 from service.settings import Settings
+from service.urls import unchecked_tls
 
 EXIT_CODE = 2
 _LONGEST_VALUE = 80
@@ -58,10 +59,12 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def warn_of_unknown_variables(environment: Mapping[str, str]) -> None:
-    """A warning in the log for each of :func:`unknown_variables`."""
+def warn_of_settings(settings: Settings, environment: Mapping[str, str]) -> None:
+    """A warning in the log for each of :func:`unknown_variables`, and for a broker whose certificate is not checked."""
     for line in unknown_variables(environment).values():
         log.warning("%s", line)
+    if unchecked := unchecked_tls(settings.broker_url):
+        log.warning("ESPALIER_BROKER_URL: %s", unchecked)
 
 
 def _is_service_link(name: str, value: str) -> bool:

@@ -91,7 +91,8 @@ def verified_broker_url(url: str) -> str:
 
     ``rediss://`` alone means for kombu that any certificate will do. Parameters: ``ssl_cert_reqs`` (``required``, or ``none``
     to check nothing), ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` (paths), ``ssl_check_hostname``. Raises ValueError
-    for other ``ssl_`` parameters, which would have no effect, and for them without TLS.
+    for other ``ssl_`` parameters, which would have no effect, for them without TLS, and for values that the two clients of
+    Redis, kombu's and the API's own, would not understand in the same way.
     """
     given = {name for name in parse_qs(urlsplit(url).query, keep_blank_values=True) if name.startswith("ssl_")}
     if not url.startswith("rediss://"):
@@ -103,9 +104,21 @@ def verified_broker_url(url: str) -> str:
     wanted = parse_qs(urlsplit(url).query).get("ssl_cert_reqs", ["required"])
     if wanted not in (["required"], ["none"]):
         raise ValueError("ssl_cert_reqs must be required or none")
+    if not set(parse_qs(urlsplit(url).query).get("ssl_check_hostname", ())) <= {"true", "false"}:
+        raise ValueError("ssl_check_hostname must be true or false")
     if "ssl_cert_reqs" in given:
         return url
     return f"{url}{'&' if urlsplit(url).query else '?'}ssl_cert_reqs=required"
+
+
+def unchecked_tls(url: str) -> str | None:
+    """What of the broker's certificate this URL, as ``verified_broker_url`` returned it, leaves unchecked; None for nothing."""
+    given = parse_qs(urlsplit(url).query)
+    if given.get("ssl_cert_reqs") == ["none"]:
+        return "the broker's certificate is not checked (ssl_cert_reqs=none): anybody in between can read the password"
+    if given.get("ssl_check_hostname") == ["false"]:
+        return "the host in the broker's certificate is not checked (ssl_check_hostname=false): any server of the authority will do"
+    return None
 
 
 @lru_cache(64)  # the API calls it for every request

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import pytest
 from sqlalchemy import text
@@ -18,6 +18,7 @@ from service.settings import Settings
 from tests import object_store, poolers, services
 from tests.tcp_proxy import TcpProxy
 
+T = TypeVar("T")
 DATABASES = ("sqlite", "postgresql")
 _MARK_OF_FOLDER = {
     "browser": "browser",
@@ -174,10 +175,10 @@ def _empty(url: str) -> None:
     database.dispose()
 
 
-def or_skip(service: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+def or_skip(service: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
     try:
-        with service() as url:
-            yield url
+        with service() as started:
+            yield started
     except services.UnavailableError as error:
         _skip(error)
 

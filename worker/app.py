@@ -16,8 +16,9 @@ from celery import signals
 
 from pruning.processes.confinement import close_process_memory
 from service.broker import WORK_TASK, celery_app, create_folders
+from service.broker_connection import connection_fault
 from service.db.engine import Database
-from service.environment import settings_or_exit, warn_of_unknown_variables
+from service.environment import settings_or_exit, warn_of_settings
 from service.settings import Settings
 from worker import log_format
 from worker.context import Context
@@ -49,12 +50,15 @@ class WorkerProcess:
         self._app.task(name=WORK_TASK)(self._work)
         # strong references: Celery drops handlers that nothing else refers to
         signals.setup_logging.connect(_keep_logging, weak=False)
-        signals.worker_ready.connect(self._start_threads, weak=False)
+        signals.celeryd_after_setup.connect(self._start_threads, weak=False)  # before the broker is connected to
+        signals.worker_ready.connect(self._log_ready, weak=False)
         signals.worker_shutting_down.connect(self._begin_shutdown, weak=False)
         signals.worker_shutdown.connect(self._close, weak=False)
 
     def run(self, *, concurrency: int | None, loglevel: str) -> int:
         """Run until SIGTERM or SIGINT; the exit code. ``concurrency``: threads that take jobs, by default one per slot."""
+        if self._settings.broker_url.startswith("rediss://") and (fault := connection_fault(self._app)):
+            log.error("jobs start late, because the broker cannot be used: %s", fault)  # Celery tries again, without a remedy
         celery_worker = self._app.Worker(
             pool_cls="threads",
             concurrency=concurrency,
@@ -73,8 +77,11 @@ class WorkerProcess:
         loop.work(self._context)
 
     def _start_threads(self, **_: Any) -> None:
+        """Without waiting for the broker: jobs are found in the table, and heartbeats tell the service of this worker."""
         for thread in self._threads:
             thread.start()
+
+    def _log_ready(self, **_: Any) -> None:
         slots, devices = self._settings.worker_slots, self._context.devices.total
         log.info("worker %s is ready: %d slots, %d devices", self._context.worker_id, slots, devices)
 
@@ -102,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     settings = settings_or_exit()
     log_format.configure(options.loglevel, text=settings.log_format == "text")
     close_process_memory()  # before the first trainer: it runs as the same user
-    warn_of_unknown_variables(os.environ)
+    warn_of_settings(settings, os.environ)
     try:
         process = WorkerProcess(settings)
     except TrainerUserError as error:

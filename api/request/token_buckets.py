@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from service.broker_connection import diagnose
 from service.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -94,6 +95,7 @@ class SharedTokenBuckets:
     def __init__(self, per_minute: int | None, url: str) -> None:
         """``url`` is that of the broker, redis:// or rediss:// with its parameters; it is not connected to yet."""
         self.per_minute = per_minute
+        self._url = url
         self.uncounted = 0
         """Requests that passed without being counted since this process began."""
         self._redis: Redis = Redis.from_url(
@@ -128,7 +130,7 @@ class SharedTokenBuckets:
         self.uncounted += 1
         self._pause_until = time.monotonic() + _PAUSE_SECONDS
         if not self._is_away:
-            log.warning("Redis is away: requests pass without being counted (%s)", error)
+            log.warning("Redis is away: requests pass without being counted (%s)", diagnose(error, self._url))
         self._is_away = True
 
 

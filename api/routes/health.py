@@ -8,7 +8,6 @@ from typing import Literal
 
 from celery import Celery
 from fastapi import APIRouter, Request
-from kombu.exceptions import KombuError
 from pydantic import BaseModel, Field
 
 from api.errors.exceptions import UnavailableError
@@ -16,6 +15,7 @@ from api.errors.problems import problem_responses
 from api.request.deps import Services, ServicesDep
 from api.responses.readiness import SharedAnswer
 from service.broker import create_folders
+from service.broker_connection import connection_fault
 from service.db import migrate
 from service.errors import SchemaOutdatedError
 from service.jobs import heartbeats
@@ -80,10 +80,7 @@ def _broker(celery: Celery) -> Literal["ok", "degraded"]:
         with contextlib.suppress(OSError):
             create_folders(celery)  # as a notification does
         return "ok" if os.access(folder, os.W_OK) else "degraded"
-    with celery.connection_for_write() as connection:
-        try:
-            connection.default_channel  # noqa: B018  # opening it sends Redis a PING
-        except (KombuError, OSError, *connection.connection_errors) as error:
-            log.warning("broker unreachable: %s", error)
-            return "degraded"
+    if fault := connection_fault(celery):
+        log.warning("broker unreachable: %s", fault)
+        return "degraded"
     return "ok"

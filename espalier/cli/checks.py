@@ -119,23 +119,21 @@ def database(settings: "Settings") -> Finding:
 
 
 def broker(settings: "Settings") -> Finding:
-    """Whether wake-up messages can be sent; without a broker jobs start all the same, only later."""
+    """Whether wake-up messages can be sent, and to whom; without a broker jobs start all the same, only later."""
     if settings.broker_url.startswith("filesystem"):
         usable = os.access(settings.data_dir, os.W_OK)
         detail = f"files in {settings.data_dir}"
         remedy = None if usable else "make the folder writable for the service"
         return Finding("broker", "ok" if usable else "broken", detail, remedy)
-    from kombu.exceptions import KombuError
-
     from service.broker import celery_app
+    from service.broker_connection import connection_fault
+    from service.urls import unchecked_tls
 
     place = _without_password(settings.broker_url)
-    with celery_app(settings).connection_for_write() as connection:
-        try:
-            connection.ensure_connection(max_retries=1, timeout=_TIMEOUT_SECONDS)
-        except (KombuError, OSError, *connection.connection_errors) as error:
-            reason = str(error).splitlines()[0]
-            return Finding("broker", "broken", f"{place}: {reason}", "start Redis, or correct ESPALIER_BROKER_URL")
+    if fault := connection_fault(celery_app(settings)):
+        return Finding("broker", "broken", f"{place}: {fault.reason}", fault.remedy)
+    if unchecked := unchecked_tls(settings.broker_url):
+        return Finding("broker", "note", f"{place}: {unchecked}", "name the authority by ssl_ca_certs=/path instead")
     return Finding("broker", "ok", place)
 
 

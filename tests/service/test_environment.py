@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.environment import format_faults, unknown_variables
+from service.environment import format_faults, unknown_variables, warn_of_settings
 from service.settings import Settings
 from tests.processes import ROOT, CommandProcess
 
@@ -120,3 +120,13 @@ def test_serve_says_it_once(tmp_path: Path) -> None:
     with CommandProcess([sys.executable, "-m", "espalier.cli", "serve"], environment, tmp_path, "serve") as started:
         started.wait_for_line("Espalier listens", 60)
         assert started.stderr.count("ESPALIER_WORKER_SLOT ") == 1
+
+
+def test_a_broker_whose_certificate_is_not_checked_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        warn_of_settings(Settings(broker_url="rediss://:geheim@h/0"), {})
+        assert caplog.text == ""
+        warn_of_settings(Settings(broker_url="rediss://:geheim@h/0?ssl_cert_reqs=none"), {"ESPALIER_X": "1"})
+    assert "ESPALIER_BROKER_URL" in caplog.text
+    assert "ESPALIER_X" in caplog.text
+    assert "geheim" not in caplog.text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_storage_url, verified_broker_url
+from service.urls import StorageUrl, is_loopback, normalize_database_url, parse_storage_url, unchecked_tls, verified_broker_url
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,20 @@ def test_certificates_of_the_broker_are_checked_unless_the_url_says_otherwise(ur
         "rediss://h/0?ssl_cert_reqs=CERT_NONE",
         "rediss://h/0?ssl_cert_reqs=optional",
         "rediss://h/0?ssl_verify=0",
+        "rediss://h/0?ssl_check_hostname=no",  # false for redis-py, true for kombu
         "redis://h/0?ssl_ca_certs=/ca.pem",
     ],
 )
 def test_parameters_of_tls_without_effect_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="ssl_"):
         verified_broker_url(url)
+
+
+def test_what_of_a_certificate_is_not_checked() -> None:
+    assert unchecked_tls(verified_broker_url("rediss://h/0?ssl_check_hostname=true&ssl_cert_reqs=required")) is None
+    assert unchecked_tls("redis://h/0") is None
+    assert "ssl_cert_reqs=none" in (unchecked_tls("rediss://h/0?ssl_cert_reqs=none") or "")
+    assert "ssl_check_hostname=false" in (unchecked_tls("rediss://h/0?ssl_check_hostname=false&ssl_cert_reqs=required") or "")
 
 
 @pytest.mark.parametrize(

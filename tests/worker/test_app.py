@@ -14,6 +14,7 @@ from service.jobs import heartbeats, queries
 from service.settings import Settings
 from service.states import Status
 from tests.processes import ModuleProcess, is_alive
+from tests.services import free_port
 from tests.waiting import wait_until
 from tests.worker.conftest import submit
 
@@ -107,3 +108,14 @@ def test_a_killed_worker_leaves_no_orphan_and_loses_no_job(cluster: Cluster) -> 
     with cluster.start_worker("success"):
         job = cluster.wait_for_status(job_id, Status.SUCCEEDED)
     assert (job.attempt, job.attempts_spent) == (2, 1)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_that_never_reaches_its_broker_runs_jobs_and_leaves_when_told_to(cluster: Cluster) -> None:
+    cluster.settings = cluster.settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{free_port()}/0"})
+    with cluster.start_worker("success") as worker:
+        cluster.wait_for_status(submit(cluster.database), Status.SUCCEEDED)
+        assert cluster.live_workers() == 1
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(seconds=30) == 0
+        assert cluster.live_workers() == 0
