@@ -42,7 +42,7 @@ class Lease:
         self._lost = threading.Event()
         self._thread = PeriodicThread(
             f"lease of job {fence.job_id}",
-            self._renew,
+            self.renew,
             delay_seconds=heartbeat_seconds,
             retry_seconds=min(_RETRY_SECONDS, heartbeat_seconds),
         )
@@ -62,7 +62,8 @@ class Lease:
         if self.lost:
             raise self.fence.lost()
 
-    def _renew(self) -> float | None:
+    def renew(self) -> float | None:
+        """Renew it now; the seconds until the next renewal is due, or None once it is lost. Called by the heartbeat thread."""
         requested_at = time.monotonic()
         try:
             with self._database.write() as session:

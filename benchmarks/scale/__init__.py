@@ -1,0 +1,1 @@
+"""Benchmark of the database at scale: simulated workers, submitters and status readers on the service's own tables."""
