@@ -22,14 +22,14 @@ COPY scripts/locked_subset.py scripts/
 
 FROM build AS build-worker
 # in two steps: pip wants a digest for every file of a call or for none, and torch has none (requirements-torch.lock says why)
-RUN python scripts/locked_subset.py server train onnx s3 > /tmp/worker.lock \
+RUN python scripts/locked_subset.py server train onnx s3 otel > /tmp/worker.lock \
     && pip install --require-hashes --no-deps --requirement /tmp/worker.lock
 RUN pip freeze > /tmp/versions.txt && pip install --constraint /tmp/versions.txt --requirement requirements-torch.lock
 COPY . .
 RUN pip install --no-deps .
 
 FROM build AS build-api
-RUN python scripts/locked_subset.py server parquet s3 > /tmp/api.lock \
+RUN python scripts/locked_subset.py server parquet s3 otel > /tmp/api.lock \
     && pip install --require-hashes --no-deps --requirement /tmp/api.lock
 COPY . .
 RUN pip install --no-deps .

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.telemetry import TelemetryConfig
 
 from api.errors.handlers import install_handlers
 from api.middleware.body_limit import BodyLimitMiddleware
@@ -53,6 +55,7 @@ from service.broker import celery_app
 from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.settings import Settings
+from service.tracing import spans
 
 _DESCRIPTION = """
 Post a pretrained language model and a task; a worker trains which of its weights to keep; download the mask.
@@ -103,6 +106,7 @@ _ROUTERS = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; ``settings`` default to the environment's (``ESPALIER_*``)."""
     settings = settings or Settings()
+    spans.start(settings.otlp_endpoint, "espalier-api", __version__)
     services = _services(settings)
 
     @asynccontextmanager
@@ -114,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if isinstance(services.token_buckets, SharedTokenBuckets):
             await services.token_buckets.close()
         services.database.dispose()
+        await run_in_threadpool(spans.stop)
 
     app = FastAPI(
         title="Espalier",
@@ -124,6 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # api.routes.docs serves them, without other hosts' scripts
         redoc_url=None,
         redirect_slashes=False,  # api.middleware.http_semantics serves such paths
+        telemetry=_telemetry(),
     )
     app.state.services = services
     install_handlers(app)
@@ -153,6 +159,19 @@ def _services(settings: Settings) -> Services:
         figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
         wait_slots=ConcurrencyLimiter(settings.max_waits, _waits_per_owner(settings)),
     )
+
+
+def _telemetry() -> TelemetryConfig:
+    """FastAPI's own spans: one for each request, by the template of its route. Nothing where this process does not trace."""
+    tracing = spans.active()
+    return {
+        "tracer_provider": tracing.provider if tracing is not None else None,
+        "tracing": tracing is not None,
+        "metrics": False,  # /metrics has them
+        "logs": False,  # they have messages and stacks in them
+        "operation_spans": False,
+        "auto_configure": False,
+    }
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

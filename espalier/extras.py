@@ -41,6 +41,7 @@ EXTRAS = MappingProxyType(
         **dict.fromkeys(("datasets", "google", "huggingface_hub", "scipy", "sklearn", "torch", "transformers"), "train"),
         **dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnx"),
         **dict.fromkeys(("boto3", "botocore"), "s3"),
+        "opentelemetry": "otel",
         "pyarrow": "parquet",
     }
 )

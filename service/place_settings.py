@@ -11,10 +11,11 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.setting_values import read_files
-from service.urls import normalize_database_url, parse_storage_url, verified_broker_url
+from service.urls import collector_url, normalize_database_url, parse_storage_url, verified_broker_url
 
 _KIB = 1024
 _FROM_FILES = ("database_url", "broker_url")
+_OTEL_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
 class PlaceSettings(BaseSettings):
@@ -73,6 +74,12 @@ class PlaceSettings(BaseSettings):
         "checkpoints; addressing=virtual where the store wants buckets as host names; default: artifacts in the database, "
         "checkpoints in their folder",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        repr=False,  # some hosted collectors have a token in it
+        description="http://host:4318: OpenTelemetry collector that gets the traces of API and workers, by OTLP over HTTP, with "
+        "/v1/traces added; needs the otel extra. Headers, timeouts, sampling and the like as OTEL_… has them; default: no traces",
+    )
     hub_enabled: bool = Field(True, description="Whether models and data sets may be fetched from the hub")
     hub_model_bytes: int = Field(
         32 * 1024 * 1024 * _KIB, gt=0, description="Largest model that is fetched from the hub, all its files together"
@@ -111,6 +118,13 @@ class PlaceSettings(BaseSettings):
             raise ValueError("needs boto3; install it with: pip install 'espalier-pruning[s3]'")
         return str(parse_storage_url(url)) if url is not None else None
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector(cls, url: str | None) -> str | None:
+        if url is not None and not all(_is_installed(package) for package in _OTEL_PACKAGES):
+            raise ValueError("needs OpenTelemetry; install it with: pip install 'espalier-pruning[otel]'")
+        return collector_url(url) if url is not None else None
+
     @property
     def trainer_ids(self) -> tuple[int, int] | None:
         """``trainer_user`` as numbers of user and group."""
@@ -118,3 +132,10 @@ class PlaceSettings(BaseSettings):
             return None
         user, group = self.trainer_user.split(":")
         return int(user), int(group)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is missing
+        return False

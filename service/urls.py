@@ -121,6 +121,16 @@ def unchecked_tls(url: str) -> str | None:
     return None
 
 
+def collector_url(url: str) -> str:
+    """The URL of a collector of traces, without OTLP's own path. Raises ValueError, never quoting what may be a password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be http://host:port or https://…")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must have neither credentials nor a query; credentials belong in OTEL_EXPORTER_OTLP_HEADERS")
+    return url.rstrip("/").removesuffix("/v1/traces")
+
+
 @lru_cache(64)  # the API calls it for every request
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``, an address or name without its port."""

@@ -15,7 +15,9 @@ from sqlalchemy import text
 from service.db import migrate
 from service.db.engine import Database
 from service.settings import Settings
+from service.tracing import spans
 from tests import object_store, poolers, services
+from tests.recorded_traces import RecordedTraces
 from tests.tcp_proxy import TcpProxy
 
 T = TypeVar("T")
@@ -140,6 +142,15 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ESPALIER_") and "_TEST_" not in name]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def traces() -> Iterator[RecordedTraces]:
+    """Tracing is on in this process, and its spans are kept."""
+    recorded = RecordedTraces()
+    spans.install(recorded.tracing)
+    yield recorded
+    spans.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from service.errors import IllegalTransitionError, JobNotFoundError
 from service.jobs import status_messages
 from service.jobs.transitions import append_event, lock_dependents, lock_row, transition
 from service.states import TERMINAL, Status
+from service.tracing import spans
 
 
 def create(
@@ -54,6 +55,7 @@ def create(
         retried_from=retried_from,
         sweep_id=sweep_id,
         export_of=export_of,
+        trace_context=spans.current_context(),
         event_seq=1,
         record_bytes=json_bytes(spec, metadata or {}, data, *warnings),
     )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from service.db.models import Delivery, Job, Webhook
 from service.states import Status
+from service.tracing import spans
 
 
 class EventType(StrEnum):
@@ -52,8 +53,8 @@ def enqueue(session: Session, job: Job) -> None:
     ids = [row.id for row in session.execute(receivers) if event in row.events]
     if ids:
         body = _body(event, job)
-        rows = [{"webhook_id": webhook_id, "job_id": job.id, "type": event, "body": body} for webhook_id in ids]
-        session.execute(insert(Delivery), rows)
+        shared = {"job_id": job.id, "type": event, "body": body, "trace_context": spans.current_context() or job.trace_context}
+        session.execute(insert(Delivery), [{"webhook_id": webhook_id, **shared} for webhook_id in ids])
 
 
 def copy_webhooks(session: Session, from_job: str, to_job: str) -> None:

@@ -17,6 +17,7 @@ from service.db.paging import encode_cursor, rows_after
 from service.errors import SweepNotEndedError, SweepNotFoundError
 from service.jobs import commands
 from service.states import TERMINAL, Status
+from service.tracing import spans
 
 Combination = tuple[str, float, int]
 """Method, sparsity, seed: the fields of the spec that a sweep varies."""
@@ -58,7 +59,14 @@ def create(
     sweep = Sweep(owner=owner, grid=axes, base=base, user_metadata=metadata or {}, baseline=baseline)
     session.add(sweep)
     session.flush()
-    return sweep, [commands.create(session, owner=owner, sweep_id=sweep.id, **fields) for fields in jobs]
+    created = []
+    for fields in jobs:
+        with spans.new_trace(
+            "job.submitted", {"espalier.sweep.id": sweep.id}
+        ) as span:  # a trace of all would have thousands of spans
+            created.append(commands.create(session, owner=owner, sweep_id=sweep.id, **fields))
+            span.set({"espalier.job.id": created[-1].id})
+    return sweep, created
 
 
 def get(session: Session, sweep_id: str, *, owner: str | None = None) -> Sweep:

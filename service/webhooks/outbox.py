@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from service.db.clock import now_sql
 from service.db.engine import Database
 from service.db.models import Delivery, Webhook
+from service.tracing import spans
 
 SCHEDULE_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Standard Webhooks': the pause before the first, second, … attempt; the last one before any further."""
@@ -135,7 +136,13 @@ def add_test(session: Session, webhook: Webhook) -> Delivery:
     moment = session.scalars(select(now_sql())).one()
     timestamp = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     body = {"type": TEST, "timestamp": timestamp, "data": {"id": webhook.id}}
-    delivery = Delivery(webhook_id=webhook.id, job_id="", type=TEST, body=json.dumps(body, separators=(",", ":")))
+    delivery = Delivery(
+        webhook_id=webhook.id,
+        job_id="",
+        type=TEST,
+        body=json.dumps(body, separators=(",", ":")),
+        trace_context=spans.current_context(),
+    )
     session.add(delivery)
     session.flush()
     return delivery

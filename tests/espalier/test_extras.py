@@ -20,7 +20,7 @@ DECLARED = {
 }
 BROUGHT_ALONG = {"redis": "celery", "starlette": "fastapi", "botocore": "boto3"}
 """Imported by our code, and declared through the package that brings it."""
-DISTRIBUTIONS = {"google": "protobuf", "sklearn": "scikit_learn"}
+DISTRIBUTIONS = {"google": "protobuf", "opentelemetry": "opentelemetry_api", "sklearn": "scikit_learn"}
 """Distributions whose packages have another name."""
 
 

@@ -58,6 +58,18 @@ def test_the_storage_url_is_kept_in_one_form(monkeypatch: pytest.MonkeyPatch) ->
         Settings()
 
 
+def test_the_collector_of_traces_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ("https://collector:4318", "https://collector:4318/", "https://collector:4318/v1/traces"):
+        assert Settings(otlp_endpoint=given).otlp_endpoint == "https://collector:4318"
+    assert "collector" not in repr(Settings(otlp_endpoint="https://collector/token"))
+    for wrong in ("collector:4318", "grpc://collector:4317", "http://", "http://u:p@collector", "http://collector?key=1"):
+        with pytest.raises(ValidationError, match="otlp_endpoint"):
+            Settings(otlp_endpoint=wrong)
+    monkeypatch.setattr("service.place_settings.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"otlp_endpoint[\s\S]*espalier-pruning\[otel\]"):
+        Settings(otlp_endpoint="http://collector:4318")
+
+
 def test_urls_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, url in {"database_url": "postgresql://u:p@h/d\n", "broker_url": "redis://:p@h:6379/0\n"}.items():
         (tmp_path / name).write_text(url)

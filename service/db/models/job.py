@@ -144,6 +144,8 @@ class Job(Base):
     """Bytes of its spec, metadata, events and metrics, as JSON; for quotas."""
     checkpoint_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """Bytes of its checkpoints, which are kept until it ends; copies in the object storage are not counted again."""
+    trace_context: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
+    """Trace context (W3C) of the request that submitted it; None where that was not traced."""
 
     webhook: Mapped[Webhook | None] = relationship(viewonly=True)
     """The webhook that was submitted with it."""

@@ -70,6 +70,8 @@ class Delivery(Base):
     """HTTP status of the last response."""
     last_error: Mapped[str | None] = mapped_column(String(200))
     """Why the last attempt failed."""
+    trace_context: Mapped[dict[str, Any] | None] = mapped_column(JSON_OBJECT)
+    """Trace context (W3C) of what caused it; None where that was not traced."""
     created_at: Mapped[datetime] = mapped_column(default=now_sql())
 
     __table_args__ = (
