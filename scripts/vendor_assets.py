@@ -1,46 +1,19 @@
 """Vendoring of the scripts of all pages: ``python -m scripts.vendor_assets`` fetches them into ``api/static``, what tests of
-pages need besides into ``tests/browser/vendored``, and what draws the diagrams of the documentation into ``docs/site/vendored``.
+pages need besides into ``tests/browser/vendored``.
 
 The pages of the service, ``/docs`` and ``/redoc`` work without a network, and no other host's script runs in their origin. Each
 package is pinned by version and by the registry's own digest; ``manifest.json`` holds the digests of the files, which a test
 checks.
 """
 
-import base64
 import hashlib
-import io
 import json
-import tarfile
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
-STATIC = Path(__file__).parents[1] / "api" / "static"
+from scripts.npm_package import Package
+
 TEST_STATIC = Path(__file__).parents[1] / "tests" / "browser" / "vendored"
-DOCS_STATIC = Path(__file__).parents[1] / "docs" / "site" / "vendored"
 MANIFEST_NAME = "manifest.json"
-_REGISTRY = "https://registry.npmjs.org"
-_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package of the npm registry, and what is taken from it."""
-
-    name: str
-    version: str
-    license: str
-    sha512: str
-    """Of the archive, in base64 as the registry's ``dist.integrity`` has it."""
-    files: dict[str, str]
-    """Path in the archive → name here."""
-    folder: Path = STATIC
-    """Where they are put."""
-
-    @property
-    def url(self) -> str:
-        """Where the archive is."""
-        return f"{_REGISTRY}/{self.name}/-/{self.name}-{self.version}.tgz"
 
 
 PACKAGES = (
@@ -92,14 +65,6 @@ PACKAGES = (
         {"package/axe.min.js": "axe.min.js", "package/LICENSE": "axe.LICENSE.txt"},
         TEST_STATIC,
     ),
-    Package(
-        "mermaid",
-        "12.3.0",
-        "MIT",
-        "4113TdXeLAsMruJ79OpFL5O8+LTFXhQqZ260rF3tgUmiNAtRm4Uume04I+65PRN6yZ69J4f8rVYWW8zRk65UYw==",
-        {"package/dist/mermaid.min.js": "mermaid.min.js", "package/LICENSE": "mermaid.LICENSE.txt"},
-        DOCS_STATIC,
-    ),
 )
 
 
@@ -108,23 +73,13 @@ def main() -> None:
     manifests: dict[Path, dict[str, dict[str, str]]] = {package.folder: {} for package in PACKAGES}
     for package in PACKAGES:
         package.folder.mkdir(exist_ok=True)
-        for name, content in _fetch(package).items():
+        for name, content in package.fetch().items():
             (package.folder / name).write_bytes(content)
             digest = hashlib.sha256(content).hexdigest()
             about = {"package": package.name, "version": package.version, "license": package.license}
             manifests[package.folder][name] = {**about, "sha256": digest}
     for folder, manifest in manifests.items():
         (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-def _fetch(package: Package) -> dict[str, bytes]:
-    with urlopen(package.url, timeout=_SECONDS) as response:  # noqa: S310 - a constant https:// address
-        archive = response.read()
-    if base64.b64encode(hashlib.sha512(archive).digest()).decode() != package.sha512:
-        raise ValueError(f"{package.url} has another digest than the one pinned here")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-        found = {name: opened.extractfile(path) for path, name in package.files.items()}
-        return {name: file.read() for name, file in found.items() if file is not None}
 
 
 if __name__ == "__main__":

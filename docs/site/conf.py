@@ -1,16 +1,15 @@
 """Sphinx configuration of the documentation as a site: ``make docs`` builds it strictly into ``build/docs``.
 
 The pages are Markdown that reads on GitHub as it stands, so nothing of Sphinx is in them: the navigation is made of the lists in
-``docs/index.md``, a fence ``mermaid`` becomes a diagram, and pictures that HTML names are copied. The site loads nothing from
+``docs/index.md``, a fence ``mermaid`` becomes the picture that
+``scripts.diagrams`` has drawn of it, and pictures that HTML names are copied. The site loads nothing from
 other hosts. Warnings are errors: a dead link or anchor, a page that the lists do not name.
 """
 
-import html
 import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -19,6 +18,7 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from pruning import __version__
+from scripts.diagrams import DIAGRAMS, file_name, title_of
 
 _SITE = Path(__file__).parent
 _SECTION = re.compile(r"(?ms)^## (?P<title>[^\n]+)\n(?P<body>.*?)(?=^## |\Z)")
@@ -38,7 +38,7 @@ suppress_warnings = ["config.cache"]
 nitpicky = True
 html_theme = "furo"
 html_title = "Espalier"
-html_static_path = ["vendored", "assets"]
+html_static_path = ["assets"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
@@ -47,14 +47,20 @@ highlight_language = "text"
 
 
 class Mermaid(Directive):
-    """A diagram, drawn in the browser by the vendored script; without JavaScript its text is shown."""
+    """The SVG file of a diagram; the text itself is what GitHub draws."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """One raw HTML node."""
-        text = html.escape("\n".join(self.content))
-        return [nodes.raw("", f'<pre class="mermaid">{text}</pre>', format="html")]
+        """The picture, with the diagram's title in words. Raises DirectiveError where it is not drawn, or its text has changed."""
+        text = "\n".join(self.content)
+        try:
+            title, name = title_of(text), file_name(text)
+        except ValueError as fault:
+            raise self.error(str(fault)) from fault
+        if not (DIAGRAMS / name).is_file():
+            raise self.error(f"{name} is not drawn: run python -m scripts.diagrams")
+        return [nodes.image(uri=f"/site/{DIAGRAMS.name}/{name}", alt=title, classes=["diagram"])]
 
 
 def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -64,12 +70,6 @@ def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
             pages = "\n".join(found["page"] for found in _PAGE.finditer(section["body"]))
             if pages:
                 source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {section['title']}\n\n{pages}\n```\n"
-
-
-def add_diagrams(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Load the script of diagrams, 5 MB, on pages that have some."""
-    if '<pre class="mermaid">' in context.get("body", ""):
-        app.add_js_file("mermaid.min.js", priority=400)
 
 
 def copy_images(app: Sphinx, exception: Exception | None) -> None:
@@ -82,6 +82,5 @@ def setup(app: Sphinx) -> None:
     """Register what is above."""
     app.add_directive("mermaid", Mermaid)
     app.add_lexer("hex", TextLexer)
-    app.connect("html-page-context", add_diagrams)
     app.connect("source-read", add_navigation)
     app.connect("build-finished", copy_images)

@@ -9,7 +9,8 @@ from zipfile import ZipFile
 import pytest
 
 from scripts.build_distributions import build
-from scripts.vendor_assets import PACKAGES, STATIC
+from scripts.npm_package import STATIC
+from scripts.vendor_assets import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = re.compile(r"pip install[^\n&|;]*?[\s'\"]espalier(?![\w-])|(?<![\w-])espalier\[\w+\]|espalier\s*[=~><]=")

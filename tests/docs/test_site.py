@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
+from scripts.diagrams import DIAGRAMS, diagrams_of_pages
 from tests.processes import ROOT
 
 if not os.environ.get("CI") and any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser")):
@@ -85,12 +86,20 @@ def test_links_and_anchors_lead_somewhere(site: Path) -> None:
                     assert unquote(anchor) in pages[target].anchors, f"{file.name}: {link}"
 
 
+def test_diagrams_are_those_of_the_pages(site: Path) -> None:
+    wanted = diagrams_of_pages().keys()
+    assert {file.name for file in DIAGRAMS.iterdir()} == wanted, "run: python -m scripts.diagrams"
+    assert {file.name for file in (site / "_images").glob("*.svg")} >= wanted
+
+
 @pytest.mark.parametrize(
     ("page", "text", "fault"),
     [
         ("reference/presets.md", "[x](nowhere.md)", "nowhere.md"),
         ("reference/presets.md", "[x](spec.md#nothing)", "nothing"),
         ("forgotten.md", "# Not listed", "toctree"),
+        ("reference/presets.md", "```mermaid\nflowchart LR\n    accTitle: New\n    a --> b\n```", "scripts.diagrams"),
+        ("reference/presets.md", "```mermaid\nflowchart LR\n    a --> b\n```", "accTitle"),
     ],
 )
 def test_dead_links_anchors_and_unlisted_pages_are_refused(tmp_path: Path, page: str, text: str, fault: str) -> None:

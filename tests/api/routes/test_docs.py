@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.routes.docs import ASSETS
-from scripts.vendor_assets import MANIFEST_NAME, PACKAGES, STATIC
+from scripts.npm_package import STATIC
+from scripts.vendor_assets import MANIFEST_NAME, PACKAGES
 from service.settings import Settings
 
 
