@@ -46,7 +46,7 @@ METHODS: dict[str, MethodInfo] = {**BUILT_IN, **{name: plugin.info for name, plu
 
 
 def info_of(name: str) -> MethodInfo:
-    """The row of a method; for the name that a mask or a stored spec has of a package that is not installed here, a row of nothing."""
+    """The row of a method; of one that only a mask or a stored spec names, as its package is not installed, a row of nothing."""
     return METHODS.get(name) or MethodInfo(name, "A method of a package that is not installed here", "nothing", 0.0, 0.0)
 
 
