@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import pytest
 from sqlalchemy import text
@@ -17,8 +17,10 @@ from service.db.engine import Database
 from service.settings import Settings
 from service.tracing import spans
 from tests import object_store, poolers, services
-from tests.recorded_traces import RecordedTraces
 from tests.tcp_proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from tests.recorded_traces import RecordedTraces
 
 T = TypeVar("T")
 DATABASES = ("sqlite", "postgresql")
@@ -145,8 +147,10 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def traces() -> Iterator[RecordedTraces]:
+def traces() -> "Iterator[RecordedTraces]":
     """Tracing is on in this process, and its spans are kept."""
+    from tests.recorded_traces import RecordedTraces  # OpenTelemetry's SDK, which few tests need
+
     recorded = RecordedTraces()
     spans.install(recorded.tracing)
     yield recorded
