@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.telemetry import TelemetryConfig
 
 from api.errors.handlers import install_handlers
+from api.middleware.access_log import AccessLogMiddleware, RouteMiddleware
 from api.middleware.body_limit import BodyLimitMiddleware
 from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
@@ -180,11 +181,13 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
     of_models = (models.router.prefix, model_pages.router.prefix)
     larger |= dict.fromkeys(of_models, settings.max_model_bytes + models.FORM_OVERHEAD_BYTES)
+    app.add_middleware(RouteMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=larger)
     app.add_middleware(HttpSemanticsMiddleware, own_head=artifacts.HEAD_PATH, root_path=settings.root_path)
     if not settings.keys_required:
         app.add_middleware(LoopbackMiddleware)
     app.add_middleware(RequestIdMiddleware, show_bug=bug_page)
+    app.add_middleware(AccessLogMiddleware)
 
 
 def _streams_per_owner(settings: Settings) -> int:

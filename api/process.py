@@ -12,10 +12,12 @@ from fastapi import FastAPI
 from api.app import create_app
 from pruning.processes.confinement import close_process_memory
 from service.environment import settings_or_exit, warn_of_settings
+from service.log_format import configure
 
 
 def create() -> FastAPI:
     """``api.app.create_app`` with the environment's settings; the process ends with one line where they cannot be used."""
+    configure("api")
     close_process_memory()  # uploads are parsed and predictions made in processes of the same user
     settings = settings_or_exit()
     app = create_app(settings)

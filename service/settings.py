@@ -2,11 +2,12 @@
 
 ``Settings()`` is built once where a process starts; everything else takes it, or a value of it, as an argument."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from service.log_settings import LogSettings
 from service.place_settings import PlaceSettings
 from service.setting_values import names_of, port_or_default
 from service.urls import is_loopback
@@ -14,7 +15,7 @@ from service.urls import is_loopback
 _KIB, _DEFAULT_PORT = 1024, 8000
 
 
-class Settings(PlaceSettings):
+class Settings(LogSettings, PlaceSettings):
     """Seconds, bytes and paths unless a description says otherwise. Raises pydantic.ValidationError naming the field."""
 
     host: str = Field("127.0.0.1", description="Address the API listens on")
@@ -142,11 +143,6 @@ class Settings(PlaceSettings):
     stall_seconds: float = Field(900, gt=0, description="A trainer that reports nothing for this long is ended as hung")
     max_duration_seconds: float | None = Field(None, gt=0, description="Longest run of a job that names no limit itself")
 
-    log_format: Literal["json", "text"] | None = Field(
-        None,
-        description="Lines of the worker's log: json, an object each, or text for people; default text under "
-        "`espalier serve`, else json",
-    )
     log_tail_bytes: int = Field(64 * _KIB, ge=0, description="How much of the trainer's error output is kept, in bytes")
     chunk_bytes: int = Field(
         256 * _KIB, ge=4 * _KIB, le=16 * 1024 * _KIB, description="Size of the pieces artifacts are stored in, in bytes"

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from celery import signals
+from celery.apps import worker as celery_program
 
 from pruning.processes.confinement import close_process_memory
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.broker_connection import connection_fault
 from service.db.engine import Database
 from service.environment import settings_or_exit, warn_of_settings
+from service.log_format import configure
 from service.settings import Settings
-from worker import log_format
 from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
@@ -55,20 +56,21 @@ class WorkerProcess:
         signals.worker_shutting_down.connect(self._begin_shutdown, weak=False)
         signals.worker_shutdown.connect(self._close, weak=False)
 
-    def run(self, *, concurrency: int | None, loglevel: str) -> int:
+    def run(self, *, concurrency: int | None) -> int:
         """Run until SIGTERM or SIGINT; the exit code. ``concurrency``: threads that take jobs, by default one per slot."""
         if self._settings.broker_url.startswith("rediss://") and (fault := connection_fault(self._app)):
             log.error("jobs start late, because the broker cannot be used: %s", fault)  # Celery tries again, without a remedy
         celery_worker = self._app.Worker(
             pool_cls="threads",
             concurrency=concurrency,
-            loglevel=loglevel,
             quiet=True,
             # workers learn of each other from the database
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
         )
+        # its signal handlers write plain text past the log; _begin_shutdown has a line
+        celery_program.safe_say = lambda *_: None
         celery_worker.start()
         return int(celery_worker.exitcode or 0)
 
@@ -104,14 +106,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the worker until SIGTERM or SIGINT, then exit. ``argv`` defaults to the arguments of this process."""
     parser = argparse.ArgumentParser(prog="python -m worker", description="Run a worker of this service.")
     parser.add_argument("--concurrency", type=int, help="threads that take jobs; default: ESPALIER_WORKER_SLOTS")
-    parser.add_argument("--loglevel", type=str.upper, default="INFO", choices=sorted(logging.getLevelNamesMapping()))
     options = parser.parse_args(argv)
+    configure("worker")
     settings = settings_or_exit()
-    log_format.configure(options.loglevel, text=settings.log_format == "text")
     close_process_memory()  # before the first trainer: it runs as the same user
     warn_of_settings(settings, os.environ)
     try:
         process = WorkerProcess(settings)
     except TrainerUserError as error:
         sys.exit(f"espalier: {error}")
-    sys.exit(process.run(concurrency=options.concurrency, loglevel=options.loglevel))
+    sys.exit(process.run(concurrency=options.concurrency))

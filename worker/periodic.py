@@ -7,6 +7,7 @@ log and a pause, never the thread.
 import logging
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 
 from service.db.engine import DATABASE_UNAVAILABLE
 
@@ -21,12 +22,13 @@ class PeriodicThread:
     ) -> None:
         """``run_once`` returns the seconds until its next call, or None to end the thread.
 
-        It is called again after ``retry_seconds`` when it raises, and first after ``delay_seconds``.
+        It is called again after ``retry_seconds`` when it raises, and first after ``delay_seconds``. Its log lines have the fields
+        that are bound where this object is made.
         """
         self._name, self._run_once = name, run_once
         self._retry_seconds, self._delay_seconds = retry_seconds, delay_seconds
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name=name, daemon=True)
 
     @property
     def stopping(self) -> bool:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from api.child_log import logged_stderr
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess, format_exit
 from pruning.processes.confinement import child_environment
@@ -62,7 +63,8 @@ class PredictionProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it. Raises OSError."""
         # not bound to the thread that starts it: that is one of a pool, which ends when it has been idle for a while
-        self._child = ChildProcess(command, environment, end_with_thread=False)
+        with logged_stderr("predictor") as stderr:
+            self._child = ChildProcess(command, environment, stderr=stderr, end_with_thread=False)
         self._lines = PipeLines(self._child.stdout, _MAX_RESPONSE_BYTES)
         self._asked_at: float | None = None
         """When it was asked what it has not answered."""

@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from structlog.contextvars import bind_contextvars
 
 from api.errors.exceptions import ForbiddenError, UnauthorizedError
 from api.request.deps import Services
@@ -105,6 +106,7 @@ async def caller_of_session(services: Services, key_id: str) -> Caller:
 
 
 async def _caller_of(services: Services, found: api_keys.ValidKey) -> Caller:
+    bind_contextvars(owner=found.row.owner, key_id=found.row.id)  # of the request's log lines
     if found.stale and found.row.id not in services.keys_being_recorded:
         services.keys_being_recorded.add(found.row.id)
         try:

@@ -3,11 +3,13 @@
 Called by the routes that create, change and list jobs of any kind.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Response
 from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
 
 from api.request.auth import Caller
 from api.request.deps import Services
@@ -22,6 +24,7 @@ from service.jobs import views
 from service.settings import Settings
 from service.states import Status
 
+log = logging.getLogger(__name__)
 LOCATED: dict[str, Any] = {
     "headers": {"Location": {"description": "Path of the job", "schema": {"type": "string"}}, **REPLAYED_HEADER, **ETAG_HEADERS}
 }
@@ -45,8 +48,15 @@ def store_created(session: Session, idempotency: IdempotentRequest, job: Job, st
     failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
 
 
+def log_accepted(job_id: str) -> None:
+    """The log line that leads from a request to what workers log about the job that it made."""
+    with bound_contextvars(job_id=job_id):
+        log.info("accepted")
+
+
 def accepted(job: Job, services: Services, prefer: str | None, caller: Caller, status: int = 202) -> Response:
     """The response for a job that is stored, after workers were notified of one that waits."""
+    log_accepted(job.id)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     if job.status is Status.QUEUED:
         broker.notify_workers(services.celery)  # a lost message costs seconds: workers also poll

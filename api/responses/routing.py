@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from structlog.contextvars import bind_contextvars
 
 from api.request.auth import RequireScope
 
@@ -34,6 +35,8 @@ class AuthenticatedRoute(APIRoute):
         async def authenticate_and_handle(request: Request) -> Response:
             for requirement in required:
                 request.state.caller = await requirement.authenticate(request)
+            if (job_id := request.path_params.get("job_id")) is not None:
+                bind_contextvars(job_id=job_id)  # of the request's log lines
             return await handle(request)
 
         return authenticate_and_handle

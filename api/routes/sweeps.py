@@ -11,6 +11,7 @@ from api.request import limits
 from api.request.auth import Reader, Writer
 from api.request.deps import ServicesDep, SweepId
 from api.request.idempotency import REPLAYED_HEADER, Idempotency
+from api.responses.job_documents import log_accepted
 from api.responses.routing import AuthenticatedRoute
 from api.schemas.job_request import JobRequest
 from api.schemas.sweeps import Sweep, SweepList, SweepRequest, SweepSummary
@@ -76,6 +77,8 @@ def create_sweep(request: SweepRequest, services: ServicesDep, caller: Writer, i
         idempotency.store_response(session, 202, body, location := f"/v1/sweeps/{row.id}")
         live = heartbeats.live_workers(session, within_seconds=services.settings.worker_seen_seconds)
         failpoints.hit(failpoints.Failpoint.SUBMIT_WRITTEN)
+    for job in job_rows:
+        log_accepted(job.id)
     failpoints.hit(failpoints.Failpoint.SUBMIT_COMMITTED)
     # one message for each job that could start now: a worker that finishes a job claims the next without one
     for _ in range(max(1, min(len(jobs), sum(worker.slots for worker in live)))):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.child_log import logged_stderr
 from pruning.data.files.formats import TooLargeError
 from pruning.processes.bootstrap import python_command
 from pruning.processes.child import ChildProcess
@@ -39,7 +40,10 @@ def run_confined(
     request = request | {"memory_bytes": limits.memory_bytes, "seconds": limits.seconds}
     own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
     environment = child_environment(os.environ, own, local=True)
-    with ChildProcess(python_command(program), environment, descriptors=descriptors) as child:
+    with (
+        logged_stderr(program) as stderr,
+        ChildProcess(python_command(program), environment, stderr=stderr, descriptors=descriptors) as child,
+    ):
         try:
             child.write(json.dumps(request).encode() + b"\n", deadline)
             line = PipeLines(child.stdout, _MAX_ANSWER_BYTES).read_line(deadline)

@@ -21,8 +21,8 @@ def main() -> None:
     config = uvicorn.Config(
         "api.process:create",
         factory=True,
-        log_level="warning",
-        access_log=False,
+        log_config=None,  # api.process configures the log of the whole process
+        access_log=False,  # api.middleware.access_log has the lines
         http=VersionedHttpProtocol,
         timeout_graceful_shutdown=_LEAVE_SECONDS,
     )

@@ -2,8 +2,7 @@
 
 import typer
 
-from espalier.cli.output import notify
-from espalier.cli.service_access import DataDir, migrate, read_settings
+from espalier.cli.service_access import DataDir, migrate, read_settings, service_log
 
 app = typer.Typer(help="Look after the database of a service on this machine.", no_args_is_help=True)
 
@@ -19,5 +18,6 @@ def upgrade(data_dir: DataDir = None) -> None:
 
     Settings come from ESPALIER_… variables. Example: espalier db upgrade
     """
+    notify = service_log("migrate")
     migrate(read_settings(data_dir=data_dir))
     notify("the database is at the schema of this version")

@@ -4,22 +4,23 @@
 as requested. ``api`` becomes the first of them.
 """
 
+import logging
 import os
 import shlex
 import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from espalier.cli.listen import bind, refusal, url_from_here, url_of
-from espalier.cli.output import fail, notify
+from espalier.cli.output import fail
 from espalier.cli.running import RunningService, registered
-from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings
+from espalier.cli.service_access import DataDir, become, migrate, opened, overrides, read_settings, service_log
 from espalier.cli.worker import SERVICE_PACKAGES, WORKER
 from espalier.extras import require
 
@@ -34,6 +35,7 @@ _PROBE_SECONDS = 2.0
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc gives each thread a heap of its own and keeps what was freed there: 16 downloads cost 27 MiB instead of 34."""
 _PROBE_PAUSE = 0.2
+log = logging.getLogger(__name__)
 
 
 def serve(
@@ -53,26 +55,26 @@ def serve(
     from service.environment import unknown_variables
 
     close_process_memory()  # trainers run as the same user
+    notify = service_log("serve", console=True)
     settings = read_settings(host=host, port=port, data_dir=data_dir, worker_slots=workers)
     if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
         fail(reason, code=2)
     with bind(settings.host, settings.port) as listening:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(settings)
-        _notify_of_missing_key(settings, data_dir)
+        _notify_of_missing_key(settings, data_dir, notify)
         unknown = unknown_variables(os.environ)
-        for line in unknown.values():
-            notify(f"warning: {line}")
-        # said once: API and worker would warn of the same
+        for line in unknown.values():  # once: API and worker would warn of the same
+            log.warning("%s", line)
         environment = {n: v for n, v in os.environ.items() if n not in unknown} | overrides(settings)
-        environment["ESPALIER_LOG_FORMAT"] = settings.log_format or "text"
+        environment["ESPALIER_LOG_FORMAT"] = settings.log_format or "console"
         descriptor = listening.fileno()
         services = [
             ManagedProcess("API", python_command(_API, str(descriptor)), _FEW_ARENAS | environment, (descriptor,)),
             ManagedProcess("worker", python_command(WORKER), environment),
         ]
         with registered(RunningService(url_from_here(listening), settings.data_dir)):
-            _run(ProcessManager(services, notify), listening, settings)
+            _run(ProcessManager(services, notify), listening, settings, notify)
 
 
 def api(
@@ -84,6 +86,7 @@ def api(
 
     Settings come from ESPALIER_… variables; options win over them. Example: espalier api --host 0.0.0.0 --port 8000
     """
+    notify = service_log("api")
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     if (reason := refusal(settings.host, keys_required=settings.keys_required)) is not None:
         fail(reason, code=2)
@@ -94,7 +97,7 @@ def api(
         become([_API, str(listening.fileno())], few_arenas | overrides(settings), settings)
 
 
-def _run(manager: "ProcessManager", listening: socket.socket, settings: "Settings") -> None:
+def _run(manager: "ProcessManager", listening: socket.socket, settings: "Settings", notify: Callable[[str], None]) -> None:
     """Run until SIGINT or SIGTERM; a second signal does not wait for the trainers."""
     stopping, hurry = threading.Event(), threading.Event()
 
@@ -106,7 +109,7 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
     message = f"Espalier listens on {url_of(listening)} (data in {settings.data_dir})"
     here = f"{url_from_here(listening)}{settings.root_path}"
     greeting = (f"  page   {here}/", f"  API    {here}/docs", "  stop   Ctrl-C; running jobs save their work")
-    probe = _ReadinessProbe(url_from_here(listening), message, greeting)
+    probe = _ReadinessProbe(url_from_here(listening), message, greeting, notify)
     try:
         manager.run(stopping, probe.tick)
     finally:
@@ -114,7 +117,7 @@ def _run(manager: "ProcessManager", listening: socket.socket, settings: "Setting
         manager.stop(settings.term_grace_seconds + _MARGIN_SECONDS, hurry)
 
 
-def _notify_of_missing_key(settings: "Settings", data_dir: Path | None) -> None:
+def _notify_of_missing_key(settings: "Settings", data_dir: Path | None, notify: Callable[[str], None]) -> None:
     """Where keys are required and none is usable, print how to make the first."""
     from service.access import api_keys
 
@@ -130,12 +133,12 @@ def _notify_of_missing_key(settings: "Settings", data_dir: Path | None) -> None:
 class _ReadinessProbe:
     """Readiness probe: once the service is ready for jobs, prints a message, and a greeting for the person at the terminal."""
 
-    def __init__(self, url: str, message: str, greeting: Sequence[str]) -> None:
+    def __init__(self, url: str, message: str, greeting: Sequence[str], notify: Callable[[str], None]) -> None:
         import httpx
 
         self._client: httpx.Client | None = httpx.Client(base_url=url, timeout=_PROBE_SECONDS, trust_env=False)
         self._failed = httpx.HTTPError
-        self._message, self._greeting = message, greeting
+        self._message, self._greeting, self._notify = message, greeting, notify
         self._due = 0.0
 
     def tick(self) -> None:
@@ -150,6 +153,6 @@ class _ReadinessProbe:
         if ready:
             print(self._message, flush=True)  # the one line on standard output, for programs
             for line in self._greeting:
-                notify(line)
+                self._notify(line)
             self._client.close()
             self._client = None

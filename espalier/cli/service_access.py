@@ -6,10 +6,11 @@ sure that the packages are ours.
 """
 
 import configparser
+import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -51,6 +52,23 @@ def settings_or_faults(**given: object) -> "tuple[Settings | None, str]":
         return Settings(**options), ""
     except ValidationError as error:
         return None, format_faults(error)
+
+
+def service_log(role: str, *, console: bool = False) -> Callable[[str], None]:
+    """Configure the log of this process, and return what says a line to whoever started it: in JSON as a line of the log.
+
+    ``console``: unless a setting asks for JSON, whether or not there is a terminal. To be called before the settings are read,
+    which may log.
+    """
+    from service.log_format import configure
+    from service.log_settings import log_settings
+
+    settings = log_settings()
+    if console and settings.log_format is None:
+        settings = settings.model_copy(update={"log_format": "console"})
+    configure(role, settings)
+    log = logging.getLogger(__name__)
+    return notify if settings.console else lambda message: log.info("%s", message.strip())
 
 
 def settings_of_service(data_dir: Path | None) -> "Settings":

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from espalier.cli.output import notify
-from espalier.cli.service_access import DataDir, become, opened, overrides, read_settings
+from espalier.cli.service_access import DataDir, become, opened, overrides, read_settings, service_log
 from espalier.errors import EspalierError
 from espalier.extras import require
 
@@ -25,6 +24,7 @@ def worker(
     Settings come from ESPALIER_… variables, the same as the API's. Example: espalier worker --slots 2
     """
     require(SERVICE_PACKAGES)
+    notify = service_log("worker")
     settings = read_settings(worker_slots=slots, data_dir=data_dir)
     try:
         with opened(settings):  # a database that is away or not migrated is named in a line, before the worker starts

@@ -1,5 +1,6 @@
 """A job on a read-only file system, under the locale C and over IPv6: API and worker write to their data and /tmp folders alone."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def test_a_job_succeeds(environment: dict[str, str], tmp_path: Path) -> None:
     with start("migrate", "db", "upgrade") as migrate:
         assert migrate.wait(120) == 0, migrate.stderr
     with start("api", "api", "--host", "::1", "--port", "0") as api, start("worker", "worker") as worker:
-        url = api.wait_for_line("listens on").split("listens on ")[1]
+        url = json.loads(api.wait_for_line("listens on"))["event"].split("listens on ")[1]
         assert url.startswith("http://[::1]:")
         worker.wait_for_line("is ready", seconds=120)
         with httpx.Client(base_url=url, timeout=60) as client:

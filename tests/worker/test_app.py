@@ -73,8 +73,8 @@ def test_a_notification_starts_jobs_until_the_queue_is_empty(cluster: Cluster) -
         broker.notify_workers(cluster.broker_app)
         cluster.wait_for_status(first, Status.SUCCEEDED)
         cluster.wait_for_status(second, Status.SUCCEEDED)
-        lines = [json.loads(line) for line in worker.stderr.splitlines() if line.startswith("{")]
-        about = [(line["attempt"], line["level"]) for line in lines if line.get("job") == first]
+        lines = [json.loads(line) for line in worker.stderr.splitlines()]
+        about = [(line["attempt"], line["level"]) for line in lines if line.get("job_id") == first]
         assert (1, "info") in about
 
 

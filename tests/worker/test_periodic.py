@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from tests.waiting import wait_until
 from worker.periodic import PeriodicThread
@@ -63,3 +64,14 @@ def test_the_first_run_can_be_delayed_and_a_thread_that_was_not_started_can_be_s
     thread.stop(timeout=5)
     assert runs == []
     PeriodicThread("never", lambda: None, retry_seconds=600).stop(timeout=5)
+
+
+def test_its_log_lines_have_the_fields_of_whoever_made_it() -> None:
+    """As a lease is made by the thread that runs the job."""
+    bound: list[dict[str, object]] = []
+    with bound_contextvars(job_id="job_1", attempt=2):
+        thread = PeriodicThread("lease", lambda: bound.append(get_contextvars()), retry_seconds=600)
+    thread.start()
+    wait_until(lambda: bound, what="a run")
+    thread.stop(timeout=5)
+    assert bound == [{"job_id": "job_1", "attempt": 2}]

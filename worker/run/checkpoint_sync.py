@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -91,7 +92,8 @@ class CheckpointUploader:
         self._cancelled = threading.Event()
         self._interruption = Interruption(lambda: self._cancelled.is_set() or lost())
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name=f"checkpoints of {job_id}", daemon=True)
+        run = copy_context().run  # its log lines name job and attempt, too
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"checkpoints of {job_id}", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:

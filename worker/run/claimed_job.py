@@ -4,8 +4,11 @@ Made by ``worker.run.loop``; read by ``worker.run.supervisor`` and ``worker.run.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
+
+from structlog.contextvars import bound_contextvars
 
 from service.db.models import Job, kind_of
 from service.jobs.fence import Fence
@@ -50,3 +53,7 @@ class ClaimedJob:
             claimed_at=claimed_at,
             devices=tuple(devices),
         )
+
+    def log_context(self) -> AbstractContextManager[None]:
+        """Inside the block all log lines of this thread, and of threads that copy its context, name the job, attempt and owner."""
+        return bound_contextvars(job_id=self.fence.job_id, attempt=self.fence.attempt, owner=self.owner)

@@ -9,7 +9,6 @@ import time
 from service import failpoints
 from service.jobs import claims
 from worker.context import Context
-from worker.log_format import log_context
 from worker.run.claimed_job import ClaimedJob
 from worker.run.supervisor import supervise
 
@@ -27,9 +26,9 @@ def work(context: Context) -> int:
             claimed = claim(context) if free else None
             if claimed is None:
                 break
-            with log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt):
+            with claimed.log_context():
                 log.info("claimed: %s", _format_spec(claimed))
-            supervise(claimed, context)
+                supervise(claimed, context)
         attempts += 1
     return attempts
 

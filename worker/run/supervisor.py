@@ -20,7 +20,6 @@ from service.settings import Settings
 from service.states import TERMINAL, Status
 from worker.context import Context
 from worker.files import work_dirs
-from worker.log_format import log_context
 from worker.run import checkpoint_sync
 from worker.run.claimed_job import ClaimedJob
 from worker.run.event_recorder import EventRecorder
@@ -51,7 +50,7 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
     """
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
-    with log_context(job=claimed.fence.job_id, attempt=claimed.fence.attempt), context.release_afterwards(claimed.devices):
+    with context.release_afterwards(claimed.devices):
         try:
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)

@@ -1,6 +1,7 @@
 """Token buckets in Redis: counted once for all API processes, and requests that pass while Redis is away."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,7 +72,7 @@ def apis(database: Database, redis_server: RedisServer, tmp_path: Path) -> Itera
             stack.enter_context(ModuleProcess(["espalier.cli", "api", "--port", "0"], environment, tmp_path, f"api{n}"))
             for n in range(2)
         ]
-        yield [(api, api.wait_for_line("listens on").split("listens on ")[1]) for api in started]
+        yield [(api, json.loads(api.wait_for_line("listens on"))["event"].split("listens on ")[1]) for api in started]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -1,8 +1,10 @@
 """Attempts with an object storage: resumed on another host, and not disturbed by a storage that is away."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from service.artifacts import store
 from service.jobs import commands
@@ -13,6 +15,7 @@ from tests.worker.conftest import WorkerHarness
 from tests.worker.fake_trainer import steady_mask
 from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
+from worker.run.checkpoint_sync import CheckpointUploader
 from worker.run.outcome import Failed, Outcome
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -113,3 +116,15 @@ def test_trainers_get_no_access_to_the_storage(harness: WorkerHarness, storage_u
     assert storage_url not in seen
     assert object_store.CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in seen
     assert object_store.objects(storage_url) == {}
+
+
+@pytest.mark.usefixtures("database_url")
+def test_the_upload_thread_logs_with_the_fields_of_its_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bound: list[dict[str, object]] = []
+    monkeypatch.setattr("worker.run.checkpoint_sync.checkpoint_store.upload", lambda *_: bound.append(get_contextvars()))
+    bucket: Any = None
+    with bound_contextvars(job_id="job_1", attempt=2):
+        uploader = CheckpointUploader(bucket, "job_1", tmp_path, lost=lambda: False, warn=lambda _: None)
+    uploader.wake()
+    uploader.close(seconds=30)
+    assert bound == [{"job_id": "job_1", "attempt": 2}]

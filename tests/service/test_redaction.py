@@ -1,0 +1,33 @@
+"""Redaction of secrets in text that is logged."""
+
+import pytest
+
+from service.redaction import redact
+from service.webhooks.subscriptions import new_secret
+
+KEY, WEBHOOK = "esp_" + "0aB1cD" * 6 + "eF", new_secret()
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "kept"),
+    [
+        ("cannot connect to postgresql://espalier:pa%40ss@db:5432/espalier: timeout", "pa%40ss", "@db:5432/espalier: timeout"),
+        ("redis://:hunter22@cache/0", "hunter22", "@cache/0"),
+        ("git+https://tokenOfMine@example.com/x", "tokenOfMine", "example.com/x"),
+        (f"key {KEY}, revoked", KEY[4:], ", revoked"),
+        (f"signed with {WEBHOOK}", WEBHOOK[6:], "signed with"),
+        ("the hub refuses hf_abcdefghijklmnopqrstuvwx", "hf_abc", "the hub refuses"),
+        ("headers: {'authorization': 'Bearer sk-1234567890', 'accept': '*/*'}", "sk-1234567890", "'accept': '*/*'"),
+        ("connection failed: host=db user=me password=hunter22 port=5432", "hunter22", "port=5432"),
+        ("GET /b/k?X-Amz-Credential=AKIA%2F1&X-Amz-Signature=0a1b2c&x=1 403", "0a1b2c", "x=1 403"),
+        ("aws_secret_access_key: 'abc/def+ghi'", "abc/def", "aws_secret_access_key"),
+    ],
+)
+def test_a_secret_is_replaced_and_the_rest_is_kept(text: str, secret: str, kept: str) -> None:
+    assert secret not in redact(text)
+    assert kept in redact(text)
+
+
+def test_text_without_secrets_stays_as_it_is() -> None:
+    text = "job_01 of a@b.c: https://huggingface.co/x@main, hf_hub_download, resp_1, whsec_, 3 tokens: a, b (esp_short)"
+    assert redact(text) == text
