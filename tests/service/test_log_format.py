@@ -13,7 +13,9 @@ from structlog.contextvars import bound_contextvars
 
 from service.log_format import log_handler
 from service.log_settings import LogSettings
+from service.tracing import spans
 from tests.processes import ROOT
+from tests.recorded_traces import RecordedTraces, span_id, trace_id
 
 JSON = LogSettings(log_format="json")
 FORGED = 'a"}\n{"level": "info"}\r\x1b[31m\u2028'
@@ -61,6 +63,14 @@ def test_a_line_has_its_own_fields_and_those_that_are_bound() -> None:
         "attempt": 2,
         "trace_id": "0f",
     }
+
+
+def test_a_line_names_the_span_that_it_was_logged_in(traces: RecordedTraces) -> None:
+    with spans.span("outer"):
+        fields = line(record("in it"))
+    outer = traces.named("outer")
+    assert (fields["trace_id"], fields["span_id"]) == (trace_id(outer), span_id(outer))
+    assert line(record("after it")).keys() & {"trace_id", "span_id"} == set()
 
 
 def test_what_a_user_writes_forges_no_line() -> None:
