@@ -16,6 +16,7 @@ from fastapi.telemetry import TelemetryConfig
 from api.errors.handlers import install_handlers
 from api.middleware.access_log import AccessLogMiddleware, RouteMiddleware
 from api.middleware.body_limit import BodyLimitMiddleware
+from api.middleware.http_metrics import HttpMetricsMiddleware
 from api.middleware.http_semantics import HttpSemanticsMiddleware
 from api.middleware.loopback import LoopbackMiddleware
 from api.middleware.request_id import RequestIdMiddleware
@@ -55,6 +56,8 @@ from pruning import __version__
 from service.broker import celery_app
 from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
+from service.monitoring.registry import process_registry
+from service.operations.statistics import StatisticsReader
 from service.settings import Settings
 from service.tracing import spans
 
@@ -138,7 +141,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     app.openapi = partial(build_document, app)  # type: ignore[method-assign]  # FastAPI's documented way
-    _add_middleware(app, settings)
+    _add_middleware(app, services)
     return app
 
 
@@ -159,6 +162,8 @@ def _services(settings: Settings) -> Services:
         stream_slots=ConcurrencyLimiter(settings.max_streams, _streams_per_owner(settings)),
         figure_slots=ConcurrencyLimiter(*sweep_plot.MAX_FIGURES),
         wait_slots=ConcurrencyLimiter(settings.max_waits, _waits_per_owner(settings)),
+        registry=process_registry("api", __version__, database),
+        statistics=StatisticsReader(database, worker_seen_seconds=settings.worker_seen_seconds),
     )
 
 
@@ -175,8 +180,10 @@ def _telemetry() -> TelemetryConfig:
     }
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, services: Services) -> None:
     """The one that is added last is the outermost."""
+    settings = services.settings
+    app.add_middleware(HttpMetricsMiddleware, registry=services.registry)
     uploads = (datasets.router.prefix, dataset_pages.router.prefix)
     larger = dict.fromkeys(uploads, settings.max_dataset_bytes + datasets.FORM_OVERHEAD_BYTES)
     of_models = (models.router.prefix, model_pages.router.prefix)

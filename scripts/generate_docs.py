@@ -20,6 +20,7 @@ from pruning.spec.schema import PruningSpec
 from pruning.spec.tasks import TASKS
 from pruning.spec.verbalizer import first_words
 from scripts.cli_page import cli_page
+from scripts.metrics_page import metrics_page
 from scripts.models_page import models_page
 from service.settings import Settings
 
@@ -137,6 +138,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "cli.md": lambda: NOTE + cli_page(),
     "trainer.md": trainer_page,
+    "metrics.md": lambda: NOTE + metrics_page(_table),
     "models.md": lambda: NOTE + models_page(_table),
 }
 

@@ -32,5 +32,10 @@ class ConcurrencyLimiter:
             self._held = +self._held
             self._freed.notify_all()
 
+    @property
+    def held(self) -> int:
+        """Slots that are taken."""
+        return self._held.total()
+
     def _is_free(self, owner: str) -> bool:
         return self._held.total() < self.total and self._held[owner] < self.per_owner

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from celery import Celery
 from fastapi import Depends, Path, Request
+from prometheus_client import CollectorRegistry
 
 from api.predictions.service import PredictionService
 from api.request.query_batcher import QueryBatcher
@@ -18,6 +19,7 @@ from service.access.api_keys import ValidKey
 from service.concurrency import ConcurrencyLimiter
 from service.db.engine import Database
 from service.errors import InvalidKeyError
+from service.operations.statistics import StatisticsReader
 from service.settings import Settings
 
 MAX_RECEIVED, MAX_RECEIVED_PER_OWNER = 8, 2
@@ -43,6 +45,10 @@ class Services:
     wait_slots: ConcurrencyLimiter
     figure_slots: ConcurrencyLimiter
     """Figures that are drawn, one at a time, or wait for it; each keeps a thread that all requests share."""
+    registry: CollectorRegistry
+    """Metrics that this process counts by itself."""
+    statistics: StatisticsReader
+    """Metrics of the whole service."""
     keys_being_recorded: set[str] = field(default_factory=set)
     """Ids of API keys whose use is being recorded: of many requests at the same time, one does it."""
     upload_slots: ConcurrencyLimiter = field(default_factory=lambda: ConcurrencyLimiter(MAX_RECEIVED, MAX_RECEIVED_PER_OWNER))

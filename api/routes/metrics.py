@@ -1,23 +1,55 @@
-"""Prometheus endpoint ``/metrics``. Read from the database at each scrape, so that any API process may answer it but for what
-each has counted by itself."""
+"""Prometheus endpoint ``/metrics``: the state of the whole service from the database, and what this process has counted by itself.
 
+Every API process is a target of its own. What comes from the database is the same from each, so queries take the maximum over
+targets and not the sum.
+"""
+
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from fastapi import APIRouter, Request, Response
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from api.errors.problems import problem_responses
 from api.request.auth import MetricsReader
 from api.request.deps import Services, ServicesDep
-from service.operations import statistics
+from service.db.engine import DATABASE_UNAVAILABLE
+from service.monitoring.definitions import CounterDefinition, GaugeDefinition, HistogramDefinition
+from service.monitoring.registry import render
 from service.operations.statistics import DURATION_BUCKETS, Statistics
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
-_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_STATUS = ("status",)
+DATABASE_UP = GaugeDefinition("espalier_database_up", "Whether the database answers; else what comes from it is absent")
+JOBS = GaugeDefinition("espalier_jobs", "Jobs that are stored, by state", _STATUS)
+EXPORT_JOBS = GaugeDefinition("espalier_export_jobs", "Those of them that export or evaluate the mask of another", _STATUS)
+OLDEST_QUEUED = GaugeDefinition("espalier_oldest_queued_seconds", "How long the longest waiting job could have run")
+WORKERS = GaugeDefinition("espalier_workers", "Workers heard of lately")
+SLOTS = GaugeDefinition("espalier_worker_slots", "Jobs that these workers run at a time")
+PENDING = GaugeDefinition("espalier_webhook_messages_pending", "Messages still to be delivered")
+FAILED = GaugeDefinition("espalier_webhook_messages_failed", "Messages given up in the last 30 days")
+STORED = GaugeDefinition("espalier_stored_bytes", "Bytes that quotas count, by what they belong to", ("kind",))
+RUNS = CounterDefinition("espalier_runs_total", "Runs begun of the jobs that are stored")
+RUNS_FAILED = CounterDefinition("espalier_runs_failed_total", "Runs lost, or failed for an outside reason")
+LEASE_EXPIRIES = CounterDefinition("espalier_lease_expiries_total", "Runs lost with their worker")
+RUN_SECONDS = CounterDefinition("espalier_run_seconds_total", "Time that all runs took")
+GPU_SECONDS = CounterDefinition("espalier_gpu_seconds_total", "The same on GPUs, times their number")
+JOB_DURATION = HistogramDefinition(
+    "espalier_job_duration_seconds", "From submission to the end, of jobs that prune", _STATUS, buckets=DURATION_BUCKETS
+)
+FROM_DATABASE = (
+    *(DATABASE_UP, JOBS, EXPORT_JOBS, OLDEST_QUEUED, WORKERS, SLOTS, PENDING, FAILED, STORED),
+    *(RUNS, RUNS_FAILED, LEASE_EXPIRIES, RUN_SECONDS, GPU_SECONDS, JOB_DURATION),
+)
+UNCOUNTED = CounterDefinition(
+    "espalier_requests_uncounted_total", "Requests that this API process let pass without counting them, for Redis was away"
+)
+STREAMS = GaugeDefinition("espalier_http_streams", "Event streams that this API process keeps open")
+WAITS = GaugeDefinition("espalier_http_waits", "Requests with Prefer: wait that this API process keeps waiting")
+OF_PROCESS = (UNCOUNTED, STREAMS, WAITS)
 
 
 @router.get(
@@ -27,14 +59,14 @@ _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
     responses=problem_responses() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     summary="Numbers for Prometheus",
 )
-def metrics(services: ServicesDep, _: MetricsReader) -> Response:
-    """Queue, runs, workers and durations of the whole service; no label names a job."""
-    with services.database.read() as session:
-        found = statistics.collect(session, worker_seen_seconds=services.settings.worker_seen_seconds)
-    registry = CollectorRegistry()
-    registry.register(_StatisticsCollector(found))
-    registry.register(_ProcessCollector(services))
-    return Response(generate_latest(registry), media_type=_MEDIA_TYPE)
+def metrics(services: ServicesDep, _: MetricsReader, request: Request) -> Response:
+    """Queue, runs, workers and durations of the whole service, latencies of this process; no label names a job.
+
+    In the OpenMetrics format, which has exemplars, for those who accept it.
+    """
+    parts = (_DatabaseCollector(services), _ProcessCollector(services), services.registry)
+    content, media_type = render(parts, request.headers.get("accept", ""))
+    return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
 @dataclass(eq=False)
@@ -44,43 +76,40 @@ class _ProcessCollector(Collector):
     services: Services
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(
-            "espalier_requests_uncounted",
-            "Requests that this API process let pass without counting them, for Redis was away",
-            self.services.token_buckets.uncounted,
-        )
+        yield UNCOUNTED.family([((), self.services.token_buckets.uncounted)])
+        yield STREAMS.family([((), self.services.stream_slots.held)])
+        yield WAITS.family([((), self.services.wait_slots.held)])
 
 
 @dataclass(eq=False)
-class _StatisticsCollector(Collector):
-    found: Statistics
+class _DatabaseCollector(Collector):
+    """Statistics of the whole service. While the database is away the numbers of the process are worth the more."""
+
+    services: Services
 
     def collect(self) -> Iterator[Metric]:
-        found = self.found
-        for name, what, counted in (
-            ("espalier_jobs", "Jobs that are stored, by state", found.jobs),
-            ("espalier_export_jobs", "Those of them that export or evaluate the mask of another", found.exporting),
-        ):
-            jobs = GaugeMetricFamily(name, what, labels=["status"])
-            for status, count in counted.items():
-                jobs.add_metric([status], count)
-            yield jobs
-        yield GaugeMetricFamily(
-            "espalier_oldest_queued_seconds", "How long the longest waiting job could have run", found.oldest_queued_seconds
-        )
-        yield GaugeMetricFamily("espalier_workers", "Workers heard of lately", found.workers)
-        yield GaugeMetricFamily("espalier_worker_slots", "Jobs that these workers run at a time", found.slots)
-        yield GaugeMetricFamily("espalier_webhook_messages_pending", "Messages still to be delivered", found.messages_pending)
-        yield GaugeMetricFamily("espalier_webhook_messages_failed", "Messages given up in the last 30 days", found.messages_failed)
-        yield CounterMetricFamily("espalier_runs", "Runs begun", found.attempts)
-        yield CounterMetricFamily("espalier_runs_failed", "Runs lost, or failed for an outside reason", found.attempts_failed)
-        yield CounterMetricFamily("espalier_lease_expiries", "Runs lost with their worker", found.lease_expiries)
-        yield CounterMetricFamily("espalier_run_seconds", "Time that all runs took", found.run_seconds)
-        yield CounterMetricFamily("espalier_gpu_seconds", "The same on GPUs, times their number", found.gpu_seconds)
-        durations = HistogramMetricFamily(
-            "espalier_job_duration_seconds", "From submission to the end, of jobs that prune", labels=["status"]
-        )
-        for status, took in found.durations.items():
-            bounds = [*zip(map(str, DURATION_BUCKETS), map(float, took.buckets), strict=True), ("+Inf", float(took.count))]
-            durations.add_metric([status], bounds, took.total)
-        yield durations
+        try:
+            found = self.services.statistics.read()
+        except DATABASE_UNAVAILABLE as error:
+            log.error("the database is not available for /metrics: %s", error)
+            yield DATABASE_UP.family([((), 0)])
+            return
+        yield DATABASE_UP.family([((), 1)])
+        yield from _families(found)
+
+
+def _families(found: Statistics) -> Iterator[Metric]:
+    yield JOBS.family(((status,), count) for status, count in found.jobs.items())
+    yield EXPORT_JOBS.family(((status,), count) for status, count in found.exporting.items())
+    yield OLDEST_QUEUED.family([((), found.oldest_queued_seconds)])
+    yield WORKERS.family([((), found.workers)])
+    yield SLOTS.family([((), found.slots)])
+    yield PENDING.family([((), found.messages_pending)])
+    yield FAILED.family([((), found.messages_failed)])
+    yield STORED.family(((kind,), size) for kind, size in found.stored_bytes.items())
+    yield RUNS.family([((), found.attempts)])
+    yield RUNS_FAILED.family([((), found.attempts_failed)])
+    yield LEASE_EXPIRIES.family([((), found.lease_expiries)])
+    yield RUN_SECONDS.family([((), found.run_seconds)])
+    yield GPU_SECONDS.family([((), found.gpu_seconds)])
+    yield JOB_DURATION.family(((status,), took.buckets, took.count, took.total) for status, took in found.durations.items())

@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from service.db.pool import TimedPool
 from service.urls import normalize_database_url
 
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -28,6 +29,9 @@ _BUSY_MILLISECONDS = 20_000  # every write transaction here is short; longer mea
 _IDLE_LIMIT = "idle_in_transaction_session_timeout"
 """A worker frozen inside a transaction holds its job's row lock, and the reaper could not requeue the job."""
 _IDLE_SECONDS = "30s"
+_POOL_SIZE = 10
+MAX_OVERFLOW = 20
+"""Connections of a pool beyond its size, which are closed after use."""
 _POSTGRES_DEFAULTS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "espalier",
@@ -98,6 +102,12 @@ class Database:
         finally:
             self._sqlite_write_lock.release()
 
+    def pools(self) -> dict[str, TimedPool]:
+        """The connection pools by name: ``transactions`` and, on PostgreSQL, that of ``read_connection``, ``single_reads``."""
+        engines = {"single_reads": self._single_read_engine, "transactions": self.engine}
+        found = {engine.pool: name for name, engine in engines.items()}  # on SQLite both are the same, named by the last
+        return {name: pool for pool, name in found.items() if isinstance(pool, TimedPool)}
+
     def dispose(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
@@ -108,7 +118,9 @@ def _create_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return _postgres_engine(url)
     _create_private_file(Path(make_url(url).database or ""))
-    engine = create_engine(url, json_serializer=_to_json, hide_parameters=True, pool_size=10, max_overflow=20)
+    engine = create_engine(
+        url, json_serializer=_to_json, hide_parameters=True, poolclass=TimedPool, pool_size=_POOL_SIZE, max_overflow=MAX_OVERFLOW
+    )
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
@@ -123,15 +135,16 @@ def _create_private_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
-def _postgres_engine(url: str, pool_size: int = 10, **defaults: Any) -> Engine:
+def _postgres_engine(url: str, pool_size: int = _POOL_SIZE, **defaults: Any) -> Engine:
     address, pooled = split_pooler(make_url(url))
     engine = create_engine(
         address,
         json_serializer=_to_json,
         hide_parameters=True,  # errors go to logs, and parameters are what users wrote
         pool_pre_ping=True,  # a restarted database costs one round trip, not one failed request per connection
+        poolclass=TimedPool,
         pool_size=pool_size,
-        max_overflow=20,
+        max_overflow=MAX_OVERFLOW,
         connect_args=_connect_args(address, pooled=pooled, **defaults),
     )
     if pooled:
