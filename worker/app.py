@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from celery import signals
 from celery.apps import worker as celery_program
 
+from pruning import __version__
 from pruning.processes.confinement import close_process_memory
 from service.broker import WORK_TASK, celery_app, create_folders
 from service.broker_connection import connection_fault
@@ -22,6 +23,7 @@ from service.db.engine import Database
 from service.environment import settings_or_exit, warn_of_settings
 from service.log_format import configure
 from service.settings import Settings
+from service.tracing import spans
 from worker.context import Context
 from worker.maintenance.garbage_collector import GarbageCollector
 from worker.maintenance.maintainer import Maintainer
@@ -40,6 +42,7 @@ class WorkerProcess:
         self._settings = settings
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows, specs and tokens of all owners
         prepare_trainer_user(settings)
+        spans.start(settings.otlp_endpoint, "espalier-worker", __version__)
         self._context = Context(settings, Database(settings.database_url))
         self._threads: tuple[Maintainer | GarbageCollector | WebhookDispatcher, ...] = (
             Maintainer(self._context),
@@ -96,6 +99,7 @@ class WorkerProcess:
         for thread in reversed(self._threads):
             thread.stop()
         self._context.database.dispose()
+        spans.stop()
 
 
 def _keep_logging(**_: Any) -> None:

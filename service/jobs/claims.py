@@ -6,6 +6,7 @@ its trainer and writes nothing more.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from service.db.clock import now_sql
-from service.db.models import Artifact, Failure, Job, Metric, RunWarning
+from service.db.models import Artifact, Event, Failure, Job, Metric, RunWarning
 from service.db.paging import json_bytes
 from service.errors import ArtifactNotFoundError
 from service.jobs.fence import Fence
@@ -75,6 +76,12 @@ def claim(session: Session, *, worker_id: str, lease_seconds: float, devices: in
         started_at=func.coalesce(Job.started_at, now_sql()),
         error=None,
     )
+
+
+def queued_at(session: Session, job: Job) -> datetime | None:
+    """When a job that was claimed in this transaction had been queued for the last time."""
+    queued = (Event.job_id == job.id, Event.seq < job.event_seq, Event.type.in_(("created", "status")))
+    return session.scalars(select(Event.created_at).where(*queued).order_by(Event.seq.desc()).limit(1)).one_or_none()
 
 
 def renew_lease(session: Session, fence: Fence, *, lease_seconds: float) -> ControlRequests:

@@ -26,7 +26,10 @@ class Span(Protocol):
         """Mark it as failed, with ``code`` as its ``error.type``."""
 
     def end(self) -> None:
-        """It is sent from now on; a span that is not ended never is."""
+        """It is over, and is sent."""
+
+    def drop(self) -> None:
+        """It is never sent: another process ends it."""
 
 
 class _NoSpan:
@@ -34,6 +37,7 @@ class _NoSpan:
     def event(self, name: str, attributes: Attributes) -> None: ...
     def fail(self, code: str) -> None: ...
     def end(self) -> None: ...
+    def drop(self) -> None: ...
 
 
 NO_SPAN: Span = _NoSpan()

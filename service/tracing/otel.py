@@ -28,6 +28,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service.tracing.interface import Attributes, TraceContext
 
 _SHUTDOWN_SECONDS = 5.0
+_LONGEST_CODE = 100
 _LONGEST_STATE = 512
 """Characters of ``tracestate`` that W3C asks to pass on; a longer one would be stored with every job of its sender."""
 _W3C = TraceContextTextMapPropagator()
@@ -45,6 +46,7 @@ class OtelSpan:
 
     def __init__(self, span: trace.Span) -> None:
         self.otel = span
+        self._dropped = False
 
     def set(self, attributes: Attributes) -> None:
         self.otel.set_attributes(attributes)
@@ -53,13 +55,17 @@ class OtelSpan:
         self.otel.add_event(name, attributes)
 
     def fail(self, code: str) -> None:
-        self.otel.set_attribute("error.type", code)
+        self.otel.set_attribute("error.type", code[:_LONGEST_CODE])
         self.otel.set_status(StatusCode.ERROR)
 
     def end(self, at: datetime | None = None) -> None:
         """``at``: when it ended, if not now; never before it began, though clocks differ."""
-        began = self.otel.start_time if isinstance(self.otel, SdkSpan) else None
-        self.otel.end(None if at is None else max(_nanoseconds(at), began or 0))
+        if not self._dropped:
+            began = self.otel.start_time if isinstance(self.otel, SdkSpan) else None
+            self.otel.end(None if at is None else max(_nanoseconds(at), began or 0))
+
+    def drop(self) -> None:
+        self._dropped = True
 
 
 class OtelTracing:

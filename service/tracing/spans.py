@@ -58,16 +58,22 @@ def begin(name: str, attributes: Attributes | None = None) -> Span:
 
 @contextmanager
 def span(
-    name: str, attributes: Attributes | None = None, *, parent: TraceContext | None = None, client: bool = False
+    name: str,
+    attributes: Attributes | None = None,
+    *,
+    parent: TraceContext | None = None,
+    client: bool = False,
+    identity: str | None = None,
 ) -> Iterator[Span]:
     """A span that is the current one inside the block. An exception that leaves the block marks it as failed.
 
     It is a child of ``parent``, or of the current span where that is None. ``client``: the block is a request to another service.
+    ``identity`` as ``OtelTracing.begin`` has it.
     """
     if _tracing is None:
         yield NO_SPAN
         return
-    with _tracing.current(_tracing.begin(name, attributes, parent=parent, client=client)) as begun:
+    with _tracing.current(_tracing.begin(name, attributes, parent=parent, client=client, identity=identity)) as begun:
         yield begun
 
 

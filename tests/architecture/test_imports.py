@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("module", ["api.app", "worker.app", "espalier.cli.main"])
-def test_a_fresh_interpreter_loads_no_torch(module: str, tmp_path: Path) -> None:
+def test_a_fresh_interpreter_loads_nothing_heavy(module: str, tmp_path: Path) -> None:
     """Import-linter cannot see an import inside ``pruning/__init__.py``; this can."""
-    heavy = ("torch", "transformers", "datasets", "sklearn", "scipy", "matplotlib", "boto3", "botocore")
+    tracing = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "service.tracing.otel")
+    heavy = ("torch", "transformers", "datasets", "sklearn", "scipy", "matplotlib", "boto3", "botocore", *tracing)
     script = f"import {module}, sys; print(*sorted(set({heavy!r}) & sys.modules.keys()))"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "ESPALIER_DATA_DIR": str(tmp_path)}
     done = subprocess.run(

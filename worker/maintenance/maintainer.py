@@ -14,12 +14,15 @@ from collections.abc import Callable
 
 from service import failpoints
 from service.db.engine import DATABASE_UNAVAILABLE
+from service.db.models import Job
 from service.jobs import heartbeats
 from service.jobs.claims import count_startable
 from service.jobs.reaper import reap_expired_leases, report_unrunnable_jobs
+from service.tracing import spans
 from worker.context import Context
 from worker.periodic import PeriodicThread
 from worker.run import loop
+from worker.run.attempt_trace import record_lost_attempt
 
 _JITTER = 0.2
 log = logging.getLogger(__name__)
@@ -81,11 +84,14 @@ class Maintainer:
                 if self._may_reap()
                 else []
             )
+            lost = [session.get_one(Job, job_id) for job_id in requeued] if spans.active() is not None else []
             unrunnable = report_unrunnable_jobs(session, worker_seen_seconds=settings.worker_seen_seconds)
             if requeued:
                 failpoints.hit(failpoints.Failpoint.REQUEUE_WRITTEN)
         if requeued:
             failpoints.hit(failpoints.Failpoint.REQUEUE_COMMITTED)
+        for job in lost:
+            record_lost_attempt(job)
         for job_id in requeued:
             log.warning("job %s was lost by its worker and taken from it", job_id)
         for job_id in unrunnable:

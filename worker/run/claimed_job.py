@@ -6,6 +6,7 @@ Made by ``worker.run.loop``; read by ``worker.run.supervisor`` and ``worker.run.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from structlog.contextvars import bound_contextvars
@@ -13,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from service.db.models import Job, kind_of
 from service.jobs.fence import Fence
 from service.states import JobKind
+from service.tracing.interface import TraceContext
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,13 @@ class ClaimedJob:
     """``time.monotonic()`` before the claim."""
     devices: tuple[str, ...]
     """The worker's devices that are reserved for it until its supervision ends."""
+    trace_context: TraceContext | None = None
+    """Of the request that submitted it."""
+    waited: tuple[datetime, datetime] | None = None
+    """When it was queued and when it was claimed, by the database's clock; None where this process does not trace."""
 
     @classmethod
-    def from_row(cls, job: Job, claimed_at: float, devices: Sequence[str]) -> Self:
+    def from_row(cls, job: Job, claimed_at: float, devices: Sequence[str], queued_at: datetime | None = None) -> Self:
         """From the row that ``service.jobs.claims.claim`` returned."""
         return cls(
             fence=Fence.from_row(job),
@@ -52,6 +58,8 @@ class ClaimedJob:
             reached_step=job.step,
             claimed_at=claimed_at,
             devices=tuple(devices),
+            trace_context=job.trace_context,
+            waited=(queued_at, job.claimed_at) if queued_at is not None and job.claimed_at is not None else None,
         )
 
     def log_context(self) -> AbstractContextManager[None]:

@@ -36,6 +36,7 @@ from service.folder_cache import folder_bytes
 from service.jobs import claims
 from service.jobs.fence import Fence
 from service.settings import Settings
+from service.tracing import spans
 from worker.run.fenced_writer import FencedWriter
 from worker.run.outcome import CancelledError, InvalidArtifactError
 from worker.run.pipes import Redactor, TailBuffer, storable_text
@@ -70,6 +71,8 @@ class EventRecorder:
         """When the trainer last emitted an event."""
         self.on_checkpoint: Callable[[], None] = lambda: None
         """Called after every checkpoint."""
+        self.on_event: Callable[[Event], None] = lambda event: None
+        """Called before an event is recorded."""
         self._settings, self._reached_step = settings, reached_step
         self._began = self.last_event_at
         self._metric_due = 0.0
@@ -89,6 +92,7 @@ class EventRecorder:
         except ValidationError:
             self._record_unreadable(line)
             return
+        self.on_event(event)
         if isinstance(event, StepEvent):
             self._handle_step(event)
         else:
@@ -148,7 +152,8 @@ class EventRecorder:
     def _record(self, event: Event) -> None:
         """Record anything but a step: what it changes on the job, and the event itself, in one transaction."""
         if isinstance(event, ArtifactEvent):
-            self._store(event)
+            with spans.span("artifact.store", {"espalier.artifact": event.name, "espalier.bytes": event.bytes}):
+                self._store(event)
         if isinstance(event, ErrorEvent):
             self.error = event
         if isinstance(event, FinishedEvent):

@@ -8,6 +8,7 @@ import time
 
 from service import failpoints
 from service.jobs import claims
+from service.tracing import spans
 from worker.context import Context
 from worker.run.claimed_job import ClaimedJob
 from worker.run.supervisor import supervise
@@ -56,10 +57,11 @@ def claim(context: Context) -> ClaimedJob | None:
                 devices=context.devices.total,
                 free_devices=context.devices.free,
             )
+            queued_at = claims.queued_at(session, job) if job is not None and spans.active() is not None else None
             if job is not None:
                 failpoints.hit(failpoints.Failpoint.CLAIM_WRITTEN)
         if job is None:
             return None
         failpoints.hit(failpoints.Failpoint.CLAIM_COMMITTED)
         devices = context.devices.acquire(job.spec.get("devices", 1))
-        return ClaimedJob.from_row(job, claimed_at, devices)
+        return ClaimedJob.from_row(job, claimed_at, devices, queued_at)

@@ -18,9 +18,11 @@ from service.errors import LeaseLostError
 from service.jobs import claims
 from service.settings import Settings
 from service.states import TERMINAL, Status
+from service.tracing import spans
 from worker.context import Context
 from worker.files import work_dirs
 from worker.run import checkpoint_sync
+from worker.run.attempt_trace import PhaseSpans, attempt_span
 from worker.run.claimed_job import ClaimedJob
 from worker.run.event_recorder import EventRecorder
 from worker.run.fenced_writer import FencedWriter
@@ -50,18 +52,23 @@ def supervise(claimed: ClaimedJob, context: Context, command: Sequence[str] | No
     """
     settings = context.settings
     work = work_dirs.attempt_folder(settings.data_dir, claimed.fence)
-    with context.release_afterwards(claimed.devices):
+    with attempt_span(claimed, context.worker_id) as attempt, context.release_afterwards(claimed.devices):
         try:
             with _hold_lease(claimed, context) as lease:
                 recorder = EventRecorder(FencedWriter(context.database, lease), work, settings, claimed.reached_step)
-                outcome = _prepare_and_run(claimed, context, recorder, command)
-                outcome, job = _finish(outcome, recorder, settings)
+                outcome = _prepare_and_run(claimed, context, recorder, PhaseSpans(attempt), command)
+                with spans.span("attempt.finish"):
+                    outcome, job = _finish(outcome, recorder, settings)
         except LeaseLostError:
             log.warning("the job belongs to another worker by now; nothing more is written")
+            attempt.drop()
             return Outcome.ABANDONED
         finally:
             work_dirs.remove_folder(work, settings.trainer_ids)
         log.info("%s", _format_end(job))
+        attempt.set({"espalier.outcome": job.status})
+        if isinstance(outcome, Failed):
+            attempt.fail(outcome.code)
         if job.status in TERMINAL:
             work_dirs.remove_job_files(settings, claimed.fence.job_id)
             checkpoint_sync.delete_copies(settings, claimed.fence.job_id)
@@ -91,16 +98,21 @@ def _hold_lease(claimed: ClaimedJob, context: Context) -> Lease:
 
 
 def _prepare_and_run(
-    claimed: ClaimedJob, context: Context, recorder: EventRecorder, command: Sequence[str] | None
+    claimed: ClaimedJob, context: Context, recorder: EventRecorder, phases: PhaseSpans, command: Sequence[str] | None
 ) -> Outcome | Failed:
     """Prepare and run the trainer. Every error that keeps it from its work is an outcome; raises LeaseLostError."""
+    recorder.on_event = phases.handle
     try:
-        prepared = prepare(claimed, context, recorder)
+        with spans.span("attempt.prepare"):
+            prepared = prepare(claimed, context, recorder)
+        phases.enter("starting")  # the interpreter and its libraries
         process_exit = _run_trainer(claimed, context, recorder, prepared, command or prepared.command)
     except CancelledError:
         return Outcome.CANCELLED
     except ATTEMPT_ERRORS as error:
         return classify_error(error)
+    finally:
+        phases.leave()
     return classify(process_exit)
 
 

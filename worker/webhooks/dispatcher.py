@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from service.db.engine import DATABASE_UNAVAILABLE
 from service.db.models import Delivery
 from service.errors import DestinationRefusedError, SecretsUnavailableError
+from service.tracing import spans
+from service.tracing.interface import Attributes
 from service.webhooks import outbox, subscriptions
 from service.webhooks.outbox import Claim, DeliveryResult
 from service.webhooks.ssrf import UrlPolicy, resolve_checked
@@ -111,13 +113,31 @@ class WebhookDispatcher:
     def _send(self, claim: Claim) -> None:
         """Send one message and record the result."""
         try:
-            self._record(claim.delivery, self._deliver(claim.delivery))
+            self._record(claim.delivery, self._deliver_traced(claim.delivery))
         except DATABASE_UNAVAILABLE as error:  # it is sent again when its claim has expired
             log.warning("message %s: the result could not be recorded: %s", claim.delivery.id, error)
         finally:
             self._busy.discard(claim.delivery.webhook_id)
             self._shares.release(claim.owner, claim.url)
             self._freed.set()
+
+    def _deliver_traced(self, delivery: Delivery) -> DeliveryResult:
+        """``_deliver`` in a span, whose context the receiver gets; its URL, which may be a secret, is not in it."""
+        about: Attributes = {
+            "http.request.method": "POST",
+            "espalier.job.id": delivery.job_id,
+            "espalier.webhook.id": delivery.webhook_id,
+            "espalier.message.id": delivery.id,
+            "espalier.message.type": delivery.type,
+            "espalier.message.attempt": delivery.attempts,
+        }
+        with spans.span("webhook.deliver", about, parent=delivery.trace_context, client=True) as span:
+            result = self._deliver(delivery)
+            if result.status is not None:
+                span.set({"http.response.status_code": result.status})
+            if result.error is not None:
+                span.fail(str(result.status or "no_response"))
+        return result
 
     def _deliver(self, delivery: Delivery) -> DeliveryResult:
         """Send one message. Never raises: an error with one message must not stop the others."""
@@ -130,6 +150,7 @@ class WebhookDispatcher:
             attempted_at = delivery.last_attempt_at
             assert attempted_at is not None  # noqa: S101 - the claim wrote it
             headers = signed_headers(secrets, delivery.id, int(attempted_at.timestamp()), delivery.body)
+            headers |= spans.current_context() or {}
             return send(destination, headers, delivery.body, timeout=settings.webhook_timeout_seconds)
         except (DestinationRefusedError, SecretsUnavailableError) as error:
             return DeliveryResult(error=str(error)[:200])

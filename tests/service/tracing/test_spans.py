@@ -1,6 +1,5 @@
 """Spans: their parents, failures and contexts; a collector that is silent; and nothing at all where tracing is off."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from opentelemetry.trace import StatusCode
 from service.tracing import spans
 from service.tracing.interface import NO_SPAN
 from tests.recorded_traces import RecordedTraces, parent_id, span_id, trace_id
+from tests.trace_collector import trace_collector
 
 ROOT = Path(__file__).parents[3]
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "vendor=1"}
@@ -94,16 +94,6 @@ def test_nothing_happens_where_tracing_is_off() -> None:
     assert spans.active() is None
 
 
-def test_a_process_without_tracing_imports_nothing_for_it(tmp_path: Path) -> None:
-    """FastAPI imports OpenTelemetry's interface for itself, and redis its metrics where they are installed."""
-    ours = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "service.tracing.otel")
-    for module, unwanted in {"worker.app": ("opentelemetry", *ours), "api.app": ours}.items():
-        script = f"import {module}, sys; print(*set({unwanted}) & sys.modules.keys())"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ESPALIER_DATA_DIR": str(tmp_path)}
-        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert (done.stdout, done.returncode) == ("\n", 0), f"{module}: {done.stderr}"
-
-
 def test_a_collector_that_does_not_answer_holds_up_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,3 +108,45 @@ def test_a_collector_that_does_not_answer_holds_up_nothing(
         assert sender.is_alive(), "it waits for the collector, and this test does not"
         assert "the last spans are lost" in caplog.text
     sender.join()
+
+
+_FORKING = """
+import os, sys
+from service.tracing import spans
+spans.start(sys.argv[1], "espalier-test", "0")
+with spans.span("before"):
+    pass
+child = os.fork()
+with spans.span("after" if child else "of the child"):
+    pass
+spans.stop()
+os._exit(0 if not child else os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_that_forks_sends_the_spans_of_both() -> None:
+    with trace_collector() as collector:
+        subprocess.run([sys.executable, "-c", _FORKING, collector.url], cwd=ROOT, check=True, capture_output=True, timeout=60)
+        assert sorted(span.name for _, span in collector.spans) == ["after", "before", "of the child"]
+        assert {service for service, _ in collector.spans} == {"espalier-test"}
+
+
+def test_the_variables_of_opentelemetry_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the SDK and of its exporter, but for the endpoint, which is the setting's."""
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "pruning")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+    with trace_collector() as collector:
+        spans.start(collector.url, "espalier-test", "0")
+        tracing = spans.active()
+        assert tracing is not None
+        assert (
+            tracing.provider.resource.attributes.items()
+            >= {"service.name": "pruning", "deployment.environment.name": "test"}.items()
+        )
+        for parent in (None, PARENT):
+            with spans.span("sampled" if parent else "not sampled", parent=parent):
+                pass
+        spans.stop()
+        assert [(service, span.name) for service, span in collector.spans] == [("pruning", "sampled")]
